@@ -1,0 +1,73 @@
+"""What a pod and those who run it say to each other: settings, control paths, statistics lines.
+
+Shared with the scenarios side; imports nothing else of the project.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+SETTINGS_VARIABLE = "GATEWAY_STUB_SETTINGS"
+"""Environment variable with the settings as JSON; not the command line, where `ps` shows the token."""
+
+TOKEN_HEADER = "X-Control-Token"  # noqa: S105
+DROP_ALL_PATH = "/control/drop-all"
+COST_PATH = "/control/handshake-cost"
+METRICS_PATH = "/metrics"
+LIVENESS_PATH = "/healthz/liveness"
+READINESS_PATH = "/healthz/readiness"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One pod's settings."""
+
+    name: str = "pod-0"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    control_port: int = 0
+    token: str
+    handshake_cpu_ms: float = 0.0
+    cpu: Literal["burn", "reserve"] = "burn"
+    snapshot_bytes: int = 0
+    rate_hz: float = 5.0
+    payload_bytes: int = 200
+    event: str = "tick"
+    epoch_ns: int = 0
+    """Monotonic time of tick 0; all pods share it, so that tick k means the same everywhere. 0: now."""
+
+
+class Tick(Struct, frozen=True):
+    """The payload of a tick. Times are CLOCK_MONOTONIC, which one host's processes share."""
+
+    seq: int
+    due_ns: int
+    """When the schedule says that the tick should go out."""
+    sent_ns: int
+    """When the pod's loop got to it."""
+
+
+class PodStatistics(Struct, frozen=True, kw_only=True):
+    """One line a second on a pod's standard output; counts and times cover that second."""
+
+    t_ns: int
+    """End of the covered time."""
+    span_ns: int
+    cpu_ns: int
+    """CPU time of the whole process."""
+    occupied_ns: int
+    """How long the event loop was not waiting for work: running, runnable, or reserved."""
+    lag_ms: float
+    """Worst lateness of a 50 ms probe on the loop."""
+    clients: int
+    """Joined now."""
+    handshakes: int
+    """Handshakes that the pod began to pay for."""
+    joined: int
+    gone_early: int
+    """Handshakes whose client had left before it joined."""
+    short_sessions: int
+    """Joined sessions that ended within 5 s."""
+    ticks_sent: int
+    """Deliveries handed to the transport."""
+    tick_late_ms: float
+    """Worst lateness of a broadcast in this second: from due to the start of sending."""

@@ -1,0 +1,1 @@
+"""What a run meant: reads run directories, writes text, Markdown and HTML."""

@@ -1,0 +1,1 @@
+"""What we try, and the machinery that tries it."""

@@ -1,0 +1,128 @@
+"""What the runner and a generator say to each other over their channel, and how it is framed.
+
+A message is MessagePack behind a four-byte length; the two ends share the types below.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from scenarios.model import NameOrTable, Scenario
+
+GENERATOR_VARIABLE = "RECONNECT_STORM_GENERATOR"
+"""Environment variable in which the runner leaves a `GeneratorSettings` as JSON."""
+
+_LENGTH = struct.Struct("!I")
+
+
+class GeneratorSettings(Struct, frozen=True, kw_only=True):
+    """What a generator that the runner starts needs to know."""
+
+    scenario: Scenario
+    host: str
+    port: int
+    epoch_ns: int
+    """Monotonic time of second 0."""
+    channel_fd: int
+
+
+class Samples(Struct, frozen=True):
+    """Distinct values and how often each was seen: two int64 arrays as bytes, in microseconds."""
+
+    values_us: bytes = b""
+    counts: bytes = b""
+
+    @classmethod
+    def of(cls, nanoseconds: Any) -> "Samples":
+        """Counts an array of nanoseconds at the resolution of a three-digit HdrHistogram."""
+        microseconds = np.maximum(np.asarray(nanoseconds, dtype=np.int64) // 1000, 0)
+        # 2,048 sub-buckets: below that a value is kept as it is, above it loses its lowest bits.
+        shift = np.maximum(np.frexp(microseconds.astype(np.float64))[1] - 11, 0)
+        values, counts = np.unique((microseconds >> shift) << shift, return_counts=True)
+        return cls(values.tobytes(), counts.astype(np.int64).tobytes())
+
+    def arrays(self) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", "np.ndarray[Any, np.dtype[np.int64]]"]:
+        """(values in µs, counts), both of shape (distinct,)."""
+        return np.frombuffer(self.values_us, np.int64), np.frombuffer(self.counts, np.int64)
+
+
+class Interval(Struct, frozen=True, kw_only=True, tag=True):
+    """What the clients of one generator process saw in one second."""
+
+    second: int
+    """Since the epoch."""
+    clients: int
+    """Clients that have been started."""
+    connected: int
+    """Joined at the end of the second."""
+    useful: float
+    """Mean number of clients that were joined with a newest tick under 1 s old, on a 100 ms grid."""
+    attempts: int
+    attempts_per_slot: tuple[int, ...]
+    """Attempts in each 100 ms."""
+    outcomes: dict[str, int]
+    """Ended attempts by outcome."""
+    disconnects: dict[str, int]
+    """Ended sessions by reason."""
+    ticks: int
+    missed: int
+    """Ticks that clients learned in this second that they will never get."""
+    fanout: Samples
+    effective: dict[int, Samples]
+    """By the second in which the tick was due."""
+    censored: dict[int, Samples]
+    """Lower bounds, for ticks that some client still does not hold; by the second of the due time."""
+    attempt_durations: dict[str, Samples]
+    """By outcome."""
+    loop_lag: Samples
+    retry_late: Samples
+    """How late tries began, after the delay that the policy had asked for."""
+
+
+class BooksClosed(Struct, frozen=True, tag=True):
+    """All intervals up to a `CloseBooks` have been sent."""
+
+
+class PushPolicy(Struct, frozen=True, tag=True):
+    """All clients follow this policy from now on; whoever waits or tries starts over with it."""
+
+    policy: NameOrTable
+
+
+class CloseBooks(Struct, frozen=True, tag=True):
+    """Count what no client holds yet as censored at this moment, and report the open second."""
+
+
+Message = Interval | BooksClosed | PushPolicy | CloseBooks
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Message).decode
+
+
+def frame(message: Message) -> bytes:
+    """`message` ready to be sent."""
+    body = _encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+class Unframer:
+    """Collects bytes and hands out whole messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def receive(self, data: bytes) -> Iterator[Message]:
+        """The messages that `data` completes."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            body = bytes(self._buffer[_LENGTH.size : end])
+            del self._buffer[:end]
+            yield _decode(body)

@@ -1,0 +1,176 @@
+"""Reads a scenario file and checks all of it, so that a mistake costs one line and no run.
+
+A mistake names the file, the key, what was found and what is allowed.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from scenarios.limits import LimitError, limit
+from scenarios.model import Scenario
+from scenarios.policies import PolicyError, policy
+
+CATALOG = Path(__file__).parent / "catalog"
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be used; the message is one line for the person who wrote it."""
+
+
+def catalog() -> dict[str, Path]:
+    """The built-in scenarios, by name."""
+    return {path.stem: path for path in sorted(CATALOG.glob("*.toml"))}
+
+
+def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
+    """The scenario of that name in the catalogue, or in that file, with `key=value` overrides applied."""
+    path = catalog().get(name_or_path, Path(name_or_path))
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScenarioError(
+            f"{name_or_path}: no such scenario; built-in: {', '.join(catalog())}, or give a file"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{path}: not valid TOML: {error}") from None
+    for override in overrides:
+        key, value = parse_override(override)
+        set_key(table, key, value, source=f"--set {override}")
+    return build(table, source=str(path), default_name=path.stem)
+
+
+def build(table: Mapping[str, Any], *, source: str, default_name: str = "") -> Scenario:
+    """The scenario that a table describes; `source` is what an error message names."""
+    try:
+        scenario = msgspec.convert(table, Scenario)
+    except msgspec.ValidationError as error:
+        raise ScenarioError(_explain(error, table, source)) from None
+    if not scenario.name:
+        scenario = msgspec.structs.replace(scenario, name=default_name)
+    _check_meaning(scenario, source)
+    return scenario
+
+
+def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
+    """The scenarios that `[matrix]` crosses, by label; the scenario alone, without one."""
+    crossed: dict[str, dict[str, Any]] = {"": {}}
+    for key, values in scenario.matrix.items():
+        crossed = {
+            f"{label} + {_label(value)}" if label else _label(value): {**settings, key: value}
+            for label, settings in crossed.items()
+            for value in values
+        }
+    result = {}
+    for label, settings in crossed.items():
+        table = msgspec.to_builtins(scenario)
+        table["matrix"] = {}
+        for key, value in settings.items():
+            set_key(table, key, value, source=f"{source}: matrix")
+        result[label or scenario.name] = build(table, source=source)
+    return result
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`fleet.clients=1000` as key and value; the value is TOML, or else plain text."""
+    key, separator, raw = text.partition("=")
+    if not separator or not key.strip():
+        raise ScenarioError(f"--set {text}: found no key=value, allowed: for example fleet.clients=1000")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw
+    return key.strip(), value
+
+
+def set_key(table: dict[str, Any], dotted: str, value: Any, *, source: str) -> None:
+    """Puts `value` at `a.b.c`, making the tables on the way."""
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ScenarioError(f"{source}: key {dotted}: {parent} is not a table")
+    table[last] = value
+
+
+def _check_meaning(scenario: Scenario, source: str) -> None:
+    """What single bounds cannot say."""
+
+    def fail(key: str, found: object, allowed: str) -> None:
+        raise ScenarioError(f"{source}: key {key}: found {found}, allowed: {allowed}")
+
+    for key, spec in (
+        ("fleet.policy", scenario.fleet.policy),
+        ("phases.rescue_policy", scenario.phases.rescue_policy),
+    ):
+        try:
+            policy(spec)
+        except PolicyError as error:
+            raise ScenarioError(f"{source}: key {key}: {error}") from None
+    try:
+        limit(scenario.edge.limit)
+    except LimitError as error:
+        raise ScenarioError(f"{source}: key edge.limit: {error}") from None
+
+    phases, trigger = scenario.phases, scenario.trigger_s
+    for event in scenario.event:
+        if event.at_s >= phases.duration_s:
+            fail("event.at_s", event.at_s, f"below phases.duration_s = {phases.duration_s}")
+    if trigger is not None:
+        if trigger < 1:
+            fail("event.at_s", trigger, "1 or more, so that there is a baseline before it")
+        if trigger + phases.during_s > phases.duration_s:
+            fail("phases.during_s", phases.during_s, f"up to {phases.duration_s - trigger:g}")
+        if phases.rescue_at_s and not trigger + phases.during_s < phases.rescue_at_s < phases.duration_s:
+            low, high = trigger + phases.during_s, phases.duration_s
+            fail("phases.rescue_at_s", phases.rescue_at_s, f"0 for none, or between {low:g} and {high}")
+    for key, values in scenario.matrix.items():
+        if not values:
+            fail(f"matrix.{key}", "no values", "at least one")
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, dict):
+        rest = " ".join(f"{key}={item}" for key, item in value.items() if key != "name")
+        return f"{value.get('name', '')} {rest}".strip()
+    return str(value)
+
+
+def _explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: str) -> str:
+    message, _, path = str(error).partition(" - at `$")
+    keys = [key for key in path.rstrip("`").replace("[", ".[").split(".") if key]
+    found: Any = table
+    kind: Any = Scenario
+    for key in keys:
+        if key.startswith("["):
+            found = found[int(key[1:-1])] if key[1:-1].isdigit() and isinstance(found, list) else None
+            kind = get_args(kind)[0] if get_args(kind) else None
+        else:
+            found = found.get(key) if isinstance(found, Mapping) else None
+            kind = _field_type(kind, key)
+    dotted = ".".join(keys).replace(".[", "[")
+    if "unknown field" in message:
+        unknown = message.split("`")[1]
+        where = f"{dotted}.{unknown}" if dotted else unknown
+        fields = ", ".join(getattr(kind, "__struct_fields__", ()))
+        return f"{source}: key {where}: found an unknown key, allowed: {fields}"
+    if "missing required field" in message:
+        missing = message.split("`")[1]
+        return f"{source}: key {dotted}.{missing}: found nothing, allowed: a value; it is required"
+    allowed = message.removeprefix("Expected ").replace("`", "")
+    literal = get_args(kind) if str(get_origin(kind)).endswith("Literal") else ()
+    if literal:
+        allowed = ", ".join(map(repr, literal))
+    return f"{source}: key {dotted or '(top level)'}: found {found!r}, allowed: {allowed}"
+
+
+def _field_type(kind: Any, key: str) -> Any:
+    for field in msgspec.structs.fields(kind) if hasattr(kind, "__struct_fields__") else ():
+        if field.encode_name == key:
+            return field.type
+    return None

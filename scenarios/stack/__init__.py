@@ -1,0 +1,1 @@
+"""Starting, watching and stopping the real parts: pods, nginx and the generator."""
