@@ -23,6 +23,7 @@ from gateway_stub.settings import from_environment
 @click.option("--rate-hz", default=5.0, show_default=True, help="Ticks a second.")
 @click.option("--payload-bytes", default=200, show_default=True, help="Padding of a tick.")
 @click.option("--snapshot-bytes", default=0, show_default=True, help="Sent to a client that joins.")
+@click.option("--backlog", default=128, show_default=True, help="Length of the accept queue.")
 @click.option("--event", default="tick", show_default=True, help="Name of the tick event.")
 def main(**options: Any) -> None:
     """Run one gateway pod until it is told to stop."""

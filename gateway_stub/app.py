@@ -24,9 +24,6 @@ from gateway_stub.protocol import Settings
 SOCKETIO_PATH = "/socket.io/"
 SHORT_SESSION_NS = 5_000_000_000
 
-# A full accept queue would add drops of its own to those that a scenario asks for.
-_BACKLOG = 4096
-
 
 class Pod:
     """One pod's clients, counters and servers."""
@@ -81,7 +78,7 @@ class Pod:
                 (runners[1], "127.0.0.1", settings.control_port),
             ):
                 await runner.setup()
-                await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+                await web.TCPSite(runner, host, port, backlog=settings.backlog).start()
             self.monitor.start()
             self.health.ready = True
             async with asyncio.TaskGroup() as tasks:

@@ -1,6 +1,7 @@
 """The control endpoints of a pod: on loopback, behind a token, on a port of their own."""
 
 import hmac
+import math
 import time
 from collections.abc import Callable
 
@@ -33,7 +34,9 @@ def control_app(
     @web.middleware
     async def authorise(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(TOKEN_HEADER, "")
-        if request.path != METRICS_PATH and not hmac.compare_digest(given.encode(), token.encode()):
+        if request.path != METRICS_PATH and not hmac.compare_digest(
+            given.encode(errors="surrogateescape"), token.encode()
+        ):
             raise web.HTTPForbidden(text="wrong or missing control token\n")
         return await handler(request)
 
@@ -44,7 +47,9 @@ def control_app(
         try:
             value = float(request.query["cpu_ms"])
         except (KeyError, ValueError):
-            raise web.HTTPBadRequest(text="cpu_ms: a number of milliseconds is required\n") from None
+            value = math.nan
+        if not 0 <= value < math.inf:
+            raise web.HTTPBadRequest(text="cpu_ms: a number of milliseconds from 0 is required\n")
         set_handshake_cpu_ms(value)
         return web.json_response({"cpu_ms": value})
 
@@ -62,7 +67,7 @@ def prometheus_text(totals: dict[str, float], last: PodStatistics | None) -> str
     for name, value in totals.items():
         kind, text = _HELP[name]
         metric = f"gateway_{name}"
-        lines += [f"# HELP {metric} {text}", f"# TYPE {metric} {kind}", f"{metric} {value:g}"]
+        lines += [f"# HELP {metric} {text}", f"# TYPE {metric} {kind}", f"{metric} {value}"]
     if last:
         for metric, text, gauge in (
             ("gateway_cpu_ratio", "CPU-seconds per second, last second.", last.cpu_ns / last.span_ns),

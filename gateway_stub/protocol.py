@@ -32,6 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rate_hz: float = 5.0
     payload_bytes: int = 200
     event: str = "tick"
+    backlog: int = 128
     epoch_ns: int = 0
     """Monotonic time of tick 0; all pods share it, so that tick k means the same everywhere. 0: now."""
 

@@ -52,7 +52,7 @@ def limit(spec: str | dict[str, Any]) -> PerAddress | None:
     """
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = table.pop("name", None)
-    if name not in LIMITS:
+    if not isinstance(name, str) or name not in LIMITS:
         raise LimitError(f"found limit {name!r}, allowed: {', '.join(LIMITS)}")
     kind = LIMITS[name]
     if kind is None:
@@ -63,4 +63,5 @@ def limit(spec: str | dict[str, Any]) -> PerAddress | None:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         allowed = ", ".join(kind.__struct_fields__)
-        raise LimitError(f"limit {name!r}: {error}; allowed: {allowed}") from None
+        found = ", ".join(f"{key} = {value!r}" for key, value in table.items())
+        raise LimitError(f"limit {name!r}: found {found}: {error}; allowed: {allowed}") from None

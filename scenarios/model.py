@@ -43,10 +43,13 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pods: Annotated[int, Meta(ge=1, le=256)] = 2
     cores: Annotated[int, Meta(ge=1, le=256)] = 1
     """Cores that pods and nginx share, so that a result means the same on a small and a large machine."""
-    handshake_cpu_ms: Milliseconds = 20.0
+    handshake_cpu_ms: Milliseconds = 10.0
     snapshot_bytes: Annotated[int, Meta(ge=0, le=16_000_000)] = 2_000
     cpu: Literal["burn", "reserve"] = "burn"
     balance: Literal["least_conn", "round_robin", "hash"] = "least_conn"
+    backlog: Annotated[int, Meta(ge=1, le=65_535)] = 128
+    """Connections that wait in a pod's accept queue; 128 is aiohttp's own. A long queue is a store of work
+    for clients that have gone."""
 
 
 class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -77,15 +80,18 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the time of a run is cut: before, during, after and, where it did not recover, the rescue."""
 
-    duration_s: Annotated[int, Meta(ge=2, le=86_400)] = 62
+    duration_s: Annotated[int, Meta(ge=2, le=86_400)] = 66
+    """At the most; a run that has been well for a whole recovery window ends early."""
     during_s: Count = 15
-    """The first seconds after the trigger; `after` follows, up to the rescue or the end."""
+    """The first seconds after the trigger; `after` follows, up to `rescue_at_s` or the end."""
     recovery_window_s: Count = 30
     """How long the steady state must hold again before it counts as recovered."""
-    rescue_at_s: Annotated[int, Meta(ge=0)] = 48
+    rescue_at_s: Annotated[int, Meta(ge=0)] = 44
     """Where fewer than 90 % are served by now, every client gets the rescue policy: the proof that the
     same clients, pods and rate can work, so that the outage was a metastable one. 0 switches it off."""
-    rescue_policy: NameOrTable = field(default_factory=lambda: {"name": "spread", "window_s": 8.0})
+    rescue_s: Count = 13
+    """How long the rescue may take."""
+    rescue_policy: NameOrTable = field(default_factory=lambda: {"name": "spread", "hold_s": 3.0, "window_s": 6.0})
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -8,6 +8,7 @@ Add one: write the struct, give it `delays`, and enter it in `POLICIES`.
 """
 
 import importlib
+import inspect
 import math
 import random
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from typing import Annotated, Any, Protocol
 import msgspec
 from msgspec import Meta, Struct
 
-Seconds = Annotated[float, Meta(ge=0)]
-Milliseconds = Annotated[float, Meta(ge=0)]
+# Up to a day: with infinity, some formulas below would have no value.
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -37,7 +39,7 @@ class _Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     pass
 
 
-class Naive(_Parameters):
+class Naive(_Parameters, frozen=True, kw_only=True):
     """Try again at once; only the try's own round trips slow it down.
 
     delay(n) = 0
@@ -48,7 +50,7 @@ class Naive(_Parameters):
             yield 0.0
 
 
-class Backo2(_Parameters):
+class Backo2(_Parameters, frozen=True, kw_only=True):
     """socket.io-client's own back-off, whose cap comes after the jitter.
 
     ms = min·2ⁿ; r = random(); dev = ⌊r·jitter·ms⌋; ms -= dev where ⌊10·r⌋ is even, else ms += dev;
@@ -71,31 +73,34 @@ class Backo2(_Parameters):
 
     def _delay_ms(self, n: int, draw: float) -> int:
         ms = _times_power_of_two(self.min_ms, n)
-        deviation = _floor(draw * self.jitter * ms)
+        deviation = _floor(draw * self.jitter * ms) if self.jitter else 0.0
         ms = ms - deviation if math.floor(draw * 10) % 2 == 0 else ms + deviation
         # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
         return 0 if math.isnan(ms) else int(min(ms, self.max_ms))
 
 
-class Spread(_Parameters):
+class Spread(_Parameters, frozen=True, kw_only=True):
     """Come back once, anywhere in a window wide enough for the gateway, then back off with full jitter.
 
-    delay(0) = U(0, window); delay(n) = U(0, min(cap, base·2ⁿ⁻¹)) for n ≥ 1
+    delay(0) = hold + U(0, window); delay(n) = U(0, min(cap, base·2ⁿ⁻¹)) for n ≥ 1
+
+    A hold gives a gateway time to work off what it still has queued for clients that have gone.
     """
 
+    hold_s: Seconds = 0.0
     window_s: Seconds = 8.0
     base_s: Seconds = 1.0
     cap_s: Seconds = 30.0
 
     def delays(self, rng: random.Random) -> Iterator[float]:
-        yield rng.uniform(0, self.window_s)
+        yield self.hold_s + rng.uniform(0, self.window_s)
         n = 0
         while True:
             yield rng.uniform(0, min(self.cap_s, _times_power_of_two(self.base_s, n)))
             n += 1
 
 
-class UserDefined(_Parameters):
+class UserDefined(_Parameters, frozen=True, kw_only=True):
     """A function of the user's own: `function(rng, **parameters)` returns the iterator of delays."""
 
     function: str
@@ -123,24 +128,38 @@ def policy(spec: str | dict[str, Any]) -> Policy:
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = table.pop("name", None)
     if isinstance(name, str) and ":" in name:
-        _import_function(name)
+        _check_function(name, table)
         return UserDefined(function=name, parameters=table)
-    if name not in POLICIES:
+    if not isinstance(name, str) or name not in POLICIES:
         raise PolicyError(f"found policy {name!r}, allowed: {', '.join(POLICIES)} or module:function")
     kind, defaults = POLICIES[name]
     try:
         return msgspec.convert({**defaults, **table}, kind)  # type: ignore[return-value]
     except msgspec.ValidationError as error:
         allowed = ", ".join(kind.__struct_fields__) or "no parameters"
-        raise PolicyError(f"policy {name!r}: {error}; allowed: {allowed}") from None
+        found = ", ".join(f"{key} = {value!r}" for key, value in table.items())
+        raise PolicyError(f"policy {name!r}: found {found}: {error}; allowed: {allowed}") from None
 
 
 def _import_function(path: str) -> Any:
     module_name, _, function_name = path.partition(":")
     try:
         return getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # A module of the user's own can fail in any way.
         raise PolicyError(f"policy {path!r} cannot be imported: {error}") from None
+
+
+def _check_function(path: str, parameters: dict[str, Any]) -> None:
+    function = _import_function(path)
+    if not callable(function):
+        raise PolicyError(f"policy {path!r}: found {function!r}, allowed: a function(rng, **parameters)")
+    try:
+        inspect.signature(function).bind(None, **parameters)
+    except TypeError as error:
+        allowed = f"{path}{inspect.signature(function)}"
+        raise PolicyError(f"policy {path!r}: {error}; allowed: {allowed}") from None
+    except ValueError:  # Written in C, without a signature to check.
+        return
 
 
 def _times_power_of_two(value: float, n: int) -> float:

@@ -3,6 +3,7 @@
 A mistake names the file, the key, what was found and what is allowed.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,9 @@ from scenarios.model import Scenario
 from scenarios.policies import PolicyError, policy
 
 CATALOG = Path(__file__).parent / "catalog"
+
+# The steps of a path in a msgspec error: `.key`, `[index]`, or `[...]` for a value of a dictionary.
+_STEP = re.compile(r"\.\w+|\[\d+\]|\[\.\.\.\]")
 
 
 class ScenarioError(ValueError):
@@ -37,12 +41,14 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # Besides its own error: an endless number or nesting.
         raise ScenarioError(f"{path}: not valid TOML: {error}") from None
     for override in overrides:
         key, value = parse_override(override)
         set_key(table, key, value, source=f"--set {override}")
-    return build(table, source=str(path), default_name=path.stem)
+    scenario = build(table, source=str(path), default_name=path.stem)
+    arms(scenario, source=str(path))
+    return scenario
 
 
 def build(table: Mapping[str, Any], *, source: str, default_name: str = "") -> Scenario:
@@ -83,7 +89,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise ScenarioError(f"--set {text}: found no key=value, allowed: for example fleet.clients=1000")
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = raw
     return key.strip(), value
 
@@ -94,7 +100,7 @@ def set_key(table: dict[str, Any], dotted: str, value: Any, *, source: str) -> N
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
-            raise ScenarioError(f"{source}: key {dotted}: {parent} is not a table")
+            raise ScenarioError(f"{source}: key {dotted}: found no table at {parent}, allowed: keys in tables")
     table[last] = value
 
 
@@ -126,9 +132,9 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
             fail("event.at_s", trigger, "1 or more, so that there is a baseline before it")
         if trigger + phases.during_s > phases.duration_s:
             fail("phases.during_s", phases.during_s, f"up to {phases.duration_s - trigger:g}")
-        if phases.rescue_at_s and not trigger + phases.during_s < phases.rescue_at_s < phases.duration_s:
-            low, high = trigger + phases.during_s, phases.duration_s
-            fail("phases.rescue_at_s", phases.rescue_at_s, f"0 for none, or between {low:g} and {high}")
+        low, high = trigger + phases.during_s + 1, phases.duration_s - phases.rescue_s
+        if phases.rescue_at_s and not low <= phases.rescue_at_s <= high:
+            fail("phases.rescue_at_s", phases.rescue_at_s, f"0 for none, or from {low:g} to {high}")
     for key, values in scenario.matrix.items():
         if not values:
             fail(f"matrix.{key}", "no values", "at least one")
@@ -143,17 +149,20 @@ def _label(value: Any) -> str:
 
 def _explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: str) -> str:
     message, _, path = str(error).partition(" - at `$")
-    keys = [key for key in path.rstrip("`").replace("[", ".[").split(".") if key]
+    dotted = ""
     found: Any = table
     kind: Any = Scenario
-    for key in keys:
-        if key.startswith("["):
-            found = found[int(key[1:-1])] if key[1:-1].isdigit() and isinstance(found, list) else None
-            kind = get_args(kind)[0] if get_args(kind) else None
+    for step in _STEP.findall(path):
+        if step == "[...]":  # msgspec does not say which key of a dictionary.
+            kind = get_args(kind)[1]
+            key = next(key for key, value in found.items() if not _fits(value, kind))
+            dotted, found = f'{dotted}."{key}"', found[key]
+        elif step.startswith("["):
+            dotted, found, kind = dotted + step, found[int(step[1:-1])], get_args(kind)[0]
         else:
-            found = found.get(key) if isinstance(found, Mapping) else None
-            kind = _field_type(kind, key)
-    dotted = ".".join(keys).replace(".[", "[")
+            found = found.get(step[1:])
+            dotted, kind = dotted + step, _field_type(kind, step[1:])
+    dotted = dotted.removeprefix(".")
     if "unknown field" in message:
         unknown = message.split("`")[1]
         where = f"{dotted}.{unknown}" if dotted else unknown
@@ -167,6 +176,14 @@ def _explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: s
     if literal:
         allowed = ", ".join(map(repr, literal))
     return f"{source}: key {dotted or '(top level)'}: found {found!r}, allowed: {allowed}"
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _field_type(kind: Any, key: str) -> Any:

@@ -26,7 +26,7 @@ from scenarios.model import Scenario
 from scenarios.policies import policy
 
 TICK_CPU_S = 70e-6
-"""CPU-seconds of a python-socketio pod per delivered tick; `doctor` measures this machine's own."""
+"""CPU-seconds of a python-socketio pod per delivered tick; each run's summary has what it measured."""
 
 _TRIES = 12
 _SAMPLES = 500
@@ -65,12 +65,8 @@ def stability(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> Stability:
     work = fleet.clients * cost
 
     s1 = tuple(_ratio(work, (fleet.connect_timeout_s + delay) * capacity * spare) for delay in mean)
-    s2 = (
-        _ratio(work / capacity, fleet.stale_after_s + width * spare) if fleet.stale_after_s else 0.0
-    )
-    readmission = (
-        cost / (tick_cpu_s * feed.rate_hz) * math.log(1 / spare) if spare > 0 else math.inf
-    )
+    s2 = _ratio(work / capacity, fleet.stale_after_s + width * spare) if fleet.stale_after_s else 0.0
+    readmission = _readmission(work / capacity, utilisation)
     rule = limit(scenario.edge.limit)
     return Stability(
         clients=fleet.clients,
@@ -86,6 +82,13 @@ def stability(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> Stability:
             rule.rate_per_s * (mean[0] + fleet.connect_timeout_s) if rule else None
         ),
     )
+
+
+def _readmission(work_s: float, utilisation: float) -> float:
+    """t* = (c/(f·R))·ln(1/(1-ρ)), which is N·c/P times ln(1/(1-ρ))/ρ; that factor is 1 without a feed."""
+    if utilisation >= 1:
+        return math.inf
+    return work_s * (-math.log1p(-utilisation) / utilisation if utilisation else 1.0)
 
 
 def _delays(scenario: Scenario) -> tuple[list[float], float]:

@@ -59,8 +59,9 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Clients that have been started."""
     connected: int
     """Joined at the end of the second."""
-    useful: float
-    """Mean number of clients that were joined with a newest tick under 1 s old, on a 100 ms grid."""
+    useful: float | None
+    """Mean number of clients that were joined with a newest tick under 1 s old, on a 100 ms grid; None
+    for a part of a second without a point of the grid."""
     attempts: int
     attempts_per_slot: tuple[int, ...]
     """Attempts in each 100 ms."""

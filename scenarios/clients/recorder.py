@@ -29,7 +29,8 @@ class FeedSchedule:
     """When each tick is due, from the feed's rate and any one tick."""
 
     def __init__(self, rate_hz: float) -> None:
-        self.period_ns = 1e9 / rate_hz
+        # In whole nanoseconds, as the pods count: the times agree exactly, whatever tick is the anchor.
+        self.period_ns = round(1e9 / rate_hz)
         self._anchor: tuple[int, int] | None = None
 
     def learn(self, seq: int, due_ns: int) -> None:
@@ -41,14 +42,14 @@ class FeedSchedule:
         """Due times of tick numbers, as an int64 array of the same shape."""
         assert self._anchor is not None, "no tick seen yet"  # noqa: S101
         seq, due = self._anchor
-        return (due + (np.asarray(seqs) - seq) * self.period_ns).astype(np.int64)
+        return due + (np.asarray(seqs, np.int64) - seq) * self.period_ns
 
     def latest_due(self, now_ns: int) -> int:
         """Number of the newest tick due by `now_ns`; -1 where no tick was ever seen."""
         if self._anchor is None:
             return -1
         seq, due = self._anchor
-        return int(seq + (now_ns - due) // self.period_ns)
+        return seq + (now_ns - due) // self.period_ns
 
 
 class Recorder:
@@ -98,7 +99,7 @@ class Recorder:
             # An old tick from a pod that lags behind the client's former one: delivered, but no news.
             self._late_fanout_ns.append(latency)
             return
-        if 0 <= held:
+        if held >= 0:
             missed = self.schedule.due_ns(np.arange(held + 1, seq))
             self._missed += len(missed)
             self._gaps.append((missed, now_ns - missed))
@@ -135,7 +136,6 @@ class Recorder:
 
     def take_interval(self, second: int) -> Interval:
         """Everything since the last call, as second number `second`."""
-        useful = sum(self._useful) / len(self._useful) if self._useful else 0.0
         latency = np.array(self.latency_ns, np.int64)
         late = np.array(self._late_fanout_ns, np.int64)
         due = np.array(self.due_ns, np.int64)
@@ -144,7 +144,7 @@ class Recorder:
             second=second,
             clients=self.started,
             connected=sum(self.joined[: self.started]),
-            useful=useful,
+            useful=sum(self._useful) / len(self._useful) if self._useful else None,
             attempts=sum(slots),
             attempts_per_slot=slots,
             outcomes=dict(self.outcomes),

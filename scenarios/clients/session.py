@@ -8,12 +8,13 @@ but its bytes once a session has joined, so the sessions of a process share one 
 but the first of them read a tick with one look-up.
 """
 
+import json
 import re
 from enum import IntEnum
-from typing import Any
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from scenarios.clients.websocket import (
     BINARY,
@@ -36,6 +37,11 @@ _ENGINE_PONG = client_frame(TEXT, b"3")
 _CLOSE_NORMALLY = client_frame(CLOSE, b"\x03\xe8")
 # [type][attachments-]?[/namespace,]?[ack id]? before the JSON of an event.
 _SOCKETIO = re.compile(rb"([0-6])(?:\d+-)?(?:/[^,]*,)?\d*")
+_STATUS_LINE = re.compile(rb"HTTP/1\.\d (\d{3})(?: |\r|$)")
+
+# What an element of a recorder's arrays can hold.
+_Int64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_Milliseconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class Phase(IntEnum):
@@ -72,9 +78,9 @@ class Rejected(Struct, frozen=True):
 class Tick(Struct, frozen=True):
     """A tick of the feed. Times are the publisher's CLOCK_MONOTONIC in nanoseconds."""
 
-    seq: int
-    due_ns: int
-    sent_ns: int
+    seq: _Int64
+    due_ns: _Int64
+    sent_ns: _Int64
 
 
 class Pinged(Struct, frozen=True):
@@ -102,9 +108,12 @@ _JOINED, _REJECTED, _PINGED, _OTHER, _DROPPED = Joined(), Rejected(), Pinged(), 
 
 
 class _Open(Struct):
-    pingInterval: int  # noqa: N815 - Engine.IO's own names
-    pingTimeout: int  # noqa: N815
+    pingInterval: _Milliseconds  # noqa: N815 - Engine.IO's own names
+    pingTimeout: _Milliseconds  # noqa: N815
 
+
+# RecursionError: JSON that is nested too deeply.
+_UNREADABLE = (msgspec.MsgspecError, RecursionError)
 
 _decode_open = msgspec.json.Decoder(_Open).decode
 _decode_tick = msgspec.json.Decoder(tuple[str, Tick]).decode
@@ -137,7 +146,10 @@ class Decoded:
     """
 
     def __init__(self, event: str = "tick") -> None:
-        self.tick_prefix = msgspec.json.encode([event])[:-1] + b","
+        # Servers differ in how they write a letter outside ASCII: python-socketio escapes it, JS does not.
+        self.tick_prefixes = tuple(
+            (json.dumps([event], ensure_ascii=escaped)[:-1] + ",").encode() for escaped in (True, False)
+        )
         self.chunks: dict[bytes, Events] = {}
 
     def remember(self, chunk: bytes, events: Events) -> None:
@@ -169,16 +181,18 @@ class Session:
     def receive(self, data: bytes) -> Events:
         """The events in `data`, in order. Empty bytes mean that the server closed the connection."""
         if self.phase == Phase.JOINED and self._frames is None:
-            events = self._decoded.chunks.get(data)
-            if events is not None:
-                return events
+            known = self._decoded.chunks.get(data)
+            if known is not None:
+                return known
         if self.phase == Phase.OVER:
             return ()
+        events: list[Event] = []
         try:
-            return self._receive(data)
+            self._receive(data, events)
         except ProtocolError as error:
             self.phase = Phase.OVER
-            return (Broken(str(error)),)
+            events.append(Broken(str(error)))
+        return tuple(events)
 
     def take_to_send(self) -> bytes:
         """The bytes to send now; the next call returns only what has come since."""
@@ -191,42 +205,45 @@ class Session:
         self.phase = Phase.OVER
         return b"" if left_early else _CLOSE_NORMALLY
 
-    def _receive(self, data: bytes) -> Events:
+    def _receive(self, data: bytes, events: list[Event]) -> None:
         if not data:
-            self.phase = Phase.OVER
-            return (_DROPPED,)
+            events.extend(self._end())
+            return
         if self.phase == Phase.UPGRADING:
-            return self._receive_head(data)
+            self._receive_head(data, events)
+            return
         # A reader is kept only while a message is incomplete: most of the time a session owns none.
         frames = self._frames or FrameReader()
         joined_before = self.phase == Phase.JOINED
         fresh = frames.between_messages
-        events = tuple(event for message in frames.receive(data) for event in self._interpret(message))
+        for message in frames.receive(data):
+            events.extend(self._interpret(message))
+            if self.phase == Phase.OVER:
+                return
         self._frames = None if frames.between_messages else frames
         if joined_before and fresh and self._frames is None and _means_the_same_to_all(events):
-            self._decoded.remember(data, events)
-        return events
+            self._decoded.remember(data, tuple(events))
 
-    def _receive_head(self, data: bytes) -> Events:
+    def _receive_head(self, data: bytes, events: list[Event]) -> None:
         self._head += data
         head, separator, rest = self._head.partition(b"\r\n\r\n")
         if not separator:
             if len(self._head) > _MAX_HEAD_BYTES:
                 raise ProtocolError("HTTP response head without an end")
-            return ()
+            return
         self._head = b""
         status = _status(head)
         if status != 101:
             self.phase = Phase.OVER
-            return (Refused(status),)
+            events.append(Refused(status))
+            return
         if _header(head, b"sec-websocket-accept") != self._upgrade.accept:
             raise ProtocolError("wrong Sec-WebSocket-Accept")
         self.phase = Phase.OPENING
-        return self._receive(rest) if rest else ()
+        if rest:
+            self._receive(rest, events)
 
     def _interpret(self, message: Message) -> Events:
-        if self.phase == Phase.OVER:
-            return ()
         if message.opcode == TEXT:
             return self._engine_packet(message.payload)
         if message.opcode == CLOSE:
@@ -246,7 +263,7 @@ class Session:
         if kind == b"0" and self.phase == Phase.OPENING:
             try:
                 opened = _decode_open(payload[1:])
-            except msgspec.MsgspecError as error:
+            except _UNREADABLE as error:
                 raise ProtocolError(f"Engine.IO open: {error}") from None
             self.phase = Phase.JOINING
             self.to_send += _JOIN
@@ -275,11 +292,11 @@ class Session:
         return (_OTHER,)
 
     def _event(self, payload: bytes, body: int) -> Events:
-        if not payload.startswith(self._decoded.tick_prefix, body):
+        if not payload.startswith(self._decoded.tick_prefixes, body):
             return (_OTHER,)
         try:
             return (_decode_tick(payload[body:])[1],)
-        except msgspec.MsgspecError as error:
+        except _UNREADABLE as error:
             raise ProtocolError(f"tick: {error}") from None
 
     def _end(self) -> Events:
@@ -287,16 +304,16 @@ class Session:
         return (_DROPPED,)
 
 
-def _means_the_same_to_all(events: Events) -> bool:
+def _means_the_same_to_all(events: list[Event]) -> bool:
     # Anything else asks for an answer or ends the session, which is not for others to share.
     return all(type(event) is Tick or event is _OTHER for event in events)
 
 
 def _status(head: bytes) -> int:
-    parts: list[Any] = head.split(b"\r\n", 1)[0].split(b" ", 2)
-    if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
+    line = _STATUS_LINE.match(head)
+    if line is None:
         raise ProtocolError("not an HTTP/1.1 response")
-    return int(parts[1])
+    return int(line.group(1))
 
 
 def _header(head: bytes, name: bytes) -> bytes:

@@ -52,7 +52,6 @@ class Generator:
         self.settings = _settings_from_runner()
         self.environment = environment
         self._outbox: Any = Queue()
-        self._closing_books = False
         epoch_ns = self.settings.epoch_ns if self.settings else monotonic_ns()
         clients = scenario.fleet.clients if self.settings else _SPARE_CLIENTS
         self.recorder = Recorder(clients, epoch_ns, scenario.feed.rate_hz)
@@ -89,13 +88,17 @@ class Generator:
         now = monotonic_ns()
         self.recorder.lag_probe(max(0, now - self._last_probe_ns - LAG_PROBE_NS))
         self._last_probe_ns = now
+        self._turn_over(now)
+
+    def _turn_over(self, now: int) -> None:
+        """Closes the 100 ms slot that has ended, and the second with it."""
         if now < self._next_slot_ns:
             return
         self.recorder.sample_slot(now)
         ended_ns, self._next_slot_ns = self._next_slot_ns, self._next_boundary(SLOT_NS)
-        first_second = (ended_ns - self.recorder.epoch_ns - 1) // SECOND_NS
-        if (self._next_slot_ns - self.recorder.epoch_ns - 1) // SECOND_NS != first_second:
-            self._report(first_second)
+        second = (ended_ns - self.recorder.epoch_ns - 1) // SECOND_NS
+        if (self._next_slot_ns - self.recorder.epoch_ns - 1) // SECOND_NS != second:
+            self._report(second)
 
     def _report(self, second: int) -> None:
         interval = self.recorder.take_interval(second)
@@ -123,6 +126,8 @@ class Generator:
                 self.population.push_policy(policy(spec))
             case CloseBooks():
                 now = monotonic_ns()
+                # A second that has just ended is not to be counted with the one that is cut short.
+                self._turn_over(now)
                 self.recorder.close_books(now)
                 self._report((now - self.recorder.epoch_ns) // SECOND_NS)
                 self._outbox.put(BooksClosed())

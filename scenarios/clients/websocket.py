@@ -7,6 +7,7 @@ Source of the format: RFC 6455, section 5.
 import base64
 import hashlib
 import struct
+from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -48,21 +49,19 @@ class FrameReader:
         """Whether nothing is left over, so that the next byte begins a message."""
         return not self._buffer and self._fragments is None
 
-    def receive(self, data: bytes) -> list[Message]:
-        """The messages that `data` completes, in order."""
+    def receive(self, data: bytes) -> Iterator[Message]:
+        """The messages that `data` completes, in order; those before a breach come before the error.
+
+        Exhaust it before the next call.
+        """
         buffer = self._buffer + data if self._buffer else data
-        messages: list[Message] = []
         position = 0
-        while True:
-            frame = self._next_frame(buffer, position)
-            if frame is None:
-                break
+        while (frame := self._next_frame(buffer, position)) is not None:
             first_byte, payload, position = frame
             message = self._accept(first_byte, payload)
             if message is not None:
-                messages.append(message)
+                yield message
         self._buffer = buffer[position:]
-        return messages
 
     def _next_frame(self, buffer: bytes, start: int) -> tuple[int, bytes, int] | None:
         available = len(buffer) - start

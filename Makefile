@@ -1,0 +1,43 @@
+# Everything runs in a virtual environment that `setup` makes: no root, no system nginx, no Docker.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.complete
+
+# How many runs of each arm `make compare` makes, and anything else for the command line.
+REPEATS ?= 1
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup compare test lint unit e2e clean
+
+help: ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the virtual environment with the pinned dependencies
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found %d.%d; set PYTHON=…" % sys.version_info[:2])'
+	@echo "setting up $(VENV) (once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+compare: $(STAMP) ## Compare naive reconnects with back-off and per-IP limits (about five minutes)
+	@$(BIN)/reconnect-storm compare --repeats $(REPEATS) $(ARGS)
+
+test: lint unit e2e ## Check style and types, then run all tests
+
+lint: $(STAMP) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: $(STAMP) ## Run the fast tests; pure modules must be fully covered
+	$(BIN)/pytest -m "not e2e" --cov --cov-report=term-missing:skip-covered
+
+e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
+	$(BIN)/pytest -m e2e
+
+clean: ## Remove the virtual environment and caches; runs/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info

@@ -1,0 +1,155 @@
+"""The measures that tables show: what each is called, where it comes from, and how it is written.
+
+Add one: enter it in `MEASURES` or `EXPERIENCE`; every table and every comparison then has it.
+"""
+
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from msgspec import Struct
+
+from reports import units
+from reports.latency import Latency
+from reports.metrics import PhaseSummary, Storm, Summary
+
+
+class Measure(Struct, frozen=True):
+    """One number of a run."""
+
+    key: str
+    group: str
+    """Heading that it shares with its neighbours; empty where it stands alone."""
+    heading: str
+    of: Callable[[Summary], Latency | float | None]
+    write: Callable[[float | None], str]
+    """Turns a value into text with its unit; latencies are in milliseconds."""
+
+
+class Range(Struct, frozen=True):
+    """Median and extremes of one measure over the runs of an arm.
+
+    None stands for a recovery that nobody saw; it counts as later than any that was seen.
+    """
+
+    median: float | None
+    low: float | None
+    high: float | None
+    at_least: bool = False
+    """The median is only a lower bound."""
+    runs: int = 1
+
+
+TIME_TO_RECOVER = "time_to_recover_s"
+
+
+def _phase(name: str, field: str) -> Callable[[Summary], Any]:
+    def of(summary: Summary) -> Any:
+        phase: PhaseSummary | None = getattr(summary, name)
+        return getattr(phase, field) if phase else None
+
+    return of
+
+
+def _storm(field: str) -> Callable[[Summary], Any]:
+    def of(summary: Summary) -> Any:
+        storm: Storm | None = summary.storm
+        return getattr(storm, field) if storm else None
+
+    return of
+
+
+def _outcome(name: str) -> Callable[[Summary], float | None]:
+    return lambda summary: summary.storm.outcomes.get(name) if summary.storm else None
+
+
+PHASES = ("before", "during", "after")
+
+MEASURES: tuple[Measure, ...] = (
+    *(
+        Measure(
+            f"effective_p99_{name}", "effective p99", name, _phase(name, "effective_p99"), units.milliseconds
+        )
+        for name in PHASES
+    ),
+    *(
+        Measure(f"fanout_p99_{name}", "fan-out p99", name, _phase(name, "fanout_p99_ms"), units.milliseconds)
+        for name in PHASES
+    ),
+    Measure("attempts_peak", "", "peak attempts", _storm("attempts_peak_per_s"), units.per_second),
+    Measure("amplification", "", "attempts per disconnect", _storm("amplification"), units.times),
+    Measure("limited", "", "refusals", _storm("limited"), units.count),
+    Measure("availability", "", "availability", _storm("availability"), units.percent),
+    Measure("pod_cpu", "during", "pod CPU", _phase("during", "pod_cpu"), units.percent),
+    Measure("pod_loop", "during", "pod loop", _phase("during", "pod_loop"), units.percent),
+    Measure("nginx_cpu", "during", "nginx CPU", _phase("during", "nginx_cpu"), units.percent),
+    Measure("generator_cpu", "during", "generator CPU", _phase("during", "generator_cpu"), units.percent),
+    Measure(
+        TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds
+    ),
+)
+"""The columns of the main table, in order."""
+
+EXPERIENCE: tuple[Measure, ...] = (
+    Measure("disconnects", "sessions", "disconnects", _storm("disconnects"), units.count),
+    Measure("stale", "sessions", "of these, feed too old", _storm("stale"), units.count),
+    Measure("attempts", "tries to connect", "tries", _storm("attempts"), units.count),
+    *(
+        Measure(f"outcome_{name}", "tries to connect", heading, _outcome(name), units.count)
+        for name, heading in (
+            ("joined", "joined"),
+            ("limited", "refused by a limit"),
+            ("refused", "refused, or a bad gateway"),
+            ("timeout", "timed out"),
+            ("reset", "connection lost"),
+            ("rejected", "rejected by the gateway"),
+            ("broken", "protocol error"),
+            ("exhausted", "could not begin"),
+            ("abandoned", "abandoned at the rescue"),
+        )
+    ),
+    Measure("missed", "ticks", "missed while away", _storm("missed"), units.count),
+    Measure("nginx_limited", "edge", "refusals in nginx's log", _storm("nginx_limited"), units.count),
+    Measure("burst_peak", "synchrony", "busiest 100 ms ÷ mean", _storm("burst_peak"), units.times),
+    Measure("burst_dispersion", "synchrony", "variance ÷ mean", _storm("burst_dispersion"), units.plain),
+    Measure("wasted_work", "gateway", "wasted handshakes", _storm("wasted_work"), units.percent),
+)
+"""What the clients and the gateway went through between the trigger and the rescue or the end."""
+
+
+def range_of(measure: Measure, summaries: list[Summary]) -> Range | None:
+    """Median and extremes over runs; None where no run has a value."""
+    if measure.key == TIME_TO_RECOVER:
+        return _recovery_range([summary for summary in summaries if summary.storm])
+    found = [measure.of(summary) for summary in summaries]
+    there = sorted(
+        (_number(value), isinstance(value, Latency) and value.at_least)
+        for value in found
+        if value is not None
+    )
+    if not there:
+        return None
+    values = [value for value, _ in there]
+    # A bound above the middle may be as high as it likes: the median stays where it is.
+    at_least = any(bound and value <= values[len(values) // 2] for value, bound in there)
+    return Range(_median(values), values[0], values[-1], at_least, len(values))
+
+
+def _recovery_range(summaries: list[Summary]) -> Range | None:
+    if not summaries:
+        return None
+    times = [summary.recovery.time_to_recover_s for summary in summaries]
+    ordered = sorted(inf if time is None else float(time) for time in times)
+    median, low, high = (
+        None if value == inf else value for value in (_median(ordered), ordered[0], ordered[-1])
+    )
+    return Range(median, low, high, runs=len(times))
+
+
+def _median(ordered: list[float]) -> float:
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _number(value: Latency | float) -> float:
+    return value.ms if isinstance(value, Latency) else float(value)

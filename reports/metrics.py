@@ -1,0 +1,225 @@
+"""What a run measured, in numbers.
+
+The phases before, during and after are summarised each for itself. The storm is everything from the trigger
+to the rescue, or to the end where there was none: what the rescue achieved is never credited to the fleet.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+from reports import latency, series
+from reports.latency import Latency
+from reports.record import Phase, Run
+from reports.recovery import Baseline, Recovery, recovery
+from reports.series import Row
+
+OUTCOMES = (
+    "joined",
+    "limited",
+    "refused",
+    "timeout",
+    "reset",
+    "rejected",
+    "broken",
+    "exhausted",
+    "abandoned",
+)
+"""How a try to connect can end; each is a column of series.csv."""
+
+SLOTS_PER_S = 10
+DEFAULT_WINDOW_S = 30
+
+
+class PhaseSummary(Struct, frozen=True, kw_only=True):
+    """One phase, [from_s, to_s). None where nothing was recorded.
+
+    CPU is in CPU-seconds per second, so 1 is one core; loop utilisation is a share of time, 0 to 1.
+    """
+
+    from_s: int
+    to_s: int
+    effective_p99: Latency | None = None
+    """Over all clients, connected or not, by the time at which ticks were due."""
+    fanout_p50_ms: float | None = None
+    fanout_p99_ms: float | None = None
+    """Of the ticks that did arrive."""
+    availability: float | None = None
+    """Client-seconds joined with a tick under 1 s old, as a share of all client-seconds."""
+    attempts_per_s: float | None = None
+    attempts_peak_per_s: float | None = None
+    limited: int = 0
+    """Tries answered with 429 or 503."""
+    pod_cpu: float | None = None
+    """Per pod."""
+    pod_cpu_total: float | None = None
+    pod_loop: float | None = None
+    pod_loop_max: float | None = None
+    """Of the busiest pod in its busiest second."""
+    pod_lag_max_ms: float | None = None
+    nginx_cpu: float | None = None
+    generator_cpu: float | None = None
+
+
+class Storm(Struct, frozen=True, kw_only=True):
+    """From the trigger to the rescue or the end, [from_s, to_s)."""
+
+    from_s: int
+    to_s: int
+    availability: float | None
+    attempts: int
+    attempts_peak_per_s: float
+    disconnects: int
+    stale: int
+    """Of these, by the client's own watchdog."""
+    amplification: float | None
+    """Attempts per disconnect; 1 where everybody came back at the first try."""
+    burst_peak: float | None
+    """The busiest tenth of a second, as a multiple of the mean."""
+    burst_dispersion: float | None
+    """Variance ÷ mean of the attempts in a tenth of a second; 1 for independent (Poisson) arrivals."""
+    limited: int
+    """Refusals by a limit, as the clients counted them."""
+    nginx_limited: int
+    """Refusals by a limit in nginx's own log, over the whole run."""
+    outcomes: dict[str, int]
+    missed: int
+    """Ticks that clients never received because they were away."""
+    wasted_work: float | None
+    """Handshakes for clients that had gone, or that were gone again within 5 s, as a share of all."""
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """All numbers of a run. None where a run never got so far."""
+
+    clients: int
+    before: PhaseSummary | None = None
+    during: PhaseSummary | None = None
+    after: PhaseSummary | None = None
+    storm: Storm | None = None
+    recovery: Recovery = field(default_factory=lambda: Recovery(window_s=DEFAULT_WINDOW_S))
+    tick_cpu_s: float | None = None
+    """f: CPU-seconds of the pods per delivered tick, measured before the trigger."""
+
+
+def summarise(run: Run) -> Summary:
+    """The numbers of a run, however far it got."""
+    phases = {name: _phase(run, run.phase(name)) for name in ("before", "during", "after")}
+    before = run.phase("before")
+    stretch = storm_stretch(run)
+    return Summary(
+        clients=int(series.highest(series.column(run.rows, "clients")) or 0),
+        before=phases["before"],
+        during=phases["during"],
+        after=phases["after"],
+        storm=_storm(run, *stretch) if stretch else None,
+        recovery=_recovery(run, phases["before"], stretch),
+        tick_cpu_s=_tick_cpu_s(run.between(before.from_s, before.to_s)) if before else None,
+    )
+
+
+def storm_stretch(run: Run) -> tuple[int, int] | None:
+    """[trigger, rescue or end) in seconds of steady state; None where nothing of it was recorded."""
+    trigger, rescue = run.info.trigger_s, rescued_at_s(run)
+    last = series.highest(series.column(run.rows, "t_s"))
+    if trigger is None or last is None or last < trigger:
+        return None
+    end = int(last) + 1
+    after = run.phase("after")
+    if rescue is not None:
+        end = min(end, rescue)
+    elif after is not None:
+        end = min(end, after.to_s)
+    return (trigger, end) if run.between(trigger, end) else None
+
+
+def rescued_at_s(run: Run) -> int | None:
+    """When the rescue policy was pushed; None where it was not."""
+    phase = run.phase("rescue")
+    return phase.from_s if run.info.rescued_at_s is None and phase else run.info.rescued_at_s
+
+
+def availability(rows: Sequence[Row]) -> float | None:
+    """Usefully connected client-seconds ÷ all client-seconds."""
+    useful, clients = series.column(rows, "useful"), series.column(rows, "clients")
+    return series.ratio(series.total(useful), series.total(clients))
+
+
+def _phase(run: Run, phase: Phase | None) -> PhaseSummary | None:
+    rows = run.between(phase.from_s, phase.to_s) if phase else []
+    if phase is None or not rows:
+        return None
+    from_s, to_s = phase.from_s, phase.to_s
+
+    def mean(name: str) -> float | None:
+        return series.mean(series.column(rows, name))
+
+    def highest(name: str) -> float | None:
+        return series.highest(series.column(rows, name))
+
+    fanout = latency.between(run.histograms.get("fanout", {}), from_s, to_s)
+    p50, p99 = latency.percentile(50, fanout), latency.percentile(99, fanout)
+    return PhaseSummary(
+        from_s=from_s,
+        to_s=to_s,
+        effective_p99=latency.effective(run, from_s, to_s, 99),
+        fanout_p50_ms=p50.ms if p50 else None,
+        fanout_p99_ms=p99.ms if p99 else None,
+        availability=availability(rows),
+        attempts_per_s=mean("attempts"),
+        attempts_peak_per_s=highest("attempts"),
+        limited=_count(rows, "limited"),
+        pod_cpu=mean("pod_cpu"),
+        pod_cpu_total=mean("pod_cpu_total"),
+        pod_loop=mean("pod_loop"),
+        pod_loop_max=highest("pod_loop_max"),
+        pod_lag_max_ms=highest("pod_lag_ms"),
+        nginx_cpu=mean("nginx_cpu"),
+        generator_cpu=mean("generator_cpu"),
+    )
+
+
+def _storm(run: Run, from_s: int, to_s: int) -> Storm:
+    rows = run.between(from_s, to_s)
+    attempts, disconnects = _count(rows, "attempts"), _count(rows, "disconnects")
+    slots = len(rows) * SLOTS_PER_S
+    per_slot = attempts / slots
+    peak_in_slot = series.highest(series.column(rows, "attempts_peak_100ms"))
+    squares = series.total(series.column(rows, "attempts_squares_100ms"))
+    wasted = _count(rows, "gone_early") + _count(rows, "short_sessions")
+    return Storm(
+        from_s=from_s,
+        to_s=to_s,
+        availability=availability(rows),
+        attempts=attempts,
+        attempts_peak_per_s=series.highest(series.column(rows, "attempts")) or 0.0,
+        disconnects=disconnects,
+        stale=_count(rows, "stale"),
+        amplification=series.ratio(attempts, disconnects),
+        burst_peak=None if peak_in_slot is None else series.ratio(peak_in_slot, per_slot),
+        burst_dispersion=series.ratio(squares / slots - per_slot**2, per_slot),
+        limited=_count(rows, "limited"),
+        nginx_limited=run.info.nginx_limited,
+        outcomes={outcome: _count(rows, outcome) for outcome in OUTCOMES},
+        missed=_count(rows, "missed"),
+        wasted_work=series.ratio(wasted, _count(rows, "handshakes")),
+    )
+
+
+def _recovery(run: Run, before: PhaseSummary | None, stretch: tuple[int, int] | None) -> Recovery:
+    window_s = int(run.info.scenario.get("phases", {}).get("recovery_window_s", DEFAULT_WINDOW_S))
+    if stretch is None:
+        return Recovery(window_s=window_s)
+    baseline = None
+    if before is not None and before.effective_p99 is not None:
+        baseline = Baseline(before.effective_p99.ms, before.pod_cpu, before.attempts_per_s or 0.0)
+    return recovery(run, baseline, *stretch, window_s)
+
+
+def _tick_cpu_s(rows: Sequence[Row]) -> float | None:
+    cpu, sent = series.column(rows, "pod_cpu_total"), series.column(rows, "ticks_sent")
+    return series.ratio(series.total(cpu), series.total(sent)) if series.mean(cpu) is not None else None
+
+
+def _count(rows: Sequence[Row], name: str) -> int:
+    return round(series.total(series.column(rows, name)))

@@ -1,0 +1,326 @@
+"""The run directory: what a run leaves behind, and how it is read back.
+
+    run.json        scenario, seed, versions, machine, phases, status; summary, validity and verdict
+    series.csv      one row a second, in seconds of steady state (the ramp is negative)
+    latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `effective` and
+                    `censored` (by the second in which the tick was due), values in microseconds
+    events.jsonl    what happened when
+    nginx/ pods/    their configuration and logs
+
+Everything is appended as it happens, so an interrupted run is readable and says that it was interrupted.
+"""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import msgspec
+from hdrh.histogram import HdrHistogram
+from msgspec import Struct
+
+SCHEMA_VERSION = 1
+
+HIGHEST_US = 3_600_000_000
+SIGNIFICANT_DIGITS = 3
+
+Tag = Literal["fanout", "effective", "censored"]
+TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored")
+Status = Literal["running", "complete", "interrupted", "failed"]
+
+_HLOG_HEAD = (
+    "#[Histogram log format version 1.3]\n"
+    "#[Times are seconds of steady state; values are microseconds, Interval_Max is in milliseconds]\n"
+    '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"\n'
+)
+_HLOG_LINE = re.compile(
+    rf"Tag=(?P<tag>{'|'.join(TAGS)}),(?P<start>-?[\d.]+),[\d.]+,[\d.]+,(?P<payload>\S+)\n"
+)
+
+SERIES_COLUMNS: dict[str, str] = {
+    "t_s": "second of steady state; the row covers [t_s, t_s + 1)",
+    "clients": "clients that have been started",
+    "connected": "clients joined at the end of the second",
+    "useful": "mean clients joined with a newest tick under 1 s old",
+    "attempts": "tries to connect that began",
+    "attempts_peak_100ms": "most tries that began within one tenth of the second",
+    "attempts_squares_100ms": "sum of squares of the tries in each tenth, for variance / mean",
+    "joined": "tries that ended joined",
+    "limited": "tries answered with 429 or 503",
+    "refused": "tries refused, or answered with 502 or 504",
+    "timeout": "tries given up at the connect time-out",
+    "reset": "tries whose connection ended before the join",
+    "rejected": "tries rejected by the gateway",
+    "broken": "tries that met a protocol error",
+    "exhausted": "tries that this machine could not even begin",
+    "abandoned": "tries given up because a new policy was pushed",
+    "disconnects": "joined sessions that ended",
+    "stale": "of these, ended by the client's own watchdog",
+    "ticks": "ticks received",
+    "missed": "ticks that clients found out they will never get",
+    "fanout_p50_ms": "median of received - due, by second of receipt",
+    "fanout_p99_ms": "99th percentile of received - due, by second of receipt",
+    "fanout_max_ms": "maximum of received - due, by second of receipt",
+    "effective_p99_ms": "99th percentile of effective latency, by the second of the due time",
+    "effective_at_least": "1 where that percentile falls among values that are only lower bounds",
+    "nginx_limited": "requests that nginx's own log says it refused by a limit",
+    "pod_cpu": "CPU-seconds per second, mean over pods",
+    "pod_cpu_total": "CPU-seconds per second, sum over pods",
+    "pod_loop": "share of time in which the event loop was occupied, mean over pods",
+    "pod_loop_max": "the same, of the busiest pod",
+    "pod_lag_ms": "worst loop lag of any pod",
+    "tick_late_ms": "worst time from due until a pod began to send",
+    "handshakes": "handshakes that pods began to pay for",
+    "gone_early": "of these, with a client that had left before it joined",
+    "short_sessions": "sessions that ended within 5 s of joining, as pods saw it",
+    "ticks_sent": "deliveries that pods handed to their transports",
+    "nginx_cpu": "CPU-seconds per second of nginx",
+    "generator_cpu": "CPU-seconds per second of the load generator",
+    "generator_lag_p99_ms": "99th percentile of the generator's loop lag",
+    "retry_late_p99_ms": "99th percentile of how late tries began after the delay their policy asked for",
+    "foreign_cpu": "CPU-seconds per second that other processes used on the whole machine",
+    "steal": "CPU-seconds per second that the hypervisor took away",
+}
+"""Columns of series.csv with what each means. A cell is empty where the second has no value."""
+
+
+class Phase(Struct, frozen=True):
+    """A named stretch of a run, [from_s, to_s) in seconds of steady state."""
+
+    name: str
+    from_s: int
+    to_s: int
+
+
+class RunInfo(Struct, kw_only=True):
+    """The content of run.json. `summary`, `validity` and `verdict` are added when the run has been judged."""
+
+    schema_version: int = SCHEMA_VERSION
+    scenario: dict[str, Any]
+    arm: str
+    round: int = 1
+    seed: int
+    status: Status = "running"
+    pid: int = 0
+    """Of the process that writes; tells a running run from one that was killed."""
+    problem: str = ""
+    """Why a run failed or was interrupted."""
+    started_utc: str
+    trigger_s: int | None = None
+    rescued_at_s: int | None = None
+    phases: tuple[Phase, ...] = ()
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    stability: dict[str, Any]
+    command: list[str]
+    nginx_limited: int = 0
+    """Refusals by a limit in nginx's own log."""
+    summary: dict[str, Any] = msgspec.field(default_factory=dict)
+    validity: dict[str, Any] = msgspec.field(default_factory=dict)
+    verdict: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class RecordError(Exception):
+    """A run directory that cannot be read; the message says which and why."""
+
+
+def new_histogram() -> HdrHistogram:
+    """An empty histogram of microseconds, 1 µs to 1 h with three significant digits."""
+    return HdrHistogram(1, HIGHEST_US, SIGNIFICANT_DIGITS)
+
+
+class RunWriter:
+    """Writes one run directory."""
+
+    def __init__(self, directory: Path, info: RunInfo) -> None:
+        self.directory = directory
+        self.info = info
+        directory.mkdir(parents=True)
+        info.pid = os.getpid()
+        self.save()
+        self._series = (directory / "series.csv").open("w", newline="", encoding="utf-8")
+        self._rows = csv.DictWriter(self._series, SERIES_COLUMNS, restval="")
+        self._rows.writeheader()
+        self._events = (directory / "events.jsonl").open("w", encoding="utf-8")
+        self._hlog = (directory / "latency.hlog").open("w", encoding="utf-8")
+        self._hlog.write(_HLOG_HEAD)
+
+    def row(self, values: Mapping[str, Any]) -> None:
+        """Appends one second to series.csv."""
+        self._rows.writerow(values)
+        self._series.flush()
+
+    def replace_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes series.csv anew, with what only became known later."""
+        self._series.close()
+        path = self.directory / "series.csv"
+        with _replacing(path) as stream:
+            writer = csv.DictWriter(stream, SERIES_COLUMNS, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+        self._series = path.open("a", newline="", encoding="utf-8")
+        self._rows = csv.DictWriter(self._series, SERIES_COLUMNS, restval="")
+
+    def event(self, t_s: float, kind: str, **details: Any) -> None:
+        """Appends one event, at `t_s` seconds of steady state."""
+        self._events.write(json.dumps({"t_s": round(t_s, 3), "event": kind, **details}) + "\n")
+        self._events.flush()
+
+    def histogram(self, tag: Tag, second: int, histogram: HdrHistogram) -> None:
+        """Appends the histogram of one second of steady state to latency.hlog."""
+        # hdrh's own log writer knows no tags.
+        highest_ms = histogram.get_max_value() / 1000
+        payload = histogram.encode().decode("ascii")
+        self._hlog.write(f"Tag={tag},{second:.3f},1.000,{highest_ms:.3f},{payload}\n")
+        self._hlog.flush()
+
+    def save(self) -> None:
+        """Writes run.json as a whole."""
+        save_info(self.directory, self.info)
+
+    def close(self) -> None:
+        """Closes the files; `save` may still be called."""
+        for stream in (self._series, self._events, self._hlog):
+            stream.close()
+
+
+class Run(Struct, frozen=True):
+    """A run directory, read."""
+
+    directory: Path
+    info: RunInfo
+    rows: tuple[dict[str, float | None], ...]
+    """series.csv with numbers; None where a cell is empty."""
+    events: tuple[dict[str, Any], ...]
+    histograms: dict[Tag, dict[int, HdrHistogram]]
+    """By tag, then by second of steady state."""
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Reads a run directory, however the run ended. Raises RecordError."""
+        info = load_info(directory)
+        try:
+            with (directory / "series.csv").open(newline="", encoding="utf-8") as stream:
+                rows = tuple(
+                    {key: float(cell) if cell else None for key, cell in row.items() if key}
+                    for row in csv.DictReader(stream)
+                )
+            lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
+            events = tuple(json.loads(line) for line in lines if line.endswith("}"))
+            histograms = _read_histograms(directory / "latency.hlog")
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{directory}: {error}") from None
+        return cls(directory, info, rows, events, histograms)
+
+    def phase(self, name: str) -> Phase | None:
+        """The phase of that name; None where the run never got there."""
+        return next((phase for phase in self.info.phases if phase.name == name), None)
+
+    def column(self, name: str) -> list[float | None]:
+        """One column of the series, a value a second."""
+        return [row.get(name) for row in self.rows]
+
+    def between(self, from_s: float, to_s: float) -> list[dict[str, float | None]]:
+        """The rows of [from_s, to_s)."""
+        return [row for row in self.rows if row["t_s"] is not None and from_s <= row["t_s"] < to_s]
+
+    def merged(self, tag: Tag, from_s: int, to_s: int) -> HdrHistogram:
+        """The sum of all histograms of that tag in [from_s, to_s)."""
+        total = new_histogram()
+        for second, histogram in self.histograms.get(tag, {}).items():
+            if from_s <= second < to_s:
+                total.add(histogram)
+        return total
+
+
+def load_info(directory: Path) -> RunInfo:
+    """Reads run.json alone; a run whose writer died counts as interrupted. Raises RecordError."""
+    path = directory / "run.json"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecordError(f"{directory}: not a run directory: it has no run.json") from None
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: {error}") from None
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RecordError(f"{path}: found schema version {version}, allowed: {SCHEMA_VERSION}")
+    try:
+        info = msgspec.convert(raw, RunInfo)
+    except msgspec.ValidationError as error:
+        raise RecordError(f"{path}: {error}") from None
+    if info.status == "running" and not _alive(info.pid):
+        info.status, info.problem = "interrupted", "the process that ran it died"
+    return info
+
+
+def save_info(directory: Path, info: RunInfo) -> None:
+    """Writes run.json; a reader sees the old file or the new one, never half of one."""
+    with _replacing(directory / "run.json") as stream:
+        stream.write(msgspec.json.format(msgspec.json.encode(info), indent=2).decode() + "\n")
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """The run directories at or below each path, in order of their names. Raises RecordError if none."""
+    found: list[Path] = []
+    for path in paths:
+        runs = sorted(file.parent for file in path.resolve().rglob("run.json")) if path.is_dir() else []
+        if not runs:
+            raise RecordError(f"{path}: found no run directory there, allowed: one, or a folder of them")
+        found += runs
+    return found
+
+
+def point_latest(directory: Path, link: Path) -> None:
+    """Makes `link` point to `directory`, in one step."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(os.path.relpath(directory, link.parent), target_is_directory=True)
+    temporary.replace(link)
+
+
+class _replacing:  # noqa: N801 - used as a function
+    """Opens a temporary file next to `path` and moves it there when all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+
+    def __enter__(self) -> Any:
+        self._stream = self._temporary.open("w", newline="", encoding="utf-8")
+        return self._stream
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._stream.close()
+        if kind is None:
+            self._temporary.replace(self._path)
+        else:
+            self._temporary.unlink()
+
+
+def _read_histograms(path: Path) -> dict[Tag, dict[int, HdrHistogram]]:
+    found: dict[Tag, dict[int, HdrHistogram]] = {tag: {} for tag in TAGS}
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        match = _HLOG_LINE.fullmatch(line)
+        if match is None:
+            continue  # a comment, the legend, or the half line that a killed writer left
+        tag, second = match["tag"], round(float(match["start"]))
+        histogram = HdrHistogram.decode(match["payload"])
+        if second in found[tag]:  # type: ignore[index]
+            found[tag][second].add(histogram)  # type: ignore[index]
+        else:
+            found[tag][second] = histogram  # type: ignore[index]
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,146 @@
+"""The main table, as rows of text for every medium, and for the terminal."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from reports import units
+from reports.arms import ArmResult
+from reports.comparable import by_arm
+from reports.comparison import Comparison, compare
+from reports.judgement import judgement_of
+from reports.measures import EXPERIENCE, MEASURES, Measure
+from reports.record import Run
+from reports.stability import stability_lines
+
+STYLES = {"RECOVERED": "green", "STEADY": "green", "INVALID": "magenta"}
+"""Only an accent: the verdict is always written out."""
+BAD_STYLE = "red"
+
+
+class Cell(Struct, frozen=True):
+    """One value, and the extremes over runs where there are several."""
+
+    text: str
+    span: str = ""
+
+
+class GridRow(Struct, frozen=True):
+    """One measure over all arms."""
+
+    group: str
+    heading: str
+    cells: tuple[Cell, ...]
+
+
+def main_grid(comparison: Comparison) -> list[GridRow]:
+    """The main table, a row a measure and a cell an arm; the verdict comes last."""
+    rows = _grid(comparison, MEASURES)
+    verdicts = tuple(Cell(arm.verdict, _tally(arm)) for arm in comparison.arms)
+    return [*rows, GridRow("", "verdict", verdicts)]
+
+
+def experience_grid(comparison: Comparison) -> list[GridRow]:
+    """What clients and gateway went through, without the rows in which nothing happened anywhere."""
+    rows = _grid(comparison, EXPERIENCE)
+    return [row for row in rows if any(cell.text not in {"0", units.NOTHING} for cell in row.cells)]
+
+
+def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
+    """Headline, stability, table and doubts, for a terminal `width` columns wide. Raises ComparisonError."""
+    comparison = compare(runs)
+    stability = {name: group[0].info.stability for name, group in by_arm(runs).items()}
+    parts: list[RenderableType] = [Text(comparison.headline, style="bold")]
+    parts += [Text(sentence) for sentence in comparison.effects]
+    parts += [Text(comparison.believe, style="italic"), Text()]
+    parts += [Text(line, style="dim") for line in stability_lines(stability)]
+    parts += [terminal_table(comparison, width), *_doubts(runs)]
+    return Group(*parts)
+
+
+def terminal_table(comparison: Comparison, width: int) -> Table:
+    """Arms as rows where that fits into `width` columns; measures as rows otherwise."""
+    wide = _arms_as_rows(comparison)
+    console = Console(width=10_000)
+    needed = Measurement.get(console, console.options, wide).minimum
+    return wide if needed <= width else _measures_as_rows(comparison)
+
+
+def _grid(comparison: Comparison, measures: Sequence[Measure]) -> list[GridRow]:
+    return [
+        GridRow(measure.group, measure.heading, tuple(_cell(measure, arm) for arm in comparison.arms))
+        for measure in measures
+    ]
+
+
+def _cell(measure: Measure, arm: ArmResult) -> Cell:
+    found = arm.ranges.get(measure.key)
+    if found is None:
+        return Cell(units.NOTHING)
+    beyond = "unknown" if arm.observable_s is None else f"> {units.seconds(arm.observable_s)}"
+    text = beyond if found.median is None else measure.write(found.median)
+    if found.runs == 1 or found.low == found.high:
+        return Cell(f"{'≥ ' if found.at_least else ''}{text}")
+    low = beyond if found.low is None else measure.write(found.low)
+    high = beyond if found.high is None else measure.write(found.high)
+    return Cell(f"{'≥ ' if found.at_least else ''}{text}", low if low == high else f"{low} to {high}")
+
+
+def _tally(arm: ArmResult) -> str:
+    if arm.runs == 1:
+        return ""
+    return f"{arm.verdicts.count(arm.verdict)} of {arm.runs} runs"
+
+
+def _arms_as_rows(comparison: Comparison) -> Table:
+    table = _empty_table()
+    table.add_column("arm", no_wrap=True)
+    rows = main_grid(comparison)
+    for row in rows:
+        heading = f"{row.group}\n{row.heading}" if row.group else row.heading.replace(" ", "\n", 1)
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index, arm in enumerate(comparison.arms):
+        table.add_row(Text(arm.name), *(_rich(row.cells[index]) for row in rows))
+    return table
+
+
+def _measures_as_rows(comparison: Comparison) -> Table:
+    table = _empty_table()
+    table.add_column("")
+    for arm in comparison.arms:
+        table.add_column(Text(arm.name), justify="right")
+    previous = ""
+    for row in main_grid(comparison):
+        heading = f"{row.group}, {row.heading}" if row.group else row.heading
+        if row.group != previous:
+            table.add_section()
+        previous = row.group
+        table.add_row(heading, *(_rich(cell) for cell in row.cells))
+    return table
+
+
+def _empty_table() -> Table:
+    return Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+
+
+def _rich(cell: Cell) -> Text:
+    text = Text(cell.text.replace(" ", "\u00a0"))
+    if cell.text in STYLES or cell.text.isupper():
+        text.stylize(STYLES.get(cell.text, BAD_STYLE))
+    if cell.span:
+        text.append("\n" + cell.span.replace(" ", "\u00a0"), style="dim")
+    return text
+
+
+def _doubts(runs: Sequence[Run]) -> list[Text]:
+    lines = []
+    for run in runs:
+        validity = judgement_of(run).validity
+        name = f"{run.info.arm}, round {run.info.round}"
+        lines += [Text(f"INVALID  {name}: {problem}") for problem in validity.problems]
+        lines += [Text(f"note  {name}: {warning}", style="dim") for warning in validity.warnings]
+    return lines

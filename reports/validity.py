@@ -1,0 +1,212 @@
+"""Can a run be trusted? One that cannot says so, with the figure that gave it away.
+
+Problems make a run INVALID; warnings are for the reader. Each rule is one function from a run and its
+numbers to the sentences it has to say.
+"""
+
+from collections.abc import Iterator
+from statistics import median
+
+from msgspec import Struct
+
+from reports import series
+from reports.metrics import Summary
+from reports.record import Run
+from reports.series import Row
+from reports.units import percent
+
+GENERATOR_LAG_MS = 5.0
+GENERATOR_LAG_SHARE_OF_EFFECT = 0.10
+GENERATOR_CPU = 0.95
+GENERATOR_CPU_SECONDS = 3
+TICK_LATE_MS = 50.0
+TICK_LATE_POD_LOOP = 0.8
+TICK_LATE_SHARE = 0.10
+FOREIGN_CPU_PER_CORE = 0.10
+STEAL_PER_CORE = 0.05
+BASELINE_USEFUL = 0.99
+BASELINE_POD_LOOP = 0.7
+TRIGGER_SECONDS = 2
+REFUSALS_SHARE = 0.02
+REFUSALS_COUNT = 5
+
+
+class Evidence(Struct, frozen=True):
+    """What a rule judges by."""
+
+    run: Run
+    summary: Summary
+
+
+class Validity(Struct, frozen=True):
+    """Whether a run can be trusted, why not, and what else its reader should know."""
+
+    valid: bool
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def check(run: Run, summary: Summary) -> Validity:
+    """Applies every rule; a run that stopped early is judged by what it has."""
+    seen = Evidence(run, summary)
+    problems = tuple(problem for rule in PROBLEMS for problem in rule(seen))
+    warnings = tuple(warning for rule in WARNINGS for warning in rule(seen))
+    return Validity(valid=not problems, problems=problems, warnings=warnings)
+
+
+def _incomplete(seen: Evidence) -> Iterator[str]:
+    if seen.run.info.status != "complete":
+        because = f": {seen.run.info.problem}" if seen.run.info.problem else ""
+        state = "still running" if seen.run.info.status == "running" else seen.run.info.status
+        yield f"the run is {state}, not complete{because}"
+    elif seen.summary.before is None:
+        yield "there is no baseline: nothing was recorded before the trigger"
+
+
+def _generator_lag(seen: Evidence) -> Iterator[str]:
+    before, during = seen.summary.before, seen.summary.during
+    steady = _there(_phase_rows(seen.run, "before"), "generator_lag_p99_ms")
+    if steady and median(steady) > GENERATOR_LAG_MS:
+        yield (
+            f"the generator itself was late before the trigger: the median second's p99 loop lag was "
+            f"{median(steady):.1f} ms, {GENERATOR_LAG_MS:g} ms are allowed"
+        )
+    storm = _there(_phase_rows(seen.run, "during", "after"), "generator_lag_p99_ms")
+    if not storm or seen.run.info.trigger_s is None:
+        return
+    before_ms = before.effective_p99.ms if before and before.effective_p99 else 0.0
+    during_ms = during.effective_p99.ms if during and during.effective_p99 else 0.0
+    effect_ms = max(0.0, during_ms - before_ms)
+    # Without an effect there is nothing to distort, and the steady limit applies.
+    allowed_ms = max(GENERATOR_LAG_MS, GENERATOR_LAG_SHARE_OF_EFFECT * effect_ms)
+    if max(storm) > allowed_ms:
+        yield (
+            f"the generator itself was late in the storm: p99 loop lag up to {max(storm):.0f} ms, "
+            f"{allowed_ms:.0f} ms are allowed beside an effect of {effect_ms:.0f} ms"
+        )
+
+
+def _generator_saturated(seen: Evidence) -> Iterator[str]:
+    cpu = [row.get("generator_cpu") for row in seen.run.rows if (row["t_s"] or 0) >= 0]
+    runs = zip(*(cpu[offset:] for offset in range(GENERATOR_CPU_SECONDS)), strict=False)
+    means = [sum(part) / GENERATOR_CPU_SECONDS for part in runs if None not in part]
+    if means and max(means) >= GENERATOR_CPU:
+        yield (
+            f"the generator's core was saturated: {percent(max(means))} busy over {GENERATOR_CPU_SECONDS} s, "
+            f"less than {percent(GENERATOR_CPU)} is allowed"
+        )
+
+
+def _feed_late(seen: Evidence) -> Iterator[str]:
+    calm = [
+        row["tick_late_ms"]
+        for row in _phase_rows(seen.run, "before")
+        if row.get("tick_late_ms") is not None and (row.get("pod_loop_max") or 0.0) < TICK_LATE_POD_LOOP
+    ]
+    late = [value for value in calm if value is not None and value > TICK_LATE_MS]
+    if calm and len(late) > TICK_LATE_SHARE * len(calm):
+        yield (
+            f"the feed was late although the pods had time: more than {TICK_LATE_MS:g} ms in {len(late)} of "
+            f"{len(calm)} calm seconds before the trigger, up to {max(late):.0f} ms"
+        )
+
+
+def _machine_shared(seen: Evidence) -> Iterator[str]:
+    cores = int(seen.run.info.machine.get("cores") or 1)
+    rows = _phase_rows(seen.run, "before", "during", "after")
+    for name, allowed, what in (
+        ("foreign_cpu", FOREIGN_CPU_PER_CORE, "other processes used"),
+        ("steal", STEAL_PER_CORE, "the hypervisor took"),
+    ):
+        used = series.mean(series.column(rows, name))
+        if used is not None and used > allowed * cores:
+            yield (
+                f"{what} {percent(used / cores)} of the machine's {cores} cores, "
+                f"{percent(allowed)} is allowed: the result may be theirs"
+            )
+
+
+def _exhausted(seen: Evidence) -> Iterator[str]:
+    tries = _sum(seen.run.rows, "exhausted")
+    if tries:
+        yield f"this machine ran out of ports or file descriptors: {tries:.0f} tries could not even begin"
+
+
+def _more_received_than_sent(seen: Evidence) -> Iterator[str]:
+    sent = _there(seen.run.rows, "ticks_sent")
+    received = _sum(seen.run.rows, "ticks")
+    # The last second's deliveries may have been counted on one side of a boundary only.
+    if sent and received > sum(sent) + max(sent):
+        yield f"more ticks were received than sent: {received:.0f} against {sum(sent):.0f}"
+
+
+def _baseline_unsteady(seen: Evidence) -> Iterator[str]:
+    rows = _phase_rows(seen.run, "before")
+    shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
+    low = shares[shares < BASELINE_USEFUL]
+    if len(low):
+        yield (
+            f"the baseline is not steady: {percent(low.min())} usefully connected in its worst second, "
+            f"{percent(BASELINE_USEFUL)} are wanted"
+        )
+    for name, what in (("disconnects", "disconnects"), ("attempts", "tries to connect")):
+        number = _sum(rows, name)
+        if number:
+            yield f"the baseline is not steady: {number:.0f} {what} before the trigger"
+    loop = seen.summary.before.pod_loop if seen.summary.before else None
+    if loop is not None and loop > BASELINE_POD_LOOP:
+        yield (
+            f"the baseline is overloaded: the pods' event loops were {percent(loop)} occupied, "
+            f"{percent(BASELINE_POD_LOOP)} is allowed"
+        )
+
+
+def _trigger_without_effect(seen: Evidence) -> Iterator[str]:
+    trigger = seen.run.info.trigger_s
+    if trigger is None:
+        return
+    rows = seen.run.between(trigger, trigger + TRIGGER_SECONDS)
+    if len(rows) == TRIGGER_SECONDS and not _sum(rows, "disconnects"):
+        yield f"the trigger did nothing: nobody was disconnected within {TRIGGER_SECONDS} s of it"
+
+
+def _refusals_disagree(seen: Evidence) -> Iterator[str]:
+    clients, nginx = _sum(seen.run.rows, "limited"), seen.run.info.nginx_limited
+    difference = abs(clients - nginx)
+    if difference > REFUSALS_COUNT and difference > REFUSALS_SHARE * max(clients, nginx):
+        yield (
+            f"clients counted {clients:.0f} refusals by a limit, nginx {nginx}: "
+            "some clients had given up before their refusal reached them"
+        )
+
+
+def _not_pinned(seen: Evidence) -> Iterator[str]:
+    if seen.run.info.machine.get("pinned") is False:
+        yield "generator and stack were not pinned to cores of their own; they may have disturbed each other"
+
+
+PROBLEMS = (
+    _incomplete,
+    _generator_lag,
+    _generator_saturated,
+    _feed_late,
+    _machine_shared,
+    _exhausted,
+    _more_received_than_sent,
+    _baseline_unsteady,
+    _trigger_without_effect,
+)
+WARNINGS = (_refusals_disagree, _not_pinned)
+
+
+def _phase_rows(run: Run, *names: str) -> list[Row]:
+    phases = [phase for phase in run.info.phases if phase.name in names]
+    return [row for phase in phases for row in run.between(phase.from_s, phase.to_s)]
+
+
+def _there(rows: list[Row] | tuple[Row, ...], name: str) -> list[float]:
+    return [cell for row in rows if (cell := row.get(name)) is not None]
+
+
+def _sum(rows: list[Row] | tuple[Row, ...], name: str) -> float:
+    return sum(_there(rows, name))

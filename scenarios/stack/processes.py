@@ -1,0 +1,99 @@
+"""Child processes: pinned, unable to outlive us, and stopped for certain."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+_LAUNCHER = str(Path(__file__).with_name("launch.py"))
+
+
+class StackError(Exception):
+    """A part of the stack could not be started, or ended when it should not have."""
+
+
+class Child(Struct):
+    """A running child process and what to call it."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """Process id; also that of its process group."""
+        return self.process.pid
+
+    async def wait_unexpected(self) -> None:
+        """Returns never; raises StackError when the child ends by itself."""
+        code = await self.process.wait()
+        raise StackError(f"{self.name} ended by itself ({exit_text(code)}); {self._last_words()}")
+
+    def ended(self) -> StackError | None:
+        """The error to raise if the child has ended already."""
+        code = self.process.returncode
+        return None if code is None else StackError(f"{self.name} ended ({exit_text(code)}); {self._last_words()}")
+
+    async def stop(self, grace_s: float = 2.0) -> None:
+        """Asks the child to end, then makes its whole process group end."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGCONT)
+                self.process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.process.wait(), grace_s)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        await self.process.wait()
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        return f"{self.log}: {lines[-1]}" if lines else f"{self.log} is empty"
+
+
+async def start(
+    name: str,
+    program: Sequence[str],
+    *,
+    log: Path,
+    cores: Sequence[int] = (),
+    descriptors: int = 1024,
+    death_signal: int = signal.SIGKILL,
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    pipe_output: bool = False,
+) -> Child:
+    """Starts a program whose standard error (and output, unless piped) goes to `log`."""
+    with log.open("ab") as stream:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", _LAUNCHER),
+            *(str(os.getpid()), str(int(death_signal)), ",".join(map(str, cores)) or "-", str(descriptors)),
+            "--",
+            *program,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if pipe_output else stream,
+            stderr=stream,
+            env={**os.environ, **(environment or {})},
+            pass_fds=pass_fds,
+            # Ctrl-C in a terminal reaches us alone; we then end the others in order.
+            start_new_session=True,
+        )
+    return Child(name, process, log)
+
+
+def exit_text(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

@@ -1,0 +1,214 @@
+"""The frame reader and the client's frames, with the `websockets` package as the oracle."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+from websockets.protocol import CLIENT, OPEN, SERVER, Protocol
+from websockets.utils import accept_key as oracle_accept_key
+
+from scenarios.clients.websocket import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    FrameReader,
+    Message,
+    ProtocolError,
+    accept_key,
+    client_frame,
+)
+
+moderate = settings(max_examples=150, deadline=None)
+
+# Around the two places where the length field changes its size, and ordinary sizes.
+sizes = st.one_of(st.integers(0, 300), st.sampled_from([125, 126, 127, 65_535, 65_536, 70_000]))
+payloads = st.one_of(st.binary(max_size=40), sizes.map(bytes))
+control = st.builds(Message, st.sampled_from([PING, PONG]), st.binary(max_size=125))
+
+
+def server_frame(opcode: int, payload: bytes, *, final: bool = True) -> bytes:
+    """One unmasked frame, written by `websockets`."""
+    return Frame(Opcode(opcode), payload, fin=final).serialize(mask=False)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[bytes, list[Message]]:
+    """A server's bytes, fragmented anyhow with control frames in between, and the messages they carry."""
+    written, messages = b"", []
+    for _ in range(draw(st.integers(0, 5))):
+        opcode, payload = draw(st.sampled_from([TEXT, BINARY])), draw(payloads)
+        inner = draw(st.lists(st.integers(0, len(payload)), max_size=3))
+        cuts = sorted([0, *inner, len(payload)])
+        for number, (start, end) in enumerate(pairwise(cuts)):
+            final = number == len(cuts) - 2
+            written += server_frame(opcode if number == 0 else 0, payload[start:end], final=final)
+            if final:
+                messages.append(Message(opcode, payload))
+            for message in draw(st.lists(control, max_size=1)):
+                written += server_frame(message.opcode, message.payload)
+                messages.append(message)
+    return written, messages
+
+
+def chunked(data: bytes, draw: st.DrawFn) -> list[bytes]:
+    """`data` cut anywhere."""
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=8)))
+    return [data[start:end] for start, end in pairwise([0, *cuts, len(data)])]
+
+
+def read(chunks: list[bytes], max_message_bytes: int = 1_000_000) -> tuple[list[Message], bool]:
+    """The messages in the chunks, and whether they broke the protocol."""
+    reader = FrameReader(max_message_bytes)
+    messages: list[Message] = []
+    try:
+        for chunk in chunks:
+            messages.extend(reader.receive(chunk))
+    except ProtocolError:
+        return messages, True
+    return messages, False
+
+
+def read_by_websockets(data: bytes, max_size: int) -> tuple[list[Message], bool]:
+    """The same, as `websockets` reads it."""
+    protocol = Protocol(CLIENT, state=OPEN, max_size=max_size)
+    protocol.receive_data(data)
+    messages: list[Message] = []
+    opcode, fragments = 0, b""
+    for frame in protocol.events_received():
+        assert isinstance(frame, Frame)
+        payload = bytes(frame.data)
+        if frame.opcode >= CLOSE:
+            messages.append(Message(int(frame.opcode), payload))
+            continue
+        opcode, fragments = (
+            (opcode, fragments + payload) if frame.opcode == 0 else (int(frame.opcode), payload)
+        )
+        if frame.fin:
+            messages.append(Message(opcode, fragments))
+    return messages, protocol.parser_exc is not None
+
+
+@moderate
+@given(streams(), st.data())
+def test_any_messages_fragmented_and_cut_anyhow_come_out_the_same(
+    stream: tuple[bytes, list[Message]], data: st.DataObject
+) -> None:
+    written, messages = stream
+    chunks = data.draw(st.composite(lambda draw: chunked(written, draw))())
+    assert read(chunks) == (messages, False)
+
+
+@moderate
+@given(streams())
+def test_the_reader_agrees_with_websockets_on_every_valid_stream(stream: tuple[bytes, list[Message]]) -> None:
+    assert read([stream[0]]) == read_by_websockets(stream[0], 1_000_000)
+
+
+raw_frames = st.builds(
+    lambda first, second, rest: bytes((first, second)) + rest,
+    st.sampled_from([0x01, 0x02, 0x81, 0x82, 0x00, 0x80, 0x89, 0x8A, 0x09, 0x83, 0xC1, 0xA1, 0x91, 0x8B]),
+    st.sampled_from([0, 1, 3, 20, 126, 127, 0x83]),
+    st.one_of(st.binary(max_size=24), st.just(b"\x00\x05hello"), st.just(bytes(7) + b"\x03abc")),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(raw_frames, max_size=6).map(b"".join))
+def test_the_reader_agrees_with_websockets_on_mangled_streams(data: bytes) -> None:
+    ours, ours_broke = read([data], max_message_bytes=64)
+    assume(CLOSE not in {message.opcode for message in ours})  # After one, websockets stops reading.
+    theirs, theirs_broke = read_by_websockets(data, max_size=64)
+    if ours_broke:
+        # A reader may find a breach in a header whose payload websockets waits for, or does not look at.
+        assert theirs[: len(ours)] == ours
+    else:
+        assert (ours, ours_broke) == (theirs, theirs_broke)
+
+
+@moderate
+@given(st.lists(st.binary(max_size=60), max_size=5))
+def test_arbitrary_bytes_raise_a_protocol_error_or_nothing(chunks: list[bytes]) -> None:
+    whole, parts = read([b"".join(chunks)]), read(chunks)
+    assert whole == parts
+
+
+@moderate
+@given(st.sampled_from([TEXT, BINARY, PING, PONG, CLOSE]), payloads)
+def test_a_client_frame_is_read_back_by_a_websockets_server(opcode: int, payload: bytes) -> None:
+    if opcode >= CLOSE:
+        payload = payload[:125] if opcode != CLOSE else b"\x03\xe8bye"
+    server = Protocol(SERVER, state=OPEN)
+    server.receive_data(client_frame(opcode, payload))
+    assert server.parser_exc is None
+    (frame,) = server.events_received()
+    assert isinstance(frame, Frame)
+    assert (frame.opcode, bytes(frame.data), frame.fin) == (opcode, payload, True)
+
+
+def test_equal_client_frames_are_equal_bytes() -> None:
+    assert client_frame(TEXT, b"40") == client_frame(TEXT, b"40") == b"\x81\x82\0\0\0\x0040"
+
+
+MALFORMED = {
+    "first reserved bit": (b"\xc1\x00", "reserved bit"),
+    "second reserved bit": (b"\xa1\x00", "reserved bit"),
+    "third reserved bit": (b"\x91\x00", "reserved bit"),
+    "unknown data opcode": (b"\x83\x00", "unknown opcode 0x3"),
+    "unknown control opcode": (b"\x8f\x00", "unknown opcode 0xf"),
+    "masked by a server": (b"\x81\x80\0\0\0\0", "masked frame"),
+    "fragmented ping": (b"\x09\x00", "control frame that is fragmented"),
+    "long ping": (b"\x89\x7e\x00\x7e", "control frame that is fragmented or too long"),
+    "very long close": (b"\x88\x7f", "control frame that is fragmented or too long"),
+    "oversize frame": (b"\x81\x7e\x00\x65", "frame of 101 bytes, more than 100"),
+    "length beyond any memory": (b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", "more than 100"),
+    "continuation of nothing": (b"\x80\x00", "continuation of nothing"),
+    "message inside a message": (b"\x01\x01a\x81\x01b", "in the middle of a fragmented one"),
+    "oversize message in fragments": (
+        server_frame(TEXT, bytes(60), final=False) + server_frame(0, bytes(41)),
+        "message of more than 100 bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_frame_is_refused_with_its_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(ProtocolError, match=reason):
+        list(FrameReader(100).receive(data))
+
+
+def test_messages_before_a_breach_are_handed_out_first() -> None:
+    assert read([server_frame(TEXT, b"good") + b"\xff\xff"]) == ([Message(TEXT, b"good")], True)
+
+
+def test_a_message_of_exactly_the_limit_is_read() -> None:
+    whole = server_frame(BINARY, bytes(100))
+    parts = server_frame(BINARY, bytes(60), final=False) + server_frame(0, bytes(40))
+    assert read([whole + parts], max_message_bytes=100) == ([Message(BINARY, bytes(100))] * 2, False)
+
+
+@pytest.mark.parametrize(
+    ("data", "between"),
+    [
+        (b"", True),
+        (server_frame(TEXT, b"a"), True),
+        (server_frame(TEXT, b"a")[:1], False),
+        (server_frame(TEXT, b"a", final=False), False),
+        (server_frame(TEXT, b"a", final=False) + server_frame(PING, b""), False),
+    ],
+    ids=["nothing", "a whole message", "half a header", "a first fragment", "a ping between fragments"],
+)
+def test_the_reader_knows_whether_it_is_between_messages(data: bytes, between: bool) -> None:
+    reader = FrameReader()
+    list(reader.receive(data))
+    assert reader.between_messages is between
+
+
+@moderate
+@given(st.binary(min_size=16, max_size=24))
+def test_the_accept_key_is_that_of_websockets(key: bytes) -> None:
+    text = key.hex()
+    assert accept_key(text.encode()).decode() == oracle_accept_key(text)
