@@ -31,6 +31,7 @@ test: lint unit e2e ## Check style and types, then run all tests
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 unit: $(STAMP) ## Run the fast tests; pure modules must be fully covered

@@ -1,6 +1,7 @@
 """Starts one pod: `python -m gateway_stub --port 8000 --handshake-cpu-ms 20`."""
 
 import asyncio
+import contextlib
 import secrets
 import signal
 from typing import Any
@@ -44,10 +45,8 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, serving.cancel)
-    try:
+    with contextlib.suppress(asyncio.CancelledError):
         await serving
-    except asyncio.CancelledError:
-        pass
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ class ArmResult(Struct, frozen=True, kw_only=True):
     """For each of these verdicts."""
     ranges: dict[str, Range]
     """By the key of the measure, over the valid runs; over all of them where none is valid."""
-    observable_s: int | None
-    """The latest recovery that every run would have shown."""
+    at_least_s: int | None
+    """Seconds within which none of the runs that did not recover can have recovered."""
 
     def median(self, key: str) -> float | None:
         """The median of a measure; None where there is none."""
@@ -52,7 +52,7 @@ def arm_result(name: str, runs: Sequence[Run], variables: Sequence[str]) -> ArmR
     trusted = [judgement for judgement in judged if judgement.validity.valid]
     summaries = [judgement.summary for judgement in trusted or judged]
     ranked = sorted((judgement.verdict.name for judgement in trusted), key=RANKED.index)
-    reach = [summary.recovery.observable_s for summary in summaries]
+    bounds = [summary.recovery.at_least_s for summary in summaries]
     scenario = settings(runs[0])
     ranges = {measure.key: range_of(measure, summaries) for measure in (*MEASURES, *EXPERIENCE)}
     return ArmResult(
@@ -64,7 +64,7 @@ def arm_result(name: str, runs: Sequence[Run], variables: Sequence[str]) -> ArmR
         verdicts=tuple(judgement.verdict.name for judgement in judged),
         reasons=tuple(judgement.verdict.reason for judgement in judged),
         ranges={key: found for key, found in ranges.items() if found is not None},
-        observable_s=min((seconds for seconds in reach if seconds is not None), default=None),
+        at_least_s=min((bound for bound in bounds if bound is not None), default=None),
     )
 
 

@@ -59,7 +59,7 @@ def believe(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
         invalid = ", ".join(f"{_quoted(arm.name)} {number} of {arm.runs}" for arm, number in missing)
         sentences.append(f"{runs - valid} of {runs} runs invalid and left out ({invalid}).")
     sentences += _overlap(arms, winners)
-    sentences += [sentence for arm in arms for sentence in _metastable_share(arm)]
+    sentences += _metastable_shares(arms)
     return " ".join(sentences)
 
 
@@ -97,7 +97,7 @@ def _outcomes(arms: Sequence[ArmResult], names: Sequence[str]) -> str:
 
 
 def _within(arm: ArmResult) -> str:
-    return "" if arm.observable_s is None else f" within {units.seconds(arm.observable_s)}"
+    return "" if arm.at_least_s is None else f" within {units.seconds(arm.at_least_s)}"
 
 
 def _served(arm: ArmResult) -> str:
@@ -142,8 +142,14 @@ def _effect(key: str, reference: ArmResult, before: ArmResult, after: ArmResult)
         return f"{change}: cannot be told, {' and '.join(without)} has no valid run."
     served = " → ".join(units.percent(arm.median("availability")) for arm in (before, after))
     if alike(before, after):
-        return f"{change} changed nothing: {_outcome(after)}, availability {served}."
-    return f"{change}: {_outcome(after)}; before, it {_outcome(before)}. Availability {served}."
+        return f"{change} changed nothing: {_state(after)}; availability {served}."
+    states = [_state(before), _state(after)]
+    course = f"still {states[1]}" if states[0] == states[1] else " → ".join(states)
+    return f"{change}: {course}; availability {served}."
+
+
+def _state(arm: ArmResult) -> str:
+    return _outcome(arm).replace("did not recover", "not recovered").removeprefix("was ")
 
 
 def _overlap(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]:
@@ -171,12 +177,17 @@ def _overlap(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]
         return
 
 
-def _metastable_share(arm: ArmResult) -> Iterator[str]:
-    hits = arm.verdicts.count("METASTABLE")
-    if hits and arm.valid > 1:
-        low, high = wilson(hits, arm.valid)
+def _metastable_shares(arms: Sequence[ArmResult]) -> Iterator[str]:
+    tallies: dict[tuple[int, int], list[str]] = {}
+    for arm in arms:
+        hits = arm.verdicts.count("METASTABLE")
+        if hits and arm.valid > 1:
+            tallies.setdefault((hits, arm.valid), []).append(arm.name)
+    for (hits, valid), names in tallies.items():
+        low, high = wilson(hits, valid)
+        was = "was" if len(names) == 1 else "were each"
         yield (
-            f"{_quoted(arm.name)} was metastable in {hits} of {arm.valid} valid runs: "
+            f"{_names(names)} {was} metastable in {hits} of {valid} valid runs: "
             f"a true share of {low * 100:.0f} to {high * 100:.0f} % (Wilson, 95 %)."
         )
 
@@ -200,7 +211,8 @@ def _high(span: Range) -> float:
 def _span(span: Range, write: Callable[[float | None], str]) -> str:
     if span.low is None:
         return "never"
-    return f"{write(span.low)} to {'never' if span.high is None else write(span.high)}"
+    low, high = write(span.low), "never" if span.high is None else write(span.high)
+    return units.span(low, high) or low
 
 
 def _names(names: Sequence[str]) -> str:

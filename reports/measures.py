@@ -77,13 +77,13 @@ MEASURES: tuple[Measure, ...] = (
         for name in PHASES
     ),
     Measure("attempts_peak", "", "peak attempts", _storm("attempts_peak_per_s"), units.per_second),
-    Measure("amplification", "", "attempts per disconnect", _storm("amplification"), units.times),
+    Measure("amplification", "", "attempts per drop", _storm("amplification"), units.times),
     Measure("limited", "", "refusals", _storm("limited"), units.count),
     Measure("availability", "", "availability", _storm("availability"), units.percent),
-    Measure("pod_cpu", "during", "pod CPU", _phase("during", "pod_cpu"), units.percent),
-    Measure("pod_loop", "during", "pod loop", _phase("during", "pod_loop"), units.percent),
-    Measure("nginx_cpu", "during", "nginx CPU", _phase("during", "nginx_cpu"), units.percent),
-    Measure("generator_cpu", "during", "generator CPU", _phase("during", "generator_cpu"), units.percent),
+    Measure("pod_cpu", "pod CPU", "during", _phase("during", "pod_cpu"), units.percent),
+    Measure("pod_loop", "pod loop", "during", _phase("during", "pod_loop"), units.percent),
+    Measure("nginx_cpu", "nginx CPU", "during", _phase("during", "nginx_cpu"), units.percent),
+    Measure("generator_cpu", "generator CPU", "during", _phase("during", "generator_cpu"), units.percent),
     Measure(
         TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds
     ),
@@ -113,6 +113,7 @@ EXPERIENCE: tuple[Measure, ...] = (
     Measure("burst_peak", "synchrony", "busiest 100 ms ÷ mean", _storm("burst_peak"), units.times),
     Measure("burst_dispersion", "synchrony", "variance ÷ mean", _storm("burst_dispersion"), units.plain),
     Measure("wasted_work", "gateway", "wasted handshakes", _storm("wasted_work"), units.percent),
+    Measure("tick_cpu", "gateway", "CPU per tick, before", lambda s: s.tick_cpu_s, units.microseconds),
 )
 """What the clients and the gateway went through between the trigger and the rescue or the end."""
 

@@ -41,6 +41,9 @@ class Recovery(Struct, frozen=True, kw_only=True):
     """The latest recovery that would have been seen; None where the record is shorter than one window."""
     time_to_recover_s: int | None = None
     """None where no window within reach was good."""
+    at_least_s: int | None = None
+    """Where it did not recover: no recovery can have begun before. Later than `observable_s` where the
+    seconds that are left before the end are themselves too bad to begin a good window."""
     missing: tuple[str, ...] = ()
     """What the last full window lacked, in plain language; empty where nothing was."""
 
@@ -51,13 +54,17 @@ def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window
     `from_s` is the trigger. The window's first second must be good for itself as far as useful connections
     go: otherwise 30 good seconds would hide the bad one before them.
     """
-    starts = to_s - from_s - window_s + 1
-    if baseline is None or starts < 1:
-        lack = "no baseline to compare with" if baseline is None else f"no full window of {window_s} s"
-        return Recovery(window_s=window_s, missing=(lack,))
-
+    if baseline is None:
+        return Recovery(window_s=window_s, missing=("there is no baseline to compare with",))
     clients = series.aligned(run, "clients", from_s, to_s)
     useful = series.aligned(run, "useful", from_s, to_s)
+    starts = to_s - from_s - window_s + 1
+    if starts < 1:
+        return Recovery(
+            window_s=window_s,
+            at_least_s=_first_possible(series.shares(useful, clients), 0, window_s),
+            missing=(f"the record is shorter than the {window_s} s for which all must hold",),
+        )
     share = series.shares(_window_means(useful, window_s), _window_means(clients, window_s))
     first = series.shares(useful, clients)[:starts]
     p99 = list(effective_windows(run, from_s, to_s, window_s, 99))
@@ -91,8 +98,19 @@ def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window
         window_s=window_s,
         observable_s=starts - 1,
         time_to_recover_s=int(good[0]) if len(good) else None,
+        at_least_s=None if len(good) else _first_possible(series.shares(useful, clients), starts, window_s),
         missing=tuple(missing),
     )
+
+
+def _first_possible(shares: NDArray[np.float64], from_start: int, window_s: int) -> int:
+    """The first start from which a window that runs past the end might still turn out good."""
+    lost = np.nan_to_num(1 - shares)
+    lost_until_end = np.cumsum(lost[::-1])[::-1]
+    # Even if nobody were out any more after the end.
+    possible = (lost <= 1 - USEFUL_SHARE) & (lost_until_end <= (1 - USEFUL_SHARE) * window_s)
+    later = np.flatnonzero(possible[from_start:])
+    return from_start + int(later[0]) if len(later) else len(shares)
 
 
 def _window_means(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ def _s2(stability: Mapping[str, Any]) -> str:
 
 def _limit(stability: Mapping[str, Any]) -> str:
     bites = stability.get("limit_bites_from_clients_per_address")
-    return "no limit" if bites is None else f"more than {bites:.1f} clients"
+    return "none" if bites is None else f"bites above {bites:.1f} clients"
 
 
 NUMBERS: tuple[StabilityNumber, ...] = (
@@ -80,8 +80,8 @@ NUMBERS: tuple[StabilityNumber, ...] = (
         _s2,
     ),
     StabilityNumber(
-        "limit bites",
-        "Clients behind one address from which the limit refuses anybody at the first retry.",
+        "per-address limit",
+        "How many clients behind one address it takes until the limit refuses any at the first retry.",
         _limit,
     ),
 )

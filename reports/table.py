@@ -54,20 +54,22 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     """Headline, stability, table and doubts, for a terminal `width` columns wide. Raises ComparisonError."""
     comparison = compare(runs)
     stability = {name: group[0].info.stability for name, group in by_arm(runs).items()}
-    parts: list[RenderableType] = [Text(comparison.headline, style="bold")]
-    parts += [Text(sentence) for sentence in comparison.effects]
-    parts += [Text(comparison.believe, style="italic"), Text()]
-    parts += [Text(line, style="dim") for line in stability_lines(stability)]
-    parts += [terminal_table(comparison, width), *_doubts(runs)]
+    parts: list[RenderableType] = [Text(units.unbroken(comparison.headline), style="bold")]
+    parts += [Text(units.unbroken(sentence)) for sentence in comparison.effects]
+    parts += [Text(units.unbroken(comparison.believe), style="italic"), Text()]
+    parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
+    parts += [Text(), terminal_table(comparison, width), *_doubts(runs)]
     return Group(*parts)
 
 
 def terminal_table(comparison: Comparison, width: int) -> Table:
     """Arms as rows where that fits into `width` columns; measures as rows otherwise."""
-    wide = _arms_as_rows(comparison)
     console = Console(width=10_000)
-    needed = Measurement.get(console, console.options, wide).minimum
-    return wide if needed <= width else _measures_as_rows(comparison)
+    for gap in (2, 1):
+        table = _arms_as_rows(comparison, gap)
+        if Measurement.get(console, console.options, table).maximum <= width:
+            return table
+    return _measures_as_rows(comparison)
 
 
 def _grid(comparison: Comparison, measures: Sequence[Measure]) -> list[GridRow]:
@@ -81,13 +83,11 @@ def _cell(measure: Measure, arm: ArmResult) -> Cell:
     found = arm.ranges.get(measure.key)
     if found is None:
         return Cell(units.NOTHING)
-    beyond = "unknown" if arm.observable_s is None else f"> {units.seconds(arm.observable_s)}"
+    beyond = "unknown" if arm.at_least_s is None else f"≥ {units.seconds(arm.at_least_s)}"
     text = beyond if found.median is None else measure.write(found.median)
-    if found.runs == 1 or found.low == found.high:
-        return Cell(f"{'≥ ' if found.at_least else ''}{text}")
     low = beyond if found.low is None else measure.write(found.low)
     high = beyond if found.high is None else measure.write(found.high)
-    return Cell(f"{'≥ ' if found.at_least else ''}{text}", low if low == high else f"{low} to {high}")
+    return Cell(f"{'≥ ' if found.at_least else ''}{text}", units.span(low, high))
 
 
 def _tally(arm: ArmResult) -> str:
@@ -96,12 +96,12 @@ def _tally(arm: ArmResult) -> str:
     return f"{arm.verdicts.count(arm.verdict)} of {arm.runs} runs"
 
 
-def _arms_as_rows(comparison: Comparison) -> Table:
-    table = _empty_table()
+def _arms_as_rows(comparison: Comparison, gap: int) -> Table:
+    table = _empty_table(gap)
     table.add_column("arm", no_wrap=True)
     rows = main_grid(comparison)
     for row in rows:
-        heading = f"{row.group}\n{row.heading}" if row.group else row.heading.replace(" ", "\n", 1)
+        heading = f"{row.group} {row.heading}".strip().replace(" ", "\n")
         table.add_column(heading, justify="right", no_wrap=True)
     for index, arm in enumerate(comparison.arms):
         table.add_row(Text(arm.name), *(_rich(row.cells[index]) for row in rows))
@@ -109,7 +109,7 @@ def _arms_as_rows(comparison: Comparison) -> Table:
 
 
 def _measures_as_rows(comparison: Comparison) -> Table:
-    table = _empty_table()
+    table = _empty_table(2)
     table.add_column("")
     for arm in comparison.arms:
         table.add_column(Text(arm.name), justify="right")
@@ -123,8 +123,8 @@ def _measures_as_rows(comparison: Comparison) -> Table:
     return table
 
 
-def _empty_table() -> Table:
-    return Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+def _empty_table(gap: int) -> Table:
+    return Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
 
 
 def _rich(cell: Cell) -> Text:

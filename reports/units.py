@@ -1,5 +1,6 @@
 """Numbers as people read them: a unit on everything, three digits at most."""
 
+import re
 from math import isnan
 
 from reports.latency import Latency
@@ -18,11 +19,16 @@ def milliseconds(ms: float | None) -> str:
     return f"{ms:.1f} ms" if ms < 9.95 else f"{ms:.0f} ms"
 
 
+def microseconds(value_s: float | None) -> str:
+    """`71 \u00b5s`, from seconds."""
+    return NOTHING if value_s is None else f"{value_s * 1e6:,.0f} \u00b5s"
+
+
 def seconds(value: float | None) -> str:
     """`0.4 s`, `6.1 s`, `14 s`; whole seconds without a fraction."""
     if value is None:
         return NOTHING
-    return f"{value:.0f} s" if value >= 99.5 or value == int(value) else f"{value:.1f} s"
+    return f"{value:.0f} s" if value >= 9.95 or value == int(value) else f"{value:.1f} s"
 
 
 def latency(value: Latency | None) -> str:
@@ -33,13 +39,13 @@ def latency(value: Latency | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """`12 %`, `99.2 %`; never 100 % unless it is all."""
+    """`7.9 %`, `42 %`, `99.2 %`; never 100 % unless it is all."""
     if share is None or isnan(share):
         return NOTHING
-    value = round(share * 100, 1)
-    if value == 100 and share < 1:
+    value = share * 100
+    if 99.95 <= value < 100:
         return "99.9 %"
-    return f"{value:.0f} %" if value == round(value) else f"{value:.1f} %"
+    return f"{value:.1f} %" if 0 < value < 9.95 or 99 < value < 100 else f"{value:.0f} %"
 
 
 def count(value: float | None) -> str:
@@ -66,3 +72,16 @@ def plain(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if value >= 9.95 else f"{value:.2f}" if value < 0.995 else f"{value:.1f}"
+
+
+def span(low: str, high: str) -> str:
+    """`75 to 79 ms` from `75 ms` and `79 ms`; nothing where both read the same."""
+    if low == high:
+        return ""
+    unit = high.lstrip("0123456789.,")
+    return f"{low.removesuffix(unit)} to {high}"
+
+
+def unbroken(text: str) -> str:
+    """The same text, in which no line may end between a number and its unit."""
+    return re.sub(r"(?<=\u2265) (?=\d)|(?<=\d) (?=(?:%|\u00b5s|ms|s)(?!\w))", "\u00a0", text)

@@ -12,13 +12,13 @@ from typing import Any, NoReturn
 
 import click
 import msgspec
+from reports.render import write_report
 from rich.console import Console
 from rich.table import Table
 
 from reports.comparison import ComparisonError
 from reports.judgement import judge_run
 from reports.record import RecordError, Run, find_runs, point_latest
-from reports.render import write_report
 from reports.table import print_runs
 from scenarios.comparing import plans
 from scenarios.doctor import findings
@@ -40,9 +40,27 @@ errors = Console(stderr=True)
 def scenario_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of every command that carries out a scenario."""
     for option in (
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. fleet.clients=1000."),
-        click.option("--runs", "runs_folder", type=click.Path(path_type=Path, file_okay=False), default="runs", show_default=True, help="Where run directories go."),
-        click.option("--nginx", "nginx_binary", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Another nginx than the pinned one."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override a key, e.g. fleet.clients=1000.",
+        ),
+        click.option(
+            "--runs",
+            "runs_folder",
+            type=click.Path(path_type=Path, file_okay=False),
+            default="runs",
+            show_default=True,
+            help="Where run directories go.",
+        ),
+        click.option(
+            "--nginx",
+            "nginx_binary",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="Another nginx than the pinned one.",
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON."),
     ):
         command = option(command)
@@ -64,7 +82,9 @@ def list_command(as_json: bool) -> None:
     """Show the built-in scenarios, policies and limits."""
     summaries = {name: load(name).summary for name in catalog()}
     if as_json:
-        click.echo(json.dumps({"scenarios": summaries, "policies": [*POLICIES], "limits": [*LIMITS]}, indent=2))
+        click.echo(
+            json.dumps({"scenarios": summaries, "policies": [*POLICIES], "limits": [*LIMITS]}, indent=2)
+        )
         return
     table = Table("scenario", "what it asks", box=None)
     for name, summary in summaries.items():
@@ -77,19 +97,27 @@ def list_command(as_json: bool) -> None:
 @click.argument("scenario_name", metavar="SCENARIO", default="mass-drop")
 @scenario_options
 def run_command(
-    scenario_name: str, overrides: tuple[str, ...], runs_folder: Path, nginx_binary: Path | None, as_json: bool
+    scenario_name: str,
+    overrides: tuple[str, ...],
+    runs_folder: Path,
+    nginx_binary: Path | None,
+    as_json: bool,
 ) -> None:
     """Carry out one scenario, without its matrix, and report on it."""
     with _usage_errors():
         scenario = msgspec.structs.replace(load(scenario_name, overrides), matrix={})
         directory = _new_directory(runs_folder, scenario)
-        plan = Plan(scenario=scenario, directory=directory / "01", arm=scenario.name, nginx_binary=nginx_binary)
+        plan = Plan(
+            scenario=scenario, directory=directory / "01", arm=scenario.name, nginx_binary=nginx_binary
+        )
     _carry_out([plan], directory, runs_folder, as_json=as_json)
 
 
 @main.command("compare")
 @click.argument("scenario_name", metavar="SCENARIO", default="mass-drop")
-@click.option("--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds; arms take turns.")
+@click.option(
+    "--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds of all arms."
+)
 @scenario_options
 def compare_command(
     scenario_name: str,
@@ -109,7 +137,11 @@ def compare_command(
 
 @main.command("report")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where the report goes; by default next to the runs.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the report; else next to the runs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
 def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Report anew on run directories, or on a folder of them; by default on runs/latest."""

@@ -14,7 +14,9 @@ from scenarios.runner import Plan
 from scenarios.scenario_file import arms
 
 
-def plans(scenario: Scenario, *, repeats: int, directory: Path, nginx_binary: Path | None = None) -> list[Plan]:
+def plans(
+    scenario: Scenario, *, repeats: int, directory: Path, nginx_binary: Path | None = None
+) -> list[Plan]:
     """Every run of a comparison, in the order in which they are to be carried out."""
     return [
         Plan(

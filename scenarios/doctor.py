@@ -67,7 +67,9 @@ def _source_addresses() -> Finding:
         try:
             sock.bind((address, 0))
         except OSError as error:
-            return Finding("Source addresses", False, f"cannot bind to {address}: {error}", "all clients share one")
+            return Finding(
+                "Source addresses", False, f"cannot bind to {address}: {error}", "all clients share one"
+            )
     return Finding("Source addresses", True, f"one per client, from {address}")
 
 
@@ -91,9 +93,13 @@ def _nginx(scenario: Scenario, binary: Path | None) -> Finding:
             version = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True)  # noqa: S603
         except (OSError, subprocess.CalledProcessError) as error:
             return Finding("nginx", False, str(error), "give another one with --nginx PATH")
-    return Finding("nginx", not complaint, complaint or version.stderr.strip(), "it does not take our configuration")
+    return Finding(
+        "nginx", not complaint, complaint or version.stderr.strip(), "it does not take our configuration"
+    )
 
 
 def _leftovers() -> Finding:
     found = machine.leftovers()
-    return Finding("Leftover processes", not found, "; ".join(found) or "none", "they share the cores: end them")
+    return Finding(
+        "Leftover processes", not found, "; ".join(found) or "none", "they share the cores: end them"
+    )

@@ -1,4 +1,4 @@
-"""The live view of a run: a line of numbers that is rewritten, or a line now and then where there is no terminal."""
+"""The live view of a run: numbers that are rewritten in place, or a line now and then without a terminal."""
 
 from rich.console import Console
 from rich.live import Live

@@ -91,7 +91,9 @@ class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     same clients, pods and rate can work, so that the outage was a metastable one. 0 switches it off."""
     rescue_s: Count = 13
     """How long the rescue may take."""
-    rescue_policy: NameOrTable = field(default_factory=lambda: {"name": "spread", "hold_s": 3.0, "window_s": 6.0})
+    rescue_policy: NameOrTable = field(
+        default_factory=lambda: {"name": "spread", "hold_s": 3.0, "window_s": 6.0}
+    )
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

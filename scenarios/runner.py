@@ -202,7 +202,8 @@ class _Conductor:
         return phases.duration_s
 
     async def _ramp(self) -> None:
-        deadline = time.monotonic() + _RAMP_TIMEOUT_S + self.scenario.fleet.clients / self.scenario.fleet.ramp_per_s
+        fleet = self.scenario.fleet
+        deadline = time.monotonic() + _RAMP_TIMEOUT_S + fleet.clients / fleet.ramp_per_s
         while True:
             latest = self.collector.latest
             if latest is not None and latest.connected == self.scenario.fleet.clients:
@@ -248,7 +249,9 @@ class _Conductor:
         last_ns = time.monotonic_ns()
         while True:
             second = self._now_second()
-            await asyncio.sleep((self.epoch_ns + (second + 1) * SECOND_NS - time.monotonic_ns()) / 1e9 + 0.002)
+            await asyncio.sleep(
+                (self.epoch_ns + (second + 1) * SECOND_NS - time.monotonic_ns()) / 1e9 + 0.002
+            )
             now_ns = time.monotonic_ns()
             self.collector.on_cpu(second, sampler.sample((now_ns - last_ns) / 1e9))
             last_ns = now_ns
@@ -271,7 +274,7 @@ class _Conductor:
         last = self._now_second() - 1
         rows = [self.collector.row(second) for second in range(last - seconds, last)]
         shares = [row.get("useful", 0.0) / self.scenario.fleet.clients for row in rows]
-        return min(shares) if worst else sum(shares) / len(shares)
+        return float(min(shares) if worst else sum(shares) / len(shares))
 
     def write_everything(self) -> None:
         """Writes what is known by now, whole or not."""
@@ -341,6 +344,3 @@ def phases_of(
         Phase("rescue" if rescued else "tail", cut, end),
     ]
     return trigger, tuple(phase for phase in parts if phase.from_s < phase.to_s)
-
-
-

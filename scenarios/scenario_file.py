@@ -100,7 +100,9 @@ def set_key(table: dict[str, Any], dotted: str, value: Any, *, source: str) -> N
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
-            raise ScenarioError(f"{source}: key {dotted}: found no table at {parent}, allowed: keys in tables")
+            raise ScenarioError(
+                f"{source}: key {dotted}: found no table at {parent}, allowed: keys in tables"
+            )
     table[last] = value
 
 

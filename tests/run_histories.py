@@ -20,7 +20,8 @@ Latencies = Mapping[int, Iterable[tuple[float, int]]]
 
 def second(t_s: float, **changes: float | None) -> Row:
     """One good second of 100 clients at 5 ticks/s on two pods, but for `changes`."""
-    good: Row = dict.fromkeys(SERIES_COLUMNS, 0.0) | {
+    row: Row = dict.fromkeys(SERIES_COLUMNS, 0.0)
+    good: Row = {
         "t_s": t_s,
         "clients": float(CLIENTS),
         "connected": float(CLIENTS),
@@ -42,7 +43,7 @@ def second(t_s: float, **changes: float | None) -> Row:
         "generator_lag_p99_ms": 0.5,
         "retry_late_p99_ms": 0.5,
     }
-    return good | changes
+    return row | good | changes
 
 
 def seconds(from_s: int, to_s: int, **changes: float | None) -> list[Row]:

@@ -9,6 +9,7 @@ client costs a few objects and a tick costs a few microseconds. A client waits f
 therefore needs one timer.
 """
 
+import contextlib
 import errno
 import random
 import socket
@@ -311,10 +312,8 @@ class Client:
     def _send(self, data: bytes) -> None:
         # A few bytes on a socket that only ever carries a few bytes: if they do not fit, the peer is stuck,
         # and the time-out or the watchdog finds out.
-        try:
+        with contextlib.suppress(OSError):
             self._socket.send(data)
-        except OSError:
-            pass
 
     def _after(self, seconds: float, callback: Callable[[], None]) -> None:
         self._cancel_timer()

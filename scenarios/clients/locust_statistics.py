@@ -36,7 +36,7 @@ def _log(stats: RequestStats, method: str, name: str, samples: Samples) -> None:
         entry.last_request_timestamp = time.time()
         entry.total_response_time += float(milliseconds @ counts)  # type: ignore[assignment]
         lowest, highest = float(milliseconds[0]), float(milliseconds[-1])
-        entry.min_response_time = min(entry.min_response_time or lowest, lowest)  # type: ignore[assignment, type-var]
+        entry.min_response_time = min(entry.min_response_time or lowest, lowest)  # type: ignore[assignment]
         entry.max_response_time = max(entry.max_response_time, highest)  # type: ignore[assignment]
         response_times: Any = entry.response_times
         for value, count in zip(milliseconds.tolist(), counts.tolist(), strict=True):

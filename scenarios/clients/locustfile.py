@@ -3,6 +3,8 @@
 The catalogue's `mass-drop` scenario says how the clients behave; `--scenario` takes another one.
 """
 
-from scenarios.clients.user import StormUser
+from scenarios.clients.user import StormUser, register
 
 __all__ = ["StormUser"]
+
+register()

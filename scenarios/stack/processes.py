@@ -37,7 +37,9 @@ class Child(Struct):
     def ended(self) -> StackError | None:
         """The error to raise if the child has ended already."""
         code = self.process.returncode
-        return None if code is None else StackError(f"{self.name} ended ({exit_text(code)}); {self._last_words()}")
+        if code is None:
+            return None
+        return StackError(f"{self.name} ended ({exit_text(code)}); {self._last_words()}")
 
     async def stop(self, grace_s: float = 2.0) -> None:
         """Asks the child to end, then makes its whole process group end."""

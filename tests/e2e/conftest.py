@@ -1,0 +1,18 @@
+"""No test leaves anything running."""
+
+from collections.abc import Iterator
+
+import pytest
+from command_line import storm_processes
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    """No test may begin with, or leave, processes of a storm."""
+    before = {process.pid for process in storm_processes()}
+    assert before == set(), "processes of an earlier run are in the way"
+    yield
+    left = storm_processes()
+    for process in left:
+        process.kill()
+    assert left == []

@@ -1,0 +1,120 @@
+"""However a run ends, nothing is left running, and what was measured is kept and says how it ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from command_line import SMALL_STORM, start, storm_processes
+
+from reports.record import Run, find_runs
+
+pytestmark = pytest.mark.e2e
+
+_PATIENCE_S = 30.0
+LONG_STORM = (*SMALL_STORM, "phases.duration_s=60")
+
+
+def wait_for(what: str, condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + _PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, f"waited {_PATIENCE_S:g} s in vain for: {what}"
+        time.sleep(0.1)
+
+
+def in_the_storm(runs: Path) -> subprocess.Popen[str]:
+    """Starts a run and returns once it has written seconds of steady state."""
+    process = start("run", sets=LONG_STORM, runs=runs)
+
+    def has_rows() -> bool:
+        assert process.poll() is None, process.communicate()[0]
+        return any(len(path.read_text().splitlines()) > 7 for path in runs.rglob("series.csv"))
+
+    wait_for("seconds of a run", has_rows)
+    return process
+
+
+def listening_ports() -> set[int]:
+    ports = set()
+    for process in storm_processes():
+        for connection in process.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                ports.add(connection.laddr.port)
+    return ports
+
+
+def part(mark: str) -> psutil.Process:
+    return next(p for p in storm_processes() if mark in " ".join(p.cmdline()))
+
+
+def kept_run(runs: Path) -> Run:
+    (path,) = find_runs([runs])
+    return Run.load(path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_stopped_run_cleans_up_and_keeps_what_it_has(tmp_path: Path, number: signal.Signals) -> None:
+    process = in_the_storm(tmp_path)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert storm_processes() == []
+    run = kept_run(tmp_path)
+    assert run.info.status == "interrupted"
+    assert "stopped by the user" in run.info.problem
+    assert len(run.rows) >= 3
+    assert run.info.verdict["name"] == "INVALID"
+    assert list(tmp_path.rglob("report.html"))
+
+
+def test_even_a_killed_harness_leaves_no_process_and_no_port(tmp_path: Path) -> None:
+    process = in_the_storm(tmp_path)
+    ports = listening_ports()
+    assert len(ports) >= 3
+    process.kill()
+    process.communicate()
+    wait_for("all parts to end", lambda: not storm_processes())
+    for port in ports:
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", port))
+    run = kept_run(tmp_path)
+    assert run.info.status == "interrupted"
+    assert "died" in run.info.problem
+    assert len(run.rows) >= 3
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"),
+    [
+        pytest.param("gateway_stub", "pod-", id="a pod"),
+        pytest.param("nginx: master", "nginx", id="nginx"),
+        pytest.param("locustfile.py", "generator", id="the generator"),
+    ],
+)
+def test_a_part_that_dies_ends_the_run_and_is_named(tmp_path: Path, mark: str, name: str) -> None:
+    process = in_the_storm(tmp_path)
+    os.kill(part(mark).pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 3, output
+    run = kept_run(tmp_path)
+    assert run.info.status == "interrupted"
+    assert run.info.problem.startswith(name)
+    assert "SIGKILL" in run.info.problem
+    assert name in output
+
+
+def test_an_nginx_that_cannot_start_is_explained_and_nothing_stays(tmp_path: Path) -> None:
+    false = tmp_path / "nginx"
+    false.write_text('#!/bin/sh\n[ "$1" = -t ] && exit 0\necho no luck >&2\nexit 7\n')
+    false.chmod(0o755)
+    process = start("run", "--nginx", str(false), runs=tmp_path / "runs")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "nginx ended (exit status 7)" in output
+    assert "no luck" in output

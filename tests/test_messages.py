@@ -1,0 +1,88 @@
+"""Samples at the resolution of an HdrHistogram, and the channel between runner and generator."""
+
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+
+from hdrh.histogram import HdrHistogram
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenarios.clients.messages import (
+    BooksClosed,
+    CloseBooks,
+    Interval,
+    Message,
+    PushPolicy,
+    Samples,
+    Unframer,
+    frame,
+)
+
+_HISTOGRAM = HdrHistogram(1, 3_600_000_000, 3)
+
+
+def counts(samples: Samples) -> dict[int, int]:
+    """Microseconds and how often."""
+    values, times = samples.arrays()
+    return dict(zip(values.tolist(), times.tolist(), strict=True))
+
+
+def quantised(nanoseconds: Iterable[int]) -> dict[int, int]:
+    """The same, with HdrHistogram's own idea of which values are equal."""
+    return dict(Counter(_HISTOGRAM.get_lowest_equivalent_value(max(0, ns // 1000)) for ns in nanoseconds))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(st.integers(-5, 3_600_000_000_000), st.integers(0, 5_000_000)), max_size=60))
+def test_samples_keep_every_count_at_the_resolution_of_a_three_digit_hdrhistogram(
+    nanoseconds: list[int],
+) -> None:
+    samples = Samples.of(nanoseconds)
+    assert counts(samples) == quantised(nanoseconds)
+    assert samples.arrays()[1].sum() == len(nanoseconds)
+
+
+def test_samples_follow_hdrhistogram_at_every_change_of_its_resolution() -> None:
+    edges = [2**power + step for power in range(1, 32) for step in (-1, 0, 1)]
+    assert counts(Samples.of([us * 1000 for us in edges])) == quantised(us * 1000 for us in edges)
+
+
+whole = st.integers(0, 2**40)
+samples_of_any = st.lists(st.integers(0, 10**12), max_size=5).map(Samples.of)
+by_name = st.dictionaries(st.sampled_from(["joined", "timeout", "limited"]), whole, max_size=3)
+intervals_of_any = st.builds(
+    Interval,
+    second=whole,
+    clients=whole,
+    connected=whole,
+    useful=st.none() | st.floats(0, 1e6),
+    attempts=whole,
+    attempts_per_slot=st.lists(whole, max_size=11).map(tuple),
+    outcomes=by_name,
+    disconnects=by_name,
+    ticks=whole,
+    missed=whole,
+    fanout=samples_of_any,
+    effective=st.dictionaries(st.integers(-3, 90), samples_of_any, max_size=3),
+    censored=st.dictionaries(st.integers(-3, 90), samples_of_any, max_size=3),
+    attempt_durations=st.dictionaries(st.sampled_from(["joined", "limited"]), samples_of_any, max_size=2),
+    loop_lag=samples_of_any,
+    retry_late=samples_of_any,
+)
+messages = st.one_of(
+    intervals_of_any,
+    st.just(BooksClosed()),
+    st.just(CloseBooks()),
+    st.builds(PushPolicy, st.one_of(st.text(max_size=9), st.just({"name": "spread", "window_s": 5.5}))),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(messages, max_size=4), st.data())
+def test_messages_survive_the_channel_however_it_cuts_them(sent: list[Message], data: st.DataObject) -> None:
+    written = b"".join(frame(message) for message in sent)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(written)), max_size=6)))
+    unframer = Unframer()
+    chunks = [written[start:end] for start, end in pairwise([0, *cuts, len(written)])]
+    assert [message for chunk in chunks for message in unframer.receive(chunk)] == sent
