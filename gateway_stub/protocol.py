@@ -3,9 +3,9 @@
 Shared with the scenarios side; imports nothing else of the project.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 SETTINGS_VARIABLE = "GATEWAY_STUB_SETTINGS"
 """Environment variable with the settings as JSON; not the command line, where `ps` shows the token."""
@@ -25,7 +25,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8000
     control_port: int = 0
-    token: str
+    token: Annotated[str, Meta(min_length=1)]
     handshake_cpu_ms: float = 0.0
     cpu: Literal["burn", "reserve"] = "burn"
     snapshot_bytes: int = 0

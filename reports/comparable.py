@@ -62,9 +62,7 @@ def settings(run: Run) -> dict[str, Any]:
         else:
             flat[section] = value
     return {
-        key: value
-        for key, value in flat.items()
-        if key not in IGNORED_KEYS and not key.startswith("matrix.")
+        key: value for key, value in flat.items() if key not in IGNORED_KEYS and not key.startswith("matrix.")
     }
 
 

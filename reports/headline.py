@@ -1,6 +1,6 @@
 """A comparison in sentences: who did best and by how much, what each change did alone, how sure that is."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import inf, sqrt
 
 from reports import units
@@ -47,11 +47,11 @@ def believe(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
     number = str(fewest) if fewest == most else f"{fewest} to {most}"
     per_arm = " per arm" if len(arms) > 1 else ""
     sentences = []
+    if not valid:
+        return "No: not one run is valid, and the numbers only help to find out why."
     if most == 1:
         subject = "a difference" if len(arms) > 1 else "what it shows"
-        sentences.append(
-            f"One run{per_arm}: {subject} is an observation, not a proof; use --repeats 3."
-        )
+        sentences.append(f"One run{per_arm}: {subject} is an observation, not a proof; use --repeats 3.")
     else:
         sentences.append(f"{number} runs{per_arm}{', all valid' if valid == runs else ''}.")
     if valid < runs:
@@ -164,17 +164,14 @@ def _overlap(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]
         )
     if reference.name in winners or min(best.valid, reference.valid) < 2:
         return
-    for key, what, write in (
-        (TIME_TO_RECOVER, "time to recover", units.seconds),
-        ("availability", "availability", units.percent),
-    ):
-        ours, theirs = best.ranges.get(key), reference.ranges.get(key)
-        if ours is None or theirs is None or ours.median is None:
-            continue
-        apart = _high(ours) < _low(theirs) or _high(theirs) < _low(ours)
-        spans = f"{_span(ours, write)} against {_span(theirs, write)}"
-        yield f"Ranges of {what} {'do not overlap' if apart else 'overlap'}: {spans}."
+    recovered = best.recovered_s < inf
+    key, what = (TIME_TO_RECOVER, "time to recover") if recovered else ("availability", "availability")
+    ours, theirs = best.ranges.get(key), reference.ranges.get(key)
+    if ours is None or theirs is None:
         return
+    apart = _high(ours) < _low(theirs) or _high(theirs) < _low(ours)
+    spans = f"{_span(best, ours, key)} against {_span(reference, theirs, key)}"
+    yield f"Ranges of {what} {'do not overlap' if apart else 'overlap'}: {spans}."
 
 
 def _metastable_shares(arms: Sequence[ArmResult]) -> Iterator[str]:
@@ -208,10 +205,12 @@ def _high(span: Range) -> float:
     return inf if span.high is None else span.high
 
 
-def _span(span: Range, write: Callable[[float | None], str]) -> str:
+def _span(arm: ArmResult, span: Range, key: str) -> str:
+    write = units.seconds if key == TIME_TO_RECOVER else units.percent
+    beyond = f"not{_within(arm)}" if arm.at_least_s else "never"
     if span.low is None:
-        return "never"
-    low, high = write(span.low), "never" if span.high is None else write(span.high)
+        return beyond
+    low, high = write(span.low), beyond if span.high is None else write(span.high)
     return units.span(low, high) or low
 
 

@@ -84,36 +84,34 @@ MEASURES: tuple[Measure, ...] = (
     Measure("pod_loop", "pod loop", "during", _phase("during", "pod_loop"), units.percent),
     Measure("nginx_cpu", "nginx CPU", "during", _phase("during", "nginx_cpu"), units.percent),
     Measure("generator_cpu", "generator CPU", "during", _phase("during", "generator_cpu"), units.percent),
-    Measure(
-        TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds
-    ),
+    Measure(TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds),
 )
 """The columns of the main table, in order."""
 
 EXPERIENCE: tuple[Measure, ...] = (
-    Measure("disconnects", "sessions", "disconnects", _storm("disconnects"), units.count),
-    Measure("stale", "sessions", "of these, feed too old", _storm("stale"), units.count),
-    Measure("attempts", "tries to connect", "tries", _storm("attempts"), units.count),
+    Measure("disconnects", "", "disconnects", _storm("disconnects"), units.count),
+    Measure("stale", "", "by the client itself, for want of ticks", _storm("stale"), units.count),
+    Measure("missed", "", "ticks missed while away", _storm("missed"), units.count),
+    Measure("attempts", "", "tries to connect", _storm("attempts"), units.count),
     *(
-        Measure(f"outcome_{name}", "tries to connect", heading, _outcome(name), units.count)
-        for name, heading in (
+        Measure(f"outcome_{name}", "", f"tries that {ended}", _outcome(name), units.count)
+        for name, ended in (
             ("joined", "joined"),
-            ("limited", "refused by a limit"),
-            ("refused", "refused, or a bad gateway"),
+            ("limited", "a limit refused"),
+            ("refused", "were refused otherwise, or met a bad gateway"),
             ("timeout", "timed out"),
-            ("reset", "connection lost"),
-            ("rejected", "rejected by the gateway"),
-            ("broken", "protocol error"),
-            ("exhausted", "could not begin"),
-            ("abandoned", "abandoned at the rescue"),
+            ("reset", "lost their connection"),
+            ("rejected", "the gateway rejected"),
+            ("broken", "met a protocol error"),
+            ("exhausted", "this machine could not begin"),
+            ("abandoned", "were abandoned at the rescue"),
         )
     ),
-    Measure("missed", "ticks", "missed while away", _storm("missed"), units.count),
-    Measure("nginx_limited", "edge", "refusals in nginx's log", _storm("nginx_limited"), units.count),
-    Measure("burst_peak", "synchrony", "busiest 100 ms ÷ mean", _storm("burst_peak"), units.times),
-    Measure("burst_dispersion", "synchrony", "variance ÷ mean", _storm("burst_dispersion"), units.plain),
-    Measure("wasted_work", "gateway", "wasted handshakes", _storm("wasted_work"), units.percent),
-    Measure("tick_cpu", "gateway", "CPU per tick, before", lambda s: s.tick_cpu_s, units.microseconds),
+    Measure("nginx_limited", "", "refusals in nginx's own log", _storm("nginx_limited"), units.count),
+    Measure("burst_peak", "", "busiest 100 ms of tries ÷ mean", _storm("burst_peak"), units.times),
+    Measure("burst_dispersion", "", "variance ÷ mean, per 100 ms", _storm("burst_dispersion"), units.plain),
+    Measure("wasted_work", "", "handshakes wasted", _storm("wasted_work"), units.percent),
+    Measure("tick_cpu", "", "CPU per delivered tick, before", lambda s: s.tick_cpu_s, units.microseconds),
 )
 """What the clients and the gateway went through between the trigger and the rescue or the end."""
 

@@ -81,7 +81,7 @@ class Storm(Struct, frozen=True, kw_only=True):
     limited: int
     """Refusals by a limit, as the clients counted them."""
     nginx_limited: int
-    """Refusals by a limit in nginx's own log, over the whole run."""
+    """Refusals by a limit in nginx's own log; over the whole run, where the seconds are not known."""
     outcomes: dict[str, int]
     missed: int
     """Ticks that clients never received because they were away."""
@@ -199,7 +199,11 @@ def _storm(run: Run, from_s: int, to_s: int) -> Storm:
         burst_peak=None if peak_in_slot is None else series.ratio(peak_in_slot, per_slot),
         burst_dispersion=series.ratio(squares / slots - per_slot**2, per_slot),
         limited=_count(rows, "limited"),
-        nginx_limited=run.info.nginx_limited,
+        nginx_limited=(
+            run.info.nginx_limited
+            if series.mean(series.column(rows, "nginx_limited")) is None
+            else _count(rows, "nginx_limited")
+        ),
         outcomes={outcome: _count(rows, outcome) for outcome in OUTCOMES},
         missed=_count(rows, "missed"),
         wasted_work=series.ratio(wasted, _count(rows, "handshakes")),

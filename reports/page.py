@@ -56,11 +56,6 @@ class Page(Struct, frozen=True, kw_only=True):
     """As TOML."""
     commands: tuple[str, ...]
 
-    @property
-    def several(self) -> bool:
-        """Whether there is anything to compare."""
-        return len(self.arms) > 1
-
 
 def page(runs: Sequence[Run]) -> Page:
     """The report on one run or on several. Raises ComparisonError where they must not be compared."""

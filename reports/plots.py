@@ -103,17 +103,13 @@ def alt_text(runs: Sequence[Run]) -> str:
     """What the figure shows, for who cannot see it."""
     parts = []
     for arm in traces(runs):
-        served = arm.trace("useful", per="clients")
-        after = served.median[served.at_s > 0]
-        there = after[~np.isnan(after)]
-        lowest = f"; served at worst {units.percent(float(there.min()))}" if len(there) else ""
         end = (
             f"recovered after {units.seconds(arm.recovered_s)}"
             if arm.recovered_s is not None
             else "did not recover by itself"
         )
         rescued = f", rescued at {arm.rescued_s} s" if arm.rescued_s is not None else ""
-        parts.append(f"{arm.name} ({arm.verdict}): {end}{rescued}{lowest}")
+        parts.append(f"{arm.name} ({arm.verdict}): {end}{rescued}")
     return (
         "Five charts over seconds from the trigger: effective and fan-out latency, clients usefully "
         "connected, tries to connect, pods' event loops and CPU, CPU of nginx and generator. "

@@ -117,4 +117,3 @@ def _window_means(values: NDArray[np.float64], length: int) -> NDArray[np.float6
     """The mean of every full window, by its start; NaN where a second is missing."""
     means: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(values, length).mean(axis=1)
     return means
-

@@ -16,7 +16,7 @@ from reports.record import Run
 TEMPLATES = Path(__file__).parent / "templates"
 FIGURE = "figure.svg"
 
-_MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
 
 
 def write_report(runs: Sequence[Run], directory: Path) -> tuple[Path, Path]:
@@ -43,9 +43,10 @@ def render_html(content: Page, drawing: str) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["unbroken"] = units.unbroken
-    # nosemgrep: the figure is our own, and matplotlib escapes the names in it.
+    # matplotlib has escaped the names that are in the figure.
     return environment.get_template("report.html.j2").render(page=content, drawing=Markup(drawing))  # noqa: S704
 
 
@@ -57,6 +58,7 @@ def render_markdown(content: Page, alt: str) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["code"] = code_block
     return environment.get_template("report.md.j2").render(page=content, alt=alt, figure=FIGURE)
@@ -66,7 +68,8 @@ def escape_markdown(value: Any) -> Any:
     """Text on one line with nothing in it that Markdown or HTML would act upon."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return _MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(value.split()).replace("&", "&amp;"))
+    line = " ".join(value.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", line)
 
 
 def code_block(text: str) -> Markup:

@@ -62,14 +62,21 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     return Group(*parts)
 
 
-def terminal_table(comparison: Comparison, width: int) -> Table:
-    """Arms as rows where that fits into `width` columns; measures as rows otherwise."""
-    console = Console(width=10_000)
+def terminal_table(comparison: Comparison, width: int) -> RenderableType:
+    """Arms as rows where that fits into `width` columns; otherwise measures as rows, in as many tables as
+    the arms need."""
+    every = range(len(comparison.arms))
     for gap in (2, 1):
         table = _arms_as_rows(comparison, gap)
-        if Measurement.get(console, console.options, table).maximum <= width:
+        if _width(table) <= width:
             return table
-    return _measures_as_rows(comparison)
+    for number in range(len(every), 0, -1):
+        parts = [every[start : start + number] for start in range(0, len(every), number)]
+        tables = [_measures_as_rows(comparison, part) for part in parts]
+        if number == 1 or max(map(_width, tables)) <= width:
+            break
+    spaced = [part for table in tables for part in (Text(), table)]
+    return Group(*spaced[1:])
 
 
 def _grid(comparison: Comparison, measures: Sequence[Measure]) -> list[GridRow]:
@@ -108,19 +115,24 @@ def _arms_as_rows(comparison: Comparison, gap: int) -> Table:
     return table
 
 
-def _measures_as_rows(comparison: Comparison) -> Table:
+def _measures_as_rows(comparison: Comparison, part: Sequence[int]) -> Table:
     table = _empty_table(2)
     table.add_column("")
-    for arm in comparison.arms:
-        table.add_column(Text(arm.name), justify="right")
+    for index in part:
+        table.add_column(Text(comparison.arms[index].name), justify="right")
     previous = ""
     for row in main_grid(comparison):
         heading = f"{row.group}, {row.heading}" if row.group else row.heading
         if row.group != previous:
             table.add_section()
         previous = row.group
-        table.add_row(heading, *(_rich(cell) for cell in row.cells))
+        table.add_row(heading, *(_rich(row.cells[index]) for index in part))
     return table
+
+
+def _width(table: Table) -> int:
+    console = Console(width=10_000)
+    return Measurement.get(console, console.options, table).maximum
 
 
 def _empty_table(gap: int) -> Table:

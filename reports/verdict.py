@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from msgspec import Struct
-from scipy.stats import theilslopes
 
 from reports import series
 from reports.metrics import Summary, availability, storm_stretch
@@ -126,6 +125,8 @@ def _slope_per_s(values: series.Seconds) -> float:
     there = np.flatnonzero(~np.isnan(values))
     if len(there) < 3:
         return 0.0
+    # It takes more than a second to import, and most runs need no slope.
+    from scipy.stats import theilslopes  # noqa: PLC0415
+
     slope, _, low, _ = theilslopes(values[there], there)
     return float(slope) if low > 0 else 0.0
-

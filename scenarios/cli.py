@@ -12,14 +12,14 @@ from typing import Any, NoReturn
 
 import click
 import msgspec
-from reports.render import write_report
 from rich.console import Console
 from rich.table import Table
 
 from reports.comparison import ComparisonError
 from reports.judgement import judge_run
 from reports.record import RecordError, Run, find_runs, point_latest
-from reports.table import print_runs
+from reports.render import write_report
+from reports.table import terminal_report
 from scenarios.comparing import plans
 from scenarios.doctor import findings
 from scenarios.limits import LIMITS
@@ -223,7 +223,7 @@ def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
             )
         )
     else:
-        print_runs(runs, console)
+        console.print(terminal_report(runs, console.width))
         console.print(f"\nreport: {html}\n        {markdown}", highlight=False, markup=False, soft_wrap=True)
     return GOOD if all(run.info.validity.get("valid") for run in runs) else INVALID
 

@@ -13,8 +13,7 @@ from hdrh.histogram import HdrHistogram
 
 from gateway_stub.protocol import PodStatistics
 from reports.record import RunWriter, Tag, new_histogram
-from scenarios.clients.client import OUTCOMES
-from scenarios.clients.messages import Interval, Samples
+from scenarios.clients.messages import OUTCOMES, Interval, Samples
 from scenarios.stack.cpu import CpuShares
 
 SECOND_NS = 1_000_000_000
@@ -129,15 +128,15 @@ class Collector:
 
     def _effective_p99(self, second: int) -> dict[str, float]:
         union = new_histogram()
-        bounds = self._censored.get(second)
-        for part in (self._effective.get(second), bounds):
-            if part is not None:
-                union.add(part)
+        bounds = self._censored.get(second, new_histogram())
+        union.add(bounds)
+        if second in self._effective:
+            union.add(self._effective[second])
         if not union.get_total_count():
             return {}
         value = union.get_value_at_percentile(99)
         # Above the smallest bound, a value may stand for one that would have been larger.
-        at_least = bounds is not None and value >= bounds.get_min_value()
+        at_least = bounds.get_total_count() > 0 and value >= bounds.get_min_value()
         return {"effective_p99_ms": value / 1000, "effective_at_least": int(at_least)}
 
     def _finished(self, second: int) -> dict[str, Any]:

@@ -21,13 +21,13 @@ def plans(
     return [
         Plan(
             scenario=_with_seed(arm, scenario.fleet.seed + round_number - 1),
-            directory=directory / f"{round_number:02}-{slug(label)}",
+            directory=directory / f"{round_number:02}-{position}-{slug(label)}",
             arm=label,
             round=round_number,
             nginx_binary=nginx_binary,
         )
         for round_number in range(1, repeats + 1)
-        for label, arm in arms(scenario).items()
+        for position, (label, arm) in enumerate(arms(scenario).items(), start=1)
     ]
 
 

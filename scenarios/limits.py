@@ -21,7 +21,7 @@ class PerAddress(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     does not charge the bucket. `rate = 3, burst = 2` therefore means three at once, then three a second.
     """
 
-    rate_per_s: Annotated[float, Meta(gt=0, le=10_000)] = 3.0
+    rate_per_s: Annotated[float, Meta(ge=1 / 60, le=10_000)] = 3.0
     burst: Annotated[int, Meta(ge=0, le=100_000)] = 2
 
     def zone(self, clients: int) -> str:

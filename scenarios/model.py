@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 Count = Annotated[int, Meta(ge=1)]
-Milliseconds = Annotated[float, Meta(ge=0)]
-PositiveSeconds = Annotated[float, Meta(gt=0)]
-Seconds = Annotated[float, Meta(ge=0)]
+Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=86_400)]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 
 NameOrTable = str | dict[str, Any]
 """A registry's entry by name, or a table with `name` and that entry's parameters."""
@@ -26,7 +26,7 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     transport: Literal["websocket"] = "websocket"
     connect_timeout_s: PositiveSeconds = 1.0
     """From the start of a try until the namespace is joined; then the client hangs up and tries again."""
-    stale_after_s: Seconds = 3.0
+    stale_after_s: Seconds = 2.0
     """A joined client without a tick for this long hangs up; 0 switches the watchdog off."""
     reset_backoff: Literal["open", "joined"] = "open"
     """When the policy starts again at try 0: at the Engine.IO open (as socket.io-client) or once joined."""

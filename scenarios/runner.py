@@ -36,6 +36,9 @@ SETTLE_S = 2
 _START_S = 4
 """What starting usually takes, for the first estimate of the time left."""
 _RAMP_TIMEOUT_S = 60.0
+
+# The generator closes a second a few milliseconds late; what strikes then would be booked a second early.
+_INTO_THE_SECOND_NS = 50_000_000
 _SERVED = 0.90
 _WELL_SERVED = 0.99
 
@@ -228,7 +231,7 @@ class _Conductor:
     # -- time ---------------------------------------------------------------------------------------
 
     async def _until(self, t_s: float) -> None:
-        at_ns = self.epoch_ns + int((self.collector.zero + t_s) * SECOND_NS)
+        at_ns = self.epoch_ns + int((self.collector.zero + t_s) * SECOND_NS) + _INTO_THE_SECOND_NS
         await asyncio.sleep(max(0.0, (at_ns - time.monotonic_ns()) / 1e9))
 
     def _now_second(self) -> int:

@@ -67,10 +67,13 @@ def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
     """The scenarios that `[matrix]` crosses, by label; the scenario alone, without one."""
     crossed: dict[str, dict[str, Any]] = {"": {}}
     for key, values in scenario.matrix.items():
+        labels = [_label(value) for value in values]
+        if len(set(labels)) < len(labels):
+            raise ScenarioError(f"{source}: key matrix.{key}: found a value twice, allowed: each value once")
         crossed = {
-            f"{label} + {_label(value)}" if label else _label(value): {**settings, key: value}
-            for label, settings in crossed.items()
-            for value in values
+            f"{before} + {label}" if before else label: {**settings, key: value}
+            for before, settings in crossed.items()
+            for label, value in zip(labels, values, strict=True)
         }
     result = {}
     for label, settings in crossed.items():

@@ -1,6 +1,7 @@
 """Literal histories of runs, for tests that read them: seconds as rows, latencies as lists."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +82,16 @@ def storm(
 
 
 def histograms(by_second: Latencies) -> dict[int, HdrHistogram]:
-    """One histogram a second."""
-    found = {}
-    for t, values in by_second.items():
-        found[t] = new_histogram()
-        for ms, number in values:
-            found[t].record_value(round(ms * 1000), number)
-    return found
+    """One histogram a second; equal ones are the same object, so leave them as they are."""
+    return {t: _histogram(tuple(values)) for t, values in by_second.items()}
+
+
+@cache
+def _histogram(values: tuple[tuple[float, int], ...]) -> HdrHistogram:
+    histogram = new_histogram()
+    for ms, number in values:
+        histogram.record_value(round(ms * 1000), number)
+    return histogram
 
 
 def latencies_of(rows: Iterable[Row]) -> dict[Tag, dict[int, HdrHistogram]]:

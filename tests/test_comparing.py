@@ -21,7 +21,7 @@ def test_all_arms_of_a_round_share_a_seed_that_the_next_round_does_not() -> None
 def test_every_run_has_a_folder_of_its_own() -> None:
     todo = plans(load("mass-drop"), repeats=3, directory=Path("runs"))
     assert len({plan.directory for plan in todo}) == 12
-    assert todo[0].directory == Path("runs/01-naive-none")
+    assert todo[0].directory == Path("runs/01-1-naive-none")
 
 
 def test_a_label_becomes_a_folder_name_without_separators() -> None:

@@ -81,7 +81,7 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "name that is no text": ({"name": {"per-ip": 1}}, "{'per-ip': 1}", ", ".join(LIMITS)),
     "parameter of no limit": ({"name": "none", "burst": 3}, "burst", "takes no parameters"),
     "unknown parameter": ({"name": "per-ip", "rate": 3}, "rate = 3", "rate_per_s, burst"),
-    "rate of zero": ({"name": "per-ip", "rate_per_s": 0}, "rate_per_s = 0", "`float` > 0.0"),
+    "rate of zero": ({"name": "per-ip", "rate_per_s": 0}, "rate_per_s = 0", "`float` >= 0.016"),
     "rate beyond the bound": (
         {"name": "per-ip", "rate_per_s": 10_001},
         "rate_per_s = 10001",

@@ -18,7 +18,9 @@ def rendered(tmp_path: Path, limit: Any, balance: str) -> Path:
     scenario = build({"edge": {"limit": limit}, "gateway": {"balance": balance}}, source="test")
     path = tmp_path / "gateway.conf"
     pods = ["127.0.0.1:9001", "127.0.0.1:9002"]
-    path.write_text(render(scenario, listen="127.0.0.1:18999", pods=pods, directory=tmp_path), encoding="utf-8")
+    path.write_text(
+        render(scenario, listen="127.0.0.1:18999", pods=pods, directory=tmp_path), encoding="utf-8"
+    )
     return path
 
 

@@ -120,19 +120,35 @@ def test_a_whole_conversation_means_the_same_however_its_bytes_are_split(
 
 
 PING = engine(engineio.PING)
-CHUNKS = [
-    *(tick(1), tick(1) + tick(2), tick(2), tick(1)[:20], tick(1)[20:], tick(2)[:-1], tick(2)[-1:]),
-    *(PING, tick(1) + PING, frame(Opcode.PING, b"x"), frame(Opcode.PONG, b""), JOIN, b""),
-    *(socket(socketio.EVENT, ["snapshot", 1]), socket(socketio.EVENT, ["image", b"\0"])),
-    *(frame(Opcode.TEXT, b"42", final=False), frame(Opcode.CONT, b'["a"]'), b"\x81", b"\x00"),
-    *(tick(1) + engine(engineio.CLOSE), tick(1) + socket(socketio.DISCONNECT), frame(Opcode.CLOSE, b"")),
+HARMLESS = [
+    *(tick(1), tick(1) + tick(2), tick(2), PING, tick(1) + PING, JOIN),
+    *(frame(Opcode.PING, b"x"), frame(Opcode.PONG, b""), socket(socketio.EVENT, ["image", b"\0"])),
+]
+# Each half is followed by whatever comes next, which makes a message, waits for more or breaks.
+HALVES = [
+    tick(1)[:20],
+    tick(1)[20:],
+    tick(2)[:-1],
+    tick(2)[-1:],
+    frame(Opcode.TEXT, b"42", final=False),
+    b"\x81",
+]
+ENDS = [
+    tick(1) + engine(engineio.CLOSE),
+    tick(1) + socket(socketio.DISCONNECT),
+    frame(Opcode.CLOSE, b""),
+    b"",
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.sampled_from([Phase.JOINING, Phase.JOINED]), min_size=2, max_size=3),
-    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(CHUNKS)), max_size=25),
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(6 * HARMLESS + 3 * HALVES + ENDS)),
+        min_size=8,
+        max_size=30,
+    ),
 )
 def test_sessions_that_share_a_table_see_what_sessions_without_one_see(
     phases: list[Phase], steps: list[tuple[int, bytes]]
@@ -147,6 +163,30 @@ def test_sessions_that_share_a_table_see_what_sessions_without_one_see(
         assert sharing[index].receive(chunk) == alone[index].receive(chunk)
         assert sharing[index].to_send == alone[index].to_send
         assert sharing[index].phase == alone[index].phase
+
+
+@pytest.mark.parametrize(
+    ("phase", "chunks"),
+    [
+        (Phase.JOINING, [tick(1)]),
+        (Phase.JOINED, [tick(1)[:-1], tick(1)[-1:]]),
+        (Phase.JOINED, [tick(1) + PING]),
+    ],
+    ids=["what comes before the join", "the end of a message", "what asks for an answer"],
+)
+def test_what_is_one_sessions_own_is_not_remembered(phase: Phase, chunks: list[bytes]) -> None:
+    decoded = Decoded()
+    session = session_in(phase, decoded)
+    for chunk in chunks:
+        session.receive(chunk)
+    assert not decoded.chunks
+
+
+def test_a_whole_tick_is_remembered_for_the_next_session() -> None:
+    decoded = Decoded()
+    session_in(Phase.JOINED, decoded).receive(tick(1))
+    assert decoded.chunks == {tick(1): (ticked(1),)}
+    assert session_in(Phase.JOINED, decoded).receive(tick(1)) is decoded.chunks[tick(1)]
 
 
 def test_the_table_stays_small() -> None:

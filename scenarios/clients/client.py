@@ -1,8 +1,10 @@
 """One simulated client: a session, a reconnect policy and a watchdog on a non-blocking socket.
 
     waiting ── delay over ──► trying ── joined ──► connected
-       ▲                        │ (OUTCOMES)                   │ (DISCONNECTS)
+       ▲                        │ an outcome                   │ a disconnect
        └────────────────────────┴──────────────────────────────┘
+
+The names of outcomes and disconnects are in `messages.py`.
 
 There is no greenlet per client: callbacks on the hub's own I/O and timer watchers do all the work, so a
 client costs a few objects and a tick costs a few microseconds. A client waits for one thing at a time and
@@ -40,27 +42,6 @@ _plain_socket: Any = get_original("socket", "socket")
 
 ROUND_TRIPS_PER_TRY = 3
 """TCP, TLS 1.3 and the upgrade: what a client pays in round trips before a gateway sees its request."""
-
-OUTCOMES = {
-    "joined": "the namespace is joined",
-    "limited": "answered with 429 or 503",
-    "refused": "no connection, or the edge found no pod (502, 504)",
-    "timeout": "not joined within the client's connect time-out",
-    "reset": "the connection ended before the namespace was joined",
-    "rejected": "any other HTTP status, or the namespace was refused",
-    "broken": "the answer broke the protocol",
-    "exhausted": "this machine ran out of ports, descriptors or memory",
-    "abandoned": "given up by the client because a new policy was pushed",
-}
-"""How an attempt can end."""
-
-DISCONNECTS = {
-    "dropped": "the server or the edge closed the connection",
-    "reset": "the connection was cut",
-    "stale": "the client's watchdog saw no tick for too long",
-    "broken": "the server broke the protocol",
-}
-"""How a joined session can end without the client leaving for good."""
 
 _RECEIVE_BYTES = 65_536
 _IP_BIND_ADDRESS_NO_PORT = 24

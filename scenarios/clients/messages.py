@@ -16,6 +16,27 @@ from scenarios.model import NameOrTable, Scenario
 GENERATOR_VARIABLE = "RECONNECT_STORM_GENERATOR"
 """Environment variable in which the runner leaves a `GeneratorSettings` as JSON."""
 
+OUTCOMES = {
+    "joined": "the namespace is joined",
+    "limited": "answered with 429 or 503",
+    "refused": "no connection, or the edge found no pod (502, 504)",
+    "timeout": "not joined within the client's connect time-out",
+    "reset": "the connection ended before the namespace was joined",
+    "rejected": "any other HTTP status, or the namespace was refused",
+    "broken": "the answer broke the protocol",
+    "exhausted": "this machine ran out of ports, descriptors or memory",
+    "abandoned": "given up by the client because a new policy was pushed",
+}
+"""How an attempt can end."""
+
+DISCONNECTS = {
+    "dropped": "the server or the edge closed the connection",
+    "reset": "the connection was cut",
+    "stale": "the client's watchdog saw no tick for too long",
+    "broken": "the server broke the protocol",
+}
+"""How a joined session can end without the client leaving for good."""
+
 _LENGTH = struct.Struct("!I")
 
 

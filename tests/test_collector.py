@@ -1,0 +1,167 @@
+"""What the generator, the pods and the CPU sampler say becomes one row a second."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway_stub.protocol import PodStatistics
+from reports.record import Run, RunInfo, RunWriter
+from scenarios.clients.messages import Interval, Samples
+from scenarios.collector import SECOND_NS, Collector
+from scenarios.stack.cpu import CpuShares
+
+MS = 1_000_000
+
+
+def interval(second: int, **changes: Any) -> Interval:
+    empty = Interval(
+        second=second,
+        clients=10,
+        connected=10,
+        useful=10.0,
+        attempts=0,
+        attempts_per_slot=(0,) * 10,
+        outcomes={},
+        disconnects={},
+        ticks=0,
+        missed=0,
+        fanout=Samples.of([]),
+        effective={},
+        censored={},
+        attempt_durations={},
+        loop_lag=Samples.of([1 * MS] * 100),
+        retry_late=Samples.of([]),
+    )
+    return msgspec.structs.replace(empty, **changes)
+
+
+def pod_line(second: int, **changes: Any) -> PodStatistics:
+    quiet = PodStatistics(
+        t_ns=(second + 1) * SECOND_NS + 3 * MS,
+        span_ns=SECOND_NS,
+        cpu_ns=0,
+        occupied_ns=0,
+        lag_ms=0,
+        clients=5,
+        handshakes=0,
+        joined=0,
+        gone_early=0,
+        short_sessions=0,
+        ticks_sent=0,
+        tick_late_ms=0,
+    )
+    return msgspec.structs.replace(quiet, **changes)
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Collector:
+    info = RunInfo(
+        scenario={}, arm="a", seed=1, started_utc="", versions={}, machine={}, stability={}, command=[]
+    )
+    return Collector(RunWriter(tmp_path / "run", info), epoch_ns=0)
+
+
+def written(collector: Collector, end: int = 100) -> Run:
+    collector.finish(end, {})
+    collector.writer.close()
+    return Run.load(collector.writer.directory)
+
+
+def test_seconds_count_from_the_steady_state(collector: Collector) -> None:
+    collector.zero = 4
+    for second in range(3, 6):
+        collector.on_interval(interval(second))
+    assert written(collector).column("t_s") == [-1, 0, 1]
+
+
+def test_pods_are_averaged_and_their_counts_added(collector: Collector) -> None:
+    collector.on_pod(
+        0, pod_line(0, cpu_ns=SECOND_NS // 4, occupied_ns=SECOND_NS // 2, ticks_sent=3, lag_ms=7)
+    )
+    collector.on_pod(1, pod_line(0, cpu_ns=SECOND_NS // 2, occupied_ns=SECOND_NS, ticks_sent=4, lag_ms=2))
+    (row,) = written(collector).rows
+    assert row["pod_cpu"] == 0.375
+    assert row["pod_cpu_total"] == 0.75
+    assert row["pod_loop"] == 0.75
+    assert row["pod_loop_max"] == 1
+    assert row["ticks_sent"] == 7
+    assert row["pod_lag_ms"] == 7
+
+
+def test_the_two_parts_of_a_second_that_was_cut_become_one_row(collector: Collector) -> None:
+    collector.on_interval(interval(0, attempts=2, outcomes={"joined": 1}, useful=8.0))
+    collector.on_interval(
+        interval(0, attempts=3, outcomes={"joined": 2}, useful=None, attempts_per_slot=(3,))
+    )
+    (row,) = written(collector).rows
+    assert (row["attempts"], row["joined"], row["useful"]) == (5, 3, 8)
+    assert row["attempts_peak_100ms"] == 3
+    assert row["attempts_squares_100ms"] == 9
+
+
+def test_latencies_are_read_back_from_the_histograms(collector: Collector) -> None:
+    fanout = Samples.of([10 * MS] * 98 + [50 * MS] * 2)
+    collector.on_interval(interval(0, fanout=fanout, effective={0: fanout}))
+    run = written(collector)
+    (row,) = run.rows
+    assert row["fanout_p50_ms"] == pytest.approx(10, rel=0.001)
+    assert row["fanout_p99_ms"] == pytest.approx(50, rel=0.001)
+    assert row["effective_p99_ms"] == pytest.approx(50, rel=0.001)
+    assert row["effective_at_least"] == 0
+    assert run.histograms["fanout"][0].get_total_count() == 100
+
+
+@pytest.mark.parametrize(
+    ("known_ms", "unknown_ms", "expected_ms", "at_least"),
+    [
+        pytest.param([10] * 100, [], 10, 0, id="all are known"),
+        pytest.param([10] * 999, [5000], 10, 0, id="so few are unknown that they are beyond the percentile"),
+        pytest.param([10] * 90, [5000] * 10, 5000, 1, id="the percentile falls among lower bounds"),
+        pytest.param([], [5000] * 10, 5000, 1, id="nobody ever got anything"),
+        pytest.param([10] * 90 + [9000] * 10, [20] * 5, 9000, 1, id="a small bound may hide a large value"),
+    ],
+)
+def test_a_percentile_among_lower_bounds_says_at_least(
+    collector: Collector, known_ms: list[int], unknown_ms: list[int], expected_ms: float, at_least: int
+) -> None:
+    effective = Samples.of([value * MS for value in known_ms])
+    censored = Samples.of([value * MS for value in unknown_ms])
+    collector.on_interval(interval(0, effective={0: effective}, censored={0: censored}))
+    (row,) = written(collector).rows
+    assert row["effective_p99_ms"] == pytest.approx(expected_ms, rel=0.001)
+    assert row["effective_at_least"] == at_least
+
+
+def test_a_latency_belongs_to_the_second_in_which_the_tick_was_due(collector: Collector) -> None:
+    collector.on_interval(interval(0))
+    collector.on_interval(interval(5, effective={0: Samples.of([5000 * MS])}))
+    rows = {row["t_s"]: row for row in written(collector).rows}
+    assert rows[0]["effective_p99_ms"] == pytest.approx(5000, rel=0.001)
+    assert rows[5]["effective_p99_ms"] is None
+
+
+def test_rows_are_there_while_the_run_goes_on(collector: Collector) -> None:
+    for second in range(4):
+        collector.on_interval(interval(second))
+        collector.on_cpu(second, CpuShares(nginx=0.1, generator=0.2, foreign=0.0, steal=0.0))
+        collector.write_until(second)
+    run = Run.load(collector.writer.directory)
+    assert run.column("t_s") == [0, 1, 2]
+    assert run.column("nginx_cpu") == [0.1] * 3
+    collector.writer.close()
+
+
+def test_seconds_after_the_end_are_not_written(collector: Collector) -> None:
+    for second in range(6):
+        collector.on_interval(interval(second))
+    assert written(collector, end=3).column("t_s") == [0, 1, 2]
+
+
+def test_refusals_that_nginx_counted_are_added_at_the_end(collector: Collector) -> None:
+    collector.on_interval(interval(0, outcomes={"limited": 4}))
+    collector.finish(10, {0: 4})
+    collector.writer.close()
+    (row,) = Run.load(collector.writer.directory).rows
+    assert row["limited"] == row["nginx_limited"] == 4

@@ -1,0 +1,171 @@
+import os
+from pathlib import Path
+
+import pytest
+from run_histories import histograms, history, second
+
+from reports.record import (
+    Phase,
+    RecordError,
+    Run,
+    RunInfo,
+    RunWriter,
+    find_runs,
+    load_info,
+    new_histogram,
+    point_latest,
+    save_info,
+)
+
+
+def written(directory: Path, *, complete: bool = True) -> RunWriter:
+    writer = RunWriter(directory, history([], status="running").info)
+    for t in range(3):
+        writer.row(second(t, tick_late_ms=None))
+        writer.histogram("effective", t, histograms({t: [(40.0, 5)]})[t])
+    writer.event(1.5, "drop_all", clients=100)
+    if complete:
+        writer.info.status = "complete"
+        writer.save()
+        writer.close()
+    return writer
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    written(tmp_path / "run")
+    run = Run.load(tmp_path / "run")
+    assert run.info.status == "complete"
+    assert [row["t_s"] for row in run.rows] == [0, 1, 2]
+    assert run.column("useful") == [100, 100, 100]
+    assert run.events == ({"t_s": 1.5, "event": "drop_all", "clients": 100},)
+    assert run.merged("effective", 1, 3).get_total_count() == 10
+    assert run.histograms["censored"] == {}
+
+
+def test_an_empty_cell_is_no_number(tmp_path: Path) -> None:
+    written(tmp_path / "run")
+    assert Run.load(tmp_path / "run").column("tick_late_ms") == [None, None, None]
+
+
+def test_a_stretch_includes_its_first_second_but_not_its_last(tmp_path: Path) -> None:
+    written(tmp_path / "run")
+    assert [row["t_s"] for row in Run.load(tmp_path / "run").between(1, 2)] == [1]
+
+
+def test_histograms_of_one_second_add_up(tmp_path: Path) -> None:
+    writer = written(tmp_path / "run", complete=False)
+    writer.histogram("effective", 1, histograms({1: [(80.0, 2)]})[1])
+    writer.close()
+    found = Run.load(tmp_path / "run").histograms["effective"][1]
+    assert (found.get_total_count(), round(found.get_max_value() / 1000)) == (7, 80)
+
+
+def test_rows_can_be_replaced_and_then_continued(tmp_path: Path) -> None:
+    writer = written(tmp_path / "run", complete=False)
+    writer.replace_rows([second(t, limited=7.0) for t in range(3)])
+    writer.row(second(3))
+    writer.close()
+    assert Run.load(tmp_path / "run").column("limited") == [7, 7, 7, 0]
+
+
+def test_a_run_whose_writer_died_counts_as_interrupted(tmp_path: Path) -> None:
+    writer = written(tmp_path / "run", complete=False)
+    writer.close()
+    gone = os.fork()
+    if not gone:
+        os._exit(0)
+    os.waitpid(gone, 0)
+    writer.info.pid = gone
+    writer.save()
+    info = load_info(tmp_path / "run")
+    assert (info.status, info.problem) == ("interrupted", "the process that ran it died")
+
+
+def test_a_run_whose_writer_lives_is_running(tmp_path: Path) -> None:
+    written(tmp_path / "run", complete=False).close()
+    assert load_info(tmp_path / "run").status == "running"
+
+
+@pytest.mark.parametrize(
+    ("file", "half_a_line"),
+    [("latency.hlog", "Tag=effective,3.000,1.0"), ("events.jsonl", '{"t_s": 2.0, "ev')],
+)
+def test_half_a_line_left_by_a_killed_writer_is_skipped(tmp_path: Path, file: str, half_a_line: str) -> None:
+    written(tmp_path / "run")
+    with (tmp_path / "run" / file).open("a", encoding="utf-8") as stream:
+        stream.write(half_a_line)
+    run = Run.load(tmp_path / "run")
+    assert (len(run.events), sorted(run.histograms["effective"])) == (1, [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "it has no run.json"),
+        ("{", "Expecting"),
+        ('{"schema_version": 99}', "found schema version 99, allowed: 1"),
+        ('{"schema_version": 1}', "missing required field"),
+        ("[]", "found schema version None"),
+    ],
+)
+def test_what_is_no_run_directory_is_named_with_the_reason(
+    tmp_path: Path, content: str | None, complaint: str
+) -> None:
+    if content is not None:
+        (tmp_path / "run.json").write_text(content, encoding="utf-8")
+    with pytest.raises(RecordError, match=complaint) as caught:
+        load_info(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_run_without_its_series_is_named_with_the_reason(tmp_path: Path) -> None:
+    written(tmp_path / "run")
+    (tmp_path / "run" / "series.csv").unlink()
+    with pytest.raises(RecordError, match=r"series\.csv"):
+        Run.load(tmp_path / "run")
+
+
+def test_run_json_survives_saving_and_loading_unchanged(tmp_path: Path) -> None:
+    info = history([second(0)], rescued_at_s=None).info
+    info.phases = (Phase("before", 0, 1),)
+    save_info(tmp_path, info)
+    assert load_info(tmp_path) == info
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_phase_that_never_came_is_none() -> None:
+    run = history([second(0)])
+    assert run.phase("rescue") is None
+
+
+def test_runs_are_found_in_folders_in_order_of_their_names(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        written(tmp_path / "runs" / name)
+    assert [path.name for path in find_runs([tmp_path])] == ["a", "b"]
+    assert [path.name for path in find_runs([tmp_path / "runs" / "b", tmp_path / "runs" / "a"])] == ["b", "a"]
+
+
+def test_a_folder_without_runs_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="found no run directory there"):
+        find_runs([tmp_path])
+
+
+def test_latest_moves_to_the_newest_run(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "mass-drop" / name).mkdir(parents=True)
+        point_latest(tmp_path / "mass-drop" / name, tmp_path / "latest")
+    assert (tmp_path / "latest").resolve() == tmp_path / "mass-drop" / "b"
+    assert not (tmp_path / "latest").readlink().is_absolute()
+
+
+def test_an_empty_histogram_covers_a_microsecond_to_an_hour() -> None:
+    histogram = new_histogram()
+    assert histogram.record_value(1)
+    assert histogram.record_value(3_600_000_000)
+    assert histogram.get_total_count() == 2
+
+
+def test_a_new_run_knows_who_writes_it(tmp_path: Path) -> None:
+    written(tmp_path / "run")
+    info: RunInfo = load_info(tmp_path / "run")
+    assert info.pid == os.getpid()

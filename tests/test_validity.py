@@ -1,0 +1,173 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from run_histories import TRIGGER_S, history, latencies_of, second, seconds, storm
+
+from reports.metrics import summarise
+from reports.record import Phase, Run
+from reports.series import Row
+from reports.validity import Validity, check
+
+GOOD = storm(lambda t: 0.0 if t < 15 else 100.0)
+
+
+def checked(run: Run) -> Validity:
+    return check(run, summarise(run))
+
+
+def changed(where: Callable[[float], bool], **changes: float | None) -> list[Row]:
+    """The good run, with `changes` in the seconds for which `where` holds."""
+    return [row | changes if where(row["t_s"] or 0) else row for row in GOOD]
+
+
+def test_a_good_run_has_neither_problems_nor_warnings() -> None:
+    assert checked(history(GOOD)) == Validity(valid=True)
+
+
+INVALID: dict[str, tuple[list[Row], str]] = {
+    "generator late in the baseline": (
+        changed(lambda t: t < 8, generator_lag_p99_ms=6.0),
+        "the median second's p99 loop lag was 6.0 ms, 5 ms are allowed",
+    ),
+    "generator late by more than a tenth of the effect": (
+        changed(lambda t: t == 12, generator_lag_p99_ms=600.0),
+        "p99 loop lag up to 600 ms, 494 ms are allowed beside an effect of 4941 ms",
+    ),
+    "generator saturated for three seconds": (
+        changed(lambda t: 20 <= t < 23, generator_cpu=0.96),
+        "the generator's core was saturated: 96 % busy over 3 s",
+    ),
+    "feed late while pods had time": (
+        changed(lambda t: t in {2, 5}, tick_late_ms=70.0),
+        "more than 50 ms in 2 of 8 calm seconds before the trigger, up to 70 ms",
+    ),
+    "other processes on the cores": (
+        changed(lambda _: True, foreign_cpu=0.3),
+        "other processes used 15 % of the machine's 2 cores, 10 % is allowed",
+    ),
+    "a hypervisor that takes time": (
+        changed(lambda _: True, steal=0.2),
+        "the hypervisor took 10 % of the machine's 2 cores, 5.0 % is allowed",
+    ),
+    "ports gone": (changed(lambda t: t == 9, exhausted=3.0), "3 tries could not even begin"),
+    "more received than sent": (
+        changed(lambda _: True, ticks=510.0),
+        "more ticks were received than sent: 31620 against 31000",
+    ),
+    "not everyone there before the trigger": (
+        changed(lambda t: t == 3, useful=98.0),
+        "98 % usefully connected in its worst second, 99 % are wanted",
+    ),
+    "somebody lost before the trigger": (changed(lambda t: t == 3, disconnects=1.0), "1 disconnects before"),
+    "somebody still connecting": (changed(lambda t: t == 0, attempts=2.0), "2 tries to connect before"),
+    "pods busy before the trigger": (
+        changed(lambda t: t < 8, pod_loop=0.75),
+        "event loops were 75 % occupied, 70 % is allowed",
+    ),
+    "a trigger without effect": (seconds(0, 62), "nobody was disconnected within 2 s"),
+}
+
+
+@pytest.mark.parametrize(("rows", "complaint"), INVALID.values(), ids=INVALID)
+def test_a_run_is_invalid_with_the_figure_that_gave_it_away(rows: list[Row], complaint: str) -> None:
+    found = checked(history(rows))
+    assert not found.valid
+    assert len(found.problems) == 1
+    assert complaint in found.problems[0]
+
+
+TOLERATED: dict[str, list[Row]] = {
+    "one late second of the generator in the baseline": changed(lambda t: t == 3, generator_lag_p99_ms=40.0),
+    "generator late by less than a tenth of the effect": changed(
+        lambda t: t == 12, generator_lag_p99_ms=400.0
+    ),
+    "generator busy for two seconds": changed(lambda t: 20 <= t < 22, generator_cpu=1.0),
+    "feed late under load": changed(lambda t: t in {2, 5}, tick_late_ms=70.0, pod_loop_max=0.9),
+    "no late feed known": changed(lambda _: True, tick_late_ms=None),
+    "a little foreign CPU": changed(lambda _: True, foreign_cpu=0.15),
+    "the last second's ticks counted on one side only": changed(lambda t: t == 61, ticks=1000.0),
+    "nothing known of what was sent": changed(lambda _: True, ticks_sent=None),
+}
+
+
+@pytest.mark.parametrize("rows", TOLERATED.values(), ids=TOLERATED)
+def test_small_disturbances_are_tolerated(rows: list[Row]) -> None:
+    assert checked(history(rows)).problems == ()
+
+
+def test_the_ramp_may_saturate_the_generator_and_connect() -> None:
+    ramp = seconds(-4, 0, generator_cpu=1.0, attempts=75.0, useful=0.0)
+    assert checked(history([*ramp, *GOOD])).valid
+
+
+def test_without_an_effect_the_generator_must_be_as_calm_as_before() -> None:
+    rows = storm(100.0)
+    rows[TRIGGER_S] |= {"disconnects": 100.0, "generator_lag_p99_ms": 6.0}
+    assert "6 ms, 5 ms are allowed beside an effect of 0 ms" in checked(history(rows)).problems[0]
+
+
+def test_a_run_without_a_trigger_needs_none() -> None:
+    assert checked(history(seconds(0, 20), trigger_s=None)).valid
+
+
+@pytest.mark.parametrize(
+    ("info", "complaint"),
+    [
+        (
+            {"status": "interrupted", "problem": "Ctrl-C"},
+            "the run is interrupted, not complete: Ctrl-C",
+        ),
+        ({"status": "failed"}, "the run is failed, not complete"),
+        ({"status": "running"}, "the run is still running, not complete"),
+    ],
+)
+def test_a_run_that_is_not_complete_says_so(info: dict[str, Any], complaint: str) -> None:
+    assert checked(history(GOOD, **info)).problems == (complaint,)
+
+
+@pytest.mark.parametrize("until", [0, 1, 5, 9, 20])
+def test_an_interrupted_run_is_blamed_for_that_alone(until: int) -> None:
+    phases = tuple(
+        phase
+        for phase in (Phase("before", 0, 8), Phase("during", 8, 23), Phase("after", 23, 62))
+        if phase.to_s <= until
+    )
+    rows = GOOD[:until]
+    run = history(rows, status="interrupted", phases=phases, latencies=latencies_of(rows))
+    assert checked(run).problems == ("the run is interrupted, not complete",)
+
+
+def test_a_complete_run_without_seconds_has_no_baseline() -> None:
+    assert checked(history([], latencies={})).problems == (
+        "there is no baseline: nothing was recorded before the trigger",
+    )
+
+
+REFUSALS = [(1000, 1000, False), (1000, 1019, False), (1000, 1025, True), (3, 8, False), (3, 9, True)]
+
+
+@pytest.mark.parametrize(("clients", "nginx", "warned"), REFUSALS)
+def test_refusals_that_two_sides_count_differently_are_worth_a_warning(
+    clients: int, nginx: int, warned: bool
+) -> None:
+    rows = changed(lambda t: t == 9, limited=float(clients))
+    found = checked(history(rows, nginx_limited=nginx))
+    assert found.valid
+    assert bool(found.warnings) == warned
+
+
+def test_processes_that_share_cores_are_worth_a_warning() -> None:
+    found = checked(history(GOOD, machine={"cores": 2, "pinned": False}))
+    assert found.valid
+    assert "not pinned" in found.warnings[0]
+
+
+def test_a_machine_that_says_nothing_about_itself_counts_as_one_core() -> None:
+    rows = changed(lambda _: True, foreign_cpu=0.15)
+    assert "15 % of the machine's 1 cores" in checked(history(rows, machine={})).problems[0]
+
+
+def test_every_rule_has_its_say() -> None:
+    rows = [second(t, exhausted=1.0, generator_cpu=1.0) for t in range(20)]
+    assert len(checked(history(rows)).problems) == 3
