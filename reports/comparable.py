@@ -19,15 +19,15 @@ class ComparisonError(ValueError):
 
 
 def by_arm(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """The runs of each arm, in order of first appearance."""
+    """The runs of each arm, both in the order in which they were started."""
     arms: dict[str, list[Run]] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.info.started_utc):
         arms.setdefault(run.info.arm, []).append(run)
     return arms
 
 
 def variables(runs: Sequence[Run]) -> tuple[str, ...]:
-    """The keys of the scenario in which the arms differ, once nothing else does. Raises ComparisonError.
+    """The keys of the scenario in which the arms differ, where nothing else does. Raises ComparisonError.
 
     Within an arm all runs must have the same scenario; all runs must share one machine and one set of
     versions.

@@ -32,6 +32,8 @@ def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
 def effects(arms: Sequence[ArmResult], variables: Sequence[str]) -> tuple[str, ...]:
     """What each variable changed while all others stayed the same, one sentence for every such pair."""
     sentences: list[str] = []
+    if not any(arm.valid for arm in arms):
+        return ()
     for key in variables:
         pairs = list(_pairs(arms, key))
         sentences += [_effect(key, arms[0], before, after) for before, after in pairs]
@@ -139,7 +141,8 @@ def _effect(key: str, reference: ArmResult, before: ArmResult, after: ArmResult)
     change = f"{key} {where} ({before.settings[key]} → {after.settings[key]})"
     without = [_quoted(arm.name) for arm in (before, after) if not arm.valid]
     if without:
-        return f"{change}: cannot be told, {' and '.join(without)} has no valid run."
+        have = "has" if len(without) == 1 else "have"
+        return f"{change}: cannot be told, {' and '.join(without)} {have} no valid run."
     served = " → ".join(units.percent(arm.median("availability")) for arm in (before, after))
     if alike(before, after):
         return f"{change} changed nothing: {_state(after)}; availability {served}."

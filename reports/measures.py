@@ -113,7 +113,7 @@ EXPERIENCE: tuple[Measure, ...] = (
     Measure("wasted_work", "", "handshakes wasted", _storm("wasted_work"), units.percent),
     Measure("tick_cpu", "", "CPU per delivered tick, before", lambda s: s.tick_cpu_s, units.microseconds),
 )
-"""What the clients and the gateway went through between the trigger and the rescue or the end."""
+"""What the clients and the gateway went through from the trigger to the end of `after`."""
 
 
 def range_of(measure: Measure, summaries: list[Summary]) -> Range | None:

@@ -1,7 +1,9 @@
 """What a run measured, in numbers.
 
 The phases before, during and after are summarised each for itself. The storm is everything from the trigger
-to the rescue, or to the end where there was none: what the rescue achieved is never credited to the fleet.
+to the end of `after`: to where the rescue is due, whether it came or not, so that all arms of a comparison
+are measured over equally long stretches. A recovery is looked for in the `tail` after it as well. What a
+rescue achieved is never credited to the fleet.
 """
 
 from collections.abc import Sequence
@@ -62,7 +64,7 @@ class PhaseSummary(Struct, frozen=True, kw_only=True):
 
 
 class Storm(Struct, frozen=True, kw_only=True):
-    """From the trigger to the rescue or the end, [from_s, to_s)."""
+    """From the trigger to the end of `after`, [from_s, to_s)."""
 
     from_s: int
     to_s: int
@@ -113,24 +115,19 @@ def summarise(run: Run) -> Summary:
         during=phases["during"],
         after=phases["after"],
         storm=_storm(run, *stretch) if stretch else None,
-        recovery=_recovery(run, phases["before"], stretch),
+        recovery=_recovery(run, phases["before"], unaided_stretch(run)),
         tick_cpu_s=_tick_cpu_s(run.between(before.from_s, before.to_s)) if before else None,
     )
 
 
 def storm_stretch(run: Run) -> tuple[int, int] | None:
-    """[trigger, rescue or end) in seconds of steady state; None where nothing of it was recorded."""
-    trigger, rescue = run.info.trigger_s, rescued_at_s(run)
-    last = series.highest(series.column(run.rows, "t_s"))
-    if trigger is None or last is None or last < trigger:
-        return None
-    end = int(last) + 1
-    after = run.phase("after")
-    if rescue is not None:
-        end = min(end, rescue)
-    elif after is not None:
-        end = min(end, after.to_s)
-    return (trigger, end) if run.between(trigger, end) else None
+    """[trigger, end of `after`) in seconds of steady state; None where nothing of it was recorded."""
+    return _from_trigger(run, "after")
+
+
+def unaided_stretch(run: Run) -> tuple[int, int] | None:
+    """[trigger, rescue or end): the storm, and the tail behind it where no rescue came."""
+    return _from_trigger(run, "after", "tail")
 
 
 def rescued_at_s(run: Run) -> int | None:
@@ -143,6 +140,16 @@ def availability(rows: Sequence[Row]) -> float | None:
     """Usefully connected client-seconds ÷ all client-seconds."""
     useful, clients = series.column(rows, "useful"), series.column(rows, "clients")
     return series.ratio(series.total(useful), series.total(clients))
+
+
+def _from_trigger(run: Run, *until: str) -> tuple[int, int] | None:
+    trigger, rescue = run.info.trigger_s, rescued_at_s(run)
+    last = series.highest(series.column(run.rows, "t_s"))
+    if trigger is None or last is None or last < trigger:
+        return None
+    ends = [phase.to_s for phase in run.info.phases if phase.name in until]
+    end = min(int(last) + 1, max(ends, default=int(last) + 1), int(last) + 1 if rescue is None else rescue)
+    return (trigger, end) if run.between(trigger, end) else None
 
 
 def _phase(run: Run, phase: Phase | None) -> PhaseSummary | None:

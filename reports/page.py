@@ -60,8 +60,9 @@ class Page(Struct, frozen=True, kw_only=True):
 def page(runs: Sequence[Run]) -> Page:
     """The report on one run or on several. Raises ComparisonError where they must not be compared."""
     comparison = compare(runs)
-    first = runs[0].info
-    stability = stability_rows({name: group[0].info.stability for name, group in by_arm(runs).items()})
+    arms = by_arm(runs)
+    first = next(iter(arms.values()))[0].info
+    stability = stability_rows({name: group[0].info.stability for name, group in arms.items()})
     name = str(first.scenario.get("name") or first.arm)
     several = len(comparison.arms) > 1
     return Page(
@@ -71,7 +72,7 @@ def page(runs: Sequence[Run]) -> Page:
         arms=tuple(arm.name for arm in comparison.arms),
         table=tuple(main_grid(comparison)),
         stability=tuple(StabilityRow(n.symbol, n.meaning, tuple(texts)) for n, texts in stability),
-        runs=tuple(_run_row(run) for run in runs),
+        runs=tuple(_run_row(run) for run in sorted(runs, key=lambda run: run.info.started_utc)),
         experience=tuple(experience_grid(comparison)),
         versions={key: str(value) for key, value in first.versions.items()},
         machine={key.replace("_", " "): _plain(value) for key, value in first.machine.items()},

@@ -26,6 +26,7 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (6, 1.5, 1.2, 1.5)), (0, (1.4, 1.2)))
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
 THICK, THIN = 2.0, 0.9
+MOST_LABELS = 6
 
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -61,7 +62,7 @@ def figure(runs: Sequence[Run]) -> Figure:
         )
         drawing.subplots_adjust(left=0.075, right=0.985, top=1 - head / height, bottom=0.045)
         latency, served, attempts, pods, edge = panels
-        bounds = "\u25b3 at least: someone still waits    thin: fan-out latency"
+        bounds = "\u25b3 at least: never came before the end    thin: fan-out latency"
         _title(latency, "Effective latency, p99", bounds, 24)
         _title(served, "Clients usefully connected", "thin: connected at all")
         _title(attempts, "Tries to connect, per second", "thin: refused by a limit")
@@ -69,8 +70,7 @@ def figure(runs: Sequence[Run]) -> Figure:
         _title(edge, "nginx: CPU", "thin: CPU of the load generator")
         for index, arm in enumerate(arms):
             look = {"color": COLOURS[index % len(COLOURS)], "linestyle": LINES[index % len(LINES)]}
-            _draw(latency, arm, "effective_p99_ms", look, companion="fanout_p99_ms")
-            _draw_bounds(latency, arm, look)
+            _draw_latency(latency, arm, look)
             _draw(served, arm, "useful", look, companion="connected", per="clients")
             _draw(attempts, arm, "attempts", look, companion="limited")
             _draw(pods, arm, "pod_loop", look, companion="pod_cpu")
@@ -122,7 +122,7 @@ def _title(panel: Axes, title: str, companion: str, pad: int = 7) -> None:
     panel.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=pad)
     panel.set_title(companion, loc="right", fontsize=9, color=GREY, pad=pad)
     panel.grid(visible=True, axis="y", linewidth=0.8)
-    panel.tick_params(length=0)
+    panel.tick_params(which="both", length=0)
 
 
 def _draw(
@@ -142,15 +142,26 @@ def _draw(
         panel.fill_between(thick.at_s, thick.low, thick.high, color=look["color"], alpha=0.14, linewidth=0)
 
 
-def _draw_bounds(panel: Axes, arm: ArmTraces, look: dict[str, Any]) -> None:
-    latency, bound = arm.trace("effective_p99_ms"), arm.trace("effective_at_least")
-    at_least = np.flatnonzero(bound.high > 0)[::2]
+def _draw_latency(panel: Axes, arm: ArmTraces, look: dict[str, Any]) -> None:
+    """Like `_draw`, but seconds of which only a lower bound is known are triangles and no line.
+
+    A tick counts by when it was due, so what is never delivered is known to have taken until the rescue or
+    the end, and the bounds fall towards that moment. A line would make this look like an improvement.
+    """
+    fanout, effective = arm.trace("fanout_p99_ms"), arm.trace("effective_p99_ms")
+    bound = arm.trace("effective_at_least").high > 0
+    panel.plot(fanout.at_s, fanout.median, linewidth=THIN, alpha=0.75, **look)
+    known = np.where(bound, np.nan, effective.median)
+    panel.plot(effective.at_s, known, linewidth=THICK, **look)
+    if len(arm.runs) > 1:
+        low, high = (np.where(bound, np.nan, edge) for edge in (effective.low, effective.high))
+        panel.fill_between(effective.at_s, low, high, color=look["color"], alpha=0.14, linewidth=0)
     panel.plot(
-        latency.at_s[at_least],
-        latency.median[at_least],
+        effective.at_s[bound],
+        effective.median[bound],
         linestyle="none",
         marker="^",
-        markersize=6,
+        markersize=5.5,
         markerfacecolor="white",
         markeredgecolor=look["color"],
     )
@@ -163,14 +174,13 @@ def _scales(latency: Axes, served: Axes, attempts: Axes, pods: Axes, edge: Axes)
     served.set_ylim(-0.03, 1.06)
     pods.set_ylim(-0.03, 1.08)
     edge.set_ylim(bottom=0)
-    attempts.set_ylim(bottom=0)
+    attempts.set_ylim(0, max(1.0, attempts.get_ylim()[1]))
     for panel in (served, pods, edge):
         panel.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:.0f} %"))
     for panel in (attempts, edge):
         panel.yaxis.set_major_locator(MaxNLocator(4))
     served.set_yticks([0, 0.25, 0.5, 0.75, 1])
     pods.set_yticks([0, 0.5, 1])
-    edge.set_xlabel("seconds from the trigger")
     edge.xaxis.set_major_locator(MaxNLocator(12, integer=True, steps=[1, 2, 5, 10]))
     edge.margins(x=0.01)
 
@@ -188,6 +198,8 @@ def _mark_recoveries(panel: Axes, arms: Sequence[ArmTraces]) -> None:
     for line, (recovered_s, name, index) in enumerate(sorted(found)):
         colour = COLOURS[index % len(COLOURS)]
         panel.plot([recovered_s], [1], marker="o", markersize=7, color=colour, clip_on=False, zorder=5)
+        if line >= MOST_LABELS:
+            continue
         panel.text(
             at_s,
             0.86 - 0.13 * line,
@@ -205,7 +217,9 @@ def _mark_times(panels: Sequence[Axes], arms: Sequence[ArmTraces]) -> None:
     top = panels[0]
     runs = [run for arm in arms for run in arm.runs]
     if all(run.info.trigger_s is None for run in runs):
+        panels[-1].set_xlabel("seconds of steady state")
         return
+    panels[-1].set_xlabel("seconds from the trigger")
     marks = {0: f"trigger: {_trigger(runs[0])}"}
     for arm in arms:
         if arm.rescued_s is not None:

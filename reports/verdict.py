@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from reports import series
-from reports.metrics import Summary, availability, storm_stretch
+from reports.metrics import Summary, availability, unaided_stretch
 from reports.record import Run
 from reports.units import percent
 from reports.validity import Validity
@@ -50,7 +50,7 @@ def judge(run: Run, summary: Summary, validity: Validity) -> Verdict:
     if not validity.valid:
         more = len(validity.problems) - 1
         return Verdict("INVALID", validity.problems[0] + (f" (and {more} more)" if more else ""))
-    stretch = storm_stretch(run)
+    stretch = unaided_stretch(run)
     if stretch is None:
         share = summary.before.availability if summary.before else None
         return Verdict("STEADY", f"no trigger; {percent(share)} of all client-seconds were served")

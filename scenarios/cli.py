@@ -18,7 +18,6 @@ from rich.table import Table
 from reports.comparison import ComparisonError
 from reports.judgement import judge_run
 from reports.record import RecordError, Run, find_runs, point_latest
-from reports.render import write_report
 from reports.table import terminal_report
 from scenarios.comparing import plans
 from scenarios.doctor import findings
@@ -203,6 +202,9 @@ def _carry_out(todo: list[Plan], directory: Path, runs_folder: Path, *, as_json:
 
 def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
     """Prints and writes the report; returns the exit status that the runs deserve."""
+    # Loading the plotting library takes longer than all the rest of the program's start.
+    from reports.render import write_report  # noqa: PLC0415
+
     markdown, html = write_report(runs, directory)
     if as_json:
         click.echo(

@@ -110,6 +110,7 @@ def history(
     *,
     trigger_s: int | None = TRIGGER_S,
     rescued_at_s: int | None = None,
+    tail_from_s: int | None = None,
     latencies: dict[Tag, dict[int, HdrHistogram]] | None = None,
     directory: Path = Path("run"),
     **info: Any,
@@ -118,7 +119,7 @@ def history(
     end = int(rows[-1]["t_s"] or 0) + 1 if rows else 0
     return Run(
         directory=directory,
-        info=RunInfo(**{**_info(trigger_s, rescued_at_s, end), **info}),
+        info=RunInfo(**{**_info(trigger_s, rescued_at_s, tail_from_s, end), **info}),
         rows=tuple(rows),
         events=(),
         histograms=latencies_of(rows) if latencies is None else latencies,
@@ -147,7 +148,9 @@ def scenario(**changes: Any) -> dict[str, Any]:
     return table
 
 
-def _info(trigger_s: int | None, rescued_at_s: int | None, end: int) -> dict[str, Any]:
+def _info(
+    trigger_s: int | None, rescued_at_s: int | None, tail_from_s: int | None, end: int
+) -> dict[str, Any]:
     return {
         "scenario": scenario(),
         "arm": "naive + none",
@@ -156,7 +159,7 @@ def _info(trigger_s: int | None, rescued_at_s: int | None, end: int) -> dict[str
         "started_utc": "2026-11-22T20:00:00Z",
         "trigger_s": trigger_s,
         "rescued_at_s": rescued_at_s,
-        "phases": _phases(trigger_s, rescued_at_s, end),
+        "phases": _phases(trigger_s, rescued_at_s, tail_from_s, end),
         "versions": {"reconnect-storm": "0.1.0", "nginx": "1.31.3"},
         "machine": {"cores": 2, "cpu_model": "test", "pinned": True},
         "stability": {
@@ -175,16 +178,17 @@ def _info(trigger_s: int | None, rescued_at_s: int | None, end: int) -> dict[str
     }
 
 
-def _phases(trigger_s: int | None, rescued_at_s: int | None, end: int) -> tuple[Phase, ...]:
+def _phases(
+    trigger_s: int | None, rescued_at_s: int | None, tail_from_s: int | None, end: int
+) -> tuple[Phase, ...]:
     if trigger_s is None:
         return (Phase("before", 0, end),)
     during_end = min(trigger_s + 15, end)
-    after_end = end if rescued_at_s is None else rescued_at_s
+    cut = rescued_at_s or tail_from_s or end
     named = [
         Phase("before", 0, trigger_s),
         Phase("during", trigger_s, during_end),
-        Phase("after", during_end, after_end),
+        Phase("after", during_end, cut),
+        Phase("rescue" if rescued_at_s else "tail", cut, end),
     ]
-    if rescued_at_s is not None:
-        named.append(Phase("rescue", rescued_at_s, end))
     return tuple(phase for phase in named if phase.from_s < phase.to_s)

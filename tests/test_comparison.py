@@ -80,8 +80,12 @@ TWO_BY_TWO = cross(
 )
 
 
-def test_arms_keep_the_order_in_which_they_first_came() -> None:
-    runs = [run("b", "RECOVERED", 3), run("a", "RECOVERED", 3), run("b", "RECOVERED", 4)]
+def test_the_arm_that_was_started_first_is_the_reference() -> None:
+    runs = [
+        run("a", "RECOVERED", 3, started_utc="2026-11-22T20:01:00Z"),
+        run("b", "RECOVERED", 3, started_utc="2026-11-22T20:00:00Z"),
+        run("b", "RECOVERED", 4, started_utc="2026-11-22T20:02:00Z"),
+    ]
     found = compare(runs)
     assert [(arm.name, arm.runs, arm.verdicts) for arm in found.arms] == [
         ("b", 2, ("RECOVERED", "RECOVERED")),
@@ -316,6 +320,14 @@ def test_seed_port_name_and_summary_may_differ() -> None:
     other = scenario(fleet__seed=2, edge__port=8080, name="other", summary="other")
     found = compare([run("naive + none", "OUTAGE"), run("naive + none", "OUTAGE", scenario=other)])
     assert found.variables == ()
+
+
+def test_an_effect_needs_a_valid_run_on_both_sides() -> None:
+    some = [run("naive + none", "INVALID"), run("incident + none", "RECOVERED", 3)]
+    assert compare(some).effects == (
+        "fleet.policy alone (naive → incident): cannot be told, “naive + none” has no valid run.",
+    )
+    assert compare([some[0], run("incident + none", "INVALID")]).effects == ()
 
 
 def test_a_policy_with_parameters_is_a_value_like_any_other() -> None:

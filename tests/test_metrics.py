@@ -6,7 +6,7 @@ from run_histories import CLIENTS, END_S, TRIGGER_S, histograms, history, latenc
 
 from reports import latency, series, units
 from reports.latency import Latency
-from reports.metrics import rescued_at_s, storm_stretch, summarise
+from reports.metrics import rescued_at_s, storm_stretch, summarise, unaided_stretch
 from reports.record import Phase, new_histogram
 from reports.recovery import Baseline, recovery
 from reports.series import Row
@@ -80,6 +80,15 @@ def test_the_storm_ends_with_the_rescue() -> None:
     assert storm_stretch(run) == (TRIGGER_S, 48)
     assert summary.storm is not None
     assert summary.storm.availability == 0
+
+
+def test_arms_are_measured_over_equal_stretches_but_recoveries_are_sought_to_the_end() -> None:
+    run = history(storm(lambda t: 0.0 if t < 28 else 100.0), tail_from_s=48)
+    summary = summarise(run)
+    assert summary.storm is not None
+    assert (summary.storm.from_s, summary.storm.to_s, summary.storm.availability) == (8, 48, 0.5)
+    assert unaided_stretch(run) == (8, 62)
+    assert (summary.recovery.time_to_recover_s, summary.recovery.observable_s) == (20, 24)
 
 
 def test_a_rescue_is_known_from_its_phase_alone() -> None:

@@ -12,7 +12,7 @@ SMALL_STORM = (
     "fleet.ramp_per_s=60",
     "gateway.handshake_cpu_ms=5",
     'event=[{at_s=3, do="drop_all"}]',
-    "phases.duration_s=14",
+    "phases.duration_s=11",
     "phases.during_s=4",
     "phases.recovery_window_s=4",
     "phases.rescue_at_s=0",
