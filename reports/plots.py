@@ -62,7 +62,7 @@ def figure(runs: Sequence[Run]) -> Figure:
         )
         drawing.subplots_adjust(left=0.075, right=0.985, top=1 - head / height, bottom=0.045)
         latency, served, attempts, pods, edge = panels
-        bounds = "\u25b3 at least: never came before the end    thin: fan-out latency"
+        bounds = "\u25b3 at least: never came before the end  ·  thin: fan-out latency"
         _title(latency, "Effective latency, p99", bounds, 24)
         _title(served, "Clients usefully connected", "thin: connected at all")
         _title(attempts, "Tries to connect, per second", "thin: refused by a limit")

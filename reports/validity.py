@@ -44,6 +44,8 @@ class Validity(Struct, frozen=True):
     valid: bool
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    spoilt_by_machine: bool = False
+    """The run was carried out whole, but others had the cores: another try may be valid."""
 
 
 def check(run: Run, summary: Summary) -> Validity:
@@ -51,7 +53,8 @@ def check(run: Run, summary: Summary) -> Validity:
     seen = Evidence(run, summary)
     problems = tuple(problem for rule in PROBLEMS for problem in rule(seen))
     warnings = tuple(warning for rule in WARNINGS for warning in rule(seen))
-    return Validity(valid=not problems, problems=problems, warnings=warnings)
+    spoilt = run.info.status == "complete" and any(_machine_shared(seen))
+    return Validity(not problems, problems, warnings, spoilt_by_machine=spoilt)
 
 
 def _incomplete(seen: Evidence) -> Iterator[str]:

@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 import msgspec
+from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
@@ -36,9 +38,28 @@ console = Console()
 errors = Console(stderr=True)
 
 
-def scenario_options(command: Callable[..., None]) -> Callable[..., None]:
+class Options(Struct, frozen=True, kw_only=True):
     """The options of every command that carries out a scenario."""
-    for option in (
+
+    scenario_name: str
+    overrides: tuple[str, ...]
+    runs_folder: Path
+    nginx_binary: Path | None
+    retries: int
+    as_json: bool
+
+
+def carries_out_a_scenario(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the argument and the options of `Options`, and hands them over as one."""
+
+    @functools.wraps(command)
+    def with_options(**values: Any) -> None:
+        common = Options(**{name: values.pop(name) for name in Options.__struct_fields__})
+        command(common, **values)
+
+    decorated: Callable[..., None] = with_options
+    for decorate in (
+        click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop"),
         click.option(
             "--set",
             "overrides",
@@ -60,10 +81,17 @@ def scenario_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
             help="Another nginx than the pinned one.",
         ),
+        click.option(
+            "--retries",
+            type=click.IntRange(0, 10),
+            default=1,
+            show_default=True,
+            help="Further tries of a run during which others used the machine's cores.",
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON."),
     ):
-        command = option(command)
-    return command
+        decorated = decorate(decorated)
+    return decorated
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,45 +121,24 @@ def list_command(as_json: bool) -> None:
 
 
 @main.command("run")
-@click.argument("scenario_name", metavar="SCENARIO", default="mass-drop")
-@scenario_options
-def run_command(
-    scenario_name: str,
-    overrides: tuple[str, ...],
-    runs_folder: Path,
-    nginx_binary: Path | None,
-    as_json: bool,
-) -> None:
+@carries_out_a_scenario
+def run_command(options: Options) -> None:
     """Carry out one scenario, without its matrix, and report on it."""
     with _usage_errors():
-        scenario = msgspec.structs.replace(load(scenario_name, overrides), matrix={})
-        directory = _new_directory(runs_folder, scenario)
-        plan = Plan(
-            scenario=scenario, directory=directory / "01", arm=scenario.name, nginx_binary=nginx_binary
-        )
-    _carry_out([plan], directory, runs_folder, as_json=as_json)
+        scenario = msgspec.structs.replace(load(options.scenario_name, options.overrides), matrix={})
+    _carry_out(scenario, options, repeats=1)
 
 
 @main.command("compare")
-@click.argument("scenario_name", metavar="SCENARIO", default="mass-drop")
 @click.option(
     "--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds of all arms."
 )
-@scenario_options
-def compare_command(
-    scenario_name: str,
-    repeats: int,
-    overrides: tuple[str, ...],
-    runs_folder: Path,
-    nginx_binary: Path | None,
-    as_json: bool,
-) -> None:
+@carries_out_a_scenario
+def compare_command(options: Options, repeats: int) -> None:
     """Carry out every arm of a scenario's matrix and compare them."""
     with _usage_errors():
-        scenario = load(scenario_name, overrides)
-        directory = _new_directory(runs_folder, scenario)
-        todo = plans(scenario, repeats=repeats, directory=directory, nginx_binary=nginx_binary)
-    _carry_out(todo, directory, runs_folder, as_json=as_json)
+        scenario = load(options.scenario_name, options.overrides)
+    _carry_out(scenario, options, repeats=repeats)
 
 
 @main.command("report")
@@ -152,7 +159,7 @@ def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> 
 
 
 @main.command("doctor")
-@click.argument("scenario_name", metavar="SCENARIO", default="mass-drop")
+@click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 @click.option("--nginx", "nginx_binary", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -173,31 +180,46 @@ def doctor_command(
     sys.exit(GOOD if all(finding.good for finding in found) else INVALID)
 
 
-def _carry_out(todo: list[Plan], directory: Path, runs_folder: Path, *, as_json: bool) -> NoReturn:
-    """Carries out the plans in turn, reports on whatever was measured, and ends the program."""
+def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoReturn:
+    """Carries out all arms in turn, reports on whatever was measured, and ends the program."""
+    directory = options.runs_folder / scenario.name / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    todo = plans(scenario, repeats=repeats, directory=directory, nginx_binary=options.nginx_binary)
     status = GOOD
-    screen = errors if as_json else console
+    with _usage_errors():
+        for plan in todo:
+            machine.check(plan.scenario)
     _warn_of_leftovers()
     try:
-        with LiveView(screen, len(todo)) as view:
+        with LiveView(errors if options.as_json else console, len(todo)) as view:
             for plan in todo:
                 view.begin(plan.arm)
-                _run_until_done(run(plan, view.show))
+                _run_until_valid(plan, options.retries, view)
     except asyncio.CancelledError:
         status = INTERRUPTED
-    except machine.MachineError as error:
-        _fail(f"{todo[0].scenario.name}: {error}")
     except StackError as error:
-        errors.print(f"reconnect-storm: {error}", markup=False, highlight=False, soft_wrap=True)
+        _complain(str(error))
         status = INVALID
     except OSError as error:
         _fail(f"{directory}: {error}")
     if directory.exists():
-        point_latest(directory, runs_folder / "latest")
+        point_latest(directory, options.runs_folder / "latest")
         with _usage_errors():
             runs = [judge_run(path) for path in find_runs([directory])]
-            status = max(status, _report(runs, directory, as_json=as_json))
+            status = max(status, _report(runs, directory, as_json=options.as_json))
     sys.exit(status)
+
+
+def _run_until_valid(plan: Plan, retries: int, view: LiveView) -> None:
+    """Carries out one plan, and again as long as others had the machine's cores and a try is left."""
+    _run_until_done(run(plan, view.show))
+    for number in range(2, retries + 2):
+        validity = judge_run(plan.directory).info.validity
+        if not validity["spoilt_by_machine"]:
+            return
+        view.repeat("; ".join(validity["problems"]))
+        again = plan.directory.with_name(f"{plan.directory.name}-try{number}")
+        plan = msgspec.structs.replace(plan, directory=again)
+        _run_until_done(run(plan, view.show))
 
 
 def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
@@ -227,7 +249,9 @@ def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
     else:
         console.print(terminal_report(runs, console.width))
         console.print(f"\nreport: {html}\n        {markdown}", highlight=False, markup=False, soft_wrap=True)
-    return GOOD if all(run.info.validity.get("valid") for run in runs) else INVALID
+    wanted = {(run.info.arm, run.info.round) for run in runs}
+    valid = {(run.info.arm, run.info.round) for run in runs if run.info.validity.get("valid")}
+    return GOOD if wanted == valid else INVALID
 
 
 def _run_until_done(work: Coroutine[Any, Any, object]) -> None:
@@ -253,22 +277,13 @@ def _cancel_once(task: "asyncio.Task[Any]") -> Callable[[], None]:
     return cancel
 
 
-def _new_directory(runs_folder: Path, scenario: Scenario) -> Path:
-    return runs_folder / scenario.name / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-
-
 def _warn_of_leftovers() -> None:
     for process in machine.leftovers():
-        errors.print(
-            f"reconnect-storm: warning: a process of an earlier run is still there: {process}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        _complain(f"warning: a process of an earlier run is still there: {process}")
 
 
 @contextlib.contextmanager
-def _usage_errors() -> Any:
+def _usage_errors() -> Iterator[None]:
     try:
         yield
     except (ScenarioError, RecordError, ComparisonError, machine.MachineError) as error:
@@ -276,8 +291,12 @@ def _usage_errors() -> Any:
 
 
 def _fail(message: str) -> NoReturn:
-    errors.print(f"reconnect-storm: {message}", markup=False, highlight=False, soft_wrap=True)
+    _complain(message)
     sys.exit(USAGE)
+
+
+def _complain(message: str) -> None:
+    errors.print(f"reconnect-storm: {message}", markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,12 @@ class LiveView:
         if not self._console.is_terminal:
             self._console.print(self._title, highlight=False, markup=False)
 
+    def repeat(self, reason: str) -> None:
+        """The same run begins once more."""
+        self._ticks = 0
+        self._whole_s = 0.0
+        self._console.print(f"{self._title} once more: {reason}", highlight=False, markup=False)
+
     def show(self, progress: Progress) -> None:
         """Shows where the run stands."""
         self._whole_s = max(self._whole_s, progress.seconds_left)

@@ -43,11 +43,13 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
         raise ScenarioError(f"{path}: cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:  # Besides its own error: an endless number or nesting.
         raise ScenarioError(f"{path}: not valid TOML: {error}") from None
+    source = str(path)
     for override in overrides:
         key, value = parse_override(override)
         set_key(table, key, value, source=f"--set {override}")
-    scenario = build(table, source=str(path), default_name=path.stem)
-    arms(scenario, source=str(path))
+        source += f" with --set {override}"
+    scenario = build(table, source=source, default_name=path.stem)
+    arms(scenario, source=source)
     return scenario
 
 

@@ -280,7 +280,10 @@ def test_overrides_apply_in_order_and_reach_into_the_file(tmp_path: Path) -> Non
 BAD_OVERRIDES = {
     "no value": ("fleet.clients", ("--set fleet.clients", "found no key=value", "fleet.clients=1000")),
     "no key": ("=3", ("--set =3", "found no key=value")),
-    "wrong type": ("fleet.clients=no", ("mass-drop.toml: key fleet.clients", "'no'", "int")),
+    "wrong type": (
+        "fleet.clients=no",
+        ("mass-drop.toml with --set fleet.clients=no: key fleet.clients", "'no'", "int"),
+    ),
     "unknown key": ("fleet.size=3", ("key fleet.size", "unknown key", "clients")),
     "dot at the end": ("fleet.=3", ("key fleet.", "unknown key", "clients")),
     "key inside a text": (
