@@ -194,7 +194,4 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _field_type(kind: Any, key: str) -> Any:
-    for field in msgspec.structs.fields(kind) if hasattr(kind, "__struct_fields__") else ():
-        if field.encode_name == key:
-            return field.type
-    return None
+    return next(field.type for field in msgspec.structs.fields(kind) if field.encode_name == key)

@@ -153,6 +153,13 @@ def test_rows_are_there_while_the_run_goes_on(collector: Collector) -> None:
     collector.writer.close()
 
 
+def test_a_second_of_which_nothing_is_known_is_an_empty_row(collector: Collector) -> None:
+    collector.on_interval(interval(0))
+    assert collector.row(0)["clients"] == 10
+    assert collector.row(1) == {}
+    assert written(collector).column("t_s") == [0]
+
+
 def test_seconds_after_the_end_are_not_written(collector: Collector) -> None:
     for second in range(6):
         collector.on_interval(interval(second))

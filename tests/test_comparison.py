@@ -23,7 +23,7 @@ def run(
     verdict: VerdictName,
     recovered_s: int | None = None,
     *,
-    served: float = 0.5,
+    served: float | None = 0.5,
     p99_ms: float = 60.0,
     at_least: bool = False,
     **info: Any,
@@ -154,6 +154,14 @@ HEADLINES: dict[str, tuple[list[Run], str]] = {
         [run("a", "INVALID"), run("b", "RECOVERED", 30)],
         "“b” did best: recovered after 30 s. The reference “a” has no valid run.",
     ),
+    "no trigger in any arm": (
+        [run("a", "STEADY", served=None), run("b", "STEADY", served=None)],
+        "The arms do not differ: each was steady without a trigger.",
+    ),
+    "a reference of which no availability is known": (
+        [run("a", "OUTAGE", served=None), run("b", "RECOVERED", 3)],
+        "(OUTAGE); effective p99 afterwards 60 ms against 60 ms.",
+    ),
     "nothing valid": (
         [run("a", "INVALID"), run("b", "INVALID")],
         "No arm has a valid run, so nothing can be concluded.",
@@ -222,6 +230,12 @@ BELIEVES: dict[str, tuple[list[Run], str]] = {
 @pytest.mark.parametrize(("runs", "expected"), BELIEVES.values(), ids=BELIEVES)
 def test_how_far_it_can_be_believed_is_said(runs: list[Run], expected: str) -> None:
     assert expected in compare(runs).believe
+
+
+def test_ranges_are_set_side_by_side_only_where_both_arms_have_one() -> None:
+    unknown = [run("a", "OUTAGE", served=None), run("a", "OUTAGE", served=None)]
+    found = compare([*unknown, run("b", "SLOW_DRAIN", served=0.3), run("b", "SLOW_DRAIN", served=0.5)])
+    assert (found.winners, found.believe) == (("b",), "2 runs per arm, all valid.")
 
 
 def test_medians_and_extremes_are_over_valid_runs_only() -> None:

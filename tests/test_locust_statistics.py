@@ -45,6 +45,16 @@ def test_a_second_without_deliveries_makes_no_entry() -> None:
     assert fed().entries == {}
 
 
+def test_current_percentiles_are_those_of_the_last_seconds_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    stats = RequestStats()
+    for second in range(40):
+        monkeypatch.setattr("time.time", lambda now=1000.0 + second: now)
+        feed(stats, interval(second, fanout=Samples.of([(10 if second < 25 else 80) * MS] * 5)))
+    entry = stats.get("tick", "FANOUT")
+    assert entry.get_response_time_percentile(0.5) == pytest.approx(10, rel=0.001)
+    assert entry.get_current_response_time_percentile(0.5) == pytest.approx(80, rel=0.001)
+
+
 def test_seconds_add_up() -> None:
     stats = RequestStats()
     for second in range(3):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scenarios.policies import POLICIES, Backo2, PolicyError, policy
+from scenarios.policies import POLICIES, Backo2, PolicyError, UserDefined, policy
 
 CLIENTS = 4_000
 INCIDENT = (200.0, 30_000.0, 0.5)
@@ -203,6 +203,10 @@ def test_no_delay_is_negative_endless_or_not_a_number(spec: dict[str, Any], seed
 def test_a_function_of_the_users_own_is_a_policy() -> None:
     chosen = policy({"name": f"{__name__}:stepwise", "step_s": 10})
     assert [math.floor(s) for s in islice(chosen.delays(random.Random(1)), 4)] == [0, 10, 20, 30]
+
+
+def test_a_function_without_a_signature_to_check_is_taken_as_it_is() -> None:
+    assert policy("builtins:min") == UserDefined(function="builtins:min")
 
 
 MISTAKES: dict[str, tuple[Any, str, str]] = {

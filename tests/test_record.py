@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from reports.record import (
     point_latest,
     save_info,
 )
+from reports.series import Row
 
 
 def written(directory: Path, *, complete: bool = True) -> RunWriter:
@@ -68,6 +70,20 @@ def test_rows_can_be_replaced_and_then_continued(tmp_path: Path) -> None:
     assert Run.load(tmp_path / "run").column("limited") == [7, 7, 7, 0]
 
 
+def test_a_failed_replacement_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -> None:
+    def breaking() -> Iterator[Row]:
+        yield second(0, limited=7.0)
+        raise ValueError("no more rows")
+
+    writer = written(tmp_path / "run", complete=False)
+    files = sorted((tmp_path / "run").iterdir())
+    with pytest.raises(ValueError, match="no more rows"):
+        writer.replace_rows(breaking())
+    writer.close()
+    assert sorted((tmp_path / "run").iterdir()) == files
+    assert Run.load(tmp_path / "run").column("limited") == [0, 0, 0]
+
+
 def test_a_run_whose_writer_died_counts_as_interrupted(tmp_path: Path) -> None:
     writer = written(tmp_path / "run", complete=False)
     writer.close()
@@ -83,6 +99,16 @@ def test_a_run_whose_writer_died_counts_as_interrupted(tmp_path: Path) -> None:
 
 def test_a_run_whose_writer_lives_is_running(tmp_path: Path) -> None:
     written(tmp_path / "run", complete=False).close()
+    assert load_info(tmp_path / "run").status == "running"
+
+
+def test_a_writer_of_another_user_counts_as_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may signal anybody, so the refusal of the system is played.
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    written(tmp_path / "run", complete=False).close()
+    monkeypatch.setattr(os, "kill", refuse)
     assert load_info(tmp_path / "run").status == "running"
 
 

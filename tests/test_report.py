@@ -2,17 +2,21 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 from run_histories import history, latencies_of, scenario, seconds, storm
 
+from reports.judgement import assess
 from reports.page import page, scenario_listing
-from reports.plots import alt_text, figure, svg
+from reports.plots import alt_text
 from reports.record import Phase, Run
 from reports.render import code_block, escape_markdown, write_report
 from reports.stability import stability_lines, stability_rows
@@ -58,12 +62,53 @@ REPORTS: dict[str, Callable[[], list[Run]]] = {
     "rows of different lengths": lambda: [
         history(storm(100.0), arm="a"),
         history(storm(100.0, to_s=40), arm="a", round=2),
+        history(storm(50.0), arm="b"),
     ],
     "no stability numbers": lambda: [arm("naive + none", 3, stability={})],
-    "hostile names": lambda: [arm(HOSTILE, 3, command=["run", HOSTILE], machine={"cpu_model": HOSTILE})],
-    "arms that a legend would hide": lambda: [arm("_a", 3), arm("_b", 4)],
+    "hostile names": lambda: [
+        arm(name, 3, command=["run", HOSTILE], machine={"cpu_model": HOSTILE})
+        for name in (HOSTILE, "_a name that a legend would hide")
+    ],
     "nine arms": lambda: [arm(f"policy-{i} + none", i) for i in range(9)],
 }
+
+
+# Drawing takes longest. The pictures of the others consist of parts that these have, too.
+DRAWN = {
+    "four arms",
+    "no trigger",
+    "nothing recorded",
+    "interrupted in the storm",
+    "rows of different lengths",
+    "hostile names",
+    "nine arms",
+}
+
+Written = Callable[[str], tuple[Path, Path]]
+
+
+@cache
+def runs_of(name: str) -> list[Run]:
+    """The runs of that report, judged once, as the runner leaves them; do not change them."""
+    judged = []
+    for run in REPORTS[name]():
+        info = msgspec.structs.replace(run.info, **msgspec.to_builtins(assess(run)))
+        judged.append(msgspec.structs.replace(run, info=info))
+    return judged
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """Writes the report of that name when it is first asked for; the figure is empty unless in `DRAWN`."""
+
+    @cache
+    def write(name: str) -> tuple[Path, Path]:
+        with pytest.MonkeyPatch.context() as patch:
+            if name not in DRAWN:
+                patch.setattr("reports.render.figure", lambda _: Figure())
+            return write_report(runs_of(name), tmp_path_factory.mktemp("report"))
+
+    return write
 
 
 def text_of(runs: list[Run], width: int) -> str:
@@ -107,11 +152,9 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize("build", REPORTS.values(), ids=REPORTS)
-def test_every_report_is_well_formed_and_asks_nobody_for_anything(
-    build: Callable[[], list[Run]], tmp_path: Path
-) -> None:
-    markdown, html = write_report(build(), tmp_path / "report")
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_is_well_formed_and_asks_nobody_for_anything(name: str, written: Written) -> None:
+    markdown, html = written(name)
     found = Outline()
     found.feed(html.read_text(encoding="utf-8"))
     found.close()
@@ -125,24 +168,24 @@ def test_every_report_is_well_formed_and_asks_nobody_for_anything(
     for table in tables:
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(widths) == 1, table
-    ElementTree.parse(tmp_path / "report" / "figure.svg")
+    ElementTree.parse(markdown.with_name("figure.svg"))
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
-@pytest.mark.parametrize("build", REPORTS.values(), ids=REPORTS)
-def test_every_report_fits_the_terminal(build: Callable[[], list[Run]], width: int) -> None:
-    assert max(len(line) for line in text_of(build(), width).splitlines()) <= width
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_fits_the_terminal(name: str, width: int) -> None:
+    assert max(len(line) for line in text_of(runs_of(name), width).splitlines()) <= width
 
 
 def test_a_narrow_terminal_has_measures_as_rows_and_a_wide_one_arms() -> None:
-    narrow, wide = text_of(two_by_two(), 100), text_of(two_by_two(), 200)
+    narrow, wide = (text_of(runs_of("four arms"), width) for width in (100, 200))
     assert re.search(r"^time to recover +≥ 40 s +≥ 40 s +12 s +10 s$", narrow, re.MULTILINE)
     assert re.search(r"^incident \+ none .* 12 s +RECOVERED$", wide, re.MULTILINE)
     assert "…" not in narrow + wide
 
 
 def test_arms_that_do_not_fit_side_by_side_get_tables_of_their_own() -> None:
-    text = text_of(REPORTS["nine arms"](), 100)
+    text = text_of(runs_of("nine arms"), 100)
     assert len(re.findall("^time to recover", text, re.MULTILINE)) == 3
     assert "…" not in text
 
@@ -160,11 +203,12 @@ def test_the_terminal_says_first_what_came_out_and_last_what_is_wrong() -> None:
 
 
 def test_extremes_stand_below_the_median_of_several_rounds() -> None:
-    assert re.search(r"time to recover .* 12 s +11 s\n +10 to 12 s\n", text_of(two_by_two(3), 100))
+    text = text_of(runs_of("four arms, three rounds"), 100)
+    assert re.search(r"time to recover .* 12 s +11 s\n +10 to 12 s\n", text)
 
 
-def test_the_report_has_its_parts_in_order(tmp_path: Path) -> None:
-    markdown, html = write_report(two_by_two(), tmp_path)
+def test_the_report_has_its_parts_in_order(written: Written) -> None:
+    markdown, html = written("four arms")
     parts = ["did best", "Believe it?", "Numbers", "On one clock", "Was a storm to be expected?", "Verdicts"]
     parts += ["Validity", "What the clients went through", "Conditions", "Scenario", "To repeat it"]
     for path, mark in ((markdown, "{}"), (html, ">{}<")):
@@ -174,15 +218,15 @@ def test_the_report_has_its_parts_in_order(tmp_path: Path) -> None:
     assert "(figure.svg)" in markdown.read_text(encoding="utf-8")
 
 
-def test_the_page_forbids_everything_but_its_own_style(tmp_path: Path) -> None:
-    _, html = write_report(two_by_two(), tmp_path)
+def test_the_page_forbids_everything_but_its_own_style(written: Written) -> None:
+    _, html = written("four arms")
     text = html.read_text(encoding="utf-8")
     assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in text
     assert "url(" not in re.sub(r"url\(#", "", text)
 
 
-def test_names_from_a_run_directory_are_text_and_nothing_else(tmp_path: Path) -> None:
-    markdown, html = write_report(REPORTS["hostile names"](), tmp_path)
+def test_names_from_a_run_directory_are_text_and_nothing_else(written: Written) -> None:
+    markdown, html = written("hostile names")
     assert "<script" not in html.read_text(encoding="utf-8")
     text = "\n".join(line for line in markdown.read_text(encoding="utf-8").splitlines() if line[:4].strip())
     assert "<script" not in text
@@ -190,22 +234,22 @@ def test_names_from_a_run_directory_are_text_and_nothing_else(tmp_path: Path) ->
     assert "![](http" not in text
 
 
-def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
-    once, again = (write_report(two_by_two(), tmp_path / name) for name in ("a", "b"))
+def test_the_same_runs_give_the_same_bytes(written: Written, tmp_path: Path) -> None:
+    name = "rows of different lengths"
+    once, again = written(name), write_report(runs_of(name), tmp_path)
     assert [path.read_bytes() for path in once] == [path.read_bytes() for path in again]
 
 
-def test_a_single_run_has_no_words_of_comparison(tmp_path: Path) -> None:
-    markdown, _ = write_report([arm("naive + none", None)], tmp_path)
+def test_a_single_run_has_no_words_of_comparison(written: Written) -> None:
+    markdown, _ = written("one run")
     text = markdown.read_text(encoding="utf-8")
     assert "**METASTABLE: only 5.0 % of the clients were served" in text
     for word in ("reference", "did best", "per arm", "differ"):
         assert word not in text
 
 
-def test_the_figure_scales_has_a_name_and_no_date() -> None:
-    runs = two_by_two()
-    drawing = svg(figure(runs), alt_text(runs))
+def test_the_figure_scales_has_a_name_and_no_date(written: Written) -> None:
+    drawing = written("four arms")[0].with_name("figure.svg").read_text(encoding="utf-8")
     root = ElementTree.fromstring(drawing)
     assert root.get("role") == "img"
     assert str(root.get("aria-label")).startswith("Five charts over seconds from the trigger")
@@ -215,7 +259,7 @@ def test_the_figure_scales_has_a_name_and_no_date() -> None:
 
 
 def test_the_alternative_text_tells_every_arm_and_its_end() -> None:
-    text = alt_text(two_by_two())
+    text = alt_text(runs_of("four arms"))
     assert "naive + none (METASTABLE): did not recover by itself, rescued at 40 s." in text
     assert "incident + none (RECOVERED): recovered after 12 s." in text
 
@@ -235,7 +279,7 @@ def test_invalid_runs_are_not_drawn_beside_valid_ones() -> None:
 
 
 def test_the_scenario_is_listed_as_toml_with_what_differs() -> None:
-    listing = page(two_by_two()).scenario
+    listing = page(runs_of("four arms")).scenario
     assert 'policy = "naive"  # differs by arm: naive, incident' in listing
     assert '[[event]]\nat_s = 8.0\ndo = "drop_all"' in listing
     table = {
@@ -252,6 +296,23 @@ def test_stability_numbers_that_json_cannot_hold_are_infinite() -> None:
     stability = history([]).info.stability | CALM
     texts = {number.symbol: cells[0] for number, cells in stability_rows({"a": stability})}
     assert (texts["t*"], texts["S2"], texts["S1"]) == ("\u221e", "\u221e", "0.9, calm from the start")
+
+
+def test_without_any_try_there_is_no_s1() -> None:
+    stability = history([]).info.stability | {"s1": []}
+    texts = {number.symbol: cells[0] for number, cells in stability_rows({"a": stability})}
+    assert texts["S1"] == "\u2013"
+
+
+def test_the_machine_is_told_in_plain_words() -> None:
+    machine = {"cpu_model": "test", "gateway_cores": [0, 1], "spare": [], "pinned": True, "memory": None}
+    assert page([history(storm(100.0), machine=machine)]).machine == {
+        "cpu model": "test",
+        "gateway cores": "0, 1",
+        "spare": "\u2013",
+        "pinned": "yes",
+        "memory": "\u2013",
+    }
 
 
 def test_what_all_arms_share_is_said_once() -> None:

@@ -137,6 +137,18 @@ MISTAKES = {
         "no values",
         "at least one",
     ),
+    "matrix value given twice": (
+        '[matrix]\n"fleet.policy" = ["naive", "incident", "naive"]',
+        "matrix.fleet.policy",
+        "a value twice",
+        "each value once",
+    ),
+    "matrix values outside an array, below good ones": (
+        '[matrix]\n"fleet.clients" = [1, 2]\n"fleet.policy" = "naive"',
+        'matrix."fleet.policy"',
+        "'naive'",
+        "array",
+    ),
     "matrix values outside an array": (
         '[matrix]\n"fleet.policy" = "naive"',
         'matrix."fleet.policy"',

@@ -83,6 +83,14 @@ def test_a_rise_that_may_be_noise_is_no_slow_drain() -> None:
     assert judged(run).name == "OUTAGE"
 
 
+def test_two_seconds_show_no_rise() -> None:
+    run = history(storm(lambda t: 40.0 * (t - 8), to_s=11))
+    assert judged(run) == Verdict(
+        "OUTAGE",
+        "only 80 % of the clients were served in the last third, with no sign of more; no rescue was tried",
+    )
+
+
 def test_an_invalid_run_gets_no_other_verdict_however_well_it_went() -> None:
     run = history(storm(100.0))
     summary = summarise(run)

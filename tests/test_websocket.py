@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN, SERVER, Protocol
@@ -132,6 +132,8 @@ def test_arbitrary_bytes_raise_a_protocol_error_or_nothing(chunks: list[bytes]) 
 
 
 @moderate
+@example(TEXT, bytes(200))
+@example(TEXT, bytes(70_000))
 @given(st.sampled_from([TEXT, BINARY, PING, PONG, CLOSE]), payloads)
 def test_a_client_frame_is_read_back_by_a_websockets_server(opcode: int, payload: bytes) -> None:
     if opcode >= CLOSE:
@@ -174,6 +176,13 @@ MALFORMED = {
 def test_a_malformed_frame_is_refused_with_its_reason(data: bytes, reason: str) -> None:
     with pytest.raises(ProtocolError, match=reason):
         list(FrameReader(100).receive(data))
+
+
+@pytest.mark.parametrize("size", [5, 200, 70_000], ids=["of 2 bytes", "of 4 bytes", "of 10 bytes"])
+def test_a_header_cut_anywhere_is_waited_for(size: int) -> None:
+    frame = server_frame(BINARY, bytes(size))
+    for cut in range(len(frame) - size + 1):
+        assert read([frame[:cut], frame[cut:]]) == ([Message(BINARY, bytes(size))], False)
 
 
 def test_messages_before_a_breach_are_handed_out_first() -> None:
