@@ -75,9 +75,22 @@ def standing(arm: ArmResult) -> tuple[int, float, float]:
 
 
 def alike(a: ArmResult, b: ArmResult) -> bool:
-    """Whether two arms cannot be told apart: as good a verdict, neither sooner back nor better served."""
+    """Whether two arms cannot be told apart: as good a verdict, neither sooner back nor better served.
+
+    With several valid runs on both sides, ranges that overlap count as no difference; with fewer, medians
+    that lie close together do.
+    """
     if not (a.valid and b.valid) or standing(a)[0] != standing(b)[0]:
         return False
+    if min(a.valid, b.valid) > 1 and _overlap(a, b, TIME_TO_RECOVER) and _overlap(a, b, "availability"):
+        return True
     same_time = a.recovered_s == b.recovered_s or abs(a.recovered_s - b.recovered_s) < TIE_S
     served = [arm.median("availability") or 0.0 for arm in (a, b)]
     return same_time and abs(served[0] - served[1]) < TIE_AVAILABILITY
+
+
+def _overlap(a: ArmResult, b: ArmResult, key: str) -> bool:
+    ours, theirs = a.ranges.get(key), b.ranges.get(key)
+    if ours is None or theirs is None:
+        return False
+    return ours.lowest <= theirs.highest and theirs.lowest <= ours.highest

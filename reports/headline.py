@@ -162,8 +162,9 @@ def _overlap(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]
         return
     if len(winners) > 1:
         yield (
-            f"{_names(winners)} cannot be told apart: less than {units.seconds(TIE_S)} and "
-            f"{TIE_AVAILABILITY * 100:.0f} points of availability lie between each and the best."
+            f"{_names(winners)} cannot be told apart: their ranges overlap, or less than "
+            f"{units.seconds(TIE_S)} and {TIE_AVAILABILITY * 100:.0f} points of availability lie between "
+            "each and the best."
         )
     if reference.name in winners or min(best.valid, reference.valid) < 2:
         return
@@ -172,7 +173,7 @@ def _overlap(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]
     ours, theirs = best.ranges.get(key), reference.ranges.get(key)
     if ours is None or theirs is None:
         return
-    apart = _high(ours) < _low(theirs) or _high(theirs) < _low(ours)
+    apart = ours.highest < theirs.lowest or theirs.highest < ours.lowest
     spans = f"{_span(best, ours, key)} against {_span(reference, theirs, key)}"
     yield f"Ranges of {what} {'do not overlap' if apart else 'overlap'}: {spans}."
 
@@ -198,14 +199,6 @@ def _value(arm: ArmResult, key: str) -> str:
         return ""
     write = units.percent if key == "availability" else units.milliseconds
     return f"{'≥ ' if found.at_least else ''}{write(found.median)}"
-
-
-def _low(span: Range) -> float:
-    return inf if span.low is None else span.low
-
-
-def _high(span: Range) -> float:
-    return inf if span.high is None else span.high
 
 
 def _span(arm: ArmResult, span: Range, key: str) -> str:

@@ -39,6 +39,16 @@ class Range(Struct, frozen=True):
     """The median is only a lower bound."""
     runs: int = 1
 
+    @property
+    def lowest(self) -> float:
+        """The lowest value, infinite where nobody saw one."""
+        return inf if self.low is None else self.low
+
+    @property
+    def highest(self) -> float:
+        """The highest value, infinite where somebody did not see one."""
+        return inf if self.high is None else self.high
+
 
 TIME_TO_RECOVER = "time_to_recover_s"
 

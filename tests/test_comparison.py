@@ -199,7 +199,7 @@ BELIEVES: dict[str, tuple[list[Run], str]] = {
             *(run("a", "RECOVERED", s) for s in (9, 20, 30)),
             *(run("b", "RECOVERED", s) for s in (3, 5, 10)),
         ],
-        "Ranges of time to recover overlap: 3 to 10 s against 9 to 30 s.",
+        "“a” and “b” cannot be told apart: their ranges overlap",
     ),
     "a recovery now and then": (
         [
@@ -221,7 +221,7 @@ BELIEVES: dict[str, tuple[list[Run], str]] = {
     ),
     "winners alike": (
         [run("a", "OUTAGE"), run("b", "RECOVERED", 30), run("c", "RECOVERED", 31)],
-        "“b” and “c” cannot be told apart: less than 2 s and 2 points of availability",
+        "cannot be told apart: their ranges overlap, or less than 2 s and 2 points of availability",
     ),
     "nothing valid": ([run("a", "INVALID"), run("b", "INVALID")], "No: not one run is valid"),
 }
