@@ -36,6 +36,8 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    # Where the title would end up anyway; asking matplotlib to find out costs a layout of every label.
+    "axes.titley": 1.0,
     "xtick.color": GREY,
     "ytick.color": GREY,
     "grid.color": FAINT,

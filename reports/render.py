@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reports import units
@@ -15,6 +16,14 @@ from reports.record import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
 FIGURE = "figure.svg"
+
+_LAYOUT: dict[str, Any] = {
+    "loader": FileSystemLoader(TEMPLATES),
+    "undefined": StrictUndefined,
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "keep_trailing_newline": True,
+}
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
 
@@ -37,31 +46,28 @@ def write_report(runs: Sequence[Run], directory: Path) -> tuple[Path, Path]:
 
 def render_html(content: Page, drawing: str) -> str:
     """The page as HTML; `drawing` is an `<svg>` element, everything else is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["unbroken"] = units.unbroken
     # matplotlib has escaped the names that are in the figure.
-    return environment.get_template("report.html.j2").render(page=content, drawing=Markup(drawing))  # noqa: S704
+    return _html_template().render(page=content, drawing=Markup(drawing))  # noqa: S704
 
 
 def render_markdown(content: Page, alt: str) -> str:
     """The page as Markdown, with every value escaped; links to figure.svg beside it."""
-    environment = Environment(  # noqa: S701 - HTML's escapes are not Markdown's
-        loader=FileSystemLoader(TEMPLATES),
-        finalize=escape_markdown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    return _markdown_template().render(page=content, alt=alt, figure=FIGURE)
+
+
+@cache
+def _html_template() -> Template:
+    environment = Environment(autoescape=True, **_LAYOUT)
+    environment.filters["unbroken"] = units.unbroken
+    return environment.get_template("report.html.j2")
+
+
+@cache
+def _markdown_template() -> Template:
+    # HTML's escapes are not Markdown's.
+    environment = Environment(finalize=escape_markdown, **_LAYOUT)  # noqa: S701
     environment.filters["code"] = code_block
-    return environment.get_template("report.md.j2").render(page=content, alt=alt, figure=FIGURE)
+    return environment.get_template("report.md.j2")
 
 
 def escape_markdown(value: Any) -> Any:

@@ -238,6 +238,12 @@ def test_ranges_are_set_side_by_side_only_where_both_arms_have_one() -> None:
     assert (found.winners, found.believe) == (("b",), "2 runs per arm, all valid.")
 
 
+def test_arms_about_whose_service_nothing_is_known_are_not_called_alike() -> None:
+    known = [run("b", "OUTAGE", served=share) for share in (0.3, 0.5)]
+    found = compare([run("a", "OUTAGE", served=None), run("a", "OUTAGE", served=None), *known])
+    assert found.winners == ("b",)
+
+
 def test_medians_and_extremes_are_over_valid_runs_only() -> None:
     runs = [run("a", "RECOVERED", s, served=share) for s, share in ((3, 0.7), (9, 0.9), (5, 0.8))]
     arm = compare([*runs, run("a", "INVALID", 100, served=0.1)]).arms[0]
