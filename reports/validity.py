@@ -23,7 +23,8 @@ TICK_LATE_MS = 50.0
 TICK_LATE_POD_LOOP = 0.8
 TICK_LATE_SHARE = 0.10
 FOREIGN_CPU_PER_CORE = 0.10
-STEAL_PER_CORE = 0.05
+STEAL_PER_CORE = 0.10
+"""As much as for other processes: a core that is away is away, whoever has it."""
 BASELINE_USEFUL = 0.99
 BASELINE_POD_LOOP = 0.7
 TRIGGER_SECONDS = 2
