@@ -54,8 +54,15 @@ def check(run: Run, summary: Summary) -> Validity:
     seen = Evidence(run, summary)
     problems = tuple(problem for rule in PROBLEMS for problem in rule(seen))
     warnings = tuple(warning for rule in WARNINGS for warning in rule(seen))
-    spoilt = run.info.status == "complete" and any(_machine_shared(seen))
-    return Validity(not problems, problems, warnings, spoilt_by_machine=spoilt)
+    return Validity(not problems, problems, warnings, spoilt_by_machine=_spoilt_by_machine(seen))
+
+
+def _spoilt_by_machine(seen: Evidence) -> bool:
+    if seen.run.info.status != "complete":
+        return False
+    # A generator that is late although it had time to spare was kept waiting by others.
+    late_for_no_reason = any(_generator_lag(seen)) and not any(_generator_saturated(seen))
+    return late_for_no_reason or any(_machine_shared(seen))
 
 
 def _incomplete(seen: Evidence) -> Iterator[str]:

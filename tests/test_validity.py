@@ -105,6 +105,26 @@ def test_small_disturbances_are_tolerated(rows: list[Row]) -> None:
     assert checked(history(rows)).problems == ()
 
 
+@pytest.mark.parametrize(
+    ("rows", "spoilt"),
+    [
+        pytest.param(changed(lambda _: True, steal=0.3), True, id="a hypervisor that takes time"),
+        pytest.param(changed(lambda _: True, foreign_cpu=0.3), True, id="other processes"),
+        pytest.param(
+            changed(lambda t: t < 8, generator_lag_p99_ms=6.0), True, id="an idle generator kept waiting"
+        ),
+        pytest.param(
+            changed(lambda _: True, generator_lag_p99_ms=6.0, generator_cpu=0.97),
+            False,
+            id="a busy generator",
+        ),
+        pytest.param(changed(lambda t: t == 9, exhausted=3.0), False, id="ports gone"),
+    ],
+)
+def test_another_try_is_worth_it_only_where_others_had_the_cores(rows: list[Row], spoilt: bool) -> None:
+    assert checked(history(rows)).spoilt_by_machine is spoilt
+
+
 def test_the_ramp_may_saturate_the_generator_and_connect() -> None:
     ramp = seconds(-4, 0, generator_cpu=1.0, attempts=75.0, useful=0.0)
     assert checked(history([*ramp, *GOOD])).valid
