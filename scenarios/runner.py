@@ -116,7 +116,6 @@ class _Conductor:
         self.collector = Collector(writer, self.epoch_ns)
         self.stack: Stack | None = None
         self.steady = False
-        self.rescued_at: int | None = None
 
     # -- the course of a run ------------------------------------------------------------------------
 
@@ -223,7 +222,6 @@ class _Conductor:
         # What nobody held by now must not be credited with the rescue.
         await stack.generator.close_books()
         await stack.generator.push_policy(phases.rescue_policy)
-        self.rescued_at = phases.rescue_at_s
         self.writer.info.rescued_at_s = phases.rescue_at_s
         self._set_phases()
         self.writer.event(self._now_s(), "rescue", policy=phases.rescue_policy)
@@ -266,8 +264,12 @@ class _Conductor:
     # -- accounting ---------------------------------------------------------------------------------
 
     def _set_phases(self, end_s: int | None = None) -> None:
-        self.writer.info.trigger_s, self.writer.info.phases = phases_of(
-            self.scenario, first_s=-self.collector.zero, end_s=end_s, rescued=self.rescued_at is not None
+        info = self.writer.info
+        info.trigger_s, info.phases = phases_of(
+            self.scenario,
+            first_s=-self.collector.zero,
+            end_s=end_s,
+            rescued=info.rescued_at_s is not None,
         )
         self.writer.save()
 

@@ -4,7 +4,7 @@
        ▲                        │ an outcome                   │ a disconnect
        └────────────────────────┴──────────────────────────────┘
 
-The names of outcomes and disconnects are in `messages.py`.
+`messages.py` says what each of them means.
 
 There is no greenlet per client: callbacks on the hub's own I/O and timer watchers do all the work, so a
 client costs a few objects and a tick costs a few microseconds. A client waits for one thing at a time and

@@ -29,14 +29,6 @@ OUTCOMES = {
 }
 """How an attempt can end."""
 
-DISCONNECTS = {
-    "dropped": "the server or the edge closed the connection",
-    "reset": "the connection was cut",
-    "stale": "the client's watchdog saw no tick for too long",
-    "broken": "the server broke the protocol",
-}
-"""How a joined session can end without the client leaving for good."""
-
 _LENGTH = struct.Struct("!I")
 
 
@@ -89,7 +81,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     outcomes: dict[str, int]
     """Ended attempts by outcome."""
     disconnects: dict[str, int]
-    """Ended sessions by reason."""
+    """Ended sessions by reason: `dropped` by the server or the edge, `reset`, `stale` by the client's own
+    watchdog, or `broken` where the server broke the protocol."""
     ticks: int
     missed: int
     """Ticks that clients learned in this second that they will never get."""

@@ -8,6 +8,7 @@ import pytest
 from command_line import SMALL_STORM, command
 
 from reports.record import Run, find_runs
+from scenarios.clients.messages import OUTCOMES
 
 pytestmark = pytest.mark.e2e
 
@@ -73,19 +74,8 @@ def test_nobody_receives_more_than_was_sent(comparison: tuple[str, list[Run], Pa
 
 
 def test_attempts_end_in_outcomes(comparison: tuple[str, list[Run], Path]) -> None:
-    outcomes = (
-        "joined",
-        "limited",
-        "refused",
-        "timeout",
-        "reset",
-        "rejected",
-        "broken",
-        "exhausted",
-        "abandoned",
-    )
     for run in comparison[1]:
-        ended = sum(total(run, outcome) for outcome in outcomes)
+        ended = sum(total(run, outcome) for outcome in OUTCOMES)
         assert ended == pytest.approx(total(run, "attempts"), abs=60)
 
 
