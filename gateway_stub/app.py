@@ -35,7 +35,11 @@ class Pod:
         self.totals = dict.fromkeys(
             ("handshakes", "joined", "gone_early", "short_sessions", "ticks_sent", "join_races"), 0
         )
-        self._transports: dict[str, asyncio.Transport] = {}
+        self._transports: dict[str, asyncio.Transport | None] = {}
+        """By session of those who joined; None where polling makes a new connection for every request."""
+        self._polling: dict[str, asyncio.Transport] = {}
+        self._upgraded: dict[str, asyncio.Transport] = {}
+        """By Engine.IO session: the latest poll, and the WebSocket that took over."""
         self._joined_ns: dict[str, int] = {}
         self._reported = dict(self.totals)
         self._snapshot = "s" * settings.snapshot_bytes
@@ -92,10 +96,12 @@ class Pod:
 
     def drop_all(self) -> int:
         """Cuts every client's TCP connection, as a dying load balancer would; returns how many."""
-        transports = list(self._transports.values())
-        for transport in transports:
-            transport.abort()
-        return len(transports)
+        clients = len(self._transports)
+        for transports in (self._transports, self._polling, self._upgraded):
+            for transport in list(transports.values()):
+                if transport is not None:
+                    transport.abort()
+        return clients
 
     @web.middleware
     async def _pay_for_upgrade(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -104,12 +110,17 @@ class Pod:
             self.cost.upgrade()
             if request.transport is None or request.transport.is_closing():
                 self.totals["gone_early"] += 1
+        if request.method == "GET" and "sid" in request.query and request.transport is not None:
+            connections = self._upgraded if "upgrade" in request.headers else self._polling
+            connections[request.query["sid"]] = request.transport
         return await handler(request)
 
     async def _connect(self, sid: str, environ: dict[str, Any], _auth: object = None) -> None:
-        transport = environ["aiohttp.request"].transport
+        request = environ["aiohttp.request"]
+        polling = request.query.get("transport") == "polling"
+        transport = None if polling else request.transport
         self.cost.join()
-        if transport is None or transport.is_closing():
+        if not polling and (transport is None or transport.is_closing()):
             self.totals["gone_early"] += 1
             return
         self.totals["joined"] += 1
@@ -120,6 +131,9 @@ class Pod:
 
     async def _disconnect(self, sid: str, _reason: str = "") -> None:
         self._transports.pop(sid, None)
+        engine_sid = self._sio.manager.eio_sid_from_sid(sid, "/")
+        self._polling.pop(engine_sid, None)
+        self._upgraded.pop(engine_sid, None)
         joined_ns = self._joined_ns.pop(sid, None)
         if joined_ns is not None and time.monotonic_ns() - joined_ns < SHORT_SESSION_NS:
             self.totals["short_sessions"] += 1
@@ -132,6 +146,9 @@ class Pod:
         self.cost.cpu_ms = value
 
     def _counts(self) -> dict[str, float]:
+        for transports in (self._polling, self._upgraded):
+            for sid in [sid for sid, transport in transports.items() if transport.is_closing()]:
+                del transports[sid]
         now = dict(self.totals)
         names = ("handshakes", "joined", "gone_early", "short_sessions", "ticks_sent")
         difference: dict[str, float] = {name: now[name] - self._reported[name] for name in names}

@@ -3,6 +3,9 @@
 Shared with the scenarios side; imports nothing else of the project.
 """
 
+import math
+import random
+from statistics import NormalDist
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -72,3 +75,18 @@ class PodStatistics(Struct, frozen=True, kw_only=True):
     """Deliveries handed to the transport."""
     tick_late_ms: float
     """Worst lateness of a broadcast in this second: from due to the start of sending."""
+
+
+KNOWN_DELAYS = 50_021
+_MEDIAN_DELAY_NS = 5e6
+
+
+def known_delays_ns() -> list[int]:
+    """The delays of a tick source's `--delays`, used in turn: log-normal, a median of 5 ms, a long tail.
+
+    Evenly spaced quantiles in a random order, so that the percentiles of every full turn are the same.
+    """
+    scores = (NormalDist().inv_cdf((k + 0.5) / KNOWN_DELAYS) for k in range(KNOWN_DELAYS))
+    delays = [int(_MEDIAN_DELAY_NS * math.exp(score)) for score in scores]
+    random.Random(1).shuffle(delays)  # noqa: S311
+    return delays

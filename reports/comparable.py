@@ -38,6 +38,8 @@ def variables(runs: Sequence[Run]) -> tuple[str, ...]:
     for run in runs[1:]:
         _same("machine", first.info.machine, run.info.machine, first, run)
         _same("versions", first.info.versions, run.info.versions, first, run)
+        ours, theirs = ({"latencies count from": one.info.reference} for one in (first, run))
+        _same("ticks", ours, theirs, first, run)
     arms = by_arm(runs)
     for arm in arms.values():
         for run in arm[1:]:

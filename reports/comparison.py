@@ -20,6 +20,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """Keys of the scenario in which the arms differ."""
     winners: tuple[str, ...]
     """The best arm, and those that cannot be told from it; empty where no run is valid."""
+    spread: bool
+    """Ticks carried no time: what is called fan-out is the spread since the first receipt of a tick."""
     headline: str
     effects: tuple[str, ...]
     """What each variable alone changed."""
@@ -40,6 +42,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         arms=arms,
         variables=varied,
         winners=winners,
+        spread=any(run.info.reference == "first receipt" for run in runs),
         headline=headline(arms, winners),
         effects=effects(arms, varied),
         believe=believe(arms, winners),

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from reports import latency, series
 from reports.latency import Latency
+from reports.neighbours import Neighbourhood, neighbourhoods
 from reports.record import Phase, Run
 from reports.recovery import Baseline, Recovery, recovery
 from reports.series import Row
@@ -24,6 +25,7 @@ OUTCOMES = (
     "reset",
     "rejected",
     "broken",
+    "tls",
     "exhausted",
     "abandoned",
 )
@@ -100,6 +102,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     after: PhaseSummary | None = None
     storm: Storm | None = None
     recovery: Recovery = field(default_factory=lambda: Recovery(window_s=DEFAULT_WINDOW_S))
+    neighbours: tuple[Neighbourhood, ...] = ()
+    """From the trigger on, by how many clients share a source address."""
     tick_cpu_s: float | None = None
     """f: CPU-seconds of the pods per delivered tick, measured before the trigger."""
 
@@ -116,6 +120,7 @@ def summarise(run: Run) -> Summary:
         after=phases["after"],
         storm=_storm(run, *stretch) if stretch else None,
         recovery=_recovery(run, phases["before"], unaided_stretch(run)),
+        neighbours=neighbourhoods(run, *(unaided_stretch(run) or (0, 0))),
         tick_cpu_s=_tick_cpu_s(run.between(before.from_s, before.to_s)) if before else None,
     )
 
@@ -207,7 +212,7 @@ def _storm(run: Run, from_s: int, to_s: int) -> Storm:
         burst_dispersion=series.ratio(squares / slots - per_slot**2, per_slot),
         limited=_count(rows, "limited"),
         nginx_limited=(
-            run.info.nginx_limited
+            run.info.nginx_limited or 0
             if series.mean(series.column(rows, "nginx_limited")) is None
             else _count(rows, "nginx_limited")
         ),

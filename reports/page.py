@@ -11,6 +11,7 @@ from reports import units
 from reports.comparable import by_arm
 from reports.comparison import Comparison, compare
 from reports.judgement import judgement_of
+from reports.neighbours import Neighbourhood, NeighbourRow, neighbour_rows
 from reports.record import Run
 from reports.stability import stability_rows
 from reports.table import GridRow, experience_grid, main_grid
@@ -48,6 +49,7 @@ class Page(Struct, frozen=True, kw_only=True):
     arms: tuple[str, ...]
     table: tuple[GridRow, ...]
     stability: tuple[StabilityRow, ...]
+    neighbours: tuple[NeighbourRow, ...]
     runs: tuple[RunRow, ...]
     experience: tuple[GridRow, ...]
     versions: dict[str, str]
@@ -72,6 +74,7 @@ def page(runs: Sequence[Run]) -> Page:
         arms=tuple(arm.name for arm in comparison.arms),
         table=tuple(main_grid(comparison)),
         stability=tuple(StabilityRow(n.symbol, n.meaning, tuple(texts)) for n, texts in stability),
+        neighbours=tuple(neighbour_rows(neighbours_of(arms))),
         runs=tuple(_run_row(run) for run in sorted(runs, key=lambda run: run.info.started_utc)),
         experience=tuple(experience_grid(comparison)),
         versions={key: str(value) for key, value in first.versions.items()},
@@ -79,6 +82,11 @@ def page(runs: Sequence[Run]) -> Page:
         scenario=scenario_listing(first.scenario, comparison),
         commands=tuple(dict.fromkeys(shlex.join(run.info.command) for run in runs)),
     )
+
+
+def neighbours_of(arms: Mapping[str, Sequence[Run]]) -> dict[str, list[tuple[Neighbourhood, ...]]]:
+    """For each arm, what its runs say by how many clients share an address."""
+    return {name: [judgement_of(run).summary.neighbours for run in runs] for name, runs in arms.items()}
 
 
 def scenario_listing(scenario: Mapping[str, Any], comparison: Comparison | None = None) -> str:

@@ -2,6 +2,7 @@
 
     run.json        scenario, seed, versions, machine, phases, status; summary, validity and verdict
     series.csv      one row a second, in seconds of steady state (the ramp is negative)
+    neighbours.csv  the same by how many clients share a source address
     latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `effective` and
                     `censored` (by the second in which the tick was due), values in microseconds
     events.jsonl    what happened when
@@ -55,10 +56,14 @@ SERIES_COLUMNS: dict[str, str] = {
     "reset": "tries whose connection ended before the join",
     "rejected": "tries rejected by the gateway",
     "broken": "tries that met a protocol error",
+    "tls": "tries whose TLS handshake failed",
     "exhausted": "tries that this machine could not even begin",
     "abandoned": "tries given up because a new policy was pushed",
     "disconnects": "joined sessions that ended",
     "stale": "of these, ended by the client's own watchdog",
+    "ping_timeout": "of these, ended by the client because the server's ping was overdue",
+    "held_back": "tries that the cap on tries made wait",
+    "missing": "clients of generator processes that died",
     "ticks": "ticks received",
     "missed": "ticks that clients found out they will never get",
     "fanout_p50_ms": "median of received - due, by second of receipt",
@@ -85,6 +90,17 @@ SERIES_COLUMNS: dict[str, str] = {
     "steal": "CPU-seconds per second that the hypervisor took away",
 }
 """Columns of series.csv with what each means. A cell is empty where the second has no value."""
+
+NEIGHBOUR_COLUMNS: dict[str, str] = {
+    "t_s": "second of steady state",
+    "clients_per_ip": "how many clients share the source address",
+    "clients": "clients that do",
+    "connected": "of these, joined at the end of the second",
+    "useful": "of these, mean joined with a newest tick under 1 s old",
+    "attempts": "tries to connect that they began",
+    "limited": "of their tries, answered with 429 or 503",
+}
+"""Columns of neighbours.csv: the same second by how many clients share a source address."""
 
 
 class Phase(Struct, frozen=True):
@@ -116,8 +132,10 @@ class RunInfo(Struct, kw_only=True):
     machine: dict[str, Any]
     stability: dict[str, Any]
     command: list[str]
-    nginx_limited: int = 0
-    """Refusals by a limit in nginx's own log."""
+    nginx_limited: int | None = None
+    """Refusals by a limit in nginx's own log; None where nginx was not ours."""
+    reference: Literal["due", "first receipt"] | None = None
+    """What fan-out latencies count from; from the first receipt they are a spread."""
     summary: dict[str, Any] = msgspec.field(default_factory=dict)
     validity: dict[str, Any] = msgspec.field(default_factory=dict)
     verdict: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -144,6 +162,9 @@ class RunWriter:
         self._series = (directory / "series.csv").open("w", newline="", encoding="utf-8")
         self._rows = csv.DictWriter(self._series, SERIES_COLUMNS, restval="")
         self._rows.writeheader()
+        self._neighbour_stream = (directory / "neighbours.csv").open("w", newline="", encoding="utf-8")
+        self._neighbours = csv.DictWriter(self._neighbour_stream, NEIGHBOUR_COLUMNS, restval="")
+        self._neighbours.writeheader()
         self._events = (directory / "events.jsonl").open("w", encoding="utf-8")
         self._hlog = (directory / "latency.hlog").open("w", encoding="utf-8")
         self._hlog.write(_HLOG_HEAD)
@@ -152,6 +173,11 @@ class RunWriter:
         """Appends one second to series.csv."""
         self._rows.writerow(values)
         self._series.flush()
+
+    def neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Appends one second to neighbours.csv, a row for each number of clients that share an address."""
+        self._neighbours.writerows(rows)
+        self._neighbour_stream.flush()
 
     def replace_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes series.csv anew, with what only became known later."""
@@ -183,7 +209,7 @@ class RunWriter:
 
     def close(self) -> None:
         """Closes the files; `save` may still be called."""
-        for stream in (self._series, self._events, self._hlog):
+        for stream in (self._series, self._neighbour_stream, self._events, self._hlog):
             stream.close()
 
 
@@ -194,6 +220,8 @@ class Run(Struct, frozen=True):
     info: RunInfo
     rows: tuple[dict[str, float | None], ...]
     """series.csv with numbers; None where a cell is empty."""
+    neighbours: tuple[dict[str, float | None], ...]
+    """neighbours.csv with numbers."""
     events: tuple[dict[str, Any], ...]
     histograms: dict[Tag, dict[int, HdrHistogram]]
     """By tag, then by second of steady state."""
@@ -203,17 +231,14 @@ class Run(Struct, frozen=True):
         """Reads a run directory, however the run ended. Raises RecordError."""
         info = load_info(directory)
         try:
-            with (directory / "series.csv").open(newline="", encoding="utf-8") as stream:
-                rows = tuple(
-                    {key: float(cell) if cell else None for key, cell in row.items() if key}
-                    for row in csv.DictReader(stream)
-                )
+            rows = _read_rows(directory / "series.csv")
+            neighbours = _read_rows(directory / "neighbours.csv")
             lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
             events = tuple(json.loads(line) for line in lines if line.endswith("}"))
             histograms = _read_histograms(directory / "latency.hlog")
         except (OSError, ValueError) as error:
             raise RecordError(f"{directory}: {error}") from None
-        return cls(directory, info, rows, events, histograms)
+        return cls(directory, info, rows, neighbours, events, histograms)
 
     def phase(self, name: str) -> Phase | None:
         """The phase of that name; None where the run never got there."""
@@ -299,6 +324,14 @@ class _replacing:  # noqa: N801 - used as a function
             self._temporary.replace(self._path)
         else:
             self._temporary.unlink()
+
+
+def _read_rows(path: Path) -> tuple[dict[str, float | None], ...]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return tuple(
+            {key: float(cell) if cell else None for key, cell in row.items() if key}
+            for row in csv.DictReader(stream)
+        )
 
 
 def _read_histograms(path: Path) -> dict[Tag, dict[int, HdrHistogram]]:

@@ -14,6 +14,7 @@ from reports.comparable import by_arm
 from reports.comparison import Comparison, compare
 from reports.judgement import judgement_of
 from reports.measures import EXPERIENCE, MEASURES, Measure
+from reports.neighbours import neighbour_rows
 from reports.record import Run
 from reports.stability import stability_lines
 
@@ -58,7 +59,7 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [Text(units.unbroken(sentence)) for sentence in comparison.effects]
     parts += [Text(units.unbroken(comparison.believe), style="italic"), Text()]
     parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
-    parts += [Text(), terminal_table(comparison, width), *_doubts(runs)]
+    parts += [Text(), terminal_table(comparison, width), *_neighbour_lines(runs), *_doubts(runs)]
     return Group(*parts)
 
 
@@ -81,7 +82,11 @@ def terminal_table(comparison: Comparison, width: int) -> RenderableType:
 
 def _grid(comparison: Comparison, measures: Sequence[Measure]) -> list[GridRow]:
     return [
-        GridRow(measure.group, measure.heading, tuple(_cell(measure, arm) for arm in comparison.arms))
+        GridRow(
+            measure.group.replace("fan-out", "fan-out spread") if comparison.spread else measure.group,
+            measure.heading,
+            tuple(_cell(measure, arm) for arm in comparison.arms),
+        )
         for measure in measures
     ]
 
@@ -146,6 +151,32 @@ def _rich(cell: Cell) -> Text:
     if cell.span:
         text.append("\n" + cell.span.replace(" ", "\u00a0"), style="dim")
     return text
+
+
+def _neighbour_lines(runs: Sequence[Run]) -> list[RenderableType]:
+    arms = {
+        name: [judgement_of(run).summary.neighbours for run in group] for name, group in by_arm(runs).items()
+    }
+    rows = neighbour_rows(arms)
+    if not rows:
+        return []
+    table = _empty_table(2)
+    for heading in (
+        "arm",
+        "behind one\naddress",
+        "clients",
+        "availability",
+        "tries",
+        "refused",
+        "back\nafter",
+    ):
+        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            *(row.arm, row.clients_per_ip, row.clients, row.availability, row.attempts, row.limited),
+            row.back_after,
+        )
+    return [Text(), table]
 
 
 def _doubts(runs: Sequence[Run]) -> list[Text]:

@@ -8,12 +8,13 @@ written anew at the end, when effective latencies are known.
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from gateway_stub.protocol import PodStatistics
 from reports.record import RunWriter, Tag, new_histogram
-from scenarios.clients.messages import OUTCOMES, Interval, Samples
+from scenarios.clients.messages import OUTCOMES, Interval, Neighbours, Samples
 from scenarios.stack.cpu import CpuShares
 
 SECOND_NS = 1_000_000_000
@@ -33,6 +34,7 @@ class Collector:
         self._fanout: dict[int, HdrHistogram] = {}
         self._effective: dict[int, HdrHistogram] = {}
         self._censored: dict[int, HdrHistogram] = {}
+        self._neighbours: dict[int, dict[int, Neighbours]] = {}
         self._written = -1
 
     def row(self, second: int) -> dict[str, Any]:
@@ -42,6 +44,9 @@ class Collector:
     def on_interval(self, interval: Interval) -> None:
         """Takes a second of the generator's."""
         self.latest = interval
+        if interval.reference:
+            self.writer.info.reference = interval.reference
+        self._neighbours[interval.second] = interval.neighbours
         row = self._rows.setdefault(interval.second, {})
         fanout = self._add(self._fanout, interval.second, interval.fanout)
         for due_second, samples in interval.effective.items():
@@ -55,13 +60,17 @@ class Collector:
             **{name: interval.outcomes.get(name, 0) for name in OUTCOMES},
             "disconnects": sum(interval.disconnects.values()),
             "stale": interval.disconnects.get("stale", 0),
+            "ping_timeout": interval.disconnects.get("ping_timeout", 0),
+            "held_back": interval.held_back,
             "ticks": interval.ticks,
             "missed": interval.missed,
         }.items():
             row[key] = row.get(key, 0) + value
         row["attempts_peak_100ms"] = max(row.get("attempts_peak_100ms", 0), *interval.attempts_per_slot)
         row.update(
-            clients=interval.clients,
+            # The clients of a process that died are still clients, and not connected.
+            clients=interval.clients + interval.missing,
+            missing=interval.missing,
             connected=interval.connected,
             **_p99s_ms(generator_lag_p99_ms=interval.loop_lag, retry_late_p99_ms=interval.retry_late),
         )
@@ -107,12 +116,16 @@ class Collector:
         """Appends every row before `second` that has not been written yet."""
         for ready in sorted(s for s in self._rows if self._written < s < second):
             self.writer.row(self._finished(ready))
+            self.writer.neighbours(self._neighbour_rows(ready))
             if ready in self._fanout:
                 self.writer.histogram("fanout", ready - self.zero, self._fanout[ready])
             self._written = ready
 
-    def finish(self, end: int, nginx_limited: Mapping[int, int]) -> None:
-        """Writes all rows before `end` anew, now with effective latencies and nginx's own refusals."""
+    def finish(self, end: int, nginx_limited: Mapping[int, int] | None) -> None:
+        """Writes all rows before `end` anew, now with effective latencies and nginx's own refusals.
+
+        nginx_limited: by second; None where nginx is not ours.
+        """
         self.write_until(end)
         by_tag: dict[Tag, dict[int, HdrHistogram]] = {
             "effective": self._effective,
@@ -122,7 +135,8 @@ class Collector:
             for second in sorted(histograms):
                 self.writer.histogram(tag, second - self.zero, histograms[second])
         for second, row in self._rows.items():
-            row["nginx_limited"] = nginx_limited.get(second, 0)
+            if nginx_limited is not None:
+                row["nginx_limited"] = nginx_limited.get(second, 0)
             row.update(self._effective_p99(second))
         self.writer.replace_rows(self._finished(second) for second in sorted(self._rows) if second < end)
 
@@ -143,6 +157,12 @@ class Collector:
         row = self._rows[second]
         rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
         return {**rounded, "t_s": second - self.zero}
+
+    def _neighbour_rows(self, second: int) -> list[dict[str, Any]]:
+        return [
+            {"t_s": second - self.zero, "clients_per_ip": size, **msgspec.structs.asdict(group)}
+            for size, group in self._neighbours.get(second, {}).items()
+        ]
 
     def _add(self, histograms: dict[int, HdrHistogram], second: int, samples: Samples) -> HdrHistogram:
         histogram = histograms.get(second)

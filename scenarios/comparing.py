@@ -15,7 +15,12 @@ from scenarios.scenario_file import arms
 
 
 def plans(
-    scenario: Scenario, *, repeats: int, directory: Path, nginx_binary: Path | None = None
+    scenario: Scenario,
+    *,
+    repeats: int,
+    directory: Path,
+    nginx_binary: Path | None = None,
+    allow_remote: bool = False,
 ) -> list[Plan]:
     """Every run of a comparison, in the order in which they are to be carried out."""
     return [
@@ -25,6 +30,7 @@ def plans(
             arm=label,
             round=round_number,
             nginx_binary=nginx_binary,
+            allow_remote=allow_remote,
         )
         for round_number in range(1, repeats + 1)
         for position, (label, arm) in enumerate(arms(scenario).items(), start=1)

@@ -13,17 +13,41 @@ Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=86_400)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 
+Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*$")]
+"""Text that goes into a line of HTTP."""
+
+Path = str | Annotated[int, Meta(ge=0)]
+"""Steps through JSON, such as `meta.ts`; a number is the place of an argument."""
+
 NameOrTable = str | dict[str, Any]
 """A registry's entry by name, or a table with `name` and that entry's parameters."""
+
+
+MOST_ADDRESS_SHARES = 64
+
+
+class AddressShare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of the clients, and how many of them share one source address."""
+
+    share: Annotated[float, Meta(gt=0, le=1)]
+    clients_per_ip: Count
 
 
 class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The clients: how many, from where, and what they do when they lose their connection."""
 
     clients: Annotated[int, Meta(ge=1, le=1_000_000)] = 300
-    clients_per_ip: Count = 1
+    clients_per_ip: (
+        Count | Annotated[tuple[AddressShare, ...], Meta(min_length=1, max_length=MOST_ADDRESS_SHARES)]
+    ) = 1
+    """How many clients share a source address: one number, or shares of the clients, each with its own."""
+    source: Literal["auto", "bind", "proxy-protocol", "x-forwarded-for", "same"] = "auto"
+    """How the source addresses are made: by binding to 127/8, by a PROXY protocol header in front of each
+    connection, by a request header that the target has to trust, or not at all. `auto` binds where the
+    target is on this machine's loopback, and leaves it at `same` where it is not."""
     policy: NameOrTable = "naive"
-    transport: Literal["websocket"] = "websocket"
+    transport: Literal["websocket", "polling-upgrade"] = "websocket"
+    """`polling-upgrade` makes the JavaScript client's five requests for one connection."""
     connect_timeout_s: PositiveSeconds = 1.0
     """From the start of a try until the namespace is joined; then the client hangs up and tries again."""
     stale_after_s: Seconds = 2.0
@@ -35,6 +59,9 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
     ramp_per_s: Annotated[float, Meta(gt=0, le=100_000)] = 300.0
     """First connections per second while the fleet is brought up; handshakes are free of charge then."""
+    max_attempts_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """No more tries than this begin in a second, whatever the policy says; a run in which that happened is
+    marked. 0 switches it off."""
 
 
 class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -59,6 +86,47 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Above 1, because a client counts as usefully connected while its newest tick is under 1 s old."""
     payload_bytes: Annotated[int, Meta(ge=0, le=1_000_000)] = 200
     event: Annotated[str, Meta(min_length=1)] = "tick"
+    due_field: Path | None = None
+    """Path of the publish time in a tick, such as `due_ns`, `meta.ts`, or `1` for the second argument. Empty
+    where ticks carry none: then the spread of the fan-out is measured. Left out: `due_ns` if it is there."""
+    due_unit: Literal["s", "ms", "us", "ns"] = "ns"
+    due_clock: Literal["monotonic", "wall"] = "monotonic"
+    """The publisher's clock: CLOCK_MONOTONIC of the same machine, or seconds since 1970."""
+    seq_field: Path | None = None
+    """Path of a number that goes up by one with each tick. Empty where there is none: ticks are told apart
+    by their content. Left out: `seq` if it is there."""
+
+
+class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Somebody else's Socket.IO gateway; without a `url`, nginx and pods of our own are started."""
+
+    url: Line = ""
+    """`http://` or `https://`, host, port, and the Engine.IO path with its query, if not `/socket.io/`."""
+    namespace: Annotated[str, Meta(pattern=r"^/[^,\x00-\x1f]*$")] = "/"
+    auth: dict[str, Any] | None = None
+    """What a stock client is given as `auth`."""
+    headers: dict[str, Line] = field(default_factory=dict)
+    cookies: dict[str, Line] = field(default_factory=dict)
+    ca_file: str = ""
+    """Certificates to trust instead of the system's."""
+    server_name: str = ""
+    """Name to ask for (SNI) and to find in the certificate, where it is not the URL's host."""
+    insecure: bool = False
+    """Take any certificate."""
+
+
+class Abort(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a run is broken off, to spare its target. What is left out is off for a target on this machine's
+    loopback, and has a default for any other."""
+
+    error_share: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Ended tries that did not join, of all ended tries; 0.9 for a target elsewhere."""
+    fanout_p99_ms: Annotated[float, Meta(gt=0, le=86_400_000)] | None = None
+    """10,000 for a target elsewhere."""
+    health_url: Line = ""
+    """Has to be answered with a status below 400 within a second, each time it is asked."""
+    for_s: Count = 10
+    """So many seconds in a row."""
 
 
 class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -105,6 +173,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     gateway: Gateway = field(default_factory=Gateway)
     feed: Feed = field(default_factory=Feed)
     edge: Edge = field(default_factory=Edge)
+    target: Target = field(default_factory=Target)
+    abort: Abort = field(default_factory=Abort)
     event: tuple[Event, ...] = ()
     phases: Phases = field(default_factory=Phases)
     matrix: dict[str, tuple[NameOrTable | int | float, ...]] = field(default_factory=dict)

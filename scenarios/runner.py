@@ -11,9 +11,10 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -40,6 +41,8 @@ _RAMP_TIMEOUT_S = 60.0
 # The generator closes a second a few milliseconds late; what strikes then would be booked a second early.
 _INTO_THE_SECOND_NS = 50_000_000
 _SERVED = 0.90
+HIDDEN = "(hidden)"
+_SECRET_KEYS = ("target.auth", "target.headers", "target.cookies")
 _WELL_SERVED = 0.99
 
 
@@ -65,6 +68,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     arm: str
     round: int = 1
     nginx_binary: Path | None = None
+    allow_remote: bool = False
 
 
 async def run(plan: Plan, on_progress: Callable[[Progress], None]) -> RunInfo:
@@ -72,15 +76,16 @@ async def run(plan: Plan, on_progress: Callable[[Progress], None]) -> RunInfo:
     machine.check(plan.scenario)
     cores = machine.assign_cores(plan.scenario.gateway.cores)
     info = RunInfo(
-        scenario=msgspec.to_builtins(plan.scenario),
+        scenario=without_secrets(plan.scenario),
         arm=plan.arm,
         round=plan.round,
         seed=plan.scenario.fleet.seed,
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=machine.versions(),
         machine=machine.describe(cores),
-        stability=msgspec.to_builtins(stability(plan.scenario)),
-        command=["reconnect-storm", *sys.argv[1:]],
+        # What somebody else's gateway can carry is not in the scenario.
+        stability={} if plan.scenario.target.url else msgspec.to_builtins(stability(plan.scenario)),
+        command=command_without_secrets(sys.argv[1:]),
     )
     writer = RunWriter(plan.directory, info)
     conductor = _Conductor(plan, cores, writer, on_progress)
@@ -124,13 +129,15 @@ class _Conductor:
         self._report("start", _START_S + SETTLE_S + self.scenario.phases.duration_s)
         async with contextlib.AsyncExitStack() as stops:
             self.stack = stack = await self._start(stops)
-            children = [*stack.gateway.children, stack.nginx.child, stack.generator.child]
-            watchers = [asyncio.create_task(child.wait_unexpected()) for child in children]
+            watchers = [asyncio.create_task(child.wait_unexpected()) for child in stack.children]
+            aborted = asyncio.create_task(stack.generator.wait_aborted())
+            watchers.append(aborted)
             watchers.append(asyncio.create_task(self._keep_time()))
             playing = asyncio.create_task(self._play())
             try:
                 done, _ = await asyncio.wait({playing, *watchers}, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
+                # Why a part was told to end says more than that it has ended.
+                for task in sorted(done, key=lambda task: task is not aborted):
                     task.result()
             finally:
                 for task in (playing, *watchers):
@@ -139,6 +146,23 @@ class _Conductor:
 
     async def _start(self, stops: contextlib.AsyncExitStack) -> Stack:
         scenario, directory = self.scenario, self.plan.directory.resolve()
+        gateway = nginx = None
+        if not scenario.target.url:
+            gateway, nginx = await self._start_own(stops, directory)
+        generator = await Generator.start(
+            scenario,
+            port=nginx.port if nginx else None,
+            epoch_ns=self.epoch_ns,
+            log=directory / "generator.log",
+            cores=self.cores.generator,
+            on_interval=self.collector.on_interval,
+            allow_remote=self.plan.allow_remote,
+        )
+        stops.push_async_callback(generator.stop)
+        return Stack(gateway, nginx, generator)
+
+    async def _start_own(self, stops: contextlib.AsyncExitStack, directory: Path) -> tuple[Gateway, Nginx]:
+        scenario = self.scenario
         gateway = await Gateway.start(
             scenario,
             epoch_ns=self.epoch_ns,
@@ -156,21 +180,13 @@ class _Conductor:
             binary=self.plan.nginx_binary,
         )
         stops.push_async_callback(nginx.child.stop)
-        generator = await Generator.start(
-            scenario,
-            port=nginx.port,
-            epoch_ns=self.epoch_ns,
-            log=directory / "generator.log",
-            cores=self.cores.generator,
-            on_interval=self.collector.on_interval,
-        )
-        stops.push_async_callback(generator.stop)
-        return Stack(gateway, nginx, generator)
+        return gateway, nginx
 
     async def _play(self) -> None:
         stack, phases = self._running(), self.scenario.phases
         await self._ramp()
-        await stack.gateway.charge_handshakes(self.scenario.gateway.handshake_cpu_ms)
+        if stack.gateway:
+            await stack.gateway.charge_handshakes(self.scenario.gateway.handshake_cpu_ms)
         self.collector.zero = self._now_second() + SETTLE_S
         self._set_phases()
         await self._until(0)
@@ -242,9 +258,9 @@ class _Conductor:
         """Once a second: samples CPU, writes the rows that are complete, reports progress."""
         stack = self._running()
         sampler = CpuSampler(
-            nginx_pid=stack.nginx.child.pid,
+            nginx_pid=stack.nginx.child.pid if stack.nginx else None,
             generator_pid=stack.generator.child.pid,
-            pod_pids=[child.pid for child in stack.gateway.children],
+            pod_pids=[child.pid for child in stack.gateway.children] if stack.gateway else [],
             own_pid=os.getpid(),
         )
         last_ns = time.monotonic_ns()
@@ -293,9 +309,11 @@ class _Conductor:
                 if phase.from_s < int(reached)
             )
             end = self.collector.zero + info.phases[-1].to_s
-        log = read_access_log(self.plan.directory / "nginx" / "access.log")
-        refusals = refusals_per_second(log, self.epoch_wall_s)
-        info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
+        refusals = None
+        if not self.scenario.target.url:
+            log = read_access_log(self.plan.directory / "nginx" / "access.log")
+            refusals = refusals_per_second(log, self.epoch_wall_s)
+            info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
         self.collector.finish(end, refusals)
 
     def _report_second(self, second: int) -> None:
@@ -327,6 +345,36 @@ class _Conductor:
     def _running(self) -> Stack:
         assert self.stack is not None  # noqa: S101
         return self.stack
+
+
+def without_secrets(scenario: Scenario) -> dict[str, Any]:
+    """The scenario as a report may show it: what opens the target's doors is left out."""
+    shown: dict[str, Any] = msgspec.to_builtins(scenario)
+    target = shown["target"]
+    if target["auth"] is not None:
+        target["auth"] = dict.fromkeys(target["auth"], HIDDEN)
+    for key in ("headers", "cookies"):
+        target[key] = dict.fromkeys(target[key], HIDDEN)
+    target["url"] = _without_query(target["url"])
+    return shown
+
+
+def command_without_secrets(arguments: Sequence[str]) -> list[str]:
+    """The command line that led to a run, as a report may show it."""
+    return ["reconnect-storm", *map(_without_secret, arguments)]
+
+
+def _without_secret(argument: str) -> str:
+    option = "--set=" if argument.startswith("--set=") else ""
+    key, separator, _ = argument.removeprefix(option).partition("=")
+    if separator and key.startswith(_SECRET_KEYS):
+        return f"{option}{key}={HIDDEN}"
+    return _without_query(argument) if "://" in argument else argument
+
+
+def _without_query(url: str) -> str:
+    before, separator, _ = url.partition("?")
+    return f"{before}?{HIDDEN}" if separator else url
 
 
 def phases_of(

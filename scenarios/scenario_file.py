@@ -5,7 +5,7 @@ A mistake names the file, the key, what was found and what is allowed.
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -130,6 +130,22 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
     except LimitError as error:
         raise ScenarioError(f"{source}: key edge.limit: {error}") from None
 
+    health = scenario.abort.health_url
+    if health and not health.startswith(("http://", "https://")):
+        fail("abort.health_url", repr(health), "http://… or https://…")
+    if scenario.fleet.source == "x-forwarded-for" and not scenario.target.url:
+        fail("fleet.source", "'x-forwarded-for'", "proxy-protocol; only a foreign target may trust a header")
+    polls_own_pods = scenario.fleet.transport == "polling-upgrade" and not scenario.target.url
+    if polls_own_pods and scenario.gateway.pods > 1 and scenario.gateway.balance != "hash":
+        allowed = "'hash' with polling clients and several pods: all requests of a session go to one pod"
+        fail("gateway.balance", repr(scenario.gateway.balance), allowed)
+    for key, values in scenario.matrix.items():
+        if not values:
+            fail(f"matrix.{key}", "no values", "at least one")
+    _check_times(scenario, fail)
+
+
+def _check_times(scenario: Scenario, fail: Callable[[str, object, str], None]) -> None:
     phases, trigger = scenario.phases, scenario.trigger_s
     for event in scenario.event:
         if event.at_s >= phases.duration_s:
@@ -142,9 +158,6 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         low, high = trigger + phases.during_s + 1, phases.duration_s - phases.rescue_s
         if phases.rescue_at_s and not low <= phases.rescue_at_s <= high:
             fail("phases.rescue_at_s", phases.rescue_at_s, f"0 for none, or from {low:g} to {high}")
-    for key, values in scenario.matrix.items():
-        if not values:
-            fail(f"matrix.{key}", "no values", "at least one")
 
 
 def _label(value: Any) -> str:
@@ -165,7 +178,7 @@ def _explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: s
             key = next(key for key, value in found.items() if not _fits(value, kind))
             dotted, found = f'{dotted}."{key}"', found[key]
         elif step.startswith("["):
-            dotted, found, kind = dotted + step, found[int(step[1:-1])], get_args(kind)[0]
+            dotted, found, kind = dotted + step, found[int(step[1:-1])], _element_type(kind)
         else:
             found = found.get(step[1:])
             dotted, kind = dotted + step, _field_type(kind, step[1:])
@@ -191,6 +204,13 @@ def _fits(value: Any, kind: Any) -> bool:
     except msgspec.ValidationError:
         return False
     return True
+
+
+def _element_type(kind: Any) -> Any:
+    """What a tuple holds, however deep it is in unions and annotations."""
+    if get_origin(kind) is tuple:
+        return get_args(kind)[0]
+    return next((found for part in get_args(kind) if (found := _element_type(part)) is not None), None)
 
 
 def _field_type(kind: Any, key: str) -> Any:

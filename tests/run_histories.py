@@ -121,6 +121,7 @@ def history(
         directory=directory,
         info=RunInfo(**{**_info(trigger_s, rescued_at_s, tail_from_s, end), **info}),
         rows=tuple(rows),
+        neighbours=(),
         events=(),
         histograms=latencies_of(rows) if latencies is None else latencies,
     )

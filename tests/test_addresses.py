@@ -1,21 +1,16 @@
 """Source addresses: distinct, spread over networks, shared by as many clients as asked."""
 
 import ipaddress
-import sys
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.clients.addresses import address_of_client, source_address
+from scenarios.clients.addresses import PER_PROCESS, Seat, Seating, proxy_header, source_address
+from scenarios.model import MOST_ADDRESS_SHARES, AddressShare
 
 LAST = 7_999_999
-
-
-@pytest.fixture
-def _on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
 
 
 @settings(max_examples=200, deadline=None)
@@ -54,18 +49,68 @@ def test_beyond_the_last_address_there_is_an_error_with_the_number() -> None:
         source_address(LAST + 1)
 
 
-@pytest.mark.usefixtures("_on_linux")
+def seats(seating: Seating, clients: int) -> list[Seat]:
+    return [seating.next() for _ in range(clients)]
+
+
 @pytest.mark.parametrize(
     "clients_per_ip", [1, 3, 1_000], ids=["alone", "in threes", "behind a carrier's NAT"]
 )
-def test_so_many_clients_share_an_address(clients_per_ip: int) -> None:
-    shared = Counter(address_of_client(index, clients_per_ip) for index in range(3 * clients_per_ip + 1))
-    assert sorted(shared.values()) == [1, *[clients_per_ip] * 3]
-    assert address_of_client(clients_per_ip - 1, clients_per_ip) == source_address(0)
+def test_so_many_clients_in_a_row_share_an_address(clients_per_ip: int) -> None:
+    taken = seats(Seating(clients_per_ip), 3 * clients_per_ip + 1)
+    assert taken == [
+        Seat(source_address(index // clients_per_ip), clients_per_ip) for index in range(len(taken))
+    ]
 
 
-def test_a_system_that_cannot_bind_to_all_of_127_lets_the_kernel_choose(
-    monkeypatch: pytest.MonkeyPatch,
+def test_processes_share_no_address() -> None:
+    first, second = Seating(1), Seating(1, first_address=PER_PROCESS)
+    assert not {seat.address for seat in seats(first, 3_000)} & {
+        seat.address for seat in seats(second, 3_000)
+    }
+    assert Seating(2, first_address=PER_PROCESS).next().address == source_address(PER_PROCESS)
+
+
+@st.composite
+def address_shares(draw: st.DrawFn) -> tuple[AddressShare, ...]:
+    sizes = draw(st.lists(st.integers(1, 60), min_size=1, max_size=MOST_ADDRESS_SHARES, unique=True))
+    shares = draw(st.lists(st.floats(0.01, 1), min_size=len(sizes), max_size=len(sizes)))
+    return tuple(
+        AddressShare(share=share, clients_per_ip=size) for share, size in zip(shares, sizes, strict=True)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(address_shares(), st.integers(1, 400))
+def test_shares_are_kept_at_every_moment_and_addresses_hold_as_many_as_they_should(
+    shares: tuple[AddressShare, ...], clients: int
 ) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert address_of_client(5, 1) is None
+    taken = seats(Seating(shares), clients)
+    total = sum(part.share for part in shares)
+    by_size = Counter[int]()
+    for count, seat in enumerate(taken, 1):
+        by_size[seat.clients_per_ip] += 1
+        for part in shares:
+            # Nobody is ever a whole client ahead, so that nobody is far behind.
+            assert by_size[part.clients_per_ip] < count * part.share / total + 1 + 1e-9
+    on_address = Counter(taken)
+    assert len(on_address) == len({seat.address for seat in taken})
+    for part in shares:
+        full = [on_address[seat] for seat in on_address if seat.clients_per_ip == part.clients_per_ip]
+        assert all(number == part.clients_per_ip for number in full[:-1])
+        assert all(number <= part.clients_per_ip for number in full[-1:])
+
+
+def test_a_quarter_behind_one_address_and_the_others_alone() -> None:
+    shares = (AddressShare(share=0.25, clients_per_ip=40), AddressShare(share=0.75, clients_per_ip=1))
+    taken = seats(Seating(shares), 200)
+    shared = Counter(seat.address for seat in taken if seat.clients_per_ip == 40)
+    assert sorted(shared.values()) == [10, 40]
+    assert len({seat.address for seat in taken if seat.clients_per_ip == 1}) == 150
+    for four in range(0, 200, 4):
+        assert sorted(seat.clients_per_ip for seat in taken[four : four + 4]) == [1, 1, 1, 40]
+
+
+def test_a_proxy_header_names_both_ends() -> None:
+    header = proxy_header("127.10.10.1", ("127.0.0.1", 3000), 1_024)
+    assert header == b"PROXY TCP4 127.10.10.1 127.0.0.1 1024 3000\r\n"

@@ -1,5 +1,6 @@
 """What the generator, the pods and the CPU sampler say becomes one row a second."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from gateway_stub.protocol import PodStatistics
 from reports.record import Run, RunInfo, RunWriter
-from scenarios.clients.messages import Interval, Samples
+from scenarios.clients.messages import Interval, Neighbours, Samples
 from scenarios.collector import SECOND_NS, Collector
 from scenarios.stack.cpu import CpuShares
 
@@ -56,11 +57,13 @@ def pod_line(second: int, **changes: Any) -> PodStatistics:
 
 
 @pytest.fixture
-def collector(tmp_path: Path) -> Collector:
+def collector(tmp_path: Path) -> Iterator[Collector]:
     info = RunInfo(
         scenario={}, arm="a", seed=1, started_utc="", versions={}, machine={}, stability={}, command=[]
     )
-    return Collector(RunWriter(tmp_path / "run", info), epoch_ns=0)
+    writer = RunWriter(tmp_path / "run", info)
+    yield Collector(writer, epoch_ns=0)
+    writer.close()
 
 
 def written(collector: Collector, end: int = 100) -> Run:
@@ -172,3 +175,27 @@ def test_refusals_that_nginx_counted_are_added_at_the_end(collector: Collector) 
     collector.writer.close()
     (row,) = Run.load(collector.writer.directory).rows
     assert row["limited"] == row["nginx_limited"] == 4
+
+
+def test_clients_of_a_process_that_died_are_still_clients(collector: Collector) -> None:
+    collector.on_interval(interval(3, clients=50, connected=50, missing=50, reference="first receipt"))
+    row = collector.row(3)
+    assert (row["clients"], row["connected"], row["missing"]) == (100, 50, 50)
+    assert collector.writer.info.reference == "first receipt"
+
+
+def test_where_nginx_is_not_ours_its_refusals_are_not_known(collector: Collector) -> None:
+    collector.on_interval(interval(3))
+    collector.finish(5, None)
+    collector.writer.close()
+    (row,) = Run.load(collector.writer.directory).rows
+    assert row["nginx_limited"] is None
+
+
+def test_clients_with_equally_many_neighbours_have_rows_of_their_own(collector: Collector) -> None:
+    group = Neighbours(clients=40, connected=30, useful=29.5, attempts=7, limited=2)
+    collector.on_interval(interval(3, neighbours={20: group}))
+    collector.write_until(4)
+    collector.writer.close()
+    (row,) = Run.load(collector.writer.directory).neighbours
+    assert (row["t_s"], row["clients_per_ip"], row["useful"]) == (3 - collector.zero, 20, 29.5)

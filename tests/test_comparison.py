@@ -330,6 +330,12 @@ def test_runs_that_differ_in_more_than_what_is_studied_are_refused(
         compare([run("naive + none", "OUTAGE"), run("incident + none", "OUTAGE", **info)])
 
 
+def test_a_spread_is_not_compared_with_a_latency() -> None:
+    runs = [run("a", "RECOVERED"), run("b", "RECOVERED", reference="first receipt")]
+    with pytest.raises(ComparisonError, match="latencies count from"):
+        compare(runs)
+
+
 def test_runs_of_one_arm_must_have_one_scenario() -> None:
     other = run("naive + none", "OUTAGE", scenario=scenario(fleet__clients=200))
     with pytest.raises(ComparisonError, match=r"key fleet.clients: found 100 .* and 200"):

@@ -4,20 +4,26 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
+import msgspec
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.clients.messages import (
+    Aborted,
     BooksClosed,
     CloseBooks,
+    Cut,
+    GeneratorSettings,
     Interval,
     Message,
+    Neighbours,
     PushPolicy,
     Samples,
     Unframer,
     frame,
 )
+from scenarios.model import Abort, AddressShare, Feed, Fleet, Scenario, Target
 
 _HISTOGRAM = HdrHistogram(1, 3_600_000_000, 3)
 
@@ -59,8 +65,23 @@ intervals_of_any = st.builds(
     useful=st.none() | st.floats(0, 1e6),
     attempts=whole,
     attempts_per_slot=st.lists(whole, max_size=11).map(tuple),
+    first_attempt_ns=st.none() | whole,
+    last_join_ns=st.none() | whole,
+    held_back=whole,
     outcomes=by_name,
     disconnects=by_name,
+    neighbours=st.dictionaries(
+        st.integers(1, 1_000),
+        st.builds(
+            Neighbours,
+            clients=whole,
+            connected=whole,
+            useful=st.none() | st.floats(0, 1e6),
+            attempts=whole,
+            limited=whole,
+        ),
+        max_size=2,
+    ),
     ticks=whole,
     missed=whole,
     fanout=samples_of_any,
@@ -69,11 +90,19 @@ intervals_of_any = st.builds(
     attempt_durations=st.dictionaries(st.sampled_from(["joined", "limited"]), samples_of_any, max_size=2),
     loop_lag=samples_of_any,
     retry_late=samples_of_any,
+    reference=st.sampled_from([None, "due", "first receipt"]),
+    cpu_ns=whole,
+    rss_bytes=whole,
+    empty_rss_bytes=whole,
+    processes=whole,
+    missing=whole,
 )
 messages = st.one_of(
     intervals_of_any,
     st.just(BooksClosed()),
     st.just(CloseBooks()),
+    st.just(Cut()),
+    st.builds(Aborted, st.text(max_size=9)),
     st.builds(PushPolicy, st.one_of(st.text(max_size=9), st.just({"name": "spread", "window_s": 5.5}))),
 )
 
@@ -86,3 +115,19 @@ def test_messages_survive_the_channel_however_it_cuts_them(sent: list[Message], 
     unframer = Unframer()
     chunks = [written[start:end] for start, end in pairwise([0, *cuts, len(written)])]
     assert [message for chunk in chunks for message in unframer.receive(chunk)] == sent
+
+
+def test_settings_survive_the_environment_variable() -> None:
+    shares = (AddressShare(share=0.25, clients_per_ip=40), AddressShare(share=0.75, clients_per_ip=1))
+    sent = GeneratorSettings(
+        scenario=Scenario(
+            fleet=Fleet(clients_per_ip=shares, policy={"name": "spread", "window_s": 2.5}),
+            feed=Feed(due_field="", seq_field="meta.n"),
+            target=Target(url="https://h/ws/?a=1", auth={"token": "ü"}, headers={"X-A": "1"}),
+            abort=Abort(error_share=0.5),
+        ),
+        epoch_ns=-(2**60),
+        channel_fd=3,
+        allow_remote=True,
+    )
+    assert msgspec.json.decode(msgspec.json.encode(sent), type=GeneratorSettings) == sent

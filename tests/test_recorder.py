@@ -1,23 +1,13 @@
-"""What the recorder counts: by hand, against a brute-force oracle, and split over processes."""
+"""What the recorder counts: by hand, and against a brute-force oracle."""
 
-from collections import Counter
-from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.clients.messages import Interval, Samples
-from scenarios.clients.recorder import (
-    LAG_PROBE_NS,
-    SECOND_NS,
-    SLOT_NS,
-    USEFUL_STALENESS_NS,
-    FeedSchedule,
-    Recorder,
-)
+from scenarios.clients.messages import Neighbours, Samples
+from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, USEFUL_STALENESS_NS, Recorder
+from scenarios.clients.schedule import FixedSchedule, ObservedSchedule, Schedule
+from scenarios.clients.ticks import UNNUMBERED
 
 EPOCH_NS = 77 * SECOND_NS
 RATE_HZ = 5.0
@@ -29,14 +19,16 @@ def due(seq: int) -> int:
     return EPOCH_NS + seq * PERIOD_NS
 
 
-def recorder_of(clients: int) -> Recorder:
-    recorder = Recorder(clients, EPOCH_NS, RATE_HZ)
-    recorder.started = clients
+def recorder_of(clients: int, schedule: Schedule | None = None) -> Recorder:
+    recorder = Recorder(EPOCH_NS, schedule or FixedSchedule(RATE_HZ))
+    for _ in range(clients):
+        recorder.add_client()
     return recorder
 
 
 def receive(recorder: Recorder, client: int, seq: int, now_ns: int) -> None:
     """What a client does with a tick: it writes an expected one down itself, and hands over any other."""
+    recorder.schedule.learn(seq, due(seq))
     if seq == recorder.held_seq[client] + 1:
         recorder.latency_ns.append(now_ns - due(seq))
         recorder.due_ns.append(due(seq))
@@ -129,13 +121,14 @@ def test_books_can_be_closed_before_any_tick_was_seen() -> None:
 
 
 @st.composite
-def deliveries(draw: st.DrawFn) -> list[tuple[int, int, int]]:
+def deliveries(draw: st.DrawFn, clients: int = 3) -> list[tuple[int, int, int]]:
     """Client, tick number and time of arrival, in order of time; no tick comes before it is due."""
     received, now_ns = [], EPOCH_NS
     for _ in range(draw(st.integers(1, 25))):
         now_ns += draw(st.sampled_from([0, 1, 999, 7 * MS, 150 * MS, 200 * MS, 900 * MS, 2_345_678_901]))
         newest = (now_ns - EPOCH_NS) // PERIOD_NS
-        received.append((draw(st.integers(0, 2)), draw(st.integers(max(0, newest - 6), newest)), now_ns))
+        client, seq = draw(st.integers(0, clients - 1)), draw(st.integers(max(0, newest - 6), newest))
+        received.append((client, seq, now_ns))
     return received
 
 
@@ -180,73 +173,34 @@ def test_effective_latency_equals_brute_force(received: list[tuple[int, int, int
     assert interval.fanout == Samples.of([now_ns - due(seq) for _, seq, now_ns in received])
 
 
-def added(parts: Iterable[Samples]) -> Counter[int]:
-    """Microseconds and how often, over all parts."""
-    total: Counter[int] = Counter()
-    for part in parts:
-        values, times = part.arrays()
-        total.update(dict(zip(values.tolist(), times.tolist(), strict=True)))
-    return total
-
-
-def merged(intervals: list[Interval]) -> dict[str, Any]:
-    """The intervals of all processes and seconds as one."""
-    seconds = {s for interval in intervals for s in (*interval.effective, *interval.censored)}
-    nothing = Samples()
-    return {
-        "ticks": sum(interval.ticks for interval in intervals),
-        "missed": sum(interval.missed for interval in intervals),
-        "fanout": added(interval.fanout for interval in intervals),
-        "effective": {
-            s: added(interval.effective.get(s, nothing) for interval in intervals) for s in seconds
-        },
-        "censored": {s: added(interval.censored.get(s, nothing) for interval in intervals) for s in seconds},
-        "outcomes": sum((Counter(interval.outcomes) for interval in intervals), Counter()),
-        "tries": added(s for interval in intervals for s in interval.attempt_durations.values()),
-    }
-
-
-@settings(max_examples=60, deadline=None)
-@given(deliveries(), st.sampled_from([1, 2, 5]), st.integers(0, 20))
-def test_a_stream_split_over_processes_and_seconds_merges_to_the_same(
-    received: list[tuple[int, int, int]], processes: int, report_after: int
-) -> None:
-    end_ns = received[-1][2] + SECOND_NS
-    results = []
-    for shares, report_at in ((1, None), (processes, report_after)):
-        recorders = [recorder_of(3) for _ in range(shares)]
-        intervals = []
-        for number, (client, seq, now_ns) in enumerate(received):
-            recorder = recorders[client % shares]
-            receive(recorder, client, seq, now_ns)
-            recorder.attempt_ended("joined" if seq % 2 else "timeout", now_ns - EPOCH_NS)
-            if number == report_at:
-                intervals += [each.take_interval(0) for each in recorders]
-        for recorder in recorders:
-            recorder.close_books(end_ns)
-            intervals.append(recorder.take_interval(1))
-        results.append(merged(intervals))
-    assert results[0] == results[1]
-
-
-@pytest.mark.parametrize("rate_hz", [3.0, 7.0, 333.3], ids=["three", "seven", "a third of a thousand"])
-def test_due_times_agree_to_the_nanosecond_whatever_tick_is_the_anchor(rate_hz: float) -> None:
-    period_ns = round(1e9 / rate_hz)
-    seqs = np.arange(100_000, 100_005)
-    for anchor in (0, 1, 99_999, 10**9):
-        schedule = FeedSchedule(rate_hz)
-        schedule.learn(anchor, EPOCH_NS + anchor * period_ns)
-        schedule.learn(5, 12)
-        assert schedule.due_ns(seqs).tolist() == [EPOCH_NS + k * period_ns for k in seqs.tolist()]
-        for late_ns, latest in ((-1, 69), (0, 70), (period_ns - 1, 70)):
-            assert schedule.latest_due(EPOCH_NS + 70 * period_ns + late_ns) == latest
+@pytest.mark.parametrize(
+    ("seq", "after_s", "missed", "held"),
+    [
+        pytest.param(3, 1.5, 0, 3, id="from a lower number"),
+        pytest.param(3, 0.9, 0, 5_000, id="a lower number so soon is an old tick"),
+        pytest.param(105_001, 0.2, 0, 105_001, id="far beyond any gap"),
+        pytest.param(5_003, 0.6, 2, 5_003, id="a higher number is a gap"),
+    ],
+)
+def test_a_feed_that_numbers_anew_leaves_no_gap(seq: int, after_s: float, missed: int, held: int) -> None:
+    recorder = recorder_of(1, ObservedSchedule())
+    now_ns = EPOCH_NS
+    for tick, due_ns in ((5_000, EPOCH_NS), (seq, EPOCH_NS + int(after_s * SECOND_NS))):
+        now_ns = due_ns + MS
+        recorder.schedule.learn(tick, due_ns)
+        recorder.tick_out_of_order(0, tick, due_ns, now_ns)
+    recorder.close_books(now_ns)
+    interval = recorder.take_interval(0)
+    assert (interval.ticks, interval.missed) == (2, missed)
+    assert interval.fanout == Samples.of([MS, MS])
+    assert interval.censored == {}
+    assert recorder.held_seq[0] == held
 
 
 def test_a_client_is_useful_while_it_is_joined_and_its_newest_tick_is_under_a_second_old() -> None:
     recorder = recorder_of(4)
-    recorder.started = 3
     recorder.joined[0] = recorder.joined[1] = recorder.joined[3] = 1
-    for client in range(4):
+    for client in range(3):
         receive(recorder, client, 0, due(0))
     receive(recorder, 1, 1, due(1))
     grid = [due(0) + USEFUL_STALENESS_NS - 1, due(0) + USEFUL_STALENESS_NS, due(1) + USEFUL_STALENESS_NS]
@@ -254,40 +208,123 @@ def test_a_client_is_useful_while_it_is_joined_and_its_newest_tick_is_under_a_se
         recorder.sample_slot(now_ns)
     interval = recorder.take_interval(1)
     assert interval.useful == pytest.approx((2 + 1 + 0) / 3)
-    assert (interval.clients, interval.connected) == (3, 2)
+    assert (interval.clients, interval.connected) == (4, 3)
+    assert recorder.take_interval(1).useful is None
+
+
+def test_clients_are_counted_apart_by_how_many_share_their_address() -> None:
+    recorder = Recorder(EPOCH_NS, FixedSchedule(RATE_HZ))
+    clients = [recorder.add_client(size) for size in (1, 50, 50, 1, 50)]
+    recorder.joined[0] = recorder.joined[1] = recorder.joined[2] = 1
+    for client in clients:
+        recorder.attempt_began(client, EPOCH_NS)
+        recorder.attempt_ended(client, "limited" if client in {3, 4} else "joined", EPOCH_NS, EPOCH_NS + MS)
+    receive(recorder, 1, 0, due(0))
+    recorder.sample_slot(due(0) + USEFUL_STALENESS_NS - 1)
+    recorder.sample_slot(due(0) + USEFUL_STALENESS_NS)
+    interval = recorder.take_interval(0)
+    assert interval.neighbours == {
+        1: Neighbours(clients=2, connected=1, useful=0.0, attempts=2, limited=1),
+        50: Neighbours(clients=3, connected=2, useful=0.5, attempts=3, limited=1),
+    }
+    assert (interval.useful, interval.attempts) == (0.5, 5)
+    assert interval.outcomes == {"joined": 3, "limited": 2}
+    assert recorder.take_interval(0).neighbours == {
+        1: Neighbours(clients=2, connected=1, useful=None, attempts=0, limited=0),
+        50: Neighbours(clients=3, connected=2, useful=None, attempts=0, limited=0),
+    }
+
+
+def test_a_process_without_clients_reports_zeros() -> None:
+    recorder = recorder_of(0)
+    recorder.sample_slot(EPOCH_NS + SLOT_NS)
+    interval = recorder.take_interval(0)
+    assert (interval.clients, interval.connected, interval.useful, interval.neighbours) == (0, 0, 0, {})
 
 
 def test_attempts_are_counted_in_slots_of_100_ms() -> None:
     recorder = recorder_of(1)
     for attempts in (3, 0, 2):
-        recorder.attempts_in_slot += attempts
+        for _ in range(attempts):
+            recorder.attempt_began(0, EPOCH_NS)
         recorder.sample_slot(EPOCH_NS + SLOT_NS)
     interval = recorder.take_interval(0)
     assert (interval.attempts, interval.attempts_per_slot) == (5, (3, 0, 2))
     assert recorder.take_interval(1).attempts == 0
 
 
-def test_an_interval_holds_only_what_came_since_the_last_one() -> None:
+@pytest.mark.parametrize("slots_before", [0, 2], ids=["its first slot is open", "some slots are over"])
+def test_a_second_that_is_cut_within_a_slot_loses_no_attempt(slots_before: int) -> None:
     recorder = recorder_of(1)
-    recorder.attempt_ended("limited", 5 * MS)
-    recorder.attempt_ended("limited", 5 * MS)
+    for _ in range(slots_before):
+        recorder.attempt_began(0, EPOCH_NS)
+        recorder.sample_slot(EPOCH_NS)
+    recorder.attempt_began(0, EPOCH_NS)
+    first = recorder.take_interval(0)
+    recorder.attempt_began(0, EPOCH_NS)
+    recorder.sample_slot(EPOCH_NS)
+    second = recorder.take_interval(0)
+
+    assert first.attempts + second.attempts == slots_before + 2
+    for interval in (first, second):
+        assert interval.attempts == sum(interval.attempts_per_slot) == interval.neighbours[1].attempts
+
+
+def test_an_interval_names_its_first_attempt_and_its_last_join() -> None:
+    recorder = recorder_of(1)
+    for began_ns, outcome in ((3, "timeout"), (5, "joined"), (8, "joined"), (9, "limited")):
+        recorder.attempt_began(0, EPOCH_NS + began_ns)
+        recorder.attempt_ended(0, outcome, EPOCH_NS + began_ns, EPOCH_NS + began_ns + MS)
+    interval = recorder.take_interval(0)
+    assert (interval.first_attempt_ns, interval.last_join_ns) == (EPOCH_NS + 3, EPOCH_NS + 8 + MS)
+    interval = recorder.take_interval(1)
+    assert (interval.first_attempt_ns, interval.last_join_ns) == (None, None)
+
+
+def test_an_interval_holds_only_what_came_since_the_last_one() -> None:
+    recorder = recorder_of(2)
+    for client in range(2):
+        recorder.attempt_ended(client, "limited", EPOCH_NS, EPOCH_NS + 5 * MS)
     recorder.disconnects["stale"] += 1
+    recorder.held_back += 2
     recorder.retry_late_ns.append(3 * MS)
     first, second = recorder.take_interval(0), recorder.take_interval(1)
-    assert (first.outcomes, first.disconnects) == ({"limited": 2}, {"stale": 1})
+    assert (first.outcomes, first.disconnects, first.held_back) == ({"limited": 2}, {"stale": 1}, 2)
     assert first.attempt_durations == {"limited": Samples.of([5 * MS, 5 * MS])}
     assert first.retry_late == Samples.of([3 * MS])
-    assert (second.outcomes, second.disconnects, second.attempt_durations) == ({}, {}, {})
+    assert (second.outcomes, second.disconnects, second.held_back) == ({}, {}, 0)
+    assert second.attempt_durations == {}
     assert second.retry_late == Samples.of([])
 
 
 @pytest.mark.parametrize(
     ("lag_ms", "recorded_ms"),
-    [(0, [0]), (9, [9]), (10, [0, 10]), (25, [5, 15, 25])],
+    [(0, [0]), (24, [24]), (25, [0, 25]), (62, [12, 37, 62])],
     ids=["on time", "late within its turn", "a whole turn late", "two turns and a half late"],
 )
 def test_a_late_probe_stands_for_the_probes_it_displaced(lag_ms: int, recorded_ms: list[int]) -> None:
-    assert LAG_PROBE_NS == 10 * MS
+    assert LAG_PROBE_NS == 25 * MS
     recorder = recorder_of(1)
     recorder.lag_probe(lag_ms * MS)
     assert recorder.take_interval(0).loop_lag == Samples.of([late * MS for late in recorded_ms])
+
+
+def test_between_ticks_without_a_number_nothing_is_known_to_be_missed() -> None:
+    recorder = recorder_of(1)
+    for seq in (0, 1, 2, 9):
+        receive_unnumbered(recorder, due(seq), due(seq) + MS)
+    recorder.close_books(due(50))
+    interval = recorder.take_interval(0)
+    assert (interval.ticks, interval.missed, interval.censored) == (4, 0, {})
+    assert interval.fanout == Samples.of([MS] * 4)
+    assert recorder.held_due_ns[0] == due(9)
+
+
+def receive_unnumbered(recorder: Recorder, due_ns: int, now_ns: int) -> None:
+    if recorder.held_seq[0] + 1 == UNNUMBERED:
+        recorder.latency_ns.append(now_ns - due_ns)
+        recorder.due_ns.append(due_ns)
+        recorder.held_seq[0] = UNNUMBERED
+        recorder.held_due_ns[0] = due_ns
+    else:
+        recorder.tick_out_of_order(0, UNNUMBERED, due_ns, now_ns)

@@ -19,6 +19,7 @@ from reports.page import page, scenario_listing
 from reports.plots import alt_text
 from reports.record import Phase, Run
 from reports.render import code_block, escape_markdown, write_report
+from reports.series import Row
 from reports.stability import stability_lines, stability_rows
 from reports.table import terminal_report
 from reports.traces import traces
@@ -33,6 +34,23 @@ def arm(name: str, recovered_s: int | None, **info: Any) -> Run:
     rows = storm(lambda t: (100.0 if t >= back else 5.0) if back else 98.0 if t >= 48 else 5.0)
     made = {"scenario": scenario(fleet__policy=policy, edge__limit=limit or "none")} | info
     return history(rows, arm=name, rescued_at_s=None if back else 48, **made)
+
+
+def neighbours(limited: float) -> tuple[Row, ...]:
+    """Half of the clients are alone, half behind one address."""
+    return tuple(
+        {
+            "t_s": float(t),
+            "clients_per_ip": size,
+            "clients": 50.0,
+            "connected": 50.0,
+            "useful": 50.0 if size == 1 else 10.0,
+            "attempts": 40.0,
+            "limited": 0.0 if size == 1 else limited,
+        }
+        for t in range(8, 60)
+        for size in (1.0, 50.0)
+    )
 
 
 def two_by_two(rounds: int = 1) -> list[Run]:
@@ -69,6 +87,11 @@ REPORTS: dict[str, Callable[[], list[Run]]] = {
         arm(name, 3, command=["run", HOSTILE], machine={"cpu_model": HOSTILE})
         for name in (HOSTILE, "_a name that a legend would hide")
     ],
+    "clients that share addresses": lambda: [
+        msgspec.structs.replace(arm(name, 3), neighbours=neighbours(limited))
+        for name, limited in (("naive + none", 0.0), ("naive + per-ip", 30.0))
+    ],
+    "ticks without a time": lambda: [arm("naive + none", 3, reference="first receipt")],
     "nine arms": lambda: [arm(f"policy-{i} + none", i) for i in range(9)],
 }
 
@@ -238,6 +261,25 @@ def test_the_same_runs_give_the_same_bytes(written: Written, tmp_path: Path) -> 
     name = "rows of different lengths"
     once, again = written(name), write_report(runs_of(name), tmp_path)
     assert [path.read_bytes() for path in once] == [path.read_bytes() for path in again]
+
+
+def test_who_shares_an_address_is_told_apart(written: Written) -> None:
+    terminal = text_of(runs_of("clients that share addresses"), 100)
+    assert re.search(r"naive \+ per-ip +50 +50 +20 % +[\d,]+ +[\d,]+ +not back", terminal)
+    assert re.search(r"naive \+ none +1 +50 +100 % +[\d,]+ +0 +0 s", terminal)
+    for path in written("clients that share addresses"):
+        assert "Who shares an address" in path.read_text(encoding="utf-8")
+    for path in written("one run"):
+        assert "Who shares an address" not in path.read_text(encoding="utf-8")
+
+
+def test_a_spread_is_called_one(written: Written) -> None:
+    for text in (
+        text_of(runs_of("ticks without a time"), 100),
+        written("ticks without a time")[0].read_text(),
+    ):
+        assert "fan-out spread p99" in text
+        assert "fan-out p99" not in text
 
 
 def test_a_single_run_has_no_words_of_comparison(written: Written) -> None:

@@ -106,6 +106,42 @@ MISTAKES = {
         "burst = -1",
         "`int` >= 0",
     ),
+    "health URL that is none": (
+        '[abort]\nhealth_url = "file:///etc/passwd"',
+        "abort.health_url",
+        "'file:///etc/passwd'",
+        "http://… or https://…",
+    ),
+    "header that our own nginx does not trust": (
+        '[fleet]\nsource = "x-forwarded-for"',
+        "fleet.source",
+        "'x-forwarded-for'",
+        "proxy-protocol",
+    ),
+    "polling that any pod may get a part of": (
+        '[fleet]\ntransport = "polling-upgrade"',
+        "gateway.balance",
+        "'least_conn'",
+        "'hash' with polling clients",
+    ),
+    "shares of addresses without a size": (
+        "[fleet]\nclients_per_ip = [{share = 0.5}]",
+        "fleet.clients_per_ip[0].clients_per_ip",
+        "nothing",
+        "required",
+    ),
+    "address share out of range": (
+        "[fleet]\nclients_per_ip = [{share = 1.5, clients_per_ip = 1}]",
+        "fleet.clients_per_ip[0].share",
+        "1.5",
+        "<= 1",
+    ),
+    "header with a line break": (
+        '[target]\nheaders = {X = "a\\r\\nb"}',
+        'target.headers."X"',
+        "'a\\r\\nb'",
+        "str",
+    ),
     "event after the end": (
         TRIGGER.replace("8", "60") + PHASES,
         "event.at_s",

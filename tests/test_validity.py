@@ -71,6 +71,14 @@ INVALID: dict[str, tuple[list[Row], str]] = {
         changed(lambda t: t < 8, pod_loop=0.75),
         "event loops were 75 % occupied, 70 % is allowed",
     ),
+    "tries that a cap held back": (
+        changed(lambda t: t in {9, 10}, held_back=40.0),
+        "the cap on tries, fleet.max_attempts_per_s, made 80 tries wait",
+    ),
+    "a generator process that died": (
+        changed(lambda t: t >= 20, missing=50.0),
+        "a process of the generator died, and 50 clients with it",
+    ),
     "a trigger without effect": (seconds(0, 62), "nobody was disconnected within 2 s"),
 }
 
@@ -184,6 +192,22 @@ def test_refusals_that_two_sides_count_differently_are_worth_a_warning(
     found = checked(history(rows, nginx_limited=nginx))
     assert found.valid
     assert bool(found.warnings) == warned
+
+
+def test_tries_that_began_late_are_worth_a_warning_with_the_generators_load() -> None:
+    rows = changed(lambda t: t == 9, retry_late_p99_ms=80.0, generator_cpu=0.7)
+    (warning,) = checked(history(rows)).warnings
+    assert "at least 80 ms after its policy wanted it" in warning
+    assert "70 % of a core" in warning
+    assert checked(history(changed(lambda t: t == 3, retry_late_p99_ms=80.0))).warnings == ()
+
+
+def test_somebody_elses_gateway_may_use_the_machine_and_has_no_nginx_of_ours() -> None:
+    rows = changed(lambda t: t == 9, foreign_cpu=2.0, limited=500.0)
+    foreign = history([row | {"foreign_cpu": 1.0} for row in rows], nginx_limited=None)
+    assert not checked(foreign).valid
+    foreign.info.scenario["target"] = {"url": "http://127.0.0.1:3000"}
+    assert checked(foreign) == Validity(valid=True)
 
 
 def test_processes_that_share_cores_are_worth_a_warning() -> None:

@@ -1,10 +1,15 @@
-"""Source addresses in 127/8: one for every so many clients, spread over distinct networks.
+"""Source addresses: one for every so many clients, in 127/8 and spread over distinct networks.
 
 Neighbouring addresses would share their first three octets, which is all that `ip_hash` looks at, so the
 last octet changes slowest. Binding to 127/8 without further set-up is a feature of Linux.
 """
 
-import sys
+from msgspec import Struct
+
+from scenarios.model import AddressShare, Count
+
+PER_PROCESS = 100_000
+"""Addresses that one generator process may use; the next process begins after them."""
 
 _FIRST = 10
 _NETWORKS = 200
@@ -19,8 +24,40 @@ def source_address(address_index: int) -> str:
     return f"127.{_FIRST + second}.{_FIRST + third}.{1 + last}"
 
 
-def address_of_client(client_index: int, clients_per_ip: int) -> str | None:
-    """Where a client connects from; None where the system cannot bind to all of 127/8."""
-    if not sys.platform.startswith("linux"):
-        return None
-    return source_address(client_index // clients_per_ip)
+class Seat(Struct, frozen=True):
+    """Where one client sits: which source address, and how many share it."""
+
+    address: str
+    clients_per_ip: int
+
+
+class Seating:
+    """Hands out seats, one after the other; the shares are kept at every moment.
+
+    first_address: index of the first source address to use.
+    """
+
+    def __init__(self, clients_per_ip: "Count | tuple[AddressShare, ...]", first_address: int = 0) -> None:
+        if isinstance(clients_per_ip, int):
+            clients_per_ip = (AddressShare(share=1.0, clients_per_ip=clients_per_ip),)
+        total = sum(part.share for part in clients_per_ip)
+        self._shares = [part.share / total for part in clients_per_ip]
+        self._sizes = [part.clients_per_ip for part in clients_per_ip]
+        self._seated = [0] * len(self._sizes)
+        self._address: list[int] = [0] * len(self._sizes)
+        self._next_address = first_address
+
+    def next(self) -> Seat:
+        """The next client's seat: in the group that is furthest behind its share."""
+        clients = sum(self._seated) + 1
+        behind = [clients * share - seated for share, seated in zip(self._shares, self._seated, strict=True)]
+        group = behind.index(max(behind))
+        if self._seated[group] % self._sizes[group] == 0:
+            self._address[group], self._next_address = self._next_address, self._next_address + 1
+        self._seated[group] += 1
+        return Seat(source_address(self._address[group]), self._sizes[group])
+
+
+def proxy_header(source: str, target: tuple[str, int], port: int) -> bytes:
+    """A PROXY protocol header, version 1: what a load balancer would put in front of a connection."""
+    return f"PROXY TCP4 {source} {target[0]} {port} {target[1]}\r\n".encode()

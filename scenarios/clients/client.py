@@ -1,4 +1,4 @@
-"""One simulated client: a session, a reconnect policy and a watchdog on a non-blocking socket.
+"""One simulated client: a session, a reconnect policy and its timers on non-blocking connections.
 
     waiting ── delay over ──► trying ── joined ──► connected
        ▲                        │ an outcome                   │ a disconnect
@@ -11,43 +11,31 @@ client costs a few objects and a tick costs a few microseconds. A client waits f
 therefore needs one timer.
 """
 
-import contextlib
 import errno
 import random
-import socket
 from collections.abc import Callable, Iterator
 from time import monotonic_ns
-from typing import Any
 
-from gevent.monkey import get_original
-
-from scenarios.clients.recorder import Recorder
-from scenarios.clients.session import (
+from scenarios.clients.addresses import Seat
+from scenarios.clients.connection import EXHAUSTED, Connection
+from scenarios.clients.conversation import (
     Broken,
-    Decoded,
     Dropped,
+    Event,
+    Events,
     Joined,
     Opened,
+    Pinged,
     Refused,
     Rejected,
-    Session,
-    Tick,
-    Upgrade,
 )
-from scenarios.model import Fleet
-from scenarios.policies import Policy
-
-# The plain socket: gevent's own would bring a hub watcher and a greenlet switch to every call.
-_plain_socket: Any = get_original("socket", "socket")
+from scenarios.clients.population import Population
+from scenarios.clients.session import Session
+from scenarios.clients.ticks import Tick
+from scenarios.clients.timers import Timer, cancel
 
 ROUND_TRIPS_PER_TRY = 3
 """TCP, TLS 1.3 and the upgrade: what a client pays in round trips before a gateway sees its request."""
-
-_RECEIVE_BYTES = 65_536
-_IP_BIND_ADDRESS_NO_PORT = 24
-_READ = 1
-_WRITE = 2
-_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM))
 
 
 def outcome_of_status(status: int) -> str:
@@ -57,98 +45,70 @@ def outcome_of_status(status: int) -> str:
     return "refused" if status in {502, 504} else "rejected"
 
 
-class Population:
-    """What the clients of one process share.
-
-    loop: gevent's event loop. source_address: client index → address to bind to, or None for any.
-    """
-
-    def __init__(
-        self,
-        *,
-        loop: Any,
-        fleet: Fleet,
-        policy: Policy,
-        address: tuple[str, int],
-        upgrade: Upgrade,
-        decoded: Decoded,
-        recorder: Recorder,
-        source_address: Callable[[int], str | None],
-    ) -> None:
-        self.loop = loop
-        self.fleet = fleet
-        self.policy = policy
-        self.address = address
-        self.upgrade = upgrade
-        self.decoded = decoded
-        self.recorder = recorder
-        self.source_address = source_address
-        self.clients: list[Client] = []
-
-    def add(self) -> "Client":
-        """A new client with the next index; it does nothing until it is started."""
-        client = Client(self, len(self.clients))
-        self.clients.append(client)
-        self.recorder.started = len(self.clients)
-        return client
-
-    def push_policy(self, policy: Policy) -> None:
-        """Every client follows `policy` from now on; those without a connection start over with it."""
-        self.policy = policy
-        for client in self.clients:
-            client.follow_new_policy()
-
-
 class Client:
     """One client. `start()` makes it connect; it then comes back by itself until `stop()`."""
 
     __slots__ = (
+        "_connection",
         "_delays",
-        "_ends_ns",
         "_index",
-        "_io",
+        "_last_ping_ns",
         "_last_tick_ns",
+        "_ping_patience_ns",
         "_population",
+        "_recorder",
         "_rng",
         "_round_trip_s",
+        "_seat",
         "_session",
-        "_socket",
         "_started_ns",
         "_stopped",
         "_timer",
+        "_wanted_ns",
     )
 
-    def __init__(self, population: Population, index: int) -> None:
+    def __init__(self, population: Population, index: int, seat: Seat) -> None:
         self._population = population
+        self._recorder = population.recorder
         self._index = index
+        self._seat = seat
         # Clients draw apart, so that one client's number of tries does not shift the others' delays.
-        self._rng = random.Random((population.fleet.seed << 32) + index)  # noqa: S311
+        self._rng = random.Random((population.fleet.seed << 32) + population.first_index + index)  # noqa: S311
         self._round_trip_s = population.fleet.rtt_ms / 1000 * self._rng.uniform(0.5, 1.5)
         self._delays: Iterator[float] = population.policy.delays(self._rng)
         self._session: Session | None = None
-        self._socket: Any = None
-        self._io: Any = None
-        self._timer: Any = None
+        self._connection: Connection | None = None
+        self._timer: Timer | None = None
         self._started_ns = 0
+        self._wanted_ns = 0
         self._last_tick_ns = 0
-        self._ends_ns = 0
+        self._last_ping_ns = 0
+        self._ping_patience_ns = 0
         self._stopped = False
 
     def start(self) -> None:
         """Begins the first try now."""
-        self._after(0.0, self._begin_try)
+        self._wanted_ns = monotonic_ns()
+        self._at(self._wanted_ns, self._begin_try)
 
     def stop(self) -> None:
         """Leaves for good."""
         self._stopped = True
-        if self._session is not None and self._socket is not None:
-            self._send(self._session.closing())
+        if self._session is not None and self._connection is not None:
+            self._connection.send(self._session.closing())
         self._close()
+
+    def cut(self) -> None:
+        """Loses its connection, as by a network that has gone."""
+        if self._recorder.joined[self._index]:
+            assert self._connection is not None  # noqa: S101
+            self._connection.close(reset=True)
+            self._lost("cut")
 
     def follow_new_policy(self) -> None:
         """Takes the population's policy; a client without a connection gives up its try and starts over."""
         self._delays = self._population.policy.delays(self._rng)
-        if not self._stopped and not self._population.recorder.joined[self._index]:
+        if not self._stopped and not self._recorder.joined[self._index]:
             if self._started_ns:
                 self._attempt_ended("abandoned")
             else:
@@ -161,158 +121,165 @@ class Client:
         if self._stopped:
             return
         delay = next(self._delays)
-        self._ends_ns = monotonic_ns() + int(delay * 1e9)
-        self._after(delay, self._begin_try)
+        self._wanted_ns = monotonic_ns() + int(delay * 1e9)
+        self._at(self._wanted_ns, self._begin_try)
 
     def _begin_try(self) -> None:
-        recorder = self._population.recorder
-        recorder.attempts_in_slot += 1
-        self._started_ns = now = monotonic_ns()
-        if self._ends_ns:
-            recorder.retry_late_ns.append(now - self._ends_ns)
-        self._after(self._round_trip_s * ROUND_TRIPS_PER_TRY, self._dial)
+        now = monotonic_ns()
+        wait_ns = self._population.attempts_cap.wait_ns(now)
+        if wait_ns:
+            self._recorder.held_back += 1
+            self._wanted_ns = now + wait_ns
+            self._at(self._wanted_ns, self._begin_admitted_try)
+        else:
+            self._begin_admitted_try()
+
+    def _begin_admitted_try(self) -> None:
+        self._started_ns = monotonic_ns()
+        self._recorder.attempt_began(self._index, self._started_ns)
+        latency_s = self._round_trip_s * ROUND_TRIPS_PER_TRY
+        # From when the try was wanted: the machine's lateness is not the network's.
+        self._wanted_ns += int(latency_s * 1e9)
+        if latency_s:
+            self._at(self._wanted_ns, self._dial)
+        else:
+            self._dial()
 
     def _dial(self) -> None:
         population = self._population
-        try:
-            self._socket = sock = _plain_socket(socket.AF_INET, socket.SOCK_STREAM)
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            source = population.source_address(self._index)
-            if source is not None:
-                sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-                sock.bind((source, 0))
-            error = sock.connect_ex(population.address)
-        except OSError as problem:
-            error = problem.errno or errno.EIO
-        if error not in {0, errno.EINPROGRESS}:
-            self._attempt_ended("exhausted" if error in _EXHAUSTED else "refused")
-            return
-        self._session = Session(population.upgrade, population.decoded)
-        self._io = population.loop.io(sock.fileno(), _WRITE)
-        self._io.start(self._on_connected)
-        elapsed = (monotonic_ns() - self._started_ns) / 1e9
-        self._after(max(0.0, population.fleet.connect_timeout_s - elapsed), self._on_connect_timeout)
+        now = monotonic_ns()
+        self._recorder.retry_late_ns.append(now - self._wanted_ns)
+        self._session = self._new_session()
+        self._at(self._started_ns + int(population.fleet.connect_timeout_s * 1e9), self._on_connect_timeout)
+        self._open_connection()
 
-    def _on_connected(self) -> None:
-        error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    def _open_connection(self) -> None:
+        population = self._population
+        self._connection = population.connection(self._on_open, self._on_data, self._on_error)
+        error = self._connection.open(population.dial(self._index, self._seat))
         if error:
-            self._attempt_ended("exhausted" if error in _EXHAUSTED else "refused")
-            return
-        self._io.close()
-        self._io = self._population.loop.io(self._socket.fileno(), _READ)
-        self._io.start(self._on_readable)
-        assert self._session is not None  # noqa: S101
-        self._send(self._session.take_to_send())
+            self._on_error(error)
+
+    def _new_session(self) -> Session:
+        population = self._population
+        return Session(population.upgrade_request(self._seat), population.subscription)
 
     def _on_connect_timeout(self) -> None:
         self._attempt_ended("timeout")
 
     def _attempt_ended(self, outcome: str) -> None:
-        self._population.recorder.attempt_ended(outcome, monotonic_ns() - self._started_ns)
+        self._recorder.attempt_ended(self._index, outcome, self._started_ns, monotonic_ns())
         self._started_ns = 0
         if outcome != "joined":
             self._come_back()
 
     # -- one session --------------------------------------------------------------------------------
 
-    def _on_readable(self) -> None:
-        try:
-            data = self._socket.recv(_RECEIVE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._lost("reset")
-            return
-        session = self._session
-        assert session is not None  # noqa: S101
-        now = monotonic_ns()
-        for event in session.receive(data):
-            if type(event) is Tick:
-                recorder, index = self._population.recorder, self._index
-                self._last_tick_ns = now
-                if event.seq == recorder.held_seq[index] + 1:
-                    recorder.latency_ns.append(now - event.due_ns)
-                    recorder.due_ns.append(event.due_ns)
-                    recorder.held_seq[index] = event.seq
-                    recorder.held_due_ns[index] = event.due_ns
-                else:
-                    recorder.tick_out_of_order(index, event.seq, event.due_ns, now)
-            else:
-                self._on_event(event, now)
-        if session.to_send and self._socket is not None:
-            self._send(session.take_to_send())
+    def _on_open(self) -> None:
+        assert self._session is not None and self._connection is not None  # noqa: S101, PT018
+        self._connection.send(self._session.take_to_send())
 
-    def _on_event(self, event: Any, now: int) -> None:
+    def _on_data(self, data: bytes, received_ns: int) -> None:
+        session = self._session
+        self._handle(session.receive(data, received_ns), received_ns)  # type: ignore[union-attr]
+        if session.to_send and self._connection is not None:  # type: ignore[union-attr]
+            self._connection.send(session.take_to_send())  # type: ignore[union-attr]
+        self._population.run_due_timers()
+
+    def _handle(self, events: Events, received_ns: int) -> None:
+        session = self._session
+        for event in events:
+            if type(event) is Tick:
+                recorder, index = self._recorder, self._index
+                self._last_tick_ns = received_ns
+                seq, due_ns = event.seq, event.due_ns
+                if seq == recorder.held_seq[index] + 1:
+                    recorder.latency_ns.append(received_ns - due_ns)
+                    recorder.due_ns.append(due_ns)
+                    recorder.held_seq[index] = seq
+                    recorder.held_due_ns[index] = due_ns
+                else:
+                    recorder.tick_out_of_order(index, seq, due_ns, received_ns)
+            else:
+                self._on_event(event, received_ns)
+                if self._session is not session:
+                    return
+
+    def _on_event(self, event: Event, received_ns: int) -> None:
         fleet = self._population.fleet
         match event:
-            case Opened():
+            case Opened(interval_s, timeout_s):
+                self._ping_patience_ns = int((interval_s + timeout_s) * 1e9)
+                self._last_ping_ns = received_ns
                 if fleet.reset_backoff == "open":
                     self._delays = self._population.policy.delays(self._rng)
+            case Pinged():
+                self._last_ping_ns = received_ns
             case Joined():
                 if fleet.reset_backoff == "joined":
                     self._delays = self._population.policy.delays(self._rng)
                 self._attempt_ended("joined")
-                self._population.recorder.joined[self._index] = 1
-                self._last_tick_ns = now
+                self._recorder.joined[self._index] = 1
+                self._last_tick_ns = received_ns
                 self._watch()
             case Refused(status):
-                self._attempt_ended(outcome_of_status(status))
+                self._lost(outcome_of_status(status), "refused")
             case Rejected():
-                self._attempt_ended("rejected")
+                self._lost("rejected", "dropped")
             case Dropped():
-                self._lost("dropped")
+                self._lost("reset", "dropped")
             case Broken():
                 self._lost("broken")
 
     def _watch(self) -> None:
-        stale_after_s = self._population.fleet.stale_after_s
-        if not stale_after_s:
-            self._cancel_timer()
+        """Waits for what comes first: the feed is stale, or the server's ping is overdue."""
+        now = monotonic_ns()
+        due_ns = self._last_ping_ns + self._ping_patience_ns
+        if due_ns <= now:
+            self._lost("ping_timeout")
             return
-        quiet_s = (monotonic_ns() - self._last_tick_ns) / 1e9
-        if quiet_s >= stale_after_s:
-            self._lost("stale")
-        else:
-            # One timer for many ticks: a tick only moves the deadline, which is checked when it comes.
-            self._after(stale_after_s - quiet_s, self._watch)
+        stale_after_s = self._population.fleet.stale_after_s
+        if stale_after_s:
+            stale_ns = self._last_tick_ns + int(stale_after_s * 1e9)
+            if stale_ns <= now:
+                self._lost("stale")
+                return
+            due_ns = min(due_ns, stale_ns)
+        # One timer for many ticks: a tick only moves the deadline, which is checked when it comes.
+        self._at(due_ns, self._watch)
 
-    def _lost(self, reason: str) -> None:
-        recorder = self._population.recorder
+    def _lost(self, outcome: str, reason: str = "") -> None:
+        """Ends the try with that outcome or, if it had joined, the session for that reason."""
+        recorder = self._recorder
         if recorder.joined[self._index]:
-            recorder.joined[self._index] = 0
-            recorder.disconnects[reason] += 1
-            if reason == "stale" and self._session is not None:
-                self._send(self._session.closing())
+            recorder.disconnects[reason or outcome] += 1
+            if outcome in {"stale", "ping_timeout"} and self._session is not None:
+                assert self._connection is not None  # noqa: S101
+                self._connection.send(self._session.closing())
             self._come_back()
         elif self._started_ns:
-            self._attempt_ended("broken" if reason == "broken" else "reset")
+            self._attempt_ended(outcome)
+
+    def _on_error(self, error: int) -> None:
+        if not error:
+            self._lost("tls", "broken")
+        elif error in EXHAUSTED:
+            self._lost("exhausted")
+        else:
+            opened = self._connection is not None and self._connection.is_open
+            self._lost("reset" if opened or error == errno.ECONNRESET else "refused", "reset")
+        self._population.run_due_timers()
 
     # -- plumbing -----------------------------------------------------------------------------------
 
-    def _send(self, data: bytes) -> None:
-        # A few bytes on a socket that only ever carries a few bytes: if they do not fit, the peer is stuck,
-        # and the time-out or the watchdog finds out.
-        with contextlib.suppress(OSError):
-            self._socket.send(data)
-
-    def _after(self, seconds: float, callback: Callable[[], None]) -> None:
-        self._cancel_timer()
-        self._timer = timer = self._population.loop.timer(seconds)
-        timer.start(callback, update=True)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.close()
-            self._timer = None
+    def _at(self, due_ns: int, callback: Callable[[], None]) -> None:
+        cancel(self._timer)
+        self._timer = self._population.timers.at(due_ns, callback)
 
     def _close(self) -> None:
-        self._cancel_timer()
-        self._population.recorder.joined[self._index] = 0
-        if self._io is not None:
-            self._io.close()
-            self._io = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        cancel(self._timer)
+        self._recorder.joined[self._index] = 0
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         self._session = None

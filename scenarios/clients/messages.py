@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from scenarios.clients.ticks import Reference
 from scenarios.model import NameOrTable, Scenario
 
 GENERATOR_VARIABLE = "RECONNECT_STORM_GENERATOR"
@@ -24,10 +25,22 @@ OUTCOMES = {
     "reset": "the connection ended before the namespace was joined",
     "rejected": "any other HTTP status, or the namespace was refused",
     "broken": "the answer broke the protocol",
+    "tls": "the TLS handshake failed",
     "exhausted": "this machine ran out of ports, descriptors or memory",
     "abandoned": "given up by the client because a new policy was pushed",
 }
 """How an attempt can end."""
+
+DISCONNECTS = {
+    "dropped": "the server, or the edge, ended the session in an orderly way",
+    "reset": "the connection broke",
+    "stale": "the client's own watchdog saw no tick for too long",
+    "ping_timeout": "the server's ping was overdue",
+    "broken": "the server broke the protocol",
+    "refused": "a polling request of the session was refused",
+    "cut": "the scenario cut the client's connection",
+}
+"""How a joined session can end."""
 
 _LENGTH = struct.Struct("!I")
 
@@ -36,11 +49,14 @@ class GeneratorSettings(Struct, frozen=True, kw_only=True):
     """What a generator that the runner starts needs to know."""
 
     scenario: Scenario
-    host: str
-    port: int
+    """With the target's URL filled in, whoever runs it."""
     epoch_ns: int
     """Monotonic time of second 0."""
-    channel_fd: int
+    channel_fd: int | None = None
+    """Where the runner listens, if one started this generator."""
+    allow_remote: bool = False
+    own_stack: bool = False
+    """The target is nginx and pods of our own, which keep the scenario's feed rate."""
 
 
 class Samples(Struct, frozen=True):
@@ -63,6 +79,16 @@ class Samples(Struct, frozen=True):
         return np.frombuffer(self.values_us, np.int64), np.frombuffer(self.counts, np.int64)
 
 
+class Neighbours(Struct, frozen=True, kw_only=True):
+    """Clients that share their source address with equally many, in one second."""
+
+    clients: int
+    connected: int
+    useful: float | None
+    attempts: int
+    limited: int
+
+
 class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """What the clients of one generator process saw in one second."""
 
@@ -78,11 +104,18 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     attempts: int
     attempts_per_slot: tuple[int, ...]
     """Attempts in each 100 ms."""
+    first_attempt_ns: int | None = None
+    """Monotonic time of the first attempt of the second."""
+    last_join_ns: int | None = None
+    """Monotonic time of the last join of the second."""
+    held_back: int = 0
+    """Attempts that the cap on attempts made wait."""
     outcomes: dict[str, int]
     """Ended attempts by outcome."""
     disconnects: dict[str, int]
-    """Ended sessions by reason: `dropped` by the server or the edge, `reset`, `stale` by the client's own
-    watchdog, or `broken` where the server broke the protocol."""
+    """Ended sessions by reason."""
+    neighbours: dict[int, Neighbours] = {}
+    """By how many clients share a source address."""
     ticks: int
     missed: int
     """Ticks that clients learned in this second that they will never get."""
@@ -95,7 +128,17 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """By outcome."""
     loop_lag: Samples
     retry_late: Samples
-    """How late tries began, after the delay that the policy had asked for."""
+    """How late tries began to connect: actual minus intended, by the policy's delay and the round trips."""
+    reference: Reference | None = None
+    """What latencies count from; None while no tick has been seen."""
+    cpu_ns: int = 0
+    """CPU time of the process, or processes, in this second."""
+    rss_bytes: int = 0
+    empty_rss_bytes: int = 0
+    """The same before there was any client."""
+    processes: int = 1
+    missing: int = 0
+    """Clients of processes that died."""
 
 
 class BooksClosed(Struct, frozen=True, tag=True):
@@ -108,19 +151,29 @@ class PushPolicy(Struct, frozen=True, tag=True):
     policy: NameOrTable
 
 
+class Cut(Struct, frozen=True, tag=True):
+    """Every joined client loses its connection, as by a network that has gone."""
+
+
+class Aborted(Struct, frozen=True, tag=True):
+    """The generator stopped by itself, because of an abort condition."""
+
+    reason: str
+
+
 class CloseBooks(Struct, frozen=True, tag=True):
     """Count what no client holds yet as censored at this moment, and report the open second."""
 
 
-Message = Interval | BooksClosed | PushPolicy | CloseBooks
+Message = Interval | BooksClosed | PushPolicy | Cut | Aborted | CloseBooks
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Message).decode
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Message).decode
 
 
 def frame(message: Message) -> bytes:
     """`message` ready to be sent."""
-    body = _encode(message)
+    body = encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
@@ -140,4 +193,4 @@ class Unframer:
                 return
             body = bytes(self._buffer[_LENGTH.size : end])
             del self._buffer[:end]
-            yield _decode(body)
+            yield decode(body)

@@ -14,70 +14,63 @@ from typing import Any
 
 import numpy as np
 
-from scenarios.clients.messages import Interval, Samples
+from scenarios.clients.messages import Interval, Neighbours, Samples
+from scenarios.clients.schedule import LONGEST_GAP, Schedule, is_restart
+from scenarios.clients.ticks import UNNUMBERED
+from scenarios.model import MOST_ADDRESS_SHARES
 
 SECOND_NS = 1_000_000_000
 SLOT_NS = SECOND_NS // 10
 USEFUL_STALENESS_NS = SECOND_NS
-LAG_PROBE_NS = 10_000_000
+LAG_PROBE_NS = 25_000_000
 
 # Below -1, so that the first tick of all is not taken for the successor of one that was held.
 _NOTHING_HELD = -2
 
 
-class FeedSchedule:
-    """When each tick is due, from the feed's rate and any one tick."""
-
-    def __init__(self, rate_hz: float) -> None:
-        # In whole nanoseconds, as the pods count: the times agree exactly, whatever tick is the anchor.
-        self.period_ns = round(1e9 / rate_hz)
-        self._anchor: tuple[int, int] | None = None
-
-    def learn(self, seq: int, due_ns: int) -> None:
-        """Anchors the schedule at a tick that was received."""
-        if self._anchor is None:
-            self._anchor = (seq, due_ns)
-
-    def due_ns(self, seqs: Any) -> Any:
-        """Due times of tick numbers, as an int64 array of the same shape."""
-        assert self._anchor is not None, "no tick seen yet"  # noqa: S101
-        seq, due = self._anchor
-        return due + (np.asarray(seqs, np.int64) - seq) * self.period_ns
-
-    def latest_due(self, now_ns: int) -> int:
-        """Number of the newest tick due by `now_ns`; -1 where no tick was ever seen."""
-        if self._anchor is None:
-            return -1
-        seq, due = self._anchor
-        return seq + (now_ns - due) // self.period_ns
-
-
 class Recorder:
-    """One process's counters. `clients` is the number of client indices, from 0.
+    """One process's counters.
 
-    The hot path is public on purpose: a client appends to `latency_ns` and `due_ns` and sets its element
-    of `held_due_ns` itself.
+    The hot path is public on purpose: a client appends to `latency_ns` and `due_ns` and sets its elements
+    of `held_seq` and `held_due_ns` itself.
     """
 
-    def __init__(self, clients: int, epoch_ns: int, rate_hz: float) -> None:
+    def __init__(self, epoch_ns: int, schedule: Schedule) -> None:
         self.epoch_ns = epoch_ns
-        self.schedule = FeedSchedule(rate_hz)
-        self.held_due_ns = array("q", bytes(8 * clients))
-        self.held_seq = array("q", [_NOTHING_HELD]) * clients
-        self.joined = bytearray(clients)
-        self.started = 0
-        self._second: int | None = None
+        self.schedule = schedule
+        self.held_due_ns = array("q")
+        self.held_seq = array("q")
+        self.joined = bytearray()
+        # Clients are counted by how many share an address; a group is the place of that number in the dict.
+        self._groups: dict[int, int] = {}
+        self._group_of = array("B")
         self._new_second()
+
+    @property
+    def started(self) -> int:
+        """Clients that have been added."""
+        return len(self.joined)
+
+    def add_client(self, clients_per_ip: int = 1) -> int:
+        """Makes room for a client that shares its address with so many; returns its index."""
+        self.held_due_ns.append(0)
+        self.held_seq.append(_NOTHING_HELD)
+        self.joined.append(0)
+        self._group_of.append(self._groups.setdefault(clients_per_ip, len(self._groups)))
+        return len(self.joined) - 1
 
     def _new_second(self) -> None:
         self.latency_ns: list[int] = []
         self.due_ns: list[int] = []
-        self.outcomes: Counter[str] = Counter()
         self.disconnects: Counter[str] = Counter()
-        self.attempts_in_slot = 0
+        self.held_back = 0
+        self._first_attempt_ns = self._last_join_ns = 0
+        self._attempts: Counter[int] = Counter()
+        self._outcomes: Counter[tuple[int, str]] = Counter()
+        self._attempts_in_slot = 0
         self.retry_late_ns: list[int] = []
         self._slots: list[int] = []
-        self._useful: list[int] = []
+        self._useful: list[Any] = []
         self._lag_ns: list[int] = []
         self._late_fanout_ns: list[int] = []
         self._durations: dict[str, list[int]] = {}
@@ -85,21 +78,32 @@ class Recorder:
         self._censored: list[tuple[Any, Any]] = []
         self._missed = 0
 
-    def attempt_ended(self, outcome: str, duration_ns: int) -> None:
+    def attempt_began(self, client: int, now_ns: int) -> None:
+        """An attempt began."""
+        if not self._first_attempt_ns:
+            self._first_attempt_ns = now_ns
+        self._attempts_in_slot += 1
+        self._attempts[self._group_of[client]] += 1
+
+    def attempt_ended(self, client: int, outcome: str, began_ns: int, now_ns: int) -> None:
         """An attempt ended; `joined` is one of the outcomes."""
-        self.outcomes[outcome] += 1
-        self._durations.setdefault(outcome, []).append(duration_ns)
+        if outcome == "joined":
+            self._last_join_ns = now_ns
+        self._outcomes[self._group_of[client], outcome] += 1
+        self._durations.setdefault(outcome, []).append(now_ns - began_ns)
 
     def tick_out_of_order(self, client: int, seq: int, due_ns: int, now_ns: int) -> None:
         """Takes any tick that is not the one after the client's newest; the caller did not record it."""
-        self.schedule.learn(seq, due_ns)
         held = self.held_seq[client]
         latency = now_ns - due_ns
-        if seq <= held:
+        restarted = held >= 0 and is_restart((held, self.held_due_ns[client]), (seq, due_ns))
+        if seq == UNNUMBERED:
+            seq = _NOTHING_HELD  # so that no gap is ever seen
+        elif seq <= held and not restarted:
             # An old tick from a pod that lags behind the client's former one: delivered, but no news.
             self._late_fanout_ns.append(latency)
             return
-        if held >= 0:
+        elif held >= 0 and not restarted:
             missed = self.schedule.due_ns(np.arange(held + 1, seq))
             self._missed += len(missed)
             self._gaps.append((missed, now_ns - missed))
@@ -113,42 +117,53 @@ class Recorder:
         latest = self.schedule.latest_due(now_ns)
         for client in range(self.started):
             held = self.held_seq[client]
-            if 0 <= held < latest:
+            # A longer gap is no gap: the times are not what they were said to be.
+            if 0 <= held < latest <= held + LONGEST_GAP:
                 due = self.schedule.due_ns(np.arange(held + 1, latest + 1))
                 self._censored.append((due, now_ns - due))
                 self.held_seq[client] = latest
                 # held_due_ns stays: the client has become no fresher by our bookkeeping.
 
     def lag_probe(self, lag_ns: int) -> None:
-        """A probe that was due every 10 ms ran this late; the probes that it displaced count too."""
+        """A probe that was due every 25 ms ran this late; the probes that it displaced count too."""
         while lag_ns >= 0:
             self._lag_ns.append(lag_ns)
             lag_ns -= LAG_PROBE_NS
 
     def sample_slot(self, now_ns: int) -> None:
         """Closes a 100 ms slot."""
-        self._slots.append(self.attempts_in_slot)
-        self.attempts_in_slot = 0
-        started = self.started
-        fresh = np.frombuffer(self.held_due_ns, np.int64)[:started] > now_ns - USEFUL_STALENESS_NS
-        joined = np.frombuffer(self.joined, np.uint8)[:started].astype(bool)
-        self._useful.append(int(np.count_nonzero(fresh & joined)))
+        self._slots.append(self._attempts_in_slot)
+        self._attempts_in_slot = 0
+        fresh = np.frombuffer(self.held_due_ns, np.int64) > now_ns - USEFUL_STALENESS_NS
+        joined = np.frombuffer(self.joined, np.uint8).astype(bool)
+        self._useful.append(self._by_group(fresh & joined))
 
     def take_interval(self, second: int) -> Interval:
         """Everything since the last call, as second number `second`."""
         latency = np.array(self.latency_ns, np.int64)
         late = np.array(self._late_fanout_ns, np.int64)
         due = np.array(self.due_ns, np.int64)
-        slots = tuple(self._slots) if self._slots else (self.attempts_in_slot,)
+        # A second that is cut short ends within a slot.
+        open_slot = (self._attempts_in_slot,) if self._attempts_in_slot or not self._slots else ()
+        slots = (*self._slots, *open_slot)
+        outcomes: Counter[str] = Counter()
+        for (_, outcome), count in self._outcomes.items():
+            outcomes[outcome] += count
+        neighbours = self._take_neighbours()
+        useful = [group.useful for group in neighbours.values() if group.useful is not None]
         interval = Interval(
             second=second,
             clients=self.started,
-            connected=sum(self.joined[: self.started]),
-            useful=sum(self._useful) / len(self._useful) if self._useful else None,
+            connected=sum(self.joined),
+            useful=sum(useful) if self._useful else None,
             attempts=sum(slots),
             attempts_per_slot=slots,
-            outcomes=dict(self.outcomes),
+            first_attempt_ns=self._first_attempt_ns or None,
+            last_join_ns=self._last_join_ns or None,
+            held_back=self.held_back,
+            outcomes=dict(outcomes),
             disconnects=dict(self.disconnects),
+            neighbours=neighbours,
             ticks=len(latency) + len(late),
             missed=self._missed,
             fanout=Samples.of(np.concatenate((latency, late))),
@@ -160,6 +175,25 @@ class Recorder:
         )
         self._new_second()
         return interval
+
+    def _take_neighbours(self) -> dict[int, Neighbours]:
+        joined = self._by_group(np.frombuffer(self.joined, np.uint8).astype(bool))
+        clients = self._by_group(np.ones(self.started, bool))
+        useful = np.mean(self._useful, axis=0) if self._useful else None
+        return {
+            size: Neighbours(
+                clients=int(clients[group]),
+                connected=int(joined[group]),
+                useful=None if useful is None else float(useful[group]),
+                attempts=self._attempts[group],
+                limited=self._outcomes[group, "limited"],
+            )
+            for size, group in self._groups.items()
+        }
+
+    def _by_group(self, clients: Any) -> Any:
+        """How many of the clients in a mask are in each group."""
+        return np.bincount(np.frombuffer(self._group_of, np.uint8)[clients], minlength=MOST_ADDRESS_SHARES)
 
     def _by_due_second(self, parts: list[tuple[Any, Any]]) -> dict[int, Samples]:
         due = np.concatenate([np.empty(0, np.int64), *(part[0] for part in parts)])

@@ -4,194 +4,110 @@
         └──────────┴───────────────────┴───── refused, rejected, dropped, broken ─────────┴──► OVER
 
 A broadcast sends the same bytes to every client. What a chunk of whole messages means depends on nothing
-but its bytes once a session has joined, so the sessions of a process share one `Decoded` table, and all
-but the first of them read a tick with one look-up.
+but its bytes once a session has joined, so the sessions of a process share one table in their
+`Subscription`, and all but the first of them read a tick with one look-up.
 """
 
-import json
 import re
-from enum import IntEnum
-from typing import Annotated
+from collections.abc import Mapping
 
-import msgspec
-from msgspec import Meta, Struct
-
-from scenarios.clients.websocket import (
+from scenarios.clients.conversation import (
+    OTHER,
+    Broken,
+    Conversation,
+    Event,
+    Events,
+    Phase,
+    ProtocolError,
+    Refused,
+    Subscription,
+)
+from scenarios.clients.frames import (
     BINARY,
     CLOSE,
     PING,
     PONG,
     TEXT,
+    FrameError,
     FrameReader,
     Message,
-    ProtocolError,
     accept_key,
     client_frame,
 )
+from scenarios.clients.ticks import Tick
 
-_MAX_HEAD_BYTES = 16_384
-_CACHED_CHUNKS = 256
-_CACHED_CHUNK_BYTES = 65_536
-_JOIN = client_frame(TEXT, b"40")
-_ENGINE_PONG = client_frame(TEXT, b"3")
+MAX_HEAD_BYTES = 16_384
+_ONE_TEXT = 0x80 | TEXT
 _CLOSE_NORMALLY = client_frame(CLOSE, b"\x03\xe8")
-# [type][attachments-]?[/namespace,]?[ack id]? before the JSON of an event.
-_SOCKETIO = re.compile(rb"([0-6])(?:\d+-)?(?:/[^,]*,)?\d*")
 _STATUS_LINE = re.compile(rb"HTTP/1\.\d (\d{3})(?: |\r|$)")
-
-# What an element of a recorder's arrays can hold.
-_Int64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-_Milliseconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-
-
-class Phase(IntEnum):
-    """Where a session stands; it only ever moves forward."""
-
-    UPGRADING = 0
-    OPENING = 1
-    JOINING = 2
-    JOINED = 3
-    OVER = 4
-
-
-class Refused(Struct, frozen=True):
-    """The server answered the upgrade with another status than 101."""
-
-    status: int
-
-
-class Opened(Struct, frozen=True):
-    """The Engine.IO handshake is through; the server pings at this interval and waits this long."""
-
-    ping_interval_s: float
-    ping_timeout_s: float
-
-
-class Joined(Struct, frozen=True):
-    """The namespace is joined; ticks may come."""
-
-
-class Rejected(Struct, frozen=True):
-    """The namespace was refused; a stock client would not try again by itself."""
-
-
-class Tick(Struct, frozen=True):
-    """A tick of the feed. Times are the publisher's CLOCK_MONOTONIC in nanoseconds."""
-
-    seq: _Int64
-    due_ns: _Int64
-    sent_ns: _Int64
-
-
-class Pinged(Struct, frozen=True):
-    """The server asked for a sign of life; the answer is among the bytes to send."""
-
-
-class Other(Struct, frozen=True):
-    """A message that is none of the above, such as another event or an acknowledgement."""
-
-
-class Dropped(Struct, frozen=True):
-    """The server ended the session in an orderly way."""
-
-
-class Broken(Struct, frozen=True):
-    """The server broke the protocol; the session cannot go on."""
-
-    reason: str
-
-
-Event = Refused | Opened | Joined | Rejected | Tick | Pinged | Other | Dropped | Broken
-Events = tuple[Event, ...]
-
-_JOINED, _REJECTED, _PINGED, _OTHER, _DROPPED = Joined(), Rejected(), Pinged(), Other(), Dropped()
-
-
-class _Open(Struct):
-    pingInterval: _Milliseconds  # noqa: N815 - Engine.IO's own names
-    pingTimeout: _Milliseconds  # noqa: N815
-
-
-# RecursionError: JSON that is nested too deeply.
-_UNREADABLE = (msgspec.MsgspecError, RecursionError)
-
-_decode_open = msgspec.json.Decoder(_Open).decode
-_decode_tick = msgspec.json.Decoder(tuple[str, Tick]).decode
+# One key for all: it guards against caches, which do not stand between a bench and its gateway.
+_KEY = b"cmVjb25uZWN0LXN0b3JtIQ=="
+_ACCEPT = accept_key(_KEY)
 
 
 class Upgrade:
-    """The upgrade request of one target, and the answer that it must get."""
+    """The requests of one target.
 
-    def __init__(self, host: str, path: str, headers: dict[str, str] | None = None) -> None:
-        # One key for all: it guards against caches, which do not stand between a bench and its gateway.
-        key = b"cmVjb25uZWN0LXN0b3JtIQ=="
-        separator = "&" if "?" in path else "?"
+    host: what goes into the Host header. path: of the Engine.IO endpoint, with a query if it has one.
+    """
+
+    def __init__(self, host: str, path: str, headers: Mapping[str, str] | None = None) -> None:
+        own_host = [value for name, value in (headers or {}).items() if name.lower() == "host"]
+        self.host = own_host[0] if own_host else host
+        self.path = f"{path}{'&' if '?' in path else '?'}EIO=4"
+        self.headers = {name: value for name, value in (headers or {}).items() if name.lower() != "host"}
+        self.request = self.upgrade()
+
+    def upgrade(self, sid: str = "", extra: Mapping[str, str] | None = None) -> bytes:
+        """A WebSocket's first bytes; `sid` names the polling session that it is to take over."""
         lines = [
-            f"GET {path}{separator}EIO=4&transport=websocket HTTP/1.1",
-            f"Host: {host}",
+            f"GET {self.path}&transport=websocket{'&sid=' + sid if sid else ''} HTTP/1.1",
+            f"Host: {self.host}",
             "Connection: Upgrade",
             "Upgrade: websocket",
             "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Key: {key.decode()}",
-            *(f"{name}: {value}" for name, value in (headers or {}).items()),
+            f"Sec-WebSocket-Key: {_KEY.decode()}",
+            *(f"{name}: {value}" for name, value in {**self.headers, **(extra or {})}.items()),
         ]
-        self.request = "\r\n".join([*lines, "", ""]).encode()
-        self.accept = accept_key(key)
+        return "\r\n".join([*lines, "", ""]).encode()
 
 
-class Decoded:
-    """What chunks of whole messages mean to a joined session, for the latest few chunks.
-
-    event: the name of the tick event.
-    """
-
-    def __init__(self, event: str = "tick") -> None:
-        # Servers differ in how they write a letter outside ASCII: python-socketio escapes it, JS does not.
-        self.tick_prefixes = tuple(
-            (json.dumps([event], ensure_ascii=escaped)[:-1] + ",").encode() for escaped in (True, False)
-        )
-        self.chunks: dict[bytes, Events] = {}
-
-    def remember(self, chunk: bytes, events: Events) -> None:
-        """Keeps what `chunk` means; forgets everything first when the table is full."""
-        if len(chunk) > _CACHED_CHUNK_BYTES:
-            return
-        if len(self.chunks) >= _CACHED_CHUNKS:
-            self.chunks.clear()
-        self.chunks[chunk] = events
-
-
-class Session:
+class Session(Conversation):
     """One client's session, from the upgrade to the end.
 
-    `receive(data)` returns the events that the bytes amount to and may add to `to_send`. It never raises
-    for what a server sends: `Broken` says what was wrong.
+    `receive(data, now_ns)` returns the events that the bytes amount to and may add to `to_send`. It never
+    raises for what a server sends: `Broken` says what was wrong.
     """
 
-    __slots__ = ("_decoded", "_frames", "_head", "_upgrade", "phase", "to_send")
+    __slots__ = ("_frames", "_head", "_switched", "to_send")
 
-    def __init__(self, upgrade: Upgrade, decoded: Decoded) -> None:
-        self.phase = Phase.UPGRADING
-        self.to_send = upgrade.request
-        self._upgrade = upgrade
-        self._decoded = decoded
+    def __init__(self, request: bytes, subscription: Subscription) -> None:
+        super().__init__(subscription)
+        self.to_send = request
         self._head = b""
+        self._switched = False
         self._frames: FrameReader | None = None
 
-    def receive(self, data: bytes) -> Events:
+    def receive(self, data: bytes, now_ns: int = 0) -> Events:
         """The events in `data`, in order. Empty bytes mean that the server closed the connection."""
-        if self.phase == Phase.JOINED and self._frames is None:
-            known = self._decoded.chunks.get(data)
+        if self.phase is Phase.JOINED and self._frames is None and not self._attachments_left:
+            known = self._subscription.chunks.get(data)
             if known is not None:
                 return known
-        if self.phase == Phase.OVER:
+            try:
+                tick = self._one_tick(data, now_ns)
+            except ProtocolError as error:
+                return (self._broken(error),)
+            if tick is not None:
+                self._subscription.remember(data, (tick,))
+                return (tick,)
+        if self.phase is Phase.OVER:
             return ()
         events: list[Event] = []
         try:
-            self._receive(data, events)
-        except ProtocolError as error:
-            self.phase = Phase.OVER
-            events.append(Broken(str(error)))
+            self._receive(data, now_ns, events)
+        except (ProtocolError, FrameError) as error:
+            events.append(self._broken(error))
         return tuple(events)
 
     def take_to_send(self) -> bytes:
@@ -205,108 +121,86 @@ class Session:
         self.phase = Phase.OVER
         return b"" if left_early else _CLOSE_NORMALLY
 
-    def _receive(self, data: bytes, events: list[Event]) -> None:
+    def _send_packet(self, packet: bytes) -> None:
+        self.to_send += client_frame(TEXT, packet)
+
+    def _broken(self, error: Exception) -> Broken:
+        self.phase = Phase.OVER
+        return Broken(str(error))
+
+    def _one_tick(self, data: bytes, now_ns: int) -> Tick | None:
+        """The tick, if `data` is exactly one frame with one in it: what nearly all chunks are."""
+        if len(data) < 4 or data[0] != _ONE_TEXT:
+            return None
+        length, body = data[1], 2
+        if length > 126:  # More than 64 KB, or a mask.
+            return None
+        if length == 126:
+            length, body = data[2] << 8 | data[3], 4
+        if len(data) != body + length or not data.startswith(self._subscription.plain_tick, body):
+            return None
+        return self._read_tick(data[body + self._subscription.plain_tick_skip :], now_ns)
+
+    def _receive(self, data: bytes, now_ns: int, events: list[Event]) -> None:
         if not data:
             events.extend(self._end())
             return
-        if self.phase == Phase.UPGRADING:
-            self._receive_head(data, events)
+        if not self._switched:
+            self._receive_head(data, now_ns, events)
             return
         # A reader is kept only while a message is incomplete: most of the time a session owns none.
         frames = self._frames or FrameReader()
         joined_before = self.phase == Phase.JOINED
-        fresh = frames.between_messages
+        fresh = frames.between_messages and self._between_packets
         for message in frames.receive(data):
-            events.extend(self._interpret(message))
+            events.extend(self._interpret(message, now_ns))
             if self.phase == Phase.OVER:
                 return
         self._frames = None if frames.between_messages else frames
-        if joined_before and fresh and self._frames is None and _means_the_same_to_all(events):
-            self._decoded.remember(data, tuple(events))
+        whole = fresh and self._frames is None and self._between_packets
+        if joined_before and whole and _means_the_same_to_all(events):
+            self._subscription.remember(data, tuple(events))
 
-    def _receive_head(self, data: bytes, events: list[Event]) -> None:
+    def _receive_head(self, data: bytes, now_ns: int, events: list[Event]) -> None:
         self._head += data
         head, separator, rest = self._head.partition(b"\r\n\r\n")
         if not separator:
-            if len(self._head) > _MAX_HEAD_BYTES:
+            if len(self._head) > MAX_HEAD_BYTES:
                 raise ProtocolError("HTTP response head without an end")
             return
         self._head = b""
         status = _status(head)
         if status != 101:
-            self.phase = Phase.OVER
-            events.append(Refused(status))
+            events.extend(self._on_refused(status))
             return
-        if _header(head, b"sec-websocket-accept") != self._upgrade.accept:
+        if _header(head, b"sec-websocket-accept") != _ACCEPT:
             raise ProtocolError("wrong Sec-WebSocket-Accept")
-        self.phase = Phase.OPENING
+        self._switched = True
+        self._on_switched()
         if rest:
-            self._receive(rest, events)
+            self._receive(rest, now_ns, events)
 
-    def _interpret(self, message: Message) -> Events:
+    def _on_switched(self) -> None:
+        self.phase = Phase.OPENING
+
+    def _on_refused(self, status: int) -> Events:
+        self.phase = Phase.OVER
+        return (Refused(status),)
+
+    def _interpret(self, message: Message, now_ns: int) -> Events:
         if message.opcode == TEXT:
-            return self._engine_packet(message.payload)
+            return self._packet(message.payload, now_ns)
         if message.opcode == CLOSE:
             return self._end()
         if message.opcode == PING:
             self.to_send += client_frame(PONG, message.payload)
-            return (_PINGED,)
-        return (_OTHER,) if message.opcode == BINARY else ()
-
-    def _engine_packet(self, payload: bytes) -> Events:
-        kind = payload[:1]
-        if kind == b"4":
-            return self._socketio_packet(payload)
-        if kind == b"2":
-            self.to_send += _ENGINE_PONG
-            return (_PINGED,)
-        if kind == b"0" and self.phase == Phase.OPENING:
-            try:
-                opened = _decode_open(payload[1:])
-            except _UNREADABLE as error:
-                raise ProtocolError(f"Engine.IO open: {error}") from None
-            self.phase = Phase.JOINING
-            self.to_send += _JOIN
-            return (Opened(opened.pingInterval / 1000, opened.pingTimeout / 1000),)
-        if kind == b"1":
-            return self._end()
-        if kind in {b"3", b"6"}:
             return ()
-        raise ProtocolError(f"unexpected Engine.IO packet {payload[:16]!r} while {self.phase.name}")
-
-    def _socketio_packet(self, payload: bytes) -> Events:
-        header = _SOCKETIO.match(payload, 1)
-        if header is None or self.phase < Phase.JOINING:
-            raise ProtocolError(f"unexpected Socket.IO packet {payload[:16]!r} while {self.phase.name}")
-        kind = header.group(1)
-        if kind == b"2" and self.phase == Phase.JOINED:
-            return self._event(payload, header.end())
-        if kind == b"0" and self.phase == Phase.JOINING:
-            self.phase = Phase.JOINED
-            return (_JOINED,)
-        if kind == b"4":
-            self.phase = Phase.OVER
-            return (_REJECTED,)
-        if kind == b"1":
-            return self._end()
-        return (_OTHER,)
-
-    def _event(self, payload: bytes, body: int) -> Events:
-        if not payload.startswith(self._decoded.tick_prefixes, body):
-            return (_OTHER,)
-        try:
-            return (_decode_tick(payload[body:])[1],)
-        except _UNREADABLE as error:
-            raise ProtocolError(f"tick: {error}") from None
-
-    def _end(self) -> Events:
-        self.phase = Phase.OVER
-        return (_DROPPED,)
+        return self._attachment() if message.opcode == BINARY else ()
 
 
 def _means_the_same_to_all(events: list[Event]) -> bool:
     # Anything else asks for an answer or ends the session, which is not for others to share.
-    return all(type(event) is Tick or event is _OTHER for event in events)
+    return bool(events) and all(type(event) is Tick or event is OTHER for event in events)
 
 
 def _status(head: bytes) -> int:

@@ -7,7 +7,8 @@ from msgspec import Struct
 class CpuShares(Struct, frozen=True):
     """CPU-seconds per second since the last sample."""
 
-    nginx: float
+    nginx: float | None
+    """None where nginx is not ours."""
     generator: float
     foreign: float
     """Processes that are neither part of the run nor its runner."""
@@ -17,9 +18,11 @@ class CpuShares(Struct, frozen=True):
 class CpuSampler:
     """Takes differences between samples; the first sample is the zero."""
 
-    def __init__(self, *, nginx_pid: int, generator_pid: int, pod_pids: list[int], own_pid: int) -> None:
+    def __init__(
+        self, *, nginx_pid: int | None, generator_pid: int, pod_pids: list[int], own_pid: int
+    ) -> None:
         self._groups = {
-            "nginx": [nginx_pid],
+            "nginx": [] if nginx_pid is None else [nginx_pid],
             "generator": [generator_pid],
             "pods": pod_pids,
             "own": [own_pid],
@@ -34,7 +37,7 @@ class CpuSampler:
         used = {key: max(0.0, now[key] - last[key]) / span_s for key in now}
         ours = sum(used[key] for key in self._groups)
         return CpuShares(
-            nginx=used["nginx"],
+            nginx=used["nginx"] if self._groups["nginx"] else None,
             generator=used["generator"],
             foreign=max(0.0, used["machine"] - ours),
             steal=used["steal"],
@@ -42,8 +45,9 @@ class CpuSampler:
 
     def _read(self) -> dict[str, float]:
         totals = {key: sum(map(_cpu_s, pids)) for key, pids in self._groups.items()}
-        # nginx's workers do the work; they may change with a reload.
-        totals["nginx"] += sum(map(_cpu_s, _children(self._groups["nginx"][0])))
+        # nginx's and Locust's workers do the work; they may change with a reload.
+        for name in ("nginx", "generator"):
+            totals[name] += sum(_cpu_s(child) for pid in self._groups[name] for child in _children(pid))
         times = psutil.cpu_times()
         busy = times.user + times.nice + times.system
         busy += getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)

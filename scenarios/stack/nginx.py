@@ -49,6 +49,7 @@ def render(scenario: Scenario, *, listen: str, pods: list[str], directory: Path)
         connections=descriptors,
         directory=directory,
         listen=listen,
+        proxy_protocol=scenario.fleet.source == "proxy-protocol",
         pods=pods,
         balance=_BALANCE[scenario.gateway.balance],
         limit_zones=[rule.zone(scenario.fleet.clients)] if rule else [],

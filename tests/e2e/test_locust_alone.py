@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from scenarios.stack.machine import free_ports
@@ -62,8 +64,8 @@ def test_headless_with_csv(pod: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     with (tmp_path / "storm_stats.csv").open() as stream:
         rows = {row["Name"]: row for row in csv.DictReader(stream)}
-    assert int(rows["attempt"]["Request Count"]) == 20
-    assert int(rows["attempt"]["Failure Count"]) == 0
+    assert int(rows["joined"]["Request Count"]) == 20
+    assert int(rows["joined"]["Failure Count"]) == 0
     assert int(rows["tick"]["Request Count"]) >= 20 * 5 * 2
     assert float(rows["tick"]["Min Response Time"]) > 0
 
@@ -78,7 +80,7 @@ def test_without_a_host_it_says_what_is_missing(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "--host: found None, allowed: http://host:port" in done.stderr
+    assert "--host: found nothing, allowed: http://host:port" in done.stderr
 
 
 def test_the_web_interface_starts_clients_and_shows_deliveries(pod: str) -> None:
@@ -96,7 +98,7 @@ def test_the_web_interface_starts_clients_and_shows_deliveries(pod: str) -> None
         stats = json.loads(get(f"{web}/stats/requests"))
         assert stats["user_count"] == 10
         by_name = {entry["name"]: entry for entry in stats["stats"]}
-        assert by_name["attempt"]["num_requests"] == 10
+        assert by_name["joined"]["num_requests"] == 10
         assert by_name["tick"]["num_requests"] > 0
         get(f"{web}/stop", {"now": "1"})
         time.sleep(3)  # the web UI remembers its answer for two seconds
@@ -104,3 +106,122 @@ def test_the_web_interface_starts_clients_and_shows_deliveries(pod: str) -> None
     finally:
         process.terminate()
         process.wait(timeout=15)
+
+
+SHAPE = """
+from locust import LoadTestShape
+from scenarios.clients.hooks import register
+from scenarios.clients.user import StormUser
+
+register()
+
+
+class UpAndDown(LoadTestShape):
+    def tick(self):
+        second = self.get_run_time()
+        if second > 7:
+            return None
+        return (12, 12) if second < 4 else (4, 12)
+"""
+
+
+def test_a_load_shape_adds_and_takes_away_clients(pod: str, tmp_path: Path) -> None:
+    locustfile = tmp_path / "shape.py"
+    locustfile.write_text(SHAPE)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", str(locustfile), "--host", pod, "--headless"),
+            *("--csv", str(tmp_path / "storm"), "--csv-full-history", "--only-summary"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    with (tmp_path / "storm_stats_history.csv").open() as stream:
+        history = [row for row in csv.DictReader(stream) if row["Name"] == "Aggregated"]
+    users = [int(row["User Count"]) for row in history]
+    assert max(users) == 12
+    assert users[-1] in {0, 4}
+    ticks = {int(row["User Count"]): float(row["Requests/s"]) for row in history}
+    # 5 ticks a second for each of four clients; twelve would get 60.
+    assert 10 < ticks[4] < 60
+
+
+@pytest.mark.parametrize(
+    ("options", "clients"), [(["--tags", "storm"], 5), (["--exclude-tags", "storm"], 0)], ids=["in", "out"]
+)
+def test_tags_choose_whether_clients_connect(
+    pod: str, tmp_path: Path, options: list[str], clients: int
+) -> None:
+    done = subprocess.run(
+        [
+            *(*LOCUST, "--host", pod, "--headless", "-u", "5", "-r", "5", "-t", "3s", "--only-summary"),
+            *("--csv", str(tmp_path / "storm"), "--html", str(tmp_path / "storm.html"), *options),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    with (tmp_path / "storm_stats.csv").open() as stream:
+        joined = [int(row["Request Count"]) for row in csv.DictReader(stream) if row["Name"] == "joined"]
+    assert sum(joined) == clients
+    assert (tmp_path / "storm.html").stat().st_size > 10_000
+
+
+def test_a_worker_that_dies_is_reported_and_the_others_go_on(pod: str, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [
+            *(*LOCUST, "--host", pod, "--headless", "-u", "20", "-r", "20", "-t", "14s", "--only-summary"),
+            *("--processes", "2", "--csv", str(tmp_path / "storm")),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(6)
+    workers = psutil.Process(process.pid).children()
+    assert len(workers) == 2
+    workers[0].kill()
+    _, said = process.communicate(timeout=40)
+    assert process.returncode == 0, said
+    assert "is gone, and with it 10 clients: they are counted as missing" in said
+    assert "Traceback" not in said
+    with (tmp_path / "storm_stats.csv").open() as stream:
+        rows = {row["Name"]: row for row in csv.DictReader(stream)}
+    assert int(rows["joined"]["Request Count"]) == 20
+    # Ten clients all the time, ten until their process died.
+    assert int(rows["tick"]["Request Count"]) > 10 * 5 * 10
+
+
+def test_an_abort_condition_ends_the_test_and_says_why(pod: str) -> None:
+    done = subprocess.run(
+        [
+            *(*LOCUST, "--host", pod, "--headless", "-u", "5", "-r", "5", "-t", "30s", "--only-summary"),
+            *("--set", "abort.fanout_p99_ms=0.001", "--set", "abort.for_s=2"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "aborted: fan-out p99 was" in done.stderr
+    assert "abort.fanout_p99_ms is 0.001, for 2 s in a row" in done.stderr
+
+
+def test_a_target_elsewhere_needs_permission() -> None:
+    done = subprocess.run(
+        [*LOCUST, "--headless", "--host", "http://192.0.2.1:9", "-u", "1", "-t", "2s"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "not this machine's loopback, allowed: with --allow-remote" in done.stderr

@@ -2,6 +2,9 @@
 
 import json
 import subprocess
+import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from command_line import SMALL_STORM, command
 
 from reports.record import Run, find_runs
 from scenarios.clients.messages import OUTCOMES
+from scenarios.stack.machine import free_ports
 
 pytestmark = pytest.mark.e2e
 
@@ -98,3 +102,58 @@ def test_refusals_agree_between_clients_and_nginx_and_programs_can_read_the_resu
     (result,) = json.loads(output)
     assert result["status"] == "complete"
     assert result["verdict"]["name"] == run.info.verdict["name"]
+
+
+def test_clients_that_begin_with_polling_are_dropped_and_come_back(tmp_path: Path) -> None:
+    polling = ("fleet.transport=polling-upgrade", "gateway.balance=hash", "fleet.connect_timeout_s=3")
+    _, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *polling))
+    (drop,) = [event for event in run.events if event["event"] == "drop_all"]
+    assert drop["dropped"] == 60
+    assert total(run, "disconnects") >= 60
+    assert run.rows[-1]["connected"] == 60
+    requests = Counter(line.split("\t")[3] for line in access_log(run))
+    joins = 2 * 60
+    assert requests["POST"] >= joins
+    assert requests["GET"] >= 4 * joins
+
+
+def access_log(run: Run) -> list[str]:
+    return (run.directory / "nginx" / "access.log").read_text().splitlines()
+
+
+def test_a_limit_strikes_those_who_share_an_address_and_a_cap_on_tries_marks_the_run(tmp_path: Path) -> None:
+    mix = "fleet.clients_per_ip=[{share=0.5, clients_per_ip=1}, {share=0.5, clients_per_ip=30}]"
+    crowd = (mix, "fleet.source=proxy-protocol", "edge.limit=per-ip", "fleet.max_attempts_per_s=100")
+    output, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *crowd))
+    assert len({line.split("\t")[2] for line in access_log(run)}) == 31
+    limited = {
+        size: sum(r["limited"] or 0 for r in run.neighbours if r["clients_per_ip"] == size)
+        for size in (1, 30)
+    }
+    assert limited[1] == 0
+    assert limited[30] > 0
+    assert max(row["attempts"] or 0 for row in run.rows) <= 110
+    assert run.info.verdict["name"] == "INVALID"
+    assert "fleet.max_attempts_per_s" in output
+
+
+def test_somebody_elses_gateway_is_stormed_by_clients_that_cut_their_own_connections(tmp_path: Path) -> None:
+    port, control = free_ports(2)
+    options = ["--port", str(port), "--control-port", str(control), "--token", "t"]
+    pod = subprocess.Popen([sys.executable, "-m", "gateway_stub", *options], stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(2)
+        target = f"http://127.0.0.1:{port}"
+        secret = 'target.auth={token="open-sesame"}'
+        _, (run,) = carried_out(
+            tmp_path, "run", "--retries", "0", "--target", target, sets=(*SMALL_STORM, secret)
+        )
+    finally:
+        pod.terminate()
+        pod.wait(timeout=10)
+    assert total(run, "disconnects") == 60
+    assert run.rows[-1]["connected"] == 60
+    assert run.info.nginx_limited is None
+    assert not (run.directory / "nginx").exists()
+    texts = [path.read_text(encoding="utf-8") for path in run.directory.rglob("*.*") if path.is_file()]
+    assert not any("open-sesame" in text for text in texts)

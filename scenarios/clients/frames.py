@@ -19,8 +19,8 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MAX_MESSAGE_BYTES = 16_000_000
 
 
-class ProtocolError(Exception):
-    """The server sent something that the protocol does not allow."""
+class FrameError(Exception):
+    """The server sent bytes that are no frames, or too large a message."""
 
 
 class Message(Struct, frozen=True):
@@ -33,70 +33,89 @@ class Message(Struct, frozen=True):
 class FrameReader:
     """Collects bytes and hands out whole messages; keeps what is not complete yet.
 
-    Raises ProtocolError, after which the stream cannot be used any more.
+    Raises FrameError, after which the stream cannot be used any more.
     """
 
-    __slots__ = ("_buffer", "_fragment_opcode", "_fragments", "_max_bytes")
+    __slots__ = (
+        "_fragment_bytes",
+        "_fragment_opcode",
+        "_fragments",
+        "_have",
+        "_max_bytes",
+        "_need",
+        "_partial",
+    )
 
     def __init__(self, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
-        self._buffer = b""
+        # Pieces are joined once there are enough of them for a frame: a peer that sends byte by byte must
+        # not make us copy what has come so far each time.
+        self._partial: list[bytes] = []
+        self._have = 0
+        self._need = 0
         self._fragments: list[bytes] | None = None
         self._fragment_opcode = 0
+        self._fragment_bytes = 0
         self._max_bytes = max_message_bytes
 
     @property
     def between_messages(self) -> bool:
         """Whether nothing is left over, so that the next byte begins a message."""
-        return not self._buffer and self._fragments is None
+        return not self._partial and self._fragments is None
 
     def receive(self, data: bytes) -> Iterator[Message]:
         """The messages that `data` completes, in order; those before a breach come before the error.
 
         Exhaust it before the next call.
         """
-        buffer = self._buffer + data if self._buffer else data
+        if self._partial:
+            self._partial.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return
+            data = b"".join(self._partial)
+            self._partial = []
         position = 0
-        while (frame := self._next_frame(buffer, position)) is not None:
+        while (frame := self._next_frame(data, position)) is not None:
             first_byte, payload, position = frame
             message = self._accept(first_byte, payload)
             if message is not None:
                 yield message
-        self._buffer = buffer[position:]
+        self._have = len(data) - position
+        if self._have:
+            self._partial = [data[position:]]
 
     def _next_frame(self, buffer: bytes, start: int) -> tuple[int, bytes, int] | None:
+        """(first byte, payload, end), or None where bytes are missing; `_need` is how many it takes."""
         available = len(buffer) - start
+        self._need = 2
         if available < 2:
             return None
         first_byte, length = buffer[start], buffer[start + 1]
         self._check_header(first_byte, length)
-        body = start + 2
-        if length == 126:
-            if available < 4:
+        head = 2
+        if length >= 126:
+            self._need = head = 4 if length == 126 else 10
+            if available < head:
                 return None
-            (length,) = struct.unpack_from("!H", buffer, body)
-            body += 2
-        elif length == 127:
-            if available < 10:
-                return None
-            (length,) = struct.unpack_from("!Q", buffer, body)
-            body += 8
+            length = int.from_bytes(buffer[start + 2 : start + head], "big")
         if length > self._max_bytes:
-            raise ProtocolError(f"frame of {length} bytes, more than {self._max_bytes}")
-        end = body + length
-        if len(buffer) < end:
+            raise FrameError(f"frame of {length} bytes, more than {self._max_bytes}")
+        self._need = head + length
+        if available < self._need:
             return None
-        return first_byte, buffer[body:end], end
+        end = start + self._need
+        return first_byte, buffer[start + head : end], end
 
     def _check_header(self, first_byte: int, length: int) -> None:
         opcode = first_byte & 0x0F
         if first_byte & 0x70:
-            raise ProtocolError("reserved bit set, though no extension was agreed on")
+            raise FrameError("reserved bit set, though no extension was agreed on")
         if opcode not in _KNOWN:
-            raise ProtocolError(f"unknown opcode {opcode:#x}")
+            raise FrameError(f"unknown opcode {opcode:#x}")
         if length & 0x80:
-            raise ProtocolError("masked frame from a server")
+            raise FrameError("masked frame from a server")
         if opcode >= CLOSE and (not first_byte & 0x80 or length > 125):
-            raise ProtocolError("control frame that is fragmented or too long")
+            raise FrameError("control frame that is fragmented or too long")
 
     def _accept(self, first_byte: int, payload: bytes) -> Message | None:
         opcode, final = first_byte & 0x0F, bool(first_byte & 0x80)
@@ -104,16 +123,18 @@ class FrameReader:
             return Message(opcode, payload)
         if opcode == _CONTINUATION:
             if self._fragments is None:
-                raise ProtocolError("continuation of nothing")
-            self._fragments.append(payload)
+                raise FrameError("continuation of nothing")
         elif self._fragments is not None:
-            raise ProtocolError("new message in the middle of a fragmented one")
+            raise FrameError("new message in the middle of a fragmented one")
         elif final:
             return Message(opcode, payload)
         else:
-            self._fragment_opcode, self._fragments = opcode, [payload]
-        if sum(map(len, self._fragments)) > self._max_bytes:
-            raise ProtocolError(f"message of more than {self._max_bytes} bytes")
+            self._fragment_opcode, self._fragments, self._fragment_bytes = opcode, [], 0
+        if payload:  # Empty fragments may come without end; they must not pile up.
+            self._fragments.append(payload)
+            self._fragment_bytes += len(payload)
+        if self._fragment_bytes > self._max_bytes:
+            raise FrameError(f"message of more than {self._max_bytes} bytes")
         if not final:
             return None
         message = Message(self._fragment_opcode, b"".join(self._fragments))

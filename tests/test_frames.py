@@ -1,6 +1,10 @@
 """The frame reader and the client's frames, with the `websockets` package as the oracle."""
 
+import sys
+import tracemalloc
 from itertools import pairwise
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -9,15 +13,16 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN, SERVER, Protocol
 from websockets.utils import accept_key as oracle_accept_key
 
-from scenarios.clients.websocket import (
+from scenarios.clients.frames import (
     BINARY,
     CLOSE,
+    MAX_MESSAGE_BYTES,
     PING,
     PONG,
     TEXT,
+    FrameError,
     FrameReader,
     Message,
-    ProtocolError,
     accept_key,
     client_frame,
 )
@@ -67,7 +72,7 @@ def read(chunks: list[bytes], max_message_bytes: int = 1_000_000) -> tuple[list[
     try:
         for chunk in chunks:
             messages.extend(reader.receive(chunk))
-    except ProtocolError:
+    except FrameError:
         return messages, True
     return messages, False
 
@@ -126,7 +131,7 @@ def test_the_reader_agrees_with_websockets_on_mangled_streams(data: bytes) -> No
 
 @moderate
 @given(st.lists(st.binary(max_size=60), max_size=5))
-def test_arbitrary_bytes_raise_a_protocol_error_or_nothing(chunks: list[bytes]) -> None:
+def test_arbitrary_bytes_raise_a_frame_error_or_nothing(chunks: list[bytes]) -> None:
     whole, parts = read([b"".join(chunks)]), read(chunks)
     assert whole == parts
 
@@ -174,7 +179,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize(("data", "reason"), MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_frame_is_refused_with_its_reason(data: bytes, reason: str) -> None:
-    with pytest.raises(ProtocolError, match=reason):
+    with pytest.raises(FrameError, match=reason):
         list(FrameReader(100).receive(data))
 
 
@@ -183,6 +188,76 @@ def test_a_header_cut_anywhere_is_waited_for(size: int) -> None:
     frame = server_frame(BINARY, bytes(size))
     for cut in range(len(frame) - size + 1):
         assert read([frame[:cut], frame[cut:]]) == ([Message(BINARY, bytes(size))], False)
+
+
+@pytest.mark.parametrize(
+    ("size", "joins"),
+    [(5, 1), (200, 2), (70_000, 2)],
+    ids=["header of 2 bytes", "header of 4 bytes", "header of 10 bytes"],
+)
+def test_a_frame_that_comes_byte_by_byte_is_joined_for_its_header_and_once_more(
+    size: int, joins: int
+) -> None:
+    stream = server_frame(BINARY, bytes(size)) + b"\x89"
+    chunks = [stream[place : place + 1] for place in range(len(stream))]
+    counted = 0
+
+    def count(_frame: FrameType, event: str, called: Any) -> None:
+        nonlocal counted
+        counted += event == "c_call" and called.__name__ == "join"
+
+    reader = FrameReader()
+    sys.setprofile(count)
+    try:
+        messages = [message for chunk in chunks for message in reader.receive(chunk)]
+    finally:
+        sys.setprofile(None)
+    assert messages == [Message(BINARY, bytes(size))]
+    assert not reader.between_messages
+    assert counted == 1 + joins
+
+
+def test_a_large_message_that_comes_in_many_pieces_is_read() -> None:
+    payload = bytes(range(256)) * 20_000
+    stream = server_frame(TEXT, b"a") + server_frame(BINARY, payload) + server_frame(TEXT, b"b")
+    chunks = [stream[place : place + 4_096] for place in range(0, len(stream), 4_096)]
+    assert read(chunks, MAX_MESSAGE_BYTES) == (
+        [Message(TEXT, b"a"), Message(BINARY, payload), Message(TEXT, b"b")],
+        False,
+    )
+
+
+@pytest.mark.parametrize("cut", [1, 2], ids=["each cut in two", "each whole"])
+def test_empty_fragments_without_end_take_no_memory_and_the_message_can_still_end(cut: int) -> None:
+    reader = FrameReader(100)
+    assert list(reader.receive(server_frame(TEXT, b"a", final=False))) == []
+    empty = server_frame(0, b"", final=False)
+    tracemalloc.start()
+    try:
+        for _ in range(5_000):
+            for piece in (empty[:cut], empty[cut:]):
+                assert list(reader.receive(piece)) == []
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 10_000
+    assert list(reader.receive(server_frame(PING, b"") + server_frame(0, b"b"))) == [
+        Message(PING, b""),
+        Message(TEXT, b"ab"),
+    ]
+    assert reader.between_messages
+
+
+@pytest.mark.parametrize("size", [MAX_MESSAGE_BYTES + 1, 2**63, 2**64 - 1])
+def test_a_frame_above_the_limit_is_refused_by_its_header_alone(size: int) -> None:
+    with pytest.raises(FrameError, match=f"frame of {size} bytes, more than 16000000"):
+        list(FrameReader().receive(b"\x82\x7f" + size.to_bytes(8, "big")))
+
+
+def test_a_frame_of_the_limit_is_waited_for() -> None:
+    reader = FrameReader()
+    assert list(reader.receive(b"\x82\x7f" + MAX_MESSAGE_BYTES.to_bytes(8, "big"))) == []
+    assert not reader.between_messages
 
 
 def test_messages_before_a_breach_are_handed_out_first() -> None:

@@ -1,0 +1,92 @@
+"""The process that answers for all generator processes: abort conditions, and the channel to the runner."""
+
+import logging
+import socket
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.queue import Queue
+
+from scenarios.clients.guard import Guard
+from scenarios.clients.messages import Aborted, GeneratorSettings, Interval, Message, Unframer, frame
+
+log = logging.getLogger("reconnect_storm")
+
+_HEALTH_TIMEOUT_S = 1.0
+_LAST_WORDS_S = 0.2
+
+
+class Head:
+    """Takes every second of the whole generator, and gives the runner's orders to `obey`.
+
+    quit_run: ends the test, with everything it has started.
+    """
+
+    def __init__(
+        self,
+        settings: GeneratorSettings,
+        *,
+        remote: bool,
+        obey: Callable[[Message], None],
+        quit_run: Callable[[], None],
+    ) -> None:
+        abort = settings.scenario.abort
+        self._guard = Guard(abort, remote=remote)
+        self._obey = obey
+        self._quit_run = quit_run
+        self._outbox: Any = Queue()
+        self._aborted = False
+        self._unhealthy = ""
+        self._held_back = 0
+        self._greenlets = []
+        if abort.health_url:
+            self._greenlets.append(gevent.spawn(self._watch_health, abort.health_url))
+        if settings.channel_fd is not None:
+            channel = socket.socket(fileno=settings.channel_fd)
+            self._greenlets += [gevent.spawn(self._send, channel), gevent.spawn(self._receive, channel)]
+
+    def on_interval(self, interval: Interval) -> None:
+        """Takes a second."""
+        self.tell(interval)
+        if interval.held_back and not self._held_back:
+            log.warning("fleet.max_attempts_per_s holds tries back: the storm is gentler than its policy")
+        self._held_back += interval.held_back
+        reason = self._guard.reason_to_stop(interval, self._unhealthy)
+        if reason and not self._aborted:
+            self._aborted = True
+            log.error("aborted: %s", reason)
+            self.tell(Aborted(reason))
+            # Later, so that the runner is told first.
+            gevent.spawn_later(_LAST_WORDS_S, self._quit_run)
+
+    def tell(self, message: Message) -> None:
+        """Says something to the runner, if there is one."""
+        self._outbox.put(message)
+
+    def stop(self) -> None:
+        """Ends the channel and the health checks."""
+        gevent.killall(self._greenlets, block=False)
+
+    def _send(self, channel: Any) -> None:
+        for message in self._outbox:
+            channel.sendall(frame(message))
+
+    def _receive(self, channel: Any) -> None:
+        unframer = Unframer()
+        while data := channel.recv(65_536):
+            for message in unframer.receive(data):
+                self._obey(message)
+        # The runner is gone, and nobody is left to read what this process would measure.
+        log.warning("the runner closed its channel: stopping")
+        self._quit_run()
+
+    def _watch_health(self, url: str) -> None:
+        while True:
+            try:
+                with urllib.request.urlopen(url, timeout=_HEALTH_TIMEOUT_S):  # noqa: S310 - checked when loaded
+                    self._unhealthy = ""
+            except OSError as error:
+                self._unhealthy = str(error)
+            gevent.sleep(1.0)

@@ -1,0 +1,158 @@
+"""Seconds of several generator processes as one: counts and histograms are added, so nothing is lost."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import numpy as np
+from msgspec.structs import replace
+
+from scenarios.clients.messages import Interval, Neighbours, Samples
+
+_Key = TypeVar("_Key")
+
+
+def merge(intervals: Iterable[Interval]) -> Interval:
+    """One interval of at least one, all of the same second."""
+    parts = list(intervals)
+    slots = max(len(part.attempts_per_slot) for part in parts)
+    useful = [part.useful for part in parts if part.useful is not None]
+    return Interval(
+        second=parts[0].second,
+        clients=sum(part.clients for part in parts),
+        connected=sum(part.connected for part in parts),
+        useful=sum(useful) if len(useful) == len(parts) else None,
+        attempts=sum(part.attempts for part in parts),
+        attempts_per_slot=tuple(
+            sum(part.attempts_per_slot[slot] for part in parts if slot < len(part.attempts_per_slot))
+            for slot in range(slots)
+        ),
+        first_attempt_ns=min((p.first_attempt_ns for p in parts if p.first_attempt_ns), default=None),
+        last_join_ns=max((p.last_join_ns for p in parts if p.last_join_ns), default=None),
+        held_back=sum(part.held_back for part in parts),
+        outcomes=_counts(part.outcomes for part in parts),
+        disconnects=_counts(part.disconnects for part in parts),
+        neighbours={
+            size: _neighbours([part.neighbours[size] for part in parts if size in part.neighbours])
+            for size in sorted({size for part in parts for size in part.neighbours})
+        },
+        ticks=sum(part.ticks for part in parts),
+        missed=sum(part.missed for part in parts),
+        fanout=add(part.fanout for part in parts),
+        effective=_by_key(part.effective for part in parts),
+        censored=_by_key(part.censored for part in parts),
+        attempt_durations=_by_key(part.attempt_durations for part in parts),
+        loop_lag=add(part.loop_lag for part in parts),
+        retry_late=add(part.retry_late for part in parts),
+        reference=next((part.reference for part in parts if part.reference), None),
+        cpu_ns=sum(part.cpu_ns for part in parts),
+        rss_bytes=sum(part.rss_bytes for part in parts),
+        empty_rss_bytes=sum(part.empty_rss_bytes for part in parts),
+        processes=sum(part.processes for part in parts),
+        missing=sum(part.missing for part in parts),
+    )
+
+
+def add(samples: Iterable[Samples]) -> Samples:
+    """The sum of samples: every distinct value with all its counts."""
+    arrays = [some.arrays() for some in samples]
+    if len(arrays) == 1:
+        return Samples(arrays[0][0].tobytes(), arrays[0][1].tobytes())
+    values, places = np.unique(
+        np.concatenate([np.empty(0, np.int64), *(values for values, _ in arrays)]), return_inverse=True
+    )
+    counts = np.zeros(len(values), np.int64)
+    np.add.at(counts, places, np.concatenate([np.empty(0, np.int64), *(counts for _, counts in arrays)]))
+    return Samples(values.tobytes(), counts.tobytes())
+
+
+class Merger:
+    """Collects seconds by process and hands out those that all living processes have reported."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, dict[str, Interval]] = {}
+        self._latest: dict[str, Interval] = {}
+        self._dead: dict[str, Interval] = {}
+        self._alive: set[str] = set()
+
+    def add(self, process: str, interval: Interval) -> None:
+        """Takes a second of one process; a second part of the same second is added to the first."""
+        parts = self._waiting.setdefault(interval.second, {})
+        parts[process] = _later(parts[process], interval) if process in parts else interval
+        self._latest[process] = interval
+        self._dead.pop(process, None)
+
+    def living(self, processes: Iterable[str]) -> dict[str, int]:
+        """Takes note of who lives; returns clients of the processes that have died since the last call."""
+        alive = self._alive = set(processes)
+        died = {name: self._latest.pop(name) for name in list(self._latest) if name not in alive}
+        self._dead.update(died)
+        return {name: interval.clients for name, interval in died.items()}
+
+    def ready(self) -> list[Interval]:
+        """The seconds, in order, that every living process has gone beyond or reported."""
+        missing = sum(interval.clients for interval in self._dead.values())
+        done = sorted(second for second in self._waiting if self._complete(second))
+        return [replace(merge(self._waiting.pop(second).values()), missing=missing) for second in done]
+
+    def _complete(self, second: int) -> bool:
+        return all(
+            process in self._waiting[second]
+            or (process in self._latest and self._latest[process].second > second)
+            for process in self._alive | set(self._latest)
+        )
+
+
+def _later(first: Interval, second: Interval) -> Interval:
+    """Two parts of one second of the same process: gauges are those of the later one."""
+    return replace(
+        merge([first, second]),
+        clients=second.clients,
+        connected=second.connected,
+        useful=first.useful if second.useful is None else second.useful,
+        attempts_per_slot=first.attempts_per_slot + second.attempts_per_slot,
+        neighbours={
+            size: _later_neighbours(first.neighbours.get(size), group)
+            for size, group in second.neighbours.items()
+        },
+        rss_bytes=second.rss_bytes,
+        empty_rss_bytes=second.empty_rss_bytes,
+        processes=second.processes,
+    )
+
+
+def _later_neighbours(first: Neighbours | None, second: Neighbours) -> Neighbours:
+    if first is None:
+        return second
+    return replace(
+        second,
+        useful=first.useful if second.useful is None else second.useful,
+        attempts=first.attempts + second.attempts,
+        limited=first.limited + second.limited,
+    )
+
+
+def _neighbours(groups: list[Neighbours]) -> Neighbours:
+    useful = [group.useful for group in groups if group.useful is not None]
+    return Neighbours(
+        clients=sum(group.clients for group in groups),
+        connected=sum(group.connected for group in groups),
+        useful=sum(useful) if len(useful) == len(groups) else None,
+        attempts=sum(group.attempts for group in groups),
+        limited=sum(group.limited for group in groups),
+    )
+
+
+def _counts(dicts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for counts in dicts:
+        total.update(counts)
+    return dict(total)
+
+
+def _by_key(dicts: Iterable[Mapping[_Key, Samples]]) -> dict[_Key, Samples]:
+    parts: dict[_Key, list[Samples]] = {}
+    for samples in dicts:
+        for key, some in samples.items():
+            parts.setdefault(key, []).append(some)
+    return {key: add(some) for key, some in parts.items()}

@@ -1,0 +1,139 @@
+"""What the clients of one process share: the target, the policy, the recorder, and a cap on their tries."""
+
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any
+
+from msgspec.structs import replace
+
+from scenarios.clients.addresses import Seat, proxy_header
+from scenarios.clients.clock import Clock
+from scenarios.clients.connection import Connection, Dial, OnData, TlsConnection
+from scenarios.clients.conversation import Subscription
+from scenarios.clients.recorder import Recorder
+from scenarios.clients.target import Endpoint
+from scenarios.clients.timers import NEVER_NS, Timers
+from scenarios.model import Fleet
+from scenarios.policies import Policy
+
+_SECOND_NS = 1_000_000_000
+_FIRST_PORT = 1_024
+_PORTS = 64_000
+
+
+class AttemptsCap:
+    """Lets so many tries begin in a second, and sends the rest to later seconds, in order; 0 lets all."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second = 0
+        self._taken = 0
+
+    def wait_ns(self, now_ns: int) -> int:
+        """How long a try that wants to begin now has to wait; its place is taken."""
+        if not self._per_second:
+            return 0
+        current = now_ns // _SECOND_NS
+        if self._second < current:
+            self._second, self._taken = current, 0
+        elif self._taken == self._per_second:
+            self._second, self._taken = self._second + 1, 0
+        place, self._taken = self._taken, self._taken + 1
+        if self._second == current:
+            return 0
+        return self._second * _SECOND_NS + place * _SECOND_NS // self._per_second - now_ns
+
+
+class Population:
+    """The surroundings of the clients of one process.
+
+    loop: gevent's event loop. source: how source addresses are made, as in `Fleet.source` but for `auto`.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: Any,
+        fleet: Fleet,
+        policy: Policy,
+        endpoint: Endpoint,
+        source: str,
+        subscription: Subscription,
+        recorder: Recorder,
+        attempts_cap: AttemptsCap,
+        clock: Clock,
+        first_index: int = 0,
+    ) -> None:
+        self.loop = loop
+        self.fleet = fleet
+        self.policy = policy
+        self.endpoint = endpoint
+        self.source = source
+        self.subscription = subscription
+        self.recorder = recorder
+        self.attempts_cap = attempts_cap
+        self.first_index = first_index
+        self.timers = Timers(self._wake_at)
+        self._alarm: Any = None
+        self._alarm_ns = NEVER_NS
+        self._connection = TlsConnection if endpoint.tls else Connection
+        self._plain = Dial(
+            loop=loop,
+            family=endpoint.family,
+            address=endpoint.address,
+            clock=clock,
+            tls=endpoint.tls,
+            server_name=endpoint.server_name,
+        )
+
+    def run_due_timers(self) -> None:
+        """To be called after each event: timers do not wait until all sockets have been served."""
+        now_ns = monotonic_ns()
+        if now_ns >= self.timers.next_ns:
+            self.timers.run_due(now_ns)
+
+    def stop(self) -> None:
+        """Lets no timer call back any more."""
+        self.timers = Timers(lambda _: None)
+        if self._alarm is not None:
+            self._alarm.close()
+
+    def _wake_at(self, due_ns: int) -> None:
+        # An alarm that is set for an earlier time stays: it finds nothing to do, and sets the next one.
+        if due_ns >= self._alarm_ns:
+            return
+        self._alarm_ns = due_ns
+        if self._alarm is not None:
+            self._alarm.close()
+        self._alarm = self.loop.timer(max(0, due_ns - monotonic_ns()) / 1e9)
+        self._alarm.start(self._on_alarm, update=True)
+
+    def _on_alarm(self) -> None:
+        self._alarm_ns = NEVER_NS
+        self.timers.run_due(monotonic_ns())
+
+    def connection(
+        self, on_open: Callable[[], None], on_data: OnData, on_error: Callable[[int], None]
+    ) -> Connection:
+        """A connection of the kind that the target wants, not opened yet."""
+        return self._connection(on_open, on_data, on_error)
+
+    def dial(self, index: int, seat: Seat) -> Dial:
+        """How the client with that index and seat opens a connection."""
+        if self.source == "bind":
+            return replace(self._plain, bind=seat.address)
+        if self.source == "proxy-protocol":
+            port = _FIRST_PORT + index % _PORTS
+            return replace(self._plain, preamble=proxy_header(seat.address, self.endpoint.address, port))
+        return self._plain
+
+    def headers(self, seat: Seat) -> dict[str, str]:
+        """Headers that differ from client to client."""
+        return {"X-Forwarded-For": seat.address} if self.source == "x-forwarded-for" else {}
+
+    def upgrade_request(self, seat: Seat) -> bytes:
+        """A WebSocket's first bytes."""
+        upgrade = self.endpoint.upgrade
+        return (
+            upgrade.upgrade(extra=self.headers(seat)) if self.source == "x-forwarded-for" else upgrade.request
+        )

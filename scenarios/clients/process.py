@@ -1,0 +1,144 @@
+"""One generator process: its clients, its recorder, and the seconds that it hands out."""
+
+import gc
+import os
+from collections.abc import Callable
+from time import monotonic_ns, process_time_ns
+
+import gevent
+import psutil
+from msgspec.structs import replace
+
+from scenarios.clients.addresses import PER_PROCESS, Seating
+from scenarios.clients.client import Client
+from scenarios.clients.clock import Clock
+from scenarios.clients.conversation import Subscription
+from scenarios.clients.messages import CloseBooks, Cut, GeneratorSettings, Interval, Message, PushPolicy
+from scenarios.clients.polling_client import PollingClient
+from scenarios.clients.population import AttemptsCap, Population
+from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorder
+from scenarios.clients.schedule import FixedSchedule, ObservedSchedule
+from scenarios.clients.target import Endpoint, source_of
+from scenarios.clients.ticks import TickReader
+from scenarios.policies import policy
+
+_GARBAGE_THRESHOLD = 500_000
+
+
+class Generator:
+    """The clients of one process. on_interval: called with each second soon after it has ended.
+
+    index, processes: which of how many generator processes this is.
+    """
+
+    def __init__(
+        self,
+        settings: GeneratorSettings,
+        endpoint: Endpoint,
+        on_interval: Callable[[Interval], None],
+        *,
+        index: int = 0,
+        processes: int = 1,
+    ) -> None:
+        scenario = settings.scenario
+        fleet, feed, target = scenario.fleet, scenario.feed, scenario.target
+        self._on_interval = on_interval
+        self.clients: list[Client] = []
+        # Only our own pods promise to keep the scenario's rate.
+        schedule = FixedSchedule(feed.rate_hz) if settings.own_stack else ObservedSchedule()
+        self.recorder = Recorder(settings.epoch_ns, schedule)
+        self._clock = Clock()
+        self._reader = TickReader(feed, schedule, self._clock.wall_offset_ns)
+        self._seating = Seating(fleet.clients_per_ip, first_address=index * PER_PROCESS)
+        loop = gevent.get_hub().loop
+        cap = fleet.max_attempts_per_s
+        self.population = Population(
+            loop=loop,
+            fleet=fleet,
+            policy=policy(fleet.policy),
+            endpoint=endpoint,
+            source=source_of(fleet, endpoint),
+            subscription=Subscription(
+                self._reader, event=feed.event, namespace=target.namespace, auth=target.auth
+            ),
+            recorder=self.recorder,
+            clock=self._clock,
+            attempts_cap=AttemptsCap(max(1, cap // processes) if cap else 0),
+            first_index=index * PER_PROCESS,
+        )
+        self._kind = PollingClient if fleet.transport == "polling-upgrade" else Client
+        # Clients live as long as the process and make no cycles: looking through them for garbage would only
+        # stop everything for tens of milliseconds, in the middle of a storm.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_THRESHOLD)
+        self._process = psutil.Process(os.getpid())
+        self._empty_rss_bytes = self._process.memory_info().rss
+        self._cpu_ns = process_time_ns()
+        self._last_probe_ns = monotonic_ns()
+        self._next_slot_ns = self._next_boundary(SLOT_NS)
+        self._probe = loop.timer(LAG_PROBE_NS / 1e9, LAG_PROBE_NS / 1e9)
+        self._probe.start(self._on_probe, update=True)
+
+    def add_client(self) -> Client:
+        """A new client; it does nothing until it is started."""
+        seat = self._seating.next()
+        client = self._kind(self.population, self.recorder.add_client(seat.clients_per_ip), seat)
+        self.clients.append(client)
+        return client
+
+    def obey(self, order: Message) -> None:
+        """Carries out an order of the runner's."""
+        match order:
+            case PushPolicy(spec):
+                self.population.policy = policy(spec)
+                for client in self.clients:
+                    client.follow_new_policy()
+            case Cut():
+                for client in self.clients:
+                    client.cut()
+            case CloseBooks():
+                now = monotonic_ns()
+                # A second that has just ended is not to be counted with the one that is cut short.
+                self._turn_over(now)
+                self.recorder.close_books(now)
+                self._report((now - self.recorder.epoch_ns) // SECOND_NS)
+
+    def stop(self) -> None:
+        """Stops recording; the clients have been stopped by then."""
+        self._probe.close()
+        self.population.stop()
+
+    def _next_boundary(self, step_ns: int) -> int:
+        since = monotonic_ns() - self.recorder.epoch_ns
+        return self.recorder.epoch_ns + (since // step_ns + 1) * step_ns
+
+    def _on_probe(self) -> None:
+        now = monotonic_ns()
+        self.recorder.lag_probe(max(0, now - self._last_probe_ns - LAG_PROBE_NS))
+        self._last_probe_ns = now
+        self._turn_over(now)
+
+    def _turn_over(self, now: int) -> None:
+        """Closes the 100 ms slot that has ended, and the second with it."""
+        if now < self._next_slot_ns:
+            return
+        self.recorder.sample_slot(now)
+        self._clock.set()
+        self._reader.wall_offset_ns = self._clock.wall_offset_ns
+        ended_ns, self._next_slot_ns = self._next_slot_ns, self._next_boundary(SLOT_NS)
+        second = (ended_ns - self.recorder.epoch_ns - 1) // SECOND_NS
+        if (self._next_slot_ns - self.recorder.epoch_ns - 1) // SECOND_NS != second:
+            self._report(second)
+
+    def _report(self, second: int) -> None:
+        cpu_ns = process_time_ns()
+        interval = replace(
+            self.recorder.take_interval(second),
+            reference=self._reader.reference,
+            cpu_ns=cpu_ns - self._cpu_ns,
+            rss_bytes=self._process.memory_info().rss,
+            empty_rss_bytes=self._empty_rss_bytes,
+        )
+        self._cpu_ns = cpu_ns
+        self._on_interval(interval)

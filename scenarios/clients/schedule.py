@@ -1,0 +1,115 @@
+"""When ticks were due: by the feed's own fixed schedule, or by what was seen of somebody else's feed."""
+
+from collections import deque
+from typing import Any, Protocol
+
+import numpy as np
+
+_REMEMBERED = 10_000
+_REGULAR_FROM = 10
+_REGULAR_SPREAD = 1.5
+_RESTART_NS = 1_000_000_000
+LONGEST_GAP = 100_000
+
+
+def is_restart(held: tuple[int, int], received: tuple[int, int]) -> bool:
+    """Whether a feed numbers its ticks anew, from the (number, due time) of an older and a newer one.
+
+    Nobody missed anything between the two: the number went back although time went on, or jumped further
+    than any gap would.
+    """
+    return received[0] - held[0] > LONGEST_GAP or (
+        received[0] < held[0] and received[1] > held[1] + _RESTART_NS
+    )
+
+
+class Schedule(Protocol):
+    """Number and due time of ticks; times are monotonic nanoseconds."""
+
+    def learn(self, seq: int, due_ns: int) -> None:
+        """Takes note of a tick that was received."""
+
+    def due_ns(self, seqs: Any) -> Any:
+        """Due times of tick numbers, as an int64 array of the same shape."""
+
+    def latest_due(self, now_ns: int) -> int:
+        """Number of the newest tick due by `now_ns`; -1 where no tick was ever seen."""
+
+
+class FixedSchedule:
+    """A feed with a rate that it keeps: any one tick tells when all others are due."""
+
+    def __init__(self, rate_hz: float) -> None:
+        # In whole nanoseconds, as the pods count: the times agree exactly, whatever tick is the anchor.
+        self.period_ns = round(1e9 / rate_hz)
+        self._anchor: tuple[int, int] | None = None
+
+    def learn(self, seq: int, due_ns: int) -> None:
+        """Anchors the schedule at the first tick that was received."""
+        if self._anchor is None:
+            self._anchor = (seq, due_ns)
+
+    def due_ns(self, seqs: Any) -> Any:
+        """Due times of tick numbers, as an int64 array of the same shape."""
+        assert self._anchor is not None, "no tick seen yet"  # noqa: S101
+        seq, due = self._anchor
+        return due + (np.asarray(seqs, np.int64) - seq) * self.period_ns
+
+    def latest_due(self, now_ns: int) -> int:
+        """Number of the newest tick due by `now_ns`; -1 where no tick was ever seen."""
+        if self._anchor is None:
+            return -1
+        seq, due = self._anchor
+        return seq + (now_ns - due) // self.period_ns
+
+
+class ObservedSchedule:
+    """A feed whose rate nobody promised: known are the ticks that some client received.
+
+    Between two known ticks the due time is interpolated. After the last one, ticks are only expected where
+    the known ones came at a regular pace: a quiet feed is not an outage.
+    """
+
+    def __init__(self) -> None:
+        self._known: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
+        self._arrays: tuple[Any, int | None] | None = None
+
+    def learn(self, seq: int, due_ns: int) -> None:
+        """Takes note of a tick that was received, if it is newer than all others."""
+        if self._known and is_restart(self._known[-1], (seq, due_ns)):
+            self._known.clear()
+        if not self._known or seq > self._known[-1][0]:
+            self._known.append((seq, due_ns))
+            self._arrays = None
+
+    def due_ns(self, seqs: Any) -> Any:
+        """Due times of tick numbers, as an int64 array of the same shape."""
+        wanted = np.asarray(seqs, np.int64)
+        known, pace = self._computed()
+        # Relative to the newest tick: nanoseconds since boot need more digits than a float has.
+        seq, due = known[-1]
+        period = pace or 0
+        inside = np.interp(wanted - seq, known[:, 0] - seq, (known[:, 1] - due).astype(np.float64))
+        return due + np.where(wanted > seq, (wanted - seq) * period, inside.astype(np.int64))
+
+    def latest_due(self, now_ns: int) -> int:
+        """Number of the newest tick due by `now_ns`; -1 where no tick was ever seen."""
+        if not self._known:
+            return -1
+        seq, due = self._known[-1]
+        period = self._computed()[1]
+        return seq + (max(0, now_ns - due) // period if period else 0)
+
+    def _computed(self) -> tuple[Any, int | None]:
+        if self._arrays is None:
+            self._arrays = np.array(self._known, np.int64), self._period_ns()
+        return self._arrays
+
+    def _period_ns(self) -> int | None:
+        """Median time between two ticks; None where they do not keep a pace."""
+        if len(self._known) < _REGULAR_FROM:
+            return None
+        known = np.array(self._known, np.int64)
+        periods = np.diff(known[:, 1]) / np.diff(known[:, 0])
+        middle, late = np.percentile(periods, [50, 90])
+        return int(middle) if 0 < late <= _REGULAR_SPREAD * middle else None

@@ -1,0 +1,131 @@
+"""Where the clients connect to: a URL made into an address, a request and, for TLS, a context."""
+
+import ipaddress
+import socket
+import ssl
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import h11
+from msgspec import Struct
+
+from scenarios.clients.session import Upgrade
+from scenarios.model import Fleet, Target
+
+DEFAULT_PATH = "/socket.io/"
+_OURS = frozenset({"connection", "upgrade", "content-length", "content-type", "transfer-encoding"})
+_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+class TargetError(ValueError):
+    """A target that cannot be used; the message names the key, what was found and what is allowed."""
+
+
+class Endpoint(Struct, frozen=True):
+    """A gateway, resolved once: no client asks for a name again."""
+
+    family: int
+    address: tuple[str, int]
+    upgrade: Upgrade
+    tls: ssl.SSLContext | None
+    server_name: str
+    loopback: bool
+
+
+def resolve(target: Target, *, allow_remote: bool = False) -> Endpoint:
+    """The endpoint of a target. Raises TargetError."""
+    try:
+        url = urlsplit(target.url)
+        port = url.port
+        wrong = url.scheme not in _PORTS or not url.hostname or port == 0
+    except ValueError:
+        wrong = True
+    # Anything else in a request line would have to be escaped first.
+    if wrong or not target.url.isascii() or " " in target.url:
+        raise TargetError(
+            f"key target.url: found {target.url!r}, allowed: http://host:port or https://host:port,"
+            " with a path and a query if they are not /socket.io/"
+        )
+    if url.username is not None or url.fragment:
+        raise TargetError(
+            f"key target.url: found {target.url!r}, allowed: a URL without user name and fragment;"
+            " credentials go into target.auth or target.headers"
+        )
+    port = port or _PORTS[url.scheme]
+    try:
+        found = socket.getaddrinfo(url.hostname, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise TargetError(f"key target.url: host {url.hostname} cannot be resolved: {error}") from None
+    # A name such as localhost may have both; gateways on loopback mostly listen on the older one alone.
+    family, _, _, _, (host, *_) = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    loopback = ipaddress.ip_address(str(host)).is_loopback
+    if not loopback and not allow_remote:
+        raise TargetError(
+            f"key target.url: found {url.hostname} ({host}), which is not this machine's loopback, allowed:"
+            " with --allow-remote, and only if whoever runs it agreed to be stormed"
+        )
+    path = (url.path if url.path.strip("/") else DEFAULT_PATH) + (f"?{url.query}" if url.query else "")
+    headers = dict(target.headers)
+    if target.cookies:
+        more = [value for name, value in target.headers.items() if name.lower() == "cookie"]
+        headers = {name: value for name, value in headers.items() if name.lower() != "cookie"}
+        own = [f"{name}={value}" for name, value in target.cookies.items()]
+        headers["Cookie"] = "; ".join([*more, *own])
+    _check_headers(headers)
+    assert url.hostname  # noqa: S101
+    return Endpoint(
+        family=family,
+        address=(str(host), port),
+        upgrade=Upgrade(url.netloc, path, headers),
+        tls=_tls(target) if url.scheme in {"https", "wss"} else None,
+        server_name=target.server_name or url.hostname,
+        loopback=loopback,
+    )
+
+
+def source_of(fleet: Fleet, endpoint: Endpoint) -> str:
+    """How source addresses are made, with `auto` decided. Raises TargetError for what cannot work."""
+    binds = endpoint.loopback and endpoint.family == socket.AF_INET and _binds_to_all_of_127()
+    if fleet.source == "auto":
+        return "bind" if binds else "same"
+    if fleet.source == "bind" and not binds:
+        raise TargetError(
+            "key fleet.source: found 'bind', allowed: for a target on 127.0.0.1, and on Linux;"
+            " otherwise proxy-protocol, x-forwarded-for or same"
+        )
+    if fleet.source == "proxy-protocol" and endpoint.family != socket.AF_INET:
+        raise TargetError(
+            "key fleet.source: found 'proxy-protocol', allowed: for a target with an IPv4 address"
+        )
+    return fleet.source
+
+
+def _check_headers(headers: dict[str, str]) -> None:
+    try:
+        h11.Request(method="GET", target="/", headers=[("Host", "gateway"), *headers.items()])
+    except (h11.LocalProtocolError, UnicodeError) as error:
+        raise TargetError(f"key target.headers: found {error}, allowed: names and values of HTTP") from None
+    for name in headers:
+        if name.lower() in _OURS or name.lower().startswith("sec-websocket-"):
+            raise TargetError(
+                f"key target.headers: found {name}, allowed: headers that HTTP itself does not need"
+            )
+
+
+def _binds_to_all_of_127() -> bool:
+    return sys.platform.startswith("linux")
+
+
+def _tls(target: Target) -> ssl.SSLContext:
+    if target.ca_file and not Path(target.ca_file).is_file():
+        raise TargetError(f"key target.ca_file: found {target.ca_file}, allowed: a file with certificates")
+    try:
+        context = ssl.create_default_context(cafile=target.ca_file or None)
+    except (ssl.SSLError, OSError) as error:
+        raise TargetError(f"key target.ca_file: {target.ca_file}: {error}") from None
+    context.set_alpn_protocols(["http/1.1"])
+    if target.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,224 @@
+"""Several generator processes report as one would."""
+
+from typing import Any
+
+import numpy as np
+from hdrh.histogram import HdrHistogram
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from test_collector import MS, interval
+from test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
+
+from scenarios.clients.merging import Merger, merge
+from scenarios.clients.messages import Interval, Neighbours, Samples
+from scenarios.clients.recorder import SECOND_NS, Recorder
+from scenarios.clients.schedule import FixedSchedule
+
+CLIENTS = 7
+
+
+def recorded(received: list[tuple[int, int, int]], processes: int, report_after: int) -> list[Interval]:
+    """Two seconds of all clients, dealt out to so many processes."""
+    recorders = [Recorder(EPOCH_NS, FixedSchedule(RATE_HZ)) for _ in range(processes)]
+    for client in range(CLIENTS):
+        recorders[client % processes].add_client(1 + client % 3)
+    merger = Merger()
+
+    def report(second: int, now_ns: int) -> None:
+        for number, recorder in enumerate(recorders):
+            recorder.sample_slot(now_ns)
+            merger.add(str(number), recorder.take_interval(second))
+
+    for number, (client, seq, now_ns) in enumerate(received):
+        recorder, own = recorders[client % processes], client // processes
+        receive(recorder, own, seq, now_ns)
+        outcome = ("joined", "timeout", "limited")[seq % 3]
+        recorder.attempt_began(own, now_ns)
+        recorder.attempt_ended(own, outcome, EPOCH_NS, now_ns)
+        recorder.joined[own] = outcome == "joined"
+        recorder.disconnects["stale"] += seq % 2
+        recorder.held_back += seq % 2
+        recorder.lag_probe(seq * MS)
+        recorder.retry_late_ns.append(seq * MS)
+        if number == report_after:
+            report(0, now_ns)
+    end_ns = received[-1][2] + SECOND_NS
+    for recorder in recorders:
+        recorder.close_books(end_ns)
+    report(1, end_ns)
+    return merger.ready()
+
+
+def percentiles(values_us: "np.ndarray[Any, Any]", counts: "np.ndarray[Any, Any]") -> list[int]:
+    histogram = HdrHistogram(1, 3_600_000_000, 3)
+    for value, count in zip(values_us.tolist(), counts.tolist(), strict=True):
+        histogram.record_value(max(1, value), count)
+    return [histogram.get_value_at_percentile(percent) for percent in (50, 95, 99, 99.9)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(deliveries(clients=CLIENTS), st.sampled_from([2, 5]), st.integers(0, 20))
+def test_a_stream_split_over_processes_is_reported_as_by_one(
+    received: list[tuple[int, int, int]], processes: int, report_after: int
+) -> None:
+    alone, merged = recorded(received, 1, report_after), recorded(received, processes, report_after)
+    assert [replace(each, processes=1) for each in merged] == alone
+    assert {each.processes for each in merged} == {processes}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 10**11), max_size=300), min_size=1, max_size=5))
+def test_percentiles_of_merged_seconds_are_those_of_all_values(parts: list[list[int]]) -> None:
+    merged = merge([interval(0, fanout=Samples.of(part)) for part in parts]).fanout
+    values_us = np.array([ns // 1000 for part in parts for ns in part], np.int64)
+    assert percentiles(*merged.arrays()) == percentiles(values_us, np.ones_like(values_us))
+
+
+def test_what_is_no_histogram_is_added_too() -> None:
+    one = interval(
+        4,
+        useful=3.5,
+        attempts=3,
+        attempts_per_slot=(1, 2),
+        first_attempt_ns=50,
+        last_join_ns=90,
+        held_back=1,
+        outcomes={"joined": 2, "limited": 1},
+        neighbours={1: Neighbours(clients=10, connected=9, useful=3.5, attempts=3, limited=1)},
+        reference=None,
+        cpu_ns=5,
+        rss_bytes=70,
+        empty_rss_bytes=40,
+        missing=2,
+    )
+    other = replace(
+        one,
+        attempts=9,
+        attempts_per_slot=(4, 4, 1),
+        first_attempt_ns=40,
+        last_join_ns=None,
+        outcomes={"joined": 9},
+        neighbours={
+            1: Neighbours(clients=8, connected=7, useful=3.0, attempts=6, limited=2),
+            6: Neighbours(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
+        },
+        reference="due",
+    )
+    assert merge([one, other]) == replace(
+        one,
+        clients=20,
+        connected=20,
+        useful=7.0,
+        attempts=12,
+        attempts_per_slot=(5, 6, 1),
+        first_attempt_ns=40,
+        held_back=2,
+        outcomes={"joined": 11, "limited": 1},
+        neighbours={
+            1: Neighbours(clients=18, connected=16, useful=6.5, attempts=9, limited=3),
+            6: Neighbours(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
+        },
+        loop_lag=Samples.of([MS] * 200),
+        reference="due",
+        cpu_ns=10,
+        rss_bytes=140,
+        empty_rss_bytes=80,
+        processes=2,
+        missing=4,
+    )
+
+
+def test_a_second_waits_until_every_process_has_reported_it_or_a_later_one() -> None:
+    merger = Merger()
+    for process, second in (("a", 0), ("b", 0), ("a", 1), ("a", 2)):
+        merger.add(process, interval(second))
+    assert [(each.second, each.processes) for each in merger.ready()] == [(0, 2)]
+    merger.add("b", interval(2))
+    assert [(each.second, each.processes) for each in merger.ready()] == [(1, 1), (2, 2)]
+    assert merger.ready() == []
+
+
+def test_a_living_process_is_waited_for_from_the_beginning() -> None:
+    merger = Merger()
+    merger.living(["a", "b"])
+    merger.add("a", interval(0))
+    assert merger.ready() == []
+    merger.add("b", interval(0))
+    assert [each.clients for each in merger.ready()] == [20]
+
+
+def test_when_a_process_dies_the_others_go_on_and_its_clients_are_missing() -> None:
+    merger = Merger()
+    for process, clients in (("a", 10), ("b", 30), ("c", 5)):
+        merger.add(process, interval(0, clients=clients))
+    assert merger.living(["a", "b", "c"]) == {}
+    assert [(each.clients, each.missing) for each in merger.ready()] == [(45, 0)]
+    merger.add("b", interval(1, clients=31, attempts=1))
+    merger.add("a", interval(1, attempts=2))
+    merger.add("a", interval(2))
+    merger.add("c", interval(2, clients=5))
+    assert merger.living(["a", "c"]) == {"b": 31}
+    assert merger.living(["a", "c"]) == {}
+    assert [(each.second, each.attempts, each.missing) for each in merger.ready()] == [(1, 3, 31), (2, 0, 31)]
+    assert merger.living([]) == {"a": 10, "c": 5}
+    assert merger.ready() == []
+
+
+def test_a_process_that_was_only_out_of_reach_is_not_missing_any_more() -> None:
+    merger = Merger()
+    handed_out = []
+    for second, living in enumerate((["a", "b"], ["a"], ["a", "b"])):
+        merger.living(living)
+        for process in living:
+            merger.add(process, interval(second))
+        handed_out += [(each.clients, each.missing) for each in merger.ready()]
+    assert handed_out == [(20, 0), (10, 10), (20, 0)]
+
+
+NEW = Neighbours(clients=5, connected=0, useful=0.0, attempts=5, limited=2)
+
+
+def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
+    merger = Merger()
+    first = interval(
+        0,
+        clients=8,
+        connected=3,
+        useful=2.0,
+        attempts=3,
+        attempts_per_slot=(1, 2),
+        neighbours={1: Neighbours(clients=8, connected=3, useful=2.0, attempts=3, limited=1)},
+        fanout=Samples.of([MS]),
+        cpu_ns=4,
+        rss_bytes=50,
+    )
+    second = replace(
+        first,
+        clients=10,
+        connected=9,
+        useful=None,
+        attempts=4,
+        attempts_per_slot=(4,),
+        neighbours={1: Neighbours(clients=10, connected=9, useful=None, attempts=4, limited=0), 5: NEW},
+        rss_bytes=60,
+    )
+    merger.add("a", first)
+    merger.add("a", second)
+    (both,) = merger.ready()
+    assert (both.clients, both.connected, both.useful, both.rss_bytes, both.processes) == (10, 9, 2, 60, 1)
+    assert (both.attempts, both.cpu_ns, both.fanout) == (7, 8, Samples.of([MS, MS]))
+    assert both.attempts_per_slot == (1, 2, 4)
+    together = Neighbours(clients=10, connected=9, useful=2.0, attempts=7, limited=1)
+    assert both.neighbours == {1: together, 5: NEW}
+
+
+def test_the_rest_of_a_second_whose_first_part_was_handed_out_is_handed_out_for_all_at_once() -> None:
+    merger = Merger()
+    handed_out = []
+    merger.living(["a", "b"])
+    for second, attempts in ((0, 0), (1, 1), (1, 2), (2, 3)):
+        for process in ("a", "b"):
+            merger.add(process, interval(second, attempts=attempts))
+            handed_out += [(each.second, each.clients, each.attempts) for each in merger.ready()]
+    assert handed_out[-3:] == [(1, 20, 2), (1, 20, 4), (2, 20, 6)]
