@@ -9,7 +9,7 @@ REPEATS ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint unit e2e clean
+.PHONY: help setup compare test lint unit e2e bench clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ unit: $(STAMP) ## Run the fast tests; pure modules must be fully covered
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 	$(BIN)/pytest -m e2e
+
+bench: $(STAMP) ## Measure the load generator itself (about two minutes)
+	@$(BIN)/reconnect-storm bench $(ARGS)
 
 clean: ## Remove the virtual environment and caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info

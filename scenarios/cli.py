@@ -2,96 +2,45 @@
 
 import asyncio
 import contextlib
-import functools
 import json
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 import msgspec
-from msgspec import Struct
-from rich.console import Console
 from rich.table import Table
 
 from reports.comparison import ComparisonError
 from reports.judgement import judge_run
 from reports.record import RecordError, Run, find_runs, point_latest
 from reports.table import terminal_report
+from scenarios.bench_command import bench_command
+from scenarios.clients.target import TargetError
 from scenarios.comparing import plans
 from scenarios.doctor import findings
 from scenarios.limits import LIMITS
 from scenarios.live import LiveView
 from scenarios.model import Scenario
+from scenarios.options import Options, carries_out_a_scenario
 from scenarios.policies import POLICIES
 from scenarios.runner import Plan, run
 from scenarios.scenario_file import ScenarioError, catalog, load
 from scenarios.stack import machine
 from scenarios.stack.processes import StackError
-
-GOOD, USAGE, INVALID, INTERRUPTED = 0, 2, 3, 130
-
-console = Console()
-errors = Console(stderr=True)
-
-
-class Options(Struct, frozen=True, kw_only=True):
-    """The options of every command that carries out a scenario."""
-
-    scenario_name: str
-    overrides: tuple[str, ...]
-    runs_folder: Path
-    nginx_binary: Path | None
-    retries: int
-    as_json: bool
-
-
-def carries_out_a_scenario(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the argument and the options of `Options`, and hands them over as one."""
-
-    @functools.wraps(command)
-    def with_options(**values: Any) -> None:
-        common = Options(**{name: values.pop(name) for name in Options.__struct_fields__})
-        command(common, **values)
-
-    decorated: Callable[..., None] = with_options
-    for decorate in (
-        click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop"),
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Override a key, e.g. fleet.clients=1000.",
-        ),
-        click.option(
-            "--runs",
-            "runs_folder",
-            type=click.Path(path_type=Path, file_okay=False),
-            default="runs",
-            show_default=True,
-            help="Where run directories go.",
-        ),
-        click.option(
-            "--nginx",
-            "nginx_binary",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            help="Another nginx than the pinned one.",
-        ),
-        click.option(
-            "--retries",
-            type=click.IntRange(0, 10),
-            default=1,
-            show_default=True,
-            help="Further tries of a run during which others used the machine's cores.",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON."),
-    ):
-        decorated = decorate(decorated)
-    return decorated
+from scenarios.terminal import (
+    GOOD,
+    INTERRUPTED,
+    INVALID,
+    complain,
+    console,
+    errors,
+    fail,
+    run_until_done,
+    usage_errors,
+    warn_of_leftovers,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,6 +50,9 @@ def main() -> None:
 
     Exit status: 0 good, 2 usage or configuration, 3 invalid run, 130 interrupted.
     """
+
+
+main.add_command(bench_command)
 
 
 @main.command("list")
@@ -125,7 +77,7 @@ def list_command(as_json: bool) -> None:
 def run_command(options: Options) -> None:
     """Carry out one scenario, without its matrix, and report on it."""
     with _usage_errors():
-        scenario = msgspec.structs.replace(load(options.scenario_name, options.overrides), matrix={})
+        scenario = msgspec.structs.replace(options.load(), matrix={})
     _carry_out(scenario, options, repeats=1)
 
 
@@ -137,7 +89,7 @@ def run_command(options: Options) -> None:
 def compare_command(options: Options, repeats: int) -> None:
     """Carry out every arm of a scenario's matrix and compare them."""
     with _usage_errors():
-        scenario = load(options.scenario_name, options.overrides)
+        scenario = options.load()
     _carry_out(scenario, options, repeats=repeats)
 
 
@@ -183,12 +135,18 @@ def doctor_command(
 def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoReturn:
     """Carries out all arms in turn, reports on whatever was measured, and ends the program."""
     directory = options.runs_folder / scenario.name / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    todo = plans(scenario, repeats=repeats, directory=directory, nginx_binary=options.nginx_binary)
+    todo = plans(
+        scenario,
+        repeats=repeats,
+        directory=directory,
+        nginx_binary=options.nginx_binary,
+        allow_remote=options.allow_remote,
+    )
     status = GOOD
     with _usage_errors():
         for plan in todo:
             machine.check(plan.scenario)
-    _warn_of_leftovers()
+    warn_of_leftovers()
     try:
         with LiveView(errors if options.as_json else console, len(todo)) as view:
             for plan in todo:
@@ -197,10 +155,10 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
     except asyncio.CancelledError:
         status = INTERRUPTED
     except StackError as error:
-        _complain(str(error))
+        complain(str(error))
         status = INVALID
     except OSError as error:
-        _fail(f"{directory}: {error}")
+        fail(f"{directory}: {error}")
     if directory.exists():
         point_latest(directory, options.runs_folder / "latest")
         with _usage_errors():
@@ -211,7 +169,7 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
 
 def _run_until_valid(plan: Plan, retries: int, view: LiveView) -> None:
     """Carries out one plan, and again as long as others had the machine's cores and a try is left."""
-    _run_until_done(run(plan, view.show))
+    run_until_done(run(plan, view.show))
     for number in range(2, retries + 2):
         validity = judge_run(plan.directory).info.validity
         if not validity["spoilt_by_machine"]:
@@ -219,7 +177,7 @@ def _run_until_valid(plan: Plan, retries: int, view: LiveView) -> None:
         view.repeat("; ".join(validity["problems"]))
         again = plan.directory.with_name(f"{plan.directory.name}-try{number}")
         plan = msgspec.structs.replace(plan, directory=again)
-        _run_until_done(run(plan, view.show))
+        run_until_done(run(plan, view.show))
 
 
 def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
@@ -254,49 +212,8 @@ def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
     return GOOD if wanted == valid else INVALID
 
 
-def _run_until_done(work: Coroutine[Any, Any, object]) -> None:
-    """Runs to the end, or until SIGINT or SIGTERM; either way everything is cleaned up before it returns."""
-
-    async def guarded() -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Once only: a second Ctrl-C must not cut the cleaning up short.
-            loop.add_signal_handler(number, _cancel_once(task))
-        await work
-
-    asyncio.run(guarded())
-
-
-def _cancel_once(task: "asyncio.Task[Any]") -> Callable[[], None]:
-    def cancel() -> None:
-        if not task.cancelling():
-            task.cancel()
-
-    return cancel
-
-
-def _warn_of_leftovers() -> None:
-    for process in machine.leftovers():
-        _complain(f"warning: a process of an earlier run is still there: {process}")
-
-
-@contextlib.contextmanager
-def _usage_errors() -> Iterator[None]:
-    try:
-        yield
-    except (ScenarioError, RecordError, ComparisonError, machine.MachineError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    _complain(message)
-    sys.exit(USAGE)
-
-
-def _complain(message: str) -> None:
-    errors.print(f"reconnect-storm: {message}", markup=False, highlight=False, soft_wrap=True)
+def _usage_errors() -> contextlib.AbstractContextManager[None]:
+    return usage_errors(ScenarioError, TargetError, RecordError, ComparisonError, machine.MachineError)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,91 @@
+"""The command that measures the load generator itself."""
+
+import asyncio
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from scenarios.bench import MANY_CLIENTS, BenchPlan, bench
+from scenarios.bench_result import BenchResult
+from scenarios.bench_table import bench_table
+from scenarios.clients.target import TargetError, resolve
+from scenarios.options import TARGET_OPTIONS, decorated_by, target_override
+from scenarios.scenario_file import ScenarioError, load
+from scenarios.stack import machine
+from scenarios.stack.processes import StackError
+from scenarios.terminal import (
+    INTERRUPTED,
+    INVALID,
+    complain,
+    console,
+    errors,
+    run_until_done,
+    usage_errors,
+    warn_of_leftovers,
+)
+
+
+@click.command("bench")
+@click.option("--clients", type=click.IntRange(1, 100_000), default=1_000, show_default=True)
+@click.option(
+    "--rate", "rate_hz", type=click.FloatRange(0.1, 1_000), default=10.0, show_default=True, help="Ticks/s."
+)
+@click.option("--seconds", type=click.IntRange(1, 3_600), default=10, show_default=True, help="Each part.")
+@click.option(
+    "--many",
+    "many_clients",
+    type=click.IntRange(1, 1_000_000),
+    default=MANY_CLIENTS,
+    show_default=True,
+    help="Clients that join, and come back, at once.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Generator and source processes for these.",
+)
+@click.option(
+    "--patience",
+    "patience_s",
+    type=click.FloatRange(1),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for clients that do not join.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. feed.event."
+)
+@decorated_by(*TARGET_OPTIONS)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def bench_command(*, overrides: tuple[str, ...], target: str, as_json: bool, **values: Any) -> None:
+    """Measure the load generator itself, beside Locust's own Socket.IO user.
+
+    With a target, only the reception of its ticks is measured.
+    """
+    with usage_errors(ScenarioError, TargetError, machine.MachineError):
+        scenario = load("mass-drop", (*overrides, *target_override(target)))
+        if scenario.target.url:
+            resolve(scenario.target, allow_remote=values["allow_remote"])
+        plan = BenchPlan(scenario=scenario, **values)
+        machine.check_descriptors(max(plan.clients, -(-plan.many_clients // plan.processes)))
+    warn_of_leftovers()
+    found: list[BenchResult] = []
+
+    async def measure() -> None:
+        found.append(await bench(plan, lambda part: errors.print(f"{part} …", style="dim", highlight=False)))
+
+    try:
+        run_until_done(measure())
+    except asyncio.CancelledError:
+        sys.exit(INTERRUPTED)
+    except StackError as error:
+        complain(str(error))
+        sys.exit(INVALID)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found[0])).decode())
+    else:
+        console.print(bench_table(found[0]))

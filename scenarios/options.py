@@ -1,0 +1,107 @@
+"""Options that several commands share."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec import Struct
+
+from scenarios.clients.target import resolve, source_of
+from scenarios.model import Scenario
+from scenarios.scenario_file import load
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """The options of every command that carries out a scenario."""
+
+    scenario_name: str
+    overrides: tuple[str, ...]
+    runs_folder: Path
+    nginx_binary: Path | None
+    retries: int
+    target: str
+    allow_remote: bool
+    as_json: bool
+
+    def load(self) -> Scenario:
+        """The scenario with its overrides. Raises ScenarioError, TargetError."""
+        scenario = load(self.scenario_name, (*self.overrides, *target_override(self.target)))
+        if scenario.target.url:
+            endpoint = resolve(scenario.target, allow_remote=self.allow_remote)
+            source_of(scenario.fleet, endpoint)
+        return scenario
+
+
+def decorated_by(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A decorator that applies all of these."""
+    return lambda command: functools.reduce(lambda inner, decorate: decorate(inner), decorators, command)
+
+
+TARGET_OPTIONS = (
+    click.option(
+        "--target",
+        default="",
+        metavar="URL",
+        help="Somebody's Socket.IO gateway instead of nginx and pods of our own; short for"
+        " --set target.url=URL. Its namespace, auth, headers and so on are keys of [target].",
+    ),
+    click.option(
+        "--allow-remote",
+        is_flag=True,
+        help="Let the target be something else than this machine's loopback.",
+    ),
+)
+
+
+def target_override(url: str) -> list[str]:
+    """What `--target URL` is short for."""
+    return [f"target.url={json.dumps(url)}"] if url else []
+
+
+def carries_out_a_scenario(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the argument and the options of `Options`, and hands them over as one."""
+
+    @functools.wraps(command)
+    def with_options(**values: Any) -> None:
+        common = Options(**{name: values.pop(name) for name in Options.__struct_fields__})
+        command(common, **values)
+
+    decorated: Callable[..., None] = with_options
+    for decorate in (
+        click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop"),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override a key, e.g. fleet.clients=1000.",
+        ),
+        click.option(
+            "--runs",
+            "runs_folder",
+            type=click.Path(path_type=Path, file_okay=False),
+            default="runs",
+            show_default=True,
+            help="Where run directories go.",
+        ),
+        click.option(
+            "--nginx",
+            "nginx_binary",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="Another nginx than the pinned one.",
+        ),
+        click.option(
+            "--retries",
+            type=click.IntRange(0, 10),
+            default=1,
+            show_default=True,
+            help="Further tries of a run during which others used the machine's cores.",
+        ),
+        *TARGET_OPTIONS,
+        click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON."),
+    ):
+        decorated = decorate(decorated)
+    return decorated

@@ -1,0 +1,70 @@
+"""Tick sources for a bench: started, awaited, stopped."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from scenarios.stack import machine
+from scenarios.stack.processes import Child, start
+
+
+class TickSources(Struct):
+    """Running sources that share a port."""
+
+    children: list[Child]
+    url: str
+
+    def drop_all(self) -> None:
+        """Makes them cut every connection."""
+        for child in self.children:
+            child.process.send_signal(signal.SIGUSR1)
+
+
+@contextlib.asynccontextmanager
+async def tick_sources(
+    rate_hz: float,
+    *,
+    folder: Path,
+    cores: tuple[int, ...],
+    clients: int,
+    processes: int = 1,
+    delays: bool = False,
+) -> AsyncIterator[TickSources]:
+    """Runs sources for so many clients; their logs go to `folder`. delays: date ticks back by known times."""
+    (port,) = machine.free_ports(1)
+    children: list[Child] = []
+    try:
+        for number in range(processes):
+            arguments = ["--port", str(port), "--rate", str(rate_hz), *(["--delays"] if delays else [])]
+            child = await start(
+                "tick source",
+                [sys.executable, "-m", "gateway_stub.tick_source", *arguments],
+                log=folder / f"source-{number}.log",
+                cores=cores,
+                descriptors=clients + machine.SPARE_DESCRIPTORS,
+            )
+            children.append(child)
+        await _listening(port, children)
+        yield TickSources(children, f"http://127.0.0.1:{port}")
+    finally:
+        for child in children:
+            await child.stop()
+
+
+async def _listening(port: int, children: list[Child]) -> None:
+    while True:
+        for child in children:
+            if error := child.ended():
+                raise error
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
