@@ -1,0 +1,177 @@
+"""Our clients at a real Node gateway: another path, namespace, credentials, event names and clocks."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="there is no node here"),
+]
+
+HERE = Path(__file__).parent / "node_gateway"
+CREDENTIALS = (
+    "target.namespace=/feed",
+    'target.auth={token="secret"}',
+    'target.headers={X-Tenant="blue"}',
+    'target.cookies={session="42"}',
+)
+
+
+@pytest.fixture(scope="session")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("node")
+    shutil.copy(HERE / "package.json", folder)
+    shutil.copy(HERE / "gateway.js", folder)
+    npm = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+    subprocess.run(npm, cwd=folder, check=True, timeout=120, capture_output=True)
+    return folder
+
+
+class NodeGateway:
+    """A running gateway."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        command = ["node", str(folder / "gateway.js"), *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.port = int(self._line())
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.process.kill()
+        self.process.communicate()
+
+    def seen(self) -> dict[str, int]:
+        """What the gateway has counted by now."""
+        self.process.send_signal(signal.SIGUSR2)
+        counts: dict[str, int] = json.loads(self._line())
+        return counts
+
+
+@pytest.fixture(scope="module")
+def gateway(modules: Path) -> Iterator[NodeGateway]:
+    running = NodeGateway(modules)
+    yield running
+    running.stop()
+
+
+def bench(url: str, *sets: str) -> subprocess.CompletedProcess[str]:
+    overrides = [part for override in (*CREDENTIALS, *sets) for part in ("--set", override)]
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "scenarios.cli", "bench", "--json", "--target", url),
+            *("--clients", "20", "--seconds", "2", *overrides),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def reception(url: str, *sets: str) -> dict[str, Any]:
+    done = bench(url, *sets)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["reception"]
+    return found
+
+
+FEEDS = {
+    "milliseconds since 1970, in a nested field": (
+        ("feed.event=price", "feed.due_field=meta.at", "feed.due_unit=ms", "feed.seq_field=meta.number"),
+        "due",
+    ),
+    "seconds beside binary attachments": (
+        ("feed.event=chart", "feed.due_field=at", "feed.due_unit=s"),
+        "due",
+    ),
+    "no time at all": (("feed.event=bare",), "first receipt"),
+    "the monotonic clock, as text": (
+        ("feed.event=hr", "feed.due_field=0", "feed.due_clock=monotonic"),
+        "due",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sets", "reference"), FEEDS.values(), ids=FEEDS)
+def test_ticks_are_timed_by_whatever_the_gateway_sends(
+    gateway: NodeGateway, sets: tuple[str, ...], reference: str
+) -> None:
+    clock = () if any("due_clock" in key for key in sets) else ("feed.due_clock=wall",)
+    found = reception(f"http://127.0.0.1:{gateway.port}/realtime/?room=a", *clock, *sets)
+    assert found["reference"] == reference
+    assert found["ticks_per_s"] == pytest.approx(20 * 10, rel=0.15)
+    # Half a second is long on one machine, and short for a clock that was misread.
+    assert 0 <= found["p50_ms"] <= found["p99_ms"] < 500
+
+
+def test_clients_that_begin_with_polling_are_upgraded(gateway: NodeGateway) -> None:
+    before = gateway.seen()
+    found = reception(
+        f"http://127.0.0.1:{gateway.port}/realtime/?room=a",
+        *("fleet.transport=polling-upgrade", "feed.event=price", "feed.due_field=meta.at"),
+        *("feed.due_unit=ms", "feed.due_clock=wall"),
+    )
+    assert found["ticks_per_s"] == pytest.approx(20 * 10, rel=0.15)
+    after = gateway.seen()
+    assert after["polling"] - before["polling"] == 20
+    assert after["upgrades"] - before["upgrades"] == 20
+
+
+def test_wrong_credentials_are_a_rejection_with_its_name(gateway: NodeGateway, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", "scenarios/clients/locustfile.py", "--headless"),
+            *(
+                "--host",
+                f"http://127.0.0.1:{gateway.port}/realtime/",
+                "-u",
+                "3",
+                "-t",
+                "2s",
+                "--only-summary",
+            ),
+            *("--set", "target.namespace=/feed", "--set", "fleet.policy=incident"),
+            *("--csv", str(tmp_path / "storm")),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    failures = (tmp_path / "storm_failures.csv").read_text()
+    assert "CONNECT,rejected" in failures
+
+
+def test_wss_with_a_ca_file_a_server_name_or_without_any_check(modules: Path, tmp_path: Path) -> None:
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+            *("-nodes", "-days", "2", "-subj", "/CN=gateway.test"),
+            *("-addext", "subjectAltName=DNS:gateway.test", "-keyout", str(key), "-out", str(cert)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    running = NodeGateway(modules, str(key), str(cert))
+    url = f"https://127.0.0.1:{running.port}/realtime/?room=a"
+    feed = ("feed.event=price", "feed.due_field=meta.at", "feed.due_unit=ms", "feed.due_clock=wall")
+    try:
+        trusted = (f"target.ca_file={cert}", "target.server_name=gateway.test")
+        assert reception(url, *feed, *trusted)["ticks_per_s"] == pytest.approx(200, rel=0.15)
+        assert reception(url, *feed, "target.insecure=true")["ticks_per_s"] == pytest.approx(200, rel=0.15)
+    finally:
+        running.stop()
