@@ -36,7 +36,8 @@ class Head:
         self._guard = Guard(abort, remote=remote)
         self._obey = obey
         self._quit_run = quit_run
-        self._outbox: Any = Queue()
+        # None without a runner: what nobody takes out would pile up.
+        self._outbox: Any = None if settings.channel_fd is None else Queue()
         self._aborted = False
         self._unhealthy = ""
         self._held_back = 0
@@ -63,7 +64,13 @@ class Head:
 
     def tell(self, message: Message) -> None:
         """Says something to the runner, if there is one."""
-        self._outbox.put(message)
+        if self._outbox is not None:
+            self._outbox.put(message)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that the runner has not been sent yet."""
+        return 0 if self._outbox is None else self._outbox.qsize()
 
     def stop(self) -> None:
         """Ends the channel and the health checks."""
