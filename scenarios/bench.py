@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from math import nan
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -108,8 +109,8 @@ class _Rig:
             ticks_per_cpu_s=median(1e9 * interval.ticks / interval.cpu_ns for interval in seconds),
             cpu=_cpu(seconds),
             reference=next((interval.reference for interval in seconds if interval.reference), None),
-            p50_ms=_percentile_ms(seconds, 50),
-            p99_ms=_percentile_ms(seconds, 99),
+            p50_ms=_percentile_ms((interval.fanout for interval in seconds), 50),
+            p99_ms=_percentile_ms((interval.fanout for interval in seconds), 99),
         )
 
     async def connecting(self) -> Connecting:
@@ -150,7 +151,9 @@ class _Rig:
             ticks_per_s=_ticks_per_s(seconds),
             cpu=_cpu(seconds),
             known_ms={f"p{p:g}": float(np.percentile(known, p)) / 1e6 for p in _PERCENTILES},
-            reported_ms={f"p{p:g}": _percentile_ms(seconds, p) for p in _PERCENTILES},
+            reported_ms={
+                f"p{p:g}": _percentile_ms((interval.fanout for interval in seconds), p) for p in _PERCENTILES
+            },
         )
 
     async def stock(self) -> Stock:
@@ -197,7 +200,7 @@ class _Rig:
         return Storm(
             policy=name,
             retries=sum(interval.attempts for interval in seconds),
-            late_p99_ms=_p99_ms([interval.retry_late for interval in seconds]),
+            late_p99_ms=_percentile_ms((interval.retry_late for interval in seconds), 99),
             core_peak=busy.peak,
             saturated=busy.peak >= _SATURATED,
         )
@@ -351,17 +354,7 @@ def _cpu(seconds: list[Interval]) -> float:
     return sum(interval.cpu_ns for interval in seconds) / 1e9 / len(seconds)
 
 
-def _percentile_ms(seconds: list[Interval], percentile: float) -> float:
-    return _of(add(interval.fanout for interval in seconds), percentile)
-
-
-def _p99_ms(samples: list[Samples]) -> float:
-    return _of(add(samples), 99)
-
-
-def _of(samples: Samples, percentile: float) -> float:
-    values, counts = samples.arrays()
-    if not len(values):
-        return float("nan")
-    place = np.searchsorted(np.cumsum(counts), percentile / 100 * counts.sum())
-    return float(values[min(place, len(values) - 1)]) / 1000
+def _percentile_ms(samples: Iterable[Samples], percentile: float) -> float:
+    """Over all of these; not a number without any value."""
+    found = add(samples).percentile_ms(percentile)
+    return nan if found is None else found

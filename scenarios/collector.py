@@ -180,10 +180,5 @@ def _record(histogram: HdrHistogram, samples: Samples) -> None:
 
 def _p99s_ms(**samples: Samples) -> dict[str, float]:
     """The 99th percentile of each that has any samples."""
-    found = {}
-    for name, some in samples.items():
-        values, counts = some.arrays()
-        if len(values):
-            reached = int(np.searchsorted(np.cumsum(counts), 0.99 * counts.sum()))
-            found[name] = float(values[reached]) / 1000
-    return found
+    found = {name: some.percentile_ms(99) for name, some in samples.items()}
+    return {name: value for name, value in found.items() if value is not None}

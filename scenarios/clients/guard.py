@@ -2,9 +2,7 @@
 
 from math import inf
 
-import numpy as np
-
-from scenarios.clients.messages import Interval, Samples
+from scenarios.clients.messages import Interval
 from scenarios.model import Abort
 
 REMOTE_ERROR_SHARE = 0.9
@@ -28,7 +26,7 @@ class Guard:
         """
         ended = sum(interval.outcomes.values())
         errors = (ended - interval.outcomes.get("joined", 0)) / ended if ended else None
-        p99_ms = _p99_ms(interval.fanout)
+        p99_ms = interval.fanout.percentile_ms(99)
         # None where a second says nothing: it neither counts nor begins the count anew.
         breaches = {
             "errors": None if errors is None else errors >= (self._error_share or inf),
@@ -47,10 +45,3 @@ class Guard:
             if seconds >= self._for_s and breaches[name]:
                 return f"{what[name]}, for {seconds} s in a row"
         return ""
-
-
-def _p99_ms(samples: Samples) -> float | None:
-    values, counts = samples.arrays()
-    if not len(values):
-        return None
-    return float(values[np.searchsorted(np.cumsum(counts), 0.99 * counts.sum())]) / 1000

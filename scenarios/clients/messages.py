@@ -78,6 +78,14 @@ class Samples(Struct, frozen=True):
         """(values in µs, counts), both of shape (distinct,)."""
         return np.frombuffer(self.values_us, np.int64), np.frombuffer(self.counts, np.int64)
 
+    def percentile_ms(self, percentile: float) -> float | None:
+        """The smallest value that so many per cent do not exceed; None without any value."""
+        values, counts = self.arrays()
+        if not len(values):
+            return None
+        place = int(np.searchsorted(np.cumsum(counts), percentile / 100 * counts.sum()))
+        return float(values[min(place, len(values) - 1)]) / 1000
+
 
 class Neighbours(Struct, frozen=True, kw_only=True):
     """Clients that share their source address with equally many, in one second."""
