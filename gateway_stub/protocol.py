@@ -10,15 +10,37 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from gateway_stub.feed_schedule import FeedSchedule
+
 SETTINGS_VARIABLE = "GATEWAY_STUB_SETTINGS"
 """Environment variable with the settings as JSON; not the command line, where `ps` shows the token."""
 
 TOKEN_HEADER = "X-Control-Token"  # noqa: S105
-DROP_ALL_PATH = "/control/drop-all"
-COST_PATH = "/control/handshake-cost"
+DROP_PATH = "/control/drop"
+CONTROLS_PATH = "/control/controls"
 METRICS_PATH = "/metrics"
 LIVENESS_PATH = "/healthz/liveness"
 READINESS_PATH = "/healthz/readiness"
+
+
+class Admission(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which handshakes a pod turns away with 503 before it has spent anything on them; 0 switches a rule off."""
+
+    shed_above_lag_ms: Annotated[float, Meta(ge=0)] = 0.0
+    """New connections are turned away while the event loop lags by more than this."""
+    handshake_slots: Annotated[int, Meta(ge=0)] = 0
+    """So many handshakes may be under way at once, from the request to the join."""
+
+
+class Controls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything about a pod that can change while it runs; always sent as a whole."""
+
+    handshake_cpu_ms: Annotated[float, Meta(ge=0)] = 0.0
+    feed: FeedSchedule | None = None
+    """None leaves the feed as it is."""
+    feed_stalled_until_ns: int = 0
+    """No tick goes out before this moment."""
+    admission: Admission = Admission()
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,13 +51,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: int = 8000
     control_port: int = 0
     token: Annotated[str, Meta(min_length=1)]
-    handshake_cpu_ms: float = 0.0
+    controls: Controls = Controls()
     cpu: Literal["burn", "reserve"] = "burn"
     snapshot_bytes: int = 0
     rate_hz: float = 5.0
     payload_bytes: int = 200
     event: str = "tick"
     backlog: int = 128
+    tick_cpu_us: float = 0.0
+    cancel_gone: bool = False
+    ping_interval_s: float = 25.0
+    ping_timeout_s: float = 20.0
+    busy_lag_ms: float = 1_000.0
     epoch_ns: int = 0
     """Monotonic time of tick 0; all pods share it, so that tick k means the same everywhere. 0: now."""
 
@@ -71,6 +98,8 @@ class PodStatistics(Struct, frozen=True, kw_only=True):
     """Handshakes whose client had left before it joined."""
     short_sessions: int
     """Joined sessions that ended within 5 s."""
+    shed: int = 0
+    """Handshakes turned away by the pod's own admission control."""
     ticks_sent: int
     """Deliveries handed to the transport."""
     tick_late_ms: float

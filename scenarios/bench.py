@@ -25,7 +25,8 @@ from gateway_stub.protocol import KNOWN_DELAYS, known_delays_ns
 from scenarios.bench_result import Accuracy, BenchResult, Connecting, Reception, Stock, Storm
 from scenarios.clients.merging import add
 from scenarios.clients.messages import Interval, Samples
-from scenarios.model import Fleet, NameOrTable, Scenario, Target
+from scenarios.model import Fleet, Scenario, Target
+from scenarios.quantities import NameOrTable
 from scenarios.stack import machine
 from scenarios.stack.generator import Generator
 from scenarios.stack.processes import Child, StackError, start

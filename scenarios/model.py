@@ -8,20 +8,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-Count = Annotated[int, Meta(ge=1)]
-Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
-PositiveSeconds = Annotated[float, Meta(gt=0, le=86_400)]
-Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+from scenarios.events.registry import AnyEvent
+from scenarios.quantities import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds
 
 Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*$")]
 """Text that goes into a line of HTTP."""
 
 Path = str | Annotated[int, Meta(ge=0)]
 """Steps through JSON, such as `meta.ts`; a number is the place of an argument."""
-
-NameOrTable = str | dict[str, Any]
-"""A registry's entry by name, or a table with `name` and that entry's parameters."""
-
 
 MOST_ADDRESS_SHARES = 64
 
@@ -51,9 +45,14 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     connect_timeout_s: PositiveSeconds = 1.0
     """From the start of a try until the namespace is joined; then the client hangs up and tries again."""
     stale_after_s: Seconds = 2.0
-    """A joined client without a tick for this long hangs up; 0 switches the watchdog off."""
-    reset_backoff: Literal["open", "joined"] = "open"
-    """When the policy starts again at try 0: at the Engine.IO open (as socket.io-client) or once joined."""
+    """A joined client whose feed is stale for this long hangs up; 0 switches the watchdog off."""
+    stale_by: Literal["gap", "age"] = "gap"
+    """What the watchdog looks at: how long ago the last tick came in, or how old the newest tick is by its
+    due time. A client that only waits for bytes does not notice a feed that is late but steady."""
+    reset_backoff: Literal["open", "joined", "stable"] = "open"
+    """When the policy starts again at try 0: at the Engine.IO open (as socket.io-client does), once joined, or
+    once a session has been joined for `stable_after_s`."""
+    stable_after_s: PositiveSeconds = 10.0
     rtt_ms: Milliseconds = 40.0
     """Median round trip of a client; each client has its own, drawn from 0.5 to 1.5 times this."""
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
@@ -71,12 +70,23 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cores: Annotated[int, Meta(ge=1, le=256)] = 1
     """Cores that pods and nginx share, so that a result means the same on a small and a large machine."""
     handshake_cpu_ms: Milliseconds = 10.0
+    tick_cpu_us: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
+    """CPU of one delivered tick on top of what the pod's libraries take: filters, permissions, compression.
+    Paid per client before a tick goes out, burned or reserved as `cpu` says."""
     snapshot_bytes: Annotated[int, Meta(ge=0, le=16_000_000)] = 2_000
     cpu: Literal["burn", "reserve"] = "burn"
     balance: Literal["least_conn", "round_robin", "hash"] = "least_conn"
     backlog: Annotated[int, Meta(ge=1, le=65_535)] = 128
     """Connections that wait in a pod's accept queue; 128 is aiohttp's own. A long queue is a store of work
     for clients that have gone."""
+    cancel_gone: bool = False
+    """Look whether the client is still there before each stage of its handshake; most gateways do not, and
+    finish the work of clients that have left."""
+    ping_interval_s: PositiveSeconds = 25.0
+    ping_timeout_s: PositiveSeconds = 20.0
+    """A client gives up when no ping came for the two together; the server, `ping_timeout_s` after a ping."""
+    busy_lag_ms: Milliseconds = 1_000.0
+    """From this loop lag on, a pod's readiness probe says no."""
 
 
 class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -138,13 +148,6 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """0 takes a free port."""
 
 
-class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One thing that happens, `at_s` seconds after the steady state began."""
-
-    at_s: Seconds
-    do: Literal["drop_all"]
-
-
 class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the time of a run is cut: before, during, after and, where it did not recover, the rescue."""
 
@@ -175,12 +178,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     edge: Edge = field(default_factory=Edge)
     target: Target = field(default_factory=Target)
     abort: Abort = field(default_factory=Abort)
-    event: tuple[Event, ...] = ()
+    event: tuple[AnyEvent, ...] = ()
     phases: Phases = field(default_factory=Phases)
     matrix: dict[str, tuple[NameOrTable | int | float, ...]] = field(default_factory=dict)
     """Keys to cross in a comparison, each with its values: `"fleet.policy" = ["naive", "incident"]`."""
 
     @property
     def trigger_s(self) -> float | None:
-        """When the first event strikes, in seconds of steady state; None in a run without a trigger."""
-        return min((event.at_s for event in self.event), default=None)
+        """When the first fault strikes, in seconds of steady state; None in a run without a trigger."""
+        return min((event.at_s for event in self.event if event.kind == "fault"), default=None)

@@ -11,8 +11,10 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.ticks import Reference
-from scenarios.model import NameOrTable, Scenario
+from scenarios.model import Scenario
+from scenarios.quantities import NameOrTable
 
 GENERATOR_VARIABLE = "RECONNECT_STORM_GENERATOR"
 """Environment variable in which the runner leaves a `GeneratorSettings` as JSON."""
@@ -154,13 +156,23 @@ class BooksClosed(Struct, frozen=True, tag=True):
 
 
 class PushPolicy(Struct, frozen=True, tag=True):
-    """All clients follow this policy from now on; whoever waits or tries starts over with it."""
+    """All clients follow this policy, each from a moment of its own within the reach time on; whoever waits or
+    tries then starts over with it."""
 
     policy: NameOrTable
+    reach_s: float = 0.0
 
 
 class Cut(Struct, frozen=True, tag=True):
-    """Every joined client loses its connection, as by a network that has gone."""
+    """Joined clients lose their connection, as by a network that has gone."""
+
+    share: float = 1.0
+
+
+class SetFeed(Struct, frozen=True, tag=True):
+    """The ticks of our own pods are due by this schedule from now on."""
+
+    schedule: FeedSchedule
 
 
 class Aborted(Struct, frozen=True, tag=True):
@@ -173,7 +185,7 @@ class CloseBooks(Struct, frozen=True, tag=True):
     """Count what no client holds yet as censored at this moment, and report the open second."""
 
 
-Message = Interval | BooksClosed | PushPolicy | Cut | Aborted | CloseBooks
+Message = Interval | BooksClosed | PushPolicy | Cut | SetFeed | Aborted | CloseBooks
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode

@@ -23,7 +23,8 @@ from scenarios.clients.messages import (
     Unframer,
     frame,
 )
-from scenarios.model import NameOrTable, Scenario, Target
+from scenarios.model import Scenario, Target
+from scenarios.quantities import NameOrTable
 from scenarios.stack.machine import needed_descriptors
 from scenarios.stack.processes import Child, StackError, start
 

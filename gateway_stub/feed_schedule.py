@@ -1,0 +1,67 @@
+"""When ticks are due: a rate that may change at agreed moments. Pods and clients share it.
+
+Tick k is due at a time that follows from the schedule alone, whatever any process was doing then.
+"""
+
+from bisect import bisect_right
+from typing import Any, Self
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+
+class Stretch(Struct, frozen=True):
+    """Ticks from number `first_seq` on are due every `period_ns`, the first of them at `from_ns`."""
+
+    first_seq: int
+    from_ns: int
+    period_ns: int
+
+
+class FeedSchedule(Struct, frozen=True):
+    """Number and due time of every tick; times are monotonic nanoseconds."""
+
+    stretches: tuple[Stretch, ...]
+    """In order; each begins with the last tick of the one before it that is due by then."""
+
+    @classmethod
+    def of(cls, epoch_ns: int, rate_hz: float) -> Self:
+        """A feed that keeps one rate; tick 0 is due at the epoch."""
+        return cls((Stretch(0, epoch_ns, period_ns(rate_hz)),))
+
+    def changed(self, at_ns: int, rate_hz: float) -> Self:
+        """The same schedule with another rate from the first tick on that is due at `at_ns` or later."""
+        seq = self.first_seq_from(at_ns)
+        kept = tuple(stretch for stretch in self.stretches if stretch.first_seq < seq)
+        return replace(self, stretches=(*kept, Stretch(seq, self.due_ns(seq), period_ns(rate_hz))))
+
+    def due_ns(self, seq: int) -> int:
+        """When tick `seq` is due."""
+        place = bisect_right(self.stretches, seq, key=lambda stretch: stretch.first_seq) - 1
+        stretch = self.stretches[max(0, place)]
+        return stretch.from_ns + (seq - stretch.first_seq) * stretch.period_ns
+
+    def due_ns_of(self, seqs: Any) -> Any:
+        """The same for an array of numbers, as an int64 array of the same shape."""
+        seqs = np.asarray(seqs, np.int64)
+        firsts, froms, periods = np.array([(s.first_seq, s.from_ns, s.period_ns) for s in self.stretches]).T
+        place = np.maximum(0, np.searchsorted(firsts, seqs, side="right") - 1)
+        return froms[place] + (seqs - firsts[place]) * periods[place]
+
+    def first_seq_from(self, now_ns: int) -> int:
+        """The first tick that is due at `now_ns` or later, from 0 on."""
+        return self.latest_due(now_ns - 1) + 1
+
+    def latest_due(self, now_ns: int) -> int:
+        """The newest tick that is due by `now_ns`; -1 before the first one."""
+        place = bisect_right(self.stretches, now_ns, key=lambda stretch: stretch.from_ns) - 1
+        if place < 0:
+            return -1
+        stretch = self.stretches[place]
+        return stretch.first_seq + (now_ns - stretch.from_ns) // stretch.period_ns
+
+
+def period_ns(rate_hz: float) -> int:
+    """The time between two ticks, in whole nanoseconds: every process rounds alike."""
+    return round(1e9 / rate_hz)

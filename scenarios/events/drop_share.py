@@ -1,0 +1,27 @@
+"""Some lose the connection, all at once."""
+
+from typing import TYPE_CHECKING
+
+from scenarios.events.event import Details, Event
+from scenarios.quantities import Share
+
+if TYPE_CHECKING:
+    from scenarios.stack.running import Stack
+
+
+class DropShare(Event, frozen=True, kw_only=True, tag="drop_share"):
+    """Every pod cuts this share of its clients at once, whoever they are; the feed goes on.
+
+    Pods of somebody else cannot be told to: there, the clients lose their connections by themselves.
+    """
+
+    any_target = True
+
+    share: Share
+
+    async def strike(self, stack: "Stack") -> Details:
+        """Cuts them."""
+        if stack.gateway is None:
+            await stack.generator.cut(self.share)
+            return {"dropped_by": "clients", "share": self.share}
+        return {"dropped": await stack.gateway.drop(self.share), "share": self.share}

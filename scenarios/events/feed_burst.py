@@ -1,0 +1,31 @@
+"""The market opens: more ticks a second."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from scenarios.events.event import Details, Event
+from scenarios.quantities import PositiveSeconds
+
+if TYPE_CHECKING:
+    from scenarios.stack.running import Stack
+
+
+class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
+    """The feed sends `factor` times as many ticks a second, for so long; afterwards its own rate again."""
+
+    factor: Annotated[float, Meta(gt=0, le=1_000)]
+    for_s: PositiveSeconds
+
+    @property
+    def lasts_s(self) -> float:
+        """As long as the burst."""
+        return self.for_s
+
+    async def strike(self, stack: "Stack") -> Details:
+        """Raises the rate, waits, and lowers it."""
+        await stack.set_feed_rate(stack.scenario.feed.rate_hz * self.factor)
+        await asyncio.sleep(self.for_s)
+        await stack.set_feed_rate(stack.scenario.feed.rate_hz)
+        return {"factor": self.factor, "for_s": self.for_s}

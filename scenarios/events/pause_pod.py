@@ -1,0 +1,37 @@
+"""A pod stands still for a while."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from scenarios.events.event import Details, Event, pod_complaint
+from scenarios.quantities import Index, PositiveSeconds
+
+if TYPE_CHECKING:
+    from scenarios.model import Scenario
+    from scenarios.stack.running import Stack
+
+
+class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
+    """A pod is stopped with SIGSTOP and goes on with SIGCONT: a long garbage collection, a frozen host."""
+
+    pod: Index = 0
+    for_s: PositiveSeconds = 5.0
+
+    @property
+    def lasts_s(self) -> float:
+        """As long as it stands still."""
+        return self.for_s
+
+    def complaint(self, scenario: "Scenario") -> tuple[str, object, str] | None:
+        """The pod has to be there."""
+        return pod_complaint(self.pod, scenario)
+
+    async def strike(self, stack: "Stack") -> Details:
+        """Stops it, waits, lets it go on; it goes on in any case."""
+        gateway = stack.own_gateway
+        gateway.pause(self.pod)
+        try:
+            await asyncio.sleep(self.for_s)
+        finally:
+            gateway.resume(self.pod)
+        return {"pod": self.pod, "for_s": self.for_s}

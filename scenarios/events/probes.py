@@ -1,0 +1,34 @@
+"""An orchestrator that asks pods how they are, and acts on what it hears."""
+
+from typing import TYPE_CHECKING
+
+from scenarios.events.event import Details, Event
+from scenarios.quantities import Count, PositiveSeconds, Seconds
+
+if TYPE_CHECKING:
+    from scenarios.stack.running import Stack
+
+
+class Probes(Event, frozen=True, kw_only=True, tag="probes"):
+    """From now on every pod is asked for liveness and readiness, as an orchestrator does.
+
+    A pod that is not ready leaves nginx's upstream until it is; a pod that is not alive is killed and
+    started again, which drops everybody who is on it. `conflated` asks the readiness question and takes its
+    answer for both, so that a pod that is only busy is restarted.
+    """
+
+    kind = "condition"
+
+    conflated: bool = False
+    period_s: PositiveSeconds = 2.0
+    timeout_s: PositiveSeconds = 1.0
+    failures: Count = 3
+    """So many in a row count."""
+    restart_after_s: Seconds = 1.0
+    grace_s: Seconds = 5.0
+    """How long a pod that was started is not asked."""
+
+    async def strike(self, stack: "Stack") -> Details:
+        """Asks until the run ends."""
+        await stack.orchestrate(self)
+        return {}

@@ -1,0 +1,31 @@
+"""More pods, or fewer."""
+
+from typing import TYPE_CHECKING
+
+from scenarios.events.event import Details, Event
+from scenarios.quantities import Count
+
+if TYPE_CHECKING:
+    from scenarios.stack.running import Stack
+
+
+class Scale(Event, frozen=True, kw_only=True, tag="scale"):
+    """The number of pods becomes `pods`: new ones are started, and join nginx's upstream by a reload once
+    they are ready; surplus ones leave the upstream and are ended.
+    """
+
+    kind = "mitigation"
+
+    pods: Count
+
+    async def strike(self, stack: "Stack") -> Details:
+        """Starts or ends what it takes."""
+        gateway = stack.own_gateway
+        before = len(gateway.running)
+        added = await gateway.add(self.pods - before) if self.pods > before else 0
+        surplus = gateway.running[self.pods :]
+        gateway.withdraw(surplus)
+        await stack.route()
+        for pod in surplus:
+            await gateway.terminate(pod)
+        return {"pods": self.pods, "added": added, "removed": len(surplus)}

@@ -1,0 +1,32 @@
+"""Another limit on connections."""
+
+from typing import TYPE_CHECKING
+
+from scenarios.events.event import Details, Event
+from scenarios.limits import LimitError, limit
+from scenarios.quantities import NameOrTable
+
+if TYPE_CHECKING:
+    from scenarios.model import Scenario
+    from scenarios.stack.running import Stack
+
+
+class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
+    """The limit becomes this one: nginx gets it by a reload, the pods over their control endpoints."""
+
+    kind = "mitigation"
+
+    limit: NameOrTable
+
+    def complaint(self, _scenario: "Scenario") -> tuple[str, object, str] | None:
+        """The limit has to be one."""
+        try:
+            limit(self.limit)
+        except LimitError as error:
+            return "limit", self.limit, str(error)
+        return None
+
+    async def strike(self, stack: "Stack") -> Details:
+        """Puts it in force."""
+        await stack.set_limit(self.limit)
+        return {"limit": self.limit}
