@@ -12,6 +12,7 @@ therefore needs one timer.
 """
 
 import errno
+import math
 import random
 from collections.abc import Callable, Iterator
 from time import monotonic_ns
@@ -29,10 +30,11 @@ from scenarios.clients.conversation import (
     Refused,
     Rejected,
 )
-from scenarios.clients.population import Population
+from scenarios.clients.population import FollowedPolicy, Population
 from scenarios.clients.session import Session
 from scenarios.clients.ticks import Tick
 from scenarios.clients.timers import Timer, cancel
+from scenarios.gates import Gate
 
 ROUND_TRIPS_PER_TRY = 3
 """TCP, TLS 1.3 and the upgrade: what a client pays in round trips before a gateway sees its request."""
@@ -51,10 +53,15 @@ class Client:
     __slots__ = (
         "_connection",
         "_delays",
+        "_first",
+        "_gate",
         "_index",
+        "_joined_ns",
         "_last_ping_ns",
         "_last_tick_ns",
+        "_passed",
         "_ping_patience_ns",
+        "_policy",
         "_population",
         "_recorder",
         "_rng",
@@ -75,12 +82,16 @@ class Client:
         # Clients draw apart, so that one client's number of tries does not shift the others' delays.
         self._rng = random.Random((population.fleet.seed << 32) + population.first_index + index)  # noqa: S311
         self._round_trip_s = population.fleet.rtt_ms / 1000 * self._rng.uniform(0.5, 1.5)
-        self._delays: Iterator[float] = population.policy.delays(self._rng)
+        self._follow_from_now(population.policy_for(self))
+        # The gate that let the present try through, until it is told how the try ended.
+        self._passed: Gate | None = None
+        self._first = True
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._timer: Timer | None = None
         self._started_ns = 0
         self._wanted_ns = 0
+        self._joined_ns = 0
         self._last_tick_ns = 0
         self._last_ping_ns = 0
         self._ping_patience_ns = 0
@@ -94,25 +105,42 @@ class Client:
     def stop(self) -> None:
         """Leaves for good."""
         self._stopped = True
+        self._tell_gate(joined=False)
         if self._session is not None and self._connection is not None:
             self._connection.send(self._session.closing())
         self._close()
 
+    @property
+    def joined(self) -> bool:
+        """Whether it has a session."""
+        return bool(self._recorder.joined[self._index])
+
     def cut(self) -> None:
         """Loses its connection, as by a network that has gone."""
-        if self._recorder.joined[self._index]:
+        if self.joined:
             assert self._connection is not None  # noqa: S101
             self._connection.close(reset=True)
             self._lost("cut")
 
-    def follow_new_policy(self) -> None:
-        """Takes the population's policy; a client without a connection gives up its try and starts over."""
-        self._delays = self._population.policy.delays(self._rng)
-        if not self._stopped and not self._recorder.joined[self._index]:
-            if self._started_ns:
-                self._attempt_ended("abandoned")
-            else:
-                self._come_back()
+    def follow(self, followed: FollowedPolicy) -> None:
+        """Takes another policy; a client without a connection gives up its try and starts over."""
+        if self._stopped:
+            return
+        if self._started_ns:
+            self._count_attempt("abandoned")
+        # A try that the cap made wait has not begun, yet its gate waits for the end of it.
+        self._tell_gate(joined=False)
+        self._follow_from_now(followed)
+        if not self.joined:
+            self._come_back()
+
+    def _follow_from_now(self, followed: FollowedPolicy) -> None:
+        self._policy = followed
+        self._gate: Gate | None = followed.gate()
+        self._start_policy_over()
+
+    def _start_policy_over(self) -> None:
+        self._delays: Iterator[float] = self._policy.delays(self._rng)
 
     # -- one try ------------------------------------------------------------------------------------
 
@@ -120,12 +148,21 @@ class Client:
         self._close()
         if self._stopped:
             return
-        delay = next(self._delays)
+        delay = next(self._delays, None)
+        if delay is None:
+            self._give_up()
+            return
         self._wanted_ns = monotonic_ns() + int(delay * 1e9)
         self._at(self._wanted_ns, self._begin_try)
 
+    def _give_up(self) -> None:
+        """Without a timer, only a pushed policy brings the client back."""
+        self._recorder.gave_up += 1
+
     def _begin_try(self) -> None:
         now = monotonic_ns()
+        if self._gate is not None and not self._is_let_through(self._gate, now):
+            return
         wait_ns = self._population.attempts_cap.wait_ns(now)
         if wait_ns:
             self._recorder.held_back += 1
@@ -134,7 +171,26 @@ class Client:
         else:
             self._begin_admitted_try()
 
+    def _is_let_through(self, gate: Gate, now_ns: int) -> bool:
+        wait_s = gate.wait_s(now_ns / 1e9, self._rng, self._first)
+        if wait_s == math.inf:
+            self._give_up()
+        elif wait_s > 0:
+            # Rounded up: asked a nanosecond too early, a gate would say no once more.
+            self._wanted_ns = now_ns + math.ceil(wait_s * 1e9)
+            self._at(self._wanted_ns, self._begin_try)
+        else:
+            self._passed = gate
+            return True
+        return False
+
+    def _tell_gate(self, *, joined: bool) -> None:
+        gate, self._passed = self._passed, None
+        if gate is not None:
+            gate.ended(joined, monotonic_ns() / 1e9)
+
     def _begin_admitted_try(self) -> None:
+        self._first = False
         self._started_ns = monotonic_ns()
         self._recorder.attempt_began(self._index, self._started_ns)
         latency_s = self._round_trip_s * ROUND_TRIPS_PER_TRY
@@ -167,9 +223,14 @@ class Client:
     def _on_connect_timeout(self) -> None:
         self._attempt_ended("timeout")
 
-    def _attempt_ended(self, outcome: str) -> None:
+    def _count_attempt(self, outcome: str) -> None:
         self._recorder.attempt_ended(self._index, outcome, self._started_ns, monotonic_ns())
         self._started_ns = 0
+        if self._passed is not None:
+            self._tell_gate(joined=outcome == "joined")
+
+    def _attempt_ended(self, outcome: str) -> None:
+        self._count_attempt(outcome)
         if outcome != "joined":
             self._come_back()
 
@@ -212,15 +273,15 @@ class Client:
                 self._ping_patience_ns = int((interval_s + timeout_s) * 1e9)
                 self._last_ping_ns = received_ns
                 if fleet.reset_backoff == "open":
-                    self._delays = self._population.policy.delays(self._rng)
+                    self._start_policy_over()
             case Pinged():
                 self._last_ping_ns = received_ns
             case Joined():
                 if fleet.reset_backoff == "joined":
-                    self._delays = self._population.policy.delays(self._rng)
+                    self._start_policy_over()
                 self._attempt_ended("joined")
                 self._recorder.joined[self._index] = 1
-                self._last_tick_ns = received_ns
+                self._joined_ns = self._last_tick_ns = received_ns
                 self._watch()
             case Refused(status):
                 self._lost(outcome_of_status(status), "refused")
@@ -238,9 +299,14 @@ class Client:
         if due_ns <= now:
             self._lost("ping_timeout")
             return
-        stale_after_s = self._population.fleet.stale_after_s
-        if stale_after_s:
-            stale_ns = self._last_tick_ns + int(stale_after_s * 1e9)
+        fleet = self._population.fleet
+        if fleet.stale_after_s:
+            stale_ns = int(fleet.stale_after_s * 1e9)
+            if fleet.stale_by == "gap":
+                stale_ns += self._last_tick_ns
+            else:
+                # What the client held before this session does not count against it.
+                stale_ns += max(self._joined_ns, self._recorder.held_due_ns[self._index])
             if stale_ns <= now:
                 self._lost("stale")
                 return
@@ -253,6 +319,12 @@ class Client:
         recorder = self._recorder
         if recorder.joined[self._index]:
             recorder.disconnects[reason or outcome] += 1
+            self._first = True
+            fleet = self._population.fleet
+            if fleet.reset_backoff == "stable":
+                lasted_ns = monotonic_ns() - self._joined_ns
+                if lasted_ns >= fleet.stable_after_s * 1e9:
+                    self._start_policy_over()
             if outcome in {"stale", "ping_timeout"} and self._session is not None:
                 assert self._connection is not None  # noqa: S101
                 self._connection.send(self._session.closing())

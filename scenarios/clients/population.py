@@ -1,9 +1,12 @@
-"""What the clients of one process share: the target, the policy, the recorder, and a cap on their tries."""
+"""What the clients of one process share: the target, policies, the recorder, and a cap on their tries."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from time import monotonic_ns
-from typing import Any
+from typing import Any, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from scenarios.clients.addresses import Seat, proxy_header
@@ -14,6 +17,7 @@ from scenarios.clients.recorder import Recorder
 from scenarios.clients.target import Endpoint
 from scenarios.clients.timers import NEVER_NS, Timers
 from scenarios.model import Fleet
+from scenarios.gates import Gate
 from scenarios.policies import Policy
 
 _SECOND_NS = 1_000_000_000
@@ -44,6 +48,37 @@ class AttemptsCap:
         return self._second * _SECOND_NS + place * _SECOND_NS // self._per_second - now_ns
 
 
+class FollowedPolicy:
+    """A policy as the clients of one process follow it: with the gate that they share, if they share one."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._shared_gate = policy.gate() if policy.shared_gate else None
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        """The policy from try 0 on."""
+        return self._policy.delays(rng)
+
+    def gate(self) -> Gate | None:
+        """The gate for a client that begins to follow the policy; it keeps it as long as it does."""
+        return self._shared_gate if self._policy.shared_gate else self._policy.gate()
+
+
+class Follower(Protocol):
+    """A client, as far as a pushed policy is concerned."""
+
+    def follow(self, followed: FollowedPolicy) -> None:
+        """Takes the policy now."""
+
+
+class _Push(Struct, frozen=True, eq=False):
+    """A policy on its way to the clients."""
+
+    followed: FollowedPolicy
+    from_ns: int
+    reach_ns: int
+
+
 class Population:
     """The surroundings of the clients of one process.
 
@@ -66,13 +101,16 @@ class Population:
     ) -> None:
         self.loop = loop
         self.fleet = fleet
-        self.policy = policy
+        self._followed = FollowedPolicy(policy)
+        self._push: _Push | None = None
         self.endpoint = endpoint
         self.source = source
         self.subscription = subscription
         self.recorder = recorder
         self.attempts_cap = attempts_cap
         self.first_index = first_index
+        # Apart from the clients' own draws, and different in each process.
+        self._moments = random.Random(f"push {fleet.seed} {first_index}")  # noqa: S311
         self.timers = Timers(self._wake_at)
         self._alarm: Any = None
         self._alarm_ns = NEVER_NS
@@ -91,6 +129,43 @@ class Population:
         now_ns = monotonic_ns()
         if now_ns >= self.timers.next_ns:
             self.timers.run_due(now_ns)
+
+    def push(self, policy: Policy, reach_s: float, clients: Iterable[Follower]) -> None:
+        """Gives the clients another policy, each at a moment of its own within `reach_s`; 0 means now.
+
+        A policy that is still on its way reaches nobody any more.
+        """
+        self._push = push = _Push(FollowedPolicy(policy), monotonic_ns(), int(reach_s * 1e9))
+        if not push.reach_ns:
+            self._complete(push)
+            for client in clients:
+                client.follow(push.followed)
+            return
+        for client in clients:
+            self.timers.at(self._moment_ns(push), partial(self._reach, push, client))
+        self.timers.at(push.from_ns + push.reach_ns, partial(self._complete, push))
+
+    def policy_for(self, newcomer: Follower) -> FollowedPolicy:
+        """What a new client begins with; a policy on its way reaches it at a moment of its own, too."""
+        push = self._push
+        if push is None:
+            return self._followed
+        moment_ns = self._moment_ns(push)
+        if moment_ns <= monotonic_ns():
+            return push.followed
+        self.timers.at(moment_ns, partial(self._reach, push, newcomer))
+        return self._followed
+
+    def _moment_ns(self, push: _Push) -> int:
+        return push.from_ns + int(self._moments.random() * push.reach_ns)
+
+    def _reach(self, push: _Push, client: Follower) -> None:
+        if self._push is push:
+            client.follow(push.followed)
+
+    def _complete(self, push: _Push) -> None:
+        if self._push is push:
+            self._followed, self._push = push.followed, None
 
     def stop(self) -> None:
         """Lets no timer call back any more."""

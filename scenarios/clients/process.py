@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 from collections.abc import Callable
 from time import monotonic_ns, process_time_ns
 
@@ -9,15 +10,24 @@ import gevent
 import psutil
 from msgspec.structs import replace
 
+from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.addresses import PER_PROCESS, Seating
 from scenarios.clients.client import Client
 from scenarios.clients.clock import Clock
 from scenarios.clients.conversation import Subscription
-from scenarios.clients.messages import CloseBooks, Cut, GeneratorSettings, Interval, Message, PushPolicy
+from scenarios.clients.messages import (
+    CloseBooks,
+    Cut,
+    GeneratorSettings,
+    Interval,
+    Message,
+    PushPolicy,
+    SetFeed,
+)
 from scenarios.clients.polling_client import PollingClient
 from scenarios.clients.population import AttemptsCap, Population
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorder
-from scenarios.clients.schedule import FixedSchedule, ObservedSchedule
+from scenarios.clients.schedule import ObservedSchedule, SharedSchedule
 from scenarios.clients.target import Endpoint, source_of
 from scenarios.clients.ticks import TickReader
 from scenarios.policies import policy
@@ -44,11 +54,15 @@ class Generator:
         fleet, feed, target = scenario.fleet, scenario.feed, scenario.target
         self._on_interval = on_interval
         self.clients: list[Client] = []
-        # Only our own pods promise to keep the scenario's rate.
-        schedule = FixedSchedule(feed.rate_hz) if settings.own_stack else ObservedSchedule()
-        self.recorder = Recorder(settings.epoch_ns, schedule)
+        # Only our own pods promise to keep a schedule, which counts from the same epoch.
+        self._schedule: SharedSchedule | ObservedSchedule = (
+            SharedSchedule(FeedSchedule.of(settings.epoch_ns, feed.rate_hz))
+            if settings.own_stack
+            else ObservedSchedule()
+        )
+        self.recorder = Recorder(settings.epoch_ns, self._schedule)
         self._clock = Clock()
-        self._reader = TickReader(feed, schedule, self._clock.wall_offset_ns)
+        self._reader = TickReader(feed, self._schedule, self._clock.wall_offset_ns)
         self._seating = Seating(fleet.clients_per_ip, first_address=index * PER_PROCESS)
         loop = gevent.get_hub().loop
         cap = fleet.max_attempts_per_s
@@ -66,6 +80,8 @@ class Generator:
             attempts_cap=AttemptsCap(max(1, cap // processes) if cap else 0),
             first_index=index * PER_PROCESS,
         )
+        # Apart from what clients draw, and different in each process.
+        self._victims = random.Random(f"cut {fleet.seed} {index}")  # noqa: S311
         self._kind = PollingClient if fleet.transport == "polling-upgrade" else Client
         # Clients live as long as the process and make no cycles: looking through them for garbage would only
         # stop everything for tens of milliseconds, in the middle of a storm.
@@ -90,13 +106,15 @@ class Generator:
     def obey(self, order: Message) -> None:
         """Carries out an order of the runner's."""
         match order:
-            case PushPolicy(spec):
-                self.population.policy = policy(spec)
-                for client in self.clients:
-                    client.follow_new_policy()
-            case Cut():
-                for client in self.clients:
+            case PushPolicy(spec, reach_s):
+                self.population.push(policy(spec), reach_s, self.clients)
+            case Cut(share):
+                joined = [client for client in self.clients if client.joined]
+                for client in self._victims.sample(joined, round(share * len(joined))):
                     client.cut()
+            case SetFeed(schedule):
+                assert isinstance(self._schedule, SharedSchedule), "somebody else's feed"  # noqa: S101
+                self._schedule.feed = schedule
             case CloseBooks():
                 now = monotonic_ns()
                 # A second that has just ended is not to be counted with the one that is cut short.

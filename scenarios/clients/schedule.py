@@ -1,9 +1,11 @@
-"""When ticks were due: by the feed's own fixed schedule, or by what was seen of somebody else's feed."""
+"""When ticks were due: by the schedule of our own pods, or by what was seen of somebody else's feed."""
 
 from collections import deque
 from typing import Any, Protocol
 
 import numpy as np
+
+from gateway_stub.feed_schedule import FeedSchedule
 
 _REMEMBERED = 10_000
 _REGULAR_FROM = 10
@@ -34,6 +36,30 @@ class Schedule(Protocol):
 
     def latest_due(self, now_ns: int) -> int:
         """Number of the newest tick due by `now_ns`; -1 where no tick was ever seen."""
+
+
+class SharedSchedule:
+    """The feed of our own pods, which follow the same schedule; an order may replace it on both sides.
+
+    Ticks keep their numbers and their due times when the rate changes, so a burst makes no gap of its own.
+    """
+
+    def __init__(self, feed: FeedSchedule) -> None:
+        self.feed = feed
+        """To be replaced when the pods get another one."""
+        self._begun = False
+
+    def learn(self, seq: int, due_ns: int) -> None:  # noqa: ARG002
+        """There is nothing to learn but that the feed has begun: until then nobody expects a tick."""
+        self._begun = True
+
+    def due_ns(self, seqs: Any) -> Any:
+        """Due times of tick numbers, as an int64 array of the same shape."""
+        return self.feed.due_ns_of(seqs)
+
+    def latest_due(self, now_ns: int) -> int:
+        """Number of the newest tick due by `now_ns`; -1 where no tick was ever seen."""
+        return self.feed.latest_due(now_ns) if self._begun else -1
 
 
 class FixedSchedule:
