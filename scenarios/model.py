@@ -50,8 +50,8 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the watchdog looks at: how long ago the last tick came in, or how old the newest tick is by its
     due time. A client that only waits for bytes does not notice a feed that is late but steady."""
     reset_backoff: Literal["open", "joined", "stable"] = "open"
-    """When the policy starts again at try 0: at the Engine.IO open (as socket.io-client does), once joined, or
-    once a session has been joined for `stable_after_s`."""
+    """When the policy starts again at try 0: at the Engine.IO open (as socket.io-client does), once joined,
+    or once a session has been joined for `stable_after_s`."""
     stable_after_s: PositiveSeconds = 10.0
     rtt_ms: Milliseconds = 40.0
     """Median round trip of a client; each client has its own, drawn from 0.5 to 1.5 times this."""
@@ -160,6 +160,8 @@ class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rescue_at_s: Annotated[int, Meta(ge=0)] = 44
     """Where fewer than 90 % are served by now, every client gets the rescue policy: the proof that the
     same clients, pods and rate can work, so that the outage was a metastable one. 0 switches it off."""
+    control_s: Annotated[int, Meta(ge=0, le=86_400)] = 12
+    """How long the control run of a comparison lasts, in which nothing goes wrong. 0 switches it off."""
     rescue_s: Count = 13
     """How long the rescue may take."""
     rescue_policy: NameOrTable = field(
@@ -180,10 +182,14 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     abort: Abort = field(default_factory=Abort)
     event: tuple[AnyEvent, ...] = ()
     phases: Phases = field(default_factory=Phases)
-    matrix: dict[str, tuple[NameOrTable | int | float, ...]] = field(default_factory=dict)
+    matrix: dict[str, tuple[NameOrTable | bool | int | float, ...]] = field(default_factory=dict)
     """Keys to cross in a comparison, each with its values: `"fleet.policy" = ["naive", "incident"]`."""
+    arms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Arms of a comparison by name, each with the keys that it sets; instead of a matrix, where crossing all
+    would make too many. The first one is the reference."""
 
     @property
     def trigger_s(self) -> float | None:
         """When the first fault strikes, in seconds of steady state; None in a run without a trigger."""
-        return min((event.at_s for event in self.event if event.kind == "fault"), default=None)
+        faults = (event.at_s for event in self.event if event.kind == "fault" and event.enabled)
+        return min(faults, default=None)

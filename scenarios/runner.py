@@ -11,25 +11,29 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from reports.record import Phase, RunInfo, RunWriter
+from reports.record import RunInfo, RunWriter
 from scenarios.collector import SECOND_NS, Collector
 from scenarios.model import Scenario
+from scenarios.phases import phases_of
+from scenarios.secrets import command_without_secrets, without_secrets
 from scenarios.stability import stability
 from scenarios.stack import machine
-from scenarios.stack.cpu import CpuSampler
+from scenarios.stack.cpu import CpuSampler, CpuShares
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
 from scenarios.stack.nginx import Nginx, read_access_log, refusals_per_second
-from scenarios.stack.processes import StackError
-from scenarios.stack.timeline import EVENTS, Stack
+from scenarios.stack.processes import StackError, Watch
+from scenarios.stack.running import Stack
+from scenarios.timeline import Timeline
 
 SETTLE_S = 2
 """Seconds between the last join of the ramp and the steady state."""
@@ -41,8 +45,6 @@ _RAMP_TIMEOUT_S = 60.0
 # The generator closes a second a few milliseconds late; what strikes then would be booked a second early.
 _INTO_THE_SECOND_NS = 50_000_000
 _SERVED = 0.90
-HIDDEN = "(hidden)"
-_SECRET_KEYS = ("target.auth", "target.headers", "target.cookies")
 _WELL_SERVED = 0.99
 
 
@@ -67,6 +69,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     directory: Path
     arm: str
     round: int = 1
+    control: bool = False
+    """A run without a trigger, which shows that the steady state is one."""
     nginx_binary: Path | None = None
     allow_remote: bool = False
 
@@ -79,6 +83,7 @@ async def run(plan: Plan, on_progress: Callable[[Progress], None]) -> RunInfo:
         scenario=without_secrets(plan.scenario),
         arm=plan.arm,
         round=plan.round,
+        control=plan.control,
         seed=plan.scenario.fleet.seed,
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=machine.versions(),
@@ -121,6 +126,7 @@ class _Conductor:
         self.collector = Collector(writer, self.epoch_ns)
         self.stack: Stack | None = None
         self.steady = False
+        self.end_s = plan.scenario.phases.duration_s
 
     # -- the course of a run ------------------------------------------------------------------------
 
@@ -128,11 +134,15 @@ class _Conductor:
         """Starts everything, plays the timeline, and stops everything."""
         self._report("start", _START_S + SETTLE_S + self.scenario.phases.duration_s)
         async with contextlib.AsyncExitStack() as stops:
+            self.watch = Watch()
+            stops.push_async_callback(self.watch.stop)
             self.stack = stack = await self._start(stops)
-            watchers = [asyncio.create_task(child.wait_unexpected()) for child in stack.children]
             aborted = asyncio.create_task(stack.generator.wait_aborted())
-            watchers.append(aborted)
-            watchers.append(asyncio.create_task(self._keep_time()))
+            watchers = [
+                aborted,
+                asyncio.create_task(self.watch.failed()),
+                asyncio.create_task(self._keep_time()),
+            ]
             playing = asyncio.create_task(self._play())
             try:
                 done, _ = await asyncio.wait({playing, *watchers}, return_when=asyncio.FIRST_COMPLETED)
@@ -159,7 +169,9 @@ class _Conductor:
             allow_remote=self.plan.allow_remote,
         )
         stops.push_async_callback(generator.stop)
-        return Stack(gateway, nginx, generator)
+        self.watch.over(generator.child)
+        stops.callback(self.watch.release, generator.child)
+        return Stack(scenario, gateway, nginx, generator, self._note)
 
     async def _start_own(self, stops: contextlib.AsyncExitStack, directory: Path) -> tuple[Gateway, Nginx]:
         scenario = self.scenario
@@ -168,6 +180,7 @@ class _Conductor:
             epoch_ns=self.epoch_ns,
             directory=directory / "pods",
             cores=self.cores.stack,
+            watch=self.watch,
             on_statistics=self.collector.on_pod,
         )
         stops.push_async_callback(gateway.stop)
@@ -177,13 +190,14 @@ class _Conductor:
             pods=gateway.addresses,
             directory=directory / "nginx",
             cores=self.cores.stack,
+            watch=self.watch,
             binary=self.plan.nginx_binary,
         )
-        stops.push_async_callback(nginx.child.stop)
+        stops.push_async_callback(nginx.stop)
         return gateway, nginx
 
     async def _play(self) -> None:
-        stack, phases = self._running(), self.scenario.phases
+        stack = self._running()
         await self._ramp()
         if stack.gateway:
             await stack.gateway.charge_handshakes(self.scenario.gateway.handshake_cpu_ms)
@@ -193,22 +207,34 @@ class _Conductor:
         self.steady = True
         self.writer.event(0, "steady", clients=self.scenario.fleet.clients)
 
-        for event in sorted(self.scenario.event, key=lambda event: event.at_s):
-            await self._until(event.at_s)
-            details = await EVENTS[event.do](stack, event)
-            self.writer.event(self._now_s(), event.do, **details)
-        end_s = phases.duration_s
+        timeline = Timeline(self.scenario, stack, until=self._until, now_s=self._now_s, note=self._note)
+        striking = asyncio.create_task(timeline.play())
+        ending = asyncio.create_task(self._play_to_the_end())
+        try:
+            # A strike that fails ends the run; one that never ends does not prolong it.
+            done, _ = await asyncio.wait({striking, ending}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            await ending
+        finally:
+            for task in (striking, ending):
+                task.cancel()
+            await asyncio.gather(striking, ending, return_exceptions=True)
+            self.writer.info.trigger_end_s = timeline.trigger_end_s
+        self._set_phases(end_s=self.end_s)
+        await stack.generator.close_books()
+
+    async def _play_to_the_end(self) -> None:
+        phases = self.scenario.phases
+        self.end_s = phases.duration_s
         if self.scenario.trigger_s is not None and phases.rescue_at_s:
             await self._until(phases.rescue_at_s)
             if self._served_lately(3) < _SERVED:
-                end_s = phases.rescue_at_s + phases.rescue_s
+                self.end_s = phases.rescue_at_s + phases.rescue_s
                 await self._rescue()
-                await self._until(end_s)
             else:
-                end_s = await self._until_well()
-        await self._until(end_s)
-        self._set_phases(end_s=end_s)
-        await stack.generator.close_books()
+                self.end_s = await self._until_well()
+        await self._until(self.end_s)
 
     async def _until_well(self) -> int:
         """Waits until a whole recovery window was good, or for the end; returns the second it is then."""
@@ -257,27 +283,38 @@ class _Conductor:
     async def _keep_time(self) -> None:
         """Once a second: samples CPU, writes the rows that are complete, reports progress."""
         stack = self._running()
-        sampler = CpuSampler(
-            nginx_pid=stack.nginx.child.pid if stack.nginx else None,
-            generator_pid=stack.generator.child.pid,
-            pod_pids=[child.pid for child in stack.gateway.children] if stack.gateway else [],
-            own_pid=os.getpid(),
-        )
+        sampler = CpuSampler(os.getpid())
         last_ns = time.monotonic_ns()
+        self._sample_cpu(sampler, stack, 1.0)
         while True:
             second = self._now_second()
             await asyncio.sleep(
                 (self.epoch_ns + (second + 1) * SECOND_NS - time.monotonic_ns()) / 1e9 + 0.002
             )
             now_ns = time.monotonic_ns()
-            self.collector.on_cpu(second, sampler.sample((now_ns - last_ns) / 1e9))
+            self.collector.on_cpu(second, self._sample_cpu(sampler, stack, (now_ns - last_ns) / 1e9))
             last_ns = now_ns
             if self.steady:
                 # Two seconds late, so that everybody's report of a second is in.
                 self.collector.write_until(second - 1)
             self._report_second(second)
 
+    def _sample_cpu(self, sampler: CpuSampler, stack: Stack, span_s: float) -> CpuShares:
+        nginx = stack.nginx.child if stack.nginx else None
+        shares = sampler.sample(
+            span_s,
+            nginx=nginx.pid if nginx else None,
+            generator=stack.generator.child.pid,
+            pods=stack.gateway.pids if stack.gateway else [],
+        )
+        # While ours is down it uses nothing, which is not the same as not being ours.
+        return replace(shares, nginx=0.0) if stack.nginx and not nginx else shares
+
     # -- accounting ---------------------------------------------------------------------------------
+
+    def _note(self, name: str, **details: Any) -> None:
+        """Writes an event of this moment."""
+        self.writer.event(self._now_s(), name, **details)
 
     def _set_phases(self, end_s: int | None = None) -> None:
         info = self.writer.info
@@ -345,55 +382,3 @@ class _Conductor:
     def _running(self) -> Stack:
         assert self.stack is not None  # noqa: S101
         return self.stack
-
-
-def without_secrets(scenario: Scenario) -> dict[str, Any]:
-    """The scenario as a report may show it: what opens the target's doors is left out."""
-    shown: dict[str, Any] = msgspec.to_builtins(scenario)
-    target = shown["target"]
-    if target["auth"] is not None:
-        target["auth"] = dict.fromkeys(target["auth"], HIDDEN)
-    for key in ("headers", "cookies"):
-        target[key] = dict.fromkeys(target[key], HIDDEN)
-    target["url"] = _without_query(target["url"])
-    return shown
-
-
-def command_without_secrets(arguments: Sequence[str]) -> list[str]:
-    """The command line that led to a run, as a report may show it."""
-    return ["reconnect-storm", *map(_without_secret, arguments)]
-
-
-def _without_secret(argument: str) -> str:
-    option = "--set=" if argument.startswith("--set=") else ""
-    key, separator, _ = argument.removeprefix(option).partition("=")
-    if separator and key.startswith(_SECRET_KEYS):
-        return f"{option}{key}={HIDDEN}"
-    return _without_query(argument) if "://" in argument else argument
-
-
-def _without_query(url: str) -> str:
-    before, separator, _ = url.partition("?")
-    return f"{before}?{HIDDEN}" if separator else url
-
-
-def phases_of(
-    scenario: Scenario, *, first_s: int, end_s: int | None, rescued: bool
-) -> tuple[int | None, tuple[Phase, ...]]:
-    """(second of the trigger, phases), all in seconds of steady state. `during` starts with the trigger."""
-    phases, trigger_s = scenario.phases, scenario.trigger_s
-    end = end_s if end_s is not None else phases.duration_s
-    ramp = Phase("ramp", first_s, 0)
-    if trigger_s is None:
-        return None, (ramp, Phase("before", 0, end))
-    trigger = int(trigger_s)
-    calm_again = trigger + phases.during_s
-    cut = min(end, phases.rescue_at_s or end)
-    parts = [
-        ramp,
-        Phase("before", 0, trigger),
-        Phase("during", trigger, calm_again),
-        Phase("after", calm_again, cut),
-        Phase("rescue" if rescued else "tail", cut, end),
-    ]
-    return trigger, tuple(phase for phase in parts if phase.from_s < phase.to_s)

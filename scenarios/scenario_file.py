@@ -11,6 +11,8 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
+from scenarios.events.event import common_complaint
+from scenarios.events.registry import EVENTS
 from scenarios.limits import LimitError, limit
 from scenarios.model import Scenario
 from scenarios.policies import PolicyError, policy
@@ -66,10 +68,10 @@ def build(table: Mapping[str, Any], *, source: str, default_name: str = "") -> S
 
 
 def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
-    """The scenarios that `[matrix]` crosses, by label; the scenario alone, without one."""
-    crossed: dict[str, dict[str, Any]] = {"": {}}
+    """The scenarios that `[matrix]` crosses or `[arms]` names, by label; without either, the one alone."""
+    crossed: dict[str, dict[str, Any]] = scenario.arms or {"": {}}
     for key, values in scenario.matrix.items():
-        labels = [_label(value) for value in values]
+        labels = [_label(key, value) for value in values]
         if len(set(labels)) < len(labels):
             raise ScenarioError(f"{source}: key matrix.{key}: found a value twice, allowed: each value once")
         crossed = {
@@ -79,8 +81,8 @@ def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
         }
     result = {}
     for label, settings in crossed.items():
-        table = msgspec.to_builtins(scenario)
-        table["matrix"] = {}
+        table = msgspec.json.decode(msgspec.json.encode(scenario))
+        table["matrix"] = table["arms"] = {}
         for key, value in settings.items():
             set_key(table, key, value, source=f"{source}: matrix")
         result[label or scenario.name] = build(table, source=source)
@@ -100,15 +102,28 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def set_key(table: dict[str, Any], dotted: str, value: Any, *, source: str) -> None:
-    """Puts `value` at `a.b.c`, making the tables on the way."""
+    """Puts `value` at `a.b.c`, making tables on the way; a step into a list is a place: `event.0.share`."""
     *parents, last = dotted.split(".")
+    place: Any = table
     for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
+        place = place.setdefault(parent, {}) if isinstance(place, dict) else _entry(place, parent)
+        if not isinstance(place, dict | list):
             raise ScenarioError(
                 f"{source}: key {dotted}: found no table at {parent}, allowed: keys in tables"
             )
-    table[last] = value
+    if isinstance(place, dict):
+        place[last] = value
+    elif _entry(place, last) is None:
+        raise ScenarioError(
+            f"{source}: key {dotted}: found {last}, allowed: a place from 0 to {len(place) - 1}"
+        )
+    else:
+        place[int(last)] = value
+
+
+def _entry(entries: list[Any], place: str) -> Any:
+    """What is at a place of a list; None where there is no such place."""
+    return entries[int(place)] if place.isdecimal() and int(place) < len(entries) else None
 
 
 def _check_meaning(scenario: Scenario, source: str) -> None:
@@ -142,17 +157,33 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
     for key, values in scenario.matrix.items():
         if not values:
             fail(f"matrix.{key}", "no values", "at least one")
+    if scenario.matrix and scenario.arms:
+        fail("arms", "arms beside a matrix", "one of the two")
+    _check_events(scenario, fail)
     _check_times(scenario, fail)
+
+
+def _check_events(scenario: Scenario, fail: Callable[[str, object, str], None]) -> None:
+    for place, event in enumerate(scenario.event):
+        if scenario.target.url and not event.any_target:
+            others = ", ".join(name for name, kind in EVENTS.items() if kind.any_target)
+            fail(f"event[{place}].do", repr(event.name), f"{others}; the target is not ours")
+        complaint = common_complaint(event) or event.complaint(scenario)
+        if complaint:
+            key, found, allowed = complaint
+            fail(f"event[{place}].{key}", repr(found), allowed)
 
 
 def _check_times(scenario: Scenario, fail: Callable[[str, object, str], None]) -> None:
     phases, trigger = scenario.phases, scenario.trigger_s
-    for event in scenario.event:
-        if event.at_s >= phases.duration_s:
-            fail("event.at_s", event.at_s, f"below phases.duration_s = {phases.duration_s}")
+    last = phases.rescue_at_s if trigger is not None and phases.rescue_at_s else phases.duration_s
+    for place, event in enumerate(scenario.event):
+        if event.enabled and event.at_s >= last:
+            allowed = f"below {last:g}, where the run ends or the rescue begins"
+            fail(f"event[{place}].at_s", event.at_s, allowed)
     if trigger is not None:
         if trigger < 1:
-            fail("event.at_s", trigger, "1 or more, so that there is a baseline before it")
+            fail("event[].at_s", trigger, "1 or more, so that there is a baseline before it")
         if trigger + phases.during_s > phases.duration_s:
             fail("phases.during_s", phases.during_s, f"up to {phases.duration_s - trigger:g}")
         low, high = trigger + phases.during_s + 1, phases.duration_s - phases.rescue_s
@@ -160,7 +191,9 @@ def _check_times(scenario: Scenario, fail: Callable[[str, object, str], None]) -
             fail("phases.rescue_at_s", phases.rescue_at_s, f"0 for none, or from {low:g} to {high}")
 
 
-def _label(value: Any) -> str:
+def _label(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"{key.rpartition('.')[2]}={str(value).lower()}"
     if isinstance(value, dict):
         rest = " ".join(f"{key}={item}" for key, item in value.items() if key != "name")
         return f"{value.get('name', '')} {rest}".strip()
@@ -179,6 +212,8 @@ def _explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: s
             dotted, found = f'{dotted}."{key}"', found[key]
         elif step.startswith("["):
             dotted, found, kind = dotted + step, found[int(step[1:-1])], _element_type(kind)
+            if isinstance(found, dict) and found.get("do") in EVENTS:
+                kind = EVENTS[found["do"]]
         else:
             found = found.get(step[1:])
             dotted, kind = dotted + step, _field_type(kind, step[1:])
@@ -187,12 +222,15 @@ def _explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: s
         unknown = message.split("`")[1]
         where = f"{dotted}.{unknown}" if dotted else unknown
         fields = ", ".join(getattr(kind, "__struct_fields__", ()))
+        fields += ", do" if dotted.startswith("event[") else ""
         return f"{source}: key {where}: found an unknown key, allowed: {fields}"
     if "missing required field" in message:
         missing = message.split("`")[1]
         return f"{source}: key {dotted}.{missing}: found nothing, allowed: a value; it is required"
     allowed = message.removeprefix("Expected ").replace("`", "")
     literal = get_args(kind) if str(get_origin(kind)).endswith("Literal") else ()
+    if dotted.endswith(".do"):
+        literal = tuple(EVENTS)
     if literal:
         allowed = ", ".join(map(repr, literal))
     return f"{source}: key {dotted or '(top level)'}: found {found!r}, allowed: {allowed}"
@@ -214,4 +252,6 @@ def _element_type(kind: Any) -> Any:
 
 
 def _field_type(kind: Any, key: str) -> Any:
-    return next(field.type for field in msgspec.structs.fields(kind) if field.encode_name == key)
+    if not hasattr(kind, "__struct_fields__"):
+        return None  # the name in a table that could be of several types
+    return next((field.type for field in msgspec.structs.fields(kind) if field.encode_name == key), None)

@@ -13,7 +13,7 @@ MODULES = sorted(
     if path.name != "__init__.py"
 )
 MAY_IMPORT = {
-    "scenarios": ("scenarios", "reports.record", "gateway_stub.protocol"),
+    "scenarios": ("scenarios", "reports.record", "gateway_stub.protocol", "gateway_stub.feed_schedule"),
     "gateway_stub": ("gateway_stub",),
     "reports": ("reports",),
 }

@@ -1,27 +1,51 @@
-"""A comparison's runs take turns, and share their seed within a round."""
+"""A comparison's runs take turns, and share their seed within a round; a control run comes first."""
 
 from pathlib import Path
 
 from scenarios.comparing import plans, slug
+from scenarios.runner import Plan
 from scenarios.scenario_file import load
 
 
-def test_arms_take_turns() -> None:
-    todo = plans(load("mass-drop"), repeats=2, directory=Path("runs"))
+def todo(*overrides: str, repeats: int = 1) -> list[Plan]:
+    return plans(load("mass-drop", overrides), repeats=repeats, directory=Path("runs"))
+
+
+def test_arms_take_turns_after_one_control_run() -> None:
+    found = todo(repeats=2)
     arms = ["naive + none", "naive + per-ip", "incident + none", "incident + per-ip"]
-    assert [plan.arm for plan in todo] == arms * 2
-    assert [plan.round for plan in todo] == [1] * 4 + [2] * 4
+    assert [plan.arm for plan in found] == ["control", *arms * 2]
+    assert [plan.round for plan in found] == [1, *[1] * 4, *[2] * 4]
 
 
 def test_all_arms_of_a_round_share_a_seed_that_the_next_round_does_not() -> None:
-    todo = plans(load("mass-drop", ["fleet.seed=7"]), repeats=2, directory=Path("runs"))
-    assert [plan.scenario.fleet.seed for plan in todo] == [7] * 4 + [8] * 4
+    found = [plan for plan in todo("fleet.seed=7", repeats=2) if not plan.control]
+    assert [plan.scenario.fleet.seed for plan in found] == [7] * 4 + [8] * 4
 
 
 def test_every_run_has_a_folder_of_its_own() -> None:
-    todo = plans(load("mass-drop"), repeats=3, directory=Path("runs"))
-    assert len({plan.directory for plan in todo}) == 12
-    assert todo[0].directory == Path("runs/01-1-naive-none")
+    found = todo(repeats=3)
+    assert len({plan.directory for plan in found}) == 13
+    assert [plan.directory.name for plan in found[:2]] == ["00-1-control", "01-1-naive-none"]
+
+
+def test_in_a_control_run_nothing_happens() -> None:
+    (control,) = (plan for plan in todo("phases.control_s=9") if plan.control)
+    assert control.scenario.event == ()
+    assert control.scenario.trigger_s is None
+    assert control.scenario.phases.duration_s == 9
+
+
+def test_each_steady_state_has_a_control_of_its_own() -> None:
+    crossed = 'matrix={"fleet.policy"=["naive", "incident"], "fleet.clients"=[100, 200]}'
+    controls = [plan for plan in todo(crossed) if plan.control]
+    assert [plan.scenario.fleet.clients for plan in controls] == [100, 200]
+
+
+def test_a_single_arm_and_somebody_elses_gateway_have_no_control() -> None:
+    assert not any(plan.control for plan in todo("matrix={}"))
+    assert not any(plan.control for plan in todo("phases.control_s=0"))
+    assert not any(plan.control for plan in todo("target.url=http://127.0.0.1:9"))
 
 
 def test_a_label_becomes_a_folder_name_without_separators() -> None:

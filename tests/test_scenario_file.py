@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.model import Event, Fleet, Gateway, Phases, Scenario
+from scenarios.events.drop_all import DropAll
+from scenarios.model import Fleet, Gateway, Phases, Scenario
 from scenarios.scenario_file import ScenarioError, arms, build, catalog, load, parse_override, set_key
 
 TRIGGER = '[[event]]\nat_s = 8\ndo = "drop_all"\n'
@@ -55,7 +56,7 @@ def test_the_trigger_is_the_first_event_whatever_the_order_in_the_file(tmp_path:
 MISTAKES = {
     "unknown table": ("flet = 3", "flet", "an unknown key", "name, summary, fleet"),
     "unknown key": ("[fleet]\nclient = 3", "fleet.client", "an unknown key", "clients, clients_per_ip"),
-    "unknown key of an event": (TRIGGER + "pod = 1", "event[0].pod", "an unknown key", "at_s, do"),
+    "unknown key of an event": (TRIGGER + "pod = 1", "event[0].pod", "an unknown key", "at_s, enabled, every_s, times, do"),
     "number for a table": ("fleet = 3", "fleet", "3", "object"),
     "text for a number": ('[fleet]\nclients = "many"', "fleet.clients", "'many'", "int"),
     "fraction for a count": ("[fleet]\nclients = 2.5", "fleet.clients", "2.5", "int"),
@@ -144,13 +145,13 @@ MISTAKES = {
     ),
     "event after the end": (
         TRIGGER.replace("8", "60") + PHASES,
-        "event.at_s",
+        "event[0].at_s",
         "60",
-        "below phases.duration_s = 60",
+        "below 24, where the run ends or the rescue begins",
     ),
     "event without a baseline before it": (
         TRIGGER.replace("8", "0.5") + PHASES,
-        "event.at_s",
+        "event[].at_s",
         "0.5",
         "1 or more",
     ),
@@ -192,10 +193,10 @@ MISTAKES = {
         "array",
     ),
     "matrix value of a wrong type": (
-        '[matrix]\n"fleet.policy" = [true]',
+        '[matrix]\n"fleet.policy" = [[1]]',
         'matrix."fleet.policy"[0]',
-        "True",
-        "int | float | str | object",
+        "[1]",
+        "bool | int | float | str | object",
     ),
     "matrix value that names nothing": (
         '[matrix]\n"fleet.policy" = ["naive", "late"]',
@@ -213,8 +214,63 @@ MISTAKES = {
     "matrix key inside an array": (
         TRIGGER + '[matrix]\n"event.at_s" = [3]',
         "event.at_s",
-        "no table at event",
+        "found at_s",
+        "a place from 0 to 0",
+    ),
+    "matrix key at a place that is not there": (
+        TRIGGER + '[matrix]\n"event.1.at_s" = [3]',
+        "event.1.at_s",
+        "no table at 1",
         "keys in tables",
+    ),
+    "arms beside a matrix": (
+        '[matrix]\n"fleet.clients" = [3]\n[arms.one]\n"fleet.clients" = 3',
+        "arms",
+        "arms beside a matrix",
+        "one of the two",
+    ),
+    "an arm that sets what is not there": (
+        '[arms.one]\n"fleet.size" = 3',
+        "fleet.size",
+        "an unknown key",
+        "clients",
+    ),
+    "repeats without a distance": (TRIGGER + "times = 2", "event[0].times", "2", "1, or every_s"),
+    "a longer time before a shorter one": (
+        TRIGGER + "times = 2\nevery_s = [4, 3]",
+        "event[0].every_s",
+        "[4.0, 3.0]",
+        "the shorter time first",
+    ),
+    "an event with a value out of range": (
+        '[[event]]\nat_s = 8\ndo = "drop_share"\nshare = 1.5',
+        "event[0].share",
+        "1.5",
+        "float <= 1.0",
+    ),
+    "a pod that is not there": (
+        '[[event]]\nat_s = 8\ndo = "kill_pod"\npod = 2',
+        "event[0].pod",
+        "2",
+        "from 0 to 1: there are 2 pods",
+    ),
+    "a pushed policy that is none": (
+        TRIGGER + '[[event]]\nat_s = 9\ndo = "push_policy"\npolicy = "patience"',
+        "event[1].policy",
+        "'patience'",
+        "naive, incident",
+    ),
+    "a limit in mid-run that is none": (
+        TRIGGER + '[[event]]\nat_s = 9\ndo = "set_limit"\nlimit = "per-user"',
+        "event[1].limit",
+        "'per-user'",
+        "none, per-ip",
+    ),
+    "an event that somebody else's pods do not obey": (
+        '[target]\nurl = "http://127.0.0.1:1"\n[[event]]\nat_s = 8\ndo = "kill_pod"',
+        "event[0].do",
+        "'kill_pod'",
+        "drop_all, drop_share, push_policy; the target is not ours",
     ),
 }
 
@@ -322,7 +378,7 @@ def test_overrides_apply_in_order_and_reach_into_the_file(tmp_path: Path) -> Non
     scenario = load(written(tmp_path, "[fleet]\nclients = 5\nrtt_ms = 7\n" + TRIGGER + PHASES), overrides)
     assert scenario.fleet == Fleet(clients=20, rtt_ms=7, policy={"name": "spread", "window_s": 5})
     assert scenario.edge.limit == "per-ip"
-    assert scenario.event == (Event(at_s=8, do="drop_all"),)
+    assert scenario.event == (DropAll(at_s=8),)
 
 
 BAD_OVERRIDES = {
@@ -340,11 +396,11 @@ BAD_OVERRIDES = {
     ),
     "key inside an array of events": (
         "event.at_s=9",
-        ("--set event.at_s=9: key event.at_s", "no table at event", "keys in tables"),
+        ("--set event.at_s=9: key event.at_s", "found at_s", "a place from 0 to 0"),
     ),
     "whole array with a mistake": (
         "event=[{at_s=86400, do='drop_all'}]",
-        ("key event.at_s", "86400", "below phases.duration_s"),
+        ("key event[0].at_s", "86400", "below 44"),
     ),
 }
 

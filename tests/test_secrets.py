@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from scenarios.model import Scenario, Target
-from scenarios.runner import command_without_secrets, without_secrets
+from scenarios.secrets import command_without_secrets, without_secrets
 
 SECRET = "open-sesame"
 

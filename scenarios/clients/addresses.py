@@ -6,7 +6,8 @@ last octet changes slowest. Binding to 127/8 without further set-up is a feature
 
 from msgspec import Struct
 
-from scenarios.model import AddressShare, Count
+from scenarios.model import AddressShare
+from scenarios.quantities import Count
 
 PER_PROCESS = 100_000
 """Addresses that one generator process may use; the next process begins after them."""

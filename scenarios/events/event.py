@@ -33,6 +33,8 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
     """Whether it can also be done to somebody else's gateway, which has no pods or nginx of ours."""
 
     at_s: Seconds
+    enabled: bool = True
+    """False leaves it out; arms of a comparison can differ by that."""
     every_s: PositiveSeconds | Annotated[tuple[PositiveSeconds, ...], _TWO] | None = None
     """Strike again so long after the last strike began; two numbers are drawn between, anew each time."""
     times: Count = 1

@@ -24,8 +24,7 @@ class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
         return self.for_s
 
     async def strike(self, stack: "Stack") -> Details:
-        """Raises the rate, waits, and lowers it."""
-        await stack.set_feed_rate(stack.scenario.feed.rate_hz * self.factor)
+        """Tells everybody beforehand when the rate rises and falls, and waits until it is over."""
+        await stack.burst_feed(self.factor, self.for_s)
         await asyncio.sleep(self.for_s)
-        await stack.set_feed_rate(stack.scenario.feed.rate_hz)
         return {"factor": self.factor, "for_s": self.for_s}

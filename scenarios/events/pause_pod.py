@@ -33,5 +33,5 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
         try:
             await asyncio.sleep(self.for_s)
         finally:
-            gateway.resume(self.pod)
+            await gateway.resume(self.pod)
         return {"pod": self.pod, "for_s": self.for_s}

@@ -22,6 +22,9 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     conflated: bool = False
     period_s: PositiveSeconds = 2.0
     timeout_s: PositiveSeconds = 1.0
+    """Of the readiness question."""
+    liveness_timeout_s: PositiveSeconds = 10.0
+    """Of the liveness question: a busy pod answers late, a dead one never."""
     failures: Count = 3
     """So many in a row count."""
     restart_after_s: Seconds = 1.0
@@ -30,5 +33,8 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
 
     async def strike(self, stack: "Stack") -> Details:
         """Asks until the run ends."""
-        await stack.orchestrate(self)
+        # The stack knows the events, so it is looked up when it is there.
+        from scenarios.stack.orchestrator import Orchestrator  # noqa: PLC0415
+
+        await Orchestrator(self, stack).run()
         return {}

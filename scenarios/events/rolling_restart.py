@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RollingRestart(Event, frozen=True, kw_only=True, tag="rolling_restart"):
-    """Each pod is ended with SIGTERM, started again and awaited, then the next one; each drops its clients."""
+    """One pod after the other is ended with SIGTERM, started again and awaited; each drops its clients."""
 
     gap_s: Seconds = 2.0
     """Between a pod's readiness and the end of the next one."""

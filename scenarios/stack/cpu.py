@@ -1,5 +1,7 @@
 """CPU-seconds per second: of the nginx processes, the generator, and everybody else."""
 
+from collections.abc import Sequence
+
 import psutil
 from msgspec import Struct
 
@@ -16,42 +18,44 @@ class CpuShares(Struct, frozen=True):
 
 
 class CpuSampler:
-    """Takes differences between samples; the first sample is the zero."""
+    """Takes differences between samples; the first sample is the zero, and what it returns means nothing."""
 
-    def __init__(
-        self, *, nginx_pid: int | None, generator_pid: int, pod_pids: list[int], own_pid: int
-    ) -> None:
-        self._groups = {
-            "nginx": [] if nginx_pid is None else [nginx_pid],
-            "generator": [generator_pid],
-            "pods": pod_pids,
-            "own": [own_pid],
+    def __init__(self, own_pid: int) -> None:
+        self._own_pid = own_pid
+        self._last: dict[int, float] = {}
+        self._last_machine = _machine()
+
+    def sample(self, span_s: float, *, nginx: int | None, generator: int, pods: Sequence[int]) -> CpuShares:
+        """Shares over the `span_s` seconds since the last sample, of these processes and their children."""
+        groups = {
+            "nginx": [] if nginx is None else _with_children(nginx),
+            "generator": _with_children(generator),
+            "pods": pods,
+            "own": [self._own_pid],
         }
-        self._last = self._read()
-
-    def sample(self, span_s: float) -> CpuShares:
-        """Shares over the `span_s` seconds since the last sample."""
-        now, last = self._read(), self._last
+        now = {pid: _cpu_s(pid) for pids in groups.values() for pid in pids}
+        used = {
+            # A process that is new since the last sample has used all it has used since then.
+            name: sum(now[pid] - self._last.get(pid, 0.0) for pid in pids) / span_s
+            for name, pids in groups.items()
+        }
+        (last_busy, last_steal), self._last_machine = self._last_machine, _machine()
+        busy, steal = self._last_machine
         self._last = now
-        # A child that ended takes its counter with it, so a sum can fall.
-        used = {key: max(0.0, now[key] - last[key]) / span_s for key in now}
-        ours = sum(used[key] for key in self._groups)
         return CpuShares(
-            nginx=used["nginx"] if self._groups["nginx"] else None,
+            nginx=None if nginx is None else used["nginx"],
             generator=used["generator"],
-            foreign=max(0.0, used["machine"] - ours),
-            steal=used["steal"],
+            foreign=max(0.0, (busy - last_busy) / span_s - sum(used.values())),
+            steal=(steal - last_steal) / span_s,
         )
 
-    def _read(self) -> dict[str, float]:
-        totals = {key: sum(map(_cpu_s, pids)) for key, pids in self._groups.items()}
-        # nginx's and Locust's workers do the work; they may change with a reload.
-        for name in ("nginx", "generator"):
-            totals[name] += sum(_cpu_s(child) for pid in self._groups[name] for child in _children(pid))
-        times = psutil.cpu_times()
-        busy = times.user + times.nice + times.system
-        busy += getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
-        return {**totals, "machine": busy, "steal": getattr(times, "steal", 0.0)}
+
+def _machine() -> tuple[float, float]:
+    """(busy, stolen) CPU-seconds of the whole machine since it booted."""
+    times = psutil.cpu_times()
+    busy = times.user + times.nice + times.system
+    busy += getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
+    return busy, getattr(times, "steal", 0.0)
 
 
 def _cpu_s(pid: int) -> float:
@@ -63,8 +67,9 @@ def _cpu_s(pid: int) -> float:
     return float(times.user + times.system)
 
 
-def _children(pid: int) -> list[int]:
+def _with_children(pid: int) -> list[int]:
+    """The workers of nginx and of Locust do the work; they may change with a reload."""
     try:
-        return [child.pid for child in psutil.Process(pid).children()]
+        return [pid, *(child.pid for child in psutil.Process(pid).children())]
     except psutil.NoSuchProcess:
         return []

@@ -1,45 +1,56 @@
-"""The gateway pods: starts them, reads their statistics, and talks to their control endpoints."""
+"""The gateway: all pods of a run, and what is in force at them."""
 
 import asyncio
 import secrets
-import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
 import aiohttp
-import msgspec
+from msgspec.structs import replace
 
-from gateway_stub.protocol import (
-    COST_PATH,
-    DROP_ALL_PATH,
-    READINESS_PATH,
-    SETTINGS_VARIABLE,
-    TOKEN_HEADER,
-    PodStatistics,
-    Settings,
-)
+from gateway_stub.feed_schedule import FeedSchedule
+from gateway_stub.protocol import TOKEN_HEADER, Admission, Controls, PodStatistics, Settings
+from scenarios.limits import limit
 from scenarios.model import Scenario
 from scenarios.stack.machine import free_ports, needed_descriptors
-from scenarios.stack.processes import Child, StackError, start
+from scenarios.stack.pod import Pod
+from scenarios.stack.processes import Watch
 
-_READY_TIMEOUT_S = 30.0
-_CONTROL_TIMEOUT_S = 10.0
+_CONTROL_TIMEOUT_S = 60.0
+"""A pod under a storm answers when its loop comes to it."""
 
 
 class Gateway:
-    """All pods of a run.
+    """Pods by index; an index is never used for another pod.
 
     on_statistics: called with a pod's index and its latest line, about once a second.
     """
 
-    def __init__(self, on_statistics: Callable[[int, PodStatistics], None]) -> None:
-        self.children: list[Child] = []
-        self.addresses: list[str] = []
-        self._token = secrets.token_urlsafe(24)
-        self._controls: list[str] = []
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        epoch_ns: int,
+        directory: Path,
+        cores: tuple[int, ...],
+        watch: Watch,
+        on_statistics: Callable[[int, PodStatistics], None],
+    ) -> None:
+        self.pods: list[Pod] = []
+        self.controls = Controls(
+            feed=FeedSchedule.of(epoch_ns, scenario.feed.rate_hz),
+            admission=limit(scenario.edge.limit).admission,
+        )
+        self._scenario = scenario
+        self._epoch_ns = epoch_ns
+        self._directory = directory
+        self._cores = cores
+        self._watch = watch
         self._on_statistics = on_statistics
-        self._readers: list[asyncio.Task[None]] = []
+        self._token = secrets.token_urlsafe(24)
+        self._drops = 0
         self._http = aiohttp.ClientSession(
             headers={TOKEN_HEADER: self._token}, timeout=aiohttp.ClientTimeout(total=_CONTROL_TIMEOUT_S)
         )
@@ -52,110 +63,152 @@ class Gateway:
         epoch_ns: int,
         directory: Path,
         cores: tuple[int, ...],
+        watch: Watch,
         on_statistics: Callable[[int, PodStatistics], None],
     ) -> Self:
         """Starts all pods; returns once each says that it is ready. Handshakes are free until charged."""
-        gateway = cls(on_statistics)
         directory.mkdir()
-        ports = free_ports(2 * scenario.gateway.pods)
+        gateway = cls(
+            scenario,
+            epoch_ns=epoch_ns,
+            directory=directory,
+            cores=cores,
+            watch=watch,
+            on_statistics=on_statistics,
+        )
         try:
-            for index in range(scenario.gateway.pods):
-                public, control = ports[2 * index : 2 * index + 2]
-                await gateway._start_pod(scenario, index, public, control, epoch_ns, directory, cores)
-            async with asyncio.timeout(_READY_TIMEOUT_S):
-                await asyncio.gather(*map(gateway._await_ready, range(scenario.gateway.pods)))
-        except TimeoutError:
-            await gateway.stop()
-            raise StackError(
-                f"not all pods were ready within {_READY_TIMEOUT_S:g} s; see {directory}"
-            ) from None
+            await gateway.add(scenario.gateway.pods)
         except BaseException:
             await gateway.stop()
             raise
         return gateway
 
-    async def drop_all(self) -> int:
-        """Makes all pods cut all their clients at once; returns how many those were."""
-        answers = await asyncio.gather(*(self._control(url + DROP_ALL_PATH) for url in self._controls))
-        return sum(int(answer["dropped"]) for answer in answers)
+    @property
+    def running(self) -> list[int]:
+        """The pods that are there to stay: they run, and have not been withdrawn."""
+        return [pod.index for pod in self.pods if pod.running and not pod.withdrawn]
 
-    async def charge_handshakes(self, cpu_ms: float) -> None:
-        """From now on a handshake costs this much."""
-        await asyncio.gather(*(self._control(f"{url}{COST_PATH}?cpu_ms={cpu_ms}") for url in self._controls))
+    @property
+    def addresses(self) -> list[str]:
+        """The pods that nginx is to know: also those that have died, but none that has left or is ejected."""
+        return [pod.address for pod in self.pods if not (pod.withdrawn or pod.ejected)]
+
+    @property
+    def pids(self) -> list[int]:
+        """Of all processes there are now."""
+        return [pod.child.pid for pod in self.pods if pod.child is not None]
+
+    # -- pods come and go ---------------------------------------------------------------------------
+
+    async def add(self, count: int) -> int:
+        """Starts so many more pods; returns their number once all are ready."""
+        ports = free_ports(2 * count)
+        added = [
+            self._new_pod(len(self.pods) + place, *ports[2 * place : 2 * place + 2]) for place in range(count)
+        ]
+        self.pods += added
+        await asyncio.gather(*map(self._start, added))
+        return count
+
+    async def kill(self, index: int) -> int:
+        """Ends a pod with SIGKILL; returns how many clients it had."""
+        return await self.pods[index].end(at_once=True)
+
+    async def terminate(self, index: int) -> int:
+        """Ends a pod with SIGTERM; returns how many clients it had."""
+        return await self.pods[index].end(at_once=False)
+
+    async def restart(self, index: int) -> None:
+        """Starts a pod that has ended, on its old ports; returns once it is ready."""
+        await self._start(self.pods[index])
+
+    def pause(self, index: int) -> None:
+        """Stops a pod in its tracks."""
+        self.pods[index].pause()
+
+    async def resume(self, index: int) -> None:
+        """Lets a paused pod go on, with what has been put in force meanwhile."""
+        pod = self.pods[index]
+        pod.resume()
+        if pod.running:
+            await pod.control(self.controls)
+
+    def withdraw(self, indices: Iterable[int]) -> None:
+        """These pods leave for good."""
+        for index in indices:
+            self.pods[index].withdrawn = True
 
     async def stop(self) -> None:
         """Ends all pods."""
-        await asyncio.gather(*(child.stop() for child in self.children))
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        await asyncio.gather(*(pod.end(at_once=False) for pod in self.pods))
         await self._http.close()
 
-    async def _start_pod(
-        self,
-        scenario: Scenario,
-        index: int,
-        port: int,
-        control_port: int,
-        epoch_ns: int,
-        directory: Path,
-        cores: tuple[int, ...],
-    ) -> None:
+    # -- what is in force ---------------------------------------------------------------------------
+
+    async def charge_handshakes(self, cpu_ms: float) -> None:
+        """From now on a handshake costs this much."""
+        await self._control(replace(self.controls, handshake_cpu_ms=cpu_ms))
+
+    async def set_admission(self, admission: Admission) -> None:
+        """From now on pods turn away whom this says."""
+        if admission != self.controls.admission:
+            await self._control(replace(self.controls, admission=admission))
+
+    async def set_feed(self, schedule: FeedSchedule) -> None:
+        """From now on ticks are due by this schedule."""
+        await self._control(replace(self.controls, feed=schedule))
+
+    async def stall_feed(self, for_s: float) -> None:
+        """No tick goes out for so long."""
+        until_ns = time.monotonic_ns() + int(for_s * 1e9)
+        await self._control(replace(self.controls, feed_stalled_until_ns=until_ns))
+
+    async def drop(self, share: float) -> int:
+        """Makes all pods cut that share of their clients at once; returns how many those were."""
+        self._drops += 1
+        seed = self._scenario.fleet.seed * 1_000 + self._drops
+        pods = [pod for pod in self.pods if pod.running and not pod.paused]
+        return sum(await asyncio.gather(*(pod.drop(share, seed + pod.index * 100) for pod in pods)))
+
+    async def _control(self, controls: Controls) -> None:
+        self.controls = controls
+        await asyncio.gather(*(pod.control(controls) for pod in self.pods if pod.running and not pod.paused))
+
+    async def _start(self, pod: Pod) -> None:
+        controls = self.controls
+        await pod.start(controls)
+        await pod.await_ready()
+        if controls != self.controls:
+            await pod.control(self.controls)
+
+    def _new_pod(self, index: int, port: int, control_port: int) -> Pod:
+        gateway, feed = self._scenario.gateway, self._scenario.feed
         name = f"pod-{index}"
         settings = Settings(
             name=name,
             port=port,
             control_port=control_port,
             token=self._token,
-            cpu=scenario.gateway.cpu,
-            snapshot_bytes=scenario.gateway.snapshot_bytes,
-            rate_hz=scenario.feed.rate_hz,
-            payload_bytes=scenario.feed.payload_bytes,
-            event=scenario.feed.event,
-            backlog=scenario.gateway.backlog,
-            epoch_ns=epoch_ns,
+            cpu=gateway.cpu,
+            snapshot_bytes=gateway.snapshot_bytes,
+            rate_hz=feed.rate_hz,
+            payload_bytes=feed.payload_bytes,
+            event=feed.event,
+            backlog=gateway.backlog,
+            tick_cpu_us=gateway.tick_cpu_us,
+            cancel_gone=gateway.cancel_gone,
+            ping_interval_s=gateway.ping_interval_s,
+            ping_timeout_s=gateway.ping_timeout_s,
+            busy_lag_ms=gateway.busy_lag_ms,
+            epoch_ns=self._epoch_ns,
         )
-        child = await start(
-            name,
-            [sys.executable, "-m", "gateway_stub"],
-            log=directory / f"{name}.log",
-            cores=cores,
-            descriptors=needed_descriptors(scenario.fleet.clients),
-            environment={SETTINGS_VARIABLE: msgspec.json.encode(settings).decode()},
-            pipe_output=True,
+        return Pod(
+            index,
+            settings,
+            log=self._directory / f"{name}.log",
+            cores=self._cores,
+            descriptors=needed_descriptors(self._scenario.fleet.clients),
+            http=self._http,
+            watch=self._watch,
+            on_statistics=self._on_statistics,
         )
-        self.children.append(child)
-        self.addresses.append(f"127.0.0.1:{port}")
-        self._controls.append(f"http://127.0.0.1:{control_port}")
-        self._readers.append(asyncio.create_task(self._read(index, child)))
-
-    async def _read(self, index: int, child: Child) -> None:
-        assert child.process.stdout is not None  # noqa: S101
-        decode = msgspec.json.Decoder(PodStatistics).decode
-        async for line in child.process.stdout:
-            try:
-                self._on_statistics(index, decode(line))
-            except msgspec.MsgspecError:
-                continue  # the half line of a pod that was killed
-
-    async def _await_ready(self, index: int) -> None:
-        url = f"http://{self.addresses[index]}{READINESS_PATH}"
-        while True:
-            if error := self.children[index].ended():
-                raise error
-            try:
-                async with self._http.get(url) as response:
-                    if response.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass
-            await asyncio.sleep(0.05)
-
-    async def _control(self, url: str) -> dict[str, int]:
-        try:
-            async with self._http.post(url) as response:
-                response.raise_for_status()
-                answer: dict[str, int] = await response.json()
-                return answer
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise StackError(f"a pod did not answer {url}: {error!r}") from None

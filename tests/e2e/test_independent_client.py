@@ -15,6 +15,7 @@ from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
 from scenarios.stack.machine import free_ports
 from scenarios.stack.nginx import Nginx
+from scenarios.stack.processes import Watch
 
 pytestmark = pytest.mark.e2e
 
@@ -29,11 +30,13 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
     theirs: list[dict[str, Any]] = []
     ours: list[Interval] = []
     lines: list[PodStatistics] = []
+    watch = Watch()
     gateway = await Gateway.start(
         scenario,
         epoch_ns=epoch_ns,
         directory=tmp_path / "pods",
         cores=(),
+        watch=watch,
         on_statistics=lambda _index, line: lines.append(line),
     )
     (port,) = free_ports(1)
@@ -42,7 +45,12 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
     client.on("tick", theirs.append)
     try:
         nginx = await Nginx.start(
-            scenario, port=port, pods=gateway.addresses, directory=tmp_path / "nginx", cores=()
+            scenario,
+            port=port,
+            pods=gateway.addresses,
+            directory=tmp_path / "nginx",
+            cores=(),
+            watch=watch,
         )
         generator = await Generator.start(
             scenario,
@@ -59,8 +67,9 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
         if generator:
             await generator.stop()
         if nginx:
-            await nginx.child.stop()
+            await nginx.stop()
         await gateway.stop()
+        await watch.stop()
     return theirs, ours, lines
 
 

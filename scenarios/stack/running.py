@@ -1,0 +1,72 @@
+"""The running stack: what events act on."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gateway_stub.feed_schedule import FeedSchedule
+from scenarios.limits import limit
+from scenarios.model import Scenario
+from scenarios.quantities import NameOrTable
+from scenarios.stack.gateway import Gateway
+from scenarios.stack.generator import Generator
+from scenarios.stack.nginx import Nginx
+
+_LEAD_NS = 500_000_000
+"""Everybody has to know of another feed rate before the first tick that it makes due."""
+
+
+class Stack:
+    """Gateway, nginx and generator of one run.
+
+    note: writes a line to the run's events, for what is done by something else than the timeline.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        gateway: Gateway | None,
+        nginx: Nginx | None,
+        generator: Generator,
+        note: Callable[..., Any],
+    ) -> None:
+        self.scenario = scenario
+        self.gateway = gateway
+        """None, like nginx, where the target is somebody else's."""
+        self.nginx = nginx
+        self.generator = generator
+        self.note = note
+
+    @property
+    def own_gateway(self) -> Gateway:
+        """The gateway, for events that a scenario with somebody else's does not have."""
+        assert self.gateway is not None  # noqa: S101 - checked when the scenario was loaded
+        return self.gateway
+
+    @property
+    def own_nginx(self) -> Nginx:
+        """nginx, likewise."""
+        assert self.nginx is not None  # noqa: S101
+        return self.nginx
+
+    async def route(self) -> None:
+        """Makes nginx send new connections to the pods that are there now."""
+        await self.own_nginx.reconfigure(pods=self.own_gateway.addresses)
+
+    async def set_limit(self, spec: NameOrTable) -> None:
+        """Puts another limit in force: at nginx, and at the pods."""
+        await self.own_nginx.reconfigure(limit=spec)
+        await self.own_gateway.set_admission(limit(spec).admission)
+
+    async def burst_feed(self, factor: float, for_s: float) -> None:
+        """The feed's rate is `factor` times its own from a moment from now on, for so long."""
+        feed = self.own_gateway.controls.feed
+        assert feed is not None  # noqa: S101
+        rate_hz = self.scenario.feed.rate_hz
+        begin_ns = time.monotonic_ns() + _LEAD_NS
+        end_ns = begin_ns + int(for_s * 1e9)
+        await self._set_feed(feed.changed(begin_ns, rate_hz * factor).changed(end_ns, rate_hz))
+
+    async def _set_feed(self, schedule: FeedSchedule) -> None:
+        await self.generator.set_feed(schedule)
+        await self.own_gateway.set_feed(schedule)
