@@ -1,33 +1,50 @@
-"""Reconnect policies: how long a client waits before try n = 0, 1, 2, …
+"""Reconnect policies by name: when a client that has lost its connection tries again.
 
-A policy is a frozen value whose `delays(rng)` is an endless iterator of seconds. A client takes one delay
-before each try and starts a new iterator when its back-off resets. Nothing here reads a clock or a global
-random source: the same seed gives the same delays.
+A policy is a frozen value. A client takes one of its delays before each try, starts a new iterator when its
+back-off resets and, where there is a gate, asks it when the delay is over. `backoffs.py` has the policies
+that only wait, `gated_policies.py` those with a gate.
 
-Add one: write the struct, give it `delays`, and enter it in `POLICIES`.
+Add one: write the struct there, give it `delays`, and enter it in `POLICIES`.
 """
 
 import importlib
 import inspect
-import math
 import random
 from collections.abc import Iterator
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
-from msgspec import Meta, Struct
 
-# Up to a day: with infinity, some formulas below would have no value.
-Seconds = Annotated[float, Meta(ge=0, le=86_400)]
-Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
-Share = Annotated[float, Meta(ge=0, le=1)]
+from scenarios.backoffs import (
+    AxiosRetry,
+    Backo2,
+    BasePolicy,
+    DecorrelatedJitter,
+    EqualJitter,
+    FullJitter,
+    Grpc,
+    Naive,
+    PythonSocketIO,
+    Spread,
+)
+from scenarios.gated_policies import CircuitBreaker, RetryBudget, SreThrottle, TokenBucket
+from scenarios.gates import Gate
 
 
 class Policy(Protocol):
-    """Anything that can say how long to wait before each try."""
+    """Anything that can say how long to wait before each try, and who else has to agree."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
-        """Endless delays in seconds, the first of them before try 0."""
+        """Delays in seconds, the first of them before try 0. Who gets no further one gives up for good."""
+        ...
+
+    def gate(self) -> Gate | None:
+        """A new gate; None if every try may begin when its delay is over."""
+        ...
+
+    @property
+    def shared_gate(self) -> bool:
+        """Whether all clients of a process ask one gate, rather than each a gate of its own."""
         ...
 
 
@@ -35,72 +52,7 @@ class PolicyError(ValueError):
     """A policy that is not there, or parameters that it does not take."""
 
 
-class _Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class Naive(_Parameters, frozen=True, kw_only=True):
-    """Try again at once; only the try's own round trips slow it down.
-
-    delay(n) = 0
-    """
-
-    def delays(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
-        while True:
-            yield 0.0
-
-
-class Backo2(_Parameters, frozen=True, kw_only=True):
-    """socket.io-client's own back-off, whose cap comes after the jitter.
-
-    ms = min·2ⁿ; r = random(); dev = ⌊r·jitter·ms⌋; ms -= dev where ⌊10·r⌋ is even, else ms += dev;
-    delay(n) = ⌊min(ms, max)⌋ ms
-
-    One random number gives both sign and size, so the multipliers form a comb over [0.55, 1.5), and the
-    jitter is gone once min·2ⁿ is well above max: everybody who is still out then waits exactly max.
-    Source: socketio/socket.io, packages/socket.io-client/lib/contrib/backo2.ts.
-    """
-
-    min_ms: Milliseconds = 1000.0
-    max_ms: Milliseconds = 5000.0
-    jitter: Share = 0.5
-
-    def delays(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
-            yield self._delay_ms(n, rng.random()) / 1000
-            n += 1
-
-    def _delay_ms(self, n: int, draw: float) -> int:
-        ms = _times_power_of_two(self.min_ms, n)
-        deviation = _floor(draw * self.jitter * ms) if self.jitter else 0.0
-        ms = ms - deviation if math.floor(draw * 10) % 2 == 0 else ms + deviation
-        # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
-        return 0 if math.isnan(ms) else int(min(ms, self.max_ms))
-
-
-class Spread(_Parameters, frozen=True, kw_only=True):
-    """Come back once, anywhere in a window wide enough for the gateway, then back off with full jitter.
-
-    delay(0) = hold + U(0, window); delay(n) = U(0, min(cap, base·2ⁿ⁻¹)) for n ≥ 1
-
-    A hold gives a gateway time to work off what it still has queued for clients that have gone.
-    """
-
-    hold_s: Seconds = 0.0
-    window_s: Seconds = 8.0
-    base_s: Seconds = 1.0
-    cap_s: Seconds = 30.0
-
-    def delays(self, rng: random.Random) -> Iterator[float]:
-        yield self.hold_s + rng.uniform(0, self.window_s)
-        n = 0
-        while True:
-            yield rng.uniform(0, min(self.cap_s, _times_power_of_two(self.base_s, n)))
-            n += 1
-
-
-class UserDefined(_Parameters, frozen=True, kw_only=True):
+class UserDefined(BasePolicy, frozen=True, kw_only=True):
     """A function of the user's own: `function(rng, **parameters)` returns the iterator of delays."""
 
     function: str
@@ -111,10 +63,20 @@ class UserDefined(_Parameters, frozen=True, kw_only=True):
         return iterator
 
 
-POLICIES: dict[str, tuple[type[_Parameters], dict[str, float]]] = {
+POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
     "naive": (Naive, {}),
     "incident": (Backo2, {"min_ms": 200.0, "max_ms": 30_000.0, "jitter": 0.5}),
     "socketio-js": (Backo2, {"min_ms": 1000.0, "max_ms": 5000.0, "jitter": 0.5}),
+    "socketio-python": (PythonSocketIO, {}),
+    "full-jitter": (FullJitter, {}),
+    "equal-jitter": (EqualJitter, {}),
+    "decorrelated-jitter": (DecorrelatedJitter, {}),
+    "grpc": (Grpc, {}),
+    "axios-retry": (AxiosRetry, {}),
+    "circuit-breaker": (CircuitBreaker, {}),
+    "retry-budget": (RetryBudget, {}),
+    "sre-throttle": (SreThrottle, {}),
+    "token-bucket": (TokenBucket, {}),
     "spread": (Spread, {}),
 }
 """Policies by name, each with the parameters that the name stands for."""
@@ -160,14 +122,3 @@ def _check_function(path: str, parameters: dict[str, Any]) -> None:
         raise PolicyError(f"policy {path!r}: {error}; allowed: {allowed}") from None
     except ValueError:  # Written in C, without a signature to check.
         return
-
-
-def _times_power_of_two(value: float, n: int) -> float:
-    try:
-        return math.ldexp(value, n)
-    except OverflowError:
-        return math.inf
-
-
-def _floor(value: float) -> float:
-    return value if math.isinf(value) or math.isnan(value) else math.floor(value)
