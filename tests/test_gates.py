@@ -1,4 +1,4 @@
-"""Gates against their sources: state tables, budgets, probabilities, buckets, on a clock of the test's own."""
+"""Gates against their sources: state tables, budgets, probabilities, buckets; time is the test's own."""
 
 import math
 import random
