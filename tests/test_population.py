@@ -1,6 +1,7 @@
 """What the clients of one process share: how they connect, and one alarm for all their timers."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,13 +11,14 @@ from scenarios.clients.addresses import Seat
 from scenarios.clients.clock import Clock
 from scenarios.clients.connection import Connection, TlsConnection
 from scenarios.clients.conversation import Subscription
-from scenarios.clients.population import AttemptsCap, Population
+from scenarios.clients.population import AttemptsCap, FollowedPolicy, Population
 from scenarios.clients.recorder import Recorder
 from scenarios.clients.schedule import ObservedSchedule
 from scenarios.clients.target import resolve
 from scenarios.clients.ticks import TickReader
+from scenarios.gates import Gate, ThrottleGate
 from scenarios.model import Feed, Fleet, Target
-from scenarios.policies import policy
+from scenarios.policies import Policy, policy
 
 MS = 1_000_000
 SEAT = Seat("127.10.10.1", 1)
@@ -47,11 +49,18 @@ class Loop:
         return self.alarms[-1]
 
 
-def population_of(source: str = "same", url: str = "http://127.0.0.1:3000", loop: Any = None) -> Population:
+def population_of(
+    source: str = "same",
+    url: str = "http://127.0.0.1:3000",
+    loop: Any = None,
+    *,
+    seed: int = 1,
+    first_index: int = 0,
+) -> Population:
     schedule = ObservedSchedule()
     return Population(
         loop=loop,
-        fleet=Fleet(),
+        fleet=Fleet(seed=seed),
         policy=policy("naive"),
         endpoint=resolve(Target(url=url, insecure=True)),
         source=source,
@@ -59,6 +68,7 @@ def population_of(source: str = "same", url: str = "http://127.0.0.1:3000", loop
         recorder=Recorder(0, schedule),
         attempts_cap=AttemptsCap(0),
         clock=Clock(),
+        first_index=first_index,
     )
 
 
@@ -161,3 +171,125 @@ def test_a_population_that_has_stopped_calls_nobody_back(clock: list[int]) -> No
     clients.timers.at(2_010 * MS, lambda: rung.append(2))
     assert len(loop.alarms) == 1
     assert rung == []
+
+
+# -- policies ---------------------------------------------------------------------------------------
+
+
+class Named:
+    """A policy that is told from others by its one delay; gated: it makes gates."""
+
+    def __init__(self, delay_s: float, *, gated: bool = False, shared_gate: bool = False) -> None:
+        self.delay_s = delay_s
+        self.gated = gated
+        self.shared_gate = shared_gate
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        yield self.delay_s
+
+    def gate(self) -> Gate | None:
+        return ThrottleGate(k=2.0, window_s=120.0, ask_again_s=1.0) if self.gated else None
+
+
+@pytest.mark.parametrize(
+    ("kind", "gates"),
+    [
+        pytest.param(Named(1, gated=True), 2, id="gates of their own"),
+        pytest.param(Named(1, gated=True, shared_gate=True), 1, id="a shared gate"),
+        pytest.param(Named(1), 0, id="no gate"),
+        pytest.param(Named(1, shared_gate=True), 0, id="no gate to share"),
+    ],
+)
+def test_who_follows_a_policy_gets_a_gate_as_it_says(kind: Policy, gates: int) -> None:
+    followed = FollowedPolicy(kind)
+    # Kept until they are counted: equal addresses would mean nothing otherwise.
+    given = [followed.gate() for _ in range(2)]
+    assert len({id(gate) for gate in given if gate is not None}) == gates
+
+
+class Follower:
+    """Writes down when which policy reached it, by the policy's delay."""
+
+    def __init__(self, clock: list[int]) -> None:
+        self.reached: list[tuple[int, float]] = []
+        self._clock = clock
+
+    def follow(self, followed: FollowedPolicy) -> None:
+        self.reached.append((self._clock[0], delay_of(followed)))
+
+
+def delay_of(followed: FollowedPolicy) -> float:
+    return next(followed.delays(random.Random(1)))
+
+
+def pass_time(clients: Population, clock: list[int], until_ms: int) -> None:
+    while clock[0] < until_ms:
+        clock[0] += 1
+        clients.run_due_timers()
+
+
+def test_a_policy_that_is_pushed_without_reach_is_everybodys_at_once(clock: list[int]) -> None:
+    clients = population_of(loop=Loop())
+    followers = [Follower(clock) for _ in range(3)]
+    clients.push(Named(7.0), 0.0, followers)
+    assert [follower.reached for follower in followers] == [[(1_000, 7.0)]] * 3
+    assert delay_of(clients.policy_for(Follower(clock))) == 7.0
+
+
+def pushed_moments(clock: list[int], *, seed: int = 1, first_index: int = 0) -> list[int]:
+    clock[0] = 1_000
+    clients = population_of(loop=Loop(), seed=seed, first_index=first_index)
+    followers = [Follower(clock) for _ in range(400)]
+    clients.push(Named(7.0), 2.0, followers)
+    assert not any(follower.reached for follower in followers)
+    pass_time(clients, clock, 4_000)
+    assert {delay for follower in followers for _, delay in follower.reached} == {7.0}
+    assert {len(follower.reached) for follower in followers} == {1}
+    return [follower.reached[0][0] for follower in followers]
+
+
+def test_a_pushed_policy_reaches_each_client_at_a_moment_of_its_own(clock: list[int]) -> None:
+    moments_ms = pushed_moments(clock)
+    assert 1_000 < min(moments_ms) < max(moments_ms) <= 3_001
+    # Uniform: a Kolmogorov-Smirnov distance that one sample of 400 in a thousand exceeds.
+    places = [(moment - 1_000) / 2_000 for moment in sorted(moments_ms)]
+    assert max(abs(place - n / 400) for n, place in enumerate(places)) < 1.95 / 400**0.5
+
+
+def test_the_moments_depend_on_the_seed_and_differ_from_process_to_process(clock: list[int]) -> None:
+    once, again = pushed_moments(clock), pushed_moments(clock)
+    reseeded, elsewhere = pushed_moments(clock, seed=2), pushed_moments(clock, first_index=100_000)
+    assert once == again
+    assert once != reseeded
+    assert once != elsewhere
+
+
+@pytest.mark.parametrize("reach_s", [0.0, 1.0], ids=["at once", "in its own time"])
+def test_a_later_push_overrides_one_that_is_on_its_way(clock: list[int], reach_s: float) -> None:
+    clients = population_of(loop=Loop())
+    followers = [Follower(clock) for _ in range(50)]
+    clients.push(Named(7.0), 2.0, followers)
+    pass_time(clients, clock, 1_500)
+    early = [follower for follower in followers if follower.reached]
+    assert 0 < len(early) < len(followers)
+    clients.push(Named(8.0), reach_s, followers)
+    pass_time(clients, clock, 9_000)
+    for follower in followers:
+        before = [7.0] if follower in early else []
+        assert [delay for _, delay in follower.reached] == [*before, 8.0]
+    assert delay_of(clients.policy_for(Follower(clock))) == 8.0
+
+
+def test_a_client_that_comes_during_a_push_keeps_the_old_policy_until_its_moment(clock: list[int]) -> None:
+    clients = population_of(loop=Loop())
+    clients.push(Named(7.0), 0.0, [])
+    clients.push(Named(8.0), 2.0, [])
+    pass_time(clients, clock, 2_000)
+    newcomers = [Follower(clock) for _ in range(50)]
+    begun = [delay_of(clients.policy_for(newcomer)) for newcomer in newcomers]
+    assert set(begun) == {7.0, 8.0}
+    pass_time(clients, clock, 4_000)
+    for newcomer, delay_s in zip(newcomers, begun, strict=True):
+        # Whose moment had passed begins with the new policy, and is not told of it once more.
+        assert [delay for _, delay in newcomer.reached] == ([8.0] if delay_s == 7.0 else [])
+    assert delay_of(clients.policy_for(Follower(clock))) == 8.0

@@ -1,4 +1,4 @@
-"""When ticks were due, by a promised rate and by what was seen."""
+"""When ticks were due, by the schedule of our own pods and by what was seen."""
 
 from fractions import Fraction
 
@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.clients.schedule import FixedSchedule, ObservedSchedule, is_restart
+from gateway_stub.feed_schedule import FeedSchedule
+from scenarios.clients.schedule import FixedSchedule, ObservedSchedule, Schedule, SharedSchedule, is_restart
 
 EPOCH_NS = 77_000_000_000
 MS = 1_000_000
@@ -26,9 +27,72 @@ def test_a_promised_rate_gives_the_same_nanoseconds_whatever_tick_is_the_anchor(
             assert schedule.latest_due(EPOCH_NS + 70 * period_ns + late_ns) == latest
 
 
-@pytest.mark.parametrize("schedule", [FixedSchedule(5.0), ObservedSchedule()], ids=["fixed", "observed"])
-def test_before_the_first_tick_none_was_due(schedule: FixedSchedule | ObservedSchedule) -> None:
-    assert schedule.latest_due(EPOCH_NS) == -1
+def shared(*, changes: list[tuple[int, float]], begun: bool = True) -> SharedSchedule:
+    """A feed of 5 Hz since the epoch that changes at those times after it to those rates."""
+    feed = FeedSchedule.of(EPOCH_NS, 5.0)
+    for after_ns, rate_hz in changes:
+        feed = feed.changed(EPOCH_NS + after_ns, rate_hz)
+    schedule = SharedSchedule(feed)
+    if begun:
+        schedule.learn(3, EPOCH_NS + 600 * MS)
+    return schedule
+
+
+changes_of_rate = st.lists(
+    st.tuples(st.integers(0, 10**12), st.floats(1.1, 1_000, allow_nan=False)), max_size=6
+).map(sorted)
+
+
+@settings(max_examples=150, deadline=None)
+@given(changes_of_rate, st.lists(st.integers(0, 10**7), max_size=20), st.integers(0, 2 * 10**12))
+def test_a_shared_feed_is_due_when_the_pods_schedule_says(
+    changes: list[tuple[int, float]], seqs: list[int], after_ns: int
+) -> None:
+    schedule = shared(changes=changes)
+    assert schedule.due_ns(np.array(seqs, np.int64)).tolist() == [schedule.feed.due_ns(seq) for seq in seqs]
+    latest = schedule.latest_due(EPOCH_NS + after_ns)
+    due_ns, next_ns = schedule.due_ns([latest, latest + 1]).tolist()
+    assert due_ns <= EPOCH_NS + after_ns < next_ns
+
+
+def test_a_shared_feed_is_due_by_its_latest_schedule() -> None:
+    schedule = shared(changes=[])
+    schedule.feed = schedule.feed.changed(EPOCH_NS + 1_000 * MS, 50.0)
+    assert schedule.due_ns([4, 5, 6]).tolist() == [EPOCH_NS + ms * MS for ms in (800, 1_000, 1_020)]
+    assert schedule.latest_due(EPOCH_NS + 1_040 * MS) == 7
+
+
+@pytest.mark.parametrize("rate_hz", [5.0, 20.0, 100.0])
+@pytest.mark.parametrize("away_s", [0.5, 66.0])
+def test_a_client_that_was_away_during_a_burst_sees_a_gap_and_no_restart(
+    rate_hz: float, away_s: float
+) -> None:
+    feed = FeedSchedule.of(EPOCH_NS, rate_hz)
+    held = int(10 * rate_hz)
+    burst = feed.changed(feed.due_ns(held), 10 * rate_hz)
+    received = burst.latest_due(burst.due_ns(held) + int(away_s * 1e9))
+    assert received >= held + int(9 * rate_hz * away_s)
+    assert not is_restart((held, burst.due_ns(held)), (received, burst.due_ns(received)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(changes_of_rate, st.integers(0, 10**6), st.integers(0, 10**5))
+def test_no_two_ticks_of_a_shared_feed_look_like_a_restart(
+    changes: list[tuple[int, float]], seq: int, more: int
+) -> None:
+    feed = shared(changes=changes).feed
+    older, newer = (seq, feed.due_ns(seq)), (seq + more, feed.due_ns(seq + more))
+    assert not is_restart(older, newer)
+    assert not is_restart(newer, older)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [FixedSchedule(5.0), shared(changes=[], begun=False), ObservedSchedule()],
+    ids=["fixed", "shared", "observed"],
+)
+def test_before_the_first_tick_none_was_due(schedule: Schedule) -> None:
+    assert schedule.latest_due(EPOCH_NS + 1_000 * MS) == -1
 
 
 @pytest.mark.parametrize(
