@@ -39,6 +39,7 @@ def recorded(received: list[tuple[int, int, int]], processes: int, report_after:
         recorder.joined[own] = outcome == "joined"
         recorder.disconnects["stale"] += seq % 2
         recorder.held_back += seq % 2
+        recorder.gave_up += seq % 2
         recorder.lag_probe(seq * MS)
         recorder.retry_late_ns.append(seq * MS)
         if number == report_after:
@@ -58,13 +59,15 @@ def percentiles(values_us: "np.ndarray[Any, Any]", counts: "np.ndarray[Any, Any]
 
 
 @settings(max_examples=60, deadline=None)
-@given(deliveries(clients=CLIENTS), st.sampled_from([2, 5]), st.integers(0, 20))
+@given(deliveries(clients=CLIENTS), st.sampled_from([2, 5, CLIENTS + 1]), st.integers(0, 20))
 def test_a_stream_split_over_processes_is_reported_as_by_one(
     received: list[tuple[int, int, int]], processes: int, report_after: int
 ) -> None:
     alone, merged = recorded(received, 1, report_after), recorded(received, processes, report_after)
     assert [replace(each, processes=1) for each in merged] == alone
     assert {each.processes for each in merged} == {processes}
+    assert [each.staleness for each in merged] == [each.staleness for each in alone]
+    assert sum(each.staleness.arrays()[1].sum() for each in merged) == CLIENTS * len(merged)
 
 
 @settings(max_examples=60, deadline=None)
@@ -84,6 +87,9 @@ def test_what_is_no_histogram_is_added_too() -> None:
         first_attempt_ns=50,
         last_join_ns=90,
         held_back=1,
+        gave_up=4,
+        staleness=Samples.of([7 * MS]),
+        stale_clients=1.5,
         outcomes={"joined": 2, "limited": 1},
         neighbours={1: Neighbours(clients=10, connected=9, useful=3.5, attempts=3, limited=1)},
         reference=None,
@@ -114,6 +120,9 @@ def test_what_is_no_histogram_is_added_too() -> None:
         attempts_per_slot=(5, 6, 1),
         first_attempt_ns=40,
         held_back=2,
+        gave_up=8,
+        staleness=Samples.of([7 * MS] * 2),
+        stale_clients=3.0,
         outcomes={"joined": 11, "limited": 1},
         neighbours={
             1: Neighbours(clients=18, connected=16, useful=6.5, attempts=9, limited=3),
@@ -127,6 +136,11 @@ def test_what_is_no_histogram_is_added_too() -> None:
         processes=2,
         missing=4,
     )
+
+
+def test_what_one_part_does_not_know_is_not_known_of_the_whole() -> None:
+    parts = [interval(0, useful=3.0, stale_clients=2.0), interval(0, useful=None, stale_clients=None)]
+    assert (merge(parts).useful, merge(parts).stale_clients) == (None, None)
 
 
 def test_a_second_waits_until_every_process_has_reported_it_or_a_later_one() -> None:
@@ -186,6 +200,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
         clients=8,
         connected=3,
         useful=2.0,
+        stale_clients=5.0,
         attempts=3,
         attempts_per_slot=(1, 2),
         neighbours={1: Neighbours(clients=8, connected=3, useful=2.0, attempts=3, limited=1)},
@@ -198,6 +213,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
         clients=10,
         connected=9,
         useful=None,
+        stale_clients=None,
         attempts=4,
         attempts_per_slot=(4,),
         neighbours={1: Neighbours(clients=10, connected=9, useful=None, attempts=4, limited=0), 5: NEW},
@@ -207,6 +223,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
     merger.add("a", second)
     (both,) = merger.ready()
     assert (both.clients, both.connected, both.useful, both.rss_bytes, both.processes) == (10, 9, 2, 60, 1)
+    assert both.stale_clients == 5
     assert (both.attempts, both.cpu_ns, both.fanout) == (7, 8, Samples.of([MS, MS]))
     assert both.attempts_per_slot == (1, 2, 4)
     together = Neighbours(clients=10, connected=9, useful=2.0, attempts=7, limited=1)

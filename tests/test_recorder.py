@@ -212,6 +212,80 @@ def test_a_client_is_useful_while_it_is_joined_and_its_newest_tick_is_under_a_se
     assert recorder.take_interval(1).useful is None
 
 
+def test_staleness_is_the_age_of_the_newest_tick_of_every_client_joined_or_not() -> None:
+    recorder = recorder_of(3)
+    recorder.joined[0] = 1
+    receive(recorder, 0, 5, due(5) + MS)
+    receive(recorder, 1, 3, due(3) + MS)
+    receive(recorder, 2, 3, due(3) + MS)
+    receive(recorder, 2, 1, due(3) + 2 * MS)
+    for now_ns in (due(8), due(8) + SLOT_NS):
+        recorder.sample_slot(now_ns)
+    interval = recorder.take_interval(1)
+    assert interval.staleness == Samples.of([600 * MS, 700 * MS, *[1000 * MS, 1100 * MS] * 2])
+    assert interval.stale_clients == 2
+    nothing = recorder.take_interval(1)
+    assert (nothing.staleness, nothing.stale_clients) == (Samples.of([]), None)
+
+
+def test_a_client_is_stale_from_a_second_on() -> None:
+    recorder = recorder_of(1)
+    receive(recorder, 0, 0, due(0))
+    for age_ns in (SECOND_NS - 1, SECOND_NS):
+        recorder.sample_slot(due(0) + age_ns)
+    assert recorder.take_interval(1).stale_clients == 0.5
+
+
+def test_a_client_without_any_tick_is_as_stale_as_it_has_been_there() -> None:
+    recorder = recorder_of(1)
+    grid = [EPOCH_NS + slot * SLOT_NS for slot in range(4)]
+    recorder.sample_slot(grid[0])
+    recorder.add_client()
+    recorder.sample_slot(grid[1])
+    recorder.sample_slot(grid[2])
+    assert recorder.take_interval(0).staleness == Samples.of([0, 100 * MS, 0, 200 * MS, 100 * MS])
+    receive(recorder, 1, 1, due(1) + MS)
+    recorder.sample_slot(grid[3])
+    assert recorder.take_interval(0).staleness == Samples.of([300 * MS, grid[3] - due(1)])
+
+
+def test_a_tick_that_is_due_later_than_now_by_another_clock_makes_nobody_younger_than_new() -> None:
+    recorder = recorder_of(1)
+    receive(recorder, 0, 0, due(0))
+    recorder.sample_slot(due(0) - MS)
+    assert recorder.take_interval(0).staleness == Samples.of([0])
+
+
+def test_closing_the_books_leaves_staleness_alone() -> None:
+    recorder = recorder_of(1)
+    receive(recorder, 0, 0, due(0))
+    recorder.close_books(due(10))
+    recorder.sample_slot(due(10))
+    assert recorder.take_interval(2).staleness == Samples.of([2000 * MS])
+
+
+@settings(max_examples=100, deadline=None)
+@given(deliveries(), st.lists(st.integers(0, 40), max_size=6).map(sorted))
+def test_staleness_equals_brute_force(received: list[tuple[int, int, int]], slots: list[int]) -> None:
+    recorder = recorder_of(3)
+    grid = [EPOCH_NS + slot * 7 * SLOT_NS for slot in slots]
+    ages, stale = [], 0
+    for now_ns in grid:
+        recorder_until = [one for one in received if one[2] <= now_ns]
+        for client in range(3):
+            own = [due(seq) for who, seq, _ in recorder_until if who == client]
+            ages.append(now_ns - (max(own) if own else grid[0]))
+            stale += ages[-1] >= SECOND_NS
+    waiting = list(received)
+    for now_ns in grid:
+        while waiting and waiting[0][2] <= now_ns:
+            receive(recorder, *waiting.pop(0))
+        recorder.sample_slot(now_ns)
+    interval = recorder.take_interval(0)
+    assert interval.staleness == Samples.of(ages)
+    assert interval.stale_clients == (pytest.approx(stale / len(grid)) if grid else None)
+
+
 def test_clients_are_counted_apart_by_how_many_share_their_address() -> None:
     recorder = Recorder(EPOCH_NS, FixedSchedule(RATE_HZ))
     clients = [recorder.add_client(size) for size in (1, 50, 50, 1, 50)]
@@ -240,6 +314,7 @@ def test_a_process_without_clients_reports_zeros() -> None:
     recorder.sample_slot(EPOCH_NS + SLOT_NS)
     interval = recorder.take_interval(0)
     assert (interval.clients, interval.connected, interval.useful, interval.neighbours) == (0, 0, 0, {})
+    assert (interval.staleness, interval.stale_clients) == (Samples.of([]), 0)
 
 
 def test_attempts_are_counted_in_slots_of_100_ms() -> None:
@@ -287,9 +362,11 @@ def test_an_interval_holds_only_what_came_since_the_last_one() -> None:
         recorder.attempt_ended(client, "limited", EPOCH_NS, EPOCH_NS + 5 * MS)
     recorder.disconnects["stale"] += 1
     recorder.held_back += 2
+    recorder.gave_up += 3
     recorder.retry_late_ns.append(3 * MS)
     first, second = recorder.take_interval(0), recorder.take_interval(1)
     assert (first.outcomes, first.disconnects, first.held_back) == ({"limited": 2}, {"stale": 1}, 2)
+    assert (first.gave_up, second.gave_up) == (3, 0)
     assert first.attempt_durations == {"limited": Samples.of([5 * MS, 5 * MS])}
     assert first.retry_late == Samples.of([3 * MS])
     assert (second.outcomes, second.disconnects, second.held_back) == ({}, {}, 0)

@@ -16,12 +16,11 @@ def merge(intervals: Iterable[Interval]) -> Interval:
     """One interval of at least one, all of the same second."""
     parts = list(intervals)
     slots = max(len(part.attempts_per_slot) for part in parts)
-    useful = [part.useful for part in parts if part.useful is not None]
     return Interval(
         second=parts[0].second,
         clients=sum(part.clients for part in parts),
         connected=sum(part.connected for part in parts),
-        useful=sum(useful) if len(useful) == len(parts) else None,
+        useful=_sum_of_all(part.useful for part in parts),
         attempts=sum(part.attempts for part in parts),
         attempts_per_slot=tuple(
             sum(part.attempts_per_slot[slot] for part in parts if slot < len(part.attempts_per_slot))
@@ -30,6 +29,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         first_attempt_ns=min((p.first_attempt_ns for p in parts if p.first_attempt_ns), default=None),
         last_join_ns=max((p.last_join_ns for p in parts if p.last_join_ns), default=None),
         held_back=sum(part.held_back for part in parts),
+        gave_up=sum(part.gave_up for part in parts),
         outcomes=_counts(part.outcomes for part in parts),
         disconnects=_counts(part.disconnects for part in parts),
         neighbours={
@@ -44,6 +44,8 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         attempt_durations=_by_key(part.attempt_durations for part in parts),
         loop_lag=add(part.loop_lag for part in parts),
         retry_late=add(part.retry_late for part in parts),
+        staleness=add(part.staleness for part in parts),
+        stale_clients=_sum_of_all(part.stale_clients for part in parts),
         reference=next((part.reference for part in parts if part.reference), None),
         cpu_ns=sum(part.cpu_ns for part in parts),
         rss_bytes=sum(part.rss_bytes for part in parts),
@@ -110,6 +112,7 @@ def _later(first: Interval, second: Interval) -> Interval:
         clients=second.clients,
         connected=second.connected,
         useful=first.useful if second.useful is None else second.useful,
+        stale_clients=first.stale_clients if second.stale_clients is None else second.stale_clients,
         attempts_per_slot=first.attempts_per_slot + second.attempts_per_slot,
         neighbours={
             size: _later_neighbours(first.neighbours.get(size), group)
@@ -133,14 +136,20 @@ def _later_neighbours(first: Neighbours | None, second: Neighbours) -> Neighbour
 
 
 def _neighbours(groups: list[Neighbours]) -> Neighbours:
-    useful = [group.useful for group in groups if group.useful is not None]
     return Neighbours(
         clients=sum(group.clients for group in groups),
         connected=sum(group.connected for group in groups),
-        useful=sum(useful) if len(useful) == len(groups) else None,
+        useful=_sum_of_all(group.useful for group in groups),
         attempts=sum(group.attempts for group in groups),
         limited=sum(group.limited for group in groups),
     )
+
+
+def _sum_of_all(means: Iterable[float | None]) -> float | None:
+    """The sum; None where a part is not known."""
+    values = list(means)
+    there = [value for value in values if value is not None]
+    return sum(there) if len(there) == len(values) else None
 
 
 def _counts(dicts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -124,6 +124,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Ended attempts by outcome."""
     disconnects: dict[str, int]
     """Ended sessions by reason."""
+    gave_up: int = 0
+    """Clients whose policy allowed no further attempt."""
     neighbours: dict[int, Neighbours] = {}
     """By how many clients share a source address."""
     ticks: int
@@ -139,6 +141,10 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     loop_lag: Samples
     retry_late: Samples
     """How late tries began to connect: actual minus intended, by the policy's delay and the round trips."""
+    staleness: Samples = Samples()
+    """Age of the newest tick of every client, joined or not, at every point of the 100 ms grid."""
+    stale_clients: float | None = None
+    """Mean number of clients, joined or not, whose newest tick was 1 s old or older; None like `useful`."""
     reference: Reference | None = None
     """What latencies count from; None while no tick has been seen."""
     cpu_ns: int = 0
@@ -156,8 +162,8 @@ class BooksClosed(Struct, frozen=True, tag=True):
 
 
 class PushPolicy(Struct, frozen=True, tag=True):
-    """All clients follow this policy, each from a moment of its own within the reach time on; whoever waits or
-    tries then starts over with it."""
+    """All clients follow this policy, each from a moment of its own within the reach time on; whoever waits
+    or tries then starts over with it."""
 
     policy: NameOrTable
     reach_s: float = 0.0

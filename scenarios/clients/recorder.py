@@ -6,6 +6,9 @@ everything else happens once a second, on whole arrays.
 Effective latency of tick k for one client: the first moment at which the client holds k or a later tick,
 minus k's due time. A client that was away therefore adds, when its next tick arrives, one value for every
 tick that it never got. What nobody knows yet when the books are closed is censored: it took at least so long.
+
+Staleness of a client at a point of the 100 ms grid: that moment minus the due time of its newest tick, joined
+or not. A client that never held a tick counts from the first point of the grid at which it was there.
 """
 
 from array import array
@@ -14,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from scenarios.clients.merging import add
 from scenarios.clients.messages import Interval, Neighbours, Samples
 from scenarios.clients.schedule import LONGEST_GAP, Schedule, is_restart
 from scenarios.clients.ticks import UNNUMBERED
@@ -24,6 +28,8 @@ SLOT_NS = SECOND_NS // 10
 USEFUL_STALENESS_NS = SECOND_NS
 LAG_PROBE_NS = 25_000_000
 
+# The due time of the newest tick of a client that holds none.
+_NEVER = 0
 # Below -1, so that the first tick of all is not taken for the successor of one that was held.
 _NOTHING_HELD = -2
 
@@ -32,7 +38,7 @@ class Recorder:
     """One process's counters.
 
     The hot path is public on purpose: a client appends to `latency_ns` and `due_ns` and sets its elements
-    of `held_seq` and `held_due_ns` itself.
+    of `held_seq` and `held_due_ns` itself. It also counts in `disconnects`, `held_back` and `gave_up`.
     """
 
     def __init__(self, epoch_ns: int, schedule: Schedule) -> None:
@@ -40,6 +46,8 @@ class Recorder:
         self.schedule = schedule
         self.held_due_ns = array("q")
         self.held_seq = array("q")
+        # When a client's staleness began to count, for as long as it holds no tick; 0 before its first slot.
+        self._there_since_ns = array("q")
         self.joined = bytearray()
         # Clients are counted by how many share an address; a group is the place of that number in the dict.
         self._groups: dict[int, int] = {}
@@ -53,7 +61,8 @@ class Recorder:
 
     def add_client(self, clients_per_ip: int = 1) -> int:
         """Makes room for a client that shares its address with so many; returns its index."""
-        self.held_due_ns.append(0)
+        self.held_due_ns.append(_NEVER)
+        self._there_since_ns.append(_NEVER)
         self.held_seq.append(_NOTHING_HELD)
         self.joined.append(0)
         self._group_of.append(self._groups.setdefault(clients_per_ip, len(self._groups)))
@@ -64,6 +73,7 @@ class Recorder:
         self.due_ns: list[int] = []
         self.disconnects: Counter[str] = Counter()
         self.held_back = 0
+        self.gave_up = 0
         self._first_attempt_ns = self._last_join_ns = 0
         self._attempts: Counter[int] = Counter()
         self._outcomes: Counter[tuple[int, str]] = Counter()
@@ -71,6 +81,8 @@ class Recorder:
         self.retry_late_ns: list[int] = []
         self._slots: list[int] = []
         self._useful: list[Any] = []
+        self._staleness: list[Samples] = []
+        self._stale: list[int] = []
         self._lag_ns: list[int] = []
         self._late_fanout_ns: list[int] = []
         self._durations: dict[str, list[int]] = {}
@@ -134,9 +146,16 @@ class Recorder:
         """Closes a 100 ms slot."""
         self._slots.append(self._attempts_in_slot)
         self._attempts_in_slot = 0
-        fresh = np.frombuffer(self.held_due_ns, np.int64) > now_ns - USEFUL_STALENESS_NS
+        held_due_ns = np.frombuffer(self.held_due_ns, np.int64)
+        fresh = held_due_ns > now_ns - USEFUL_STALENESS_NS
         joined = np.frombuffer(self.joined, np.uint8).astype(bool)
         self._useful.append(self._by_group(fresh & joined))
+        there_since_ns = np.frombuffer(self._there_since_ns, np.int64)
+        there_since_ns[there_since_ns == _NEVER] = now_ns
+        staleness_ns = now_ns - np.where(held_due_ns == _NEVER, there_since_ns, held_due_ns)
+        # Here and not once a second: ten short pauses make nobody late, one long one does.
+        self._staleness.append(Samples.of(staleness_ns))
+        self._stale.append(np.count_nonzero(staleness_ns >= USEFUL_STALENESS_NS))
 
     def take_interval(self, second: int) -> Interval:
         """Everything since the last call, as second number `second`."""
@@ -161,6 +180,7 @@ class Recorder:
             first_attempt_ns=self._first_attempt_ns or None,
             last_join_ns=self._last_join_ns or None,
             held_back=self.held_back,
+            gave_up=self.gave_up,
             outcomes=dict(outcomes),
             disconnects=dict(self.disconnects),
             neighbours=neighbours,
@@ -172,6 +192,8 @@ class Recorder:
             attempt_durations={name: Samples.of(times) for name, times in self._durations.items()},
             loop_lag=Samples.of(self._lag_ns),
             retry_late=Samples.of(self.retry_late_ns),
+            staleness=add(self._staleness),
+            stale_clients=float(np.mean(self._stale)) if self._stale else None,
         )
         self._new_second()
         return interval
