@@ -3,8 +3,10 @@
     run.json        scenario, seed, versions, machine, phases, status; summary, validity and verdict
     series.csv      one row a second, in seconds of steady state (the ramp is negative)
     neighbours.csv  the same by how many clients share a source address
+    pods.csv        the same by pod
     latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `effective` and
-                    `censored` (by the second in which the tick was due), values in microseconds
+                    `censored` (by the second in which the tick was due), `staleness` (by the second in
+                    which it was so), values in microseconds
     events.jsonl    what happened when
     nginx/ pods/    their configuration and logs
 
@@ -23,13 +25,19 @@ import msgspec
 from hdrh.histogram import HdrHistogram
 from msgspec import Struct
 
-SCHEMA_VERSION = 1
+from reports.columns import NEIGHBOUR_COLUMNS, POD_COLUMNS, SERIES_COLUMNS
+
+SCHEMA_VERSION = 2
+_FORMER_VERSIONS = {
+    1: ": it was written before staleness and single pods were recorded, and what was not recorded cannot be "
+    "judged; run the scenario again, or read it with the reconnect-storm that wrote it",
+}
 
 HIGHEST_US = 3_600_000_000
 SIGNIFICANT_DIGITS = 3
 
-Tag = Literal["fanout", "effective", "censored"]
-TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored")
+Tag = Literal["fanout", "effective", "censored", "staleness"]
+TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored", "staleness")
 Status = Literal["running", "complete", "interrupted", "failed"]
 
 _HLOG_HEAD = (
@@ -40,67 +48,6 @@ _HLOG_HEAD = (
 _HLOG_LINE = re.compile(
     rf"Tag=(?P<tag>{'|'.join(TAGS)}),(?P<start>-?[\d.]+),[\d.]+,[\d.]+,(?P<payload>\S+)\n"
 )
-
-SERIES_COLUMNS: dict[str, str] = {
-    "t_s": "second of steady state; the row covers [t_s, t_s + 1)",
-    "clients": "clients that have been started",
-    "connected": "clients joined at the end of the second",
-    "useful": "mean clients joined with a newest tick under 1 s old",
-    "attempts": "tries to connect that began",
-    "attempts_peak_100ms": "most tries that began within one tenth of the second",
-    "attempts_squares_100ms": "sum of squares of the tries in each tenth, for variance / mean",
-    "joined": "tries that ended joined",
-    "limited": "tries answered with 429 or 503",
-    "refused": "tries refused, or answered with 502 or 504",
-    "timeout": "tries given up at the connect time-out",
-    "reset": "tries whose connection ended before the join",
-    "rejected": "tries rejected by the gateway",
-    "broken": "tries that met a protocol error",
-    "tls": "tries whose TLS handshake failed",
-    "exhausted": "tries that this machine could not even begin",
-    "abandoned": "tries given up because a new policy was pushed",
-    "disconnects": "joined sessions that ended",
-    "stale": "of these, ended by the client's own watchdog",
-    "ping_timeout": "of these, ended by the client because the server's ping was overdue",
-    "held_back": "tries that the cap on tries made wait",
-    "missing": "clients of generator processes that died",
-    "ticks": "ticks received",
-    "missed": "ticks that clients found out they will never get",
-    "fanout_p50_ms": "median of received - due, by second of receipt",
-    "fanout_p99_ms": "99th percentile of received - due, by second of receipt",
-    "fanout_max_ms": "maximum of received - due, by second of receipt",
-    "effective_p99_ms": "99th percentile of effective latency, by the second of the due time",
-    "effective_at_least": "1 where that percentile falls among values that are only lower bounds",
-    "nginx_limited": "requests that nginx's own log says it refused by a limit",
-    "pod_cpu": "CPU-seconds per second, mean over pods",
-    "pod_cpu_total": "CPU-seconds per second, sum over pods",
-    "pod_loop": "share of time in which the event loop was occupied, mean over pods",
-    "pod_loop_max": "the same, of the busiest pod",
-    "pod_lag_ms": "worst loop lag of any pod",
-    "tick_late_ms": "worst time from due until a pod began to send",
-    "handshakes": "handshakes that pods began to pay for",
-    "gone_early": "of these, with a client that had left before it joined",
-    "short_sessions": "sessions that ended within 5 s of joining, as pods saw it",
-    "ticks_sent": "deliveries that pods handed to their transports",
-    "nginx_cpu": "CPU-seconds per second of nginx",
-    "generator_cpu": "CPU-seconds per second of the load generator",
-    "generator_lag_p99_ms": "99th percentile of the generator's loop lag",
-    "retry_late_p99_ms": "99th percentile of how late tries began after the delay their policy asked for",
-    "foreign_cpu": "CPU-seconds per second that other processes used on the whole machine",
-    "steal": "CPU-seconds per second that the hypervisor took away",
-}
-"""Columns of series.csv with what each means. A cell is empty where the second has no value."""
-
-NEIGHBOUR_COLUMNS: dict[str, str] = {
-    "t_s": "second of steady state",
-    "clients_per_ip": "how many clients share the source address",
-    "clients": "clients that do",
-    "connected": "of these, joined at the end of the second",
-    "useful": "of these, mean joined with a newest tick under 1 s old",
-    "attempts": "tries to connect that they began",
-    "limited": "of their tries, answered with 429 or 503",
-}
-"""Columns of neighbours.csv: the same second by how many clients share a source address."""
 
 
 class Phase(Struct, frozen=True):
@@ -118,6 +65,8 @@ class RunInfo(Struct, kw_only=True):
     scenario: dict[str, Any]
     arm: str
     round: int = 1
+    control: bool = False
+    """A run without a trigger, which shows that the steady state is one."""
     seed: int
     status: Status = "running"
     pid: int = 0
@@ -126,6 +75,8 @@ class RunInfo(Struct, kw_only=True):
     """Why a run failed or was interrupted."""
     started_utc: str
     trigger_s: int | None = None
+    trigger_end_s: int | None = None
+    """When the last strike of the trigger was over; None: in the second in which it began."""
     rescued_at_s: int | None = None
     phases: tuple[Phase, ...] = ()
     versions: dict[str, str]
@@ -159,40 +110,36 @@ class RunWriter:
         directory.mkdir(parents=True)
         info.pid = os.getpid()
         self.save()
-        self._series = (directory / "series.csv").open("w", newline="", encoding="utf-8")
-        self._rows = csv.DictWriter(self._series, SERIES_COLUMNS, restval="")
-        self._rows.writeheader()
-        self._neighbour_stream = (directory / "neighbours.csv").open("w", newline="", encoding="utf-8")
-        self._neighbours = csv.DictWriter(self._neighbour_stream, NEIGHBOUR_COLUMNS, restval="")
-        self._neighbours.writeheader()
+        self._series = _Table(directory / "series.csv", SERIES_COLUMNS)
+        self._neighbours = _Table(directory / "neighbours.csv", NEIGHBOUR_COLUMNS)
+        self._pods = _Table(directory / "pods.csv", POD_COLUMNS)
         self._events = (directory / "events.jsonl").open("w", encoding="utf-8")
         self._hlog = (directory / "latency.hlog").open("w", encoding="utf-8")
         self._hlog.write(_HLOG_HEAD)
 
     def row(self, values: Mapping[str, Any]) -> None:
         """Appends one second to series.csv."""
-        self._rows.writerow(values)
-        self._series.flush()
+        self._series.append([values])
 
     def neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Appends one second to neighbours.csv, a row for each number of clients that share an address."""
-        self._neighbours.writerows(rows)
-        self._neighbour_stream.flush()
+        self._neighbours.append(rows)
+
+    def pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Appends one second to pods.csv, a row for each pod that has reported."""
+        self._pods.append(rows)
 
     def replace_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes series.csv anew, with what only became known later."""
-        self._series.close()
-        path = self.directory / "series.csv"
-        with _replacing(path) as stream:
-            writer = csv.DictWriter(stream, SERIES_COLUMNS, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        self._series = path.open("a", newline="", encoding="utf-8")
-        self._rows = csv.DictWriter(self._series, SERIES_COLUMNS, restval="")
+        self._series.replace(rows)
 
-    def event(self, t_s: float, kind: str, **details: Any) -> None:
+    def replace_pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes pods.csv anew, with what pods reported later."""
+        self._pods.replace(rows)
+
+    def event(self, t_s: float, name: str, **details: Any) -> None:
         """Appends one event, at `t_s` seconds of steady state."""
-        self._events.write(json.dumps({"t_s": round(t_s, 3), "event": kind, **details}) + "\n")
+        self._events.write(json.dumps({"t_s": round(t_s, 3), "event": name, **details}) + "\n")
         self._events.flush()
 
     def histogram(self, tag: Tag, second: int, histogram: HdrHistogram) -> None:
@@ -209,7 +156,7 @@ class RunWriter:
 
     def close(self) -> None:
         """Closes the files; `save` may still be called."""
-        for stream in (self._series, self._neighbour_stream, self._events, self._hlog):
+        for stream in (self._series, self._neighbours, self._pods, self._events, self._hlog):
             stream.close()
 
 
@@ -222,6 +169,8 @@ class Run(Struct, frozen=True):
     """series.csv with numbers; None where a cell is empty."""
     neighbours: tuple[dict[str, float | None], ...]
     """neighbours.csv with numbers."""
+    pods: tuple[dict[str, float | None], ...]
+    """pods.csv with numbers, in order of time."""
     events: tuple[dict[str, Any], ...]
     histograms: dict[Tag, dict[int, HdrHistogram]]
     """By tag, then by second of steady state."""
@@ -233,12 +182,13 @@ class Run(Struct, frozen=True):
         try:
             rows = _read_rows(directory / "series.csv")
             neighbours = _read_rows(directory / "neighbours.csv")
+            pods = _read_rows(directory / "pods.csv")
             lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
             events = tuple(json.loads(line) for line in lines if line.endswith("}"))
             histograms = _read_histograms(directory / "latency.hlog")
         except (OSError, ValueError) as error:
             raise RecordError(f"{directory}: {error}") from None
-        return cls(directory, info, rows, neighbours, events, histograms)
+        return cls(directory, info, rows, neighbours, pods, events, histograms)
 
     def phase(self, name: str) -> Phase | None:
         """The phase of that name; None where the run never got there."""
@@ -272,7 +222,8 @@ def load_info(directory: Path) -> RunInfo:
         raise RecordError(f"{path}: {error}") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
-        raise RecordError(f"{path}: found schema version {version}, allowed: {SCHEMA_VERSION}")
+        because = _FORMER_VERSIONS.get(version, "") if isinstance(version, int) else ""
+        raise RecordError(f"{path}: found schema version {version}, allowed: {SCHEMA_VERSION}{because}")
     try:
         info = msgspec.convert(raw, RunInfo)
     except msgspec.ValidationError as error:
@@ -305,6 +256,38 @@ def point_latest(directory: Path, link: Path) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(os.path.relpath(directory, link.parent), target_is_directory=True)
     temporary.replace(link)
+
+
+class _Table:
+    """One CSV file of a run directory that is being written."""
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        self._path = path
+        self._columns = columns
+        self._open("w").writeheader()
+
+    def _open(self, mode: str) -> "csv.DictWriter[str]":
+        self._stream = self._path.open(mode, newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._stream, self._columns, restval="")
+        return self._writer
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Adds rows, and sees to it that a reader finds them."""
+        self._writer.writerows(rows)
+        self._stream.flush()
+
+    def replace(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes the whole file anew; it can be appended to afterwards."""
+        with _replacing(self._path) as stream:
+            writer = csv.DictWriter(stream, self._columns, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+        self._stream.close()
+        self._open("a")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._stream.close()
 
 
 class _replacing:  # noqa: N801 - used as a function

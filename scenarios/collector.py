@@ -2,7 +2,7 @@
 
 The generator counts seconds from the run's epoch; a run directory counts them from the beginning of the
 steady state. `zero` is the difference. A second is written once its successor has begun, and everything is
-written anew at the end, when effective latencies are known.
+written anew at the end, when effective latencies are known and late lines of pods are in.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from hdrh.histogram import HdrHistogram
 from gateway_stub.protocol import PodStatistics
 from reports.record import RunWriter, Tag, new_histogram
 from scenarios.clients.messages import OUTCOMES, Interval, Neighbours, Samples
+from scenarios.pod_seconds import PodSeconds
 from scenarios.stack.cpu import CpuShares
 
 SECOND_NS = 1_000_000_000
@@ -30,10 +31,11 @@ class Collector:
         """Second since the epoch at which the steady state began."""
         self.latest: Interval | None = None
         self._rows: dict[int, dict[str, Any]] = {}
-        self._pods: dict[int, dict[int, PodStatistics]] = {}
+        self._pods = PodSeconds()
         self._fanout: dict[int, HdrHistogram] = {}
         self._effective: dict[int, HdrHistogram] = {}
         self._censored: dict[int, HdrHistogram] = {}
+        self._staleness: dict[int, HdrHistogram] = {}
         self._neighbours: dict[int, dict[int, Neighbours]] = {}
         self._written = -1
 
@@ -49,6 +51,7 @@ class Collector:
         self._neighbours[interval.second] = interval.neighbours
         row = self._rows.setdefault(interval.second, {})
         fanout = self._add(self._fanout, interval.second, interval.fanout)
+        staleness = self._add(self._staleness, interval.second, interval.staleness)
         for due_second, samples in interval.effective.items():
             self._add(self._effective, due_second, samples)
         for due_second, samples in interval.censored.items():
@@ -61,6 +64,7 @@ class Collector:
             "disconnects": sum(interval.disconnects.values()),
             "stale": interval.disconnects.get("stale", 0),
             "ping_timeout": interval.disconnects.get("ping_timeout", 0),
+            "gave_up": interval.gave_up,
             "held_back": interval.held_back,
             "ticks": interval.ticks,
             "missed": interval.missed,
@@ -76,32 +80,16 @@ class Collector:
         )
         if interval.useful is not None:
             row["useful"] = interval.useful
-        if fanout.get_total_count():
-            row.update(
-                fanout_p50_ms=fanout.get_value_at_percentile(50) / 1000,
-                fanout_p99_ms=fanout.get_value_at_percentile(99) / 1000,
-                fanout_max_ms=fanout.get_max_value() / 1000,
-            )
+        if interval.stale_clients is not None:
+            # The mean over a second is client-seconds. Who is missing gets nothing.
+            row["stale_client_s"] = interval.stale_clients + interval.missing
+        row.update(**_in_ms("fanout", fanout), **_in_ms("staleness", staleness))
 
     def on_pod(self, index: int, line: PodStatistics) -> None:
-        """Takes a pod's statistics of the second that just ended."""
+        """Takes a pod's statistics of the second, or longer, that just ended."""
         second = round((line.t_ns - self.epoch_ns) / SECOND_NS) - 1
-        self._pods.setdefault(second, {})[index] = line
-        lines = self._pods[second].values()
-        cpu = [line.cpu_ns / line.span_ns for line in lines]
-        loop = [line.occupied_ns / line.span_ns for line in lines]
-        self._rows.setdefault(second, {}).update(
-            pod_cpu=sum(cpu) / len(cpu),
-            pod_cpu_total=sum(cpu),
-            pod_loop=sum(loop) / len(loop),
-            pod_loop_max=max(loop),
-            pod_lag_ms=max(line.lag_ms for line in lines),
-            tick_late_ms=max(line.tick_late_ms for line in lines),
-            handshakes=sum(line.handshakes for line in lines),
-            gone_early=sum(line.gone_early for line in lines),
-            short_sessions=sum(line.short_sessions for line in lines),
-            ticks_sent=sum(line.ticks_sent for line in lines),
-        )
+        self._pods.add(second, index, line)
+        self._rows.setdefault(second, {}).update(self._pods.row(second))
 
     def on_cpu(self, second: int, shares: CpuShares) -> None:
         """Takes the CPU shares of a second."""
@@ -117,8 +105,10 @@ class Collector:
         for ready in sorted(s for s in self._rows if self._written < s < second):
             self.writer.row(self._finished(ready))
             self.writer.neighbours(self._neighbour_rows(ready))
+            self.writer.pods(self._pod_rows(ready))
             if ready in self._fanout:
                 self.writer.histogram("fanout", ready - self.zero, self._fanout[ready])
+                self.writer.histogram("staleness", ready - self.zero, self._staleness[ready])
             self._written = ready
 
     def finish(self, end: int, nginx_limited: Mapping[int, int] | None) -> None:
@@ -139,6 +129,9 @@ class Collector:
                 row["nginx_limited"] = nginx_limited.get(second, 0)
             row.update(self._effective_p99(second))
         self.writer.replace_rows(self._finished(second) for second in sorted(self._rows) if second < end)
+        self.writer.replace_pods(
+            row for second in self._pods.seconds if second < end for row in self._pod_rows(second)
+        )
 
     def _effective_p99(self, second: int) -> dict[str, float]:
         union = new_histogram()
@@ -164,6 +157,9 @@ class Collector:
             for size, group in self._neighbours.get(second, {}).items()
         ]
 
+    def _pod_rows(self, second: int) -> list[dict[str, Any]]:
+        return [{"t_s": second - self.zero, **row} for row in self._pods.rows(second)]
+
     def _add(self, histograms: dict[int, HdrHistogram], second: int, samples: Samples) -> HdrHistogram:
         histogram = histograms.get(second)
         if histogram is None:
@@ -176,6 +172,17 @@ def _record(histogram: HdrHistogram, samples: Samples) -> None:
     values, counts = samples.arrays()
     for value, count in zip(np.maximum(values, 1).tolist(), counts.tolist(), strict=True):
         histogram.record_value(value, count)
+
+
+def _in_ms(name: str, histogram: HdrHistogram) -> dict[str, float]:
+    """Median, 99th percentile and maximum; nothing where it is empty."""
+    if not histogram.get_total_count():
+        return {}
+    return {
+        f"{name}_p50_ms": histogram.get_value_at_percentile(50) / 1000,
+        f"{name}_p99_ms": histogram.get_value_at_percentile(99) / 1000,
+        f"{name}_max_ms": histogram.get_max_value() / 1000,
+    }
 
 
 def _p99s_ms(**samples: Samples) -> dict[str, float]:

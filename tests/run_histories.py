@@ -7,13 +7,17 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from reports.record import SERIES_COLUMNS, Phase, Run, RunInfo, Tag, new_histogram
+from reports.columns import POD_COLUMNS, SERIES_COLUMNS
+from reports.record import Phase, Run, RunInfo, Tag, new_histogram
 from reports.series import Row
 
 CLIENTS = 100
 TRIGGER_S = 8
 END_S = 62
 WINDOW_S = 30
+
+Event = dict[str, Any]
+"""One line of events.jsonl."""
 
 Latencies = Mapping[int, Iterable[tuple[float, int]]]
 """By second: milliseconds, and how many values of them."""
@@ -39,6 +43,9 @@ def second(t_s: float, **changes: float | None) -> Row:
         "fanout_p99_ms": 60.0,
         "fanout_max_ms": 70.0,
         "effective_p99_ms": 60.0,
+        "staleness_p50_ms": 150.0,
+        "staleness_p99_ms": 250.0,
+        "staleness_max_ms": 260.0,
         "nginx_cpu": 0.02,
         "generator_cpu": 0.1,
         "generator_lag_p99_ms": 0.5,
@@ -76,9 +83,32 @@ def storm(
                 pod_cpu_total=2 * pod_cpu if out else 0.1,
                 effective_p99_ms=5000.0 if out else 60.0,
                 effective_at_least=1.0 if out else 0.0,
+                stale_client_s=CLIENTS - back,
             )
         )
     return rows
+
+
+def pod_second(t_s: float, pod: int, **changes: float | None) -> Row:
+    """One good second of one of two pods, but for `changes`."""
+    row: Row = dict.fromkeys(POD_COLUMNS, 0.0)
+    good: Row = {
+        "t_s": t_s,
+        "pod": float(pod),
+        "clients": CLIENTS / 2,
+        "cpu": 0.05,
+        "loop": 0.06,
+        "ticks_sent": 250.0,
+    }
+    return row | good | changes
+
+
+def strike(name: str, kind: str, from_s: float, to_s: float | None = None, **details: Any) -> list[Event]:
+    """The lines of one strike in events.jsonl; without an end where `to_s` is None."""
+    lines: list[Event] = [{"t_s": from_s, "event": name, "kind": kind, "phase": "begin", **details}]
+    if to_s is not None:
+        lines.append({"t_s": to_s, "event": name, "kind": kind, "phase": "end", **details})
+    return lines
 
 
 def histograms(by_second: Latencies) -> dict[int, HdrHistogram]:
@@ -95,14 +125,24 @@ def _histogram(values: tuple[tuple[float, int], ...]) -> HdrHistogram:
 
 
 def latencies_of(rows: Iterable[Row]) -> dict[Tag, dict[int, HdrHistogram]]:
-    """Latencies that fit `rows`: 60 ms for who is served, at least 5 s for who is not."""
+    """Latencies that fit `rows`: 60 ms for who is served, at least 5 s for who is not.
+
+    The newest tick of who is served is 100 or 200 ms old, that of the others 5 s.
+    """
     known: dict[int, list[tuple[float, int]]] = {}
     bounds: dict[int, list[tuple[float, int]]] = {}
+    ages: dict[int, list[tuple[float, int]]] = {}
     for row in rows:
         t, served = int(row["t_s"] or 0), int(row["useful"] or 0)
         known[t] = [(40.0, 4 * served), (60.0, served)]
         bounds[t] = [(5000.0, 5 * (CLIENTS - served))]
-    return {"fanout": histograms(known), "effective": histograms(known), "censored": histograms(bounds)}
+        ages[t] = [(100.0, 5 * served), (200.0, 5 * served), (5000.0, 10 * (CLIENTS - served))]
+    return {
+        "fanout": histograms(known),
+        "effective": histograms(known),
+        "censored": histograms(bounds),
+        "staleness": histograms(ages),
+    }
 
 
 def history(
@@ -112,6 +152,8 @@ def history(
     rescued_at_s: int | None = None,
     tail_from_s: int | None = None,
     latencies: dict[Tag, dict[int, HdrHistogram]] | None = None,
+    pods: Iterable[Row] = (),
+    events: Iterable[Event] = (),
     directory: Path = Path("run"),
     **info: Any,
 ) -> Run:
@@ -122,7 +164,8 @@ def history(
         info=RunInfo(**{**_info(trigger_s, rescued_at_s, tail_from_s, end), **info}),
         rows=tuple(rows),
         neighbours=(),
-        events=(),
+        pods=tuple(pods),
+        events=tuple(events),
         histograms=latencies_of(rows) if latencies is None else latencies,
     )
 

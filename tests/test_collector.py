@@ -93,13 +93,98 @@ def test_pods_are_averaged_and_their_counts_added(collector: Collector) -> None:
     assert row["pod_lag_ms"] == 7
 
 
+def test_each_pod_has_a_row_of_its_own(collector: Collector) -> None:
+    collector.zero = 1
+    collector.on_pod(
+        1, pod_line(3, clients=7, shed=4, joined=2, handshakes=3, gone_early=1, short_sessions=1)
+    )
+    collector.on_pod(
+        0, pod_line(3, cpu_ns=SECOND_NS // 4, occupied_ns=SECOND_NS // 2, shed=1, lag_ms=1.23456)
+    )
+    run = written(collector)
+    first, second = run.pods
+    assert [first[name] for name in ("t_s", "pod", "cpu", "loop", "lag_ms")] == [2, 0, 0.25, 0.5, 1.2346]
+    assert [second[name] for name in ("t_s", "pod", "clients", "shed", "joined", "handshakes")] == [
+        *(2, 1, 7, 4, 2, 3)
+    ]
+    assert run.column("pod_shed") == [5]
+
+
+def test_the_two_lines_of_a_pod_that_meet_in_one_second_are_added(collector: Collector) -> None:
+    # A pod that was stopped for 3.4 s goes on; the rest of the second has a line of its own.
+    stopped = pod_line(
+        3,
+        t_ns=int(3.7 * SECOND_NS),
+        span_ns=int(3.7 * SECOND_NS),
+        cpu_ns=SECOND_NS // 5,
+        ticks_sent=40,
+        lag_ms=3400,
+    )
+    rest = pod_line(
+        3, span_ns=int(0.3 * SECOND_NS), cpu_ns=SECOND_NS // 5, ticks_sent=200, lag_ms=9, clients=3
+    )
+    collector.on_pod(0, stopped)
+    collector.on_pod(0, rest)
+    run = written(collector)
+    (row,), (pod,) = run.rows, run.pods
+    for found, prefix in ((row, "pod_"), (pod, "")):
+        assert (found["t_s"], found["ticks_sent"], found[f"{prefix}lag_ms"]) == (3, 240, 3400)
+        assert found[f"{prefix}cpu"] == 0.1
+    assert pod["clients"] == 3
+
+
+def test_a_line_that_covers_a_long_time_is_booked_where_it_ends_and_nothing_before_it(
+    collector: Collector,
+) -> None:
+    collector.on_pod(0, pod_line(0))
+    for second in range(6):
+        collector.on_pod(1, pod_line(second))
+    collector.on_pod(0, pod_line(5, span_ns=5 * SECOND_NS, cpu_ns=SECOND_NS // 2, ticks_sent=25))
+    run = written(collector)
+    assert [row["t_s"] for row in run.pods if row["pod"] == 0] == [0, 5]
+    assert [row["pod_cpu"] for row in run.rows] == [0, 0, 0, 0, 0, 0.05]
+    assert sum(row["ticks_sent"] or 0 for row in run.rows) == 25
+
+
+def test_a_line_that_comes_after_its_second_was_written_is_there_in_the_end(collector: Collector) -> None:
+    for second in range(4):
+        collector.on_interval(interval(second))
+        collector.on_pod(0, pod_line(second, ticks_sent=5))
+        collector.write_until(second)
+    before = Run.load(collector.writer.directory)
+    collector.on_pod(1, pod_line(0, ticks_sent=7))
+    run = written(collector, end=3)
+    assert [(row["t_s"], row["pod"]) for row in before.pods] == [(0, 0), (1, 0), (2, 0)]
+    assert [(row["t_s"], row["pod"]) for row in run.pods] == [(0, 0), (0, 1), (1, 0), (2, 0)]
+    assert [row["ticks_sent"] for row in run.rows] == [12, 5, 5]
+
+
+def test_staleness_has_a_histogram_and_cells_of_its_second(collector: Collector) -> None:
+    ages = Samples.of([100 * MS] * 90 + [2000 * MS] * 9 + [9000 * MS])
+    collector.on_interval(interval(0, staleness=ages, stale_clients=1.0))
+    run = written(collector)
+    (row,) = run.rows
+    found = [row[f"staleness_{name}_ms"] for name in ("p50", "p99", "max")]
+    assert found == pytest.approx([100, 2000, 9000], rel=0.001)
+    assert row["stale_client_s"] == 1
+    assert run.histograms["staleness"][0].get_total_count() == 100
+
+
+def test_clients_that_are_missing_are_stale_as_well(collector: Collector) -> None:
+    collector.on_interval(interval(0, stale_clients=2.5, missing=10))
+    assert collector.row(0)["stale_client_s"] == 12.5
+
+
 def test_the_two_parts_of_a_second_that_was_cut_become_one_row(collector: Collector) -> None:
-    collector.on_interval(interval(0, attempts=2, outcomes={"joined": 1}, useful=8.0))
     collector.on_interval(
-        interval(0, attempts=3, outcomes={"joined": 2}, useful=None, attempts_per_slot=(3,))
+        interval(0, attempts=2, outcomes={"joined": 1}, useful=8.0, gave_up=1, stale_clients=2.0)
+    )
+    collector.on_interval(
+        interval(0, attempts=3, outcomes={"joined": 2}, useful=None, attempts_per_slot=(3,), gave_up=2)
     )
     (row,) = written(collector).rows
     assert (row["attempts"], row["joined"], row["useful"]) == (5, 3, 8)
+    assert (row["gave_up"], row["stale_client_s"]) == (3, 2)
     assert row["attempts_peak_100ms"] == 3
     assert row["attempts_squares_100ms"] == 9
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from run_histories import histograms, history, second
+from run_histories import histograms, history, pod_second, second
 
 from reports.record import (
     Phase,
@@ -25,6 +25,7 @@ def written(directory: Path, *, complete: bool = True) -> RunWriter:
     for t in range(3):
         writer.row(second(t, tick_late_ms=None))
         writer.histogram("effective", t, histograms({t: [(40.0, 5)]})[t])
+        writer.pods([pod_second(t, 0), pod_second(t, 1, lag_ms=None)])
     writer.event(1.5, "drop_all", clients=100)
     if complete:
         writer.info.status = "complete"
@@ -60,6 +61,29 @@ def test_histograms_of_one_second_add_up(tmp_path: Path) -> None:
     writer.close()
     found = Run.load(tmp_path / "run").histograms["effective"][1]
     assert (found.get_total_count(), round(found.get_max_value() / 1000)) == (7, 80)
+
+
+def test_pods_are_read_back_by_second_and_pod(tmp_path: Path) -> None:
+    written(tmp_path / "run")
+    pods = Run.load(tmp_path / "run").pods
+    assert [(row["t_s"], row["pod"], row["lag_ms"]) for row in pods] == [
+        (t, pod, lag_ms) for t in range(3) for pod, lag_ms in ((0, 0.0), (1, None))
+    ]
+
+
+def test_pods_can_be_replaced_and_then_continued(tmp_path: Path) -> None:
+    writer = written(tmp_path / "run", complete=False)
+    writer.replace_pods([pod_second(t, 7) for t in range(2)])
+    writer.pods([pod_second(2, 8)])
+    writer.close()
+    assert [row["pod"] for row in Run.load(tmp_path / "run").pods] == [7, 7, 8]
+
+
+@pytest.mark.parametrize("file", ["series.csv", "neighbours.csv", "pods.csv"])
+def test_a_table_without_rows_has_its_columns(tmp_path: Path, file: str) -> None:
+    RunWriter(tmp_path / "run", history([]).info).close()
+    assert (tmp_path / "run" / file).read_text(encoding="utf-8").startswith("t_s,")
+    assert Run.load(tmp_path / "run").pods == ()
 
 
 def test_rows_can_be_replaced_and_then_continued(tmp_path: Path) -> None:
@@ -129,8 +153,13 @@ def test_half_a_line_left_by_a_killed_writer_is_skipped(tmp_path: Path, file: st
     [
         (None, "it has no run.json"),
         ("{", "Expecting"),
-        ('{"schema_version": 99}', "found schema version 99, allowed: 1"),
-        ('{"schema_version": 1}', "missing required field"),
+        ('{"schema_version": 99}', "found schema version 99, allowed: 2$"),
+        ('{"schema_version": [2]}', r"found schema version \[2\], allowed: 2$"),
+        (
+            '{"schema_version": 1}',
+            "found schema version 1, allowed: 2: it was written before staleness and single pods were",
+        ),
+        ('{"schema_version": 2}', "missing required field"),
         ("[]", "found schema version None"),
     ],
 )
@@ -154,6 +183,7 @@ def test_a_run_without_its_series_is_named_with_the_reason(tmp_path: Path) -> No
 def test_run_json_survives_saving_and_loading_unchanged(tmp_path: Path) -> None:
     info = history([second(0)], rescued_at_s=None).info
     info.phases = (Phase("before", 0, 1),)
+    info.control, info.trigger_s, info.trigger_end_s = True, 8, 20
     save_info(tmp_path, info)
     assert load_info(tmp_path) == info
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
