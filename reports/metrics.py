@@ -9,12 +9,16 @@ rescue achieved is never credited to the fleet.
 from collections.abc import Sequence
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reports import latency, series
+from reports.actions import Action, actions, last_mitigation
 from reports.latency import Latency
 from reports.neighbours import Neighbourhood, neighbourhoods
+from reports.pods import PodSummary, pod_summaries, spread
 from reports.record import Phase, Run
 from reports.recovery import Baseline, Recovery, recovery
+from reports.refusals import Refusals, refusals
 from reports.series import Row
 
 OUTCOMES = (
@@ -50,6 +54,9 @@ class PhaseSummary(Struct, frozen=True, kw_only=True):
     """Of the ticks that did arrive."""
     availability: float | None = None
     """Client-seconds joined with a tick under 1 s old, as a share of all client-seconds."""
+    staleness_p50_ms: float | None = None
+    staleness_p99_ms: float | None = None
+    """Of the newest tick of every client, joined or not, at every tenth of a second."""
     attempts_per_s: float | None = None
     attempts_peak_per_s: float | None = None
     limited: int = 0
@@ -71,11 +78,18 @@ class Storm(Struct, frozen=True, kw_only=True):
     from_s: int
     to_s: int
     availability: float | None
+    staleness_p50_ms: float | None = None
+    staleness_p99_ms: float | None = None
+    staleness_max_ms: float | None = None
+    stale_client_s: float | None = None
+    """Client-seconds, joined or not, with a newest tick of 1 s or older."""
     attempts: int
     attempts_peak_per_s: float
     disconnects: int
     stale: int
     """Of these, by the client's own watchdog."""
+    gave_up: int = 0
+    """Clients whose policy allowed no further try."""
     amplification: float | None
     """Attempts per disconnect; 1 where everybody came back at the first try."""
     burst_peak: float | None
@@ -86,6 +100,8 @@ class Storm(Struct, frozen=True, kw_only=True):
     """Refusals by a limit, as the clients counted them."""
     nginx_limited: int
     """Refusals by a limit in nginx's own log; over the whole run, where the seconds are not known."""
+    refusals: Refusals | None = None
+    """The same as each side counted them."""
     outcomes: dict[str, int]
     missed: int
     """Ticks that clients never received because they were away."""
@@ -104,6 +120,11 @@ class Summary(Struct, frozen=True, kw_only=True):
     recovery: Recovery = field(default_factory=lambda: Recovery(window_s=DEFAULT_WINDOW_S))
     neighbours: tuple[Neighbourhood, ...] = ()
     """From the trigger on, by how many clients share a source address."""
+    pods: tuple[PodSummary, ...] = ()
+    pod_spread: float | None = None
+    """Clients of the fullest pod ÷ mean, at the end of the run or at the rescue; 1 where they are even."""
+    actions: tuple[Action, ...] = ()
+    """Every strike of every event, in the order in which they began."""
     tick_cpu_s: float | None = None
     """f: CPU-seconds of the pods per delivered tick, measured before the trigger."""
 
@@ -112,15 +133,21 @@ def summarise(run: Run) -> Summary:
     """The numbers of a run, however far it got."""
     phases = {name: _phase(run, run.phase(name)) for name in ("before", "during", "after")}
     before = run.phase("before")
-    stretch = storm_stretch(run)
+    stretch, unaided = storm_stretch(run), unaided_stretch(run)
+    last = series.highest(series.column(run.rows, "t_s"))
+    watched = unaided or (0, 0 if last is None else int(last) + 1)
+    pods = pod_summaries(run, *watched)
     return Summary(
         clients=int(series.highest(series.column(run.rows, "clients")) or 0),
         before=phases["before"],
         during=phases["during"],
         after=phases["after"],
         storm=_storm(run, *stretch) if stretch else None,
-        recovery=_recovery(run, phases["before"], unaided_stretch(run)),
-        neighbours=neighbourhoods(run, *(unaided_stretch(run) or (0, 0))),
+        recovery=_recovery(run, phases["before"], unaided),
+        neighbours=neighbourhoods(run, *(unaided or (0, 0)), trigger_end_s=run.info.trigger_end_s),
+        pods=pods,
+        pod_spread=spread(pods),
+        actions=actions(run, watched[1]),
         tick_cpu_s=_tick_cpu_s(run.between(before.from_s, before.to_s)) if before else None,
     )
 
@@ -141,10 +168,13 @@ def rescued_at_s(run: Run) -> int | None:
     return phase.from_s if run.info.rescued_at_s is None and phase else run.info.rescued_at_s
 
 
-def availability(rows: Sequence[Row]) -> float | None:
-    """Usefully connected client-seconds ÷ all client-seconds."""
-    useful, clients = series.column(rows, "useful"), series.column(rows, "clients")
-    return series.ratio(series.total(useful), series.total(clients))
+def aftermath(run: Run) -> tuple[int, int] | None:
+    """[trigger's end, rescue or end): the unaided stretch in which nothing struck any more."""
+    stretch = unaided_stretch(run)
+    if stretch is None:
+        return None
+    from_s, to_s = stretch
+    return max(from_s, from_s if run.info.trigger_end_s is None else run.info.trigger_end_s), to_s
 
 
 def _from_trigger(run: Run, *until: str) -> tuple[int, int] | None:
@@ -170,14 +200,16 @@ def _phase(run: Run, phase: Phase | None) -> PhaseSummary | None:
         return series.highest(series.column(rows, name))
 
     fanout = latency.between(run.histograms.get("fanout", {}), from_s, to_s)
-    p50, p99 = latency.percentile(50, fanout), latency.percentile(99, fanout)
+    staleness = latency.between(run.histograms.get("staleness", {}), from_s, to_s)
     return PhaseSummary(
         from_s=from_s,
         to_s=to_s,
         effective_p99=latency.effective(run, from_s, to_s, 99),
-        fanout_p50_ms=p50.ms if p50 else None,
-        fanout_p99_ms=p99.ms if p99 else None,
-        availability=availability(rows),
+        fanout_p50_ms=_ms(50, fanout),
+        fanout_p99_ms=_ms(99, fanout),
+        availability=series.availability(rows),
+        staleness_p50_ms=_ms(50, staleness),
+        staleness_p99_ms=_ms(99, staleness),
         attempts_per_s=mean("attempts"),
         attempts_peak_per_s=highest("attempts"),
         limited=_count(rows, "limited"),
@@ -198,15 +230,22 @@ def _storm(run: Run, from_s: int, to_s: int) -> Storm:
     per_slot = attempts / slots
     peak_in_slot = series.highest(series.column(rows, "attempts_peak_100ms"))
     squares = series.total(series.column(rows, "attempts_squares_100ms"))
+    staleness = latency.between(run.histograms.get("staleness", {}), from_s, to_s)
+    stale_client_s = series.column(rows, "stale_client_s")
     wasted = _count(rows, "gone_early") + _count(rows, "short_sessions")
     return Storm(
         from_s=from_s,
         to_s=to_s,
-        availability=availability(rows),
+        availability=series.availability(rows),
+        staleness_p50_ms=_ms(50, staleness),
+        staleness_p99_ms=_ms(99, staleness),
+        staleness_max_ms=_ms(100, staleness),
+        stale_client_s=None if series.mean(stale_client_s) is None else series.total(stale_client_s),
         attempts=attempts,
         attempts_peak_per_s=series.highest(series.column(rows, "attempts")) or 0.0,
         disconnects=disconnects,
         stale=_count(rows, "stale"),
+        gave_up=_count(rows, "gave_up"),
         amplification=series.ratio(attempts, disconnects),
         burst_peak=None if peak_in_slot is None else series.ratio(peak_in_slot, per_slot),
         burst_dispersion=series.ratio(squares / slots - per_slot**2, per_slot),
@@ -216,25 +255,36 @@ def _storm(run: Run, from_s: int, to_s: int) -> Storm:
             if series.mean(series.column(rows, "nginx_limited")) is None
             else _count(rows, "nginx_limited")
         ),
+        refusals=refusals(rows),
         outcomes={outcome: _count(rows, outcome) for outcome in OUTCOMES},
         missed=_count(rows, "missed"),
         wasted_work=series.ratio(wasted, _count(rows, "handshakes")),
     )
 
 
-def _recovery(run: Run, before: PhaseSummary | None, stretch: tuple[int, int] | None) -> Recovery:
+def _recovery(run: Run, before: PhaseSummary | None, unaided: tuple[int, int] | None) -> Recovery:
     window_s = int(run.info.scenario.get("phases", {}).get("recovery_window_s", DEFAULT_WINDOW_S))
-    if stretch is None:
+    stretch = aftermath(run)
+    if unaided is None or stretch is None:
         return Recovery(window_s=window_s)
     baseline = None
     if before is not None and before.effective_p99 is not None:
         baseline = Baseline(before.effective_p99.ms, before.pod_cpu, before.attempts_per_s or 0.0)
-    return recovery(run, baseline, *stretch, window_s)
+    found = recovery(run, baseline, *stretch, window_s)
+    if found.time_to_recover_s is None:
+        return found
+    last = last_mitigation(run, unaided[0], stretch[0] + found.time_to_recover_s)
+    return replace(found, mitigation=last, after_mitigation_s=last.after_s if last else None)
 
 
 def _tick_cpu_s(rows: Sequence[Row]) -> float | None:
     cpu, sent = series.column(rows, "pod_cpu_total"), series.column(rows, "ticks_sent")
     return series.ratio(series.total(cpu), series.total(sent)) if series.mean(cpu) is not None else None
+
+
+def _ms(percent: float, values: latency.Counts) -> float | None:
+    found = latency.percentile(percent, values)
+    return found.ms if found else None
 
 
 def _count(rows: Sequence[Row], name: str) -> int:

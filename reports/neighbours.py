@@ -21,20 +21,26 @@ class Neighbourhood(Struct, frozen=True, kw_only=True):
     attempts: int
     limited: int
     back_after_s: int | None
-    """Seconds from the trigger until 99 % of them were usefully connected and stayed so to the end, for 5 s
-    at least; None where that did not come."""
+    """Seconds from the trigger's end until 99 % of them were usefully connected and stayed so to the end, for
+    5 s at least; 0 where they were before, None where that did not come."""
 
 
-def neighbourhoods(run: Run, from_s: int, to_s: int) -> tuple[Neighbourhood, ...]:
-    """The clients of a run by how many share an address, over [from_s, to_s), the smallest first."""
+def neighbourhoods(
+    run: Run, from_s: int, to_s: int, trigger_end_s: int | None = None
+) -> tuple[Neighbourhood, ...]:
+    """The clients of a run by how many share an address, over [from_s, to_s), the smallest first.
+
+    trigger_end_s: None where the trigger began and ended with `from_s`.
+    """
+    end_s = from_s if trigger_end_s is None else trigger_end_s
     rows = [row for row in run.neighbours if from_s <= (row["t_s"] or 0) < to_s]
     sizes = sorted({int(row["clients_per_ip"] or 0) for row in rows})
     return tuple(
-        _neighbourhood(size, [row for row in rows if row["clients_per_ip"] == size], from_s) for size in sizes
+        _neighbourhood(size, [row for row in rows if row["clients_per_ip"] == size], end_s) for size in sizes
     )
 
 
-def _neighbourhood(size: int, rows: Sequence[series.Row], from_s: int) -> Neighbourhood:
+def _neighbourhood(size: int, rows: Sequence[series.Row], trigger_end_s: int) -> Neighbourhood:
     clients, useful = series.column(rows, "clients"), series.column(rows, "useful")
     served = series.shares(useful, clients) >= USEFUL_SHARE
     lasting = 0
@@ -47,7 +53,7 @@ def _neighbourhood(size: int, rows: Sequence[series.Row], from_s: int) -> Neighb
         availability=series.ratio(series.total(useful), series.total(clients)),
         attempts=round(series.total(series.column(rows, "attempts"))),
         limited=round(series.total(series.column(rows, "limited"))),
-        back_after_s=int(rows[len(rows) - lasting]["t_s"] or 0) - from_s if back else None,
+        back_after_s=max(0, int(rows[len(rows) - lasting]["t_s"] or 0) - trigger_end_s) if back else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 A run has recovered at the start of the first window in which all of these hold, against the seconds before
 the trigger: clients usefully connected, effective p99, CPU of the pods, attempts. The window is long,
-because a storm also has calm moments.
+because a storm also has calm moments. No window begins before the trigger has ended.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from reports import series
+from reports.actions import LastMitigation
 from reports.latency import effective_windows
 from reports.record import Run
 from reports.units import latency, milliseconds, percent
@@ -33,10 +34,12 @@ class Baseline(Struct, frozen=True):
 
 
 class Recovery(Struct, frozen=True, kw_only=True):
-    """When a run recovered, in seconds from the trigger, and what that could be told from."""
+    """When a run recovered, in seconds from the trigger's end, and what that could be told from."""
 
     window_s: int
     """For how long everything must hold."""
+    counted_from_s: int | None = None
+    """The trigger's end, in seconds of steady state; None in a run without a trigger."""
     observable_s: int | None = None
     """The latest recovery that would have been seen; None where the record is shorter than one window."""
     time_to_recover_s: int | None = None
@@ -46,22 +49,29 @@ class Recovery(Struct, frozen=True, kw_only=True):
     seconds that are left before the end are themselves too bad to begin a good window."""
     missing: tuple[str, ...] = ()
     """What the last full window lacked, in plain language; empty where nothing was."""
+    mitigation: LastMitigation | None = None
+    """The last one that came before the recovery."""
+    after_mitigation_s: int | None = None
+    """Seconds from its end to the recovery; None without either."""
 
 
 def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window_s: int) -> Recovery:
     """The first good window of `window_s` seconds that lies within [from_s, to_s).
 
-    `from_s` is the trigger. The window's first second must be good for itself as far as useful connections
-    go: otherwise 30 good seconds would hide the bad one before them.
+    `from_s` is the trigger's end. The window's first second must be good for itself as far as useful
+    connections go: otherwise 30 good seconds would hide the bad one before them.
     """
     if baseline is None:
-        return Recovery(window_s=window_s, missing=("there is no baseline to compare with",))
+        return Recovery(
+            window_s=window_s, counted_from_s=from_s, missing=("there is no baseline to compare with",)
+        )
     clients = series.aligned(run, "clients", from_s, to_s)
     useful = series.aligned(run, "useful", from_s, to_s)
     starts = to_s - from_s - window_s + 1
     if starts < 1:
         return Recovery(
             window_s=window_s,
+            counted_from_s=from_s,
             at_least_s=_first_possible(series.shares(useful, clients), 0, window_s),
             missing=(f"the record is shorter than the {window_s} s for which all must hold",),
         )
@@ -96,6 +106,7 @@ def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window
         missing.append(f"{attempts[-1]:.1f} attempts/s went on, {attempts_limit[-1]:.1f} are allowed")
     return Recovery(
         window_s=window_s,
+        counted_from_s=from_s,
         observable_s=starts - 1,
         time_to_recover_s=int(good[0]) if len(good) else None,
         at_least_s=None if len(good) else _first_possible(series.shares(useful, clients), starts, window_s),

@@ -52,6 +52,11 @@ def shares(parts: Seconds, wholes: Seconds) -> Seconds:
     return result
 
 
+def availability(rows: Sequence[Row]) -> float | None:
+    """Usefully connected client-seconds ÷ all client-seconds."""
+    return ratio(total(column(rows, "useful")), total(column(rows, "clients")))
+
+
 def ratio(numerator: float, denominator: float) -> float | None:
     """A quotient; None where the denominator is 0."""
     return numerator / denominator if denominator else None

@@ -12,8 +12,9 @@ import numpy as np
 from msgspec import Struct
 
 from reports import series
-from reports.metrics import Summary, availability, unaided_stretch
+from reports.metrics import Summary, aftermath
 from reports.record import Run
+from reports.recovery import Recovery
 from reports.units import percent
 from reports.validity import Validity
 
@@ -36,6 +37,7 @@ SWING = 0.20
 """Of the clients."""
 SWINGS = 2
 RESCUE_SECONDS = 3
+FEWEST_SECONDS = 3
 
 
 class Verdict(Struct, frozen=True):
@@ -46,22 +48,38 @@ class Verdict(Struct, frozen=True):
 
 
 def judge(run: Run, summary: Summary, validity: Validity) -> Verdict:
-    """The verdict on a run, from its whole stretch between the trigger and the rescue or the end."""
+    """The verdict on a run, from its whole stretch between the trigger's end and the rescue or the end.
+
+    Where the trigger went on to the end, it is judged from the beginning of the trigger on.
+    """
     if not validity.valid:
         more = len(validity.problems) - 1
         return Verdict("INVALID", validity.problems[0] + (f" (and {more} more)" if more else ""))
-    stretch = unaided_stretch(run)
-    if stretch is None:
+    stretch = aftermath(run)
+    if stretch is None or run.info.control:
         share = summary.before.availability if summary.before else None
         return Verdict("STEADY", f"no trigger; {percent(share)} of all client-seconds were served")
     recovery = summary.recovery
     if recovery.time_to_recover_s is not None:
-        return Verdict(
-            "RECOVERED",
-            f"everything held again from {recovery.time_to_recover_s} s after the trigger, "
-            f"for {recovery.window_s} s on end",
-        )
-    return _judge_unrecovered(run, summary, *stretch)
+        return Verdict("RECOVERED", _recovered(recovery, lasting=stretch[0] != run.info.trigger_s))
+    from_s, to_s = stretch
+    if to_s - from_s < FEWEST_SECONDS:
+        from_s = run.info.trigger_s or 0
+    return _judge_unrecovered(run, summary, from_s, to_s)
+
+
+def _recovered(recovery: Recovery, *, lasting: bool) -> str:
+    """lasting: the trigger went on for longer than the second in which it began."""
+    since = "the end of the trigger" if lasting else "the trigger"
+    text = f"everything held again from {recovery.time_to_recover_s} s after {since}, "
+    last = recovery.mitigation
+    if last is None:
+        return f"{text}for {recovery.window_s} s on end"
+    text += f"{last.after_s} s after {last.name} (the last mitigation), for {recovery.window_s} s on end"
+    if last.served_before is None:
+        return text
+    only = "only " if last.served_before < GOODPUT else ""
+    return f"{text}; {only}{percent(last.served_before)} were served in the {last.watched_s} s before it"
 
 
 def swings(values: Sequence[float], threshold: float) -> int:
@@ -90,7 +108,7 @@ def _judge_unrecovered(run: Run, summary: Summary, from_s: int, to_s: int) -> Ve
             "FLAPPING", f"clients went and came: {moves} swings of more than {percent(SWING)} of the clients"
         )
     last_third = run.between(to_s - length / 3, to_s)
-    served = availability(last_third)
+    served = series.availability(last_third)
     slope = _slope_per_s(series.column(last_third, "useful")) / max(1, summary.clients)
     if slope > DRAIN_SLOPE:
         return Verdict(
@@ -110,7 +128,7 @@ def _judge_down(run: Run, served: float | None) -> Verdict:
     rescue = run.between(phase.from_s, phase.to_s)[-RESCUE_SECONDS:] if phase else []
     if not rescue:
         return Verdict("OUTAGE", f"{down}; no rescue was tried")
-    rescued = availability(rescue)
+    rescued = series.availability(rescue)
     if rescued is not None and rescued >= GOODPUT:
         return Verdict(
             "METASTABLE",

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from run_histories import (
     CLIENTS,
@@ -16,7 +17,7 @@ from run_histories import (
 
 from reports import latency, series, units
 from reports.latency import Latency
-from reports.metrics import rescued_at_s, storm_stretch, summarise, unaided_stretch
+from reports.metrics import aftermath, rescued_at_s, storm_stretch, summarise, unaided_stretch
 from reports.record import Phase, new_histogram
 from reports.recovery import Baseline, recovery
 from reports.series import Row
@@ -107,6 +108,58 @@ def test_a_rescue_is_known_from_its_phase_alone() -> None:
     assert rescued_at_s(run) == 48
 
 
+def test_the_trigger_ends_where_the_runner_says_so_and_the_storm_begins_where_it_began() -> None:
+    run = history(storm(lambda t: 0.0 if t < 20 else 100.0), trigger_end_s=15)
+    assert (storm_stretch(run), unaided_stretch(run), aftermath(run)) == ((8, 62), (8, 62), (15, 62))
+    summary = summarise(run)
+    assert summary.during is not None
+    assert (summary.during.from_s, summary.during.to_s) == (8, 23)
+    found = summary.recovery
+    assert (found.time_to_recover_s, found.observable_s, found.counted_from_s) == (5, 17, 15)
+
+
+def test_no_recovery_begins_while_the_trigger_goes_on() -> None:
+    found = summarise(history(storm(100.0), trigger_end_s=20)).recovery
+    assert (found.time_to_recover_s, found.counted_from_s) == (0, 20)
+    for end_s in (40, 62, 70):
+        found = summarise(history(storm(100.0), trigger_end_s=end_s)).recovery
+        assert (found.time_to_recover_s, found.at_least_s) == (None, 0)
+
+
+def test_a_run_that_was_not_struck_has_no_aftermath() -> None:
+    assert aftermath(history(seconds(0, 62), trigger_s=None)) is None
+
+
+def test_staleness_is_that_of_all_clients_per_phase_and_over_the_storm() -> None:
+    summary = summarise(history(storm(lambda t: 40.0 if t < 30 else 100.0)))
+    assert summary.before is not None
+    assert summary.during is not None
+    assert summary.storm is not None
+    before, during, whole = summary.before, summary.during, summary.storm
+    assert [before.staleness_p50_ms, before.staleness_p99_ms] == pytest.approx([100, 200], rel=0.001)
+    assert [during.staleness_p50_ms, during.staleness_p99_ms] == pytest.approx([5000, 5000], rel=0.001)
+    # 22 of 54 seconds with 60 of 100 clients 5 s behind.
+    assert whole.staleness_p50_ms == pytest.approx(200, rel=0.001)
+    assert [whole.staleness_p99_ms, whole.staleness_max_ms] == pytest.approx([5000, 5000], rel=0.001)
+    assert whole.stale_client_s == 22 * 60
+
+
+def test_without_a_record_of_it_staleness_is_unknown() -> None:
+    rows = [row | {"stale_client_s": None} for row in storm(0.0)]
+    summary = summarise(history(rows, latencies={}))
+    assert summary.during is not None
+    assert summary.storm is not None
+    assert (summary.during.staleness_p99_ms, summary.storm.staleness_p99_ms) == (None, None)
+    assert summary.storm.stale_client_s is None
+
+
+def test_clients_that_gave_up_are_counted_from_the_trigger_on() -> None:
+    rows = seconds(0, 8, gave_up=1.0) + seconds(8, 12, gave_up=2.0)
+    found = summarise(history(rows)).storm
+    assert found is not None
+    assert found.gave_up == 8
+
+
 def test_amplification_and_burstiness_by_hand() -> None:
     rows = [
         *seconds(0, 8),
@@ -118,6 +171,32 @@ def test_amplification_and_burstiness_by_hand() -> None:
     assert (found.attempts, found.attempts_peak_per_s, found.amplification) == (20, 20, 2)
     # 20 tries in 20 slots: a mean of 1, a peak of 11, and a variance of 202/20 - 1.
     assert [found.burst_peak, found.burst_dispersion] == pytest.approx([11, 9.1])
+
+
+def test_independent_arrivals_have_a_dispersion_of_one_and_an_even_pace_one_of_zero() -> None:
+    rng = np.random.default_rng(3)
+    for slots, dispersion in ((rng.poisson(4.0, (200, 10)), 1.0), (np.full((200, 10), 4), 0.0)):
+        rows = seconds(0, 8) + [
+            second(
+                8 + t,
+                attempts=float(tenths.sum()),
+                attempts_peak_100ms=float(tenths.max()),
+                attempts_squares_100ms=float((tenths**2).sum()),
+            )
+            for t, tenths in enumerate(slots)
+        ]
+        found = summarise(history(rows, latencies={})).storm
+        assert found is not None
+        assert found.burst_dispersion == pytest.approx(slots.var() / slots.mean())
+        assert found.burst_dispersion == pytest.approx(dispersion, abs=0.1)
+        assert found.burst_peak == pytest.approx(slots.max() / slots.mean())
+
+
+def test_where_every_second_attempt_fails_it_takes_two_for_each_disconnect() -> None:
+    rows = seconds(0, 8) + seconds(8, 10, disconnects=30.0, attempts=30.0) + seconds(10, 12, attempts=30.0)
+    found = summarise(history(rows)).storm
+    assert found is not None
+    assert (found.disconnects, found.attempts, found.amplification) == (60, 120, 2)
 
 
 def test_wasted_work_counts_who_had_gone_and_who_did_not_stay() -> None:

@@ -53,6 +53,16 @@ def test_a_group_is_back_when_it_stays_back(useful: list[float], back_after_s: i
     assert group.back_after_s == back_after_s
 
 
+def test_a_group_is_back_after_the_triggers_end() -> None:
+    rows = [second(8 + t, 1, 0.0 if t < 4 else 100.0) for t in range(10)]
+    back = [
+        group.back_after_s
+        for end_s in (None, 8, 11, 14)
+        for group in neighbourhoods(run_of(*rows), 8, 18, trigger_end_s=end_s)
+    ]
+    assert back == [4, 4, 1, 0]
+
+
 def test_a_summary_holds_them_and_a_run_without_a_trigger_has_none() -> None:
     rows = [second(t, 1, 100.0) for t in range(60)]
     assert [group.clients for group in summarise(run_of(*rows)).neighbours] == [100]

@@ -2,7 +2,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from run_histories import TRIGGER_S, history, latencies_of, second, seconds, storm
+from run_histories import (
+    TRIGGER_S,
+    Event,
+    history,
+    latencies_of,
+    pod_second,
+    scenario,
+    second,
+    seconds,
+    storm,
+    strike,
+)
 
 from reports.metrics import summarise
 from reports.record import Phase, Run
@@ -144,6 +155,78 @@ def test_without_an_effect_the_generator_must_be_as_calm_as_before() -> None:
     assert "6 ms, 5 ms are allowed beside an effect of 0 ms" in checked(history(rows)).problems[0]
 
 
+LATE = changed(lambda t: t >= 8, disconnects=0.0)
+
+
+@pytest.mark.parametrize("fault", ["feed_burst", "feed_stall", "pause_pod"])
+@pytest.mark.parametrize(
+    ("rows", "did_something"),
+    [
+        pytest.param(seconds(0, 62), False, id="nothing at all"),
+        pytest.param(LATE, True, id="ticks came late"),
+        pytest.param(
+            [*seconds(0, 40), second(40, disconnects=3.0), *seconds(41, 62)],
+            True,
+            id="somebody left, much later",
+        ),
+    ],
+)
+def test_a_fault_that_drops_nobody_by_itself_has_to_make_ticks_late_or_clients_leave(
+    fault: str, rows: list[Row], did_something: bool
+) -> None:
+    problem = "the trigger did nothing: nobody was disconnected, and nobody's newest tick was ever 1 s old"
+    expected = () if did_something else (problem,)
+    assert checked(history(rows, events=strike(fault, "fault", 8.05, 12.0))).problems == expected
+    event = [{"at_s": 8.0, "do": fault}, {"at_s": 30.0, "do": "drop_all"}]
+    assert checked(history(rows, scenario=scenario(event=event))).problems == expected
+
+
+def test_the_trigger_is_the_first_fault_and_no_condition_or_mitigation() -> None:
+    events = [
+        *strike("probes", "condition", 0.0, 0.1),
+        *strike("push_policy", "mitigation", 7.0, 8.0),
+        *strike("drop_share", "fault", 8.05, 8.1),
+        *strike("feed_stall", "fault", 20.0, 30.0),
+    ]
+    assert "within 2 s" in checked(history(LATE, events=events)).problems[0]
+
+
+def test_a_control_is_not_struck() -> None:
+    assert checked(history(seconds(0, 62), control=True)).valid
+
+
+SENT = [pod_second(t, pod, ticks_sent=250.0) for t in range(62) for pod in (0, 1)]
+LOST: dict[str, tuple[list[Event], int]] = {
+    "a pod was killed": (strike("kill_pod", "fault", 9.0, 10.0, pod=0), 1),
+    "a pod stood still, maybe to the end": (strike("pause_pod", "fault", 55.0), 1),
+    "two pods were restarted": (strike("rolling_restart", "fault", 9.0, 20.0, pods=2), 2),
+    "pods were being restarted when the run ended": (strike("rolling_restart", "fault", 60.0), 2),
+    "a probe had a pod killed, which came back": (
+        [{"t_s": 9.0, "event": "pod_killed", "pod": 0}, {"t_s": 10.0, "event": "pod_restarted", "pod": 0}],
+        1,
+    ),
+    "a probe had a pod killed, which did not": ([{"t_s": 61.0, "event": "pod_killed", "pod": 0}], 1),
+    "there is one pod less": (strike("scale", "mitigation", 9.0, 10.0, pods=1, added=0, removed=1), 1),
+    "there is one pod more": (strike("scale", "mitigation", 9.0, 10.0, pods=3, added=1, removed=0), 0),
+    "nothing happened to pods": (strike("drop_all", "fault", 8.0, 8.0), 0),
+}
+
+
+@pytest.mark.parametrize(("events", "lost"), LOST.values(), ids=LOST)
+def test_a_pod_takes_what_it_counted_last_with_it(events: list[Event], lost: int) -> None:
+    # 500 are allowed for the edge of a second, and 250 for each line that was lost.
+    rows = changed(lambda t: t == 20, ticks=1000.0 + lost * 250)
+    assert checked(history(rows, pods=SENT, events=events)).problems == ()
+    rows[20] |= {"ticks": 1001.0 + lost * 250}
+    (problem,) = checked(history(rows, pods=SENT, events=events)).problems
+    assert "more ticks were received than sent" in problem
+
+
+def test_without_lines_of_single_pods_the_loss_may_be_what_all_sent() -> None:
+    rows = changed(lambda t: t == 20, ticks=1500.0)
+    assert checked(history(rows, events=strike("kill_pod", "fault", 9.0, 10.0))).problems == ()
+
+
 def test_a_run_without_a_trigger_needs_none() -> None:
     assert checked(history(seconds(0, 20), trigger_s=None)).valid
 
@@ -181,17 +264,30 @@ def test_a_complete_run_without_seconds_has_no_baseline() -> None:
     )
 
 
-REFUSALS = [(1000, 1000, False), (1000, 1019, False), (1000, 1025, True), (3, 8, False), (3, 9, True)]
+def test_refusals_that_add_up_are_not_worth_a_word() -> None:
+    rows = changed(lambda t: t == 9, limited=1000.0, nginx_limited=700.0, pod_shed=290.0)
+    assert checked(history(rows)) == Validity(valid=True)
 
 
-@pytest.mark.parametrize(("clients", "nginx", "warned"), REFUSALS)
-def test_refusals_that_two_sides_count_differently_are_worth_a_warning(
-    clients: int, nginx: int, warned: bool
-) -> None:
-    rows = changed(lambda t: t == 9, limited=float(clients))
-    found = checked(history(rows, nginx_limited=nginx))
-    assert found.valid
-    assert bool(found.warnings) == warned
+@pytest.mark.parametrize(
+    ("clients", "warning"),
+    [
+        (
+            900.0,
+            "clients counted 900 refusals by a limit, nginx 700 and the pods 290: "
+            "some clients had given up before their refusal reached them",
+        ),
+        (
+            1100.0,
+            "clients counted 1100 refusals by a limit, nginx 700 and the pods 290: "
+            "something else answered with 429 or 503, or a pod was killed before it could report",
+        ),
+    ],
+    ids=["fewer came than were given", "more came than were given"],
+)
+def test_refusals_that_two_sides_count_differently_are_worth_a_warning(clients: float, warning: str) -> None:
+    rows = changed(lambda t: t == 9, limited=clients, nginx_limited=700.0, pod_shed=290.0)
+    assert checked(history(rows)) == Validity(valid=True, warnings=(warning,))
 
 
 def test_tries_that_began_late_are_worth_a_warning_with_the_generators_load() -> None:
@@ -204,7 +300,8 @@ def test_tries_that_began_late_are_worth_a_warning_with_the_generators_load() ->
 
 def test_somebody_elses_gateway_may_use_the_machine_and_has_no_nginx_of_ours() -> None:
     rows = changed(lambda t: t == 9, foreign_cpu=2.0, limited=500.0)
-    foreign = history([row | {"foreign_cpu": 1.0} for row in rows], nginx_limited=None)
+    unknown: Row = {"foreign_cpu": 1.0, "nginx_limited": None, "pod_shed": None}
+    foreign = history([row | unknown for row in rows], nginx_limited=None)
     assert not checked(foreign).valid
     foreign.info.scenario["target"] = {"url": "http://127.0.0.1:3000"}
     assert checked(foreign) == Validity(valid=True)

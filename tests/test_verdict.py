@@ -2,7 +2,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from run_histories import history, seconds, storm
+from run_histories import history, seconds, storm, strike
 
 from reports.metrics import summarise
 from reports.record import Run
@@ -75,6 +75,59 @@ def test_the_verdict_and_its_reason(build: Callable[[], Run], name: str, reason:
     found = judged(build())
     assert found.name == name
     assert reason in found.reason
+
+
+def back_from(second: int, before: float = 12.0) -> Callable[[int], float]:
+    return lambda t: before if t < second else 100.0
+
+
+PUSH = strike("push_policy", "mitigation", 20.05, 25.06)
+RECOVERED: dict[str, tuple[Callable[[], Run], str]] = {
+    "by itself": (
+        lambda: history(storm(back_from(20))),
+        "everything held again from 12 s after the trigger, for 30 s on end",
+    ),
+    "after a trigger that went on for a while": (
+        lambda: history(storm(back_from(20)), trigger_end_s=15),
+        "everything held again from 5 s after the end of the trigger, for 30 s on end",
+    ),
+    "after a mitigation, having been down": (
+        lambda: history(storm(back_from(30)), events=PUSH),
+        "everything held again from 22 s after the trigger, 5 s after push_policy (the last mitigation), "
+        "for 30 s on end; only 12 % were served in the 10 s before it",
+    ),
+    "after a mitigation that it did not need": (
+        lambda: history(storm(back_from(30, 98.0)), events=PUSH),
+        "everything held again from 22 s after the trigger, 5 s after push_policy (the last mitigation), "
+        "for 30 s on end; 98 % were served in the 10 s before it",
+    ),
+    "with a mitigation that came with the trigger": (
+        lambda: history(storm(back_from(30)), events=strike("set_limit", "mitigation", 8.05, 9.0)),
+        "everything held again from 22 s after the trigger, 21 s after set_limit (the last mitigation), "
+        "for 30 s on end",
+    ),
+}
+
+
+@pytest.mark.parametrize(("build", "reason"), RECOVERED.values(), ids=RECOVERED)
+def test_a_recovery_says_when_and_after_what(build: Callable[[], Run], reason: str) -> None:
+    assert judged(build()) == Verdict("RECOVERED", reason)
+
+
+def test_what_happened_before_the_trigger_had_ended_is_not_held_against_the_service() -> None:
+    rows = storm(lambda t: 50 + 30 * math.sin(t / 2) if t < 40 else 10.0)
+    assert judged(history(rows)).name == "FLAPPING"
+    assert judged(history(rows, trigger_end_s=40)).name == "OUTAGE"
+
+
+@pytest.mark.parametrize("trigger_end_s", [60, 62, 70])
+def test_a_trigger_that_went_on_to_the_end_is_judged_from_its_beginning_on(trigger_end_s: int) -> None:
+    run = history(storm(lambda t: 50 + 30 * math.sin(t / 2)), trigger_end_s=trigger_end_s)
+    assert judged(run).name == "FLAPPING"
+
+
+def test_a_control_is_steady_whatever_its_phases_are_called() -> None:
+    assert judged(history(seconds(0, 62), control=True)).name == "STEADY"
 
 
 def test_a_rise_that_may_be_noise_is_no_slow_drain() -> None:

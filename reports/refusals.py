@@ -1,0 +1,48 @@
+"""Refusals by a limit, as each side counted them: clients, nginx, pods.
+
+Clients count every answer of 429 or 503. Some of these nginx gave by its limits, and logged one line for
+each; some the pods gave. A client that had given up before the answer reached it does not count it; an answer
+that neither nginx's limits nor a pod gave is counted by the client alone.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from reports import series
+from reports.series import Row
+
+TOLERATED_COUNT = 5
+TOLERATED_SHARE = 0.02
+
+
+class Refusals(Struct, frozen=True, kw_only=True):
+    """None for a side that is not ours, or whose seconds are not known."""
+
+    clients: int
+    nginx: int | None
+    pods: int | None
+    unexplained: int | None
+    """Clients' less nginx's and the pods'; negative where clients had given up. None where nginx's or the
+    pods' are not known."""
+
+    @property
+    def agree(self) -> bool:
+        """Whether both ends differ by no more than 5, or 2 % of the larger count; unknown counts as yes."""
+        if self.unexplained is None:
+            return True
+        larger = max(self.clients, self.clients - self.unexplained)
+        return abs(self.unexplained) <= max(TOLERATED_COUNT, TOLERATED_SHARE * larger)
+
+
+def refusals(rows: Sequence[Row]) -> Refusals:
+    """What each side counted in `rows` of the series."""
+    clients = round(series.total(series.column(rows, "limited")))
+    nginx, pods = (_known(rows, name) for name in ("nginx_limited", "pod_shed"))
+    unexplained = None if nginx is None or pods is None else clients - nginx - pods
+    return Refusals(clients=clients, nginx=nginx, pods=pods, unexplained=unexplained)
+
+
+def _known(rows: Sequence[Row], name: str) -> int | None:
+    values = series.column(rows, name)
+    return None if series.mean(values) is None else round(series.total(values))
