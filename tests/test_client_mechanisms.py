@@ -405,7 +405,7 @@ def asking() -> Seen:
         log.append("dropped")
         scene.server.drop()
         scene.until(lambda: log.count("joined") == 2)
-        return {"log": log, "gates": policy.gates}
+        return {"log": list(log), "gates": policy.gates}
 
 
 def test_a_gate_is_asked_before_each_try_and_told_how_those_ended_that_it_let_through(seen: Seen) -> None:
@@ -445,7 +445,7 @@ def leaving() -> Seen:
             scene.until(lambda log=log: log.count("first asked: go") == 3)  # type: ignore[misc]
             log.append("pushed")
             scene.push(Counted(lambda: repeat(3600.0)))
-            found[name] = {"log": log, **scene.count()}
+            found[name] = {"log": list(log), **scene.count()}
     with world(policy=(stopping := gated())[0]) as scene:
         scene.server.mode = "ignore"
         scene.start()
