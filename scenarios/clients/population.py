@@ -16,8 +16,8 @@ from scenarios.clients.conversation import Subscription
 from scenarios.clients.recorder import Recorder
 from scenarios.clients.target import Endpoint
 from scenarios.clients.timers import NEVER_NS, Timers
-from scenarios.model import Fleet
 from scenarios.gates import Gate
+from scenarios.model import Fleet
 from scenarios.policies import Policy
 
 _SECOND_NS = 1_000_000_000
