@@ -3,15 +3,19 @@
 These groups, not absolute counts, are what a small bench shares with production: few clients with costly
 handshakes behave as many clients with cheap ones do.
 
-With N clients, capacity P in pod-cores, c CPU-seconds per handshake, f per delivered tick, R ticks a
-second, T the connect time-out, D̄ the mean delay before try n, w the width of the first retry window, τ the
-staleness that a client tolerates:
+With N clients of which the first fault drops the share s, capacity P in pod-cores, c CPU-seconds per
+handshake, f per delivered tick, R ticks a second, T the connect time-out, D̄ the mean delay before try n, w
+the width of the first retry window, τ the staleness that a client tolerates:
 
 - ρ = N·f·R / P, the share of the capacity that the steady feed takes
-- t* = (c/(f·R)) · ln(1/(1-ρ)), the shortest time in which all can be let back in
-- S1 = N·c / ((T + D̄)·P·(1-ρ)): above 1, work for clients that gave up crowds out the rest
-- S2 = (N·c/P) / (τ + w·(1-ρ)): above 1, the first ones back go stale before the last ones are in
-- the per-address limit bites only where k/(D̄ + T) > r, with k clients behind one address
+- t* = (c/(f·R)) · ln((1-(1-s)·ρ)/(1-ρ)), the shortest time in which all can be let back in; s·N·c/P as f → 0
+- S1 = s·N·c / ((T + D̄)·P·(1-ρ)): above 1, work for clients that gave up crowds out the rest
+- S2 = (s·N·c/P) / (τ + w·(1-ρ)): above 1, the first ones back go stale before the last ones are in
+- a limit per address bites only where k·q/(D̄ + T) > r, with k clients behind one address, each of which makes
+  q requests for one connection that the limit counts
+- a limit for all together lets in 0.5·P·(1-ρ)/c a second, half of what there is room for
+
+Where a policy gives up, only those who still make try n count for its S1; a try that nobody makes has S1 = 0.
 """
 
 import math
@@ -20,14 +24,21 @@ import statistics
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from scenarios.events.drop_share import DropShare
+from scenarios.leaky_bucket import EdgeRule
 from scenarios.limits import limit
 from scenarios.model import Scenario
 from scenarios.policies import policy
 
 TICK_CPU_S = 70e-6
-"""CPU-seconds of a python-socketio pod per delivered tick; each run's summary has what it measured."""
+"""CPU-seconds that python-socketio takes for a delivered tick; each run's summary has what it measured."""
 
+SPARE_SHARE = 0.5
+"""How much of the capacity that is left a limit for all together hands out."""
+
+_REQUESTS_PER_CONNECTION = {"websocket": 1, "polling-upgrade": 5}
 _TRIES = 12
 _SAMPLES = 500
 
@@ -50,54 +61,118 @@ class Stability(Struct, frozen=True, kw_only=True):
     calm_from_try: int | None
     """The first try from which S1 stays at 1 or below; None where that never comes."""
     limit_bites_from_clients_per_address: float | None
-    """k above which the limit refuses anybody at the first retry; None without a limit."""
+    """k above which the limit refuses anybody at the first retry; None without a limit per address."""
+    returning: int
+    """s·N"""
+    global_rate_per_s: float | None
+    """New connections per second that a limit for all together lets in; None without one."""
+
+
+class _Load(Struct, frozen=True):
+    """What the gateway can do, and how much of that its feed takes."""
+
+    capacity: float
+    utilisation: float
+
+    @property
+    def spare(self) -> float:
+        return max(0.0, 1 - self.utilisation)
 
 
 def stability(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> Stability:
-    """The stability numbers of `scenario`, given what one delivered tick costs a pod."""
-    fleet, gateway, feed = scenario.fleet, scenario.gateway, scenario.feed
-    # `burn` shares real cores; `reserve` only occupies each pod's loop, so every pod counts whole.
-    capacity = float(gateway.pods if gateway.cpu == "reserve" else min(gateway.pods, gateway.cores))
+    """The stability numbers of `scenario`; a delivered tick costs `tick_cpu_s` and what the scenario adds."""
+    fleet, gateway = scenario.fleet, scenario.gateway
+    load = _load(scenario, tick_cpu_s)
     cost = gateway.handshake_cpu_ms / 1000
-    utilisation = fleet.clients * tick_cpu_s * feed.rate_hz / capacity
-    spare = max(0.0, 1 - utilisation)
-    mean, width = _delays(scenario)
-    work = fleet.clients * cost
+    share = _dropped_share(scenario)
+    tries, width = _tries(scenario)
+    work = fleet.clients * share * cost
 
-    s1 = tuple(_ratio(work, (fleet.connect_timeout_s + delay) * capacity * spare) for delay in mean)
-    s2 = _ratio(work / capacity, fleet.stale_after_s + width * spare) if fleet.stale_after_s else 0.0
-    readmission = _readmission(work / capacity, utilisation)
-    rule = limit(scenario.edge.limit)
+    s1 = tuple(
+        _ratio(work * made, (fleet.connect_timeout_s + delay) * load.capacity * load.spare)
+        for made, delay in tries
+    )
+    first, mean = tries[0]
+    window = fleet.stale_after_s + width * load.spare
+    rules = [rule for rule in edge_rules(scenario, tick_cpu_s) if not rule.dry_run]
     return Stability(
         clients=fleet.clients,
         pods=gateway.pods,
-        capacity_cores=capacity,
+        capacity_cores=load.capacity,
         handshake_cpu_s=cost,
-        utilisation=utilisation,
-        readmission_s=readmission,
+        utilisation=load.utilisation,
+        readmission_s=_readmission(work / load.capacity, load.utilisation, share),
         s1=s1,
-        s2=s2,
+        s2=_ratio(work * first / load.capacity, window) if fleet.stale_after_s else 0.0,
         calm_from_try=_calm_from(s1),
-        limit_bites_from_clients_per_address=(
-            rule.rate_per_s * (mean[0] + fleet.connect_timeout_s) if rule else None
+        limit_bites_from_clients_per_address=min(
+            (_bites_from(rule, scenario, mean) for rule in rules if rule.per_address and first), default=None
         ),
+        returning=round(fleet.clients * share),
+        global_rate_per_s=next((rule.rate.millis / 1000 for rule in rules if not rule.per_address), None),
     )
 
 
-def _readmission(work_s: float, utilisation: float) -> float:
-    """t* = (c/(f·R))·ln(1/(1-ρ)), which is N·c/P times ln(1/(1-ρ))/ρ; that factor is 1 without a feed."""
+def admissible_rate_per_s(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> float:
+    """0.5·P·(1-ρ)/c: handshakes per second that leave the gateway half of what its feed does not take.
+
+    Infinite where handshakes are free; 0 where the feed alone fills the capacity.
+    """
+    load = _load(scenario, tick_cpu_s)
+    return _ratio(SPARE_SHARE * load.capacity * load.spare, scenario.gateway.handshake_cpu_ms / 1000)
+
+
+def edge_rules(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> tuple[EdgeRule, ...]:
+    """The rules of the scenario's limit at nginx, with the rates that the scenario decides on."""
+    return tuple(
+        replace(rule, rate_per_s=admissible_rate_per_s(scenario, tick_cpu_s))
+        if rule.rate_per_s is None
+        else rule
+        for rule in limit(scenario.edge.limit).rules
+    )
+
+
+def _load(scenario: Scenario, tick_cpu_s: float) -> _Load:
+    gateway = scenario.gateway
+    # `burn` shares real cores; `reserve` only occupies each pod's loop, so every pod counts whole.
+    capacity = float(gateway.pods if gateway.cpu == "reserve" else min(gateway.pods, gateway.cores))
+    tick_cpu_s += gateway.tick_cpu_us * 1e-6
+    return _Load(capacity, scenario.fleet.clients * tick_cpu_s * scenario.feed.rate_hz / capacity)
+
+
+def _dropped_share(scenario: Scenario) -> float:
+    """Share of the clients that the first fault drops; all of them where that is not known."""
+    faults = [event for event in scenario.event if event.kind == "fault"]
+    first = min(faults, key=lambda event: event.at_s, default=None)
+    return first.share if isinstance(first, DropShare) else 1.0
+
+
+def _readmission(work_s: float, utilisation: float, share: float) -> float:
+    """t* = (c/(f·R))·ln((1-(1-s)·ρ)/(1-ρ)), as s·N·c/P times a factor that is 1 without a feed."""
     if utilisation >= 1:
         return math.inf
-    return work_s * (-math.log1p(-utilisation) / utilisation if utilisation else 1.0)
+    returning = utilisation * share
+    return work_s * (
+        -math.log1p(-returning / (1 - utilisation + returning)) / returning if returning else 1.0
+    )
 
 
-def _delays(scenario: Scenario) -> tuple[list[float], float]:
-    """Mean delay before each try in seconds, and the width of the first try's window."""
+def _bites_from(rule: EdgeRule, scenario: Scenario, mean_delay_s: float) -> float:
+    requests = _REQUESTS_PER_CONNECTION[scenario.fleet.transport] if rule.key == "all-per-address" else 1
+    return rule.rate.millis / 1000 * (mean_delay_s + scenario.fleet.connect_timeout_s) / requests
+
+
+def _tries(scenario: Scenario) -> tuple[list[tuple[float, float]], float]:
+    """For each try the share of clients that make it and their mean delay; the width of the first window.
+
+    Delays are in seconds, and 0 before a try that nobody makes.
+    """
     chosen = policy(scenario.fleet.policy)
     rng = random.Random(scenario.fleet.seed)  # noqa: S311
     draws = [list(islice(chosen.delays(rng), _TRIES)) for _ in range(_SAMPLES)]
-    first = [draw[0] for draw in draws]
-    return [statistics.fmean(column) for column in zip(*draws, strict=True)], max(first) - min(first)
+    made = [[draw[n] for draw in draws if len(draw) > n] for n in range(_TRIES)]
+    tries = [(len(column) / _SAMPLES, statistics.fmean(column) if column else 0.0) for column in made]
+    return tries, max(made[0], default=0.0) - min(made[0], default=0.0)
 
 
 def _calm_from(s1: tuple[float, ...]) -> int | None:

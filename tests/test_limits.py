@@ -1,85 +1,115 @@
-"""The nginx directives of every connection limit, and the mistakes that a limit reports."""
+"""What every connection limit comes down to, and the mistakes that a limit reports."""
 
-import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from scenarios.limits import LIMITS, LimitError, PerAddress, limit
+from gateway_stub.protocol import Admission
+from scenarios.leaky_bucket import BucketRule, Key
+from scenarios.limits import LIMITS, LimitError, limit
 
-
-def rate_of(rule: PerAddress) -> str:
-    """What the zone line says about the rate."""
-    return rule.zone(1).rpartition("rate=")[2].removesuffix(";")
-
-
-def test_no_limit_renders_nothing() -> None:
-    assert limit("none") is None
-    assert limit({"name": "none"}) is None
-
-
-@pytest.mark.parametrize(
-    ("spec", "zone", "line"),
-    [
-        (
-            "per-ip",
-            "limit_req_zone $new_connection_from zone=per_ip:1m rate=3r/s;",
-            "limit_req zone=per_ip burst=2 nodelay;",
-        ),
-        (
-            {"name": "per-ip", "burst": 0},
-            "limit_req_zone $new_connection_from zone=per_ip:1m rate=3r/s;",
-            "limit_req zone=per_ip;",
-        ),
-        (
-            {"name": "per-ip", "rate_per_s": 0.5, "burst": 9},
-            "limit_req_zone $new_connection_from zone=per_ip:1m rate=30r/m;",
-            "limit_req zone=per_ip burst=9 nodelay;",
-        ),
-    ],
-    ids=["three a second by name", "strict spacing without a burst", "one in two seconds from a table"],
-)
-def test_a_limit_per_address_renders_its_zone_and_its_line(spec: Any, zone: str, line: str) -> None:
-    rule = limit(spec)
-    assert rule is not None
-    assert (rule.zone(300), rule.apply()) == (zone, line)
+AT_NGINX: dict[str, tuple[Any, Key, BucketRule]] = {
+    "per-ip": ("per-ip", "new-per-address", BucketRule(3_000, 2)),
+    "per-ip-strict": ("per-ip-strict", "new-per-address", BucketRule(3_000, 0)),
+    "per-ip-all-requests": ("per-ip-all-requests", "all-per-address", BucketRule(3_000, 2)),
+    "per-ip-delay": ("per-ip-delay", "new-per-address", BucketRule(3_000, 2, nodelay=False)),
+    "global with a rate of its own": (
+        {"name": "global", "rate_per_s": 40, "burst": 5},
+        "new-together",
+        BucketRule(40_000, 5),
+    ),
+    "one in two seconds": (
+        {"name": "per-ip", "rate_per_s": 0.5, "burst": 9},
+        "new-per-address",
+        BucketRule(500, 9),
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("rate", "written"),
-    [(1, "1r/s"), (3.0, "3r/s"), (10_000, "10000r/s"), (2.5, "150r/m"), (1 / 3, "20r/m"), (1 / 60, "1r/m")],
-    ids=["one", "whole float", "highest", "fraction above one", "one in three seconds", "one a minute"],
-)
-def test_nginx_gets_whole_numbers_only(rate: float, written: str) -> None:
-    assert rate_of(PerAddress(rate_per_s=rate)) == written
+@pytest.mark.parametrize(("spec", "key", "bucket"), AT_NGINX.values(), ids=AT_NGINX)
+def test_a_limit_at_nginx_is_one_rule(spec: Any, key: Key, bucket: BucketRule) -> None:
+    limits = limit(spec)
+    (rule,) = limits.rules
+    assert (rule.key, rule.bucket) == (key, bucket)
+    assert (rule.exempt, rule.dry_run) == ((), False)
+    assert limits.admission == Admission()
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.floats(1 / 60, 10_000))
-def test_the_written_rate_is_within_half_a_request_per_minute_of_the_asked_one(rate: float) -> None:
-    match = re.fullmatch(r"([1-9]\d*)r/([sm])", rate_of(PerAddress(rate_per_s=rate)))
-    assert match is not None
-    per_second = int(match[1]) / (60 if match[2] == "m" else 1)
-    assert per_second == pytest.approx(rate, abs=0.5 / 60 + 1e-9)
+AT_THE_POD: dict[str, tuple[Any, Admission]] = {
+    "none": ("none", Admission()),
+    "none as a table": ({"name": "none"}, Admission()),
+    "lag-shed": ("lag-shed", Admission(shed_above_lag_ms=250.0)),
+    "lag-shed at 80 ms": ({"name": "lag-shed", "above_lag_ms": 80}, Admission(shed_above_lag_ms=80.0)),
+    "handshake-slots": ("handshake-slots", Admission(handshake_slots=2)),
+    "both": ("handshake-slots+lag-shed", Admission(shed_above_lag_ms=250.0, handshake_slots=2)),
+}
 
 
-@pytest.mark.parametrize(
-    ("clients", "megabytes"),
-    [(1, 1), (3_906, 1), (3_907, 2), (100_000, 26), (1_000_000, 256)],
-    ids=["one client", "what fits into 1 MB", "one more", "a hundred thousand", "a million"],
-)
-def test_the_zone_has_room_for_every_client_twice(clients: int, megabytes: int) -> None:
-    assert f"zone=per_ip:{megabytes}m " in PerAddress().zone(clients)
-    assert megabytes * 2**20 >= clients * 128 * 2
+@pytest.mark.parametrize(("spec", "admission"), AT_THE_POD.values(), ids=AT_THE_POD)
+def test_a_limit_at_the_pod_leaves_nginx_alone(spec: Any, admission: Admission) -> None:
+    limits = limit(spec)
+    assert (limits.rules, limits.admission) == ((), admission)
 
+
+def test_the_scenario_decides_on_the_global_rate() -> None:
+    (rule,) = limit("global").rules
+    assert rule.rate_per_s is None
+
+
+@pytest.mark.parametrize("spec", ["per-ip+global", "per-ip + global"], ids=["as a name", "as people write"])
+def test_names_joined_by_plus_keep_their_order(spec: str) -> None:
+    assert [rule.name for rule in limit(spec).rules] == ["per-ip", "global"]
+
+
+def test_a_limit_at_nginx_and_one_at_the_pod_work_together() -> None:
+    limits = limit("lag-shed+per-ip-strict+none")
+    assert [rule.name for rule in limits.rules] == ["per-ip-strict"]
+    assert limits.admission == Admission(shed_above_lag_ms=250.0)
+
+
+def test_each_limit_of_a_combination_takes_its_own_parameters() -> None:
+    limits = limit(
+        {
+            "name": "per-ip+global+lag-shed",
+            "per-ip": {"burst": 5, "exempt": ["10.0.0.0/8"]},
+            "lag-shed": {"above_lag_ms": 100},
+            "exempt": ["2001:db8::/32"],
+            "dry_run": True,
+        }
+    )
+    first, second = limits.rules
+    assert (first.burst, second.burst) == (5, 10)
+    assert (first.exempt, second.exempt) == (("10.0.0.0/8",), ("2001:db8::/32",))
+    assert first.dry_run
+    assert second.dry_run
+    assert limits.admission.shed_above_lag_ms == 100
+
+
+def test_exempt_ranges_are_written_as_nginx_reads_them() -> None:
+    ranges = ["10.0.0.0/255.0.0.0", "192.0.2.7", "2001:DB8::/32"]
+    (rule,) = limit({"name": "per-ip", "exempt": ranges}).rules
+    assert rule.exempt == ("10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32")
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_every_limit_says_what_it_does_by_which_formula_and_where_it_is_from(name: str) -> None:
+    text = LIMITS[name].__doc__ or ""
+    first, formula, *_, source = text.split("\n\n")
+    assert first.endswith(".")
+    assert formula.startswith("        ")
+    assert source.strip().startswith("Source: ")
+
+
+NAMES = ", ".join(LIMITS)
 
 MISTAKES: dict[str, tuple[Any, str, str]] = {
-    "unknown name": ("per-user", "'per-user'", ", ".join(LIMITS)),
-    "no name": ({"burst": 3}, "None", ", ".join(LIMITS)),
-    "name that is no text": ({"name": {"per-ip": 1}}, "{'per-ip': 1}", ", ".join(LIMITS)),
-    "parameter of no limit": ({"name": "none", "burst": 3}, "burst", "takes no parameters"),
+    "unknown name": ("per-user", "'per-user'", NAMES),
+    "no name": ({"burst": 3}, "None", NAMES),
+    "name that is no text": ({"name": {"per-ip": 1}}, "{'per-ip': 1}", NAMES),
+    "nothing behind the plus": ("per-ip+", "''", "several joined by +"),
+    "unknown part": ("per-ip+per-user", "'per-user'", NAMES),
+    "a limit twice": ("per-ip+global+per-ip", "'per-ip+global+per-ip'", "each limit once"),
+    "parameter of no limit": ({"name": "none", "burst": 3}, "burst = 3", "no parameters"),
     "unknown parameter": ({"name": "per-ip", "rate": 3}, "rate = 3", "rate_per_s, burst"),
     "rate of zero": ({"name": "per-ip", "rate_per_s": 0}, "rate_per_s = 0", "`float` >= 0.016"),
     "rate beyond the bound": (
@@ -87,8 +117,48 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
         "rate_per_s = 10001",
         "`float` <= 10000.0",
     ),
+    "a rate that only the global limit leaves open": (
+        {"name": "per-ip", "rate_per_s": None},
+        "rate_per_s = None",
+        "`float`",
+    ),
     "negative burst": ({"name": "per-ip", "burst": -1}, "burst = -1", "`int` >= 0"),
     "broken burst": ({"name": "per-ip", "burst": 1.5}, "burst = 1.5", "`int`"),
+    "burst where there is none": ({"name": "per-ip-strict", "burst": 1}, "burst = 1", "`int` <= 0"),
+    "no range": ({"name": "per-ip", "exempt": ["home"]}, "'home'", "exempt"),
+    "a range with an address in it": (
+        {"name": "per-ip", "exempt": ["10.0.0.1/8"]},
+        "10.0.0.1/8",
+        "host bits",
+    ),
+    "an address that breaks out": (
+        {"name": "per-ip", "exempt": ["fe80::1%;}"]},
+        "fe80::1%;}",
+        "not a range",
+    ),
+    "no lag": ({"name": "lag-shed", "above_lag_ms": 0}, "above_lag_ms = 0", "`float` > 0"),
+    "no slot": ({"name": "handshake-slots", "slots": 0}, "slots = 0", "`int` >= 1"),
+    "parameter of which part": (
+        {"name": "per-ip+global", "burst": 3},
+        "burst = 3",
+        "per-ip = {…}, global = {…}, exempt, dry_run",
+    ),
+    "no table for a part": ({"name": "per-ip+global", "global": 40}, "global = 40", "global = {…}"),
+    "nobody to exempt from": (
+        {"name": "lag-shed+handshake-slots", "exempt": []},
+        "exempt = []",
+        "lag-shed = {…}, handshake-slots = {…}",
+    ),
+    "mistake in a part": (
+        {"name": "per-ip+global", "global": {"rate": 3}},
+        "limit 'global': found rate = 3",
+        "rate_per_s, burst",
+    ),
+    "dry run of a part": (
+        {"name": "per-ip+global", "global": {"dry_run": True}},
+        "dry_run for global alone",
+        "for all of per-ip, global",
+    ),
 }
 
 

