@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import pytest
 from run_histories import (
@@ -10,14 +11,16 @@ from run_histories import (
     histograms,
     history,
     latencies_of,
+    pod_second,
     second,
     seconds,
     storm,
+    strike,
 )
 
 from reports import latency, series, units
 from reports.latency import Latency
-from reports.metrics import aftermath, rescued_at_s, storm_stretch, summarise, unaided_stretch
+from reports.metrics import Summary, aftermath, rescued_at_s, storm_stretch, summarise, unaided_stretch
 from reports.record import Phase, new_histogram
 from reports.recovery import Baseline, recovery
 from reports.series import Row
@@ -363,3 +366,15 @@ def test_empty_cells_are_left_out_of_sums_and_means() -> None:
 def test_the_number_of_clients_is_the_most_that_were_started() -> None:
     assert summarise(history([second(0, clients=40.0), second(1)], latencies={})).clients == CLIENTS
     assert new_histogram().get_total_count() == 0
+
+
+def test_a_summary_survives_run_json() -> None:
+    events = [
+        *strike("drop_all", "fault", 8.05, 8.06),
+        *strike("push_policy", "mitigation", 20.0, 25.0, reach_s=5),
+    ]
+    pods = [pod_second(t, pod) for t in range(END_S) for pod in (0, 1)]
+    summary = summarise(history(storm(lambda t: 20.0 if t < 28 else 100.0), events=events, pods=pods))
+    assert (len(summary.actions), len(summary.pods)) == (2, 2)
+    assert summary.recovery.mitigation is not None
+    assert msgspec.json.decode(msgspec.json.encode(summary), type=Summary) == summary
