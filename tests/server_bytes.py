@@ -11,8 +11,9 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.conversation import Subscription
-from scenarios.clients.schedule import FixedSchedule
+from scenarios.clients.schedule import SharedSchedule
 from scenarios.clients.session import Upgrade
 from scenarios.clients.ticks import Tick, TickReader
 from scenarios.model import Feed
@@ -23,7 +24,12 @@ HANDSHAKE = {"sid": "a", "upgrades": [], "pingTimeout": 20_000, "pingInterval": 
 
 def subscription(event: str = "tick", namespace: str = "/", auth: Any = None) -> Subscription:
     """What sessions share that read the stub's ticks."""
-    return Subscription(TickReader(Feed(), FixedSchedule(5.0)), event=event, namespace=namespace, auth=auth)
+    return Subscription(
+        TickReader(Feed(), SharedSchedule(FeedSchedule.of(0, 5.0))),
+        event=event,
+        namespace=namespace,
+        auth=auth,
+    )
 
 
 # -- over WebSocket ---------------------------------------------------------------------------------

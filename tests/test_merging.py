@@ -10,17 +10,20 @@ from msgspec.structs import replace
 from test_collector import MS, interval
 from test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
 
+from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.merging import Merger, merge
 from scenarios.clients.messages import Interval, Neighbours, Samples
 from scenarios.clients.recorder import SECOND_NS, Recorder
-from scenarios.clients.schedule import FixedSchedule
+from scenarios.clients.schedule import SharedSchedule
 
 CLIENTS = 7
 
 
 def recorded(received: list[tuple[int, int, int]], processes: int, report_after: int) -> list[Interval]:
     """Two seconds of all clients, dealt out to so many processes."""
-    recorders = [Recorder(EPOCH_NS, FixedSchedule(RATE_HZ)) for _ in range(processes)]
+    recorders = [
+        Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ))) for _ in range(processes)
+    ]
     for client in range(CLIENTS):
         recorders[client % processes].add_client(1 + client % 3)
     merger = Merger()

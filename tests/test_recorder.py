@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.messages import Neighbours, Samples
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, USEFUL_STALENESS_NS, Recorder
-from scenarios.clients.schedule import FixedSchedule, ObservedSchedule, Schedule
+from scenarios.clients.schedule import ObservedSchedule, Schedule, SharedSchedule
 from scenarios.clients.ticks import UNNUMBERED
 
 EPOCH_NS = 77 * SECOND_NS
@@ -20,7 +21,7 @@ def due(seq: int) -> int:
 
 
 def recorder_of(clients: int, schedule: Schedule | None = None) -> Recorder:
-    recorder = Recorder(EPOCH_NS, schedule or FixedSchedule(RATE_HZ))
+    recorder = Recorder(EPOCH_NS, schedule or SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
     for _ in range(clients):
         recorder.add_client()
     return recorder
@@ -287,7 +288,7 @@ def test_staleness_equals_brute_force(received: list[tuple[int, int, int]], slot
 
 
 def test_clients_are_counted_apart_by_how_many_share_their_address() -> None:
-    recorder = Recorder(EPOCH_NS, FixedSchedule(RATE_HZ))
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
     clients = [recorder.add_client(size) for size in (1, 50, 50, 1, 50)]
     recorder.joined[0] = recorder.joined[1] = recorder.joined[2] = 1
     for client in clients:

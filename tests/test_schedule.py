@@ -8,23 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_stub.feed_schedule import FeedSchedule
-from scenarios.clients.schedule import FixedSchedule, ObservedSchedule, Schedule, SharedSchedule, is_restart
+from scenarios.clients.schedule import ObservedSchedule, Schedule, SharedSchedule, is_restart
 
 EPOCH_NS = 77_000_000_000
 MS = 1_000_000
-
-
-@pytest.mark.parametrize("rate_hz", [3.0, 7.0, 333.3], ids=["three", "seven", "a third of a thousand"])
-def test_a_promised_rate_gives_the_same_nanoseconds_whatever_tick_is_the_anchor(rate_hz: float) -> None:
-    period_ns = round(1e9 / rate_hz)
-    seqs = np.arange(100_000, 100_005)
-    for anchor in (0, 1, 99_999, 10**9):
-        schedule = FixedSchedule(rate_hz)
-        schedule.learn(anchor, EPOCH_NS + anchor * period_ns)
-        schedule.learn(5, 12)
-        assert schedule.due_ns(seqs).tolist() == [EPOCH_NS + k * period_ns for k in seqs.tolist()]
-        for late_ns, latest in ((-1, 69), (0, 70), (period_ns - 1, 70)):
-            assert schedule.latest_due(EPOCH_NS + 70 * period_ns + late_ns) == latest
 
 
 def shared(*, changes: list[tuple[int, float]], begun: bool = True) -> SharedSchedule:
@@ -88,8 +75,8 @@ def test_no_two_ticks_of_a_shared_feed_look_like_a_restart(
 
 @pytest.mark.parametrize(
     "schedule",
-    [FixedSchedule(5.0), shared(changes=[], begun=False), ObservedSchedule()],
-    ids=["fixed", "shared", "observed"],
+    [shared(changes=[], begun=False), ObservedSchedule()],
+    ids=["shared", "observed"],
 )
 def test_before_the_first_tick_none_was_due(schedule: Schedule) -> None:
     assert schedule.latest_due(EPOCH_NS + 1_000 * MS) == -1

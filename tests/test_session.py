@@ -26,6 +26,7 @@ from socketio import packet as socketio
 from websockets.frames import Frame, Opcode
 from websockets.protocol import SERVER, Protocol, State
 
+from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.conversation import (
     Broken,
     Conversation,
@@ -40,7 +41,7 @@ from scenarios.clients.conversation import (
     Rejected,
     Subscription,
 )
-from scenarios.clients.schedule import FixedSchedule
+from scenarios.clients.schedule import SharedSchedule
 from scenarios.clients.session import MAX_HEAD_BYTES, Session, Upgrade
 from scenarios.clients.ticks import UNNUMBERED, Tick, TickReader
 from scenarios.model import Feed
@@ -317,7 +318,9 @@ def test_a_whole_chunk_is_remembered_for_the_next_session(chunk: bytes, events: 
 
 
 def test_nothing_is_remembered_of_a_feed_whose_ticks_have_neither_number_nor_time() -> None:
-    shared = Subscription(TickReader(Feed(due_field="", seq_field=""), FixedSchedule(5.0)))
+    shared = Subscription(
+        TickReader(Feed(due_field="", seq_field=""), SharedSchedule(FeedSchedule.of(0, 5.0)))
+    )
     assert session_in(Phase.JOINED, shared).receive(tick(1), 60) == (Tick(UNNUMBERED, 60),)
     assert session_in(Phase.JOINED, shared).receive(tick(1), 70) == (Tick(UNNUMBERED, 60),)
     # The same content much later is another tick, which a table could not tell.

@@ -155,7 +155,7 @@ class Recorder:
         staleness_ns = now_ns - np.where(held_due_ns == _NEVER, there_since_ns, held_due_ns)
         # Here and not once a second: ten short pauses make nobody late, one long one does.
         self._staleness.append(Samples.of(staleness_ns))
-        self._stale.append(np.count_nonzero(staleness_ns >= USEFUL_STALENESS_NS))
+        self._stale.append(int(np.count_nonzero(staleness_ns >= USEFUL_STALENESS_NS)))
 
     def take_interval(self, second: int) -> Interval:
         """Everything since the last call, as second number `second`."""

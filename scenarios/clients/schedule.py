@@ -62,33 +62,6 @@ class SharedSchedule:
         return self.feed.latest_due(now_ns) if self._begun else -1
 
 
-class FixedSchedule:
-    """A feed with a rate that it keeps: any one tick tells when all others are due."""
-
-    def __init__(self, rate_hz: float) -> None:
-        # In whole nanoseconds, as the pods count: the times agree exactly, whatever tick is the anchor.
-        self.period_ns = round(1e9 / rate_hz)
-        self._anchor: tuple[int, int] | None = None
-
-    def learn(self, seq: int, due_ns: int) -> None:
-        """Anchors the schedule at the first tick that was received."""
-        if self._anchor is None:
-            self._anchor = (seq, due_ns)
-
-    def due_ns(self, seqs: Any) -> Any:
-        """Due times of tick numbers, as an int64 array of the same shape."""
-        assert self._anchor is not None, "no tick seen yet"  # noqa: S101
-        seq, due = self._anchor
-        return due + (np.asarray(seqs, np.int64) - seq) * self.period_ns
-
-    def latest_due(self, now_ns: int) -> int:
-        """Number of the newest tick due by `now_ns`; -1 where no tick was ever seen."""
-        if self._anchor is None:
-            return -1
-        seq, due = self._anchor
-        return seq + (now_ns - due) // self.period_ns
-
-
 class ObservedSchedule:
     """A feed whose rate nobody promised: known are the ticks that some client received.
 
