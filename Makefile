@@ -9,7 +9,7 @@ REPEATS ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint unit e2e bench clean
+.PHONY: help setup compare test lint unit e2e bench docs clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 
 bench: $(STAMP) ## Measure the load generator itself (about two minutes)
 	@$(BIN)/reconnect-storm bench $(ARGS)
+
+docs: $(STAMP) ## Write the pages of docs/ that come from the code
+	@$(BIN)/python -m scenarios.docs
 
 clean: ## Remove the virtual environment and caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info
