@@ -6,6 +6,7 @@ import math
 import random
 import re
 import sys
+import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -117,8 +118,6 @@ def test_the_example_of_an_event_can_be_loaded(name: str) -> None:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    import tomllib
-
     return tomllib.loads(text)
 
 
@@ -537,4 +536,15 @@ def test_the_test_that_the_page_gives_for_it_holds(
 
 def test_infinite_stability_numbers_have_a_sign() -> None:
     assert scenarios_page.figure(math.inf) == "∞"
-    assert scenarios_page.figure(2.04) == "2.0"
+    assert scenarios_page.figure(1.024) == "1.02"
+    assert scenarios_page.figure(34.2) == "34"
+
+
+def test_a_comparison_names_what_it_crosses_or_its_arms() -> None:
+    crossed = Scenario(matrix={"fleet.policy": ("naive", "grpc"), "event.0.pods": (4, 9)})
+    named = Scenario(arms={"left alone": {}, "scaled": {"event.0.enabled": True}})
+    assert scenarios_page.compares(crossed) == (
+        '`fleet.policy` with `"naive"`, `"grpc"`; `event.0.pods` with `4`, `9`'
+    )
+    assert scenarios_page.compares(named) == "left alone; scaled"
+    assert scenarios_page.compares(Scenario()) == "nothing"

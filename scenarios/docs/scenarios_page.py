@@ -43,6 +43,8 @@ class Entry(Struct, frozen=True):
     name: str
     summary: str
     arms: list[str]
+    compares: str
+    """What differs between the arms."""
     timeline: list[Moment]
     numbers: list[Numbers]
     runs: int
@@ -84,6 +86,15 @@ def timeline(every: dict[str, Scenario]) -> list[Moment]:
     return result
 
 
+def compares(scenario: Scenario) -> str:
+    """The keys that a matrix crosses with their values, or the names of the arms."""
+    crossed = [
+        f"`{key}` with {', '.join(f'`{written(value)}`' for value in values)}"
+        for key, values in scenario.matrix.items()
+    ]
+    return "; ".join(crossed or scenario.arms) or "nothing"
+
+
 def _entry(name: str, scenario: Scenario) -> Entry:
     every = arms(scenario)
     todo = plans(scenario, repeats=1, directory=Path("runs"))
@@ -92,6 +103,7 @@ def _entry(name: str, scenario: Scenario) -> Entry:
         name=name,
         summary=" ".join(scenario.summary.split()),
         arms=[*every],
+        compares=compares(scenario),
         timeline=timeline(every),
         numbers=_numbers(every),
         runs=len(every),
@@ -151,7 +163,7 @@ def _named(spec: Any) -> str:
 
 def figure(value: float) -> str:
     """A stability number, as a table shows it."""
-    return "∞" if math.isinf(value) else f"{value:.1f}"
+    return "∞" if math.isinf(value) else f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
 def _at(seconds: float) -> str:
