@@ -105,7 +105,7 @@ def test_a_tally_is_written_where_there_are_several_runs() -> None:
     drawing = drawn("rounds, with all verdicts and regions")
     assert ">2 of 2 down<" in drawing
     assert ">0 of 2 down<" in drawing
-    assert " down<" not in drawn("one round")
+    assert " of 1 down<" not in drawn("one round")
 
 
 def luminance(colour: str) -> float:
