@@ -10,8 +10,11 @@ import click
 import uvloop
 
 from gateway_stub.app import Pod
-from gateway_stub.protocol import Settings
+from gateway_stub.protocol import Admission, Controls, Settings
 from gateway_stub.settings import from_environment
+
+_FROM_0 = click.FloatRange(min=0)
+_ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
@@ -19,8 +22,37 @@ from gateway_stub.settings import from_environment
 @click.option("--port", default=8000, show_default=True, help="Port for clients.")
 @click.option("--control-port", default=8001, show_default=True, help="Port of the control endpoints.")
 @click.option("--token", default=None, help="Control token; a random one is printed otherwise.")
-@click.option("--handshake-cpu-ms", default=0.0, show_default=True, help="CPU time of one handshake.")
+@click.option(
+    "--handshake-cpu-ms", type=_FROM_0, default=0.0, show_default=True, help="Cost of one handshake."
+)
+@click.option(
+    "--tick-cpu-us", type=_FROM_0, default=0.0, show_default=True, help="Cost of a tick, per client."
+)
 @click.option("--cpu", type=click.Choice(["burn", "reserve"]), default="burn", show_default=True)
+@click.option("--cancel-gone", is_flag=True, help="Spend nothing on handshakes whose client has left.")
+@click.option(
+    "--shed-above-lag-ms",
+    type=_FROM_0,
+    default=0.0,
+    show_default=True,
+    help="Turn new clients away while the event loop lags by more; 0 for never.",
+)
+@click.option(
+    "--handshake-slots",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Handshakes under way at once; 0 for any number.",
+)
+@click.option(
+    "--ping-interval-s", type=click.FloatRange(min=1), default=25.0, show_default=True, help="Between pings."
+)
+@click.option(
+    "--ping-timeout-s", type=_ABOVE_0, default=20.0, show_default=True, help="For the answer to a ping."
+)
+@click.option(
+    "--busy-lag-ms", type=_ABOVE_0, default=1000.0, show_default=True, help="Loop lag that means: not ready."
+)
 @click.option("--rate-hz", default=5.0, show_default=True, help="Ticks a second.")
 @click.option("--payload-bytes", default=200, show_default=True, help="Padding of a tick.")
 @click.option("--snapshot-bytes", default=0, show_default=True, help="Sent to a client that joins.")
@@ -33,7 +65,11 @@ def main(**options: Any) -> None:
         if not options["token"]:
             options["token"] = secrets.token_urlsafe(16)
             click.echo(f"control token: {options['token']}", err=True)
-        settings = Settings(**options)
+        admission = Admission(
+            shed_above_lag_ms=options.pop("shed_above_lag_ms"), handshake_slots=options.pop("handshake_slots")
+        )
+        controls = Controls(handshake_cpu_ms=options.pop("handshake_cpu_ms"), admission=admission)
+        settings = Settings(controls=controls, **options)
     try:
         uvloop.run(_serve(settings))
     except OSError as error:

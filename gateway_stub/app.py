@@ -6,23 +6,31 @@ and what clients see follows from that.
 
 import asyncio
 import logging
+import random
 import sys
 import time
 from typing import Any
 
+import msgspec
 import socketio
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway_stub.admission import RETRY_AFTER_S, Admitter
 from gateway_stub.broadcaster import Broadcaster
+from gateway_stub.connections import Connections, has_left
 from gateway_stub.control import control_app
-from gateway_stub.cost import HandshakeCost
+from gateway_stub.cost import Cost
+from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.health import Health
 from gateway_stub.loop_monitor import LoopMonitor
-from gateway_stub.protocol import Settings
+from gateway_stub.protocol import Controls, Settings
 
 SOCKETIO_PATH = "/socket.io/"
 SHORT_SESSION_NS = 5_000_000_000
+_COUNTED = ("handshakes", "joined", "gone_early", "short_sessions", "shed", "ticks_sent")
+_CLIENT_CLOSED_REQUEST = 499
+_SLOT = web.RequestKey("slot", object)
 
 
 class Pod:
@@ -30,16 +38,16 @@ class Pod:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.cost = HandshakeCost(settings.handshake_cpu_ms, settings.cpu)
-        self.health = Health()
-        self.totals = dict.fromkeys(
-            ("handshakes", "joined", "gone_early", "short_sessions", "ticks_sent", "join_races"), 0
+        self.cost = Cost(
+            settings.cpu,
+            handshake_cpu_ms=settings.controls.handshake_cpu_ms,
+            tick_cpu_us=settings.tick_cpu_us,
         )
-        self._transports: dict[str, asyncio.Transport | None] = {}
-        """By session of those who joined; None where polling makes a new connection for every request."""
-        self._polling: dict[str, asyncio.Transport] = {}
-        self._upgraded: dict[str, asyncio.Transport] = {}
-        """By Engine.IO session: the latest poll, and the WebSocket that took over."""
+        self.totals = dict.fromkeys((*_COUNTED, "join_races"), 0)
+        self.monitor = LoopMonitor(self._counts, lambda: self.cost.reserved_ns)
+        self.health = Health(self.monitor.recent_lag_ms, settings.busy_lag_ms)
+        self.admitter = Admitter(settings.controls.admission)
+        self._connections = Connections()
         self._joined_ns: dict[str, int] = {}
         self._reported = dict(self.totals)
         self._snapshot = "s" * settings.snapshot_bytes
@@ -47,120 +55,160 @@ class Pod:
         logger.addHandler(_CountJoinRaces(self.totals))
         logger.setLevel(logging.ERROR)
         logger.propagate = False
-        self._sio = socketio.AsyncServer(async_mode="aiohttp", logger=logger, engineio_logger=logger)
+        self._sio = socketio.AsyncServer(
+            async_mode="aiohttp",
+            logger=logger,
+            engineio_logger=logger,
+            ping_interval=settings.ping_interval_s,
+            ping_timeout=settings.ping_timeout_s,
+        )
         self._sio.on("connect", self._connect)
         self._sio.on("disconnect", self._disconnect)
+        epoch_ns = settings.epoch_ns or time.monotonic_ns()
         self.broadcaster = Broadcaster(
             self._broadcast,
-            rate_hz=settings.rate_hz,
+            schedule=settings.controls.feed or FeedSchedule.of(epoch_ns, settings.rate_hz),
             payload_bytes=settings.payload_bytes,
-            epoch_ns=settings.epoch_ns or time.monotonic_ns(),
         )
-        self.monitor = LoopMonitor(self._counts, lambda: self.cost.reserved_ns)
+        self.apply(settings.controls)
+
+    def public_app(self) -> web.Application:
+        """What clients see; to be made once."""
+        app = web.Application(middlewares=[self._attend])
+        app.add_routes(self.health.routes())
+        self._sio.attach(app)
+        return app
 
     async def serve(self) -> None:
         """Runs until cancelled."""
         settings = self.settings
-        public = web.Application(middlewares=[self._pay_for_upgrade])
-        public.add_routes(self.health.routes())
-        self._sio.attach(public)
         control = control_app(
             token=settings.token,
-            drop_all=self.drop_all,
-            set_handshake_cpu_ms=self._set_handshake_cpu_ms,
+            drop=self.drop,
+            apply=self.apply,
+            probes=self.health.routes(),
             totals=self._prometheus_totals,
             last=lambda: self.monitor.last,
         )
         runners = [
             # Without a grace period: a pod that is told to go is rehearsing an outage, not a deployment.
             web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            for app in (public, control)
+            for app in (control, self.public_app())
         ]
         try:
             for runner, host, port in (
-                (runners[0], settings.host, settings.port),
-                (runners[1], "127.0.0.1", settings.control_port),
+                (runners[0], "127.0.0.1", settings.control_port),
+                (runners[1], settings.host, settings.port),
             ):
                 await runner.setup()
                 await web.TCPSite(runner, host, port, backlog=settings.backlog).start()
             self.monitor.start()
-            self.health.ready = True
+            self.health.serving = True
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.broadcaster.run())
                 tasks.create_task(self.monitor.probe())
         finally:
-            self.health.ready = False
-            self.drop_all()
+            self.health.serving = False
+            self.drop(1, random.Random(0))  # noqa: S311
             for runner in runners:
                 await runner.cleanup()
 
-    def drop_all(self) -> int:
-        """Cuts every client's TCP connection, as a dying load balancer would; returns how many."""
-        clients = len(self._transports)
-        for transports in (self._transports, self._polling, self._upgraded):
-            for transport in list(transports.values()):
-                if transport is not None:
-                    transport.abort()
-        return clients
+    def drop(self, share: float, rng: random.Random) -> int:
+        """Cuts a share of the clients off; returns how many."""
+        return self._connections.drop(share, rng)
+
+    def apply(self, controls: Controls) -> Controls:
+        """Puts controls in force; returns them with the feed that then is."""
+        self.cost.handshake_cpu_ms = controls.handshake_cpu_ms
+        self.admitter.rules = controls.admission
+        self.broadcaster.schedule = controls.feed or self.broadcaster.schedule
+        self.broadcaster.stalled_until_ns = controls.feed_stalled_until_ns
+        return msgspec.structs.replace(controls, feed=self.broadcaster.schedule)
 
     @web.middleware
-    async def _pay_for_upgrade(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path == SOCKETIO_PATH and request.method == "GET" and "sid" not in request.query:
+    async def _attend(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if "sid" in request.query:
+            self._connections.note(request)
+        elif request.path == SOCKETIO_PATH and request.method == "GET":
+            return await self._begin(request, handler)
+        return await handler(request)
+
+    async def _begin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        slot = request[_SLOT] = object()
+        if not self.admitter.admit(slot, lag_ms=self.monitor.current_lag_ms(), now_ns=time.monotonic_ns()):
+            self.totals["shed"] += 1
+            return web.Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+        goes_on = False
+        try:
             self.totals["handshakes"] += 1
+            if self._gives_up(request.transport):
+                return web.Response(status=_CLIENT_CLOSED_REQUEST)
             self.cost.upgrade()
             if request.transport is None or request.transport.is_closing():
                 self.totals["gone_early"] += 1
-        if request.method == "GET" and "sid" in request.query and request.transport is not None:
-            connections = self._upgraded if "upgrade" in request.headers else self._polling
-            connections[request.query["sid"]] = request.transport
-        return await handler(request)
+            response = await handler(request)
+            # A polling client joins by its next requests; whatever else is answered has ended.
+            goes_on = response.status == 200
+            return response
+        finally:
+            if not goes_on:
+                self.admitter.release(slot)
 
-    async def _connect(self, sid: str, environ: dict[str, Any], _auth: object = None) -> None:
+    async def _connect(self, sid: str, environ: dict[str, Any], _auth: object = None) -> bool:
         request = environ["aiohttp.request"]
-        polling = request.query.get("transport") == "polling"
+        polling = request.query.get("transport") != "websocket"
         transport = None if polling else request.transport
-        self.cost.join()
+        engine_sid = self._sio.manager.eio_sid_from_sid(sid, "/")
+        try:
+            if self._gives_up(*(self._connections.senders(engine_sid) if polling else [transport])):
+                return False
+            self.cost.join()
+        finally:
+            self.admitter.release(request.get(_SLOT))
         if not polling and (transport is None or transport.is_closing()):
             self.totals["gone_early"] += 1
-            return
+            return True
         self.totals["joined"] += 1
-        self._transports[sid] = transport
+        self._connections.join(sid, engine_sid, transport)
         self._joined_ns[sid] = time.monotonic_ns()
         if self._snapshot:
             await self._sio.emit("snapshot", self._snapshot, to=sid)
+        return True
 
     async def _disconnect(self, sid: str, _reason: str = "") -> None:
-        self._transports.pop(sid, None)
-        engine_sid = self._sio.manager.eio_sid_from_sid(sid, "/")
-        self._polling.pop(engine_sid, None)
-        self._upgraded.pop(engine_sid, None)
+        self._connections.leave(sid)
         joined_ns = self._joined_ns.pop(sid, None)
         if joined_ns is not None and time.monotonic_ns() - joined_ns < SHORT_SESSION_NS:
             self.totals["short_sessions"] += 1
 
+    def _gives_up(self, *transports: asyncio.Transport | None) -> bool:
+        """Whether the next stage of a handshake is spared, because the other end of all of these has left."""
+        if not self.settings.cancel_gone or not all(map(has_left, transports)):
+            return False
+        self.totals["gone_early"] += 1
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
+        return True
+
     async def _broadcast(self, payload: dict[str, object]) -> None:
-        self.totals["ticks_sent"] += len(self._transports)
+        self.cost.deliver(len(self._connections))
+        self.totals["ticks_sent"] += len(self._connections)
         await self._sio.emit(self.settings.event, payload)
 
-    def _set_handshake_cpu_ms(self, value: float) -> None:
-        self.cost.cpu_ms = value
-
     def _counts(self) -> dict[str, float]:
-        for transports in (self._polling, self._upgraded):
-            for sid in [sid for sid, transport in transports.items() if transport.is_closing()]:
-                del transports[sid]
+        self._connections.forget_closed()
         now = dict(self.totals)
-        names = ("handshakes", "joined", "gone_early", "short_sessions", "ticks_sent")
-        difference: dict[str, float] = {name: now[name] - self._reported[name] for name in names}
+        difference: dict[str, float] = {name: now[name] - self._reported[name] for name in _COUNTED}
         self._reported = now
         return {
             **difference,
-            "clients": len(self._transports),
+            "clients": len(self._connections),
             "tick_late_ms": self.broadcaster.take_worst_late_ns() / 1e6,
         }
 
     def _prometheus_totals(self) -> dict[str, float]:
-        return {"clients": len(self._transports), **{f"{k}_total": v for k, v in self.totals.items()}}
+        return {"clients": len(self._connections), **{f"{k}_total": v for k, v in self.totals.items()}}
 
 
 class _CountJoinRaces(logging.Handler):

@@ -1,21 +1,35 @@
-"""The control endpoints of a pod: on loopback, behind a token, on a port of their own."""
+"""The control port of a pod, on loopback: controls behind a token; metrics and probes without one."""
 
 import hmac
 import math
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway_stub.protocol import COST_PATH, DROP_ALL_PATH, METRICS_PATH, TOKEN_HEADER, PodStatistics
+from gateway_stub.protocol import (
+    CONTROLS_PATH,
+    DROP_PATH,
+    LIVENESS_PATH,
+    METRICS_PATH,
+    READINESS_PATH,
+    TOKEN_HEADER,
+    Controls,
+    PodStatistics,
+)
+
+_WITHOUT_TOKEN = {METRICS_PATH, LIVENESS_PATH, READINESS_PATH}
 
 _HELP = {
     "clients": ("gauge", "Clients joined now."),
-    "handshakes_total": ("counter", "Handshakes that the pod began to pay for."),
+    "handshakes_total": ("counter", "Handshakes that the pod took on."),
     "joined_total": ("counter", "Clients that joined."),
     "gone_early_total": ("counter", "Handshakes whose client left before it joined."),
     "short_sessions_total": ("counter", "Joined sessions that ended within 5 s."),
+    "shed_total": ("counter", "Handshakes that the pod turned away."),
     "ticks_sent_total": ("counter", "Deliveries handed to the transport."),
     "join_races_total": ("counter", "Clients that left between the Engine.IO open and the join."),
 }
@@ -24,41 +38,71 @@ _HELP = {
 def control_app(
     *,
     token: str,
-    drop_all: Callable[[], int],
-    set_handshake_cpu_ms: Callable[[float], None],
+    drop: Callable[[float, random.Random], int],
+    apply: Callable[[Controls], Controls],
+    probes: Iterable[web.RouteDef],
     totals: Callable[[], dict[str, float]],
     last: Callable[[], PodStatistics | None],
 ) -> web.Application:
-    """An application with the control endpoints (token required) and Prometheus text at `/metrics`."""
+    """An application with the control endpoints (token required), Prometheus text at `/metrics`, and probes.
+
+    drop: cuts a share of the clients off and returns how many. apply: puts controls in force and returns
+    what is then in force. probes: routes that an orchestrator may ask without queueing behind clients.
+    """
 
     @web.middleware
     async def authorise(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(TOKEN_HEADER, "")
-        if request.path != METRICS_PATH and not hmac.compare_digest(
+        if request.path not in _WITHOUT_TOKEN and not hmac.compare_digest(
             given.encode(errors="surrogateescape"), token.encode()
         ):
             raise web.HTTPForbidden(text="wrong or missing control token\n")
         return await handler(request)
 
-    async def drop(_request: web.Request) -> web.Response:
-        return web.json_response({"at_ns": time.monotonic_ns(), "dropped": drop_all()})
+    async def drop_clients(request: web.Request) -> web.Response:
+        share, rng = _share(request), _rng(request)
+        return web.json_response({"at_ns": time.monotonic_ns(), "dropped": drop(share, rng)})
 
-    async def cost(request: web.Request) -> web.Response:
+    async def put_in_force(request: web.Request) -> web.Response:
         try:
-            value = float(request.query["cpu_ms"])
-        except (KeyError, ValueError):
-            value = math.nan
-        if not 0 <= value < math.inf:
-            raise web.HTTPBadRequest(text="cpu_ms: a number of milliseconds from 0 is required\n")
-        set_handshake_cpu_ms(value)
-        return web.json_response({"cpu_ms": value})
+            controls = msgspec.json.decode(await request.read(), type=Controls)
+        except msgspec.DecodeError as error:
+            raise web.HTTPBadRequest(text=f"controls: {error}\n") from None
+        answer = msgspec.json.encode(apply(controls))
+        return web.Response(body=answer, content_type="application/json")
 
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(text=prometheus_text(totals(), last()), content_type="text/plain")
 
     app = web.Application(middlewares=[authorise])
-    app.add_routes([web.post(DROP_ALL_PATH, drop), web.post(COST_PATH, cost), web.get(METRICS_PATH, metrics)])
+    app.add_routes(
+        [
+            web.post(DROP_PATH, drop_clients),
+            web.post(CONTROLS_PATH, put_in_force),
+            web.get(METRICS_PATH, metrics),
+        ]
+    )
+    app.add_routes(probes)
     return app
+
+
+def _share(request: web.Request) -> float:
+    text = request.query.get("share", "1")
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise web.HTTPBadRequest(text=f"share: {text!r} found, a number from 0 to 1 is required\n")
+    return share
+
+
+def _rng(request: web.Request) -> random.Random:
+    text = request.query.get("seed", "0")
+    try:
+        return random.Random(int(text))  # noqa: S311
+    except ValueError:
+        raise web.HTTPBadRequest(text=f"seed: {text!r} found, a whole number is required\n") from None
 
 
 def prometheus_text(totals: dict[str, float], last: PodStatistics | None) -> str:

@@ -1,35 +1,42 @@
-"""What a handshake costs a pod: real CPU time, or only the event loop's time.
+"""What handshakes and ticks cost a pod: real CPU time, or only the event loop's time.
 
-The cost comes in two stages, as in a real gateway: TLS and authentication while the HTTP upgrade is
-handled, before anybody knows whether the client is still there; then the room join and the snapshot, once
-the namespace is asked for. A stage never yields to the loop: that is what makes a handshake storm hurt.
+A handshake's cost comes in two stages, as in a real gateway: TLS and authentication while the HTTP upgrade
+is handled, before anybody knows whether the client is still there; then the room join and the snapshot,
+once the namespace is asked for. A broadcast costs its share for every client. Nothing of this ever yields
+to the loop: that is what makes a handshake storm hurt.
 """
 
 import time
 from typing import Literal
 
 UPGRADE_SHARE = 0.7
-"""Share of the cost that is paid before the upgrade is answered; the rest is paid at the join."""
+"""Share of a handshake's cost that is paid before the upgrade is answered; the rest is paid at the join."""
 
 
-class HandshakeCost:
-    """Spends the cost of handshakes, stage by stage, and adds up what it only reserved."""
+class Cost:
+    """Spends what handshakes and ticks cost, and adds up what it only reserved."""
 
-    def __init__(self, cpu_ms: float, mode: Literal["burn", "reserve"]) -> None:
-        self.cpu_ms = cpu_ms
+    def __init__(
+        self, mode: Literal["burn", "reserve"], *, handshake_cpu_ms: float, tick_cpu_us: float
+    ) -> None:
         self.mode = mode
+        self.handshake_cpu_ms = handshake_cpu_ms
+        self.tick_cpu_us = tick_cpu_us
         self.reserved_ns = 0
 
     def upgrade(self) -> None:
         """TLS and authentication."""
-        self._spend(UPGRADE_SHARE)
+        self._spend(int(self.handshake_cpu_ms * UPGRADE_SHARE * 1e6))
 
     def join(self) -> None:
         """Room join and snapshot."""
-        self._spend(1 - UPGRADE_SHARE)
+        self._spend(int(self.handshake_cpu_ms * (1 - UPGRADE_SHARE) * 1e6))
 
-    def _spend(self, share: float) -> None:
-        nanoseconds = int(self.cpu_ms * share * 1e6)
+    def deliver(self, clients: int) -> None:
+        """A tick made ready for so many clients."""
+        self._spend(int(clients * self.tick_cpu_us * 1e3))
+
+    def _spend(self, nanoseconds: int) -> None:
         if nanoseconds <= 0:
             return
         if self.mode == "reserve":

@@ -4,10 +4,11 @@ Tick k is due at a time that follows from the schedule alone, whatever any proce
 """
 
 from bisect import bisect_right
-from typing import Any, Self
+from itertools import pairwise
+from typing import Annotated, Any, Self
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 
@@ -16,14 +17,31 @@ class Stretch(Struct, frozen=True):
 
     first_seq: int
     from_ns: int
-    period_ns: int
+    period_ns: Annotated[int, Meta(gt=0)]
+
+    def due_ns(self, seq: int) -> int:
+        """When tick `seq` would be due if this stretch went on for ever in both directions."""
+        return self.from_ns + (seq - self.first_seq) * self.period_ns
 
 
 class FeedSchedule(Struct, frozen=True):
-    """Number and due time of every tick; times are monotonic nanoseconds."""
+    """Number and due time of every tick; times are monotonic nanoseconds.
 
-    stretches: tuple[Stretch, ...]
-    """In order; each begins with the last tick of the one before it that is due by then."""
+    Raises ValueError where the stretches do not join up: no tick may have two due times, or none.
+    """
+
+    stretches: Annotated[tuple[Stretch, ...], Meta(min_length=1)]
+    """In order; the one before a stretch says when its first tick is due, itself when all later ones are."""
+
+    def __post_init__(self) -> None:
+        if self.stretches and self.stretches[0].first_seq != 0:
+            raise ValueError("the first stretch of a feed has to begin with tick 0")
+        for before, after in pairwise(self.stretches):
+            if after.first_seq <= before.first_seq or after.from_ns != before.due_ns(after.first_seq):
+                raise ValueError(
+                    f"tick {after.first_seq} is due at {after.from_ns} ns in one stretch of the feed, "
+                    f"at {before.due_ns(after.first_seq)} ns in the one before it"
+                )
 
     @classmethod
     def of(cls, epoch_ns: int, rate_hz: float) -> Self:
@@ -31,7 +49,10 @@ class FeedSchedule(Struct, frozen=True):
         return cls((Stretch(0, epoch_ns, period_ns(rate_hz)),))
 
     def changed(self, at_ns: int, rate_hz: float) -> Self:
-        """The same schedule with another rate from the first tick on that is due at `at_ns` or later."""
+        """The same schedule with another rate from the first tick on that is due at `at_ns` or later.
+
+        Changes that were to come after that tick are forgotten.
+        """
         seq = self.first_seq_from(at_ns)
         kept = tuple(stretch for stretch in self.stretches if stretch.first_seq < seq)
         return replace(self, stretches=(*kept, Stretch(seq, self.due_ns(seq), period_ns(rate_hz))))
@@ -39,8 +60,7 @@ class FeedSchedule(Struct, frozen=True):
     def due_ns(self, seq: int) -> int:
         """When tick `seq` is due."""
         place = bisect_right(self.stretches, seq, key=lambda stretch: stretch.first_seq) - 1
-        stretch = self.stretches[max(0, place)]
-        return stretch.from_ns + (seq - stretch.first_seq) * stretch.period_ns
+        return self.stretches[max(0, place)].due_ns(seq)
 
     def due_ns_of(self, seqs: Any) -> Any:
         """The same for an array of numbers, as an int64 array of the same shape."""

@@ -1,8 +1,11 @@
 """Two questions that are not the same: is the pod alive, and should it get more traffic?
 
-Liveness answers as long as the loop turns at all. Readiness says no while the pod is starting or leaving.
-An orchestrator that takes "busy" for "dead" restarts pods that only have work to do.
+Liveness answers as long as the loop turns at all. Readiness says no while the pod is starting or leaving,
+and while it is too busy to serve newcomers. An orchestrator that takes "busy" for "dead" restarts pods
+that only have work to do.
 """
+
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -10,10 +13,17 @@ from gateway_stub.protocol import LIVENESS_PATH, READINESS_PATH
 
 
 class Health:
-    """The two probes of one pod."""
+    """The two probes of one pod.
 
-    def __init__(self) -> None:
-        self.ready = False
+    lag_ms: returns the worst lag of the event loop in the last second. busy_lag_ms: above this lag the pod
+    is not ready.
+    """
+
+    def __init__(self, lag_ms: Callable[[], float], busy_lag_ms: float) -> None:
+        self.serving = False
+        """False while the pod is starting or leaving."""
+        self._lag_ms = lag_ms
+        self._busy_lag_ms = busy_lag_ms
 
     def routes(self) -> list[web.RouteDef]:
         """Routes for an aiohttp application."""
@@ -23,6 +33,9 @@ class Health:
         return web.Response(text="alive\n")
 
     async def _readiness(self, _request: web.Request) -> web.Response:
-        if self.ready:
-            return web.Response(text="ready\n")
-        return web.Response(status=503, text="not ready\n")
+        if not self.serving:
+            return web.Response(status=503, text="not ready: starting or leaving\n")
+        lag_ms = self._lag_ms()
+        if lag_ms > self._busy_lag_ms:
+            return web.Response(status=503, text=f"not ready: the event loop lagged by {lag_ms:.0f} ms\n")
+        return web.Response(text="ready\n")

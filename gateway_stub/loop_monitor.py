@@ -6,9 +6,11 @@ what remains is the time that the loop slept, waiting for work. Counting costs t
 """
 
 import asyncio
+import math
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import msgspec
 from gateway_stub.protocol import PodStatistics
 
 _PROBE_S = 0.05
+_CURRENT_S = 0.2
+_RECENT_S = 1.0
 
 
 class LoopMonitor:
@@ -31,7 +35,9 @@ class LoopMonitor:
         self._reserved_ns = reserved_ns
         self._thread_id = threading.get_native_id()
         self._worst_lag_s = 0.0
-        self._probe_due = time.monotonic()
+        self._probe_due = math.inf
+        self._lags: deque[tuple[float, float]] = deque(maxlen=round(_RECENT_S / _PROBE_S))
+        """When the latest probes ended, and how late they were, in seconds."""
         self.last: PodStatistics | None = None
 
     def start(self) -> None:
@@ -43,7 +49,26 @@ class LoopMonitor:
         while True:
             self._probe_due = time.monotonic() + _PROBE_S
             await asyncio.sleep(_PROBE_S)
-            self._worst_lag_s = max(self._worst_lag_s, time.monotonic() - self._probe_due)
+            now = time.monotonic()
+            self._lags.append((now, now - self._probe_due))
+            self._worst_lag_s = max(self._worst_lag_s, now - self._probe_due)
+
+    def current_lag_ms(self) -> float:
+        """How late the loop is now; to be asked on the loop itself.
+
+        Who asks runs in a turn of the loop. A probe that is overdue tells how long this turn has taken so
+        far; before it is, the last one tells how long the loop took to come round to this turn. How long a
+        connection has waited in the accept queue, neither knows.
+        """
+        now = time.monotonic()
+        ended, lag = self._lags[-1] if self._lags else (-math.inf, 0.0)
+        return 1000 * max(0.0, now - self._probe_due, lag if now - ended < _CURRENT_S else 0.0)
+
+    def recent_lag_ms(self) -> float:
+        """The worst lag of the last second; to be asked on the loop itself."""
+        now = time.monotonic()
+        lags = [lag for ended, lag in self._lags if now - ended < _RECENT_S]
+        return 1000 * max(0.0, now - self._probe_due, *lags)
 
     def _take_lag_ms(self) -> float:
         # A probe that is overdue right now counts too, or a long block would show up only when it ends.
@@ -55,7 +80,7 @@ class LoopMonitor:
         last_ns, last_cpu = time.monotonic_ns(), time.process_time_ns()
         last_occupied = self._occupied_ns()
         while True:
-            time.sleep(1 - time.monotonic() % 1)
+            time.sleep(seconds_to_report(time.monotonic()))
             now_ns, cpu, occupied = time.monotonic_ns(), time.process_time_ns(), self._occupied_ns()
             span = now_ns - last_ns
             self.last = msgspec.convert(
@@ -79,6 +104,15 @@ class LoopMonitor:
 
     def _occupied_ns(self) -> int:
         return ran_and_queued_ns(self._thread_id) + self._reserved_ns()
+
+
+def seconds_to_report(now_s: float) -> float:
+    """How long to wait for the next line: until the full second after the one nearest to now.
+
+    A process that was stopped wakes anywhere in a second. Its line stands for the second that ends nearest
+    to it, and the next line must not stand for the same one.
+    """
+    return math.floor(now_s + 1.5) - now_s
 
 
 def ran_and_queued_ns(thread_id: int) -> int:

@@ -24,12 +24,15 @@ READINESS_PATH = "/healthz/readiness"
 
 
 class Admission(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which handshakes a pod turns away with 503 before it has spent anything on them; 0 switches a rule off."""
+    """Which handshakes a pod turns away with 503, before it has spent anything; 0 switches a rule off."""
 
     shed_above_lag_ms: Annotated[float, Meta(ge=0)] = 0.0
     """New connections are turned away while the event loop lags by more than this."""
     handshake_slots: Annotated[int, Meta(ge=0)] = 0
-    """So many handshakes may be under way at once, from the request to the join."""
+    """So many handshakes may be under way at once, from the request to the join or the connection's end.
+
+    One that has come to neither after 10 s loses its slot, so that silent clients cannot close a pod.
+    """
 
 
 class Controls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,11 +61,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payload_bytes: int = 200
     event: str = "tick"
     backlog: int = 128
-    tick_cpu_us: float = 0.0
+    tick_cpu_us: Annotated[float, Meta(ge=0)] = 0.0
+    """Cost of a tick for each client, paid before the broadcast goes out."""
     cancel_gone: bool = False
-    ping_interval_s: float = 25.0
-    ping_timeout_s: float = 20.0
-    busy_lag_ms: float = 1_000.0
+    """Look before each stage of a handshake whether its client is still there, and spend nothing if not."""
+    ping_interval_s: Annotated[float, Meta(ge=1)] = 25.0
+    """Engine.IO tells clients whole seconds of it, rounded down."""
+    ping_timeout_s: Annotated[float, Meta(gt=0)] = 20.0
+    busy_lag_ms: Annotated[float, Meta(gt=0)] = 1_000.0
+    """The pod says that it is not ready while its event loop lagged by more than this in the last second."""
     epoch_ns: int = 0
     """Monotonic time of tick 0; all pods share it, so that tick k means the same everywhere. 0: now."""
 
@@ -92,10 +99,10 @@ class PodStatistics(Struct, frozen=True, kw_only=True):
     clients: int
     """Joined now."""
     handshakes: int
-    """Handshakes that the pod began to pay for."""
+    """Handshakes that the pod took on: all but those that it shed."""
     joined: int
     gone_early: int
-    """Handshakes whose client had left before it joined."""
+    """Of these handshakes, those whose client had left before it joined."""
     short_sessions: int
     """Joined sessions that ended within 5 s."""
     shed: int = 0

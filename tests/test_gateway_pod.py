@@ -1,29 +1,36 @@
 """A pod's parts on their own: control endpoints, metrics, handshake cost, probes, statistics."""
 
 import asyncio
+import json
 import logging
+import random
 import re
 import threading
 import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from gateway_stub.app import Pod
+from gateway_stub.connections import Connections
 from gateway_stub.control import control_app, prometheus_text
-from gateway_stub.cost import UPGRADE_SHARE, HandshakeCost, burn
+from gateway_stub.cost import UPGRADE_SHARE, Cost, burn
+from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.health import Health
-from gateway_stub.loop_monitor import ran_and_queued_ns
+from gateway_stub.loop_monitor import LoopMonitor, ran_and_queued_ns, seconds_to_report
 from gateway_stub.protocol import (
-    COST_PATH,
-    DROP_ALL_PATH,
+    CONTROLS_PATH,
+    DROP_PATH,
     LIVENESS_PATH,
     METRICS_PATH,
     READINESS_PATH,
     SETTINGS_VARIABLE,
     TOKEN_HEADER,
+    Admission,
+    Controls,
     PodStatistics,
     Settings,
 )
@@ -63,18 +70,23 @@ class Controlled:
     """What the control endpoints act on."""
 
     def __init__(self) -> None:
-        self.costs: list[float] = []
-        self.drops = 0
+        self.controls: list[Controls] = []
+        self.drops: list[tuple[float, list[int]]] = []
 
-    def drop_all(self) -> int:
-        self.drops += 1
+    def drop(self, share: float, rng: random.Random) -> int:
+        self.drops.append((share, rng.sample(range(100), 3)))
         return 17
+
+    def apply(self, controls: Controls) -> Controls:
+        self.controls.append(controls)
+        return msgspec.structs.replace(controls, feed=FeedSchedule.of(9, 5))
 
     def app(self) -> web.Application:
         return control_app(
             token=TOKEN,
-            drop_all=self.drop_all,
-            set_handshake_cpu_ms=self.costs.append,
+            drop=self.drop,
+            apply=self.apply,
+            probes=Health(lambda: 0.0, busy_lag_ms=1).routes(),
             totals=lambda: dict(TOTALS),
             last=lambda: LAST,
         )
@@ -90,7 +102,7 @@ WRONG_TOKENS = {
 
 
 @pytest.mark.parametrize("token", WRONG_TOKENS.values(), ids=WRONG_TOKENS)
-@pytest.mark.parametrize("path", [DROP_ALL_PATH, COST_PATH + "?cpu_ms=5", "/control/nothing"])
+@pytest.mark.parametrize("path", [DROP_PATH, CONTROLS_PATH, "/control/nothing"])
 def test_without_the_right_token_nothing_is_done(path: str, token: bytes | None) -> None:
     controlled = Controlled()
 
@@ -101,45 +113,100 @@ def test_without_the_right_token_nothing_is_done(path: str, token: bytes | None)
             assert TOKEN not in await answer.text()
 
     ask(controlled.app(), questions)
-    assert (controlled.drops, controlled.costs) == (0, [])
+    assert (controlled.drops, controlled.controls) == ([], [])
 
 
-def test_with_the_right_token_clients_are_dropped_and_counted() -> None:
+def post(path: str, body: bytes = b"") -> tuple[Controlled, int, str]:
+    """What was done, and the answer's status and text."""
     controlled = Controlled()
+    said: list[tuple[int, str]] = []
 
     async def questions(client: Client) -> None:
-        before_ns = time.monotonic_ns()
-        async with client.post(DROP_ALL_PATH, headers={TOKEN_HEADER: TOKEN}) as answer:
-            said = await answer.json()
-        assert said["dropped"] == 17
-        assert before_ns <= said["at_ns"] <= time.monotonic_ns()
+        async with client.post(path, data=body, headers={TOKEN_HEADER: TOKEN}) as answer:
+            said.append((answer.status, await answer.text()))
 
     ask(controlled.app(), questions)
-    assert controlled.drops == 1
+    return controlled, *said[0]
+
+
+DROPS = {
+    "": (1.0, 0),
+    "?share=0.25": (0.25, 0),
+    "?share=0.5&seed=3": (0.5, 3),
+    "?share=0": (0.0, 0),
+    "?seed=-7": (1.0, -7),
+}
+
+
+@pytest.mark.parametrize(("query", "expected"), DROPS.items(), ids=DROPS)
+def test_a_share_of_the_clients_is_dropped_by_its_seed_and_counted(
+    query: str, expected: tuple[float, int]
+) -> None:
+    before_ns = time.monotonic_ns()
+    controlled, status, text = post(DROP_PATH + query)
+    share, seed = expected
+    assert status == 200
+    assert controlled.drops == [(share, random.Random(seed).sample(range(100), 3))]
+    said = json.loads(text)
+    assert said["dropped"] == 17
+    assert before_ns <= said["at_ns"] <= time.monotonic_ns()
 
 
 @pytest.mark.parametrize(
-    ("query", "status", "costs"),
+    ("query", "complaint"),
     [
-        ("?cpu_ms=12.5", 200, [12.5]),
-        ("?cpu_ms=0", 200, [0.0]),
-        ("", 400, []),
-        ("?cpu_ms=much", 400, []),
-        ("?cpu_ms=-1", 400, []),
-        ("?cpu_ms=nan", 400, []),
-        ("?cpu_ms=inf", 400, []),
+        ("?share=1.01", "share: '1.01' found, a number from 0 to 1 is required"),
+        ("?share=-0.1", "share: '-0.1'"),
+        ("?share=nan", "share: 'nan'"),
+        ("?share=half", "share: 'half'"),
+        ("?share=1&seed=", "seed: '' found, a whole number is required"),
+        ("?seed=0.5", "seed: '0.5'"),
     ],
-    ids=["a number", "free of charge", "missing", "text", "negative", "not a number", "endless"],
 )
-def test_the_handshake_cost_is_a_number_of_milliseconds(query: str, status: int, costs: list[float]) -> None:
-    controlled = Controlled()
+def test_a_bad_drop_is_refused_with_what_was_found(query: str, complaint: str) -> None:
+    controlled, status, text = post(DROP_PATH + query)
+    assert (status, controlled.drops) == (400, [])
+    assert complaint in text
 
+
+def test_controls_are_taken_as_a_whole_and_answered_with_those_in_force() -> None:
+    wanted = Controls(
+        handshake_cpu_ms=12.5,
+        feed_stalled_until_ns=7,
+        admission=Admission(shed_above_lag_ms=250, handshake_slots=8),
+    )
+    controlled, status, text = post(CONTROLS_PATH, msgspec.json.encode(wanted))
+    assert (status, controlled.controls) == (200, [wanted])
+    in_force = msgspec.json.decode(text, type=Controls)
+    assert in_force == msgspec.structs.replace(wanted, feed=FeedSchedule.of(9, 5))
+
+
+BAD_CONTROLS = {
+    "empty": (b"", "truncated"),
+    "no JSON": (b"cpu_ms=5", "malformed"),
+    "not UTF-8": (b'{"handshake_cpu_ms": "\xff"}', "controls: "),
+    "an unknown key": (b'{"cpu_ms": 5}', "unknown field `cpu_ms`"),
+    "text for a number": (b'{"handshake_cpu_ms": "much"}', "Expected `float`, got `str`"),
+    "a negative cost": (b'{"handshake_cpu_ms": -1}', ">= 0.0 - at `$.handshake_cpu_ms`"),
+    "an endless cost": (b'{"handshake_cpu_ms": 1e999}', "out of range"),
+    "negative slots": (b'{"admission": {"handshake_slots": -1}}', "`$.admission.handshake_slots`"),
+    "a feed without ticks": (b'{"feed": {"stretches": []}}', "`$.feed.stretches`"),
+}
+
+
+@pytest.mark.parametrize(("body", "complaint"), BAD_CONTROLS.values(), ids=BAD_CONTROLS)
+def test_bad_controls_are_refused_in_clear_text_and_change_nothing(body: bytes, complaint: str) -> None:
+    controlled, status, text = post(CONTROLS_PATH, body)
+    assert (status, controlled.controls) == (400, [])
+    assert complaint in text
+
+
+def test_probes_on_the_control_port_need_no_token() -> None:
     async def questions(client: Client) -> None:
-        async with client.post(COST_PATH + query, headers={TOKEN_HEADER: TOKEN}) as answer:
-            assert answer.status == status
+        async with client.get(LIVENESS_PATH) as alive, client.get(READINESS_PATH) as readiness:
+            assert (alive.status, readiness.status) == (200, 503)
 
-    ask(controlled.app(), questions)
-    assert controlled.costs == costs
+    ask(Controlled().app(), questions)
 
 
 def test_metrics_need_no_token() -> None:
@@ -180,6 +247,12 @@ def test_prometheus_text_has_every_counter_to_the_last_digit_and_the_last_second
     }
 
 
+def test_every_counter_of_a_pod_has_its_help() -> None:
+    totals = Pod(Settings(name="helped", token="t"))._prometheus_totals()
+    assert set(parsed(prometheus_text(totals, LAST))) >= {f"gateway_{name}" for name in totals}
+    assert {"shed_total", "handshakes_total", "gone_early_total", "join_races_total"} <= set(totals)
+
+
 def test_before_the_first_second_there_are_no_gauges_of_the_last_one() -> None:
     assert set(parsed(prometheus_text(dict(TOTALS), None))) == {f"gateway_{name}" for name in TOTALS}
 
@@ -190,48 +263,124 @@ def test_burning_uses_at_least_the_asked_cpu_of_this_thread() -> None:
     assert time.thread_time_ns() - before_ns >= 5_000_000
 
 
+def cost(mode: str, handshake_cpu_ms: float = 0.0, tick_cpu_us: float = 0.0) -> Cost:
+    """What handshakes and ticks cost."""
+    return Cost(mode, handshake_cpu_ms=handshake_cpu_ms, tick_cpu_us=tick_cpu_us)  # type: ignore[arg-type]
+
+
 def test_the_two_stages_of_a_handshake_add_up_to_its_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     burnt: list[int] = []
     monkeypatch.setattr("gateway_stub.cost.burn", burnt.append)
-    cost = HandshakeCost(20.0, "burn")
-    cost.upgrade()
-    cost.join()
+    twenty = cost("burn", 20.0)
+    twenty.upgrade()
+    twenty.join()
     assert sum(burnt) == pytest.approx(20_000_000, abs=2)
     assert burnt[0] == pytest.approx(20_000_000 * UPGRADE_SHARE, abs=1)
-    assert cost.reserved_ns == 0
+    assert twenty.reserved_ns == 0
+
+
+def test_a_tick_costs_its_share_for_every_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    burnt: list[int] = []
+    monkeypatch.setattr("gateway_stub.cost.burn", burnt.append)
+    ticking = cost("burn", tick_cpu_us=70.5)
+    for clients in (0, 1, 300):
+        ticking.deliver(clients)
+    assert burnt == [70_500, 300 * 70_500]
 
 
 def test_reserving_occupies_the_thread_and_adds_up() -> None:
-    cost = HandshakeCost(4.0, "reserve")
+    reserving = cost("reserve", 4.0, tick_cpu_us=100)
     started_ns = time.monotonic_ns()
-    cost.upgrade()
-    assert cost.reserved_ns >= int(4_000_000 * UPGRADE_SHARE)
-    cost.join()
-    assert 4_000_000 - 2 <= cost.reserved_ns <= time.monotonic_ns() - started_ns
+    reserving.upgrade()
+    assert reserving.reserved_ns >= int(4_000_000 * UPGRADE_SHARE)
+    reserving.join()
+    reserving.deliver(10)
+    assert 5_000_000 - 2 <= reserving.reserved_ns <= time.monotonic_ns() - started_ns
 
 
 @pytest.mark.parametrize("mode", ["burn", "reserve"])
-def test_a_free_handshake_costs_nothing(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_free_costs_nothing(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway_stub.cost.burn", pytest.fail)
     monkeypatch.setattr("gateway_stub.cost.time.sleep", pytest.fail)
-    cost = HandshakeCost(0.0, mode)  # type: ignore[arg-type]
-    cost.upgrade()
-    cost.join()
-    assert cost.reserved_ns == 0
+    free = cost(mode)
+    free.upgrade()
+    free.join()
+    free.deliver(1_000)
+    assert free.reserved_ns == 0
 
 
-def test_a_pod_that_is_not_ready_is_still_alive() -> None:
-    health = Health()
+def test_a_pod_that_is_starting_leaving_or_busy_is_alive_but_not_ready() -> None:
+    lag_ms = [0.0]
+    health = Health(lambda: lag_ms[0], busy_lag_ms=500)
     app = web.Application()
     app.add_routes(health.routes())
 
     async def questions(client: Client) -> None:
-        for ready in (False, True, False):
-            health.ready = ready
+        for serving, lag, status, text in (
+            (False, 0.0, 503, "not ready: starting or leaving\n"),
+            (True, 500.0, 200, "ready\n"),
+            (True, 500.6, 503, "not ready: the event loop lagged by 501 ms\n"),
+            (False, 900.0, 503, "not ready: starting or leaving\n"),
+        ):
+            health.serving, lag_ms[0] = serving, lag
             async with client.get(LIVENESS_PATH) as alive, client.get(READINESS_PATH) as readiness:
-                assert (alive.status, readiness.status) == (200, 200 if ready else 503)
+                assert (alive.status, readiness.status) == (200, status)
+                assert await readiness.text() == text
 
     ask(app, questions)
+
+
+def test_lag_counts_a_probe_that_is_overdue_and_for_a_while_the_last_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 1_000.0
+    lags_s = iter([0.0, 0.3, 0.01])
+    seen: list[tuple[int, int]] = []
+    monitor = LoopMonitor(dict, lambda: 0)
+
+    def look(*after_s: float) -> None:
+        nonlocal now_s
+        for pause_s in after_s:
+            now_s += pause_s
+            seen.append((round(monitor.current_lag_ms()), round(monitor.recent_lag_ms())))
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now_s
+        look(0.0, 0.04)
+        lag_s = next(lags_s, None)
+        if lag_s is None:
+            look(0.17, 0.79, 0.001)
+            raise asyncio.CancelledError
+        now_s += seconds - 0.04 + lag_s
+
+    monkeypatch.setattr("gateway_stub.loop_monitor.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("gateway_stub.loop_monitor.asyncio.sleep", sleep)
+    assert (monitor.current_lag_ms(), monitor.recent_lag_ms()) == (0, 0)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(monitor.probe())
+    assert seen == [
+        (0, 0),  # the first probe is under way
+        (0, 0),
+        (0, 0),  # the first one came in time
+        (0, 0),
+        (300, 300),  # the second one was late
+        (300, 300),
+        (10, 300),  # the third one was nearly in time
+        (10, 300),
+        (160, 300),  # the fourth is overdue
+        (950, 950),
+        (951, 951),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now_s", "next_s"),
+    [(17.0, 18), (17.02, 18), (17.3, 18), (17.499, 18), (17.5, 19), (17.7, 19), (17.9999, 19)],
+)
+def test_no_second_gets_two_lines_even_after_the_process_was_stopped(now_s: float, next_s: int) -> None:
+    assert now_s + seconds_to_report(now_s) == pytest.approx(next_s)
+    # The collector books a line to the second that ends nearest to it.
+    assert next_s == int(now_s + 0.5) + 1
 
 
 def test_a_join_race_is_counted_and_any_other_error_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,8 +397,91 @@ def test_a_join_race_is_counted_and_any_other_error_is_shown(capsys: pytest.Capt
     assert "KeyError" not in shown
 
 
+class Transport(asyncio.Transport):
+    """Remembers whether it was cut."""
+
+    aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+
+def request(method: str, sid: str, transport: Transport | None, **headers: str) -> web.Request:
+    """What a client with an Engine.IO session asks."""
+    asked = make_mocked_request(method, f"/socket.io/?sid={sid}", headers, transport=Transport())
+    asked.protocol.transport = transport
+    return asked
+
+
+def test_whoever_is_dropped_loses_every_connection_and_nobody_else_any() -> None:
+    connections = Connections()
+    poll, post, upgraded, others, early = (Transport() for _ in range(5))
+    connections.note(request("GET", "e1", poll))
+    connections.note(request("POST", "e1", post))
+    connections.note(request("GET", "e1", upgraded, Upgrade="websocket"))
+    connections.note(request("GET", "e2", others))
+    connections.note(request("GET", "early", early))
+    connections.note(request("GET", "e1", None))
+    connections.join("s1", "e1", None)
+    assert connections.senders("e1") == [post, upgraded]
+    assert connections.drop(0.9, random.Random(0)) == 1
+    assert [t.aborted for t in (poll, post, upgraded, others, early)] == [True, True, True, False, False]
+    connections.forget_closed()
+    assert connections.senders("e1") == []
+    connections.leave("s1")
+    connections.leave("never joined")
+    assert len(connections) == 0
+    assert connections.drop(1, random.Random(0)) == 0
+    assert early.aborted
+
+
+@pytest.mark.parametrize(
+    ("clients", "share", "dropped"),
+    [(0, 1.0, 0), (7, 1.0, 7), (7, 0.0, 0), (10, 0.5, 5), (10, 0.26, 3), (3, 0.5, 2), (1, 0.4, 0)],
+)
+def test_exactly_the_asked_share_is_dropped_and_the_seed_says_whom(
+    clients: int, share: float, dropped: int
+) -> None:
+    def cut(seed: int) -> list[bool]:
+        connections, transports = Connections(), [Transport() for _ in range(clients)]
+        for number, transport in enumerate(transports):
+            connections.join(f"s{number}", f"e{number}", transport)
+        assert connections.drop(share, random.Random(seed)) == dropped
+        return [transport.aborted for transport in transports]
+
+    assert sum(cut(3)) == dropped
+    assert cut(3) == cut(3)
+    if (clients, share) == (10, 0.5):
+        assert cut(3) != cut(4)
+
+
 def test_a_pod_without_clients_drops_nobody() -> None:
-    assert Pod(Settings(name="empty", token="t")).drop_all() == 0
+    assert Pod(Settings(name="empty", token="t")).drop(1, random.Random(0)) == 0
+
+
+def test_controls_in_force_reach_every_part_of_a_pod() -> None:
+    feed = FeedSchedule.of(5, 2)
+    pod = Pod(Settings(token="t", controls=Controls(handshake_cpu_ms=3, feed=feed)))
+    assert (pod.cost.handshake_cpu_ms, pod.broadcaster.schedule) == (3, feed)
+    rules = Admission(handshake_slots=2)
+    in_force = pod.apply(Controls(handshake_cpu_ms=4, feed_stalled_until_ns=9, admission=rules))
+    assert in_force == Controls(handshake_cpu_ms=4, feed=feed, feed_stalled_until_ns=9, admission=rules)
+    assert (pod.cost.handshake_cpu_ms, pod.admitter.rules) == (4, rules)
+    assert (pod.broadcaster.schedule, pod.broadcaster.stalled_until_ns) == (feed, 9)
+
+
+def test_pings_go_out_as_the_settings_say() -> None:
+    pod = Pod(Settings(name="pinging", token="t", ping_interval_s=7, ping_timeout_s=3.5))
+
+    async def questions(client: Client) -> None:
+        async with client.get("/socket.io/?EIO=4&transport=polling") as answer:
+            opened = json.loads((await answer.text())[1:])
+        assert (opened["pingInterval"], opened["pingTimeout"]) == (7_000, 3_500)
+
+    ask(pod.public_app(), questions)
 
 
 def test_the_kernel_counts_at_least_the_cpu_that_a_thread_burns() -> None:
