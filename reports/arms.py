@@ -5,14 +5,24 @@ from math import inf
 
 from msgspec import Struct
 
-from reports.comparable import label, settings
-from reports.judgement import judgement_of
-from reports.measures import EXPERIENCE, MEASURES, TIME_TO_RECOVER, Range, range_of
+from reports.comparable import setting
+from reports.judgement import Judgement, judgement_of
+from reports.measures import AVAILABILITY, BY_KEY, TIME_TO_RECOVER
+from reports.ranges import Range, range_of
 from reports.record import Run
+from reports.statistics import ALPHA, rank_test, smallest_p
 from reports.verdict import RANKED, VerdictName
 
-TIE_S = 2.0
-TIE_AVAILABILITY = 0.02
+Standing = tuple[int, float, float]
+"""Sorts runs and arms from best to worst: verdict, time to recover, what was not available."""
+
+
+class RunResult(Struct, frozen=True):
+    """What is needed to say which of two valid runs went better."""
+
+    verdict: VerdictName
+    time_to_recover_s: int | None
+    availability: float | None
 
 
 class ArmResult(Struct, frozen=True, kw_only=True):
@@ -29,6 +39,8 @@ class ArmResult(Struct, frozen=True, kw_only=True):
     """Of every run, in order."""
     reasons: tuple[str, ...]
     """For each of these verdicts."""
+    results: tuple[RunResult, ...]
+    """Of the valid runs, in order."""
     ranges: dict[str, Range]
     """By the key of the measure, over the valid runs; over all of them where none is valid."""
     at_least_s: int | None
@@ -53,40 +65,86 @@ def arm_result(name: str, runs: Sequence[Run], variables: Sequence[str]) -> ArmR
     summaries = [judgement.summary for judgement in trusted or judged]
     ranked = sorted((judgement.verdict.name for judgement in trusted), key=RANKED.index)
     bounds = [summary.recovery.at_least_s for summary in summaries]
-    scenario = settings(runs[0])
-    ranges = {measure.key: range_of(measure, summaries) for measure in (*MEASURES, *EXPERIENCE)}
+    ranges = {key: range_of(measure, summaries) for key, measure in BY_KEY.items()}
     return ArmResult(
         name=name,
-        settings={key: label(scenario.get(key)) for key in variables},
+        settings={key: setting(runs[0], key) for key in variables},
         runs=len(judged),
         valid=len(trusted),
         verdict=ranked[len(ranked) // 2] if ranked else "INVALID",
         verdicts=tuple(judgement.verdict.name for judgement in judged),
         reasons=tuple(judgement.verdict.reason for judgement in judged),
+        results=tuple(map(_result, trusted)),
         ranges={key: found for key, found in ranges.items() if found is not None},
         at_least_s=min((bound for bound in bounds if bound is not None), default=None),
     )
 
 
-def standing(arm: ArmResult) -> tuple[int, float, float]:
-    """Sorts arms from best to worst: verdict, then time to recover, then availability."""
-    rank = RANKED.index("METASTABLE" if arm.verdict == "OUTAGE" else arm.verdict)
-    return rank, arm.recovered_s, -(arm.median("availability") or 0.0)
+def standing(arm: ArmResult) -> Standing:
+    """Sorts arms from best to worst, by their verdicts and medians."""
+    return _standing(arm.verdict, arm.recovered_s, arm.median(AVAILABILITY))
+
+
+def decidable(a: ArmResult, b: ArmResult) -> bool:
+    """Whether both arms have valid runs enough for a rank test to tell them apart: four and four will do."""
+    return min(a.valid, b.valid) > 0 and smallest_p(a.valid, b.valid) <= ALPHA
+
+
+def order_p(a: ArmResult, b: ArmResult) -> float:
+    """The p of a rank test of whole runs, each ranked by verdict, time to recover and availability.
+
+    One test, so nothing is to be corrected. Both arms need a valid run.
+    """
+    ours, theirs = ([_run_standing(result) for result in arm.results] for arm in (a, b))
+    places = {one: float(place) for place, one in enumerate(sorted({*ours, *theirs}))}
+    return rank_test([places[one] for one in ours], [places[one] for one in theirs])
 
 
 def alike(a: ArmResult, b: ArmResult) -> bool:
-    """Whether two arms cannot be told apart: as good a verdict, neither sooner back nor better served.
+    """Whether two arms cannot be told apart.
 
-    With several valid runs on both sides, ranges that overlap count as no difference; with fewer, medians
-    that lie close together do.
+    With runs enough for a rank test they can be where it says so and the difference is one that matters. With
+    fewer they can be where verdicts differ, or ranges of time to recover or availability lie apart; with a
+    single run on one side, where the difference is one that matters.
     """
-    if not (a.valid and b.valid) or standing(a)[0] != standing(b)[0]:
+    if not (a.valid and b.valid):
         return False
-    if min(a.valid, b.valid) > 1 and _overlap(a, b, TIME_TO_RECOVER) and _overlap(a, b, "availability"):
+    if decidable(a, b):
+        return order_p(a, b) > ALPHA or not differs_enough(a, b)
+    if standing(a)[0] != standing(b)[0]:
+        return False
+    if min(a.valid, b.valid) > 1 and _overlap(a, b, TIME_TO_RECOVER) and _overlap(a, b, AVAILABILITY):
         return True
-    same_time = a.recovered_s == b.recovered_s or abs(a.recovered_s - b.recovered_s) < TIE_S
-    served = [arm.median("availability") or 0.0 for arm in (a, b)]
-    return same_time and abs(served[0] - served[1]) < TIE_AVAILABILITY
+    return not differs_enough(a, b)
+
+
+def differs_enough(a: ArmResult, b: ArmResult) -> bool:
+    """Whether verdict, median time to recover or median availability differ by so much that it matters."""
+    served = [arm.median(AVAILABILITY) or 0.0 for arm in (a, b)]
+    return (
+        standing(a)[0] != standing(b)[0]
+        or BY_KEY[TIME_TO_RECOVER].effect.matters(a.recovered_s, b.recovered_s)
+        or BY_KEY[AVAILABILITY].effect.matters(*served)
+    )
+
+
+def _result(judgement: Judgement) -> RunResult:
+    summary = judgement.summary
+    return RunResult(
+        judgement.verdict.name,
+        summary.recovery.time_to_recover_s,
+        summary.storm.availability if summary.storm else None,
+    )
+
+
+def _run_standing(result: RunResult) -> Standing:
+    time_s = result.time_to_recover_s
+    return _standing(result.verdict, inf if time_s is None else time_s, result.availability)
+
+
+def _standing(verdict: VerdictName, recovered_s: float, availability: float | None) -> Standing:
+    rank = RANKED.index("METASTABLE" if verdict == "OUTAGE" else verdict)
+    return rank, recovered_s, -(availability or 0.0)
 
 
 def _overlap(a: ArmResult, b: ArmResult, key: str) -> bool:

@@ -1,15 +1,40 @@
 """Arms side by side. The unit is a run, never a sample: an arm is as many values as it has valid runs."""
 
 from collections.abc import Sequence
+from math import inf
+from typing import Literal
 
 from msgspec import Struct
 
 from reports.arms import ArmResult, alike, arm_result, standing
 from reports.comparable import ComparisonError, by_arm, variables
+from reports.control import Control, controls, under_control
 from reports.headline import believe, effects, headline
+from reports.measures import BY_KEY, KEY_MEASURES, Measure
+from reports.ranges import FEWEST_FOR_INTERVAL, Range
 from reports.record import Run
+from reports.statistics import ALPHA, holm, rank_test, ratio_interval, smallest_p
 
-__all__ = ["ArmResult", "Comparison", "ComparisonError", "compare"]
+__all__ = ["ArmResult", "Comparison", "ComparisonError", "Contrast", "compare"]
+
+Decision = Literal["better", "worse", "no difference", "not decided"]
+
+
+class Contrast(Struct, frozen=True, kw_only=True):
+    """One measure of one arm against the reference arm."""
+
+    decision: Decision
+    """`no difference` is none that matters, whatever p; `not decided` is one that these runs do not prove."""
+    ratio: float | None = None
+    """Median ÷ the reference's median; None where that is no number, because one is nothing or never came."""
+    bound: Literal["", "≥", "≤"] = ""
+    """What is known of the ratio, where one of the medians is only a lower bound."""
+    ratio_low: float | None = None
+    """Its 95 % bootstrap interval; None where there are bounds among the values, or too few of them."""
+    ratio_high: float | None = None
+    """None as well where the interval has no end."""
+    p: float | None = None
+    """Of the rank test, for key measures adjusted after Holm; None where so few runs cannot decide."""
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -18,6 +43,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     arms: tuple[ArmResult, ...]
     variables: tuple[str, ...]
     """Keys of the scenario in which the arms differ."""
+    contrasts: dict[str, dict[str, Contrast]]
+    """By the other arms' names, then by the keys of measures of which more is better or worse."""
+    controls: tuple[Control, ...]
     winners: tuple[str, ...]
     """The best arm, and those that cannot be told from it; empty where no run is valid."""
     spread: bool
@@ -32,18 +60,79 @@ class Comparison(Struct, frozen=True, kw_only=True):
 def compare(runs: Sequence[Run]) -> Comparison:
     """Compares runs by arm; works for a single one as well.
 
-    Raises ComparisonError where two of them must not be compared.
+    Control runs are no arms; the arms of one that does not hold are INVALID. Raises ComparisonError where two
+    runs must not be compared.
     """
     varied = variables(runs)
-    arms = tuple(arm_result(name, group, varied) for name, group in by_arm(runs).items())
+    found = controls(runs)
+    groups = by_arm(under_control(runs, found))
+    arms = tuple(arm_result(name, group, varied) for name, group in groups.items())
     ranked = sorted((arm for arm in arms if arm.valid), key=standing)
     winners = tuple(arm.name for arm in arms if ranked and alike(ranked[0], arm))
     return Comparison(
         arms=arms,
         variables=varied,
+        contrasts={arm.name: contrasts(arm, arms[0]) for arm in arms[1:]},
+        controls=found,
         winners=winners,
         spread=any(run.info.reference == "first receipt" for run in runs),
         headline=headline(arms, winners),
         effects=effects(arms, varied),
-        believe=believe(arms, winners),
+        believe=believe(arms, winners, found),
     )
+
+
+def contrasts(arm: ArmResult, reference: ArmResult) -> dict[str, Contrast]:
+    """One arm against the reference in every measure that both have and that can be better or worse.
+
+    The key measures are decided together: with Holm's correction, a difference in any of them is found where
+    there is none in one of twenty comparisons at the most. All others are decided each for itself.
+    """
+    ranges = {
+        key: (arm.ranges[key], reference.ranges[key])
+        for key, measure in BY_KEY.items()
+        if measure.effect.better != "neither" and key in arm.ranges and key in reference.ranges
+    }
+    p_values = {key: p for key, pair in ranges.items() if (p := _p(*pair)) is not None}
+    if not (arm.valid and reference.valid):
+        p_values = {}
+    p_values |= holm({key: p_values[key] for key in KEY_MEASURES if key in p_values})
+    return {
+        key: _contrast(BY_KEY[key], ours, theirs, p_values.get(key)) for key, (ours, theirs) in ranges.items()
+    }
+
+
+def _p(ours: Range, theirs: Range) -> float | None:
+    if smallest_p(len(ours.values), len(theirs.values)) > ALPHA:
+        return None
+    return rank_test(ours.numbers, theirs.numbers, a_open=ours.bounds, b_open=theirs.bounds)
+
+
+def _contrast(measure: Measure, ours: Range, theirs: Range, p: float | None) -> Contrast:
+    decision: Decision = "not decided" if p is None else _decision(measure, ours, theirs, p)
+    if (
+        ours.median is None
+        or theirs.median is None
+        or theirs.median <= 0
+        or (ours.at_least and theirs.at_least)
+    ):
+        return Contrast(decision=decision, p=p)
+    ratio = ours.median / theirs.median
+    if ours.at_least or theirs.at_least:
+        return Contrast(decision=decision, p=p, ratio=ratio, bound="≥" if ours.at_least else "≤")
+    few = min(len(ours.values), len(theirs.values)) < FEWEST_FOR_INTERVAL
+    if few or any((*ours.bounds, *theirs.bounds)):
+        return Contrast(decision=decision, p=p, ratio=ratio)
+    interval = ratio_interval(ours.numbers, theirs.numbers)
+    high = None if interval.high == inf else interval.high
+    return Contrast(decision=decision, p=p, ratio=ratio, ratio_low=interval.low, ratio_high=high)
+
+
+def _decision(measure: Measure, ours: Range, theirs: Range, p: float) -> Decision:
+    mine, its = (inf if found.median is None else found.median for found in (ours, theirs))
+    if not measure.effect.matters(mine, its):
+        # Of a bound nobody knows how far it lies from anything.
+        return "not decided" if ours.at_least or theirs.at_least else "no difference"
+    if p > ALPHA:
+        return "not decided"
+    return "better" if (mine < its) == (measure.effect.better == "lower") else "worse"

@@ -1,11 +1,14 @@
 """A comparison in sentences: who did best and by how much, what each change did alone, how sure that is."""
 
 from collections.abc import Iterator, Sequence
-from math import inf, sqrt
+from math import inf
 
 from reports import units
-from reports.arms import TIE_AVAILABILITY, TIE_S, ArmResult, alike, standing
-from reports.measures import TIME_TO_RECOVER, Range
+from reports.arms import ArmResult, alike, decidable, order_p, standing
+from reports.control import Control
+from reports.measures import AVAILABILITY, SERVED, SOONER, TIME_TO_RECOVER
+from reports.ranges import Range
+from reports.statistics import runs_needed
 
 
 def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
@@ -17,15 +20,18 @@ def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
     reference = arms[0]
     best = min((arm for arm in arms if arm.name in winners), key=standing)
     if len(winners) == len(arms):
-        return f"The arms do not differ: each {_outcome(best)}{_served(best)}."
+        return f"The arms cannot be told apart: {_outcomes(arms)}{_all_served(arms)}."
     if reference.name in winners:
         others = [name for name in winners if name != reference.name]
         beside = f"; {_names(others)} did as well" if others else ""
-        return f"No arm beats the reference {_quoted(reference.name)}: it {_outcome(reference)}{beside}."
+        name = _quoted(reference.name)
+        return f"No arm is shown to beat the reference {name}: it {_outcome(reference)}{beside}."
     if best.verdict == "RECOVERED":
-        first = f"{_names(winners)} did best: {_outcomes(arms, winners)}."
+        first = f"{_names(winners)} did best: {_outcomes([arm for arm in arms if arm.name in winners])}."
     else:
-        first = f"No arm recovered{_within(best)}. Least bad: {_names(winners)} ({best.verdict})."
+        now_and_then = any(map(_recoveries, arms))
+        how = " in more than half of its runs" if now_and_then else _within(best)
+        first = f"No arm recovered{how}. Least bad: {_names(winners)} ({best.verdict})."
     return f"{first} {_against(best, reference)}"
 
 
@@ -42,8 +48,8 @@ def effects(arms: Sequence[ArmResult], variables: Sequence[str]) -> tuple[str, .
     return tuple(sentences)
 
 
-def believe(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
-    """How many runs stand behind it, how many are valid, and whether their ranges overlap."""
+def believe(arms: Sequence[ArmResult], winners: Sequence[str], controls: Sequence[Control] = ()) -> str:
+    """How many runs stand behind it, how many are valid, whether they decide anything; what is missing."""
     runs, valid = sum(arm.runs for arm in arms), sum(arm.valid for arm in arms)
     fewest, most = min(arm.runs for arm in arms), max(arm.runs for arm in arms)
     number = str(fewest) if fewest == most else f"{fewest} to {most}"
@@ -53,26 +59,18 @@ def believe(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
         return "No: not one run is valid, and the numbers only help to find out why."
     if most == 1:
         subject = "a difference" if len(arms) > 1 else "what it shows"
-        sentences.append(f"One run{per_arm}: {subject} is an observation, not a proof; use --repeats 3.")
+        more = f"use --repeats {runs_needed()} or more"
+        sentences.append(f"One run{per_arm}: {subject} is an observation, not a proof; {more}.")
     else:
         sentences.append(f"{number} runs{per_arm}{', all valid' if valid == runs else ''}.")
     if valid < runs:
         missing = [(arm, arm.runs - arm.valid) for arm in arms if arm.valid < arm.runs]
         invalid = ", ".join(f"{_quoted(arm.name)} {number} of {arm.runs}" for arm, number in missing)
         sentences.append(f"{runs - valid} of {runs} runs invalid and left out ({invalid}).")
-    sentences += _overlap(arms, winners)
-    sentences += _metastable_shares(arms)
+    sentences += _too_few(arms, most)
+    sentences += _told_apart(arms, winners)
+    sentences += _uncontrolled(arms, controls)
     return " ".join(sentences)
-
-
-def wilson(hits: int, runs: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share, for one run or more (Wilson 1927)."""
-    z = 1.959964
-    share = hits / runs
-    centre = share + z * z / (2 * runs)
-    width = z * sqrt(share * (1 - share) / runs + z * z / (4 * runs * runs))
-    scale = 1 + z * z / runs
-    return max(0.0, (centre - width) / scale), min(1.0, (centre + width) / scale)
 
 
 def _one_arm(arm: ArmResult) -> str:
@@ -90,12 +88,36 @@ def _outcome(arm: ArmResult) -> str:
         return "was steady without a trigger"
     if arm.recovered_s < inf:
         return f"recovered after {units.seconds(arm.recovered_s)}"
+    if _recoveries(arm):
+        return f"recovered in only {_recoveries(arm)} of {arm.valid} runs ({arm.verdict})"
     return f"did not recover{_within(arm)} ({arm.verdict})"
 
 
-def _outcomes(arms: Sequence[ArmResult], names: Sequence[str]) -> str:
-    times = [units.seconds(arm.recovered_s) for arm in arms if arm.name in names]
-    return f"recovered after {' and '.join(dict.fromkeys(times))}"
+def _recoveries(arm: ArmResult) -> int:
+    return sum(result.time_to_recover_s is not None for result in arm.results)
+
+
+def _outcomes(arms: Sequence[ArmResult]) -> str:
+    """What arms did that cannot be told apart; where they do not read the same, the best and the worst."""
+    best, *others = sorted((arm for arm in arms if arm.valid), key=standing)
+    if not others:
+        return _outcome(best)
+    worst = others[-1]
+    outcomes = [_outcome(arm) for arm in (best, worst)]
+    if outcomes[0] == outcomes[1]:
+        return f"each {outcomes[0]}"
+    if worst.recovered_s < inf:
+        times = [units.seconds(arm.recovered_s) for arm in (best, worst)]
+        return f"they recovered after {units.span(*times)}"
+    return f"{_quoted(best.name)} {outcomes[0]}, {_quoted(worst.name)} {outcomes[1]}"
+
+
+def _all_served(arms: Sequence[ArmResult]) -> str:
+    shares = sorted(share for arm in arms if (share := arm.median(AVAILABILITY)) is not None)
+    if not shares:
+        return ""
+    low, high = units.percent(shares[0]), units.percent(shares[-1])
+    return f", availability {units.span(low, high) or low}"
 
 
 def _within(arm: ArmResult) -> str:
@@ -103,7 +125,7 @@ def _within(arm: ArmResult) -> str:
 
 
 def _served(arm: ArmResult) -> str:
-    share = arm.median("availability")
+    share = arm.median(AVAILABILITY)
     return "" if share is None else f", availability {units.percent(share)}"
 
 
@@ -115,7 +137,7 @@ def _against(best: ArmResult, reference: ArmResult) -> str:
         f"{what} {ours} against {theirs}"
         for what, key in (
             ("effective p99 afterwards", "effective_p99_after"),
-            ("availability", "availability"),
+            (AVAILABILITY, "availability"),
         )
         if (ours := _value(best, key)) and (theirs := _value(reference, key))
     ]
@@ -143,9 +165,9 @@ def _effect(key: str, reference: ArmResult, before: ArmResult, after: ArmResult)
     if without:
         have = "has" if len(without) == 1 else "have"
         return f"{change}: cannot be told, {' and '.join(without)} {have} no valid run."
-    served = " → ".join(units.percent(arm.median("availability")) for arm in (before, after))
+    served = " → ".join(units.percent(arm.median(AVAILABILITY)) for arm in (before, after))
     if alike(before, after):
-        return f"{change} changed nothing: {_state(after)}; availability {served}."
+        return f"{change} changed nothing that shows: {_state(after)}; availability {served}."
     states = [_state(before), _state(after)]
     course = f"still {states[1]}" if states[0] == states[1] else " → ".join(states)
     return f"{change}: {course}; availability {served}."
@@ -155,21 +177,35 @@ def _state(arm: ArmResult) -> str:
     return _outcome(arm).replace("did not recover", "not recovered").removeprefix("was ")
 
 
-def _overlap(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]:
+def _too_few(arms: Sequence[ArmResult], most: int) -> Iterator[str]:
+    others = [arm for arm in arms[1:] if arm.valid and arms[0].valid]
+    if most > 1 and others and not any(decidable(arms[0], arm) for arm in others):
+        yield f"No test can decide with so few: use --repeats {runs_needed()} or more."
+
+
+def _told_apart(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]:
     reference = arms[0]
     best = min((arm for arm in arms if arm.name in winners), key=standing, default=None)
     if best is None or len(arms) == 1:
         return
     if len(winners) > 1:
+        tested = all(decidable(best, arm) for arm in arms if arm.name in winners and arm is not best)
+        why = "no rank test tells them from the best" if tested else "their ranges overlap"
         yield (
-            f"{_names(winners)} cannot be told apart: their ranges overlap, or less than "
-            f"{units.seconds(TIE_S)} and {TIE_AVAILABILITY * 100:.0f} points of availability lie between "
+            f"{_names(winners)} cannot be told apart: {why}, or less than "
+            f"{units.seconds(SOONER.floor)} and {SERVED.floor * 100:.0f} points of availability lie between "
             "each and the best."
         )
     if reference.name in winners or min(best.valid, reference.valid) < 2:
         return
+    if decidable(best, reference):
+        yield (
+            f"A rank test of whole runs tells {_quoted(best.name)} from the reference "
+            f"(p = {order_p(best, reference):.2g})."
+        )
+        return
     recovered = best.recovered_s < inf
-    key, what = (TIME_TO_RECOVER, "time to recover") if recovered else ("availability", "availability")
+    key, what = (TIME_TO_RECOVER, "time to recover") if recovered else (AVAILABILITY, "availability")
     ours, theirs = best.ranges.get(key), reference.ranges.get(key)
     if ours is None or theirs is None:
         return
@@ -178,26 +214,20 @@ def _overlap(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]
     yield f"Ranges of {what} {'do not overlap' if apart else 'overlap'}: {spans}."
 
 
-def _metastable_shares(arms: Sequence[ArmResult]) -> Iterator[str]:
-    tallies: dict[tuple[int, int], list[str]] = {}
-    for arm in arms:
-        hits = arm.verdicts.count("METASTABLE")
-        if hits and arm.valid > 1:
-            tallies.setdefault((hits, arm.valid), []).append(arm.name)
-    for (hits, valid), names in tallies.items():
-        low, high = wilson(hits, valid)
-        was = "was" if len(names) == 1 else "were each"
-        yield (
-            f"{_names(names)} {was} metastable in {hits} of {valid} valid runs: "
-            f"a true share of {low * 100:.0f} to {high * 100:.0f} % (Wilson, 95 %)."
-        )
+def _uncontrolled(arms: Sequence[ArmResult], controls: Sequence[Control]) -> Iterator[str]:
+    controlled = {name for control in controls for name in control.arms}
+    without = [arm.name for arm in arms if arm.name not in controlled and arm.verdict != "STEADY"]
+    if len(without) == len(arms):
+        yield "No control run."
+    elif without:
+        yield f"No control run for {_names(without)}."
 
 
 def _value(arm: ArmResult, key: str) -> str:
     found = arm.ranges.get(key)
     if found is None or found.median is None:
         return ""
-    write = units.percent if key == "availability" else units.milliseconds
+    write = units.percent if key == AVAILABILITY else units.milliseconds
     return f"{'≥ ' if found.at_least else ''}{write(found.median)}"
 
 

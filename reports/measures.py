@@ -1,17 +1,35 @@
-"""The measures that tables show: what each is called, where it comes from, and how it is written.
+"""The measures that tables show: what each is called, where it comes from, how it is written, what is good.
 
 Add one: enter it in `MEASURES` or `EXPERIENCE`; every table and every comparison then has it.
 """
 
 from collections.abc import Callable
-from math import inf
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from reports import units
 from reports.latency import Latency
 from reports.metrics import PhaseSummary, Storm, Summary
+
+Better = Literal["lower", "higher", "neither"]
+
+
+class Effect(Struct, frozen=True):
+    """Which way is better, and the smallest difference that matters.
+
+    That is a share of the smaller value, but never less than a floor in the measure's own unit: latencies are
+    in milliseconds, times in seconds, shares from 0 to 1.
+    """
+
+    better: Better = "neither"
+    """`neither` where more is neither good nor bad by itself."""
+    relative: float = 0.0
+    floor: float = 0.0
+
+    def matters(self, a: float, b: float) -> bool:
+        """Whether two values lie so far apart; what never came is as far from any value as can be."""
+        return a != b and abs(a - b) >= max(self.floor, self.relative * min(abs(a), abs(b)))
 
 
 class Measure(Struct, frozen=True):
@@ -24,33 +42,26 @@ class Measure(Struct, frozen=True):
     of: Callable[[Summary], Latency | float | None]
     write: Callable[[float | None], str]
     """Turns a value into text with its unit; latencies are in milliseconds."""
-
-
-class Range(Struct, frozen=True):
-    """Median and extremes of one measure over the runs of an arm.
-
-    None stands for a recovery that nobody saw; it counts as later than any that was seen.
-    """
-
-    median: float | None
-    low: float | None
-    high: float | None
-    at_least: bool = False
-    """The median is only a lower bound."""
-    runs: int = 1
+    effect: Effect = Effect()
 
     @property
-    def lowest(self) -> float:
-        """The lowest value, infinite where nobody saw one."""
-        return inf if self.low is None else self.low
-
-    @property
-    def highest(self) -> float:
-        """The highest value, infinite where somebody did not see one."""
-        return inf if self.high is None else self.high
+    def name(self) -> str:
+        """The measure in a sentence."""
+        return f"{self.group} {self.heading}".strip()
 
 
 TIME_TO_RECOVER = "time_to_recover_s"
+AVAILABILITY = "availability"
+
+QUICKER = Effect("lower", 0.2, 25.0)
+"""On shared cores a calm p99 of 40 ms moves by as much from one minute to the next, without any storm."""
+IDLER = Effect("lower", 0.1, 0.05)
+FEWER = Effect("lower", 0.1, 10.0)
+EVENER = Effect("lower", 0.2, 0.5)
+SOONER = Effect("lower", 0.1, 2.0)
+SERVED = Effect("higher", floor=0.02)
+ONCE = Effect("lower", 0.1, 0.5)
+CHEAPER = Effect("lower", 0.1, 5e-6)
 
 
 def _phase(name: str, field: str) -> Callable[[Summary], Any]:
@@ -73,36 +84,51 @@ def _outcome(name: str) -> Callable[[Summary], float | None]:
     return lambda summary: summary.storm.outcomes.get(name) if summary.storm else None
 
 
+def _refused_by_pods(summary: Summary) -> float | None:
+    counted = summary.storm.refusals if summary.storm else None
+    return counted.pods if counted else None
+
+
+def _pod_spread(summary: Summary) -> float | None:
+    return summary.pod_spread if summary.storm else None
+
+
 PHASES = ("before", "during", "after")
 
 MEASURES: tuple[Measure, ...] = (
     *(
-        Measure(
-            f"effective_p99_{name}", "effective p99", name, _phase(name, "effective_p99"), units.milliseconds
+        Measure(f"{key}_{name}", group, name, _phase(name, field), units.milliseconds, QUICKER)
+        for key, group, field in (
+            ("effective_p99", "effective p99", "effective_p99"),
+            ("fanout_p99", "fan-out p99", "fanout_p99_ms"),
         )
         for name in PHASES
     ),
-    *(
-        Measure(f"fanout_p99_{name}", "fan-out p99", name, _phase(name, "fanout_p99_ms"), units.milliseconds)
-        for name in PHASES
-    ),
-    Measure("attempts_peak", "", "peak attempts", _storm("attempts_peak_per_s"), units.per_second),
-    Measure("amplification", "", "attempts per drop", _storm("amplification"), units.times),
+    Measure("attempts_peak", "", "peak attempts", _storm("attempts_peak_per_s"), units.per_second, FEWER),
+    Measure("amplification", "", "attempts per drop", _storm("amplification"), units.times, ONCE),
     Measure("limited", "", "refusals", _storm("limited"), units.count),
-    Measure("availability", "", "availability", _storm("availability"), units.percent),
-    Measure("pod_cpu", "pod CPU", "during", _phase("during", "pod_cpu"), units.percent),
-    Measure("pod_loop", "pod loop", "during", _phase("during", "pod_loop"), units.percent),
-    Measure("nginx_cpu", "nginx CPU", "during", _phase("during", "nginx_cpu"), units.percent),
+    Measure(AVAILABILITY, "", "availability", _storm("availability"), units.percent, SERVED),
+    Measure("pod_cpu", "pod CPU", "during", _phase("during", "pod_cpu"), units.percent, IDLER),
+    Measure("pod_loop", "pod loop", "during", _phase("during", "pod_loop"), units.percent, IDLER),
+    Measure("nginx_cpu", "nginx CPU", "during", _phase("during", "nginx_cpu"), units.percent, IDLER),
     Measure("generator_cpu", "generator CPU", "during", _phase("during", "generator_cpu"), units.percent),
-    Measure(TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds),
+    Measure(
+        TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds, SOONER
+    ),
 )
 """The columns of the main table, in order."""
 
 EXPERIENCE: tuple[Measure, ...] = (
-    Measure("disconnects", "", "disconnects", _storm("disconnects"), units.count),
-    Measure("stale", "", "by the client itself, for want of ticks", _storm("stale"), units.count),
-    Measure("missed", "", "ticks missed while away", _storm("missed"), units.count),
-    Measure("attempts", "", "tries to connect", _storm("attempts"), units.count),
+    *(
+        Measure(
+            f"staleness_{key}", "staleness", key, _storm(f"staleness_{key}_ms"), units.milliseconds, QUICKER
+        )
+        for key in ("p50", "p99", "max")
+    ),
+    Measure("disconnects", "", "disconnects", _storm("disconnects"), units.count, FEWER),
+    Measure("stale", "", "by the client itself, for want of ticks", _storm("stale"), units.count, FEWER),
+    Measure("missed", "", "ticks missed while away", _storm("missed"), units.count, FEWER),
+    Measure("attempts", "", "tries to connect", _storm("attempts"), units.count, FEWER),
     *(
         Measure(f"outcome_{name}", "", f"tries that {ended}", _outcome(name), units.count)
         for name, ended in (
@@ -113,52 +139,37 @@ EXPERIENCE: tuple[Measure, ...] = (
             ("reset", "lost their connection"),
             ("rejected", "the gateway rejected"),
             ("broken", "met a protocol error"),
+            ("tls", "failed in their TLS handshake"),
             ("exhausted", "this machine could not begin"),
             ("abandoned", "were abandoned at the rescue"),
         )
     ),
+    Measure("gave_up", "", "clients that gave up for good", _storm("gave_up"), units.count, FEWER),
     Measure("nginx_limited", "", "refusals in nginx's own log", _storm("nginx_limited"), units.count),
+    Measure("pod_limited", "", "refusals by the pods", _refused_by_pods, units.count),
     Measure("burst_peak", "", "busiest 100 ms of tries ÷ mean", _storm("burst_peak"), units.times),
-    Measure("burst_dispersion", "", "variance ÷ mean, per 100 ms", _storm("burst_dispersion"), units.plain),
-    Measure("wasted_work", "", "handshakes wasted", _storm("wasted_work"), units.percent),
-    Measure("tick_cpu", "", "CPU per delivered tick, before", lambda s: s.tick_cpu_s, units.microseconds),
+    Measure(
+        "burst_dispersion", "", "variance ÷ mean, per 100 ms", _storm("burst_dispersion"), units.plain, EVENER
+    ),
+    Measure(
+        "pod_spread", "", "clients of the fullest pod ÷ mean, at the end", _pod_spread, units.times, EVENER
+    ),
+    Measure("wasted_work", "", "handshakes wasted", _storm("wasted_work"), units.percent, IDLER),
+    Measure(
+        "tick_cpu", "", "CPU per delivered tick, before", lambda s: s.tick_cpu_s, units.microseconds, CHEAPER
+    ),
 )
 """What the clients and the gateway went through from the trigger to the end of `after`."""
 
+KEY_MEASURES = (
+    "effective_p99_during",
+    "effective_p99_after",
+    AVAILABILITY,
+    TIME_TO_RECOVER,
+    "amplification",
+    "pod_loop",
+)
+"""What a comparison is decided on, and corrected for there being several. Seven would need a sixth run."""
 
-def range_of(measure: Measure, summaries: list[Summary]) -> Range | None:
-    """Median and extremes over runs; None where no run has a value."""
-    if measure.key == TIME_TO_RECOVER:
-        return _recovery_range([summary for summary in summaries if summary.storm])
-    found = [measure.of(summary) for summary in summaries]
-    there = sorted(
-        (_number(value), isinstance(value, Latency) and value.at_least)
-        for value in found
-        if value is not None
-    )
-    if not there:
-        return None
-    values = [value for value, _ in there]
-    # A bound above the middle may be as high as it likes: the median stays where it is.
-    at_least = any(bound and value <= values[len(values) // 2] for value, bound in there)
-    return Range(_median(values), values[0], values[-1], at_least, len(values))
-
-
-def _recovery_range(summaries: list[Summary]) -> Range | None:
-    if not summaries:
-        return None
-    times = [summary.recovery.time_to_recover_s for summary in summaries]
-    ordered = sorted(inf if time is None else float(time) for time in times)
-    median, low, high = (
-        None if value == inf else value for value in (_median(ordered), ordered[0], ordered[-1])
-    )
-    return Range(median, low, high, runs=len(times))
-
-
-def _median(ordered: list[float]) -> float:
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
-def _number(value: Latency | float) -> float:
-    return value.ms if isinstance(value, Latency) else float(value)
+BY_KEY = {measure.key: measure for measure in (*MEASURES, *EXPERIENCE)}
+"""Every measure, in the order of the tables."""

@@ -8,12 +8,16 @@ from typing import Any
 from msgspec import Struct
 
 from reports import units
+from reports.against import AgainstRow, against_rows
 from reports.comparable import by_arm
 from reports.comparison import Comparison, compare
+from reports.control import control_lines, under_control
 from reports.judgement import judgement_of
+from reports.measures import KEY_MEASURES
 from reports.neighbours import Neighbourhood, NeighbourRow, neighbour_rows
 from reports.record import Run
 from reports.stability import stability_rows
+from reports.statistics import extremes_confidence, runs_needed
 from reports.table import GridRow, experience_grid, main_grid
 
 
@@ -48,6 +52,14 @@ class Page(Struct, frozen=True, kw_only=True):
     comparison: Comparison
     arms: tuple[str, ...]
     table: tuple[GridRow, ...]
+    against: tuple[AgainstRow, ...]
+    """The other arms against the first; empty where there are too few runs for that."""
+    runs_to_decide: int
+    """Valid runs that each arm needs until a test of all key measures together can decide."""
+    extremes_confidence: str
+    """How often the extremes of three, four and five runs hold the true median."""
+    controls: tuple[str, ...]
+    """A line for every control run."""
     stability: tuple[StabilityRow, ...]
     neighbours: tuple[NeighbourRow, ...]
     runs: tuple[RunRow, ...]
@@ -62,6 +74,7 @@ class Page(Struct, frozen=True, kw_only=True):
 def page(runs: Sequence[Run]) -> Page:
     """The report on one run or on several. Raises ComparisonError where they must not be compared."""
     comparison = compare(runs)
+    runs = under_control(runs, comparison.controls)
     arms = by_arm(runs)
     first = next(iter(arms.values()))[0].info
     stability = stability_rows({name: group[0].info.stability for name, group in arms.items()})
@@ -73,6 +86,10 @@ def page(runs: Sequence[Run]) -> Page:
         comparison=comparison,
         arms=tuple(arm.name for arm in comparison.arms),
         table=tuple(main_grid(comparison)),
+        against=tuple(against_rows(comparison)),
+        runs_to_decide=runs_needed(len(KEY_MEASURES)),
+        extremes_confidence=", ".join(f"{extremes_confidence(number) * 100:.0f}" for number in (3, 4, 5)),
+        controls=tuple(control_lines(comparison.controls)),
         stability=tuple(StabilityRow(n.symbol, n.meaning, tuple(texts)) for n, texts in stability),
         neighbours=tuple(neighbour_rows(neighbours_of(arms))),
         runs=tuple(_run_row(run) for run in sorted(runs, key=lambda run: run.info.started_utc)),
@@ -90,20 +107,26 @@ def neighbours_of(arms: Mapping[str, Sequence[Run]]) -> dict[str, list[tuple[Nei
 
 
 def scenario_listing(scenario: Mapping[str, Any], comparison: Comparison | None = None) -> str:
-    """A resolved scenario as TOML; keys that differ between arms say so."""
+    """A resolved scenario as TOML; keys that differ between arms say so. What is left out is not in it."""
     plain = [(key, value) for key, value in scenario.items() if not _is_table(value) and value != ""]
     lines = [f"{key} = {_toml(value)}" for key, value in plain]
+    shown = []
     for section, value in scenario.items():
-        if isinstance(value, Mapping) and value:
-            lines += ["", f"[{section}]"]
-            lines += [
-                f"{_toml_key(key)} = {_toml(item)}{_varied(f'{section}.{key}', comparison)}"
-                for key, item in value.items()
-            ]
-        elif _is_table(value):
-            for entry in value:
-                lines += ["", f"[[{section}]]"]
-                lines += [f"{_toml_key(key)} = {_toml(item)}" for key, item in entry.items()]
+        tables = {section: value} if isinstance(value, Mapping) else {}
+        if _is_table(value) and not tables:
+            tables = {f"{section}.{number}": entry for number, entry in enumerate(value)}
+        for name, table in tables.items():
+            if table:
+                heading = f"[{section}]" if name == section else f"[[{section}]]{_varied(name, comparison)}"
+                lines += ["", heading]
+                lines += [
+                    f"{_toml_key(key)} = {_toml(item)}{_varied(f'{name}.{key}', comparison)}"
+                    for key, item in table.items()
+                    if item is not None
+                ]
+                shown += [name, *(f"{name}.{key}" for key, item in table.items() if item is not None)]
+    others = [key for key in comparison.variables if key not in shown] if comparison else []
+    lines += ["", *(f"# {key}{_varied(key, comparison)[3:]}" for key in others)] if others else []
     return "\n".join(lines).strip()
 
 

@@ -9,14 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from reports import units
+from reports.against import against_lines, group_of
 from reports.arms import ArmResult
 from reports.comparable import by_arm
 from reports.comparison import Comparison, compare
+from reports.control import control_lines, under_control
 from reports.judgement import judgement_of
 from reports.measures import EXPERIENCE, MEASURES, Measure
 from reports.neighbours import neighbour_rows
 from reports.record import Run
 from reports.stability import stability_lines
+from reports.statistics import wilson
 
 STYLES = {"RECOVERED": "green", "STEADY": "green", "INVALID": "magenta"}
 """Only an accent: the verdict is always written out."""
@@ -24,7 +27,7 @@ BAD_STYLE = "red"
 
 
 class Cell(Struct, frozen=True):
-    """One value, and the extremes over runs where there are several."""
+    """One value, and its interval or extremes over runs where there are several."""
 
     text: str
     span: str = ""
@@ -41,8 +44,9 @@ class GridRow(Struct, frozen=True):
 def main_grid(comparison: Comparison) -> list[GridRow]:
     """The main table, a row a measure and a cell an arm; the verdict comes last."""
     rows = _grid(comparison, MEASURES)
+    metastable = tuple(map(_metastable, comparison.arms))
     verdicts = tuple(Cell(arm.verdict, _tally(arm)) for arm in comparison.arms)
-    return [*rows, GridRow("", "verdict", verdicts)]
+    return [*rows, GridRow("", "metastable runs", metastable), GridRow("", "verdict", verdicts)]
 
 
 def experience_grid(comparison: Comparison) -> list[GridRow]:
@@ -54,10 +58,14 @@ def experience_grid(comparison: Comparison) -> list[GridRow]:
 def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     """Headline, stability, table and doubts, for a terminal `width` columns wide. Raises ComparisonError."""
     comparison = compare(runs)
+    runs = under_control(runs, comparison.controls)
     stability = {name: group[0].info.stability for name, group in by_arm(runs).items()}
     parts: list[RenderableType] = [Text(units.unbroken(comparison.headline), style="bold")]
     parts += [Text(units.unbroken(sentence)) for sentence in comparison.effects]
-    parts += [Text(units.unbroken(comparison.believe), style="italic"), Text()]
+    parts += [Text(units.unbroken(sentence)) for sentence in against_lines(comparison)]
+    parts += [Text(units.unbroken(comparison.believe), style="italic")]
+    parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]
+    parts += [Text()]
     parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
     parts += [Text(), terminal_table(comparison, width), *_neighbour_lines(runs), *_doubts(runs)]
     return Group(*parts)
@@ -83,7 +91,7 @@ def terminal_table(comparison: Comparison, width: int) -> RenderableType:
 def _grid(comparison: Comparison, measures: Sequence[Measure]) -> list[GridRow]:
     return [
         GridRow(
-            measure.group.replace("fan-out", "fan-out spread") if comparison.spread else measure.group,
+            group_of(measure, comparison),
             measure.heading,
             tuple(_cell(measure, arm) for arm in comparison.arms),
         )
@@ -97,9 +105,17 @@ def _cell(measure: Measure, arm: ArmResult) -> Cell:
         return Cell(units.NOTHING)
     beyond = "unknown" if arm.at_least_s is None else f"≥ {units.seconds(arm.at_least_s)}"
     text = beyond if found.median is None else measure.write(found.median)
-    low = beyond if found.low is None else measure.write(found.low)
-    high = beyond if found.high is None else measure.write(found.high)
+    low = beyond if found.interval_low is None else measure.write(found.interval_low)
+    high = beyond if found.interval_high is None else measure.write(found.interval_high)
     return Cell(f"{'≥ ' if found.at_least else ''}{text}", units.span(low, high))
+
+
+def _metastable(arm: ArmResult) -> Cell:
+    if not arm.valid or arm.verdict == "STEADY":
+        return Cell(units.NOTHING)
+    hits = arm.verdicts.count("METASTABLE")
+    low, high = wilson(hits, arm.valid)
+    return Cell(f"{hits} of {arm.valid}", f"{low * 100:.0f} to {high * 100:.0f} %")
 
 
 def _tally(arm: ArmResult) -> str:

@@ -92,6 +92,14 @@ REPORTS: dict[str, Callable[[], list[Run]]] = {
         for name, limited in (("naive + none", 0.0), ("naive + per-ip", 30.0))
     ],
     "ticks without a time": lambda: [arm("naive + none", 3, reference="first receipt")],
+    "two arms, five rounds, a control": lambda: [
+        history(seconds(0, 30), trigger_s=None, arm="control", control=True, scenario=scenario(event=[])),
+        *(
+            arm(name, recovered_s and recovered_s + number, round=number)
+            for number in range(1, 6)
+            for name, recovered_s in (("naive + none", None), ("incident + none", 7))
+        ),
+    ],
     "nine arms": lambda: [arm(f"policy-{i} + none", i) for i in range(9)],
 }
 
@@ -203,7 +211,7 @@ def test_every_report_fits_the_terminal(name: str, width: int) -> None:
 def test_a_narrow_terminal_has_measures_as_rows_and_a_wide_one_arms() -> None:
     narrow, wide = (text_of(runs_of("four arms"), width) for width in (100, 200))
     assert re.search(r"^time to recover +≥ 40 s +≥ 40 s +12 s +10 s$", narrow, re.MULTILINE)
-    assert re.search(r"^incident \+ none .* 12 s +RECOVERED$", wide, re.MULTILINE)
+    assert re.search(r"^incident \+ none .* 12 s +0 of 1 +RECOVERED$", wide, re.MULTILINE)
     assert "…" not in narrow + wide
 
 
@@ -261,6 +269,39 @@ def test_the_same_runs_give_the_same_bytes(written: Written, tmp_path: Path) -> 
     name = "rows of different lengths"
     once, again = written(name), write_report(runs_of(name), tmp_path)
     assert [path.read_bytes() for path in once] == [path.read_bytes() for path in again]
+
+
+def test_the_arms_are_set_against_the_reference_where_there_are_runs_enough(written: Written) -> None:
+    markdown, html = (path.read_text() for path in written("two arms, five rounds, a control"))
+    assert "## Against the reference" in markdown
+    assert re.search(
+        r"^\| time to recover\\\* \| 2 s and 10 % \| better: p 0\.\d+ \|$", markdown, re.MULTILINE
+    )
+    assert '<caption class="away" id="label-against">Every other arm against naive + none</caption>' in html
+    assert re.search(r">better <span class=\"span\">[\d.]+× \([\d.]+ to [\d.]+×\), p 0\.\d+</span>", html)
+    terminal = text_of(runs_of("two arms, five rounds, a control"), 500)
+    assert re.search(
+        r"^incident \+ none against naive \+ none: better: .*time to recover", terminal, re.MULTILINE
+    )
+    for path in written("four arms"):
+        assert "Against the reference" not in path.read_text()
+
+
+def test_a_control_has_one_line_and_is_no_arm(written: Written) -> None:
+    line = "Control: held (30 s without a trigger: availability 100 %, effective p99 60 ms)"
+    texts = [path.read_text() for path in written("two arms, five rounds, a control")]
+    texts.append(text_of(runs_of("two arms, five rounds, a control"), 500))
+    for text in texts:
+        assert text.replace("\u00a0", " ").count(line) == 1
+    assert "2 arms compared" in texts[0]
+    assert "| control | 1 | STEADY |" in texts[0]
+
+
+def test_every_arm_says_how_many_of_its_runs_were_metastable(written: Written) -> None:
+    text = written("four arms, three rounds")[0].read_text()
+    assert "| metastable runs | 3 of 3 (44 to 100 %) | 3 of 3 (44 to 100 %) | 0 of 3 (0 to 56 %) |" in text
+    assert "| metastable runs | – |" in written("no trigger")[0].read_text()
+    assert "| metastable runs | – |" in written("nothing recorded")[0].read_text()
 
 
 def test_who_shares_an_address_is_told_apart(written: Written) -> None:
@@ -332,6 +373,26 @@ def test_the_scenario_is_listed_as_toml_with_what_differs() -> None:
     assert scenario_listing(table) == (
         'tags = ["a", "b"]\n\n[edge]\nlimit = { name = "per-ip", rate_per_s = 3.0 }\n\n[odd]\n"a.b" = true'
     )
+
+
+def test_events_that_differ_by_arm_are_marked_in_the_listing() -> None:
+    push = {"do": "push_policy", "at_s": 20.0, "every_s": None, "policy": "naive"}
+    drop = {"do": "drop_all", "at_s": 8.0}
+    policies = [arm(name, 3, scenario=scenario(event=[drop, {**push, "policy": name}])) for name in "ab"]
+    listing = page(policies).scenario
+    assert 'at_s = 20.0\npolicy = "a"  # differs by arm: a, b' in listing
+    assert "every_s" not in listing
+    with_or_without = [
+        arm(name, 3, scenario=scenario(event=events)) for name, events in (("a", [drop, push]), ("b", [drop]))
+    ]
+    label = "push_policy at 20 s policy=naive"
+    assert f"[[event]]  # differs by arm: {label}, none\ndo = " in page(with_or_without).scenario
+    turned = [*with_or_without[1:], *with_or_without[:1]]
+    turned = [
+        msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, started_utc=str(i)))
+        for i, run in enumerate(turned)
+    ]
+    assert page(turned).scenario.endswith(f"# event.1 differs by arm: none, {label}")
 
 
 def test_stability_numbers_that_json_cannot_hold_are_infinite() -> None:
