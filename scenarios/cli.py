@@ -13,6 +13,7 @@ import msgspec
 from rich.table import Table
 
 from reports.comparison import ComparisonError
+from reports.control import controls, under_control
 from reports.judgement import judge_run
 from reports.record import RecordError, Run, find_runs, point_latest
 from reports.table import terminal_report
@@ -20,6 +21,7 @@ from scenarios.bench_command import bench_command
 from scenarios.clients.target import TargetError
 from scenarios.comparing import plans
 from scenarios.doctor import findings
+from scenarios.events.registry import EVENTS
 from scenarios.limits import LIMITS
 from scenarios.live import LiveView
 from scenarios.model import Scenario
@@ -58,18 +60,21 @@ main.add_command(bench_command)
 @main.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_command(as_json: bool) -> None:
-    """Show the built-in scenarios, policies and limits."""
+    """Show the built-in scenarios, and policies, limits and events to make others with."""
     summaries = {name: load(name).summary for name in catalog()}
+    parts = {"policies": [*POLICIES], "limits": [*LIMITS], "events": [*EVENTS]}
     if as_json:
-        click.echo(
-            json.dumps({"scenarios": summaries, "policies": [*POLICIES], "limits": [*LIMITS]}, indent=2)
-        )
+        click.echo(json.dumps({"scenarios": summaries, **parts}, indent=2))
         return
     table = Table("scenario", "what it asks", box=None)
     for name, summary in summaries.items():
         table.add_row(name, summary)
     console.print(table)
-    console.print(f"\npolicies: {', '.join(POLICIES)}, or module:function\nlimits: {', '.join(LIMITS)}")
+    console.print(
+        f"\npolicies: {', '.join(POLICIES)}, or module:function"
+        f"\nlimits: {', '.join(LIMITS)}, or several joined by +, such as per-ip+global"
+        f"\nevents: {', '.join(EVENTS)}"
+    )
 
 
 @main.command("run")
@@ -77,13 +82,17 @@ def list_command(as_json: bool) -> None:
 def run_command(options: Options) -> None:
     """Carry out one scenario, without its matrix, and report on it."""
     with _usage_errors():
-        scenario = msgspec.structs.replace(options.load(), matrix={})
+        scenario = msgspec.structs.replace(options.load(), matrix={}, arms={})
     _carry_out(scenario, options, repeats=1)
 
 
 @main.command("compare")
 @click.option(
-    "--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds of all arms."
+    "--repeats",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Rounds of all arms; 4 can tell two arms apart, 5 each measure of theirs.",
 )
 @carries_out_a_scenario
 def compare_command(options: Options, repeats: int) -> None:
@@ -207,9 +216,11 @@ def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
     else:
         console.print(terminal_report(runs, console.width))
         console.print(f"\nreport: {html}\n        {markdown}", highlight=False, markup=False, soft_wrap=True)
-    wanted = {(run.info.arm, run.info.round) for run in runs}
-    valid = {(run.info.arm, run.info.round) for run in runs if run.info.validity.get("valid")}
-    return GOOD if wanted == valid else INVALID
+    found = controls(runs)
+    arms = [run for run in under_control(runs, found) if not run.info.control]
+    wanted = {(run.info.arm, run.info.round) for run in arms}
+    valid = {(run.info.arm, run.info.round) for run in arms if run.info.validity.get("valid")}
+    return INVALID if wanted != valid or any(control.problems for control in found) else GOOD
 
 
 def _usage_errors() -> contextlib.AbstractContextManager[None]:

@@ -22,6 +22,10 @@ PURE = [
     Path(name)
     for name in (
         "scenarios/policies.py",
+        "scenarios/backoffs.py",
+        "scenarios/gated_policies.py",
+        "scenarios/gates.py",
+        "scenarios/leaky_bucket.py",
         "scenarios/limits.py",
         "scenarios/stability.py",
         "scenarios/clients/session.py",
@@ -32,6 +36,10 @@ PURE = [
         "reports/validity.py",
         "reports/verdict.py",
         "reports/comparison.py",
+        "reports/control.py",
+        "reports/ranges.py",
+        "reports/statistics.py",
+        "reports/storm_map.py",
     )
 ]
 IMPURE_MODULES = {

@@ -1,11 +1,15 @@
 """The real command line, on a storm of a few seconds."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+
+MARK = "RECONNECT_STORM_TESTS"
+"""Environment variable by which the processes of one test session are known; their children inherit it."""
 
 SMALL_STORM = (
     "fleet.clients=60",
@@ -38,11 +42,13 @@ def start(*arguments: str, sets: tuple[str, ...] = SMALL_STORM, runs: Path) -> s
 
 
 def storm_processes() -> list[psutil.Process]:
-    """Pods, nginx and generators that are running anywhere on this machine."""
+    """Pods, nginx and generators that these tests have started, whoever their parent is by now."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         line = " ".join(process.info["cmdline"] or ())
         ours = ("-m gateway_stub", "locustfile.py", "nginx: master", "nginx: worker", "gateway.conf")
         if process.info["status"] != psutil.STATUS_ZOMBIE and any(mark in line for mark in ours):
-            found.append(process)
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(MARK) == os.environ.get(MARK):
+                    found.append(process)
     return found

@@ -1,9 +1,13 @@
 """No test leaves anything running."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
-from command_line import storm_processes
+from command_line import MARK, storm_processes
+
+
+os.environ[MARK] = str(os.getpid())
 
 
 @pytest.fixture(autouse=True)
