@@ -18,7 +18,7 @@ from aiohttp.typedefs import Handler
 
 from gateway_stub.admission import RETRY_AFTER_S, Admitter
 from gateway_stub.broadcaster import Broadcaster
-from gateway_stub.connections import Connections, has_left
+from gateway_stub.connections import Connections, has_left, waited_ms
 from gateway_stub.control import control_app
 from gateway_stub.cost import Cost
 from gateway_stub.feed_schedule import FeedSchedule
@@ -135,7 +135,8 @@ class Pod:
 
     async def _begin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         slot = request[_SLOT] = object()
-        if not self.admitter.admit(slot, lag_ms=self.monitor.current_lag_ms(), now_ns=time.monotonic_ns()):
+        lag_ms = self._lag_ms(request.transport) if self.admitter.rules.shed_above_lag_ms else 0.0
+        if not self.admitter.admit(slot, lag_ms=lag_ms, now_ns=time.monotonic_ns()):
             self.totals["shed"] += 1
             return web.Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
         goes_on = False
@@ -150,6 +151,9 @@ class Pod:
             # A polling client joins by its next requests; whatever else is answered has ended.
             goes_on = response.status == 200
             return response
+        except ConnectionError:
+            # Its client left meanwhile. aiohttp would log a traceback, which costs as much as a handshake.
+            return web.Response(status=_CLIENT_CLOSED_REQUEST)
         finally:
             if not goes_on:
                 self.admitter.release(slot)
@@ -180,6 +184,10 @@ class Pod:
         joined_ns = self._joined_ns.pop(sid, None)
         if joined_ns is not None and time.monotonic_ns() - joined_ns < SHORT_SESSION_NS:
             self.totals["short_sessions"] += 1
+
+    def _lag_ms(self, transport: asyncio.Transport | None) -> float:
+        # The loop accepts one connection a turn: in a storm its turns stay short, and the accept queue long.
+        return max(self.monitor.current_lag_ms(), waited_ms(transport))
 
     def _gives_up(self, *transports: asyncio.Transport | None) -> bool:
         """Whether the next stage of a handshake is spared, because the other end of all of these has left."""

@@ -1,4 +1,4 @@
-"""Which TCP connections belong to which client: to cut them, and to see who has left.
+"""Which TCP connections belong to which client: to cut them, to see who has left, and who has waited.
 
 A WebSocket client has one connection. A polling client makes as many as it likes, two at a time, until a
 WebSocket takes over; behind a proxy each of its requests may come on another one.
@@ -7,10 +7,15 @@ WebSocket takes over; behind a proxy each of its requests may come on another on
 import asyncio
 import random
 import select
+import socket
+import struct
 
 from aiohttp import web
 
 _LEFT = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+
+_LAST_DATA_RECV = struct.Struct("=52xI")
+"""In Linux's `struct tcp_info`: milliseconds since the latest data came in."""
 
 
 class Connections:
@@ -89,6 +94,23 @@ def has_left(transport: asyncio.BaseTransport | None) -> bool:
     poller = select.poll()
     poller.register(transport.get_extra_info("socket").fileno(), _LEFT)
     return bool(poller.poll(0))
+
+
+def waited_ms(transport: asyncio.BaseTransport | None) -> float:
+    """How long the latest data of a connection has been here, to the few milliseconds of the kernel's clock.
+
+    For a request that is just being looked at, this is the time that it had to wait, in the accept queue
+    and elsewhere. 0 where the kernel does not tell, or the connection has gone.
+    """
+    if transport is None or transport.is_closing():
+        return 0.0
+    try:
+        described = transport.get_extra_info("socket").getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECV.size
+        )
+        return float(_LAST_DATA_RECV.unpack(described)[0])
+    except (AttributeError, OSError, struct.error):  # the option is Linux's
+        return 0.0
 
 
 def _abort(*transports: asyncio.Transport | None) -> None:

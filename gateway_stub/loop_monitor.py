@@ -58,7 +58,7 @@ class LoopMonitor:
 
         Who asks runs in a turn of the loop. A probe that is overdue tells how long this turn has taken so
         far; before it is, the last one tells how long the loop took to come round to this turn. How long a
-        connection has waited in the accept queue, neither knows.
+        connection has waited in the accept queue, neither knows; see `connections.waited_ms`.
         """
         now = time.monotonic()
         ended, lag = self._lags[-1] if self._lags else (-math.inf, 0.0)

@@ -27,7 +27,11 @@ class Admission(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which handshakes a pod turns away with 503, before it has spent anything; 0 switches a rule off."""
 
     shed_above_lag_ms: Annotated[float, Meta(ge=0)] = 0.0
-    """New connections are turned away while the event loop lags by more than this."""
+    """New connections are turned away while the event loop lags by more than this.
+
+    How late it is comes from a probe on the loop, or from how long the request has waited to be looked at,
+    whichever is more: a loop may turn fast and have a long queue at its door.
+    """
     handshake_slots: Annotated[int, Meta(ge=0)] = 0
     """So many handshakes may be under way at once, from the request to the join or the connection's end.
 

@@ -5,6 +5,8 @@ import contextlib
 import json
 import random
 import socket
+import struct
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Self
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 
 from gateway_stub.admission import SLOT_LIFETIME_NS, Admitter
 from gateway_stub.app import Pod
+from gateway_stub.connections import waited_ms
 from gateway_stub.cost import Cost
 from gateway_stub.protocol import LIVENESS_PATH, Admission, Controls, Settings
 
@@ -196,7 +199,9 @@ def drive(scenario: Callable[[], Awaitable[None]], loop: str = "uvloop") -> None
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("cancel", [True, False], ids=["cancelled", "not cancelled"])
-def test_an_upgrade_is_not_paid_for_once_its_client_has_left(loop: str, cancel: bool) -> None:
+def test_an_upgrade_is_not_paid_for_once_its_client_has_left(
+    loop: str, cancel: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         async with Served.start(cancel_gone=cancel) as served:
             # By the time the loop comes to the request, the client has been and gone.
@@ -207,6 +212,27 @@ def test_an_upgrade_is_not_paid_for_once_its_client_has_left(loop: str, cancel: 
             assert served.pod.totals["joined"] == 0
 
     drive(scenario, loop)
+    assert caplog.text == ""
+
+
+def test_a_client_that_leaves_while_it_is_paid_for_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        async with Served.start(handshake_slots=1) as served:
+
+            def reset() -> None:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
+
+            served.cost.upgrade = reset  # type: ignore[method-assign]
+            client = served.connect()
+            client.sendall(UPGRADE)
+            await served.until(handshakes=1)
+            await eventually(lambda: served.slots_held() == 0)
+
+    drive(scenario)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -345,6 +371,42 @@ def test_a_request_that_is_answered_otherwise_holds_no_slot_and_a_silent_poll_ho
                 assert answer.status == 200
 
     drive(scenario)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_request_that_has_waited_at_the_door_is_shed_however_fast_the_loop_turns(loop: str) -> None:
+    async def scenario() -> None:
+        async with Served.start(shed_above_lag_ms=100) as served:
+            client = served.connect()
+            client.sendall(UPGRADE)
+            time.sleep(0.15)  # noqa: ASYNC251
+            await served.until(shed=1)
+            assert served.pod.monitor.current_lag_ms() == 0
+            assert client.recv(65_536).startswith(b"HTTP/1.1 503 ")
+
+    drive(scenario, loop)
+
+
+def test_who_has_no_connection_or_one_that_tells_nothing_has_not_waited() -> None:
+    class Told(asyncio.Transport):
+        """A connection on which the kernel answers so."""
+
+        def __init__(self, answer: bytes | None, *, closing: bool = False) -> None:
+            super().__init__({"socket": self})
+            self.answer, self.closing = answer, closing
+
+        def is_closing(self) -> bool:
+            return self.closing
+
+        def getsockopt(self, *_: int) -> bytes:
+            if self.answer is None:
+                raise OSError
+            return self.answer
+
+    seven_ms = bytes(52) + (7).to_bytes(4, sys.byteorder)
+    assert waited_ms(None) == 0
+    assert [waited_ms(Told(answer)) for answer in (seven_ms, None, b"short")] == [7, 0, 0]
+    assert waited_ms(Told(seven_ms, closing=True)) == 0
 
 
 def test_a_lagging_pod_sheds_newcomers_and_only_those() -> None:
