@@ -215,7 +215,7 @@ def test_an_upgrade_is_not_paid_for_once_its_client_has_left(
     assert caplog.text == ""
 
 
-def test_a_client_that_leaves_while_it_is_paid_for_leaves_no_traceback(
+def test_a_client_that_resets_while_it_is_paid_for_leaves_neither_a_slot_nor_a_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario() -> None:
