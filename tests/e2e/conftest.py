@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 from command_line import MARK, storm_processes
 
-
 os.environ[MARK] = str(os.getpid())
 
 

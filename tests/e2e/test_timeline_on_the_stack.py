@@ -1,0 +1,143 @@
+"""Every event on real nginx, real pods and real clients, and an orchestrator that acts on its probes."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import SMALL_STORM, command
+
+from reports.record import Run, find_runs
+from scenarios.events.registry import EVENTS
+
+pytestmark = pytest.mark.e2e
+
+CLIENTS = 60
+GOOD_OR_INVALID = {0, 3}
+"""A busy machine may make a run invalid, which is a result and not a failure."""
+
+TIMELINE = """[
+    {at_s=2, do="kill_pod", pod=1, restart_after_s=0.5},
+    {at_s=6, do="pause_pod", pod=0, for_s=2},
+    {at_s=9, do="scale", pods=3},
+    {at_s=13, do="nginx_reload"},
+    {at_s=14, do="nginx_restart", down_s=0.3},
+    {at_s=17, do="set_limit", limit="per-ip+handshake-slots"},
+    {at_s=18, do="push_policy", policy="incident", reach_s=1},
+    {at_s=20, do="drop_share", share=0.5},
+    {at_s=23, do="feed_burst", factor=4, for_s=2},
+    {at_s=26, do="feed_stall", for_s=1.5},
+    {at_s=29, do="rolling_restart", gap_s=0.5},
+    {at_s=38, do="drop_all"},
+    {at_s=41, do="scale", pods=2},
+]"""
+
+
+def carried_out(tmp_path: Path, *sets: str) -> Run:
+    arguments = ("run", "--retries", "0")
+    done = subprocess.run(
+        command(*arguments, sets=(*SMALL_STORM, *sets), runs=tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode in GOOD_OR_INVALID, done.stdout + done.stderr
+    (path,) = find_runs([tmp_path / "latest"])
+    return Run.load(path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs")
+    event = "event=" + " ".join(TIMELINE.split())
+    return carried_out(folder, event, "phases.duration_s=46", "phases.during_s=4")
+
+
+def ended(run: Run, name: str) -> dict[str, Any]:
+    """What an event said when it was over; the first of that name."""
+    return next(line for line in run.events if line["event"] == name and line.get("phase") == "end")
+
+
+def total(run: Run, column: str, from_s: float, to_s: float) -> float:
+    return sum(row[column] or 0 for row in run.between(from_s, to_s))
+
+
+def test_every_event_begins_and_ends(run: Run) -> None:
+    for phase in ("begin", "end"):
+        names = {line["event"] for line in run.events if line.get("phase") == phase}
+        assert names == set(EVENTS) - {"probes"}
+
+
+def test_a_killed_pod_loses_its_clients_and_comes_back(run: Run) -> None:
+    assert ended(run, "kill_pod")["clients"] == pytest.approx(CLIENTS / 2, abs=5)
+    assert total(run, "disconnects", 2, 4) >= CLIENTS / 2 - 5
+    assert run.between(5, 6)[0]["connected"] == CLIENTS
+    assert any(row["pod"] == 1 and (row["t_s"] or 0) > 4 for row in run.pods)
+
+
+def test_a_paused_pod_sends_nothing_and_its_clients_notice(run: Run) -> None:
+    rates = [row["ticks"] or 0 for row in run.between(6, 8)]
+    assert min(rates) < 0.8 * CLIENTS * 5
+
+
+def test_a_pod_that_is_added_gets_clients_and_one_that_is_removed_loses_them(run: Run) -> None:
+    assert ended(run, "scale")["added"] == 1
+    clients = {int(row["t_s"] or 0): row["clients"] or 0 for row in run.pods if row["pod"] == 2}
+    assert clients[22] > 0
+    assert max(clients) < 45, "nobody hears of it after it has left"
+    assert run.rows[-1]["connected"] == CLIENTS
+
+
+def test_a_restart_of_nginx_drops_everybody_and_a_reload_nobody(run: Run) -> None:
+    assert total(run, "disconnects", 13, 14) == 0
+    assert total(run, "disconnects", 14, 16) >= CLIENTS
+
+
+def test_a_share_is_dropped_exactly(run: Run) -> None:
+    assert ended(run, "drop_share")["dropped"] == pytest.approx(CLIENTS / 2, abs=2)
+
+
+def test_a_burst_brings_more_ticks_and_a_stall_none(run: Run) -> None:
+    calm = total(run, "ticks", 22, 23)
+    assert total(run, "ticks", 24, 25) == pytest.approx(4 * calm, rel=0.1)
+    assert min(row["ticks"] or 0 for row in run.between(26, 28)) == 0
+    assert total(run, "missed", 22, 29) == 0, "what came due in a stall is sent after it"
+
+
+def test_nobody_is_taken_for_having_missed_ticks_that_were_never_due(run: Run) -> None:
+    received, sent = total(run, "ticks", 0, 46), total(run, "ticks_sent", 0, 46)
+    assert 0 < received <= sent + 2 * CLIENTS * 20
+    assert sum(row["missed"] or 0 for row in run.between(23, 29)) == 0
+
+
+def test_a_limit_in_mid_run_is_in_nginx_after_the_change_and_not_before(run: Run) -> None:
+    before = (run.directory / "nginx" / "gateway.conf.before").read_text(encoding="utf-8")
+    after = (run.directory / "nginx" / "gateway.conf").read_text(encoding="utf-8")
+    assert "limit_req_zone" not in before
+    assert "limit_req_zone" in after
+
+
+def test_the_trigger_is_over_when_the_last_fault_is(run: Run) -> None:
+    assert run.info.trigger_s == 2
+    assert run.info.trigger_end_s == 38
+
+
+PROBES = '{at_s=0, do="probes", conflated=%s, period_s=0.5, timeout_s=0.4, failures=2, grace_s=1}'
+
+
+def paused_under_probes(tmp_path: Path, conflated: str) -> list[str]:
+    """What an orchestrator did to a pod that stood still for three seconds."""
+    pause = '{at_s=2, do="pause_pod", pod=1, for_s=3}'
+    event = f"event=[{PROBES % conflated}, {pause}]"
+    run = carried_out(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
+    return [line["event"] for line in run.events if line["event"].startswith("pod_")]
+
+
+def test_probes_that_are_told_apart_take_a_pod_out_and_back_in(tmp_path: Path) -> None:
+    assert paused_under_probes(tmp_path, "false") == ["pod_ejected", "pod_readmitted"]
+
+
+def test_conflated_probes_kill_a_pod_that_would_have_come_back(tmp_path: Path) -> None:
+    deeds = paused_under_probes(tmp_path, "true")
+    assert deeds == ["pod_ejected", "pod_killed", "pod_restarted", "pod_readmitted"]
