@@ -1,6 +1,5 @@
 """What a report says, in order, as plain text: the templates only lay it out."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,17 +7,26 @@ from typing import Any
 from msgspec import Struct
 
 from reports import units
+from reports.action_rows import action_table
 from reports.against import AgainstRow, against_rows
 from reports.comparable import by_arm
 from reports.comparison import Comparison, compare
 from reports.control import control_lines, under_control
+from reports.impact import impact_sentences
 from reports.judgement import judgement_of
+from reports.listing import scenario_listing
+from reports.map_words import map_headings, map_rows, map_sentences
 from reports.measures import KEY_MEASURES
+from reports.middle import middle_runs
 from reports.neighbours import Neighbourhood, NeighbourRow, neighbour_rows
+from reports.pod_rows import pod_sentences, pod_table
 from reports.record import Run
+from reports.refusal_rows import refusal_table
 from reports.stability import stability_rows
 from reports.statistics import extremes_confidence, runs_needed
+from reports.storm_map import StormMap, storm_map
 from reports.table import GridRow, experience_grid, main_grid
+from reports.text_table import TextTable
 
 
 class StabilityRow(Struct, frozen=True):
@@ -43,6 +51,17 @@ class RunRow(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
 
+class MapChapter(Struct, frozen=True):
+    """Load against trigger."""
+
+    found: StormMap
+    regions: tuple[str, ...]
+    """A sentence for each region that there is."""
+    foretold: tuple[str, ...]
+    """How far S1 and S2 foretold it."""
+    table: TextTable
+
+
 class Page(Struct, frozen=True, kw_only=True):
     """The content of a report."""
 
@@ -50,6 +69,11 @@ class Page(Struct, frozen=True, kw_only=True):
     about: str
     """The scenario's own summary."""
     comparison: Comparison
+    headline: str
+    effects: tuple[str, ...]
+    """What each variable alone changed; empty where a map says it."""
+    map: MapChapter | None
+    """None where the runs cross no load with a size of their trigger."""
     arms: tuple[str, ...]
     table: tuple[GridRow, ...]
     against: tuple[AgainstRow, ...]
@@ -61,6 +85,16 @@ class Page(Struct, frozen=True, kw_only=True):
     controls: tuple[str, ...]
     """A line for every control run."""
     stability: tuple[StabilityRow, ...]
+    shown: str
+    """Which run of an arm the next three tables have."""
+    actions: TextTable | None
+    """What was done and what followed; None where nothing but the trigger struck."""
+    pods: TextTable | None
+    """None where no pod stands out."""
+    pod_sentences: tuple[str, ...]
+    refusals: TextTable | None
+    """None where nobody was refused."""
+    impact: tuple[str, ...]
     neighbours: tuple[NeighbourRow, ...]
     runs: tuple[RunRow, ...]
     experience: tuple[GridRow, ...]
@@ -74,16 +108,21 @@ class Page(Struct, frozen=True, kw_only=True):
 def page(runs: Sequence[Run]) -> Page:
     """The report on one run or on several. Raises ComparisonError where they must not be compared."""
     comparison = compare(runs)
+    chart = map_chapter(storm_map(runs))
     runs = under_control(runs, comparison.controls)
     arms = by_arm(runs)
     first = next(iter(arms.values()))[0].info
     stability = stability_rows({name: group[0].info.stability for name, group in arms.items()})
     name = str(first.scenario.get("name") or first.arm)
     several = len(comparison.arms) > 1
+    middle = middle_runs(arms)
     return Page(
         title=f"{name}: {len(comparison.arms)} arms compared" if several else name,
         about=str(first.scenario.get("summary", "")),
         comparison=comparison,
+        headline=" ".join(chart.regions) if chart else comparison.headline,
+        effects=() if chart else comparison.effects,
+        map=chart,
         arms=tuple(arm.name for arm in comparison.arms),
         table=tuple(main_grid(comparison)),
         against=tuple(against_rows(comparison)),
@@ -91,6 +130,12 @@ def page(runs: Sequence[Run]) -> Page:
         extremes_confidence=", ".join(f"{extremes_confidence(number) * 100:.0f}" for number in (3, 4, 5)),
         controls=tuple(control_lines(comparison.controls)),
         stability=tuple(StabilityRow(n.symbol, n.meaning, tuple(texts)) for n, texts in stability),
+        shown=_shown(arms),
+        actions=action_table(middle),
+        pods=pod_table(middle),
+        pod_sentences=pod_sentences(middle),
+        refusals=refusal_table(middle),
+        impact=impact_sentences(arms),
         neighbours=tuple(neighbour_rows(neighbours_of(arms))),
         runs=tuple(_run_row(run) for run in sorted(runs, key=lambda run: run.info.started_utc)),
         experience=tuple(experience_grid(comparison)),
@@ -101,33 +146,35 @@ def page(runs: Sequence[Run]) -> Page:
     )
 
 
+def map_chapter(found: StormMap | None) -> MapChapter | None:
+    """The map in words and as a table."""
+    if found is None:
+        return None
+    *headings, region = map_headings(found)
+    sentences = map_sentences(found)
+    regions = len({point.region for point in found.loads})
+    return MapChapter(
+        found,
+        sentences[:regions],
+        sentences[regions:],
+        TextTable(
+            label="Load against trigger: verdict, S1 and S2",
+            headings=(*headings, region, "because"),
+            rows=tuple((row.load, *row.cells, row.region, row.why) for row in map_rows(found)),
+            words=frozenset({region, "because"}),
+        ),
+    )
+
+
 def neighbours_of(arms: Mapping[str, Sequence[Run]]) -> dict[str, list[tuple[Neighbourhood, ...]]]:
     """For each arm, what its runs say by how many clients share an address."""
     return {name: [judgement_of(run).summary.neighbours for run in runs] for name, runs in arms.items()}
 
 
-def scenario_listing(scenario: Mapping[str, Any], comparison: Comparison | None = None) -> str:
-    """A resolved scenario as TOML; keys that differ between arms say so. What is left out is not in it."""
-    plain = [(key, value) for key, value in scenario.items() if not _is_table(value) and value != ""]
-    lines = [f"{key} = {_toml(value)}" for key, value in plain]
-    shown = []
-    for section, value in scenario.items():
-        tables = {section: value} if isinstance(value, Mapping) else {}
-        if _is_table(value) and not tables:
-            tables = {f"{section}.{number}": entry for number, entry in enumerate(value)}
-        for name, table in tables.items():
-            if table:
-                heading = f"[{section}]" if name == section else f"[[{section}]]{_varied(name, comparison)}"
-                lines += ["", heading]
-                lines += [
-                    f"{_toml_key(key)} = {_toml(item)}{_varied(f'{name}.{key}', comparison)}"
-                    for key, item in table.items()
-                    if item is not None
-                ]
-                shown += [name, *(f"{name}.{key}" for key, item in table.items() if item is not None)]
-    others = [key for key in comparison.variables if key not in shown] if comparison else []
-    lines += ["", *(f"# {key}{_varied(key, comparison)[3:]}" for key in others)] if others else []
-    return "\n".join(lines).strip()
+def _shown(arms: Mapping[str, Sequence[Run]]) -> str:
+    if all(len(group) == 1 for group in arms.values()):
+        return ""
+    return "Of each arm its middle valid run is shown, or its first one where none is valid."
 
 
 def _run_row(run: Run) -> RunRow:
@@ -143,31 +190,6 @@ def _run_row(run: Run) -> RunRow:
         problems=judgement.validity.problems,
         warnings=judgement.validity.warnings,
     )
-
-
-def _varied(key: str, comparison: Comparison | None) -> str:
-    if comparison is None or key not in comparison.variables:
-        return ""
-    values = dict.fromkeys(arm.settings[key] for arm in comparison.arms)
-    return f"  # differs by arm: {', '.join(values)}"
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping) or (
-        isinstance(value, list | tuple) and bool(value) and all(isinstance(item, Mapping) for item in value)
-    )
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _toml_key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() else json.dumps(key, ensure_ascii=False)
 
 
 def _plain(value: Any) -> str:

@@ -10,12 +10,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reports import units
+from reports.control import under_control
+from reports.map_plot import map_alt_text, map_figure
 from reports.page import Page, page
 from reports.plots import alt_text, figure, svg
 from reports.record import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
-FIGURE = "figure.svg"
+FIGURE, MAP = "figure.svg", "map.svg"
 
 _LAYOUT: dict[str, Any] = {
     "loader": FileSystemLoader(TEMPLATES),
@@ -29,30 +31,44 @@ _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
 
 
 def write_report(runs: Sequence[Run], directory: Path) -> tuple[Path, Path]:
-    """Writes report.md, report.html and figure.svg into `directory`; returns the paths of the first two.
+    """Writes report.md, report.html, figure.svg and, where there is one, map.svg into `directory`.
+
+    Returns the paths of the first two.
 
     Raises ComparisonError where the runs must not be compared.
     """
     content = page(runs)
+    runs = under_control(runs, content.comparison.controls)
     alt = alt_text(runs)
     drawing = svg(figure(runs), alt)
     directory.mkdir(parents=True, exist_ok=True)
+    chart, chart_alt = "", ""
+    if content.map:
+        chart_alt = map_alt_text(content.map.found)
+        # Both figures end up in one page, where no id may occur twice.
+        chart = svg(map_figure(content.map.found), chart_alt, prefix="map-")
+        _write_svg(directory / MAP, chart)
     markdown, html = directory / "report.md", directory / "report.html"
-    (directory / FIGURE).write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{drawing}', encoding="utf-8")
-    markdown.write_text(render_markdown(content, alt), encoding="utf-8")
-    html.write_text(render_html(content, drawing), encoding="utf-8")
+    _write_svg(directory / FIGURE, drawing)
+    markdown.write_text(render_markdown(content, alt, chart_alt), encoding="utf-8")
+    html.write_text(render_html(content, drawing, chart), encoding="utf-8")
     return markdown, html
 
 
-def render_html(content: Page, drawing: str) -> str:
-    """The page as HTML; `drawing` is an `<svg>` element, everything else is escaped."""
-    # matplotlib has escaped the names that are in the figure.
-    return _html_template().render(page=content, drawing=Markup(drawing))  # noqa: S704
+def render_html(content: Page, drawing: str, chart: str = "") -> str:
+    """The page as HTML; `drawing` and `chart`, which is the map, are `<svg>` elements without an id in
+    common. Everything else is escaped."""
+    # matplotlib has escaped the names that are in the figures.
+    return _html_template().render(page=content, drawing=Markup(drawing), chart=Markup(chart))  # noqa: S704
 
 
-def render_markdown(content: Page, alt: str) -> str:
-    """The page as Markdown, with every value escaped; links to figure.svg beside it."""
-    return _markdown_template().render(page=content, alt=alt, figure=FIGURE)
+def render_markdown(content: Page, alt: str, chart_alt: str = "") -> str:
+    """The page as Markdown, with every value escaped; links to figure.svg and map.svg beside it."""
+    return _markdown_template().render(page=content, alt=alt, figure=FIGURE, chart_alt=chart_alt, chart=MAP)
+
+
+def _write_svg(path: Path, drawing: str) -> None:
+    path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{drawing}', encoding="utf-8")
 
 
 @cache

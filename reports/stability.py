@@ -17,6 +17,8 @@ class StabilityNumber(Struct, frozen=True):
     symbol: str
     meaning: str
     of: Callable[[Mapping[str, Any]], str]
+    optional: bool = False
+    """Left out where no arm has it."""
 
 
 def _plain(key: str) -> Callable[[Mapping[str, Any]], str]:
@@ -47,9 +49,24 @@ def _limit(stability: Mapping[str, Any]) -> str:
     return "none" if bites is None else f"bites above {bites:.1f} clients"
 
 
+def _returning(stability: Mapping[str, Any]) -> str:
+    return units.count(stability.get("returning"))
+
+
+def _global_rate(stability: Mapping[str, Any]) -> str:
+    return units.per_second(stability.get("global_rate_per_s"))
+
+
 NUMBERS: tuple[StabilityNumber, ...] = (
-    StabilityNumber("N", "Clients that all come back at once.", _plain("clients")),
-    StabilityNumber("P", "Gateway pods.", _plain("pods")),
+    StabilityNumber("N", "Clients.", _plain("clients")),
+    StabilityNumber(
+        "s·N",
+        "Clients that lose their connection to the first fault and come back at once; all, where it is not "
+        "known beforehand how many that will be.",
+        _returning,
+        optional=True,
+    ),
+    StabilityNumber("P", "Gateway pods, at the start.", _plain("pods")),
     StabilityNumber("capacity", "Cores that the pods can fill together.", _plain("capacity_cores")),
     StabilityNumber(
         "c",
@@ -63,26 +80,33 @@ NUMBERS: tuple[StabilityNumber, ...] = (
     ),
     StabilityNumber(
         "t*",
-        "The shortest time in which all clients can be let back in, done perfectly.",
+        "The shortest time in which all who come back can be let in, done perfectly.",
         _seconds("readmission_s"),
     ),
     StabilityNumber(
         "S1",
         "Work that clients ask for again before it is done, per unit of capacity: above 1, handshakes for "
         "clients that have given up crowd out all others. First try, and the try from which it stays at 1 "
-        "or below.",
+        "or below. Only the delays of a policy count: gates such as circuit breakers are not in it.",
         _s1,
     ),
     StabilityNumber(
         "S2",
         "Time to let everybody in, per time that a client tolerates old data: above 1, the first ones back "
-        "leave again before the last ones are in, and the storm feeds itself.",
+        "leave again before the last ones are in, and the storm feeds itself. Of a policy, it has the delay "
+        "before the first try; gates such as circuit breakers are not in it.",
         _s2,
     ),
     StabilityNumber(
         "per-address limit",
         "How many clients behind one address it takes until the limit refuses any at the first retry.",
         _limit,
+    ),
+    StabilityNumber(
+        "limit for all",
+        "New connections that a limit for all clients together lets in.",
+        _global_rate,
+        optional=True,
     ),
 )
 
@@ -91,10 +115,11 @@ def stability_rows(arms: Mapping[str, Mapping[str, Any]]) -> list[tuple[Stabilit
     """Each number with its text for every arm; `arms` is by name. Nothing where no arm has any."""
     if not any(arms.values()):
         return []
-    return [
+    rows = [
         (number, [number.of(stability) if stability else units.NOTHING for stability in arms.values()])
         for number in NUMBERS
     ]
+    return [(number, texts) for number, texts in rows if not number.optional or {*texts} != {units.NOTHING}]
 
 
 def stability_lines(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -9,17 +9,20 @@ from rich.table import Table
 from rich.text import Text
 
 from reports import units
+from reports.action_rows import ROW_HEADINGS, action_rows
 from reports.against import against_lines, group_of
 from reports.arms import ArmResult
-from reports.comparable import by_arm
+from reports.comparable import by_arm, studied
 from reports.comparison import Comparison, compare
 from reports.control import control_lines, under_control
 from reports.judgement import judgement_of
+from reports.map_words import map_headings, map_sentences, outcome_text
 from reports.measures import EXPERIENCE, MEASURES, Measure
 from reports.neighbours import neighbour_rows
 from reports.record import Run
 from reports.stability import stability_lines
 from reports.statistics import wilson
+from reports.storm_map import StormMap, storm_map, value_text
 
 STYLES = {"RECOVERED": "green", "STEADY": "green", "INVALID": "magenta"}
 """Only an accent: the verdict is always written out."""
@@ -56,16 +59,22 @@ def experience_grid(comparison: Comparison) -> list[GridRow]:
 
 
 def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
-    """Headline, stability, table and doubts, for a terminal `width` columns wide. Raises ComparisonError."""
+    """Headline, stability, table and doubts, for a terminal `width` columns wide. Raises ComparisonError.
+
+    A map of load against trigger takes the place of all but the doubts: it has too many arms for a table.
+    """
     comparison = compare(runs)
+    found = storm_map(runs)
     runs = under_control(runs, comparison.controls)
     stability = {name: group[0].info.stability for name, group in by_arm(runs).items()}
+    if found:
+        return Group(*_map_parts(found, comparison, width), *_doubts(runs))
     parts: list[RenderableType] = [Text(units.unbroken(comparison.headline), style="bold")]
     parts += [Text(units.unbroken(sentence)) for sentence in comparison.effects]
     parts += [Text(units.unbroken(sentence)) for sentence in against_lines(comparison)]
     parts += [Text(units.unbroken(comparison.believe), style="italic")]
     parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]
-    parts += [Text()]
+    parts += [Text(), *_action_parts(runs)]
     parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
     parts += [Text(), terminal_table(comparison, width), *_neighbour_lines(runs), *_doubts(runs)]
     return Group(*parts)
@@ -167,6 +176,36 @@ def _rich(cell: Cell) -> Text:
     if cell.span:
         text.append("\n" + cell.span.replace(" ", "\u00a0"), style="dim")
     return text
+
+
+def _map_parts(found: StormMap, comparison: Comparison, width: int) -> list[RenderableType]:
+    """The map in sentences, and as a table where that fits."""
+    parts: list[RenderableType] = [
+        Text(units.unbroken(sentence), style="bold") for sentence in map_sentences(found)
+    ]
+    parts.append(Text(units.unbroken(comparison.believe), style="italic"))
+    parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]
+    table = _empty_table(2)
+    for heading in map_headings(found):
+        table.add_column(Text(heading.replace(" = ", "\n= ")), no_wrap=True)
+    for point, cells in zip(found.loads, found.cells, strict=True):
+        texts = (value_text(point.value), *map(outcome_text, cells), point.region)
+        table.add_row(*map(Text, texts))
+    return [*parts, Text(), table] if _width(table) <= width else parts
+
+
+def _action_parts(runs: Sequence[Run]) -> list[RenderableType]:
+    """What was done in a single run, and what was seen before and after it; nothing of several runs."""
+    alone = studied(runs)
+    rows = action_rows(alone[0]) if len(alone) == 1 else []
+    if not rows:
+        return []
+    table = _empty_table(2)
+    for heading in ROW_HEADINGS:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return [table, Text()]
 
 
 def _neighbour_lines(runs: Sequence[Run]) -> list[RenderableType]:

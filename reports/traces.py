@@ -11,6 +11,7 @@ from reports.comparable import by_arm
 from reports.judgement import judgement_of
 from reports.metrics import rescued_at_s
 from reports.record import Run
+from reports.recovery import Recovery
 from reports.series import Seconds
 
 
@@ -31,7 +32,9 @@ class ArmTraces(Struct, frozen=True):
     verdict: str
     runs: tuple[Run, ...]
     recovered_s: float | None
-    """Median time to recover; None where a run did not."""
+    """Median time to recover, from the trigger's end; None where a run did not."""
+    recovered_at_s: float | None
+    """When that was, from the trigger; median."""
     rescued_s: int | None
     """When the rescue policy was pushed, from the trigger."""
 
@@ -66,6 +69,8 @@ def traces(runs: Sequence[Run]) -> list[ArmTraces]:
         drawn = [pair for pair in judged if pair[1].validity.valid] or judged
         times = [judgement.summary.recovery.time_to_recover_s for _, judgement in drawn]
         recovered = [time for time in times if time is not None]
+        ends = [_recovered_at_s(run, judgement.summary.recovery) for run, judgement in drawn]
+        moments = [moment for moment in ends if moment is not None]
         rescued = [
             rescue - (run.info.trigger_s or 0)
             for run, _ in drawn
@@ -77,10 +82,20 @@ def traces(runs: Sequence[Run]) -> list[ArmTraces]:
                 verdict=_verdicts([judgement.verdict.name for _, judgement in drawn]),
                 runs=tuple(run for run, _ in drawn),
                 recovered_s=float(np.median(recovered)) if len(recovered) == len(times) else None,
+                recovered_at_s=float(np.median(moments)) if len(moments) == len(times) else None,
                 rescued_s=min(rescued, default=None),
             )
         )
     return found
+
+
+def _recovered_at_s(run: Run, recovery: Recovery) -> int | None:
+    """Of one run, from the trigger."""
+    if recovery.time_to_recover_s is None:
+        return None
+    zero_s = run.info.trigger_s or 0
+    from_s = zero_s if recovery.counted_from_s is None else recovery.counted_from_s
+    return from_s - zero_s + recovery.time_to_recover_s
 
 
 def _verdicts(names: Sequence[str]) -> str:

@@ -10,12 +10,16 @@ from xml.etree import ElementTree
 
 import msgspec
 import pytest
+from acted_runs import LIMIT, PUSH, SCALE, acted, incident
+from map_runs import LOADS, control, grid
+from map_runs import runs as map_runs
 from matplotlib.figure import Figure
 from rich.console import Console
-from run_histories import history, latencies_of, scenario, seconds, storm
+from run_histories import history, latencies_of, pod_second, scenario, seconds, storm, strike
 
-from reports.judgement import assess
-from reports.page import page, scenario_listing
+from reports.judgement import judgement_of
+from reports.listing import scenario_listing
+from reports.page import page
 from reports.plots import alt_text
 from reports.record import Phase, Run
 from reports.render import code_block, escape_markdown, write_report
@@ -100,6 +104,29 @@ REPORTS: dict[str, Callable[[], list[Run]]] = {
             for name, recovered_s in (("naive + none", None), ("incident + none", 7))
         ),
     ],
+    "an incident": incident,
+    "an incident, three rounds": lambda: [
+        acted(name, back_s and back_s + number, *actions, round=number)
+        for number in (1, 2, 3)
+        for name, back_s, actions in (("nothing", None, ()), ("scale + push", 28, (SCALE, PUSH)))
+    ],
+    "one run of an incident": lambda: [acted("scale + push", 30, SCALE, PUSH, LIMIT)],
+    "a map": lambda: [*map(control, LOADS), *map_runs(grid("RRR", "RRM", "RMM", "XRO"))],
+    "a map that is unfinished": lambda: map_runs(grid("RRR", "M..")),
+    "a map with a strange trigger": lambda: map_runs(
+        grid("RM", "MM", loads=(1, 2), shares=(0.5, 1.0)),
+        stability={},
+    ),
+    "a control that does not hold": lambda: [
+        history(
+            seconds(0, 30, useful=50.0),
+            trigger_s=None,
+            arm="control",
+            control=True,
+            scenario=scenario(event=[]),
+        ),
+        arm("naive + none", 3),
+    ],
     "nine arms": lambda: [arm(f"policy-{i} + none", i) for i in range(9)],
 }
 
@@ -113,6 +140,9 @@ DRAWN = {
     "rows of different lengths",
     "hostile names",
     "nine arms",
+    "an incident",
+    "a map",
+    "a control that does not hold",
 }
 
 Written = Callable[[str], tuple[Path, Path]]
@@ -123,7 +153,7 @@ def runs_of(name: str) -> list[Run]:
     """The runs of that report, judged once, as the runner leaves them; do not change them."""
     judged = []
     for run in REPORTS[name]():
-        info = msgspec.structs.replace(run.info, **msgspec.to_builtins(assess(run)))
+        info = msgspec.structs.replace(run.info, **msgspec.to_builtins(judgement_of(run)))
         judged.append(msgspec.structs.replace(run, info=info))
     return judged
 
@@ -199,7 +229,8 @@ def test_every_report_is_well_formed_and_asks_nobody_for_anything(name: str, wri
     for table in tables:
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(widths) == 1, table
-    ElementTree.parse(markdown.with_name("figure.svg"))
+    for drawing in markdown.parent.glob("*.svg"):
+        ElementTree.parse(drawing)
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
@@ -347,6 +378,186 @@ def test_the_alternative_text_tells_every_arm_and_its_end() -> None:
     assert "incident + none (RECOVERED): recovered after 12 s." in text
 
 
+def test_the_alternative_text_tells_what_is_marked_and_since_when_a_recovery_counts() -> None:
+    text = alt_text(runs_of("an incident"))
+    assert "Marked: trigger: burst ×4 for 4 s at 0 s; trigger over at 5 s; scale 3 at 8 s (scale, " in text
+    assert "scale + push (RECOVERED): recovered after 17 s from the trigger’s end" in text
+    assert "Marked" not in alt_text(runs_of("no trigger"))
+
+
+def test_a_recovery_is_drawn_where_it_came() -> None:
+    found = {traced.name: traced for traced in traces(runs_of("an incident"))}
+    assert (found["scale + push"].recovered_s, found["scale + push"].recovered_at_s) == (17, 22)
+    assert (found["nothing"].recovered_s, found["nothing"].recovered_at_s) == (None, None)
+
+
+def test_what_was_done_stands_with_what_was_seen_before_and_after_it(written: Written) -> None:
+    markdown, html = (path.read_text() for path in written("an incident"))
+    assert (
+        "| scale | 8 s | scale 3: 1 added | 2.5 s | ≥ 5.0 s → ≥ 5.0 s | 5.0 % → 5.0 % | "
+        "6.0 % → 6.0 % | 50/s → 50/s |" in markdown
+    )
+    assert '<th scope="rowgroup" colspan="7"><span class="group">scale + push</span></th>' in html
+    assert "middle valid run" not in markdown
+    assert "What was done, and what followed" not in written("four arms")[0].read_text()
+
+
+def test_of_several_rounds_the_middle_run_is_shown_and_named(written: Written) -> None:
+    markdown = written("an incident, three rounds")[0].read_text()
+    assert "| scale + push, round 2 | 12 s | push incident: the last client has it after 2 s |" in markdown
+    assert "Of each arm its middle valid run is shown" in markdown
+    assert "round 1 | 12 s" not in markdown
+
+
+def test_where_no_run_is_valid_the_first_one_is_shown() -> None:
+    runs = [acted("a", None, SCALE, status="interrupted", round=number) for number in (1, 2)]
+    found = page(runs).actions
+    assert found is not None
+    assert {row[0] for row in found.rows} == {"a, round 1"}
+
+
+def test_the_terminal_tells_what_was_done_in_a_single_run() -> None:
+    text = text_of(runs_of("one run of an incident"), 100)
+    assert re.search(
+        r"^at +what was done +effective p99 +availability +pod loop +tries *$", text, re.MULTILINE
+    )
+    assert re.search(r"^12 s +push incident +≥ 5.0 s → (≥ )?[\d.]+ m?s +5.0 % → ", text, re.MULTILINE)
+    for other in ("an incident", "one run"):
+        assert "what was done" not in text_of(runs_of(other), 100)
+
+
+def test_a_strike_without_seconds_around_it_says_so() -> None:
+    run = acted("a", None, strike("scale", "mitigation", 61.0, pods=3), strike("probes", "condition", 0.0))
+    found = page([run]).actions
+    assert found is not None
+    assert [row[3:5] for row in found.rows] == [
+        ("4 s", "60 ms → ≥ 5.0 s"),
+        ("to the end", "≥ 5.0 s → –"),
+        ("to the end", "–"),
+    ]
+
+
+def test_pods_are_told_apart_where_one_stands_out(written: Written) -> None:
+    markdown = written("an incident")[0].read_text()
+    assert "- “nothing”: all 2 saturated 1 s after the trigger" in markdown
+    assert "1 pod joined later, 1 of 1 saturated at once" in markdown
+    assert "| scale | 2 | 11 s | 98 % | 5.0 % | 0 s | 70 |" in markdown
+    assert "## Pods" not in written("four arms")[0].read_text()
+
+
+PODS: dict[str, tuple[list[Row], str]] = {
+    "even and idle": ([pod_second(t, pod) for t in range(62) for pod in range(2)], ""),
+    "one is gone": (
+        [pod_second(t, pod) for t in range(62) for pod in range(2) if pod or t < 30],
+        "1 pod not there at the end.",
+    ),
+    "one came late and had time": (
+        [pod_second(t, pod) for t in range(62) for pod in range(2) if pod or t >= 30],
+        "1 pod joined later, none of these was ever saturated.",
+    ),
+    "one has them all": (
+        [pod_second(t, pod, clients=100.0 * pod) for t in range(62) for pod in range(2)],
+        "The fullest had 2.0× the mean of clients at the end.",
+    ),
+    "one after the other was saturated": (
+        [pod_second(t, pod, loop=0.99 if t > 10 + 3 * pod else 0.1) for t in range(62) for pod in range(3)],
+        "All 3 saturated 3 to 9 s after the trigger.",
+    ),
+}
+
+
+@pytest.mark.parametrize("label", PODS)
+def test_what_stands_out_of_the_pods_is_a_sentence(label: str) -> None:
+    rows, sentence = PODS[label]
+    content = page([history(storm(100.0), pods=rows)])
+    assert content.pod_sentences == ((sentence,) if sentence else ())
+    assert (content.pods is None) == (not sentence)
+
+
+def test_pods_of_a_run_without_a_trigger_count_from_its_start() -> None:
+    rows = [pod_second(t, 0, loop=0.99 if t > 3 else 0.1) for t in range(20)]
+    sentences = page([history(seconds(0, 20), trigger_s=None, pods=rows)]).pod_sentences
+    assert sentences == ("1 of 1 saturated 4 s after the start.",)
+
+
+def test_refusals_are_set_side_by_side_where_there_are_any(written: Written) -> None:
+    markdown = written("an incident")[0].read_text()
+    assert "| scale + push + limit | 120 | 120 | 0 | 0 |" in markdown
+    assert "## Refusals" not in written("four arms")[0].read_text()
+
+
+LEFT_OVER = {
+    "agree": (100.0, 100.0, "0"),
+    "a few clients gave up": (99.0, 100.0, "−54"),
+    "clients count more": (105.0, 100.0, "+270, too many"),
+}
+
+
+@pytest.mark.parametrize("label", LEFT_OVER)
+def test_what_is_left_over_of_refusals_is_judged(label: str) -> None:
+    clients, nginx, text = LEFT_OVER[label]
+    rows = [row | {"limited": clients, "nginx_limited": nginx} for row in storm(50.0)]
+    found = page([history(rows)]).refusals
+    assert found is not None
+    assert found.rows[0][-1] == text
+
+
+def test_what_a_storm_cost_is_a_sentence_for_each_arm(written: Written) -> None:
+    markdown = written("an incident")[0].read_text()
+    assert (
+        "- “nothing”: 3,800 client-seconds with data older than 1 s, 38 s for each client; "
+        "0 ticks missed by clients that came back." in markdown
+    )
+    lost = [row | {"missed": 5.0, "gave_up": 1.0, "stale_client_s": None} for row in storm(5.0)]
+    assert page([history(lost)]).impact == (
+        "270 ticks missed by clients that came back; 54 clients gave up for good.",
+    )
+    assert page([history(seconds(0, 20), trigger_s=None)]).impact == ()
+
+
+def test_a_map_leads_its_report_and_has_a_figure(written: Written) -> None:
+    markdown, html = written("a map")
+    text = markdown.read_text()
+    assert text.index("**Stable at fleet.clients = 100.") < text.index("## Load against trigger")
+    assert "](map.svg)" in text
+    assert "| 300 | RECOVERED (S1 0.94, S2 0.41) | METASTABLE (S1 1.9, S2 0.83) |" in text
+    assert "changed nothing" not in text
+    assert html.read_text().count('<svg role="img" aria-label="A map of load against the size of') == 1
+    assert markdown.with_name("map.svg").exists()
+    assert not written("four arms")[0].with_name("map.svg").exists()
+
+
+def test_two_figures_in_one_page_share_no_id(written: Written) -> None:
+    text = written("a map")[1].read_text()
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    assert {*re.findall(r"url\(#([^)]*)\)", text), *re.findall(r'href="#([^"]*)"', text)} <= set(ids)
+    assert sum(name.startswith("map-") for name in ids) > 10
+
+
+def test_the_terminal_has_a_map_instead_of_its_arms() -> None:
+    text = text_of(runs_of("a map"), 100)
+    assert text.startswith("Stable at fleet.clients = 100.\nVulnerable at fleet.clients = 200 (tipped by 1)")
+    assert re.search(r"^300 +RECOVERED +METASTABLE +METASTABLE +vulnerable *$", text, re.MULTILINE)
+    assert "time to recover" not in text
+    assert "INVALID  400 + 0.25, round 1: another process took the cores" in text
+    assert "= 0.25" not in text_of(runs_of("a map"), 60)
+
+
+def test_a_run_whose_control_does_not_hold_is_drawn_as_invalid(written: Written) -> None:
+    drawing = written("a control that does not hold")[0].with_name("figure.svg").read_text()
+    assert "naive + none  (INVALID)" in drawing
+    assert "naive + none (INVALID): recovered after 3 s" in drawing
+    assert ">control" not in drawing
+
+
+def test_labels_of_the_figure_have_the_colours_of_their_arms(written: Written) -> None:
+    drawing = written("an incident")[0].with_name("figure.svg").read_text()
+    assert re.search(r'fill: #cc79a7"[^>]*>limit per-ip<', drawing)
+    assert re.search(r'fill: #222222"[^>]*>scale 3<', drawing)
+    assert "steady after: from the end of the trigger" in drawing
+
+
 def test_a_trace_is_the_median_over_rounds_with_its_extremes() -> None:
     rows = [storm(share) for share in (20.0, 50.0, 60.0)]
     runs = [history(part, arm="a", round=i, latencies=latencies_of(part)) for i, part in enumerate(rows)]
@@ -393,6 +604,19 @@ def test_events_that_differ_by_arm_are_marked_in_the_listing() -> None:
         for i, run in enumerate(turned)
     ]
     assert page(turned).scenario.endswith(f"# event.1 differs by arm: none, {label}")
+
+
+def test_who_comes_back_and_a_limit_for_all_have_rows_where_they_are_known() -> None:
+    usual = history([]).info.stability
+    texts = {
+        number.symbol: cells
+        for number, cells in stability_rows(
+            {"a": usual, "b": usual | {"returning": 25, "global_rate_per_s": 12.5}}
+        )
+    }
+    assert (texts["N"], texts["s·N"]) == (["100", "100"], ["–", "25"])
+    assert texts["limit for all"] == ["–", "12/s"]
+    assert "s·N" not in {number.symbol for number, _ in stability_rows({"a": usual})}
 
 
 def test_stability_numbers_that_json_cannot_hold_are_infinite() -> None:

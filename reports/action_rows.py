@@ -1,0 +1,81 @@
+"""What was done in a run, and what was seen before and after it, as text."""
+
+from collections.abc import Callable, Mapping
+
+from reports import units
+from reports.actions import Action, Effect
+from reports.event_words import full_words, short_words
+from reports.judgement import judgement_of
+from reports.record import Run
+from reports.text_table import TextTable
+
+AT_ONCE_S = 0.5
+FEWEST = 2
+"""A lone trigger is told by the phases before, during and after it."""
+
+_SEEN: tuple[tuple[str, Callable[[Effect], str]], ...] = (
+    ("effective p99", lambda effect: units.latency(effect.effective_p99)),
+    ("availability", lambda effect: units.percent(effect.availability)),
+    ("pod loop", lambda effect: units.percent(effect.pod_loop)),
+    ("tries", lambda effect: units.per_second(effect.attempts_per_s)),
+)
+
+ROW_HEADINGS = ("at", "what was done", *(name for name, _ in _SEEN))
+
+
+def action_table(runs: Mapping[str, Run]) -> TextTable | None:
+    """Every strike in each of `runs`, which are by the name to show.
+
+    None where nothing but a trigger struck.
+    """
+    found = {name: judgement_of(run).summary.actions for name, run in runs.items()}
+    if max(map(len, found.values())) < FEWEST:
+        return None
+    return TextTable(
+        label="What was done, and what was seen before and after it",
+        headings=("arm", "at", "what", "lasted", *(name for name, _ in _SEEN)),
+        rows=tuple(
+            (
+                name,
+                _at(action),
+                full_words(action.name, action.details),
+                _lasted(action),
+                *_changes(action),
+            )
+            for name, actions in found.items()
+            for action in actions
+        ),
+        words=frozenset({"what"}),
+        grouped=True,
+    )
+
+
+def action_rows(run: Run) -> list[tuple[str, ...]]:
+    """The strikes of one run in few words, under `ROW_HEADINGS`; none where nothing but a trigger struck."""
+    actions = judgement_of(run).summary.actions
+    if len(actions) < FEWEST:
+        return []
+    return [(_at(action), short_words(action.name, action.details), *_changes(action)) for action in actions]
+
+
+def _changes(action: Action) -> tuple[str, ...]:
+    return tuple(_change(_seen(action.before, text), _seen(action.after, text)) for _, text in _SEEN)
+
+
+def _change(before: str, after: str) -> str:
+    return units.NOTHING if before == after == units.NOTHING else f"{before} → {after}"
+
+
+def _seen(effect: Effect | None, text: Callable[[Effect], str]) -> str:
+    return units.NOTHING if effect is None else text(effect)
+
+
+def _at(action: Action) -> str:
+    # A strike comes 50 ms into its second, on purpose.
+    return units.seconds(round(action.t_s))
+
+
+def _lasted(action: Action) -> str:
+    if action.lasted_s is None:
+        return "to the end"
+    return units.NOTHING if action.lasted_s < AT_ONCE_S else units.seconds(round(action.lasted_s, 1))

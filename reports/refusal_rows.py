@@ -1,0 +1,36 @@
+"""Who refused whom, as text."""
+
+from collections.abc import Mapping
+
+from reports import units
+from reports.judgement import judgement_of
+from reports.record import Run
+from reports.refusals import Refusals
+from reports.text_table import TextTable
+
+
+def refusal_table(runs: Mapping[str, Run]) -> TextTable | None:
+    """Refusals in each of `runs`, which are by the name to show; None where nobody refused anything."""
+    storms = {name: judgement_of(run).summary.storm for name, run in runs.items()}
+    found = {name: storm.refusals for name, storm in storms.items() if storm and storm.refusals}
+    if not any(counted.clients or counted.nginx or counted.pods for counted in found.values()):
+        return None
+    return TextTable(
+        label="Refusals by a limit, as each side counted them",
+        headings=("arm", "clients", "nginx", "pods", "left over"),
+        rows=tuple(
+            (
+                name,
+                *(units.count(number) for number in (counted.clients, counted.nginx, counted.pods)),
+                _left_over(counted),
+            )
+            for name, counted in found.items()
+        ),
+    )
+
+
+def _left_over(counted: Refusals) -> str:
+    if not counted.unexplained:
+        return units.count(counted.unexplained)
+    text = f"{counted.unexplained:+,d}".replace("-", "\u2212")
+    return text if counted.agree else f"{text}, too many"
