@@ -28,6 +28,8 @@ from reports.storm_map import StormMap, storm_map
 from reports.table import GridRow, experience_grid, main_grid
 from reports.text_table import TextTable
 
+_NO_BREAK = "\u00a0"
+
 
 class StabilityRow(Struct, frozen=True):
     """One stability number, explained, for every arm."""
@@ -159,11 +161,17 @@ def map_chapter(found: StormMap | None) -> MapChapter | None:
         sentences[regions:],
         TextTable(
             label="Load against trigger: verdict, S1 and S2",
-            headings=(*headings, region, "because"),
-            rows=tuple((row.load, *row.cells, row.region, row.why) for row in map_rows(found)),
+            headings=(*(heading.replace(" = ", f" ={_NO_BREAK}") for heading in headings), region, "because"),
+            rows=tuple((row.load, *map(_cell, row.cells), row.region, row.why) for row in map_rows(found)),
             words=frozenset({region, "because"}),
         ),
     )
+
+
+def _cell(text: str) -> str:
+    """The text of a cell of the map, which may only be broken before its numbers."""
+    verdict, bracket, numbers = text.partition(" (")
+    return f"{verdict}{bracket}{numbers.replace(' ', _NO_BREAK)}"
 
 
 def neighbours_of(arms: Mapping[str, Sequence[Run]]) -> dict[str, list[tuple[Neighbourhood, ...]]]:

@@ -517,7 +517,7 @@ def test_what_a_storm_cost_is_a_sentence_for_each_arm(written: Written) -> None:
 
 def test_a_map_leads_its_report_and_has_a_figure(written: Written) -> None:
     markdown, html = written("a map")
-    text = markdown.read_text()
+    text = markdown.read_text().replace("\u00a0", " ")
     assert text.index("**Stable at fleet.clients = 100.") < text.index("## Load against trigger")
     assert "](map.svg)" in text
     assert "| 300 | RECOVERED (S1 0.94, S2 0.41) | METASTABLE (S1 1.9, S2 0.83) |" in text
