@@ -18,7 +18,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from reports.map_words import numbers_text, outcome_text, tally_text
-from reports.plots import GREY, INK
+from reports.palette import GREY, INK
 from reports.storm_map import REGIONS, Cell, Region, StormMap, value_text
 from reports.verdict import VerdictName
 

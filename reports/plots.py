@@ -24,8 +24,6 @@ from reports.plot_marks import draw_marks, draw_phases, draw_recoveries, labelle
 from reports.record import Run
 from reports.traces import ArmTraces, traces
 
-__all__ = ["GREY", "INK", "alt_text", "figure", "svg"]
-
 THICK, THIN = 2.0, 0.9
 WIDTH_IN, LEFT, RIGHT = 10.0, 0.075, 0.985
 MARGIN = 0.01

@@ -22,7 +22,8 @@ from reports.map_plot import (
     map_figure,
 )
 from reports.metrics import PhaseSummary
-from reports.plots import INK, svg
+from reports.palette import INK
+from reports.plots import svg
 from reports.record import Run
 from reports.storm_map import REGIONS, StormMap, storm_map
 from reports.validity import Validity
