@@ -56,7 +56,12 @@ def test_the_trigger_is_the_first_event_whatever_the_order_in_the_file(tmp_path:
 MISTAKES = {
     "unknown table": ("flet = 3", "flet", "an unknown key", "name, summary, fleet"),
     "unknown key": ("[fleet]\nclient = 3", "fleet.client", "an unknown key", "clients, clients_per_ip"),
-    "unknown key of an event": (TRIGGER + "pod = 1", "event[0].pod", "an unknown key", "at_s, enabled, every_s, times, do"),
+    "unknown key of an event": (
+        TRIGGER + "pod = 1",
+        "event[0].pod",
+        "an unknown key",
+        "at_s, enabled, every_s, times, do",
+    ),
     "number for a table": ("fleet = 3", "fleet", "3", "object"),
     "text for a number": ('[fleet]\nclients = "many"', "fleet.clients", "'many'", "int"),
     "fraction for a count": ("[fleet]\nclients = 2.5", "fleet.clients", "2.5", "int"),

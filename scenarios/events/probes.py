@@ -13,8 +13,9 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     """From now on every pod is asked for liveness and readiness, as an orchestrator does.
 
     A pod that is not ready leaves nginx's upstream until it is; a pod that is not alive is killed and
-    started again, which drops everybody who is on it. `conflated` asks the readiness question and takes its
-    answer for both, so that a pod that is only busy is restarted.
+    started again, which drops everybody who is on it. Readiness is asked on the clients' port, where the
+    question waits behind them; liveness on another one. `conflated` takes the answer to the first for both, so
+    that a pod that is only busy is restarted.
     """
 
     kind = "condition"

@@ -25,6 +25,8 @@ READY_TIMEOUT_S = 60.0
 """From the start of a pod until it says that it is ready; many that start at once share a core."""
 
 _READY_POLL_S = 0.05
+_NO_KEEPING = {"Connection": "close"}
+"""A probe is a new connection each time, as an orchestrator's is."""
 
 
 class Pod:
@@ -96,7 +98,7 @@ class Pod:
         """Returns once the pod says that it is ready. Raises StackError where that takes too long."""
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
-                while not await self.answers(READINESS_PATH, 5.0):
+                while not await self.is_ready(5.0):
                     if self.child is not None and (error := self.child.ended()):
                         raise error
                     await asyncio.sleep(_READY_POLL_S)
@@ -131,19 +133,17 @@ class Pod:
         self.paused = False
 
     async def is_live(self, timeout_s: float) -> bool:
-        """What a liveness probe hears."""
-        return await self.answers(LIVENESS_PATH, timeout_s)
+        """Whether it says in time that it is alive, on a port of its own where no client waits."""
+        return await self._answers(self._control + LIVENESS_PATH, timeout_s)
 
     async def is_ready(self, timeout_s: float) -> bool:
-        """What a readiness probe hears."""
-        return await self.answers(READINESS_PATH, timeout_s)
+        """Whether it says in time that it is ready, on the clients' port: the question waits behind them."""
+        return await self._answers(f"http://{self.address}{READINESS_PATH}", timeout_s)
 
-    async def answers(self, path: str, timeout_s: float) -> bool:
-        """Whether the control port answers with 200 in time."""
+    async def _answers(self, url: str, timeout_s: float) -> bool:
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with self._http.get(
-                self._control + path, timeout=aiohttp.ClientTimeout(total=timeout_s)
-            ) as response:
+            async with self._http.get(url, timeout=timeout, headers=_NO_KEEPING) as response:
                 return response.status == 200
         except (aiohttp.ClientError, TimeoutError):
             return False
