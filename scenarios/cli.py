@@ -18,6 +18,7 @@ from reports.judgement import judge_run
 from reports.record import RecordError, Run, find_runs, point_latest
 from reports.table import terminal_report
 from scenarios.bench_command import bench_command
+from scenarios.calibrate_command import calibrate_command
 from scenarios.clients.target import TargetError
 from scenarios.comparing import plans
 from scenarios.doctor import findings
@@ -55,6 +56,7 @@ def main() -> None:
 
 
 main.add_command(bench_command)
+main.add_command(calibrate_command)
 
 
 @main.command("list")

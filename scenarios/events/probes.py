@@ -14,8 +14,8 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
 
     A pod that is not ready leaves nginx's upstream until it is; a pod that is not alive is killed and
     started again, which drops everybody who is on it. Readiness is asked on the clients' port, where the
-    question waits behind them; liveness on another one. `conflated` takes the answer to the first for both, so
-    that a pod that is only busy is restarted.
+    question waits behind them; liveness on another one. `conflated` takes the answer to the first for
+    both, so that a pod that is only busy is restarted.
     """
 
     kind = "condition"

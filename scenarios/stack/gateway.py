@@ -11,7 +11,7 @@ import aiohttp
 from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
-from gateway_stub.protocol import TOKEN_HEADER, Admission, Controls, PodStatistics, Settings
+from gateway_stub.protocol import Admission, Controls, PodStatistics, Settings
 from scenarios.limits import limit
 from scenarios.model import Scenario
 from scenarios.stack.machine import free_ports, needed_descriptors
@@ -51,9 +51,7 @@ class Gateway:
         self._on_statistics = on_statistics
         self._token = secrets.token_urlsafe(24)
         self._drops = 0
-        self._http = aiohttp.ClientSession(
-            headers={TOKEN_HEADER: self._token}, timeout=aiohttp.ClientTimeout(total=_CONTROL_TIMEOUT_S)
-        )
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONTROL_TIMEOUT_S))
 
     @classmethod
     async def start(

@@ -15,6 +15,7 @@ from gateway_stub.protocol import (
     LIVENESS_PATH,
     READINESS_PATH,
     SETTINGS_VARIABLE,
+    TOKEN_HEADER,
     Controls,
     PodStatistics,
     Settings,
@@ -159,8 +160,9 @@ class Pod:
 
     async def _post(self, path: str, body: bytes) -> dict[str, int]:
         url = self._control + path
+        headers = {TOKEN_HEADER: self._settings.token}
         try:
-            async with self._http.post(url, data=body) as response:
+            async with self._http.post(url, data=body, headers=headers) as response:
                 response.raise_for_status()
                 answer: dict[str, int] = await response.json()
                 return answer

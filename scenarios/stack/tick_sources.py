@@ -1,12 +1,14 @@
-"""Tick sources for a bench: started, awaited, stopped."""
+"""Tick sources for a bench or a calibration: started, awaited, stopped."""
 
 import asyncio
 import contextlib
+import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import psutil
 from msgspec import Struct
 
 from scenarios.stack import machine
@@ -24,6 +26,11 @@ class TickSources(Struct):
         for child in self.children:
             child.process.send_signal(signal.SIGUSR1)
 
+    def cpu_s(self) -> float:
+        """CPU-seconds that they have used since they were started."""
+        times = [psutil.Process(child.pid).cpu_times() for child in self.children]
+        return float(sum(one.user + one.system for one in times))
+
 
 @contextlib.asynccontextmanager
 async def tick_sources(
@@ -34,13 +41,22 @@ async def tick_sources(
     clients: int,
     processes: int = 1,
     delays: bool = False,
+    delays_ns: Sequence[int] = (),
 ) -> AsyncIterator[TickSources]:
-    """Runs sources for so many clients; their logs go to `folder`. delays: date ticks back by known times."""
+    """Runs sources for so many clients; their logs go to `folder`.
+
+    delays: date ticks back by the times that `protocol.known_delays_ns` has; delays_ns: by these.
+    """
     (port,) = machine.free_ports(1)
+    dating = ["--delays"] if delays else []
+    if delays_ns:
+        file = folder / "source-delays.json"
+        file.write_text(json.dumps(list(delays_ns)), encoding="utf-8")
+        dating = ["--delays-from", str(file)]
     children: list[Child] = []
     try:
         for number in range(processes):
-            arguments = ["--port", str(port), "--rate", str(rate_hz), *(["--delays"] if delays else [])]
+            arguments = ["--port", str(port), "--rate", str(rate_hz), *dating]
             child = await start(
                 "tick source",
                 [sys.executable, "-m", "gateway_stub.tick_source", *arguments],
