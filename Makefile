@@ -9,7 +9,7 @@ REPEATS ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint unit e2e bench docs clean
+.PHONY: help setup compare test lint unit e2e bench calibrate docs clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 
 bench: $(STAMP) ## Measure the load generator itself (about two minutes)
 	@$(BIN)/reconnect-storm bench $(ARGS)
+
+calibrate: $(STAMP) ## Read known delays, refusals, CPU, drops and staleness back, and compare A with A (about six minutes)
+	@$(BIN)/reconnect-storm calibrate --aa $(ARGS)
 
 docs: $(STAMP) ## Write the pages of docs/ that come from the code
 	@$(BIN)/python -m scenarios.docs

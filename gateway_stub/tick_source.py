@@ -4,8 +4,8 @@
 
 It speaks just enough Socket.IO over WebSocket to let clients join, sends every tick to all of them, and
 answers nothing else. With `--delays` each client's tick is sent in its own moment and dated back by a known
-time, so that the latencies that a generator reports can be held against it. SIGUSR1 makes it cut all
-connections; a line of counts goes to standard output every second.
+time, so that the latencies that a generator reports can be held against it; `--delays-from` takes these times
+from a file. SIGUSR1 makes it cut all connections; a line of counts goes to standard output every second.
 """
 
 import argparse
@@ -16,9 +16,11 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from gateway_stub.protocol import KNOWN_DELAYS, known_delays_ns
+from gateway_stub.protocol import known_delays_ns
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BACKLOG = 4096
@@ -48,9 +50,14 @@ def switching(request: bytes) -> bytes:
 
 
 class TickSource:
-    """Accepts, joins, sends. padding: bytes that each tick carries besides its number and times."""
+    """Accepts, joins, sends. padding: bytes that each tick carries besides its number and times.
 
-    def __init__(self, listener: socket.socket, *, rate_hz: float, padding: int, delays: bool) -> None:
+    delays_ns: used in turn to date ticks back; where there are none, a tick goes to all clients at once.
+    """
+
+    def __init__(
+        self, listener: socket.socket, *, rate_hz: float, padding: int, delays_ns: Sequence[int] = ()
+    ) -> None:
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
@@ -63,7 +70,7 @@ class TickSource:
         self._unsent: dict[socket.socket, bytes] = {}
         self._period_ns = round(_SECOND_NS / rate_hz)
         self._padding = "x" * padding
-        self._delays_ns = known_delays_ns() if delays else []
+        self._delays_ns = delays_ns
         self._turn = 0
         self._sent = self._not_sent = self._seq = 0
 
@@ -154,7 +161,7 @@ class TickSource:
                 self._serve(max(0.0, left_ns / 1e9 - _LAST_SEEN_S))
             if client in self._joined:
                 delay_ns = self._delays_ns[self._turn]
-                self._turn = (self._turn + 1) % KNOWN_DELAYS
+                self._turn = (self._turn + 1) % len(self._delays_ns)
                 self._send(client, self._tick(self._seq, time.monotonic_ns() - delay_ns))
 
     def _send(self, client: socket.socket, frame: bytes) -> None:
@@ -209,10 +216,15 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="ticks a second")
     parser.add_argument("--padding", type=int, default=60, metavar="BYTES")
-    parser.add_argument("--delays", action="store_true", help="date each tick back by a known time")
+    delays = parser.add_mutually_exclusive_group()
+    delays.add_argument("--delays", action="store_true", help="date each tick back by a known time")
+    delays.add_argument("--delays-from", type=Path, metavar="FILE", help="the same, from a JSON list of ns")
     options = parser.parse_args()
+    delays_ns = known_delays_ns() if options.delays else []
+    if options.delays_from:
+        delays_ns = json.loads(options.delays_from.read_text(encoding="utf-8"))
     listener = listen(options.host, options.port)
-    TickSource(listener, rate_hz=options.rate, padding=options.padding, delays=options.delays).run()
+    TickSource(listener, rate_hz=options.rate, padding=options.padding, delays_ns=delays_ns).run()
 
 
 if __name__ == "__main__":
