@@ -20,6 +20,7 @@ from scenarios.events.kill_pod import KillPod
 from scenarios.events.nginx_reload import NginxReload
 from scenarios.events.nginx_restart import NginxRestart
 from scenarios.events.pause_pod import PausePod
+from scenarios.events.probes import Probes
 from scenarios.events.push_policy import PushPolicy
 from scenarios.events.registry import EVENTS, AnyEvent
 from scenarios.events.rolling_restart import RollingRestart
@@ -146,6 +147,22 @@ def test_a_paused_pod_goes_on_even_if_the_run_is_broken_off(monkeypatch: pytest.
 
     asyncio.run(interrupted())
     assert stack.calls == ["pause(0)", "resume(0)"]
+
+
+def test_probes_are_an_orchestrator_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    class Orchestrator:
+        def __init__(self, probes: Probes, stack: Any) -> None:
+            seen.extend((probes, stack))
+
+        async def run(self) -> None:
+            seen.append("runs")
+
+    monkeypatch.setattr("scenarios.stack.orchestrator.Orchestrator", Orchestrator)
+    probes, stack = Probes(at_s=0), Stack()
+    struck(probes, stack, monkeypatch)
+    assert seen == [probes, stack, "runs"]
 
 
 def test_one_strike_is_the_default() -> None:

@@ -422,6 +422,30 @@ def test_set_key_makes_the_tables_on_the_way() -> None:
     assert table == {"a": {"x": 1, "b": {"c": 2}}}
 
 
+def test_a_whole_entry_of_a_list_can_be_set() -> None:
+    table: dict[str, Any] = {"event": [{"do": "drop_all"}, {"do": "scale"}]}
+    set_key(table, "event.1", {"do": "nginx_reload"}, source="here")
+    assert table == {"event": [{"do": "drop_all"}, {"do": "nginx_reload"}]}
+
+
+def test_arms_can_be_named_and_set_fields_of_events() -> None:
+    scenario = Scenario(
+        event=(DropAll(at_s=8),),
+        phases=Phases(rescue_at_s=0),
+        arms={"calm": {"event.0.enabled": False}, "stormy": {}},
+    )
+    calm, stormy = arms(scenario).values()
+    assert (calm.event[0].enabled, stormy.event[0].enabled) == (False, True)
+    assert list(arms(scenario)) == ["calm", "stormy"]
+
+
+def test_a_switch_in_a_matrix_is_labelled_by_its_name() -> None:
+    scenario = Scenario(
+        event=(DropAll(at_s=8),), phases=Phases(rescue_at_s=0), matrix={"event.0.enabled": (True, False)}
+    )
+    assert list(arms(scenario)) == ["enabled=true", "enabled=false"]
+
+
 def test_a_scenario_without_a_matrix_is_its_only_arm() -> None:
     scenario = Scenario(name="calm")
     assert arms(scenario) == {"calm": scenario}
