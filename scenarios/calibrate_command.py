@@ -49,7 +49,7 @@ _GROUP = runs_needed(len(KEY_MEASURES))
 @click.option(
     "--aa-runs",
     type=click.IntRange(2 * _GROUP, 1_000),
-    default=20,
+    default=16,
     show_default=True,
     help="How many of them to make.",
 )
@@ -64,7 +64,7 @@ _GROUP = runs_needed(len(KEY_MEASURES))
     type=click.IntRange(1, 10),
     default=3,
     show_default=True,
-    help="Of a check during which others used the machine's cores.",
+    help="Of a check, or a run, during which others used the machine's cores.",
 )
 @click.option(
     "--runs",
@@ -100,7 +100,7 @@ def calibrate_command(
         for name in wanted:
             readings.extend(await (rig.sampled() if name == SAMPLER else rig.readings(name, CHECKS[name])))
         if aa and not aa_from:
-            await _record(directory / "aa", aa_runs)
+            await _record(directory / "aa", aa_runs, tries)
 
     warn_of_leftovers()
     try:
@@ -114,19 +114,32 @@ def calibrate_command(
     except StackError as error:
         complain(str(error))
         sys.exit(INVALID)
-    with usage_errors(ComparisonError):
-        verdicts = _verdicts(pool) if pool else None
+    verdicts, good = None, not wanted or all_good(readings)
+    if pool:
+        try:
+            verdicts = _verdicts(pool)
+            good = good and verdicts.good
+        except ComparisonError as error:
+            complain(str(error))
+            good = False
     _show(readings, verdicts, as_json=as_json)
-    good = (not wanted or all_good(readings)) and (verdicts is None or verdicts.good)
     sys.exit(GOOD if good else INVALID)
 
 
-async def _record(directory: Path, runs: int) -> None:
+async def _record(directory: Path, runs: int, tries: int) -> None:
     """Makes the pool of an A/A comparison: one scenario, again and again, each time with another seed."""
     scenario = load(resampling.SCENARIO, resampling.OVERRIDES)
     for number, plan in enumerate(plans(scenario, repeats=runs, directory=directory), start=1):
-        _progress(f"A/A: run {number} of {runs}")
-        await run(plan, lambda _: None)
+        for again in range(1, tries + 1):
+            _progress(f"A/A: run {number} of {runs}{f', try {again}' if again > 1 else ''}")
+            folder = (
+                plan.directory
+                if again == 1
+                else plan.directory.with_name(f"{plan.directory.name}-try{again}")
+            )
+            await run(replace(plan, directory=folder), lambda _: None)
+            if not judge_run(folder).info.validity["spoilt_by_machine"]:
+                break
 
 
 def _verdicts(pool: list[Run]) -> Verdicts:

@@ -21,7 +21,7 @@ OVERRIDES = (
     "fleet.ramp_per_s=100",
     "gateway.handshake_cpu_ms=5",
     'event=[{at_s=2, do="drop_all"}]',
-    "phases.duration_s=9",
+    "phases.duration_s=8",
     "phases.during_s=3",
     "phases.recovery_window_s=3",
     "phases.rescue_at_s=0",

@@ -210,41 +210,45 @@ def test_every_check_has_a_scenario_that_can_be_carried_out(name: str) -> None:
     assert stability(scenario).clients == scenario.fleet.clients
 
 
-def good_summary(name: str) -> dict[str, Any]:
-    """What a perfect measurement would find."""
-    p50, p99 = (percentile(p, DELAYS_NS) / 1e6 for p in (50, 99))
+def summary(name: str, off: float) -> dict[str, Any]:
+    """What a measurement would find that is off by this factor; a perfect one by 1."""
+    p50, p99 = (off * percentile(p, DELAYS_NS) / 1e6 for p in (50, 99))
     summaries: dict[str, dict[str, Any]] = {
         "delay": {
             "before": {"fanout_p50_ms": p50, "fanout_p99_ms": p99, "effective_p99": {"ms": p99}},
         },
-        "refusals": {"storm": {"limited": 600, "nginx_limited": 600, "gave_up": 50}},
+        "refusals": {"storm": {"limited": 600 * off, "nginx_limited": 600 * off, "gave_up": 50 * off}},
         "cpu": {},
         "drop": {
             "storm": {
                 "from_s": 2,
                 "to_s": 11,
-                "availability": 1 - 90.375 / 540,
-                "disconnects": 15,
-                "missed": 1_800,
-                "stale_client_s": 75.75,
+                "availability": 1 - off * 90.375 / 540,
+                "disconnects": 15 * off,
+                "missed": 1_800 * off,
+                "stale_client_s": 75.75 * off,
             }
         },
         "staleness": {
-            "storm": {"staleness_p99_ms": 9_920.0, "staleness_max_ms": 10_050.0, "stale_client_s": 90.5}
+            "storm": {
+                "staleness_p99_ms": 9_920.0 * off,
+                "staleness_max_ms": 10_050.0 * off,
+                "stale_client_s": 90.5 * off,
+            }
         },
     }
     return summaries[name]
 
 
-def measured(name: str) -> Run:
+def measured(name: str, off: float = 1.0) -> Run:
     """Ten idle seconds, then 14 in which the CPU time of the check is burned."""
     idle, burning = 0.02, BURN_S / 4
     cpu = [idle] * 10 + [burning] * 4 + [idle] * 10
     # While it burns it does not idle; here it burns for as long as the CPU time says.
     cpu[14] -= idle * (BURN_S - 4)
-    rows = [second(float(t), generator_cpu=cpu[t]) for t in range(24)]
-    pods = [pod_second(float(t), 0, cpu=cpu[t], handshakes=12.0 * (t == 10)) for t in range(24)]
-    return history(rows, pods=pods, trigger_s=10, summary=good_summary(name))
+    rows = [second(float(t), generator_cpu=off * cpu[t]) for t in range(24)]
+    pods = [pod_second(float(t), 0, cpu=off * cpu[t], handshakes=off * 12 * (t == 10)) for t in range(24)]
+    return history(rows, pods=pods, trigger_s=10, summary=summary(name, off))
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -254,6 +258,12 @@ def test_a_perfect_measurement_is_read_back_without_error(name: str) -> None:
     for one in readings:
         assert one.found == pytest.approx(one.known, rel=1e-6), one.what
     assert all_good(readings)
+
+
+@pytest.mark.parametrize("off", [0.97, 1.03])
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_figure_of_a_measurement_that_is_off_by_three_per_cent_is_found(name: str, off: float) -> None:
+    assert [one.what for one in CHECKS[name].read(measured(name, off)) if one.good] == []
 
 
 @pytest.mark.parametrize("name", CHECKS)
