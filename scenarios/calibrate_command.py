@@ -104,7 +104,8 @@ def calibrate_command(
 
     warn_of_leftovers()
     try:
-        directory.mkdir(parents=True)
+        if wanted or not aa_from:
+            directory.mkdir(parents=True)
         with usage_errors(ScenarioError, MachineError, RecordError):
             run_until_done(measure())
             if aa or aa_from:
