@@ -160,9 +160,17 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
     warn_of_leftovers()
     try:
         with LiveView(errors if options.as_json else console, len(todo)) as view:
+            spoilt = []
             for plan in todo:
                 view.begin(plan.arm)
-                _run_until_valid(plan, options.retries, view)
+                if not _run_until_valid(plan, options.retries, view) and plan.control:
+                    spoilt.append(plan)
+            # Without its control no arm counts, so one that was disturbed gets another chance at the end.
+            view.expect_more(len(spoilt))
+            for plan in spoilt:
+                view.begin(plan.arm)
+                later = plan.directory.with_name(f"{plan.directory.name}-later")
+                _run_until_valid(msgspec.structs.replace(plan, directory=later), options.retries, view)
     except asyncio.CancelledError:
         status = INTERRUPTED
     except StackError as error:
@@ -178,17 +186,22 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
     sys.exit(status)
 
 
-def _run_until_valid(plan: Plan, retries: int, view: LiveView) -> None:
-    """Carries out one plan, and again as long as others had the machine's cores and a try is left."""
-    run_until_done(run(plan, view.show))
-    for number in range(2, retries + 2):
+def _run_until_valid(plan: Plan, retries: int, view: LiveView) -> bool:
+    """Carries out one plan, and again as long as others had the machine's cores and a try is left.
+
+    Returns whether the last try was left in peace.
+    """
+    for number in range(1, retries + 2):
+        run_until_done(run(plan, view.show))
         validity = judge_run(plan.directory).info.validity
         if not validity["spoilt_by_machine"]:
-            return
-        view.repeat("; ".join(validity["problems"]))
-        again = plan.directory.with_name(f"{plan.directory.name}-try{number}")
-        plan = msgspec.structs.replace(plan, directory=again)
-        run_until_done(run(plan, view.show))
+            return True
+        if number <= retries:
+            view.repeat("; ".join(validity["problems"]))
+            stem = plan.directory.name.partition("-try")[0]
+            again = plan.directory.with_name(f"{stem}-try{number + 1}")
+            plan = msgspec.structs.replace(plan, directory=again)
+    return False
 
 
 def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:

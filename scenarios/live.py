@@ -39,6 +39,10 @@ class LiveView:
         if not self._console.is_terminal:
             self._console.print(self._title, highlight=False, markup=False)
 
+    def expect_more(self, runs: int) -> None:
+        """So many runs come on top of those that were planned."""
+        self._runs += runs
+
     def repeat(self, reason: str) -> None:
         """The same run begins once more."""
         self._ticks = 0
