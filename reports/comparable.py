@@ -88,8 +88,14 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def setting(run: Run, variable: str) -> str:
-    """The value of a variable in a run, as people name it; `none` where an event is not there."""
+    """The value of a variable in a run, as people name it; `none` where an event is not there.
+
+    An event that is switched on or off is `scale` or `no scale`.
+    """
     found = settings(run)
+    if is_switch(variable):
+        name = found.get(f"{_event_of(variable)}.do", NO_EVENT)
+        return str(name) if found.get(variable, True) else f"no {name}"
     if variable in found:
         return label(found[variable])
     events = run.info.scenario.get(EVENT) or []
@@ -99,6 +105,11 @@ def setting(run: Run, variable: str) -> str:
         number = int(variable.removeprefix(f"{EVENT}."))
         return _event_label(events[number]) if number < len(events) else NO_EVENT
     return label(None)
+
+
+def is_switch(variable: str) -> bool:
+    """Whether it says of an event that it happens at all."""
+    return variable.startswith(f"{EVENT}.") and variable.endswith(".enabled")
 
 
 def label(value: Any) -> str:

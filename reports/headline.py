@@ -5,6 +5,7 @@ from math import inf
 
 from reports import units
 from reports.arms import ArmResult, alike, decidable, order_p, standing
+from reports.comparable import is_switch
 from reports.control import Control
 from reports.measures import AVAILABILITY, SERVED, SOONER, TIME_TO_RECOVER
 from reports.ranges import Range
@@ -160,7 +161,8 @@ def _effect(key: str, reference: ArmResult, before: ArmResult, after: ArmResult)
         value for name, value in before.settings.items() if name != key and value != reference.settings[name]
     ]
     where = f"on top of {' + '.join(base)}" if base else "alone"
-    change = f"{key} {where} ({before.settings[key]} → {after.settings[key]})"
+    was, value = before.settings[key], after.settings[key]
+    change = f"{value} {where}" if is_switch(key) else f"{key} {where} ({was} → {value})"
     without = [_quoted(arm.name) for arm in (before, after) if not arm.valid]
     if without:
         have = "has" if len(without) == 1 else "have"

@@ -54,6 +54,28 @@ def test_two_variables_that_change_together_are_not_told_apart() -> None:
     )
 
 
+def test_an_event_that_is_switched_on_is_called_by_its_name() -> None:
+    def arm(name: str, verdict: VerdictName, recovered_s: int | None, **on: bool) -> Run:
+        events = [
+            {"do": "drop_all", "at_s": 8.0},
+            {"do": "scale", "at_s": 20.0, "pods": 9, "enabled": on["scale"]},
+            {"do": "push_policy", "at_s": 30.0, "policy": "incident", "enabled": on["push"]},
+        ]
+        return run(name, verdict, recovered_s, scenario=scenario(event=events))
+
+    found = compare(
+        [
+            arm("nothing", "METASTABLE", None, scale=False, push=False),
+            arm("scale", "METASTABLE", None, scale=True, push=False),
+            arm("both", "RECOVERED", 9, scale=True, push=True),
+        ]
+    )
+    assert [sentence.partition(":")[0] for sentence in found.effects] == [
+        "scale alone changed nothing that shows",
+        "push_policy on top of scale",
+    ]
+
+
 RECOVERED: tuple[VerdictName, int | None] = ("RECOVERED", 9)
 METASTABLE: tuple[VerdictName, int | None] = ("METASTABLE", None)
 

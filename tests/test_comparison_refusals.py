@@ -79,6 +79,11 @@ EVENTS: dict[str, tuple[list[list[dict[str, Any]]], tuple[str, ...], list[tuple[
         ("event.1.at_s", "event.1.reach_s"),
         [("20.0", "5.0"), ("25.0", "1.0")],
     ),
+    "an event that is switched on": (
+        [[DROP, {**PUSH, "enabled": False}], [DROP, PUSH]],
+        ("event.1.enabled",),
+        [("no push_policy",), ("push_policy",)],
+    ),
     "an event that one arm does not have": (
         [[DROP], [DROP, PUSH]],
         ("event.1",),
