@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 MARK = "RECONNECT_STORM_TESTS"
-"""Environment variable by which the processes of one test session are known; their children inherit it."""
+"""Environment variable with the folder of one test session; the processes that it starts inherit it."""
 
 SMALL_STORM = (
     "fleet.clients=60",
@@ -49,6 +49,14 @@ def storm_processes() -> list[psutil.Process]:
         ours = ("-m gateway_stub", "locustfile.py", "nginx: master", "nginx: worker", "gateway.conf")
         if process.info["status"] != psutil.STATUS_ZOMBIE and any(mark in line for mark in ours):
             with contextlib.suppress(psutil.Error):
-                if process.environ().get(MARK) == os.environ.get(MARK):
+                if _is_ours(process):
                     found.append(process)
     return found
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    folder = os.environ[MARK]
+    # nginx writes its title over its environment, but keeps its logs open.
+    return process.environ().get(MARK) == folder or any(
+        file.path.startswith(folder) for file in process.open_files()
+    )

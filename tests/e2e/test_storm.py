@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import SMALL_STORM, command
@@ -35,9 +36,19 @@ def carried_out(tmp_path: Path, *arguments: str, sets: tuple[str, ...]) -> tuple
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Run], Path]:
     folder = tmp_path_factory.mktemp("runs")
-    sets = (*SMALL_STORM, 'matrix={"fleet.policy"=["naive", "incident"]}')
-    output, runs = carried_out(folder, "compare", "--retries", "0", sets=sets)
+    matrix = 'matrix={"fleet.policy"=["naive", "incident"]}'
+    sets = (*SMALL_STORM, matrix, "phases.control_s=4")
+    output, (control, *runs) = carried_out(folder, "compare", "--retries", "0", sets=sets)
+    assert control.info.control
+    assert control.info.trigger_s is None
+    assert "Control" in output
     return output, runs, folder / "latest"
+
+
+def drop_of(run: Run) -> dict[str, Any]:
+    """What the trigger said when it was over."""
+    (drop,) = (line for line in run.events if line["event"] == "drop_all" and line["phase"] == "end")
+    return drop
 
 
 def total(run: Run, column: str) -> float:
@@ -60,8 +71,7 @@ def test_the_trigger_drops_everybody_while_the_feed_goes_on(
     comparison: tuple[str, list[Run], Path],
 ) -> None:
     for run in comparison[1]:
-        (drop,) = [event for event in run.events if event["event"] == "drop_all"]
-        assert drop["dropped"] == 60
+        assert drop_of(run)["dropped"] == 60
         assert total(run, "disconnects") >= 60
         storm = [row["ticks_sent"] for row in run.between(3, 11)]
         assert all(sent is not None for sent in storm), "pods keep reporting, and sending, in the storm"
@@ -107,8 +117,7 @@ def test_refusals_agree_between_clients_and_nginx_and_programs_can_read_the_resu
 def test_clients_that_begin_with_polling_are_dropped_and_come_back(tmp_path: Path) -> None:
     polling = ("fleet.transport=polling-upgrade", "gateway.balance=hash", "fleet.connect_timeout_s=3")
     _, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *polling))
-    (drop,) = [event for event in run.events if event["event"] == "drop_all"]
-    assert drop["dropped"] == 60
+    assert drop_of(run)["dropped"] == 60
     assert total(run, "disconnects") >= 60
     assert run.rows[-1]["connected"] == 60
     requests = Counter(line.split("\t")[3] for line in access_log(run))
