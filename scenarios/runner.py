@@ -174,7 +174,8 @@ class _Conductor:
         return Stack(scenario, gateway, nginx, generator, self._note)
 
     async def _start_own(self, stops: contextlib.AsyncExitStack, directory: Path) -> tuple[Gateway, Nginx]:
-        scenario = self.scenario
+        # Without a limit: neighbours behind one address would hold up the ramp.
+        scenario = replace(self.scenario, edge=replace(self.scenario.edge, limit="none"))
         gateway = await Gateway.start(
             scenario,
             epoch_ns=self.epoch_ns,
@@ -200,7 +201,7 @@ class _Conductor:
         stack = self._running()
         await self._ramp()
         if stack.gateway:
-            await stack.gateway.charge_handshakes(self.scenario.gateway.handshake_cpu_ms)
+            await stack.begin()
         self.collector.zero = self._now_second() + SETTLE_S
         self._set_phases()
         await self._until(0)

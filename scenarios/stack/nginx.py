@@ -130,10 +130,12 @@ class Nginx:
         )
         nginx.directory.mkdir()
         nginx._write()
-        # What it began with; the file itself follows every change.
-        shutil.copy(nginx._configuration, nginx.directory / "gateway.conf.before")
         await nginx.start_again()
         return nginx
+
+    def keep_configuration(self) -> None:
+        """Keeps a copy of what is in force now beside the file that follows every change."""
+        shutil.copy(self._configuration, self.directory / "gateway.conf.before")
 
     async def start_again(self) -> None:
         """Starts the process; returns once the port answers."""

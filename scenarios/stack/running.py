@@ -49,6 +49,13 @@ class Stack:
         assert self.nginx is not None  # noqa: S101
         return self.nginx
 
+    async def begin(self) -> None:
+        """The fleet is up: from now on handshakes cost something, and the scenario's limit is in force."""
+        await self.own_gateway.charge_handshakes(self.scenario.gateway.handshake_cpu_ms)
+        if self.scenario.edge.limit != "none":
+            await self.set_limit(self.scenario.edge.limit)
+        self.own_nginx.keep_configuration()
+
     async def route(self) -> None:
         """Makes nginx send new connections to the pods that are there now."""
         await self.own_nginx.reconfigure(pods=self.own_gateway.addresses)

@@ -141,6 +141,8 @@ def test_a_limit_strikes_those_who_share_an_address_and_a_cap_on_tries_marks_the
     }
     assert limited[1] == 0
     assert limited[30] > 0
+    ramp = [row["limited"] for row in run.rows if (row["t_s"] or 0) < 3]
+    assert sum(count or 0 for count in ramp) == 0, "nobody is refused while the fleet is brought up"
     assert max(row["attempts"] or 0 for row in run.rows) <= 110
     assert run.info.verdict["name"] == "INVALID"
     assert "fleet.max_attempts_per_s" in output
