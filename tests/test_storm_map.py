@@ -38,7 +38,7 @@ def test_a_map_has_its_keys_and_its_values_in_order() -> None:
     found = mapped(list(reversed(runs(STORM))))
     assert (found.load_key, found.trigger_key) == ("fleet.clients", "event.0.share")
     assert found.trigger == "drop_share"
-    assert tuple(point.value for point in found.loads) == LOADS
+    assert tuple(point.value for point in found.loads) == (100, 200, 400)
     assert found.triggers == SHARES
     assert [[(cell.load, cell.trigger) for cell in column] for column in found.cells] == [
         [(load, share) for share in SHARES] for load in LOADS
@@ -331,7 +331,7 @@ def test_the_map_of_the_catalogue_is_one_and_both_lines_cross_it() -> None:
         made.append(run(1, 1.0, "RECOVERED", arm=label, scenario=table, stability=numbers, trigger_s=at_s))
     found = mapped(made)
     assert (found.load_key, found.trigger_key) == ("fleet.clients", "event.0.share")
-    assert tuple(point.value for point in found.loads) == LOADS
+    assert tuple(point.value for point in found.loads) == (100, 200, 400)
     assert found.triggers == SHARES
     cells = [cell for column in found.cells for cell in column]
     assert {(cell.s1 or 0) > 1 for cell in cells} == {True, False}
