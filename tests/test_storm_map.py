@@ -38,7 +38,7 @@ def test_a_map_has_its_keys_and_its_values_in_order() -> None:
     found = mapped(list(reversed(runs(STORM))))
     assert (found.load_key, found.trigger_key) == ("fleet.clients", "event.0.share")
     assert found.trigger == "drop_share"
-    assert tuple(point.value for point in found.loads) == (100, 200, 400)
+    assert tuple(point.value for point in found.loads) == LOADS
     assert found.triggers == SHARES
     assert [[(cell.load, cell.trigger) for cell in column] for column in found.cells] == [
         [(load, share) for share in SHARES] for load in LOADS
