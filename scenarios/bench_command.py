@@ -11,7 +11,7 @@ from scenarios.bench import MANY_CLIENTS, BenchPlan, bench
 from scenarios.bench_result import BenchResult
 from scenarios.bench_table import bench_table
 from scenarios.clients.target import TargetError, resolve
-from scenarios.options import TARGET_OPTIONS, decorated_by, target_override
+from scenarios.options import JSON_OPTION, TARGET_OPTIONS, decorated_by, target_override
 from scenarios.scenario_file import ScenarioError, load
 from scenarios.stack import machine
 from scenarios.stack.processes import StackError
@@ -60,7 +60,7 @@ from scenarios.terminal import (
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. feed.event."
 )
 @decorated_by(*TARGET_OPTIONS)
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@JSON_OPTION
 def bench_command(*, overrides: tuple[str, ...], target: str, as_json: bool, **values: Any) -> None:
     """Measure the load generator itself, beside Locust's own Socket.IO user.
 

@@ -21,6 +21,7 @@ from scenarios.calibration import ALLOWED, Reading, all_good, as_dicts
 from scenarios.calibration_checks import CHECKS
 from scenarios.calibration_rig import SAMPLER, Rig
 from scenarios.comparing import plans
+from scenarios.options import JSON_OPTION, RUNS_OPTION
 from scenarios.resampling import COMPARISONS, Verdicts, called, draws
 from scenarios.runner import run
 from scenarios.scenario_file import ScenarioError, load
@@ -66,15 +67,8 @@ _GROUP = runs_needed(len(KEY_MEASURES))
     show_default=True,
     help="Of a check, or a run, during which others used the machine's cores.",
 )
-@click.option(
-    "--runs",
-    "runs_folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="runs",
-    show_default=True,
-    help="Where run directories go.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@RUNS_OPTION
+@JSON_OPTION
 def calibrate_command(
     *,
     only: tuple[str, ...],

@@ -26,7 +26,7 @@ from scenarios.events.registry import EVENTS
 from scenarios.limits import LIMITS
 from scenarios.live import LiveView
 from scenarios.model import Scenario
-from scenarios.options import Options, carries_out_a_scenario
+from scenarios.options import JSON_OPTION, Options, carries_out_a_scenario
 from scenarios.policies import POLICIES
 from scenarios.runner import Plan, run
 from scenarios.scenario_file import ScenarioError, catalog, load
@@ -60,7 +60,7 @@ main.add_command(calibrate_command)
 
 
 @main.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@JSON_OPTION
 def list_command(as_json: bool) -> None:
     """Show the built-in scenarios, and policies, limits and events to make others with."""
     summaries = {name: load(name).summary for name in catalog()}
@@ -125,7 +125,7 @@ def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> 
 @click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 @click.option("--nginx", "nginx_binary", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@JSON_OPTION
 def doctor_command(
     scenario_name: str, overrides: tuple[str, ...], nginx_binary: Path | None, as_json: bool
 ) -> None:

@@ -40,6 +40,17 @@ def decorated_by(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda command: functools.reduce(lambda inner, decorate: decorate(inner), decorators, command)
 
 
+RUNS_OPTION = click.option(
+    "--runs",
+    "runs_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="runs",
+    show_default=True,
+    help="Where run directories go.",
+)
+
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+
 TARGET_OPTIONS = (
     click.option(
         "--target",
@@ -79,14 +90,7 @@ def carries_out_a_scenario(command: Callable[..., None]) -> Callable[..., None]:
             metavar="KEY=VALUE",
             help="Override a key, e.g. fleet.clients=1000.",
         ),
-        click.option(
-            "--runs",
-            "runs_folder",
-            type=click.Path(path_type=Path, file_okay=False),
-            default="runs",
-            show_default=True,
-            help="Where run directories go.",
-        ),
+        RUNS_OPTION,
         click.option(
             "--nginx",
             "nginx_binary",
