@@ -58,6 +58,47 @@ class Phase(Struct, frozen=True):
     to_s: int
 
 
+class PreCheck(Struct, frozen=True, kw_only=True):
+    """Something that had to hold before a rehearsal's first event."""
+
+    name: str
+    wanted: str
+    found: str
+    passed: bool
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What the operator of a rehearsal was asked, and chose."""
+
+    t_s: float
+    """When the choice was made."""
+    asked_s: float
+    chosen: str
+    """In words, such as `scale to 9 pods`."""
+    event: dict[str, Any] | None = None
+    """The event that came of it, as it would stand in a scenario file; None for waiting."""
+
+
+class Rehearsal(Struct, kw_only=True):
+    """What makes a run a rehearsal."""
+
+    interactive: bool = False
+    prechecks: tuple[PreCheck, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    aborted: str = ""
+    """Which abort condition ended it, or that the operator did; empty where it was played to its end."""
+
+
+class ClockOffset(Struct, frozen=True, kw_only=True):
+    """How a generator process sees the gateway's clock."""
+
+    process: str
+    offset_ns: int
+    """Gateway's clock minus the process's own."""
+    error_ns: int
+    """Half the round trip of the quickest exchange: the offset is off by this much at the most."""
+
+
 class RunInfo(Struct, kw_only=True):
     """The content of run.json. `summary`, `validity` and `verdict` are added when the run has been judged."""
 
@@ -87,6 +128,9 @@ class RunInfo(Struct, kw_only=True):
     """Refusals by a limit in nginx's own log; None where nginx was not ours."""
     reference: Literal["due", "first receipt"] | None = None
     """What fan-out latencies count from; from the first receipt they are a spread."""
+    rehearsal: Rehearsal | None = None
+    clocks: tuple[ClockOffset, ...] = ()
+    """Empty where all processes share one clock."""
     summary: dict[str, Any] = msgspec.field(default_factory=dict)
     validity: dict[str, Any] = msgspec.field(default_factory=dict)
     verdict: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from scenarios.events.registry import AnyEvent
+from scenarios.objectives import Hypothesis, Objective
 from scenarios.quantities import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds
 
 Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*$")]
@@ -181,6 +182,9 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     target: Target = field(default_factory=Target)
     abort: Abort = field(default_factory=Abort)
     event: tuple[AnyEvent, ...] = ()
+    slo: tuple[Objective, ...] = ()
+    """What the service promises; see `gate` and `rehearse`."""
+    hypothesis: Hypothesis | None = None
     phases: Phases = field(default_factory=Phases)
     matrix: dict[str, tuple[NameOrTable | bool | int | float, ...]] = field(default_factory=dict)
     """Keys to cross in a comparison, each with its values: `"fleet.policy" = ["naive", "incident"]`."""
