@@ -13,7 +13,10 @@ AT_ONCE_S = 0.5
 FEWEST = 2
 """A lone trigger is told by the phases before, during and after it."""
 
-_SEEN: tuple[tuple[str, Callable[[Effect], str]], ...] = (
+Seen = tuple[tuple[str, Callable[[Effect], str]], ...]
+"""What of an effect is shown, and how it is written."""
+
+_SEEN: Seen = (
     ("effective p99", lambda effect: units.latency(effect.effective_p99)),
     ("availability", lambda effect: units.percent(effect.availability)),
     ("pod loop", lambda effect: units.percent(effect.pod_loop)),
@@ -40,7 +43,7 @@ def action_table(runs: Mapping[str, Run]) -> TextTable | None:
                 _at(action),
                 full_words(action.name, action.details),
                 _lasted(action),
-                *_changes(action),
+                *changes(action, _SEEN),
             )
             for name, actions in found.items()
             for action in actions
@@ -55,11 +58,14 @@ def action_rows(run: Run) -> list[tuple[str, ...]]:
     actions = judgement_of(run).summary.actions
     if len(actions) < FEWEST:
         return []
-    return [(_at(action), short_words(action.name, action.details), *_changes(action)) for action in actions]
+    return [
+        (_at(action), short_words(action.name, action.details), *changes(action, _SEEN)) for action in actions
+    ]
 
 
-def _changes(action: Action) -> tuple[str, ...]:
-    return tuple(_change(_seen(action.before, text), _seen(action.after, text)) for _, text in _SEEN)
+def changes(action: Action, seen: Seen) -> tuple[str, ...]:
+    """What was seen before and after a strike, `7.9 % → 42 %`, a text for each of `seen`."""
+    return tuple(_change(_seen(action.before, text), _seen(action.after, text)) for _, text in seen)
 
 
 def _change(before: str, after: str) -> str:

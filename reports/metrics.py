@@ -116,6 +116,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     before: PhaseSummary | None = None
     during: PhaseSummary | None = None
     after: PhaseSummary | None = None
+    final: PhaseSummary | None = None
+    """The window in which it had recovered or, where it did not, as long a stretch before the rescue or the
+    end."""
     storm: Storm | None = None
     recovery: Recovery = field(default_factory=lambda: Recovery(window_s=DEFAULT_WINDOW_S))
     neighbours: tuple[Neighbourhood, ...] = ()
@@ -137,13 +140,15 @@ def summarise(run: Run) -> Summary:
     last = series.highest(series.column(run.rows, "t_s"))
     watched = unaided or (0, 0 if last is None else int(last) + 1)
     pods = pod_summaries(run, *watched)
+    recovered = _recovery(run, phases["before"], unaided)
     return Summary(
         clients=int(series.highest(series.column(run.rows, "clients")) or 0),
         before=phases["before"],
         during=phases["during"],
         after=phases["after"],
+        final=_phase(run, _final(recovered, unaided)),
         storm=_storm(run, *stretch) if stretch else None,
-        recovery=_recovery(run, phases["before"], unaided),
+        recovery=recovered,
         neighbours=neighbourhoods(run, *(unaided or (0, 0)), trigger_end_s=run.info.trigger_end_s),
         pods=pods,
         pod_spread=spread(pods),
@@ -275,6 +280,16 @@ def _recovery(run: Run, before: PhaseSummary | None, unaided: tuple[int, int] | 
         return found
     last = last_mitigation(run, unaided[0], stretch[0] + found.time_to_recover_s)
     return replace(found, mitigation=last, after_mitigation_s=last.after_s if last else None)
+
+
+def _final(recovered: Recovery, unaided: tuple[int, int] | None) -> Phase | None:
+    if unaided is None:
+        return None
+    from_s, to_s = unaided
+    first_s = max(from_s, to_s - recovered.window_s)
+    if recovered.time_to_recover_s is not None and recovered.counted_from_s is not None:
+        first_s = recovered.counted_from_s + recovered.time_to_recover_s
+    return Phase("final", first_s, min(to_s, first_s + recovered.window_s))
 
 
 def _tick_cpu_s(rows: Sequence[Row]) -> float | None:

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 
@@ -142,7 +141,7 @@ def page(runs: Sequence[Run]) -> Page:
         runs=tuple(_run_row(run) for run in sorted(runs, key=lambda run: run.info.started_utc)),
         experience=tuple(experience_grid(comparison)),
         versions={key: str(value) for key, value in first.versions.items()},
-        machine={key.replace("_", " "): _plain(value) for key, value in first.machine.items()},
+        machine={key.replace("_", " "): units.setting(value) for key, value in first.machine.items()},
         scenario=scenario_listing(first.scenario, comparison),
         commands=tuple(dict.fromkeys(shlex.join(run.info.command) for run in runs)),
     )
@@ -198,11 +197,3 @@ def _run_row(run: Run) -> RunRow:
         problems=judgement.validity.problems,
         warnings=judgement.validity.warnings,
     )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or units.NOTHING
-    return units.NOTHING if value is None else str(value)

@@ -7,7 +7,16 @@ the figures also work in grey.
 from typing import Any
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LINES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (6, 1.5, 1.2, 1.5)), (0, (1.4, 1.2)))
+LINES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 1.6)),
+    (0, (6, 1.5, 1.2, 1.5)),
+    (0, (1.4, 1.2)),
+    (0, (9, 2)),
+    (0, (6, 1.5, 1.2, 1.5, 1.2, 1.5)),
+    (0, (3, 1.2, 1.2, 1.2)),
+)
+"""As many as there are colours, so that two arms that share a line share their colour, too."""
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
 
 

@@ -29,7 +29,7 @@ WIDTH_IN, LEFT, RIGHT = 10.0, 0.075, 0.985
 MARGIN = 0.01
 """Of the clock's length, on either side."""
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": GREY,
@@ -61,7 +61,7 @@ def figure(runs: Sequence[Run]) -> Figure:
     first_s, last_s = _extent(arms)
     width_pt = 72 * WIDTH_IN * (RIGHT - LEFT)
     marked = labelled(marks(arms), first_s, last_s, width_pt)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         # The legend takes as much room as it needs, two arms a line, and so do the labels of the marks.
         head = 0.5 + 0.24 * -(-len(arms) // 2) + marked.height_pt / 72
         height = 11.2 + head
@@ -103,7 +103,7 @@ def svg(drawing: Figure, alt: str, prefix: str = "") -> str:
     prefix: stands before every id, so that several figures can be in one page.
     """
     target = io.StringIO()
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
         # The reader's fonts draw the text, so what matplotlib's own font lacks does not matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawing.savefig(

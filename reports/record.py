@@ -19,7 +19,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import IO, Any, Literal, Self
 
 import msgspec
 from hdrh.histogram import HdrHistogram
@@ -279,7 +279,7 @@ def load_info(directory: Path) -> RunInfo:
 
 def save_info(directory: Path, info: RunInfo) -> None:
     """Writes run.json; a reader sees the old file or the new one, never half of one."""
-    with _replacing(directory / "run.json") as stream:
+    with replacing(directory / "run.json") as stream:
         stream.write(msgspec.json.format(msgspec.json.encode(info), indent=2).decode() + "\n")
 
 
@@ -322,7 +322,7 @@ class _Table:
 
     def replace(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes the whole file anew; it can be appended to afterwards."""
-        with _replacing(self._path) as stream:
+        with replacing(self._path) as stream:
             writer = csv.DictWriter(stream, self._columns, restval="")
             writer.writeheader()
             writer.writerows(rows)
@@ -334,15 +334,19 @@ class _Table:
         self._stream.close()
 
 
-class _replacing:  # noqa: N801 - used as a function
+class replacing:  # noqa: N801 - used as a function
     """Opens a temporary file next to `path` and moves it there when all went well."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, binary: bool = False) -> None:
         self._path = path
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        self._binary = binary
 
     def __enter__(self) -> Any:
-        self._stream = self._temporary.open("w", newline="", encoding="utf-8")
+        if self._binary:
+            self._stream: IO[Any] = self._temporary.open("wb")
+        else:
+            self._stream = self._temporary.open("w", newline="", encoding="utf-8")
         return self._stream
 
     def __exit__(self, kind: object, *_: object) -> None:

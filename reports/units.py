@@ -85,3 +85,17 @@ def span(low: str, high: str) -> str:
 def unbroken(text: str) -> str:
     """The same text, in which no line may end between a number and its unit."""
     return re.sub(r"(?<=\u2265) (?=\d)|(?<=\d) (?=(?:%|\u00b5s|ms|s)(?!\w))", "\u00a0", text)
+
+
+def capitalised(text: str) -> str:
+    """The same text as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def setting(value: object) -> str:
+    """What a run directory has under some key: `yes`, `0, 1`, or the value itself."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or NOTHING
+    return NOTHING if value is None else str(value)

@@ -18,11 +18,12 @@ from rich.console import Console
 from run_histories import history, latencies_of, pod_second, scenario, seconds, storm, strike
 
 from reports.judgement import judgement_of
+from reports.layout import code_block, escape_markdown
 from reports.listing import scenario_listing
 from reports.page import page
 from reports.plots import alt_text
 from reports.record import Phase, Run
-from reports.render import code_block, escape_markdown, write_report
+from reports.render import write_report
 from reports.series import Row
 from reports.stability import stability_lines, stability_rows
 from reports.table import terminal_report

@@ -1,0 +1,109 @@
+"""When an alert would have fired: the first second in which a bound did not hold any more.
+
+A bound over a phase or a storm is applied to single seconds here, as an alert would; counts are added up from
+the start of the phase on. Which second that is can be read off series.csv.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from math import isnan, nan
+
+from msgspec import Struct
+
+from reports import series
+from reports.metrics import unaided_stretch
+from reports.objectives import Bound, Held, metric_name, satisfies, write
+from reports.record import Run
+from reports.series import Row
+
+LIVE_AVAILABILITY = Bound(metric="availability", operator=">=", bound=0.99)
+"""What is watched in any case."""
+
+PER_SECOND = {
+    "effective_p99_ms": "effective_p99_ms",
+    "fanout_p50_ms": "fanout_p50_ms",
+    "fanout_p99_ms": "fanout_p99_ms",
+    "staleness_p99_ms": "staleness_p99_ms",
+    "attempts_per_s": "attempts",
+    "attempts_peak_per_s": "attempts",
+    "pod_cpu": "pod_cpu",
+    "pod_loop": "pod_loop",
+    "nginx_cpu": "nginx_cpu",
+}
+"""Metrics that each second has for itself, with their columns in series.csv."""
+
+ADDED_UP = {
+    "limited": "limited",
+    "missed": "missed",
+    "gave_up": "gave_up",
+    "stale_client_s": "stale_client_s",
+}
+"""Metrics that grow from second to second, with the columns they are the sums of."""
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """A bound that did not hold in some second."""
+
+    metric: str
+    t_s: int
+    """The first such second, from the trigger."""
+    found: float
+    """In that second, in the metric's own unit."""
+    limit: str
+    objective: bool
+    """One of the scenario's own; not the availability that is watched in any case."""
+
+    @property
+    def text(self) -> str:
+        """`availability 42 %, ≥ 99 % is wanted`."""
+        return f"{metric_name(self.metric)} {write(self.metric, self.found)}, {self.limit} is wanted"
+
+
+def alerts(run: Run, objectives: Sequence[Bound]) -> tuple[Alert, ...]:
+    """Every bound that broke between the trigger and the rescue or the end, the first one first.
+
+    None in a run without a trigger. Bounds over the time before it are left out, and those that mean nothing
+    for a second.
+    """
+    stretch = unaided_stretch(run)
+    if stretch is None:
+        return ()
+    watched = [(bound, True) for bound in objectives if bound.phase != "before"]
+    found = [
+        alert
+        for bound, objective in [*watched, (LIVE_AVAILABILITY, False)]
+        for alert in _first(run, bound, stretch, objective=objective)
+    ]
+    return tuple(sorted(found, key=lambda alert: (alert.t_s, not alert.objective)))
+
+
+def _first(run: Run, bound: Bound, stretch: tuple[int, int], *, objective: bool) -> Iterator[Alert]:
+    from_s, to_s = stretch
+    phase = run.phase(bound.phase)
+    if phase is not None:
+        from_s, to_s = max(from_s, phase.from_s), min(to_s, phase.to_s)
+    elif bound.phase != "storm":
+        return
+    rows = run.between(from_s, to_s)
+    for row, value in zip(rows, _values(bound, rows), strict=True):
+        if not isnan(value) and not satisfies(value, bound):
+            yield Alert(
+                metric=bound.metric,
+                t_s=int(row["t_s"] or 0) - stretch[0],
+                found=value,
+                limit=Held(bound=bound, found=None, kept=None).limit,
+                objective=objective,
+            )
+            return
+
+
+def _values(bound: Bound, rows: Sequence[Row]) -> list[float]:
+    """A value a second; NaN where it has none, or where the metric means nothing for a second."""
+    if bound.metric == "availability":
+        return series.shares(series.column(rows, "useful"), series.column(rows, "clients")).tolist()
+    if bound.metric in PER_SECOND:
+        return series.column(rows, PER_SECOND[bound.metric]).tolist()
+    if bound.metric in ADDED_UP:
+        column = series.column(rows, ADDED_UP[bound.metric])
+        return list(accumulate(0.0 if isnan(value) else value for value in column.tolist()))
+    return [nan] * len(rows)

@@ -1,0 +1,78 @@
+"""Surprises, findings, and the action items that they ask for."""
+
+from collections.abc import Iterator
+
+from reports import units
+from reports.rehearsal.blocks import Block, Points, Table, Words
+from reports.rehearsal.facts import Facts
+from reports.rehearsal.fixes import fix_sentences
+from reports.rehearsal.outcome import GOOD_VERDICTS
+from reports.text_table import TextTable
+
+OWNER, TICKET, RETEST = "owner", "ticket", "re-test on"
+
+
+def surprises_chapter(found: Facts) -> tuple[Block, ...]:
+    """What the rules found."""
+    if not found.surprises:
+        return (Words("None of the rules found anything."),)
+    return (Points(tuple(f"{units.capitalised(name)}. {one.text}" for name, one in found.surprises.items())),)
+
+
+def findings_chapter(found: Facts) -> tuple[Block, ...]:
+    """The findings."""
+    return (Points(finding_sentences(found)),)
+
+
+def actions_chapter(found: Facts) -> tuple[Block, ...]:
+    """Action items, with blanks for people to fill in."""
+    table = TextTable(
+        label="Action items, to be filled in",
+        headings=("no.", "to be settled", OWNER, TICKET, RETEST),
+        rows=tuple(
+            (str(number), text, "", "", "") for number, text in enumerate([*questions(found), ""], start=1)
+        ),
+        words=frozenset({"to be settled", OWNER, TICKET, RETEST}),
+    )
+    return (
+        Words("To be filled in by the team; the empty line is for what no rule can see."),
+        Table(table, blank=frozenset({"to be settled", OWNER, TICKET, RETEST})),
+    )
+
+
+def finding_sentences(found: Facts) -> tuple[str, ...]:
+    """Verdict, hypothesis, objectives that were not kept, fixes and surprises, a sentence each."""
+    return tuple(_findings(found))
+
+
+def questions(found: Facts) -> tuple[str, ...]:
+    """What somebody should settle."""
+    return tuple(_questions(found))
+
+
+def _findings(found: Facts) -> Iterator[str]:
+    verdict, hypothesis = found.judgement.verdict, found.hypothesis
+    yield f"{verdict.name}: {verdict.reason}."
+    if hypothesis is not None:
+        yield f"Hypothesis {_STATE[hypothesis.kept]}: {hypothesis.rule}; found {hypothesis.found_text}."
+    for held in found.objectives:
+        if held.kept is not True:
+            yield f"Objective {held.answer}: {held.rule}; found {held.found_text}."
+    yield from fix_sentences(found.fixes, found.judgement.summary)
+    yield from (surprise.text for surprise in found.surprises.values())
+
+
+_STATE = {True: "held", False: "did not hold", None: "not tested"}
+
+
+def _questions(found: Facts) -> Iterator[str]:
+    if not found.judgement.validity.valid:
+        yield "The measurement is not to be relied on: what has to change before the rehearsal is repeated?"
+    if found.hypothesis is not None and found.hypothesis.kept is False:
+        yield f"The hypothesis did not hold: what has to change so that {found.hypothesis.rule} does?"
+    for held in found.objectives:
+        if held.kept is False:
+            yield f"What has to change so that this objective is kept: {held.rule}?"
+    if found.judgement.verdict.name not in GOOD_VERDICTS and found.judgement.validity.valid:
+        yield "The service did not come back: what would bring it back, and who may do it at night?"
+    yield from (surprise.consider for surprise in found.surprises.values())

@@ -1,0 +1,171 @@
+"""Which fix was a fix: what the service did from each mitigation to the next one.
+
+A mitigation that works may take a while: pods first work off what they have queued, and delays have to grow.
+So each is judged by the last seconds before the next one, not by the seconds right after it. What follows
+something need not be its doing; only a comparison of runs with and without it can tell.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from reports import series, units
+from reports.actions import Strike, strikes
+from reports.event_words import short_words
+from reports.metrics import Summary, unaided_stretch
+from reports.record import Run
+
+TOGETHER_S = 3.0
+"""Mitigations that begin within as long of each other cannot be told apart."""
+LOOKED_AT_S = 5
+MATTERS = 0.10
+"""Of all clients."""
+SERVED = 0.90
+
+Effect = Literal["came back", "better", "no change", "worse", "was not down", "unknown"]
+
+
+class Fix(Struct, frozen=True, kw_only=True):
+    """Mitigations that went in together, and what was seen until the next ones. Seconds from the trigger."""
+
+    what: tuple[str, ...]
+    began_s: float
+    until_s: int
+    """When the next ones began, or the unaided part of the run was over."""
+    availability_before: float | None
+    """In the five seconds before."""
+    availability_after: float | None
+    """In the last five seconds before `until_s`."""
+    attempts_before: float | None
+    """Per second."""
+    attempts_after: float | None
+    effect: Effect
+    recovered: bool
+    """Everything had recovered in this time."""
+
+    @property
+    def name(self) -> str:
+        """`push incident and limit per-ip`."""
+        return " and ".join(self.what)
+
+
+def fixes(run: Run, summary: Summary) -> tuple[Fix, ...]:
+    """The mitigations of a run between its trigger and the rescue or the end, in order."""
+    stretch = unaided_stretch(run)
+    if stretch is None:
+        return ()
+    trigger_s, end_s = stretch
+    groups = _together(
+        [
+            strike
+            for strike in strikes(run.events)
+            if strike.kind == "mitigation" and trigger_s <= strike.began_s < end_s
+        ]
+    )
+    ends = [int(group[0].began_s) for group in groups[1:]] + [end_s]
+    recovered_s = _recovered_s(summary)
+    return tuple(
+        _fix(run, group, trigger_s, until_s, recovered_s) for group, until_s in zip(groups, ends, strict=True)
+    )
+
+
+def fix_sentences(found: Sequence[Fix], summary: Summary) -> tuple[str, ...]:
+    """What each was followed by, and whether that can be credited to it."""
+    told = [_sentence(fix, summary) for fix in found]
+    credited = next((fix for fix in reversed(found) if fix.effect == "came back"), None)
+    if credited is not None and len(credited.what) > 1:
+        told.append(
+            f"{units.capitalised(credited.name)} went in together: this run cannot say which of them did it. "
+            "A comparison of runs with each of them alone can."
+        )
+    if found and credited is None and all(fix.effect != "was not down" for fix in found):
+        told.append("None of what was done brought the service back.")
+    return tuple(told)
+
+
+def _together(struck: Sequence[Strike]) -> list[list[Strike]]:
+    groups: list[list[Strike]] = []
+    for strike in struck:
+        if groups and strike.began_s - groups[-1][0].began_s <= TOGETHER_S:
+            groups[-1].append(strike)
+        else:
+            groups.append([strike])
+    return groups
+
+
+def _recovered_s(summary: Summary) -> int | None:
+    """In seconds of steady state."""
+    found = summary.recovery
+    if found.time_to_recover_s is None or found.counted_from_s is None:
+        return None
+    return found.counted_from_s + found.time_to_recover_s
+
+
+def _fix(run: Run, group: Sequence[Strike], trigger_s: int, until_s: int, recovered_s: int | None) -> Fix:
+    began_s = int(group[0].began_s)
+    before = run.between(max(trigger_s, began_s - LOOKED_AT_S), began_s)
+    after = run.between(max(began_s + 1, until_s - LOOKED_AT_S), until_s)
+    served_before, served_after = series.availability(before), series.availability(after)
+    recovered = recovered_s is not None and began_s <= recovered_s < until_s
+    return Fix(
+        what=tuple(short_words(strike.name, strike.details) for strike in group),
+        began_s=round(group[0].began_s - trigger_s, 1),
+        until_s=until_s - trigger_s,
+        availability_before=served_before,
+        availability_after=served_after,
+        attempts_before=series.mean(series.column(before, "attempts")),
+        attempts_after=series.mean(series.column(after, "attempts")),
+        effect=_effect(served_before, served_after),
+        recovered=recovered,
+    )
+
+
+def _effect(before: float | None, after: float | None) -> Effect:
+    if before is None or after is None:
+        return "unknown"
+    if before >= SERVED:
+        return "was not down" if after >= SERVED else "worse"
+    if after >= SERVED:
+        return "came back"
+    if after - before >= MATTERS:
+        return "better"
+    return "worse" if before - after >= MATTERS else "no change"
+
+
+_WORDS: dict[Effect, str] = {
+    "came back": "the service came back after it",
+    "better": "it got better after it, but not well",
+    "no change": "it changed nothing for the clients",
+    "worse": "it got worse after it",
+    "was not down": "the service was not down when it came",
+    "unknown": "what followed was not recorded for long enough",
+}
+
+
+def _sentence(fix: Fix, summary: Summary) -> str:
+    served = (
+        f"availability {units.percent(fix.availability_before)} before, "
+        f"{units.percent(fix.availability_after)} by {units.seconds(fix.until_s)}"
+    )
+    tries = f"tries {units.per_second(fix.attempts_before)}, then {units.per_second(fix.attempts_after)}"
+    text = (
+        f"{units.capitalised(fix.name)}, at {units.seconds(round(fix.began_s))}: {_WORDS[fix.effect]} "
+        f"({served}; {tries})."
+    )
+    return f"{text} {saturated}" if (saturated := _new_pods(fix, summary)) else text
+
+
+def _new_pods(fix: Fix, summary: Summary) -> str:
+    """What became of the pods that joined while it was the latest."""
+    new = [
+        pod
+        for pod in summary.pods
+        if pod.joined_after_s is not None and fix.began_s <= pod.joined_after_s < fix.until_s
+    ]
+    times = sorted(pod.saturated_after_s for pod in new if pod.saturated_after_s is not None)
+    if not times:
+        return ""
+    whose = "All" if len(times) == len(new) else f"{len(times)}"
+    after = units.span(units.seconds(times[0]), units.seconds(times[-1])) or units.seconds(times[0])
+    return f"{whose} of the {len(new)} new pods were saturated {after} after they had joined."

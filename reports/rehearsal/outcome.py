@@ -1,0 +1,143 @@
+"""How a rehearsal came out, in plain words: for who reads only one paragraph."""
+
+from collections.abc import Iterator
+
+from reports import units
+from reports.actions import strikes
+from reports.event_words import short_words
+from reports.rehearsal.blocks import Tile
+from reports.rehearsal.facts import Facts
+
+GOOD_VERDICTS = frozenset({"RECOVERED", "STEADY"})
+_ANSWERS = {True: "held", False: "did not hold", None: "not known"}
+
+
+def outcome(found: Facts) -> str:
+    """What struck, how far it reached, what ended it, what it cost: one paragraph."""
+    return " ".join([*_struck(found), *_ended(found), *_fixed(found), *_cost(found), *_hypothesis(found)])
+
+
+def alarms(found: Facts) -> tuple[str, ...]:
+    """Why the result is not to be relied on, the most important reason first."""
+    said = [f"It was aborted: {found.rehearsal.aborted}"] if found.rehearsal.aborted else []
+    failed = [check.name for check in found.rehearsal.prechecks if not check.passed]
+    if failed:
+        said.append(f"It began although a pre-check had failed: {', '.join(failed)}")
+    return (*said, *found.judgement.validity.problems)
+
+
+def tiles(found: Facts) -> tuple[Tile, ...]:
+    """The numbers that matter."""
+    summary, verdict = found.judgement.summary, found.judgement.verdict
+    storm, during = summary.storm, summary.during
+    shown = [Tile("verdict", verdict.name, good=verdict.name in GOOD_VERDICTS)]
+    if found.hypothesis:
+        kept = found.hypothesis.kept
+        shown.append(
+            Tile(
+                "hypothesis", _ANSWERS[kept], f"found {found.hypothesis.found_text}, {found.hypothesis.limit}"
+            )
+        )
+        shown[-1] = Tile(shown[-1].name, shown[-1].value, shown[-1].note, kept)
+    if found.objectives:
+        kept_ones = sum(held.kept is True for held in found.objectives)
+        number = len(found.objectives)
+        shown.append(Tile("objectives kept", f"{kept_ones} of {number}", good=kept_ones == number))
+    if storm:
+        shown += [
+            _recovery_tile(found),
+            Tile("availability", units.percent(storm.availability), "from the trigger on"),
+        ]
+        if during:
+            before = summary.before.effective_p99 if summary.before else None
+            shown.append(
+                Tile(
+                    "p99 over all clients",
+                    units.latency(during.effective_p99),
+                    f"{units.latency(before)} before",
+                )
+            )
+        shown.append(Tile("ticks missed", units.count(storm.missed), "by clients that came back"))
+    return tuple(shown)
+
+
+def trigger_words(found: Facts) -> str:
+    """What struck first, in few words; empty where nothing did."""
+    struck = (
+        short_words(strike.name, strike.details)
+        for strike in strikes(found.run.events)
+        if strike.kind == "fault"
+    )
+    return next(struck, "")
+
+
+def time_to_recover(found: Facts) -> str:
+    """`67 s`, or `≥ 75 s` where it did not come."""
+    recovery = found.judgement.summary.recovery
+    if recovery.time_to_recover_s is not None:
+        return units.seconds(recovery.time_to_recover_s)
+    return "unknown" if recovery.at_least_s is None else f"≥ {units.seconds(recovery.at_least_s)}"
+
+
+def _recovery_tile(found: Facts) -> Tile:
+    recovered = found.judgement.summary.recovery.time_to_recover_s is not None
+    note = "from the trigger’s end" if recovered else "not within what was seen"
+    return Tile("time to recover", time_to_recover(found), note, good=None if recovered else False)
+
+
+def _struck(found: Facts) -> Iterator[str]:
+    pods = found.run.info.stability.get("pods")
+    on = f" on {units.count(pods)} pods" if isinstance(pods, int) else ""
+    clients = units.count(found.judgement.summary.clients)
+    what = trigger_words(found)
+    yield f"{units.capitalised(what)} struck {clients} clients{on}." if what else f"{clients} clients{on}."
+    blast = found.blast
+    if blast and blast.out_at_worst:
+        share = units.percent(blast.out_at_worst / max(1, blast.clients))
+        yield (
+            f"In the worst second, {units.seconds(blast.worst_s)} after it began, "
+            f"{units.count(blast.out_at_worst)} of them ({share}) had no fresh tick."
+        )
+    elif blast:
+        yield "Nobody was without fresh ticks."
+    if found.alerts:
+        first = found.alerts[0]
+        yield f"An alert could have fired after {units.seconds(first.t_s)}: {first.text}."
+
+
+def _ended(found: Facts) -> Iterator[str]:
+    if found.judgement.summary.storm is None:
+        return
+    recovery = found.judgement.summary.recovery
+    if recovery.time_to_recover_s is not None:
+        yield f"Everything was as before again {time_to_recover(found)} after the trigger’s end."
+    elif recovery.at_least_s is not None:
+        yield f"It did not recover within {units.seconds(recovery.at_least_s)} of the trigger’s end."
+    else:
+        yield "Whether it recovered was not seen."
+
+
+def _fixed(found: Facts) -> Iterator[str]:
+    for fix in found.fixes:
+        match fix.effect:
+            case "came back":
+                yield f"The service came back after {fix.name}."
+            case "no change" | "worse":
+                yield f"{units.capitalised(fix.name)} did not help."
+            case "better":
+                yield f"{units.capitalised(fix.name)} was followed by some relief."
+
+
+def _cost(found: Facts) -> Iterator[str]:
+    storm = found.judgement.summary.storm
+    if storm and storm.stale_client_s:
+        each = storm.stale_client_s / max(1, found.judgement.summary.clients)
+        yield (
+            f"It cost {units.count(storm.stale_client_s)} client-seconds of stale data, "
+            f"{units.seconds(each)} a client."
+        )
+
+
+def _hypothesis(found: Facts) -> Iterator[str]:
+    if found.hypothesis:
+        yield f"The hypothesis {_ANSWERS[found.hypothesis.kept].replace('not known', 'could not be tested')}."

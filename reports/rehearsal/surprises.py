@@ -1,0 +1,259 @@
+"""Surprises: what a reader would not have expected, found by rules.
+
+Add one: write a rule, a function from what a rule judges by to a surprise or None, and enter it in
+`SURPRISES`. A rule says nothing where it has no data.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from msgspec import Struct
+
+from reports import series, units
+from reports.event_words import short_words
+from reports.metrics import Summary, aftermath, unaided_stretch
+from reports.pod_rows import UNEVEN
+from reports.record import Run
+from reports.rehearsal.waves import waves
+from reports.validity import Evidence
+
+SATURATED_WITHIN_S = 20
+WASTED = 0.5
+TRIES_PER_DROP = 10.0
+RISEN = 1.5
+FEWEST_TRIES_PER_S = 10.0
+BURST, BURSTS_S = 0.5, 10
+"""Share of a second's tries within one tenth of it, and in how many seconds it is looked for."""
+DROPS_PER_CLIENT = 1.5
+BACK = 0.9
+LOST_AGAIN = 0.2
+BACK_FOR_S = 3
+LOOKED_FINE = 2.0
+"""Fan-out p99 as a multiple of what it was, up to which a dashboard would have looked calm."""
+
+
+class Surprise(Struct, frozen=True, kw_only=True):
+    """Something that was found, and what might be done about it."""
+
+    text: str
+    consider: str
+    """A question for whoever takes the action item."""
+
+
+Rule = Callable[[Evidence], Surprise | None]
+
+
+def surprises(run: Run, summary: Summary) -> dict[str, Surprise]:
+    """What the rules found, by the name of the rule."""
+    seen = Evidence(run, summary)
+    found = {name: rule(seen) for name, rule in SURPRISES.items()}
+    return {name: surprise for name, surprise in found.items() if surprise is not None}
+
+
+def _synchronised_waves(seen: Evidence) -> Surprise | None:
+    stretch = aftermath(seen.run)
+    if stretch is None:
+        return None
+    tries = series.aligned(seen.run, "attempts", *stretch)
+    peaks = series.aligned(seen.run, "attempts_peak_100ms", *stretch)
+    found = waves(tries)
+    if found is not None:
+        return Surprise(
+            text=(
+                f"Tries to connect came in waves {units.seconds(found.period_s)} apart "
+                f"(autocorrelation {found.strength:.2f}): up to {units.count(found.peak_per_s)} in a second "
+                f"where the mean is {units.count(found.mean_per_s)}, and up to "
+                f"{units.count(series.highest(peaks))} within a tenth of a second."
+            ),
+            consider="Does the clients' back-off still have jitter at its cap?",
+        )
+    busy = tries >= FEWEST_TRIES_PER_S
+    within = series.shares(peaks, tries)[busy & ~np.isnan(peaks)]
+    if len(within) < BURSTS_S or np.median(within) < BURST:
+        return None
+    return Surprise(
+        text=(
+            f"Tries to connect came in bursts: in half of the {len(within)} seconds with tries, at least "
+            f"{units.percent(float(np.median(within)))} of them began within one tenth of the second."
+        ),
+        consider="What makes the clients try in step: a time-out that all of them share, without jitter?",
+    )
+
+
+def _refused_neighbours(seen: Evidence) -> Surprise | None:
+    shared = [group for group in seen.summary.neighbours if group.clients_per_ip > 1 and group.limited]
+    refused = sum(group.limited for group in seen.summary.neighbours)
+    if not shared:
+        return None
+    limited, tries = sum(group.limited for group in shared), sum(group.attempts for group in shared)
+    clients = sum(group.clients for group in shared)
+    return Surprise(
+        text=(
+            f"{units.count(limited)} of {units.count(refused)} refusals hit the {units.count(clients)} "
+            f"clients that share their address with others: {units.percent(limited / max(1, tries))} of "
+            "their tries were refused, however well each of them behaved."
+        ),
+        consider="Who of the real users sits behind a shared address, and does the limit exempt them?",
+    )
+
+
+def _uneven_pods(seen: Evidence) -> Surprise | None:
+    if seen.summary.pod_spread is None or seen.summary.pod_spread < UNEVEN:
+        return None
+    clients = {pod.pod: pod.clients_at_end for pod in seen.summary.pods if pod.clients_at_end is not None}
+    fullest, emptiest = max(clients, key=lambda pod: clients[pod]), min(clients, key=lambda pod: clients[pod])
+    return Surprise(
+        text=(
+            f"The pods were unevenly loaded at the end: pod {fullest} had {units.count(clients[fullest])} "
+            f"clients, pod {emptiest} had {units.count(clients[emptiest])}; the fullest "
+            f"{units.times(seen.summary.pod_spread)} the mean."
+        ),
+        consider="What moves long-lived connections to the emptier pods, and who would notice the full one?",
+    )
+
+
+def _second_wave(seen: Evidence) -> Surprise | None:
+    stretch = unaided_stretch(seen.run)
+    if stretch is None:
+        return None
+    rows = seen.run.between(*stretch)
+    served = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
+    down = next((place for place, share in enumerate(served) if share < BACK), None)
+    if down is None:
+        return None
+    lasting, back_s = 0, None
+    for place in range(down, len(served)):
+        lasting = lasting + 1 if served[place] >= BACK else 0
+        if lasting == BACK_FOR_S and back_s is None:
+            back_s = place - BACK_FOR_S + 1
+        if back_s is not None and served[place] < BACK - LOST_AGAIN:
+            return Surprise(
+                text=(
+                    f"There was a second wave: {units.percent(BACK)} of the clients were back at "
+                    f"{units.seconds(back_s)}, and at {units.seconds(place)} only "
+                    f"{units.percent(float(served[place]))} were."
+                ),
+                consider="What dropped them again: a watchdog, a probe, or a restart because of the first?",
+            )
+    return None
+
+
+def _wasted_work(seen: Evidence) -> Surprise | None:
+    wasted = seen.summary.storm.wasted_work if seen.summary.storm else None
+    if wasted is None or wasted < WASTED:
+        return None
+    return Surprise(
+        text=(
+            f"{units.percent(wasted)} of the handshakes that pods paid for were wasted: on clients that had "
+            "left by then, or that were gone again within 5 s."
+        ),
+        consider="Can a pod find out that a client has gone before it goes on with its handshake?",
+    )
+
+
+def _saturated_new_pods(seen: Evidence) -> Surprise | None:
+    new = [pod for pod in seen.summary.pods if pod.joined_after_s is not None]
+    times = sorted(
+        pod.saturated_after_s
+        for pod in new
+        if pod.saturated_after_s is not None and pod.saturated_after_s <= SATURATED_WITHIN_S
+    )
+    if not times:
+        return None
+    after = units.span(units.seconds(times[0]), units.seconds(times[-1])) or units.seconds(times[-1])
+    return Surprise(
+        text=f"{len(times)} of {len(new)} pods that joined were saturated within {after} of joining.",
+        consider="Should the autoscaler add pods while the clients' retries are what fills them?",
+    )
+
+
+def _gave_up(seen: Evidence) -> Surprise | None:
+    if seen.summary.storm is None or not seen.summary.storm.gave_up:
+        return None
+    return Surprise(
+        text=(
+            f"{units.count(seen.summary.storm.gave_up)} of {units.count(seen.summary.clients)} clients gave "
+            "up for good: their policy allowed no further try."
+        ),
+        consider="What does a user see whose client has given up, and what brings it back?",
+    )
+
+
+def _tries_per_drop(seen: Evidence) -> Surprise | None:
+    storm = seen.summary.storm
+    if storm is None or storm.amplification is None or storm.amplification < TRIES_PER_DROP:
+        return None
+    return Surprise(
+        text=(
+            f"Every lost connection cost {units.times(storm.amplification)} a try: "
+            f"{units.count(storm.attempts)} tries for {units.count(storm.disconnects)} connections lost."
+        ),
+        consider="Is there a budget for the clients' retries?",
+    )
+
+
+def _dropped_again(seen: Evidence) -> Surprise | None:
+    storm = seen.summary.storm
+    if storm is None or storm.disconnects < DROPS_PER_CLIENT * max(1, seen.summary.clients):
+        return None
+    by_themselves = f", {units.count(storm.stale)} times by the client's own watchdog" if storm.stale else ""
+    return Surprise(
+        text=(
+            f"Clients lost their connection more than once: {units.count(storm.disconnects)} times, with "
+            f"{units.count(seen.summary.clients)} clients{by_themselves}."
+        ),
+        consider="Does the back-off reset as soon as a connection opens, or once it has proved stable?",
+    )
+
+
+def _more_tries_after_a_fix(seen: Evidence) -> Surprise | None:
+    for action in seen.summary.actions:
+        before, after = action.before, action.after
+        if action.kind != "mitigation" or before is None or after is None:
+            continue
+        was, became = before.attempts_per_s or 0.0, after.attempts_per_s or 0.0
+        if became >= max(RISEN * was, FEWEST_TRIES_PER_S):
+            return Surprise(
+                text=(
+                    f"After {short_words(action.name, action.details)}, at "
+                    f"{units.seconds(round(action.t_s))}, tries rose "
+                    f"from {units.per_second(was)} to {units.per_second(became)}."
+                ),
+                consider="Do clients ask again at once when they are refused quickly?",
+            )
+    return None
+
+
+def _calm_fanout(seen: Evidence) -> Surprise | None:
+    before, during = seen.summary.before, seen.summary.during
+    if before is None or during is None or during.effective_p99 is None or before.effective_p99 is None:
+        return None
+    was, became = before.fanout_p99_ms, during.fanout_p99_ms
+    if was is None or became is None or (during.availability or 0.0) >= BACK:
+        return None
+    if became > LOOKED_FINE * was or during.effective_p99.ms <= LOOKED_FINE * before.effective_p99.ms:
+        return None
+    return Surprise(
+        text=(
+            f"Fan-out p99, which only those see who are still connected, looked calm: "
+            f"{units.milliseconds(became)}, after {units.milliseconds(was)} before. Over all clients it was "
+            f"{units.latency(during.effective_p99)}."
+        ),
+        consider="Which dashboard counts the clients that are not connected?",
+    )
+
+
+SURPRISES: dict[str, Rule] = {
+    "synchronised waves": _synchronised_waves,
+    "innocent neighbours refused": _refused_neighbours,
+    "new pods saturated": _saturated_new_pods,
+    "second wave": _second_wave,
+    "dropped again": _dropped_again,
+    "uneven pods": _uneven_pods,
+    "more tries after a fix": _more_tries_after_a_fix,
+    "wasted work": _wasted_work,
+    "tries per lost connection": _tries_per_drop,
+    "calm fan-out": _calm_fanout,
+    "gave up for good": _gave_up,
+}
+"""Every rule by its name, in the order in which a reader wants to hear of them."""

@@ -1,0 +1,94 @@
+"""The timeline: when it was detected, what struck, what was done, and what was seen after it."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from reports import units
+from reports.action_rows import AT_ONCE_S, Seen, changes
+from reports.actions import Action
+from reports.event_words import full_words
+from reports.metrics import rescued_at_s
+from reports.rehearsal.facts import Facts
+from reports.text_table import TextTable
+
+_SEEN: Seen = (
+    ("p99", lambda effect: units.latency(effect.effective_p99)),
+    ("availability", lambda effect: units.percent(effect.availability)),
+    ("pod loop", lambda effect: units.percent(effect.pod_loop)),
+    ("pod CPU", lambda effect: units.percent(effect.pod_cpu)),
+    ("tries", lambda effect: units.per_second(effect.attempts_per_s)),
+)
+_LIFECYCLE = {
+    "pod_killed": "a pod was killed by its probe",
+    "pod_restarted": "a pod was restarted",
+    "pod_ejected": "a pod was taken out of the balancing",
+}
+"""What the orchestrator did by itself, by its name in events.jsonl."""
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """Something that happened, at `t_s` seconds from the trigger."""
+
+    t_s: float
+    what: str
+    action: Action | None = None
+    """What was seen before and after it, where it is a strike."""
+
+
+def moments(found: Facts) -> tuple[Moment, ...]:
+    """Everything worth a line, in order of time."""
+    return tuple(sorted(_moments(found), key=lambda moment: moment.t_s))
+
+
+def timeline_table(found: Facts) -> TextTable:
+    """The moments as a table."""
+    return TextTable(
+        label="What happened, and what was seen before and after it",
+        headings=("at", "what", *(name for name, _ in _SEEN)),
+        rows=tuple(
+            (units.seconds(round(moment.t_s)), moment.what, *_seen(moment.action))
+            for moment in moments(found)
+        ),
+        words=frozenset({"what"}),
+    )
+
+
+def _moments(found: Facts) -> Iterator[Moment]:
+    summary, info = found.judgement.summary, found.run.info
+    zero_s = info.trigger_s or 0
+    trigger = next((action for action in summary.actions if action.kind == "fault"), None)
+    for action in summary.actions:
+        what = full_words(action.name, action.details)
+        head = "trigger: " if action is trigger else ""
+        lasting = action.lasted_s is not None and action.lasted_s >= AT_ONCE_S
+        lasted = f", over after {units.seconds(round(action.lasted_s or 0.0, 1))}" if lasting else ""
+        yield Moment(t_s=action.t_s, what=f"{head}{what}{lasted}", action=action)
+    for line in found.run.events:
+        what = _LIFECYCLE.get(str(line.get("event")), "")
+        if what and isinstance(line.get("t_s"), int | float):
+            yield Moment(t_s=line["t_s"] - zero_s, what=f"{what}: pod {line.get('pod', '?')}")
+    if found.alerts:
+        yield Moment(t_s=found.alerts[0].t_s, what=f"detection: {found.alerts[0].text}")
+    for choice in found.rehearsal.decisions:
+        yield Moment(t_s=round(choice.t_s - zero_s, 1), what=f"the operator chose: {choice.chosen}")
+    for pod in summary.pods:
+        if pod.joined_after_s is not None and pod.saturated_after_s is not None:
+            yield Moment(
+                t_s=pod.joined_after_s + pod.saturated_after_s,
+                what=f"pod {pod.pod}, which joined at {units.seconds(pod.joined_after_s)}, is saturated",
+            )
+    recovery = summary.recovery
+    if recovery.time_to_recover_s is not None and recovery.counted_from_s is not None:
+        at_s = recovery.counted_from_s - zero_s + recovery.time_to_recover_s
+        yield Moment(t_s=at_s, what=f"everything is as before again, for {recovery.window_s} s on end")
+    rescue_s = rescued_at_s(found.run)
+    if rescue_s is not None:
+        yield Moment(t_s=rescue_s - zero_s, what="rescue: a gentle policy is pushed to all clients")
+    if found.rehearsal.aborted and found.run.rows:
+        last_s = found.run.rows[-1]["t_s"] or 0.0
+        yield Moment(t_s=last_s + 1 - zero_s, what=f"aborted: {found.rehearsal.aborted}")
+
+
+def _seen(action: Action | None) -> tuple[str, ...]:
+    return ("",) * len(_SEEN) if action is None else changes(action, _SEEN)
