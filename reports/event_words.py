@@ -51,6 +51,10 @@ def _burst(details: Details) -> str:
     return f"burst {units.TIMES}{label(details.get('factor', '?')).removesuffix('.0')}{_for(details)}"
 
 
+def _pod(details: Details) -> str:
+    return f"pod {details['pod']}" if "pod" in details else "a pod"
+
+
 _DROPPED = {"dropped": "{} dropped", "dropped_by": "by the {} themselves"}
 
 WORDS: dict[str, Words] = {
@@ -68,6 +72,24 @@ WORDS: dict[str, Words] = {
 }
 """By name; an event that is not here is told by its name and all that is known about it."""
 
+SPOKEN: dict[str, Callable[[Details], str]] = {
+    "drop_all": lambda _: "the loss of every connection",
+    "drop_share": lambda details: (
+        f"the loss of {_dropped_share(details).removeprefix('drop ')} of the connections"
+    ),
+    "kill_pod": lambda details: f"the end of {_pod(details)}",
+    "pause_pod": lambda details: f"a standstill of {_pod(details)}{_for(details)}",
+    "rolling_restart": lambda _: "a rolling restart",
+    "scale": lambda details: f"scaling to {label(details.get('pods', '?'))} pods",
+    "feed_burst": lambda details: f"a feed {_burst(details)}",
+    "feed_stall": lambda details: f"a standstill of the feed{_for(details)}",
+    "push_policy": lambda details: f"pushing the policy {_name(details.get('policy', '?'))}",
+    "set_limit": lambda details: f"setting the limit {_name(details.get('limit', '?'))}",
+    "nginx_reload": lambda _: "a reload of nginx",
+    "nginx_restart": lambda _: "a restart of nginx",
+}
+"""The same for a sentence that begins with it."""
+
 _TABLES = ("policy", "limit")
 """Details that may be tables, of which the short words have the name alone."""
 
@@ -76,6 +98,12 @@ def short_words(name: str, details: Details) -> str:
     """`scale 9`, `push incident`, `burst ×4 for 20 s`."""
     words = WORDS.get(name)
     return words.short(details) if words else name.replace("_", " ")
+
+
+def spoken_words(name: str, details: Details) -> str:
+    """As the subject of a sentence: `scaling to 9 pods`, `a burst of ×4 ticks for 14 s`."""
+    words = SPOKEN.get(name)
+    return words(details) if words else short_words(name, details)
 
 
 def full_words(name: str, details: Details) -> str:

@@ -82,6 +82,8 @@ class Held(Struct, frozen=True, kw_only=True):
     def rule(self) -> str:
         """`availability ≥ 90 %, from the trigger on`."""
         phase = _PHASE_WORDS.get(self.bound.phase, self.bound.phase)
+        if self.bound.metric == TIME_TO_RECOVER:
+            phase = "from the trigger’s end"
         return f"{metric_name(self.bound.metric)} {self.limit}, {phase}"
 
     @property

@@ -6,7 +6,8 @@ Thick lines are what a panel is about, thin ones its companion.
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -29,7 +30,7 @@ WIDTH_IN, LEFT, RIGHT = 10.0, 0.075, 0.985
 MARGIN = 0.01
 """Of the clock's length, on either side."""
 
-STYLE: dict[Any, Any] = {
+_STYLE: dict[Any, Any] = {
     "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": GREY,
@@ -61,7 +62,7 @@ def figure(runs: Sequence[Run]) -> Figure:
     first_s, last_s = _extent(arms)
     width_pt = 72 * WIDTH_IN * (RIGHT - LEFT)
     marked = labelled(marks(arms), first_s, last_s, width_pt)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(_STYLE):
         # The legend takes as much room as it needs, two arms a line, and so do the labels of the marks.
         head = 0.5 + 0.24 * -(-len(arms) // 2) + marked.height_pt / 72
         height = 11.2 + head
@@ -97,15 +98,24 @@ def figure(runs: Sequence[Run]) -> Figure:
     return drawing
 
 
+@contextmanager
+def writing() -> Iterator[None]:
+    """How a figure is turned into a file; letters that matplotlib's own font lacks are no reason to warn.
+
+    An SVG's text is drawn by the reader's fonts; in a bitmap, such letters are boxes.
+    """
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def svg(drawing: Figure, alt: str, prefix: str = "") -> str:
     """The figure as one `<svg>` element that scales with its container; the same bytes every time.
 
     prefix: stands before every id, so that several figures can be in one page.
     """
     target = io.StringIO()
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # The reader's fonts draw the text, so what matplotlib's own font lacks does not matter.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with writing():
         drawing.savefig(
             target, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )

@@ -206,10 +206,9 @@ def _run_until_valid(plan: Plan, retries: int, view: LiveView) -> bool:
 
 def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
     """Prints and writes the report; returns the exit status that the runs deserve."""
-    # Loading the plotting library takes longer than all the rest of the program's start.
-    from reports.render import write_report  # noqa: PLC0415
-
-    markdown, html = write_report(runs, directory)
+    rehearsals = [run for run in runs if run.info.rehearsal is not None]
+    others = [run for run in runs if run.info.rehearsal is None]
+    written = _write(rehearsals, others, directory)
     if as_json:
         click.echo(
             json.dumps(
@@ -229,13 +228,34 @@ def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
             )
         )
     else:
-        console.print(terminal_report(runs, console.width))
-        console.print(f"\nreport: {html}\n        {markdown}", highlight=False, markup=False, soft_wrap=True)
-    found = controls(runs)
-    arms = [run for run in under_control(runs, found) if not run.info.control]
+        if others:
+            console.print(terminal_report(others, console.width))
+        if rehearsals:
+            latest = max(rehearsals, key=lambda run: run.info.started_utc)
+            console.print(terminal_report([latest], console.width))
+        paths = "\n        ".join(map(str, written))
+        console.print(f"\nreport: {paths}", highlight=False, markup=False, soft_wrap=True)
+    found = controls(others)
+    arms = [run for run in under_control(others, found) if not run.info.control]
     wanted = {(run.info.arm, run.info.round) for run in arms}
     valid = {(run.info.arm, run.info.round) for run in arms if run.info.validity.get("valid")}
-    return INVALID if wanted != valid or any(control.problems for control in found) else GOOD
+    sound = all(run.info.validity.get("valid") for run in rehearsals)
+    return GOOD if sound and wanted == valid and not any(control.problems for control in found) else INVALID
+
+
+def _write(rehearsals: list[Run], others: list[Run], directory: Path) -> list[Path]:
+    """Writes the report on the rehearsals, and the one on all other runs; returns where they are."""
+    # Loading the plotting library takes longer than all the rest of the program's start.
+    from reports.rehearsal import write_rehearsals  # noqa: PLC0415
+    from reports.render import write_report  # noqa: PLC0415
+
+    written: list[Path] = []
+    if rehearsals:
+        written += msgspec.structs.astuple(write_rehearsals(rehearsals, directory))
+    if others:
+        markdown, html = write_report(others, directory)
+        written += [html, markdown]
+    return written
 
 
 def _usage_errors() -> contextlib.AbstractContextManager[None]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reports.event_words import WORDS, full_words, short_words
+from reports.event_words import SPOKEN, WORDS, full_words, short_words, spoken_words
 
 CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "a scale-out": ("scale", {"pods": 9, "added": 5, "removed": 0}, "scale 9", "scale 9: 5 added"),
@@ -67,3 +67,28 @@ def test_an_event_is_told_in_few_words_and_in_full(label: str) -> None:
 @pytest.mark.parametrize("name", WORDS)
 def test_an_event_without_details_still_has_a_name(name: str) -> None:
     assert short_words(name, {}) == full_words(name, {}) != ""
+
+
+SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "all": ("drop_all", {}, "the loss of every connection"),
+    "a share": ("drop_share", {"share": 0.25}, "the loss of 25 % of the connections"),
+    "a killed pod": ("kill_pod", {"pod": 0}, "the end of pod 0"),
+    "a paused pod": ("pause_pod", {"pod": 1, "for_s": 5.0}, "a standstill of pod 1 for 5 s"),
+    "more pods": ("scale", {"pods": 9}, "scaling to 9 pods"),
+    "a burst": ("feed_burst", {"factor": 4.0, "for_s": 14.0}, "a feed burst ×4 for 14 s"),
+    "a stall": ("feed_stall", {"for_s": 5.0}, "a standstill of the feed for 5 s"),
+    "a policy": ("push_policy", {"policy": {"name": "spread", "hold_s": 1}}, "pushing the policy spread"),
+    "a limit": ("set_limit", {"limit": "per-ip"}, "setting the limit per-ip"),
+    "an event of a later version": ("lunar_eclipse", {}, "lunar eclipse"),
+}
+
+
+@pytest.mark.parametrize("label", SENTENCES)
+def test_an_event_can_begin_a_sentence(label: str) -> None:
+    name, details, text = SENTENCES[label]
+    assert spoken_words(name, details) == text
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_a_sentence_needs_no_details(name: str) -> None:
+    assert spoken_words(name, {})

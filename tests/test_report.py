@@ -1,9 +1,7 @@
 import io
 import re
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,6 +12,7 @@ from acted_runs import LIMIT, PUSH, SCALE, acted, incident
 from map_runs import LOADS, control, grid
 from map_runs import runs as map_runs
 from matplotlib.figure import Figure
+from page_outline import Outline, markdown_tables
 from rich.console import Console
 from run_histories import history, latencies_of, pod_second, scenario, seconds, storm, strike
 
@@ -180,40 +179,6 @@ def text_of(runs: list[Run], width: int) -> str:
     return console.file.getvalue().replace("\u00a0", " ")
 
 
-class Outline(HTMLParser):
-    """Which tags are opened and closed, which headings there are, and what a browser would fetch."""
-
-    VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: Counter[str] = Counter()
-        self.fetched: list[str] = []
-        self.ids: list[str] = []
-        self.headings: list[int] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen[tag] += 1
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if re.fullmatch(r"h\d", tag):
-            self.headings.append(int(tag[1]))
-        for name, value in attrs:
-            if name in {"src", "href", "xlink:href"} and not str(value).startswith("#"):
-                self.fetched.append(str(value))
-            if name == "id":
-                self.ids.append(str(value))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self.VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_report_is_well_formed_and_asks_nobody_for_anything(name: str, written: Written) -> None:
     markdown, html = written(name)
@@ -226,10 +191,8 @@ def test_every_report_is_well_formed_and_asks_nobody_for_anything(name: str, wri
     assert len(found.ids) == len(set(found.ids))
     assert found.headings[0] == 1
     assert all(after <= before + 1 for before, after in zip(found.headings, found.headings[1:], strict=False))
-    tables = re.findall(r"(?:^\|.*\|\n)+", markdown.read_text(encoding="utf-8"), re.MULTILINE)
-    for table in tables:
-        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
-        assert len(widths) == 1, table
+    for widths in markdown_tables(markdown.read_text(encoding="utf-8")):
+        assert len(widths) == 1
     for drawing in markdown.parent.glob("*.svg"):
         ElementTree.parse(drawing)
 

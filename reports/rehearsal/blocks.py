@@ -67,7 +67,9 @@ class RehearsalPage(Struct, frozen=True, kw_only=True):
 
     title: str
     subtitle: str
-    """When it was, and what for."""
+    """When it was, and how it was played."""
+    about: str
+    """The scenario's own summary."""
     outcome: str
     """One paragraph in plain words."""
     alarms: tuple[str, ...]

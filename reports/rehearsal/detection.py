@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from reports import series
 from reports.metrics import unaided_stretch
-from reports.objectives import Bound, Held, metric_name, satisfies, write
+from reports.objectives import EFFECTIVE_P99, Bound, Held, metric_name, satisfies, write
 from reports.record import Run
 from reports.series import Row
 
@@ -49,6 +49,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     """The first such second, from the trigger."""
     found: float
     """In that second, in the metric's own unit."""
+    at_least: bool
+    """Only a lower bound of it is known."""
     limit: str
     objective: bool
     """One of the scenario's own; not the availability that is watched in any case."""
@@ -56,7 +58,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """`availability 42 %, ≥ 99 % is wanted`."""
-        return f"{metric_name(self.metric)} {write(self.metric, self.found)}, {self.limit} is wanted"
+        found = f"{'≥ ' if self.at_least else ''}{write(self.metric, self.found)}"
+        return f"{metric_name(self.metric)} {found}, {self.limit} is wanted"
 
 
 def alerts(run: Run, objectives: Sequence[Bound]) -> tuple[Alert, ...]:
@@ -91,6 +94,7 @@ def _first(run: Run, bound: Bound, stretch: tuple[int, int], *, objective: bool)
                 metric=bound.metric,
                 t_s=int(row["t_s"] or 0) - stretch[0],
                 found=value,
+                at_least=bound.metric == EFFECTIVE_P99 and bool(row.get("effective_at_least")),
                 limit=Held(bound=bound, found=None, kept=None).limit,
                 objective=objective,
             )

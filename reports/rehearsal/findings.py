@@ -15,7 +15,7 @@ OWNER, TICKET, RETEST = "owner", "ticket", "re-test on"
 def surprises_chapter(found: Facts) -> tuple[Block, ...]:
     """What the rules found."""
     if not found.surprises:
-        return (Words("None of the rules found anything."),)
+        return (Words("No rule found anything."),)
     return (Points(tuple(f"{units.capitalised(name)}. {one.text}" for name, one in found.surprises.items())),)
 
 
@@ -69,7 +69,7 @@ def _questions(found: Facts) -> Iterator[str]:
     if not found.judgement.validity.valid:
         yield "The measurement is not to be relied on: what has to change before the rehearsal is repeated?"
     if found.hypothesis is not None and found.hypothesis.kept is False:
-        yield f"The hypothesis did not hold: what has to change so that {found.hypothesis.rule} does?"
+        yield f"What has to change so that the hypothesis holds: {found.hypothesis.rule}?"
     for held in found.objectives:
         if held.kept is False:
             yield f"What has to change so that this objective is kept: {held.rule}?"

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from reports import series, units
 from reports.actions import Strike, strikes
-from reports.event_words import short_words
+from reports.event_words import spoken_words
 from reports.metrics import Summary, unaided_stretch
 from reports.record import Run
 
@@ -46,7 +46,7 @@ class Fix(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """`push incident and limit per-ip`."""
+        """`pushing the policy incident and setting the limit per-ip`."""
         return " and ".join(self.what)
 
 
@@ -66,7 +66,8 @@ def fixes(run: Run, summary: Summary) -> tuple[Fix, ...]:
     ends = [int(group[0].began_s) for group in groups[1:]] + [end_s]
     recovered_s = _recovered_s(summary)
     return tuple(
-        _fix(run, group, trigger_s, until_s, recovered_s) for group, until_s in zip(groups, ends, strict=True)
+        _fix(run, group, trigger_s, until_s, recovered_s)
+        for group, until_s in zip(groups, ends, strict=False)
     )
 
 
@@ -109,7 +110,7 @@ def _fix(run: Run, group: Sequence[Strike], trigger_s: int, until_s: int, recove
     served_before, served_after = series.availability(before), series.availability(after)
     recovered = recovered_s is not None and began_s <= recovered_s < until_s
     return Fix(
-        what=tuple(short_words(strike.name, strike.details) for strike in group),
+        what=tuple(spoken_words(strike.name, strike.details) for strike in group),
         began_s=round(group[0].began_s - trigger_s, 1),
         until_s=until_s - trigger_s,
         availability_before=served_before,
@@ -166,6 +167,6 @@ def _new_pods(fix: Fix, summary: Summary) -> str:
     times = sorted(pod.saturated_after_s for pod in new if pod.saturated_after_s is not None)
     if not times:
         return ""
-    whose = "All" if len(times) == len(new) else f"{len(times)}"
     after = units.span(units.seconds(times[0]), units.seconds(times[-1])) or units.seconds(times[0])
-    return f"{whose} of the {len(new)} new pods were saturated {after} after they had joined."
+    pods = f"{len(new)} pod{'' if len(new) == 1 else 's'}"
+    return f"It added {pods}, {len(times)} of them saturated {after} after joining."

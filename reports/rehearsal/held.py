@@ -93,11 +93,15 @@ def differences(before: Facts, latest: Facts) -> list[str]:
         ("version of ", ours.versions, theirs.versions),
     )
     return [
-        f"{what}{key} {label(old.get(key))} → {label(new.get(key))}"
+        f"{what}{key} {_label(old.get(key))} → {_label(new.get(key))}"
         for what, old, new in parts
         for key in dict.fromkeys([*old, *new])
         if old.get(key) != new.get(key)
     ]
+
+
+def _label(value: Any) -> str:
+    return units.NOTHING if value is None else label(value)
 
 
 def _then_now(word: str, then: Held, now: Held) -> str:

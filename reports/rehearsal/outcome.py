@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from reports import units
 from reports.actions import strikes
-from reports.event_words import short_words
+from reports.event_words import spoken_words
 from reports.rehearsal.blocks import Tile
 from reports.rehearsal.facts import Facts
 
@@ -62,9 +62,9 @@ def tiles(found: Facts) -> tuple[Tile, ...]:
 
 
 def trigger_words(found: Facts) -> str:
-    """What struck first, in few words; empty where nothing did."""
+    """What struck first, as the subject of a sentence; empty where nothing did."""
     struck = (
-        short_words(strike.name, strike.details)
+        spoken_words(strike.name, strike.details)
         for strike in strikes(found.run.events)
         if strike.kind == "fault"
     )
@@ -93,16 +93,22 @@ def _struck(found: Facts) -> Iterator[str]:
     yield f"{units.capitalised(what)} struck {clients} clients{on}." if what else f"{clients} clients{on}."
     blast = found.blast
     if blast and blast.out_at_worst:
-        share = units.percent(blast.out_at_worst / max(1, blast.clients))
-        yield (
-            f"In the worst second, {units.seconds(blast.worst_s)} after it began, "
-            f"{units.count(blast.out_at_worst)} of them ({share}) had no fresh tick."
+        share = blast.out_at_worst / max(1, blast.clients)
+        whose = (
+            "not one of them had"
+            if share >= 1
+            else f"{units.count(blast.out_at_worst)} of them ({units.percent(share)}) did not have"
         )
+        yield f"{_when(blast.worst_s)} after it began, {whose} a fresh tick."
     elif blast:
         yield "Nobody was without fresh ticks."
     if found.alerts:
         first = found.alerts[0]
-        yield f"An alert could have fired after {units.seconds(first.t_s)}: {first.text}."
+        yield f"An alert could have fired {_when(first.t_s).lower()} after it began: {first.text}."
+
+
+def _when(second: int) -> str:
+    return units.seconds(second) if second else "Less than a second"
 
 
 def _ended(found: Facts) -> Iterator[str]:
@@ -110,7 +116,11 @@ def _ended(found: Facts) -> Iterator[str]:
         return
     recovery = found.judgement.summary.recovery
     if recovery.time_to_recover_s is not None:
-        yield f"Everything was as before again {time_to_recover(found)} after the trigger’s end."
+        zero_s = found.run.info.trigger_s or 0
+        from_s = zero_s if recovery.counted_from_s is None else recovery.counted_from_s
+        after = units.seconds(from_s - zero_s + recovery.time_to_recover_s)
+        since = "" if from_s == zero_s else f" ({time_to_recover(found)} after it had ended)"
+        yield f"Everything was as before again {after} after it began{since}."
     elif recovery.at_least_s is not None:
         yield f"It did not recover within {units.seconds(recovery.at_least_s)} of the trigger’s end."
     else:

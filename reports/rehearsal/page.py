@@ -18,7 +18,8 @@ def rehearsal_page(found: Facts, alt: str, held: Chapter | None = None) -> Rehea
     how = "the operator decided" if found.rehearsal.interactive else "scripted"
     return RehearsalPage(
         title=f"Rehearsal: {name}",
-        subtitle=f"{moment(info.started_utc)} · {how} · seed {info.seed} · {_summary(found)}".strip(" ·"),
+        subtitle=f"{moment(info.started_utc)} · {how} · seed {info.seed}",
+        about=str(info.scenario.get("summary", "")),
         outcome=outcome(found),
         alarms=alarms(found),
         tiles=tiles(found),
@@ -30,7 +31,3 @@ def moment(started_utc: str) -> str:
     """`2026-11-25 22:12 UTC` from an ISO 8601 time; anything else as it is."""
     date, separator, time = started_utc.partition("T")
     return f"{date} {time[:5]} UTC" if separator and len(date) == 10 else started_utc
-
-
-def _summary(found: Facts) -> str:
-    return str(found.run.info.scenario.get("summary", ""))

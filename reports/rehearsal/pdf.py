@@ -12,7 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reports.plots import STYLE
+from reports import units
+from reports.plots import writing
 from reports.rehearsal.blocks import Block, Code, Picture, Points, RehearsalPage, Table, Tile, Words
 from reports.text_table import TextTable
 
@@ -27,6 +28,8 @@ _INK, _QUIET, _LINE, _BLANK = (34, 34, 34), (90, 90, 90), (190, 190, 190), (255,
 _GOOD, _BAD, _ALARM = (0, 102, 74), (168, 63, 0), (122, 47, 99)
 _DPI = 130
 _TILES_A_ROW = 4
+_WIDEST, _BLANK_WIDTH = 46, 14
+"""Characters of a column of a table."""
 MOST_CHARACTERS = 1_000
 """Of a cell or a paragraph: a row that is higher than a page cannot be laid out."""
 
@@ -74,7 +77,9 @@ class _Document(FPDF):
 
     def safe(self, text: str, most: int = MOST_CHARACTERS) -> str:
         """The text on one line, without what the fonts do not have, and not longer than can be laid out."""
-        line = " ".join(text.split())
+        return self._known_letters(units.unbroken(" ".join(text.split())), most)
+
+    def _known_letters(self, line: str, most: int = MOST_CHARACTERS) -> str:
         known = "".join(
             letter if ord(letter) in self._known else "\N{REPLACEMENT CHARACTER}" for letter in line
         )
@@ -93,6 +98,8 @@ class _Document(FPDF):
         self._write(page.outcome, size=11.5)
         self.ln(3)
         self._tiles(page.tiles)
+        if page.about:
+            self._write(page.about, size=8.5, colour=_QUIET)
 
     def heading(self, text: str, *, new_page: bool) -> None:
         """Of a chapter; it never stands alone at the end of a page."""
@@ -150,7 +157,7 @@ class _Document(FPDF):
         self._write(block.label, bold=True)
         self.set_font(MONO, "", 6.8)
         for line in block.lines:
-            text = self.safe(line.replace("\t", "    ").replace(" ", "\N{NO-BREAK SPACE}"))
+            text = self._known_letters(line.expandtabs(4))
             self.multi_cell(
                 0, 3.2, text or " ", align=Align.L, wrapmode=WrapMode.CHAR, new_x="LMARGIN", new_y="NEXT"
             )
@@ -230,19 +237,20 @@ class _Document(FPDF):
 def _widths(
     headings: Sequence[str], texts: Sequence[Sequence[str]], blank: frozenset[str]
 ) -> tuple[float, ...]:
-    """Shares of the page: by the longest text of a column, but neither a sliver nor nearly everything."""
-    return tuple(
-        14.0
-        if heading in blank
-        else float(min(46, max(7, len(heading) * 0.8, *(len(row[place]) for row in texts))))
-        if texts
-        else 10.0
-        for place, heading in enumerate(headings)
-    )
+    """Shares of the page, in characters: by the longest text of a column, but neither so narrow that a word
+    would break nor nearly everything."""
+    widths = []
+    for place, heading in enumerate(headings):
+        cells = [row[place] for row in texts]
+        longest = max(map(len, cells), default=0)
+        word = max((len(word) for text in (heading, *cells) for word in text.split()), default=0)
+        least = _BLANK_WIDTH if heading in blank else 0
+        widths.append(float(max(least, min(word, _WIDEST) + 2, min(longest, _WIDEST) + 1)))
+    return tuple(widths)
 
 
 def _image(drawing: Figure) -> Image.Image:
-    with mpl.rc_context(STYLE):
+    with writing():
         canvas = FigureCanvasAgg(drawing)
         drawing.set_dpi(_DPI)
         canvas.draw()

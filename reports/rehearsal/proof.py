@@ -41,7 +41,7 @@ def prechecks(found: Facts) -> tuple[Block, ...]:
     """What had to hold before it began."""
     checks = found.rehearsal.prechecks
     if not checks:
-        return (Words("None were recorded."),)
+        return (Words("No pre-checks were recorded."),)
     table = TextTable(
         label="Pre-checks",
         headings=("check", "wanted", "found", "answer"),

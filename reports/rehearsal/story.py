@@ -79,22 +79,19 @@ def blast_radius(found: Facts) -> tuple[Block, ...]:
     if blast is None:
         return (Words("Nothing struck, or nothing was recorded after it."),)
     clients = max(1, blast.clients)
-    points = [
+    alone = {found.run.info.arm: found.run}
+    pods = pod_sentences(alone) or (("No pod was ever saturated.",) if blast.pods else ())
+    points = (
         f"{units.count(blast.out_at_worst)} of {units.count(blast.clients)} clients "
         f"({units.percent(blast.out_at_worst / clients)}) had no tick under 1 s old in the worst second, "
         f"{units.seconds(blast.worst_s)} after the trigger.",
         f"{units.count(blast.disconnects)} connections were lost, {units.times(blast.disconnects / clients)} "
         "the number of clients.",
-    ]
-    if blast.pods:
-        gone = f"; {blast.pods_gone} were not there at the end" if blast.pods_gone else ""
-        points.append(
-            f"{blast.pods_saturated} of {blast.pods} pods had no time left for three seconds on end{gone}."
-        )
-    alone = {found.run.info.arm: found.run}
+        *pods,
+    )
     table = pod_table(alone)
     return (
-        Points((*points, *pod_sentences(alone))),
+        Points(points),
         *([Table(_without_group(table))] if table else []),
     )
 

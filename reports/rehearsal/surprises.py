@@ -185,7 +185,7 @@ def _tries_per_drop(seen: Evidence) -> Surprise | None:
         return None
     return Surprise(
         text=(
-            f"Every lost connection cost {units.times(storm.amplification)} a try: "
+            f"Every lost connection was followed by {units.plain(storm.amplification)} tries: "
             f"{units.count(storm.attempts)} tries for {units.count(storm.disconnects)} connections lost."
         ),
         consider="Is there a budget for the clients' retries?",

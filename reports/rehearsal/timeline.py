@@ -1,5 +1,6 @@
 """The timeline: when it was detected, what struck, what was done, and what was seen after it."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -61,7 +62,8 @@ def _moments(found: Facts) -> Iterator[Moment]:
     for action in summary.actions:
         what = full_words(action.name, action.details)
         head = "trigger: " if action is trigger else ""
-        lasting = action.lasted_s is not None and action.lasted_s >= AT_ONCE_S
+        # Where the details say how long it was to last, that is enough.
+        lasting = (action.lasted_s or 0.0) >= AT_ONCE_S and not {"for_s", "reach_s"} & {*action.details}
         lasted = f", over after {units.seconds(round(action.lasted_s or 0.0, 1))}" if lasting else ""
         yield Moment(t_s=action.t_s, what=f"{head}{what}{lasted}", action=action)
     for line in found.run.events:
@@ -72,12 +74,8 @@ def _moments(found: Facts) -> Iterator[Moment]:
         yield Moment(t_s=found.alerts[0].t_s, what=f"detection: {found.alerts[0].text}")
     for choice in found.rehearsal.decisions:
         yield Moment(t_s=round(choice.t_s - zero_s, 1), what=f"the operator chose: {choice.chosen}")
-    for pod in summary.pods:
-        if pod.joined_after_s is not None and pod.saturated_after_s is not None:
-            yield Moment(
-                t_s=pod.joined_after_s + pod.saturated_after_s,
-                what=f"pod {pod.pod}, which joined at {units.seconds(pod.joined_after_s)}, is saturated",
-            )
+    for t_s, number in sorted(_new_and_saturated(found).items()):
+        yield Moment(t_s=t_s, what=f"saturated: {number} of the pods that joined")
     recovery = summary.recovery
     if recovery.time_to_recover_s is not None and recovery.counted_from_s is not None:
         at_s = recovery.counted_from_s - zero_s + recovery.time_to_recover_s
@@ -88,6 +86,15 @@ def _moments(found: Facts) -> Iterator[Moment]:
     if found.rehearsal.aborted and found.run.rows:
         last_s = found.run.rows[-1]["t_s"] or 0.0
         yield Moment(t_s=last_s + 1 - zero_s, what=f"aborted: {found.rehearsal.aborted}")
+
+
+def _new_and_saturated(found: Facts) -> Counter[int]:
+    """How many pods that joined later had no time left from each second on."""
+    return Counter(
+        pod.joined_after_s + pod.saturated_after_s
+        for pod in found.judgement.summary.pods
+        if pod.joined_after_s is not None and pod.saturated_after_s is not None
+    )
 
 
 def _seen(action: Action | None) -> tuple[str, ...]:
