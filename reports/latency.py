@@ -5,12 +5,12 @@ adding histograms is adding arrays, and a percentile is one pass over one array.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from reports.histograms import Buckets
 from reports.record import Run, new_histogram
 
 Counts = NDArray[np.int64]
@@ -43,16 +43,11 @@ def no_counts() -> Counts:
     return np.zeros(len(_HIGHEST_US), np.int64)
 
 
-def counts(histogram: Any) -> Counts:
-    """The counts of a histogram, without a copy."""
-    return np.frombuffer(histogram.counts, np.int64)
-
-
-def total(histograms: Iterable[Any]) -> Counts:
+def total(histograms: Iterable[Buckets]) -> Counts:
     """The counts of the sum of histograms."""
     result = no_counts()
     for histogram in histograms:
-        result += counts(histogram)
+        result[histogram.places] += histogram.numbers
     return result
 
 
@@ -74,7 +69,7 @@ def percentile(percent: float, known: Counts, censored: Counts | None = None) ->
     return Latency(ms=low_us / 1000, at_least=high_us > low_us)
 
 
-def between(histograms: Mapping[int, Any], from_s: int, to_s: int) -> Counts:
+def between(histograms: Mapping[int, Buckets], from_s: int, to_s: int) -> Counts:
     """The counts of all seconds in [from_s, to_s)."""
     return total(histogram for second, histogram in histograms.items() if from_s <= second < to_s)
 
@@ -95,9 +90,9 @@ def effective_windows(
         yield percentile(percent, *sums)
         for tag, window in zip(tags, sums, strict=True):
             if start in tag:
-                np.subtract(window, counts(tag[start]), out=window)
+                window[tag[start].places] -= tag[start].numbers
             if start + length_s in tag:
-                np.add(window, counts(tag[start + length_s]), out=window)
+                window[tag[start + length_s].places] += tag[start + length_s].numbers
 
 
 def _value_at(rank: int, values: Counts) -> float:

@@ -26,6 +26,7 @@ from hdrh.histogram import HdrHistogram
 from msgspec import Struct
 
 from reports.columns import NEIGHBOUR_COLUMNS, POD_COLUMNS, SERIES_COLUMNS
+from reports.histograms import Buckets
 
 SCHEMA_VERSION = 2
 _FORMER_VERSIONS = {
@@ -216,7 +217,7 @@ class Run(Struct, frozen=True):
     pods: tuple[dict[str, float | None], ...]
     """pods.csv with numbers, in order of time."""
     events: tuple[dict[str, Any], ...]
-    histograms: dict[Tag, dict[int, HdrHistogram]]
+    histograms: dict[Tag, dict[int, Buckets]]
     """By tag, then by second of steady state."""
 
     @classmethod
@@ -245,14 +246,6 @@ class Run(Struct, frozen=True):
     def between(self, from_s: float, to_s: float) -> list[dict[str, float | None]]:
         """The rows of [from_s, to_s)."""
         return [row for row in self.rows if row["t_s"] is not None and from_s <= row["t_s"] < to_s]
-
-    def merged(self, tag: Tag, from_s: int, to_s: int) -> HdrHistogram:
-        """The sum of all histograms of that tag in [from_s, to_s)."""
-        total = new_histogram()
-        for second, histogram in self.histograms.get(tag, {}).items():
-            if from_s <= second < to_s:
-                total.add(histogram)
-        return total
 
 
 def load_info(directory: Path) -> RunInfo:
@@ -365,18 +358,17 @@ def _read_rows(path: Path) -> tuple[dict[str, float | None], ...]:
         )
 
 
-def _read_histograms(path: Path) -> dict[Tag, dict[int, HdrHistogram]]:
-    found: dict[Tag, dict[int, HdrHistogram]] = {tag: {} for tag in TAGS}
+def _read_histograms(path: Path) -> dict[Tag, dict[int, Buckets]]:
+    found: dict[Tag, dict[int, Buckets]] = {tag: {} for tag in TAGS}
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         match = _HLOG_LINE.fullmatch(line)
         if match is None:
             continue  # a comment, the legend, or the half line that a killed writer left
         tag, second = match["tag"], round(float(match["start"]))
-        histogram = HdrHistogram.decode(match["payload"])
+        histogram = Buckets.decode(match["payload"])
         if second in found[tag]:  # type: ignore[index]
-            found[tag][second].add(histogram)  # type: ignore[index]
-        else:
-            found[tag][second] = histogram  # type: ignore[index]
+            histogram += found[tag][second]  # type: ignore[index]
+        found[tag][second] = histogram  # type: ignore[index]
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from hdrh.histogram import HdrHistogram
 
 from reports.columns import POD_COLUMNS, SERIES_COLUMNS
+from reports.histograms import Buckets
 from reports.record import Phase, Run, RunInfo, Tag, new_histogram
 from reports.series import Row
 
@@ -166,7 +167,10 @@ def history(
         neighbours=(),
         pods=tuple(pods),
         events=tuple(events),
-        histograms=latencies_of(rows) if latencies is None else latencies,
+        histograms={
+            tag: {t: Buckets.of(histogram) for t, histogram in by_second.items()}
+            for tag, by_second in (latencies_of(rows) if latencies is None else latencies).items()
+        },
     )
 
 

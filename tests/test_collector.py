@@ -167,7 +167,7 @@ def test_staleness_has_a_histogram_and_cells_of_its_second(collector: Collector)
     found = [row[f"staleness_{name}_ms"] for name in ("p50", "p99", "max")]
     assert found == pytest.approx([100, 2000, 9000], rel=0.001)
     assert row["stale_client_s"] == 1
-    assert run.histograms["staleness"][0].get_total_count() == 100
+    assert run.histograms["staleness"][0].total == 100
 
 
 def test_clients_that_are_missing_are_stale_as_well(collector: Collector) -> None:
@@ -198,7 +198,7 @@ def test_latencies_are_read_back_from_the_histograms(collector: Collector) -> No
     assert row["fanout_p99_ms"] == pytest.approx(50, rel=0.001)
     assert row["effective_p99_ms"] == pytest.approx(50, rel=0.001)
     assert row["effective_at_least"] == 0
-    assert run.histograms["fanout"][0].get_total_count() == 100
+    assert run.histograms["fanout"][0].total == 100
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from run_histories import history, storm
+from run_histories import history, latencies_of, storm
 
 from reports.comparison import compare
 from reports.judgement import assess, judge_run, judgement_of
@@ -35,7 +35,7 @@ def with_seconds(run: Run, directory: Path) -> None:
     writer = RunWriter(directory, run.info)
     for row in run.rows:
         writer.row(row)
-    for tag, by_second in run.histograms.items():
+    for tag, by_second in latencies_of(run.rows).items():
         for second, histogram in by_second.items():
             writer.histogram(tag, second, histogram)
     writer.close()

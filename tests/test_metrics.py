@@ -19,6 +19,7 @@ from run_histories import (
 )
 
 from reports import latency, series, units
+from reports.histograms import Buckets
 from reports.latency import Latency
 from reports.metrics import Summary, aftermath, rescued_at_s, storm_stretch, summarise, unaided_stretch
 from reports.record import Phase, new_histogram
@@ -31,12 +32,12 @@ LEVELS = [(1.0, 50), (7.7, 30), (85.0, 900), (431.0, 15), (6_100.0, 5)]
 @pytest.mark.parametrize("percent", [0.1, 1, 50, 90, 99, 99.5, 100])
 def test_percentiles_are_those_of_hdrhistogram_itself(percent: float) -> None:
     histogram = histograms({0: LEVELS})[0]
-    found = latency.percentile(percent, latency.counts(histogram))
+    found = latency.percentile(percent, latency.total([Buckets.of(histogram)]))
     assert found == Latency(histogram.get_value_at_percentile(percent) / 1000)
 
 
 def test_histograms_are_merged_and_percentiles_never_averaged() -> None:
-    parts = histograms({0: [(10.0, 99)], 1: [(1000.0, 99)]})
+    parts = {t: Buckets.of(one) for t, one in histograms({0: [(10.0, 99)], 1: [(1000.0, 99)]}).items()}
     found = latency.percentile(50, latency.between(parts, 0, 2))
     assert found is not None
     assert round(found.ms) == 10
@@ -60,7 +61,7 @@ CENSORED: dict[str, tuple[list[tuple[float, int]], list[tuple[float, int]], floa
 def test_a_percentile_is_exact_only_where_nobody_who_waits_could_move_it(
     known: list[tuple[float, int]], bounds: list[tuple[float, int]], ms: float, at_least: bool
 ) -> None:
-    arrays = [latency.counts(histogram) for histogram in histograms({0: known, 1: bounds}).values()]
+    arrays = [latency.total([Buckets.of(one)]) for one in histograms({0: known, 1: bounds}).values()]
     found = latency.percentile(99, *arrays)
     assert found is not None
     assert found.ms == pytest.approx(ms, rel=0.001)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from run_histories import histograms, history, pod_second, second
 
+from reports import latency
 from reports.record import (
     Phase,
     RecordError,
@@ -41,7 +42,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     assert [row["t_s"] for row in run.rows] == [0, 1, 2]
     assert run.column("useful") == [100, 100, 100]
     assert run.events == ({"t_s": 1.5, "event": "drop_all", "clients": 100},)
-    assert run.merged("effective", 1, 3).get_total_count() == 10
+    assert latency.between(run.histograms["effective"], 1, 3).sum() == 10
     assert run.histograms["censored"] == {}
 
 
@@ -60,7 +61,10 @@ def test_histograms_of_one_second_add_up(tmp_path: Path) -> None:
     writer.histogram("effective", 1, histograms({1: [(80.0, 2)]})[1])
     writer.close()
     found = Run.load(tmp_path / "run").histograms["effective"][1]
-    assert (found.get_total_count(), round(found.get_max_value() / 1000)) == (7, 80)
+    assert (found.total, list(found.numbers)) == (7, [5, 2])
+    highest = latency.percentile(100, latency.total([found]))
+    assert highest is not None
+    assert round(highest.ms) == 80
 
 
 def test_pods_are_read_back_by_second_and_pod(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from command_line import SMALL_STORM, command
 
+from reports import latency
 from reports.record import Run, find_runs
 from scenarios.clients.messages import OUTCOMES
 from scenarios.stack.machine import free_ports
@@ -98,8 +99,8 @@ def test_effective_latency_covers_every_client_and_every_tick(
 ) -> None:
     for run in comparison[1]:
         after_the_trigger = 7
-        known = run.merged("effective", 3, 10).get_total_count()
-        unknown = run.merged("censored", 3, 10).get_total_count()
+        known = latency.between(run.histograms["effective"], 3, 10).sum()
+        unknown = latency.between(run.histograms["censored"], 3, 10).sum()
         assert known + unknown == pytest.approx(60 * 5 * after_the_trigger, rel=0.02)
 
 
