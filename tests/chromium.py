@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -17,7 +17,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-DESKTOP, PHONE = {"width": 1280, "height": 1500}, {"width": 375, "height": 1500}
+DESKTOP: ViewportSize = {"width": 1280, "height": 1500}
+PHONE: ViewportSize = {"width": 375, "height": 1500}
 
 
 def find_chromium() -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from chromium import DESKTOP, PHONE, chromium
 from PIL import Image
-from playwright.sync_api import ViewportSize
 
 COLOURS = 64
 
@@ -18,7 +17,7 @@ def main(page: Path, directory: Path) -> None:
     """Takes the pictures of one page, from its top on."""
     with chromium() as browser:
         for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
-            opened = browser.new_page(viewport=ViewportSize(**size), java_script_enabled=False)
+            opened = browser.new_page(viewport=size, java_script_enabled=False)
             opened.goto(page.resolve().as_uri())
             picture = Image.open(io.BytesIO(opened.screenshot()))
             target = directory / f"rehearsal-{name}.png"

@@ -104,9 +104,10 @@ def _first(run: Run, bound: Bound, stretch: tuple[int, int], *, objective: bool)
 def _values(bound: Bound, rows: Sequence[Row]) -> list[float]:
     """A value a second; NaN where it has none, or where the metric means nothing for a second."""
     if bound.metric == "availability":
-        return series.shares(series.column(rows, "useful"), series.column(rows, "clients")).tolist()
+        shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
+        return [float(share) for share in shares]
     if bound.metric in PER_SECOND:
-        return series.column(rows, PER_SECOND[bound.metric]).tolist()
+        return [float(value) for value in series.column(rows, PER_SECOND[bound.metric])]
     if bound.metric in ADDED_UP:
         column = series.column(rows, ADDED_UP[bound.metric])
         return list(accumulate(0.0 if isnan(value) else value for value in column.tolist()))

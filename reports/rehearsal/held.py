@@ -5,6 +5,7 @@ from typing import Any
 
 from reports import units
 from reports.comparable import label, settings
+from reports.latency import Latency
 from reports.measures import BY_KEY, Measure
 from reports.objectives import Held
 from reports.rehearsal.blocks import Block, Chapter, Picture, Points, Table, Words
@@ -137,7 +138,7 @@ def _table(found: Sequence[Facts]) -> TextTable:
     ]
     return TextTable(
         label="Rehearsals side by side",
-        headings=("", *(label_of(one, found) for one in found), AGAINST),
+        headings=("measure", *(label_of(one, found) for one in found), AGAINST),
         rows=tuple(rows),
         words=frozenset({AGAINST}),
     )
@@ -169,12 +170,12 @@ def _text(measure: Measure, one: Facts) -> str:
 def _against(measure: Measure, before: Facts, latest: Facts) -> str:
     """Whether the difference matters, and which way; nothing where it cannot be told."""
     was, became = (measure.of(one.judgement.summary) for one in (before, latest))
-    numbers = [getattr(value, "ms", value) for value in (was, became)]
+    numbers = [value.ms if isinstance(value, Latency) else value for value in (was, became)]
     if measure.key == "time_to_recover_s" and numbers.count(None) == 1:
         return "worse" if became is None else "better"
     if None in numbers or measure.effect.better == "neither":
         return ""
-    a, b = (float(number) for number in numbers)
+    a, b = (float(number or 0) for number in numbers)
     if not measure.effect.matters(a, b):
         return "no difference"
     return "better" if (b < a) == (measure.effect.better == "lower") else "worse"

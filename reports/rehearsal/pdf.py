@@ -1,5 +1,6 @@
 """The report on a rehearsal as PDF, with the same text as its page."""
 
+import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,8 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 from fpdf import FPDF
 from fpdf.enums import Align, TableBordersLayout, WrapMode
-from fpdf.fonts import FontFace
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from fpdf.fonts import FontFace, TTFFont
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -57,9 +57,9 @@ class _Document(FPDF):
         fonts = Path(mpl.get_data_path()) / "fonts" / "ttf"
         for family, style, name in _FONT_FILES:
             self.add_font(family, style, fonts / name)
-        self._known = frozenset(self.fonts[FONT.lower()].cmap) & frozenset(
-            self.fonts[f"{FONT.lower()}B"].cmap
-        )
+        faces = [self.fonts[f"{FONT.lower()}{style}"] for style in ("", "B")]
+        letters = [set(face.cmap) for face in faces if isinstance(face, TTFFont)]
+        self._known = letters[0].intersection(*letters)
         self.set_margin(_MARGIN_MM)
         self.set_auto_page_break(auto=True, margin=_MARGIN_MM + 5)
         self.set_lang("en")
@@ -250,11 +250,13 @@ def _widths(
 
 
 def _image(drawing: Figure) -> Image.Image:
+    """The figure as a picture that is sharp enough for paper, and without the alpha channel that a PDF would
+    keep apart."""
+    target = io.BytesIO()
     with writing():
-        canvas = FigureCanvasAgg(drawing)
-        drawing.set_dpi(_DPI)
-        canvas.draw()
-    return Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
+        drawing.savefig(target, format="raw", dpi=_DPI)
+    size = (int(drawing.get_figwidth() * _DPI), int(drawing.get_figheight() * _DPI))
+    return Image.frombytes("RGBA", size, target.getvalue()).convert("RGB")
 
 
 def _moment(started_utc: str) -> datetime:

@@ -65,7 +65,7 @@ def steady_state(found: Facts) -> tuple[Block, ...]:
     )
     table = TextTable(
         label="The steady state before, the storm, and the end",
-        headings=("", *(name for name, _ in stretches)),
+        headings=("measure", *(name for name, _ in stretches)),
         rows=tuple((name, *(text(phase) for _, phase in stretches)) for name, text in measures),
     )
     reserved = found.run.info.scenario.get("gateway", {}).get("cpu") == "reserve"

@@ -16,7 +16,7 @@ from reports.rehearsal.chapters import CHAPTERS
 
 pytestmark = pytest.mark.e2e
 
-PAPER = {"width": 794, "height": 1123}
+PAPER: ViewportSize = {"width": 794, "height": 1123}
 """A4 at 96 dots an inch."""
 SIZES = {"on a desk": DESKTOP, "on a phone": PHONE, "on paper": PAPER}
 PAGES = ("one rehearsal", "three rehearsals", "hostile")
@@ -45,10 +45,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 class Opened:
     """A page, with what the browser had to say about it."""
 
-    def __init__(self, browser: Browser, path: Path, size: dict[str, int], **context: Any) -> None:
+    def __init__(self, browser: Browser, path: Path, size: ViewportSize, **context: Any) -> None:
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        self.page: Page = browser.new_page(viewport=ViewportSize(**size), **context)  # type: ignore[typeddict-item]
+        self.page: Page = browser.new_page(viewport=size, **context)
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
