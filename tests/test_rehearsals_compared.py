@@ -9,7 +9,7 @@ import pytest
 from acted_runs import LIMIT, PUSH, SCALE
 from page_outline import Outline, markdown_tables
 from rehearsed_runs import plain, rehearsed
-from run_histories import seconds, storm
+from run_histories import scenario, seconds, storm
 
 from reports.palette import COLOURS, LINES
 from reports.record import Run
@@ -54,7 +54,7 @@ def test_the_table_sets_measure_beside_measure_and_says_which_way() -> None:
     assert found["hypothesis"] == ("did not hold", "held", "")
     assert found["time to recover"] == ("≥ 49 s", "13 s", "better")
     assert found["availability"] == ("5.0 %", "57 %", "better")
-    assert found["ticks missed while away"] == ("0", "0", "no difference")
+    assert found["client-seconds of stale data"] == ("3,800", "1,710", "better")
     assert found["effective p99 during"][-1] == "no difference"
     assert found["first alert after"] == ("0 s", "0 s", "")
     assert rows(*reversed(FIXED))["time to recover"] == ("13 s", "≥ 49 s", "worse")
@@ -74,12 +74,21 @@ def test_what_else_differs_is_told_since_it_may_be_the_reason() -> None:
         "seed 1 → 7",
         "machine: cores 2 → 4",
         "machine: cpu_model test → –",
-        "machine: pinned True → –",
+        "machine: pinned yes → –",
         "version of reconnect-storm 0.1.0 → –",
         "version of nginx 1.31.3 → 1.32",
     ]
     assert differences(*map(facts, pair)) == expected
     assert sentences(*pair)[-1] == f"What differs, and may be the reason: {'; '.join(expected)}."
+
+
+def test_an_event_that_was_switched_off_is_told_by_its_name() -> None:
+    event = {"do": "set_limit", "at_s": 20.0, "limit": "per-ip"}
+    before, latest = (
+        facts(plain(storm(0.0), scenario=scenario(event=[{**event, "enabled": enabled}])))
+        for enabled in (False, True)
+    )
+    assert differences(before, latest) == ["no set_limit → set_limit"]
 
 
 def test_a_rehearsal_that_is_not_to_be_relied_on_proves_nothing() -> None:

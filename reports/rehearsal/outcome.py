@@ -57,8 +57,19 @@ def tiles(found: Facts) -> tuple[Tile, ...]:
                     f"{units.latency(before)} before",
                 )
             )
-        shown.append(Tile("ticks missed", units.count(storm.missed), "by clients that came back"))
+        shown += _reach(found)
     return tuple(shown)
+
+
+def _reach(found: Facts) -> Iterator[Tile]:
+    blast, storm = found.blast, found.judgement.summary.storm
+    if storm and storm.stale_client_s is not None:
+        each = units.seconds(storm.stale_client_s / max(1, found.judgement.summary.clients))
+        yield Tile("stale data", f"{units.count(storm.stale_client_s)} client-s", f"{each} for each client")
+    if blast:
+        yield Tile(
+            "clients hit", f"{units.count(blast.out_at_worst)} of {units.count(blast.clients)}", "at worst"
+        )
 
 
 def trigger_words(found: Facts) -> str:

@@ -165,7 +165,7 @@ def nat_victims(found: Facts) -> tuple[Block, ...]:
     refused = refusal_table({found.run.info.arm: found.run})
     return (
         Table(table),
-        *([Table(_without_group(refused))] if refused else []),
+        *((Words(f"{refused.label}:"), Table(_without_group(refused))) if refused else ()),
         Words(
             "From the trigger on. Back after: from its end until 99 % of them were usefully connected, and "
             "stayed so.",
