@@ -246,13 +246,14 @@ def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
 def _write(rehearsals: list[Run], others: list[Run], directory: Path) -> list[Path]:
     """Writes the report on the rehearsals, and the one on all other runs; returns where they are."""
     # Loading the plotting library takes longer than all the rest of the program's start.
-    from reports.rehearsal import write_rehearsals  # noqa: PLC0415
-    from reports.render import write_report  # noqa: PLC0415
-
     written: list[Path] = []
     if rehearsals:
+        from reports.rehearsal import write_rehearsals  # noqa: PLC0415
+
         written += msgspec.structs.astuple(write_rehearsals(rehearsals, directory))
     if others:
+        from reports.render import write_report  # noqa: PLC0415
+
         markdown, html = write_report(others, directory)
         written += [html, markdown]
     return written

@@ -1,14 +1,15 @@
 """Literal rehearsals, for tests of what their reports say."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from acted_runs import LIMIT, PUSH, SCALE, acted
-from run_histories import Event, history, scenario, seconds, storm
+from run_histories import Event, history, latencies_of, scenario, seconds, storm
 
 from reports.judgement import judgement_of
-from reports.record import Decision, PreCheck, Rehearsal, Run
+from reports.record import Decision, PreCheck, Rehearsal, Run, RunWriter
 from reports.series import Row
 
 HOSTILE = (
@@ -137,3 +138,20 @@ REHEARSALS: dict[str, Callable[[], Run]] = {
     ),
 }
 """By what they are."""
+
+
+def saved(run: Run, directory: Path) -> Path:
+    """The run as a directory; returns where."""
+    writer = RunWriter(directory, run.info)
+    for row in run.rows:
+        writer.row(row)
+    writer.neighbours(run.neighbours)
+    writer.pods(run.pods)
+    for line in run.events:
+        details = {key: value for key, value in line.items() if key not in {"t_s", "event"}}
+        writer.event(line["t_s"], line["event"], **details)
+    for tag, by_second in latencies_of(run.rows).items():
+        for t, histogram in by_second.items():
+            writer.histogram(tag, t, histogram)
+    writer.close()
+    return directory

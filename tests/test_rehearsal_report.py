@@ -228,10 +228,14 @@ def test_the_diff_of_nginx_and_the_commands_are_shown(tmp_path: Path) -> None:
     (tmp_path / "run" / "nginx").mkdir(parents=True)
     (tmp_path / "run" / "nginx" / "gateway.conf.before").write_text("server {\n}\n")
     (tmp_path / "run" / "nginx" / "gateway.conf").write_text("server {\n    limit_req zone=per_ip;\n}\n")
+    (tmp_path / "run" / "rehearsed.toml").touch()
     found = rehearsal_page(facts(run), "")
     blocks = {block.label: block.lines for block in found.chapters[-1].blocks if isinstance(block, Code)}
     assert "+    limit_req zone=per_ip;" in blocks["nginx, before and after"]
-    assert blocks["To repeat it"] == ("reconnect-storm run mass-drop",)
+    assert blocks["To repeat it"] == (
+        "reconnect-storm run mass-drop",
+        f"reconnect-storm rehearse {tmp_path / 'run' / 'rehearsed.toml'}",
+    )
     assert 'summary = "What if the market opens?"' in blocks["The scenario, with every default"]
 
 

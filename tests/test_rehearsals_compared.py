@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 from acted_runs import LIMIT, PUSH, SCALE
+from click.testing import CliRunner
 from page_outline import Outline, markdown_tables
-from rehearsed_runs import plain, rehearsed
-from run_histories import scenario, seconds, storm
+from rehearsed_runs import plain, rehearsed, saved
+from run_histories import history, scenario, seconds, storm
 
 from reports.palette import COLOURS, LINES
 from reports.record import Run
 from reports.rehearsal import write_rehearsals
 from reports.rehearsal.facts import facts
 from reports.rehearsal.held import differences, held_chapter, label_of
+from scenarios.cli import main
 
 OCTOBER, NOVEMBER = "2026-10-25T20:00:00Z", "2026-11-25T20:00:00Z"
 
@@ -136,6 +138,33 @@ def test_the_report_is_about_the_latest_and_has_the_older_ones_beside_it(tmp_pat
     assert [one["verdict"]["name"] for one in told["earlier"]] == ["OUTAGE"]
     assert told["did_it_hold"][0] == "Verdict: OUTAGE, then RECOVERED: better."
     assert told["verdict"]["name"] == "RECOVERED"
+
+
+def test_the_command_reports_on_rehearsals_and_on_other_runs(tmp_path: Path) -> None:
+    older, latest = (saved(run, tmp_path / "runs" / name) for run, name in zip(FIXED, "ab", strict=True))
+    result = CliRunner().invoke(main, ["report", str(older), str(latest), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    for ending in ("html", "md", "json", "pdf"):
+        path = tmp_path / "out" / f"rehearsal.{ending}"
+        assert str(path) in result.output
+        assert path.exists()
+    assert not (tmp_path / "out" / "report.html").exists()
+    saved(history(storm(100.0)), tmp_path / "runs" / "c")
+    result = CliRunner().invoke(
+        main, ["report", str(tmp_path / "runs"), "--out", str(tmp_path / "both"), "--json"]
+    )
+    assert [one["directory"][-1] for one in json.loads(result.stdout)] == ["a", "b", "c"]
+    assert {"rehearsal.html", "report.html"} <= {path.name for path in (tmp_path / "both").iterdir()}
+
+
+def test_a_rehearsal_of_an_older_schema_is_refused_with_the_reason(tmp_path: Path) -> None:
+    run = saved(FIXED[0], tmp_path / "run")
+    path = run / "run.json"
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    result = CliRunner().invoke(main, ["report", str(run)])
+    assert result.exit_code == 2
+    assert "found schema version 1, allowed: 2: it was written before staleness" in result.output
+    assert not (run / "rehearsal.html").exists()
 
 
 def test_no_two_arms_look_the_same_until_there_are_more_than_colours() -> None:

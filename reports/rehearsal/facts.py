@@ -17,6 +17,8 @@ from reports.rehearsal.fixes import Fix, fixes
 from reports.rehearsal.surprises import Surprise, surprises
 
 EDGE_BEFORE, EDGE_AFTER = "gateway.conf.before", "gateway.conf"
+REPLAY = "rehearsed.toml"
+"""The scenario that an operator's choices became."""
 MOST_DIFF_LINES = 400
 
 
@@ -50,6 +52,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """None without a trigger, or without anything recorded after it."""
     surprises: dict[str, Surprise]
     """By the name of the rule that found them."""
+    replay: Path | None
+    """Where the operator's choices can be played again; None where there are none."""
     edge_diff: tuple[str, ...]
     """nginx's configuration before and after, as a unified diff; empty where it is the same or not there."""
 
@@ -71,6 +75,7 @@ def facts(run: Run) -> Facts:
         fixes=fixes(run, summary),
         blast=_blast(run, judgement),
         surprises=surprises(run, summary),
+        replay=replay if (replay := run.directory / REPLAY).exists() else None,
         edge_diff=edge_diff(run.directory / "nginx"),
     )
 

@@ -110,7 +110,12 @@ def configurations(found: Facts) -> tuple[Block, ...]:
                 f"Versions: {versions}.",
             )
         ),
-        Code("To repeat it", (shlex.join(info.command),)),
+        Code("To repeat it", (shlex.join(info.command), *_replay(found))),
         *edge,
         Code("The scenario, with every default", tuple(scenario_listing(info.scenario).splitlines())),
     )
+
+
+def _replay(found: Facts) -> tuple[str, ...]:
+    """Without asking the operator again."""
+    return (shlex.join(["reconnect-storm", "rehearse", str(found.replay)]),) if found.replay else ()
