@@ -77,7 +77,7 @@ SPOKEN: dict[str, Callable[[Details], str]] = {
     "drop_share": lambda details: (
         f"the loss of {_dropped_share(details).removeprefix('drop ')} of the connections"
     ),
-    "kill_pod": lambda details: f"the end of {_pod(details)}",
+    "kill_pod": lambda details: f"the loss of {_pod(details)}",
     "pause_pod": lambda details: f"a standstill of {_pod(details)}{_for(details)}",
     "rolling_restart": lambda _: "a rolling restart",
     "scale": lambda details: f"scaling to {label(details.get('pods', '?'))} pods",

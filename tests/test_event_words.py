@@ -72,7 +72,7 @@ def test_an_event_without_details_still_has_a_name(name: str) -> None:
 SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
     "all": ("drop_all", {}, "the loss of every connection"),
     "a share": ("drop_share", {"share": 0.25}, "the loss of 25 % of the connections"),
-    "a killed pod": ("kill_pod", {"pod": 0}, "the end of pod 0"),
+    "a killed pod": ("kill_pod", {"pod": 0}, "the loss of pod 0"),
     "a paused pod": ("pause_pod", {"pod": 1, "for_s": 5.0}, "a standstill of pod 1 for 5 s"),
     "more pods": ("scale", {"pods": 9}, "scaling to 9 pods"),
     "a burst": ("feed_burst", {"factor": 4.0, "for_s": 14.0}, "a feed burst ×4 for 14 s"),

@@ -160,5 +160,8 @@ def _cost(found: Facts) -> Iterator[str]:
 
 
 def _hypothesis(found: Facts) -> Iterator[str]:
-    if found.hypothesis:
+    if found.hypothesis and not found.judgement.validity.valid:
+        answer = _ANSWERS[found.hypothesis.kept]
+        yield f"Hypothesis by these figures, which are not to be relied on: {answer}."
+    elif found.hypothesis:
         yield f"The hypothesis {_ANSWERS[found.hypothesis.kept].replace('not known', 'could not be tested')}."

@@ -35,11 +35,13 @@ class Moment(Struct, frozen=True, kw_only=True):
     what: str
     action: Action | None = None
     """What was seen before and after it, where it is a strike."""
+    rank: int = 2
+    """Within a second, decisions come first, then strikes, then what was seen."""
 
 
 def moments(found: Facts) -> tuple[Moment, ...]:
     """Everything worth a line, in order of time."""
-    return tuple(sorted(_moments(found), key=lambda moment: moment.t_s))
+    return tuple(sorted(_moments(found), key=lambda moment: (round(moment.t_s), moment.rank, moment.t_s)))
 
 
 def timeline_table(found: Facts) -> TextTable:
@@ -48,7 +50,7 @@ def timeline_table(found: Facts) -> TextTable:
         label="What happened, and what was seen before and after it",
         headings=("at", "what", *(name for name, _ in _SEEN)),
         rows=tuple(
-            (units.seconds(round(moment.t_s)), moment.what, *_seen(moment.action))
+            (units.seconds(round(moment.t_s)).replace("-", "\u2212"), moment.what, *_seen(moment.action))
             for moment in moments(found)
         ),
         words=frozenset({"what"}),
@@ -65,7 +67,7 @@ def _moments(found: Facts) -> Iterator[Moment]:
         # Where the details say how long it was to last, that is enough.
         lasting = (action.lasted_s or 0.0) >= AT_ONCE_S and not {"for_s", "reach_s"} & {*action.details}
         lasted = f", over after {units.seconds(round(action.lasted_s or 0.0, 1))}" if lasting else ""
-        yield Moment(t_s=action.t_s, what=f"{head}{what}{lasted}", action=action)
+        yield Moment(t_s=action.t_s, what=f"{head}{what}{lasted}", action=action, rank=1)
     for line in found.run.events:
         what = _LIFECYCLE.get(str(line.get("event")), "")
         if what and isinstance(line.get("t_s"), int | float):
@@ -73,7 +75,7 @@ def _moments(found: Facts) -> Iterator[Moment]:
     if found.alerts:
         yield Moment(t_s=found.alerts[0].t_s, what=f"detection: {found.alerts[0].text}")
     for choice in found.rehearsal.decisions:
-        yield Moment(t_s=round(choice.t_s - zero_s, 1), what=f"the operator chose: {choice.chosen}")
+        yield Moment(t_s=round(choice.t_s - zero_s, 1), what=f"the operator chose: {choice.chosen}", rank=0)
     for t_s, number in sorted(_new_and_saturated(found).items()):
         yield Moment(t_s=t_s, what=f"saturated: {number} of the pods that joined")
     recovery = summary.recovery
