@@ -42,8 +42,9 @@ def pdf(page: RehearsalPage, drawings: Mapping[str, Figure], started_utc: str) -
     document = _Document(page.title, started_utc)
     document.head(page)
     for chapter in page.chapters:
-        pictured = any(isinstance(block, Picture) for block in chapter.blocks)
-        document.heading(chapter.heading, new_page=pictured)
+        # A figure takes a whole page; its heading is to be on the same one.
+        begins_with_picture = isinstance(next(iter(chapter.blocks), None), Picture)
+        document.heading(chapter.heading, new_page=begins_with_picture)
         for block in chapter.blocks:
             document.block(block, drawings)
     return bytes(document.output())
