@@ -36,12 +36,27 @@ class Collector:
         self._effective: dict[int, HdrHistogram] = {}
         self._censored: dict[int, HdrHistogram] = {}
         self._staleness: dict[int, HdrHistogram] = {}
+        self._tagged: dict[Tag, dict[int, HdrHistogram]] = {
+            "fanout": self._fanout,
+            "effective": self._effective,
+            "censored": self._censored,
+            "staleness": self._staleness,
+        }
         self._neighbours: dict[int, dict[int, Neighbours]] = {}
         self._written = -1
 
     def row(self, second: int) -> dict[str, Any]:
         """The row of a second, as far as it is known; empty where nothing is."""
         return self._rows.get(second, {})
+
+    def percentile_ms(self, tag: Tag, percent: float, from_second: int, to_second: int) -> float | None:
+        """A percentile of all values of [from_second, to_second) that are known by now; None without any."""
+        histograms = self._tagged[tag]
+        total = new_histogram()
+        for second in range(from_second, to_second):
+            if second in histograms:
+                total.add(histograms[second])
+        return total.get_value_at_percentile(percent) / 1000 if total.get_total_count() else None
 
     def on_interval(self, interval: Interval) -> None:
         """Takes a second of the generator's."""
@@ -117,13 +132,10 @@ class Collector:
         nginx_limited: by second; None where nginx is not ours.
         """
         self.write_until(end)
-        by_tag: dict[Tag, dict[int, HdrHistogram]] = {
-            "effective": self._effective,
-            "censored": self._censored,
-        }
-        for tag, histograms in by_tag.items():
-            for second in sorted(histograms):
-                self.writer.histogram(tag, second - self.zero, histograms[second])
+        late: tuple[Tag, ...] = ("effective", "censored")
+        for tag in late:
+            for second, histogram in sorted(self._tagged[tag].items()):
+                self.writer.histogram(tag, second - self.zero, histogram)
         for second, row in self._rows.items():
             if nginx_limited is not None:
                 row["nginx_limited"] = nginx_limited.get(second, 0)

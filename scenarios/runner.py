@@ -22,8 +22,9 @@ from msgspec.structs import replace
 
 from reports.record import RunInfo, RunWriter
 from scenarios.collector import SECOND_NS, Collector
+from scenarios.course import Course
 from scenarios.model import Scenario
-from scenarios.phases import phases_of
+from scenarios.operating import Operator
 from scenarios.secrets import command_without_secrets, without_secrets
 from scenarios.stability import stability
 from scenarios.stack import machine
@@ -33,7 +34,6 @@ from scenarios.stack.generator import Generator
 from scenarios.stack.nginx import Nginx, read_access_log, refusals_per_second
 from scenarios.stack.processes import StackError, Watch
 from scenarios.stack.running import Stack
-from scenarios.timeline import Timeline
 
 SETTLE_S = 2
 """Seconds between the last join of the ramp and the steady state."""
@@ -44,8 +44,6 @@ _RAMP_TIMEOUT_S = 60.0
 
 # The generator closes a second a few milliseconds late; what strikes then would be booked a second early.
 _INTO_THE_SECOND_NS = 50_000_000
-_SERVED = 0.90
-_WELL_SERVED = 0.99
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -75,8 +73,13 @@ class Plan(Struct, frozen=True, kw_only=True):
     allow_remote: bool = False
 
 
-async def run(plan: Plan, on_progress: Callable[[Progress], None]) -> RunInfo:
-    """Carries out the plan. Raises StackError when a part fails, MachineError before anything is started."""
+async def run(
+    plan: Plan, on_progress: Callable[[Progress], None], operator: Operator | None = None
+) -> RunInfo:
+    """Carries out the plan. Raises StackError when a part fails, MachineError before anything is started.
+
+    An abort condition is such a failure, unless there is an operator: then it is one of the ends of the run.
+    """
     machine.check(plan.scenario)
     cores = machine.assign_cores(plan.scenario.gateway.cores)
     info = RunInfo(
@@ -93,7 +96,7 @@ async def run(plan: Plan, on_progress: Callable[[Progress], None]) -> RunInfo:
         command=command_without_secrets(sys.argv[1:]),
     )
     writer = RunWriter(plan.directory, info)
-    conductor = _Conductor(plan, cores, writer, on_progress)
+    conductor = _Conductor(plan, cores, writer, on_progress, operator)
     try:
         await conductor.conduct()
         info.status = "complete"
@@ -105,6 +108,8 @@ async def run(plan: Plan, on_progress: Callable[[Progress], None]) -> RunInfo:
         raise
     finally:
         conductor.write_everything()
+        if operator:
+            info.rehearsal = operator.rehearsal
         writer.save()
         writer.close()
     return info
@@ -114,19 +119,25 @@ class _Conductor:
     """Keeps the state of one run while it goes on. Seconds count from the epoch, a whole second."""
 
     def __init__(
-        self, plan: Plan, cores: machine.Cores, writer: RunWriter, on_progress: Callable[[Progress], None]
+        self,
+        plan: Plan,
+        cores: machine.Cores,
+        writer: RunWriter,
+        on_progress: Callable[[Progress], None],
+        operator: Operator | None,
     ) -> None:
         self.plan = plan
         self.scenario = plan.scenario
         self.cores = cores
         self.writer = writer
         self.on_progress = on_progress
+        self.operator = operator
         self.epoch_ns = (time.monotonic_ns() // SECOND_NS) * SECOND_NS
         self.epoch_wall_s = time.time() - (time.monotonic_ns() - self.epoch_ns) / 1e9
         self.collector = Collector(writer, self.epoch_ns)
         self.stack: Stack | None = None
+        self.course: Course | None = None
         self.steady = False
-        self.end_s = plan.scenario.phases.duration_s
 
     # -- the course of a run ------------------------------------------------------------------------
 
@@ -146,6 +157,9 @@ class _Conductor:
             playing = asyncio.create_task(self._play())
             try:
                 done, _ = await asyncio.wait({playing, *watchers}, return_when=asyncio.FIRST_COMPLETED)
+                if self.operator and self.steady and aborted in done:
+                    self.operator.end(stack.generator.aborted.result())
+                    return
                 # Why a part was told to end says more than that it has ended.
                 for task in sorted(done, key=lambda task: task is not aborted):
                     task.result()
@@ -203,48 +217,21 @@ class _Conductor:
         if stack.gateway:
             await stack.begin()
         self.collector.zero = self._now_second() + SETTLE_S
-        self._set_phases()
+        self.course = course = Course(
+            self.scenario,
+            stack,
+            self.collector,
+            self.operator,
+            until=self._until,
+            now_s=self._now_s,
+            note=self._note,
+        )
+        course.set_phases()
         await self._until(0)
         self.steady = True
-        self.writer.event(0, "steady", clients=self.scenario.fleet.clients)
-
-        timeline = Timeline(self.scenario, stack, until=self._until, now_s=self._now_s, note=self._note)
-        striking = asyncio.create_task(timeline.play())
-        ending = asyncio.create_task(self._play_to_the_end())
-        try:
-            # A strike that fails ends the run; one that never ends does not prolong it.
-            done, _ = await asyncio.wait({striking, ending}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            await ending
-        finally:
-            for task in (striking, ending):
-                task.cancel()
-            await asyncio.gather(striking, ending, return_exceptions=True)
-            self.writer.info.trigger_end_s = timeline.trigger_end_s
-        self._set_phases(end_s=self.end_s)
+        self._note_at(0, "steady", clients=self.scenario.fleet.clients)
+        await course.play()
         await stack.generator.close_books()
-
-    async def _play_to_the_end(self) -> None:
-        phases = self.scenario.phases
-        self.end_s = phases.duration_s
-        if self.scenario.trigger_s is not None and phases.rescue_at_s:
-            await self._until(phases.rescue_at_s)
-            if self._served_lately(3) < _SERVED:
-                self.end_s = phases.rescue_at_s + phases.rescue_s
-                await self._rescue()
-            else:
-                self.end_s = await self._until_well()
-        await self._until(self.end_s)
-
-    async def _until_well(self) -> int:
-        """Waits until a whole recovery window was good, or for the end; returns the second it is then."""
-        phases = self.scenario.phases
-        for second in range(phases.rescue_at_s, phases.duration_s):
-            await self._until(second)
-            if self._served_lately(phases.recovery_window_s + 2, worst=True) >= _WELL_SERVED:
-                return second
-        return phases.duration_s
 
     async def _ramp(self) -> None:
         fleet = self.scenario.fleet
@@ -259,15 +246,6 @@ class _Conductor:
                     " joined before the storm; the gateway cannot carry them"
                 )
             await asyncio.sleep(0.1)
-
-    async def _rescue(self) -> None:
-        stack, phases = self._running(), self.scenario.phases
-        # What nobody held by now must not be credited with the rescue.
-        await stack.generator.close_books()
-        await stack.generator.push_policy(phases.rescue_policy)
-        self.writer.info.rescued_at_s = phases.rescue_at_s
-        self._set_phases()
-        self.writer.event(self._now_s(), "rescue", policy=phases.rescue_policy)
 
     # -- time ---------------------------------------------------------------------------------------
 
@@ -315,25 +293,12 @@ class _Conductor:
 
     def _note(self, name: str, **details: Any) -> None:
         """Writes an event of this moment."""
-        self.writer.event(self._now_s(), name, **details)
+        self._note_at(self._now_s(), name, **details)
 
-    def _set_phases(self, end_s: int | None = None) -> None:
-        info = self.writer.info
-        info.trigger_s, info.phases = phases_of(
-            self.scenario,
-            first_s=-self.collector.zero,
-            end_s=end_s,
-            rescued=info.rescued_at_s is not None,
-        )
-        self.writer.save()
-
-    def _served_lately(self, seconds: int, *, worst: bool = False) -> float:
-        """Share of clients usefully connected in the last `seconds` whole seconds."""
-        # The generator reports a second just after it has ended.
-        last = self._now_second() - 1
-        rows = [self.collector.row(second) for second in range(last - seconds, last)]
-        shares = [row.get("useful", 0.0) / self.scenario.fleet.clients for row in rows]
-        return float(min(shares) if worst else sum(shares) / len(shares))
+    def _note_at(self, t_s: float, name: str, **details: Any) -> None:
+        self.writer.event(t_s, name, **details)
+        if self.operator:
+            self.operator.on_event(t_s, name, details)
 
     def write_everything(self) -> None:
         """Writes what is known by now, whole or not."""
@@ -355,7 +320,7 @@ class _Conductor:
         self.collector.finish(end, refusals)
 
     def _report_second(self, second: int) -> None:
-        phases = self.scenario.phases
+        phases = (self.course or self).scenario.phases
         t_s = second - self.collector.zero
         phase = "ramp"
         left: float = _START_S + phases.duration_s
@@ -363,6 +328,9 @@ class _Conductor:
             phase = next((p.name for p in self.writer.info.phases if p.from_s <= t_s < p.to_s), "stop")
             left = max(0, phases.duration_s - t_s)
         self._report(phase, left, second - 1)
+        if self.operator and self.course and self.steady and t_s > 0:
+            row = {**self.collector.row(second - 1), "t_s": t_s - 1}
+            self.operator.on_second(t_s - 1, row, self.course)
 
     def _report(self, phase: str, seconds_left: float, second: int | None = None) -> None:
         row = self.collector.row(second) if second is not None else {}

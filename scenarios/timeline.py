@@ -69,10 +69,10 @@ class Timeline:
         async with asyncio.TaskGroup() as tasks:
             for strike in self._strikes:
                 await self._until(strike.at_s)
-                tasks.create_task(self._carry_out(strike))
+                tasks.create_task(self.carry_out(strike.event))
 
-    async def _carry_out(self, strike: Strike) -> None:
-        event = strike.event
+    async def carry_out(self, event: Event) -> None:
+        """Carries out an event now, and writes when it began and ended."""
         began_s = self._now_s()
         what = {key: value for key, value in to_builtins(event).items() if key not in _COMMON}
         self._note(event.name, kind=event.kind, phase="begin", **what)

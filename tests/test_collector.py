@@ -284,3 +284,13 @@ def test_clients_with_equally_many_neighbours_have_rows_of_their_own(collector: 
     collector.writer.close()
     (row,) = Run.load(collector.writer.directory).neighbours
     assert (row["t_s"], row["clients_per_ip"], row["useful"]) == (3 - collector.zero, 20, 29.5)
+
+
+def test_a_percentile_over_several_seconds_is_known_while_the_run_goes_on(collector: Collector) -> None:
+    assert collector.percentile_ms("fanout", 99, 0, 5) is None
+    for second in (1, 2):
+        collector.on_interval(interval(second, fanout=Samples.of([second * 10 * MS] * 100)))
+    assert collector.percentile_ms("fanout", 50, 0, 5) == pytest.approx(10, rel=0.001)
+    assert collector.percentile_ms("fanout", 99, 0, 5) == pytest.approx(20, rel=0.001)
+    assert collector.percentile_ms("fanout", 99, 1, 2) == pytest.approx(10, rel=0.001)
+    assert collector.percentile_ms("effective", 99, 0, 5) is None
