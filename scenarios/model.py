@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 
 from scenarios.events.registry import AnyEvent
 from scenarios.objectives import Hypothesis, Objective
-from scenarios.quantities import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds
+from scenarios.quantities import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 
 Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*$")]
 """Text that goes into a line of HTTP."""
@@ -134,6 +134,8 @@ class Abort(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Ended tries that did not join, of all ended tries; 0.9 for a target elsewhere."""
     fanout_p99_ms: Annotated[float, Meta(gt=0, le=86_400_000)] | None = None
     """10,000 for a target elsewhere."""
+    availability_below: Share | None = None
+    """Clients joined with a tick under 1 s old, of all clients, once all have been up."""
     health_url: Line = ""
     """Has to be answered with a status below 400 within a second, each time it is asked."""
     for_s: Count = 10

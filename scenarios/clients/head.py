@@ -10,7 +10,15 @@ import gevent
 from gevent.queue import Queue
 
 from scenarios.clients.guard import Guard
-from scenarios.clients.messages import Aborted, GeneratorSettings, Interval, Message, Unframer, frame
+from scenarios.clients.messages import (
+    Aborted,
+    CloseBooks,
+    GeneratorSettings,
+    Interval,
+    Message,
+    Unframer,
+    frame,
+)
 
 log = logging.getLogger("reconnect_storm")
 
@@ -33,7 +41,7 @@ class Head:
         quit_run: Callable[[], None],
     ) -> None:
         abort = settings.scenario.abort
-        self._guard = Guard(abort, remote=remote)
+        self._guard = Guard(abort, remote=remote, clients=settings.scenario.fleet.clients)
         self._obey = obey
         self._quit_run = quit_run
         # None without a runner: what nobody takes out would pile up.
@@ -58,9 +66,7 @@ class Head:
         if reason and not self._aborted:
             self._aborted = True
             log.error("aborted: %s", reason)
-            self.tell(Aborted(reason))
-            # Later, so that the runner is told first.
-            gevent.spawn_later(_LAST_WORDS_S, self._quit_run)
+            gevent.spawn(self._abort, reason)
 
     def tell(self, message: Message) -> None:
         """Says something to the runner, if there is one."""
@@ -75,6 +81,13 @@ class Head:
     def stop(self) -> None:
         """Ends the channel and the health checks."""
         gevent.killall(self._greenlets, block=False)
+
+    def _abort(self, reason: str) -> None:
+        # The runner is to have all that was measured before it is told, and to be told before the end.
+        self._obey(CloseBooks())
+        self.tell(Aborted(reason))
+        gevent.sleep(_LAST_WORDS_S)
+        self._quit_run()
 
     def _send(self, channel: Any) -> None:
         for message in self._outbox:
