@@ -28,6 +28,7 @@ from scenarios.live import LiveView
 from scenarios.model import Scenario
 from scenarios.options import JSON_OPTION, Options, carries_out_a_scenario
 from scenarios.policies import POLICIES
+from scenarios.rehearse_command import rehearse_command
 from scenarios.runner import Plan, run
 from scenarios.scenario_file import ScenarioError, catalog, load
 from scenarios.stack import machine
@@ -51,12 +52,13 @@ from scenarios.terminal import (
 def main() -> None:
     """What happens to a Socket.IO gateway when all its clients come back at once.
 
-    Exit status: 0 good, 2 usage or configuration, 3 invalid run, 130 interrupted.
+    Exit status: 0 good, 1 a promise broken, 2 usage or configuration, 3 invalid run, 130 interrupted.
     """
 
 
 main.add_command(bench_command)
 main.add_command(calibrate_command)
+main.add_command(rehearse_command)
 
 
 @main.command("list")

@@ -51,6 +51,14 @@ RUNS_OPTION = click.option(
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
+_RETRIES_OPTION = click.option(
+    "--retries",
+    type=click.IntRange(0, 10),
+    default=1,
+    show_default=True,
+    help="Further tries of a run during which others used the machine's cores.",
+)
+
 TARGET_OPTIONS = (
     click.option(
         "--target",
@@ -72,17 +80,23 @@ def target_override(url: str) -> list[str]:
     return [f"target.url={json.dumps(url)}"] if url else []
 
 
-def carries_out_a_scenario(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the argument and the options of `Options`, and hands them over as one."""
+def carries_out_a_scenario(
+    command: Callable[..., None], *, default: str = "mass-drop", once: bool = False
+) -> Callable[..., None]:
+    """Gives a command the argument and the options of `Options`, and hands them over as one.
+
+    default: the scenario. once: nothing is tried again, because somebody is watching.
+    """
 
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
+        values.setdefault("retries", 0)
         common = Options(**{name: values.pop(name) for name in Options.__struct_fields__})
         command(common, **values)
 
     decorated: Callable[..., None] = with_options
     for decorate in (
-        click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop"),
+        click.argument("scenario_name", metavar="[SCENARIO]", default=default),
         click.option(
             "--set",
             "overrides",
@@ -97,13 +111,7 @@ def carries_out_a_scenario(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
             help="Another nginx than the pinned one.",
         ),
-        click.option(
-            "--retries",
-            type=click.IntRange(0, 10),
-            default=1,
-            show_default=True,
-            help="Further tries of a run during which others used the machine's cores.",
-        ),
+        *(() if once else (_RETRIES_OPTION,)),
         *TARGET_OPTIONS,
         click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON."),
     ):

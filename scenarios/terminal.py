@@ -11,7 +11,7 @@ from rich.console import Console
 
 from scenarios.stack import machine
 
-GOOD, USAGE, INVALID, INTERRUPTED = 0, 2, 3, 130
+GOOD, BROKEN, USAGE, INVALID, INTERRUPTED = 0, 1, 2, 3, 130
 
 console = Console()
 errors = Console(stderr=True)

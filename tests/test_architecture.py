@@ -17,11 +17,21 @@ MAY_IMPORT = {
     "gateway_stub": ("gateway_stub",),
     "reports": ("reports",),
 }
-COMPOSITION_ROOTS = (Path("scenarios/cli.py"), Path("scenarios/calibrate_command.py"))
+COMPOSITION_ROOTS = (
+    Path("scenarios/cli.py"),
+    Path("scenarios/calibrate_command.py"),
+    Path("scenarios/rehearse_command.py"),
+)
 PURE = [
     Path(name)
     for name in (
+        "scenarios/board.py",
+        "scenarios/decisions.py",
+        "scenarios/forming.py",
+        "scenarios/live_objectives.py",
         "scenarios/policies.py",
+        "scenarios/replay.py",
+        "scenarios/screen.py",
         "scenarios/backoffs.py",
         "scenarios/gated_policies.py",
         "scenarios/gates.py",

@@ -36,7 +36,7 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
-@pytest.mark.parametrize("command", ["run", "compare", "doctor"])
+@pytest.mark.parametrize("command", ["run", "compare", "rehearse", "doctor"])
 def test_a_mistake_in_a_scenario_is_one_line_and_leaves_nothing(
     tmp_path: Path, command: str, text: str, said: tuple[str, ...]
 ) -> None:
@@ -59,6 +59,32 @@ def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None
         port = sock.getsockname()[1]
         result = typed("run", "--set", f"edge.port={port}", "--runs", str(tmp_path / "runs"))
     assert_refused(result, "edge.port", f"found {port}", "allowed: a free port")
+    assert not (tmp_path / "runs").exists()
+
+
+REHEARSALS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "keys without a terminal": (("--interactive",), ("--interactive", "no terminal", "--choose")),
+    "an unknown choice": (
+        ("--choose", "scale,pray"),
+        ("--choose", "'pray'", "scale, restart, push, limit, wait"),
+    ),
+    "pods of somebody else": (
+        ("--choose", "scale", "--target", "http://127.0.0.1:9"),
+        ("--choose", "'scale'", "allowed: push, wait"),
+    ),
+    "nothing to rehearse": (("--set", "event=[]"), ("mass-drop: key event:", "no fault")),
+    "no time for checks": (
+        ("--set", 'event=[{at_s=2, do="drop_all"}]'),
+        ("event[].at_s", "a fault at 2", "allowed: 3 or more"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "said"), REHEARSALS.values(), ids=REHEARSALS)
+def test_a_rehearsal_that_cannot_be_played_is_refused(
+    tmp_path: Path, options: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    assert_refused(typed("rehearse", "mass-drop", *options, "--runs", str(tmp_path / "runs")), *said)
     assert not (tmp_path / "runs").exists()
 
 
@@ -108,7 +134,7 @@ def test_the_doctor_looks_at_everything_that_a_run_needs() -> None:
     assert {"Cores", "File descriptors", "Source addresses", "Leftover processes"} <= set(found)
 
 
-@pytest.mark.parametrize("command", ["list", "run", "compare", "report", "doctor"])
+@pytest.mark.parametrize("command", ["list", "run", "compare", "rehearse", "report", "doctor"])
 def test_every_command_explains_itself(command: str) -> None:
     result = typed(command, "--help")
     assert result.exit_code == 0

@@ -548,3 +548,15 @@ def test_a_comparison_names_what_it_crosses_or_its_arms() -> None:
     )
     assert scenarios_page.compares(named) == "left alone; scaled"
     assert scenarios_page.compares(Scenario()) == "nothing"
+
+
+def test_a_scenario_says_what_it_promises() -> None:
+    table = {
+        "hypothesis": {"metric": "time_to_recover_s", "operator": "<=", "bound": 60, "statement": "It ends."},
+        "slo": [{"metric": "availability", "phase": "before", "operator": ">=", "bound": 0.99}],
+    }
+    assert scenarios_page.promises(build(table, source="test")) == [
+        "the hypothesis “It ends”: `time_to_recover_s <= 60` from the trigger on",
+        "`availability >= 0.99` in “before”",
+    ]
+    assert scenarios_page.promises(Scenario()) == []

@@ -1,9 +1,12 @@
 """Objectives name a metric that exists in their phase, or say which ones do."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from scenarios.objectives import Hypothesis, Objective
+from scenarios.model import Abort
+from scenarios.objectives import Hypothesis, Objective, PhaseMetric, StormMetric
 
 
 def test_an_objective_is_read_from_plain_values() -> None:
@@ -35,3 +38,11 @@ def test_a_hypothesis_has_words_beside_its_bound() -> None:
         "bound": 90,
     }
     assert msgspec.convert(raw, Hypothesis).statement == "Everybody is back within 90 s."
+
+
+def test_the_page_on_rehearsals_names_every_metric_and_every_abort_condition() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "rehearsals.md").read_text(encoding="utf-8")
+    for metric in (*PhaseMetric.__args__, *StormMetric.__args__):  # type: ignore[attr-defined]
+        assert f"`{metric}`" in text
+    for key in Abort.__struct_fields__:
+        assert f"`{key}`" in text

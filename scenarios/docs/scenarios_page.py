@@ -13,6 +13,7 @@ from scenarios.docs.parameters import parameters, written
 from scenarios.docs.rendering import rendered
 from scenarios.events.event import Event
 from scenarios.model import Scenario
+from scenarios.objectives import Objective
 from scenarios.scenario_file import arms, catalog, load
 from scenarios.stability import stability
 
@@ -46,6 +47,8 @@ class Entry(Struct, frozen=True):
     compares: str
     """What differs between the arms."""
     timeline: list[Moment]
+    promises: list[str]
+    """The hypothesis and the objectives."""
     numbers: list[Numbers]
     runs: int
     controls: int
@@ -95,6 +98,20 @@ def compares(scenario: Scenario) -> str:
     return "; ".join(crossed or scenario.arms) or "nothing"
 
 
+def promises(scenario: Scenario) -> list[str]:
+    """The hypothesis and the objectives, each with its bound."""
+    hypothesis = scenario.hypothesis
+    found = (
+        [f"the hypothesis “{hypothesis.statement.rstrip('.')}”: {_bound(hypothesis)}"] if hypothesis else []
+    )
+    return [*found, *map(_bound, scenario.slo)]
+
+
+def _bound(objective: Objective) -> str:
+    where = "from the trigger on" if objective.phase == "storm" else f"in “{objective.phase}”"
+    return f"`{objective.metric} {objective.operator} {objective.bound:g}` {where}"
+
+
 def _entry(name: str, scenario: Scenario) -> Entry:
     every = arms(scenario)
     todo = plans(scenario, repeats=1, directory=Path("runs"))
@@ -105,6 +122,7 @@ def _entry(name: str, scenario: Scenario) -> Entry:
         arms=[*every],
         compares=compares(scenario),
         timeline=timeline(every),
+        promises=promises(scenario),
         numbers=_numbers(every),
         runs=len(every),
         controls=sum(plan.control for plan in todo),

@@ -1,0 +1,144 @@
+"""What has to hold before anything is broken, judged by the seconds of steady state that there are.
+
+Every check is one function from what is known to a `PreCheck`.
+"""
+
+import resource
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from reports.record import PreCheck
+from scenarios.live_objectives import Percentile, measured, state, told
+from scenarios.model import Scenario
+from scenarios.operating import Row
+
+LEAST_STEADY_S = 2
+"""Whole seconds of steady state that have to have been seen."""
+
+
+class Allowed(Struct, frozen=True, kw_only=True):
+    """How much of the machine others may have, as the validity of a run is judged by."""
+
+    foreign_cpu_per_core: float
+    steal_per_core: float
+    generator_lag_ms: float
+    cores: int
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What the checks look at."""
+
+    scenario: Scenario
+    rows: Sequence[Row]
+    """The whole seconds of steady state so far."""
+    percentile: Percentile
+    armed: Sequence[str]
+    """Abort conditions in force, each with its bound."""
+    remote: bool
+    """The target is not on this machine's loopback."""
+    needed_descriptors: int
+    allowed_descriptors: int
+
+
+def prechecks(known: Known, allowed: Allowed) -> tuple[PreCheck, ...]:
+    """All checks, in the order in which they are shown."""
+    return (
+        _joined(known),
+        _steady(known),
+        *_objectives(known),
+        _armed(known),
+        _quiet(known, allowed),
+        _generator(known, allowed),
+        _descriptors(known),
+    )
+
+
+def _joined(known: Known) -> PreCheck:
+    wanted = known.scenario.fleet.clients
+    found = min((int(row.get("connected", 0)) for row in known.rows), default=0)
+    return PreCheck(
+        name="all clients joined",
+        wanted=f"{wanted} in every second",
+        found=f"{found} in the worst second",
+        passed=found == wanted,
+    )
+
+
+def _steady(known: Known) -> PreCheck:
+    lost = sum(int(row.get("disconnects", 0)) for row in known.rows)
+    tries = sum(int(row.get("attempts", 0)) for row in known.rows)
+    return PreCheck(
+        name="steady state measured",
+        wanted=f"{LEAST_STEADY_S} s or more, nobody dropped, no try to connect",
+        found=f"{len(known.rows)} s, {lost} dropped, {tries} tries",
+        passed=len(known.rows) >= LEAST_STEADY_S and not lost and not tries,
+    )
+
+
+def _objectives(known: Known) -> list[PreCheck]:
+    checks = []
+    for objective in known.scenario.slo:
+        if objective.phase == "before":
+            value = measured(objective.metric, known.rows, known.percentile)
+            checks.append(
+                PreCheck(
+                    name=f"objective: {objective.metric} before",
+                    wanted=f"{objective.operator} {objective.bound:g}",
+                    found=told(value),
+                    passed=state(objective, value) == "holds",
+                )
+            )
+    return checks
+
+
+def _armed(known: Known) -> PreCheck:
+    none = "none; the target is this machine's loopback" if not known.remote else "none"
+    conditions = ", ".join(known.armed)
+    return PreCheck(
+        name="abort conditions armed",
+        wanted="one or more, where the target is not on this machine's loopback; Ctrl-C always",
+        found=f"{conditions}, for {known.scenario.abort.for_s} s in a row" if conditions else none,
+        passed=bool(known.armed) or not known.remote,
+    )
+
+
+def _quiet(known: Known, allowed: Allowed) -> PreCheck:
+    foreign, steal = _mean(known.rows, "foreign_cpu"), _mean(known.rows, "steal")
+    most_foreign, most_steal = (
+        allowed.cores * allowed.foreign_cpu_per_core,
+        allowed.cores * allowed.steal_per_core,
+    )
+    return PreCheck(
+        name="machine quiet",
+        wanted=f"others use up to {most_foreign:.2f} cores, the hypervisor takes up to {most_steal:.2f}",
+        found=f"{foreign:.2f}, {steal:.2f}",
+        # Somebody else's gateway on this machine is one of the others.
+        passed=(foreign <= most_foreign or bool(known.scenario.target.url)) and steal <= most_steal,
+    )
+
+
+def _generator(known: Known, allowed: Allowed) -> PreCheck:
+    lags = sorted(row["generator_lag_p99_ms"] for row in known.rows if "generator_lag_p99_ms" in row)
+    lag = lags[(len(lags) - 1) // 2] if lags else None
+    return PreCheck(
+        name="generator on time",
+        wanted=f"p99 loop lag of the median second up to {allowed.generator_lag_ms:g} ms",
+        found="not known" if lag is None else f"{lag:.1f} ms",
+        passed=lag is not None and lag <= allowed.generator_lag_ms,
+    )
+
+
+def _descriptors(known: Known) -> PreCheck:
+    unlimited = known.allowed_descriptors == resource.RLIM_INFINITY
+    return PreCheck(
+        name="file descriptors",
+        wanted=f"{known.needed_descriptors} or more",
+        found="unlimited" if unlimited else str(known.allowed_descriptors),
+        passed=unlimited or known.allowed_descriptors >= known.needed_descriptors,
+    )
+
+
+def _mean(rows: Sequence[Row], name: str) -> float:
+    values = [row[name] for row in rows if name in row]
+    return sum(values) / len(values) if values else 0.0
