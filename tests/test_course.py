@@ -154,6 +154,12 @@ def test_who_is_served_is_watched_until_all_has_been_well_for_a_window(tmp_path:
     assert found.course.end_s == 10
 
 
+def test_who_is_nearly_served_is_watched_until_the_end(tmp_path: Path) -> None:
+    found = played(tmp_path, Fault(at_s=4), rescue_at_s=10, served=9.5)
+    assert found.info.rescued_at_s is None
+    assert found.course.end_s == 20
+
+
 def test_an_operator_is_asked_just_before_the_first_fault(tmp_path: Path) -> None:
     found = played(tmp_path, Fix(at_s=2), Fault(at_s=4), operator=Operator)
     assert found.operator is not None
