@@ -93,11 +93,11 @@ def _objectives(known: Known) -> list[PreCheck]:
 
 
 def _armed(known: Known) -> PreCheck:
-    none = "none; the target is this machine's loopback" if not known.remote else "none"
+    none = "none; the target is on this machine" if not known.remote else "none"
     conditions = ", ".join(known.armed)
     return PreCheck(
         name="abort conditions armed",
-        wanted="one or more, where the target is not on this machine's loopback; Ctrl-C always",
+        wanted="one or more, unless the target is on this machine",
         found=f"{conditions}, for {known.scenario.abort.for_s} s in a row" if conditions else none,
         passed=bool(known.armed) or not known.remote,
     )
