@@ -67,17 +67,17 @@ def screen(board: Board, *, width: int) -> Text:
     if promises:
         lines += [Text(), *map(_promise, promises)]
     if board.options:
-        lines += [Text(), question(board.options)]
+        lines += [Text(), question(board.options, apart="\n  ")]
     text = Text("\n").join(lines)
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
 
 
-def question(options: tuple[Option, ...]) -> Text:
-    """What there is to choose, each with its key."""
+def question(options: tuple[Option, ...], *, apart: str = "  ") -> Text:
+    """What there is to choose, each with its key. apart: what stands before each."""
     text = Text("your choice:", style="bold")
     for option in options:
-        text.append(f"  [{option.key}] ", "bold reverse").append(option.words, "bold")
+        text.append(apart).append(f"[{option.key}]", "bold reverse").append(f" {option.words}", "bold")
     return text
 
 
