@@ -13,6 +13,7 @@ from scenarios.live_objectives import State, measured, recovery_state, state, to
 from scenarios.model import Scenario
 from scenarios.objectives import Hypothesis, Objective
 from scenarios.operating import Row
+from scenarios.prechecks import precheck_of
 from scenarios.timeline import strikes
 
 Words = Callable[[str, Mapping[str, Any]], str]
@@ -133,19 +134,29 @@ class Board:
             after, waited = self._recovery()
             found = f"{after:g}" if after is not None else "" if waited is None else f"{waited:g} so far"
             return Promise(text, recovery_state(objective, after, waited), found)
+        check = self._checked(objective)
+        if check is not None:
+            return Promise(text, "holds" if check.passed else "broken", check.found)
         rows = self._rows_of(objective.phase)
         value = measured(objective.metric, rows, _only_at_the_end)
         return Promise(text, state(objective, value), "" if value is None else told(value))
 
+    def _checked(self, objective: Objective) -> PreCheck | None:
+        """The check before the first fault that was about the same bound: it knew latencies as well."""
+        name, wanted = precheck_of(objective)
+        return next((check for check in self.prechecks if (check.name, check.wanted) == (name, wanted)), None)
+
     def _recovery(self) -> tuple[float | None, float | None]:
-        """(time to recover, time waited), in seconds from the trigger's end; None while it is open."""
-        seen = self.forming()
+        """(time to recover, time waited for it), in seconds from the trigger's end; None while it is open."""
         if self.trigger_end_s is None:
             return None, None
-        since = seen.well_since_s
-        held = since is not None and self.now_s - 1 - since >= self.scenario.phases.recovery_window_s
-        waited = self._unaided_until_s - self.trigger_end_s
-        return (since - self.trigger_end_s, None) if since is not None and held else (None, waited)
+        since = self.forming().well_since_s
+        if since is None:
+            return None, self._unaided_until_s - self.trigger_end_s
+        held = self.now_s - 1 - since >= self.scenario.phases.recovery_window_s
+        after = since - self.trigger_end_s
+        # A stretch that is not long enough yet may still turn out to be the recovery.
+        return (after, None) if held else (None, after)
 
     def _rows_of(self, phase: str) -> Sequence[Row]:
         trigger = self.scenario.trigger_s

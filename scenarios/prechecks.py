@@ -11,6 +11,7 @@ from msgspec import Struct
 from reports.record import PreCheck
 from scenarios.live_objectives import Percentile, measured, state, told
 from scenarios.model import Scenario
+from scenarios.objectives import Objective
 from scenarios.operating import Row
 
 LEAST_STEADY_S = 2
@@ -54,6 +55,11 @@ def prechecks(known: Known, allowed: Allowed) -> tuple[PreCheck, ...]:
     )
 
 
+def precheck_of(objective: Objective) -> tuple[str, str]:
+    """What the check of an objective of the phase `before` is called, and what it wants."""
+    return f"objective: {objective.metric} {objective.phase}", f"{objective.operator} {objective.bound:g}"
+
+
 def _joined(known: Known) -> PreCheck:
     wanted = known.scenario.fleet.clients
     found = min((int(row.get("connected", 0)) for row in known.rows), default=0)
@@ -81,10 +87,11 @@ def _objectives(known: Known) -> list[PreCheck]:
     for objective in known.scenario.slo:
         if objective.phase == "before":
             value = measured(objective.metric, known.rows, known.percentile)
+            name, wanted = precheck_of(objective)
             checks.append(
                 PreCheck(
-                    name=f"objective: {objective.metric} before",
-                    wanted=f"{objective.operator} {objective.bound:g}",
+                    name=name,
+                    wanted=wanted,
                     found=told(value),
                     passed=state(objective, value) == "holds",
                 )

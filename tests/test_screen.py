@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from reports.record import PreCheck
 from scenarios.board import Board
 from scenarios.decisions import options
 from scenarios.model import Scenario
@@ -142,7 +143,10 @@ def test_promises_stand_as_the_seconds_so_far_say() -> None:
     [
         pytest.param([1.0] * 3, ("not known", ""), id="before the fault"),
         pytest.param([*STORM, *[0.05] * 13], ("broken", "21 so far"), id="too late already"),
-        pytest.param([*STORM, *[1.0] * 3], ("not known", "11 so far"), id="back, but not for long"),
+        pytest.param([*STORM, *[1.0] * 3], ("not known", "8 so far"), id="back, but not for long"),
+        pytest.param(
+            [*STORM, *[0.05] * 8, *[1.0] * 4], ("not known", "16 so far"), id="back in time, if it lasts"
+        ),
         pytest.param([*STORM, *[1.0] * 9], ("holds", "8"), id="back for as long as it takes to count"),
     ],
 )
@@ -157,6 +161,18 @@ def test_what_a_rescue_achieves_counts_for_nothing() -> None:
     found.rows += [second(t_s, 1.0) for t_s in range(20, 40)]
     assert "not recovered; 100% served since another policy was pushed" in screen(found, width=120).plain
     assert promises(found) == {**before, "hypothesis: time_to_recover_s <= 20": ("not known", "16 so far")}
+
+
+def test_what_was_checked_before_the_fault_is_known_from_then_on() -> None:
+    found = board(
+        *STORM, slo=[{"metric": "effective_p99_ms", "phase": "before", "operator": "<=", "bound": 150}]
+    )
+    text = "effective_p99_ms before <= 150"
+    assert promises(found)[text] == ("not known", "")
+    for passed, state in ((True, "holds"), (False, "broken")):
+        name = "objective: effective_p99_ms before"
+        found.prechecks = (PreCheck(name=name, wanted="<= 150", found="87.42", passed=passed),)
+        assert promises(found)[text] == (state, "87.42")
 
 
 def test_without_a_fault_everything_is_before() -> None:
