@@ -20,6 +20,9 @@ _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address for clients.")
 @click.option("--port", default=8000, show_default=True, help="Port for clients.")
+@click.option(
+    "--control-host", default="127.0.0.1", show_default=True, help="Address of the control endpoints."
+)
 @click.option("--control-port", default=8001, show_default=True, help="Port of the control endpoints.")
 @click.option("--token", default=None, help="Control token; a random one is printed otherwise.")
 @click.option(

@@ -97,7 +97,7 @@ class Pod:
         ]
         try:
             for runner, host, port in (
-                (runners[0], "127.0.0.1", settings.control_port),
+                (runners[0], settings.control_host, settings.control_port),
                 (runners[1], settings.host, settings.port),
             ):
                 await runner.setup()

@@ -1,4 +1,4 @@
-"""The control port of a pod, on loopback: controls behind a token; metrics and probes without one."""
+"""The control port of a pod: controls behind a token; metrics and probes without one."""
 
 import hmac
 import math

@@ -57,6 +57,11 @@ class FeedSchedule(Struct, frozen=True):
         kept = tuple(stretch for stretch in self.stretches if stretch.first_seq < seq)
         return replace(self, stretches=(*kept, Stretch(seq, self.due_ns(seq), period_ns(rate_hz))))
 
+    def shifted(self, by_ns: int) -> Self:
+        """The same feed on a clock that is ahead by so much."""
+        moved = tuple(replace(stretch, from_ns=stretch.from_ns + by_ns) for stretch in self.stretches)
+        return replace(self, stretches=moved)
+
     def due_ns(self, seq: int) -> int:
         """When tick `seq` is due."""
         place = bisect_right(self.stretches, seq, key=lambda stretch: stretch.first_seq) - 1

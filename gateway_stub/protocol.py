@@ -6,9 +6,10 @@ Shared with the scenarios side; imports nothing else of the project.
 import math
 import random
 from statistics import NormalDist
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
 
@@ -49,6 +50,14 @@ class Controls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """No tick goes out before this moment."""
     admission: Admission = Admission()
 
+    def shifted(self, by_ns: int) -> Self:
+        """The same controls on a clock that is ahead by so much."""
+        return replace(
+            self,
+            feed=self.feed and self.feed.shifted(by_ns),
+            feed_stalled_until_ns=self.feed_stalled_until_ns and self.feed_stalled_until_ns + by_ns,
+        )
+
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One pod's settings."""
@@ -56,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str = "pod-0"
     host: str = "127.0.0.1"
     port: int = 8000
+    control_host: str = "127.0.0.1"
     control_port: int = 0
     token: Annotated[str, Meta(min_length=1)]
     controls: Controls = Controls()
@@ -95,7 +105,9 @@ class PodStatistics(Struct, frozen=True, kw_only=True):
     """End of the covered time."""
     span_ns: int
     cpu_ns: int
-    """CPU time of the whole process."""
+    """CPU time of the whole process; of the pod's whole container where whoever reads the line knows that."""
+    throttled_ns: int = 0
+    """How long a CPU quota held the pod's container up; put in by whoever knows that."""
     occupied_ns: int
     """How long the event loop was not waiting for work: running, runnable, or reserved."""
     lag_ms: float

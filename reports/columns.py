@@ -73,6 +73,7 @@ POD_COLUMNS: dict[str, str] = {
     "clients": "clients joined at the end of the second",
     "cpu": "CPU-seconds per second",
     "loop": "share of time in which the event loop was occupied",
+    "throttled": "share of time in which a CPU quota held the pod's container up",
     "lag_ms": "worst loop lag",
     "tick_late_ms": "worst time from due until it began to send",
     "handshakes": "handshakes that it began to pay for",

@@ -218,6 +218,13 @@ def _not_pinned(seen: Evidence) -> Iterator[str]:
         yield "generator and stack were not pinned to cores of their own; they may have disturbed each other"
 
 
+def _others_unknown(seen: Evidence) -> Iterator[str]:
+    rows = _phase_rows(seen.run, "before", "during", "after", "tail")
+    ours = not seen.run.info.scenario.get("target", {}).get("url")
+    if rows and ours and not _there(rows, "foreign_cpu"):
+        yield "what other processes used is not known, because the parts ran on several machines"
+
+
 def _tries_held_back(seen: Evidence) -> Iterator[str]:
     held = _sum(_phase_rows(seen.run, "during", "after", "tail"), "held_back")
     if held:
@@ -260,7 +267,7 @@ PROBLEMS = (
     _tries_held_back,
     _clients_missing,
 )
-WARNINGS = (_refusals_disagree, _tries_late, _not_pinned)
+WARNINGS = (_refusals_disagree, _tries_late, _not_pinned, _others_unknown)
 
 
 def _phase_rows(run: Run, *names: str) -> list[Row]:

@@ -29,7 +29,7 @@ from scenarios.model import Fleet, Scenario, Target
 from scenarios.quantities import NameOrTable
 from scenarios.stack import machine
 from scenarios.stack.generator import Generator
-from scenarios.stack.processes import Child, StackError, start
+from scenarios.stack.processes import LocalChild, StackError, start
 from scenarios.stack.tick_sources import TickSources, tick_sources
 
 MANY_CLIENTS = 10_000
@@ -313,7 +313,7 @@ def _patient(sources: TickSources) -> Scenario:
 
 
 async def _stock_lines(
-    child: Child, clients: int, seconds: int
+    child: LocalChild, clients: int, seconds: int
 ) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
     """(lines until all had joined, lines of the steady time after it)."""
     assert child.process.stdout is not None  # noqa: S101

@@ -31,7 +31,7 @@ from scenarios.policies import POLICIES
 from scenarios.rehearse_command import rehearse_command
 from scenarios.runner import Plan, run
 from scenarios.scenario_file import ScenarioError, catalog, load
-from scenarios.stack import machine
+from scenarios.stack import assembly, machine
 from scenarios.stack.processes import StackError
 from scenarios.terminal import (
     GOOD,
@@ -157,8 +157,7 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
     )
     status = GOOD
     with _usage_errors():
-        for plan in todo:
-            machine.check(plan.scenario)
+        assembly.check([plan.scenario for plan in todo], options.nginx_binary)
     warn_of_leftovers()
     try:
         with LiveView(errors if options.as_json else console, len(todo)) as view:

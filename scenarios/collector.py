@@ -22,11 +22,15 @@ SECOND_NS = 1_000_000_000
 
 
 class Collector:
-    """Collects one run; all seconds given to it count from the epoch."""
+    """Collects one run; all seconds given to it count from the epoch.
 
-    def __init__(self, writer: RunWriter, epoch_ns: int) -> None:
+    cpu_in_intervals: take the generator's CPU from what it reports itself, as the mean of its processes.
+    """
+
+    def __init__(self, writer: RunWriter, epoch_ns: int, *, cpu_in_intervals: bool = False) -> None:
         self.writer = writer
         self.epoch_ns = epoch_ns
+        self._cpu_in_intervals = cpu_in_intervals
         self.zero = 0
         """Second since the epoch at which the steady state began."""
         self.latest: Interval | None = None
@@ -85,6 +89,9 @@ class Collector:
             "missed": interval.missed,
         }.items():
             row[key] = row.get(key, 0) + value
+        if self._cpu_in_intervals:
+            cpu = interval.cpu_ns / interval.processes / SECOND_NS
+            row["generator_cpu"] = row.get("generator_cpu", 0.0) + cpu
         row["attempts_peak_100ms"] = max(row.get("attempts_peak_100ms", 0), *interval.attempts_per_slot)
         row.update(
             # The clients of a process that died are still clients, and not connected.
@@ -108,12 +115,10 @@ class Collector:
 
     def on_cpu(self, second: int, shares: CpuShares) -> None:
         """Takes the CPU shares of a second."""
-        self._rows.setdefault(second, {}).update(
-            nginx_cpu=shares.nginx,
-            generator_cpu=shares.generator,
-            foreign_cpu=shares.foreign,
-            steal=shares.steal,
-        )
+        row = self._rows.setdefault(second, {})
+        row.update(nginx_cpu=shares.nginx, foreign_cpu=shares.foreign, steal=shares.steal)
+        if not self._cpu_in_intervals:
+            row["generator_cpu"] = shares.generator
 
     def write_until(self, second: int) -> None:
         """Appends every row before `second` that has not been written yet."""

@@ -2,13 +2,12 @@
 
     start pods, nginx, generator ─► ramp ─► before ─► trigger ─► during ─► after ─► [rescue or tail]
 
-All parts are children of this process. Whatever ends a run, be it the plan, Ctrl-C or a part that died,
-they are stopped, and what was measured by then is kept.
+All parts are children of this process, or of host agents elsewhere. Whatever ends a run, be it the plan,
+Ctrl-C or a part that died, they are stopped, and what was measured by then is kept.
 """
 
 import asyncio
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -28,10 +27,8 @@ from scenarios.operating import Operator
 from scenarios.secrets import command_without_secrets, without_secrets
 from scenarios.stability import stability
 from scenarios.stack import machine
-from scenarios.stack.cpu import CpuSampler, CpuShares
-from scenarios.stack.gateway import Gateway
-from scenarios.stack.generator import Generator
-from scenarios.stack.nginx import Nginx, read_access_log, refusals_per_second
+from scenarios.stack.assembly import Place, Wanted, place_for
+from scenarios.stack.nginx import read_access_log, refusals_per_second
 from scenarios.stack.processes import StackError, Watch
 from scenarios.stack.running import Stack
 
@@ -80,8 +77,8 @@ async def run(
 
     An abort condition is such a failure, unless there is an operator: then it is one of the ends of the run.
     """
-    machine.check(plan.scenario)
-    cores = machine.assign_cores(plan.scenario.gateway.cores)
+    place = await place_for(plan.scenario, plan.nginx_binary)
+    plan = replace(plan, scenario=place.fitted(plan.scenario))
     info = RunInfo(
         scenario=without_secrets(plan.scenario),
         arm=plan.arm,
@@ -90,13 +87,18 @@ async def run(
         seed=plan.scenario.fleet.seed,
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=machine.versions(),
-        machine=machine.describe(cores),
+        machine=place.machine,
         # What somebody else's gateway can carry is not in the scenario.
-        stability={} if plan.scenario.target.url else msgspec.to_builtins(stability(plan.scenario)),
+        stability=(
+            {}
+            if plan.scenario.target.url
+            else msgspec.to_builtins(stability(plan.scenario, pod_cores=place.pod_cores))
+        ),
+        clocks=place.clocks,
         command=command_without_secrets(sys.argv[1:]),
     )
     writer = RunWriter(plan.directory, info)
-    conductor = _Conductor(plan, cores, writer, on_progress, operator)
+    conductor = _Conductor(plan, place, writer, on_progress, operator)
     try:
         await conductor.conduct()
         info.status = "complete"
@@ -121,20 +123,20 @@ class _Conductor:
     def __init__(
         self,
         plan: Plan,
-        cores: machine.Cores,
+        place: Place,
         writer: RunWriter,
         on_progress: Callable[[Progress], None],
         operator: Operator | None,
     ) -> None:
         self.plan = plan
         self.scenario = plan.scenario
-        self.cores = cores
+        self.place = place
         self.writer = writer
         self.on_progress = on_progress
         self.operator = operator
         self.epoch_ns = (time.monotonic_ns() // SECOND_NS) * SECOND_NS
         self.epoch_wall_s = time.time() - (time.monotonic_ns() - self.epoch_ns) / 1e9
-        self.collector = Collector(writer, self.epoch_ns)
+        self.collector = Collector(writer, self.epoch_ns, cpu_in_intervals=place.cpu_in_intervals)
         self.stack: Stack | None = None
         self.course: Course | None = None
         self.steady = False
@@ -169,47 +171,19 @@ class _Conductor:
                 await asyncio.gather(playing, *watchers, return_exceptions=True)
 
     async def _start(self, stops: contextlib.AsyncExitStack) -> Stack:
-        scenario, directory = self.scenario, self.plan.directory.resolve()
-        gateway = nginx = None
-        if not scenario.target.url:
-            gateway, nginx = await self._start_own(stops, directory)
-        generator = await Generator.start(
-            scenario,
-            port=nginx.port if nginx else None,
+        wanted = Wanted(
+            scenario=self.scenario,
+            directory=self.plan.directory.resolve(),
             epoch_ns=self.epoch_ns,
-            log=directory / "generator.log",
-            cores=self.cores.generator,
+            watch=self.watch,
+            on_pod=self.collector.on_pod,
             on_interval=self.collector.on_interval,
+            nginx_binary=self.plan.nginx_binary,
             allow_remote=self.plan.allow_remote,
         )
-        stops.push_async_callback(generator.stop)
-        self.watch.over(generator.child)
-        stops.callback(self.watch.release, generator.child)
-        return Stack(scenario, gateway, nginx, generator, self._note)
-
-    async def _start_own(self, stops: contextlib.AsyncExitStack, directory: Path) -> tuple[Gateway, Nginx]:
-        # Without a limit: neighbours behind one address would hold up the ramp.
-        scenario = replace(self.scenario, edge=replace(self.scenario.edge, limit="none"))
-        gateway = await Gateway.start(
-            scenario,
-            epoch_ns=self.epoch_ns,
-            directory=directory / "pods",
-            cores=self.cores.stack,
-            watch=self.watch,
-            on_statistics=self.collector.on_pod,
-        )
-        stops.push_async_callback(gateway.stop)
-        nginx = await Nginx.start(
-            scenario,
-            port=scenario.edge.port or machine.free_ports(1)[0],
-            pods=gateway.addresses,
-            directory=directory / "nginx",
-            cores=self.cores.stack,
-            watch=self.watch,
-            binary=self.plan.nginx_binary,
-        )
-        stops.push_async_callback(nginx.stop)
-        return gateway, nginx
+        parts = await self.place.start(stops, wanted)
+        self.cpu = parts.cpu
+        return Stack(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note)
 
     async def _play(self) -> None:
         stack = self._running()
@@ -261,33 +235,20 @@ class _Conductor:
 
     async def _keep_time(self) -> None:
         """Once a second: samples CPU, writes the rows that are complete, reports progress."""
-        stack = self._running()
-        sampler = CpuSampler(os.getpid())
         last_ns = time.monotonic_ns()
-        self._sample_cpu(sampler, stack, 1.0)
+        self.cpu.sample(1.0)
         while True:
             second = self._now_second()
             await asyncio.sleep(
                 (self.epoch_ns + (second + 1) * SECOND_NS - time.monotonic_ns()) / 1e9 + 0.002
             )
             now_ns = time.monotonic_ns()
-            self.collector.on_cpu(second, self._sample_cpu(sampler, stack, (now_ns - last_ns) / 1e9))
+            self.collector.on_cpu(second, self.cpu.sample((now_ns - last_ns) / 1e9))
             last_ns = now_ns
             if self.steady:
                 # Two seconds late, so that everybody's report of a second is in.
                 self.collector.write_until(second - 1)
             self._report_second(second)
-
-    def _sample_cpu(self, sampler: CpuSampler, stack: Stack, span_s: float) -> CpuShares:
-        nginx = stack.nginx.child if stack.nginx else None
-        shares = sampler.sample(
-            span_s,
-            nginx=nginx.pid if nginx else None,
-            generator=stack.generator.child.pid,
-            pods=stack.gateway.pids if stack.gateway else [],
-        )
-        # While ours is down it uses nothing, which is not the same as not being ours.
-        return replace(shares, nginx=0.0) if stack.nginx and not nginx else shares
 
     # -- accounting ---------------------------------------------------------------------------------
 

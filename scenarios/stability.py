@@ -79,10 +79,15 @@ class _Load(Struct, frozen=True):
         return max(0.0, 1 - self.utilisation)
 
 
-def stability(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> Stability:
-    """The stability numbers of `scenario`; a delivered tick costs `tick_cpu_s` and what the scenario adds."""
+def stability(
+    scenario: Scenario, tick_cpu_s: float = TICK_CPU_S, *, pod_cores: float | None = None
+) -> Stability:
+    """The stability numbers of `scenario`; a delivered tick costs `tick_cpu_s` and what the scenario adds.
+
+    pod_cores: what a CPU quota leaves to each pod, in cores; None where pods share `gateway.cores`.
+    """
     fleet, gateway = scenario.fleet, scenario.gateway
-    load = _load(scenario, tick_cpu_s)
+    load = _load(scenario, tick_cpu_s, pod_cores)
     cost = gateway.handshake_cpu_ms / 1000
     share = _dropped_share(scenario)
     tries, width = _tries(scenario)
@@ -94,7 +99,7 @@ def stability(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> Stability:
     )
     first, mean = tries[0]
     window = fleet.stale_after_s + width * load.spare
-    rules = [rule for rule in edge_rules(scenario, tick_cpu_s) if not rule.dry_run]
+    rules = [rule for rule in edge_rules(scenario, tick_cpu_s, pod_cores=pod_cores) if not rule.dry_run]
     return Stability(
         clients=fleet.clients,
         pods=gateway.pods,
@@ -113,29 +118,39 @@ def stability(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> Stability:
     )
 
 
-def admissible_rate_per_s(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> float:
+def admissible_rate_per_s(
+    scenario: Scenario, tick_cpu_s: float = TICK_CPU_S, *, pod_cores: float | None = None
+) -> float:
     """0.5·P·(1-ρ)/c: handshakes per second that leave the gateway half of what its feed does not take.
 
     Infinite where handshakes are free; 0 where the feed alone fills the capacity.
     """
-    load = _load(scenario, tick_cpu_s)
+    load = _load(scenario, tick_cpu_s, pod_cores)
     return _ratio(SPARE_SHARE * load.capacity * load.spare, scenario.gateway.handshake_cpu_ms / 1000)
 
 
-def edge_rules(scenario: Scenario, tick_cpu_s: float = TICK_CPU_S) -> tuple[EdgeRule, ...]:
+def edge_rules(
+    scenario: Scenario, tick_cpu_s: float = TICK_CPU_S, *, pod_cores: float | None = None
+) -> tuple[EdgeRule, ...]:
     """The rules of the scenario's limit at nginx, with the rates that the scenario decides on."""
     return tuple(
-        replace(rule, rate_per_s=admissible_rate_per_s(scenario, tick_cpu_s))
+        replace(rule, rate_per_s=admissible_rate_per_s(scenario, tick_cpu_s, pod_cores=pod_cores))
         if rule.rate_per_s is None
         else rule
         for rule in limit(scenario.edge.limit).rules
     )
 
 
-def _load(scenario: Scenario, tick_cpu_s: float) -> _Load:
+def _load(scenario: Scenario, tick_cpu_s: float, pod_cores: float | None) -> _Load:
     gateway = scenario.gateway
-    # `burn` shares real cores; `reserve` only occupies each pod's loop, so every pod counts whole.
-    capacity = float(gateway.pods if gateway.cpu == "reserve" else min(gateway.pods, gateway.cores))
+    if gateway.cpu == "reserve":
+        # It only occupies each pod's loop, so every pod counts whole.
+        capacity = float(gateway.pods)
+    elif pod_cores is not None:
+        # A pod has one loop, and no use for more than one core.
+        capacity = gateway.pods * min(1.0, pod_cores)
+    else:
+        capacity = float(min(gateway.pods, gateway.cores))
     tick_cpu_s += gateway.tick_cpu_us * 1e-6
     return _Load(capacity, scenario.fleet.clients * tick_cpu_s * scenario.feed.rate_hz / capacity)
 

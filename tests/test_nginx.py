@@ -15,7 +15,6 @@ from scenarios.stack.nginx import (
     read_access_log,
     refusals_per_second,
     render,
-    shed_per_second,
 )
 
 LIMITS: list[Any] = [
@@ -136,7 +135,6 @@ def test_the_access_log_tells_refusals_by_nginx_from_those_by_a_pod(tmp_path: Pa
         upstream_status="503",
     )
     assert refusals_per_second(lines, wall_epoch_s=100.0) == {0: 2, 2: 1}
-    assert shed_per_second(lines, wall_epoch_s=100.0) == {2: 1, 3: 1}
 
 
 def test_a_log_that_is_not_there_has_no_lines(tmp_path: Path) -> None:

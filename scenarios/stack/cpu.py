@@ -11,9 +11,10 @@ class CpuShares(Struct, frozen=True):
 
     nginx: float | None
     """None where nginx is not ours."""
-    generator: float
-    foreign: float
-    """Processes that are neither part of the run nor its runner."""
+    generator: float | None
+    """None where it reports that by itself."""
+    foreign: float | None
+    """Processes that are neither part of the run nor its runner; None where parts are on other machines."""
     steal: float
 
 
@@ -25,11 +26,13 @@ class CpuSampler:
         self._last: dict[int, float] = {}
         self._last_machine = _machine()
 
-    def sample(self, span_s: float, *, nginx: int | None, generator: int, pods: Sequence[int]) -> CpuShares:
+    def sample(
+        self, span_s: float, *, nginx: int | None, generator: int | None, pods: Sequence[int]
+    ) -> CpuShares:
         """Shares over the `span_s` seconds since the last sample, of these processes and their children."""
         groups = {
             "nginx": [] if nginx is None else _with_children(nginx),
-            "generator": _with_children(generator),
+            "generator": [] if generator is None else _with_children(generator),
             "pods": pods,
             "own": [self._own_pid],
         }
@@ -44,7 +47,7 @@ class CpuSampler:
         self._last = now
         return CpuShares(
             nginx=None if nginx is None else used["nginx"],
-            generator=used["generator"],
+            generator=None if generator is None else used["generator"],
             foreign=max(0.0, (busy - last_busy) / span_s - sum(used.values())),
             steal=(steal - last_steal) / span_s,
         )

@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Self
 
 import aiohttp
 from msgspec.structs import replace
@@ -14,9 +13,10 @@ from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import Admission, Controls, PodStatistics, Settings
 from scenarios.limits import limit
 from scenarios.model import Scenario
-from scenarios.stack.machine import free_ports, needed_descriptors
+from scenarios.stack.hosts import PodHost, PodHosts
+from scenarios.stack.machine import needed_descriptors
 from scenarios.stack.pod import Pod
-from scenarios.stack.processes import Watch
+from scenarios.stack.processes import Child, Watch
 
 _CONTROL_TIMEOUT_S = 60.0
 """A pod under a storm answers when its loop comes to it."""
@@ -34,7 +34,7 @@ class Gateway:
         *,
         epoch_ns: int,
         directory: Path,
-        cores: tuple[int, ...],
+        hosts: PodHosts,
         watch: Watch,
         on_statistics: Callable[[int, PodStatistics], None],
     ) -> None:
@@ -46,40 +46,20 @@ class Gateway:
         self._scenario = scenario
         self._epoch_ns = epoch_ns
         self._directory = directory
-        self._cores = cores
+        self._hosts = hosts
         self._watch = watch
         self._on_statistics = on_statistics
         self._token = secrets.token_urlsafe(24)
         self._drops = 0
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONTROL_TIMEOUT_S))
 
-    @classmethod
-    async def start(
-        cls,
-        scenario: Scenario,
-        *,
-        epoch_ns: int,
-        directory: Path,
-        cores: tuple[int, ...],
-        watch: Watch,
-        on_statistics: Callable[[int, PodStatistics], None],
-    ) -> Self:
-        """Starts all pods; returns once each says that it is ready. Handshakes are free until charged."""
-        directory.mkdir()
-        gateway = cls(
-            scenario,
-            epoch_ns=epoch_ns,
-            directory=directory,
-            cores=cores,
-            watch=watch,
-            on_statistics=on_statistics,
-        )
-        try:
-            await gateway.add(scenario.gateway.pods)
-        except BaseException:
-            await gateway.stop()
-            raise
-        return gateway
+    async def start(self) -> None:
+        """Starts all pods; returns once each says that it is ready. Handshakes are free until charged.
+
+        Whoever calls it has to stop the gateway, also where this fails.
+        """
+        self._directory.mkdir()
+        await self.add(self._scenario.gateway.pods)
 
     @property
     def running(self) -> list[int]:
@@ -92,18 +72,16 @@ class Gateway:
         return [pod.address for pod in self.pods if not (pod.withdrawn or pod.ejected)]
 
     @property
-    def pids(self) -> list[int]:
-        """Of all processes there are now."""
-        return [pod.child.pid for pod in self.pods if pod.child is not None]
+    def children(self) -> list[Child]:
+        """All processes there are now."""
+        return [pod.child for pod in self.pods if pod.child is not None]
 
     # -- pods come and go ---------------------------------------------------------------------------
 
     async def add(self, count: int) -> int:
         """Starts so many more pods; returns their number once all are ready."""
-        ports = free_ports(2 * count)
-        added = [
-            self._new_pod(len(self.pods) + place, *ports[2 * place : 2 * place + 2]) for place in range(count)
-        ]
+        hosts = self._hosts.free(count)
+        added = [self._new_pod(index, host) for index, host in enumerate(hosts, len(self.pods))]
         self.pods += added
         await asyncio.gather(*map(self._start, added))
         return count
@@ -114,20 +92,24 @@ class Gateway:
 
     async def terminate(self, index: int) -> int:
         """Ends a pod with SIGTERM; returns how many clients it had."""
-        return await self.pods[index].end(at_once=False)
+        pod = self.pods[index]
+        clients = await pod.end(at_once=False)
+        if pod.withdrawn:
+            self._hosts.give_back(pod.host)
+        return clients
 
     async def restart(self, index: int) -> None:
         """Starts a pod that has ended, on its old ports; returns once it is ready."""
         await self._start(self.pods[index])
 
-    def pause(self, index: int) -> None:
+    async def pause(self, index: int) -> None:
         """Stops a pod in its tracks."""
-        self.pods[index].pause()
+        await self.pods[index].pause()
 
     async def resume(self, index: int) -> None:
         """Lets a paused pod go on, with what has been put in force meanwhile."""
         pod = self.pods[index]
-        pod.resume()
+        await pod.resume()
         if pod.running:
             await pod.control(self.controls)
 
@@ -179,13 +161,11 @@ class Gateway:
         if controls != self.controls:
             await pod.control(self.controls)
 
-    def _new_pod(self, index: int, port: int, control_port: int) -> Pod:
+    def _new_pod(self, index: int, host: PodHost) -> Pod:
         gateway, feed = self._scenario.gateway, self._scenario.feed
         name = f"pod-{index}"
         settings = Settings(
             name=name,
-            port=port,
-            control_port=control_port,
             token=self._token,
             cpu=gateway.cpu,
             snapshot_bytes=gateway.snapshot_bytes,
@@ -203,8 +183,8 @@ class Gateway:
         return Pod(
             index,
             settings,
+            host=host,
             log=self._directory / f"{name}.log",
-            cores=self._cores,
             descriptors=needed_descriptors(self._scenario.fleet.clients),
             http=self._http,
             watch=self._watch,

@@ -28,7 +28,7 @@ from scenarios.clients.messages import (
 from scenarios.model import Scenario, Target
 from scenarios.quantities import NameOrTable
 from scenarios.stack.machine import needed_descriptors
-from scenarios.stack.processes import Child, StackError, start
+from scenarios.stack.processes import LocalChild, StackError, start
 
 LOCUSTFILE = Path(__file__).parents[1] / "clients" / "locustfile.py"
 _BOOKS_TIMEOUT_S = 10.0
@@ -37,7 +37,9 @@ _BOOKS_TIMEOUT_S = 10.0
 class Generator:
     """A running Locust. on_interval: called with every second that it reports."""
 
-    def __init__(self, child: Child, channel: socket.socket, on_interval: Callable[[Interval], None]) -> None:
+    def __init__(
+        self, child: LocalChild, channel: socket.socket, on_interval: Callable[[Interval], None]
+    ) -> None:
         self.child = child
         self.aborted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Resolved with the reason when an abort condition has ended the generator."""
@@ -55,17 +57,17 @@ class Generator:
         log: Path,
         cores: tuple[int, ...],
         on_interval: Callable[[Interval], None],
-        port: int | None = None,
+        own_url: str = "",
         descriptors: int | None = None,
         allow_remote: bool = False,
         processes: int = 1,
     ) -> Self:
         """Starts Locust; it begins to bring up the clients by itself.
 
-        port: where nginx of our own listens; without one, the scenario's target is the target.
+        own_url: where nginx of our own listens; without one, the scenario's target is the target.
         """
-        if port is not None:
-            scenario = replace(scenario, target=Target(url=f"http://127.0.0.1:{port}"))
+        if own_url:
+            scenario = replace(scenario, target=Target(url=own_url))
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         settings = GeneratorSettings(
@@ -73,7 +75,7 @@ class Generator:
             epoch_ns=epoch_ns,
             channel_fd=theirs.fileno(),
             allow_remote=allow_remote,
-            own_stack=port is not None,
+            own_stack=bool(own_url),
         )
         fleet = scenario.fleet
         try:

@@ -20,6 +20,7 @@ _PACKAGES = (
 )
 _OUR_COMMANDS = ("-m gateway_stub", "clients/locustfile.py")
 SPARE_DESCRIPTORS = 256
+MOST_DESCRIPTORS = 1 << 20
 
 
 class MachineError(Exception):
@@ -55,6 +56,12 @@ def needed_descriptors(clients: int) -> int:
     A client that gave up leaves a connection behind until a busy pod finds out, hence twice that.
     """
     return 4 * clients + SPARE_DESCRIPTORS
+
+
+def descriptor_limit() -> int:
+    """Open files that a process of this machine may have, at the most; not more than is of use."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
 
 
 def check(scenario: Scenario) -> None:

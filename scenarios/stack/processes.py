@@ -5,8 +5,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -17,8 +18,40 @@ class StackError(Exception):
     """A part of the stack could not be started, or ended when it should not have."""
 
 
-class Child(Struct):
-    """A running child process and what to call it."""
+class Child(Protocol):
+    """A child process, here or on another host, and what to call it."""
+
+    name: str
+    log: Path
+    """Where its standard error can be read in the end."""
+
+    async def kill(self) -> None:
+        """Ends the child's whole process group at once, as a crash would."""
+
+    async def stop(self) -> None:
+        """Asks the child to end, then makes its whole process group end."""
+
+    async def pause(self) -> None:
+        """The child stands still until `resume`."""
+
+    async def resume(self) -> None:
+        """The child goes on, if it still is there."""
+
+    async def wait(self) -> None:
+        """Returns when it has ended."""
+
+    def lines(self) -> AsyncIterator[bytes]:
+        """The lines of its standard output, until it ends."""
+
+    def ended(self) -> StackError | None:
+        """The error to raise if the child has ended already."""
+
+    def ended_by_itself(self) -> StackError:
+        """The error that tells how a child ended that should not have."""
+
+
+class LocalChild(Struct, eq=False):
+    """A child process of this process."""
 
     name: str
     process: asyncio.subprocess.Process
@@ -35,13 +68,6 @@ class Child(Struct):
             os.killpg(self.pid, signal.SIGKILL)
         await self.process.wait()
 
-    def ended(self) -> StackError | None:
-        """The error to raise if the child has ended already."""
-        code = self.process.returncode
-        if code is None:
-            return None
-        return StackError(f"{self.name} ended ({exit_text(code)}); {self._last_words()}")
-
     async def stop(self, grace_s: float = 2.0) -> None:
         """Asks the child to end, then makes its whole process group end."""
         if self.process.returncode is None:
@@ -52,34 +78,59 @@ class Child(Struct):
                 await asyncio.wait_for(self.process.wait(), grace_s)
         await self.kill()
 
+    async def pause(self) -> None:
+        """The child stands still until `resume`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    async def resume(self) -> None:
+        """The child goes on, if it still is there."""
+        self.process.send_signal(signal.SIGCONT)
+
+    async def wait(self) -> None:
+        """Returns when it has ended."""
+        await self.process.wait()
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The lines of its standard output, until it ends; nothing of it must go to the log."""
+        assert self.process.stdout is not None  # noqa: S101
+        async for line in self.process.stdout:
+            yield line
+
+    def ended(self) -> StackError | None:
+        """The error to raise if the child has ended already."""
+        code = self.process.returncode
+        return None if code is None else end_error(self.name, code, self.log)
+
     def ended_by_itself(self) -> StackError:
         """The error that tells how a child ended that should not have."""
-        code = self.process.returncode
-        how = "still runs" if code is None else exit_text(code)
-        return StackError(f"{self.name} ended by itself ({how}); {self._last_words()}")
+        return end_error(self.name, self.process.returncode, self.log, by_itself=True)
 
-    def _last_words(self) -> str:
-        try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        except OSError:
-            lines = []
-        return f"{self.log}: {lines[-1]}" if lines else f"{self.log} is empty"
+
+def end_error(name: str, code: int | None, log: Path, *, by_itself: bool = False) -> StackError:
+    """Tells how a child ended, and what it said last; its exit code is None while it runs."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    how = "still runs" if code is None else exit_text(code)
+    last_words = f"{log}: {lines[-1]}" if lines else f"{log} is empty"
+    return StackError(f"{name} ended{' by itself' if by_itself else ''} ({how}); {last_words}")
 
 
 class Watch:
     """Tells when a child ends of which nobody expected it."""
 
     def __init__(self) -> None:
-        self._watchers: dict[int, asyncio.Task[None]] = {}
+        self._watchers: dict[Child, asyncio.Task[None]] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def over(self, child: Child) -> None:
         """Watches a child from now on."""
-        self._watchers[child.pid] = asyncio.create_task(self._wait(child))
+        self._watchers[child] = asyncio.create_task(self._wait(child))
 
     def release(self, child: Child) -> None:
         """The child may end."""
-        watcher = self._watchers.pop(child.pid, None)
+        watcher = self._watchers.pop(child, None)
         if watcher is not None:
             watcher.cancel()
 
@@ -97,7 +148,7 @@ class Watch:
         self._failure.cancel()
 
     async def _wait(self, child: Child) -> None:
-        await child.process.wait()
+        await child.wait()
         if not self._failure.done():
             self._failure.set_exception(child.ended_by_itself())
 
@@ -113,7 +164,7 @@ async def start(
     environment: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     pipe_output: bool = False,
-) -> Child:
+) -> LocalChild:
     """Starts a program whose standard error (and output, unless piped) goes to `log`."""
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
@@ -129,7 +180,7 @@ async def start(
             # Ctrl-C in a terminal reaches us alone; we then end the others in order.
             start_new_session=True,
         )
-    return Child(name, process, log)
+    return LocalChild(name, process, log)
 
 
 def exit_text(code: int) -> str:

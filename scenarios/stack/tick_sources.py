@@ -12,13 +12,13 @@ import psutil
 from msgspec import Struct
 
 from scenarios.stack import machine
-from scenarios.stack.processes import Child, start
+from scenarios.stack.processes import LocalChild, start
 
 
 class TickSources(Struct):
     """Running sources that share a port."""
 
-    children: list[Child]
+    children: list[LocalChild]
     url: str
 
     def drop_all(self) -> None:
@@ -53,7 +53,7 @@ async def tick_sources(
         file = folder / "source-delays.json"
         file.write_text(json.dumps(list(delays_ns)), encoding="utf-8")
         dating = ["--delays-from", str(file)]
-    children: list[Child] = []
+    children: list[LocalChild] = []
     try:
         for number in range(processes):
             arguments = ["--port", str(port), "--rate", str(rate_hz), *dating]
@@ -72,7 +72,7 @@ async def tick_sources(
             await child.stop()
 
 
-async def _listening(port: int, children: list[Child]) -> None:
+async def _listening(port: int, children: list[LocalChild]) -> None:
     while True:
         for child in children:
             if error := child.ended():

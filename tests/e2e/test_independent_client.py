@@ -13,6 +13,7 @@ from scenarios.clients.messages import Interval
 from scenarios.scenario_file import load
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
+from scenarios.stack.local_hosts import LocalNginxHost, LocalPodHosts
 from scenarios.stack.machine import free_ports
 from scenarios.stack.nginx import Nginx
 from scenarios.stack.processes import Watch
@@ -31,11 +32,11 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
     ours: list[Interval] = []
     lines: list[PodStatistics] = []
     watch = Watch()
-    gateway = await Gateway.start(
+    gateway = Gateway(
         scenario,
         epoch_ns=epoch_ns,
         directory=tmp_path / "pods",
-        cores=(),
+        hosts=LocalPodHosts(),
         watch=watch,
         on_statistics=lambda _index, line: lines.append(line),
     )
@@ -44,17 +45,13 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
     client = socketio.AsyncClient(reconnection=False)
     client.on("tick", theirs.append)
     try:
-        nginx = await Nginx.start(
-            scenario,
-            port=port,
-            pods=gateway.addresses,
-            directory=tmp_path / "nginx",
-            cores=(),
-            watch=watch,
-        )
+        await gateway.start()
+        host = LocalNginxHost(port=port, directory=tmp_path / "nginx")
+        nginx = Nginx(scenario, host=host, pods=gateway.addresses, watch=watch)
+        await nginx.start()
         generator = await Generator.start(
             scenario,
-            port=port,
+            own_url=nginx.url,
             epoch_ns=epoch_ns,
             log=tmp_path / "generator.log",
             cores=(),

@@ -1,0 +1,125 @@
+"""Starts a host agent: `python -m scenarios.agent gateway` or `python -m scenarios.agent nginx`."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from aiohttp import web
+
+from gateway_stub.protocol import Controls
+from scenarios.agent.cpu_account import own_account
+from scenarios.agent.roles import GatewayRole, NginxRole, Runs, idle_settings
+from scenarios.agent.server import Agent
+from scenarios.stack.resolving import parse_all
+from scenarios.stack.token import TOKEN_VARIABLE, TokenError, token_from_environment
+
+_FROM_0 = click.FloatRange(min=0)
+_HOST = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address of the agent and of what it runs."
+)
+_AGENT_PORT = click.option("--agent-port", default=8100, show_default=True, help="Port of the agent.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "AGENT"})
+def main() -> None:
+    """Runs pods, or nginx, for a reconnect-storm on another host, and by itself while there is none.
+
+    Each option can also be given in the environment: AGENT_GATEWAY_HANDSHAKE_CPU_MS=10. The token is in
+    RECONNECT_STORM_TOKEN, or in the file that RECONNECT_STORM_TOKEN_FILE names.
+    """
+
+
+@main.command("gateway")
+@_HOST
+@_AGENT_PORT
+@click.option("--port", default=8000, show_default=True, help="Port of the pod for clients.")
+@click.option("--control-port", default=8001, show_default=True, help="Port of its controls and metrics.")
+@click.option("--handshake-cpu-ms", type=_FROM_0, default=0.0, show_default=True)
+@click.option("--tick-cpu-us", type=_FROM_0, default=0.0, show_default=True)
+@click.option("--rate-hz", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True)
+@click.option("--payload-bytes", type=click.IntRange(min=0), default=200, show_default=True)
+@click.option("--snapshot-bytes", type=click.IntRange(min=0), default=2_000, show_default=True)
+def gateway_command(
+    host: str,
+    agent_port: int,
+    port: int,
+    control_port: int,
+    handshake_cpu_ms: float,
+    tick_cpu_us: float,
+    rate_hz: float,
+    payload_bytes: int,
+    snapshot_bytes: int,
+) -> None:
+    """Run a pod; what a handshake costs, and so on, is for the one that stands alone."""
+    settings = idle_settings(
+        Controls(handshake_cpu_ms=handshake_cpu_ms),
+        host=host,
+        port=port,
+        control_host=host,
+        control_port=control_port,
+        tick_cpu_us=tick_cpu_us,
+        rate_hz=rate_hz,
+        payload_bytes=payload_bytes,
+        snapshot_bytes=snapshot_bytes,
+    )
+    with tempfile.TemporaryDirectory(prefix="reconnect-storm-") as folder:
+        _run(GatewayRole(settings, Path(folder)), host, agent_port)
+
+
+@main.command("nginx")
+@_HOST
+@_AGENT_PORT
+@click.option("--port", default=8080, show_default=True, help="Port of nginx.")
+@click.option(
+    "--pods",
+    default="gateway:8000",
+    show_default=True,
+    metavar="HOST:PORT,…",
+    help="Pods to send clients to while there is no run; a name may stand for many.",
+)
+def nginx_command(host: str, agent_port: int, port: int, pods: str) -> None:
+    """Run nginx."""
+    try:
+        named = parse_all(pods)
+    except ValueError as error:
+        raise click.UsageError(f"--pods: {error}") from None
+    with tempfile.TemporaryDirectory(prefix="reconnect-storm-") as folder:
+        _run(NginxRole(listen=host, port=port, pods=named, folder=Path(folder) / "nginx"), host, agent_port)
+
+
+def _run(role: Runs, host: str, port: int) -> None:
+    try:
+        token = token_from_environment()
+    except TokenError as error:
+        raise click.UsageError(str(error)) from None
+    # What is started here inherits the environment, and has no use for it.
+    os.environ.pop(TOKEN_VARIABLE, None)
+    agent = Agent(role, listen=host, token=token, account=own_account())
+    try:
+        asyncio.run(_serve(agent, host, port))
+    except OSError as error:
+        raise click.ClickException(f"address {host}, port {port}: {error}") from None
+
+
+async def _serve(agent: Agent, host: str, port: int) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    # Whoever has taken the host is cut off at once when the agent has to go.
+    runner = web.AppRunner(agent.app(), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ended.wait()
+    finally:
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Whom to ask for the CPU of a run's parts: the system about our children, or hosts about themselves."""
+
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from scenarios.stack.cpu import CpuSampler, CpuShares
+from scenarios.stack.gateway import Gateway
+from scenarios.stack.generator import Generator
+from scenarios.stack.hosts import CpuReading
+from scenarios.stack.nginx import Nginx
+from scenarios.stack.processes import Child, LocalChild
+
+
+class CpuMeter(Protocol):
+    """Measures the CPU of a run's parts, wherever they are."""
+
+    def sample(self, span_s: float) -> CpuShares:
+        """Shares over the `span_s` seconds since the last sample; the first one means nothing."""
+
+
+class LocalCpu:
+    """All parts are children of this process."""
+
+    def __init__(self, gateway: Gateway | None, nginx: Nginx | None, generator: Generator) -> None:
+        self._gateway = gateway
+        self._nginx = nginx
+        self._generator = generator
+        self._sampler = CpuSampler(os.getpid())
+
+    def sample(self, span_s: float) -> CpuShares:
+        """What the processes that are there now have used."""
+        nginx = self._nginx.child if self._nginx else None
+        shares = self._sampler.sample(
+            span_s,
+            nginx=_pid(nginx) if nginx else None,
+            generator=self._generator.child.pid,
+            pods=[_pid(child) for child in self._gateway.children] if self._gateway else [],
+        )
+        # While ours is down it uses nothing, which is not the same as not being ours.
+        return replace(shares, nginx=0.0) if self._nginx and not nginx else shares
+
+
+class Read(Protocol):
+    """A host that tells what it has used."""
+
+    reading: CpuReading | None
+
+
+class SiteCpu:
+    """Pods and nginx are on hosts that tell what they have used.
+
+    here: whether these hosts share this machine's cores, so that the rest of its work is somebody else's.
+    """
+
+    def __init__(self, pods: Sequence[Read], nginx: Read, *, generator: Generator, here: bool) -> None:
+        self._pods = [HostCpu(pod) for pod in pods]
+        self._nginx = HostCpu(nginx)
+        self._generator = generator
+        self._here = here
+        self._sampler = CpuSampler(os.getpid())
+
+    def sample(self, span_s: float) -> CpuShares:
+        """What hosts have told by now."""
+        shares = self._sampler.sample(span_s, nginx=None, generator=self._generator.child.pid, pods=())
+        nginx = self._nginx.rate()
+        theirs = nginx + sum(pod.rate() for pod in self._pods)
+        known = self._here and shares.foreign is not None
+        foreign = max(0.0, (shares.foreign or 0.0) - theirs) if known else None
+        return replace(shares, nginx=nginx, foreign=foreign)
+
+
+class HostCpu:
+    """CPU-seconds per second of a host, between its two latest readings; 0 before there are two."""
+
+    def __init__(self, host: Read) -> None:
+        self._host = host
+        self._last: CpuReading | None = None
+        self._rate = 0.0
+
+    def rate(self) -> float:
+        """The latest one that is known."""
+        last, now = self._last, self._host.reading
+        if last and now and now.t_ns > last.t_ns:
+            self._rate = (now.cpu_ns - last.cpu_ns) / (now.t_ns - last.t_ns)
+        self._last = now
+        return self._rate
+
+
+def _pid(child: Child) -> int:
+    assert isinstance(child, LocalChild)  # noqa: S101 - who samples processes has started them
+    return child.pid

@@ -1,0 +1,62 @@
+"""The secret that the services of one site share: in the environment, or in a file on a volume of theirs.
+
+Whoever comes first makes the file. Only its owner may read it, so all services have to run as the same user.
+"""
+
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+TOKEN_VARIABLE = "RECONNECT_STORM_TOKEN"  # noqa: S105
+FILE_VARIABLE = "RECONNECT_STORM_TOKEN_FILE"
+DEFAULT_FILE = Path("/run/reconnect-storm/token")
+SHORTEST = 16
+
+
+class TokenError(Exception):
+    """There is no token that could be used; the message says what was found and what is allowed."""
+
+
+def token_from_environment() -> str:
+    """The token that the environment has, or the file that it names. Raises TokenError."""
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token is not None:
+        return _long_enough(token.strip(), f"environment variable {TOKEN_VARIABLE}")
+    return read_or_create(Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE))
+
+
+def read_or_create(path: Path) -> str:
+    """The token in the file; a file that is not there is made, with a random one. Raises TokenError.
+
+    It appears whole or not at all, and only once, however many services look for it at the same time.
+    """
+    try:
+        if not path.exists():
+            _create(path)
+        return _long_enough(path.read_text(encoding="ascii").strip(), f"file {path}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TokenError(
+            f"file {path}: found {error}, allowed: a file with the token, or a folder to make one in;"
+            f" {FILE_VARIABLE} names another file, {TOKEN_VARIABLE} the token itself"
+        ) from None
+
+
+def _create(path: Path) -> None:
+    # mkstemp makes a file that only its owner may read; a link, unlike a renaming, never replaces anything.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_urlsafe(32) + "\n")
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink()
+
+
+def _long_enough(token: str, where: str) -> str:
+    if len(token) < SHORTEST:
+        raise TokenError(f"{where}: found {len(token)} characters, allowed: {SHORTEST} or more")
+    return token
