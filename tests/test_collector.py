@@ -58,12 +58,16 @@ def pod_line(second: int, **changes: Any) -> PodStatistics:
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
+    writer = written_to(tmp_path)
+    yield Collector(writer, epoch_ns=0)
+    writer.close()
+
+
+def written_to(folder: Path) -> RunWriter:
     info = RunInfo(
         scenario={}, arm="a", seed=1, started_utc="", versions={}, machine={}, stability={}, command=[]
     )
-    writer = RunWriter(tmp_path / "run", info)
-    yield Collector(writer, epoch_ns=0)
-    writer.close()
+    return RunWriter(folder / "run", info)
 
 
 def written(collector: Collector, end: int = 100) -> Run:
@@ -294,3 +298,22 @@ def test_a_percentile_over_several_seconds_is_known_while_the_run_goes_on(collec
     assert collector.percentile_ms("fanout", 99, 0, 5) == pytest.approx(20, rel=0.001)
     assert collector.percentile_ms("fanout", 99, 1, 2) == pytest.approx(10, rel=0.001)
     assert collector.percentile_ms("effective", 99, 0, 5) is None
+
+
+def test_a_generator_elsewhere_tells_its_own_cpu_as_the_mean_of_its_processes(tmp_path: Path) -> None:
+    collector = Collector(written_to(tmp_path), epoch_ns=0, cpu_in_intervals=True)
+    collector.on_cpu(0, CpuShares(nginx=0.1, generator=None, foreign=None, steal=0.0))
+    # Closing the books ends a second early; its two parts are one row.
+    collector.on_interval(interval(0, cpu_ns=800 * MS, processes=2))
+    collector.on_interval(interval(0, cpu_ns=200 * MS, processes=2))
+    (row,) = written(collector).rows
+    assert row["generator_cpu"] == 0.5
+    assert row["foreign_cpu"] is None
+
+
+def test_a_quota_that_held_a_pod_up_is_told_by_pod(collector: Collector) -> None:
+    collector.on_interval(interval(0))
+    collector.on_pod(0, pod_line(0, throttled_ns=SECOND_NS // 4))
+    collector.on_pod(0, pod_line(0, throttled_ns=0))
+    (row,) = written(collector).pods
+    assert row["throttled"] == 0.125

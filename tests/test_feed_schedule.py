@@ -106,3 +106,10 @@ def test_stretches_that_do_not_join_up_are_refused(
     text = msgspec.json.encode({"stretches": [dict(zip(names, s, strict=True)) for s in stretches]})
     with pytest.raises(msgspec.ValidationError, match=complaint):
         msgspec.json.decode(text, type=FeedSchedule)
+
+
+@given(schedules(), st.integers(-(10**15), 10**15))
+def test_on_a_clock_that_is_ahead_every_tick_is_due_as_much_later(schedule: FeedSchedule, ahead: int) -> None:
+    for seq in numbers_around(schedule):
+        assert schedule.shifted(ahead).due_ns(seq) == schedule.due_ns(seq) + ahead
+    assert schedule.shifted(ahead).shifted(-ahead) == schedule

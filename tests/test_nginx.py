@@ -139,3 +139,18 @@ def test_the_access_log_tells_refusals_by_nginx_from_those_by_a_pod(tmp_path: Pa
 
 def test_a_log_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
     assert read_access_log(tmp_path / "access.log") == []
+
+
+def test_only_trusted_networks_may_say_who_a_client_is(tmp_path: Path) -> None:
+    scenario = build({"fleet": {"source": "proxy-protocol"}}, source="test")
+    path = tmp_path / "gateway.conf"
+    text = render(
+        scenario,
+        listen="0.0.0.0:18999",
+        pods=["10.1.0.2:8000"],
+        directory=tmp_path,
+        trusted=("10.1.0.0/16",),
+    )
+    path.write_text(text, encoding="utf-8")
+    assert check_syntax(path) == ""
+    assert [line.split()[-1] for line in text.splitlines() if "set_real_ip_from" in line] == ["10.1.0.0/16;"]

@@ -253,3 +253,19 @@ def test_the_incident_arms_of_mass_drop_calm_down_after_some_tries() -> None:
     backed_off = [arm for arm in arms(load("mass-drop")).values() if arm.fleet.policy == "incident"]
     assert backed_off
     assert all((stability(arm).calm_from_try or 0) > 0 for arm in backed_off)
+
+
+QUOTAS: dict[str, tuple[str, float | None, float]] = {
+    "half a core each": ("burn", 0.5, 1.5),
+    "more than a loop can use": ("burn", 4.0, 3.0),
+    "none": ("burn", None, 2.0),
+    "no CPU is burned": ("reserve", 0.5, 3.0),
+}
+
+
+@pytest.mark.parametrize(("cpu", "pod_cores", "capacity"), QUOTAS.values(), ids=QUOTAS)
+def test_a_cpu_quota_is_each_pods_own_ceiling(cpu: str, pod_cores: float | None, capacity: float) -> None:
+    tried = scenario("naive", "global", pods=3, cores=2, cpu=cpu)
+    numbers = stability(tried, tick_cpu_s=0.001, pod_cores=pod_cores)
+    assert numbers.capacity_cores == capacity
+    assert numbers.global_rate_per_s == pytest.approx(0.5 * (capacity - 0.5) / 0.1, rel=0.001)

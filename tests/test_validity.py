@@ -321,3 +321,11 @@ def test_a_machine_that_says_nothing_about_itself_counts_as_one_core() -> None:
 def test_every_rule_has_its_say() -> None:
     rows = [second(t, exhausted=1.0, generator_cpu=1.0) for t in range(20)]
     assert len(checked(history(rows)).problems) == 3
+
+
+def test_what_others_used_is_a_warning_where_nobody_can_know() -> None:
+    found = checked(history(changed(lambda _: True, foreign_cpu=None)))
+    assert found.valid
+    assert found.warnings == (
+        "what other processes used is not known, because the parts ran on several machines",
+    )

@@ -29,8 +29,8 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
     async def strike(self, stack: "Stack") -> Details:
         """Stops it, waits, lets it go on; it goes on in any case."""
         gateway = stack.own_gateway
-        await gateway.pause(self.pod)
         try:
+            await gateway.pause(self.pod)
             await asyncio.sleep(self.for_s)
         finally:
             await gateway.resume(self.pod)
