@@ -97,7 +97,7 @@ class Bench:
 async def bench(folder: Path, program: str = TALKER) -> AsyncIterator[Bench]:
     role = Processes(folder, program)
     agent = Agent(role, listen="127.0.0.1", token=TOKEN, account=ProcessTree())
-    runner = web.AppRunner(agent.app(), access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(agent.app(), access_log=None, shutdown_timeout=5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -209,6 +209,21 @@ def test_a_runner_hears_of_an_agent_that_goes(tmp_path: Path) -> None:
         await channel.close()
 
     on_a_bench(tmp_path, lose)
+
+
+def test_an_agent_that_is_told_to_end_takes_its_process_along(tmp_path: Path) -> None:
+    async def end() -> None:
+        async with asyncio.timeout(20), aiohttp.ClientSession() as http:
+            async with bench(tmp_path) as made:
+                made.http = http
+                channel = await made.take()
+                child = await channel.start("pod-0", START, tmp_path / "pod-0.log")
+            assert made.role.children[0].ended() is not None
+            await child.wait()
+            await channel.close()
+            assert not made.role.serving
+
+    asyncio.run(end())
 
 
 def test_a_host_has_one_runner_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

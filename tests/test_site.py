@@ -90,7 +90,7 @@ def host(role: Any = "gateway", **changes: Any) -> Surveyed:
         port=8000,
         control_port=8001,
         cpu_from="cgroup v2",
-        descriptors=100_000,
+        descriptors=10_000,
     )
     return Surveyed(agent=("10.0.0.2", 8100), info=replace(info, **changes), clock=ClockDifference(0, 0))
 
@@ -115,9 +115,9 @@ REFUSED: dict[str, tuple[list[str], Path | None, str]] = {
     "another port": (["edge.port=9000"], None, "edge.port: found 9000, allowed: 0, or 8080"),
     "addresses of this machine": (['fleet.source="bind"'], None, "fleet.source: found 'bind'"),
     "more clients than descriptors": (
-        ["fleet.clients=50000"],
+        ["fleet.clients=5000"],
         None,
-        "found 50000, which needs 200256 .* 100000 are enough for, the limit at 10.0.0.2",
+        "found 5000, which needs 20256 .* 10000 are enough for, the limit at 10.0.0.2",
     ),
 }
 

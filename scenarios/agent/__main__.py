@@ -18,6 +18,7 @@ from scenarios.agent.server import Agent
 from scenarios.stack.resolving import parse_all
 from scenarios.stack.token import TOKEN_VARIABLE, TokenError, token_from_environment
 
+_END_S = 5.0
 _FROM_0 = click.FloatRange(min=0)
 _HOST = click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address of the agent and of what it runs."
@@ -110,8 +111,8 @@ async def _serve(agent: Agent, host: str, port: int) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    # Whoever has taken the host is cut off at once when the agent has to go.
-    runner = web.AppRunner(agent.app(), access_log=None, shutdown_timeout=0.1)
+    # As long as it takes to end what a runner has started here.
+    runner = web.AppRunner(agent.app(), access_log=None, shutdown_timeout=_END_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -65,6 +65,8 @@ class Agent:
         self._token = token
         self._account = account
         self._taken = asyncio.Lock()
+        self._tenant: web.WebSocketResponse | None = None
+        self._closing = False
         self._idle: asyncio.Task[None] | None = None
 
     def app(self) -> web.Application:
@@ -79,6 +81,7 @@ class Agent:
                 web.get(LOG_PATH, self._log),
             ]
         )
+        app.on_shutdown.append(self._turn_out)
         app.cleanup_ctx.append(self._while_up)
         return app
 
@@ -86,6 +89,11 @@ class Agent:
         self._begin_idle()
         yield
         await self._end_idle()
+
+    async def _turn_out(self, _app: web.Application) -> None:
+        self._closing = True
+        if self._tenant is not None:
+            await self._tenant.close()
 
     @web.middleware
     async def _authorise(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -142,15 +150,19 @@ class Agent:
             await socket.close()
             return socket
         try:
+            self._tenant = socket
             await self._end_idle()
             self._role.begin()
             await _Tenant(socket, self._role, self._account).serve()
         finally:
+            self._tenant = None
             self._begin_idle()
             self._taken.release()
         return socket
 
     def _begin_idle(self) -> None:
+        if self._closing:
+            return
         self._idle = asyncio.create_task(self._keep_idle())
 
     async def _end_idle(self) -> None:

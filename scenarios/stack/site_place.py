@@ -56,6 +56,8 @@ class SitePlace:
                 "key fleet.source: found 'bind', allowed: auto, proxy-protocol or same,"
                 " because nginx is on another host than the clients' addresses"
             )
+        if self._site.generator is None:
+            machine.check_descriptors(scenario.fleet.clients)
         descriptors = machine.needed_descriptors(scenario.fleet.clients)
         for host in (*self._survey.gateways, self._survey.nginx):
             if descriptors > host.info.descriptors:

@@ -42,11 +42,14 @@ def start(*arguments: str, sets: tuple[str, ...] = SMALL_STORM, runs: Path) -> s
 
 
 def storm_processes() -> list[psutil.Process]:
-    """Pods, nginx and generators that these tests have started, whoever their parent is by now."""
+    """Whatever of a storm these tests have started, whoever its parent is by now."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         line = " ".join(process.info["cmdline"] or ())
-        ours = ("-m gateway_stub", "locustfile.py", "nginx: master", "nginx: worker", "gateway.conf")
+        ours = (
+            *("-m gateway_stub", "-m scenarios.agent", "locustfile.py"),
+            *("nginx: master", "nginx: worker", "gateway.conf"),
+        )
         if process.info["status"] != psutil.STATUS_ZOMBIE and any(mark in line for mark in ours):
             with contextlib.suppress(psutil.Error):
                 if _is_ours(process):

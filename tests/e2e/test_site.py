@@ -1,0 +1,201 @@
+"""A run on hosts of a site: host agents on addresses of their own, as containers would have them."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from command_line import SMALL_STORM, command, storm_processes
+from msgspec import Struct
+
+from reports.record import Run, find_runs
+from scenarios.stack.machine import free_ports
+from scenarios.stack.nginx import read_access_log
+from scenarios.stack.site import GATEWAYS, NGINX
+from scenarios.stack.token import TOKEN_VARIABLE
+
+pytestmark = pytest.mark.e2e
+
+CLIENTS = 60
+TOKEN = "a-token-for-tests"
+PODS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+EDGE = "127.0.0.5"
+GOOD_OR_INVALID = {0, 3}
+"""A busy machine may make a run invalid, which is a result and not a failure."""
+
+TIMELINE = """event=[
+    {at_s=2, do="kill_pod", pod=1, restart_after_s=0.5},
+    {at_s=5, do="pause_pod", pod=0, for_s=1},
+    {at_s=7, do="scale", pods=3},
+    {at_s=9, do="nginx_reload"},
+    {at_s=10, do="set_limit", limit="per-ip"},
+    {at_s=11, do="drop_all"},
+    {at_s=13, do="scale", pods=2},
+    {at_s=14, do="nginx_restart"},
+]"""
+
+
+class Agents(Struct):
+    """Host agents that run, and what a storm has to know of them."""
+
+    port: int
+    edge_port: int
+    environment: dict[str, str]
+
+    def health(self, address: str) -> str:
+        """What an agent says of itself."""
+        return _get(f"http://{address}:{self.port}/healthz")
+
+    def idle(self) -> bool:
+        """Whether all hosts run what they should while nobody has taken them."""
+        return all(self.health(address) == "idle" for address in (*PODS, EDGE))
+
+    def storm(self, *arguments: str, sets: tuple[str, ...], runs: Path) -> "subprocess.Popen[str]":
+        """Starts a command that finds the site."""
+        return subprocess.Popen(
+            command(*arguments, sets=(*SMALL_STORM, *sets), runs=runs),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "COLUMNS": "200", **self.environment},
+        )
+
+
+def _get(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return str(response.read().decode()).strip()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode().strip()
+    except OSError:
+        return ""
+
+
+def wait_for(what: str, condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for: {what}"
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def agents() -> Iterator[Agents]:
+    """Three hosts for pods and one for nginx, all of them idle; ended in the end."""
+    port, pod_port, control_port, edge_port = free_ports(4)
+    environment = {
+        TOKEN_VARIABLE: TOKEN,
+        GATEWAYS: ",".join(f"{address}:{port}" for address in PODS),
+        NGINX: f"{EDGE}:{port}",
+    }
+    pods = ["gateway", "--port", str(pod_port), "--control-port", str(control_port)]
+    named = ",".join(f"{address}:{pod_port}" for address in PODS)
+    edge = ["nginx", "--port", str(edge_port), "--pods", named]
+    running = [
+        subprocess.Popen(
+            [*(sys.executable, "-m", "scenarios.agent"), *role, "--host", host, "--agent-port", str(port)],
+            env={**os.environ, TOKEN_VARIABLE: TOKEN},
+        )
+        for host, role in [*((address, pods) for address in PODS), (EDGE, edge)]
+    ]
+    made = Agents(port, edge_port, environment)
+    try:
+        wait_for("idle hosts", made.idle)
+        yield made
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            assert process.wait(20) == 0
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs")
+    event = " ".join(TIMELINE.split())
+    with agents() as made:
+        storm = made.storm(
+            *("run", "--retries", "0"),
+            sets=(event, "fleet.stale_after_s=4", "phases.duration_s=17"),
+            runs=folder,
+        )
+        output, _ = storm.communicate(timeout=120)
+        assert storm.returncode in GOOD_OR_INVALID, output
+        wait_for("hosts that are idle again", made.idle)
+    (path,) = find_runs([folder / "latest"])
+    return Run.load(path)
+
+
+def test_a_run_on_a_site_is_whole(run: Run) -> None:
+    assert run.info.status == "complete"
+    assert run.column("t_s")[-1] == 16
+    assert run.rows[-1]["connected"] == CLIENTS
+    for name in ("gateway.conf", "gateway.conf.before", "access.log", "error.log"):
+        assert (run.directory / "nginx" / name).exists(), name
+    assert {path.name for path in (run.directory / "pods").iterdir()} >= {"pod-0.log", "pod-1.log"}
+
+
+def test_every_event_works_there(run: Run) -> None:
+    ended = {line["event"]: line for line in run.events if line.get("phase") == "end"}
+    assert ended["kill_pod"]["clients"] == pytest.approx(CLIENTS / 2, abs=5)
+    assert ended["scale"]["pods"] == 2
+    assert {row["pod"] for row in run.pods} == {0, 1, 2}
+    standing = [row["ticks"] or 0 for row in run.between(5, 7)]
+    assert min(standing) < 0.8 * CLIENTS * 5
+    dropped = [row["disconnects"] or 0 for row in run.between(14, 16)]
+    assert sum(dropped) >= CLIENTS
+    before, after = (
+        (run.directory / "nginx" / name).read_text() for name in ("gateway.conf.before", "gateway.conf")
+    )
+    assert "limit_req_zone" not in before
+    assert "limit_req_zone" in after
+
+
+def test_clients_have_addresses_of_their_own_by_proxy_protocol(run: Run) -> None:
+    assert run.info.scenario["fleet"]["source"] == "proxy-protocol"
+    lines = read_access_log(run.directory / "nginx" / "access.log")
+    assert len({line.remote_address for line in lines}) == CLIENTS
+
+
+def test_cpu_comes_from_the_hosts_and_the_rest_is_known_on_one_machine(run: Run) -> None:
+    assert run.info.machine["cpu_from"] in {"processes", "cgroup v1", "cgroup v2"}
+    assert run.info.machine["kernels"] == 1
+    assert run.info.clocks == ()
+    for name in ("pod_cpu", "nginx_cpu", "generator_cpu", "foreign_cpu"):
+        known = [row[name] for row in run.between(0, 16) if row.get(name) is not None]
+        assert len(known) > 10, name
+        assert max(known) > 0 or name == "foreign_cpu", name
+
+
+def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
+    with agents() as made:
+        assert _get(f"http://{EDGE}:{made.edge_port}/healthz/readiness") == "ready"
+        refused = made.storm("run", sets=("gateway.pods=4",), runs=tmp_path)
+        output, _ = refused.communicate(timeout=30)
+        assert refused.returncode == 2
+        assert "found 3 gateway hosts, needed 4" in output
+        storm = made.storm("run", "--retries", "0", sets=("phases.duration_s=60",), runs=tmp_path)
+        wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
+        assert made.health(EDGE) == "taken"
+        second = made.storm("run", "--retries", "0", sets=(), runs=tmp_path / "second")
+        output, _ = second.communicate(timeout=60)
+        assert second.returncode == 3
+        assert "another run has it" in output
+        storm.send_signal(signal.SIGKILL)
+        storm.communicate()
+        wait_for("idle hosts", made.idle)
+        assert _get(f"http://{EDGE}:{made.edge_port}/healthz/readiness") == "ready"
+        commands = [" ".join(process.cmdline()) for process in storm_processes()]
+        assert sum("gateway_stub" in line for line in commands) == len(PODS)
+        assert not any("locustfile" in line for line in commands)
+
+
+def _rows(path: Path) -> int:
+    return len(path.read_text().splitlines())
