@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from scenarios.agent import cpu_account
@@ -84,7 +85,7 @@ def test_processes_count_where_there_is_no_control_group(tmp_path: Path) -> None
 def test_a_process_that_has_ended_meanwhile_counts_as_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone:
         def cpu_times(self) -> None:
-            raise cpu_account.psutil.NoSuchProcess(1)
+            raise psutil.NoSuchProcess(1)
 
     assert cpu_account._cpu_ns(Gone()) == 0  # type: ignore[arg-type]
 

@@ -123,7 +123,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with agents() as made:
         storm = made.storm(
             *("run", "--retries", "0"),
-            sets=(event, "fleet.stale_after_s=4", "phases.duration_s=17"),
+            # Patient clients: what is tested is not how soon a busy machine gets them back.
+            sets=(event, "fleet.stale_after_s=6", "fleet.connect_timeout_s=4", "phases.duration_s=19"),
             runs=folder,
         )
         output, _ = storm.communicate(timeout=120)
@@ -135,7 +136,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_run_on_a_site_is_whole(run: Run) -> None:
     assert run.info.status == "complete"
-    assert run.column("t_s")[-1] == 16
+    assert run.column("t_s")[-1] == 18
     assert run.rows[-1]["connected"] == CLIENTS
     for name in ("gateway.conf", "gateway.conf.before", "access.log", "error.log"):
         assert (run.directory / "nginx" / name).exists(), name
@@ -169,7 +170,7 @@ def test_cpu_comes_from_the_hosts_and_the_rest_is_known_on_one_machine(run: Run)
     assert run.info.machine["kernels"] == 1
     assert run.info.clocks == ()
     for name in ("pod_cpu", "nginx_cpu", "generator_cpu", "foreign_cpu"):
-        known = [row[name] for row in run.between(0, 16) if row.get(name) is not None]
+        known = [cell for row in run.between(0, 16) if (cell := row.get(name)) is not None]
         assert len(known) > 10, name
         assert max(known) > 0 or name == "foreign_cpu", name
 
