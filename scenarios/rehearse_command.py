@@ -37,7 +37,7 @@ from scenarios.rehearsing import ByKey, ByList, Choices, Rehearsing
 from scenarios.replay import rehearsed, scenario_file
 from scenarios.runner import Plan, run
 from scenarios.scenario_file import ScenarioError
-from scenarios.stack import machine
+from scenarios.stack import assembly, machine
 from scenarios.stack.processes import StackError
 from scenarios.terminal import (
     BROKEN,
@@ -81,7 +81,7 @@ def rehearse_command(options: Options, *, interactive: bool, choose: str | None,
         script = replace(options.load(), matrix={}, arms={})
         choices = None if choose is None else _choices(choose, script)
         _check_script(script)
-        machine.check(script)
+        assembly.check([script], options.nginx_binary)
     if interactive and choices is None and not sys.stdin.isatty():
         fail("--interactive: found no terminal to press keys at, allowed: a terminal, or --choose")
     warn_of_leftovers()
