@@ -8,6 +8,9 @@ STAMP = $(VENV)/.complete
 REPEATS ?= 1
 ARGS ?=
 
+# How many end-to-end tests run at once; they mostly wait. Those that measure run alone.
+TOGETHER ?= 3
+
 .DEFAULT_GOAL := help
 .PHONY: help setup compare test lint unit e2e bench calibrate docs clean
 
@@ -37,10 +40,11 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/mypy
 
 unit: $(STAMP) ## Run the fast tests; pure modules must be fully covered
-	$(BIN)/pytest -m "not e2e" --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -m "not e2e" -n 2 --cov --cov-report=term-missing:skip-covered
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
-	$(BIN)/pytest -m e2e
+	$(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile
+	$(BIN)/pytest -m "e2e and measures"
 
 bench: $(STAMP) ## Measure the load generator itself (about two minutes)
 	@$(BIN)/reconnect-storm bench $(ARGS)

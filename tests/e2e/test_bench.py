@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.measures]
 
 
 def bench(*options: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from scenarios.stack.machine import free_ports
 from scenarios.stack.nginx import Nginx
 from scenarios.stack.processes import Watch
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.measures]
 
 SECOND_NS = 1_000_000_000
 CLIENTS = 30

@@ -18,7 +18,8 @@ from scenarios.stack.machine import free_ports
 from scenarios.stack.nginx import check_syntax, executable, read_access_log, refusals_per_second, render
 from scenarios.stack.processes import start
 
-pytestmark = pytest.mark.e2e
+# Milliseconds decide.
+pytestmark = [pytest.mark.e2e, pytest.mark.measures]
 
 AT_EDGE = [name for name in LIMITS if limit(name).rules]
 SLACK_MS = range(-2, 3)
