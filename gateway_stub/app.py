@@ -45,7 +45,8 @@ class Pod:
         )
         self.totals = dict.fromkeys((*_COUNTED, "join_races"), 0)
         self.monitor = LoopMonitor(self._counts, lambda: self.cost.reserved_ns)
-        self.health = Health(self.monitor.recent_lag_ms, settings.busy_lag_ms)
+        epoch_ns = settings.epoch_ns or time.monotonic_ns()
+        self.health = Health(self.monitor.recent_lag_ms, settings.busy_lag_ms, epoch_ns)
         self.admitter = Admitter(settings.controls.admission)
         self._connections = Connections()
         self._joined_ns: dict[str, int] = {}
@@ -64,7 +65,6 @@ class Pod:
         )
         self._sio.on("connect", self._connect)
         self._sio.on("disconnect", self._disconnect)
-        epoch_ns = settings.epoch_ns or time.monotonic_ns()
         self.broadcaster = Broadcaster(
             self._broadcast,
             schedule=settings.controls.feed or FeedSchedule.of(epoch_ns, settings.rate_hz),

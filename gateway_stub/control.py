@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway_stub.protocol import (
+    CLOCK_PATH,
     CONTROLS_PATH,
     DROP_PATH,
     LIVENESS_PATH,
@@ -21,7 +22,7 @@ from gateway_stub.protocol import (
     PodStatistics,
 )
 
-_WITHOUT_TOKEN = {METRICS_PATH, LIVENESS_PATH, READINESS_PATH}
+_WITHOUT_TOKEN = {METRICS_PATH, LIVENESS_PATH, READINESS_PATH, CLOCK_PATH}
 
 _HELP = {
     "clients": ("gauge", "Clients joined now."),

@@ -22,6 +22,8 @@ CONTROLS_PATH = "/control/controls"
 METRICS_PATH = "/metrics"
 LIVENESS_PATH = "/healthz/liveness"
 READINESS_PATH = "/healthz/readiness"
+CLOCK_PATH = "/healthz/clock"
+"""How many nanoseconds ago the epoch was, as text."""
 
 
 class Admission(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

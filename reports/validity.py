@@ -25,6 +25,8 @@ GENERATOR_CPU_SECONDS = 3
 TICK_LATE_MS = 50.0
 TICK_LATE_POD_LOOP = 0.8
 TICK_LATE_SHARE = 0.10
+CLOCK_ERROR_MS = 5.0
+CLOCK_ERROR_SHARE_OF_EFFECT = 0.10
 FOREIGN_CPU_PER_CORE = 0.10
 STEAL_PER_CORE = 0.10
 """As much as for other processes: a core that is away is away, whoever has it."""
@@ -79,7 +81,6 @@ def _incomplete(seen: Evidence) -> Iterator[str]:
 
 
 def _generator_lag(seen: Evidence) -> Iterator[str]:
-    before, during = seen.summary.before, seen.summary.during
     steady = _there(_phase_rows(seen.run, "before"), "generator_lag_p99_ms")
     if steady and median(steady) > GENERATOR_LAG_MS:
         yield (
@@ -89,9 +90,7 @@ def _generator_lag(seen: Evidence) -> Iterator[str]:
     storm = _there(_phase_rows(seen.run, "during", "after", "tail"), "generator_lag_p99_ms")
     if not storm or seen.run.info.trigger_s is None:
         return
-    before_ms = before.effective_p99.ms if before and before.effective_p99 else 0.0
-    during_ms = during.effective_p99.ms if during and during.effective_p99 else 0.0
-    effect_ms = max(0.0, during_ms - before_ms)
+    effect_ms = _effect_ms(seen)
     # Without an effect there is nothing to distort, and the steady limit applies.
     allowed_ms = max(GENERATOR_LAG_MS, GENERATOR_LAG_SHARE_OF_EFFECT * effect_ms)
     if max(storm) > allowed_ms:
@@ -99,6 +98,28 @@ def _generator_lag(seen: Evidence) -> Iterator[str]:
             f"the generator itself was late in the storm: p99 loop lag up to {max(storm):.0f} ms, "
             f"{allowed_ms:.0f} ms are allowed beside an effect of {effect_ms:.0f} ms"
         )
+
+
+def _clock_error(seen: Evidence) -> Iterator[str]:
+    clocks = seen.run.info.clocks
+    if not clocks:
+        return
+    worst = max(clocks, key=lambda clock: clock.error_ns)
+    effect_ms, error_ms = _effect_ms(seen), worst.error_ns / 1e6
+    allowed_ms = max(CLOCK_ERROR_MS, CLOCK_ERROR_SHARE_OF_EFFECT * effect_ms)
+    if error_ms > allowed_ms:
+        yield (
+            f"the clock of generator process {worst.process} is known to {error_ms:.1f} ms only, "
+            f"{allowed_ms:.0f} ms are allowed beside an effect of {effect_ms:.0f} ms"
+        )
+
+
+def _effect_ms(seen: Evidence) -> float:
+    """By how much the trigger raised effective p99."""
+    before, during = seen.summary.before, seen.summary.during
+    before_ms = before.effective_p99.ms if before and before.effective_p99 else 0.0
+    during_ms = during.effective_p99.ms if during and during.effective_p99 else 0.0
+    return max(0.0, during_ms - before_ms)
 
 
 def _generator_saturated(seen: Evidence) -> Iterator[str]:
@@ -258,6 +279,7 @@ PROBLEMS = (
     _incomplete,
     _generator_lag,
     _generator_saturated,
+    _clock_error,
     _feed_late,
     _machine_shared,
     _exhausted,

@@ -13,7 +13,7 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from gateway_stub.protocol import PodStatistics
-from reports.record import RunWriter, Tag, new_histogram
+from reports.record import ClockOffset, RunWriter, Tag, new_histogram
 from scenarios.clients.messages import OUTCOMES, Interval, Neighbours, Samples
 from scenarios.pod_seconds import PodSeconds
 from scenarios.stack.cpu import CpuShares
@@ -47,6 +47,7 @@ class Collector:
             "staleness": self._staleness,
         }
         self._neighbours: dict[int, dict[int, Neighbours]] = {}
+        self._clocks: dict[str, ClockOffset] = {}
         self._written = -1
 
     def row(self, second: int) -> dict[str, Any]:
@@ -67,6 +68,12 @@ class Collector:
         self.latest = interval
         if interval.reference:
             self.writer.info.reference = interval.reference
+        if interval.clocks:
+            self._clocks.update({clock.process: clock for clock in interval.clocks})
+            self.writer.info.clocks = tuple(self._clocks[name] for name in sorted(self._clocks))
+        for change in interval.worker_changes:
+            t_s = interval.second - self.zero
+            self.writer.event(t_s, f"worker_{change.change}", worker=change.name, clients=change.clients)
         self._neighbours[interval.second] = interval.neighbours
         row = self._rows.setdefault(interval.second, {})
         fanout = self._add(self._fanout, interval.second, interval.fanout)

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from gateway_stub.protocol import PodStatistics
-from reports.record import Run, RunInfo, RunWriter
-from scenarios.clients.messages import Interval, Neighbours, Samples
+from reports.record import ClockOffset, Run, RunInfo, RunWriter
+from scenarios.clients.messages import Interval, Neighbours, Samples, WorkerChange
 from scenarios.collector import SECOND_NS, Collector
 from scenarios.stack.cpu import CpuShares
 
@@ -271,6 +271,24 @@ def test_clients_of_a_process_that_died_are_still_clients(collector: Collector) 
     row = collector.row(3)
     assert (row["clients"], row["connected"], row["missing"]) == (100, 50, 50)
     assert collector.writer.info.reference == "first receipt"
+
+
+def test_what_became_of_workers_is_an_event_of_its_second(collector: Collector) -> None:
+    collector.zero = 4
+    changes = (WorkerChange("host_a", "lost", 31), WorkerChange("host_b", "joined"))
+    collector.on_interval(interval(9, worker_changes=changes))
+    assert written(collector).events == (
+        {"t_s": 5, "event": "worker_lost", "worker": "host_a", "clients": 31},
+        {"t_s": 5, "event": "worker_joined", "worker": "host_b", "clients": 0},
+    )
+
+
+def test_the_clock_of_every_process_is_kept(collector: Collector) -> None:
+    a, b = (ClockOffset(process=name, offset_ns=5, error_ns=3) for name in "ab")
+    collector.on_interval(interval(0, clocks=(b,)))
+    collector.on_interval(interval(1, clocks=(a,)))
+    collector.on_interval(interval(2))
+    assert collector.writer.info.clocks == (a, b)
 
 
 def test_where_nginx_is_not_ours_its_refusals_are_not_known(collector: Collector) -> None:

@@ -77,6 +77,15 @@ def test_a_schedule_survives_being_sent(schedule: FeedSchedule) -> None:
     assert msgspec.json.decode(msgspec.json.encode(schedule), type=FeedSchedule) == schedule
 
 
+@given(schedules(), st.integers(-(10**12), 10**12), st.integers(0, 10**4))
+def test_on_another_clock_every_tick_is_due_at_the_same_moment(
+    schedule: FeedSchedule, ahead_ns: int, seq: int
+) -> None:
+    shifted = schedule.shifted(ahead_ns)
+    assert shifted.due_ns(seq) == schedule.due_ns(seq) + ahead_ns
+    assert shifted.shifted(-ahead_ns) == schedule
+
+
 def test_a_burst_of_two_seconds_has_its_own_rate_and_keeps_counting() -> None:
     burst = FeedSchedule.of(EPOCH_NS, 5).changed(EPOCH_NS + 1_000 * MS, 50).changed(EPOCH_NS + 3_000 * MS, 5)
     due_ms = [(burst.due_ns(seq) - EPOCH_NS) // MS for seq in (0, 4, 5, 6, 104, 105, 106)]

@@ -22,6 +22,7 @@ from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.health import Health
 from gateway_stub.loop_monitor import LoopMonitor, ran_and_queued_ns, seconds_to_report
 from gateway_stub.protocol import (
+    CLOCK_PATH,
     CONTROLS_PATH,
     DROP_PATH,
     LIVENESS_PATH,
@@ -86,7 +87,7 @@ class Controlled:
             token=TOKEN,
             drop=self.drop,
             apply=self.apply,
-            probes=Health(lambda: 0.0, busy_lag_ms=1).routes(),
+            probes=Health(lambda: 0.0, busy_lag_ms=1, epoch_ns=0).routes(),
             totals=lambda: dict(TOTALS),
             last=lambda: LAST,
         )
@@ -309,9 +310,23 @@ def test_what_is_free_costs_nothing(mode: str, monkeypatch: pytest.MonkeyPatch) 
     assert free.reserved_ns == 0
 
 
+def test_a_pod_tells_how_long_ago_the_epoch_was_whatever_it_is_doing() -> None:
+    epoch_ns = time.monotonic_ns() - 7_000_000_000
+    app = web.Application()
+    app.add_routes(Health(lambda: 900.0, busy_lag_ms=500, epoch_ns=epoch_ns).routes())
+
+    async def questions(client: Client) -> None:
+        before_ns = time.monotonic_ns() - epoch_ns
+        async with client.get(CLOCK_PATH) as answer:
+            since_epoch_ns = int(await answer.text())
+        assert before_ns <= since_epoch_ns <= time.monotonic_ns() - epoch_ns
+
+    ask(app, questions)
+
+
 def test_a_pod_that_is_starting_leaving_or_busy_is_alive_but_not_ready() -> None:
     lag_ms = [0.0]
-    health = Health(lambda: lag_ms[0], busy_lag_ms=500)
+    health = Health(lambda: lag_ms[0], busy_lag_ms=500, epoch_ns=0)
     app = web.Application()
     app.add_routes(health.routes())
 

@@ -1,8 +1,10 @@
 """Several generator processes report as one would."""
 
+import random
 from typing import Any
 
 import numpy as np
+import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,21 +13,25 @@ from test_collector import MS, interval
 from test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
 
 from gateway_stub.feed_schedule import FeedSchedule
+from reports.record import ClockOffset
 from scenarios.clients.merging import Merger, merge
-from scenarios.clients.messages import Interval, Neighbours, Samples
+from scenarios.clients.messages import Interval, Neighbours, Samples, WorkerChange
 from scenarios.clients.recorder import SECOND_NS, Recorder
 from scenarios.clients.schedule import SharedSchedule
 
 CLIENTS = 7
 
 
-def recorded(received: list[tuple[int, int, int]], processes: int, report_after: int) -> list[Interval]:
-    """Two seconds of all clients, dealt out to so many processes."""
+def recorded(
+    received: list[tuple[int, int, int]], places: list[int], processes: int, report_after: int
+) -> list[Interval]:
+    """Two seconds of all clients, of which each is in the process that `places` says."""
+    own_index = [places[:client].count(place) for client, place in enumerate(places)]
     recorders = [
         Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ))) for _ in range(processes)
     ]
     for client in range(CLIENTS):
-        recorders[client % processes].add_client(1 + client % 3)
+        recorders[places[client]].add_client(1 + client % 3)
     merger = Merger()
 
     def report(second: int, now_ns: int) -> None:
@@ -34,7 +40,7 @@ def recorded(received: list[tuple[int, int, int]], processes: int, report_after:
             merger.add(str(number), recorder.take_interval(second))
 
     for number, (client, seq, now_ns) in enumerate(received):
-        recorder, own = recorders[client % processes], client // processes
+        recorder, own = recorders[places[client]], own_index[client]
         receive(recorder, own, seq, now_ns)
         outcome = ("joined", "timeout", "limited")[seq % 3]
         recorder.attempt_began(own, now_ns)
@@ -62,15 +68,50 @@ def percentiles(values_us: "np.ndarray[Any, Any]", counts: "np.ndarray[Any, Any]
 
 
 @settings(max_examples=60, deadline=None)
-@given(deliveries(clients=CLIENTS), st.sampled_from([2, 5, CLIENTS + 1]), st.integers(0, 20))
+@given(deliveries(clients=CLIENTS), st.data(), st.sampled_from([2, 5, CLIENTS + 1]), st.integers(0, 20))
 def test_a_stream_split_over_processes_is_reported_as_by_one(
-    received: list[tuple[int, int, int]], processes: int, report_after: int
+    received: list[tuple[int, int, int]], data: st.DataObject, processes: int, report_after: int
 ) -> None:
-    alone, merged = recorded(received, 1, report_after), recorded(received, processes, report_after)
+    place = st.integers(0, processes - 1)
+    places = data.draw(st.lists(place, min_size=CLIENTS, max_size=CLIENTS))
+    alone = recorded(received, [0] * CLIENTS, 1, report_after)
+    merged = recorded(received, places, processes, report_after)
     assert [replace(each, processes=1) for each in merged] == alone
     assert {each.processes for each in merged} == {processes}
     assert [each.staleness for each in merged] == [each.staleness for each in alone]
     assert sum(each.staleness.arrays()[1].sum() for each in merged) == CLIENTS * len(merged)
+
+
+def stream(seconds: float) -> list[tuple[int, int, int]]:
+    """A stormy feed: every client gets its ticks late, and is away for some of them."""
+    rng = random.Random(7)
+    received = []
+    for client in range(CLIENTS):
+        for seq in range(int(seconds * RATE_HZ)):
+            if (seq + 3 * client) % 11 > 3:
+                late_ns = int(rng.lognormvariate(17, 1.2))
+                received.append((client, seq, EPOCH_NS + int(seq * SECOND_NS / RATE_HZ) + late_ns))
+    return sorted(received, key=lambda delivery: delivery[2])
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_one_two_and_five_workers_give_the_same_percentiles(workers: int) -> None:
+    received = stream(20)
+    half = len(received) // 2
+    alone = recorded(received, [0] * CLIENTS, 1, half)
+    split = recorded(received, [(3 * client) % workers for client in range(CLIENTS)], workers, half)
+    for kind in ("fanout", "staleness", "loop_lag", "retry_late"):
+        seconds = [[percentiles(*getattr(each, kind).arrays()) for each in run] for run in (alone, split)]
+        assert seconds[0] == seconds[1]
+    for one, many in zip(alone, split, strict=True):
+        assert {second: percentiles(*samples.arrays()) for second, samples in one.effective.items()} == {
+            second: percentiles(*samples.arrays()) for second, samples in many.effective.items()
+        }
+        assert (one.ticks, one.missed, one.attempts, one.outcomes) == (
+            *(many.ticks, many.missed, many.attempts, many.outcomes),
+        )
+    assert sum(each.ticks for each in alone) == len(received)
+    assert sum(each.missed for each in alone) > 100
 
 
 @settings(max_examples=60, deadline=None)
@@ -177,9 +218,31 @@ def test_when_a_process_dies_the_others_go_on_and_its_clients_are_missing() -> N
     merger.add("c", interval(2, clients=5))
     assert merger.living(["a", "c"]) == {"b": 31}
     assert merger.living(["a", "c"]) == {}
-    assert [(each.second, each.attempts, each.missing) for each in merger.ready()] == [(1, 3, 31), (2, 0, 31)]
+    assert [(each.second, each.attempts, each.missing) for each in merger.ready()] == [(1, 3, 0), (2, 0, 31)]
     assert merger.living([]) == {"a": 10, "c": 5}
     assert merger.ready() == []
+
+
+def test_what_became_of_workers_is_told_once_with_the_next_second() -> None:
+    merger = Merger()
+    for process in ("a", "b"):
+        merger.add(process, interval(0, clients=4))
+    assert [each.worker_changes for each in merger.ready()] == [()]
+    merger.joined("c")
+    merger.living(["a"])
+    merger.add("a", interval(1))
+    merger.add("a", interval(2))
+    lost, joined = WorkerChange("b", "lost", 4), WorkerChange("c", "joined")
+    assert [each.worker_changes for each in merger.ready()] == [(joined, lost), ()]
+
+
+def test_every_process_has_its_own_clock() -> None:
+    a, b = (ClockOffset(process=name, offset_ns=5, error_ns=3) for name in "ab")
+    assert merge([interval(0, clocks=(b,)), interval(0, clocks=(a,))]).clocks == (a, b)
+    merger = Merger()
+    merger.add("a", interval(0, clocks=(a,)))
+    merger.add("a", interval(0, clocks=(a,)))
+    assert [each.clocks for each in merger.ready()] == [(a,)]
 
 
 def test_a_process_that_was_only_out_of_reach_is_not_missing_any_more() -> None:

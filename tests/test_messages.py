@@ -5,22 +5,31 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import msgspec
+import pytest
 from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.record import ClockOffset
 from scenarios.clients.messages import (
     Aborted,
+    Begin,
+    Begun,
     BooksClosed,
     CloseBooks,
     Cut,
+    Ended,
+    FrameError,
     GeneratorSettings,
+    Hello,
     Interval,
     Message,
     Neighbours,
     PushPolicy,
+    Refused,
     Samples,
     Unframer,
+    WorkerChange,
     frame,
 )
 from scenarios.model import Abort, AddressShare, Feed, Fleet, Scenario, Target
@@ -99,6 +108,13 @@ intervals_of_any = st.builds(
     empty_rss_bytes=whole,
     processes=whole,
     missing=whole,
+    worker_changes=st.lists(
+        st.builds(WorkerChange, st.text(max_size=9), st.sampled_from(["lost", "joined"]), whole), max_size=2
+    ).map(tuple),
+    clocks=st.lists(
+        st.builds(ClockOffset, process=st.text(max_size=9), offset_ns=st.integers(-9, 9), error_ns=whole),
+        max_size=2,
+    ).map(tuple),
 )
 messages = st.one_of(
     intervals_of_any,
@@ -106,6 +122,11 @@ messages = st.one_of(
     st.just(CloseBooks()),
     st.just(Cut()),
     st.builds(Aborted, st.text(max_size=9)),
+    st.builds(Hello, st.text(max_size=9)),
+    st.just(Begin(GeneratorSettings(scenario=Scenario(), epoch_ns=5, clock_url="http://h/healthz/clock"))),
+    st.builds(Begun, whole),
+    st.builds(Refused, st.text(max_size=9)),
+    st.builds(Ended, st.text(max_size=9)),
     st.builds(PushPolicy, st.one_of(st.text(max_size=9), st.just({"name": "spread", "window_s": 5.5}))),
 )
 
@@ -118,6 +139,20 @@ def test_messages_survive_the_channel_however_it_cuts_them(sent: list[Message], 
     unframer = Unframer()
     chunks = [written[start:end] for start, end in pairwise([0, *cuts, len(written)])]
     assert [message for chunk in chunks for message in unframer.receive(chunk)] == sent
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        pytest.param(b"\0\0\0\x0b", "11 bytes, 10 are allowed", id="longer than allowed"),
+        pytest.param(b"GET / HTTP/1.1", "1195725856 bytes", id="another protocol"),
+        pytest.param(b"\0\0\0\x02\xc1\x02", "invalid", id="no MessagePack"),
+        pytest.param(b"\0\0\0\x07\x81\xa4type\x01", "Expected", id="no message of ours"),
+    ],
+)
+def test_what_is_no_message_is_an_error(data: bytes, problem: str) -> None:
+    with pytest.raises(FrameError, match=problem):
+        list(Unframer(longest=10).receive(data))
 
 
 def test_settings_survive_the_environment_variable() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.clients.schedule import ObservedSchedule
+from gateway_stub.feed_schedule import FeedSchedule
+from scenarios.clients.schedule import ObservedSchedule, SharedSchedule
 from scenarios.clients.ticks import SAME_TICK_NS, UNNUMBERED, Tick, TickError, TickReader
 from scenarios.model import Feed
 
@@ -211,6 +212,16 @@ def test_of_many_contents_the_one_that_was_not_seen_for_longest_is_forgotten() -
     ticks.read(event(4_094), NOW_NS)
     assert ticks.read(event(-1), NOW_NS + 9).due_ns == NOW_NS
     assert ticks.read(event(-2), NOW_NS + 9).due_ns == NOW_NS + 9
+
+
+def test_where_the_sender_has_another_clock_the_schedule_says_when_a_tick_was_due() -> None:
+    schedule = SharedSchedule(FeedSchedule.of(1_000, rate_hz=1e7))
+    ticks = TickReader(Feed(), schedule, by_schedule=True)
+    assert ticks.read(event({"due_ns": 70, "seq": 3}), NOW_NS) == Tick(3, 1_300)
+    assert ticks.reference == "due"
+    # Without a number there is only the tick's own word for it.
+    unnumbered = TickReader(Feed(seq_field=""), schedule, by_schedule=True)
+    assert unnumbered.read(event({"due_ns": 70}), NOW_NS).due_ns == 70
 
 
 def test_only_numbered_ticks_are_learnt() -> None:

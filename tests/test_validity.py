@@ -16,7 +16,7 @@ from run_histories import (
 )
 
 from reports.metrics import summarise
-from reports.record import Phase, Run
+from reports.record import ClockOffset, Phase, Run
 from reports.series import Row
 from reports.validity import Validity, check
 
@@ -149,10 +149,43 @@ def test_the_ramp_may_saturate_the_generator_and_connect() -> None:
     assert checked(history([*ramp, *GOOD])).valid
 
 
+NO_EFFECT = [row | {"disconnects": 100.0 * (t == TRIGGER_S)} for t, row in enumerate(storm(100.0))]
+
+
 def test_without_an_effect_the_generator_must_be_as_calm_as_before() -> None:
     rows = storm(100.0)
     rows[TRIGGER_S] |= {"disconnects": 100.0, "generator_lag_p99_ms": 6.0}
     assert "6 ms, 5 ms are allowed beside an effect of 0 ms" in checked(history(rows)).problems[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "error_ms", "complaint"),
+    [
+        pytest.param(GOOD, 494.0, "", id="a tenth of the effect"),
+        pytest.param(
+            GOOD,
+            495.0,
+            "b is known to 495.0 ms only, 494 ms are allowed beside an effect of 4941 ms",
+            id="more than a tenth of the effect",
+        ),
+        pytest.param(NO_EFFECT, 5.0, "", id="little, and no effect"),
+        pytest.param(
+            NO_EFFECT,
+            5.1,
+            "b is known to 5.1 ms only, 5 ms are allowed beside an effect of 0 ms",
+            id="much, and no effect",
+        ),
+    ],
+)
+def test_clocks_have_to_be_known_to_a_tenth_of_the_effect(
+    rows: list[Row], error_ms: float, complaint: str
+) -> None:
+    clocks = tuple(
+        ClockOffset(process=name, offset_ns=-(10**15), error_ns=int(ms * 1e6))
+        for name, ms in (("a", 0.2), ("b", error_ms))
+    )
+    problems = checked(history(rows, clocks=clocks)).problems
+    assert [complaint in problem for problem in problems] == ([True] if complaint else [])
 
 
 LATE = changed(lambda t: t >= 8, disconnects=0.0)

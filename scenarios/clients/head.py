@@ -1,7 +1,7 @@
 """The process that answers for all generator processes: abort conditions, and the channel to the runner."""
 
+import contextlib
 import logging
-import socket
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +13,7 @@ from scenarios.clients.guard import Guard
 from scenarios.clients.messages import (
     Aborted,
     CloseBooks,
+    FrameError,
     GeneratorSettings,
     Interval,
     Message,
@@ -29,13 +30,15 @@ _LAST_WORDS_S = 0.2
 class Head:
     """Takes every second of the whole generator, and gives the runner's orders to `obey`.
 
-    quit_run: ends the test, with everything it has started.
+    channel: a connected socket to the runner, if there is one. remote: the target is somebody else's, on
+    another machine. quit_run: ends the test, with everything it has started.
     """
 
     def __init__(
         self,
         settings: GeneratorSettings,
         *,
+        channel: Any = None,
         remote: bool,
         obey: Callable[[Message], None],
         quit_run: Callable[[], None],
@@ -45,16 +48,17 @@ class Head:
         self._obey = obey
         self._quit_run = quit_run
         # None without a runner: what nobody takes out would pile up.
-        self._outbox: Any = None if settings.channel_fd is None else Queue()
+        self._outbox: Any = None if channel is None else Queue()
         self._aborted = False
         self._unhealthy = ""
         self._held_back = 0
         self._greenlets = []
+        self._sender: Any = None
         if abort.health_url:
             self._greenlets.append(gevent.spawn(self._watch_health, abort.health_url))
-        if settings.channel_fd is not None:
-            channel = socket.socket(fileno=settings.channel_fd)
-            self._greenlets += [gevent.spawn(self._send, channel), gevent.spawn(self._receive, channel)]
+        if channel is not None:
+            self._sender = gevent.spawn(self._send, channel)
+            self._greenlets += [self._sender, gevent.spawn(self._receive, channel)]
 
     def on_interval(self, interval: Interval) -> None:
         """Takes a second."""
@@ -79,25 +83,35 @@ class Head:
         return 0 if self._outbox is None else self._outbox.qsize()
 
     def stop(self) -> None:
-        """Ends the channel and the health checks."""
+        """Ends the channel, after what has been said, and the health checks."""
+        if self._sender is not None:
+            self._outbox.put(StopIteration)
+            self._sender.join(_LAST_WORDS_S)
         gevent.killall(self._greenlets, block=False)
 
     def _abort(self, reason: str) -> None:
-        # The runner is to have all that was measured before it is told, and to be told before the end.
+        # The runner is to have all that was measured before it is told, by workers too, and to be told before
+        # the end.
         self._obey(CloseBooks())
+        gevent.sleep(_LAST_WORDS_S)
         self.tell(Aborted(reason))
         gevent.sleep(_LAST_WORDS_S)
         self._quit_run()
 
     def _send(self, channel: Any) -> None:
-        for message in self._outbox:
-            channel.sendall(frame(message))
+        # Whoever is gone is noticed by the other greenlet.
+        with contextlib.suppress(OSError):
+            for message in self._outbox:
+                channel.sendall(frame(message))
 
     def _receive(self, channel: Any) -> None:
         unframer = Unframer()
-        while data := channel.recv(65_536):
-            for message in unframer.receive(data):
-                self._obey(message)
+        try:
+            while data := channel.recv(65_536):
+                for message in unframer.receive(data):
+                    self._obey(message)
+        except (OSError, FrameError) as error:
+            log.warning("the channel to the runner: %s", error)
         # The runner is gone, and nobody is left to read what this process would measure.
         log.warning("the runner closed its channel: stopping")
         self._quit_run()

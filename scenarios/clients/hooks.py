@@ -7,49 +7,70 @@ master    seconds of all workers ─► merged ─► head; orders ─► all wo
 
 import logging
 import os
+import socket
 import sys
 from time import monotonic_ns, time_ns
 from typing import Any
 
-import gevent
 import msgspec
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopTest
-from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 
+from scenarios.clients.exposition import Exposition
 from scenarios.clients.head import Head
 from scenarios.clients.locust_statistics import feed
-from scenarios.clients.merging import Merger
+from scenarios.clients.master import ORDER, Master
 from scenarios.clients.messages import (
     GENERATOR_VARIABLE,
+    Assignment,
     BooksClosed,
     CloseBooks,
     GeneratorSettings,
     Interval,
     Message,
-    decode,
-    encode,
 )
 from scenarios.clients.process import Generator
+from scenarios.clients.shared_clock import ClockError
+from scenarios.clients.steady_dispatcher import SteadyDispatcher
+from scenarios.clients.storm_channel import StormChannel
 from scenarios.clients.target import Endpoint, TargetError, resolve
+from scenarios.clients.web_pages import add_pages
+from scenarios.clients.worker import BOOKS, SECOND, TROUBLE, Worker
+from scenarios.policies import PolicyError
 from scenarios.scenario_file import ScenarioError, load
+from scenarios.stack.token import TokenError, token_from_environment
 
 log = logging.getLogger("reconnect_storm")
 
-# Kinds of Locust messages between master and workers.
-_SECOND, _BOOKS, _ORDER = "storm_second", "storm_books_closed", "storm_order"
+_ASSIGNMENT = "storm"
+"""The attribute of Locust's options in which a master sends its `Assignment`: they go with every order to
+spawn, so that no worker can begin without it."""
+
+_HIDDEN = ("overrides", "allow_remote", "channel_host", "channel_port", _ASSIGNMENT)
 
 
 class Alone:
     """A process that is generator and head at once."""
 
-    def __init__(self, environment: Environment, settings: GeneratorSettings, endpoint: Endpoint) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        settings: GeneratorSettings,
+        endpoint: Endpoint,
+        exposition: Exposition,
+    ) -> None:
         self._environment = environment
+        self._exposition = exposition
         self.generator = Generator(settings, endpoint, self._on_interval)
         self._head = Head(
-            settings, remote=not endpoint.loopback, obey=self._obey, quit_run=lambda: _quit(environment)
+            settings,
+            channel=_channel(settings),
+            remote=_remote(settings, endpoint),
+            obey=self._obey,
+            quit_run=lambda: _quit(environment),
         )
 
     def stop(self) -> None:
@@ -59,99 +80,13 @@ class Alone:
 
     def _on_interval(self, interval: Interval) -> None:
         feed(self._environment.stats, interval)
+        self._exposition.take(interval)
         self._head.on_interval(interval)
 
     def _obey(self, order: Message) -> None:
         self.generator.obey(order)
         if isinstance(order, CloseBooks):
             self._head.tell(BooksClosed())
-
-
-class Worker:
-    """One of several generator processes."""
-
-    def __init__(self, environment: Environment, settings: GeneratorSettings, endpoint: Endpoint) -> None:
-        self._environment = environment
-        assert isinstance(environment.runner, WorkerRunner)  # noqa: S101
-        self._runner: WorkerRunner = environment.runner
-        self.generator = Generator(
-            settings,
-            endpoint,
-            self._on_interval,
-            index=max(0, self._runner.worker_index),
-            processes=_expected_workers(environment),
-        )
-
-    def stop(self) -> None:
-        """Ends the recording."""
-        self.generator.stop()
-
-    def on_order(self, message: Any) -> None:
-        """Takes an order from the master."""
-        order = decode(message.data["order"])
-        self.generator.obey(order)
-        if isinstance(order, CloseBooks):
-            self._runner.send_message(_BOOKS, None)
-
-    def _on_interval(self, interval: Interval) -> None:
-        feed(self._environment.stats, interval)
-        self._runner.send_message(_SECOND, {"interval": encode(interval)})
-
-
-class Master:
-    """The process that brings the workers' seconds together; it has no clients."""
-
-    generator = None
-
-    def __init__(self, environment: Environment, settings: GeneratorSettings, endpoint: Endpoint) -> None:
-        assert isinstance(environment.runner, MasterRunner)  # noqa: S101
-        self._runner: MasterRunner = environment.runner
-        self._merger = Merger()
-        self._closing: set[str] = set()
-        self._head = Head(
-            settings, remote=not endpoint.loopback, obey=self._obey, quit_run=lambda: _quit(environment)
-        )
-        self._watching = gevent.spawn(self._watch_workers)
-
-    def stop(self) -> None:
-        """Ends the merging."""
-        self._watching.kill(block=False)
-        self._head.stop()
-
-    def on_second(self, message: Any) -> None:
-        """Takes a worker's second."""
-        interval = decode(message.data["interval"])
-        assert isinstance(interval, Interval)  # noqa: S101
-        self._merger.add(message.node_id, interval)
-        self._hand_on()
-
-    def on_books_closed(self, message: Any) -> None:
-        """A worker has reported everything up to the order to close the books."""
-        self._closing.discard(message.node_id)
-        self._hand_on()
-
-    def _obey(self, order: Message) -> None:
-        if isinstance(order, CloseBooks):
-            self._closing = set(self._living()) | {""}
-        self._runner.send_message(_ORDER, {"order": encode(order)})
-
-    def _living(self) -> list[str]:
-        working = {STATE_SPAWNING, STATE_RUNNING}
-        return [name for name, worker in self._runner.clients.items() if worker.state in working]
-
-    def _hand_on(self) -> None:
-        for name, clients in self._merger.living(self._living()).items():
-            log.error("worker %s is gone, and with it %d clients: they are counted as missing", name, clients)
-        for interval in self._merger.ready():
-            self._head.on_interval(interval)
-        if self._closing and not self._closing & set(self._living()):
-            self._closing.clear()
-            self._head.tell(BooksClosed())
-
-    def _watch_workers(self) -> None:
-        while True:
-            gevent.sleep(0.5)
-            self._hand_on()
 
 
 def add_arguments(parser: LocustArgumentParser) -> None:
@@ -177,17 +112,43 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         include_in_web_ui=False,
         help="Let --host be something else than this machine's loopback.",
     )
+    parser.add_argument(
+        "--channel-host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        include_in_web_ui=False,
+        help="Where a master listens for runs that take it; on this machine's loopback by default.",
+    )
+    parser.add_argument(
+        "--channel-port",
+        type=int,
+        default=0,
+        metavar="PORT",
+        include_in_web_ui=False,
+        help="Port for them; they have to know the token in RECONNECT_STORM_TOKEN, or in the file that"
+        " RECONNECT_STORM_TOKEN_FILE names. 0: nobody can take it.",
+    )
 
 
 def prepare(environment: Environment, **_: Any) -> None:
     """Checks a headless run before it begins, and lets master and workers talk; the web UI asks later."""
     options, runner = environment.parsed_options, environment.runner
-    if isinstance(runner, MasterRunner):
-        runner.register_message(_SECOND, lambda msg, **_: _part(environment, Master, "on_second", msg))
-        runner.register_message(_BOOKS, lambda msg, **_: _part(environment, Master, "on_books_closed", msg))
+    storm_environment: Any = environment
+    storm_environment.exposition = exposition = Exposition()
+    storm_environment.storms = None
     if isinstance(runner, WorkerRunner):
-        runner.register_message(_ORDER, lambda msg, **_: _part(environment, Worker, "on_order", msg))
-    elif options is not None and options.headless:
+        runner.register_message(ORDER, lambda msg, **_: _part(environment, Worker, "on_order", msg))
+        return
+    if isinstance(runner, MasterRunner):
+        _prepare_master(environment, runner)
+    if environment.web_ui is not None and environment.web_ui.app is not None:
+        add_pages(
+            environment.web_ui.app,
+            metrics=lambda: exposition.text(workers=_processes(environment), storm=_busy(environment)),
+            busy=lambda: _busy(environment),
+            hidden=_HIDDEN,
+        )
+    if options is not None and options.headless:
         try:
             _settings(environment)
         except (ScenarioError, TargetError) as error:
@@ -195,21 +156,100 @@ def prepare(environment: Environment, **_: Any) -> None:
             sys.exit(2)
 
 
+def _prepare_master(environment: Environment, runner: MasterRunner) -> None:
+    options = environment.parsed_options
+    assert options is not None  # noqa: S101
+    for kind, method in (
+        (SECOND, "on_second_of_worker"),
+        (BOOKS, "on_books_closed"),
+        (TROUBLE, "on_trouble"),
+    ):
+        runner.register_message(kind, lambda msg, method=method, **_: _part(environment, Master, method, msg))
+    if not options.enable_rebalancing:
+        environment.dispatcher_class = SteadyDispatcher
+    environment.events.worker_connect.add_listener(
+        lambda client_id, **_: _part(environment, Master, "on_newcomer", client_id)
+    )
+    if not options.channel_port:
+        return
+    if options.headless:
+        log.error("--channel-port: found with --headless, allowed: on a master that stands, with its web UI")
+        sys.exit(2)
+    try:
+        storms = StormChannel(
+            runner,
+            (options.channel_host, options.channel_port),
+            token_from_environment(),
+            check=lambda settings: resolve(settings.scenario.target, allow_remote=settings.allow_remote),
+            expect_workers=options.expect_workers,
+        )
+        storms.start()
+    except (TokenError, OSError) as error:
+        log.error("--channel-port: %s", error)
+        sys.exit(2)
+    environment.storms = storms  # type: ignore[attr-defined]
+
+
 def begin(environment: Environment, **_: Any) -> None:
     """Makes this process's part of the generator when a test starts."""
-    try:
-        settings, endpoint = _settings(environment)
-    except (ScenarioError, TargetError) as error:
-        raise StopTest(str(error)) from None
-    part: Alone | Worker | Master
-    if isinstance(environment.runner, MasterRunner):
-        part = Master(environment, settings, endpoint)
-    elif isinstance(environment.runner, WorkerRunner):
-        part = Worker(environment, settings, endpoint)
+    storm_environment: Any = environment
+    part: Alone | Worker | Master | None
+    if isinstance(environment.runner, WorkerRunner):
+        part = _begin_worker(environment, environment.runner)
     else:
-        part = Alone(environment, settings, endpoint)
-    environment.part = part  # type: ignore[attr-defined]
-    environment.generator = part.generator  # type: ignore[attr-defined]
+        try:
+            settings, endpoint = _settings(environment)
+        except (ScenarioError, TargetError) as error:
+            raise StopTest(str(error)) from None
+        if isinstance(environment.runner, MasterRunner):
+            part = _begin_master(environment, environment.runner, settings, endpoint)
+        else:
+            part = Alone(environment, settings, endpoint, storm_environment.exposition)
+    storm_environment.part = part
+    storm_environment.generator = part.generator if part else None
+
+
+def _begin_master(
+    environment: Environment, runner: MasterRunner, settings: GeneratorSettings, endpoint: Endpoint
+) -> Master:
+    storms: StormChannel | None = environment.storms  # type: ignore[attr-defined]
+    storm = storms.storm if storms else None
+    workers = runner.clients.ready + runner.clients.running + runner.clients.spawning
+    assignment = Assignment(
+        tuple(sorted(worker.id for worker in workers)),
+        # Monotonic times mean nothing elsewhere: in a test that was started by hand, workers ask their own.
+        settings if storm else None,
+    )
+    setattr(environment.parsed_options, _ASSIGNMENT, msgspec.json.encode(assignment).decode())
+    return Master(
+        runner,
+        settings,
+        assignment,
+        remote=_remote(settings, endpoint),
+        on_second=environment.exposition.take,  # type: ignore[attr-defined]
+        storm=storm,
+        channel=_channel(settings),
+        quit_run=lambda: _quit(environment),
+    )
+
+
+def _begin_worker(environment: Environment, runner: WorkerRunner) -> Worker | None:
+    """The worker's part; None where it cannot take part, which the master is told."""
+    assignment = msgspec.json.decode(getattr(environment.parsed_options, _ASSIGNMENT), type=Assignment)
+    try:
+        settings, endpoint = _settings(environment, assignment.settings)
+        return Worker(environment, settings, endpoint, assignment)
+    except (ScenarioError, TargetError, PolicyError, ClockError) as error:
+        log.error("%s", error)
+        runner.send_message(TROUBLE, {"reason": str(error)})
+        return None
+
+
+def stopping(environment: Environment, **_: Any) -> None:
+    """Somebody has the test stopped."""
+    part = getattr(environment, "part", None)
+    if isinstance(part, Master):
+        part.stopping()
 
 
 def end(environment: Environment, **_: Any) -> None:
@@ -218,6 +258,7 @@ def end(environment: Environment, **_: Any) -> None:
     if part is not None:
         part.stop()
         environment.part = environment.generator = None  # type: ignore[attr-defined]
+        environment.exposition.end()  # type: ignore[attr-defined]
 
 
 def register() -> None:
@@ -226,6 +267,7 @@ def register() -> None:
     hooks.init_command_line_parser.add_listener(add_arguments)
     hooks.init.add_listener(prepare)
     hooks.test_start.add_listener(begin)
+    hooks.test_stopping.add_listener(stopping)
     hooks.test_stop.add_listener(end)
 
 
@@ -235,12 +277,17 @@ def _part(environment: Environment, kind: type, method: str, message: Any) -> No
         getattr(part, method)(message)
 
 
-def _settings(environment: Environment) -> tuple[GeneratorSettings, Endpoint]:
+def _settings(
+    environment: Environment, assigned: GeneratorSettings | None = None
+) -> tuple[GeneratorSettings, Endpoint]:
     """What the runner said, or --host, --scenario and --set. Raises ScenarioError, TargetError."""
-    text = os.environ.get(GENERATOR_VARIABLE)
-    if text:
+    storms: StormChannel | None = environment.storms  # type: ignore[attr-defined]
+    settings = assigned
+    if text := os.environ.get(GENERATOR_VARIABLE):
         settings = msgspec.json.decode(text, type=GeneratorSettings)
-    else:
+    elif storms is not None and storms.storm is not None:
+        settings = storms.storm.settings
+    elif settings is None:
         options = environment.parsed_options
         assert options is not None  # noqa: S101
         scenario = load(options.scenario, options.overrides)
@@ -257,12 +304,32 @@ def _settings(environment: Environment) -> tuple[GeneratorSettings, Endpoint]:
     return settings, resolve(settings.scenario.target, allow_remote=settings.allow_remote)
 
 
-def _expected_workers(environment: Environment) -> int:
-    options = environment.parsed_options
-    return max(1, getattr(options, "processes", None) or getattr(options, "expect_workers", None) or 1)
+def _remote(settings: GeneratorSettings, endpoint: Endpoint) -> bool:
+    """Whether the target is somebody else's, elsewhere."""
+    return not endpoint.loopback and not settings.own_stack
+
+
+def _channel(settings: GeneratorSettings) -> Any:
+    return None if settings.channel_fd is None else socket.socket(fileno=settings.channel_fd)
+
+
+def _busy(environment: Environment) -> bool:
+    storms: StormChannel | None = environment.storms  # type: ignore[attr-defined]
+    return storms is not None and storms.storm is not None
+
+
+def _processes(environment: Environment) -> int:
+    runner = environment.runner
+    return runner.worker_count if isinstance(runner, MasterRunner) else 1
 
 
 def _quit(environment: Environment) -> None:
-    environment.process_exit_code = 1
-    assert environment.runner is not None  # noqa: S101
-    environment.runner.quit()
+    """Ends a headless process; one with a web UI stays for the next test."""
+    options, runner = environment.parsed_options, environment.runner
+    assert options is not None  # noqa: S101
+    assert runner is not None  # noqa: S101
+    if options.headless:
+        environment.process_exit_code = 1
+        runner.quit()
+    else:
+        runner.stop()

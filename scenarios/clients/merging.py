@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from msgspec.structs import replace
 
-from scenarios.clients.messages import Interval, Neighbours, Samples
+from scenarios.clients.messages import Interval, Neighbours, Samples, WorkerChange
 
 _Key = TypeVar("_Key")
 
@@ -52,6 +52,8 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         empty_rss_bytes=sum(part.empty_rss_bytes for part in parts),
         processes=sum(part.processes for part in parts),
         missing=sum(part.missing for part in parts),
+        worker_changes=tuple(change for part in parts for change in part.worker_changes),
+        clocks=tuple(sorted((c for p in parts for c in p.clocks), key=lambda clock: clock.process)),
     )
 
 
@@ -76,6 +78,7 @@ class Merger:
         self._latest: dict[str, Interval] = {}
         self._dead: dict[str, Interval] = {}
         self._alive: set[str] = set()
+        self._changes: list[WorkerChange] = []
 
     def add(self, process: str, interval: Interval) -> None:
         """Takes a second of one process; a second part of the same second is added to the first."""
@@ -89,13 +92,23 @@ class Merger:
         alive = self._alive = set(processes)
         died = {name: self._latest.pop(name) for name in list(self._latest) if name not in alive}
         self._dead.update(died)
+        self._changes += [WorkerChange(name, "lost", interval.clients) for name, interval in died.items()]
         return {name: interval.clients for name, interval in died.items()}
+
+    def joined(self, process: str) -> None:
+        """Takes note of a process that will have clients from the next test on."""
+        self._changes.append(WorkerChange(process, "joined"))
 
     def ready(self) -> list[Interval]:
         """The seconds, in order, that every living process has gone beyond or reported."""
-        missing = sum(interval.clients for interval in self._dead.values())
         done = sorted(second for second in self._waiting if self._complete(second))
-        return [replace(merge(self._waiting.pop(second).values()), missing=missing) for second in done]
+        return [self._handed_out(second) for second in done]
+
+    def _handed_out(self, second: int) -> Interval:
+        parts = self._waiting.pop(second)
+        missing = sum(interval.clients for process, interval in self._dead.items() if process not in parts)
+        changes, self._changes = tuple(self._changes), []
+        return replace(merge(parts.values()), missing=missing, worker_changes=changes)
 
     def _complete(self, second: int) -> bool:
         return all(
@@ -118,6 +131,7 @@ def _later(first: Interval, second: Interval) -> Interval:
             size: _later_neighbours(first.neighbours.get(size), group)
             for size, group in second.neighbours.items()
         },
+        clocks=second.clocks,
         rss_bytes=second.rss_bytes,
         empty_rss_bytes=second.empty_rss_bytes,
         processes=second.processes,

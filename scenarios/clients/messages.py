@@ -5,13 +5,14 @@ A message is MessagePack behind a four-byte length; the two ends share the types
 
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
 from gateway_stub.feed_schedule import FeedSchedule
+from reports.record import ClockOffset
 from scenarios.clients.ticks import Reference
 from scenarios.model import Scenario
 from scenarios.quantities import NameOrTable
@@ -44,6 +45,8 @@ DISCONNECTS = {
 }
 """How a joined session can end."""
 
+LONGEST_MESSAGE = 1 << 28
+
 _LENGTH = struct.Struct("!I")
 
 
@@ -59,6 +62,17 @@ class GeneratorSettings(Struct, frozen=True, kw_only=True):
     allow_remote: bool = False
     own_stack: bool = False
     """The target is nginx and pods of our own, which keep the scenario's feed rate."""
+    clock_url: str = ""
+    """Where our own pods tell how long ago the epoch was; empty where all processes share one clock."""
+
+
+class Assignment(Struct, frozen=True):
+    """What a Locust master tells its workers before a test."""
+
+    workers: tuple[str, ...]
+    """Who takes part; a worker's place is the number of its process."""
+    settings: GeneratorSettings | None = None
+    """None for a test that was started by hand: then Locust's own options say what to do."""
 
 
 class Samples(Struct, frozen=True):
@@ -97,6 +111,16 @@ class Neighbours(Struct, frozen=True, kw_only=True):
     useful: float | None
     attempts: int
     limited: int
+
+
+class WorkerChange(Struct, frozen=True):
+    """Something happened to a worker while a test was running."""
+
+    name: str
+    change: Literal["lost", "joined"]
+    """`joined`: it will have clients from the next test on."""
+    clients: int = 0
+    """Clients concerned."""
 
 
 class Interval(Struct, frozen=True, kw_only=True, tag=True):
@@ -155,6 +179,10 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     processes: int = 1
     missing: int = 0
     """Clients of processes that died."""
+    worker_changes: tuple[WorkerChange, ...] = ()
+    """What became known in this second."""
+    clocks: tuple[ClockOffset, ...] = ()
+    """Where processes do not share one clock: how each sees the gateway's."""
 
 
 class BooksClosed(Struct, frozen=True, tag=True):
@@ -191,7 +219,50 @@ class CloseBooks(Struct, frozen=True, tag=True):
     """Count what no client holds yet as censored at this moment, and report the open second."""
 
 
-Message = Interval | BooksClosed | PushPolicy | Cut | SetFeed | Aborted | CloseBooks
+class Hello(Struct, frozen=True, tag=True):
+    """The first thing that a standing generator is told."""
+
+    token: str
+
+
+class Begin(Struct, frozen=True, tag=True):
+    """A standing generator shall bring up its clients."""
+
+    settings: GeneratorSettings
+
+
+class Begun(Struct, frozen=True, tag=True):
+    """It does."""
+
+    workers: int
+
+
+class Refused(Struct, frozen=True, tag=True):
+    """It will not, for this reason."""
+
+    reason: str
+
+
+class Ended(Struct, frozen=True, tag=True):
+    """A standing generator has ended the test, and nobody of the runner's side asked for it."""
+
+    reason: str
+
+
+Message = (
+    Interval
+    | BooksClosed
+    | PushPolicy
+    | Cut
+    | SetFeed
+    | Aborted
+    | CloseBooks
+    | Hello
+    | Begin
+    | Begun
+    | Refused
+    | Ended
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode
@@ -203,20 +274,34 @@ def frame(message: Message) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-class Unframer:
-    """Collects bytes and hands out whole messages."""
+class FrameError(ValueError):
+    """Bytes that are no message, or one that is longer than allowed."""
 
-    def __init__(self) -> None:
+
+class Unframer:
+    """Collects bytes and hands out whole messages.
+
+    longest: how many bytes a message may have; whoever has not said who it is gets little room.
+    """
+
+    def __init__(self, longest: int = LONGEST_MESSAGE) -> None:
+        self.longest = longest
         self._buffer = bytearray()
 
     def receive(self, data: bytes) -> Iterator[Message]:
-        """The messages that `data` completes."""
+        """The messages that `data` completes. Raises FrameError."""
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > self.longest:
+                raise FrameError(f"a message of {length} bytes, {self.longest} are allowed")
             end = _LENGTH.size + length
             if len(self._buffer) < end:
                 return
             body = bytes(self._buffer[_LENGTH.size : end])
             del self._buffer[:end]
-            yield decode(body)
+            try:
+                message = decode(body)
+            except msgspec.DecodeError as error:
+                raise FrameError(str(error)) from None
+            yield message

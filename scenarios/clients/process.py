@@ -1,17 +1,23 @@
-"""One generator process: its clients, its recorder, and the seconds that it hands out."""
+"""One generator process: its clients, its recorder, and the seconds that it hands out.
+
+Where pods and generator do not share a clock, everything in here goes by this process's own; what it hands
+out counts from the epoch, or has been put on the gateway's clock.
+"""
 
 import gc
 import os
 import random
 from collections.abc import Callable
 from time import monotonic_ns, process_time_ns
+from urllib.parse import urlsplit
 
 import gevent
 import psutil
 from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
-from scenarios.clients.addresses import PER_PROCESS, Seating
+from reports.record import ClockOffset
+from scenarios.clients.addresses import PER_PROCESS, Seating, proxy_header, source_address
 from scenarios.clients.client import Client
 from scenarios.clients.clock import Clock
 from scenarios.clients.conversation import Subscription
@@ -28,17 +34,20 @@ from scenarios.clients.polling_client import PollingClient
 from scenarios.clients.population import AttemptsCap, Population
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorder
 from scenarios.clients.schedule import ObservedSchedule, SharedSchedule
+from scenarios.clients.shared_clock import LocalEpoch, ask, local_epoch
 from scenarios.clients.target import Endpoint, source_of
 from scenarios.clients.ticks import TickReader
 from scenarios.policies import policy
 
 _GARBAGE_THRESHOLD = 500_000
+_CLOCK_PORT = 1_023
 
 
 class Generator:
     """The clients of one process. on_interval: called with each second soon after it has ended.
 
-    index, processes: which of how many generator processes this is.
+    name: what to call this process. index, processes: which of how many generator processes this is.
+    Raises ClockError where the settings say whom to ask for the time, and nobody answers.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class Generator:
         endpoint: Endpoint,
         on_interval: Callable[[Interval], None],
         *,
+        name: str = "",
         index: int = 0,
         processes: int = 1,
     ) -> None:
@@ -54,15 +64,29 @@ class Generator:
         fleet, feed, target = scenario.fleet, scenario.feed, scenario.target
         self._on_interval = on_interval
         self.clients: list[Client] = []
+        source = source_of(fleet, endpoint)
+        epoch = _epoch(settings, endpoint, source)
+        # What to add to the gateway's clock to get ours.
+        self._ahead_ns = epoch.epoch_ns - settings.epoch_ns
+        self._clocks = (
+            (ClockOffset(process=name, offset_ns=-self._ahead_ns, error_ns=epoch.error_ns),)
+            if settings.clock_url
+            else ()
+        )
         # Only our own pods promise to keep a schedule, which counts from the same epoch.
         self._schedule: SharedSchedule | ObservedSchedule = (
-            SharedSchedule(FeedSchedule.of(settings.epoch_ns, feed.rate_hz))
+            SharedSchedule(FeedSchedule.of(epoch.epoch_ns, feed.rate_hz))
             if settings.own_stack
             else ObservedSchedule()
         )
-        self.recorder = Recorder(settings.epoch_ns, self._schedule)
+        self.recorder = Recorder(epoch.epoch_ns, self._schedule)
         self._clock = Clock()
-        self._reader = TickReader(feed, self._schedule, self._clock.wall_offset_ns)
+        self._reader = TickReader(
+            feed,
+            self._schedule,
+            self._clock.wall_offset_ns,
+            by_schedule=settings.own_stack and bool(settings.clock_url),
+        )
         self._seating = Seating(fleet.clients_per_ip, first_address=index * PER_PROCESS)
         loop = gevent.get_hub().loop
         cap = fleet.max_attempts_per_s
@@ -71,7 +95,7 @@ class Generator:
             fleet=fleet,
             policy=policy(fleet.policy),
             endpoint=endpoint,
-            source=source_of(fleet, endpoint),
+            source=source,
             subscription=Subscription(
                 self._reader, event=feed.event, namespace=target.namespace, auth=target.auth
             ),
@@ -114,7 +138,7 @@ class Generator:
                     client.cut()
             case SetFeed(schedule):
                 assert isinstance(self._schedule, SharedSchedule), "somebody else's feed"  # noqa: S101
-                self._schedule.feed = schedule
+                self._schedule.feed = schedule.shifted(self._ahead_ns)
             case CloseBooks():
                 now = monotonic_ns()
                 # A second that has just ended is not to be counted with the one that is cut short.
@@ -126,6 +150,8 @@ class Generator:
         """Stops recording; the clients have been stopped by then."""
         self._probe.close()
         self.population.stop()
+        # What this test froze may go before the next one begins.
+        gc.unfreeze()
 
     def _next_boundary(self, step_ns: int) -> int:
         since = monotonic_ns() - self.recorder.epoch_ns
@@ -151,8 +177,12 @@ class Generator:
 
     def _report(self, second: int) -> None:
         cpu_ns = process_time_ns()
+        recorded = self.recorder.take_interval(second)
         interval = replace(
-            self.recorder.take_interval(second),
+            recorded,
+            first_attempt_ns=self._for_all(recorded.first_attempt_ns),
+            last_join_ns=self._for_all(recorded.last_join_ns),
+            clocks=self._clocks,
             reference=self._reader.reference,
             cpu_ns=cpu_ns - self._cpu_ns,
             rss_bytes=self._process.memory_info().rss,
@@ -160,3 +190,18 @@ class Generator:
         )
         self._cpu_ns = cpu_ns
         self._on_interval(interval)
+
+    def _for_all(self, local_ns: int | None) -> int | None:
+        """A time of ours on the gateway's clock."""
+        return None if local_ns is None else local_ns - self._ahead_ns
+
+
+def _epoch(settings: GeneratorSettings, endpoint: Endpoint, source: str) -> LocalEpoch:
+    """When the epoch was on this process's clock. Raises ClockError."""
+    if not settings.clock_url:
+        return LocalEpoch(settings.epoch_ns, 0)
+    preamble = b""
+    same_door = urlsplit(settings.clock_url).netloc == urlsplit(settings.scenario.target.url).netloc
+    if source == "proxy-protocol" and same_door:
+        preamble = proxy_header(source_address(0), endpoint.address, _CLOCK_PORT)
+    return local_epoch(ask(settings.clock_url, preamble=preamble))

@@ -45,11 +45,15 @@ class TickReader:
     """Reads the ticks of one feed; all sessions of a process share it.
 
     wall_offset_ns: what to add to the wall clock to get the monotonic one; whoever has a clock keeps it
-    up to date.
+    up to date. by_schedule: the schedule says when a numbered tick was due, and not the tick, whose sender
+    has another clock.
     """
 
-    def __init__(self, feed: Feed, schedule: Schedule, wall_offset_ns: int = 0) -> None:
+    def __init__(
+        self, feed: Feed, schedule: Schedule, wall_offset_ns: int = 0, *, by_schedule: bool = False
+    ) -> None:
         self.wall_offset_ns = wall_offset_ns
+        self._by_schedule = by_schedule
         self._schedule = schedule
         self._unit_ns = _NS_PER_UNIT[feed.due_unit]
         self._wall = feed.due_clock == "wall"
@@ -80,7 +84,9 @@ class TickReader:
         if self._seq_path is None:
             self._seq_path = _found(values, _path(DEFAULT_SEQ_FIELD))
         seq = _integer(values, self._seq_path) if self._seq_path else None
-        if self._due_path:
+        if self._by_schedule and seq is not None:
+            due_ns = int(self._schedule.due_ns([seq])[0])
+        elif self._due_path:
             due_ns = self._due_ns(values)
         else:
             due_ns = self._first_receipt_ns(arguments if seq is None else seq, now_ns)

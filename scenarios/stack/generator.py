@@ -10,43 +10,23 @@ from typing import Self
 import msgspec
 from msgspec.structs import replace
 
-from gateway_stub.feed_schedule import FeedSchedule
-from scenarios.clients.messages import (
-    GENERATOR_VARIABLE,
-    Aborted,
-    BooksClosed,
-    CloseBooks,
-    Cut,
-    GeneratorSettings,
-    Interval,
-    Message,
-    PushPolicy,
-    SetFeed,
-    Unframer,
-    frame,
-)
+from scenarios.clients.messages import GENERATOR_VARIABLE, GeneratorSettings, Interval
 from scenarios.model import Scenario, Target
-from scenarios.quantities import NameOrTable
+from scenarios.stack.channel import Channel, MessageStream
 from scenarios.stack.machine import needed_descriptors
-from scenarios.stack.processes import LocalChild, StackError, start
+from scenarios.stack.processes import LocalChild, start
 
 LOCUSTFILE = Path(__file__).parents[1] / "clients" / "locustfile.py"
-_BOOKS_TIMEOUT_S = 10.0
 
 
-class Generator:
-    """A running Locust. on_interval: called with every second that it reports."""
+class Generator(Channel):
+    """A running Locust."""
 
     def __init__(
-        self, child: LocalChild, channel: socket.socket, on_interval: Callable[[Interval], None]
+        self, child: LocalChild, stream: MessageStream, on_interval: Callable[[Interval], None]
     ) -> None:
+        super().__init__(stream, on_interval)
         self.child = child
-        self.aborted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Resolved with the reason when an abort condition has ended the generator."""
-        self._channel = channel
-        self._on_interval = on_interval
-        self._books_closed = asyncio.Event()
-        self._reader = asyncio.create_task(self._read())
 
     @classmethod
     async def start(
@@ -98,49 +78,9 @@ class Generator:
             raise
         finally:
             theirs.close()
-        return cls(child, ours, on_interval)
-
-    async def wait_aborted(self) -> None:
-        """Returns never; raises StackError when an abort condition has ended the generator."""
-        raise StackError(f"aborted: {await self.aborted}")
-
-    async def push_policy(self, policy: NameOrTable, reach_s: float = 0.0) -> None:
-        """Gives every client another reconnect policy, the last one after `reach_s`."""
-        await self._send(PushPolicy(policy, reach_s))
-
-    async def cut(self, share: float = 1.0) -> None:
-        """Makes that share of the clients lose their connection."""
-        await self._send(Cut(share))
-
-    async def set_feed(self, schedule: FeedSchedule) -> None:
-        """Tells when the ticks of our own pods are due from now on."""
-        await self._send(SetFeed(schedule))
-
-    async def close_books(self) -> None:
-        """Ends the accounting at this moment; returns once everything up to it has been reported."""
-        self._books_closed.clear()
-        await self._send(CloseBooks())
-        async with asyncio.timeout(_BOOKS_TIMEOUT_S):
-            await self._books_closed.wait()
+        return cls(child, MessageStream(*await asyncio.open_connection(sock=ours)), on_interval)
 
     async def stop(self) -> None:
         """Ends Locust and the channel."""
         await self.child.stop()
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
-        self._channel.close()
-
-    async def _send(self, message: Message) -> None:
-        await asyncio.get_running_loop().sock_sendall(self._channel, frame(message))
-
-    async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        unframer = Unframer()
-        while data := await loop.sock_recv(self._channel, 1 << 20):
-            for message in unframer.receive(data):
-                if isinstance(message, Interval):
-                    self._on_interval(message)
-                elif isinstance(message, BooksClosed):
-                    self._books_closed.set()
-                elif isinstance(message, Aborted) and not self.aborted.done():
-                    self.aborted.set_result(message.reason)
+        await self._close()

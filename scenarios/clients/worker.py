@@ -1,0 +1,55 @@
+"""One of several generator processes: a Locust worker, which reports its seconds to the master."""
+
+from typing import Any
+
+from locust.env import Environment
+from locust.runners import WorkerRunner
+
+from scenarios.clients.locust_statistics import feed
+from scenarios.clients.messages import Assignment, CloseBooks, GeneratorSettings, Interval, decode, encode
+from scenarios.clients.process import Generator
+from scenarios.clients.target import Endpoint
+
+SECOND, BOOKS, TROUBLE = "storm_second", "storm_books_closed", "storm_trouble"
+"""Kinds of Locust messages from workers to the master."""
+
+
+class Worker:
+    """One test of a worker."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        settings: GeneratorSettings,
+        endpoint: Endpoint,
+        assignment: Assignment,
+    ) -> None:
+        assert isinstance(environment.runner, WorkerRunner)  # noqa: S101
+        self._environment = environment
+        self._runner: WorkerRunner = environment.runner
+        workers = assignment.workers
+        # With Locust's own rebalancing, one may come later than the assignment.
+        index = workers.index(name) if (name := self._runner.client_id) in workers else len(workers)
+        self.generator = Generator(
+            settings,
+            endpoint,
+            self._on_interval,
+            name=name,
+            index=index,
+            processes=max(1, len(workers)),
+        )
+
+    def stop(self) -> None:
+        """Ends the recording."""
+        self.generator.stop()
+
+    def on_order(self, message: Any) -> None:
+        """Takes an order from the master."""
+        order = decode(message.data["order"])
+        self.generator.obey(order)
+        if isinstance(order, CloseBooks):
+            self._runner.send_message(BOOKS, None)
+
+    def _on_interval(self, interval: Interval) -> None:
+        feed(self._environment.stats, interval)
+        self._runner.send_message(SECOND, {"interval": encode(interval)})
