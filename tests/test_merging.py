@@ -138,6 +138,7 @@ def test_what_is_no_histogram_is_added_too() -> None:
         neighbours={1: Neighbours(clients=10, connected=9, useful=3.5, attempts=3, limited=1)},
         reference=None,
         cpu_ns=5,
+        busiest_cpu_ns=5,
         rss_bytes=70,
         empty_rss_bytes=40,
         missing=2,
@@ -175,6 +176,7 @@ def test_what_is_no_histogram_is_added_too() -> None:
         loop_lag=Samples.of([MS] * 200),
         reference="due",
         cpu_ns=10,
+        busiest_cpu_ns=5,
         rss_bytes=140,
         empty_rss_bytes=80,
         processes=2,
@@ -272,6 +274,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
         neighbours={1: Neighbours(clients=8, connected=3, useful=2.0, attempts=3, limited=1)},
         fanout=Samples.of([MS]),
         cpu_ns=4,
+        busiest_cpu_ns=4,
         rss_bytes=50,
     )
     second = replace(
@@ -291,6 +294,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
     assert (both.clients, both.connected, both.useful, both.rss_bytes, both.processes) == (10, 9, 2, 60, 1)
     assert both.stale_clients == 5
     assert (both.attempts, both.cpu_ns, both.fanout) == (7, 8, Samples.of([MS, MS]))
+    assert both.busiest_cpu_ns == 8
     assert both.attempts_per_slot == (1, 2, 4)
     together = Neighbours(clients=10, connected=9, useful=2.0, attempts=7, limited=1)
     assert both.neighbours == {1: together, 5: NEW}

@@ -104,6 +104,7 @@ intervals_of_any = st.builds(
     retry_late=samples_of_any,
     reference=st.sampled_from([None, "due", "first receipt"]),
     cpu_ns=whole,
+    busiest_cpu_ns=whole,
     rss_bytes=whole,
     empty_rss_bytes=whole,
     processes=whole,

@@ -48,6 +48,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         stale_clients=_sum_of_all(part.stale_clients for part in parts),
         reference=next((part.reference for part in parts if part.reference), None),
         cpu_ns=sum(part.cpu_ns for part in parts),
+        busiest_cpu_ns=max(part.busiest_cpu_ns for part in parts),
         rss_bytes=sum(part.rss_bytes for part in parts),
         empty_rss_bytes=sum(part.empty_rss_bytes for part in parts),
         processes=sum(part.processes for part in parts),
@@ -132,6 +133,7 @@ def _later(first: Interval, second: Interval) -> Interval:
             for size, group in second.neighbours.items()
         },
         clocks=second.clocks,
+        busiest_cpu_ns=first.busiest_cpu_ns + second.busiest_cpu_ns,
         rss_bytes=second.rss_bytes,
         empty_rss_bytes=second.empty_rss_bytes,
         processes=second.processes,

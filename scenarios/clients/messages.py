@@ -173,6 +173,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """What latencies count from; None while no tick has been seen."""
     cpu_ns: int = 0
     """CPU time of the process, or processes, in this second."""
+    busiest_cpu_ns: int = 0
+    """That of the process which used most: each has a core of its own to saturate."""
     rss_bytes: int = 0
     empty_rss_bytes: int = 0
     """The same before there was any client."""

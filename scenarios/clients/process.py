@@ -185,6 +185,7 @@ class Generator:
             clocks=self._clocks,
             reference=self._reader.reference,
             cpu_ns=cpu_ns - self._cpu_ns,
+            busiest_cpu_ns=cpu_ns - self._cpu_ns,
             rss_bytes=self._process.memory_info().rss,
             empty_rss_bytes=self._empty_rss_bytes,
         )

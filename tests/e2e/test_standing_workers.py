@@ -1,0 +1,292 @@
+"""A Locust master with its web UI and workers that stand all the time, taken by one run after the other."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway_stub.protocol import CLOCK_PATH, SETTINGS_VARIABLE, Settings
+from scenarios.clients.messages import Begin, GeneratorSettings, Hello, Interval, frame
+from scenarios.model import Feed, Fleet, Scenario, Target
+from scenarios.stack.machine import free_ports
+from scenarios.stack.processes import StackError
+from scenarios.stack.remote_generator import RemoteGenerator
+from scenarios.stack.token import TOKEN_VARIABLE
+
+pytestmark = pytest.mark.e2e
+
+CLIENTS = 40
+RATE_HZ = 10.0
+TOKEN = "the token of these tests"
+SCENARIO = Scenario(
+    fleet=Fleet(clients=CLIENTS, ramp_per_s=CLIENTS, policy="full-jitter"), feed=Feed(rate_hz=RATE_HZ)
+)
+
+
+class Site:
+    """A pod, a master, and workers that may be added and killed."""
+
+    def __init__(self) -> None:
+        self.pod_port, control, self.web, self.master, self.channel = free_ports(5)
+        self.epoch_ns = time.monotonic_ns()
+        self.url = f"http://127.0.0.1:{self.pod_port}"
+        settings = Settings(
+            port=self.pod_port, control_port=control, token=TOKEN, rate_hz=RATE_HZ, epoch_ns=self.epoch_ns
+        )
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._start("gateway_stub", **{SETTINGS_VARIABLE: msgspec.json.encode(settings).decode()})
+        self._locust(
+            *("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(self.master)),
+            *("--web-host", "127.0.0.1", "--web-port", str(self.web), "--expect-workers", "2"),
+            *("--channel-port", str(self.channel)),
+        )
+        self.workers = [self.worker(), self.worker()]
+        eventually(lambda: self.get("/metrics"))
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        return self._locust("--worker", "--master-host", "127.0.0.1", "--master-port", str(self.master))
+
+    def _locust(self, *options: str) -> subprocess.Popen[bytes]:
+        return self._start("locust", "-f", "scenarios/clients/locustfile.py", *options)
+
+    def _start(self, *module: str, **environment: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, TOKEN_VARIABLE: TOKEN, **environment},
+        )
+        self._processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def get(self, path: str, form: dict[str, str] | None = None) -> str:
+        body = urllib.parse.urlencode(form).encode() if form else None
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.web}{path}", body, timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def metric(self, name: str) -> float:
+        lines = (line.rsplit(" ", 1) for line in self.get("/metrics").splitlines())
+        return next((float(value) for label, value in lines if label == f"generator_{name}"), -1.0)
+
+    async def storm(self, took: list[Interval], token: str = TOKEN) -> RemoteGenerator:
+        return await RemoteGenerator.start(
+            SCENARIO,
+            address=("127.0.0.1", self.channel),
+            token=token,
+            target_url=self.url,
+            epoch_ns=self.epoch_ns,
+            on_interval=took.append,
+            clock_url=self.url + CLOCK_PATH,
+        )
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    running = Site()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def eventually(condition: Callable[[], Any], within_s: float = 15.0) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("it never came true")
+
+
+async def until(condition: Callable[[], bool], within_s: float = 15.0) -> None:
+    async with asyncio.timeout(within_s):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.05)
+
+
+async def steady_storm(site: Site, took: list[Interval]) -> RemoteGenerator:
+    """A storm in which everybody was cut off once, and is back for two seconds."""
+    generator = await site.storm(took)
+    assert generator.workers == 2
+    await until(lambda: bool(took) and took[-1].connected == CLIENTS)
+    await generator.cut()
+    await until(lambda: sum(each.outcomes.get("joined", 0) for each in took) == 2 * CLIENTS)
+    came_back = took[-1].second
+    await until(lambda: took[-1].second >= came_back + 3)
+    return generator
+
+
+def totals(took: list[Interval]) -> dict[str, Any]:
+    return {
+        "joined": sum(each.outcomes.get("joined", 0) for each in took),
+        "cut": sum(each.disconnects.get("cut", 0) for each in took),
+        "clients": max(each.clients for each in took),
+        "processes": {each.processes for each in took},
+        "missing": took[-1].missing,
+    }
+
+
+def test_storms_in_a_row_with_a_worker_lost_and_one_that_joins(site: Site) -> None:
+    first: list[Interval] = []
+    second: list[Interval] = []
+    third: list[Interval] = []
+
+    async def play() -> None:
+        generator = await steady_storm(site, first)
+        await generator.close_books()
+        assert site.metric("storm") == 1
+        assert site.metric("connected_clients") == CLIENTS
+        assert site.metric("workers") == 2
+        await generator.stop()
+        assert site.metric("storm") == 0
+        assert json.loads(site.get("/stats/requests"))["user_count"] == 0
+
+        generator = await steady_storm(site, second)
+        until_here = len(second)
+        site.workers[0].kill()
+        site.workers.append(site.worker())
+        await until(lambda: bool(second[-1].missing))
+        await until(lambda: any(c.change == "joined" for each in second for c in each.worker_changes))
+        seen = second[-1].second
+        await until(lambda: second[-1].second >= seen + 2)
+        await generator.close_books()
+        await generator.stop()
+
+        afterwards = second[until_here:]
+        half = CLIENTS // 2
+        assert [(c.change, c.clients) for each in afterwards for c in each.worker_changes] in (
+            [("lost", half), ("joined", 0)],
+            [("joined", 0), ("lost", half)],
+        )
+        # Nobody moved: the others have their clients, which notice nothing.
+        assert sum(each.attempts for each in afterwards) == 0
+        assert sum(sum(each.disconnects.values()) for each in afterwards) == 0
+        assert (afterwards[-1].clients, afterwards[-1].connected, afterwards[-1].missing) == (
+            half,
+            half,
+            half,
+        )
+
+        generator = await site.storm(third)
+        assert generator.workers == 2
+        await until(lambda: bool(third) and third[-1].connected == CLIENTS)
+        await generator.stop()
+
+    asyncio.run(play())
+    before_the_loss = [each for each in second if not each.missing]
+    assert totals(before_the_loss) == totals(first)
+    assert totals(first)["joined"] == 2 * CLIENTS
+    assert totals(first)["cut"] == CLIENTS
+    for took in (first, before_the_loss):
+        whole = [each.ticks for each in took if each.connected == CLIENTS and not each.attempts]
+        assert sum(whole) == pytest.approx(len(whole) * CLIENTS * RATE_HZ, rel=0.1)
+    assert sum(each.missing for each in third) == 0
+    for took in (first, second, third):
+        for clock in took[-1].clocks:
+            # One machine, one clock: what was measured is off by less than it says.
+            assert abs(clock.offset_ns) <= clock.error_ns < 20_000_000
+    assert len({clock.process for clock in first[-1].clocks}) == 2
+    # The clients of a test are gone when the next one begins.
+    assert before_the_loss[-1].empty_rss_bytes < 1.1 * first[-1].rss_bytes
+
+
+def test_who_may_take_the_master_and_who_may_not(site: Site) -> None:
+    async def refused(problem: str, token: str = TOKEN) -> None:
+        with pytest.raises(StackError, match=problem):
+            await site.storm([], token)
+
+    async def play() -> None:
+        eventually(lambda: site.metric("workers") == 2)
+        await refused("refused: wrong or missing token", "another token")
+
+        site.get("/swarm", {"user_count": "4", "spawn_rate": "4", "host": site.url})
+        await until(lambda: site.metric("connected_clients") == 4)
+        await refused("a test that was started by hand is running: stop it in the web UI first")
+        site.get("/stop", {"now": "1"})
+
+        took: list[Interval] = []
+        generator = await site.storm(took)
+        await refused("another storm is under way: one at a time")
+        with pytest.raises(urllib.error.HTTPError, match="409"):
+            site.get("/swarm", {"user_count": "4", "spawn_rate": "4", "host": site.url})
+        await until(lambda: bool(took) and took[-1].connected == CLIENTS)
+        site.get("/stop", {"now": "1"})
+        with pytest.raises(StackError, match="the test was stopped at the Locust master"):
+            await generator.failed()
+        await generator.stop()
+
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            site.get("/swarm", {"user_count": "4", "spawn_rate": "4", "allow_remote": "true"})
+
+        # A run that vanishes: its clients leave, and the next one finds everything ready.
+        vanishing = socket.create_connection(("127.0.0.1", site.channel))
+        settings = GeneratorSettings(
+            scenario=msgspec.structs.replace(SCENARIO, target=Target(url=site.url)), epoch_ns=site.epoch_ns
+        )
+        vanishing.sendall(frame(Hello(TOKEN)) + frame(Begin(settings)))
+        await until(lambda: site.metric("connected_clients") == CLIENTS)
+        vanishing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        vanishing.close()
+        await until(lambda: site.metric("storm") == 0)
+        assert site.metric("running") == 0
+        generator = await site.storm(took)
+        await generator.stop()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "problem"),
+    [
+        (["--channel-port", "1"], {TOKEN_VARIABLE: "short"}, "found 5 characters, allowed: 16 or more"),
+        (
+            ["--channel-port", "1", "--headless", "-u", "1"],
+            {TOKEN_VARIABLE: TOKEN},
+            "--channel-port: found with --headless",
+        ),
+    ],
+)
+def test_a_channel_that_could_not_be_used_is_refused(
+    options: list[str], environment: dict[str, str], problem: str
+) -> None:
+    master, web = free_ports(2)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", "scenarios/clients/locustfile.py", "--master", *options),
+            *("--master-bind-host", "127.0.0.1", "--master-bind-port", str(master)),
+            *("--web-host", "127.0.0.1", "--web-port", str(web)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
