@@ -95,6 +95,16 @@ class StormChannel:
         """Begins to listen. Raises OSError where the address is taken."""
         self._server.start()
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        host, port = self._server.address
+        return host, port
+
+    def stop(self) -> None:
+        """Listens no more."""
+        self._server.stop()
+
     def _serve(self, connection: Any, peer: object) -> None:
         _notice_when_it_vanishes(connection)
         try:
