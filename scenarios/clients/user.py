@@ -9,7 +9,6 @@ from typing import Any
 import gevent
 from gevent.pool import Group
 from locust import User, tag
-from locust.exception import StopTest
 
 from scenarios.clients.client import Client
 from scenarios.clients.process import Generator
@@ -28,15 +27,15 @@ class StormUser(User):
 
     def start(self, group: Group) -> Any:
         generator: Generator | None = getattr(self.environment, "generator", None)
-        if generator is None:
-            raise StopTest("no gateway to connect to")
         self._state = "running"
         self._group = group
         self.client: Client | None = None
         # Locust finds the user of a greenlet in its first argument.
         self._greenlet = greenlet = gevent.Greenlet(connect, self)
         group.add(greenlet)
-        if self.tasks:  # --tags may have left it nothing to do
+        # --tags may have left it nothing to do. A worker without a generator cannot take part; it has said so
+        # to its master, which stops the test.
+        if self.tasks and generator is not None:
             self.client = generator.add_client()
             self.client.start()
         return greenlet
