@@ -167,7 +167,8 @@ def _prepare_master(environment: Environment, runner: MasterRunner) -> None:
         runner.register_message(kind, lambda msg, method=method, **_: _part(environment, Master, method, msg))
     if not options.enable_rebalancing:
         environment.dispatcher_class = SteadyDispatcher
-    environment.events.worker_connect.add_listener(
+    hooks: Any = environment.events
+    hooks.worker_connect.add_listener(
         lambda client_id, **_: _part(environment, Master, "on_newcomer", client_id)
     )
     if not options.channel_port:

@@ -212,7 +212,6 @@ def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     with gevent.Timeout(seconds, False):
         while not condition():
             gevent.sleep(0.05)
-        return True
     return condition()
 
 
