@@ -13,7 +13,7 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from gateway_stub.protocol import PodStatistics
-from reports.record import ClockOffset, RunWriter, Tag, new_histogram
+from reports.record import RunWriter, Tag, new_histogram
 from scenarios.clients.messages import OUTCOMES, Interval, Neighbours, Samples
 from scenarios.pod_seconds import PodSeconds
 from scenarios.stack.cpu import CpuShares
@@ -24,7 +24,7 @@ SECOND_NS = 1_000_000_000
 class Collector:
     """Collects one run; all seconds given to it count from the epoch.
 
-    cpu_in_intervals: take the generator's CPU from what it reports itself, as the mean of its processes.
+    cpu_in_intervals: take the generator's CPU from what it reports itself, as that of its busiest process.
     """
 
     def __init__(self, writer: RunWriter, epoch_ns: int, *, cpu_in_intervals: bool = False) -> None:
@@ -47,7 +47,6 @@ class Collector:
             "staleness": self._staleness,
         }
         self._neighbours: dict[int, dict[int, Neighbours]] = {}
-        self._clocks: dict[str, ClockOffset] = {}
         self._written = -1
 
     def row(self, second: int) -> dict[str, Any]:
@@ -69,8 +68,8 @@ class Collector:
         if interval.reference:
             self.writer.info.reference = interval.reference
         if interval.clocks:
-            self._clocks.update({clock.process: clock for clock in interval.clocks})
-            self.writer.info.clocks = tuple(self._clocks[name] for name in sorted(self._clocks))
+            known = {clock.process: clock for clock in (*self.writer.info.clocks, *interval.clocks)}
+            self.writer.info.clocks = tuple(known[name] for name in sorted(known))
         for change in interval.worker_changes:
             t_s = interval.second - self.zero
             self.writer.event(t_s, f"worker_{change.change}", worker=change.name, clients=change.clients)
@@ -97,7 +96,7 @@ class Collector:
         }.items():
             row[key] = row.get(key, 0) + value
         if self._cpu_in_intervals:
-            cpu = interval.cpu_ns / interval.processes / SECOND_NS
+            cpu = interval.busiest_cpu_ns / SECOND_NS
             row["generator_cpu"] = row.get("generator_cpu", 0.0) + cpu
         row["attempts_peak_100ms"] = max(row.get("attempts_peak_100ms", 0), *interval.attempts_per_slot)
         row.update(
