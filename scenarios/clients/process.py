@@ -60,6 +60,12 @@ class Generator:
         index: int = 0,
         processes: int = 1,
     ) -> None:
+        # Clients live as long as the test and make no cycles: looking through them for garbage would only
+        # stop everything for tens of milliseconds, in the middle of a storm. Before anything of this test is
+        # there, since what is frozen is never taken for garbage again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_THRESHOLD)
         scenario = settings.scenario
         fleet, feed, target = scenario.fleet, scenario.feed, scenario.target
         self._on_interval = on_interval
@@ -107,11 +113,6 @@ class Generator:
         # Apart from what clients draw, and different in each process.
         self._victims = random.Random(f"cut {fleet.seed} {index}")  # noqa: S311
         self._kind = PollingClient if fleet.transport == "polling-upgrade" else Client
-        # Clients live as long as the process and make no cycles: looking through them for garbage would only
-        # stop everything for tens of milliseconds, in the middle of a storm.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GARBAGE_THRESHOLD)
         self._process = psutil.Process(os.getpid())
         self._empty_rss_bytes = self._process.memory_info().rss
         self._cpu_ns = process_time_ns()
@@ -150,8 +151,6 @@ class Generator:
         """Stops recording; the clients have been stopped by then."""
         self._probe.close()
         self.population.stop()
-        # What this test froze may go before the next one begins.
-        gc.unfreeze()
 
     def _next_boundary(self, step_ns: int) -> int:
         since = monotonic_ns() - self.recorder.epoch_ns
