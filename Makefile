@@ -12,7 +12,7 @@ ARGS ?=
 TOGETHER ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint unit e2e bench calibrate docs clean
+.PHONY: help setup compare test lint unit e2e compose-test bench calibrate docs clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,11 +40,14 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/mypy
 
 unit: $(STAMP) ## Run the fast tests; pure modules must be fully covered
-	$(BIN)/pytest -m "not e2e" -n 2 --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -m "not e2e and not compose" -n 2 --cov --cov-report=term-missing:skip-covered
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 	$(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile
 	$(BIN)/pytest -m "e2e and measures"
+
+compose-test: $(STAMP) ## Run the stack in containers; needs a Docker engine, see .ci/engine
+	$(BIN)/pytest -m compose
 
 bench: $(STAMP) ## Measure the load generator itself (about two minutes)
 	@$(BIN)/reconnect-storm bench $(ARGS)

@@ -1,0 +1,166 @@
+"""The containers for real: built, started, stormed, disturbed, and taken down without a trace.
+
+One stack for all tests, which go by their order: bringing it up costs more than any of them.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.record import Run, find_runs
+
+pytestmark = pytest.mark.compose
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "reconnect-storm-test"
+USER = 1000
+GATEWAYS = 2
+WORKERS = 2
+
+SMALL_STORM = (
+    "fleet.clients=60",
+    "fleet.ramp_per_s=60",
+    "gateway.handshake_cpu_ms=5",
+    'event=[{at_s=3, do="drop_all"}]',
+    "phases.duration_s=9",
+    "phases.during_s=3",
+    "phases.recovery_window_s=3",
+    "phases.rescue_at_s=0",
+    "phases.control_s=4",
+)
+"""`mass-drop` as a storm of a few seconds. Whether it is believed does not matter here, so nothing is repeated."""
+
+GOOD_OR_INVALID = {0, 3}
+"""A busy machine may make a run invalid, which is a result and not a failure."""
+
+
+def compose_command() -> list[str]:
+    """Compose v2 or docker-compose 1.29, whichever is there."""
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"]
+
+
+class Stack:
+    """The services of docker-compose.yml, under a project name of their own."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self._command = [*compose_command(), "--project-name", PROJECT]
+        self._environment = {
+            **os.environ,
+            "RUNS": str(runs),
+            "RECONNECT_STORM_UID": str(USER),
+            "RECONNECT_STORM_GID": str(USER),
+            "GATEWAYS": str(GATEWAYS),
+            "WORKERS": str(WORKERS),
+            "COLUMNS": "200",
+        }
+
+    def compose(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._command, *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def start_storm(self, *arguments: str, sets: tuple[str, ...] = SMALL_STORM) -> subprocess.Popen[str]:
+        """Begins `storm ARGUMENTS`, its output all in one."""
+        overrides = [part for override in sets for part in ("--set", override)]
+        return subprocess.Popen(
+            [*self._command, "run", "--rm", "-T", "storm", *arguments, *overrides],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def storm(self, *arguments: str, sets: tuple[str, ...] = SMALL_STORM) -> tuple[int, str]:
+        """Carries out `storm ARGUMENTS`; returns its status and its output."""
+        with self.start_storm(*arguments, sets=sets) as process:
+            output, _ = process.communicate(timeout=180)
+        return process.returncode, output
+
+    def latest(self) -> list[Run]:
+        """What the last command left in the runs folder."""
+        return [Run.load(path) for path in find_runs([self.runs / "latest"])]
+
+
+def docker(*arguments: str) -> list[str]:
+    """What `docker ARGUMENTS` prints, line by line."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.splitlines()
+
+
+def containers(service: str = "") -> list[str]:
+    """Names of the running containers of a service, or of all."""
+    filters = [f"label=com.docker.compose.project={PROJECT}"]
+    filters += [f"label=com.docker.compose.service={service}"] if service else []
+    return docker("ps", "--format", "{{.Names}}", *(part for text in filters for part in ("--filter", text)))
+
+
+def left_behind() -> dict[str, list[str]]:
+    """Everything on the engine that belongs to the project, images apart."""
+    mine = ("--filter", f"label=com.docker.compose.project={PROJECT}", "--quiet")
+    return {
+        "containers": docker("ps", "--all", *mine),
+        "networks": docker("network", "ls", *mine),
+        "volumes": docker("volume", "ls", *mine),
+    }
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True).returncode:
+        pytest.fail("no Docker engine answers: start one, or let .ci/engine do it", pytrace=False)
+    runs = tmp_path_factory.mktemp("runs")
+    if os.getuid() == 0:
+        os.chown(runs, USER, USER)
+    else:
+        runs.chmod(0o777)
+    stack = Stack(runs)
+    try:
+        up = stack.compose("up", "--detach", "--build", timeout_s=600)
+        assert up.returncode == 0, up.stderr
+        yield stack
+    finally:
+        down = stack.compose("down", "--volumes", "--remove-orphans")
+    assert down.returncode == 0, down.stderr
+    assert left_behind() == {"containers": [], "networks": [], "volumes": []}
+
+
+def test_the_services_are_there_and_reachable_from_this_machine_alone(stack: Stack) -> None:
+    assert len(containers("gateway")) == GATEWAYS
+    assert len(containers("locust-worker")) == WORKERS
+    ports = docker("ps", "--format", "{{.Ports}}", "--filter", f"label=com.docker.compose.project={PROJECT}")
+    published = [part for line in ports for part in line.split(", ") if "->" in part]
+    assert published
+    assert all(part.startswith("127.0.0.1:") for part in published), published
+
+
+def test_a_comparison_of_two_by_two_runs_against_the_containers(stack: Stack) -> None:
+    status, output = stack.storm("compare", "--retries", "0")
+    assert status in GOOD_OR_INVALID, output
+    control, *runs = stack.latest()
+    assert control.info.control
+    assert [run.info.arm for run in runs] == [
+        f"{policy} + {limit}" for policy in ("naive", "incident") for limit in ("none", "per-ip")
+    ]
+    for run in runs:
+        assert run.info.status == "complete"
+        assert max(value or 0 for value in run.column("useful")) == 60
+    assert "src=" not in (stack.runs / "latest" / "report.html").read_text(encoding="utf-8")
+    assert {path.stat().st_uid for path in stack.runs.rglob("*")} == {USER}
