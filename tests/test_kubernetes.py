@@ -23,7 +23,7 @@ OBJECTS = {
     if path.name != "kustomization.yaml"
     for document in documents(path)
 }
-WORKLOADS = {name: object_ for name, object_ in OBJECTS.items() if "template" in object_["spec"]}
+WORKLOADS = {name: object_ for name, object_ in OBJECTS.items() if "template" in object_.get("spec", {})}
 
 
 def pod(name: str) -> dict[str, Any]:
