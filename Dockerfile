@@ -6,7 +6,7 @@ ARG BASE=debian:bookworm-slim
 FROM ${BASE} AS dependencies
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3 python3-venv \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 WORKDIR /build
 COPY requirements.lock pyproject.toml ./
 # Everything in the lock is fetched and held against its hash. What the project itself needs is then installed
@@ -22,7 +22,7 @@ RUN python3 -m venv /opt/venv \
 FROM ${BASE}
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3 \
- && rm -rf /var/lib/apt/lists/* \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
  && groupadd --gid 1000 storm \
  && useradd --uid 1000 --gid storm --no-create-home --home-dir /tmp --shell /usr/sbin/nologin storm \
  # Whoever the services run as, a new volume here can be written by them.
