@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from test_exposition import STORMY
-from test_collector import interval
-from test_gateway_pod import LAST, TOTALS
-
-from gateway_stub.control import prometheus_text
 from scenarios.clients.exposition import Exposition
+from test_collector import interval
+from test_exposition import STORMY
+from test_gateway_pod import LAST
+
+from gateway_stub.control import _HELP, prometheus_text
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "deploy" / "monitoring"
@@ -30,8 +30,8 @@ def read(path: Path) -> Any:
 def exported() -> dict[str, str]:
     """Every metric there is, and its type."""
     exposition = Exposition()
-    text = prometheus_text(dict(TOTALS), LAST)
-    for second in (STORMY, interval(3)):
+    text = prometheus_text(dict.fromkeys(_HELP, 0), LAST)
+    for second in (STORMY, interval(4, stale_clients=1)):
         exposition.take(second)
         text += exposition.text(workers=1, storm=True)
     return dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))

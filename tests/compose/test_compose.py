@@ -3,15 +3,14 @@
 One stack for all tests, which go by their order: bringing it up costs more than any of them.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -36,7 +35,7 @@ SMALL_STORM = (
     "phases.rescue_at_s=0",
     "phases.control_s=4",
 )
-"""`mass-drop` as a storm of a few seconds. Whether it is believed does not matter here, so nothing is repeated."""
+"""`mass-drop` as a storm of a few seconds. Whether it is believed does not matter here."""
 
 GOOD_OR_INVALID = {0, 3}
 """A busy machine may make a run invalid, which is a result and not a failure."""
@@ -47,6 +46,12 @@ def compose_command() -> list[str]:
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
         return ["docker", "compose"]
     return ["docker-compose"]
+
+
+def engine_answers() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
 class Stack:
@@ -124,7 +129,7 @@ def left_behind() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True).returncode:
+    if not engine_answers():
         pytest.fail("no Docker engine answers: start one, or let .ci/engine do it", pytrace=False)
     runs = tmp_path_factory.mktemp("runs")
     if os.getuid() == 0:
@@ -164,3 +169,69 @@ def test_a_comparison_of_two_by_two_runs_against_the_containers(stack: Stack) ->
         assert max(value or 0 for value in run.column("useful")) == 60
     assert "src=" not in (stack.runs / "latest" / "report.html").read_text(encoding="utf-8")
     assert {path.stat().st_uid for path in stack.runs.rglob("*")} == {USER}
+
+
+def test_a_pod_that_is_killed_and_a_worker_that_is_lost_are_in_the_record(stack: Stack) -> None:
+    faults = 'event=[{at_s=3, do="kill_pod", pod=1}, {at_s=4, do="nginx_reload"}]'
+    before = set(find_runs([stack.runs])) if any(stack.runs.iterdir()) else set()
+    with stack.start_storm("run", "--retries", "0", sets=(*SMALL_STORM, faults)) as process:
+        await_event(stack.runs, "kill_pod", not_in=before)
+        docker("kill", containers("locust-worker")[0])
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode in GOOD_OR_INVALID, output
+    (run,) = stack.latest()
+    assert run.info.status == "complete"
+    events = {line["event"]: line for line in run.events if line.get("phase") != "begin"}
+    assert events["kill_pod"]["clients"] > 0
+    assert events["worker_lost"]["clients"] == 30
+    assert run.column("useful")[-1] == 30, "the other worker's clients are all back"
+
+
+def await_event(runs: Path, name: str, *, not_in: set[Path], within_s: float = 60) -> None:
+    """Waits until a run that is not one of those has noted an event of that name."""
+    until_s = time.monotonic() + within_s
+    while time.monotonic() < until_s:
+        new = {path for path in runs.glob("*/*/**/events.jsonl") if path.parent not in not_in}
+        if any(f'"{name}"' in path.read_text(encoding="utf-8") for path in new):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{name} did not happen within {within_s} s")
+
+
+def test_more_pods_than_containers_are_refused_before_anything_starts(stack: Stack) -> None:
+    status, output = stack.storm("run", sets=('event=[{at_s=3, do="scale", pods=5}]',))
+    assert status == 2, output
+    assert f"found {GATEWAYS} gateway hosts, needed 5" in " ".join(output.split())
+    assert "--scale gateway=5" in " ".join(output.split())
+
+
+def test_the_web_ui_starts_a_test_by_hand(stack: Stack) -> None:
+    form = {"user_count": "20", "spawn_rate": "20", "host": "http://nginx:8080"}
+    with urllib.request.urlopen(
+        "http://127.0.0.1:8089/swarm", urllib.parse.urlencode(form).encode()
+    ) as answer:
+        assert answer.status == 200
+    try:
+        until_s = time.monotonic() + 20
+        while "generator_useful_clients 20\n" not in generator_metrics() and time.monotonic() < until_s:
+            time.sleep(0.5)
+        assert "generator_useful_clients 20\n" in generator_metrics()
+    finally:
+        urllib.request.urlopen("http://127.0.0.1:8089/stop").close()
+
+
+def generator_metrics() -> str:
+    with urllib.request.urlopen("http://127.0.0.1:8089/metrics") as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def test_prometheus_would_find_every_pod_by_the_name_of_the_service(stack: Stack) -> None:
+    script = (
+        "import socket, urllib.request as u;"
+        "found = {a[4][0] for a in socket.getaddrinfo('gateway', 8001, socket.AF_INET)};"
+        "pages = [u.urlopen(f'http://{ip}:8001/metrics').read() for ip in found];"
+        "print(sum(b'gateway_clients' in page for page in pages))"
+    )
+    done = stack.compose("exec", "-T", "nginx", "python", "-c", script)
+    assert done.stdout.strip() == str(GATEWAYS), done.stderr
