@@ -47,7 +47,7 @@ e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 	$(BIN)/pytest -m "e2e and measures"
 
 compose-test: $(STAMP) ## Run the stack in containers; needs a Docker engine, see .ci/engine
-	$(BIN)/pytest -m compose
+	$(BIN)/pytest -m compose tests/compose
 
 bench: $(STAMP) ## Measure the load generator itself (about two minutes)
 	@$(BIN)/reconnect-storm bench $(ARGS)

@@ -29,9 +29,9 @@ SMALL_STORM = (
     "fleet.ramp_per_s=60",
     "gateway.handshake_cpu_ms=5",
     'event=[{at_s=3, do="drop_all"}]',
-    "phases.duration_s=9",
+    "phases.duration_s=8",
     "phases.during_s=3",
-    "phases.recovery_window_s=3",
+    "phases.recovery_window_s=2",
     "phases.rescue_at_s=0",
     "phases.control_s=4",
 )
@@ -159,14 +159,16 @@ def test_the_services_are_there_and_reachable_from_this_machine_alone(stack: Sta
 def test_a_comparison_of_two_by_two_runs_against_the_containers(stack: Stack) -> None:
     status, output = stack.storm("compare", "--retries", "0")
     assert status in GOOD_OR_INVALID, output
-    control, *runs = stack.latest()
-    assert control.info.control
+    # A control that others on the machine have disturbed has been played once more.
+    runs = [run for run in stack.latest() if not run.info.control]
+    assert len(runs) < len(stack.latest())
     assert [run.info.arm for run in runs] == [
         f"{policy} + {limit}" for policy in ("naive", "incident") for limit in ("none", "per-ip")
     ]
     for run in runs:
         assert run.info.status == "complete"
         assert max(value or 0 for value in run.column("useful")) == 60
+        assert run.info.machine["pod_cores"] == 0.5
     assert "src=" not in (stack.runs / "latest" / "report.html").read_text(encoding="utf-8")
     assert {path.stat().st_uid for path in stack.runs.rglob("*")} == {USER}
 
