@@ -173,6 +173,13 @@ def test_a_comparison_of_two_by_two_runs_against_the_containers(stack: Stack) ->
     assert {path.stat().st_uid for path in stack.runs.rglob("*")} == {USER}
 
 
+def test_more_pods_than_containers_are_refused_before_anything_starts(stack: Stack) -> None:
+    status, output = stack.storm("run", sets=('event=[{at_s=3, do="scale", pods=5}]',))
+    assert status == 2, output
+    assert f"found {GATEWAYS} gateway hosts, needed 5" in " ".join(output.split())
+    assert "--scale gateway=5" in " ".join(output.split())
+
+
 def test_a_pod_that_is_killed_and_a_worker_that_is_lost_are_in_the_record(stack: Stack) -> None:
     faults = 'event=[{at_s=3, do="kill_pod", pod=1}, {at_s=4, do="nginx_reload"}]'
     before = set(find_runs([stack.runs])) if any(stack.runs.iterdir()) else set()
@@ -200,13 +207,6 @@ def await_event(runs: Path, name: str, *, not_in: set[Path], within_s: float = 6
     pytest.fail(f"{name} did not happen within {within_s} s")
 
 
-def test_more_pods_than_containers_are_refused_before_anything_starts(stack: Stack) -> None:
-    status, output = stack.storm("run", sets=('event=[{at_s=3, do="scale", pods=5}]',))
-    assert status == 2, output
-    assert f"found {GATEWAYS} gateway hosts, needed 5" in " ".join(output.split())
-    assert "--scale gateway=5" in " ".join(output.split())
-
-
 def test_the_web_ui_starts_a_test_by_hand(stack: Stack) -> None:
     form = {"user_count": "20", "spawn_rate": "20", "host": "http://nginx:8080"}
     with urllib.request.urlopen(
@@ -219,7 +219,7 @@ def test_the_web_ui_starts_a_test_by_hand(stack: Stack) -> None:
             time.sleep(0.5)
         assert "generator_useful_clients 20\n" in generator_metrics()
     finally:
-        urllib.request.urlopen("http://127.0.0.1:8089/stop").close()
+        urllib.request.urlopen("http://127.0.0.1:8089/stop", b"").close()
 
 
 def generator_metrics() -> str:
