@@ -169,6 +169,10 @@ def test_a_comparison_of_two_by_two_runs_against_the_containers(stack: Stack) ->
         assert run.info.status == "complete"
         assert max(value or 0 for value in run.column("useful")) == 60
         assert run.info.machine["pod_cores"] == 0.5
+        assert len(run.info.clocks) == WORKERS
+        assert all(abs(clock.offset_ns) <= clock.error_ns for clock in run.info.clocks), (
+            "one kernel, one clock"
+        )
     assert "src=" not in (stack.runs / "latest" / "report.html").read_text(encoding="utf-8")
     assert {path.stat().st_uid for path in stack.runs.rglob("*")} == {USER}
 
