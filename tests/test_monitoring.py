@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from scenarios.clients.exposition import Exposition
 from test_collector import interval
 from test_exposition import STORMY
 from test_gateway_pod import LAST
 
 from gateway_stub.control import _HELP, prometheus_text
+from scenarios.clients.exposition import Exposition
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "deploy" / "monitoring"
