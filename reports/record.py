@@ -109,6 +109,8 @@ class RunInfo(Struct, kw_only=True):
     round: int = 1
     control: bool = False
     """A run without a trigger, which shows that the steady state is one."""
+    predicted: bool = False
+    """By the simulator, rather than measured."""
     seed: int
     status: Status = "running"
     pid: int = 0

@@ -1,0 +1,1 @@
+"""The command that predicts runs instead of carrying them out."""

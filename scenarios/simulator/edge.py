@@ -1,0 +1,170 @@
+"""The edge: which requests its limits let in, and to which pod it sends whom.
+
+The limits are the rules of `leaky_bucket.py`, asked for all requests of one slot of time at once.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scenarios.leaky_bucket import NEVER_MS, EdgeRule, admit_at_once
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class Buckets:
+    """The buckets of one rule, by key; a key is an address's number, or 0 for everybody together."""
+
+    def __init__(self, rule: EdgeRule, keys: int) -> None:
+        self.rule = rule
+        self.bucket = rule.bucket
+        self._excess_millis = np.zeros(keys, np.int64)
+        self._last_ms = np.full(keys, NEVER_MS, np.int64)
+
+    def admits(self, keys: Any, requests: int, now_ms: int) -> tuple[Bools, Bools]:
+        """(let in whole, let in with the first of its requests) for clients that ask, of shape (n,).
+
+        Every client makes so many requests, one after the other. Nothing is charged yet.
+        """
+        distinct, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        admitted, _, _ = admit_at_once(
+            self.bucket,
+            self._excess_millis[distinct],
+            self._last_ms[distinct],
+            now_ms,
+            counts * requests,
+        )
+        # Who comes first among those of one key: the order in which they are given.
+        order = np.argsort(place, kind="stable")
+        starts = np.cumsum(counts) - counts
+        rank = np.empty(len(keys), np.int64)
+        rank[order] = np.arange(len(keys)) - np.repeat(starts, counts)
+        # All first requests come before all second ones.
+        whole = rank + (requests - 1) * counts[place] < admitted[place]
+        return whole, rank < admitted[place]
+
+    def charge(self, keys: Any, requests: Any, now_ms: int) -> npt.NDArray[np.float64]:
+        """Charges what was let in; returns the seconds for which each client is held back, of shape (n,).
+
+        requests: how many of each client's requests were let in.
+        """
+        distinct, place = np.unique(keys, return_inverse=True)
+        asked = np.bincount(place, weights=requests, minlength=len(distinct)).astype(np.int64)
+        _, excess, last = admit_at_once(
+            self.bucket, self._excess_millis[distinct], self._last_ms[distinct], now_ms, asked
+        )
+        self._excess_millis[distinct], self._last_ms[distinct] = excess, last
+        if self.bucket.nodelay:
+            return np.zeros(len(keys))
+        held: npt.NDArray[np.float64] = excess[place] / self.bucket.rate_millis
+        return held
+
+
+class Limiter:
+    """All rules of a limit; addresses: how many there are. requests: that a client makes for a connection."""
+
+    def __init__(self, rules: Sequence[EdgeRule], *, addresses: int, requests: int) -> None:
+        self._rules = [Buckets(rule, addresses if rule.per_address else 1) for rule in rules]
+        self._dry_run = any(rule.dry_run for rule in rules)
+        self._requests = requests
+
+    def admit(self, addresses: Any, now_ms: int) -> tuple[Bools, Bools, npt.NDArray[np.float64]]:
+        """(let in, refused after the first of several requests, seconds held back) of each, of shape (n,)."""
+        whole = np.ones(len(addresses), bool)
+        begun = np.ones(len(addresses), bool)
+        held = np.zeros(len(addresses))
+        if not self._rules or not len(addresses):
+            return whole, ~whole, held
+        for rule in self._rules:
+            counted = self._requests if rule.rule.key == "all-per-address" else 1
+            asking = np.flatnonzero(whole | begun)
+            keys = addresses[asking] if rule.rule.per_address else np.zeros(len(asking), np.int64)
+            all_of_it, first = rule.admits(keys, counted, now_ms)
+            whole[asking] &= all_of_it
+            begun[asking] &= first
+        if self._dry_run:
+            return np.ones_like(whole), np.zeros_like(whole), held
+        # No rule is charged for what another one refuses.
+        passed = np.flatnonzero(begun)
+        for rule in self._rules:
+            counted = self._requests if rule.rule.key == "all-per-address" else 1
+            keys = addresses[passed] if rule.rule.per_address else np.zeros(len(passed), np.int64)
+            requests = np.where(whole[passed], counted, 1)
+            held[passed] = np.maximum(held[passed], rule.charge(keys, requests, now_ms))
+        return whole, begun & ~whole, held
+
+
+def fill_least(connections: Ints, arrivals: int) -> Ints:
+    """How many of the arrivals each pod gets, one after the other to who has the fewest connections.
+
+    connections: of each pod, shape (pods,). Source: nginx's least_conn, whose ties go round in turn.
+    """
+    order = np.argsort(connections, kind="stable")
+    sorted_connections = connections[order]
+    ranks = np.arange(1, len(order) + 1)
+    # Raising the lowest k pods to the level of the next one takes so many arrivals.
+    needed = ranks * np.append(sorted_connections[1:], np.iinfo(np.int64).max // len(order) // 2) - np.cumsum(
+        sorted_connections
+    )
+    lowest = int(np.searchsorted(needed, arrivals)) + 1
+    lowest = min(lowest, len(order))
+    level, rest = divmod(arrivals + int(sorted_connections[:lowest].sum()), lowest)
+    shares = np.zeros(len(order), np.int64)
+    shares[order[:lowest]] = level - sorted_connections[:lowest]
+    shares[order[:rest]] += 1
+    return shares
+
+
+class Balancer:
+    """Sends newcomers to pods, as nginx does with `least_conn`, `round_robin` or `hash`."""
+
+    def __init__(self, kind: str, *, addresses: int, seed: int) -> None:
+        self._kind = kind
+        self._turn = 0
+        self._pods: Ints = np.empty(0, np.int64)
+        self._seed = seed
+        self._addresses = addresses
+        self._home: Ints = np.empty(0, np.int64)
+
+    def route(self, pods: Sequence[int]) -> None:
+        """From now on these pods are in the upstream."""
+        self._pods = np.array(pods, np.int64)
+        if self._kind == "hash" and len(pods):
+            self._home = _rendezvous(self._addresses, pods, self._seed)
+
+    def choose(self, addresses: Any, connections: Ints, rng: np.random.Generator) -> Ints:
+        """A pod for each newcomer, of shape (n,); -1 where the upstream is empty."""
+        count = len(addresses)
+        if not len(self._pods):
+            return np.full(count, -1, np.int64)
+        if self._kind == "hash":
+            return self._home[addresses]
+        if self._kind == "round_robin":
+            places = (self._turn + np.arange(count)) % len(self._pods)
+            self._turn += count
+            return self._pods[places]
+        chosen = np.repeat(self._pods, fill_least(connections[self._pods], count))
+        rng.shuffle(chosen)
+        return chosen
+
+
+def _rendezvous(addresses: int, pods: Sequence[int], seed: int) -> Ints:
+    """The pod of each address: the one that scores highest, so that few move when one comes or goes.
+
+    Stands for nginx's `hash … consistent`, which keeps the same promise by other means.
+    """
+    index = np.arange(addresses, dtype=np.uint64)
+    best, home = np.zeros(addresses, np.uint64), np.full(addresses, pods[0], np.int64)
+    for pod in pods:
+        # splitmix64's finaliser, of a number that is different for every pair.
+        score = (index * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64((pod + 1) * 0x632BE59BD9B4E019 % 2**64)
+        score ^= np.uint64(seed % 2**64)
+        score = (score ^ (score >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        score = (score ^ (score >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        score ^= score >> np.uint64(31)
+        higher = score > best
+        best[higher], home[higher] = score[higher], pod
+    return home
