@@ -87,6 +87,8 @@ class Engine:
         self._pausing_since_s = np.full(pods, math.inf)
         self._newcomers: list[list[Any]] = [[] for _ in range(pods)]
         self._joining: list[tuple[Any, Any, Any]] = []
+        self._landing: dict[int, list[tuple[Any, Any, Any]]] = {}
+        """Joins that are being paid for, by the slot in which they are over."""
         self.last_tick = np.full(pods, -1, np.int64)
         self._heard_s = np.zeros(pods)
         """When each pod's clients had their latest tick."""
@@ -487,16 +489,30 @@ class Engine:
         due = np.maximum(0, latest - self.last_tick)
         self._turn_away(end_s)
         joining, self._joining = self._joining, []
-        ready_s = self.pods.ready_work_s.copy()
         served = self.pods.serve(from_s, self.slot_s, due, self._nginx_share)
         self._turn_s = served.turn_s
         self.occupied_s += served.occupied_s
         self.pod_cpu_s += served.cpu_s
         self.lag_s = np.maximum(self.lag_s, np.where(self.pods.paused, self.slot_s + self.lag_s, served.turn_s))
         self._send_ticks(served)
-        for clients, attempts, done_s in joining:
-            self._join(clients, attempts, np.maximum(done_s, from_s) + ready_s[self.crowd.pod[clients]] / 2)
+        for pods, clients, attempts in joining:
+            self._pay_for_joins(pods, clients, attempts, served)
+        for clients, attempts, at_s in self._landing.pop(self._slot, ()):
+            self._join(clients, attempts, at_s)
         self._upgrade(served)
+
+    def _pay_for_joins(self, pods: Any, clients: Any, attempts: Any, served: Served) -> None:
+        """Joins are the last of what was ready; each is over when it has been paid for."""
+        counts = np.bincount(pods, minlength=len(self.pods.alive))
+        order = np.argsort(pods, kind="stable")
+        rank = np.empty(len(pods), np.int64)
+        rank[order] = np.arange(len(pods)) - np.repeat(np.cumsum(counts) - counts, counts)
+        one_s = (self.join_s + self.costs.join_cpu_s) * served.slow[pods]
+        at_s = served.ready_s[pods] - (counts[pods] - 1 - rank) * one_s
+        slots = np.maximum((at_s / self.slot_s).astype(np.int64), self._slot)
+        for slot in np.unique(slots).tolist():
+            mine = slots == slot
+            self._landing.setdefault(slot, []).append((clients[mine], attempts[mine], at_s[mine]))
 
     def _turn_away(self, now_s: float) -> None:
         """Pods turn away who has waited too long, or who finds no slot, before it costs much."""
@@ -539,7 +555,7 @@ class Engine:
         self.pods.ready_cpu_s += joins * (
             (self.join_s if self.scenario.gateway.cpu == "burn" else 0.0) + self.costs.join_cpu_s
         )
-        self._joining.append((clients, crowd.attempt[clients].copy(), served.done_s[there]))
+        self._joining.append((pods, clients, crowd.attempt[clients].copy()))
 
     def _within_slots(self, served: Served, there: Any) -> tuple[Any, Any, Any]:
         """Only so many handshakes of a pod may be under way at once; the others are turned away."""

@@ -47,6 +47,10 @@ class Served(Struct, frozen=True):
     cpu_s: Floats
     turn_s: Floats
     """How long a turn of the loop took."""
+    ready_s: Floats
+    """When each pod had done what was ready at the beginning."""
+    slow: Floats
+    """Seconds on the wall for a second of work: two pods on one core are half as fast."""
 
 
 class Pods:
@@ -158,22 +162,25 @@ class Pods:
         wanted = self._debt_s + self.ready_work_s + self.costs.idle_cpu * slot_s + ticks * tick_cost + queued * upgrade
         speed, budget = self._shares(np.where(works, wanted, 0.0), slot_s, spare_cores)
         ready = self._debt_s + self.ready_work_s + self.costs.idle_cpu * slot_s
-        left = np.where(works, budget - ready, 0.0)
+        slow = 1 / np.maximum(speed, 1e-9)
+        # A pod with nothing else to do waits until the first newcomer is there.
+        first_s = self._queue_since[np.arange(count), self._head]
+        idle = np.where((queued > 0) & (ticks == 0), np.maximum(0.0, (first_s - from_s) / slow - ready), 0.0)
+        left = np.where(works, budget - ready - idle, 0.0)
         # What is begun is finished: a pod does not stop in the middle of a handshake.
         turns = np.ceil(_turns(left, queued, tick_turns, upgrade, tick_cost / every) - 1e-9).astype(np.int64)
         taken, tick_turns = np.minimum(queued, turns), np.minimum(tick_turns, turns)
         until_sent = every - self._tick_turns
         sent, self._tick_turns = np.divmod(self._tick_turns + tick_turns, every)
-        spent = ready + taken * upgrade + tick_turns * tick_cost / every
+        taken = np.where((taken == 0) & (queued > 0) & (idle > 0) & (budget > ready), 1, taken)
+        spent = ready + idle + taken * upgrade + tick_turns * tick_cost / every
         spent[~works] = 0.0
         self._debt_s = np.where(works, np.maximum(0.0, spent - budget), self._debt_s)
-        occupied = np.minimum(spent, budget)
+        occupied = np.maximum(0.0, np.minimum(spent, budget) - np.where(works, idle, 0.0))
         ready_cpu = np.where(works, self.ready_cpu_s, 0.0)
         self.ready_work_s[works] = 0.0
         self.ready_cpu_s[works] = 0.0
 
-        # How long things take on the wall: two pods on one core are half as fast.
-        slow = 1 / np.maximum(speed, 1e-9)
         both = np.maximum(1, np.maximum(taken, tick_turns))
         turn = (taken * upgrade + tick_turns * tick_cost / every) / both
         pods = np.repeat(np.arange(count), taken)
@@ -181,7 +188,7 @@ class Pods:
         place = (self._head[pods] + rank) % self.capacity
         clients, tries = self._queue_client[pods, place], self._queue_try[pods, place]
         since = self._queue_since[pods, place]
-        begun = from_s + (ready[pods] + rank * turn[pods]) * slow[pods]
+        begun = from_s + ((ready + idle)[pods] + rank * turn[pods]) * slow[pods]
         begun = np.maximum(begun, since)
         self._head = (self._head + taken) % self.capacity
         self.queued -= taken
@@ -200,6 +207,8 @@ class Pods:
             occupied_s=occupied * slow,
             cpu_s=cpu,
             turn_s=turn * slow,
+            ready_s=from_s + ready * slow,
+            slow=slow,
         )
 
     def _shares(self, wanted: Floats, slot_s: float, spare_cores: float) -> tuple[Floats, Floats]:
