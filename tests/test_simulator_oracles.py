@@ -66,7 +66,9 @@ def joined_by(made: Engine, t_s: float) -> int:
 
 def test_handshakes_are_worked_off_one_after_the_other_as_computed_by_hand() -> None:
     # Ten clients, 100 ms each, on one loop: one more is in every 100 ms, the last one after a second.
-    made = run_until(engine(fleet={"clients": 10, "connect_timeout_s": 30}, gateway={"handshake_cpu_ms": 100}), 1)
+    made = run_until(
+        engine(fleet={"clients": 10, "connect_timeout_s": 30}, gateway={"handshake_cpu_ms": 100}), 1
+    )
     assert made.drop(1.0) == 10
     assert [joined_by(made, 1 + 0.1 * n + 0.045) for n in range(11)] == list(range(11))
     assert made.ledger.outcomes == {"joined": 10}

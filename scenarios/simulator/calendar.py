@@ -24,13 +24,13 @@ class Calendar:
             self._slots.setdefault(self._next + int(ahead[0]), []).append(clients)
             return
         # Sorting 16-bit numbers takes one pass over them.
-        order = np.argsort(
-            ahead.astype(np.uint16) if int(ahead.max()) < _RADIX else ahead, kind="stable"
-        )
+        order = np.argsort(ahead.astype(np.uint16) if int(ahead.max()) < _RADIX else ahead, kind="stable")
         ahead = ahead[order]
         clients = clients[order]
         cuts = np.flatnonzero(np.diff(ahead)) + 1
-        for slot, part in zip(ahead[np.concatenate(([0], cuts))].tolist(), np.split(clients, cuts), strict=True):
+        for slot, part in zip(
+            ahead[np.concatenate(([0], cuts))].tolist(), np.split(clients, cuts), strict=True
+        ):
             self._slots.setdefault(self._next + slot, []).append(part)
 
     def take(self, slot: int) -> Any:

@@ -186,7 +186,9 @@ class Engine:
     def take_pod_second(self) -> tuple[Floats, Floats, Floats, Floats]:
         """(CPU, occupied time, worst lag, worst lateness of a tick) of each pod since the last call."""
         taken = self.pod_cpu_s, self.occupied_s, self.lag_s, self.tick_late_s
-        self.pod_cpu_s, self.occupied_s, self.lag_s, self.tick_late_s = (np.zeros_like(part) for part in taken)
+        self.pod_cpu_s, self.occupied_s, self.lag_s, self.tick_late_s = (
+            np.zeros_like(part) for part in taken
+        )
         return taken
 
     def take_nginx_cpu_s(self) -> float:
@@ -338,7 +340,9 @@ class Engine:
         numbers = crowd.policy[clients]
         for number in np.unique(numbers).tolist():
             mine = np.flatnonzero(numbers == number)
-            delay[mine] = self._policies[number].delays_s(crowd.path[clients[mine]], crowd.tries[clients[mine]])
+            delay[mine] = self._policies[number].delays_s(
+                crowd.path[clients[mine]], crowd.tries[clients[mine]]
+            )
         crowd.tries[clients] += 1
         over = np.isnan(delay)
         if over.any():
@@ -448,9 +452,9 @@ class Engine:
             pods = self.balancer.choose(crowd.address[clients[begun]], self.pods.connections, self.rng)
             pods = pods[pods >= 0]
             pods = pods[self.pods.alive[pods]]
-            self.pods.ready_work_s += np.bincount(
-                pods, minlength=len(self.pods.alive)
-            ) * (self.pods.upgrade_s + self.costs.upgrade_cpu_s)
+            self.pods.ready_work_s += np.bincount(pods, minlength=len(self.pods.alive)) * (
+                self.pods.upgrade_s + self.costs.upgrade_cpu_s
+            )
         clients, arrived_s = clients[whole], arrived_s[whole] + held_s[whole] + self.costs.edge_delay_s
         if not len(clients):
             return
@@ -493,7 +497,9 @@ class Engine:
         self._turn_s = served.turn_s
         self.occupied_s += served.occupied_s
         self.pod_cpu_s += served.cpu_s
-        self.lag_s = np.maximum(self.lag_s, np.where(self.pods.paused, self.slot_s + self.lag_s, served.turn_s))
+        self.lag_s = np.maximum(
+            self.lag_s, np.where(self.pods.paused, self.slot_s + self.lag_s, served.turn_s)
+        )
         self._send_ticks(served)
         for pods, clients, attempts in joining:
             self._pay_for_joins(pods, clients, attempts, served)
@@ -595,7 +601,9 @@ class Engine:
         self.joined_by_group += np.bincount(crowd.group[clients], minlength=len(crowd.sizes))
         order = np.argsort(pods, kind="stable")
         for pod, part in zip(
-            np.flatnonzero(counts).tolist(), np.split(clients[order], np.cumsum(counts[counts > 0])[:-1]), strict=True
+            np.flatnonzero(counts).tolist(),
+            np.split(clients[order], np.cumsum(counts[counts > 0])[:-1]),
+            strict=True,
         ):
             self._newcomers[pod].append((part, crowd.attempt[part].copy()))
 
@@ -612,7 +620,9 @@ class Engine:
             shares = np.floor(clients[:, None] * (np.arange(1, 6) / 5)).astype(np.int64)
             shares = np.diff(shares, axis=1, prepend=0)
             self.ledger.delivered(
-                np.repeat(ticks, len(_DELIVERY_POINTS)), points.ravel() + self.costs.edge_delay_s, shares.ravel()
+                np.repeat(ticks, len(_DELIVERY_POINTS)),
+                points.ravel() + self.costs.edge_delay_s,
+                shares.ravel(),
             )
             self.counted["ticks_sent"][pods] += clients
             self.nginx_cpu_s += float(clients.sum()) * self.costs.nginx_tick_cpu_s

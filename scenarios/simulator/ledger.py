@@ -107,7 +107,7 @@ class Ledger:
         if first >= tick:
             return
         # Whoever held an older tick than k has missed k.
-        missed = np.cumsum(counts)[first : tick]
+        missed = np.cumsum(counts)[first:tick]
         waited_s = now_s - self.due_s[first:tick]
         np.add.at(self._effective, (self._due_second[first:tick], bins_of(waited_s)), missed)
         self._missed += int(missed.sum())

@@ -159,7 +159,13 @@ class Pods:
         tick_turns = ticks * every - self._tick_turns
         upgrade = self.upgrade_s + self.costs.upgrade_cpu_s
 
-        wanted = self._debt_s + self.ready_work_s + self.costs.idle_cpu * slot_s + ticks * tick_cost + queued * upgrade
+        wanted = (
+            self._debt_s
+            + self.ready_work_s
+            + self.costs.idle_cpu * slot_s
+            + ticks * tick_cost
+            + queued * upgrade
+        )
         speed, budget = self._shares(np.where(works, wanted, 0.0), slot_s, spare_cores)
         ready = self._debt_s + self.ready_work_s + self.costs.idle_cpu * slot_s
         slow = 1 / np.maximum(speed, 1e-9)
@@ -192,7 +198,12 @@ class Pods:
         begun = np.maximum(begun, since)
         self._head = (self._head + taken) % self.capacity
         self.queued -= taken
-        own_cpu = self.costs.idle_cpu * slot_s * works + ready_cpu + tick_turns * tick_cost / every + taken * self.costs.upgrade_cpu_s
+        own_cpu = (
+            self.costs.idle_cpu * slot_s * works
+            + ready_cpu
+            + tick_turns * tick_cost / every
+            + taken * self.costs.upgrade_cpu_s
+        )
         cpu = own_cpu + (taken * self.upgrade_s if self._burns else 0.0)
         return Served(
             pods=pods,
@@ -250,6 +261,8 @@ def _turns(left: Floats, newcomers: Ints, tick_turns: Any, upgrade: float, tick_
     left = left - first * cost_of_both
     more_newcomers = np.minimum(newcomers - both, left / upgrade) if upgrade > 0 else newcomers - both
     with np.errstate(divide="ignore", invalid="ignore"):
-        more_ticks = np.where(tick_part > 0, np.minimum(tick_turns - both, left / tick_part), tick_turns - both)
+        more_ticks = np.where(
+            tick_part > 0, np.minimum(tick_turns - both, left / tick_part), tick_turns - both
+        )
     done = first >= both
     return first + np.where(done, np.where(newcomers > both, more_newcomers, more_ticks), 0.0)

@@ -16,8 +16,8 @@ from gateway_stub.protocol import PodStatistics
 from reports.record import RunInfo, RunWriter
 from scenarios.clients.messages import Interval, Samples
 from scenarios.collector import SECOND_NS, Collector
+from scenarios.course import Course
 from scenarios.model import Scenario
-from scenarios.phases import phases_of
 from scenarios.policies import policy
 from scenarios.secrets import command_without_secrets, without_secrets
 from scenarios.simulator.costs import Costs
@@ -27,13 +27,10 @@ from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.stability import stability
 from scenarios.stack import machine
 from scenarios.stack.cpu import CpuShares
-from scenarios.timeline import Timeline
 
 ZERO_S = 3
 """Where the steady state begins, in seconds of the model."""
 
-_SERVED = 0.90
-_WELL_SERVED = 0.99
 _INTO_THE_SECOND_S = 0.05
 
 
@@ -100,7 +97,6 @@ class _Conductor:
             due_s=due_times(feed, ticks),
         )
         self.stack = SimulatedStack(scenario, self.engine, feed, self._note)
-        self.end_s = scenario.phases.duration_s
         self._last = {name: counts.copy() for name, counts in self.engine.counted.items()}
 
     async def conduct(self) -> RunInfo:
@@ -122,32 +118,33 @@ class _Conductor:
     async def _play(self) -> None:
         self.stack.gateway.begin(self.scenario.gateway.pods)
         moving = asyncio.create_task(self._move())
+        playing = asyncio.create_task(self._play_script())
         try:
-            await asyncio.sleep(1)
-            await self.stack.begin()
-            self._set_phases()
-            await self._until(0, 0)
-            self.writer.event(0, "steady", clients=self.scenario.fleet.clients)
-            timeline = Timeline(
-                self.scenario, self.stack, until=self._until, now_s=self._now_s, note=self._note  # type: ignore[arg-type]
-            )
-            striking = asyncio.create_task(timeline.play())
-            ending = asyncio.create_task(self._to_the_end())
-            try:
-                done, _ = await asyncio.wait({striking, ending, moving}, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-                await ending
-            finally:
-                for task in (striking, ending):
-                    task.cancel()
-                await asyncio.gather(striking, ending, return_exceptions=True)
-                self.writer.info.trigger_end_s = timeline.trigger_end_s
-            self._set_phases(end_s=self.end_s)
-            self.engine.close_books()
+            done, _ = await asyncio.wait({playing, moving}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            moving.cancel()
-            await asyncio.gather(moving, return_exceptions=True)
+            for task in (playing, moving):
+                task.cancel()
+            await asyncio.gather(playing, moving, return_exceptions=True)
+
+    async def _play_script(self) -> None:
+        await asyncio.sleep(1)
+        await self.stack.begin()
+        course = Course(
+            self.scenario,
+            self.stack,  # type: ignore[arg-type] # has what events and the course ask of a stack
+            self.collector,
+            None,
+            until=self._until,
+            now_s=self._now_s,
+            note=self._note,
+        )
+        course.set_phases()
+        await self._until(0)
+        self.writer.event(0, "steady", clients=self.scenario.fleet.clients)
+        await course.play()
+        await self.stack.generator.close_books()
 
     async def _move(self) -> None:
         """The engine goes with the clock, a slot at a time."""
@@ -159,55 +156,15 @@ class _Conductor:
             if int(engine.now_s + 1e-9) != before:
                 self._report(before)
 
-    async def _to_the_end(self) -> None:
-        phases = self.scenario.phases
-        if self.scenario.trigger_s is not None and phases.rescue_at_s:
-            await self._until(phases.rescue_at_s)
-            if self._served_lately(3) < _SERVED:
-                self.end_s = phases.rescue_at_s + phases.rescue_s
-                await self._rescue()
-            else:
-                self.end_s = await self._until_well()
-        await self._until(self.end_s)
-
-    async def _until_well(self) -> int:
-        phases = self.scenario.phases
-        for second in range(phases.rescue_at_s, phases.duration_s):
-            await self._until(second)
-            if self._served_lately(phases.recovery_window_s + 2, worst=True) >= _WELL_SERVED:
-                return second
-        return phases.duration_s
-
-    async def _rescue(self) -> None:
-        phases = self.scenario.phases
-        await self.stack.generator.close_books()
-        await self.stack.generator.push_policy(phases.rescue_policy)
-        self.writer.info.rescued_at_s = phases.rescue_at_s
-        self._set_phases()
-        self.writer.event(self._now_s(), "rescue", policy=phases.rescue_policy)
-
-    async def _until(self, t_s: float, into_s: float = _INTO_THE_SECOND_S) -> None:
+    async def _until(self, t_s: float) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(max(0.0, ZERO_S + t_s + into_s - loop.time()))
+        await asyncio.sleep(max(0.0, ZERO_S + t_s + _INTO_THE_SECOND_S - loop.time()))
 
     def _now_s(self) -> float:
         return self.engine.now_s - ZERO_S
 
     def _note(self, name: str, **details: Any) -> None:
         self.writer.event(self._now_s(), name, **details)
-
-    def _set_phases(self, end_s: int | None = None) -> None:
-        info = self.writer.info
-        info.trigger_s, info.phases = phases_of(
-            self.scenario, first_s=-ZERO_S, end_s=end_s, rescued=info.rescued_at_s is not None
-        )
-        self.writer.save()
-
-    def _served_lately(self, seconds: int, *, worst: bool = False) -> float:
-        last = int(self.engine.now_s)
-        rows = [self.collector.row(second) for second in range(last - seconds, last)]
-        shares = [row.get("useful", 0.0) / self.scenario.fleet.clients for row in rows]
-        return float(min(shares) if worst else sum(shares) / len(shares))
 
     def _report(self, second: int) -> None:
         engine = self.engine
@@ -232,7 +189,7 @@ class _Conductor:
                 ),
             )
         self.collector.on_cpu(
-            second, CpuShares(nginx=engine.take_nginx_cpu_s(), generator=0.0, foreign=0.0, steal=0.0)
+            second, CpuShares(nginx=engine.take_nginx_cpu_s(), generator=None, foreign=None, steal=0.0)
         )
         self.collector.write_until(second)
         self._on_second(second + 1, self.seconds)
@@ -274,7 +231,9 @@ class _Conductor:
             )
             end = ZERO_S + info.phases[-1].to_s
         limited = {
-            second: int(self.collector.row(second).get("limited", 0) - self.collector.row(second).get("pod_shed", 0))
+            second: int(
+                self.collector.row(second).get("limited", 0) - self.collector.row(second).get("pod_shed", 0)
+            )
             for second in range(end)
         }
         info.nginx_limited = sum(limited.values())
