@@ -1,4 +1,4 @@
-"""The model against what can be known without it: a hand calculation, a queue's mean, and a plain event loop."""
+"""The model against what is known without it: a hand calculation, a queue's mean, a plain event loop."""
 
 import heapq
 from collections import deque
@@ -44,12 +44,7 @@ def engine(slot_s: float = 0.001, seconds: int = 60, costs: Costs = FREE, **tabl
         seconds=seconds,
         due_s=np.arange(seconds * scenario.feed.rate_hz + 10) / scenario.feed.rate_hz,
     )
-    pods = list(range(scenario.gateway.pods))
-    for pod in pods:
-        made.start_pod(pod)
-        made.last_tick[pod] = -1
-    made.route(pods)
-    made.settle(pods)
+    made.settle(list(range(scenario.gateway.pods)))
     made.charge_handshakes(scenario.gateway.handshake_cpu_ms / 1000)
     return made
 
@@ -61,7 +56,7 @@ def run_until(made: Engine, t_s: float) -> Engine:
 
 
 def joined_by(made: Engine, t_s: float) -> int:
-    return int(run_until(made, t_s).joined_by_group.sum())
+    return int(run_until(made, t_s).sessions.joined_by_group.sum())
 
 
 def test_handshakes_are_worked_off_one_after_the_other_as_computed_by_hand() -> None:
@@ -72,12 +67,12 @@ def test_handshakes_are_worked_off_one_after_the_other_as_computed_by_hand() -> 
     assert made.drop(1.0) == 10
     assert [joined_by(made, 1 + 0.1 * n + 0.045) for n in range(11)] == list(range(11))
     assert made.ledger.outcomes == {"joined": 10}
-    assert made.occupied_s.sum() == pytest.approx(1.0, abs=0.01)
+    assert made.pods.occupied_s.sum() == pytest.approx(1.0, abs=0.01)
 
 
 def test_who_gives_up_leaves_its_work_behind() -> None:
-    # 70 ms of 100 are spent before anybody knows who is there. With a time-out of 150 ms, the second client is
-    # gone by the time that its join would be paid for, and tries again behind its own dead work.
+    # 70 ms of 100 are spent before anybody knows who is there. With a time-out of 150 ms, the second client
+    # is gone by the time that its join would be paid for, and tries again behind its own dead work.
     fleet = {"clients": 4, "connect_timeout_s": 0.15, "policy": {"name": "grpc", "base_s": 4, "jitter": 0}}
     made = run_until(engine(fleet=fleet, gateway={"handshake_cpu_ms": 100}), 1)
     made.drop(1.0)
@@ -86,7 +81,7 @@ def test_who_gives_up_leaves_its_work_behind() -> None:
     run_until(made, 6)
     assert made.ledger.outcomes == {"joined": 1, "timeout": 3}
     assert made.counted["gone_early"].sum() >= 2
-    assert made.occupied_s.sum() == pytest.approx(4 * 0.07 + 0.03, abs=0.002)
+    assert made.pods.occupied_s.sum() == pytest.approx(4 * 0.07 + 0.03, abs=0.002)
 
 
 class PlainPod:

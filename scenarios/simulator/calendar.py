@@ -9,7 +9,7 @@ _RADIX = 1 << 16
 
 
 class Calendar:
-    """Slots of equal length, from 0 on; what is put into the past comes due in the next slot that is taken."""
+    """Slots from 0 on; what is put into the past comes due in the next slot that is taken."""
 
     def __init__(self) -> None:
         self._slots: dict[int, list[Any]] = {}

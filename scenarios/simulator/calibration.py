@@ -3,8 +3,8 @@
     pod CPU   = idle + a·handshakes + b·joins + f·ticks          for each second of each pod
     nginx CPU = idle + d·attempts + e·ticks                      for each second
 
-What the scenario itself charges is taken off a, b and f. No cost is negative. Intervals are the middle 95 % of
-fits to seconds that were drawn again, with replacement.
+What the scenario itself charges is taken off a, b and f. No cost is negative. Intervals are the middle 95 %
+of fits to seconds that were drawn again, with replacement.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +20,7 @@ from reports.record import Run
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.engine import UPGRADE_SHARE
 
+_DEFAULT = Costs()
 _DRAWS = 200
 _FEWEST_SECONDS = 20
 _POD = ("handshakes", "joined", "ticks_sent")
@@ -48,7 +49,7 @@ class Calibration(Struct, frozen=True, kw_only=True):
     """Of pods, that the fit rests on."""
 
 
-def calibrate(runs: Sequence[Run], costs: Costs = Costs(), seed: int = 1) -> Calibration:
+def calibrate(runs: Sequence[Run], costs: Costs = _DEFAULT, seed: int = 1) -> Calibration:
     """The costs of the gateway that these runs had; what they do not tell stays as in `costs`.
 
     Raises CalibrationError where the runs are too short, predicted, or of gateways that differ.

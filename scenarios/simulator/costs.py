@@ -1,4 +1,4 @@
-"""What things cost the modelled gateway and edge, beyond what the scenario says; `calibrate` measures them."""
+"""What things cost the modelled gateway and edge, beyond what the scenario says."""
 
 from typing import Annotated
 

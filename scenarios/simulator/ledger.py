@@ -1,8 +1,8 @@
 """What the modelled clients see, second by second, in the terms of the real recorder.
 
-Nobody looks at every client at every tick. Who is joined holds what its pod has sent; who is away is counted by
-the tick that it held when it left. So a tick that arrives, a gap that closes and a point of the 100 ms grid
-cost as much as there are pods or ticks, however many clients there are.
+Nobody looks at every client at every tick. Who is joined holds what its pod has sent; who is away is counted
+by the tick that it held when it left. So a tick that arrives, a gap that closes and a point of the 100 ms
+grid cost as much as there are pods or ticks, however many clients there are.
 
 Histograms have bins that are 1 % wide.
 """

@@ -43,10 +43,6 @@ class Served(Struct, frozen=True):
     """From one to the next."""
     tick_cost_s: Floats
     """How long the sending of one took."""
-    occupied_s: Floats
-    cpu_s: Floats
-    turn_s: Floats
-    """How long a turn of the loop took."""
     ready_s: Floats
     """When each pod had done what was ready at the beginning."""
     slow: Floats
@@ -62,22 +58,26 @@ class Pods:
         *,
         costs: Costs,
         cores: float | None,
-        upgrade_s: float,
         tick_s: float,
         burns: bool,
         backlog: int,
     ) -> None:
         """cores: that all pods share; None where each has its own. tick_s: of one delivered tick."""
         self.costs = costs
-        self.upgrade_s = upgrade_s
+        self.upgrade_s = 0.0
+        """What a handshake costs before anybody knows who is still there."""
         self.alive = np.zeros(count, bool)
         self.paused = np.zeros(count, bool)
         self.joined = np.zeros(count, np.int64)
         self.connections = np.zeros(count, np.int64)
         """Joined or on the way, as nginx counts them."""
-        self.ready_work_s = np.zeros(count)
-        """Joins and ends of connections that the next turn finishes; of these, CPU:"""
-        self.ready_cpu_s = np.zeros(count)
+        self.turn_s = np.zeros(count)
+        """How long a turn of the loop took lately."""
+        self.cpu_s, self.occupied_s, self.lag_s = np.zeros(count), np.zeros(count), np.zeros(count)
+        """Used, and worst, since whoever reads them has set them back."""
+        self._ready_work_s = np.zeros(count)
+        self._ready_cpu_s = np.zeros(count)
+        """Joins and ends of connections that the next turn finishes, and the CPU of it."""
         self._tick_s = tick_s
         self._cores = cores
         self._burns = burns
@@ -109,6 +109,15 @@ class Pods:
         found_room = np.zeros(len(pods), bool)
         found_room[who] = True
         return found_room
+
+    def add_ready(self, counts: Ints, work_s: float, cpu_s: float | None = None) -> None:
+        """So many more things are ready at each pod; each takes so long, and so much CPU, if that is less."""
+        self._ready_work_s += counts * work_s
+        self._ready_cpu_s += counts * (work_s if cpu_s is None else cpu_s)
+
+    def wait_s(self, pod: int) -> float:
+        """How long a newcomer would wait in an accept queue now; a second, for a SYN, where it is full."""
+        return 1.0 if self.queued[pod] >= self.capacity else float(self.queued[pod] * self.turn_s[pod])
 
     def take_older(self, than_s: float) -> tuple[Ints, Any, Any]:
         """Takes out who has been in an accept queue since before a moment: (pods, clients, tries)."""
@@ -143,7 +152,7 @@ class Pods:
     def forget(self, pod: int) -> None:
         """The process has ended: whatever it had is gone."""
         self.queued[pod] = self.joined[pod] = self.connections[pod] = 0
-        self.ready_work_s[pod] = self.ready_cpu_s[pod] = self._debt_s[pod] = 0.0
+        self._ready_work_s[pod] = self._ready_cpu_s[pod] = self._debt_s[pod] = 0.0
 
     def serve(self, from_s: float, slot_s: float, due_ticks: Ints, spare_cores: float = 0.0) -> Served:
         """Lets all pods work from `from_s` for `slot_s`.
@@ -161,13 +170,13 @@ class Pods:
 
         wanted = (
             self._debt_s
-            + self.ready_work_s
+            + self._ready_work_s
             + self.costs.idle_cpu * slot_s
             + ticks * tick_cost
             + queued * upgrade
         )
         speed, budget = self._shares(np.where(works, wanted, 0.0), slot_s, spare_cores)
-        ready = self._debt_s + self.ready_work_s + self.costs.idle_cpu * slot_s
+        ready = self._debt_s + self._ready_work_s + self.costs.idle_cpu * slot_s
         slow = 1 / np.maximum(speed, 1e-9)
         # A pod with nothing else to do waits until the first newcomer is there.
         first_s = self._queue_since[np.arange(count), self._head]
@@ -183,9 +192,9 @@ class Pods:
         spent[~works] = 0.0
         self._debt_s = np.where(works, np.maximum(0.0, spent - budget), self._debt_s)
         occupied = np.maximum(0.0, np.minimum(spent, budget) - np.where(works, idle, 0.0))
-        ready_cpu = np.where(works, self.ready_cpu_s, 0.0)
-        self.ready_work_s[works] = 0.0
-        self.ready_cpu_s[works] = 0.0
+        ready_cpu = np.where(works, self._ready_cpu_s, 0.0)
+        self._ready_work_s[works] = 0.0
+        self._ready_cpu_s[works] = 0.0
 
         both = np.maximum(1, np.maximum(taken, tick_turns))
         turn = (taken * upgrade + tick_turns * tick_cost / every) / both
@@ -194,17 +203,19 @@ class Pods:
         place = (self._head[pods] + rank) % self.capacity
         clients, tries = self._queue_client[pods, place], self._queue_try[pods, place]
         since = self._queue_since[pods, place]
-        begun = from_s + ((ready + idle)[pods] + rank * turn[pods]) * slow[pods]
-        begun = np.maximum(begun, since)
+        begun = np.maximum(from_s + ((ready + idle)[pods] + rank * turn[pods]) * slow[pods], since)
         self._head = (self._head + taken) % self.capacity
         self.queued -= taken
-        own_cpu = (
-            self.costs.idle_cpu * slot_s * works
-            + ready_cpu
-            + tick_turns * tick_cost / every
-            + taken * self.costs.upgrade_cpu_s
+
+        self.turn_s = turn * slow
+        self.lag_s = np.maximum(self.lag_s, np.where(self.paused, self.lag_s + slot_s, self.turn_s))
+        self.occupied_s += occupied * slow
+        self.cpu_s += ready_cpu + works * self.costs.idle_cpu * slot_s + taken * self.costs.upgrade_cpu_s
+        self.cpu_s += (
+            tick_turns / every * self.joined * (self._tick_s if self._burns else self.costs.tick_cpu_s)
         )
-        cpu = own_cpu + (taken * self.upgrade_s if self._burns else 0.0)
+        if self._burns:
+            self.cpu_s += taken * self.upgrade_s
         return Served(
             pods=pods,
             clients=clients,
@@ -215,9 +226,6 @@ class Pods:
             tick_begin_s=from_s + (ready + (until_sent - 1) * turn) * slow,
             tick_step_s=every * turn * slow,
             tick_cost_s=tick_cost * slow,
-            occupied_s=occupied * slow,
-            cpu_s=cpu,
-            turn_s=turn * slow,
             ready_s=from_s + ready * slow,
             slow=slow,
         )

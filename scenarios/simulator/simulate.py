@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from scenarios.policies import policy
 from scenarios.secrets import command_without_secrets, without_secrets
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.engine import Engine
-from scenarios.simulator.stack import SimulatedStack, due_times, most_pods
+from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most_ticks
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.stability import stability
 from scenarios.stack import machine
@@ -81,12 +82,6 @@ class _Conductor:
         self.seconds = ZERO_S + scenario.phases.duration_s
         self.seconds = max(self.seconds, ZERO_S + scenario.phases.rescue_at_s + scenario.phases.rescue_s)
         feed = FeedSchedule.of(0, scenario.feed.rate_hz)
-        bursts = sum(
-            event.factor * event.for_s * event.times
-            for event in scenario.event
-            if event.name == "feed_burst"  # type: ignore[union-attr]
-        )
-        ticks = int(scenario.feed.rate_hz * (self.seconds + 5 + bursts)) + 10
         self.engine = Engine(
             scenario,
             plan.costs,
@@ -94,10 +89,10 @@ class _Conductor:
             pods=most_pods(scenario),
             slot_s=plan.slot_s or slot_s_of(scenario.fleet.clients),
             seconds=self.seconds + 10,
-            due_s=due_times(feed, ticks),
+            due_s=due_times(feed, most_ticks(scenario, self.seconds)),
         )
         self.stack = SimulatedStack(scenario, self.engine, feed, self._note)
-        self._last = {name: counts.copy() for name, counts in self.engine.counted.items()}
+        self._last: dict[str, Any] = defaultdict(lambda: np.zeros(len(self.engine.pods.alive), np.int64))
 
     async def conduct(self) -> RunInfo:
         """Plays the run; what was computed is written also where it is interrupted."""
@@ -167,31 +162,31 @@ class _Conductor:
         self.writer.event(self._now_s(), name, **details)
 
     def _report(self, second: int) -> None:
-        engine = self.engine
-        self.collector.on_interval(
-            engine.ledger.take_interval(second, connected_by_group=engine.joined_by_group)
+        engine, collector = self.engine, self.collector
+        pods, sessions = engine.pods, engine.sessions
+        collector.on_interval(
+            engine.ledger.take_interval(second, connected_by_group=sessions.joined_by_group)
         )
-        cpu, occupied, lag, late = engine.take_pod_second()
-        differences = {name: counts - self._last[name] for name, counts in engine.counted.items()}
-        self._last = {name: counts.copy() for name, counts in engine.counted.items()}
-        for pod in np.flatnonzero(engine.pods.alive & ~engine.pods.paused).tolist():
-            self.collector.on_pod(
-                pod,
-                PodStatistics(
-                    t_ns=(second + 1) * SECOND_NS,
-                    span_ns=SECOND_NS,
-                    cpu_ns=int(cpu[pod] * 1e9),
-                    occupied_ns=min(SECOND_NS, int(occupied[pod] * 1e9)),
-                    lag_ms=float(lag[pod] * 1000),
-                    clients=int(engine.pods.joined[pod]),
-                    tick_late_ms=float(late[pod] * 1000),
-                    **{name: int(counts[pod]) for name, counts in differences.items()},
-                ),
+        totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
+        for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
+            counts = {name: int(total[pod] - self._last[name][pod]) for name, total in totals.items()}
+            line = PodStatistics(
+                t_ns=(second + 1) * SECOND_NS,
+                span_ns=SECOND_NS,
+                cpu_ns=int(pods.cpu_s[pod] * SECOND_NS),
+                occupied_ns=min(SECOND_NS, int(pods.occupied_s[pod] * SECOND_NS)),
+                lag_ms=float(pods.lag_s[pod]) * 1000,
+                clients=int(pods.joined[pod]),
+                tick_late_ms=float(sessions.tick_late_s[pod]) * 1000,
+                **counts,
             )
-        self.collector.on_cpu(
-            second, CpuShares(nginx=engine.take_nginx_cpu_s(), generator=None, foreign=None, steal=0.0)
-        )
-        self.collector.write_until(second)
+            collector.on_pod(pod, line)
+        self._last = {name: total.copy() for name, total in totals.items()}
+        for taken in (pods.cpu_s, pods.occupied_s, pods.lag_s, sessions.tick_late_s):
+            taken[:] = 0.0
+        shares = CpuShares(nginx=engine.take_nginx_cpu_s(), generator=None, foreign=None, steal=0.0)
+        collector.on_cpu(second, shares)
+        collector.write_until(second)
         self._on_second(second + 1, self.seconds)
 
     def _finish(self) -> None:

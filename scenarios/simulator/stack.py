@@ -1,7 +1,6 @@
-"""The modelled stack, as events see it: the same methods as the real one, on an engine instead of processes."""
+"""The modelled stack, as events see it: the real one's methods, on an engine instead of processes."""
 
 import asyncio
-import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -9,12 +8,15 @@ from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import Admission
+from scenarios.events.feed_burst import FeedBurst
+from scenarios.events.scale import Scale
 from scenarios.limits import limit
 from scenarios.model import Scenario
 from scenarios.policies import policy
 from scenarios.quantities import NameOrTable
 from scenarios.simulator.engine import Engine
 from scenarios.stability import edge_rules
+from scenarios.timeline import strikes
 
 SECOND_NS = 1_000_000_000
 
@@ -40,11 +42,11 @@ class SimulatedPod:
 
     async def is_ready(self, timeout_s: float) -> bool:
         """Whether it says in time that it is ready: the question waits behind the clients."""
-        return await self._answers(self._engine.wait_s(self.index), timeout_s)
+        return await self._answers(self._engine.pods.wait_s(self.index), timeout_s)
 
     async def is_live(self, timeout_s: float) -> bool:
         """Whether it says in time that it is alive: another port, but the same loop."""
-        return await self._answers(self._engine.turn_s(self.index), timeout_s)
+        return await self._answers(float(self._engine.pods.turn_s[self.index]), timeout_s)
 
     async def _answers(self, after_s: float, timeout_s: float) -> bool:
         in_time = self.running and not self.paused and after_s <= timeout_s
@@ -78,10 +80,6 @@ class SimulatedGateway:
     def begin(self, count: int) -> None:
         """So many pods are there from the beginning, and have everybody."""
         self.pods = [SimulatedPod(self._engine, index) for index in range(count)]
-        for pod in self.pods:
-            self._engine.start_pod(pod.index)
-            self._engine.last_tick[pod.index] = -1
-        self._engine.route(self.upstream)
         self._engine.settle(self.upstream)
 
     async def add(self, count: int) -> int:
@@ -215,7 +213,7 @@ class SimulatedStack:
         begin_ns = int(self._engine.now_s * SECOND_NS)
         burst = self._feed.changed(begin_ns, rate_hz * factor)
         self._feed = burst.changed(begin_ns + int(for_s * SECOND_NS), rate_hz)
-        self._engine.set_feed(due_times(self._feed, len(self._engine.due_s)))
+        self._engine.set_feed(due_times(self._feed, len(self._engine.sessions.due_s)))
 
 
 def due_times(feed: FeedSchedule, ticks: int) -> Any:
@@ -226,22 +224,15 @@ def due_times(feed: FeedSchedule, ticks: int) -> Any:
 def most_pods(scenario: Scenario) -> int:
     """How many pods there ever are: one that has left does not come back."""
     running = ever = scenario.gateway.pods
-    scales = sorted(
-        (at_s, event.pods)
-        for event in scenario.event
-        if event.enabled and event.name == "scale"
-        for at_s in itertools.islice(_times(event), event.times)
-        for _ in (0,)
-    )
-    for _, pods in scales:
-        ever += max(0, pods - running)
-        running = pods
+    scales = [strike.event for strike in strikes(scenario) if isinstance(strike.event, Scale)]
+    for scale in scales:
+        ever += max(0, scale.pods - running)
+        running = scale.pods
     return ever
 
 
-def _times(event: Any) -> Any:
-    at_s = event.at_s
-    while True:
-        yield at_s
-        step = event.every_s
-        at_s += (step if isinstance(step, float | int) else sum(step) / 2) if step else 0.0
+def most_ticks(scenario: Scenario, seconds: int) -> int:
+    """How many ticks can come due in so many seconds, with all bursts."""
+    bursts = [strike.event for strike in strikes(scenario) if isinstance(strike.event, FeedBurst)]
+    extra_s = sum(burst.factor * burst.for_s for burst in bursts)
+    return int(scenario.feed.rate_hz * (seconds + extra_s)) + 10

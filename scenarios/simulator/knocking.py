@@ -1,0 +1,49 @@
+"""Connections at the pods' accept queues: who finds no room knocks again, as the kernel sends a SYN again."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scenarios.simulator.calendar import Calendar
+from scenarios.simulator.crowd import TRYING, Crowd
+from scenarios.simulator.pods import Pods
+
+Floats = npt.NDArray[np.float64]
+
+AGAIN_AFTER_S = np.array([1.0, 3.0, 7.0])
+"""After the first time, as Linux does: 1, 2 and 4 s after the one before."""
+
+
+class Knocking:
+    """Those who stand before a full queue."""
+
+    def __init__(self, crowd: Crowd, pods: Pods, slot_s: float) -> None:
+        self._crowd, self._pods, self._slot_s = crowd, pods, slot_s
+        self._calendar = Calendar()
+        self._times = np.zeros(crowd.count, np.int8)
+        self._first_s = np.zeros(crowd.count)
+
+    def knock(self, clients: Any, at_s: Floats) -> None:
+        """Connections reach the pods that their clients were sent to, for the first time."""
+        self._times[clients] = 0
+        self._first_s[clients] = at_s
+        self._enter(clients, at_s)
+
+    def knock_again(self, slot: int, now_s: float) -> None:
+        """Those whose time has come; slots are taken in order."""
+        clients = self._calendar.take(slot)
+        if len(clients):
+            clients = clients[(self._crowd.state[clients] == TRYING) & (self._times[clients] > 0)]
+            self._enter(clients, np.full(len(clients), now_s))
+
+    def _enter(self, clients: Any, at_s: Floats) -> None:
+        crowd = self._crowd
+        room = self._pods.enqueue(crowd.pod[clients], clients, crowd.attempt[clients], at_s)
+        outside = clients[~room]
+        outside = outside[self._times[outside] < len(AGAIN_AFTER_S)]
+        again_s = self._first_s[outside] + AGAIN_AFTER_S[self._times[outside]]
+        self._times[outside] += 1
+        # Who will have given up by then does not knock.
+        patient = again_s < crowd.due_s[outside]
+        self._calendar.put(outside[patient], (again_s[patient] / self._slot_s).astype(np.int64))

@@ -1,0 +1,154 @@
+"""Clients that have joined: their ticks, and why they leave.
+
+Who has had a tick in its session holds what its pod has sent last; newcomers wait for their first one.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scenarios.model import Fleet
+from scenarios.simulator.costs import Costs
+from scenarios.simulator.crowd import AWAY, JOINED, TRYING, Crowd
+from scenarios.simulator.ledger import Ledger
+from scenarios.simulator.pods import Pods, Served
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+SHORT_SESSION_S = 5.0
+_POINTS = 5
+"""A broadcast reaches its clients one after the other: so many points stand for all of them."""
+_AT = (np.arange(_POINTS) + 0.5) / _POINTS
+
+
+class Sessions:
+    """The sessions of all pods. due_s: when each tick is due; may be replaced by times that agree so far."""
+
+    def __init__(
+        self, fleet: Fleet, crowd: Crowd, pods: Pods, ledger: Ledger, costs: Costs, *, due_s: Floats
+    ) -> None:
+        count, groups = len(pods.alive), len(crowd.sizes)
+        self.due_s = due_s
+        self.last_tick = np.full(count, -1, np.int64)
+        """The newest tick that each pod has sent."""
+        self.with_tick = np.zeros((count, groups), np.int64)
+        """Clients that have had a tick in their session, by pod and group."""
+        self.joined_by_group = np.zeros(groups, np.int64)
+        self.tick_late_s = np.zeros(count)
+        """The worst lateness of a tick of each pod; whoever reads it sets it back."""
+        self.delivered = 0
+        """Ticks, likewise."""
+        self.ticks_sent = np.zeros(count, np.int64)
+        self.short = np.zeros(count, np.int64)
+        """Sessions that ended within 5 s."""
+        self._fleet, self._crowd, self._pods = fleet, crowd, pods
+        self._ledger, self._costs = ledger, costs
+        self._heard_s = np.zeros(count)
+        self._newcomers: list[list[tuple[Any, Any]]] = [[] for _ in range(count)]
+
+    def latest_due(self, t_s: float) -> int:
+        """The newest tick that is due by then; -1 before the first one."""
+        return int(np.searchsorted(self.due_s, t_s + 1e-9, side="right")) - 1
+
+    def started(self, pod: int, now_s: float) -> None:
+        """A pod is there, and sends what comes due from now on."""
+        self.last_tick[pod] = self.latest_due(now_s)
+        self._heard_s[pod] = now_s
+
+    def ended(self, pod: int) -> None:
+        """A pod has gone, with everybody who was on it."""
+        self._newcomers[pod].clear()
+
+    def begin(self, clients: Any, at_s: Floats) -> None:
+        """These have joined the pods that they were trying."""
+        crowd = self._crowd
+        crowd.state[clients] = JOINED
+        crowd.slot[clients] = -1
+        crowd.joined_s[clients] = at_s
+        crowd.has_tick[clients] = False
+        pods = crowd.pod[clients]
+        counts = np.bincount(pods, minlength=len(self.last_tick))
+        self._pods.joined += counts
+        self.joined_by_group += np.bincount(crowd.group[clients], minlength=len(crowd.sizes))
+        parts = np.split(clients[np.argsort(pods, kind="stable")], np.cumsum(counts[counts > 0])[:-1])
+        for pod, part in zip(np.flatnonzero(counts).tolist(), parts, strict=True):
+            self._newcomers[pod].append((part, crowd.attempt[part].copy()))
+
+    def send_ticks(self, served: Served) -> None:
+        """What the pods have sent reaches their clients."""
+        for number in range(int(served.ticks.max(initial=0))):
+            pods = np.flatnonzero(served.ticks > number)
+            ticks = self.last_tick[pods] + 1
+            due_s, cost_s = self.due_s[ticks], served.tick_cost_s[pods]
+            begin_s = np.maximum(due_s, served.tick_begin_s[pods] + number * served.tick_step_s[pods])
+            self.tick_late_s[pods] = np.maximum(self.tick_late_s[pods], begin_s - due_s)
+            clients = self._pods.joined[pods]
+            upto = np.floor(clients[:, None] * (np.arange(1, _POINTS + 1) / _POINTS)).astype(np.int64)
+            after_s = (begin_s - due_s)[:, None] + cost_s[:, None] * _AT + self._costs.edge_delay_s
+            self._ledger.delivered(
+                np.repeat(ticks, _POINTS), after_s.ravel(), np.diff(upto, axis=1, prepend=0).ravel()
+            )
+            self.ticks_sent[pods] += clients
+            self.delivered += int(clients.sum())
+            self.last_tick[pods] = ticks
+            self._heard_s[pods] = begin_s + cost_s
+            for pod, end_s in zip(pods.tolist(), (begin_s + cost_s).tolist(), strict=True):
+                self._welcome(pod, end_s)
+
+    def _welcome(self, pod: int, now_s: float) -> None:
+        """The newcomers of a pod have their first tick."""
+        parts, self._newcomers[pod] = self._newcomers[pod], []
+        if not parts:
+            return
+        crowd = self._crowd
+        clients = np.concatenate([part for part, _ in parts])
+        attempts = np.concatenate([part for _, part in parts])
+        clients = clients[(crowd.attempt[clients] == attempts) & (crowd.state[clients] == JOINED)]
+        if not len(clients):
+            return
+        held = np.maximum(crowd.held[clients], self._ledger.closed)
+        self._ledger.caught_up(held, int(self.last_tick[pod]), now_s)
+        crowd.has_tick[clients] = True
+        self.with_tick[pod] += np.bincount(crowd.group[clients], minlength=len(crowd.sizes))
+
+    def stale(self, now_s: float) -> tuple[Any, Floats]:
+        """(clients whose watchdog has had enough of waiting by now, when each of them had)."""
+        after_s = self._fleet.stale_after_s
+        last_s = self._heard_s
+        if self._fleet.stale_by == "age":
+            last_s = np.where(self.last_tick >= 0, self.due_s[np.maximum(self.last_tick, 0)], 0.0)
+        silent = (now_s - last_s >= after_s) & (self._pods.joined > 0) & (after_s > 0)
+        if not silent.any():
+            return np.empty(0, np.int64), np.empty(0)
+        crowd = self._crowd
+        members = np.flatnonzero((crowd.state == JOINED) & silent[crowd.pod])
+        since_s = np.maximum(last_s[crowd.pod[members]], crowd.joined_s[members])
+        stale = now_s - since_s >= after_s
+        return members[stale], since_s[stale] + after_s
+
+    def on(self, pods: Any) -> tuple[Any, Any]:
+        """(clients with a session, clients that are trying) on these pods."""
+        crowd = self._crowd
+        mine = np.isin(crowd.pod, pods)
+        return np.flatnonzero(mine & (crowd.state == JOINED)), np.flatnonzero(mine & (crowd.state == TRYING))
+
+    def end(self, clients: Any, at_s: Floats) -> None:
+        """These sessions are over; what comes then is not said here."""
+        crowd, ledger, count = self._crowd, self._ledger, len(self.last_tick)
+        pods, groups = crowd.pod[clients], crowd.group[clients]
+        had = crowd.has_tick[clients]
+        held = np.maximum(self.last_tick[pods[had]], np.maximum(crowd.held[clients[had]], ledger.closed))
+        crowd.held[clients[had]] = held
+        ledger.away_by_held += np.bincount(held + 1, minlength=len(ledger.away_by_held))
+        np.subtract.at(self.with_tick, (pods[had], groups[had]), 1)
+        crowd.has_tick[clients] = False
+        crowd.state[clients] = AWAY
+        crowd.first[clients] = True
+        counts = np.bincount(pods, minlength=count)
+        self._pods.joined -= counts
+        self._pods.connections -= counts
+        self.joined_by_group -= np.bincount(groups, minlength=len(crowd.sizes))
+        self._pods.add_ready(counts * self._pods.alive, self._costs.close_cpu_s)
+        self.short += np.bincount(pods[at_s - crowd.joined_s[clients] < SHORT_SESSION_S], minlength=count)
