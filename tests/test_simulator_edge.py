@@ -1,0 +1,111 @@
+"""The modelled edge decides as nginx's rule does, and balances as nginx does."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenarios.leaky_bucket import EdgeRule, LeakyBucket, decide
+from scenarios.limits import limit
+from scenarios.simulator.edge import Balancer, Limiter, fill_least
+
+ADDRESSES = 4
+
+
+def rules_of(name: str) -> tuple[EdgeRule, ...]:
+    from msgspec.structs import replace
+
+    return tuple(
+        replace(rule, rate_per_s=10.0) if rule.rate_per_s is None else rule for rule in limit(name).rules
+    )
+
+
+@pytest.mark.parametrize("name", ["per-ip", "per-ip-strict", "global", "per-ip+global", "per-ip-delay"])
+@given(
+    bursts=st.lists(
+        st.tuples(st.integers(0, 900), st.lists(st.integers(0, ADDRESSES - 1), max_size=12)), max_size=8
+    )
+)
+def test_requests_of_one_moment_are_decided_like_one_after_the_other(
+    name: str, bursts: list[tuple[int, list[int]]]
+) -> None:
+    rules = rules_of(name)
+    limiter = Limiter(rules, addresses=ADDRESSES, requests=1)
+    buckets: dict[tuple[int, int], LeakyBucket] = {}
+    now_ms = 0
+    for pause_ms, addresses in bursts:
+        now_ms += pause_ms
+        whole, begun, held_s = limiter.admit(np.array(addresses, np.int64), now_ms)
+        assert not begun.any()
+        passed = []
+        for address in addresses:
+            keys = [(n, address if rule.per_address else 0) for n, rule in enumerate(rules)]
+            mine = [buckets.get(key, LeakyBucket()) for key in keys]
+            decision, after = decide([rule.bucket for rule in rules], mine, now_ms)
+            passed.append(decision.refused_by is None)
+            buckets.update({key: bucket for key, bucket in zip(keys, after, strict=True) if bucket})
+        if "+" not in name:
+            assert whole.tolist() == passed
+        else:
+            # Of several addresses that meet one rule for all, it may be another one that gets through.
+            assert int(whole.sum()) >= sum(passed)
+        assert ((held_s > 0) <= whole).all()
+
+
+def test_a_polling_client_is_let_in_whole_or_refused_at_a_later_request() -> None:
+    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, requests=5)
+    whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000)
+    assert whole.tolist() == [False, False]
+    assert begun.tolist() == [True, True], "the first of five requests gets through, and costs a handshake"
+
+
+def test_a_dry_run_refuses_nobody() -> None:
+    rule = limit({"name": "per-ip-strict", "dry_run": True}).rules
+    whole, _, _ = Limiter(rule, addresses=1, requests=1).admit(np.zeros(9, np.int64), 0)
+    assert whole.all()
+
+
+def test_without_rules_everybody_passes() -> None:
+    whole, begun, held_s = Limiter((), addresses=1, requests=1).admit(np.zeros(3, np.int64), 0)
+    assert whole.all()
+    assert not begun.any()
+    assert not held_s.any()
+
+
+@given(connections=st.lists(st.integers(0, 30), min_size=1, max_size=9), arrivals=st.integers(0, 200))
+def test_least_conn_fills_the_emptiest_pods_first(connections: list[int], arrivals: int) -> None:
+    shares = fill_least(np.array(connections, np.int64), arrivals)
+    one_by_one = list(connections)
+    for _ in range(arrivals):
+        one_by_one[one_by_one.index(min(one_by_one))] += 1
+    assert sorted(shares + np.array(connections)) == sorted(one_by_one)
+    assert (shares >= 0).all()
+
+
+def test_round_robin_goes_on_where_it_stopped() -> None:
+    balancer = Balancer("round_robin", addresses=5, seed=1)
+    balancer.route([0, 2, 3])
+    rng = np.random.default_rng(1)
+    none = np.zeros(4, np.int64)
+    assert balancer.choose(np.zeros(4, np.int64), none, rng).tolist() == [0, 2, 3, 0]
+    assert balancer.choose(np.zeros(2, np.int64), none, rng).tolist() == [2, 3]
+
+
+def test_a_hash_keeps_most_addresses_where_they_are_when_a_pod_joins() -> None:
+    balancer = Balancer("hash", addresses=10_000, seed=1)
+    rng = np.random.default_rng(1)
+    everybody, none = np.arange(10_000), np.zeros(6, np.int64)
+    balancer.route([0, 1, 2, 3])
+    before = balancer.choose(everybody, none, rng)
+    assert np.bincount(before) == pytest.approx([2_500] * 4, rel=0.05)
+    balancer.route([0, 1, 2, 3, 5])
+    after = balancer.choose(everybody, none, rng)
+    assert (after[after != before] == 5).all(), "who moves, moves to the new one"
+    assert (after != before).mean() == pytest.approx(1 / 5, abs=0.02)
+
+
+def test_an_upstream_without_pods_has_nowhere_to_send_anybody() -> None:
+    balancer = Balancer("least_conn", addresses=2, seed=1)
+    assert balancer.choose(
+        np.zeros(2, np.int64), np.zeros(1, np.int64), np.random.default_rng(1)
+    ).tolist() == [-1, -1]
