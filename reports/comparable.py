@@ -40,15 +40,17 @@ def by_arm(runs: Sequence[Run]) -> dict[str, list[Run]]:
 def variables(runs: Sequence[Run]) -> tuple[str, ...]:
     """The keys of the scenario in which the arms differ, where nothing else does. Raises ComparisonError.
 
-    Within an arm all runs must have the same scenario; all runs must share one machine, one set of versions
-    and one moment of the trigger. Events that are not the same kind of event in all arms are one variable:
-    `event.1` where it is one of them, `event` where it is several.
+    Within an arm all runs must have the same scenario; all runs must be measured, or all predicted, and share
+    one machine, one set of versions and one moment of the trigger. Events that are not the same kind of event
+    in all arms are one variable: `event.1` where it is one of them, `event` where it is several.
     """
     if not runs:
         raise ComparisonError("there is no run to compare")
     arms = by_arm(runs)
     first, *others = [run for arm in arms.values() for run in arm]
     for run in others:
+        kinds = [{"predicted": one.info.predicted} for one in (first, run)]
+        _same("kind of run", *kinds, first, run)
         _same("machine", first.info.machine, run.info.machine, first, run)
         _same("versions", first.info.versions, run.info.versions, first, run)
         ours, theirs = ({"latencies count from": one.info.reference} for one in (first, run))

@@ -239,10 +239,15 @@ def _not_pinned(seen: Evidence) -> Iterator[str]:
         yield "generator and stack were not pinned to cores of their own; they may have disturbed each other"
 
 
+def _predicted(seen: Evidence) -> Iterator[str]:
+    if seen.run.info.predicted:
+        yield "predicted by a model, not measured"
+
+
 def _others_unknown(seen: Evidence) -> Iterator[str]:
     rows = _phase_rows(seen.run, "before", "during", "after", "tail")
     ours = not seen.run.info.scenario.get("target", {}).get("url")
-    if rows and ours and not _there(rows, "foreign_cpu"):
+    if rows and ours and not seen.run.info.predicted and not _there(rows, "foreign_cpu"):
         yield "what other processes used is not known, because the parts ran on several machines"
 
 
@@ -289,7 +294,7 @@ PROBLEMS = (
     _tries_held_back,
     _clients_missing,
 )
-WARNINGS = (_refusals_disagree, _tries_late, _not_pinned, _others_unknown)
+WARNINGS = (_predicted, _refusals_disagree, _tries_late, _not_pinned, _others_unknown)
 
 
 def _phase_rows(run: Run, *names: str) -> list[Row]:

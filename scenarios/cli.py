@@ -13,10 +13,8 @@ import msgspec
 from rich.table import Table
 
 from reports.comparison import ComparisonError
-from reports.control import controls, under_control
 from reports.judgement import judge_run
-from reports.record import RecordError, Run, find_runs, point_latest
-from reports.table import terminal_report
+from reports.record import RecordError, find_runs, point_latest
 from scenarios.bench_command import bench_command
 from scenarios.calibrate_command import calibrate_command
 from scenarios.clients.target import TargetError
@@ -29,8 +27,10 @@ from scenarios.model import Scenario
 from scenarios.options import JSON_OPTION, Options, carries_out_a_scenario
 from scenarios.policies import POLICIES
 from scenarios.rehearse_command import rehearse_command
+from scenarios.reporting import report
 from scenarios.runner import Plan, run
 from scenarios.scenario_file import ScenarioError, catalog, load
+from scenarios.simulate_command import simulate_command
 from scenarios.stack import assembly, machine
 from scenarios.stack.processes import StackError
 from scenarios.terminal import (
@@ -59,6 +59,7 @@ def main() -> None:
 main.add_command(bench_command)
 main.add_command(calibrate_command)
 main.add_command(rehearse_command)
+main.add_command(simulate_command)
 
 
 @main.command("list")
@@ -120,7 +121,7 @@ def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> 
         found = find_runs(paths or [Path("runs/latest")])
         runs = [judge_run(path) for path in found]
         target = out or (paths[0] if paths else Path("runs/latest"))
-        sys.exit(_report(runs, target, as_json=as_json))
+        sys.exit(report(runs, target, as_json=as_json))
 
 
 @main.command("doctor")
@@ -183,7 +184,7 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
         point_latest(directory, options.runs_folder / "latest")
         with _usage_errors():
             runs = [judge_run(path) for path in find_runs([directory])]
-            status = max(status, _report(runs, directory, as_json=options.as_json))
+            status = max(status, report(runs, directory, as_json=options.as_json))
     sys.exit(status)
 
 
@@ -203,61 +204,6 @@ def _run_until_valid(plan: Plan, retries: int, view: LiveView) -> bool:
             again = plan.directory.with_name(f"{stem}-try{number + 1}")
             plan = msgspec.structs.replace(plan, directory=again)
     return False
-
-
-def _report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
-    """Prints and writes the report; returns the exit status that the runs deserve."""
-    rehearsals = [run for run in runs if run.info.rehearsal is not None]
-    others = [run for run in runs if run.info.rehearsal is None]
-    written = _write(rehearsals, others, directory)
-    if as_json:
-        click.echo(
-            json.dumps(
-                [
-                    {
-                        "directory": str(run.directory),
-                        "arm": run.info.arm,
-                        "round": run.info.round,
-                        "status": run.info.status,
-                        "summary": run.info.summary,
-                        "validity": run.info.validity,
-                        "verdict": run.info.verdict,
-                    }
-                    for run in runs
-                ],
-                indent=2,
-            )
-        )
-    else:
-        if others:
-            console.print(terminal_report(others, console.width))
-        if rehearsals:
-            latest = max(rehearsals, key=lambda run: run.info.started_utc)
-            console.print(terminal_report([latest], console.width))
-        paths = "\n        ".join(map(str, written))
-        console.print(f"\nreport: {paths}", highlight=False, markup=False, soft_wrap=True)
-    found = controls(others)
-    arms = [run for run in under_control(others, found) if not run.info.control]
-    wanted = {(run.info.arm, run.info.round) for run in arms}
-    valid = {(run.info.arm, run.info.round) for run in arms if run.info.validity.get("valid")}
-    sound = all(run.info.validity.get("valid") for run in rehearsals)
-    return GOOD if sound and wanted == valid and not any(control.problems for control in found) else INVALID
-
-
-def _write(rehearsals: list[Run], others: list[Run], directory: Path) -> list[Path]:
-    """Writes the report on the rehearsals, and the one on all other runs; returns where they are."""
-    # Loading the plotting library takes longer than all the rest of the program's start.
-    written: list[Path] = []
-    if rehearsals:
-        from reports.rehearsal import write_rehearsals  # noqa: PLC0415
-
-        written += msgspec.structs.astuple(write_rehearsals(rehearsals, directory))
-    if others:
-        from reports.render import write_report  # noqa: PLC0415
-
-        markdown, html = write_report(others, directory)
-        written += [html, markdown]
-    return written
 
 
 def _usage_errors() -> contextlib.AbstractContextManager[None]:

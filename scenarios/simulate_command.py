@@ -1,1 +1,157 @@
-"""The command that predicts runs instead of carrying them out."""
+"""The command that predicts runs instead of carrying them out, and judges them as if they had been."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.progress import Progress
+from rich.table import Table
+
+from reports.comparison import ComparisonError
+from reports.judgement import judge_run
+from reports.record import RecordError, Run, find_runs, point_latest
+from scenarios.comparing import plans
+from scenarios.model import Scenario
+from scenarios.options import RUNS_OPTION
+from scenarios.reporting import report
+from scenarios.scenario_file import ScenarioError, load
+from scenarios.simulator.calibration import Calibration, CalibrationError, calibrate
+from scenarios.simulator.costs import Costs
+from scenarios.simulator.simulate import Prediction, simulate
+from scenarios.terminal import GOOD, INTERRUPTED, console, errors, fail, usage_errors
+
+
+@click.command("simulate")
+@click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key, e.g. fleet.clients=1000000.",
+)
+@click.option(
+    "--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds of all arms."
+)
+@click.option(
+    "--calibrate",
+    "recorded",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    metavar="RUN",
+    help="Take what things cost from these recorded runs, or folders of them.",
+)
+@click.option(
+    "--costs",
+    "costs_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Take what things cost from a JSON file, such as another gateway's measured costs.",
+)
+@click.option(
+    "--slot-ms",
+    type=click.FloatRange(min=0.1, max=1_000),
+    help="How finely time is cut; by default 10 ms, and more for many clients.",
+)
+@RUNS_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
+def simulate_command(
+    *,
+    scenario_name: str,
+    overrides: tuple[str, ...],
+    repeats: int,
+    recorded: tuple[Path, ...],
+    costs_file: Path | None,
+    slot_ms: float | None,
+    runs_folder: Path,
+    as_json: bool,
+) -> None:
+    """Predict every arm of a scenario: the same policies, limits, events and verdicts, without the load.
+
+    Leaves run directories of the same format as a real run's, marked as predicted, so that every report and
+    comparison works on them. Ctrl-C keeps what was computed by then.
+
+    Exit status: 0 good, 2 usage or configuration, 3 invalid, 130 interrupted.
+    """
+    with usage_errors(ScenarioError, RecordError, ComparisonError, CalibrationError):
+        scenario = load(scenario_name, overrides)
+        _check(scenario)
+        costs = _costs(costs_file, recorded, quiet=as_json)
+        directory = runs_folder / (scenario.name or "scenario") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        predictions = [
+            Prediction(
+                scenario=plan.scenario,
+                directory=plan.directory,
+                arm=plan.arm,
+                round=plan.round,
+                control=plan.control,
+                costs=costs,
+                slot_s=slot_ms / 1000 if slot_ms else None,
+            )
+            for plan in plans(scenario, repeats=repeats, directory=directory)
+        ]
+        status = _predict(predictions)
+        if directory.exists():
+            point_latest(directory, runs_folder / "latest")
+            runs = [judge_run(path) for path in find_runs([directory])]
+            status = max(status, report(runs, directory, as_json=as_json))
+    sys.exit(status)
+
+
+def _predict(predictions: list[Prediction]) -> int:
+    """Carries all of them out; returns 130 where the user stopped it."""
+    with Progress(console=errors, transient=True) as progress:
+        for number, plan in enumerate(predictions, start=1):
+            task = progress.add_task(f"[{number}/{len(predictions)}] {plan.arm}")
+            try:
+                simulate(
+                    plan,
+                    lambda done, all_, task=task: progress.update(task, completed=done, total=all_),  # type: ignore[misc]
+                )
+            except KeyboardInterrupt:
+                return INTERRUPTED
+            except OSError as error:
+                fail(f"{plan.directory}: {error}")
+            progress.remove_task(task)
+    return GOOD
+
+
+def _check(scenario: Scenario) -> None:
+    """What the model does not know is said before it computes anything."""
+    if scenario.target.url:
+        raise ScenarioError(
+            "target.url: found somebody else's gateway, allowed: none, for nobody knows its costs"
+        )
+
+
+def _costs(file: Path | None, recorded: tuple[Path, ...], *, quiet: bool) -> Costs:
+    costs = Costs()
+    if file:
+        try:
+            costs = msgspec.json.decode(file.read_bytes(), type=Costs)
+        except msgspec.DecodeError as error:
+            allowed = ", ".join(Costs.__struct_fields__)
+            raise ScenarioError(f"{file}: {error}; allowed: {allowed}") from None
+    if not recorded:
+        return costs
+    found = calibrate([Run.load(path) for path in find_runs(recorded)], costs)
+    if not quiet:
+        console.print(calibration_table(found))
+    return found.costs
+
+
+def calibration_table(found: Calibration) -> Table:
+    """The costs with their intervals, in microseconds where they are times of CPU."""
+    table = Table("cost", "value", "95 % interval", box=None, title=f"from {found.seconds} seconds of pods")
+    for one in found.fitted:
+        unit, scale = (
+            ("µs", 1e6)
+            if one.name.endswith("_cpu_s")
+            else ("s", 1)
+            if one.name.endswith("_s")
+            else ("%", 100)
+        )
+        value, low, high = (f"{number * scale:.3g}" for number in (one.value, one.low, one.high))
+        table.add_row(one.name.removesuffix("_s"), f"{value} {unit}", f"{low} to {high} {unit}")
+    return table

@@ -21,6 +21,8 @@ COMPOSITION_ROOTS = (
     Path("scenarios/cli.py"),
     Path("scenarios/calibrate_command.py"),
     Path("scenarios/rehearse_command.py"),
+    Path("scenarios/reporting.py"),
+    Path("scenarios/simulate_command.py"),
 )
 PURE = [
     Path(name)

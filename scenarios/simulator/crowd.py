@@ -1,7 +1,5 @@
 """All clients of a modelled run: where each of them stands, and what it waits for."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -48,13 +46,6 @@ class Crowd:
     def addresses(self) -> int:
         """How many source addresses there are."""
         return int(self.address.max()) + 1
-
-    def choose(self, mask: Any, share: float, rng: np.random.Generator) -> Ints:
-        """Exactly round(share · n) of the n clients in a mask."""
-        candidates = np.flatnonzero(mask)
-        if share >= 1:
-            return candidates
-        return rng.choice(candidates, round(share * len(candidates)), replace=False)
 
 
 def seats(fleet: Fleet, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:

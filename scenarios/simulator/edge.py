@@ -141,11 +141,13 @@ class Balancer:
         if not len(self._pods):
             return np.full(count, -1, np.int64)
         if self._kind == "hash":
-            return self._home[addresses]
+            home: Ints = self._home[addresses]
+            return home
         if self._kind == "round_robin":
             places = (self._turn + np.arange(count)) % len(self._pods)
             self._turn += count
-            return self._pods[places]
+            turns: Ints = self._pods[places]
+            return turns
         chosen = np.repeat(self._pods, fill_least(connections[self._pods], count))
         rng.shuffle(chosen)
         return chosen

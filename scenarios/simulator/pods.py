@@ -207,7 +207,10 @@ class Pods:
         self._head = (self._head + taken) % self.capacity
         self.queued -= taken
 
-        self.turn_s = turn * slow
+        # A turn that is longer than a slot goes on in the next one.
+        self.turn_s = np.where(
+            taken + tick_turns > 0, turn * slow, np.where(self._debt_s > 0, self.turn_s, 0.0)
+        )
         self.lag_s = np.maximum(self.lag_s, np.where(self.paused, self.lag_s + slot_s, self.turn_s))
         self.occupied_s += occupied * slow
         self.cpu_s += ready_cpu + works * self.costs.idle_cpu * slot_s + taken * self.costs.upgrade_cpu_s
@@ -273,4 +276,5 @@ def _turns(left: Floats, newcomers: Ints, tick_turns: Any, upgrade: float, tick_
             tick_part > 0, np.minimum(tick_turns - both, left / tick_part), tick_turns - both
         )
     done = first >= both
-    return first + np.where(done, np.where(newcomers > both, more_newcomers, more_ticks), 0.0)
+    turns: Floats = first + np.where(done, np.where(newcomers > both, more_newcomers, more_ticks), 0.0)
+    return turns

@@ -104,7 +104,7 @@ class SimulatedGateway:
         await asyncio.sleep(self._start_s)
         self._engine.start_pod(index)
 
-    def pause(self, index: int) -> None:
+    async def pause(self, index: int) -> None:
         """Stops a pod in its tracks."""
         self._engine.pause_pod(index)
 

@@ -1,0 +1,67 @@
+"""What every command that has made or read runs ends with: their report, printed and written."""
+
+import json
+from pathlib import Path
+
+import click
+import msgspec
+
+from reports.control import controls, under_control
+from reports.record import Run
+from reports.table import terminal_report
+from scenarios.terminal import GOOD, INVALID, console
+
+
+def report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
+    """Prints and writes the report; returns the exit status that the runs deserve."""
+    rehearsals = [run for run in runs if run.info.rehearsal is not None]
+    others = [run for run in runs if run.info.rehearsal is None]
+    written = _write(rehearsals, others, directory)
+    if as_json:
+        click.echo(
+            json.dumps(
+                [
+                    {
+                        "directory": str(run.directory),
+                        "arm": run.info.arm,
+                        "round": run.info.round,
+                        "status": run.info.status,
+                        "summary": run.info.summary,
+                        "validity": run.info.validity,
+                        "verdict": run.info.verdict,
+                    }
+                    for run in runs
+                ],
+                indent=2,
+            )
+        )
+    else:
+        if others:
+            console.print(terminal_report(others, console.width))
+        if rehearsals:
+            latest = max(rehearsals, key=lambda run: run.info.started_utc)
+            console.print(terminal_report([latest], console.width))
+        paths = "\n        ".join(map(str, written))
+        console.print(f"\nreport: {paths}", highlight=False, markup=False, soft_wrap=True)
+    found = controls(others)
+    arms = [run for run in under_control(others, found) if not run.info.control]
+    wanted = {(run.info.arm, run.info.round) for run in arms}
+    valid = {(run.info.arm, run.info.round) for run in arms if run.info.validity.get("valid")}
+    sound = all(run.info.validity.get("valid") for run in rehearsals)
+    return GOOD if sound and wanted == valid and not any(control.problems for control in found) else INVALID
+
+
+def _write(rehearsals: list[Run], others: list[Run], directory: Path) -> list[Path]:
+    """Writes the report on the rehearsals, and the one on all other runs; returns where they are."""
+    # Loading the plotting library takes longer than all the rest of the program's start.
+    written: list[Path] = []
+    if rehearsals:
+        from reports.rehearsal import write_rehearsals  # noqa: PLC0415
+
+        written += msgspec.structs.astuple(write_rehearsals(rehearsals, directory))
+    if others:
+        from reports.render import write_report  # noqa: PLC0415
+
+        markdown, html = write_report(others, directory)
+        written += [html, markdown]
+    return written
