@@ -49,8 +49,8 @@ def variables(runs: Sequence[Run]) -> tuple[str, ...]:
     arms = by_arm(runs)
     first, *others = [run for arm in arms.values() for run in arm]
     for run in others:
-        kinds = [{"predicted": one.info.predicted} for one in (first, run)]
-        _same("kind of run", *kinds, first, run)
+        mine, other = {"predicted": first.info.predicted}, {"predicted": run.info.predicted}
+        _same("kind of run", mine, other, first, run)
         _same("machine", first.info.machine, run.info.machine, first, run)
         _same("versions", first.info.versions, run.info.versions, first, run)
         ours, theirs = ({"latencies count from": one.info.reference} for one in (first, run))

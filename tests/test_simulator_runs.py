@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from reports.comparable import ComparisonError, variables
 from reports.judgement import judge_run
 from reports.record import Run
 from scenarios.cli import main
@@ -135,7 +136,7 @@ def test_the_same_seed_predicts_the_same_run(tmp_path: Path) -> None:
             id="a short queue and patience",
         ),
         pytest.param(
-            ("feed.rate_hz=2", 'event=[{at_s=3, do="drop_all", every_s=0.3, times=2}]'),
+            ("feed.rate_hz=2", "fleet.clients=10", 'event=[{at_s=3, do="drop_all", every_s=0.42, times=2}]'),
             "joined",
             id="dropped again before the first tick",
         ),
@@ -289,3 +290,10 @@ def test_costs_from_a_file_are_checked(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["simulate", "--costs", str(file)])
     assert done.exit_code == 2
     assert "upgrade_cpu_s" in done.output
+
+
+def test_what_was_predicted_is_not_compared_with_what_was_measured(tmp_path: Path) -> None:
+    runs = [predicted(tmp_path / name, *SMALL, "phases.duration_s=14") for name in ("a", "b")]
+    runs[1].info.predicted = False
+    with pytest.raises(ComparisonError, match="kind of run: key predicted"):
+        variables(runs)
