@@ -1,18 +1,23 @@
 """The command that predicts runs instead of carrying them out, and judges them as if they had been."""
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from reports.agreement import agreement, agreement_table
+from reports.comparable import by_arm
 from reports.comparison import ComparisonError
 from reports.judgement import judge_run
 from reports.record import RecordError, Run, find_runs, point_latest
-from scenarios.comparing import plans
+from scenarios.comparing import plans, slug
 from scenarios.model import Scenario
 from scenarios.options import RUNS_OPTION
 from scenarios.reporting import report
@@ -54,6 +59,14 @@ from scenarios.terminal import GOOD, INTERRUPTED, console, errors, fail, usage_e
     type=click.FloatRange(min=0.1, max=1_000),
     help="How finely time is cut; by default 10 ms, and more for many clients.",
 )
+@click.option(
+    "--against",
+    "measured",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    metavar="RUN",
+    help="Predict these recorded runs instead of a scenario, and say how far the two agree.",
+)
 @RUNS_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
 def simulate_command(
@@ -64,6 +77,7 @@ def simulate_command(
     recorded: tuple[Path, ...],
     costs_file: Path | None,
     slot_ms: float | None,
+    measured: tuple[Path, ...],
     runs_folder: Path,
     as_json: bool,
 ) -> None:
@@ -75,27 +89,34 @@ def simulate_command(
     Exit status: 0 good, 2 usage or configuration, 3 invalid, 130 interrupted.
     """
     with usage_errors(ScenarioError, RecordError, ComparisonError, CalibrationError):
-        scenario = load(scenario_name, overrides)
-        _check(scenario)
         costs = _costs(costs_file, recorded, quiet=as_json)
-        directory = runs_folder / (scenario.name or "scenario") / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        predictions = [
-            Prediction(
-                scenario=plan.scenario,
-                directory=plan.directory,
-                arm=plan.arm,
-                round=plan.round,
-                control=plan.control,
-                costs=costs,
-                slot_s=slot_ms / 1000 if slot_ms else None,
-            )
-            for plan in plans(scenario, repeats=repeats, directory=directory)
-        ]
-        status = _predict(predictions)
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        known = [judge_run(path) for path in find_runs(measured)] if measured else []
+        if known:
+            directory = runs_folder / "agreement" / stamp
+            predictions = predictions_of(known, repeats=repeats, directory=directory)
+        else:
+            scenario = load(scenario_name, overrides)
+            _check(scenario)
+            directory = runs_folder / scenario.name / stamp
+            predictions = [
+                Prediction(
+                    scenario=plan.scenario,
+                    directory=plan.directory,
+                    arm=plan.arm,
+                    round=plan.round,
+                    control=plan.control,
+                )
+                for plan in plans(scenario, repeats=repeats, directory=directory)
+            ]
+        slot_s = slot_ms / 1000 if slot_ms else None
+        status = _predict([replace(plan, costs=costs, slot_s=slot_s) for plan in predictions])
         if directory.exists():
             point_latest(directory, runs_folder / "latest")
             runs = [judge_run(path) for path in find_runs([directory])]
             status = max(status, report(runs, directory, as_json=as_json))
+            if known:
+                _say_agreement(known, runs)
     sys.exit(status)
 
 
@@ -115,6 +136,36 @@ def _predict(predictions: list[Prediction]) -> int:
                 fail(f"{plan.directory}: {error}")
             progress.remove_task(task)
     return GOOD
+
+
+def predictions_of(measured: Sequence[Run], *, repeats: int, directory: Path) -> list[Prediction]:
+    """Every arm of recorded runs, to be predicted as often as asked for, each time with another seed."""
+    arms = by_arm(measured)
+    return [
+        Prediction(
+            scenario=_with_seed(msgspec.convert(runs[0].info.scenario, Scenario), number),
+            directory=directory / f"{number:02}-{position}-{slug(arm)}",
+            arm=arm,
+            round=number,
+        )
+        for number in range(1, repeats + 1)
+        for position, (arm, runs) in enumerate(arms.items(), start=1)
+    ]
+
+
+def _with_seed(scenario: Scenario, number: int) -> Scenario:
+    return replace(scenario, fleet=replace(scenario.fleet, seed=scenario.fleet.seed + number - 1))
+
+
+def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run]) -> None:
+    found = agreement(measured, predicted)
+    table = agreement_table(found)
+    shown = Table(*table.headings, box=None, title=table.label)
+    for row in table.rows:
+        shown.add_row(*map(escape, row))
+    errors.print(shown)
+    same, all_ = found.same_verdict
+    errors.print(f"verdict as measured in {same} of {all_} predicted runs")
 
 
 def _check(scenario: Scenario) -> None:
