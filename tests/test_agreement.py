@@ -45,12 +45,18 @@ def measured(folder: Path) -> list[Run]:
     here = folder / "measured"
     return [
         run(here / "a", "gentle", measured=True),
-        run(here / "b", "heavy", "gateway.handshake_cpu_ms=60", measured=True),
+        run(here / "b", "heavy", "gateway.handshake_cpu_ms=200", measured=True),
     ]
 
 
 def test_what_was_predicted_well_agrees(folder: Path, measured: list[Run]) -> None:
-    found = agreement(measured, [run(folder / "p1", "gentle", seed=2), run(folder / "p2", "heavy", seed=2)])
+    found = agreement(
+        measured,
+        [
+            run(folder / "p1", "gentle", seed=2),
+            run(folder / "p2", "heavy", "gateway.handshake_cpu_ms=200", seed=2),
+        ],
+    )
     assert found.same_verdict == (2, 2)
     assert all(pair.agrees for pair in found.pairs if pair.measure.key == "time_to_recover_s")
     never = next(
