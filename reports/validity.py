@@ -109,7 +109,7 @@ def _clock_error(seen: Evidence) -> Iterator[str]:
     allowed_ms = max(CLOCK_ERROR_MS, CLOCK_ERROR_SHARE_OF_EFFECT * effect_ms)
     if error_ms > allowed_ms:
         yield (
-            f"the clock of generator process {worst.process} is known to {error_ms:.1f} ms only, "
+            f"the clock of {worst.process} is known to {error_ms:.1f} ms only, "
             f"{allowed_ms:.0f} ms are allowed beside an effect of {effect_ms:.0f} ms"
         )
 

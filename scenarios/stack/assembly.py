@@ -14,6 +14,7 @@ from reports.record import ClockOffset
 from scenarios.clients.messages import Interval
 from scenarios.model import Scenario
 from scenarios.stack import machine
+from scenarios.stack.channel import Channel
 from scenarios.stack.cpu_meters import CpuMeter, LocalCpu
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
@@ -42,7 +43,7 @@ class Parts(Struct, frozen=True):
 
     gateway: Gateway | None
     nginx: Nginx | None
-    generator: Generator
+    generator: Channel
     cpu: CpuMeter
 
 

@@ -6,12 +6,15 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from scenarios.clients.messages import Interval
 from scenarios.stack.cpu import CpuSampler, CpuShares
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
 from scenarios.stack.hosts import CpuReading
 from scenarios.stack.nginx import Nginx
 from scenarios.stack.processes import Child, LocalChild
+
+_ONE_CLOCK_NS = 1_000_000
 
 
 class CpuMeter(Protocol):
@@ -50,24 +53,33 @@ class Read(Protocol):
 
 
 class SiteCpu:
-    """Pods and nginx are on hosts that tell what they have used.
+    """Pods and nginx are on hosts that tell what they have used; so does a generator that is not our child.
 
     here: whether these hosts share this machine's cores, so that the rest of its work is somebody else's.
     """
 
-    def __init__(self, pods: Sequence[Read], nginx: Read, *, generator: Generator, here: bool) -> None:
+    def __init__(self, pods: Sequence[Read], nginx: Read, *, here: bool) -> None:
         self._pods = [HostCpu(pod) for pod in pods]
         self._nginx = HostCpu(nginx)
-        self._generator = generator
+        self.generator: Generator | None = None
+        """Where it is a child of ours."""
         self._here = here
+        self._interval: Interval | None = None
         self._sampler = CpuSampler(os.getpid())
+
+    def on_interval(self, interval: Interval) -> None:
+        """Takes a second of the generator's."""
+        self._interval = interval
 
     def sample(self, span_s: float) -> CpuShares:
         """What hosts have told by now."""
-        shares = self._sampler.sample(span_s, nginx=None, generator=self._generator.child.pid, pods=())
+        child = self.generator.child.pid if self.generator else None
+        shares = self._sampler.sample(span_s, nginx=None, generator=child, pods=())
         nginx = self._nginx.rate()
         theirs = nginx + sum(pod.rate() for pod in self._pods)
-        known = self._here and shares.foreign is not None
+        if self.generator is None and self._interval:
+            theirs += self._interval.cpu_ns / 1e9
+        known = self._here and (self.generator is not None or _shares_our_clock(self._interval))
         foreign = max(0.0, (shares.foreign or 0.0) - theirs) if known else None
         return replace(shares, nginx=nginx, foreign=foreign)
 
@@ -87,6 +99,15 @@ class HostCpu:
             self._rate = (now.cpu_ns - last.cpu_ns) / (now.t_ns - last.t_ns)
         self._last = now
         return self._rate
+
+
+def _shares_our_clock(interval: Interval | None) -> bool:
+    """Whether all processes of the generator have this kernel's monotonic clock, and so its cores.
+
+    Clocks of two machines began when these were booted, and agree to the millisecond by chance alone.
+    """
+    clocks = interval.clocks if interval else ()
+    return bool(clocks) and all(abs(clock.offset_ns) <= clock.error_ns + _ONE_CLOCK_NS for clock in clocks)
 
 
 def _pid(child: Child) -> int:

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -121,18 +121,22 @@ class Watch:
     """Tells when a child ends of which nobody expected it."""
 
     def __init__(self) -> None:
-        self._watchers: dict[Child, asyncio.Task[None]] = {}
+        self._watchers: dict[object, asyncio.Task[None]] = {}
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def over(self, child: Child) -> None:
         """Watches a child from now on."""
         self._watchers[child] = asyncio.create_task(self._wait(child))
 
-    def release(self, child: Child) -> None:
-        """The child may end."""
-        watcher = self._watchers.pop(child, None)
+    def release(self, watched: object) -> None:
+        """The child, or whatever it is, may end."""
+        watcher = self._watchers.pop(watched, None)
         if watcher is not None:
             watcher.cancel()
+
+    def also(self, failing: Coroutine[None, None, None]) -> None:
+        """Watches something else: it never returns, and raises StackError when it has failed."""
+        self._watchers[failing] = asyncio.create_task(self._await_failure(failing))
 
     async def failed(self) -> None:
         """Returns never; raises StackError when a watched child ends by itself."""
@@ -149,8 +153,17 @@ class Watch:
 
     async def _wait(self, child: Child) -> None:
         await child.wait()
+        self._tell(child.ended_by_itself())
+
+    async def _await_failure(self, failing: Coroutine[None, None, None]) -> None:
+        try:
+            await failing
+        except StackError as error:
+            self._tell(error)
+
+    def _tell(self, error: StackError) -> None:
         if not self._failure.done():
-            self._failure.set_exception(child.ended_by_itself())
+            self._failure.set_exception(error)
 
 
 async def start(

@@ -8,8 +8,8 @@ from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.limits import limit
 from scenarios.model import Scenario
 from scenarios.quantities import NameOrTable
+from scenarios.stack.channel import Channel
 from scenarios.stack.gateway import Gateway
-from scenarios.stack.generator import Generator
 from scenarios.stack.nginx import Nginx
 
 _LEAD_NS = 500_000_000
@@ -27,7 +27,7 @@ class Stack:
         scenario: Scenario,
         gateway: Gateway | None,
         nginx: Nginx | None,
-        generator: Generator,
+        generator: Channel,
         note: Callable[..., Any],
     ) -> None:
         self.scenario = scenario

@@ -7,13 +7,16 @@ from typing import Any
 import aiohttp
 from msgspec.structs import replace
 
+from gateway_stub.protocol import CLOCK_PATH
 from reports.record import ClockOffset
+from scenarios.clients.messages import Interval
 from scenarios.model import Scenario
 from scenarios.places import places_needed
 from scenarios.stack import machine
 from scenarios.stack.assembly import Parts, Wanted, start_generator, start_own
 from scenarios.stack.cpu_meters import SiteCpu
 from scenarios.stack.machine import MachineError
+from scenarios.stack.remote_generator import RemoteGenerator
 from scenarios.stack.remote_hosts import RemoteNginxHost, RemotePodHost, RemotePodHosts
 from scenarios.stack.site import Site
 from scenarios.stack.survey import Survey, Surveyed
@@ -88,14 +91,31 @@ class SitePlace:
             stops.push_async_callback(host.close)
             await host.take(http, site.token)
         stops.push_async_callback(nginx_host.fetch_logs, http, site.token)
+        hosts = (*pods, nginx_host)
+        cpu = SiteCpu(pods, nginx_host, here=all(host.surveyed.here for host in hosts))
         gateway, nginx = await start_own(stops, wanted, RemotePodHosts(pods), nginx_host, self.pod_cores)
-        generator = await start_generator(stops, replace(wanted, allow_remote=True), nginx.url, ())
-        cpu = SiteCpu(
-            [*pods],
-            nginx_host,
-            generator=generator,
-            here=all(host.surveyed.here for host in (*pods, nginx_host)),
+        if site.generator is None:
+            child = await start_generator(stops, replace(wanted, allow_remote=True), nginx.url, ())
+            cpu.generator = child
+            return Parts(gateway, nginx, child, cpu)
+
+        def on_interval(interval: Interval) -> None:
+            cpu.on_interval(interval)
+            wanted.on_interval(interval)
+
+        generator = await RemoteGenerator.start(
+            wanted.scenario,
+            address=site.generator,
+            token=site.token,
+            target_url=nginx.url,
+            epoch_ns=wanted.epoch_ns,
+            on_interval=on_interval,
+            clock_url=nginx.url + CLOCK_PATH,
         )
+        stops.push_async_callback(generator.stop)
+        failing = generator.failed()
+        wanted.watch.also(failing)
+        stops.callback(wanted.watch.release, failing)
         return Parts(gateway, nginx, generator, cpu)
 
 
