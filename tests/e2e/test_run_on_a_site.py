@@ -18,7 +18,7 @@ from msgspec import Struct
 from reports.record import Run, find_runs
 from scenarios.stack.machine import free_ports
 from scenarios.stack.nginx import read_access_log
-from scenarios.stack.site import GATEWAYS, NGINX
+from scenarios.stack.site import GATEWAYS, GENERATOR, NGINX
 from scenarios.stack.token import TOKEN_VARIABLE
 
 pytestmark = pytest.mark.e2e
@@ -87,9 +87,12 @@ def wait_for(what: str, condition: Callable[[], bool]) -> None:
 
 
 @contextlib.contextmanager
-def agents() -> Iterator[Agents]:
-    """Three hosts for pods and one for nginx, all of them idle; ended in the end."""
-    port, pod_port, control_port, edge_port = free_ports(4)
+def agents(*, standing: bool = False) -> Iterator[Agents]:
+    """Three hosts for pods and one for nginx, all of them idle; ended in the end.
+
+    standing: with a Locust master and a worker that stand all the time.
+    """
+    port, pod_port, control_port, edge_port, channel, workers, web = free_ports(7)
     environment = {
         TOKEN_VARIABLE: TOKEN,
         GATEWAYS: ",".join(f"{address}:{port}" for address in PODS),
@@ -98,22 +101,38 @@ def agents() -> Iterator[Agents]:
     pods = ["gateway", "--port", str(pod_port), "--control-port", str(control_port)]
     named = ",".join(f"{address}:{pod_port}" for address in PODS)
     edge = ["nginx", "--port", str(edge_port), "--pods", named]
+    commands = [
+        ["scenarios.agent", *role, "--host", host, "--agent-port", str(port)]
+        for host, role in [*((address, pods) for address in PODS), (EDGE, edge)]
+    ]
+    if standing:
+        environment[GENERATOR] = f"127.0.0.1:{channel}"
+        locust = ["locust", "-f", "scenarios/clients/locustfile.py"]
+        master = ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(workers)]
+        page = ["--web-host", "127.0.0.1", "--web-port", str(web), "--expect-workers", "1"]
+        commands += [
+            [*locust, "--master", *master, *page, "--channel-port", str(channel)],
+            [*locust, "--worker", "--master-host", "127.0.0.1", "--master-port", str(workers)],
+        ]
     running = [
         subprocess.Popen(
-            [*(sys.executable, "-m", "scenarios.agent"), *role, "--host", host, "--agent-port", str(port)],
+            [sys.executable, "-m", *arguments],
+            stdout=subprocess.DEVNULL,
             env={**os.environ, TOKEN_VARIABLE: TOKEN},
         )
-        for host, role in [*((address, pods) for address in PODS), (EDGE, edge)]
+        for arguments in commands
     ]
     made = Agents(port, edge_port, environment)
     try:
         wait_for("idle hosts", made.idle)
+        if standing:
+            wait_for("a worker", lambda: "generator_workers 1" in _get(f"http://127.0.0.1:{web}/metrics"))
         yield made
     finally:
         for process in running:
             process.terminate()
         for process in running:
-            assert process.wait(20) == 0
+            process.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +215,26 @@ def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
         commands = [" ".join(process.cmdline()) for process in storm_processes()]
         assert sum("gateway_stub" in line for line in commands) == len(PODS)
         assert not any("locustfile" in line for line in commands)
+
+
+def test_a_standing_generator_takes_part_and_is_free_again_when_its_storm_was_killed(tmp_path: Path) -> None:
+    with agents(standing=True) as made:
+        killed = made.storm("run", "--retries", "0", sets=("phases.duration_s=60",), runs=tmp_path / "killed")
+        wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
+        wait_for("idle hosts", made.idle)
+        storm = made.storm("run", "--retries", "0", sets=("phases.duration_s=8",), runs=tmp_path / "whole")
+        output, _ = storm.communicate(timeout=60)
+        assert storm.returncode in GOOD_OR_INVALID, output
+    (path,) = find_runs([tmp_path / "whole" / "latest"])
+    run = Run.load(path)
+    assert run.info.status == "complete"
+    assert run.rows[-1]["connected"] == CLIENTS
+    (clock,) = run.info.clocks
+    assert abs(clock.offset_ns) <= clock.error_ns + 1_000_000, "it is the same clock"
+    for name in ("generator_cpu", "foreign_cpu"):
+        assert any(row.get(name) is not None for row in run.between(0, 8)), name
 
 
 def _rows(path: Path) -> int:
