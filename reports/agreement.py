@@ -8,6 +8,7 @@ from msgspec import Struct
 from reports import units
 from reports.comparable import by_arm
 from reports.judgement import judgement_of
+from reports.latency import Latency
 from reports.measures import MEASURES, Measure
 from reports.record import Run
 from reports.text_table import TextTable
@@ -121,7 +122,9 @@ def _median(measure: Measure, runs: Sequence[Run]) -> float | None:
     values = []
     for run in runs:
         value = measure.of(judgement_of(run).summary)
-        if value is None or getattr(value, "at_least", False):
+        if isinstance(value, Latency):
+            value = None if value.at_least else value.ms
+        if value is None:
             return None
-        values.append(float(getattr(value, "ms", value)))
+        values.append(value)
     return median(values)
