@@ -9,7 +9,7 @@ REPEATS ?= 1
 ARGS ?=
 
 # How many end-to-end tests run at once; they mostly wait. Those that measure run alone.
-TOGETHER ?= 3
+TOGETHER ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup compare test lint unit e2e compose-test bench calibrate docs clean
