@@ -96,7 +96,9 @@ class Bench:
 @contextlib.asynccontextmanager
 async def bench(folder: Path, program: str = TALKER) -> AsyncIterator[Bench]:
     role = Processes(folder, program)
-    agent = Agent(role, listen="127.0.0.1", token=TOKEN, account=ProcessTree())
+    agent = Agent(
+        role, listen="127.0.0.1", token=TOKEN, account=ProcessTree(), trust=("192.0.2.0/24", "2001:db8::/32")
+    )
     runner = web.AppRunner(agent.app(), access_log=None, shutdown_timeout=5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -134,6 +136,19 @@ def test_nothing_but_health_is_told_without_the_token(tmp_path: Path) -> None:
         with pytest.raises(StackError, match="cannot be taken: 403"):
             await made.take("wrong")
         assert made.role.begun == 0
+
+    on_a_bench(tmp_path, ask)
+
+
+@pytest.mark.parametrize(
+    ("role", "trusted"),
+    [("nginx", ("127.0.0.0/8", "192.0.2.0/24", "2001:db8::/32")), ("gateway", ())],
+)
+def test_only_nginx_has_networks_to_believe(tmp_path: Path, role: Role, trusted: tuple[str, ...]) -> None:
+    async def ask(made: Bench) -> None:
+        made.role.role = role
+        async with made.http.get(made.url + HOST_PATH, headers={TOKEN_HEADER: TOKEN}) as answer:
+            assert tuple((await answer.json())["trusted"]) == trusted
 
     on_a_bench(tmp_path, ask)
 

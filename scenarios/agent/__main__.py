@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -83,24 +85,36 @@ def gateway_command(
     metavar="HOST:PORT,…",
     help="Pods to send clients to while there is no run; a name may stand for many.",
 )
-def nginx_command(host: str, agent_port: int, port: int, pods: str) -> None:
+@click.option(
+    "--trust",
+    multiple=True,
+    metavar="NETWORK",
+    help="A network beside nginx's own whose PROXY protocol headers are believed, such as 192.0.2.0/24;"
+    " may be repeated, in the environment with spaces.",
+)
+def nginx_command(host: str, agent_port: int, port: int, pods: str, trust: tuple[str, ...]) -> None:
     """Run nginx."""
     try:
         named = parse_all(pods)
     except ValueError as error:
         raise click.UsageError(f"--pods: {error}") from None
+    try:
+        networks = [str(ipaddress.ip_network(network)) for network in trust]
+    except ValueError as error:
+        raise click.UsageError(f"--trust: found {error}, allowed: a network such as 192.0.2.0/24") from None
     with tempfile.TemporaryDirectory(prefix="reconnect-storm-") as folder:
-        _run(NginxRole(listen=host, port=port, pods=named, folder=Path(folder) / "nginx"), host, agent_port)
+        role = NginxRole(listen=host, port=port, pods=named, folder=Path(folder) / "nginx")
+        _run(role, host, agent_port, trust=networks)
 
 
-def _run(role: Runs, host: str, port: int) -> None:
+def _run(role: Runs, host: str, port: int, *, trust: Sequence[str] = ()) -> None:
     try:
         token = token_from_environment()
     except TokenError as error:
         raise click.UsageError(str(error)) from None
     # What is started here inherits the environment, and has no use for it.
     os.environ.pop(TOKEN_VARIABLE, None)
-    agent = Agent(role, listen=host, token=token, account=own_account())
+    agent = Agent(role, listen=host, token=token, account=own_account(), trust=trust)
     try:
         asyncio.run(_serve(agent, host, port))
     except OSError as error:

@@ -46,7 +46,7 @@ class HostInfo(Struct, frozen=True, kw_only=True):
     descriptors: int
     """How many open files a process may have."""
     trusted: tuple[str, ...] = ()
-    """For nginx: the network in which it was asked."""
+    """For nginx: the network in which it was asked, and those that it was told to trust."""
 
 
 class Clock(Struct, frozen=True):

@@ -10,7 +10,7 @@ import hmac
 import ipaddress
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
 
 import msgspec
@@ -57,10 +57,16 @@ _LEAVING_S = 5.0
 
 
 class Agent:
-    """One host."""
+    """One host.
 
-    def __init__(self, role: Runs, *, listen: str, token: str, account: CpuAccount) -> None:
+    trust: for nginx, networks beside its own from which clients may say their source addresses.
+    """
+
+    def __init__(
+        self, role: Runs, *, listen: str, token: str, account: CpuAccount, trust: Sequence[str] = ()
+    ) -> None:
         self._role = role
+        self._trust = tuple(trust)
         self._listen = listen
         self._token = token
         self._account = account
@@ -123,9 +129,14 @@ class Agent:
                 quota_cores=self._account.quota_cores(),
                 cpu_from=self._account.source,
                 descriptors=descriptor_limit(),
-                trusted=_network_of(_asked_at(request)) if self._role.role == "nginx" else (),
+                trusted=(*_network_of(_asked_at(request)), *self._trust)
+                if self._role.role == "nginx"
+                else (),
             )
         )
+
+    def _trusted(self, request: web.Request) -> tuple[str, ...]:
+        return (*_network_of(_asked_at(request)), *self._trust)
 
     async def _clock(self, _request: web.Request) -> web.Response:
         return _json(Clock(time.monotonic_ns()))
