@@ -212,11 +212,17 @@ class _Conductor:
         deadline = time.monotonic() + _RAMP_TIMEOUT_S + fleet.clients / fleet.ramp_per_s
         while True:
             latest = self.collector.latest
-            if latest is not None and latest.connected == self.scenario.fleet.clients:
+            if latest is not None and latest.connected == fleet.clients:
                 return
+            if latest is not None and latest.missing:
+                # Those who join meanwhile wait for the next run.
+                raise StackError(
+                    f"{latest.missing} of {fleet.clients} clients were lost before the storm, with their"
+                    " generator process"
+                )
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"only {latest.connected if latest else 0} of {self.scenario.fleet.clients} clients"
+                    f"only {latest.connected if latest else 0} of {fleet.clients} clients"
                     " joined before the storm; the gateway cannot carry them"
                 )
             await asyncio.sleep(0.1)
