@@ -292,6 +292,14 @@ def test_a_worker_that_cannot_take_part_ends_the_storm(connect: Connect, runner:
     assert peer.hears() == Ended("worker b: no clock")
 
 
+def test_a_worker_that_is_lost_before_it_reported_anything_ends_the_storm(
+    connect: Connect, runner: Runner
+) -> None:
+    peer = begun(connect)
+    runner.clients["a"].state = STATE_MISSING
+    assert peer.hears() == Ended("worker a was lost before it had reported anything")
+
+
 def test_a_lost_worker_stays_lost_and_a_newcomer_waits(connect: Connect, runner: Runner) -> None:
     peer = begun(connect)
     assert runner.part is not None

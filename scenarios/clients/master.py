@@ -105,7 +105,9 @@ class Master:
 
     def on_trouble(self, message: Any) -> None:
         """A worker cannot take part."""
-        reason = f"worker {message.node_id}: {message.data['reason']}"
+        self._give_up(f"worker {message.node_id}: {message.data['reason']}")
+
+    def _give_up(self, reason: str) -> None:
         log.error("%s", reason)
         if self._storm is None:
             self._quit_run()
@@ -141,6 +143,10 @@ class Master:
                 log.error(
                     "worker %s is gone, and with it %d clients: they are counted as missing", name, clients
                 )
+            for name in sorted(self._workers - self._lost - set(self._living())):
+                # It never reported a second, so nobody knows which clients went with it.
+                self._lost.add(name)
+                self._give_up(f"worker {name} was lost before it had reported anything")
         for interval in self._merger.ready():
             self._on_second(interval)
             self._head.on_interval(interval)
