@@ -2,11 +2,13 @@
 # BASE can name the same release by digest, or come from a registry of your own.
 ARG BASE=debian:bookworm-slim
 
-# -- what the lock names, without what only development needs --------------------------------------
-FROM ${BASE} AS dependencies
+FROM ${BASE} AS system
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3 python3-venv \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+
+# -- what the lock names, without what only development needs --------------------------------------
+FROM system AS dependencies
 WORKDIR /build
 COPY requirements.lock pyproject.toml ./
 # Everything in the lock is fetched and held against its hash. What the project itself needs is then installed
@@ -19,11 +21,8 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --quiet --no-cache-dir --no-index --find-links wheels --requirement needed.txt setuptools
 
 # -- the image -------------------------------------------------------------------------------------
-FROM ${BASE}
-RUN apt-get update \
- && apt-get install --yes --no-install-recommends python3 \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
- && groupadd --gid 1000 storm \
+FROM system
+RUN groupadd --gid 1000 storm \
  && useradd --uid 1000 --gid storm --no-create-home --home-dir /tmp --shell /usr/sbin/nologin storm \
  # Whoever the services run as, a new volume here can be written by them.
  && install --directory --mode 1777 /run/reconnect-storm
