@@ -17,7 +17,7 @@ from scenarios.clients.ticks import Reference
 from scenarios.model import Scenario
 from scenarios.quantities import NameOrTable
 
-GENERATOR_VARIABLE = "RECONNECT_STORM_GENERATOR"
+GENERATOR_VARIABLE = "RECONNECT_STORM_GENERATOR_SETTINGS"
 """Environment variable in which the runner leaves a `GeneratorSettings` as JSON."""
 
 OUTCOMES = {
