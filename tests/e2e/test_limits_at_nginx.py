@@ -96,9 +96,11 @@ async def _ask(port: int, n: int, request: Request, source: str) -> None:
     writer.close()
 
 
-async def _behind_nginx(chosen: Scenario, folder: Path, talk: Callable[[int], Awaitable[None]]) -> None:
+async def _behind_nginx(
+    chosen: Scenario, folder: Path, ports: Sequence[int], talk: Callable[[int], Awaitable[None]]
+) -> None:
     """Starts a pod and nginx in front of it and talks to them; an nginx that ends has written its log."""
-    port, pod_port = free_ports(2)
+    port, pod_port = ports
     pod = await asyncio.start_server(_answer, "127.0.0.1", pod_port)
     configuration = folder / "gateway.conf"
     configuration.write_text(
@@ -146,7 +148,9 @@ def logged(folder: Path, requests: Sequence[Request]) -> list[Logged]:
     return [line for *_, line in sorted(lines, key=lambda line: line[:2])]
 
 
-def carried_out(folder: Path, spec: Any, requests: Sequence[Request], source: str = "bind") -> list[Logged]:
+async def _storm(
+    folder: Path, spec: Any, requests: Sequence[Request], source: str, ports: Sequence[int]
+) -> None:
     async def talk(port: int) -> None:
         async def ask(n: int, request: Request) -> None:
             await asyncio.sleep(request.at_s)
@@ -154,7 +158,11 @@ def carried_out(folder: Path, spec: Any, requests: Sequence[Request], source: st
 
         await asyncio.gather(*(ask(n, request) for n, request in enumerate(requests)))
 
-    asyncio.run(_behind_nginx(scenario(spec, source), folder, talk))
+    await _behind_nginx(scenario(spec, source), folder, ports, talk)
+
+
+def carried_out(folder: Path, spec: Any, requests: Sequence[Request], source: str = "bind") -> list[Logged]:
+    asyncio.run(_storm(folder, spec, requests, source, free_ports(2)))
     return logged(folder, requests)
 
 
@@ -194,10 +202,29 @@ def compare(rules: Sequence[EdgeRule], lines: Sequence[Logged]) -> tuple[list[Lo
     return differ, certain
 
 
-@pytest.mark.parametrize("name", [*AT_EDGE, "per-ip+global", "global+per-ip-delay"])
-def test_nginx_refuses_whom_the_rule_refuses(tmp_path: Path, name: str) -> None:
-    requests = storm_of(["127.11.12.1", "127.21.22.1", "127.31.32.1"])
-    lines = carried_out(tmp_path, name, requests)
+NAMES = [*AT_EDGE, "per-ip+global", "global+per-ip-delay"]
+STORM = storm_of(["127.11.12.1", "127.21.22.1", "127.31.32.1"])
+
+
+@pytest.fixture(scope="module")
+def storms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each limit, with the log of its own nginx; all storms at once, for they mostly wait."""
+    folder = tmp_path_factory.mktemp("storms")
+
+    async def all_of_them() -> None:
+        ports = free_ports(2 * len(NAMES))
+        for name in NAMES:
+            (folder / name).mkdir()
+        pairs = zip(NAMES, ports[::2], ports[1::2], strict=True)
+        await asyncio.gather(*(_storm(folder / name, name, STORM, "bind", pair) for name, *pair in pairs))
+
+    asyncio.run(all_of_them())
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nginx_refuses_whom_the_rule_refuses(storms: Path, name: str) -> None:
+    lines = logged(storms / name, STORM)
     rules = edge_rules(scenario(name))
     differ, certain = compare(rules, lines)
     assert differ == []
@@ -207,7 +234,7 @@ def test_nginx_refuses_whom_the_rule_refuses(tmp_path: Path, name: str) -> None:
     assert refused, "the storm has to be one that the limit refuses a part of"
     assert {line.status for line in refused} == {429}
     assert {line.status for line in lines if line.limit_status != "REJECTED"} == {200}
-    counted = refusals_per_second(read_access_log(tmp_path / "access.log"), wall_epoch_s=0.0)
+    counted = refusals_per_second(read_access_log(storms / name / "access.log"), wall_epoch_s=0.0)
     assert counted.total() == len(refused)
     if name != "per-ip-all-requests":
         assert {line.limit_status for line in lines if not line.request.new} == {"-"}
