@@ -104,7 +104,13 @@ async def _behind_nginx(
     pod = await asyncio.start_server(_answer, "127.0.0.1", pod_port)
     configuration = folder / "gateway.conf"
     configuration.write_text(
-        render(chosen, listen=f"127.0.0.1:{port}", pods=[f"127.0.0.1:{pod_port}"], directory=folder),
+        render(
+            chosen,
+            listen=f"127.0.0.1:{port}",
+            pods=[f"127.0.0.1:{pod_port}"],
+            directory=folder,
+            trusted=("127.0.0.1",),
+        ),
         encoding="utf-8",
     )
     assert check_syntax(configuration) == ""
