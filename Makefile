@@ -11,6 +11,9 @@ ARGS ?=
 # How many end-to-end tests run at once; they mostly wait. Those that measure run alone.
 TOGETHER ?= 4
 
+# A command for between the fast tests and the others.
+BEFORE_E2E ?= true
+
 .DEFAULT_GOAL := help
 .PHONY: help setup compare test lint unit e2e compose-test bench calibrate docs clean
 
@@ -32,6 +35,7 @@ compare: $(STAMP) ## Compare naive reconnects with back-off and per-IP limits (a
 
 test: $(STAMP) ## Check style and types, and run all tests
 	@$(MAKE) --no-print-directory -j2 lint unit
+	@$(BEFORE_E2E)
 	@$(MAKE) --no-print-directory e2e
 
 lint: $(STAMP) ## Check style and types
