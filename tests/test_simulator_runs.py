@@ -207,7 +207,8 @@ def test_the_rescue_proves_a_metastable_outage(tmp_path: Path) -> None:
 
 
 def test_conflated_probes_kill_busy_pods(tmp_path: Path) -> None:
-    run = predicted(tmp_path, "event.0.conflated=true", scenario="conflated-probes")
+    short = ("phases.duration_s=24", "phases.rescue_at_s=0")
+    run = predicted(tmp_path, "event.0.conflated=true", *short, scenario="conflated-probes")
     assert [line for line in run.events if line["event"] == "pod_killed"]
     assert [line for line in run.events if line["event"] == "pod_restarted"]
 
