@@ -207,7 +207,7 @@ def test_the_rescue_proves_a_metastable_outage(tmp_path: Path) -> None:
 
 
 def test_conflated_probes_kill_busy_pods(tmp_path: Path) -> None:
-    short = ("phases.duration_s=24", "phases.rescue_at_s=0")
+    short = ("phases.duration_s=28", "phases.rescue_at_s=0")
     run = predicted(tmp_path, "event.0.conflated=true", *short, scenario="conflated-probes")
     assert [line for line in run.events if line["event"] == "pod_killed"]
     assert [line for line in run.events if line["event"] == "pod_restarted"]
