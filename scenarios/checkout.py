@@ -81,7 +81,8 @@ def check_can_run(name: str, root: Path, scenario: str, overrides: Sequence[str]
         check=False,
     )
     if probed.returncode:
-        last = (probed.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        # The name of the exception says nothing to whoever asked.
+        last = (probed.stderr.strip().splitlines() or ["it says nothing"])[-1].split("Error: ", 1)[-1]
         raise CheckoutError(f"{name}: it cannot run {scenario}: {last}")
     found = probed.stdout.strip()
     if found != str(SCHEMA_VERSION):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from reports.gate.effect import Finding, findings, runs_to_tell
+from reports.gate.effect import MOST_MORE, Finding, findings, runs_to_tell
 from reports.gate.gauges import Gauge, Measured
 from reports.gate.promises import Promise
 
@@ -135,5 +135,5 @@ def _more(found: Sequence[Finding], promises: Sequence[Promise], candidate: Side
 
 def _how_many_more(more: int | None) -> str:
     if more is None:
-        return "; more rounds would not decide it"
+        return f"; it would take more than {MOST_MORE} further rounds, if rounds can decide it at all"
     return f"; {more} more round{'s' if more != 1 else ''} would decide, as it looks now"
