@@ -12,7 +12,7 @@ TYPICAL = {
     "effective_p99_after": (60.0, 3.0),
     "time_to_recover_s": (8.0, 0.4),
     "attempts_peak": (150.0, 4.0),
-    "amplification": (4.0, 0.12),
+    "attempts": (480.0, 9.0),
     "disconnects": (120.0, 1.0),
     "pod_loop": (0.55, 0.008),
 }

@@ -46,9 +46,9 @@ def test_nothing_worse_passes() -> None:
 
 
 def test_anything_worse_is_a_regression_and_the_reason_comes_first() -> None:
-    decision = decided({"pod_loop": 1.5, "amplification": 1.5})
+    decision = decided({"pod_loop": 1.5, "attempts": 1.5})
     assert decision.outcome == "regression"
-    assert decision.reason.startswith("attempts per drop went from")
+    assert decision.reason.startswith("tries to connect went from")
     assert decision.reason.endswith("(and 1 more)")
 
 

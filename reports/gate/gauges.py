@@ -17,7 +17,7 @@ DEFAULT_KEYS = (
     "effective_p99_after",
     TIME_TO_RECOVER,
     "attempts_peak",
-    "amplification",
+    "attempts",
     "disconnects",
     "pod_loop",
 )
