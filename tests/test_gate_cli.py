@@ -30,10 +30,8 @@ def assert_refused(result: Result, *said: str) -> None:
 def recorded(folder: Path, back_s: float, *, runs: int = 6, **info: Any) -> Path:
     """Runs of a storm from which everybody is back after `back_s` seconds; the folder that they are in."""
     made = {"scenario": scenario(), **info}
+    rows = storm(lambda t: 0.0 if t < 8 + back_s else 100.0)
     for number in range(runs):
-        # One of them takes a second longer, as real runs now and then do.
-        end_s = 8 + back_s + (number == 1)
-        rows = storm(lambda t, end_s=end_s: 0.0 if t < end_s else 100.0)
         with_seconds(history(rows, **made), folder / f"{number:02}")
     return folder
 

@@ -221,10 +221,13 @@ def _answer(
 
 def _more(runs: int, excess: float, end: float, fewest: int) -> int | None:
     """The interval narrows with the root of the number of runs; how many until it no longer holds 0?"""
+    least = runs_to_exclude() if excess < 0 else fewest
+    if runs < runs_to_exclude():
+        # So few tell little of how wide the interval is.
+        return least - runs
     if excess in {0.0, inf, -inf} or abs(end) == inf:
         return None
-    narrower = ((end - excess) / excess) ** 2
-    needed = max(ceil(runs * narrower), runs_to_exclude() if excess < 0 else fewest, runs + 1)
+    needed = max(ceil(runs * ((end - excess) / excess) ** 2), least, runs + 1)
     return needed - runs if needed - runs <= MOST_MORE else None
 
 
@@ -270,6 +273,9 @@ def _why(
         figures = ", ".join(filter(None, (ratio_text(*ratios), p_text(p))))
         return f"{change} ({figures})"
     if answer == "open":
+        runs = min(len(sample.baseline), len(sample.candidate))
+        if runs < runs_to_exclude():
+            return f"{gauge.name}: {runs} runs are too few to exclude a worsening ({now} against {before})"
         if any(sample.candidate_open):
             return f"of {gauge.name} only a lower bound is known in some runs: {now} against {before}"
         return (

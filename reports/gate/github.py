@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reports.gate.decision import Decision, Outcome
 from reports.gate.words import TITLES, lines, tables, title
-from reports.render import escape_markdown
+from reports.layout import escape_markdown
 from reports.text_table import TextTable
 
 _COMMANDS: dict[Outcome, str] = {

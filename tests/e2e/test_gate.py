@@ -1,4 +1,4 @@
-"""The gate on real nginx, pods and clients: rounds in turn, versions as processes of their own, clean ends."""
+"""The gate on real nginx, pods and clients: rounds in turn, versions of their own, clean ends."""
 
 import asyncio
 import json
