@@ -19,7 +19,7 @@ TYPICAL = {
 """Median and standard deviation of each default measure, from one run to the next."""
 
 
-def run(verdict: VerdictName = "RECOVERED", **values: Any) -> Measured:
+def run(verdict: VerdictName = "RECOVERED", /, **values: Any) -> Measured:
     """One run; a value may be a number, None for never, or a number in a list for a lower bound."""
     return Measured(
         verdict,

@@ -54,7 +54,8 @@ def test_anything_worse_is_a_regression_and_the_reason_comes_first() -> None:
 
 def test_what_excludes_nothing_does_not_pass() -> None:
     before, after = (0.3, 0.5, 0.7, 0.4, 0.6, 0.5), (0.5, 0.3, 0.7, 0.6, 0.4, 0.5)
-    decision = decide(*(side(*(run(pod_loop=loop) for loop in loops)) for loops in (before, after)), gauges())
+    baseline, candidate = (side(*(run(pod_loop=loop) for loop in loops)) for loops in (before, after))
+    decision = decide(baseline, candidate, gauges())
     assert decision.outcome == "inconclusive"
     assert decision.more is not None
     assert f"{decision.more} more rounds would decide" in decision.reason

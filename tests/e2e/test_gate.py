@@ -17,8 +17,14 @@ from scenarios.scenario_file import load
 
 pytestmark = pytest.mark.e2e
 
-TINY = (*SMALL_STORM, "matrix={}", "fleet.clients=30", "phases.duration_s=8", "phases.during_s=2")
-TINY += ("phases.recovery_window_s=2",)
+TINY = (
+    *SMALL_STORM,
+    "matrix={}",
+    "fleet.clients=30",
+    "phases.duration_s=8",
+    "phases.during_s=2",
+    "phases.recovery_window_s=2",
+)
 SLO = 'slo=[{metric="availability", operator=">=", bound=0.01}]'
 
 
