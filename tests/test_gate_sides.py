@@ -119,3 +119,7 @@ def test_a_promise_says_what_was_found() -> None:
 def test_without_objectives_or_valid_runs_nothing_is_promised() -> None:
     assert promises([run()]) == ()
     assert promises([judged("naive + none", "INVALID", scenario=scenario(slo=SLO))]) == ()
+
+
+def test_a_key_that_stands_in_no_table_is_a_setting_like_any_other() -> None:
+    assert changes([run()], [with_scenario(novelty=1)]) == ("novelty",)
