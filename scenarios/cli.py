@@ -54,7 +54,8 @@ from scenarios.terminal import (
 def main() -> None:
     """What happens to a Socket.IO gateway when all its clients come back at once.
 
-    Exit status: 0 good, 1 a promise broken, 2 usage or configuration, 3 invalid run, 130 interrupted.
+    Exit status: 0 good, 1 a regression or a promise broken, 2 usage or configuration, 3 invalid run,
+    4 not decided, 130 interrupted.
     """
 
 
