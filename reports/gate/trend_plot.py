@@ -20,6 +20,9 @@ MARKS: dict[Outcome, tuple[str, str]] = {
 }
 """They differ in shape as well as in colour."""
 
+NEVER = "^"
+"""At the upper edge: in most runs it never came."""
+
 MOST_ENTRIES = 60
 WIDTH_IN, PANEL_IN = 9.0, 1.5
 
@@ -74,9 +77,14 @@ def _draw(panel: Axes, entries: Sequence[TrendEntry], gauge: Gauge) -> None:
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: gauge.write(float(value))))
     for place, entry in enumerate(entries):
         spread = entry.measures.get(gauge.key)
-        if spread is None or spread.median is None or spread.low is None:
+        if spread is None:
             continue
         marker, colour = MARKS[entry.outcome]
+        if spread.median is None or spread.low is None:
+            # It never came: above everything that did.
+            top = panel.get_xaxis_transform()
+            panel.plot([place], [1.0], NEVER, color=colour, markersize=5, transform=top, clip_on=False)
+            continue
         # A run that never got there has no end; the bar then stops at the median.
         high = spread.median if spread.high is None else spread.high
         panel.vlines(place, spread.low, high, color=GREY, linewidth=1)
