@@ -4,7 +4,7 @@ and how they are judged."""
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from reports.comparable import ComparisonError
-from reports.gate.decision import EXIT_STATUS, Decision, Side, decide, fewest_runs
-from reports.gate.effect import runs_to_exclude
+from reports.gate.decision import EXIT_STATUS, Decision, Side, decide, fewest_rounds
 from reports.gate.files import Commit, GateFileError, append_runs, read_trend
 from reports.gate.gauges import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
 from reports.gate.promises import promises
@@ -84,10 +83,10 @@ def gate_command(**values: Any) -> None:
     options = Options(**values)
     with contextlib.ExitStack() as stops, _usage_errors():
         gate = _prepared(options, stops)
-        sides, problem = _carried_out(gate)
+        sides, rounds, problem = _carried_out(gate)
         if problem == INTERRUPTED:
             sys.exit(INTERRUPTED)
-        decision = _decision(gate, *sides)
+        decision = _decision(gate, *sides, rounds)
         _write(gate, decision, sides[1])
     sys.exit(max(problem, EXIT_STATUS[decision.outcome]))
 
@@ -143,7 +142,7 @@ def _rounds(options: Options) -> tuple[int, int]:
 
 def _check_enough(gate: _Gate, baseline: _Source) -> None:
     """Nobody waits for rounds that cannot decide anything."""
-    fewest = max(fewest_runs(gate.gauges, gate.schedule.looks), runs_to_exclude())
+    fewest = fewest_rounds(gate.gauges, gate.schedule.rounds, gate.schedule.most_rounds)
     if gate.schedule.most_rounds < fewest:
         fail(
             f"--max-rounds: found {gate.schedule.most_rounds}, allowed: {fewest} or more, to decide on "
@@ -187,10 +186,17 @@ def _source(
 # -- the runs ------------------------------------------------------------------------------------------------
 
 
-def _carried_out(gate: _Gate) -> tuple[tuple[list[Run], list[Run]], int]:
-    """The runs of both sides, and the exit status for what ended them early; 0 where nothing did."""
+def _carried_out(gate: _Gate) -> tuple[tuple[list[Run], list[Run]], int, int]:
+    """The runs of both sides, how many rounds they took, and the exit status for what ended them early; 0
+    where nothing did."""
     players = [source.player for source in (gate.baseline, gate.candidate) if source and source.player]
-    status = 0
+    status, rounds = 0, gate.schedule.rounds
+
+    def enough(number: int) -> bool:
+        nonlocal rounds
+        rounds = max(rounds, number)
+        return _enough(gate, number)
+
     if players and not _nothing_to_compare_with(gate):
         warn_of_leftovers()
         try:
@@ -198,7 +204,7 @@ def _carried_out(gate: _Gate) -> tuple[tuple[list[Run], list[Run]], int]:
                 errors if gate.options.as_json else console, gate.schedule.rounds * len(players)
             ) as view:
                 run_until_done(
-                    play(players, gate.schedule, gate.directory, view, spoilt=_spoilt, enough=_enough(gate))
+                    play(players, gate.schedule, gate.directory, view, spoilt=_spoilt, enough=enough)
                 )
         except asyncio.CancelledError:
             status = INTERRUPTED
@@ -209,7 +215,7 @@ def _carried_out(gate: _Gate) -> tuple[tuple[list[Run], list[Run]], int]:
             fail(f"{gate.directory}: {error}")
         if gate.directory.exists():
             point_latest(gate.directory, gate.options.runs_folder / "latest")
-    return _runs(gate), status
+    return _runs(gate), rounds, status
 
 
 def _nothing_to_compare_with(gate: _Gate) -> bool:
@@ -230,17 +236,14 @@ def _spoilt(folder: Path) -> str:
     )
 
 
-def _enough(gate: _Gate) -> Callable[[int], bool]:
-    def enough(number: int) -> bool:
-        baseline, candidate = _runs(gate)
-        if gate.baseline:
-            # Two sides that must not be compared are refused after the first round, not after the last.
-            _changes(gate, baseline, candidate)
-        if number < gate.schedule.rounds:
-            return False
-        return _decision(gate, baseline, candidate).outcome in {"pass", "regression"}
-
-    return enough
+def _enough(gate: _Gate, number: int) -> bool:
+    baseline, candidate = _runs(gate)
+    if gate.baseline:
+        # Two sides that must not be compared are refused after the first round, not after the last.
+        _changes(gate, baseline, candidate)
+    if number < gate.schedule.rounds:
+        return False
+    return _decision(gate, baseline, candidate, number).outcome in {"pass", "regression"}
 
 
 def _runs(gate: _Gate) -> tuple[list[Run], list[Run]]:
@@ -276,7 +279,7 @@ def _commit(candidate: str) -> Commit:
 # -- the decision --------------------------------------------------------------------------------------------
 
 
-def _decision(gate: _Gate, baseline: Sequence[Run], candidate: Sequence[Run]) -> Decision:
+def _decision(gate: _Gate, baseline: Sequence[Run], candidate: Sequence[Run], rounds: int) -> Decision:
     notes = []
     against: Side | None = None
     if gate.baseline:
@@ -298,6 +301,7 @@ def _decision(gate: _Gate, baseline: Sequence[Run], candidate: Sequence[Run]) ->
         side(gate.candidate.text, candidate),
         gate.gauges,
         promises=promises(candidate),
+        look=rounds - gate.schedule.rounds,
         looks=gate.schedule.looks,
         notes=notes,
     )

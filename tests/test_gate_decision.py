@@ -10,7 +10,7 @@ import pytest
 from measured_runs import TYPICAL, drawn, run, side
 from rich.console import Console
 
-from reports.gate.decision import EXIT_STATUS, Decision, Side, decide, fewest_runs
+from reports.gate.decision import EXIT_STATUS, Decision, Side, decide, fewest_rounds
 from reports.gate.gauges import gauges
 from reports.gate.github import MOST_ANNOTATIONS, annotations, step_summary
 from reports.gate.junit import junit
@@ -119,8 +119,11 @@ def test_every_outcome_has_its_exit_status() -> None:
     assert EXIT_STATUS == {"pass": 0, "regression": 1, "invalid": 3, "inconclusive": 4}
 
 
-def test_the_default_needs_six_runs_a_side_to_tell_a_regression() -> None:
-    assert fewest_runs(gauges(), 4) == 6
+@pytest.mark.parametrize(
+    ("rounds", "most_rounds", "fewest"), [(5, 7, 5), (5, 5, 5), (2, 7, 7), (6, 20, 6), (2, 3, 6)]
+)
+def test_what_can_be_decided_after_how_many_rounds(rounds: int, most_rounds: int, fewest: int) -> None:
+    assert fewest_rounds(gauges(), rounds, most_rounds) == fewest
 
 
 # -- in words ----------------------------------------------------------------------------------------
@@ -142,7 +145,7 @@ def test_the_screen_begins_with_the_reason_and_fits() -> None:
     assert "pod loop" in rows[first]
     assert rows[first].rstrip().endswith("worse")
     assert "Baseline: runs:before, 6 valid runs of 6 (6 RECOVERED)" in text
-    assert "p is corrected for 8 measures and 4 looks" in text
+    assert "p is corrected for 8 measures, and for this being look 1 of up to 4." in text
     assert "availability ≥ 90 %" in text
     assert "In turn." in text
 

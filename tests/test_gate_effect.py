@@ -16,15 +16,16 @@ from reports.gate.effect import (
     ratio_text,
     runs_to_exclude,
     runs_to_tell,
+    share_of_alpha,
     spread_of,
 )
 from reports.gate.gauges import ALLOWED_KEYS, VERDICT, Measured, gauges
 from reports.measures import BY_KEY
 
 
-def found(key: str, baseline: list[Measured], candidate: list[Measured], looks: int = 1) -> Finding:
+def found(key: str, baseline: list[Measured], candidate: list[Measured], share: float = 1.0) -> Finding:
     keys = () if key == VERDICT else (key,)
-    return next(one for one in findings(baseline, candidate, gauges(keys), looks) if one.key == key)
+    return next(one for one in findings(baseline, candidate, gauges(keys), share) if one.key == key)
 
 
 def runs(key: str, *values: object) -> list[Measured]:
@@ -148,7 +149,7 @@ def test_p_is_corrected_for_every_gauge_and_every_look() -> None:
     after = [run(**dict.fromkeys(("pod_loop", "disconnects"), 100.0 + i)) for i in range(6)]
     alone = found("pod_loop", before, after).p
     assert alone is not None
-    together = {one.key: one.p for one in findings(before, after, gauges(("pod_loop", "disconnects")), 4)}
+    together = {one.key: one.p for one in findings(before, after, gauges(("pod_loop", "disconnects")), 0.25)}
     # The verdict is a gauge, too: three for the first, two for the next.
     assert together["pod_loop"] == pytest.approx(4 * 3 / 924)
     assert alone == pytest.approx(2 / 924)
@@ -158,8 +159,8 @@ def test_p_is_corrected_for_every_gauge_and_every_look() -> None:
 def test_what_is_open_says_how_many_more_rounds_would_decide() -> None:
     few = found("pod_loop", runs("pod_loop", *[0.5] * 3), runs("pod_loop", *[0.5] * 3))
     assert few.more == runs_to_exclude() - 3
-    clear = found("pod_loop", runs("pod_loop", 0.50, 0.51), runs("pod_loop", 0.80, 0.81), looks=4)
-    assert clear.more == runs_to_tell(2, 4) - 2
+    clear = found("pod_loop", runs("pod_loop", 0.50, 0.51), runs("pod_loop", 0.80, 0.81), share=0.25)
+    assert clear.more == runs_to_tell(2, 0.25) - 2
     _, before, after, _ = CASES["too noisy to exclude anything"]
     noisy = found("pod_loop", runs("pod_loop", *before), runs("pod_loop", *after))
     assert noisy.more is not None
@@ -179,7 +180,7 @@ def test_no_number_is_named_where_it_would_be_absurd() -> None:
 
 def test_how_many_runs_it_takes() -> None:
     assert runs_to_exclude() == 5
-    assert [runs_to_tell(1, 1), runs_to_tell(8, 1), runs_to_tell(8, 4)] == [3, 5, 6]
+    assert [runs_to_tell(1), runs_to_tell(8), runs_to_tell(8, 2 / 3), runs_to_tell(8, 1 / 6)] == [3, 5, 5, 7]
 
 
 def test_figures_are_written_as_people_read_them() -> None:
@@ -244,8 +245,12 @@ def test_alike_sides_are_hardly_ever_called_worse() -> None:
     rng = random.Random(3)
     called = 0
     for _ in range(200):
-        a, b = drawn(rng, 6, noise=4), drawn(rng, 6, noise=4)
-        called += any(one.answer == "worse" for one in findings(a, b, gauges(), 4))
+        a, b = drawn(rng, 7, noise=4), drawn(rng, 7, noise=4)
+        called += any(
+            one.answer == "worse"
+            for look in range(3)
+            for one in findings(a[: 5 + look], b[: 5 + look], gauges(), share_of_alpha(look, 3))
+        )
     assert called <= 10
 
 
@@ -257,7 +262,12 @@ def test_an_effect_well_above_the_noise_is_found(key: str, factor: float) -> Non
     rng = random.Random(4)
     missed = 0
     for _ in range(20):
-        a, b = drawn(rng, 6), drawn(rng, 6, **{key: factor})
-        answers = {one.key: one.answer for one in findings(a, b, gauges(), 4)}
+        a, b = drawn(rng, 5), drawn(rng, 5, **{key: factor})
+        answers = {one.key: one.answer for one in findings(a, b, gauges(), share_of_alpha(0, 3))}
         missed += answers[key] != "worse"
     assert missed <= 1
+
+
+@pytest.mark.parametrize("looks", range(1, 9))
+def test_all_looks_together_spend_no_more_than_there_is(looks: int) -> None:
+    assert sum(share_of_alpha(look, looks) for look in range(looks)) == pytest.approx(1)

@@ -39,7 +39,7 @@ def test_a_gate_that_cannot_decide_goes_on_to_the_end() -> None:
     decision, rounds = play_gate(
         POOL.arms[UNCHANGED], POOL.arms["hardly different"], gauges(), rounds=6, most_rounds=7, rng=rng
     )
-    assert (decision.outcome, rounds, decision.looks) == ("inconclusive", 7, 2)
+    assert (decision.outcome, rounds, decision.look, decision.looks) == ("inconclusive", 7, 1, 2)
 
 
 def test_unchanged_runs_are_not_called_worse_and_worse_ones_are() -> None:

@@ -9,7 +9,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-from reports.gate.effect import MOST_MORE, Finding, findings, runs_to_tell
+from reports.gate.effect import (
+    MOST_MORE,
+    Finding,
+    findings,
+    runs_to_exclude,
+    runs_to_tell,
+    share_of_alpha,
+)
 from reports.gate.gauges import Gauge, Measured
 from reports.gate.promises import Promise
 
@@ -41,8 +48,9 @@ class Decision(Struct, frozen=True, kw_only=True):
     promises: tuple[Promise, ...]
     baseline: Side | None
     candidate: Side
+    look: int
+    """Which look at the runs it was, from 0, and of how many; the tests are corrected for it."""
     looks: int
-    """How often the runs may be looked at in all; the tests are corrected for it."""
     more: int | None
     """How many more rounds would decide, where it is inconclusive and that can be told."""
     notes: tuple[str, ...] = ()
@@ -55,6 +63,7 @@ def decide(
     gauges: Sequence[Gauge],
     *,
     promises: Sequence[Promise] = (),
+    look: int = 0,
     looks: int = 1,
     notes: Sequence[str] = (),
 ) -> Decision:
@@ -63,7 +72,7 @@ def decide(
     sides = [side for side in (baseline, candidate) if side is not None]
     empty = next((side for side in sides if not side.measured), None)
     if empty is None and baseline is not None:
-        found = findings(baseline.measured, candidate.measured, gauges, looks)
+        found = findings(baseline.measured, candidate.measured, gauges, share_of_alpha(look, looks))
     outcome, reason = _outcome(empty, found, promises, comparing=baseline is not None)
     more = _more(found, promises, candidate) if outcome == "inconclusive" else None
     if outcome == "inconclusive":
@@ -75,15 +84,21 @@ def decide(
         promises=tuple(promises),
         baseline=baseline,
         candidate=candidate,
+        look=look,
         looks=looks,
         more=more,
         notes=tuple(notes),
     )
 
 
-def fewest_runs(gauges: Sequence[Gauge], looks: int) -> int:
-    """How many runs a side needs before a regression can be told at all."""
-    return runs_to_tell(len(gauges), looks)
+def fewest_rounds(gauges: Sequence[Gauge], rounds: int, most_rounds: int) -> int:
+    """How many runs a side needs before these gauges can pass, or be called worse, in a gate that looks at
+    them after `rounds` and after every further one; more than `most_rounds` where it never can."""
+    looks = most_rounds - rounds + 1
+    number = max(rounds, runs_to_exclude())
+    while runs_to_tell(len(gauges), share_of_alpha(number - rounds, looks)) > number:
+        number += 1
+    return number
 
 
 def _outcome(

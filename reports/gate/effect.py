@@ -1,7 +1,7 @@
 """One gauge on both sides: is it worse, is a worsening excluded, or is that still open?
 
 - *worse*: a one-sided rank test says that the candidate's runs tend to be worse, after Holm's correction for
-  the gauges and Bonferroni's for the looks, and the medians differ by as much as matters.
+  the gauges and within the share of α that this look may spend, and the medians differ by as much as matters.
 - *not worse*: the 95 % bootstrap interval of the change ends below the smallest worsening that matters. That
   a test found nothing is not enough: few or noisy runs find nothing either.
 - *open*: neither.
@@ -34,6 +34,8 @@ Answer = Literal["worse", "better", "not worse", "open"]
 
 LEAST_CONFIDENCE = 0.9
 """How often the extremes of the runs have to hold the median between them, before they exclude anything."""
+FIRST_SHARE = 2 / 3
+"""Of α, for the first of several looks: most gates need no other, and the sooner one decides the cheaper."""
 MOST_MORE = 100
 """Where more rounds than these would be needed, no number is named."""
 
@@ -97,26 +99,36 @@ def runs_to_exclude() -> int:
     return runs
 
 
-def runs_to_tell(gauges: int, looks: int) -> int:
-    """How many runs a side needs before one of so many gauges can be called worse at one of so many looks."""
+def share_of_alpha(look: int, looks: int) -> float:
+    """The share of α that a look may spend, counted from 0, of so many; together they spend no more than α.
+
+    What the first look leaves is dealt out evenly, whether there is a further look or not (Bonferroni).
+    """
+    if looks == 1:
+        return 1.0
+    return FIRST_SHARE if look == 0 else (1 - FIRST_SHARE) / (looks - 1)
+
+
+def runs_to_tell(gauges: int, share: float = 1.0) -> int:
+    """How many runs a side needs before one of so many gauges can be called worse with this share of α."""
     runs = 1
-    while gauges * looks / comb(2 * runs, runs) > ALPHA:
+    while gauges / comb(2 * runs, runs) > share * ALPHA:
         runs += 1
     return runs
 
 
 def findings(
-    baseline: Sequence[Measured], candidate: Sequence[Measured], gauges: Sequence[Gauge], looks: int = 1
+    baseline: Sequence[Measured], candidate: Sequence[Measured], gauges: Sequence[Gauge], share: float = 1.0
 ) -> tuple[Finding, ...]:
-    """Every gauge that was measured on at least one side. Both sides need a run."""
+    """Every gauge that was measured on at least one side; both need a run. `share` of α may be spent."""
     samples = [found for gauge in gauges if (found := _sample(gauge, baseline, candidate)) is not None]
     whole = [sample for sample in samples if len(sample.baseline) and len(sample.candidate)]
     tests = {sample.gauge.key: _p(sample) for sample in whole}
     corrected = holm({key: 1.0 if p is None else p for key, p in tests.items()})
     p_values = {
-        key: None if tests[key] is None else min(1.0, looks * found) for key, found in corrected.items()
+        key: None if tests[key] is None else min(1.0, found / share) for key, found in corrected.items()
     }
-    fewest = runs_to_tell(len(whole) or 1, looks)
+    fewest = runs_to_tell(len(whole) or 1, share)
     return tuple(_finding(sample, p_values.get(sample.gauge.key), fewest) for sample in samples)
 
 

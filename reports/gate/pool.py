@@ -68,6 +68,7 @@ def play_gate(
             Side(name="baseline", runs=number, measured=tuple(ours[:number])),
             Side(name="candidate", runs=number, measured=tuple(theirs[:number])),
             gauges,
+            look=number - rounds,
             looks=most_rounds - rounds + 1,
         )
         if decision.outcome in {"pass", "regression"} or number == most_rounds:

@@ -62,9 +62,8 @@ def lines(decision: Decision) -> list[str]:
         if side is not None
     ]
     if decision.findings and decision.looks > 1:
-        found.append(
-            f"p is corrected for {len(decision.findings)} measures and {decision.looks} looks at the runs."
-        )
+        look = f"look {decision.look + 1} of up to {decision.looks}"
+        found.append(f"p is corrected for {len(decision.findings)} measures, and for this being {look}.")
     return [*found, *decision.notes]
 
 
