@@ -62,7 +62,7 @@ def interval_of_ratios(above: Floats, below: Floats, confidence: float = CONFIDE
 def resampled_medians(a: Sequence[float], b: Sequence[float]) -> tuple[Floats, Floats]:
     """Medians of `RESAMPLES` bootstrap samples of both, drawn independently of each other."""
     rng = np.random.default_rng(SEED)
-    return _resampled(a, np.median, rng), _resampled(b, np.median, rng)
+    return _resampled(a, _medians, rng), _resampled(b, _medians, rng)
 
 
 def middle(found: Floats, confidence: float = CONFIDENCE) -> Interval:
@@ -152,6 +152,15 @@ def _resampled(values: Sequence[float], statistic: Statistic, rng: np.random.Gen
     array = np.asarray(values, np.float64)
     draws = rng.integers(0, len(array), size=(RESAMPLES, len(array)))
     found: Floats = statistic(array[draws], axis=1)
+    return found
+
+
+def _medians(values: Floats, axis: int) -> Floats:
+    """As numpy's own, which for a few values each takes three times as long."""
+    ordered = np.sort(values, axis=axis)
+    number = ordered.shape[axis]
+    low, high = (np.take(ordered, place, axis=axis) for place in ((number - 1) // 2, number // 2))
+    found: Floats = (low + high) / 2
     return found
 
 
