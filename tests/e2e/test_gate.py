@@ -71,7 +71,17 @@ def test_a_version_of_its_own_ends_with_the_gate(tmp_path: Path) -> None:
 def test_a_scenario_is_held_to_its_objectives(tmp_path: Path) -> None:
     done = subprocess.run(
         command(
-            "gate", "mass-drop", "--json", "--rounds", "1", "--retries", "0", sets=(*TINY, SLO), runs=tmp_path
+            "gate",
+            "mass-drop",
+            "--json",
+            "--rounds",
+            "1",
+            "--max-rounds",
+            "1",
+            "--retries",
+            "0",
+            sets=(*TINY, SLO),
+            runs=tmp_path,
         ),
         capture_output=True,
         text=True,
