@@ -60,7 +60,7 @@ FEWEST_CAUGHT = 0.95
     "--pool",
     "pool_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    default="docs/gate-pool.json",
+    default="gate-pool.json",
     show_default=True,
     help="The numbers of recorded runs.",
 )
