@@ -48,7 +48,7 @@ from scenarios.model import Fleet, Scenario, Target
 
 POLICY = {"name": "socketio-js", "min_ms": 100.0, "max_ms": 100.0, "jitter": 0.0}
 TICK_S = 0.05
-DEADLINE_S = 12.0
+DEADLINE_S = 30.0
 STAY_S = 1.2
 
 
