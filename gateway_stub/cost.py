@@ -9,8 +9,7 @@ to the loop: that is what makes a handshake storm hurt.
 import time
 from typing import Literal
 
-UPGRADE_SHARE = 0.7
-"""Share of a handshake's cost that is paid before the upgrade is answered; the rest is paid at the join."""
+from gateway_stub.protocol import UPGRADE_SHARE
 
 
 class Cost:

@@ -26,6 +26,10 @@ CLOCK_PATH = "/healthz/clock"
 """How many nanoseconds ago the epoch was, as text."""
 
 
+UPGRADE_SHARE = 0.7
+"""Share of a handshake's cost that is paid before the upgrade is answered; the rest is paid at the join."""
+
+
 class Admission(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which handshakes a pod turns away with 503, before it has spent anything; 0 switches a rule off."""
 

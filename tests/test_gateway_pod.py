@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from gateway_stub.app import Pod
 from gateway_stub.connections import Connections
 from gateway_stub.control import control_app, prometheus_text
-from gateway_stub.cost import UPGRADE_SHARE, Cost, burn
+from gateway_stub.cost import Cost, burn
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.health import Health
 from gateway_stub.loop_monitor import LoopMonitor, ran_and_queued_ns, seconds_to_report
@@ -30,6 +30,7 @@ from gateway_stub.protocol import (
     READINESS_PATH,
     SETTINGS_VARIABLE,
     TOKEN_HEADER,
+    UPGRADE_SHARE,
     Admission,
     Controls,
     PodStatistics,

@@ -16,9 +16,9 @@ from msgspec import Struct
 from msgspec.structs import asdict
 from scipy.optimize import nnls
 
+from gateway_stub.protocol import UPGRADE_SHARE
 from reports.record import Run
 from scenarios.simulator.costs import Costs
-from scenarios.simulator.engine import UPGRADE_SHARE
 
 _DEFAULT = Costs()
 _DRAWS = 200

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gateway_stub.protocol import Admission
+from gateway_stub.protocol import UPGRADE_SHARE, Admission
 from scenarios.leaky_bucket import EdgeRule
 from scenarios.model import Scenario
 from scenarios.policies import Policy
@@ -30,8 +30,6 @@ from scenarios.simulator.waiting import Waiting
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-UPGRADE_SHARE = 0.7
-"""Of a handshake's cost, as in the pods: TLS and authentication before anybody knows who is still there."""
 _REQUESTS = {"websocket": 1, "polling-upgrade": 5}
 
 
@@ -326,7 +324,8 @@ class Engine:
         if len(stuck):
             joined, _ = self.sessions.on(stuck)
             self._lose(joined, "ping_timeout", np.full(len(joined), now_s))
-        self._lose(*_with("stale", *self.sessions.stale(now_s)))
+        stale, since_s = self.sessions.stale(now_s)
+        self._lose(stale, "stale", since_s)
 
     def _cut(self, pods: Any) -> int:
         """All connections of these pods break; returns how many were sessions."""
@@ -375,7 +374,3 @@ def _rank(pods: Any, count: int) -> Ints:
         np.cumsum(counts) - counts, counts
     )
     return rank
-
-
-def _with(reason: str, clients: Any, at_s: Floats) -> tuple[Any, str, Floats]:
-    return clients, reason, at_s
