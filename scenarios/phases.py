@@ -1,5 +1,7 @@
 """How the time of a run is cut into phases."""
 
+from msgspec.structs import replace
+
 from reports.record import Phase
 from scenarios.model import Scenario
 
@@ -24,3 +26,8 @@ def phases_of(
         Phase("rescue" if rescued else "tail", cut, end),
     ]
     return trigger, tuple(phase for phase in parts if phase.from_s < phase.to_s)
+
+
+def cut_short(phases: tuple[Phase, ...], at_s: int) -> tuple[Phase, ...]:
+    """The phases of a run that got as far as that second."""
+    return tuple(replace(phase, to_s=min(phase.to_s, at_s)) for phase in phases if phase.from_s < at_s)

@@ -24,6 +24,7 @@ from scenarios.collector import SECOND_NS, Collector
 from scenarios.course import Course
 from scenarios.model import Scenario
 from scenarios.operating import Operator
+from scenarios.phases import cut_short
 from scenarios.secrets import command_without_secrets, without_secrets
 from scenarios.stability import stability
 from scenarios.stack import machine
@@ -272,12 +273,7 @@ class _Conductor:
         info = self.writer.info
         end = self._now_second()
         if info.phases:
-            reached = self._now_s()
-            info.phases = tuple(
-                msgspec.structs.replace(phase, to_s=min(phase.to_s, int(reached)))
-                for phase in info.phases
-                if phase.from_s < int(reached)
-            )
+            info.phases = cut_short(info.phases, int(self._now_s()))
             end = self.collector.zero + info.phases[-1].to_s
         refusals = None
         if not self.scenario.target.url:

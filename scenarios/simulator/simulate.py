@@ -19,6 +19,7 @@ from scenarios.clients.messages import Interval, Samples
 from scenarios.collector import SECOND_NS, Collector
 from scenarios.course import Course
 from scenarios.model import Scenario
+from scenarios.phases import cut_short
 from scenarios.policies import policy
 from scenarios.secrets import command_without_secrets, without_secrets
 from scenarios.simulator.costs import Costs
@@ -218,12 +219,7 @@ class _Conductor:
             )
         end = int(self.engine.now_s)
         if info.phases:
-            reached = int(self.engine.now_s) - ZERO_S
-            info.phases = tuple(
-                msgspec.structs.replace(phase, to_s=min(phase.to_s, reached))
-                for phase in info.phases
-                if phase.from_s < reached
-            )
+            info.phases = cut_short(info.phases, int(self.engine.now_s) - ZERO_S)
             end = ZERO_S + info.phases[-1].to_s
         limited = {
             second: int(
