@@ -14,8 +14,11 @@ TOGETHER ?= 4
 # A command for between the fast tests and the others.
 BEFORE_E2E ?= true
 
+# What `make gate` compares with, such as git:main; without it, only the objectives count.
+BASELINE ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint unit e2e compose-test bench calibrate docs clean
+.PHONY: help setup compare test lint unit e2e compose-test bench micro calibrate gate docs clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,8 +59,14 @@ compose-test: $(STAMP) ## Run the stack in containers; needs a Docker engine, se
 bench: $(STAMP) ## Measure the load generator itself (about two minutes)
 	@$(BIN)/reconnect-storm bench $(ARGS)
 
+micro: $(STAMP) ## Time the functions that run most often, or that somebody waits for (half a minute)
+	$(BIN)/pytest tests/bench --benchmark-enable --benchmark-sort=name $(ARGS)
+
 calibrate: $(STAMP) ## Read known delays, refusals, CPU, drops and staleness back, and compare A with A (about six minutes)
 	@$(BIN)/reconnect-storm calibrate --aa $(ARGS)
+
+gate: $(STAMP) ## Has the storm got worse? By the objectives (a minute), or against BASELINE=git:REF (four)
+	@$(BIN)/reconnect-storm gate $(if $(BASELINE),--baseline "$(BASELINE)") $(ARGS)
 
 docs: $(STAMP) ## Write the pages of docs/ that come from the code
 	@$(BIN)/python -m scenarios.docs

@@ -42,7 +42,7 @@ def against_rows(comparison: Comparison) -> list[AgainstRow]:
     return [
         AgainstRow(
             _name(BY_KEY[key], comparison),
-            _least(BY_KEY[key]),
+            BY_KEY[key].least,
             key in KEY_MEASURES,
             tuple(_against(arm.get(key)) for arm in arms),
         )
@@ -73,13 +73,6 @@ def group_of(measure: Measure, comparison: Comparison) -> str:
 
 def _name(measure: Measure, comparison: Comparison) -> str:
     return f"{group_of(measure, comparison)} {measure.heading}".strip()
-
-
-def _least(measure: Measure) -> str:
-    effect = measure.effect
-    share = measure.write is units.percent
-    floor = f"{effect.floor * 100:g} points" if share else measure.write(effect.floor)
-    return f"{floor} and {effect.relative * 100:g} %" if effect.relative else floor
 
 
 def _against(contrast: Contrast | None) -> AgainstCell:

@@ -7,7 +7,7 @@ import msgspec
 
 from reports.record import Run
 
-IGNORED_KEYS = frozenset({"name", "summary", "matrix", "edge.port", "fleet.seed"})
+IGNORED_KEYS = frozenset({"name", "summary", "matrix", "edge.port", "fleet.seed", "slo", "hypothesis"})
 """Keys of a scenario that change nothing about a result, or that differ between rounds on purpose."""
 
 FIXED_KEYS = ("gateway.cpu", "phases.")
@@ -77,6 +77,8 @@ def settings(run: Run) -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for section, value in run.info.scenario.items():
+        if section in IGNORED_KEYS:
+            continue
         if isinstance(value, Mapping):
             flat |= {f"{section}.{key}": item for key, item in value.items()}
         elif section == EVENT:
@@ -84,9 +86,7 @@ def settings(run: Run) -> dict[str, Any]:
                 flat |= {f"{EVENT}.{number}.{key}": item for key, item in event.items()}
         else:
             flat[section] = value
-    return {
-        key: value for key, value in flat.items() if key not in IGNORED_KEYS and not key.startswith("matrix.")
-    }
+    return {key: value for key, value in flat.items() if key not in IGNORED_KEYS}
 
 
 def setting(run: Run, variable: str) -> str:

@@ -49,6 +49,13 @@ class Measure(Struct, frozen=True):
         """The measure in a sentence."""
         return f"{self.group} {self.heading}".strip()
 
+    @property
+    def least(self) -> str:
+        """The smallest difference that matters, such as `10/s and 10 %` or `2 points`."""
+        share = self.write is units.percent
+        floor = f"{self.effect.floor * 100:g} points" if share else self.write(self.effect.floor)
+        return f"{floor} and {self.effect.relative * 100:g} %" if self.effect.relative else floor
+
 
 TIME_TO_RECOVER = "time_to_recover_s"
 AVAILABILITY = "availability"

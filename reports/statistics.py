@@ -40,7 +40,7 @@ def bootstrap_interval(
     It cannot reach beyond the extremes. For a median of three to five values it *is* the extremes, and those
     hold the true median in 75, 88 and 94 % of all cases only: see `extremes_confidence`.
     """
-    return _middle(_resampled(values, statistic, np.random.default_rng(SEED)), confidence)
+    return middle(_resampled(values, statistic, np.random.default_rng(SEED)), confidence)
 
 
 def ratio_interval(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
@@ -48,12 +48,29 @@ def ratio_interval(a: Sequence[float], b: Sequence[float], confidence: float = C
 
     Where both medians are zero, or both never came, they are as large as each other: their ratio is 1.
     """
-    rng = np.random.default_rng(SEED)
-    above, below = _resampled(a, np.median, rng), _resampled(b, np.median, rng)
-    ratios = np.ones(RESAMPLES)
+    return interval_of_ratios(*resampled_medians(a, b), confidence)
+
+
+def interval_of_ratios(above: Floats, below: Floats, confidence: float = CONFIDENCE) -> Interval:
+    """The same, from medians that were resampled before."""
+    ratios = np.ones(len(above))
     with np.errstate(divide="ignore", over="ignore"):
         np.divide(above, below, out=ratios, where=above != below)
-    return _middle(ratios, confidence)
+    return middle(ratios, confidence)
+
+
+def resampled_medians(a: Sequence[float], b: Sequence[float]) -> tuple[Floats, Floats]:
+    """Medians of `RESAMPLES` bootstrap samples of both, drawn independently of each other."""
+    rng = np.random.default_rng(SEED)
+    return _resampled(a, _medians, rng), _resampled(b, _medians, rng)
+
+
+def middle(found: Floats, confidence: float = CONFIDENCE) -> Interval:
+    """What is left of bootstrap results without the same share of them at either end."""
+    # Between infinity and infinity nothing can be interpolated, so these are values that were drawn.
+    ordered = np.sort(found)
+    outside = int((1 - confidence) / 2 * len(ordered))
+    return Interval(float(ordered[outside]), float(ordered[-1 - outside]))
 
 
 def extremes_confidence(runs: int) -> float:
@@ -76,6 +93,26 @@ def rank_test(
     if cases[0][0] * cases[1][0] < 0:
         return 1.0
     return max(p for _, p in cases)
+
+
+def greater_test(a: Sequence[float], b: Sequence[float], *, b_open: Sequence[bool] = ()) -> float:
+    """The one-sided p of the Mann–Whitney U test: do the values of `a` tend to be greater than those of `b`?
+
+    Exact whatever the ties and the number of values: the sums of all choices of len(a) midranks are counted
+    by the shift algorithm (Streitberg & Röhmel 1986). scipy would try all permutations, and takes a hundred
+    times as long. Where a value of `a` is only a lower bound, its bound is the case against it; one of `b`
+    may be as large as it likes, and is taken to be larger than any.
+    """
+    together = np.array([*a, *_at_the_top(b, b_open)], np.float64)
+    # Twice the midrank is a whole number: how many are smaller, and how many are not greater, and one more.
+    ordered = np.sort(together)
+    ranks = np.searchsorted(ordered, together) + np.searchsorted(ordered, together, side="right") + 1
+    ways = np.zeros((len(a) + 1, int(ranks.sum()) + 1))
+    ways[0, 0] = 1
+    for rank in ranks:
+        # From the whole table before this rank: each rank is taken once at the most.
+        ways[1:, rank:] += ways[:-1, :-rank].copy()
+    return float(ways[-1, ranks[: len(a)].sum() :].sum() / ways[-1].sum())
 
 
 def smallest_p(a_runs: int, b_runs: int) -> float:
@@ -118,11 +155,13 @@ def _resampled(values: Sequence[float], statistic: Statistic, rng: np.random.Gen
     return found
 
 
-def _middle(found: Floats, confidence: float) -> Interval:
-    # Between infinity and infinity nothing can be interpolated, so these are values that were drawn.
-    ordered = np.sort(found)
-    outside = int((1 - confidence) / 2 * len(ordered))
-    return Interval(float(ordered[outside]), float(ordered[-1 - outside]))
+def _medians(values: Floats, axis: int) -> Floats:
+    """As numpy's own, which for a few values each takes three times as long."""
+    ordered = np.sort(values, axis=axis)
+    number = ordered.shape[axis]
+    low, high = (np.take(ordered, place, axis=axis) for place in ((number - 1) // 2, number // 2))
+    found: Floats = (low + high) / 2
+    return found
 
 
 def _at_the_top(values: Sequence[float], is_open: Sequence[bool]) -> Sequence[float]:

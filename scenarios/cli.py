@@ -17,10 +17,12 @@ from reports.judgement import judge_run
 from reports.record import RecordError, find_runs, point_latest
 from scenarios.bench_command import bench_command
 from scenarios.calibrate_command import calibrate_command
+from scenarios.calibrate_gate_command import calibrate_gate_command
 from scenarios.clients.target import TargetError
 from scenarios.comparing import plans
 from scenarios.doctor import findings
 from scenarios.events.registry import EVENTS
+from scenarios.gate_command import gate_command
 from scenarios.limits import LIMITS
 from scenarios.live import LiveView
 from scenarios.model import Scenario
@@ -52,12 +54,15 @@ from scenarios.terminal import (
 def main() -> None:
     """What happens to a Socket.IO gateway when all its clients come back at once.
 
-    Exit status: 0 good, 1 a promise broken, 2 usage or configuration, 3 invalid run, 130 interrupted.
+    Exit status: 0 good, 1 a regression or a promise broken, 2 usage or configuration, 3 invalid run,
+    4 not decided, 130 interrupted.
     """
 
 
 main.add_command(bench_command)
 main.add_command(calibrate_command)
+main.add_command(calibrate_gate_command)
+main.add_command(gate_command)
 main.add_command(rehearse_command)
 main.add_command(simulate_command)
 

@@ -9,7 +9,7 @@ from hdrh.histogram import HdrHistogram
 
 from reports.columns import POD_COLUMNS, SERIES_COLUMNS
 from reports.histograms import Buckets
-from reports.record import Phase, Run, RunInfo, Tag, new_histogram
+from reports.record import Phase, Run, RunInfo, RunWriter, Tag, new_histogram
 from reports.series import Row
 
 CLIENTS = 100
@@ -172,6 +172,17 @@ def history(
             for tag, by_second in (latencies_of(rows) if latencies is None else latencies).items()
         },
     )
+
+
+def with_seconds(run: Run, directory: Path) -> None:
+    """Writes the run as a run directory, with latencies that fit its rows."""
+    writer = RunWriter(directory, run.info)
+    for row in run.rows:
+        writer.row(row)
+    for tag, by_second in latencies_of(run.rows).items():
+        for second_of_run, histogram in by_second.items():
+            writer.histogram(tag, second_of_run, histogram)
+    writer.close()
 
 
 def scenario(**changes: Any) -> dict[str, Any]:

@@ -17,12 +17,19 @@ MAY_IMPORT = {
     "gateway_stub": ("gateway_stub",),
     "reports": ("reports",),
 }
-COMPOSITION_ROOTS = (
-    Path("scenarios/cli.py"),
-    Path("scenarios/calibrate_command.py"),
-    Path("scenarios/rehearse_command.py"),
-    Path("scenarios/reporting.py"),
-    Path("scenarios/simulate_command.py"),
+COMPOSITION_ROOTS = tuple(
+    Path("scenarios", name)
+    for name in (
+        "cli.py",
+        "calibrate_command.py",
+        "calibrate_gate_command.py",
+        "gate_command.py",
+        "gate_options.py",
+        "gate_outputs.py",
+        "rehearse_command.py",
+        "reporting.py",
+        "simulate_command.py",
+    )
 )
 PURE = [
     Path(name)

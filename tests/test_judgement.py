@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from run_histories import history, latencies_of, storm
+from run_histories import history, storm, with_seconds
 
 from reports.comparison import compare
 from reports.judgement import assess, judge_run, judgement_of
-from reports.record import Run, RunWriter, load_info
+from reports.record import load_info
 
 
 def test_a_run_without_a_judgement_is_judged_when_it_is_compared() -> None:
@@ -29,13 +29,3 @@ def test_a_run_that_is_still_being_written_is_left_alone(tmp_path: Path) -> None
     with_seconds(history(storm(100.0), status="running"), tmp_path / "run")
     assert judge_run(tmp_path / "run").info.verdict["name"] == "INVALID"
     assert load_info(tmp_path / "run").verdict == {}
-
-
-def with_seconds(run: Run, directory: Path) -> None:
-    writer = RunWriter(directory, run.info)
-    for row in run.rows:
-        writer.row(row)
-    for tag, by_second in latencies_of(run.rows).items():
-        for second, histogram in by_second.items():
-            writer.histogram(tag, second, histogram)
-    writer.close()

@@ -1,12 +1,14 @@
 """Statistics of few runs: against the literature, by their properties, and where there is nothing to find."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from math import inf
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu
 
 from reports.arms import ArmResult, RunResult, alike
 from reports.comparison import contrasts
@@ -20,6 +22,7 @@ from reports.statistics import (
     Interval,
     bootstrap_interval,
     extremes_confidence,
+    greater_test,
     holm,
     rank_test,
     ratio_interval,
@@ -260,3 +263,30 @@ def test_a_large_difference_is_found_from_five_runs_on(monkeypatch: pytest.Monke
         "effective_p99_after",
         "amplification",
     }
+
+
+def permuted_greater(a: list[float], b: list[float]) -> float:
+    """The share of all ways to choose `a` from both that have a rank sum as high, by trying all of them."""
+    together = [*a, *b]
+    ranks = [sum(x < y for x in together) + sum(x <= y for x in together) for y in together]
+    sums = [sum(chosen) for chosen in combinations(ranks, len(a))]
+    return sum(total >= sum(ranks[: len(a)]) for total in sums) / len(sums)
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=5), st.lists(st.integers(0, 4), min_size=1, max_size=5)
+)
+def test_the_one_sided_test_is_exact_whatever_the_ties(a: list[float], b: list[float]) -> None:
+    assert greater_test(a, b) == pytest.approx(permuted_greater(a, b))
+
+
+def test_the_one_sided_test_agrees_with_scipy_where_there_are_no_ties() -> None:
+    a, b = [3.0, 5.0, 8.0, 9.0, 10.0, 12.0, 13.0], [1.0, 2.0, 4.0, 6.0, 7.0, 11.0]
+    expected = mannwhitneyu(a, b, alternative="greater", method="exact").pvalue
+    assert greater_test(a, b) == pytest.approx(expected)
+
+
+def test_a_bound_of_the_others_counts_as_greater_than_anything() -> None:
+    assert greater_test([5.0] * 4, [1.0] * 4) == pytest.approx(1 / 70)
+    assert greater_test([5.0] * 4, [1.0] * 4, b_open=[True] * 4) == 1.0
+    assert greater_test([inf] * 4, [1.0] * 4, b_open=[False] * 4) == pytest.approx(1 / 70)

@@ -177,8 +177,9 @@ async def start(
     environment: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     pipe_output: bool = False,
+    directory: Path | None = None,
 ) -> LocalChild:
-    """Starts a program whose standard error (and output, unless piped) goes to `log`."""
+    """Starts a program, in `directory`, whose standard error (and output, unless piped) goes to `log`."""
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", _LAUNCHER),
@@ -190,6 +191,7 @@ async def start(
             stderr=stream,
             env={**os.environ, **(environment or {})},
             pass_fds=pass_fds,
+            cwd=directory,
             # Ctrl-C in a terminal reaches us alone; we then end the others in order.
             start_new_session=True,
         )

@@ -1,0 +1,1 @@
+"""The gate: has a candidate got worse than its baseline, by as much as matters?"""

@@ -1,0 +1,154 @@
+"""What a gate decides, and why: the reason first, in one sentence.
+
+Any gauge that is worse, and any objective that is broken, makes a regression. To pass, all of them have to
+exclude one. Everything between is inconclusive, and no side without a valid run is ever compared.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from reports.gate.effect import (
+    MOST_MORE,
+    Finding,
+    findings,
+    runs_to_exclude,
+    runs_to_tell,
+    share_of_alpha,
+)
+from reports.gate.gauges import Gauge, Measured
+from reports.gate.promises import Promise
+
+Outcome = Literal["pass", "regression", "inconclusive", "invalid"]
+
+EXIT_STATUS: dict[Outcome, int] = {"pass": 0, "regression": 1, "invalid": 3, "inconclusive": 4}
+
+
+class Side(Struct, frozen=True, kw_only=True):
+    """The baseline or the candidate."""
+
+    name: str
+    """Where its runs came from, as the user named it."""
+    runs: int
+    """How many were made or found."""
+    measured: tuple[Measured, ...]
+    """Of the valid ones."""
+    problems: tuple[str, ...] = ()
+    """Why the others are not valid, each reason once."""
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """The outcome, the reason for it, and what it rests on."""
+
+    outcome: Outcome
+    reason: str
+    findings: tuple[Finding, ...]
+    """None without a baseline."""
+    promises: tuple[Promise, ...]
+    baseline: Side | None
+    candidate: Side
+    look: int
+    """Which look at the runs it was, from 0, and of how many; the tests are corrected for it."""
+    looks: int
+    more: int | None
+    """How many more rounds would decide, where it is inconclusive and that can be told."""
+    notes: tuple[str, ...] = ()
+    """What the reader should know beside it."""
+
+
+def decide(
+    baseline: Side | None,
+    candidate: Side,
+    gauges: Sequence[Gauge],
+    *,
+    promises: Sequence[Promise] = (),
+    look: int = 0,
+    looks: int = 1,
+    notes: Sequence[str] = (),
+) -> Decision:
+    """Compares the two sides, and the candidate with what it promises; without a baseline, only that."""
+    found: tuple[Finding, ...] = ()
+    sides = [side for side in (baseline, candidate) if side is not None]
+    empty = next((side for side in sides if not side.measured), None)
+    if empty is None and baseline is not None:
+        found = findings(baseline.measured, candidate.measured, gauges, share_of_alpha(look, looks))
+    outcome, reason = _outcome(empty, found, promises, comparing=baseline is not None)
+    more = _more(found, promises, candidate) if outcome == "inconclusive" else None
+    if outcome == "inconclusive":
+        reason += _how_many_more(more)
+    return Decision(
+        outcome=outcome,
+        reason=reason,
+        findings=found,
+        promises=tuple(promises),
+        baseline=baseline,
+        candidate=candidate,
+        look=look,
+        looks=looks,
+        more=more,
+        notes=tuple(notes),
+    )
+
+
+def fewest_rounds(gauges: Sequence[Gauge], rounds: int, most_rounds: int) -> int:
+    """How many runs a side needs before these gauges can pass, or be called worse, in a gate that looks at
+    them after `rounds` and after every further one; more than `most_rounds` where it never can."""
+    looks = most_rounds - rounds + 1
+    number = max(rounds, runs_to_exclude())
+    while runs_to_tell(len(gauges), share_of_alpha(number - rounds, looks)) > number:
+        number += 1
+    return number
+
+
+def _outcome(
+    empty: Side | None, found: Sequence[Finding], promises: Sequence[Promise], *, comparing: bool
+) -> tuple[Outcome, str]:
+    if empty is not None:
+        because = f": {empty.problems[0]}" if empty.problems else ""
+        return "invalid", f"{empty.name} has no valid run among {empty.runs}{because}"
+    if not found and not promises:
+        what = "no measure was measured on either side" if comparing else "there is no objective to keep"
+        return "invalid", what
+    worse = [one.why for one in found if one.answer == "worse"]
+    worse += [one.why for one in promises if one.answer == "broken"]
+    if worse:
+        return "regression", worse[0] + _and_more(worse)
+    undecided = [one.why for one in promises if one.answer == "open"]
+    # What is nearest to a regression is named first.
+    undecided += [one.why for one in sorted(found, key=_suspicion) if one.answer == "open"]
+    if undecided:
+        return "inconclusive", undecided[0] + _and_more(undecided)
+    return "pass", _passed(found, promises)
+
+
+def _suspicion(finding: Finding) -> float:
+    return 1.0 if finding.p is None else finding.p
+
+
+def _and_more(reasons: Sequence[str]) -> str:
+    return f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+
+
+def _passed(found: Sequence[Finding], promises: Sequence[Promise]) -> str:
+    parts = []
+    if found:
+        parts.append(f"none of {len(found)} measures is worse by as much as matters")
+    if promises:
+        parts.append(f"all objectives are kept ({len(promises)})")
+    return ", and ".join(parts)
+
+
+def _more(found: Sequence[Finding], promises: Sequence[Promise], candidate: Side) -> int | None:
+    wanted = [one.more for one in found if one.answer == "open"]
+    if any(one.answer == "open" for one in promises):
+        # Runs that disagree are as likely to go on disagreeing; twice as many are a fair try.
+        wanted.append(len(candidate.measured))
+    numbers = [number for number in wanted if number is not None]
+    return max(numbers) if len(numbers) == len(wanted) else None
+
+
+def _how_many_more(more: int | None) -> str:
+    if more is None:
+        return f"; it would take more than {MOST_MORE} further rounds, if rounds can decide it at all"
+    return f"; {more} more round{'s' if more != 1 else ''} would decide, as it looks now"

@@ -1,0 +1,70 @@
+"""A decision where GitHub Actions shows it: annotations, and the summary of a step."""
+
+from collections.abc import Sequence
+
+from reports.gate.decision import Decision, Outcome
+from reports.gate.words import TITLES, lines, tables, title
+from reports.layout import escape_markdown
+from reports.text_table import TextTable
+
+_COMMANDS: dict[Outcome, str] = {
+    "pass": "notice",
+    "regression": "error",
+    "inconclusive": "warning",
+    "invalid": "error",
+}
+MOST_ANNOTATIONS = 10
+"""GitHub shows no more of a kind for one step."""
+
+
+def annotations(decision: Decision, scenario: str) -> list[str]:
+    """A line for the outcome, and one for each gauge and objective that is worse, broken or open."""
+    found = [
+        _annotation(_COMMANDS[decision.outcome], f"{TITLES[decision.outcome]} {scenario}", decision.reason)
+    ]
+    for finding in decision.findings:
+        if finding.answer in {"worse", "open"}:
+            command = "error" if finding.answer == "worse" else "warning"
+            found.append(_annotation(command, f"{finding.name}: {finding.answer}", finding.why))
+    for promise in decision.promises:
+        if promise.answer != "kept":
+            command = "error" if promise.answer == "broken" else "warning"
+            found.append(_annotation(command, f"objective {promise.answer}", promise.why))
+    return found[:MOST_ANNOTATIONS]
+
+
+def step_summary(decision: Decision, scenario: str) -> str:
+    """The decision as Markdown, with every value escaped."""
+    parts = [f"### {_cell(scenario)}: {_cell(title(decision))}"]
+    parts += [f"**{_cell(table.label)}**\n\n{_markdown(table)}" for table in tables(decision)]
+    parts.append("\n".join(f"- {_cell(line)}" for line in lines(decision)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _annotation(command: str, name: str, message: str) -> str:
+    return f"::{command} title={_property(name)}::{_message(message)}"
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _markdown(table: TextTable) -> str:
+    marks = ["---" if heading in table.words else "---:" for heading in table.headings]
+    return "\n".join(_line(row) for row in (tuple(map(_cell, table.headings)), marks, *_escaped(table)))
+
+
+def _escaped(table: TextTable) -> list[tuple[str, ...]]:
+    return [tuple(map(_cell, row)) for row in table.rows]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: str) -> str:
+    return str(escape_markdown(value))

@@ -1,0 +1,36 @@
+"""A decision on one screen, the reason first."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reports import units
+from reports.gate.decision import Decision
+from reports.gate.words import lines, tables, title
+from reports.text_table import TextTable
+
+_STYLES = {
+    "pass": "bold green",
+    "regression": "bold red",
+    "inconclusive": "bold yellow",
+    "invalid": "bold magenta",
+}
+"""Only an accent: the outcome is always written out."""
+
+
+def terminal_decision(decision: Decision) -> RenderableType:
+    """The whole decision."""
+    parts: list[RenderableType] = [Text(units.unbroken(title(decision)), style=_STYLES[decision.outcome])]
+    for table in tables(decision):
+        parts += [Text(""), _table(table)]
+    parts += [Text(""), *(Text(units.unbroken(line)) for line in lines(decision))]
+    return Group(*parts)
+
+
+def _table(table: TextTable) -> Table:
+    drawn = Table(box=None, pad_edge=False)
+    for heading in table.headings:
+        drawn.add_column(heading, justify="left" if heading in table.words else "right")
+    for row in table.rows:
+        drawn.add_row(*(Text(units.unbroken(cell)) for cell in row))
+    return drawn

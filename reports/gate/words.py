@@ -1,0 +1,75 @@
+"""A decision in rows and sentences, for any medium."""
+
+from reports import units
+from reports.gate.decision import Decision, Side
+from reports.gate.effect import p_text, ratio_text
+from reports.text_table import TextTable
+
+TITLES = {"pass": "PASS", "regression": "REGRESSION", "inconclusive": "INCONCLUSIVE", "invalid": "INVALID"}
+
+_ORDER = ("worse", "open", "better", "not worse")
+
+
+def title(decision: Decision) -> str:
+    """The outcome and the reason for it."""
+    return f"{TITLES[decision.outcome]}: {decision.reason}"
+
+
+def findings_table(decision: Decision) -> TextTable:
+    """Every gauge, what is worse first."""
+    return TextTable(
+        label="Candidate against baseline",
+        headings=("measure", "baseline", "candidate", "ratio (95 %)", "matters from", "p", "answer"),
+        rows=tuple(
+            (
+                f"{one.name} ({one.better} is better)" if one.key != "verdict" else one.name,
+                one.baseline.text,
+                one.candidate.text,
+                ratio_text(one.ratio, one.ratio_low, one.ratio_high) or units.NOTHING,
+                one.least,
+                p_text(one.p).removeprefix("p ") or units.NOTHING,
+                one.answer,
+            )
+            for one in sorted(decision.findings, key=lambda one: _ORDER.index(one.answer))
+        ),
+        words=frozenset({"measure", "matters from", "answer"}),
+    )
+
+
+def promises_table(decision: Decision) -> TextTable:
+    """Every objective."""
+    return TextTable(
+        label="Objectives",
+        headings=("objective", "found", "runs", "broken in", "answer"),
+        rows=tuple(
+            (one.rule, ", ".join(dict.fromkeys(one.found)), str(one.runs), str(one.broken), one.answer)
+            for one in decision.promises
+        ),
+        words=frozenset({"objective", "found", "answer"}),
+    )
+
+
+def tables(decision: Decision) -> list[TextTable]:
+    """Those that have rows."""
+    return [table for table in (findings_table(decision), promises_table(decision)) if table.rows]
+
+
+def lines(decision: Decision) -> list[str]:
+    """What the decision rests on."""
+    found = [
+        _side_line(what, side)
+        for what, side in (("Baseline", decision.baseline), ("Candidate", decision.candidate))
+        if side is not None
+    ]
+    if decision.findings and decision.looks > 1:
+        look = f"look {decision.look + 1} of up to {decision.looks}"
+        found.append(f"p is corrected for {len(decision.findings)} measures, and for this being {look}.")
+    return [*found, *decision.notes]
+
+
+def _side_line(what: str, side: Side) -> str:
+    verdicts = [run.verdict for run in side.measured]
+    counted = ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts))
+    text = f"{what}: {side.name}, {len(side.measured)} valid runs of {side.runs}"
+    text += f" ({counted})" if counted else ""
+    return f"{text}; not valid: {'; '.join(side.problems)}" if side.problems else text
