@@ -16,13 +16,14 @@ from reports.agreement import agreement, agreement_table
 from reports.comparable import by_arm
 from reports.comparison import ComparisonError
 from reports.judgement import judge_run
-from reports.record import RecordError, Run, find_runs, point_latest
+from reports.record import RecordError, Run, find_runs, point_latest, replacing
 from scenarios.comparing import plans, slug
 from scenarios.model import Scenario
 from scenarios.options import RUNS_OPTION
 from scenarios.reporting import report
 from scenarios.scenario_file import ScenarioError, load
 from scenarios.simulator.calibration import Calibration, CalibrationError, calibrate
+from scenarios.simulator.cost_file import CostFileError, read
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.simulate import Prediction, simulate
 from scenarios.terminal import GOOD, INTERRUPTED, console, errors, fail, usage_errors
@@ -52,7 +53,14 @@ from scenarios.terminal import GOOD, INTERRUPTED, console, errors, fail, usage_e
     "--costs",
     "costs_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Take what things cost from a JSON file, such as another gateway's measured costs.",
+    help="Take what things cost from a file: what --keep-costs has written, or what was measured of another"
+    " gateway, as TOML.",
+)
+@click.option(
+    "--keep-costs",
+    "kept_costs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what things cost to this JSON file, for --costs.",
 )
 @click.option(
     "--slot-ms",
@@ -76,6 +84,7 @@ def simulate_command(
     repeats: int,
     recorded: tuple[Path, ...],
     costs_file: Path | None,
+    kept_costs: Path | None,
     slot_ms: float | None,
     measured: tuple[Path, ...],
     runs_folder: Path,
@@ -88,15 +97,24 @@ def simulate_command(
 
     Exit status: 0 good, 2 usage or configuration, 3 invalid, 130 interrupted.
     """
-    with usage_errors(ScenarioError, RecordError, ComparisonError, CalibrationError):
-        costs = _costs(costs_file, recorded, quiet=as_json)
+    with usage_errors(ScenarioError, RecordError, ComparisonError, CalibrationError, CostFileError):
+        costs, implied = read(costs_file) if costs_file else (Costs(), ())
+        if implied and measured:
+            raise CostFileError(
+                f"{costs_file}: found another gateway's costs beside --against, allowed: costs as JSON, since"
+                " recorded runs have a gateway of their own"
+            )
+        costs = _calibrated(costs, recorded, quiet=as_json)
+        if kept_costs:
+            with replacing(kept_costs) as stream:
+                stream.write(msgspec.json.format(msgspec.json.encode(costs)).decode() + "\n")
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         known = [judge_run(path) for path in find_runs(measured)] if measured else []
         if known:
             directory = runs_folder / "agreement" / stamp
             predictions = predictions_of(known, repeats=repeats, directory=directory)
         else:
-            scenario = load(scenario_name, overrides)
+            scenario = load(scenario_name, (*implied, *overrides))
             _check(scenario)
             directory = runs_folder / scenario.name / stamp
             predictions = [
@@ -116,7 +134,7 @@ def simulate_command(
             runs = [judge_run(path) for path in find_runs([directory])]
             status = max(status, report(runs, directory, as_json=as_json))
             if known:
-                _say_agreement(known, runs)
+                _say_agreement(known, runs, directory)
     sys.exit(status)
 
 
@@ -157,7 +175,11 @@ def _with_seed(scenario: Scenario, number: int) -> Scenario:
     return replace(scenario, fleet=replace(scenario.fleet, seed=scenario.fleet.seed + number - 1))
 
 
-def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run]) -> None:
+def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory: Path) -> None:
+    # Loading the plotting library takes longer than all the rest of the program's start.
+    from reports.agreement_plot import agreement_alt_text, agreement_figure  # noqa: PLC0415
+    from reports.plots import svg  # noqa: PLC0415
+
     found = agreement(measured, predicted)
     table = agreement_table(found)
     shown = Table(*table.headings, box=None, title=table.label)
@@ -166,6 +188,11 @@ def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run]) -> None:
     errors.print(shown)
     same, all_ = found.same_verdict
     errors.print(f"verdict as measured in {same} of {all_} predicted runs")
+    file = directory / "agreement.svg"
+    drawn = svg(agreement_figure(measured, predicted), agreement_alt_text(measured, predicted))
+    with replacing(file) as stream:
+        stream.write(drawn)
+    errors.print(f"tries a second, predicted on top of measured: {file}", highlight=False, soft_wrap=True)
 
 
 def _check(scenario: Scenario) -> None:
@@ -176,14 +203,7 @@ def _check(scenario: Scenario) -> None:
         )
 
 
-def _costs(file: Path | None, recorded: tuple[Path, ...], *, quiet: bool) -> Costs:
-    costs = Costs()
-    if file:
-        try:
-            costs = msgspec.json.decode(file.read_bytes(), type=Costs)
-        except msgspec.DecodeError as error:
-            allowed = ", ".join(Costs.__struct_fields__)
-            raise ScenarioError(f"{file}: {error}; allowed: {allowed}") from None
+def _calibrated(costs: Costs, recorded: tuple[Path, ...], *, quiet: bool) -> Costs:
     if not recorded:
         return costs
     found = calibrate([Run.load(path) for path in find_runs(recorded)], costs)

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from reports.agreement import agreement, agreement_table
+from reports.agreement_plot import agreement_alt_text, agreement_figure
 from reports.judgement import judge_run
 from reports.record import Run, save_info
 from scenarios.cli import main
@@ -95,3 +96,23 @@ def test_the_command_predicts_recorded_runs_and_says_how_far_it_agrees(
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     assert "verdict as measured in 2 of 2 predicted runs" in done.output
+    (drawn,) = (folder / "out").rglob("agreement.svg")
+    assert "gentle: at most" in drawn.read_text()
+
+
+def test_the_figure_has_a_panel_for_each_arm_that_both_sides_have(folder: Path, measured: list[Run]) -> None:
+    heavy = run(folder / "p5", "heavy <1>", "gateway.handshake_cpu_ms=200")
+    gentle = run(folder / "p6", "gentle", seed=3)
+    drawing = agreement_figure(measured, [gentle, heavy])
+    titles = [panel.get_title(loc="left") for panel in drawing.axes]
+    assert titles == ["gentle: measured RECOVERED, predicted RECOVERED"]
+    line_of = {line.get_label(): line for line in drawing.axes[0].get_lines()}
+    assert {"measured", "predicted"} <= set(line_of)
+    text = agreement_alt_text(measured, [gentle, heavy])
+    assert "gentle: at most" in text
+    assert "heavy" not in text
+
+
+def test_without_a_common_arm_the_figure_is_empty(folder: Path, measured: list[Run]) -> None:
+    other = run(folder / "p7", "other")
+    assert agreement_figure(measured, [other]).axes[0].get_title(loc="left") == ""

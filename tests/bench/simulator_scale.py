@@ -1,0 +1,82 @@
+"""How a prediction's cost grows with the clients: python tests/bench/simulator_scale.py [CLIENTS …]
+
+Each size is a process of its own: everybody is dropped once, and N·c/P = 3 s of work wait for the pods,
+however many clients there are. `naive` keeps the storm up until the end; `incident` lets it end.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from scenarios.model import Scenario
+from scenarios.scenario_file import load
+from scenarios.simulator.simulate import Prediction, simulate
+
+CLIENTS = (1_000, 10_000, 100_000, 1_000_000)
+CLIENTS_PER_POD = 5_000
+DRAIN_S = 3.0
+
+
+def storm(clients: int, policy: str, seconds: int) -> Scenario:
+    """Everybody dropped at once, at so many clients, for so long."""
+    pods = max(2, clients // CLIENTS_PER_POD)
+    overrides = {
+        "fleet.clients": clients,
+        "fleet.policy": policy,
+        "gateway.pods": pods,
+        "gateway.cpu": "reserve",
+        "gateway.handshake_cpu_ms": 1000 * DRAIN_S * pods / clients,
+        "phases.duration_s": seconds,
+        "phases.rescue_at_s": 0,
+    }
+    scenario = load("mass-drop", tuple(f"{key}={value}" for key, value in overrides.items()))
+    return replace(scenario, matrix={})
+
+
+def main() -> None:
+    """Prints one row for each size and policy."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clients", type=int, nargs="*", default=CLIENTS)
+    parser.add_argument("--seconds", type=int, default=600)
+    arguments = parser.parse_args()
+    _say("clients", "pods", "policy", "wall", "CPU", "memory", "CPU for a client-second")
+    _say("---:", "---:", "---", "---:", "---:", "---:", "---:")
+    for policy in ("naive", "incident"):
+        for clients in arguments.clients:
+            scenario = storm(clients, policy, arguments.seconds)
+            began_s = time.monotonic()
+            process = get_context("spawn").Process(target=_carry_out, args=(scenario,))
+            process.start()
+            _, status, used = os.wait4(process.pid or 0, 0)
+            if status:
+                sys.exit(f"the prediction for {clients} clients ended with status {status}")
+            cpu_s = used.ru_utime + used.ru_stime
+            _say(
+                f"{clients:,}",
+                str(scenario.gateway.pods),
+                policy,
+                f"{time.monotonic() - began_s:.1f} s",
+                f"{cpu_s:.1f} s",
+                f"{used.ru_maxrss / 1024:.0f} MB",
+                f"{cpu_s / clients / arguments.seconds * 1e9:.0f} ns",
+            )
+
+
+def _say(*cells: str) -> None:
+    sys.stdout.write(f"| {' | '.join(cells)} |\n")
+    sys.stdout.flush()
+
+
+def _carry_out(scenario: Scenario) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        simulate(Prediction(scenario=scenario, directory=Path(folder) / "run", arm="storm"))
+
+
+if __name__ == "__main__":
+    main()
