@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from acted_runs import LIMIT, PUSH, SCALE, acted
-from run_histories import Event, history, latencies_of, scenario, seconds, storm
+from run_histories import Event, history, latencies_of, neighbours, scenario, seconds, storm
 
 from reports.judgement import judgement_of
 from reports.record import Decision, PreCheck, Rehearsal, Run, RunWriter
@@ -45,23 +45,6 @@ def judged(run: Run) -> Run:
     """The run as `judge_run` leaves it: judged, and without its histograms."""
     info = msgspec.structs.replace(run.info, **msgspec.to_builtins(judgement_of(run)))
     return msgspec.structs.replace(run, info=info, histograms={})
-
-
-def neighbours(limited: float) -> tuple[Row, ...]:
-    """Half of the clients are alone, half behind one address."""
-    return tuple(
-        {
-            "t_s": float(t),
-            "clients_per_ip": size,
-            "clients": 50.0,
-            "connected": 50.0,
-            "useful": 50.0 if size == 1 else 10.0,
-            "attempts": 40.0,
-            "limited": 0.0 if size == 1 else limited,
-        }
-        for t in range(8, 60)
-        for size in (1.0, 50.0)
-    )
 
 
 def rehearsed(

@@ -104,6 +104,23 @@ def pod_second(t_s: float, pod: int, **changes: float | None) -> Row:
     return row | good | changes
 
 
+def neighbours(limited: float) -> tuple[Row, ...]:
+    """Half of the clients are alone, half behind one address."""
+    return tuple(
+        {
+            "t_s": float(t),
+            "clients_per_ip": size,
+            "clients": 50.0,
+            "connected": 50.0,
+            "useful": 50.0 if size == 1 else 10.0,
+            "attempts": 40.0,
+            "limited": 0.0 if size == 1 else limited,
+        }
+        for t in range(8, 60)
+        for size in (1.0, 50.0)
+    )
+
+
 def strike(name: str, kind: str, from_s: float, to_s: float | None = None, **details: Any) -> list[Event]:
     """The lines of one strike in events.jsonl; without an end where `to_s` is None."""
     lines: list[Event] = [{"t_s": from_s, "event": name, "kind": kind, "phase": "begin", **details}]

@@ -14,7 +14,7 @@ from map_runs import runs as map_runs
 from matplotlib.figure import Figure
 from page_outline import Outline, markdown_tables
 from rich.console import Console
-from run_histories import history, latencies_of, pod_second, scenario, seconds, storm, strike
+from run_histories import history, latencies_of, neighbours, pod_second, scenario, seconds, storm, strike
 
 from reports.judgement import judgement_of
 from reports.layout import code_block, escape_markdown
@@ -38,23 +38,6 @@ def arm(name: str, recovered_s: int | None, **info: Any) -> Run:
     rows = storm(lambda t: (100.0 if t >= back else 5.0) if back else 98.0 if t >= 48 else 5.0)
     made = {"scenario": scenario(fleet__policy=policy, edge__limit=limit or "none")} | info
     return history(rows, arm=name, rescued_at_s=None if back else 48, **made)
-
-
-def neighbours(limited: float) -> tuple[Row, ...]:
-    """Half of the clients are alone, half behind one address."""
-    return tuple(
-        {
-            "t_s": float(t),
-            "clients_per_ip": size,
-            "clients": 50.0,
-            "connected": 50.0,
-            "useful": 50.0 if size == 1 else 10.0,
-            "attempts": 40.0,
-            "limited": 0.0 if size == 1 else limited,
-        }
-        for t in range(8, 60)
-        for size in (1.0, 50.0)
-    )
 
 
 def two_by_two(rounds: int = 1) -> list[Run]:
