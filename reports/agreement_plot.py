@@ -23,7 +23,7 @@ PREDICTED: dict[str, Any] = {"color": COLOURS[0], "linestyle": (0, (4, 1.4)), "l
 def agreement_figure(measured: Sequence[Run], predicted: Sequence[Run]) -> Figure:
     """Medians over the runs of each arm that both have, over seconds from the trigger; bands are extremes."""
     pairs = _pairs(measured, predicted)
-    height = 0.9 + PANEL_IN * len(pairs)
+    height = 0.9 + PANEL_IN * max(1, len(pairs))
     with mpl.rc_context({"text.parse_math": False, "font.size": 10}):
         drawing = Figure(figsize=(WIDTH_IN, height))
         panels = drawing.subplots(max(1, len(pairs)), 1, sharex=True, squeeze=False)[:, 0]

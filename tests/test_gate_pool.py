@@ -2,12 +2,15 @@
 
 import random
 
+import msgspec
 import pytest
 from measured_runs import drawn
 
 from reports.gate.gauges import gauges
 from reports.gate.pool import UNCHANGED, Pool, play_gate, tally
 from scenarios.calibrate_gate_command import good
+from scenarios.checkout import PROJECT
+from scenarios.gate_options import MOST_ROUNDS, ROUNDS
 from scenarios.planted import PLANTED
 from scenarios.scenario_file import load
 
@@ -68,3 +71,10 @@ def test_every_planted_regression_is_a_scenario_that_differs_in_one_key(name: st
     assert changed != scenario
     section, _, key = override.partition("=")[0].partition(".")
     assert getattr(getattr(changed, section), key) != getattr(getattr(scenario, section), key)
+
+
+@pytest.mark.parametrize("arm", [UNCHANGED, *PLANTED])
+def test_the_gate_keeps_its_promises_with_the_runs_that_were_recorded(arm: str) -> None:
+    pool = msgspec.json.decode((PROJECT / "docs" / "gate-pool.json").read_bytes(), type=Pool)
+    assert len(pool.arms[arm]) >= 10
+    assert good(tally(pool, arm, gauges(), gates=20, rounds=ROUNDS, most_rounds=MOST_ROUNDS))

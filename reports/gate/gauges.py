@@ -12,6 +12,9 @@ from reports.verdict import RANKED, VerdictName
 
 VERDICT = "verdict"
 
+_STUCK: VerdictName = "METASTABLE"
+"""Stands for `OUTAGE`, too: both mean that nobody came back, and only a rescue tells one from the other."""
+
 DEFAULT_KEYS = (
     AVAILABILITY,
     "effective_p99_after",
@@ -96,8 +99,7 @@ def reading(gauge: Gauge, run: Measured) -> tuple[float, bool] | None:
     """The gauge's number in a run, infinite where it never came, and whether it is only a lower bound;
     None where it was not measured."""
     if gauge.key == VERDICT:
-        # Both mean that nobody came back; only a rescue tells one from the other.
-        name = "METASTABLE" if run.verdict == "OUTAGE" else run.verdict
+        name = _STUCK if run.verdict == "OUTAGE" else run.verdict
         return float(RANKED.index(name)), False
     value = run.values.get(gauge.key)
     if value is None:
@@ -107,4 +109,5 @@ def reading(gauge: Gauge, run: Measured) -> tuple[float, bool] | None:
 
 def _verdict_at(place: float | None) -> str:
     # The median of an even number of verdicts may lie between two of them: then it is the worse one.
-    return RANKED[0 if place is None else int(place + 0.5)]
+    name = RANKED[0 if place is None else int(place + 0.5)]
+    return "METASTABLE or OUTAGE" if name == _STUCK else name
