@@ -12,6 +12,20 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 
+class Histogram(HdrHistogram):  # type: ignore[misc] # the library has no types
+    """An HdrHistogram that does not walk through its buckets one by one in search of a percentile."""
+
+    def get_value_at_percentile(self, percentile: float) -> int:
+        """The highest value that counts as equal to the one at that percentile; 0 where there is none."""
+        counted = np.cumsum(np.frombuffer(self.counts, np.int64))
+        place = int(np.searchsorted(counted, self.get_target_count_at_percentile(percentile)))
+        if place == len(counted):
+            return 0
+        value = self.get_value_from_index(place)
+        bound = self.get_highest_equivalent_value if percentile else self.get_lowest_equivalent_value
+        return int(bound(value))
+
+
 class Buckets(Struct, frozen=True):
     """The filled buckets of an HdrHistogram of `record.new_histogram`; both arrays are equally long."""
 

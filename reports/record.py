@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import IO, Any, Literal, Self
 
 import msgspec
-from hdrh.histogram import HdrHistogram
 from msgspec import Struct
 
 from reports.columns import NEIGHBOUR_COLUMNS, POD_COLUMNS, SERIES_COLUMNS
-from reports.histograms import Buckets
+from reports.histograms import Buckets, Histogram
 
 SCHEMA_VERSION = 2
 _FORMER_VERSIONS = {
@@ -143,9 +142,9 @@ class RecordError(Exception):
     """A run directory that cannot be read; the message says which and why."""
 
 
-def new_histogram() -> HdrHistogram:
+def new_histogram() -> Histogram:
     """An empty histogram of microseconds, 1 µs to 1 h with three significant digits."""
-    return HdrHistogram(1, HIGHEST_US, SIGNIFICANT_DIGITS)
+    return Histogram(1, HIGHEST_US, SIGNIFICANT_DIGITS)
 
 
 class RunWriter:
@@ -189,7 +188,7 @@ class RunWriter:
         self._events.write(json.dumps({"t_s": round(t_s, 3), "event": name, **details}) + "\n")
         self._events.flush()
 
-    def histogram(self, tag: Tag, second: int, histogram: HdrHistogram) -> None:
+    def histogram(self, tag: Tag, second: int, histogram: Histogram) -> None:
         """Appends the histogram of one second of steady state to latency.hlog."""
         # hdrh's own log writer knows no tags.
         highest_ms = histogram.get_max_value() / 1000

@@ -51,7 +51,7 @@ class Collector:
 
     def row(self, second: int) -> dict[str, Any]:
         """The row of a second, as far as it is known; empty where nothing is."""
-        return self._rows.get(second, {})
+        return self._rows.get(second, {}) | self._pods.row(second)
 
     def percentile_ms(self, tag: Tag, percent: float, from_second: int, to_second: int) -> float | None:
         """A percentile of all values of [from_second, to_second) that are known by now; None without any."""
@@ -117,7 +117,7 @@ class Collector:
         """Takes a pod's statistics of the second, or longer, that just ended."""
         second = round((line.t_ns - self.epoch_ns) / SECOND_NS) - 1
         self._pods.add(second, index, line)
-        self._rows.setdefault(second, {}).update(self._pods.row(second))
+        self._rows.setdefault(second, {})
 
     def on_cpu(self, second: int, shares: CpuShares) -> None:
         """Takes the CPU shares of a second."""
@@ -170,7 +170,7 @@ class Collector:
         return {"effective_p99_ms": value / 1000, "effective_at_least": int(at_least)}
 
     def _finished(self, second: int) -> dict[str, Any]:
-        row = self._rows[second]
+        row = self.row(second)
         rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
         return {**rounded, "t_s": second - self.zero}
 

@@ -31,8 +31,10 @@ class PodSeconds:
         lines[pod] = _together(lines[pod], line) if pod in lines else line
 
     def row(self, second: int) -> dict[str, Any]:
-        """The pods' columns of series.csv, over the pods that reported; at least one did."""
-        lines = self._lines[second].values()
+        """The pods' columns of series.csv, over the pods that reported; none where no pod did."""
+        lines = self._lines.get(second, {}).values()
+        if not lines:
+            return {}
         cpu, loop = [_cpu(line) for line in lines], [_loop(line) for line in lines]
         return {
             "pod_cpu": sum(cpu) / len(cpu),
