@@ -36,6 +36,7 @@ SERIES_COLUMNS: dict[str, str] = {
     "staleness_max_ms": "maximum of the same",
     "stale_client_s": "client-seconds, joined or not, with a newest tick of 1 s or older",
     "nginx_limited": "requests that nginx's own log says it refused by a limit",
+    "sidecar_refused": "requests that sidecars answered by themselves with 429 or 503",
     "pod_cpu": "CPU-seconds per second, mean over pods",
     "pod_cpu_total": "CPU-seconds per second, sum over pods",
     "pod_loop": "share of time in which the event loop was occupied, mean over pods",
@@ -85,3 +86,21 @@ POD_COLUMNS: dict[str, str] = {
 }
 """Columns of pods.csv: the same second by pod. A pod that stood still reports when it goes on: its counts are
 then booked to the second in which it did, and its rates are means over the time since its last report."""
+
+SIDECAR_COLUMNS: dict[str, str] = {
+    "t_s": "second of steady state",
+    "pod": "index of the pod that the sidecar stands beside",
+    "cpu": "CPU-seconds per second",
+    "rss_mb": "resident memory in megabytes, at the end of the second; the program's own pages among it",
+    "retries": "tries that it made again at its pod",
+    "retry_successes": "of these, the ones that the pod answered well",
+    "retries_denied": "tries that a retry budget, or a circuit breaker, did not let it make again",
+    "connect_failures": "connections to the pod that did not come about, or not in time",
+    "timed_out": "tries that took longer than a try may",
+    "connection_overflow": "times that its circuit breaker was out of connections",
+    "pending_overflow": "requests that its circuit breaker turned away: too many waited for a connection",
+    "ejections": "times that it took its pod for broken, and asked it no more for a while",
+    "limited": "requests that its limit refused",
+}
+"""Columns of sidecars.csv: the same second by sidecar, in runs that have some. Counts are empty where a
+sidecar did not answer in time; its next row has them."""

@@ -87,6 +87,15 @@ def _storm(field: str) -> Callable[[Summary], Any]:
     return of
 
 
+def _sidecars(field: str) -> Callable[[Summary], Any]:
+    return lambda summary: getattr(summary.sidecars, field) if summary.sidecars else None
+
+
+def _at_rest(field: str) -> Callable[[Summary], Any]:
+    before = _phase("before", field)
+    return lambda summary: None if summary.storm else before(summary)
+
+
 def _outcome(name: str) -> Callable[[Summary], float | None]:
     return lambda summary: summary.storm.outcomes.get(name) if summary.storm else None
 
@@ -168,6 +177,50 @@ EXPERIENCE: tuple[Measure, ...] = (
 )
 """What the clients and the gateway went through from the trigger to the end of `after`."""
 
+SIDECARS: tuple[Measure, ...] = (
+    *(
+        Measure(f"sidecar_{key}", "", heading, _sidecars(field), write, effect)
+        for key, field, heading, write, effect in (
+            ("cpu_per_1000", "cpu_before_per_1000", "CPU per 1,000 clients, before", units.percent, IDLER),
+            (
+                "memory_per_1000",
+                "rss_mb_per_1000",
+                "memory per 1,000 clients, before",
+                units.megabytes,
+                Effect(),
+            ),
+            ("cpu_before", "cpu_before", "CPU of one, before", units.percent, IDLER),
+            ("cpu_during", "cpu_during", "CPU of one, during", units.percent, IDLER),
+            ("cpu_peak", "cpu_peak", "CPU of the busiest one in its busiest second", units.percent, IDLER),
+            ("memory", "rss_mb", "memory of one, before", units.megabytes, Effect()),
+            ("memory_peak", "rss_peak_mb", "memory of the largest one", units.megabytes, Effect()),
+        )
+    ),
+    *(
+        Measure(f"sidecar_{key}", "", heading, _sidecars(key), units.count)
+        for key, heading in (
+            ("retries", "tries made again by sidecars"),
+            ("retry_successes", "of these, answered well"),
+            ("retries_denied", "not made again: out of budget, or of a circuit breaker"),
+            ("connect_failures", "connections to a pod that did not come about"),
+            ("timed_out", "tries that took longer than a try may"),
+            ("connection_overflow", "times out of connections (circuit breaker)"),
+            ("pending_overflow", "turned away: too many waited (circuit breaker)"),
+            ("ejections", "ejections of a pod (outlier detection)"),
+            ("limited", "refused by the limit at the sidecars"),
+        )
+    ),
+)
+"""What sidecars took and did; only in reports on runs that have some."""
+
+AT_REST: tuple[Measure, ...] = (
+    Measure("rest_fanout_p50", "", "fan-out p50", _at_rest("fanout_p50_ms"), units.milliseconds),
+    Measure("rest_fanout_p99", "", "fan-out p99", _at_rest("fanout_p99_ms"), units.milliseconds),
+    Measure("rest_pod_cpu", "", "CPU of all pods", _at_rest("pod_cpu_total"), units.percent),
+    Measure("rest_nginx_cpu", "", "nginx CPU", _at_rest("nginx_cpu"), units.percent),
+)
+"""What a steady state costs without anything going wrong; only of runs without a trigger."""
+
 KEY_MEASURES = (
     "effective_p99_during",
     "effective_p99_after",
@@ -178,5 +231,5 @@ KEY_MEASURES = (
 )
 """What a comparison is decided on, and corrected for there being several. Seven would need a sixth run."""
 
-BY_KEY = {measure.key: measure for measure in (*MEASURES, *EXPERIENCE)}
+BY_KEY = {measure.key: measure for measure in (*MEASURES, *EXPERIENCE, *SIDECARS, *AT_REST)}
 """Every measure, in the order of the tables."""

@@ -20,6 +20,7 @@ from reports.record import Phase, Run
 from reports.recovery import Baseline, Recovery, recovery
 from reports.refusals import Refusals, refusals
 from reports.series import Row
+from reports.sidecars import SidecarSummary, sidecar_summary
 
 OUTCOMES = (
     "joined",
@@ -126,6 +127,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     pods: tuple[PodSummary, ...] = ()
     pod_spread: float | None = None
     """Clients of the fullest pod ÷ mean, at the end of the run or at the rescue; 1 where they are even."""
+    sidecars: SidecarSummary | None = None
+    """None where pods have none."""
     actions: tuple[Action, ...] = ()
     """Every strike of every event, in the order in which they began."""
     tick_cpu_s: float | None = None
@@ -152,6 +155,7 @@ def summarise(run: Run) -> Summary:
         neighbours=neighbourhoods(run, *(unaided or (0, 0)), trigger_end_s=run.info.trigger_end_s),
         pods=pods,
         pod_spread=spread(pods),
+        sidecars=sidecar_summary(run, stretch),
         actions=actions(run, watched[1]),
         tick_cpu_s=_tick_cpu_s(run.between(before.from_s, before.to_s)) if before else None,
     )

@@ -24,7 +24,7 @@ from reports.refusal_rows import refusal_table
 from reports.stability import stability_rows
 from reports.statistics import extremes_confidence, runs_needed
 from reports.storm_map import StormMap, storm_map
-from reports.table import GridRow, experience_grid, main_grid
+from reports.table import GridRow, experience_grid, main_grid, sidecar_grid
 from reports.text_table import TextTable
 
 _NO_BREAK = "\u00a0"
@@ -93,6 +93,8 @@ class Page(Struct, frozen=True, kw_only=True):
     pods: TextTable | None
     """None where no pod stands out."""
     pod_sentences: tuple[str, ...]
+    sidecars: tuple[GridRow, ...]
+    """Empty where no run has any."""
     refusals: TextTable | None
     """None where nobody was refused."""
     impact: tuple[str, ...]
@@ -135,6 +137,7 @@ def page(runs: Sequence[Run]) -> Page:
         actions=action_table(middle),
         pods=pod_table(middle),
         pod_sentences=pod_sentences(middle),
+        sidecars=tuple(sidecar_grid(comparison)),
         refusals=refusal_table(middle),
         impact=impact_sentences(arms),
         neighbours=tuple(neighbour_rows(neighbours_of(arms))),

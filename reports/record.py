@@ -4,6 +4,7 @@
     series.csv      one row a second, in seconds of steady state (the ramp is negative)
     neighbours.csv  the same by how many clients share a source address
     pods.csv        the same by pod
+    sidecars.csv    the same by sidecar; not there where pods have none
     latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `effective` and
                     `censored` (by the second in which the tick was due), `staleness` (by the second in
                     which it was so), values in microseconds
@@ -24,7 +25,7 @@ from typing import IO, Any, Literal, Self
 import msgspec
 from msgspec import Struct
 
-from reports.columns import NEIGHBOUR_COLUMNS, POD_COLUMNS, SERIES_COLUMNS
+from reports.columns import NEIGHBOUR_COLUMNS, POD_COLUMNS, SERIES_COLUMNS, SIDECAR_COLUMNS
 from reports.histograms import Buckets, Histogram
 
 SCHEMA_VERSION = 2
@@ -159,6 +160,7 @@ class RunWriter:
         self._series = _Table(directory / "series.csv", SERIES_COLUMNS)
         self._neighbours = _Table(directory / "neighbours.csv", NEIGHBOUR_COLUMNS)
         self._pods = _Table(directory / "pods.csv", POD_COLUMNS)
+        self._sidecars: _Table | None = None
         self._events = (directory / "events.jsonl").open("w", encoding="utf-8")
         self._hlog = (directory / "latency.hlog").open("w", encoding="utf-8")
         self._hlog.write(_HLOG_HEAD)
@@ -175,6 +177,11 @@ class RunWriter:
         """Appends one second to pods.csv, a row for each pod that has reported."""
         self._pods.append(rows)
 
+    def sidecars(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Appends one second to sidecars.csv, a row for each of them; the first one makes the file."""
+        if found := list(rows):
+            self._sidecar_table().append(found)
+
     def replace_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes series.csv anew, with what only became known later."""
         self._series.replace(rows)
@@ -182,6 +189,11 @@ class RunWriter:
     def replace_pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes pods.csv anew, with what pods reported later."""
         self._pods.replace(rows)
+
+    def replace_sidecars(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes sidecars.csv anew, if there is anything in it."""
+        if found := list(rows):
+            self._sidecar_table().replace(found)
 
     def event(self, t_s: float, name: str, **details: Any) -> None:
         """Appends one event, at `t_s` seconds of steady state."""
@@ -204,6 +216,13 @@ class RunWriter:
         """Closes the files; `save` may still be called."""
         for stream in (self._series, self._neighbours, self._pods, self._events, self._hlog):
             stream.close()
+        if self._sidecars:
+            self._sidecars.close()
+
+    def _sidecar_table(self) -> "_Table":
+        if self._sidecars is None:
+            self._sidecars = _Table(self.directory / "sidecars.csv", SIDECAR_COLUMNS)
+        return self._sidecars
 
 
 class Run(Struct, frozen=True):
@@ -220,6 +239,8 @@ class Run(Struct, frozen=True):
     events: tuple[dict[str, Any], ...]
     histograms: dict[Tag, dict[int, Buckets]]
     """By tag, then by second of steady state."""
+    sidecars: tuple[dict[str, float | None], ...] = ()
+    """sidecars.csv with numbers, in order of time; empty where there is none."""
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -229,12 +250,14 @@ class Run(Struct, frozen=True):
             rows = _read_rows(directory / "series.csv")
             neighbours = _read_rows(directory / "neighbours.csv")
             pods = _read_rows(directory / "pods.csv")
+            beside = directory / "sidecars.csv"
+            sidecars = _read_rows(beside) if beside.exists() else ()
             lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
             events = tuple(json.loads(line) for line in lines if line.endswith("}"))
             histograms = _read_histograms(directory / "latency.hlog")
         except (OSError, ValueError) as error:
             raise RecordError(f"{directory}: {error}") from None
-        return cls(directory, info, rows, neighbours, pods, events, histograms)
+        return cls(directory, info, rows, neighbours, pods, events, histograms, sidecars)
 
     def phase(self, name: str) -> Phase | None:
         """The phase of that name; None where the run never got there."""

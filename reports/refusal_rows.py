@@ -13,20 +13,26 @@ def refusal_table(runs: Mapping[str, Run]) -> TextTable | None:
     """Refusals in each of `runs`, which are by the name to show; None where nobody refused anything."""
     storms = {name: judgement_of(run).summary.storm for name, run in runs.items()}
     found = {name: storm.refusals for name, storm in storms.items() if storm and storm.refusals}
-    if not any(counted.clients or counted.nginx or counted.pods for counted in found.values()):
+    if not any(any(_counts(counted, sidecars=True)) for counted in found.values()):
         return None
+    sidecars = any(counted.sidecars for counted in found.values())
     return TextTable(
         label="Refusals by a limit, as each side counted them",
-        headings=("arm", "clients", "nginx", "pods", "left over"),
+        headings=("arm", "clients", "nginx", *(("sidecars",) if sidecars else ()), "pods", "left over"),
         rows=tuple(
             (
                 name,
-                *(units.count(number) for number in (counted.clients, counted.nginx, counted.pods)),
+                *map(units.count, _counts(counted, sidecars=sidecars)),
                 _left_over(counted),
             )
             for name, counted in found.items()
         ),
     )
+
+
+def _counts(counted: Refusals, *, sidecars: bool) -> tuple[int | None, ...]:
+    between = (counted.sidecars,) if sidecars else ()
+    return (counted.clients, counted.nginx, *between, counted.pods)
 
 
 def _left_over(counted: Refusals) -> str:

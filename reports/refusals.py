@@ -1,8 +1,10 @@
-"""Refusals by a limit, as each side counted them: clients, nginx, pods.
+"""Refusals by a limit, as each side counted them: clients, nginx, sidecars, pods.
 
 Clients count every answer of 429 or 503. Some of these nginx gave by its limits, and logged one line for
-each; some the pods gave. A client that had given up before the answer reached it does not count it; an answer
-that neither nginx's limits nor a pod gave is counted by the client alone.
+each; some the sidecars beside the pods gave, also for a pod that they could not reach; some the pods. A
+client that had given up before the answer reached it does not count it; an answer that neither nginx's limits
+nor a sidecar nor a pod gave is counted by the client alone. A sidecar that tries again may take back what a
+pod has refused: then pods count more than clients.
 """
 
 from collections.abc import Sequence
@@ -22,9 +24,10 @@ class Refusals(Struct, frozen=True, kw_only=True):
     clients: int
     nginx: int | None
     pods: int | None
+    sidecars: int = 0
     unexplained: int | None
-    """Clients' less nginx's and the pods'; negative where clients had given up. None where nginx's or the
-    pods' are not known."""
+    """Clients' less all others'; negative where clients had given up. None where nginx's or the pods' are not
+    known."""
 
     @property
     def agree(self) -> bool:
@@ -39,8 +42,9 @@ def refusals(rows: Sequence[Row]) -> Refusals:
     """What each side counted in `rows` of the series."""
     clients = round(series.total(series.column(rows, "limited")))
     nginx, pods = (_known(rows, name) for name in ("nginx_limited", "pod_shed"))
-    unexplained = None if nginx is None or pods is None else clients - nginx - pods
-    return Refusals(clients=clients, nginx=nginx, pods=pods, unexplained=unexplained)
+    sidecars = _known(rows, "sidecar_refused") or 0
+    unexplained = None if nginx is None or pods is None else clients - nginx - pods - sidecars
+    return Refusals(clients=clients, nginx=nginx, pods=pods, sidecars=sidecars, unexplained=unexplained)
 
 
 def _known(rows: Sequence[Row], name: str) -> int | None:

@@ -17,7 +17,7 @@ from reports.comparison import Comparison, compare
 from reports.control import control_lines, under_control
 from reports.judgement import judgement_of
 from reports.map_words import map_headings, map_sentences, outcome_text
-from reports.measures import EXPERIENCE, MEASURES, Measure
+from reports.measures import AT_REST, EXPERIENCE, MEASURES, SIDECARS, Measure
 from reports.neighbours import neighbour_rows
 from reports.record import Run
 from reports.stability import stability_lines
@@ -54,8 +54,14 @@ def main_grid(comparison: Comparison) -> list[GridRow]:
 
 def experience_grid(comparison: Comparison) -> list[GridRow]:
     """What clients and gateway went through, without the rows in which nothing happened anywhere."""
-    rows = _grid(comparison, EXPERIENCE)
-    return [row for row in rows if any(cell.text not in {"0", units.NOTHING} for cell in row.cells)]
+    return _where_something_happened(_grid(comparison, EXPERIENCE))
+
+
+def sidecar_grid(comparison: Comparison) -> list[GridRow]:
+    """What sidecars took and did, and what a steady state costs with and without them; nothing where no arm
+    has any."""
+    rows = _where_something_happened(_grid(comparison, SIDECARS))
+    return [*_where_something_happened(_grid(comparison, AT_REST)), *rows] if rows else []
 
 
 def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
@@ -95,6 +101,10 @@ def terminal_table(comparison: Comparison, width: int) -> RenderableType:
             break
     spaced = [part for table in tables for part in (Text(), table)]
     return Group(*spaced[1:])
+
+
+def _where_something_happened(rows: Sequence[GridRow]) -> list[GridRow]:
+    return [row for row in rows if any(cell.text not in {"0", units.NOTHING} for cell in row.cells)]
 
 
 def _grid(comparison: Comparison, measures: Sequence[Measure]) -> list[GridRow]:

@@ -38,6 +38,13 @@ def latency(value: Latency | None) -> str:
     return f"{'≥ ' if value.at_least else ''}{milliseconds(value.ms)}"
 
 
+def megabytes(value: float | None) -> str:
+    """`7.4 MB`, `58 MB`."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f} MB" if value >= 9.95 else f"{value:.1f} MB"
+
+
 def percent(share: float | None) -> str:
     """`7.9 %`, `42 %`, `99.2 %`; never 100 % unless it is all."""
     if share is None or isnan(share):

@@ -228,9 +228,10 @@ def _refusals_disagree(seen: Evidence) -> Iterator[str]:
         if counted.unexplained < 0
         else "something else answered with 429 or 503, or a pod was killed before it could report"
     )
+    sidecars = f", the sidecars {counted.sidecars}" if counted.sidecars else ""
     yield (
-        f"clients counted {counted.clients} refusals by a limit, nginx {counted.nginx} and the pods "
-        f"{counted.pods}: {because}"
+        f"clients counted {counted.clients} refusals by a limit, nginx {counted.nginx}{sidecars} and the "
+        f"pods {counted.pods}: {because}"
     )
 
 

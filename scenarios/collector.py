@@ -16,6 +16,7 @@ from gateway_stub.protocol import PodStatistics
 from reports.record import RunWriter, Tag, new_histogram
 from scenarios.clients.messages import OUTCOMES, Interval, Neighbours, Samples
 from scenarios.pod_seconds import PodSeconds
+from scenarios.sidecar_seconds import SidecarLine, SidecarSeconds
 from scenarios.stack.cpu import CpuShares
 
 SECOND_NS = 1_000_000_000
@@ -36,6 +37,7 @@ class Collector:
         self.latest: Interval | None = None
         self._rows: dict[int, dict[str, Any]] = {}
         self._pods = PodSeconds()
+        self._sidecars = SidecarSeconds()
         self._fanout: dict[int, HdrHistogram] = {}
         self._effective: dict[int, HdrHistogram] = {}
         self._censored: dict[int, HdrHistogram] = {}
@@ -115,9 +117,13 @@ class Collector:
 
     def on_pod(self, index: int, line: PodStatistics) -> None:
         """Takes a pod's statistics of the second, or longer, that just ended."""
-        second = round((line.t_ns - self.epoch_ns) / SECOND_NS) - 1
+        second = self._ended(line.t_ns)
         self._pods.add(second, index, line)
         self._rows.setdefault(second, {})
+
+    def on_sidecar(self, pod: int, line: SidecarLine) -> None:
+        """Takes what the sidecar beside a pod did in the second, or longer, that just ended."""
+        self._sidecars.add(self._ended(line.t_ns), pod, line)
 
     def on_cpu(self, second: int, shares: CpuShares) -> None:
         """Takes the CPU shares of a second."""
@@ -132,15 +138,21 @@ class Collector:
             self.writer.row(self._finished(ready))
             self.writer.neighbours(self._neighbour_rows(ready))
             self.writer.pods(self._pod_rows(ready))
+            self.writer.sidecars(self._sidecar_rows(ready))
             if ready in self._fanout:
                 self.writer.histogram("fanout", ready - self.zero, self._fanout[ready])
                 self.writer.histogram("staleness", ready - self.zero, self._staleness[ready])
             self._written = ready
 
-    def finish(self, end: int, nginx_limited: Mapping[int, int] | None) -> None:
-        """Writes all rows before `end` anew, now with effective latencies and nginx's own refusals.
+    def finish(
+        self,
+        end: int,
+        nginx_limited: Mapping[int, int] | None,
+        sidecar_refused: Mapping[int, int] | None = None,
+    ) -> None:
+        """Writes all rows before `end` anew, now with effective latencies, and with others' own refusals.
 
-        nginx_limited: by second; None where nginx is not ours.
+        nginx_limited, sidecar_refused: by second; None where nginx is not ours, or where no sidecars are.
         """
         self.write_until(end)
         late: tuple[Tag, ...] = ("effective", "censored")
@@ -150,10 +162,15 @@ class Collector:
         for second, row in self._rows.items():
             if nginx_limited is not None:
                 row["nginx_limited"] = nginx_limited.get(second, 0)
+            if sidecar_refused is not None:
+                row["sidecar_refused"] = sidecar_refused.get(second, 0)
             row.update(self._effective_p99(second))
         self.writer.replace_rows(self._finished(second) for second in sorted(self._rows) if second < end)
         self.writer.replace_pods(
             row for second in self._pods.seconds if second < end for row in self._pod_rows(second)
+        )
+        self.writer.replace_sidecars(
+            row for second in self._sidecars.seconds if second < end for row in self._sidecar_rows(second)
         )
 
     def _effective_p99(self, second: int) -> dict[str, float]:
@@ -182,6 +199,13 @@ class Collector:
 
     def _pod_rows(self, second: int) -> list[dict[str, Any]]:
         return [{"t_s": second - self.zero, **row} for row in self._pods.rows(second)]
+
+    def _sidecar_rows(self, second: int) -> list[dict[str, Any]]:
+        return [{"t_s": second - self.zero, **row} for row in self._sidecars.rows(second)]
+
+    def _ended(self, t_ns: int) -> int:
+        """The second whose end is nearest to a moment."""
+        return round((t_ns - self.epoch_ns) / SECOND_NS) - 1
 
     def _add(self, histograms: dict[int, HdrHistogram], second: int, samples: Samples) -> HdrHistogram:
         histogram = histograms.get(second)

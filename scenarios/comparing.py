@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from scenarios.mesh import Mesh
 from scenarios.model import Scenario
 from scenarios.runner import Plan
 from scenarios.scenario_file import arms
@@ -63,7 +64,11 @@ def _steady_states(every: dict[str, Scenario]) -> list[Scenario]:
             phases=replace(arm.phases, duration_s=length, rescue_at_s=0),
         )
         reference = replace(
-            calm, fleet=replace(calm.fleet, policy="naive"), edge=replace(calm.edge, limit="none")
+            calm,
+            fleet=replace(calm.fleet, policy="naive"),
+            edge=replace(calm.edge, limit="none"),
+            # What sidecars do about failures, they do when there are some.
+            mesh=Mesh(sidecar=calm.mesh.sidecar),
         )
         found.setdefault(msgspec.json.encode(reference), calm)
     return list(found.values())

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from scenarios.events.registry import AnyEvent
+from scenarios.mesh import Mesh
 from scenarios.objectives import Hypothesis, Objective
 from scenarios.quantities import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 
@@ -181,6 +182,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     gateway: Gateway = field(default_factory=Gateway)
     feed: Feed = field(default_factory=Feed)
     edge: Edge = field(default_factory=Edge)
+    mesh: Mesh = field(default_factory=Mesh)
     target: Target = field(default_factory=Target)
     abort: Abort = field(default_factory=Abort)
     event: tuple[AnyEvent, ...] = ()

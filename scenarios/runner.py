@@ -26,6 +26,7 @@ from scenarios.model import Scenario
 from scenarios.operating import Operator
 from scenarios.phases import cut_short
 from scenarios.secrets import command_without_secrets, without_secrets
+from scenarios.sidecar_seconds import refused_per_second
 from scenarios.stability import stability
 from scenarios.stack import machine
 from scenarios.stack.assembly import Place, Wanted, place_for
@@ -178,6 +179,7 @@ class _Conductor:
             epoch_ns=self.epoch_ns,
             watch=self.watch,
             on_pod=self.collector.on_pod,
+            on_sidecar=self.collector.on_sidecar,
             on_interval=self.collector.on_interval,
             nginx_binary=self.plan.nginx_binary,
             allow_remote=self.plan.allow_remote,
@@ -275,12 +277,14 @@ class _Conductor:
         if info.phases:
             info.phases = cut_short(info.phases, int(self._now_s()))
             end = self.collector.zero + info.phases[-1].to_s
-        refusals = None
+        refusals = by_sidecars = None
         if not self.scenario.target.url:
             log = read_access_log(self.plan.directory / "nginx" / "access.log")
             refusals = refusals_per_second(log, self.epoch_wall_s)
             info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
-        self.collector.finish(end, refusals)
+        if self.scenario.mesh.sidecar != "none":
+            by_sidecars = refused_per_second(self.plan.directory / "sidecars", self.epoch_wall_s)
+        self.collector.finish(end, refusals, by_sidecars)
 
     def _report_second(self, second: int) -> None:
         phases = (self.course or self).scenario.phases

@@ -14,6 +14,7 @@ import msgspec
 from scenarios.events.event import common_complaint
 from scenarios.events.registry import EVENTS
 from scenarios.limits import LimitError, limit
+from scenarios.mesh import mesh_complaint
 from scenarios.model import Scenario
 from scenarios.policies import PolicyError, policy
 
@@ -144,6 +145,10 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         limit(scenario.edge.limit)
     except LimitError as error:
         raise ScenarioError(f"{source}: key edge.limit: {error}") from None
+    complaint = mesh_complaint(scenario.mesh, target_url=scenario.target.url)
+    if complaint:
+        key, found, allowed = complaint
+        fail(f"mesh.{key}", found, allowed)
 
     health = scenario.abort.health_url
     if health and not health.startswith(("http://", "https://")):

@@ -115,7 +115,6 @@ def simulate_command(
             predictions = predictions_of(known, repeats=repeats, directory=directory)
         else:
             scenario = load(scenario_name, (*implied, *overrides))
-            _check(scenario)
             directory = runs_folder / scenario.name / stamp
             predictions = [
                 Prediction(
@@ -127,6 +126,8 @@ def simulate_command(
                 )
                 for plan in plans(scenario, repeats=repeats, directory=directory)
             ]
+        for plan in predictions:
+            _check(plan.scenario)
         slot_s = slot_ms / 1000 if slot_ms else None
         status = _predict([replace(plan, costs=costs, slot_s=slot_s) for plan in predictions])
         if directory.exists():
@@ -200,6 +201,10 @@ def _check(scenario: Scenario) -> None:
     if scenario.target.url:
         raise ScenarioError(
             "target.url: found somebody else's gateway, allowed: none, for nobody knows its costs"
+        )
+    if scenario.mesh.sidecar != "none":
+        raise ScenarioError(
+            f"mesh.sidecar: found {scenario.mesh.sidecar!r}, allowed: 'none', for the model knows no sidecars"
         )
 
 

@@ -13,15 +13,18 @@ from gateway_stub.protocol import PodStatistics
 from reports.record import ClockOffset
 from scenarios.clients.messages import Interval
 from scenarios.model import Scenario
+from scenarios.sidecar_seconds import SidecarLine
 from scenarios.stack import machine
 from scenarios.stack.channel import Channel
 from scenarios.stack.cpu_meters import CpuMeter, LocalCpu
+from scenarios.stack.envoy import executable
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
 from scenarios.stack.hosts import NginxHost, PodHosts
 from scenarios.stack.local_hosts import LocalNginxHost, LocalPodHosts
 from scenarios.stack.nginx import Nginx
 from scenarios.stack.processes import Watch
+from scenarios.stack.sidecars import Sidecars
 from scenarios.stack.site import site_from_environment
 
 
@@ -33,6 +36,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     epoch_ns: int
     watch: Watch
     on_pod: Callable[[int, PodStatistics], None]
+    on_sidecar: Callable[[int, SidecarLine], None]
     on_interval: Callable[[Interval], None]
     nginx_binary: Path | None = None
     allow_remote: bool = False
@@ -113,8 +117,10 @@ class LocalPlace:
         self.machine = machine.describe(self._cores)
 
     def check(self, scenario: Scenario, _nginx_binary: Path | None) -> None:
-        """Ports and descriptors have to be there."""
+        """Ports and descriptors have to be there, and Envoy where pods are to have one beside them."""
         machine.check(scenario)
+        if scenario.mesh.sidecar == "envoy":
+            executable()
 
     def fitted(self, scenario: Scenario) -> Scenario:
         """As it is: the generator decides."""
@@ -131,9 +137,22 @@ class LocalPlace:
                 cores=self._cores.stack,
                 binary=wanted.nginx_binary,
             )
-            gateway, nginx = await start_own(stops, wanted, LocalPodHosts(self._cores.stack), host)
+            hosts = LocalPodHosts(self._cores.stack)
+            gateway, nginx = await start_own(stops, wanted, hosts, host, sidecars=self._sidecars(wanted))
         generator = await start_generator(stops, wanted, nginx.url if nginx else "", self._cores.generator)
         return Parts(gateway, nginx, generator, LocalCpu(gateway, nginx, generator))
+
+    def _sidecars(self, wanted: Wanted) -> Sidecars | None:
+        if wanted.scenario.mesh.sidecar == "none":
+            return None
+        return Sidecars(
+            wanted.scenario,
+            epoch_ns=wanted.epoch_ns,
+            directory=wanted.directory / "sidecars",
+            cores=self._cores.stack,
+            watch=wanted.watch,
+            on_line=wanted.on_sidecar,
+        )
 
 
 async def start_own(
@@ -142,6 +161,7 @@ async def start_own(
     pod_hosts: PodHosts,
     nginx_host: NginxHost,
     pod_cores: float | None = None,
+    sidecars: Sidecars | None = None,
 ) -> tuple[Gateway, Nginx]:
     """Starts pods and nginx on these hosts."""
     # Without a limit: neighbours behind one address would hold up the ramp.
@@ -153,6 +173,7 @@ async def start_own(
         hosts=pod_hosts,
         watch=wanted.watch,
         on_statistics=wanted.on_pod,
+        sidecars=sidecars,
     )
     stops.push_async_callback(gateway.stop)
     await gateway.start()

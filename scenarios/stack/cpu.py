@@ -27,13 +27,20 @@ class CpuSampler:
         self._last_machine = _machine()
 
     def sample(
-        self, span_s: float, *, nginx: int | None, generator: int | None, pods: Sequence[int]
+        self,
+        span_s: float,
+        *,
+        nginx: int | None,
+        generator: int | None,
+        pods: Sequence[int],
+        sidecars: Sequence[int] = (),
     ) -> CpuShares:
         """Shares over the `span_s` seconds since the last sample, of these processes and their children."""
         groups = {
             "nginx": [] if nginx is None else _with_children(nginx),
             "generator": [] if generator is None else _with_children(generator),
             "pods": pods,
+            "sidecars": sidecars,
             "own": [self._own_pid],
         }
         now = {pid: _cpu_s(pid) for pids in groups.values() for pid in pids}

@@ -41,6 +41,7 @@ class LocalCpu:
             nginx=_pid(nginx) if nginx else None,
             generator=self._generator.child.pid,
             pods=[_pid(child) for child in self._gateway.children] if self._gateway else [],
+            sidecars=[child.pid for child in self._gateway.sidecar_children] if self._gateway else [],
         )
         # While ours is down it uses nothing, which is not the same as not being ours.
         return replace(shares, nginx=0.0) if self._nginx and not nginx else shares

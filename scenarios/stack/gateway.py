@@ -16,7 +16,8 @@ from scenarios.model import Scenario
 from scenarios.stack.hosts import PodHost, PodHosts
 from scenarios.stack.machine import needed_descriptors
 from scenarios.stack.pod import Pod
-from scenarios.stack.processes import Child, Watch
+from scenarios.stack.processes import Child, LocalChild, Watch
+from scenarios.stack.sidecars import Sidecars
 
 _CONTROL_TIMEOUT_S = 60.0
 """A pod under a storm answers when its loop comes to it."""
@@ -25,7 +26,8 @@ _CONTROL_TIMEOUT_S = 60.0
 class Gateway:
     """Pods by index; an index is never used for another pod.
 
-    on_statistics: called with a pod's index and its latest line, about once a second.
+    on_statistics: called with a pod's index and its latest line, about once a second. sidecars: what stands
+    beside the pods; they begin and end with them.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Gateway:
         hosts: PodHosts,
         watch: Watch,
         on_statistics: Callable[[int, PodStatistics], None],
+        sidecars: Sidecars | None = None,
     ) -> None:
         self.pods: list[Pod] = []
         self.controls = Controls(
@@ -49,6 +52,7 @@ class Gateway:
         self._hosts = hosts
         self._watch = watch
         self._on_statistics = on_statistics
+        self._sidecars = sidecars
         self._token = secrets.token_urlsafe(24)
         self._drops = 0
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONTROL_TIMEOUT_S))
@@ -68,13 +72,23 @@ class Gateway:
 
     @property
     def addresses(self) -> list[str]:
-        """The pods that nginx is to know: also those that have died, but none that has left or is ejected."""
-        return [pod.address for pod in self.pods if not (pod.withdrawn or pod.ejected)]
+        """The pods that nginx is to know: also those that have died, but none that has left or is ejected.
+
+        Where there are sidecars, nginx knows of these alone.
+        """
+        known = [pod for pod in self.pods if not (pod.withdrawn or pod.ejected)]
+        sidecars = self._sidecars
+        return [sidecars.address(pod.index) if sidecars else pod.address for pod in known]
 
     @property
     def children(self) -> list[Child]:
         """All processes there are now."""
         return [pod.child for pod in self.pods if pod.child is not None]
+
+    @property
+    def sidecar_children(self) -> list[LocalChild]:
+        """All processes of sidecars that there are now."""
+        return self._sidecars.children if self._sidecars else []
 
     # -- pods come and go ---------------------------------------------------------------------------
 
@@ -82,6 +96,8 @@ class Gateway:
         """Starts so many more pods; returns their number once all are ready."""
         hosts = self._hosts.free(count)
         added = [self._new_pod(index, host) for index, host in enumerate(hosts, len(self.pods))]
+        if self._sidecars:
+            await self._sidecars.add(added)
         self.pods += added
         await asyncio.gather(*map(self._start, added))
         return count
@@ -95,6 +111,8 @@ class Gateway:
         pod = self.pods[index]
         clients = await pod.end(at_once=False)
         if pod.withdrawn:
+            if self._sidecars:
+                await self._sidecars.remove(index)
             self._hosts.give_back(pod.host)
         return clients
 
@@ -121,6 +139,8 @@ class Gateway:
     async def stop(self) -> None:
         """Ends all pods."""
         await asyncio.gather(*(pod.end(at_once=False) for pod in self.pods))
+        if self._sidecars:
+            await self._sidecars.stop()
         await self._http.close()
 
     # -- what is in force ---------------------------------------------------------------------------
@@ -128,6 +148,11 @@ class Gateway:
     async def charge_handshakes(self, cpu_ms: float) -> None:
         """From now on a handshake costs this much."""
         await self._control(replace(self.controls, handshake_cpu_ms=cpu_ms))
+
+    async def limit_at_sidecars(self) -> None:
+        """From now on the scenario's limit at the sidecars is in force, if it has one."""
+        if self._sidecars:
+            await self._sidecars.enforce_limit()
 
     async def set_admission(self, admission: Admission) -> None:
         """From now on pods turn away whom this says."""

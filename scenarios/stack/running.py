@@ -50,10 +50,11 @@ class Stack:
         return self.nginx
 
     async def begin(self) -> None:
-        """The fleet is up: from now on handshakes cost something, and the scenario's limit is in force."""
+        """The fleet is up: from now on handshakes cost something, and the scenario's limits are in force."""
         await self.own_gateway.charge_handshakes(self.scenario.gateway.handshake_cpu_ms)
         if self.scenario.edge.limit != "none":
             await self.set_limit(self.scenario.edge.limit)
+        await self.own_gateway.limit_at_sidecars()
         self.own_nginx.keep_configuration()
 
     async def route(self) -> None:

@@ -54,6 +54,11 @@ class SitePlace:
                 f"key edge.port: found {scenario.edge.port}, allowed: 0, or {self._survey.nginx.info.port},"
                 " where nginx of this site listens"
             )
+        if scenario.mesh.sidecar != "none":
+            raise MachineError(
+                f"key mesh.sidecar: found {scenario.mesh.sidecar!r}, allowed: 'none', because the pods are on"
+                " other hosts, and a sidecar has to be beside its pod"
+            )
         if scenario.fleet.source == "bind":
             raise MachineError(
                 "key fleet.source: found 'bind', allowed: auto, proxy-protocol or same,"

@@ -49,6 +49,7 @@ def storm_processes() -> list[psutil.Process]:
         ours = (
             *("-m gateway_stub", "-m scenarios.agent", "locustfile.py"),
             *("nginx: master", "nginx: worker", "gateway.conf"),
+            "/sidecars/sidecar-",
         )
         if process.info["status"] != psutil.STATUS_ZOMBIE and any(mark in line for mark in ours):
             with contextlib.suppress(psutil.Error):
