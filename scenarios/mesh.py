@@ -31,12 +31,12 @@ class Mesh(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sidecar: Literal["none", "envoy"] = "none"
     """What stands beside each pod; all that the front sends to the pod goes through it."""
     retries: Annotated[int, Meta(ge=0, le=100)] = 0
-    """How often a sidecar tries again, at its own pod, before the client hears of it; 0 switches it off. Before
-    retry n it waits, at random, up to (2ⁿ - 1)·25 ms, and 250 ms at the most."""
+    """How often a sidecar tries again, at its own pod, before the client hears of it; 0 switches it off.
+    Before retry n it waits, at random, up to (2ⁿ - 1)·25 ms, and 250 ms at the most."""
     retry_on: tuple[RetryOn, ...] = ("connect-failure", "reset", "gateway-error")
     """What is worth another try. A try that took longer than `per_try_timeout_s` is a gateway error."""
     per_try_timeout_s: Seconds = 0.0
-    """How long one try may wait for the pod's answer to a request, or to a WebSocket's upgrade; 0 for ever."""
+    """How long one try may wait for the pod's answer to a request or to a WebSocket's upgrade; 0 for ever."""
     connect_timeout_s: PositiveSeconds = 60.0
     """How long the pod may take to accept a connection; as long as nginx waits, unless said otherwise."""
     retry_budget_percent: Annotated[float, Meta(ge=0, le=100)] = 0.0
@@ -79,12 +79,8 @@ def mesh_complaint(mesh: Mesh, *, target_url: str) -> Complaint | None:
         return "sidecar", repr(mesh.sidecar), "'none' with target.url; somebody else's pods get no sidecars"
     if mesh.retries and not mesh.retry_on:
         return "retry_on", "no condition", "at least one with mesh.retries"
-    for key, value in (
-        ("per_try_timeout_s", mesh.per_try_timeout_s),
-        ("retry_budget_percent", mesh.retry_budget_percent),
-    ):
-        if value and not mesh.retries:
-            return key, value, "0 without mesh.retries"
+    if mesh.retry_budget_percent and not mesh.retries:
+        return "retry_budget_percent", mesh.retry_budget_percent, "0 without mesh.retries"
     return _limit_complaint(mesh.limit)
 
 
