@@ -7,7 +7,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from reports.columns import POD_COLUMNS, SERIES_COLUMNS
+from reports.columns import POD_COLUMNS, SERIES_COLUMNS, SIDECAR_COLUMNS
 from reports.histograms import Buckets
 from reports.record import Phase, Run, RunInfo, RunWriter, Tag, new_histogram
 from reports.series import Row
@@ -104,6 +104,13 @@ def pod_second(t_s: float, pod: int, **changes: float | None) -> Row:
     return row | good | changes
 
 
+def sidecar_second(t_s: float, pod: int, **changes: float | None) -> Row:
+    """One good second of the sidecar beside a pod, but for `changes`."""
+    row: Row = dict.fromkeys(SIDECAR_COLUMNS, 0.0)
+    good: Row = {"t_s": t_s, "pod": float(pod), "cpu": 0.02, "rss_mb": 50.0}
+    return row | good | changes
+
+
 def neighbours(limited: float) -> tuple[Row, ...]:
     """Half of the clients are alone, half behind one address."""
     return tuple(
@@ -171,6 +178,7 @@ def history(
     tail_from_s: int | None = None,
     latencies: dict[Tag, dict[int, HdrHistogram]] | None = None,
     pods: Iterable[Row] = (),
+    sidecars: Iterable[Row] = (),
     events: Iterable[Event] = (),
     directory: Path = Path("run"),
     **info: Any,
@@ -184,6 +192,7 @@ def history(
         neighbours=(),
         pods=tuple(pods),
         events=tuple(events),
+        sidecars=tuple(sidecars),
         histograms={
             tag: {t: Buckets.of(histogram) for t, histogram in by_second.items()}
             for tag, by_second in (latencies_of(rows) if latencies is None else latencies).items()

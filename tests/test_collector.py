@@ -11,6 +11,7 @@ from gateway_stub.protocol import PodStatistics
 from reports.record import ClockOffset, Run, RunInfo, RunWriter
 from scenarios.clients.messages import Interval, Neighbours, Samples, WorkerChange
 from scenarios.collector import SECOND_NS, Collector
+from scenarios.sidecar_seconds import SidecarLine
 from scenarios.stack.cpu import CpuShares
 
 MS = 1_000_000
@@ -112,6 +113,38 @@ def test_each_pod_has_a_row_of_its_own(collector: Collector) -> None:
         *(2, 1, 7, 4, 2, 3)
     ]
     assert run.column("pod_shed") == [5]
+
+
+def test_sidecars_have_a_table_of_their_own_where_there_are_some(collector: Collector) -> None:
+    collector.zero = 1
+    for second in (2, 3):
+        collector.on_interval(interval(second))
+        collector.on_sidecar(
+            1,
+            SidecarLine(
+                t_ns=(second + 1) * SECOND_NS + 9 * MS,
+                span_ns=SECOND_NS,
+                cpu_ns=SECOND_NS // 4,
+                rss_bytes=50_000_000,
+                counts={"retries": second},
+            ),
+        )
+    collector.write_until(3)
+    (early,) = Run.load(collector.writer.directory).sidecars
+    assert [early[name] for name in ("t_s", "pod", "cpu", "rss_mb", "retries")] == [1, 1, 0.25, 50, 2]
+    collector.finish(100, {}, {3: 7})
+    collector.writer.close()
+    run = Run.load(collector.writer.directory)
+    assert [row["retries"] for row in run.sidecars] == [2, 3]
+    assert [row["ejections"] for row in run.sidecars] == [None, None]
+    assert run.column("sidecar_refused") == [0, 7]
+
+
+def test_a_run_without_sidecars_leaves_no_table_of_them(collector: Collector) -> None:
+    collector.on_interval(interval(0))
+    run = written(collector)
+    assert (run.sidecars, run.column("sidecar_refused")) == ((), [None])
+    assert not (run.directory / "sidecars.csv").exists()
 
 
 def test_the_two_lines_of_a_pod_that_meet_in_one_second_are_added(collector: Collector) -> None:

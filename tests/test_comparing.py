@@ -42,6 +42,11 @@ def test_each_steady_state_has_a_control_of_its_own() -> None:
     assert [plan.scenario.fleet.clients for plan in controls] == [100, 200]
 
 
+def test_pods_with_and_without_sidecars_are_two_steady_states_whatever_sidecars_do_about_failures() -> None:
+    found = plans(load("mesh"), repeats=1, directory=Path("runs"))
+    assert [plan.scenario.mesh.sidecar for plan in found if plan.control] == ["none", "envoy"]
+
+
 def test_a_single_arm_and_somebody_elses_gateway_have_no_control() -> None:
     assert not any(plan.control for plan in todo("matrix={}"))
     assert not any(plan.control for plan in todo("phases.control_s=0"))

@@ -64,7 +64,9 @@ def test_what_no_sidecar_can_do_is_refused_when_it_is_read(
 
 
 def test_pods_of_somebody_else_get_no_sidecars() -> None:
-    with pytest.raises(ScenarioError, match=r"mesh\.sidecar: found 'envoy', allowed: 'none' with target\.url"):
+    with pytest.raises(
+        ScenarioError, match=r"mesh\.sidecar: found 'envoy', allowed: 'none' with target\.url"
+    ):
         built(ENVOY, target={"url": "http://127.0.0.1:3000"})
 
 
@@ -72,7 +74,12 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "nothing": {},
     "a sidecar that only passes on": ENVOY,
     "a time-out without retries": {**ENVOY, "per_try_timeout_s": 0.5},
-    "retries within a budget": {**ENVOY, "retries": 3, "retry_budget_percent": 20, "retry_on": ["503", "5xx"]},
+    "retries within a budget": {
+        **ENVOY,
+        "retries": 3,
+        "retry_budget_percent": 20,
+        "retry_on": ["503", "5xx"],
+    },
     "a circuit breaker": {**ENVOY, "max_connections": 200, "max_pending": 1},
     "outlier detection": {**ENVOY, "outlier_failures": 5, "outlier_on": "gateway-failure"},
     "a limit by a lost source": {**ENVOY, "limit": "per-ip-strict", "source": "peer"},

@@ -27,6 +27,11 @@ def test_what_neither_nginx_nor_pods_refused_is_unexplained(
     assert (found.unexplained, found.agree) == (unexplained, agree)
 
 
+def test_what_sidecars_answered_by_themselves_is_explained() -> None:
+    rows = [second(0, limited=20.0, nginx_limited=3.0, pod_shed=4.0, sidecar_refused=12.0)]
+    assert refusals(rows) == Refusals(clients=20, nginx=3, sidecars=12, pods=4, unexplained=1)
+
+
 def test_the_storm_reconciles_its_own_seconds() -> None:
     rows = seconds(0, 8, limited=9.0) + seconds(8, 12, limited=5.0, nginx_limited=3.0, pod_shed=1.0)
     storm = summarise(history(rows)).storm

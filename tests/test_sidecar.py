@@ -128,12 +128,20 @@ def test_an_ejection_may_be_longer_than_envoys_longest() -> None:
 COUNTED: dict[str, tuple[Any, list[dict[str, str]], tuple[int, int, str]]] = {
     "per-ip": (
         "per-ip",
-        [{"key": "masked_remote_address"}, {"key": "method", "value": "GET"}, {"key": "session", "value": "none"}],
+        [
+            {"key": "masked_remote_address"},
+            {"key": "method", "value": "GET"},
+            {"key": "session", "value": "none"},
+        ],
         (3, 3, "1s"),
     ),
     "per-ip-strict": (
         {"name": "per-ip-strict", "rate_per_s": 0.5},
-        [{"key": "masked_remote_address"}, {"key": "method", "value": "GET"}, {"key": "session", "value": "none"}],
+        [
+            {"key": "masked_remote_address"},
+            {"key": "method", "value": "GET"},
+            {"key": "session", "value": "none"},
+        ],
         (1, 30, "60s"),
     ),
     "every request of an address": (
