@@ -1,0 +1,223 @@
+"""One real sidecar before a pod that does as it is told: retries, time-outs, ejection, bounds, and the limit."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scenarios.scenario_file import build
+from scenarios.sidecar_seconds import SidecarLine, refused_per_second
+from scenarios.stack.hosts import PodHost
+from scenarios.stack.local_hosts import LocalPodHost
+from scenarios.stack.machine import free_ports
+from scenarios.stack.processes import Watch
+from scenarios.stack.sidecars import Sidecars
+
+pytestmark = pytest.mark.e2e
+
+OPEN = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+
+
+class TestedPod:
+    """Answers each new connection with the next of `answers`, then for ever with the last one.
+
+    An answer may be bytes, `hang` or `reset`.
+    """
+
+    __test__ = False
+    index = 0
+
+    def __init__(self, *answers: bytes | str) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+        self.port, control = free_ports(2)
+        self.host: PodHost = LocalPodHost(port=self.port, control_port=control)
+        self.address = f"127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            self.asked += 1
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            if isinstance(answer, bytes):
+                writer.write(answer)
+            if answer != "reset":
+                await reader.read()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        writer.transport.abort() if answer == "reset" else writer.close()
+
+
+class Talk:
+    """A running sidecar, and how to talk to it."""
+
+    def __init__(self, sidecars: Sidecars, lines: list[SidecarLine], folder: Path) -> None:
+        self.sidecars = sidecars
+        self.lines = lines
+        self.folder = folder
+        self._open: list[asyncio.StreamWriter] = []
+
+    async def connect(self, address: str = "198.51.100.1", query: str = "transport=websocket") -> int:
+        """A WebSocket's upgrade, on a connection that stays open; returns the status."""
+        host, _, port = self.sidecars.address(0).partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        self._open.append(writer)
+        writer.write(
+            f"GET /socket.io/?EIO=4&{query} HTTP/1.1\r\nHost: t\r\nX-Forwarded-For: {address}\r\n"
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
+        return int(head.split()[1])
+
+    def hang_up(self) -> None:
+        for writer in self._open:
+            writer.close()
+
+    async def counted(self, name: str, wanted: int) -> int:
+        """What the sidecar's lines have counted, once it is as many as wanted or three seconds have gone."""
+        for _ in range(30):
+            if self._total(name) >= wanted:
+                break
+            await asyncio.sleep(0.1)
+        return self._total(name)
+
+    def _total(self, name: str) -> int:
+        return sum((line.counts or {}).get(name, 0) for line in self.lines)
+
+
+@asynccontextmanager
+async def _running(mesh: dict[str, Any], pod: TestedPod, folder: Path) -> AsyncIterator[Talk]:
+    scenario = build({"mesh": {"sidecar": "envoy", **mesh}, "fleet": {"clients": 10}}, source="test")
+    lines: list[SidecarLine] = []
+    watch = Watch()
+    sidecars = Sidecars(
+        scenario,
+        epoch_ns=0,
+        directory=folder / "sidecars",
+        cores=(),
+        watch=watch,
+        on_line=lambda _pod, line: lines.append(line),
+    )
+    server = await asyncio.start_server(pod.serve, "127.0.0.1", pod.port)
+    talk = Talk(sidecars, lines, folder)
+    try:
+        await sidecars.add([pod])  # type: ignore[list-item] # has what sidecars ask of a pod
+        await sidecars.enforce_limit()
+        yield talk
+    finally:
+        talk.hang_up()
+        await sidecars.stop()
+        await watch.stop()
+        server.close()
+
+
+def carried_out(
+    mesh: dict[str, Any], pod: TestedPod, folder: Path, body: Callable[[Talk], Awaitable[None]]
+) -> None:
+    async def all_of_it() -> None:
+        async with _running(mesh, pod, folder) as talk:
+            await body(talk)
+
+    asyncio.run(all_of_it())
+
+
+RETRYING = {"retries": 3, "retry_on": ["connect-failure", "reset", "gateway-error", "503"]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "mesh"),
+    [
+        (("reset", OPEN), {}),
+        ((BUSY, OPEN), {}),
+        (("hang", OPEN), {"per_try_timeout_s": 0.2}),
+    ],
+    ids=["a connection that breaks", "a pod that sheds", "a pod that does not answer in time"],
+)
+def test_a_websocket_that_was_not_opened_is_tried_again(
+    tmp_path: Path, answers: tuple[bytes | str, ...], mesh: dict[str, Any]
+) -> None:
+    pod = TestedPod(*answers)
+
+    async def body(talk: Talk) -> None:
+        assert await talk.connect() == 101
+        assert pod.asked == 2
+        assert await talk.counted("retries", 1) == 1
+        assert await talk.counted("retry_successes", 1) == 1
+
+    carried_out({**RETRYING, **mesh}, pod, tmp_path, body)
+
+
+def test_without_retries_a_slow_pod_is_waited_for_and_a_broken_one_is_the_clients_to_try_again(
+    tmp_path: Path,
+) -> None:
+    pod = TestedPod("reset", "hang")
+
+    async def body(talk: Talk) -> None:
+        assert await talk.connect() == 503
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(talk.connect(), 1.0)
+        assert pod.asked == 2
+        assert await talk.counted("retries", 1) == 0
+
+    carried_out({}, pod, tmp_path, body)
+    assert sum(refused_per_second(tmp_path / "sidecars", 0.0).values()) == 1
+
+
+def test_a_pod_that_fails_on_end_is_ejected_and_its_sidecar_answers_for_it(tmp_path: Path) -> None:
+    pod = TestedPod(BUSY)
+
+    async def body(talk: Talk) -> None:
+        assert [await talk.connect() for _ in range(6)] == [503] * 6
+        assert pod.asked == 3
+        pod.answers = [OPEN]
+        assert await talk.counted("ejections", 1) == 1
+        await asyncio.sleep(2.2)
+        assert await talk.connect() == 101
+
+    carried_out({"outlier_failures": 3, "outlier_ejection_s": 1}, pod, tmp_path, body)
+    assert sum(refused_per_second(tmp_path / "sidecars", 0.0).values()) == 3, "the pod's own 503 are its own"
+
+
+def test_a_circuit_breaker_turns_away_who_would_be_one_connection_too_many(tmp_path: Path) -> None:
+    pod = TestedPod(OPEN)
+
+    async def body(talk: Talk) -> None:
+        assert [await talk.connect() for _ in range(2)] == [101, 101]
+        waiting = asyncio.create_task(talk.connect())
+        await asyncio.sleep(0.2)
+        assert not waiting.done(), "one may wait for a connection"
+        assert await talk.connect() == 503
+        waiting.cancel()
+        assert await talk.counted("pending_overflow", 1) == 1
+        assert await talk.counted("connection_overflow", 1) >= 1
+
+    carried_out({"max_connections": 2, "max_pending": 1}, pod, tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    ("source", "let_in"),
+    [("forwarded", {"198.51.100.1": 3, "198.51.100.2": 3}), ("peer", {"198.51.100.1": 3})],
+)
+def test_a_limit_counts_by_the_address_that_it_is_told_or_takes_all_for_one(
+    tmp_path: Path, source: str, let_in: dict[str, int]
+) -> None:
+    pod = TestedPod(OPEN)
+    found: Counter[str] = Counter()
+
+    async def body(talk: Talk) -> None:
+        for address in ("198.51.100.1", "198.51.100.2"):
+            statuses = [await talk.connect(address) for _ in range(5)]
+            assert set(statuses) <= {101, 429}
+            found.update({address: statuses.count(101)} if 101 in statuses else {})
+        assert await talk.connect(query="transport=websocket&sid=abc") == 101, "that is no new connection"
+        refused = 10 - found.total()
+        assert await talk.counted("limited", refused) == refused
+
+    carried_out({"limit": {"name": "per-ip", "rate_per_s": 0.1}, "source": source}, pod, tmp_path, body)
+    assert found == let_in

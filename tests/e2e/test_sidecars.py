@@ -1,0 +1,103 @@
+"""A storm through sidecars: everybody gets through, a dead pod makes them try again, nothing is left behind."""
+
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from command_line import SMALL_STORM, command, storm_processes
+
+from reports.judgement import judgement_of
+from reports.record import Run, find_runs
+
+pytestmark = pytest.mark.e2e
+
+CLIENTS = 60
+GOOD_OR_INVALID = {0, 3}
+"""A busy machine may make a run invalid, which is a result and not a failure."""
+
+TIMELINE = """event=[
+    {at_s=2, do="drop_all"},
+    {at_s=4, do="kill_pod", pod=1, restart_after_s=0.5},
+    {at_s=7, do="scale", pods=3},
+    {at_s=9, do="drop_all"},
+]"""
+
+
+def carried_out(tmp_path: Path, *sets: str) -> Run:
+    done = subprocess.run(
+        command("run", "--retries", "0", sets=(*SMALL_STORM, "mesh.sidecar=envoy", *sets), runs=tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode in GOOD_OR_INVALID, done.stdout + done.stderr
+    (path,) = find_runs([tmp_path / "latest"])
+    return Run.load(path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    retries = ("mesh.retries=3", 'mesh.retry_on=["connect-failure", "reset"]')
+    phases = ("phases.duration_s=12", "phases.during_s=3", "phases.recovery_window_s=2")
+    return carried_out(tmp_path_factory.mktemp("runs"), " ".join(TIMELINE.split()), *retries, *phases)
+
+
+def test_everybody_is_served_through_sidecars_and_comes_back(run: Run) -> None:
+    assert run.between(1, 2)[0]["useful"] == CLIENTS
+    assert run.rows[-1]["connected"] == CLIENTS
+    assert sum(row["disconnects"] or 0 for row in run.between(2, 4)) >= CLIENTS
+    assert not [line for line in run.events if line["event"] == "failed"]
+
+
+def test_nginx_knows_the_sidecars_alone(run: Run) -> None:
+    text = (run.directory / "nginx" / "gateway.conf").read_text(encoding="utf-8")
+    for pod in (0, 1, 2):
+        sidecar = (run.directory / "sidecars" / f"sidecar-{pod}.yaml").read_text(encoding="utf-8")
+        port = sidecar.partition("name: pod\n")[2].partition("port_value: ")[2].partition("}")[0]
+        assert f"server 127.0.0.1:{port} " in text
+
+
+def test_a_pod_that_is_added_has_a_sidecar_of_its_own_from_then_on(run: Run) -> None:
+    first_s = {pod: min(row["t_s"] or 0 for row in run.sidecars if row["pod"] == pod) for pod in (0, 1, 2)}
+    assert max(first_s[0], first_s[1]) < 1
+    assert first_s[2] >= 6
+    assert any(row["pod"] == 2 and (row["clients"] or 0) > 0 for row in run.pods)
+
+
+def test_a_killed_pod_leaves_its_sidecar_which_tries_again(run: Run) -> None:
+    rows = [row for row in run.sidecars if row["pod"] == 1 and 3 <= (row["t_s"] or 0) < 7]
+    assert sum(row["retries"] or 0 for row in rows) > 0
+    assert sum(row["connect_failures"] or 0 for row in rows) > 0
+    assert len(rows) == 4, "it goes on while its pod is away"
+
+
+def test_cpu_and_memory_are_their_own(run: Run) -> None:
+    sidecars = judgement_of(run).summary.sidecars
+    assert sidecars is not None
+    assert sidecars.sidecars == 3
+    assert sidecars.cpu_peak is not None
+    assert 0 < sidecars.cpu_peak < 1.5
+    assert sidecars.rss_mb is not None
+    assert 5 < sidecars.rss_mb < 500
+    foreign = [row["foreign_cpu"] or 0 for row in run.between(0, 12)]
+    assert min(foreign) < 0.3, "sidecars are no strangers"
+
+
+def test_nothing_is_left_behind(run: Run) -> None:
+    assert storm_processes() == []
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(run.directory) in str(one.info)]
+
+
+def test_a_limit_at_sidecars_that_lost_the_source_refuses_clients_that_are_alone(tmp_path: Path) -> None:
+    lost = ("mesh.limit=per-ip", "mesh.source=peer", "fleet.clients=40")
+    short = ('event=[{at_s=2, do="drop_all"}]', "phases.duration_s=6", "phases.during_s=3")
+    run = carried_out(tmp_path, *lost, *short)
+    storm = run.between(2, 6)
+    assert run.between(1, 2)[0]["useful"] == 40, "it is not in force while the fleet is brought up"
+    assert sum(row["limited"] or 0 for row in storm) > 40
+    assert (storm[-1]["connected"] or 0) < 40, "two sidecars let three a second through, of all together"
+    refused = sum(row["sidecar_refused"] or 0 for row in storm)
+    assert refused == pytest.approx(sum(row["limited"] or 0 for row in storm), rel=0.1, abs=5)
+    assert sum(row["nginx_limited"] or 0 for row in storm) == 0
