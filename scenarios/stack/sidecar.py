@@ -1,6 +1,7 @@
 """The proxy beside one pod: its configuration, its process, and what it says of itself."""
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -120,7 +121,7 @@ class Sidecar:
 
     async def await_limit(self) -> None:
         """Returns once it has read that the limit is in force. Raises StackError where it does not."""
-        await self._until(lambda body: '"final_value": "100"' in body, "/runtime", "did not take the limit")
+        await self._until(_is_limited, "/runtime", "did not take the limit")
 
     async def stop(self, watch: Watch) -> None:
         """Ends it, and all connections through it."""
@@ -177,3 +178,9 @@ class Sidecar:
                 return await answer.text()
         except aiohttp.ClientError:
             return ""
+
+
+def _is_limited(runtime: str) -> bool:
+    """Whether Envoy's `/runtime` says that the limit is in force."""
+    entries = json.loads(runtime or "{}").get("entries", {})
+    return bool(entries.get("limit.enabled", {}).get("final_value") == "100")

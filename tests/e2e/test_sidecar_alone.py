@@ -1,4 +1,4 @@
-"""One real sidecar before a pod that does as it is told: retries, time-outs, ejection, bounds, and the limit."""
+"""One real sidecar before a pod that does as it is told: retries, time-outs, ejection, bounds, the limit."""
 
 import asyncio
 from collections import Counter
@@ -40,6 +40,7 @@ class TestedPod:
         self.address = f"127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answer: bytes | str = "reset"
         try:
             await reader.readuntil(b"\r\n\r\n")
             self.asked += 1

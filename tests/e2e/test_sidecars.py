@@ -1,4 +1,4 @@
-"""A storm through sidecars: everybody gets through, a dead pod makes them try again, nothing is left behind."""
+"""A storm through sidecars: everybody comes back, a dead pod makes them try again, nothing is left behind."""
 
 import subprocess
 from pathlib import Path
