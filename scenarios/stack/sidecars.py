@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import msgspec
@@ -20,12 +21,18 @@ from scenarios.model import Scenario
 from scenarios.sidecar_seconds import SidecarLine
 from scenarios.stack.envoy import check_syntax, executable
 from scenarios.stack.machine import free_ports
-from scenarios.stack.pod import Pod
 from scenarios.stack.processes import LocalChild, StackError, Watch
 from scenarios.stack.sidecar import Ports, Sidecar, switch_of
 
 _SECOND_NS = 1_000_000_000
 _INTO_THE_SECOND_NS = 5_000_000
+
+
+class Served(Protocol):
+    """A pod, as far as a sidecar knows it."""
+
+    index: int
+    address: str
 
 
 class Sidecars:
@@ -64,7 +71,7 @@ class Sidecars:
         """Where the front sends what is for this pod."""
         return self._by_pod[pod].address
 
-    async def add(self, pods: Sequence[Pod]) -> None:
+    async def add(self, pods: Sequence[Served]) -> None:
         """Starts one beside each of these pods; returns once all take connections. Raises StackError.
 
         Whoever calls it has to stop the sidecars, also where this fails.

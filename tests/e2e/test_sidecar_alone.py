@@ -11,8 +11,6 @@ import pytest
 
 from scenarios.scenario_file import build
 from scenarios.sidecar_seconds import SidecarLine, refused_per_second
-from scenarios.stack.hosts import PodHost
-from scenarios.stack.local_hosts import LocalPodHost
 from scenarios.stack.machine import free_ports
 from scenarios.stack.processes import Watch
 from scenarios.stack.sidecars import Sidecars
@@ -35,8 +33,7 @@ class TestedPod:
     def __init__(self, *answers: bytes | str) -> None:
         self.answers = list(answers)
         self.asked = 0
-        self.port, control = free_ports(2)
-        self.host: PodHost = LocalPodHost(port=self.port, control_port=control)
+        (self.port,) = free_ports(1)
         self.address = f"127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,7 +105,7 @@ async def _running(mesh: dict[str, Any], pod: TestedPod, folder: Path) -> AsyncI
     server = await asyncio.start_server(pod.serve, "127.0.0.1", pod.port)
     talk = Talk(sidecars, lines, folder)
     try:
-        await sidecars.add([pod])  # type: ignore[list-item] # has what sidecars ask of a pod
+        await sidecars.add([pod])
         await sidecars.enforce_limit()
         yield talk
     finally:
