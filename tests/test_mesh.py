@@ -18,7 +18,7 @@ def built(mesh: dict[str, Any], **rest: Any) -> Scenario:
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "retries of nobody": ({"retries": 3}, "mesh.retries: found 3", "0 where mesh.sidecar is 'none'"),
     "a limit at nobody": ({"limit": "per-ip"}, "mesh.limit: found 'per-ip'", "'none' where mesh.sidecar"),
-    "another sidecar": ({"sidecar": "linkerd"}, "mesh.sidecar: found 'linkerd'", "'envoy', 'none'"),
+    "another sidecar": ({"sidecar": "linkerd"}, "mesh.sidecar: found 'linkerd'", "'none', 'envoy'"),
     "retries on nothing": (
         {**ENVOY, "retries": 1, "retry_on": []},
         "mesh.retry_on: found no condition",
@@ -27,7 +27,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown condition": (
         {**ENVOY, "retry_on": ["cancelled"]},
         "mesh.retry_on[0]: found 'cancelled'",
-        "'503', '5xx', 'connect-failure', 'gateway-error', 'reset'",
+        "'connect-failure', 'reset', 'gateway-error', '5xx', '503'",
     ),
     "a budget without retries": (
         {**ENVOY, "retry_budget_percent": 20},

@@ -8,7 +8,7 @@ import yaml
 from test_mesh import ACCEPTED, ENVOY, built
 
 from scenarios.stack.envoy import check_syntax
-from scenarios.stack.sidecar import UNBOUNDED, Ports, render
+from scenarios.stack.sidecar import UNBOUNDED, Ports, render, switch_of
 
 LIMITS: dict[str, dict[str, Any]] = {
     name: {**ENVOY, "limit": limit}
@@ -56,7 +56,7 @@ class Rendered:
 @pytest.mark.parametrize("mesh", SIDECARS.values(), ids=SIDECARS)
 def test_envoy_accepts_what_we_render(tmp_path: Path, mesh: dict[str, Any]) -> None:
     file = tmp_path / "sidecar-1.yaml"
-    # Where the switch is not there yet, Envoy waits for it when it starts, not when it is asked.
+    switch_of(tmp_path).touch()
     file.write_text(text(mesh, tmp_path), encoding="utf-8")
     assert check_syntax(file) == ""
 

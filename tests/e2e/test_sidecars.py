@@ -81,8 +81,6 @@ def test_cpu_and_memory_are_their_own(run: Run) -> None:
     assert 0 < sidecars.cpu_peak < 1.5
     assert sidecars.rss_mb is not None
     assert 5 < sidecars.rss_mb < 500
-    foreign = [row["foreign_cpu"] or 0 for row in run.between(0, 12)]
-    assert min(foreign) < 0.3, "sidecars are no strangers"
 
 
 def test_nothing_is_left_behind(run: Run) -> None:
