@@ -47,7 +47,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_everybody_is_served_through_sidecars_and_comes_back(run: Run) -> None:
     assert run.between(1, 2)[0]["useful"] == CLIENTS
     assert run.rows[-1]["connected"] == CLIENTS
-    assert sum(row["disconnects"] or 0 for row in run.between(2, 4)) >= CLIENTS
+    dropped = sum(row["disconnects"] or 0 for row in run.between(2, 3))
+    assert dropped >= CLIENTS - 5, "a sidecar says at once that its pod has hung up"
     assert not [line for line in run.events if line["event"] == "failed"]
 
 
