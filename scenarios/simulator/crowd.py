@@ -20,7 +20,7 @@ class Crowd:
         self.count = count
         self.state = np.full(count, JOINED, np.int8)
         self.slot = np.full(count, -1, np.int32)
-        """In which slot of time it has to be looked at again."""
+        """In which slot of time it has to be looked at again; negative where it has not."""
         self.due_s = np.zeros(count)
         """When: the arrival of its request at the edge, or the end of its patience."""
         self.started_s = np.zeros(count)

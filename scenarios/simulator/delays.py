@@ -39,6 +39,7 @@ class DelayPaths:
 
     def delays_s(self, paths: Any, tries: Any) -> Floats:
         """The delay before try number `tries` on each path; NaN where the client gives up."""
-        beyond = TRIES - _TAIL + (tries - TRIES) % _TAIL
-        delays: Floats = self.table[paths, np.where(tries < TRIES, tries, beyond)]
+        if tries.max(initial=0) >= TRIES:
+            tries = np.where(tries < TRIES, tries, TRIES - _TAIL + (tries - TRIES) % _TAIL)
+        delays: Floats = self.table[paths, tries]
         return delays

@@ -81,6 +81,8 @@ class Engine:
         self._waiting.begin_with(policy)
         self._knocking = Knocking(crowd, self.pods, slot_s)
         self._requests = _REQUESTS[fleet.transport]
+        self._rules = False
+        """Whether there are any at the edge; without, nobody asks it."""
         self._limiter = Limiter((), addresses=crowd.addresses, requests=self._requests)
         self._balancer = Balancer(gateway.balance, addresses=crowd.addresses, seed=fleet.seed)
         self._join_s = 0.0
@@ -105,6 +107,7 @@ class Engine:
 
     def set_rules(self, rules: tuple[EdgeRule, ...]) -> None:
         """From now on these rules are in force at the edge, with empty buckets."""
+        self._rules = bool(rules)
         self._limiter = Limiter(rules, addresses=self.crowd.addresses, requests=self._requests)
 
     def charge_handshakes(self, cpu_s: float) -> None:
@@ -209,7 +212,8 @@ class Engine:
         if not len(clients):
             return
         crowd = self.crowd
-        crowd.attempt[clients] += 1
+        tries = crowd.attempt[clients] + 1
+        crowd.attempt[clients] = tries
         crowd.first[clients] = False
         crowd.state[clients] = TRYING
         arrived_s = crowd.due_s[clients] + self.costs.edge_delay_s
@@ -217,23 +221,30 @@ class Engine:
             self._answer(clients, "refused", arrived_s)
             return
         self._nginx_cpu_s += len(clients) * self.costs.nginx_request_cpu_s
-        whole, begun, held_s = self._limiter.admit(crowd.address[clients], int(end_s * 1000))
-        if begun.any():
-            # The first request of a polling client costs its handshake, whatever becomes of the next ones.
-            pods = self._balancer.choose(crowd.address[clients[begun]], self.pods.connections, self._rng)
-            pods = pods[(pods >= 0) & self.pods.alive[pods]]
-            upgrade_s = self.pods.upgrade_s + self.costs.upgrade_cpu_s
-            self.pods.add_ready(np.bincount(pods, minlength=len(self.pods.alive)), upgrade_s)
-        self._answer(clients[~whole], "limited", arrived_s[~whole])
-        clients, arrived_s = clients[whole], arrived_s[whole] + held_s[whole]
+        if self._rules:
+            clients, arrived_s = self._let_in(clients, arrived_s, end_s)
         pods = self._balancer.choose(crowd.address[clients], self.pods.connections, self._rng)
         there = (pods >= 0) & self.pods.alive[pods]
-        self._answer(clients[~there], "refused", arrived_s[~there])
-        clients, pods, arrived_s = clients[there], pods[there], arrived_s[there]
+        if not there.all():
+            self._answer(clients[~there], "refused", arrived_s[~there])
+            clients, pods, arrived_s = clients[there], pods[there], arrived_s[there]
         crowd.pod[clients] = pods
         self.pods.connections += np.bincount(pods, minlength=len(self.pods.alive))
         self._waiting.schedule(clients, crowd.started_s[clients] + self._scenario.fleet.connect_timeout_s)
         self._knocking.knock(clients, arrived_s)
+
+    def _let_in(self, clients: Any, arrived_s: Floats, end_s: float) -> tuple[Any, Floats]:
+        """Asks the rules at the edge; returns whom they let in, and when those go on."""
+        address = self.crowd.address[clients]
+        whole, begun, held_s = self._limiter.admit(address, int(end_s * 1000))
+        if begun.any():
+            # The first request of a polling client costs its handshake, whatever becomes of the next ones.
+            pods = self._balancer.choose(address[begun], self.pods.connections, self._rng)
+            pods = pods[(pods >= 0) & self.pods.alive[pods]]
+            upgrade_s = self.pods.upgrade_s + self.costs.upgrade_cpu_s
+            self.pods.add_ready(np.bincount(pods, minlength=len(self.pods.alive)), upgrade_s)
+        self._answer(clients[~whole], "limited", arrived_s[~whole])
+        return clients[whole], arrived_s[whole] + held_s[whole]
 
     def _work(self, from_s: float, end_s: float) -> None:
         """The pods do what they can in this slot."""

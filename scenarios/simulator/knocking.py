@@ -26,24 +26,31 @@ class Knocking:
 
     def knock(self, clients: Any, at_s: Floats) -> None:
         """Connections reach the pods that their clients were sent to, for the first time."""
+        outside = ~self._enter(clients, at_s)
+        clients = clients[outside]
         self._times[clients] = 0
-        self._first_s[clients] = at_s
-        self._enter(clients, at_s)
+        self._first_s[clients] = at_s[outside]
+        self._turn_away(clients)
 
     def knock_again(self, slot: int, now_s: float) -> None:
         """Those whose time has come; slots are taken in order."""
         clients = self._calendar.take(slot)
         if len(clients):
             clients = clients[(self._crowd.state[clients] == TRYING) & (self._times[clients] > 0)]
-            self._enter(clients, np.full(len(clients), now_s))
+            self._turn_away(clients[~self._enter(clients, np.full(len(clients), now_s))])
 
-    def _enter(self, clients: Any, at_s: Floats) -> None:
+    def _enter(self, clients: Any, at_s: Floats) -> npt.NDArray[np.bool_]:
+        """Puts them into the accept queues; returns who found room, of shape (n,)."""
         crowd = self._crowd
         room = self._pods.enqueue(crowd.pod[clients], clients, crowd.attempt[clients], at_s)
-        outside = clients[~room]
-        outside = outside[self._times[outside] < len(AGAIN_AFTER_S)]
+        self._times[clients[room]] = 0
+        return room
+
+    def _turn_away(self, clients: Any) -> None:
+        """These found no room; who is patient knocks again."""
+        outside = clients[self._times[clients] < len(AGAIN_AFTER_S)]
         again_s = self._first_s[outside] + AGAIN_AFTER_S[self._times[outside]]
         self._times[outside] += 1
         # Who will have given up by then does not knock.
-        patient = again_s < crowd.due_s[outside]
+        patient = again_s < self._crowd.due_s[outside]
         self._calendar.put(outside[patient], (again_s[patient] / self._slot_s).astype(np.int64))

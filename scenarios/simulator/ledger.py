@@ -84,7 +84,14 @@ class Ledger:
             self.attempts_by_slot += times * np.bincount(slots, minlength=len(self.attempts_by_slot))
         else:
             np.add.at(self.attempts_by_slot, slots, times)
-        np.add.at(self.attempts_by_group, (np.minimum(slots // SLOTS_PER_S, self._seconds), groups), times)
+        places = np.minimum(slots // SLOTS_PER_S, self._seconds)
+        if len(self._sizes) > 1:
+            places = places * len(self._sizes) + groups
+        by_place = self.attempts_by_group.reshape(-1)
+        if len(slots) > len(by_place):
+            by_place += times * np.bincount(places, minlength=len(by_place))
+        else:
+            np.add.at(by_place, places, times)
 
     # -- ticks --------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ patience with the present one. All times are seconds, and arrays have one elemen
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -81,8 +81,8 @@ class Waiting:
     def start_over(self, clients: Any) -> None:
         """Each of these begins a new path of its policy."""
         crowd = self._crowd
-        for number in np.unique(crowd.policy[clients]).tolist():
-            mine = clients[crowd.policy[clients] == number] if len(self._policies) > 1 else clients
+        for number, places in self._by_policy(clients):
+            mine = clients[places]
             crowd.path[mine] = self._policies[number].draw(self._rng, len(mine))
         crowd.tries[clients] = 0
 
@@ -115,18 +115,25 @@ class Waiting:
     def come_back(self, clients: Any, at_s: Floats) -> None:
         """Each of these waits for its next delay, counted from `at_s`."""
         crowd = self._crowd
+        tries = crowd.tries[clients]
         delays_s = np.empty(len(clients))
-        numbers = crowd.policy[clients]
-        for number in np.unique(numbers).tolist():
-            mine = np.flatnonzero(numbers == number)
-            some = clients[mine]
-            delays_s[mine] = self._policies[number].delays_s(crowd.path[some], crowd.tries[some])
-        crowd.tries[clients] += 1
+        for number, mine in self._by_policy(clients):
+            delays_s[mine] = self._policies[number].delays_s(crowd.path[clients[mine]], tries[mine])
+        crowd.tries[clients] = tries + 1
         over = np.isnan(delays_s)
         if over.any():
             self._give_up(clients[over])
             clients, at_s, delays_s = clients[~over], at_s[~over], delays_s[~over]
         self._wait_until(clients, at_s + delays_s)
+
+    def _by_policy(self, clients: Any) -> Iterator[tuple[int, Any]]:
+        """(number of a policy, where among these clients are those that follow it)."""
+        if len(self._policies) == 1:
+            yield 0, slice(None)
+            return
+        numbers = self._crowd.policy[clients]
+        for number in np.unique(numbers).tolist():
+            yield number, np.flatnonzero(numbers == number)
 
     def schedule(self, clients: Any, due_s: Floats) -> None:
         """Each of these is looked at again at that time, in the next slot at the earliest."""
@@ -140,11 +147,10 @@ class Waiting:
         self.slot, crowd = slot, self._crowd
         due = self._calendar.take(slot)
         due = due[crowd.slot[due] == slot]
-        # Who was entered twice keeps the later mark only.
-        crowd.slot[due] = np.arange(len(due))
-        due = due[crowd.slot[due] == np.arange(len(due))]
-        crowd.slot[due] = -1
-        return due
+        # Who was entered twice keeps the later mark only; no mark is the number of a slot.
+        marks = -1 - np.arange(len(due), dtype=crowd.slot.dtype)
+        crowd.slot[due] = marks
+        return due[crowd.slot[due] == marks]
 
     def let_through(self, clients: Any, now_s: float) -> Any:
         """Of clients whose delay is over, those whose gate and the cap let begin now."""

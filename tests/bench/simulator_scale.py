@@ -31,6 +31,7 @@ def storm(clients: int, policy: str, seconds: int) -> Scenario:
         "fleet.policy": policy,
         "gateway.pods": pods,
         "gateway.cpu": "reserve",
+        "gateway.backlog": 4_096,
         "gateway.handshake_cpu_ms": 1000 * DRAIN_S * pods / clients,
         "phases.duration_s": seconds,
         "phases.rescue_at_s": 0,
