@@ -24,7 +24,7 @@ class Latency(Struct, frozen=True):
     at_least: bool = False
 
 
-def _highest_us() -> NDArray[np.int64]:
+def _layout() -> NDArray[np.int64]:
     """The highest value of each bucket in microseconds, by HdrHistogram's own layout."""
     layout = new_histogram()
     half, magnitude = layout.sub_bucket_half_count, layout.sub_bucket_half_count_magnitude
@@ -35,7 +35,23 @@ def _highest_us() -> NDArray[np.int64]:
     return highest
 
 
-_HIGHEST_US = _highest_us()
+_HIGHEST_US = _layout()
+
+
+def highest_us(places: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The highest value of each of these buckets, in microseconds."""
+    return _HIGHEST_US[places]
+
+
+def lowest_us(places: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The lowest value of each of these buckets, in microseconds."""
+    return np.where(places > 0, _HIGHEST_US[places - 1] + 1, 0)
+
+
+def places_of(values_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The bucket of each value of microseconds; what is too large goes into the last one."""
+    places: NDArray[np.int64] = np.searchsorted(_HIGHEST_US, values_us)
+    return np.minimum(places, len(_HIGHEST_US) - 1)
 
 
 def no_counts() -> Counts:

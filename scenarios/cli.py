@@ -47,6 +47,7 @@ from scenarios.terminal import (
     usage_errors,
     warn_of_leftovers,
 )
+from scenarios.tune_command import tune_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,6 +66,7 @@ main.add_command(calibrate_gate_command)
 main.add_command(gate_command)
 main.add_command(rehearse_command)
 main.add_command(simulate_command)
+main.add_command(tune_command)
 
 
 @main.command("list")

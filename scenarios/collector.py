@@ -5,7 +5,7 @@ steady state. `zero` is the difference. A second is written once its successor h
 written anew at the end, when effective latencies are known and late lines of pods are in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -26,11 +26,20 @@ class Collector:
     """Collects one run; all seconds given to it count from the epoch.
 
     cpu_in_intervals: take the generator's CPU from what it reports itself, as that of its busiest process.
+    histogram: makes an empty histogram.
     """
 
-    def __init__(self, writer: RunWriter, epoch_ns: int, *, cpu_in_intervals: bool = False) -> None:
+    def __init__(
+        self,
+        writer: RunWriter,
+        epoch_ns: int,
+        *,
+        cpu_in_intervals: bool = False,
+        histogram: Callable[[], HdrHistogram] = new_histogram,
+    ) -> None:
         self.writer = writer
         self.epoch_ns = epoch_ns
+        self._new_histogram = histogram
         self._cpu_in_intervals = cpu_in_intervals
         self.zero = 0
         """Second since the epoch at which the steady state began."""
@@ -58,7 +67,7 @@ class Collector:
     def percentile_ms(self, tag: Tag, percent: float, from_second: int, to_second: int) -> float | None:
         """A percentile of all values of [from_second, to_second) that are known by now; None without any."""
         histograms = self._tagged[tag]
-        total = new_histogram()
+        total = self._new_histogram()
         for second in range(from_second, to_second):
             if second in histograms:
                 total.add(histograms[second])
@@ -174,8 +183,8 @@ class Collector:
         )
 
     def _effective_p99(self, second: int) -> dict[str, float]:
-        union = new_histogram()
-        bounds = self._censored.get(second, new_histogram())
+        union = self._new_histogram()
+        bounds = self._censored.get(second, self._new_histogram())
         union.add(bounds)
         if second in self._effective:
             union.add(self._effective[second])
@@ -210,7 +219,7 @@ class Collector:
     def _add(self, histograms: dict[int, HdrHistogram], second: int, samples: Samples) -> HdrHistogram:
         histogram = histograms.get(second)
         if histogram is None:
-            histogram = histograms[second] = new_histogram()
+            histogram = histograms[second] = self._new_histogram()
         _record(histogram, samples)
         return histogram
 

@@ -104,7 +104,7 @@ def simulate_command(
                 f"{costs_file}: found another gateway's costs beside --against, allowed: costs as JSON, since"
                 " recorded runs have a gateway of their own"
             )
-        costs = _calibrated(costs, recorded, quiet=as_json)
+        costs = calibrated(costs, recorded, quiet=as_json)
         if kept_costs:
             with replacing(kept_costs) as stream:
                 stream.write(msgspec.json.format(msgspec.json.encode(costs)).decode() + "\n")
@@ -196,7 +196,7 @@ def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory:
     errors.print(f"tries a second, predicted on top of measured: {file}", highlight=False, soft_wrap=True)
 
 
-def _check(scenario: Scenario) -> None:
+def check_known(scenario: Scenario) -> None:
     """What the model does not know is said before it computes anything."""
     if scenario.target.url:
         raise ScenarioError(
@@ -208,7 +208,8 @@ def _check(scenario: Scenario) -> None:
         )
 
 
-def _calibrated(costs: Costs, recorded: tuple[Path, ...], *, quiet: bool) -> Costs:
+def calibrated(costs: Costs, recorded: tuple[Path, ...], *, quiet: bool) -> Costs:
+    """The costs that recorded runs show, or these where there are none. Raises CalibrationError."""
     if not recorded:
         return costs
     found = calibrate([Run.load(path) for path in find_runs(recorded)], costs)

@@ -29,6 +29,10 @@ COMPOSITION_ROOTS = tuple(
         "rehearse_command.py",
         "reporting.py",
         "simulate_command.py",
+        "tune_command.py",
+        "tune_confirm.py",
+        "tuning/evaluating.py",
+        "tuning/search.py",
     )
 )
 PURE = [

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import PodStatistics
-from reports.record import RunInfo, RunWriter
+from reports.record import RunInfo, RunWriter, new_histogram
 from scenarios.clients.messages import Interval, Samples
 from scenarios.collector import SECOND_NS, Collector
 from scenarios.course import Course
@@ -29,11 +29,14 @@ from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.stability import stability
 from scenarios.stack import machine
 from scenarios.stack.cpu import CpuShares
+from scenarios.timeline import strikes
 
 ZERO_S = 3
 """Where the steady state begins, in seconds of the model."""
 
 _INTO_THE_SECOND_S = 0.05
+_WELL = 0.999
+"""Of the clients; more than a recovery asks for, so that none is cut off by a hair."""
 
 
 class Prediction(Struct, frozen=True, kw_only=True):
@@ -47,11 +50,22 @@ class Prediction(Struct, frozen=True, kw_only=True):
     costs: Costs = Costs()
     slot_s: float | None = None
     """None chooses by the number of clients."""
+    until_well: bool = False
+    """End as soon as everybody has been served for a whole recovery window, and nothing is to come."""
 
 
-def simulate(plan: Prediction, on_second: Callable[[int, int], None] = lambda _done, _all: None) -> RunInfo:
-    """Predicts a run and writes its directory; `on_second(done, all)` is called after every second."""
-    return run_in_virtual_time(_Conductor(plan, on_second).conduct())
+def simulate(
+    plan: Prediction,
+    on_second: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    writer: Callable[[RunInfo], RunWriter] | None = None,
+    histogram: Callable[[], Any] = new_histogram,
+) -> RunInfo:
+    """Predicts a run and writes its directory; `on_second(done, all)` is called after every second.
+
+    writer: makes what takes the run instead of its directory. histogram: makes an empty histogram for it.
+    """
+    return run_in_virtual_time(_Conductor(plan, on_second, writer, histogram).conduct())
 
 
 def slot_s_of(clients: int) -> float:
@@ -60,7 +74,13 @@ def slot_s_of(clients: int) -> float:
 
 
 class _Conductor:
-    def __init__(self, plan: Prediction, on_second: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        plan: Prediction,
+        on_second: Callable[[int, int], None],
+        writer: Callable[[RunInfo], RunWriter] | None,
+        histogram: Callable[[], Any],
+    ) -> None:
         self.plan = plan
         self.scenario = scenario = plan.scenario
         self._on_second = on_second
@@ -77,8 +97,8 @@ class _Conductor:
             stability=msgspec.to_builtins(stability(scenario, plan.costs.tick_cpu_s)),
             command=command_without_secrets(sys.argv[1:]),
         )
-        self.writer = RunWriter(plan.directory, info)
-        self.collector = Collector(self.writer, 0)
+        self.writer = writer(info) if writer else RunWriter(plan.directory, info)
+        self.collector = Collector(self.writer, 0, histogram=histogram)
         self.collector.zero = ZERO_S
         self.seconds = ZERO_S + scenario.phases.duration_s
         self.seconds = max(self.seconds, ZERO_S + scenario.phases.rescue_at_s + scenario.phases.rescue_s)
@@ -139,8 +159,38 @@ class _Conductor:
         course.set_phases()
         await self._until(0)
         self.writer.event(0, "steady", clients=self.scenario.fleet.clients)
-        await course.play()
+        await self._follow(course)
         await self.stack.generator.close_books()
+
+    async def _follow(self, course: Course) -> None:
+        """Plays the course to its end or, if that is asked for, until everybody is well."""
+        playing = asyncio.create_task(course.play())
+        ends = {playing}
+        if self.plan.until_well:
+            ends.add(asyncio.create_task(self._until_well()))
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in ends:
+                task.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+        if playing not in done:
+            course.set_phases(end_s=max(1, int(self._now_s())))
+
+    async def _until_well(self) -> None:
+        """Returns once nothing is to come and everybody has been served for a recovery window."""
+        phases = self.scenario.phases
+        last_s = max((strike.at_s + strike.event.lasts_s for strike in strikes(self.scenario)), default=0.0)
+        window_s = phases.recovery_window_s + 2
+        for second in range(int(last_s) + 1 + window_s, phases.duration_s + 1):
+            await self._until(second)
+            # The second that has just ended may still be on its way.
+            rows = [self.collector.row(ZERO_S + second - 1 - back) for back in range(1, window_s + 1)]
+            if min(row.get("useful", 0.0) for row in rows) >= _WELL * self.scenario.fleet.clients:
+                return
+        await asyncio.Event().wait()
 
     async def _move(self) -> None:
         """The engine goes with the clock, a slot at a time."""

@@ -1,0 +1,186 @@
+"""One search: its candidates, the storms that they play, who goes on, and what came of it."""
+
+from collections.abc import Mapping, Sequence
+from os import cpu_count
+from pathlib import Path
+
+from msgspec import Struct
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from reports.tuned import Constraints, Outcome, Score, Tuned, Tuning, chosen_and_front, ranked, score
+from scenarios.docs.limits_page import added_lines
+from scenarios.model import Scenario
+from scenarios.secrets import command_without_secrets
+from scenarios.simulator.costs import Costs
+from scenarios.terminal import errors
+from scenarios.tuning.evaluating import Task, evaluate
+from scenarios.tuning.halving import Rung, Storm, halve, rungs
+from scenarios.tuning.playing import Results, play, pool
+from scenarios.tuning.sampling import candidates
+from scenarios.tuning.shipping import settings, text
+from scenarios.tuning.space import FORMULA, INCIDENT, NAIVE, NOW, Candidate, units, with_candidate
+
+_ANCHORS = (NOW, NAIVE, INCIDENT, FORMULA)
+
+
+class _Question(Struct, frozen=True, kw_only=True):
+    """What results of an earlier search must have been about."""
+
+    scenario: Scenario
+    costs: Costs
+    slot_s: float | None
+    version: str
+
+
+class Search:
+    """A search that can be stopped and gone on with. Raises ResultsError, OSError."""
+
+    def __init__(
+        self,
+        *,
+        scenario: Scenario,
+        triggers: Mapping[str, Scenario],
+        storms: Sequence[Storm],
+        costs: Costs,
+        slot_s: float | None,
+        constraints: Constraints,
+        trials: int,
+        finalists: int,
+        seed: int,
+        path: Path,
+        version: str,
+    ) -> None:
+        """triggers: the scenario by size of its trigger, the largest first. path: of the file of results."""
+        self.scenario, self.constraints = scenario, constraints
+        self.storms = tuple(storms)
+        self.triggers = triggers
+        scale = units(scenario, costs.tick_cpu_s)
+        self.candidates = {one.name: one for one in candidates(scenario, scale, trials=trials, seed=seed)}
+        self.always = [
+            one.name for one in self.candidates.values() if set(one.origin.split(" = ")) & {*_ANCHORS}
+        ]
+        self._costs, self._slot_s = costs, slot_s
+        self._plan = rungs(len(self.candidates), len(self.storms), finalists)
+        question = _Question(scenario=scenario, costs=costs, slot_s=slot_s, version=version)
+        self.results: Results[Outcome] = Results(path, Outcome, question)
+
+    def run(self, processes: int | None = None) -> bool:
+        """Plays it all; returns whether it came to its end, or was stopped by KeyboardInterrupt."""
+        planned = _planned(self._plan, len(self.candidates), len(self.always), len(self.storms))
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        processes = min(processes or cpu_count() or 1, planned)
+        try:
+            with Progress(*columns, console=errors, transient=True) as progress, pool(processes) as executor:
+                bar = progress.add_task("storms", total=planned)
+
+                def play_them(names: Sequence[str], count: int) -> None:
+                    tasks = [self._task(name, storm) for name in names for storm in self.storms[:count]]
+                    known = sum(
+                        (task.candidate, task.trigger, task.seed) in self.results.known for task in tasks
+                    )
+                    progress.update(bar, completed=max(known, progress.tasks[0].completed))
+                    play(tasks, evaluate, self.results, executor, lambda: progress.advance(bar))
+
+                for rung, names in halve(
+                    [*self.candidates], self.always, self._plan, play_them, self._ranked
+                ):
+                    progress.console.print(
+                        f"{len(names)} candidates have played {rung.storms} of {len(self.storms)} storms",
+                        highlight=False,
+                    )
+        except KeyboardInterrupt:
+            return False
+        return True
+
+    def outcomes(self, name: str) -> tuple[Outcome, ...]:
+        """What is known of a candidate, in the order of the storms."""
+        keys = [(name, storm.trigger, storm.seed) for storm in self.storms]
+        return tuple(self.results.known[key] for key in keys if key in self.results.known)
+
+    def scores(self, names: Sequence[str]) -> dict[str, Score]:
+        """Of each that has played."""
+        return {name: score(played) for name in names if (played := self.outcomes(name))}
+
+    def to_confirm(self, found: Tuning) -> dict[str, Candidate | None]:
+        """What a bench is to carry out, by what it is called there; each settings once."""
+        by_origin = {
+            origin: next((c for c in self.candidates.values() if origin in c.origin.split(" = ")), None)
+            for origin in (NOW, INCIDENT)
+        }
+        arms: dict[str, Candidate | None] = {"chosen": self.candidates[found.chosen or ""]}
+        for origin, one in by_origin.items():
+            if one not in arms.values():
+                arms[origin] = one
+        return arms
+
+    def _ranked(self, names: Sequence[str]) -> Sequence[str]:
+        return ranked(self.scores(names), self.constraints)
+
+    def _task(self, name: str, storm: Storm) -> Task:
+        return Task(
+            candidate=name,
+            scenario=with_candidate(self.triggers[storm.trigger], self.candidates[name]),
+            trigger=storm.trigger,
+            seed=storm.seed,
+            costs=self._costs,
+            slot_s=self._slot_s,
+        )
+
+
+def finished(search: Search, *, complete: bool, notes: tuple[str, ...], command: Sequence[str]) -> Tuning:
+    """The result of a search, or of as much of it as there is: those who have played most storms."""
+    played = {name: search.outcomes(name) for name in search.candidates}
+    most = max(map(len, played.values()))
+    scores = search.scores([name for name, found in played.items() if len(found) == most])
+    chosen, on_front = chosen_and_front(scores, search.constraints)
+    order = ranked(scores, search.constraints)
+    if chosen:
+        order = (chosen, *(name for name in order if name != chosen))
+    scenario = search.scenario
+    return Tuning(
+        scenario=scenario.name,
+        summary=scenario.summary,
+        clients=scenario.fleet.clients,
+        pods=scenario.gateway.pods,
+        constraints=search.constraints,
+        tried=sum(bool(found) for found in played.values()),
+        storms=len(search.results.known),
+        complete=complete,
+        triggers=tuple(search.triggers),
+        seeds=len({storm.seed for storm in search.storms}),
+        chosen=chosen,
+        front=on_front,
+        finalists=tuple(_tuned(search, name, scores[name]) for name in order),
+        settings=_settings(search.candidates[chosen], scenario) if chosen else "",
+        notes=notes,
+        command=" ".join(command_without_secrets(command)),
+    )
+
+
+def _tuned(search: Search, name: str, found: Score) -> Tuned:
+    one = search.candidates[name]
+    return Tuned(
+        name=name,
+        policy=one.policy,
+        limit=one.limit,
+        reset_backoff=one.reset_backoff,
+        origin=one.origin,
+        score=found,
+        outcomes=search.outcomes(name),
+        broken=search.constraints.broken(found),
+    )
+
+
+def _settings(chosen: Candidate, scenario: Scenario) -> str:
+    whole = with_candidate(scenario, chosen)
+    return text(settings(chosen, whole, added_lines(whole)))
+
+
+def _planned(plan: Sequence[Rung], candidates: int, always: int, all_storms: int) -> int:
+    """How many storms the rungs take together."""
+    total = before = 0
+    left = candidates
+    for rung in plan:
+        total += left * (rung.storms - before)
+        before, left = rung.storms, min(left, rung.keep + always)
+    return max(1, min(total, candidates * all_storms))

@@ -1,0 +1,150 @@
+"""Code for policies that a stock client's options cannot express.
+
+JavaScript: the manager emits `close` before it asks its back-off for the first delay, and `reconnect_attempt`
+before a try whose failure makes it ask for the next one. With a jitter of 0 and the minimum equal to the
+maximum, the delay that it is given is the one that was set.
+"""
+
+from typing import Any
+
+import msgspec
+
+from scenarios.policies import policy
+from scenarios.quantities import NameOrTable
+
+_JS = """\
+const socket = io(url, {{ timeout: {timeout_ms} }});
+const manager = socket.io;
+let tries = 0, last = 0, since = Infinity;
+
+function delay(n) {{  // milliseconds before try n
+{formula}
+}}
+
+function prepare() {{
+  last = Math.round(delay(tries));
+  manager.randomizationFactor(0);
+  manager.reconnectionDelay(last);
+  manager.reconnectionDelayMax(last);
+}}
+
+{reset}manager.on("close", () => {{ {over}prepare(); }});
+manager.on("reconnect_attempt", () => {{ tries += 1; prepare(); }});
+prepare();"""
+
+_PYTHON = """\
+client = socketio.AsyncClient(reconnection=False)
+
+def delays():  # seconds before try 0, 1, 2, …
+{formula}
+
+async def stay_connected(url):
+    loop, waits, since = asyncio.get_running_loop(), delays(), float("inf")
+    while True:
+        try:
+            async with asyncio.timeout({timeout_s:g}):
+                await client.connect(url, wait_timeout={timeout_s:g})
+        except (socketio.exceptions.ConnectionError, TimeoutError):
+            await client.disconnect()
+        else:
+            since = loop.time()
+            await client.wait()
+            {over}
+        await asyncio.sleep(next(waits))"""
+
+
+def javascript_snippet(spec: NameOrTable, reset_backoff: str, *, timeout_ms: float, stable_s: float) -> str:
+    """Code around a stock socket.io-client 4 that makes it follow the policy."""
+    name, values = _named(spec)
+    formula = "\n".join(f"  {line}" for line in _JS_FORMULAS[name](values))
+    reset, over = {
+        "open": ("", "tries = 0; "),
+        "joined": ('socket.on("connect", () => { tries = 0; });\n', ""),
+        "stable": (
+            'socket.on("connect", () => { since = Date.now(); });\n',
+            f"if (Date.now() - since >= {_ms(stable_s)}) tries = 0; since = Infinity; ",
+        ),
+    }[reset_backoff]
+    return _JS.format(timeout_ms=timeout_ms, formula=formula, reset=reset, over=over)
+
+
+def python_snippet(spec: NameOrTable, reset_backoff: str, *, timeout_s: float, stable_s: float) -> str:
+    """A loop of one's own around python-socketio's client that follows the policy."""
+    name, values = _named(spec)
+    formula = "\n".join(f"    {line}" for line in _PYTHON_FORMULAS[name](values))
+    over = (
+        f"if loop.time() - since >= {stable_s:g}:\n                waits = delays()"
+        if reset_backoff == "stable"
+        else "waits = delays()"
+    )
+    return _PYTHON.format(timeout_s=timeout_s, formula=formula, over=over)
+
+
+def _named(spec: NameOrTable) -> tuple[str, dict[str, Any]]:
+    name = spec if isinstance(spec, str) else str(spec["name"])
+    name = "socketio-js" if name == "incident" else name
+    if name not in _JS_FORMULAS:
+        return "", {"name": name}
+    return name, msgspec.to_builtins(policy(spec))
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.6g}"
+
+
+_JS_FORMULAS: dict[str, Any] = {
+    "": lambda v: [f"throw new Error('write the policy {v['name']} here');"],
+    "naive": lambda _: ["return 0;"],
+    "socketio-js": lambda v: [
+        f"const ms = {v['min_ms']:g} * 2 ** n, r = Math.random();",
+        f"const part = Math.floor(r * {v['jitter']:g} * ms);",
+        f"return Math.min(Math.floor(r * 10) % 2 ? ms + part : ms - part, {v['max_ms']:g});",
+    ],
+    "socketio-python": lambda v: [
+        f"const ms = Math.min({_ms(v['min_s'])} * 2 ** n, {_ms(v['max_s'])});",
+        f"return Math.max(0, ms + {_ms(v['jitter_s'])} * (2 * Math.random() - 1));",
+    ],
+    "full-jitter": lambda v: [
+        f"return Math.random() * Math.min({_ms(v['cap_s'])}, {_ms(v['base_s'])} * 2 ** n);"
+    ],
+    "decorrelated-jitter": lambda v: [
+        f"const before = n ? last : {_ms(v['base_s'])};",
+        f"return Math.min({_ms(v['cap_s'])}, {_ms(v['base_s'])} + Math.random() * (3 * before - "
+        f"{_ms(v['base_s'])}));",
+    ],
+    "spread": lambda v: [
+        f"if (n === 0) return {_ms(v['hold_s'])} + Math.random() * {_ms(v['window_s'])};",
+        f"return Math.random() * Math.min({_ms(v['cap_s'])}, {_ms(v['base_s'])} * 2 ** (n - 1));",
+    ],
+}
+
+_PYTHON_FORMULAS: dict[str, Any] = {
+    "": lambda v: [f"raise NotImplementedError({'write the policy ' + v['name'] + ' here'!r})"],
+    "naive": lambda _: ["while True:", "    yield 0.0"],
+    "socketio-js": lambda v: [
+        "for n in itertools.count():",
+        f"    ms, r = {v['min_ms']:g} * 2 ** min(n, 40), random.random()",
+        f"    part = int(r * {v['jitter']:g} * ms)",
+        f"    yield min(ms + part if int(r * 10) % 2 else ms - part, {v['max_ms']:g}) / 1000",
+    ],
+    "socketio-python": lambda v: [
+        "for n in itertools.count():",
+        f"    wait = min({v['min_s']:g} * 2 ** min(n, 40), {v['max_s']:g})",
+        f"    yield max(0.0, wait + {v['jitter_s']:g} * (2 * random.random() - 1))",
+    ],
+    "full-jitter": lambda v: [
+        "for n in itertools.count():",
+        f"    yield random.uniform(0, min({v['cap_s']:g}, {v['base_s']:g} * 2 ** min(n, 40)))",
+    ],
+    "decorrelated-jitter": lambda v: [
+        f"wait = {v['base_s']:g}",
+        "while True:",
+        f"    wait = min({v['cap_s']:g}, random.uniform({v['base_s']:g}, 3 * wait))",
+        "    yield wait",
+    ],
+    "spread": lambda v: [
+        f"yield {v['hold_s']:g} + random.uniform(0, {v['window_s']:g})",
+        "for n in itertools.count():",
+        f"    yield random.uniform(0, min({v['cap_s']:g}, {v['base_s']:g} * 2 ** min(n, 40)))",
+    ],
+}
