@@ -127,7 +127,7 @@ def simulate_command(
                 for plan in plans(scenario, repeats=repeats, directory=directory)
             ]
         for plan in predictions:
-            _check(plan.scenario)
+            check_known(plan.scenario)
         slot_s = slot_ms / 1000 if slot_ms else None
         status = _predict([replace(plan, costs=costs, slot_s=slot_s) for plan in predictions])
         if directory.exists():

@@ -20,12 +20,12 @@ from scenarios.tuning.space import Candidate
 SMALL = (
     "fleet.clients=60",
     "gateway.handshake_cpu_ms=40",
-    "phases.duration_s=40",
+    "phases.duration_s=24",
     "phases.during_s=5",
     "phases.recovery_window_s=5",
     "phases.rescue_at_s=0",
 )
-FEW = ("--trials", "4", "--finalists", "2", "--seeds", "2", "--sizes", "0.5,1", "--processes", "1")
+FEW = ("--trials", "2", "--finalists", "1", "--seeds", "2", "--sizes", "0.5,1", "--processes", "1")
 
 
 def tune(folder: Path, *more: str) -> Result:
