@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from math import exp, inf, log
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
 
 from reports import series, units
@@ -24,6 +25,7 @@ from reports.verdict import VerdictName
 OBJECTIVES = ("time_to_recover_s", "peak_load", "nat_victim_s")
 """What is to be small."""
 
+PEAK_S = 5
 _SECONDS_FLOOR = 1.0
 """A second more or less is no factor: times are compared with so much added."""
 _NEVER = 10.0
@@ -39,7 +41,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     verdict: VerdictName
     time_to_recover_s: float | None
     peak_load: float | None
-    """Highest share of the pods' time that was occupied in a second, as a mean over the pods."""
+    """Highest share of the pods' time that was occupied over five seconds, as a mean over the pods."""
     base_load: float | None
     """The same before the trigger, as a mean over the seconds."""
     nat_victim_s: float | None
@@ -62,7 +64,7 @@ def outcome(run: Run, *, trigger: str, seed: int, until_s: int) -> Outcome:
         seed=seed,
         verdict=judged.verdict.name,
         time_to_recover_s=summary.recovery.time_to_recover_s,
-        peak_load=series.highest(series.column(rows, "pod_loop")),
+        peak_load=_peak(series.column(rows, "pod_loop")),
         base_load=summary.before.pod_loop if summary.before else None,
         nat_victim_s=None if not back or None in back else max(one for one in back if one is not None),
         availability=_over_the_whole(summary.storm.availability, *stretch, until_s)
@@ -70,6 +72,14 @@ def outcome(run: Run, *, trigger: str, seed: int, until_s: int) -> Outcome:
         else None,
         effective_p99_ms=p99.ms if p99 else None,
     )
+
+
+def _peak(loads: series.Seconds) -> float | None:
+    """The highest mean over `PEAK_S` seconds: the very second of a drop looks the same whatever follows."""
+    length = min(PEAK_S, len(loads))
+    if not length:
+        return None
+    return series.highest(np.convolve(loads, np.full(length, 1 / length), mode="valid"))
 
 
 def _over_the_whole(share: float | None, from_s: int, to_s: int, until_s: int) -> float | None:

@@ -94,6 +94,19 @@ def finalists_table(found: Tuning) -> TextTable:
     )
 
 
+def finalist_lines(found: Tuning) -> list[str]:
+    """The same for a terminal, where names are wider than columns: two lines for each."""
+    lines = []
+    for place, row in enumerate(finalists_table(found).rows, start=1):
+        name, recover, load, back, served, p99, recovered, remark = row
+        lines += [
+            f"{place}. {name}" + (f"  [{remark}]" if remark else ""),
+            f"   recovered after {recover}, peak load {load}, last neighbours back after {back}, "
+            f"availability {served}, effective p99 {p99}; recovered from {recovered} storms",
+        ]
+    return lines
+
+
 def storms_table(one: Tuned) -> TextTable:
     """The chosen settings, storm by storm."""
     return TextTable(

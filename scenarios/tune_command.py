@@ -8,13 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 from msgspec.structs import replace
-from rich.markup import escape
-from rich.table import Table
 
 from reports.record import RecordError
-from reports.text_table import TextTable
 from reports.tuned import Constraints
-from reports.tuned_words import finalists_table, headline, sentences
+from reports.tuned_words import finalist_lines, headline, sentences
 from scenarios.model import Scenario
 from scenarios.options import RUNS_OPTION
 from scenarios.scenario_file import ScenarioError, load
@@ -186,7 +183,8 @@ def tune_command(
         _say(headline(found))
         for sentence in sentences(found):
             _say(f"- {sentence}")
-        console.print(_shown(finalists_table(found)))
+        for line in finalist_lines(found):
+            _say(line)
         if found.settings:
             _say(found.settings)
         _say(f"report: {page}\n        {result}")
@@ -228,12 +226,3 @@ def _sizes(text: str) -> list[float]:
 
 def _say(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _shown(table: TextTable) -> Table:
-    shown = Table(box=None, title=table.label)
-    for heading in table.headings:
-        shown.add_column(heading, justify="left" if heading in table.words else "right", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*map(escape, row))
-    return shown

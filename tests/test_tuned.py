@@ -2,6 +2,7 @@
 
 from math import inf
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from reports.tuned import (
     OBJECTIVES,
     Constraints,
     Score,
+    _peak,
     best_of_each,
     chosen_and_front,
     distance,
@@ -136,3 +138,14 @@ def test_finalists_are_found_by_name_and_by_where_they_come_from() -> None:
         assert one is not None
         assert one.name == "a"
     assert found.of_origin("incident's fix") is None
+
+
+@pytest.mark.parametrize(
+    ("loads", "peak"),
+    [([], None), ([0.5], 0.5), ([1.0, 0, 0, 0, 0, 0.5], 0.2), ([0.2, 0.2, 0.4, 0.6, 0.4, 0.4, 0.4], 0.44)],
+)
+def test_the_peak_is_over_five_seconds_so_that_the_drop_itself_is_none(
+    loads: list[float], peak: float | None
+) -> None:
+    found = _peak(np.array(loads))
+    assert found == (None if peak is None else pytest.approx(peak))
