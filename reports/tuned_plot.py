@@ -78,13 +78,16 @@ def tuned_figure(found: Tuning) -> Figure:
         panels = drawing.subplots(1, 2)
         drawing.subplots_adjust(left=0.075, right=0.985, top=0.78, bottom=0.13, wspace=0.24)
         for panel, (key, title, write) in zip(panels, PANELS, strict=True):
+            if key == "peak_load":
+                panel.set_yticks([0, 0.25, 0.5, 0.75, 1])
             _draw(panel, found, key)
             panel.set_title(title, loc="left", fontsize=11, fontweight="bold")
             panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _, write=write: write(value)))
             panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: units.seconds(value)))
             panel.set_xlabel("time to recover, worst storm")
-            panel.set_xlim(left=0)
-            panel.set_ylim(bottom=0)
+            # No mark may be cut in half at the edge.
+            panel.set_xlim(0, 1.03 * panel.get_xlim()[1])
+            panel.set_ylim(0, 1.06 * panel.get_ylim()[1])
             panel.grid(visible=True, linewidth=0.8)
             panel.tick_params(which="both", length=0)
         _legend(drawing, panels[0])
