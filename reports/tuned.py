@@ -83,10 +83,8 @@ def _peak(loads: series.Seconds) -> float | None:
 
 
 def _over_the_whole(share: float | None, from_s: int, to_s: int, until_s: int) -> float | None:
-    if share is None:
-        return None
     calm_s = max(0, until_s - to_s)
-    return (share * (to_s - from_s) + calm_s) / (to_s - from_s + calm_s)
+    return None if share is None else (share * (to_s - from_s) + calm_s) / (to_s - from_s + calm_s)
 
 
 class Score(Struct, frozen=True, kw_only=True):

@@ -1,11 +1,13 @@
 """Results that outlive a search which was stopped, and the pool that computes them."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec import Struct
 
+from scenarios.tuning import playing
 from scenarios.tuning.playing import Results, ResultsError, play, pool
 
 
@@ -92,3 +94,10 @@ def test_one_process_and_several_come_to_the_same(tmp_path: Path, processes: int
     assert {name: one.letters for (name, _, _), one in found.known.items()} == {
         task.candidate: len(task.candidate) for task in TASKS
     }
+
+
+def test_processes_of_the_pool_leave_ctrl_c_to_who_started_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[object] = []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: set_to.append((number, handler)))
+    playing._ignore_interrupts()
+    assert set_to == [(signal.SIGINT, signal.SIG_IGN)]
