@@ -36,7 +36,8 @@ ZERO_S = 3
 
 _INTO_THE_SECOND_S = 0.05
 _WELL = 0.999
-"""Of the clients; more than a recovery asks for, so that none is cut off by a hair."""
+"""Of the clients, and of each group with equally many neighbours; more than a recovery asks for, so that none
+is cut off by a hair."""
 
 
 class Prediction(Struct, frozen=True, kw_only=True):
@@ -184,11 +185,15 @@ class _Conductor:
         phases = self.scenario.phases
         last_s = max((strike.at_s + strike.event.lasts_s for strike in strikes(self.scenario)), default=0.0)
         window_s = phases.recovery_window_s + 2
+        clients = self.scenario.fleet.clients
+        # Those behind the most crowded addresses may be few, and have to be back, too.
+        fewest = int(np.bincount(self.engine.crowd.group).min())
+        well = max(clients - (1 - _WELL) * fewest, _WELL * clients)
         for second in range(int(last_s) + 1 + window_s, phases.duration_s + 1):
             await self._until(second)
             # The second that has just ended may still be on its way.
             rows = [self.collector.row(ZERO_S + second - 1 - back) for back in range(1, window_s + 1)]
-            if min(row.get("useful", 0.0) for row in rows) >= _WELL * self.scenario.fleet.clients:
+            if min(row.get("useful", 0.0) for row in rows) >= well:
                 return
         await asyncio.Event().wait()
 
