@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from reports import units
 from reports.comparison import Comparison, Contrast, Decision
+from reports.front import at_front
 from reports.measures import BY_KEY, KEY_MEASURES, Measure
 from reports.statistics import runs_needed
 
@@ -67,12 +68,18 @@ def against_lines(comparison: Comparison) -> list[str]:
 
 
 def group_of(measure: Measure, comparison: Comparison) -> str:
-    """The measure's group, as it is to be called where ticks carried no time."""
-    return measure.group.replace("fan-out", "fan-out spread") if comparison.spread else measure.group
+    """The measure's group, as it is to be called where ticks carried no time, or nginx was not in front."""
+    group = measure.group.replace("fan-out", "fan-out spread") if comparison.spread else measure.group
+    return at_front(group, comparison.front)
+
+
+def heading_of(measure: Measure, comparison: Comparison) -> str:
+    """The measure's heading, likewise."""
+    return at_front(measure.heading, comparison.front)
 
 
 def _name(measure: Measure, comparison: Comparison) -> str:
-    return f"{group_of(measure, comparison)} {measure.heading}".strip()
+    return f"{group_of(measure, comparison)} {heading_of(measure, comparison)}".strip()
 
 
 def _against(contrast: Contrast | None) -> AgainstCell:

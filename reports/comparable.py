@@ -52,7 +52,10 @@ def variables(runs: Sequence[Run]) -> tuple[str, ...]:
         mine, other = {"predicted": first.info.predicted}, {"predicted": run.info.predicted}
         _same("kind of run", mine, other, first, run)
         _same("machine", first.info.machine, run.info.machine, first, run)
-        _same("versions", first.info.versions, run.info.versions, first, run)
+        # A part that only one of them has, such as another front, is no other version of anything.
+        shared = sorted(first.info.versions.keys() & run.info.versions.keys())
+        had, has = ({name: one.info.versions[name] for name in shared} for one in (first, run))
+        _same("versions", had, has, first, run)
         ours, theirs = ({"latencies count from": one.info.reference} for one in (first, run))
         _same("ticks", ours, theirs, first, run)
     for arm in arms.values():

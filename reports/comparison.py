@@ -9,6 +9,7 @@ from msgspec import Struct
 from reports.arms import ArmResult, alike, arm_result, standing
 from reports.comparable import ComparisonError, by_arm, variables
 from reports.control import Control, controls, under_control
+from reports.front import front_of
 from reports.headline import believe, effects, headline
 from reports.measures import BY_KEY, KEY_MEASURES, Measure
 from reports.ranges import FEWEST_FOR_INTERVAL, Range
@@ -50,6 +51,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """The best arm, and those that cannot be told from it; empty where no run is valid."""
     spread: bool
     """Ticks carried no time: what is called fan-out is the spread since the first receipt of a tick."""
+    front: str
+    """What stood in front of the pods; see `front.front_of`."""
     headline: str
     effects: tuple[str, ...]
     """What each variable alone changed."""
@@ -76,6 +79,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         controls=found,
         winners=winners,
         spread=any(run.info.reference == "first receipt" for run in runs),
+        front=front_of(run for group in groups.values() for run in group),
         headline=headline(arms, winners),
         effects=effects(arms, varied),
         believe=believe(arms, winners, found),

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports import units
+from reports.front import front_of
 from reports.marks import Mark, marks
 from reports.palette import FAINT, GREY, INK, look
 from reports.plot_marks import draw_marks, draw_phases, draw_recoveries, labelled
@@ -79,7 +80,8 @@ def figure(runs: Sequence[Run]) -> Figure:
         _title(served, "Clients usefully connected", f"thin: connected at all{since}")
         _title(attempts, "Tries to connect, per second", "thin: refused by a limit")
         _title(pods, "Pods: event loop occupied", "thin: CPU, per pod")
-        _title(edge, "nginx: CPU", "thin: CPU of the load generator")
+        front = front_of(run for arm in arms for run in arm.runs)
+        _title(edge, f"{front}: CPU", "thin: CPU of the load generator")
         for index, arm in enumerate(arms):
             drawn = look(index)
             _draw_latency(latency, arm, drawn)
@@ -131,6 +133,7 @@ def svg(drawing: Figure, alt: str, prefix: str = "") -> str:
 def alt_text(runs: Sequence[Run]) -> str:
     """What the figure shows, for who cannot see it."""
     arms = traces(runs)
+    front = front_of(runs)
     parts = []
     for arm in arms:
         since = "" if arm.recovered_at_s == arm.recovered_s else " from the trigger\u2019s end"
@@ -145,7 +148,7 @@ def alt_text(runs: Sequence[Run]) -> str:
     marked = f"Marked: {'; '.join(told)}. " if told else ""
     return (
         "Five charts over seconds from the trigger: effective and fan-out latency, clients usefully "
-        "connected, tries to connect, pods' event loops and CPU, CPU of nginx and generator. "
+        f"connected, tries to connect, pods' event loops and CPU, CPU of {front} and generator. "
         + marked
         + ". ".join(parts)
         + "."

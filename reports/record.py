@@ -9,7 +9,7 @@
                     `censored` (by the second in which the tick was due), `staleness` (by the second in
                     which it was so), values in microseconds
     events.jsonl    what happened when
-    nginx/ pods/    their configuration and logs
+    nginx/ pods/    their configuration and logs; in nginx/, those of another front where that was there
 
 Everything is appended as it happens, so an interrupted run is readable and says that it was interrupted.
 """
@@ -128,7 +128,7 @@ class RunInfo(Struct, kw_only=True):
     stability: dict[str, Any]
     command: list[str]
     nginx_limited: int | None = None
-    """Refusals by a limit in nginx's own log; None where nginx was not ours."""
+    """Refusals by a limit in the own log of nginx, or of another front; None where that was not ours."""
     reference: Literal["due", "first receipt"] | None = None
     """What fan-out latencies count from; from the first receipt they are a spread."""
     rehearsal: Rehearsal | None = None

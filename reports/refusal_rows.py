@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from reports import units
+from reports.front import front_of
 from reports.judgement import judgement_of
 from reports.record import Run
 from reports.refusals import Refusals
@@ -18,7 +19,11 @@ def refusal_table(runs: Mapping[str, Run]) -> TextTable | None:
     sidecars = any(counted.sidecars for counted in found.values())
     return TextTable(
         label="Refusals by a limit, as each side counted them",
-        headings=("arm", "clients", "nginx", *(("sidecars",) if sidecars else ()), "pods", "left over"),
+        headings=(
+            *("arm", "clients", front_of(runs.values())),
+            *(("sidecars",) if sidecars else ()),
+            *("pods", "left over"),
+        ),
         rows=tuple(
             (
                 name,

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from reports import units
 from reports.action_rows import ROW_HEADINGS, action_rows
-from reports.against import against_lines, group_of
+from reports.against import against_lines, group_of, heading_of
 from reports.arms import ArmResult
 from reports.comparable import by_arm, studied
 from reports.comparison import Comparison, compare
@@ -111,7 +111,7 @@ def _grid(comparison: Comparison, measures: Sequence[Measure]) -> list[GridRow]:
     return [
         GridRow(
             group_of(measure, comparison),
-            measure.heading,
+            heading_of(measure, comparison),
             tuple(_cell(measure, arm) for arm in comparison.arms),
         )
         for measure in measures

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from reports import series
 from reports.actions import trigger_name
+from reports.front import front_of
 from reports.metrics import Summary
 from reports.pods import lost_reports
 from reports.record import Run
@@ -230,8 +231,8 @@ def _refusals_disagree(seen: Evidence) -> Iterator[str]:
     )
     sidecars = f", the sidecars {counted.sidecars}" if counted.sidecars else ""
     yield (
-        f"clients counted {counted.clients} refusals by a limit, nginx {counted.nginx}{sidecars} and the "
-        f"pods {counted.pods}: {because}"
+        f"clients counted {counted.clients} refusals by a limit, {front_of([seen.run])} {counted.nginx}"
+        f"{sidecars} and the pods {counted.pods}: {because}"
     )
 
 

@@ -1,5 +1,6 @@
 """Looks at the machine before a run does: what is there, what is missing, and what it means."""
 
+import asyncio
 import resource
 import socket
 import subprocess
@@ -12,6 +13,9 @@ from msgspec import Struct
 from scenarios.clients.addresses import source_address
 from scenarios.model import Scenario
 from scenarios.stack import machine, nginx
+from scenarios.stack.fronts import FRONTS
+from scenarios.stack.machine import MachineError
+from scenarios.stack.processes import StackError
 
 
 class Finding(Struct, frozen=True):
@@ -32,7 +36,7 @@ def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Findi
         _descriptors(scenario),
         _source_addresses(),
         _loop_accounting(),
-        _nginx(scenario, nginx_binary),
+        *_fronts(scenario, nginx_binary),
         _leftovers(),
     ]
 
@@ -77,6 +81,30 @@ def _loop_accounting() -> Finding:
     there = Path("/proc/self/schedstat").exists()
     found = "from the kernel's schedstat" if there else "no schedstat"
     return Finding("Loop utilisation", there, found, "it will show CPU time only")
+
+
+def _fronts(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
+    """The fronts that there are; one that is missing is no fault unless the scenario wants it."""
+    front = scenario.edge.front
+    return [
+        *([_nginx(scenario, nginx_binary)] if front == "nginx" else []),
+        *(_other_front(name, scenario if front == name else None) for name in FRONTS if name != "nginx"),
+    ]
+
+
+def _other_front(name: str, scenario: Scenario | None) -> Finding:
+    """scenario: which wants it, and whose configuration it has to take."""
+    kind = FRONTS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            kind.executable()
+            (version,) = kind.versions().values()
+            if scenario:
+                host = kind.host(port=1, directory=Path(folder), cores=(), binary=None)
+                asyncio.run(host.configure(kind.render(scenario, host, ["127.0.0.1:2"], None)))
+        except (MachineError, StackError, OSError, subprocess.CalledProcessError) as error:
+            return Finding(name, scenario is None, str(error), f"a run with edge.front = {name!r} needs it")
+    return Finding(name, True, version)
 
 
 def _nginx(scenario: Scenario, binary: Path | None) -> Finding:

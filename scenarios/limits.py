@@ -1,9 +1,10 @@
-"""Connection limits by name: what nginx and the pods refuse, and on which grounds.
+"""Connection limits by name: what the front and the pods refuse, and on which grounds.
 
-A limit at nginx is one or more rules, which `nginx/gateway.conf.template` writes as directives and
-`leaky_bucket.py` follows as a pure function. A limit at the pod answers 503 before the handshake has cost
-anything. Names joined by `+` work together, such as `per-ip+global` or `per-ip+lag-shed`: a connection needs
-the consent of all, and no rule of nginx is charged for a request that another rule of nginx refuses.
+A limit at the front is one or more rules. `nginx/gateway.conf.template` writes them as directives, and
+`leaky_bucket.py` follows them as a pure function; for the other fronts, their templates and `token_bucket.py`
+do. A limit at the pod answers 503 before the handshake has cost anything. Names joined by
+`+` work together, such as `per-ip+global` or `per-ip+lag-shed`: a connection needs the consent of all, and no
+rule of nginx is charged for a request that another rule of nginx refuses.
 
 To add one, write a struct with its formula and source, and enter it in `LIMITS`.
 """
@@ -32,7 +33,7 @@ class Limits(Struct, frozen=True):
     """What a scenario's limit comes down to."""
 
     rules: tuple[EdgeRule, ...] = ()
-    """In the order in which nginx asks them."""
+    """In the order in which the front asks them."""
     admission: Admission = Admission()
 
 
@@ -84,7 +85,8 @@ class PerIp(_AtEdge, frozen=True, kw_only=True):
     A rate of 3 with a burst of 2 means three at once, then three a second. A refusal costs the address
     nothing. Only a GET without a session id counts, so that a polling client's other requests get through; a
     made-up session id slips past, and earns a cheap 400 at the pod. Clients behind one address share one
-    allowance. nginx keeps whole rates only: a fraction is rounded to whole requests a minute.
+    allowance. nginx keeps whole rates only: a fraction is rounded to whole requests a minute. Other fronts
+    are given the same rate, and let in the same requests from a bucket of burst + 1 tokens.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -127,7 +129,8 @@ class PerIpDelay(PerIp, frozen=True, kw_only=True):
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst; delay = excess' / rate
 
     This is a burst without `nodelay`. The wait counts against the client's own time-out: with a burst of more
-    than rate · time-out, the last ones in line give up before nginx has let them through.
+    than rate · time-out, the last ones in line give up before nginx has let them through. Other fronts cannot
+    hold anybody back: a scenario that has one of them with this limit is refused.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """

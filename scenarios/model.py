@@ -147,7 +147,8 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What stands between the clients and the pods."""
 
     limit: NameOrTable = "none"
-    front: Literal["nginx"] = "nginx"
+    front: Literal["nginx", "envoy", "haproxy"] = "nginx"
+    """Limits mean the same at each; what one of them cannot do is refused when the scenario is loaded."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """0 takes a free port."""
 

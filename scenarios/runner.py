@@ -29,8 +29,9 @@ from scenarios.secrets import command_without_secrets, without_secrets
 from scenarios.sidecar_seconds import refused_per_second
 from scenarios.stability import stability
 from scenarios.stack import machine
+from scenarios.stack.access_log import refusals_per_second
 from scenarios.stack.assembly import Place, Wanted, place_for
-from scenarios.stack.nginx import read_access_log, refusals_per_second
+from scenarios.stack.fronts import FRONTS
 from scenarios.stack.processes import StackError, Watch
 from scenarios.stack.running import Stack
 
@@ -88,7 +89,7 @@ async def run(
         control=plan.control,
         seed=plan.scenario.fleet.seed,
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=machine.versions(),
+        versions=machine.versions() | _front_versions(plan.scenario),
         machine=place.machine,
         # What somebody else's gateway can carry is not in the scenario.
         stability=(
@@ -117,6 +118,10 @@ async def run(
         writer.save()
         writer.close()
     return info
+
+
+def _front_versions(scenario: Scenario) -> dict[str, str]:
+    return {} if scenario.target.url else FRONTS[scenario.edge.front].versions()
 
 
 class _Conductor:
@@ -279,7 +284,8 @@ class _Conductor:
             end = self.collector.zero + info.phases[-1].to_s
         refusals = by_sidecars = None
         if not self.scenario.target.url:
-            log = read_access_log(self.plan.directory / "nginx" / "access.log")
+            front = FRONTS[self.scenario.edge.front]
+            log = front.read_access_log(self.plan.directory / "nginx" / "access.log")
             refusals = refusals_per_second(log, self.epoch_wall_s)
             info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
         if self.scenario.mesh.sidecar != "none":

@@ -13,7 +13,8 @@ import msgspec
 
 from scenarios.events.event import common_complaint
 from scenarios.events.registry import EVENTS
-from scenarios.limits import LimitError, limit
+from scenarios.fronts import limit_at
+from scenarios.limits import LimitError
 from scenarios.mesh import mesh_complaint
 from scenarios.model import Scenario
 from scenarios.policies import PolicyError, policy
@@ -142,7 +143,7 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         except PolicyError as error:
             raise ScenarioError(f"{source}: key {key}: {error}") from None
     try:
-        limit(scenario.edge.limit)
+        limit_at(scenario.edge.front, scenario.edge.limit)
     except LimitError as error:
         raise ScenarioError(f"{source}: key edge.limit: {error}") from None
     complaint = mesh_complaint(scenario.mesh, target_url=scenario.target.url)

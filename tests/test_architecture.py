@@ -49,6 +49,8 @@ PURE = [
         "scenarios/gated_policies.py",
         "scenarios/gates.py",
         "scenarios/leaky_bucket.py",
+        "scenarios/token_bucket.py",
+        "scenarios/fronts.py",
         "scenarios/limits.py",
         "scenarios/stability.py",
         "scenarios/clients/session.py",

@@ -9,13 +9,8 @@ import pytest
 
 from scenarios.limits import LIMITS as NAMES
 from scenarios.scenario_file import build
-from scenarios.stack.nginx import (
-    AccessLine,
-    check_syntax,
-    read_access_log,
-    refusals_per_second,
-    render,
-)
+from scenarios.stack.access_log import AccessLine, refusals_per_second
+from scenarios.stack.nginx import check_syntax, read_access_log, render
 
 LIMITS: list[Any] = [
     *NAMES,

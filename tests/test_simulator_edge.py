@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenarios import token_bucket
 from scenarios.leaky_bucket import EdgeRule, LeakyBucket, decide
 from scenarios.limits import limit
 from scenarios.simulator.edge import Balancer, Limiter, fill_least
+from scenarios.token_bucket import TokenBucket, token_rule
 
 ADDRESSES = 4
 
@@ -109,3 +111,55 @@ def test_an_upstream_without_pods_has_nowhere_to_send_anybody() -> None:
     assert balancer.choose(
         np.zeros(2, np.int64), np.zeros(1, np.int64), np.random.default_rng(1)
     ).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("name", ["per-ip", "per-ip-strict", "global", "per-ip+global", "global+per-ip"])
+@given(
+    bursts=st.lists(
+        st.tuples(st.integers(0, 900), st.lists(st.integers(0, ADDRESSES - 1), max_size=12)), max_size=8
+    )
+)
+def test_at_envoy_requests_of_one_moment_are_decided_like_one_after_the_other(
+    name: str, bursts: list[tuple[int, list[int]]]
+) -> None:
+    rules = rules_of(name)
+    own = [token_rule(rule) for rule in rules]
+    limiter = Limiter(rules, addresses=ADDRESSES, requests=1, front="envoy")
+    buckets: dict[tuple[int, int], TokenBucket] = {}
+    now_ms = 0
+    for pause_ms, addresses in bursts:
+        now_ms += pause_ms
+        whole, begun, held_s = limiter.admit(np.array(addresses, np.int64), now_ms)
+        passed = []
+        for address in addresses:
+            keys = [(n, address if rule.per_address else 0) for n, rule in enumerate(rules)]
+            mine = [buckets.get(key, TokenBucket()) for key in keys]
+            decision, after = token_bucket.decide(own, mine, now_ms)
+            passed.append(decision.refused_by is None)
+            buckets.update({key: bucket for key, bucket in zip(keys, after, strict=True) if bucket})
+        assert whole.tolist() == passed
+        assert not begun.any()
+        assert not held_s.any()
+
+
+def test_at_envoy_a_polling_client_may_be_refused_at_a_later_request() -> None:
+    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, requests=5, front="envoy")
+    whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000)
+    assert whole.tolist() == [False, False]
+    assert begun.tolist() == [True, True]
+
+
+def test_at_envoy_a_rule_is_charged_for_what_a_later_one_refuses() -> None:
+    spec = {"name": "per-ip-strict+global", "global": {"rate_per_s": 1, "burst": 0}}
+    asked = {
+        front: [
+            limiter.admit(np.array([address]), now_ms)[0].tolist()
+            for address, now_ms in ((0, 0), (1, 900), (1, 1000))
+        ]
+        for front, limiter in (
+            (front, Limiter(limit(spec).rules, addresses=2, requests=1, front=front))
+            for front in ("nginx", "envoy")
+        )
+    }
+    assert asked["nginx"] == [[True], [False], [True]]
+    assert asked["envoy"] == [[True], [False], [False]]

@@ -114,6 +114,7 @@ REFUSED: dict[str, tuple[list[str], Path | None, str]] = {
     "another nginx": ([], Path("/opt/nginx"), "--nginx: found /opt/nginx"),
     "sidecars": (["mesh.sidecar=envoy"], None, "mesh.sidecar: found 'envoy', allowed: 'none'"),
     "another port": (["edge.port=9000"], None, "edge.port: found 9000, allowed: 0, or 8080"),
+    "another front": (["edge.front=envoy"], None, "edge.front: found 'envoy', allowed: 'nginx'"),
     "addresses of this machine": (['fleet.source="bind"'], None, "fleet.source: found 'bind'"),
     "more clients than descriptors": (
         ["fleet.clients=5000"],

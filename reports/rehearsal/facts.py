@@ -16,7 +16,8 @@ from reports.rehearsal.detection import Alert, alerts
 from reports.rehearsal.fixes import Fix, fixes
 from reports.rehearsal.surprises import Surprise, surprises
 
-EDGE_BEFORE, EDGE_AFTER = "gateway.conf.before", "gateway.conf"
+EDGE_FILES = ("gateway.conf", "gateway.yaml", "haproxy.cfg")
+"""Configurations of fronts; a copy of what was there before the events has `.before` behind it."""
 REPLAY = "rehearsed.toml"
 """The scenario that an operator's choices became."""
 MOST_DIFF_LINES = 400
@@ -55,7 +56,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     replay: Path | None
     """Where the operator's choices can be played again; None where there are none."""
     edge_diff: tuple[str, ...]
-    """nginx's configuration before and after, as a unified diff; empty where it is the same or not there."""
+    """The front's configuration before and after, as a unified diff; empty where that is the same, or not
+    there."""
 
 
 def facts(run: Run) -> Facts:
@@ -81,21 +83,24 @@ def facts(run: Run) -> Facts:
 
 
 def edge_diff(directory: Path) -> tuple[str, ...]:
-    """What events changed in nginx's configuration. Raises RecordError where it cannot be read."""
-    texts = []
-    for name in (EDGE_BEFORE, EDGE_AFTER):
-        try:
-            texts.append((directory / name).read_text(encoding="utf-8", errors="replace").splitlines())
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise RecordError(f"{directory / name}: {error}") from None
-    return unified(*texts)
+    """What events changed in the front's configuration. Raises RecordError where it cannot be read."""
+    for after in EDGE_FILES:
+        texts: list[list[str]] = []
+        for name in (f"{after}.before", after):
+            try:
+                texts.append((directory / name).read_text(encoding="utf-8", errors="replace").splitlines())
+            except FileNotFoundError:
+                break
+            except OSError as error:
+                raise RecordError(f"{directory / name}: {error}") from None
+        else:
+            return unified(texts[0], texts[1], name=after)
+    return ()
 
 
-def unified(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
+def unified(before: Sequence[str], after: Sequence[str], name: str = EDGE_FILES[0]) -> tuple[str, ...]:
     """The lines that differ, with three lines around them; a very long diff is cut, and says so."""
-    lines = [*difflib.unified_diff(before, after, f"nginx/{EDGE_BEFORE}", f"nginx/{EDGE_AFTER}", lineterm="")]
+    lines = [*difflib.unified_diff(before, after, f"nginx/{name}.before", f"nginx/{name}", lineterm="")]
     cut = [f"… and {len(lines) - MOST_DIFF_LINES} lines more"] if len(lines) > MOST_DIFF_LINES else []
     return (*lines[:MOST_DIFF_LINES], *cut)
 

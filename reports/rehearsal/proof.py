@@ -3,6 +3,7 @@
 import shlex
 
 from reports import units
+from reports.front import front_of
 from reports.listing import scenario_listing
 from reports.rehearsal.blocks import Block, Code, Points, Table, Words
 from reports.rehearsal.facts import Facts
@@ -93,9 +94,9 @@ def configurations(found: Facts) -> tuple[Block, ...]:
     """What it was played with, and how to play it again."""
     info = found.run.info
     edge: tuple[Block, ...] = (
-        (Code("nginx, before and after", found.edge_diff),)
+        (Code(f"{front_of([found.run])}, before and after", found.edge_diff),)
         if found.edge_diff
-        else (Words("nginx had the same configuration before and after, or is not ours."),)
+        else (Words(f"{front_of([found.run])} had the same configuration before and after, or is not ours."),)
     )
     machine = ", ".join(
         f"{key.replace('_', ' ')} {units.setting(value)}" for key, value in info.machine.items()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from reports import units
+from reports.front import front_of
 from reports.impact import impact_sentences
 from reports.metrics import PhaseSummary
 from reports.neighbours import neighbour_rows
@@ -54,7 +55,7 @@ def steady_state(found: Facts) -> tuple[Block, ...]:
         ("tries to connect", lambda phase: units.per_second(phase.attempts_per_s)),
         ("pods’ event loops occupied", lambda phase: units.percent(phase.pod_loop)),
         ("CPU per pod", lambda phase: units.percent(phase.pod_cpu)),
-        ("nginx CPU", lambda phase: units.percent(phase.nginx_cpu)),
+        (f"{front_of([found.run])} CPU", lambda phase: units.percent(phase.nginx_cpu)),
     )
     recovery = summary.recovery
     last = (

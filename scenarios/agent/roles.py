@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from gateway_stub.protocol import READINESS_PATH, Controls, Settings
 from scenarios.agent.messages import Configure, Order, Reload, Role, StartNginx, StartPod
 from scenarios.model import Fleet, Scenario
-from scenarios.stack.local_hosts import LocalNginxHost, LocalPodHost
+from scenarios.stack.local_hosts import LocalPodHost
+from scenarios.stack.local_nginx import LocalNginx
 from scenarios.stack.machine import SPARE_DESCRIPTORS, descriptor_limit
-from scenarios.stack.nginx import render
+from scenarios.stack.nginx import CONFIGURATION, render
 from scenarios.stack.processes import LocalChild, StackError
 from scenarios.stack.resolving import Address, addresses
 
@@ -128,13 +129,13 @@ class NginxRole:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         self.logs = Path(tempfile.mkdtemp(dir=self._folder))
-        self._host = LocalNginxHost(port=self.port, directory=self.logs, listen=self._listen)
+        self._host = LocalNginx(port=self.port, directory=self.logs, listen=self._listen)
 
     async def carry_out(self, order: Order) -> LocalChild | None:
         """Configures, starts and reloads."""
         match order:
             case Configure(text=text):
-                await self._host.configure(text)
+                await self._host.configure({CONFIGURATION: text})
             case StartNginx(descriptors=descriptors):
                 return await self._host.start(descriptors=descriptors)
             case Reload():
@@ -174,10 +175,11 @@ class NginxRole:
         answers = await asyncio.gather(*(_is_ready(http, pod) for pod in pods))
         return [pod for pod, ready in zip(pods, answers, strict=True) if ready]
 
-    def _configuration(self, pods: list[str]) -> str:
+    def _configuration(self, pods: list[str]) -> dict[str, str]:
         clients = min(_MOST_CLIENTS, max(1, (descriptor_limit() - SPARE_DESCRIPTORS) // 4))
         scenario = Scenario(fleet=Fleet(clients=clients))
-        return render(scenario, listen=self._host.listen, pods=pods, directory=self.logs)
+        text = render(scenario, listen=self._host.listen, pods=pods, directory=self.logs)
+        return {CONFIGURATION: text}
 
 
 async def _is_ready(http: aiohttp.ClientSession, pod: str) -> bool:

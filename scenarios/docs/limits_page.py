@@ -1,7 +1,8 @@
 """The page of connection limits."""
 
 import difflib
-from itertools import takewhile
+import textwrap
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from scenarios.limits import LIMITS, limit
 from scenarios.model import Scenario
 from scenarios.scenario_file import load
 from scenarios.stability import edge_rules
+from scenarios.stack import envoy_front
 from scenarios.stack.nginx import render
 
 SCENARIO = "mass-drop"
@@ -33,6 +35,8 @@ class Entry(Struct, frozen=True):
     where: str
     lines: str
     """What it adds to nginx's configuration."""
+    envoy_lines: str
+    """What counts at Envoy, and the bucket for it; empty where Envoy cannot carry it out."""
     pod_settings: str
     """What it sets at the pods."""
     per_address: bool
@@ -67,6 +71,13 @@ def added_lines(scenario: Scenario) -> str:
     return "\n…\n".join(blocks)
 
 
+def envoy_lines(scenario: Scenario) -> str:
+    """What the rules of a scenario's limit count at Envoy, and the buckets for it."""
+    files = envoy_front.render(scenario, listen="127.0.0.1:8080", pods=[], directory=Path("run"))
+    after = dropwhile(lambda line: line.strip() != "descriptors:", files[envoy_front.ROUTES].splitlines())
+    return textwrap.dedent("\n".join(takewhile(lambda line: "- match:" not in line, after)))
+
+
 def shared_lines(texts: list[str]) -> str:
     """The whole lines with which all texts begin, up to the last empty one among them."""
     side_by_side = zip(*(text.splitlines() for text in texts), strict=False)
@@ -83,13 +94,15 @@ def _entry(name: str) -> Entry:
     settings = [
         f"{key} = {value:g}" for key, value in msgspec.structs.asdict(limits.admission).items() if value
     ]
-    places = [place for place, works in (("nginx", rules), ("pod", settings)) if works]
+    front = "the front" if all(rule.nodelay for rule in rules) else "nginx alone"
+    places = [place for place, works in ((front, rules), ("the pod", settings)) if works]
     return Entry(
         name=name,
         described=described(kind),
         parameters=parameters(kind),
         where=" and ".join(places) or "nowhere",
         lines=added_lines(scenario),
+        envoy_lines=envoy_lines(scenario) if rules and all(rule.nodelay for rule in rules) else "",
         pod_settings="\n".join(settings),
         per_address=any(rule.per_address for rule in rules),
         neighbours=[neighbours(rules, clients) for clients in GROUPS] if rules else [],

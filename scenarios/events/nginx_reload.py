@@ -1,4 +1,4 @@
-"""nginx reads its configuration again."""
+"""The front reads its configuration again."""
 
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,15 @@ if TYPE_CHECKING:
 
 
 class NginxReload(Event, frozen=True, kw_only=True, tag="nginx_reload"):
-    """nginx is reloaded: old workers keep the connections they have, new ones take what comes."""
+    """The front reads its configuration again, and nobody is dropped.
+
+    Old workers of nginx and HAProxy keep the connections they have, and new ones take what comes; HAProxy
+    forgets whom its limits have counted. Envoy finds that nothing has changed.
+    """
 
     kind = "mitigation"
 
     async def strike(self, stack: "Stack") -> Details:
-        """Reloads it with the configuration that is in force."""
+        """With the configuration that is in force."""
         await stack.own_nginx.reload()
         return {}

@@ -1,4 +1,4 @@
-"""nginx is restarted."""
+"""The front is restarted."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 class NginxRestart(Event, frozen=True, kw_only=True, tag="nginx_restart"):
-    """nginx ends and starts again: everybody is dropped, and limits forget whom they have counted."""
+    """The front, nginx or another, ends and starts again: everybody is dropped, and limits forget whom they
+    have counted.
+    """
 
     down_s: Seconds = 0.0
     """How long nothing listens in between."""

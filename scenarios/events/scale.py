@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Scale(Event, frozen=True, kw_only=True, tag="scale"):
-    """The number of pods becomes `pods`: new ones are started, and join nginx's upstream by a reload once
+    """The number of pods becomes `pods`: new ones are started, and join the front's upstream by a reload once
     they are ready; surplus ones leave the upstream and are ended.
     """
 

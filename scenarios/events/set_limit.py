@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event
-from scenarios.limits import LimitError, limit
+from scenarios.fronts import limit_at
+from scenarios.limits import LimitError
 from scenarios.quantities import NameOrTable
 
 if TYPE_CHECKING:
@@ -12,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
-    """The limit becomes this one: nginx gets it by a reload, the pods over their control endpoints."""
+    """The limit becomes this one: the front gets it by a reload, the pods over their control endpoints."""
 
     kind = "mitigation"
 
     limit: NameOrTable
 
-    def complaint(self, _scenario: "Scenario") -> tuple[str, object, str] | None:
-        """The limit has to be one."""
+    def complaint(self, scenario: "Scenario") -> tuple[str, object, str] | None:
+        """The limit has to be one that the front can carry out."""
         try:
-            limit(self.limit)
+            limit_at(scenario.edge.front, self.limit)
         except LimitError as error:
             return "limit", self.limit, str(error)
         return None

@@ -1,27 +1,51 @@
 """The edge: which requests its limits let in, and to which pod it sends whom.
 
-The limits are the rules of `leaky_bucket.py`, asked for all requests of one slot of time at once.
+The limits are the rules of `leaky_bucket.py`, or of `token_bucket.py` where Envoy or HAProxy is in front,
+asked for all requests of one slot of time at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
-from scenarios.leaky_bucket import NEVER_MS, EdgeRule, admit_at_once
+from scenarios import leaky_bucket, token_bucket
+from scenarios.leaky_bucket import NEVER_MS, EdgeRule
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
+class Counting(Struct, frozen=True):
+    """How a front keeps the buckets of a rule."""
+
+    rule_of: Callable[[EdgeRule], Any]
+    admit_at_once: Callable[[Any, Ints, Ints, int, Ints], tuple[Ints, Ints, Ints]]
+    """(how many get through, levels, when these were last charged), of one rule, for keys that ask."""
+    in_turn: bool
+    """Whether a rule is charged although a later one refuses."""
+    forgets: bool = False
+    """Whether a reload empties the buckets."""
+
+
+COUNTING = {
+    "nginx": Counting(lambda rule: rule.bucket, leaky_bucket.admit_at_once, in_turn=False),
+    "envoy": Counting(token_bucket.token_rule, token_bucket.admit_at_once, in_turn=True),
+    "haproxy": Counting(token_bucket.token_rule, token_bucket.admit_at_once, in_turn=False, forgets=True),
+}
+"""By front."""
+
+
 class Buckets:
     """The buckets of one rule, by key; a key is an address's number, or 0 for everybody together."""
 
-    def __init__(self, rule: EdgeRule, keys: int) -> None:
+    def __init__(self, rule: EdgeRule, keys: int, counting: Counting) -> None:
         self.rule = rule
-        self.bucket = rule.bucket
-        self._excess_millis = np.zeros(keys, np.int64)
+        self._own = counting.rule_of(rule)
+        self._admit_at_once = counting.admit_at_once
+        self._levels = np.zeros(keys, np.int64)
         self._last_ms = np.full(keys, NEVER_MS, np.int64)
 
     def admits(self, keys: Any, requests: int, now_ms: int) -> tuple[Bools, Bools]:
@@ -30,12 +54,8 @@ class Buckets:
         Every client makes so many requests, one after the other. Nothing is charged yet.
         """
         distinct, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        admitted, _, _ = admit_at_once(
-            self.bucket,
-            self._excess_millis[distinct],
-            self._last_ms[distinct],
-            now_ms,
-            counts * requests,
+        admitted, _, _ = self._admit_at_once(
+            self._own, self._levels[distinct], self._last_ms[distinct], now_ms, counts * requests
         )
         # Who comes first among those of one key: the order in which they are given.
         order = np.argsort(place, kind="stable")
@@ -53,21 +73,25 @@ class Buckets:
         """
         distinct, place = np.unique(keys, return_inverse=True)
         asked = np.bincount(place, weights=requests, minlength=len(distinct)).astype(np.int64)
-        _, excess, last = admit_at_once(
-            self.bucket, self._excess_millis[distinct], self._last_ms[distinct], now_ms, asked
+        _, levels, last = self._admit_at_once(
+            self._own, self._levels[distinct], self._last_ms[distinct], now_ms, asked
         )
-        self._excess_millis[distinct], self._last_ms[distinct] = excess, last
-        if self.bucket.nodelay:
+        self._levels[distinct], self._last_ms[distinct] = levels, last
+        if self.rule.nodelay:
             return np.zeros(len(keys))
-        held: npt.NDArray[np.float64] = excess[place] / self.bucket.rate_millis
+        held: npt.NDArray[np.float64] = levels[place] / self.rule.rate.millis
         return held
 
 
 class Limiter:
     """All rules of a limit; addresses: how many there are. requests: that a client makes for a connection."""
 
-    def __init__(self, rules: Sequence[EdgeRule], *, addresses: int, requests: int) -> None:
-        self._rules = [Buckets(rule, addresses if rule.per_address else 1) for rule in rules]
+    def __init__(
+        self, rules: Sequence[EdgeRule], *, addresses: int, requests: int, front: str = "nginx"
+    ) -> None:
+        counting = COUNTING[front]
+        self._in_turn = counting.in_turn
+        self._rules = [Buckets(rule, addresses if rule.per_address else 1, counting) for rule in rules]
         self._dry_run = any(rule.dry_run for rule in rules)
         self._requests = requests
 
@@ -79,28 +103,34 @@ class Limiter:
         if not self._rules or not len(addresses):
             return whole, ~whole, held
         for rule in self._rules:
-            counted = self._requests if rule.rule.key == "all-per-address" else 1
             asking = np.flatnonzero(whole | begun)
-            keys = addresses[asking] if rule.rule.per_address else np.zeros(len(asking), np.int64)
+            keys, counted = self._asked(rule, addresses[asking])
             all_of_it, first = rule.admits(keys, counted, now_ms)
+            if self._in_turn:
+                rule.charge(keys[first], np.where(all_of_it[first], counted, 1), now_ms)
             whole[asking] &= all_of_it
             begun[asking] &= first
         if self._dry_run:
             return np.ones_like(whole), np.zeros_like(whole), held
-        # No rule is charged for what another one refuses.
+        # No rule of nginx is charged for what another one refuses.
         passed = np.flatnonzero(begun)
-        for rule in self._rules:
-            counted = self._requests if rule.rule.key == "all-per-address" else 1
-            keys = addresses[passed] if rule.rule.per_address else np.zeros(len(passed), np.int64)
+        for rule in () if self._in_turn else self._rules:
+            keys, counted = self._asked(rule, addresses[passed])
             requests = np.where(whole[passed], counted, 1)
             held[passed] = np.maximum(held[passed], rule.charge(keys, requests, now_ms))
         return whole, begun & ~whole, held
+
+    def _asked(self, rule: Buckets, addresses: Any) -> tuple[Any, int]:
+        """The keys that a rule counts these under, and how many requests of each."""
+        keys = addresses if rule.rule.per_address else np.zeros(len(addresses), np.int64)
+        return keys, self._requests if rule.rule.key == "all-per-address" else 1
 
 
 def fill_least(connections: Ints, arrivals: int) -> Ints:
     """How many of the arrivals each pod gets, one after the other to who has the fewest connections.
 
-    connections: of each pod, shape (pods,). Source: nginx's least_conn, whose ties go round in turn.
+    connections: of each pod, shape (pods,). Source: nginx's least_conn, whose ties go round in turn, and
+    Envoy's LEAST_REQUEST with a full scan, which draws among them.
     """
     order = np.argsort(connections, kind="stable")
     sorted_connections = connections[order]
@@ -119,7 +149,7 @@ def fill_least(connections: Ints, arrivals: int) -> Ints:
 
 
 class Balancer:
-    """Sends newcomers to pods, as nginx does with `least_conn`, `round_robin` or `hash`."""
+    """Sends newcomers to pods, as every front does with `least_conn`, `round_robin` or `hash`."""
 
     def __init__(self, kind: str, *, addresses: int, seed: int) -> None:
         self._kind = kind
@@ -156,7 +186,7 @@ class Balancer:
 def _rendezvous(addresses: int, pods: Sequence[int], seed: int) -> Ints:
     """The pod of each address: the one that scores highest, so that few move when one comes or goes.
 
-    Stands for nginx's `hash … consistent`, which keeps the same promise by other means.
+    Stands for the fronts' own hashes, which keep the same promise by other means.
     """
     index = np.arange(addresses, dtype=np.uint64)
     best, home = np.zeros(addresses, np.uint64), np.full(addresses, pods[0], np.int64)

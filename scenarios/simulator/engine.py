@@ -83,7 +83,7 @@ class Engine:
         self._requests = _REQUESTS[fleet.transport]
         self._rules = False
         """Whether there are any at the edge; without, nobody asks it."""
-        self._limiter = Limiter((), addresses=crowd.addresses, requests=self._requests)
+        self.set_rules(())
         self._balancer = Balancer(gateway.balance, addresses=crowd.addresses, seed=fleet.seed)
         self._join_s = 0.0
         self._paused_at_s = np.full(pods, math.inf)
@@ -108,7 +108,12 @@ class Engine:
     def set_rules(self, rules: tuple[EdgeRule, ...]) -> None:
         """From now on these rules are in force at the edge, with empty buckets."""
         self._rules = bool(rules)
-        self._limiter = Limiter(rules, addresses=self.crowd.addresses, requests=self._requests)
+        self._limiter = Limiter(
+            rules,
+            addresses=self.crowd.addresses,
+            requests=self._requests,
+            front=self._scenario.edge.front,
+        )
 
     def charge_handshakes(self, cpu_s: float) -> None:
         """From now on a handshake costs so much."""

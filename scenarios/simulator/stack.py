@@ -14,6 +14,7 @@ from scenarios.limits import limit
 from scenarios.model import Scenario
 from scenarios.policies import policy
 from scenarios.quantities import NameOrTable
+from scenarios.simulator.edge import COUNTING
 from scenarios.simulator.engine import Engine
 from scenarios.stability import edge_rules
 from scenarios.timeline import strikes
@@ -138,7 +139,8 @@ class SimulatedNginx:
         self._stack = stack
 
     async def reload(self) -> None:
-        """Changes nothing: connections stay, and so do the buckets."""
+        """Changes nothing: connections stay, and mostly the buckets, too."""
+        self._stack.reloaded()
 
     async def stop(self) -> None:
         """Ends it, and all connections with it."""
@@ -193,12 +195,18 @@ class SimulatedStack:
     async def route(self) -> None:
         """Makes the edge send new connections to the pods that are there now."""
         self._engine.route(self.gateway.upstream)
+        self.reloaded()
 
     async def set_limit(self, spec: NameOrTable) -> None:
         """Puts another limit in force: at the edge, and at the pods."""
         self._limit = spec
         self.renew_rules()
         await self.gateway.set_admission(limit(spec).admission)
+
+    def reloaded(self) -> None:
+        """The edge has read its configuration again."""
+        if COUNTING[self.scenario.edge.front].forgets:
+            self.renew_rules()
 
     def renew_rules(self) -> None:
         """The limit's rules, with empty buckets."""

@@ -18,11 +18,13 @@ from scenarios.stack import machine
 from scenarios.stack.channel import Channel
 from scenarios.stack.cpu_meters import CpuMeter, LocalCpu
 from scenarios.stack.envoy import executable
+from scenarios.stack.front import Front
+from scenarios.stack.fronts import FRONTS
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
-from scenarios.stack.hosts import NginxHost, PodHosts
-from scenarios.stack.local_hosts import LocalNginxHost, LocalPodHosts
-from scenarios.stack.nginx import Nginx
+from scenarios.stack.hosts import FrontHost, PodHosts
+from scenarios.stack.local_hosts import LocalPodHosts
+from scenarios.stack.machine import MachineError
 from scenarios.stack.processes import Watch
 from scenarios.stack.sidecars import Sidecars
 from scenarios.stack.site import site_from_environment
@@ -43,10 +45,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Parts(Struct, frozen=True):
-    """What has been started; gateway and nginx are None where the target is somebody else's."""
+    """What has been started; gateway and nginx, or another front, are None where the target is not ours."""
 
     gateway: Gateway | None
-    nginx: Nginx | None
+    nginx: Front | None
     generator: Channel
     cpu: CpuMeter
 
@@ -116,11 +118,18 @@ class LocalPlace:
         self._cores = machine.assign_cores(scenario.gateway.cores)
         self.machine = machine.describe(self._cores)
 
-    def check(self, scenario: Scenario, _nginx_binary: Path | None) -> None:
-        """Ports and descriptors have to be there, and Envoy where pods are to have one beside them."""
+    def check(self, scenario: Scenario, nginx_binary: Path | None) -> None:
+        """Ports and descriptors have to be there, and the programs of the front and of sidecars."""
         machine.check(scenario)
         if scenario.mesh.sidecar == "envoy":
             executable()
+        if scenario.target.url:
+            return
+        front = scenario.edge.front
+        if nginx_binary is None:
+            FRONTS[front].executable()
+        elif front != "nginx":
+            raise MachineError(f"--nginx: found {nginx_binary}, allowed: none, for the front is {front}")
 
     def fitted(self, scenario: Scenario) -> Scenario:
         """As it is: the generator decides."""
@@ -131,7 +140,7 @@ class LocalPlace:
         scenario = wanted.scenario
         gateway = nginx = None
         if not scenario.target.url:
-            host = LocalNginxHost(
+            host = FRONTS[scenario.edge.front].host(
                 port=scenario.edge.port or machine.free_ports(1)[0],
                 directory=wanted.directory / "nginx",
                 cores=self._cores.stack,
@@ -159,11 +168,11 @@ async def start_own(
     stops: AsyncExitStack,
     wanted: Wanted,
     pod_hosts: PodHosts,
-    nginx_host: NginxHost,
+    nginx_host: FrontHost,
     pod_cores: float | None = None,
     sidecars: Sidecars | None = None,
-) -> tuple[Gateway, Nginx]:
-    """Starts pods and nginx on these hosts."""
+) -> tuple[Gateway, Front]:
+    """Starts pods and the front on these hosts."""
     # Without a limit: neighbours behind one address would hold up the ramp.
     scenario = replace(wanted.scenario, edge=replace(wanted.scenario.edge, limit="none"))
     gateway = Gateway(
@@ -177,7 +186,7 @@ async def start_own(
     )
     stops.push_async_callback(gateway.stop)
     await gateway.start()
-    nginx = Nginx(scenario, host=nginx_host, pods=gateway.addresses, watch=wanted.watch, pod_cores=pod_cores)
+    nginx = Front(scenario, host=nginx_host, pods=gateway.addresses, watch=wanted.watch, pod_cores=pod_cores)
     stops.push_async_callback(nginx.stop)
     await nginx.start()
     return gateway, nginx

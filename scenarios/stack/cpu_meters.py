@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from scenarios.clients.messages import Interval
 from scenarios.stack.cpu import CpuSampler, CpuShares
+from scenarios.stack.front import Front
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
 from scenarios.stack.hosts import CpuReading
-from scenarios.stack.nginx import Nginx
 from scenarios.stack.processes import Child, LocalChild
 
 _ONE_CLOCK_NS = 1_000_000
@@ -27,7 +27,7 @@ class CpuMeter(Protocol):
 class LocalCpu:
     """All parts are children of this process."""
 
-    def __init__(self, gateway: Gateway | None, nginx: Nginx | None, generator: Generator) -> None:
+    def __init__(self, gateway: Gateway | None, nginx: Front | None, generator: Generator) -> None:
         self._gateway = gateway
         self._nginx = nginx
         self._generator = generator

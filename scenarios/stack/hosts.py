@@ -1,8 +1,9 @@
-"""Where pods and nginx run, as those see it who start them: this machine, or others that have a host agent.
+"""Where pods and the front run, as those see it who start them: this machine, or others with a host agent.
 
 A host knows its addresses, ports and clock; what is started, and when, its user decides.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -51,27 +52,27 @@ class PodHosts(Protocol):
         """The place is free again: its pod has left for good."""
 
 
-class NginxHost(Protocol):
-    """The place for nginx."""
+class FrontHost(Protocol):
+    """The place for nginx, or for another front."""
 
     url: str
     """Where clients reach it."""
     listen: str
     """Address and port that it listens on."""
     trusted: tuple[str, ...]
-    """Networks whose PROXY protocol headers it believes."""
+    """Networks whose PROXY protocol headers it believes, where it looks at that."""
     directory: Path
     """The folder of the run in which configuration and logs are in the end."""
 
     @property
     def logs(self) -> Path:
-        """The folder for its logs and pid file, on that host."""
+        """The folder for its configuration, logs and pid file, on that host."""
 
-    async def configure(self, text: str) -> None:
-        """Puts a configuration in its place. Raises StackError where nginx does not accept it."""
+    async def configure(self, files: Mapping[str, str]) -> None:
+        """Puts a configuration in its place. Raises StackError where the front does not accept it."""
 
     async def start(self, *, descriptors: int) -> Child:
-        """Starts nginx; returns once the port answers. Raises StackError."""
+        """Starts the front; returns once it takes connections. Raises StackError."""
 
     async def reload(self) -> None:
-        """Makes it read its configuration again; returns once new workers are there. Raises StackError."""
+        """Makes it read its configuration again; returns once that is in force. Raises StackError."""

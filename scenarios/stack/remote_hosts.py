@@ -1,7 +1,7 @@
 """Hosts elsewhere: pods and nginx are children of host agents, which we have taken."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -12,6 +12,7 @@ from gateway_stub.protocol import TOKEN_HEADER, Settings
 from scenarios.agent.messages import LOG_PATH, LOGS, Configure, Reload, StartNginx, StartPod
 from scenarios.stack.agent_channel import AgentChannel, RemoteChild
 from scenarios.stack.hosts import CpuReading, PodHost
+from scenarios.stack.nginx import CONFIGURATION
 from scenarios.stack.processes import StackError
 from scenarios.stack.resolving import Address
 from scenarios.stack.survey import Surveyed
@@ -102,9 +103,10 @@ class RemoteNginxHost(RemoteHost):
         """The folder for its logs and pid file, on that host."""
         return self.channel.logs
 
-    async def configure(self, text: str) -> None:
+    async def configure(self, files: Mapping[str, str]) -> None:
         """Puts a configuration in its place, and a copy of it into the run."""
-        await asyncio.to_thread((self.directory / "gateway.conf").write_text, text, encoding="utf-8")
+        text = files[CONFIGURATION]
+        await asyncio.to_thread((self.directory / CONFIGURATION).write_text, text, encoding="utf-8")
         await self.channel.order(Configure(text))
 
     async def start(self, *, descriptors: int) -> RemoteChild:

@@ -9,8 +9,8 @@ from scenarios.limits import limit
 from scenarios.model import Scenario
 from scenarios.quantities import NameOrTable
 from scenarios.stack.channel import Channel
+from scenarios.stack.front import Front
 from scenarios.stack.gateway import Gateway
-from scenarios.stack.nginx import Nginx
 
 _LEAD_NS = 500_000_000
 """Everybody has to know of another feed rate before the first tick that it makes due."""
@@ -26,7 +26,7 @@ class Stack:
         self,
         scenario: Scenario,
         gateway: Gateway | None,
-        nginx: Nginx | None,
+        nginx: Front | None,
         generator: Channel,
         note: Callable[..., Any],
     ) -> None:
@@ -44,8 +44,8 @@ class Stack:
         return self.gateway
 
     @property
-    def own_nginx(self) -> Nginx:
-        """nginx, likewise."""
+    def own_nginx(self) -> Front:
+        """nginx, or the other front that the scenario names, likewise."""
         assert self.nginx is not None  # noqa: S101
         return self.nginx
 

@@ -49,6 +49,11 @@ class SitePlace:
             )
         if nginx_binary is not None:
             raise MachineError(f"--nginx: found {nginx_binary}, allowed: none, for nginx is on another host")
+        if scenario.edge.front != "nginx":
+            raise MachineError(
+                f"key edge.front: found {scenario.edge.front!r}, allowed: 'nginx', because the hosts of a"
+                " site run no other"
+            )
         if scenario.edge.port not in {0, self._survey.nginx.info.port}:
             raise MachineError(
                 f"key edge.port: found {scenario.edge.port}, allowed: 0, or {self._survey.nginx.info.port},"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from reports.record import Run, find_runs
+
 MARK = "RECONNECT_STORM_TESTS"
 """Environment variable with the folder of one test session; the processes that it starts inherit it."""
 
@@ -24,10 +26,27 @@ SMALL_STORM = (
 """Overrides of `mass-drop` that make it a storm of a few seconds, without a rescue."""
 
 
+GOOD_OR_INVALID = {0, 3}
+"""A busy machine may make a run invalid, which is a result and not a failure."""
+
+
 def command(*arguments: str, sets: tuple[str, ...] = SMALL_STORM, runs: Path) -> list[str]:
     """The command line of `reconnect-storm`, as somebody would type it."""
     overrides = [part for override in sets for part in ("--set", override)]
     return [sys.executable, "-m", "scenarios.cli", *arguments, *overrides, "--runs", str(runs)]
+
+
+def carried_out(tmp_path: Path, *arguments: str, sets: tuple[str, ...]) -> tuple[str, list[Run]]:
+    """Carries it out; returns what it printed, and its runs."""
+    done = subprocess.run(
+        command(*arguments, sets=sets, runs=tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode in GOOD_OR_INVALID, done.stdout + done.stderr
+    return done.stdout, [Run.load(path) for path in find_runs([tmp_path / "latest"])]
 
 
 def start(*arguments: str, sets: tuple[str, ...] = SMALL_STORM, runs: Path) -> subprocess.Popen[str]:
@@ -48,7 +67,7 @@ def storm_processes() -> list[psutil.Process]:
         line = " ".join(process.info["cmdline"] or ())
         ours = (
             *("-m gateway_stub", "-m scenarios.agent", "locustfile.py"),
-            *("nginx: master", "nginx: worker", "gateway.conf"),
+            *("nginx: master", "nginx: worker", "gateway.conf", "envoy.yaml", "haproxy.cfg"),
             "/sidecars/sidecar-",
         )
         if process.info["status"] != psutil.STATUS_ZOMBIE and any(mark in line for mark in ours):

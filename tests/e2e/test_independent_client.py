@@ -11,11 +11,12 @@ import socketio
 from gateway_stub.protocol import PodStatistics
 from scenarios.clients.messages import Interval
 from scenarios.scenario_file import load
+from scenarios.stack.front import Front
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
-from scenarios.stack.local_hosts import LocalNginxHost, LocalPodHosts
+from scenarios.stack.local_hosts import LocalPodHosts
+from scenarios.stack.local_nginx import LocalNginx
 from scenarios.stack.machine import free_ports
-from scenarios.stack.nginx import Nginx
 from scenarios.stack.processes import Watch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.measures]
@@ -46,8 +47,8 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
     client.on("tick", theirs.append)
     try:
         await gateway.start()
-        host = LocalNginxHost(port=port, directory=tmp_path / "nginx")
-        nginx = Nginx(scenario, host=host, pods=gateway.addresses, watch=watch)
+        host = LocalNginx(port=port, directory=tmp_path / "nginx")
+        nginx = Front(scenario, host=host, pods=gateway.addresses, watch=watch)
         await nginx.start()
         generator = await Generator.start(
             scenario,

@@ -9,29 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import SMALL_STORM, command
+from command_line import SMALL_STORM, carried_out
 
 from reports import latency
-from reports.record import Run, find_runs
+from reports.record import Run
 from scenarios.clients.messages import OUTCOMES
 from scenarios.stack.machine import free_ports
 
 pytestmark = pytest.mark.e2e
-
-GOOD_OR_INVALID = {0, 3}
-"""A busy machine may make a run invalid, which is a result and not a failure."""
-
-
-def carried_out(tmp_path: Path, *arguments: str, sets: tuple[str, ...]) -> tuple[str, list[Run]]:
-    done = subprocess.run(
-        command(*arguments, sets=sets, runs=tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode in GOOD_OR_INVALID, done.stdout + done.stderr
-    return done.stdout, [Run.load(path) for path in find_runs([tmp_path / "latest"])]
 
 
 @pytest.fixture(scope="module")

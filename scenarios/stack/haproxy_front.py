@@ -1,0 +1,103 @@
+"""HAProxy in front of the pods: its program, its configuration, and what its access log says.
+
+Its stick tables know rates over sliding windows, which is another rule than nginx's. So the limit is a bucket
+of tokens, kept in a tag of each key and counted by the converters that HAProxy has; see the template.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+
+from scenarios.model import Scenario
+from scenarios.stability import edge_rules
+from scenarios.stack.access_log import AccessLine, read_lines
+from scenarios.stack.machine import MachineError, needed_descriptors
+from scenarios.token_bucket import token_rule
+
+TEMPLATE = Path(__file__).parents[2] / "nginx" / "haproxy.cfg.template"
+CONFIGURATION = "haproxy.cfg"
+
+_BALANCE = {"least_conn": "leastconn", "round_robin": "roundrobin", "hash": "source"}
+_LOG_COLUMNS = (
+    "%[date(0,us)]",
+    "%[date(0,us),sub(txn.at)]",
+    "%ci",
+    "%HM",
+    "%ST",
+    "%[var(txn.limit)]",
+    "%si:%sp",
+    "%[var(txn.answered)]",
+    "%[var(txn.transport)]",
+    "%[var(txn.sid)]",
+)
+
+
+def executable() -> Path:
+    """The system's HAProxy. Raises MachineError where there is none."""
+    found = shutil.which("haproxy")
+    if found is None:
+        raise MachineError("HAProxy: found none on the PATH, allowed: the system's; install its package")
+    return Path(found)
+
+
+def render(
+    scenario: Scenario,
+    *,
+    listen: str,
+    pods: Sequence[str],
+    trusted: Sequence[str] = (),
+    pod_cores: float | None = None,
+) -> str:
+    """The configuration of a scenario. trusted: networks whose PROXY protocol headers count."""
+    environment = jinja2.Environment(  # noqa: S701 - this is not HTML
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        balance=_BALANCE[scenario.gateway.balance],
+        clients=scenario.fleet.clients,
+        # It takes two descriptors for each, and some for itself.
+        connections=needed_descriptors(scenario.fleet.clients) // 2 - 64,
+        listen=listen,
+        log_columns=_LOG_COLUMNS,
+        pods=pods,
+        proxy_protocol=scenario.fleet.source == "proxy-protocol",
+        rules=edge_rules(scenario, pod_cores=pod_cores),
+        token_rule=token_rule,
+        trusted=trusted,
+    )
+
+
+def version() -> str:
+    """As it tells it itself, such as `2.6.12-1+deb12u4`."""
+    done = subprocess.run([executable(), "-v"], capture_output=True, text=True, check=True)  # noqa: S603
+    return done.stdout.partition("version ")[2].split(" ")[0]
+
+
+def check_syntax(configuration: Path, binary: Path | None = None) -> str:
+    """What `haproxy -c` says against the file; empty when it accepts it."""
+    done = subprocess.run(  # noqa: S603
+        [binary or executable(), "-c", "-f", configuration],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "\n".join(filter(None, (done.stderr.strip(), done.stdout.strip()))) if done.returncode else ""
+
+
+def access_line(row: Sequence[str]) -> AccessLine:
+    """A line of its access log."""
+    return AccessLine(
+        ended_wall_s=float(row[0]) / 1e6,
+        remote_address=row[2],
+        status=int(row[4]),
+        limit_status=row[5],
+        upstream_status=row[7],
+    )
+
+
+def read_access_log(path: Path) -> list[AccessLine]:
+    """All whole lines of its access log, among what it says of itself."""
+    return read_lines(path, access_line)

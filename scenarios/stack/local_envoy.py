@@ -1,0 +1,104 @@
+"""Envoy as a child of this process."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+
+from scenarios.stack.envoy import check_syntax, executable
+from scenarios.stack.envoy_front import BOOTSTRAP, PODS, ROUTES, WHOLE
+from scenarios.stack.local_front import POLL_S, POLLS, LocalFront
+from scenarios.stack.processes import StackError
+
+_ASK = aiohttp.ClientTimeout(total=2)
+# Envoy counts what it makes of each file that it is given.
+_COUNTERS = {ROUTES: "http.gateway.rds.gateway", PODS: "cluster.gateway"}
+_COUNTER = re.compile(r"^(\S+)\.update_(success|rejected|failure): (\d+)$", re.MULTILINE)
+
+
+class LocalEnvoy(LocalFront):
+    """Envoy in front of the pods; it takes up another limit, or other pods, while it runs."""
+
+    name = "envoy"
+
+    def __init__(
+        self,
+        *,
+        port: int,
+        directory: Path,
+        cores: tuple[int, ...] = (),
+        binary: Path | None = None,
+    ) -> None:
+        super().__init__(port=port, directory=directory, cores=cores, binary=binary or executable())
+        self._admin = self.directory / "admin.address"
+        self._files: Mapping[str, str] = {}
+
+    def arguments(self) -> list[str]:
+        """One worker, as nginx has; several Envoys on a machine know nothing of each other."""
+        return [
+            *("-c", str(self.directory / BOOTSTRAP)),
+            *("--concurrency", "1", "--disable-hot-restart", "-l", "warning"),
+            *("--file-flush-interval-msec", "1000", "--admin-address-path", str(self._admin)),
+        ]
+
+    async def configure(self, files: Mapping[str, str]) -> None:
+        """Before it is started: writes and checks the files. Afterwards it is `reload` that does."""
+        self._files = files
+        if self.child is None or self.child.ended():
+            for name, text in files.items():
+                self.write(name, text)
+            complaint = check_syntax(self.directory / WHOLE, self.binary)
+            if complaint:
+                raise StackError(f"envoy does not accept {self.directory / WHOLE}: {complaint}")
+
+    async def is_there(self) -> bool:
+        """Whether it takes connections: its port is open before it does."""
+        return (await self._ask("/ready")).startswith("LIVE")
+
+    async def reload(self) -> None:
+        """Replaces the files that have changed, or all where none has; returns once Envoy has read them."""
+        self.write(WHOLE, self._files[WHOLE])
+        changed = [name for name in _COUNTERS if self._read(name) != self._files[name]] or list(_COUNTERS)
+        before = await self._counts()
+        for name in changed:
+            self.write(name, self._files[name])
+        for _ in range(POLLS):
+            now = await self._counts()
+            for name in changed:
+                wrong = [key for key in now if key[0] == name and key[1] != "success"]
+                if any(now[key] > before.get(key, 0) for key in wrong):
+                    raise StackError(f"envoy does not accept {self.directory / name}; see {self.log}")
+            if all(now.get((name, "success"), 0) > before.get((name, "success"), 0) for name in changed):
+                return
+            if self.child is not None and (error := self.child.ended()):
+                raise error
+            await asyncio.sleep(POLL_S)
+        raise StackError(f"envoy did not read {changed[0]} within {POLLS * POLL_S:g} s; see {self.log}")
+
+    def _read(self, name: str) -> str:
+        return (self.directory / name).read_text(encoding="utf-8")
+
+    async def _counts(self) -> dict[tuple[str, str], int]:
+        """How often it has accepted, or not, which file."""
+        text = await self._ask("/stats?filter=update_(success|rejected|failure)$")
+        found = {(name, what): int(count) for name, what, count in _COUNTER.findall(text)}
+        return {
+            (file, what): count
+            for file, counter in _COUNTERS.items()
+            for (name, what), count in found.items()
+            if name == counter
+        }
+
+    async def _ask(self, path: str) -> str:
+        """What its admin listener answers; nothing where that is not there."""
+        try:
+            address = self._admin.read_text(encoding="utf-8").strip()
+            async with (
+                aiohttp.ClientSession(timeout=_ASK) as http,
+                http.get(f"http://{address}{path}") as response,
+            ):
+                return await response.text()
+        except (OSError, aiohttp.ClientError, TimeoutError, ValueError):
+            return ""
