@@ -70,6 +70,16 @@ def lines(run: Run, name: str, phase: str = "end") -> Iterator[dict[str, Any]]:
     return (line for line in run.events if line["event"] == name and line.get("phase") == phase)
 
 
+@pytest.mark.parametrize(("front", "let_in"), [("nginx", 1), ("envoy", 1), ("haproxy", 2)])
+def test_a_reload_empties_the_buckets_of_haproxy_alone(tmp_path: Path, front: str, let_in: int) -> None:
+    limit = 'edge.limit={name="per-ip-strict", rate_per_s=0.0167}'
+    event = 'event=[{at_s=2, do="drop_all"}, {at_s=5, do="nginx_reload"}]'
+    neighbours = (f"fleet.clients_per_ip={CLIENTS}", f"edge.front={front}", "phases.duration_s=10")
+    found = predicted(tmp_path, *SMALL, limit, event, *neighbours)
+    assert total(found, "joined", 2) == let_in
+    assert total(found, "nginx_limited") == pytest.approx(total(found, "limited"), rel=0.02)
+
+
 def test_every_event_begins_and_ends(run: Run) -> None:
     for phase in ("begin", "end"):
         found = {line["event"] for line in run.events if line.get("phase") == phase}
