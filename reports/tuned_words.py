@@ -186,4 +186,5 @@ def _against(other: Tuned, best: Tuned) -> str:
 def _storms_played(found: Tuning) -> str:
     if not found.complete:
         return f"{found.finalists[0].score.storms if found.finalists else 0} storms, the most that any did"
-    return f"all of them ({', '.join(found.triggers)}) with {found.seeds} seeds"
+    seeds = "one seed" if found.seeds == 1 else f"{found.seeds} seeds"
+    return f"all of them ({', '.join(found.triggers)}) with {seeds}"
