@@ -17,7 +17,7 @@ from reports.record import Run, find_runs
 pytestmark = pytest.mark.e2e
 
 _PATIENCE_S = 30.0
-LONG_STORM = (*SMALL_STORM, "phases.duration_s=60")
+LONG_STORM = (*SMALL_STORM, "phases.duration_s=60", "mesh.sidecar=envoy")
 
 
 def wait_for(what: str, condition: Callable[[], bool]) -> None:

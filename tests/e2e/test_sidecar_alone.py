@@ -12,7 +12,7 @@ import pytest
 from scenarios.scenario_file import build
 from scenarios.sidecar_seconds import SidecarLine, refused_per_second
 from scenarios.stack.machine import free_ports
-from scenarios.stack.processes import Watch
+from scenarios.stack.processes import StackError, Watch
 from scenarios.stack.sidecars import Sidecars
 
 pytestmark = pytest.mark.e2e
@@ -54,10 +54,10 @@ class TestedPod:
 class Talk:
     """A running sidecar, and how to talk to it."""
 
-    def __init__(self, sidecars: Sidecars, lines: list[SidecarLine], folder: Path) -> None:
+    def __init__(self, sidecars: Sidecars, lines: list[SidecarLine], watch: Watch) -> None:
         self.sidecars = sidecars
         self.lines = lines
-        self.folder = folder
+        self.watch = watch
         self._open: list[asyncio.StreamWriter] = []
 
     async def connect(self, address: str = "198.51.100.1", query: str = "transport=websocket") -> int:
@@ -103,7 +103,7 @@ async def _running(mesh: dict[str, Any], pod: TestedPod, folder: Path) -> AsyncI
         on_line=lambda _pod, line: lines.append(line),
     )
     server = await asyncio.start_server(pod.serve, "127.0.0.1", pod.port)
-    talk = Talk(sidecars, lines, folder)
+    talk = Talk(sidecars, lines, watch)
     try:
         await sidecars.add([pod])
         await sidecars.enforce_limit()
@@ -123,6 +123,16 @@ def carried_out(
             await body(talk)
 
     asyncio.run(all_of_it())
+
+
+def test_one_that_dies_is_noticed_and_named(tmp_path: Path) -> None:
+    async def body(talk: Talk) -> None:
+        (child,) = talk.sidecars.children
+        child.process.kill()
+        with pytest.raises(StackError, match=r"sidecar-0 ended by itself \(killed by SIGKILL\)"):
+            await asyncio.wait_for(talk.watch.failed(), 5)
+
+    carried_out({}, TestedPod(OPEN), tmp_path, body)
 
 
 RETRYING = {"retries": 3, "retry_on": ["connect-failure", "reset", "gateway-error", "503"]}
