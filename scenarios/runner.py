@@ -89,7 +89,7 @@ async def run(
         control=plan.control,
         seed=plan.scenario.fleet.seed,
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=machine.versions() | _front_versions(plan.scenario),
+        versions=machine.versions() | _versions_of_parts(plan.scenario),
         machine=place.machine,
         # What somebody else's gateway can carry is not in the scenario.
         stability=(
@@ -120,8 +120,11 @@ async def run(
     return info
 
 
-def _front_versions(scenario: Scenario) -> dict[str, str]:
-    return {} if scenario.target.url else FRONTS[scenario.edge.front].versions()
+def _versions_of_parts(scenario: Scenario) -> dict[str, str]:
+    """Of the front, and of the sidecars: each is of a kind that a front can be."""
+    kinds = [scenario.edge.front] if not scenario.target.url else []
+    kinds += [scenario.mesh.sidecar] if scenario.mesh.sidecar != "none" else []
+    return {name: version for kind in kinds for name, version in FRONTS[kind].versions().items()}
 
 
 class _Conductor:

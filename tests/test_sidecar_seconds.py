@@ -72,8 +72,8 @@ def test_refusals_are_booked_to_the_second_in_which_they_ended(tmp_path: Path) -
     logs = {
         "sidecar-0": [
             "1000.250\t3\t429\tRL\t1",
-            "1000.900\t200\t503\tUF,URX\t4",
-            "1000.000\t1\t504\tUT\t1",  # not what clients count as a refusal
+            "1000.900\t200\t503\tUO\t1",
+            "1000.000\t1\t502\tURX,UF\t4",  # not what clients count as a refusal
             "1003.1",  # the half line of one that was killed
         ],
         "sidecar-1": ["1000.500\t0\t503\tUH\t0"],
