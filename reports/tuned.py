@@ -243,7 +243,7 @@ class Tuning(Struct, frozen=True, kw_only=True):
     tried: int
     """Candidates that played at least one storm."""
     storms: int
-    """Simulated in all, those of earlier sessions included."""
+    """Simulated in all, those that --resume found included."""
     complete: bool
     """False where the search was stopped before its end."""
     triggers: tuple[str, ...]

@@ -30,7 +30,6 @@ from scenarios.options import JSON_OPTION, Options, carries_out_a_scenario
 from scenarios.policies import POLICIES
 from scenarios.rehearse_command import rehearse_command
 from scenarios.reporting import report
-from scenarios.runner import Plan, run
 from scenarios.scenario_file import ScenarioError, catalog, load
 from scenarios.simulate_command import simulate_command
 from scenarios.stack import assembly, machine
@@ -43,11 +42,11 @@ from scenarios.terminal import (
     console,
     errors,
     fail,
-    run_until_done,
     usage_errors,
     warn_of_leftovers,
 )
 from scenarios.tune_command import tune_command
+from scenarios.undisturbed import run_undisturbed
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -172,14 +171,14 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
             spoilt = []
             for plan in todo:
                 view.begin(plan.arm)
-                if not _run_until_valid(plan, options.retries, view) and plan.control:
+                if not run_undisturbed(plan, options.retries, view) and plan.control:
                     spoilt.append(plan)
             # Without its control no arm counts, so one that was disturbed gets another chance at the end.
             view.expect_more(len(spoilt))
             for plan in spoilt:
                 view.begin(plan.arm)
                 later = plan.directory.with_name(f"{plan.directory.name}-later")
-                _run_until_valid(msgspec.structs.replace(plan, directory=later), options.retries, view)
+                run_undisturbed(msgspec.structs.replace(plan, directory=later), options.retries, view)
     except asyncio.CancelledError:
         status = INTERRUPTED
     except StackError as error:
@@ -193,24 +192,6 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
             runs = [judge_run(path) for path in find_runs([directory])]
             status = max(status, report(runs, directory, as_json=options.as_json))
     sys.exit(status)
-
-
-def _run_until_valid(plan: Plan, retries: int, view: LiveView) -> bool:
-    """Carries out one plan, and again as long as others had the machine's cores and a try is left.
-
-    Returns whether the last try was left in peace.
-    """
-    for number in range(1, retries + 2):
-        run_until_done(run(plan, view.show))
-        validity = judge_run(plan.directory).info.validity
-        if not validity["spoilt_by_machine"]:
-            return True
-        if number <= retries:
-            view.repeat("; ".join(validity["problems"]))
-            stem = plan.directory.name.partition("-try")[0]
-            again = plan.directory.with_name(f"{stem}-try{number + 1}")
-            plan = msgspec.structs.replace(plan, directory=again)
-    return False
 
 
 def _usage_errors() -> contextlib.AbstractContextManager[None]:

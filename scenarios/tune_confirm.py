@@ -16,18 +16,20 @@ from scenarios.comparing import plans
 from scenarios.live import LiveView
 from scenarios.model import Scenario
 from scenarios.reporting import report
-from scenarios.runner import run
 from scenarios.scenario_file import ScenarioError
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.simulate import Prediction, simulate
 from scenarios.stack import assembly
 from scenarios.stack.machine import MachineError
 from scenarios.stack.processes import StackError
-from scenarios.terminal import INTERRUPTED, INVALID, complain, console, errors, run_until_done, usage_errors
+from scenarios.terminal import INTERRUPTED, INVALID, complain, console, errors, usage_errors
 from scenarios.tuning.scaling import Scaled, scaled, scaled_limit
 from scenarios.tuning.space import Candidate
+from scenarios.undisturbed import run_undisturbed
 
 _DURING_S = 15
+_RETRIES = 1
+"""Of a run that others on the machine have disturbed."""
 
 
 def confirm(
@@ -51,7 +53,7 @@ def confirm(
         with LiveView(errors, len(todo)) as view:
             for plan in todo:
                 view.begin(plan.arm)
-                run_until_done(run(plan, view.show))
+                run_undisturbed(plan, _RETRIES, view)
     except asyncio.CancelledError:
         return INTERRUPTED
     except StackError as error:

@@ -33,6 +33,7 @@ COMPOSITION_ROOTS = tuple(
         "tune_confirm.py",
         "tuning/evaluating.py",
         "tuning/search.py",
+        "undisturbed.py",
     )
 )
 PURE = [

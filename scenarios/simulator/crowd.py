@@ -1,5 +1,7 @@
 """All clients of a modelled run: where each of them stands, and what it waits for."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -38,9 +40,15 @@ class Crowd:
         """The newest tick that it held when its present session began, or ended."""
         self.has_tick = np.zeros(count, bool)
         """Whether it has had a tick in its present session."""
-        self.travel_s = ROUND_TRIPS_PER_TRY * fleet.rtt_ms / 1000 * rng.uniform(0.5, 1.5, count)
+        # In order, so that clients who move in step lie next to each other in memory.
+        self.travel_s = ROUND_TRIPS_PER_TRY * fleet.rtt_ms / 1000 * np.sort(rng.uniform(0.5, 1.5, count))
         """From the start of a try until the edge sees its request."""
         self.address, self.group, self.sizes = seats(fleet, rng)
+
+    def groups_of(self, clients: Any) -> Ints:
+        """The group of each, of shape (n,)."""
+        groups: Ints = self.group[clients] if len(self.sizes) > 1 else np.zeros(len(clients), np.int64)
+        return groups
 
     @property
     def addresses(self) -> int:

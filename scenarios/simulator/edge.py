@@ -165,12 +165,17 @@ class Balancer:
         if self._kind == "hash" and len(pods):
             self._home = _rendezvous(self._addresses, pods, self._seed)
 
+    @property
+    def by_address(self) -> bool:
+        """Whether it matters to `choose` who the newcomers are, and not only how many."""
+        return self._kind == "hash"
+
     def choose(self, addresses: Any, connections: Ints, rng: np.random.Generator) -> Ints:
         """A pod for each newcomer, of shape (n,); -1 where the upstream is empty."""
         count = len(addresses)
         if not len(self._pods):
             return np.full(count, -1, np.int64)
-        if self._kind == "hash":
+        if self.by_address:
             home: Ints = self._home[addresses]
             return home
         if self._kind == "round_robin":

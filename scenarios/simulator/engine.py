@@ -217,9 +217,7 @@ class Engine:
         if not len(clients):
             return
         crowd = self.crowd
-        tries = crowd.attempt[clients] + 1
-        crowd.attempt[clients] = tries
-        crowd.first[clients] = False
+        crowd.attempt[clients] += 1
         crowd.state[clients] = TRYING
         arrived_s = crowd.due_s[clients] + self.costs.edge_delay_s
         if not self.edge_is_up:
@@ -228,7 +226,8 @@ class Engine:
         self._nginx_cpu_s += len(clients) * self.costs.nginx_request_cpu_s
         if self._rules:
             clients, arrived_s = self._let_in(clients, arrived_s, end_s)
-        pods = self._balancer.choose(crowd.address[clients], self.pods.connections, self._rng)
+        keys = crowd.address[clients] if self._balancer.by_address else clients
+        pods = self._balancer.choose(keys, self.pods.connections, self._rng)
         there = (pods >= 0) & self.pods.alive[pods]
         if not there.all():
             self._answer(clients[~there], "refused", arrived_s[~there])

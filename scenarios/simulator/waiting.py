@@ -106,7 +106,7 @@ class Waiting:
         if not self._gated:
             # The tries that these were to make are not made; some are under way, and given up.
             unmade = clients[(state == AWAY) & (crowd.started_s[clients] > at_s)]
-            self._ledger.attempted(crowd.started_s[unmade], crowd.group[unmade], -1)
+            self._ledger.attempted(crowd.started_s[unmade], crowd.groups_of(unmade), -1)
             self._ledger.outcomes["abandoned"] += int((state == AWAY).sum()) - len(unmade)
         self.come_back(clients, at_s)
 
@@ -171,7 +171,8 @@ class Waiting:
             self._ledger.held_back += len(held)
             self._wait_until(held, crowd.started_s[held] + waits[waits > 0])
             clients = clients[waits == 0]
-        self._ledger.attempted(np.full(len(clients), now_s), crowd.group[clients])
+        crowd.first[clients] = False
+        self._ledger.attempted(np.full(len(clients), now_s), crowd.groups_of(clients))
         return clients
 
     def tell_gates(self, clients: Any, *, joined: bool, at_s: Floats) -> None:
@@ -207,5 +208,5 @@ class Waiting:
         crowd.state[clients] = AWAY
         crowd.started_s[clients] = start_s
         if not self._gated:
-            self._ledger.attempted(start_s, crowd.group[clients])
+            self._ledger.attempted(start_s, crowd.groups_of(clients))
         self.schedule(clients, start_s + crowd.travel_s[clients])
