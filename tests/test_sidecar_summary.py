@@ -92,8 +92,9 @@ def test_at_rest_the_rows_say_what_a_steady_state_costs_with_and_without_them() 
 
 def test_the_report_has_a_section_on_them_only_where_there_are_some(tmp_path: Path) -> None:
     texts = {}
+    refused = [row | {"limited": 9.0, "sidecar_refused": 9.0} for row in storm(5.0)]
     for name, runs in (
-        ("with", [history(storm(5.0)), with_sidecars(retries=2.0)]),
+        ("with", [history(refused), with_sidecars(retries=2.0)]),
         ("without", [history(storm(5.0))]),
     ):
         folder = tmp_path / name
@@ -101,4 +102,5 @@ def test_the_report_has_a_section_on_them_only_where_there_are_some(tmp_path: Pa
         write_report(runs, folder)
         texts[name] = [(folder / file).read_text(encoding="utf-8") for file in ("report.md", "report.html")]
     assert all("tries made again by sidecars" in text for text in texts["with"])
+    assert all("sidecars what they answered by themselves; pods what" in text for text in texts["with"])
     assert not any("idecar" in text for text in texts["without"])
