@@ -65,7 +65,7 @@ def _steady_states(every: dict[str, Scenario]) -> list[Scenario]:
         )
         reference = replace(
             calm,
-            fleet=replace(calm.fleet, policy="naive"),
+            fleet=replace(calm.fleet, policy="naive", reset_backoff="open"),
             edge=replace(calm.edge, limit="none"),
             # What sidecars do about failures, they do when there are some.
             mesh=Mesh(sidecar=calm.mesh.sidecar),

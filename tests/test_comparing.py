@@ -42,6 +42,11 @@ def test_each_steady_state_has_a_control_of_its_own() -> None:
     assert [plan.scenario.fleet.clients for plan in controls] == [100, 200]
 
 
+def test_when_a_back_off_starts_over_makes_no_other_steady_state() -> None:
+    crossed = 'matrix={"fleet.reset_backoff"=["open", "joined", "stable"]}'
+    assert [plan.arm for plan in todo(crossed) if plan.control] == ["control"]
+
+
 def test_pods_with_and_without_sidecars_are_two_steady_states_whatever_sidecars_do_about_failures() -> None:
     found = plans(load("mesh"), repeats=1, directory=Path("runs"))
     assert [plan.scenario.mesh.sidecar for plan in found if plan.control] == ["none", "envoy"]

@@ -1,7 +1,8 @@
 """How a prediction's cost grows with the clients: python tests/bench/simulator_scale.py [CLIENTS …]
 
-Each size is a process of its own: everybody is dropped once, and N·c/P = 3 s of work wait for the pods,
-however many clients there are. `naive` keeps the storm up until the end; `incident` lets it end.
+Each size is a process of its own: everybody is dropped once, and N·c/P = 20 s of work wait for the pods,
+however many clients there are. `naive` and the stock JavaScript client keep the storm up until the end, with
+one try a second of each client, and with one in five seconds; `incident` lets it end.
 """
 
 import argparse
@@ -14,13 +15,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from reports.judgement import judge_run
 from scenarios.model import Scenario
 from scenarios.scenario_file import load
 from scenarios.simulator.simulate import Prediction, simulate
 
 CLIENTS = (1_000, 10_000, 100_000, 1_000_000)
 CLIENTS_PER_POD = 5_000
-DRAIN_S = 3.0
+DRAIN_S = 20.0
 
 
 def storm(clients: int, policy: str, seconds: int) -> Scenario:
@@ -46,26 +48,29 @@ def main() -> None:
     parser.add_argument("clients", type=int, nargs="*", default=CLIENTS)
     parser.add_argument("--seconds", type=int, default=600)
     arguments = parser.parse_args()
-    _say("clients", "pods", "policy", "wall", "CPU", "memory", "CPU for a client-second")
-    _say("---:", "---:", "---", "---:", "---:", "---:", "---:")
-    for policy in ("naive", "incident"):
+    _say("policy", "clients", "pods", "tries", "verdict", "wall", "CPU", "memory")
+    _say("---", "---:", "---:", "---:", "---", "---:", "---:", "---:")
+    for policy in ("incident", "socketio-js", "naive"):
         for clients in arguments.clients:
-            scenario = storm(clients, policy, arguments.seconds)
-            began_s = time.monotonic()
-            process = get_context("spawn").Process(target=_carry_out, args=(scenario,))
-            process.start()
-            _, status, used = os.wait4(process.pid or 0, 0)
-            if status:
-                sys.exit(f"the prediction for {clients} clients ended with status {status}")
-            cpu_s = used.ru_utime + used.ru_stime
+            with tempfile.TemporaryDirectory() as folder:
+                scenario, run = storm(clients, policy, arguments.seconds), Path(folder) / "run"
+                began_s = time.monotonic()
+                process = get_context("spawn").Process(target=_carry_out, args=(scenario, run))
+                process.start()
+                _, status, used = os.wait4(process.pid or 0, 0)
+                took_s = time.monotonic() - began_s
+                if status:
+                    sys.exit(f"the prediction for {clients} clients ended with status {status}")
+                judged = judge_run(run)
             _say(
+                policy,
                 f"{clients:,}",
                 str(scenario.gateway.pods),
-                policy,
-                f"{time.monotonic() - began_s:.1f} s",
-                f"{cpu_s:.1f} s",
+                f"{sum(row['attempts'] or 0 for row in judged.rows):,.0f}",
+                judged.info.verdict["name"],
+                f"{took_s:.1f} s",
+                f"{used.ru_utime + used.ru_stime:.1f} s",
                 f"{used.ru_maxrss / 1024:.0f} MB",
-                f"{cpu_s / clients / arguments.seconds * 1e9:.0f} ns",
             )
 
 
@@ -74,9 +79,8 @@ def _say(*cells: str) -> None:
     sys.stdout.flush()
 
 
-def _carry_out(scenario: Scenario) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        simulate(Prediction(scenario=scenario, directory=Path(folder) / "run", arm="storm"))
+def _carry_out(scenario: Scenario, directory: Path) -> None:
+    simulate(Prediction(scenario=scenario, directory=directory, arm="storm"))
 
 
 if __name__ == "__main__":
