@@ -1,7 +1,8 @@
 """The control: the same steady state without a trigger. Where it does not hold, no arm is to be believed.
 
-A control stands for every arm that has its steady state: the same scenario but for policy, limit, events and
-phases, which make no difference while nobody has to reconnect, on the same machine with the same versions.
+A control stands for every arm that has its steady state: the same scenario but for policy, limit, events,
+phases and what sidecars do about failures, which make no difference while nobody has to reconnect, on the same
+machine with the same versions.
 """
 
 from collections.abc import Sequence
@@ -22,9 +23,10 @@ from reports.validity import Validity
 from reports.verdict import Verdict
 
 AVAILABILITY = 0.99
-FREE_KEYS = frozenset({"fleet.policy", "edge.limit"})
-FREE_SECTIONS = ("event.", "phases.")
-"""What a control need not share with an arm."""
+FREE_KEYS = frozenset({"fleet.policy", "fleet.reset_backoff", "edge.limit"})
+FREE_SECTIONS = ("event.", "phases.", "mesh.")
+BOUND_KEY = "mesh.sidecar"
+"""What a control need not share with an arm, but for this key."""
 
 
 class Control(Struct, frozen=True, kw_only=True):
@@ -142,7 +144,7 @@ def _steady_state(run: Run) -> dict[str, Any]:
     return {
         key: value
         for key, value in settings(run).items()
-        if key not in FREE_KEYS and not key.startswith(FREE_SECTIONS)
+        if key == BOUND_KEY or not (key in FREE_KEYS or key.startswith(FREE_SECTIONS))
     }
 
 

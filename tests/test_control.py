@@ -117,6 +117,11 @@ APPLIES: dict[str, tuple[dict[str, Any], bool]] = {
         {"fleet__policy": "spread", "edge__limit": "per-ip", "phases__duration_s": 30},
         True,
     ),
+    "other retries of sidecars, and another moment at which a back-off starts over": (
+        {"fleet__reset_backoff": "stable", "mesh__retries": 3},
+        True,
+    ),
+    "sidecars": ({"mesh__sidecar": "envoy"}, False),
     "another fleet": ({"fleet__clients": 200}, False),
     "other handshakes": ({"gateway__handshake_cpu_ms": 5.0}, False),
     "another edge": ({"edge__front": "other"}, False),
