@@ -1,8 +1,8 @@
 """The control: the same steady state without a trigger. Where it does not hold, no arm is to be believed.
 
 A control stands for every arm that has its steady state: the same scenario but for policy, limit, events,
-phases and what sidecars do about failures, which make no difference while nobody has to reconnect, on the same
-machine with the same versions.
+phases and what sidecars do about failures, which make no difference while nobody has to reconnect, on the
+same machine with the same versions.
 """
 
 from collections.abc import Sequence

@@ -101,8 +101,8 @@ def finalist_lines(found: Tuning) -> list[str]:
         name, recover, load, back, served, p99, recovered, remark = row
         lines += [
             f"{place}. {name}" + (f"  [{remark}]" if remark else ""),
-            f"   recovered after {recover}, peak load {load}, last neighbours back after {back}, "
-            f"availability {served}, effective p99 {p99}; recovered from {recovered} storms",
+            f"   time to recover: {recover}; peak load: {load}; last neighbours back: {back}; "
+            f"availability: {served}; effective p99: {p99}; recovered from {recovered} storms",
         ]
     return lines
 
