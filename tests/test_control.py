@@ -118,10 +118,10 @@ APPLIES: dict[str, tuple[dict[str, Any], bool]] = {
         True,
     ),
     "other retries of sidecars, and another moment at which a back-off starts over": (
-        {"fleet__reset_backoff": "stable", "mesh__retries": 3},
+        {"fleet__reset_backoff": "stable", "mesh": {"retries": 3}},
         True,
     ),
-    "sidecars": ({"mesh__sidecar": "envoy"}, False),
+    "sidecars": ({"mesh": {"sidecar": "envoy"}}, False),
     "another fleet": ({"fleet__clients": 200}, False),
     "other handshakes": ({"gateway__handshake_cpu_ms": 5.0}, False),
     "another edge": ({"edge__front": "other"}, False),

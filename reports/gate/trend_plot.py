@@ -89,6 +89,10 @@ def _draw(panel: Axes, entries: Sequence[TrendEntry], gauge: Gauge) -> None:
         high = spread.median if spread.high is None else spread.high
         panel.vlines(place, spread.low, high, color=GREY, linewidth=1)
         panel.plot([place], [spread.median], marker, color=colour, markersize=5)
+    low, high = panel.get_ylim()
+    if low < 0:
+        # Nothing that is measured is negative; only matplotlib's margin around a row of zeros is.
+        panel.set_ylim(0, max(high, 1.0))
     for place, (before, after) in enumerate(pairwise(entries)):
         if before.machine != after.machine:
             panel.axvline(place + 0.5, color=GREY, linestyle=":", linewidth=1)
