@@ -59,6 +59,37 @@ _RETRIES_OPTION = click.option(
     help="Further tries of a run during which others used the machine's cores.",
 )
 
+MODEL_OPTIONS = (
+    click.option(
+        "--slot-ms",
+        type=click.FloatRange(min=0.1, max=1_000),
+        help="How finely time is cut; by default 10 ms, and more for many clients.",
+    ),
+    click.option(
+        "--costs",
+        "costs_file",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Take what things cost from a file: what `simulate --keep-costs` has written, or what was"
+        " measured of another gateway, as TOML.",
+    ),
+    click.option(
+        "--calibrate",
+        "recorded",
+        type=click.Path(path_type=Path, exists=True),
+        multiple=True,
+        metavar="RUN",
+        help="Take what things cost from these recorded runs, or folders of them.",
+    ),
+    click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key, e.g. fleet.clients=1000000.",
+    ),
+)
+"""What a prediction is made of, beside its scenario."""
+
 TARGET_OPTIONS = (
     click.option(
         "--target",

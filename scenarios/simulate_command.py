@@ -19,7 +19,7 @@ from reports.judgement import judge_run
 from reports.record import RecordError, Run, find_runs, point_latest, replacing
 from scenarios.comparing import plans, slug
 from scenarios.model import Scenario
-from scenarios.options import RUNS_OPTION
+from scenarios.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
 from scenarios.reporting import report
 from scenarios.scenario_file import ScenarioError, load
 from scenarios.simulator.calibration import Calibration, CalibrationError, calibrate
@@ -31,41 +31,15 @@ from scenarios.terminal import GOOD, INTERRUPTED, console, errors, fail, usage_e
 
 @click.command("simulate")
 @click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key, e.g. fleet.clients=1000000.",
-)
+@decorated_by(*MODEL_OPTIONS)
 @click.option(
     "--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds of all arms."
-)
-@click.option(
-    "--calibrate",
-    "recorded",
-    type=click.Path(path_type=Path, exists=True),
-    multiple=True,
-    metavar="RUN",
-    help="Take what things cost from these recorded runs, or folders of them.",
-)
-@click.option(
-    "--costs",
-    "costs_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Take what things cost from a file: what --keep-costs has written, or what was measured of another"
-    " gateway, as TOML.",
 )
 @click.option(
     "--keep-costs",
     "kept_costs",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write what things cost to this JSON file, for --costs.",
-)
-@click.option(
-    "--slot-ms",
-    type=click.FloatRange(min=0.1, max=1_000),
-    help="How finely time is cut; by default 10 ms, and more for many clients.",
 )
 @click.option(
     "--against",

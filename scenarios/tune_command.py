@@ -13,7 +13,7 @@ from reports.record import RecordError
 from reports.tuned import Constraints
 from reports.tuned_words import finalist_lines, headline, sentences
 from scenarios.model import Scenario
-from scenarios.options import RUNS_OPTION
+from scenarios.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
 from scenarios.scenario_file import ScenarioError, load
 from scenarios.simulate_command import calibrated, check_known
 from scenarios.simulator.calibration import CalibrationError
@@ -31,27 +31,7 @@ _RESULTS = "evaluations.jsonl"
 
 @click.command("tune")
 @click.argument("scenario_name", metavar="[SCENARIO]", default="production")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key, e.g. fleet.clients=100000.",
-)
-@click.option(
-    "--calibrate",
-    "recorded",
-    type=click.Path(path_type=Path, exists=True),
-    multiple=True,
-    metavar="RUN",
-    help="Take what things cost from these recorded runs, or folders of them.",
-)
-@click.option(
-    "--costs",
-    "costs_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Take what things cost from a file: JSON, or another gateway's measured costs as TOML.",
-)
+@decorated_by(*MODEL_OPTIONS)
 @click.option(
     "--trials", type=click.IntRange(0, 10_000), default=96, show_default=True, help="Candidates to draw."
 )
@@ -79,7 +59,6 @@ _RESULTS = "evaluations.jsonl"
 @click.option("--max-cpu", type=click.FloatRange(0, 1), help="Of the pods' time, at its peak; 0 to 1.")
 @click.option("--max-nat-victim-s", type=click.FloatRange(min=0), help="Until the last neighbours are back.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the draw.")
-@click.option("--slot-ms", type=click.FloatRange(min=0.1, max=1_000), help="How finely time is cut.")
 @click.option(
     "--processes", type=click.IntRange(1, 256), help="How many compute at once; by default one for each core."
 )
