@@ -134,6 +134,13 @@ def test_a_recovery_that_one_run_did_not_see_has_no_end() -> None:
     ET.fromstring(svg(trend_figure([entry("e", some)], gauges()), "alt"))
 
 
+def test_an_axis_of_zeros_begins_at_zero() -> None:
+    nothing = decide(side(run()), side(*[run(time_to_recover_s=0)] * 3), gauges())
+    panels = trend_figure([entry("e", nothing)], gauges()).axes
+    (axis,) = (panel for panel in panels if panel.get_title(loc="left").startswith("time to recover"))
+    assert axis.get_ylim() == (0, 1)
+
+
 def test_a_chart_of_nothing_measured_is_still_a_chart() -> None:
     bare = decide(side(run()), side(run()), gauges())
     ET.fromstring(svg(trend_figure([entry("f", bare)], gauges(())), "alt"))

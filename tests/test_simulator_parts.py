@@ -199,3 +199,25 @@ def test_waiting_for_nobody_is_an_error_and_not_for_ever() -> None:
 
     with pytest.raises(RuntimeError, match="nobody will ever do"):
         run_in_virtual_time(forever())
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("count", [1, 7, 500])
+def test_tries_are_counted_by_tenth_of_a_second_and_by_group_however_many_there_are(
+    groups: int, count: int
+) -> None:
+    rng = np.random.default_rng(count)
+    books = Ledger(
+        seconds=4, due_s=np.arange(3.0), sizes=np.arange(1, groups + 1), group_clients=np.full(groups, 250)
+    )
+    starts_s, of_group = rng.uniform(0, 6, count), rng.integers(0, groups, count)
+    books.attempted(starts_s, of_group)
+    seconds = np.minimum(starts_s.astype(int), 4)
+    for second in range(5):
+        for group in range(groups):
+            wanted = int(((seconds == second) & (of_group == group)).sum())
+            assert books.attempts_by_group[second, group] == wanted
+    assert books.attempts_by_slot.sum() == count
+    books.attempted(starts_s, of_group, -1)
+    assert not books.attempts_by_group.any()
+    assert not books.attempts_by_slot.any()
