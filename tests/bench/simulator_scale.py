@@ -1,8 +1,8 @@
 """How a prediction's cost grows with the clients: python tests/bench/simulator_scale.py [CLIENTS …]
 
 Each size is a process of its own: everybody is dropped once, and N·c/P = 20 s of work wait for the pods,
-however many clients there are. `naive` and the stock JavaScript client keep the storm up until the end, with
-one try a second of each client, and with one in five seconds; `incident` lets it end.
+however many clients there are. Who stays away tries again once a second with `naive`, once in five seconds
+with the stock JavaScript client, and more and more seldom, down to once in thirty, with `incident`.
 """
 
 import argparse
