@@ -1,11 +1,10 @@
 """Envoy: where its program is, and what it says against a configuration."""
 
-import os
-import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
 from scenarios.stack.machine import MachineError
+from scenarios.stack.proxies import complaint, made_executable
 
 
 def executable() -> Path:
@@ -18,9 +17,7 @@ def executable() -> Path:
     for folder in folders or ():
         binary = Path(folder) / "_bin" / "envoy"
         if binary.is_file():
-            if not os.access(binary, os.X_OK):
-                binary.chmod(binary.stat().st_mode | 0o111)
-            return binary
+            return made_executable(binary)
     raise MachineError(
         "Envoy: found none, allowed: the one of the optional extra; install reconnect-storm[envoy]"
     )
@@ -28,10 +25,4 @@ def executable() -> Path:
 
 def check_syntax(configuration: Path, binary: Path | None = None) -> str:
     """What `envoy --mode validate` says against the file; empty when it accepts it."""
-    done = subprocess.run(  # noqa: S603
-        [binary or executable(), "--mode", "validate", "-c", configuration, "-l", "error"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return "\n".join(filter(None, (done.stderr.strip(), done.stdout.strip()))) if done.returncode else ""
+    return complaint([binary or executable(), "--mode", "validate", "-c", configuration, "-l", "error"])

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from scenarios.fronts import limit_at
 from scenarios.limits import LIMITS, LimitError
 from scenarios.model import Scenario
 from scenarios.stability import edge_rules
 from scenarios.stack.access_log import AccessLine, read_lines
+from scenarios.stack.proxies import template
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "envoy.yaml.template"
 
@@ -60,9 +59,7 @@ def render(
     pod_cores: float | None = None,
 ) -> dict[str, str]:
     """The files of a scenario, by name. directory: where they are, and where the log goes."""
-    template = jinja2.Environment(  # noqa: S701 - YAML is not HTML
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    ).from_string(TEMPLATE.read_text(encoding="utf-8"))
+    whole = template(TEMPLATE)
     values: dict[str, Any] = {
         "balance": scenario.gateway.balance,
         "clients": scenario.fleet.clients,
@@ -76,7 +73,7 @@ def render(
         "rules": edge_rules(scenario, pod_cores=pod_cores),
     }
     parts = {WHOLE: "whole", BOOTSTRAP: "bootstrap", ROUTES: "routes", PODS: "pods"}
-    return {name: template.render(part=part, **values).lstrip("\n") for name, part in parts.items()}
+    return {name: whole.render(part=part, **values).lstrip("\n") for name, part in parts.items()}
 
 
 def access_line(row: Sequence[str]) -> AccessLine:

@@ -9,12 +9,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
-
 from scenarios.model import Scenario
 from scenarios.stability import edge_rules
 from scenarios.stack.access_log import AccessLine, read_lines
 from scenarios.stack.machine import MachineError, needed_descriptors
+from scenarios.stack.proxies import complaint, template
 from scenarios.token_bucket import token_rule
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "haproxy.cfg.template"
@@ -52,10 +51,7 @@ def render(
     pod_cores: float | None = None,
 ) -> str:
     """The configuration of a scenario. trusted: networks whose PROXY protocol headers count."""
-    environment = jinja2.Environment(  # noqa: S701 - this is not HTML
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return template(TEMPLATE).render(
         balance=_BALANCE[scenario.gateway.balance],
         clients=scenario.fleet.clients,
         # It takes two descriptors for each, and some for itself.
@@ -78,13 +74,7 @@ def version() -> str:
 
 def check_syntax(configuration: Path, binary: Path | None = None) -> str:
     """What `haproxy -c` says against the file; empty when it accepts it."""
-    done = subprocess.run(  # noqa: S603
-        [binary or executable(), "-c", "-f", configuration],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return "\n".join(filter(None, (done.stderr.strip(), done.stdout.strip()))) if done.returncode else ""
+    return complaint([binary or executable(), "-c", "-f", configuration])
 
 
 def access_line(row: Sequence[str]) -> AccessLine:

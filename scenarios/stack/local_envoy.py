@@ -49,9 +49,7 @@ class LocalEnvoy(LocalFront):
         if self.child is None or self.child.ended():
             for name, text in files.items():
                 self.write(name, text)
-            complaint = check_syntax(self.directory / WHOLE, self.binary)
-            if complaint:
-                raise StackError(f"envoy does not accept {self.directory / WHOLE}: {complaint}")
+            self.accept(WHOLE, check_syntax(self.directory / WHOLE, self.binary))
 
     async def is_there(self) -> bool:
         """Whether it takes connections: its port is open before it does."""

@@ -111,6 +111,11 @@ class LocalFront(ABC):
             raise self.child.ended_by_itself() from None
         raise StackError(f"{self.name} did not reload within {POLLS * POLL_S:g} s; see {self.log}")
 
+    def accept(self, name: str, complaint: str) -> None:
+        """Raises StackError where the front complains of the file of that name."""
+        if complaint:
+            raise StackError(f"{self.name} does not accept {self.directory / name}: {complaint}")
+
     def write(self, name: str, text: str) -> None:
         """Puts a file in the place of the one of that name, at once and whole."""
         draft = self.directory / f"{name}.part"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from scenarios.stack.haproxy_front import CONFIGURATION, check_syntax, executable
 from scenarios.stack.local_front import LocalFront
-from scenarios.stack.processes import StackError
 
 
 class LocalHaproxy(LocalFront):
@@ -37,9 +36,7 @@ class LocalHaproxy(LocalFront):
     async def configure(self, files: Mapping[str, str]) -> None:
         """Writes the configuration and lets HAProxy check it."""
         self.write(CONFIGURATION, files[CONFIGURATION])
-        complaint = check_syntax(self._configuration, self.binary)
-        if complaint:
-            raise StackError(f"haproxy does not accept {self._configuration}: {complaint}")
+        self.accept(CONFIGURATION, check_syntax(self._configuration, self.binary))
 
     async def reload(self) -> None:
         """Makes it read its configuration again; returns once there is a new worker."""

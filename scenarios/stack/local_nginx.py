@@ -6,7 +6,6 @@ from pathlib import Path
 
 from scenarios.stack.local_front import LocalFront
 from scenarios.stack.nginx import CONFIGURATION, check_syntax, executable
-from scenarios.stack.processes import StackError
 
 
 class LocalNginx(LocalFront):
@@ -41,9 +40,7 @@ class LocalNginx(LocalFront):
     async def configure(self, files: Mapping[str, str]) -> None:
         """Writes the configuration and lets nginx check it."""
         self.write(CONFIGURATION, files[CONFIGURATION])
-        complaint = check_syntax(self._configuration, self.binary)
-        if complaint:
-            raise StackError(f"nginx does not accept {self._configuration}: {complaint}")
+        self.accept(CONFIGURATION, check_syntax(self._configuration, self.binary))
 
     async def reload(self) -> None:
         """Makes it read its configuration again; returns once new workers are there."""

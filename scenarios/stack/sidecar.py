@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
-import jinja2
 import psutil
 from msgspec import Struct
 
@@ -17,6 +16,7 @@ from scenarios.model import Scenario
 from scenarios.sidecar_seconds import COUNTERS, SidecarLine, counts_of
 from scenarios.stack.machine import needed_descriptors
 from scenarios.stack.processes import LocalChild, StackError, Watch, start
+from scenarios.stack.proxies import template
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "sidecar.yaml.template"
 
@@ -40,10 +40,7 @@ def render(scenario: Scenario, *, name: str, pod: str, ports: Ports, directory: 
     mesh, rule = scenario.mesh, sidecar_rule(scenario.mesh)
     pod_address, _, pod_port = pod.rpartition(":")
     conditions = ["retriable-status-codes" if on == "503" else on for on in mesh.retry_on]
-    environment = jinja2.Environment(  # noqa: S701 - YAML is not HTML
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return template(TEMPLATE).render(
         name=name,
         port=ports.traffic,
         admin_port=ports.admin,
