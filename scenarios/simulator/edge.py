@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from scenarios import leaky_bucket, token_bucket
 from scenarios.leaky_bucket import NEVER_MS, EdgeRule
+from scenarios.simulator.ranks import ranks
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -58,10 +59,7 @@ class Buckets:
             self._own, self._levels[distinct], self._last_ms[distinct], now_ms, counts * requests
         )
         # Who comes first among those of one key: the order in which they are given.
-        order = np.argsort(place, kind="stable")
-        starts = np.cumsum(counts) - counts
-        rank = np.empty(len(keys), np.int64)
-        rank[order] = np.arange(len(keys)) - np.repeat(starts, counts)
+        rank = ranks(place, len(distinct))
         # All first requests come before all second ones.
         whole = rank + (requests - 1) * counts[place] < admitted[place]
         return whole, rank < admitted[place]
@@ -95,12 +93,17 @@ class Limiter:
         self._dry_run = any(rule.dry_run for rule in rules)
         self._requests = requests
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether there is anything to ask."""
+        return bool(self._rules)
+
     def admit(self, addresses: Any, now_ms: int) -> tuple[Bools, Bools, npt.NDArray[np.float64]]:
         """(let in, refused after the first of several requests, seconds held back) of each, of shape (n,)."""
         whole = np.ones(len(addresses), bool)
         begun = np.ones(len(addresses), bool)
         held = np.zeros(len(addresses))
-        if not self._rules or not len(addresses):
+        if not self.has_rules or not len(addresses):
             return whole, ~whole, held
         for rule in self._rules:
             asking = np.flatnonzero(whole | begun)

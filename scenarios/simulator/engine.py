@@ -24,6 +24,7 @@ from scenarios.simulator.edge import Balancer, Limiter
 from scenarios.simulator.knocking import Knocking
 from scenarios.simulator.ledger import SLOTS_PER_S, Ledger
 from scenarios.simulator.pods import Pods, Served
+from scenarios.simulator.ranks import ranks
 from scenarios.simulator.sessions import Sessions
 from scenarios.simulator.waiting import Waiting
 
@@ -81,8 +82,6 @@ class Engine:
         self._waiting.begin_with(policy)
         self._knocking = Knocking(crowd, self.pods, slot_s)
         self._requests = _REQUESTS[fleet.transport]
-        self._rules = False
-        """Whether there are any at the edge; without, nobody asks it."""
         self.set_rules(())
         self._balancer = Balancer(gateway.balance, addresses=crowd.addresses, seed=fleet.seed)
         self._join_s = 0.0
@@ -107,7 +106,6 @@ class Engine:
 
     def set_rules(self, rules: tuple[EdgeRule, ...]) -> None:
         """From now on these rules are in force at the edge, with empty buckets."""
-        self._rules = bool(rules)
         self._limiter = Limiter(
             rules,
             addresses=self.crowd.addresses,
@@ -224,7 +222,7 @@ class Engine:
             self._answer(clients, "refused", arrived_s)
             return
         self._nginx_cpu_s += len(clients) * self.costs.nginx_request_cpu_s
-        if self._rules:
+        if self._limiter.has_rules:
             clients, arrived_s = self._let_in(clients, arrived_s, end_s)
         keys = crowd.address[clients] if self._balancer.by_address else clients
         pods = self._balancer.choose(keys, self.pods.connections, self._rng)
@@ -294,7 +292,7 @@ class Engine:
         self.counted["gone_early"] += np.bincount(served.pods[~there], minlength=count)
         clients, pods = served.clients[there], served.pods[there]
         if self.admission.handshake_slots and len(clients):
-            fits = _rank(pods, count) < self.admission.handshake_slots
+            fits = ranks(pods, count) < self.admission.handshake_slots
             self._shed(pods[~fits], clients[~fits], self.now_s)
             clients, pods = clients[fits], pods[fits]
         if not len(clients):
@@ -310,7 +308,7 @@ class Engine:
         """Joins are the last of what was ready; each is over when it has been paid for."""
         counts = np.bincount(pods, minlength=len(self.pods.alive))
         one_s = (self._join_s + self.costs.join_cpu_s) * served.slow[pods]
-        at_s = served.ready_s[pods] - (counts[pods] - 1 - _rank(pods, len(counts))) * one_s
+        at_s = served.ready_s[pods] - (counts[pods] - 1 - ranks(pods, len(counts))) * one_s
         slots = np.maximum((at_s / self.slot_s).astype(np.int64), self._slot)
         for slot in np.unique(slots).tolist():
             mine = slots == slot
@@ -379,13 +377,3 @@ class Engine:
             groups = np.bincount(self.crowd.group[clients], minlength=len(self.crowd.sizes))
             self.ledger.limited_by_group += groups
         self._waiting.tell_gates(clients, joined=outcome == "joined", at_s=at_s)
-
-
-def _rank(pods: Any, count: int) -> Ints:
-    """The place of each among those of the same pod, in the order in which they are given."""
-    counts = np.bincount(pods, minlength=count)
-    rank = np.empty(len(pods), np.int64)
-    rank[np.argsort(pods, kind="stable")] = np.arange(len(pods)) - np.repeat(
-        np.cumsum(counts) - counts, counts
-    )
-    return rank

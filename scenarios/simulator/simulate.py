@@ -277,10 +277,8 @@ class _Conductor:
             info.phases = cut_short(info.phases, int(self.engine.now_s) - ZERO_S)
             end = ZERO_S + info.phases[-1].to_s
         limited = {
-            second: int(
-                self.collector.row(second).get("limited", 0) - self.collector.row(second).get("pod_shed", 0)
-            )
-            for second in range(end)
+            second: int(row.get("limited", 0) - row.get("pod_shed", 0))
+            for second, row in ((second, collector.row(second)) for second in range(end))
         }
         info.nginx_limited = sum(limited.values())
         collector.finish(end, limited)
