@@ -1,5 +1,7 @@
 """Control runs: when they hold, whom they stand for, and what becomes of arms whose control does not."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +13,8 @@ from reports.control import control_lines, control_problems, controls, under_con
 from reports.judgement import judgement_of
 from reports.record import Run
 from reports.series import Row
+from scenarios.comparing import plans
+from scenarios.scenario_file import catalog, load
 
 RAMP = seconds(-3, 0, attempts=33.0, useful=30.0)
 CALM = [*RAMP, *seconds(0, 30)]
@@ -139,6 +143,19 @@ def test_a_control_of_another_machine_or_version_stands_for_nobody(other: dict[s
     found = compare([control(**other), arm("naive")])
     assert "No control run." in found.believe
     assert control_lines(found.controls)[0].startswith("Control for no arm here: held (30 s")
+
+
+@pytest.mark.parametrize("name", catalog())
+def test_the_controls_that_a_comparison_plans_stand_for_every_arm_once(name: str) -> None:
+    planned = plans(load(name), repeats=1, directory=Path("runs"))
+    runs = [
+        made(arm=plan.arm, scenario=msgspec.to_builtins(plan.scenario))
+        for plan in planned
+        for made in ([control] if plan.control else [partial(arm, "naive")])
+    ]
+    stood_for = [named for found in controls(runs) for named in found.arms]
+    arms = [plan.arm for plan in planned if not plan.control]
+    assert sorted(stood_for) == (sorted(arms) if any(plan.control for plan in planned) else [])
 
 
 def test_arms_without_a_control_of_their_own_are_named() -> None:
