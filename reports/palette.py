@@ -19,6 +19,22 @@ LINES: tuple[Any, ...] = (
 """As many as there are colours, so that two arms that share a line share their colour, too."""
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
 
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "grid.color": FAINT,
+    # A name is text, whatever is in it.
+    "text.parse_math": False,
+}
+"""What all charts over two axes have in common, for matplotlib."""
+
 
 def colour(arm: int) -> str:
     """Of the arm with this index."""

@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from reports import units
 from reports.front import front_of
 from reports.marks import Mark, marks
-from reports.palette import FAINT, GREY, INK, look
+from reports.palette import GREY, STYLE, look
 from reports.plot_marks import draw_marks, draw_phases, draw_recoveries, labelled
 from reports.record import Run
 from reports.traces import ArmTraces, traces
@@ -31,25 +31,13 @@ WIDTH_IN, LEFT, RIGHT = 10.0, 0.075, 0.985
 MARGIN = 0.01
 """Of the clock's length, on either side."""
 
-_STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": GREY,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
+_STYLE: dict[Any, Any] = STYLE | {
     # Where the title would end up anyway; asking matplotlib to find out costs a layout of every label.
     "axes.titley": 1.0,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "grid.color": FAINT,
     "svg.fonttype": "none",
     "svg.hashsalt": "reconnect-storm",
     # Without these, matplotlib thins lines out differently from version to version.
     "path.simplify": False,
-    # An arm's name is text, whatever is in it.
-    "text.parse_math": False,
 }
 _FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 

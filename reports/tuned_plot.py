@@ -5,7 +5,6 @@ time until the last neighbours are back. Candidates differ by shape as well as b
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -14,22 +13,8 @@ from matplotlib.ticker import FuncFormatter
 from msgspec import Struct
 
 from reports import units
-from reports.palette import COLOURS, FAINT, GREY, INK
+from reports.palette import COLOURS, GREY, STYLE
 from reports.tuned import Tuned, Tuning
-
-_STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": GREY,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "grid.color": FAINT,
-    "text.parse_math": False,
-}
 
 
 class Marking(Struct, frozen=True):
@@ -73,7 +58,7 @@ def marking(found: Tuning, one: Tuned) -> Marking:
 
 def tuned_figure(found: Tuning) -> Figure:
     """The finalists that came back in every storm; the others are named in the legend's last line."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(10.0, 4.6))
         panels = drawing.subplots(1, 2)
         drawing.subplots_adjust(left=0.075, right=0.985, top=0.78, bottom=0.13, wspace=0.24)

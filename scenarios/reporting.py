@@ -5,7 +5,10 @@ from pathlib import Path
 
 import click
 import msgspec
+from rich.markup import escape
+from rich.table import Table
 
+from reports.agreement import Agreement, agreement_table
 from reports.control import controls, under_control
 from reports.record import Run
 from reports.table import terminal_report
@@ -49,6 +52,15 @@ def report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
     valid = {(run.info.arm, run.info.round) for run in arms if run.info.validity.get("valid")}
     sound = all(run.info.validity.get("valid") for run in rehearsals)
     return GOOD if sound and wanted == valid and not any(control.problems for control in found) else INVALID
+
+
+def shown_agreement(found: Agreement) -> Table:
+    """How predictions and measurements compare, for a terminal."""
+    table = agreement_table(found)
+    shown = Table(*table.headings, box=None, title=table.label)
+    for row in table.rows:
+        shown.add_row(*map(escape, row))
+    return shown
 
 
 def _write(rehearsals: list[Run], others: list[Run], directory: Path) -> list[Path]:

@@ -8,11 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 from msgspec.structs import replace
-from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from reports.agreement import agreement, agreement_table
+from reports.agreement import agreement
 from reports.comparable import by_arm
 from reports.comparison import ComparisonError
 from reports.judgement import judge_run
@@ -20,7 +19,7 @@ from reports.record import RecordError, Run, find_runs, point_latest, replacing
 from scenarios.comparing import plans, slug
 from scenarios.model import Scenario
 from scenarios.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
-from scenarios.reporting import report
+from scenarios.reporting import report, shown_agreement
 from scenarios.scenario_file import ScenarioError, load
 from scenarios.simulator.calibration import Calibration, CalibrationError, calibrate
 from scenarios.simulator.cost_file import CostFileError, read
@@ -156,11 +155,7 @@ def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory:
     from reports.plots import svg  # noqa: PLC0415
 
     found = agreement(measured, predicted)
-    table = agreement_table(found)
-    shown = Table(*table.headings, box=None, title=table.label)
-    for row in table.rows:
-        shown.add_row(*map(escape, row))
-    errors.print(shown)
+    errors.print(shown_agreement(found))
     same, all_ = found.same_verdict
     errors.print(f"verdict as measured in {same} of {all_} predicted runs")
     file = directory / "agreement.svg"

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
-from rich.markup import escape
-from rich.table import Table
 
-from reports.agreement import agreement, agreement_table
+from reports.agreement import agreement
 from reports.judgement import judge_run
 from reports.record import find_runs
 from scenarios.comparing import plans
 from scenarios.live import LiveView
 from scenarios.model import Scenario
-from scenarios.reporting import report
+from scenarios.reporting import report, shown_agreement
 from scenarios.scenario_file import ScenarioError
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.simulate import Prediction, simulate
@@ -72,11 +70,7 @@ def confirm(
     runs = [judge_run(path) for path in find_runs([measured])]
     status = report(runs, measured, as_json=False)
     found = agreement(runs, [judge_run(path) for path in find_runs([predicted])])
-    table = agreement_table(found)
-    shown = Table(*table.headings, box=None, title=table.label)
-    for row in table.rows:
-        shown.add_row(*map(escape, row))
-    console.print(shown)
+    console.print(shown_agreement(found))
     same, every = found.same_verdict
     console.print(f"measured agrees with predicted: the verdict of {same} of {every} arms", highlight=False)
     return status
