@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from reports.record import SCHEMA_VERSION
+from scenarios.secrets import hide, secrets_in
 
 PROJECT = Path(__file__).resolve().parents[1]
 """The checkout that this program runs from."""
@@ -83,7 +84,8 @@ def check_can_run(name: str, root: Path, scenario: str, overrides: Sequence[str]
     if probed.returncode:
         # The name of the exception says nothing to whoever asked.
         last = (probed.stderr.strip().splitlines() or ["it says nothing"])[-1].split("Error: ", 1)[-1]
-        raise CheckoutError(f"{name}: it cannot run {scenario}: {last}")
+        # Another version may hide less.
+        raise CheckoutError(f"{name}: it cannot run {scenario}: {hide(last, secrets_in(overrides))}")
     found = probed.stdout.strip()
     if found != str(SCHEMA_VERSION):
         raise CheckoutError(

@@ -15,6 +15,7 @@ from reports.record import RecordError, find_runs
 from scenarios.live import LiveView
 from scenarios.model import Scenario
 from scenarios.runner import Plan, run
+from scenarios.secrets import hide_in_logs, secrets_in
 from scenarios.stack import machine
 from scenarios.stack.processes import StackError, exit_text, start
 from scenarios.terminal import GOOD, INTERRUPTED, INVALID
@@ -131,6 +132,8 @@ async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) ->
         code = await child.process.wait()
     finally:
         await child.stop(_GRACE_S)
+        # Another version may hide less.
+        hide_in_logs(folder, secrets_in(overrides))
     if code == INTERRUPTED or code not in {GOOD, INVALID}:
         raise StackError(f"{player.name}: its run ended with {exit_text(code)}; see {log}")
     try:

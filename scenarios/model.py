@@ -13,11 +13,20 @@ from scenarios.mesh import Mesh
 from scenarios.objectives import Hypothesis, Objective
 from scenarios.quantities import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 
-Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*$")]
+Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*\Z")]
 """Text that goes into a line of HTTP."""
 
 Path = str | Annotated[int, Meta(ge=0)]
 """Steps through JSON, such as `meta.ts`; a number is the place of an argument."""
+
+SECRET = "secret"  # noqa: S105 - a key, not a password
+"""Key of `Meta.extra` by which a field says what of it may be written down; see `secrets.py`."""
+VALUES, URL, MATRIX, ARMS = "values", "url", "matrix", "arms"
+
+Secrets = Annotated[dict[str, Line], Meta(extra={SECRET: VALUES})]
+"""Names may be shown, their values may not."""
+Url = Annotated[Line, Meta(extra={SECRET: URL})]
+"""Scheme, host, port and path may be shown; a user name, a query and a fragment may not."""
 
 MOST_ADDRESS_SHARES = 64
 
@@ -112,13 +121,13 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Somebody else's Socket.IO gateway; without a `url`, nginx and pods of our own are started."""
 
-    url: Line = ""
+    url: Url = ""
     """`http://` or `https://`, host, port, and the Engine.IO path with its query, if not `/socket.io/`."""
-    namespace: Annotated[str, Meta(pattern=r"^/[^,\x00-\x1f]*$")] = "/"
-    auth: dict[str, Any] | None = None
+    namespace: Annotated[str, Meta(pattern=r"^/[^,\x00-\x1f]*$", extra={SECRET: URL})] = "/"
+    auth: Annotated[dict[str, Any] | None, Meta(extra={SECRET: VALUES})] = None
     """What a stock client is given as `auth`."""
-    headers: dict[str, Line] = field(default_factory=dict)
-    cookies: dict[str, Line] = field(default_factory=dict)
+    headers: Secrets = field(default_factory=dict)
+    cookies: Secrets = field(default_factory=dict)
     ca_file: str = ""
     """Certificates to trust instead of the system's."""
     server_name: str = ""
@@ -137,7 +146,7 @@ class Abort(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """10,000 for a target elsewhere."""
     availability_below: Share | None = None
     """Clients joined with a tick under 1 s old, of all clients, once all have been up."""
-    health_url: Line = ""
+    health_url: Url = ""
     """Has to be answered with a status below 400 within a second, each time it is asked."""
     for_s: Count = 10
     """So many seconds in a row."""
@@ -191,9 +200,11 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the service promises; see `gate` and `rehearse`."""
     hypothesis: Hypothesis | None = None
     phases: Phases = field(default_factory=Phases)
-    matrix: dict[str, tuple[NameOrTable | bool | int | float, ...]] = field(default_factory=dict)
+    matrix: Annotated[
+        dict[str, tuple[NameOrTable | bool | int | float, ...]], Meta(extra={SECRET: MATRIX})
+    ] = field(default_factory=dict)
     """Keys to cross in a comparison, each with its values: `"fleet.policy" = ["naive", "incident"]`."""
-    arms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    arms: Annotated[dict[str, dict[str, Any]], Meta(extra={SECRET: ARMS})] = field(default_factory=dict)
     """Arms of a comparison by name, each with the keys that it sets; instead of a matrix, where crossing all
     would make too many. The first one is the reference."""
 

@@ -1,6 +1,5 @@
 """A rehearsal as a scenario file: the script with what the operator chose, to be played again."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,8 @@ from msgspec.structs import replace
 from scenarios.decisions import left_to_the_operator
 from scenarios.events.event import Event
 from scenarios.model import Scenario
-from scenarios.secrets import without_secrets
+from scenarios.secrets import secrets_of, without_secrets
+from scenarios.toml_text import key_text, value_text
 
 _HEAD = """\
 # What was rehearsed: the script, and what the operator chose. To play it again:
@@ -48,12 +48,13 @@ def scenario_file(scenario: Scenario, name: str) -> str:
         if value != defaults[key]
     }
     table["event"] = [_event(event) for event in scenario.event]
-    target = scenario.target
-    hidden = target.auth is not None or target.headers or target.cookies or "?" in target.url
+    hidden = any(secrets_of(scenario))
     for key in ("auth", "headers", "cookies"):
         table.get("target", {}).pop(key, None)
     lines = [_HEAD.format(name=name) + (_SECRETS if hidden else "")]
-    lines += [f"{_key(key)} = {_value(value)}" for key, value in table.items() if not _is_section(value)]
+    lines += [
+        f"{key_text(key)} = {value_text(value)}" for key, value in table.items() if not _is_section(value)
+    ]
     for key, value in table.items():
         if isinstance(value, dict):
             lines += ["", f"[{key}]", *_lines(value)]
@@ -85,27 +86,4 @@ def _is_section(value: Any) -> bool:
 
 
 def _lines(table: Mapping[str, Any]) -> list[str]:
-    return [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None]
-
-
-def _key(key: str) -> str:
-    return key if key.isascii() and key.replace("_", "").replace("-", "").isalnum() else _text(key)
-
-
-def _value(value: Any) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            return _text(value)
-        case dict():
-            inside = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
-            return f"{{ {inside} }}" if inside else "{}"
-        case list() | tuple():
-            return f"[{', '.join(map(_value, value))}]"
-    return repr(value)
-
-
-def _text(text: str) -> str:
-    """A basic string of TOML; JSON's are that, but for one character that TOML wants escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+    return [f"{key_text(key)} = {value_text(value)}" for key, value in table.items() if value is not None]

@@ -25,7 +25,7 @@ from scenarios.course import Course
 from scenarios.model import Scenario
 from scenarios.operating import Operator
 from scenarios.phases import cut_short
-from scenarios.secrets import command_without_secrets, without_secrets
+from scenarios.secrets import command_without_secrets, hide, hide_in_logs, secrets_of, without_secrets
 from scenarios.sidecar_seconds import refused_per_second
 from scenarios.stability import stability
 from scenarios.stack import machine
@@ -100,6 +100,7 @@ async def run(
         clocks=place.clocks,
         command=command_without_secrets(sys.argv[1:]),
     )
+    secrets = secrets_of(plan.scenario)
     writer = RunWriter(plan.directory, info)
     conductor = _Conductor(plan, place, writer, on_progress, operator)
     try:
@@ -109,7 +110,9 @@ async def run(
         info.status, info.problem = "interrupted", "stopped by the user"
         raise
     except BaseException as error:
-        info.status, info.problem = "interrupted", str(error) or repr(error)
+        info.status, info.problem = "interrupted", hide(str(error) or repr(error), secrets)
+        if isinstance(error, StackError):
+            raise StackError(info.problem) from error
         raise
     finally:
         conductor.write_everything()
@@ -117,6 +120,7 @@ async def run(
             info.rehearsal = operator.rehearsal
         writer.save()
         writer.close()
+        hide_in_logs(plan.directory, secrets)
     return info
 
 

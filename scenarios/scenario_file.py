@@ -7,7 +7,8 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,6 +19,16 @@ from scenarios.limits import LimitError
 from scenarios.mesh import mesh_complaint
 from scenarios.model import Scenario
 from scenarios.policies import PolicyError, policy
+from scenarios.secrets import (
+    shown_arms,
+    shown_at,
+    shown_key,
+    shown_override,
+    shown_text,
+    shown_url,
+    told_apart,
+)
+from scenarios.toml_text import read_value, split_override, steps
 
 CATALOG = Path(__file__).parent / "catalog"
 
@@ -50,8 +61,9 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
     source = str(path)
     for override in overrides:
         key, value = parse_override(override)
-        set_key(table, key, value, source=f"--set {override}")
-        source += f" with --set {override}"
+        shown = f"--set {shown_override(override)}"
+        set_key(table, key, value, source=shown)
+        source += f" with {shown}"
     scenario = build(table, source=source, default_name=path.stem)
     arms(scenario, source=source)
     return scenario
@@ -71,11 +83,17 @@ def build(table: Mapping[str, Any], *, source: str, default_name: str = "") -> S
 
 def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
     """The scenarios that `[matrix]` crosses or `[arms]` names, by label; without either, the one alone."""
-    crossed: dict[str, dict[str, Any]] = scenario.arms or {"": {}}
+    crossed: dict[str, dict[str, Any]] = {"": {}}
+    if scenario.arms:
+        crossed = dict(zip(shown_arms(scenario.arms), scenario.arms.values(), strict=True))
     for key, values in scenario.matrix.items():
         labels = [_label(key, value) for value in values]
         if len(set(labels)) < len(labels):
-            raise ScenarioError(f"{source}: key matrix.{key}: found a value twice, allowed: each value once")
+            raise ScenarioError(
+                f"{source}: key matrix.{shown_key(key)}: found a value twice, allowed: each value once"
+            )
+        # Two values that differ in a secret alone are two arms as well.
+        labels = told_apart([_label(shown_key(key), shown_at(steps(key), value)) for value in values])
         crossed = {
             f"{before} + {label}" if before else label: {**settings, key: value}
             for before, settings in crossed.items()
@@ -87,37 +105,42 @@ def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
         table["matrix"] = table["arms"] = {}
         for key, value in settings.items():
             set_key(table, key, value, source=f"{source}: matrix")
-        result[label or scenario.name] = build(table, source=source)
+        result[label or shown_text(scenario.name)] = build(table, source=source)
     return result
 
 
 def parse_override(text: str) -> tuple[str, Any]:
     """`fleet.clients=1000` as key and value; the value is TOML, or else plain text."""
-    key, separator, raw = text.partition("=")
-    if not separator or not key.strip():
-        raise ScenarioError(f"--set {text}: found no key=value, allowed: for example fleet.clients=1000")
-    try:
-        value = tomllib.loads(f"value = {raw}")["value"]
-    except (ValueError, RecursionError):
-        value = raw
-    return key.strip(), value
+    parts = split_override(text)
+    if parts is None:
+        raise ScenarioError(
+            f"--set {shown_override(text)}: found no key=value, allowed: for example fleet.clients=1000"
+        )
+    key, raw = parts
+    value = read_value(raw)
+    if value == raw and "\n" in raw:
+        raise ScenarioError(
+            f"--set {shown_override(text)}: found a line break, allowed: one key and its value"
+        )
+    return key, value
 
 
 def set_key(table: dict[str, Any], dotted: str, value: Any, *, source: str) -> None:
     """Puts `value` at `a.b.c`, making tables on the way; a step into a list is a place: `event.0.share`."""
-    *parents, last = dotted.split(".")
+    *parents, last = steps(dotted)
+    dotted = shown_key(dotted)
     place: Any = table
     for parent in parents:
         place = place.setdefault(parent, {}) if isinstance(place, dict) else _entry(place, parent)
         if not isinstance(place, dict | list):
             raise ScenarioError(
-                f"{source}: key {dotted}: found no table at {parent}, allowed: keys in tables"
+                f"{source}: key {dotted}: found no table at {shown_key(parent)}, allowed: keys in tables"
             )
     if isinstance(place, dict):
         place[last] = value
     elif _entry(place, last) is None:
         raise ScenarioError(
-            f"{source}: key {dotted}: found {last}, allowed: a place from 0 to {len(place) - 1}"
+            f"{source}: key {dotted}: found {shown_key(last)}, allowed: a place from 0 to {len(place) - 1}"
         )
     else:
         place[int(last)] = value
@@ -153,7 +176,9 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
 
     health = scenario.abort.health_url
     if health and not health.startswith(("http://", "https://")):
-        fail("abort.health_url", repr(health), "http://… or https://…")
+        fail("abort.health_url", repr(shown_url(health)), "http://… or https://…")
+    if "@" in urlsplit(health).netloc:
+        fail("abort.health_url", repr(shown_url(health)), "a URL without a user name; nobody would send it")
     if scenario.fleet.source == "x-forwarded-for" and not scenario.target.url:
         fail("fleet.source", "'x-forwarded-for'", "proxy-protocol; only a foreign target may trust a header")
     polls_own_pods = scenario.fleet.transport == "polling-upgrade" and not scenario.target.url
@@ -211,21 +236,27 @@ def _explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: s
     dotted = ""
     found: Any = table
     kind: Any = Scenario
+    places: list[str | int] = []
     for step in _STEP.findall(path):
+        kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
         if step == "[...]":  # msgspec does not say which key of a dictionary.
             kind = get_args(kind)[1]
             key = next(key for key, value in found.items() if not _fits(value, kind))
-            dotted, found = f'{dotted}."{key}"', found[key]
+            name = shown_text(key) if places == ["arms"] else shown_key(key)
+            places.append(key)
+            dotted, found = f'{dotted}."{name}"', found[key]
         elif step.startswith("["):
+            places.append(int(step[1:-1]))
             dotted, found, kind = dotted + step, found[int(step[1:-1])], _element_type(kind)
             if isinstance(found, dict) and found.get("do") in EVENTS:
                 kind = EVENTS[found["do"]]
         else:
             found = found.get(step[1:])
+            places.append(step[1:])
             dotted, kind = dotted + step, _field_type(kind, step[1:])
     dotted = dotted.removeprefix(".")
     if "unknown field" in message:
-        unknown = message.split("`")[1]
+        unknown = shown_key(message.split("`")[1])
         where = f"{dotted}.{unknown}" if dotted else unknown
         fields = ", ".join(getattr(kind, "__struct_fields__", ()))
         fields += ", do" if dotted.startswith("event[") else ""
@@ -239,7 +270,7 @@ def _explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: s
         literal = tuple(EVENTS)
     if literal:
         allowed = ", ".join(map(repr, literal))
-    return f"{source}: key {dotted or '(top level)'}: found {found!r}, allowed: {allowed}"
+    return f"{source}: key {dotted or '(top level)'}: found {shown_at(places, found)!r}, allowed: {allowed}"
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -66,6 +66,25 @@ def test_a_mistake_names_the_variable_and_what_is_allowed(environment: dict[str,
         site_from_environment(environment)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        (GATEWAYS, "http://me:open-sesame@gateway:8100"),
+        (GATEWAYS, "gateway:8100,me:open-sesame@gateway:8100"),
+        (NGINX, "nginx:8100?token=open-sesame"),
+        (GENERATOR, "open-sesame@locust-master:8090"),
+        (TARGET, "http://me:open-sesame@nginx:8080"),
+        (TARGET, "http://nginx:8080/?token=open-sesame"),
+        (TARGET, "http://nginx:8080/#open-sesame"),
+    ],
+)
+def test_a_mistake_in_the_environment_shows_no_secret(variable: str, value: str) -> None:
+    environment = {GATEWAYS: "g:1", NGINX: "n:1", variable: value}
+    with pytest.raises(MachineError, match=variable) as refused:
+        site_from_environment(environment)
+    assert "open-sesame" not in str(refused.value)
+
+
 def test_a_token_that_will_not_do_is_a_mistake_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "short")
     with pytest.raises(MachineError, match="found 5 characters"):

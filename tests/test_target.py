@@ -10,6 +10,7 @@ import pytest
 
 from scenarios.clients.target import Endpoint, TargetError, resolve, source_of
 from scenarios.model import Fleet, Target
+from scenarios.secrets import shown_url
 
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
@@ -99,7 +100,7 @@ def test_headers_and_cookies_are_sent_along_and_what_is_the_namespaces_is_not() 
 def test_a_url_that_cannot_be_used_is_refused_with_what_is_allowed(url: str, message: str) -> None:
     with pytest.raises(TargetError) as refused:
         endpoint(url)
-    assert f"key target.url: found {url!r}" in str(refused.value)
+    assert f"key target.url: found {shown_url(url)!r}" in str(refused.value)
     assert message in str(refused.value)
 
 
@@ -207,3 +208,31 @@ def test_source_addresses_are_bound_where_that_works(
             source_of(Fleet(source=source), found)
     else:
         assert source_of(Fleet(source=source), found) == expected
+
+
+SECRET = "open-sesame"
+
+
+@pytest.mark.parametrize(
+    ("url", "keys"),
+    [
+        pytest.param(f"http://me:{SECRET}@127.0.0.1/", {}, id="a password"),
+        pytest.param(f"http://{SECRET}@127.0.0.1/", {}, id="a token for a user name"),
+        pytest.param(f"http://me:a/{SECRET}@127.0.0.1/", {}, id="a slash in a password"),
+        pytest.param(f"http://me:{SECRET}?@127.0.0.1/", {}, id="a question mark in a password"),
+        pytest.param(f"http://127.0.0.1/?token={SECRET}#top", {}, id="a query"),
+        pytest.param(f"http://127.0.0.1/#{SECRET}", {}, id="a fragment"),
+        pytest.param(f"127.0.0.1:3000/?token={SECRET}", {}, id="no scheme"),
+        pytest.param(f"http://127.0.0.1/a b?token={SECRET}", {}, id="a space"),
+        pytest.param(f"http://192.0.2.1/?token={SECRET}", {}, id="elsewhere"),
+        pytest.param(LOOPBACK, {"headers": {"Authorization": f"{SECRET}\x00"}}, id="a header's value"),
+        pytest.param(LOOPBACK, {"headers": {f"Authorization: {SECRET}": ""}}, id="a header's name"),
+        pytest.param(LOOPBACK, {"headers": {"X": f"{SECRET}é→"}}, id="a header outside Latin-1"),
+        pytest.param(LOOPBACK, {"cookies": {"sid": f"{SECRET}\x00"}}, id="a cookie"),
+    ],
+)
+def test_an_error_tells_nobody_how_to_get_in(url: str, keys: dict[str, Any]) -> None:
+    with pytest.raises(TargetError) as refused:
+        resolve(Target(url=url, **keys))
+    assert SECRET not in str(refused.value)
+    assert "key target." in str(refused.value)

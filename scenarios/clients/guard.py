@@ -4,6 +4,7 @@ from math import inf
 
 from scenarios.clients.messages import Interval
 from scenarios.model import Abort
+from scenarios.secrets import shown_url
 
 REMOTE_ERROR_SHARE = 0.9
 REMOTE_FANOUT_P99_MS = 10_000.0
@@ -18,7 +19,7 @@ def armed(abort: Abort, *, remote: bool) -> list[str]:
         *([f"failed tries ≥ {error_share:.0%}"] if error_share else []),
         *([f"fan-out p99 > {p99_ms:g} ms"] if p99_ms else []),
         *([f"availability < {abort.availability_below:.0%}"] if abort.availability_below else []),
-        *([f"{abort.health_url} unhealthy"] if abort.health_url else []),
+        *([f"{shown_url(abort.health_url)} unhealthy"] if abort.health_url else []),
     ]
 
 
@@ -34,7 +35,7 @@ class Guard:
         self._p99_ms = abort.fanout_p99_ms or (REMOTE_FANOUT_P99_MS if remote else None)
         self._availability = abort.availability_below
         self._all_were_up = False
-        self._health_url = abort.health_url
+        self._health_url = shown_url(abort.health_url)
         self._for_s = abort.for_s
         self._seconds = {"errors": 0, "p99": 0, "availability": 0, "health": 0}
 

@@ -20,6 +20,7 @@ from scenarios.clients.messages import (
     Unframer,
     frame,
 )
+from scenarios.secrets import hide, secrets_of, shown_text
 
 log = logging.getLogger("reconnect_storm")
 
@@ -51,6 +52,7 @@ class Head:
         self._outbox: Any = None if channel is None else Queue()
         self._aborted = False
         self._unhealthy = ""
+        self._secrets = secrets_of(settings.scenario)
         self._held_back = 0
         self._greenlets = []
         self._sender: Any = None
@@ -122,5 +124,5 @@ class Head:
                 with urllib.request.urlopen(url, timeout=_HEALTH_TIMEOUT_S):  # noqa: S310 - checked when loaded
                     self._unhealthy = ""
             except OSError as error:
-                self._unhealthy = str(error)
+                self._unhealthy = shown_text(hide(str(error), self._secrets))
             gevent.sleep(1.0)

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from scenarios.clients.session import Upgrade
 from scenarios.model import Fleet, Target
+from scenarios.secrets import HIDDEN, shown_key, shown_url
 
 DEFAULT_PATH = "/socket.io/"
 _OURS = frozenset({"connection", "upgrade", "content-length", "content-type", "transfer-encoding"})
@@ -44,12 +45,12 @@ def resolve(target: Target, *, allow_remote: bool = False) -> Endpoint:
     # Anything else in a request line would have to be escaped first.
     if wrong or not target.url.isascii() or " " in target.url:
         raise TargetError(
-            f"key target.url: found {target.url!r}, allowed: http://host:port or https://host:port,"
+            f"key target.url: found {shown_url(target.url)!r}, allowed: http://host:port or https://host:port,"
             " with a path and a query if they are not /socket.io/"
         )
     if url.username is not None or url.fragment:
         raise TargetError(
-            f"key target.url: found {target.url!r}, allowed: a URL without user name and fragment;"
+            f"key target.url: found {shown_url(target.url)!r}, allowed: a URL without user name and fragment;"
             " credentials go into target.auth or target.headers"
         )
     port = port or _PORTS[url.scheme]
@@ -102,11 +103,15 @@ def source_of(fleet: Fleet, endpoint: Endpoint) -> str:
 
 
 def _check_headers(headers: dict[str, str]) -> None:
-    try:
-        h11.Request(method="GET", target="/", headers=[("Host", "gateway"), *headers.items()])
-    except (h11.LocalProtocolError, UnicodeError) as error:
-        raise TargetError(f"key target.headers: found {error}, allowed: names and values of HTTP") from None
-    for name in headers:
+    for name, value in headers.items():
+        try:
+            h11.Request(method="GET", target="/", headers=[("Host", "gateway"), (name, value)])
+        except (h11.LocalProtocolError, UnicodeError):
+            # What it says has the value in it.
+            key = "target.cookies, or target.headers" if name == "Cookie" else "target.headers"
+            raise TargetError(
+                f"key {key}: found {shown_key(name)} = {HIDDEN}, allowed: names and values of HTTP"
+            ) from None
         if name.lower() in _OURS or name.lower().startswith("sec-websocket-"):
             raise TargetError(
                 f"key target.headers: found {name}, allowed: headers that HTTP itself does not need"

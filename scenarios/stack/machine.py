@@ -13,6 +13,7 @@ import psutil
 from msgspec import Struct
 
 from scenarios.model import Scenario
+from scenarios.secrets import shown_arguments
 
 _PACKAGES = (
     *("locust", "gevent", "python-socketio", "python-engineio"),
@@ -124,9 +125,10 @@ def leftovers() -> list[str]:
     """Processes of an earlier run that are still there; they would share the cores with this one."""
     found = []
     for process in psutil.process_iter(["pid", "cmdline"]):
-        command = " ".join(process.info["cmdline"] or ())
+        arguments = process.info["cmdline"] or ()
+        command = " ".join(arguments)
         if process.pid != os.getpid() and any(ours in command for ours in _OUR_COMMANDS):
-            found.append(f"{process.pid}: {command[:100]}")
+            found.append(f"{process.pid}: {' '.join(shown_arguments(arguments))[:100]}")
     return found
 
 

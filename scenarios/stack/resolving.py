@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from scenarios.secrets import shown_url
+
 Address = tuple[str, int]
 """A name or an IP address, and a port."""
 
@@ -18,7 +20,7 @@ def parse(text: str) -> Address:
     except ValueError:
         host = port = None
     if not host or not port or parts.netloc != text.strip() or "@" in text:
-        raise ValueError(f"found {text!r}, allowed: host:port, such as gateway:8100")
+        raise ValueError(f"found {shown_url(text)!r}, allowed: host:port, such as gateway:8100")
     return host, port
 
 

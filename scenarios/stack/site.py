@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from scenarios.secrets import shown_url
 from scenarios.stack.machine import MachineError
 from scenarios.stack.resolving import Address, parse, parse_all
 from scenarios.stack.token import TokenError, token_from_environment
@@ -44,12 +45,18 @@ def site_from_environment(environment: Mapping[str, str] = os.environ) -> Site |
         token = token_from_environment()
     except TokenError as error:
         raise MachineError(str(error)) from None
+    target_url = environment.get(TARGET, "")
+    if shown_url(target_url) != target_url:
+        # What else is in it would stand in logs of our own nginx.
+        raise MachineError(
+            f"environment variable {TARGET}: found {shown_url(target_url)!r}, allowed: http://host:port"
+        )
     generator = environment.get(GENERATOR)
     return Site(
         gateways=_read(environment, GATEWAYS),
         nginx=_read(environment, NGINX)[0],
         generator=_read(environment, GENERATOR)[0] if generator else None,
-        target_url=environment.get(TARGET, ""),
+        target_url=target_url,
         token=token,
     )
 

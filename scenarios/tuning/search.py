@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from os import cpu_count
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from reports.tuned import Constraints, Outcome, Score, Tuned, Tuning, chosen_and_front, ranked, score
 from scenarios.docs.limits_page import added_lines
 from scenarios.model import Scenario
-from scenarios.secrets import command_without_secrets
+from scenarios.secrets import command_without_secrets, without_secrets
 from scenarios.simulator.costs import Costs
 from scenarios.terminal import errors
 from scenarios.tuning.evaluating import Task, evaluate
@@ -26,7 +27,7 @@ _ANCHORS = (NOW, NAIVE, INCIDENT, FORMULA)
 class _Question(Struct, frozen=True, kw_only=True):
     """What results of an earlier search must have been about."""
 
-    scenario: Scenario
+    scenario: dict[str, Any]
     costs: Costs
     slot_s: float | None
     version: str
@@ -61,7 +62,7 @@ class Search:
         ]
         self._costs, self._slot_s = costs, slot_s
         self._plan = rungs(len(self.candidates), len(self.storms), finalists)
-        question = _Question(scenario=scenario, costs=costs, slot_s=slot_s, version=version)
+        question = _Question(scenario=without_secrets(scenario), costs=costs, slot_s=slot_s, version=version)
         self.results: Results[Outcome] = Results(path, Outcome, question)
 
     def run(self, processes: int | None = None) -> bool:
