@@ -80,7 +80,7 @@ class Runner:
         self.part = Master(
             cast(MasterRunner, self),
             storm.settings,
-            Assignment(tuple(self.clients)),
+            Assignment(tuple(self.clients), storm.settings),
             remote=False,
             on_second=lambda _: None,
             storm=storm,

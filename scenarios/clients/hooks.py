@@ -13,11 +13,13 @@ from time import monotonic_ns, time_ns
 from typing import Any
 
 import msgspec
+import psutil
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopTest
 from locust.runners import MasterRunner, WorkerRunner
+from msgspec import Struct
 
 from scenarios.clients.exposition import Exposition
 from scenarios.clients.head import Head
@@ -37,10 +39,13 @@ from scenarios.clients.shared_clock import ClockError
 from scenarios.clients.steady_dispatcher import SteadyDispatcher
 from scenarios.clients.storm_channel import StormChannel
 from scenarios.clients.target import Endpoint, TargetError, resolve
+from scenarios.clients.web_door import Door, host_names
 from scenarios.clients.web_pages import add_pages
 from scenarios.clients.worker import BOOKS, SECOND, TROUBLE, Worker
+from scenarios.model import Scenario
 from scenarios.policies import PolicyError
 from scenarios.scenario_file import ScenarioError, load
+from scenarios.secrets import shown_url
 from scenarios.stack.token import TokenError, token_from_environment
 
 log = logging.getLogger("reconnect_storm")
@@ -49,7 +54,21 @@ _ASSIGNMENT = "storm"
 """The attribute of Locust's options in which a master sends its `Assignment`: they go with every order to
 spawn, so that no worker can begin without it."""
 
-_HIDDEN = ("overrides", "allow_remote", "channel_host", "channel_port", _ASSIGNMENT)
+
+class Choice(Struct, frozen=True):
+    """What the command line said about tests that are started by hand; no form and no message changes it."""
+
+    scenario: Scenario
+    """Its target has the URL, or an empty one where none was given."""
+    allow_remote: bool
+
+    def settings(self) -> GeneratorSettings:
+        """Settings of a test that begins now. Raises ScenarioError."""
+        if not self.scenario.target.url:
+            raise ScenarioError("--host: found nothing, allowed: http://host:port of a gateway")
+        return GeneratorSettings(
+            scenario=self.scenario, epoch_ns=_epoch_of_1970(), allow_remote=self.allow_remote
+        )
 
 
 class Alone:
@@ -94,6 +113,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--scenario",
         default="mass-drop",
+        include_in_web_ui=False,
         help="Scenario whose fleet, feed and target the clients take: a name from the catalogue, or a file.",
     )
     parser.add_argument(
@@ -111,6 +131,23 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         default=False,
         include_in_web_ui=False,
         help="Let --host be something else than this machine's loopback.",
+    )
+    parser.add_argument(
+        "--own-target",
+        default="",
+        metavar="URL",
+        include_in_web_ui=False,
+        help="A gateway of ours that is not on this machine, instead of --host; clients go to no other.",
+    )
+    parser.add_argument(
+        "--web-name",
+        dest="web_names",
+        action="append",
+        default=[],
+        metavar="HOST",
+        include_in_web_ui=False,
+        help="A name under which the web UI may be asked for, beside this machine's loopback and addresses;"
+        " may be repeated.",
     )
     parser.add_argument(
         "--channel-host",
@@ -135,25 +172,35 @@ def prepare(environment: Environment, **_: Any) -> None:
     options, runner = environment.parsed_options, environment.runner
     storm_environment: Any = environment
     storm_environment.exposition = exposition = Exposition()
-    storm_environment.storms = None
+    storm_environment.storms = storm_environment.choice = None
     if isinstance(runner, WorkerRunner):
         runner.register_message(ORDER, lambda msg, **_: _part(environment, Worker, "on_order", msg))
         return
     if isinstance(runner, MasterRunner):
         _prepare_master(environment, runner)
+    try:
+        if options is not None and not os.environ.get(GENERATOR_VARIABLE):
+            storm_environment.choice = choice = _choice(options)
+            # What Locust's pages and reports show as the host.
+            environment.host = shown_url(choice.scenario.target.url) or None
+        if options is not None and (options.headless or environment.storms is None):  # type: ignore[attr-defined]
+            settings = _settings(environment)
+            if options.headless:
+                _resolved(settings)
+    except (ScenarioError, TargetError) as error:
+        log.error("%s", error)
+        sys.exit(2)
     if environment.web_ui is not None and environment.web_ui.app is not None:
+        assert options is not None  # noqa: S101
         add_pages(
             environment.web_ui.app,
             metrics=lambda: exposition.text(workers=_processes(environment), storm=_busy(environment)),
             busy=lambda: _busy(environment),
-            hidden=_HIDDEN,
+            door=Door(
+                names=host_names(environment.web_ui.host, options.web_names, _addresses()),
+                targets=_spellings(environment),
+            ),
         )
-    if options is not None and options.headless:
-        try:
-            _settings(environment)
-        except (ScenarioError, TargetError) as error:
-            log.error("%s", error)
-            sys.exit(2)
 
 
 def _prepare_master(environment: Environment, runner: MasterRunner) -> None:
@@ -199,7 +246,8 @@ def begin(environment: Environment, **_: Any) -> None:
         part = _begin_worker(environment, environment.runner)
     else:
         try:
-            settings, endpoint = _settings(environment)
+            settings = _settings(environment)
+            endpoint = _resolved(settings)
         except (ScenarioError, TargetError) as error:
             raise StopTest(str(error)) from None
         if isinstance(environment.runner, MasterRunner):
@@ -216,11 +264,7 @@ def _begin_master(
     storms: StormChannel | None = environment.storms  # type: ignore[attr-defined]
     storm = storms.storm if storms else None
     workers = runner.clients.ready + runner.clients.running + runner.clients.spawning
-    assignment = Assignment(
-        tuple(sorted(worker.id for worker in workers)),
-        # Monotonic times mean nothing elsewhere: in a test that was started by hand, workers ask their own.
-        settings if storm else None,
-    )
+    assignment = Assignment(tuple(sorted(worker.id for worker in workers)), settings, by_hand=storm is None)
     setattr(environment.parsed_options, _ASSIGNMENT, msgspec.json.encode(assignment).decode())
     return Master(
         runner,
@@ -237,9 +281,12 @@ def _begin_master(
 def _begin_worker(environment: Environment, runner: WorkerRunner) -> Worker | None:
     """The worker's part; None where it cannot take part, which the master is told."""
     assignment = msgspec.json.decode(getattr(environment.parsed_options, _ASSIGNMENT), type=Assignment)
+    settings = assignment.settings
+    if assignment.by_hand:
+        # Monotonic times mean nothing elsewhere: in a test that was started by hand, workers ask their own.
+        settings = msgspec.structs.replace(settings, epoch_ns=_epoch_of_1970())
     try:
-        settings, endpoint = _settings(environment, assignment.settings)
-        return Worker(environment, settings, endpoint, assignment)
+        return Worker(environment, settings, _resolved(settings), assignment)
     except (ScenarioError, TargetError, PolicyError, ClockError) as error:
         log.error("%s", error)
         runner.send_message(TROUBLE, {"reason": str(error)})
@@ -278,31 +325,50 @@ def _part(environment: Environment, kind: type, method: str, message: Any) -> No
         getattr(part, method)(message)
 
 
-def _settings(
-    environment: Environment, assigned: GeneratorSettings | None = None
-) -> tuple[GeneratorSettings, Endpoint]:
-    """What the runner said, or --host, --scenario and --set. Raises ScenarioError, TargetError."""
+def _choice(options: Any) -> Choice:
+    """What --host or --own-target, --scenario and --set say. Raises ScenarioError."""
+    if options.own_target and options.host:
+        raise ScenarioError("--own-target: found beside --host, allowed: one of the two")
+    scenario = load(options.scenario, options.overrides)
+    url = options.own_target or options.host or scenario.target.url
+    return Choice(
+        msgspec.structs.replace(scenario, target=msgspec.structs.replace(scenario.target, url=url)),
+        allow_remote=options.allow_remote or bool(options.own_target),
+    )
+
+
+def _settings(environment: Environment) -> GeneratorSettings:
+    """What the runner said, or the command line. Raises ScenarioError."""
     storms: StormChannel | None = environment.storms  # type: ignore[attr-defined]
-    settings = assigned
+    choice: Choice | None = environment.choice  # type: ignore[attr-defined]
     if text := os.environ.get(GENERATOR_VARIABLE):
-        settings = msgspec.json.decode(text, type=GeneratorSettings)
-    elif storms is not None and storms.storm is not None:
-        settings = storms.storm.settings
-    elif settings is None:
-        options = environment.parsed_options
-        assert options is not None  # noqa: S101
-        scenario = load(options.scenario, options.overrides)
-        url = environment.host or scenario.target.url
-        if not url:
-            raise ScenarioError("--host: found nothing, allowed: http://host:port of a gateway")
-        target = msgspec.structs.replace(scenario.target, url=url)
-        settings = GeneratorSettings(
-            scenario=msgspec.structs.replace(scenario, target=target),
-            # Seconds since 1970, so that the seconds of several machines are the same.
-            epoch_ns=monotonic_ns() - time_ns(),
-            allow_remote=options.allow_remote,
-        )
-    return settings, resolve(settings.scenario.target, allow_remote=settings.allow_remote)
+        return msgspec.json.decode(text, type=GeneratorSettings)
+    if storms is not None and storms.storm is not None:
+        return storms.storm.settings
+    assert choice is not None  # noqa: S101
+    return choice.settings()
+
+
+def _resolved(settings: GeneratorSettings) -> Endpoint:
+    """Where the clients go. Raises TargetError."""
+    return resolve(settings.scenario.target, allow_remote=settings.allow_remote)
+
+
+def _epoch_of_1970() -> int:
+    """Seconds that count from 1970 are the same on several machines."""
+    return monotonic_ns() - time_ns()
+
+
+def _spellings(environment: Environment) -> frozenset[str]:
+    """How a form may name the target: as it is shown, or as it was given; it changes nothing."""
+    choice: Choice | None = environment.choice  # type: ignore[attr-defined]
+    given = choice.scenario.target.url if choice else ""
+    return frozenset({environment.host or "", given})
+
+
+def _addresses() -> list[str]:
+    """The addresses of this machine."""
+    return [address.address for found in psutil.net_if_addrs().values() for address in found]
 
 
 def _remote(settings: GeneratorSettings, endpoint: Endpoint) -> bool:

@@ -71,8 +71,9 @@ class Assignment(Struct, frozen=True):
 
     workers: tuple[str, ...]
     """Who takes part; a worker's place is the number of its process."""
-    settings: GeneratorSettings | None = None
-    """None for a test that was started by hand: then Locust's own options say what to do."""
+    settings: GeneratorSettings
+    by_hand: bool = False
+    """No run has asked for the test: each worker counts time by its own clock."""
 
 
 class Samples(Struct, frozen=True):

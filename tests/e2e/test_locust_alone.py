@@ -1,6 +1,7 @@
 """The locustfile works by itself: headless with CSV files, and with the web UI."""
 
 import csv
+import http.client
 import json
 import os
 import subprocess
@@ -53,8 +54,8 @@ def pod() -> Iterator[str]:
 def test_headless_with_csv(pod: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [
-            *(*LOCUST, "--host", pod, "--headless", "-u", "20", "-r", "20", "-t", "5s"),
-            *("--csv", str(tmp_path / "storm"), "--only-summary"),
+            *(*LOCUST, "--host", f"{pod}/?t=open-sesame", "--headless", "-u", "20", "-r", "20", "-t", "5s"),
+            *("--csv", str(tmp_path / "storm"), "--html", str(tmp_path / "storm.html"), "--only-summary"),
         ],
         capture_output=True,
         text=True,
@@ -62,6 +63,8 @@ def test_headless_with_csv(pod: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "open-sesame" not in done.stdout + done.stderr
+    assert not [path for path in tmp_path.iterdir() if "open-sesame" in path.read_text(encoding="utf-8")]
     with (tmp_path / "storm_stats.csv").open() as stream:
         rows = {row["Name"]: row for row in csv.DictReader(stream)}
     assert int(rows["joined"]["Request Count"]) == 20
@@ -70,9 +73,10 @@ def test_headless_with_csv(pod: str, tmp_path: Path) -> None:
     assert float(rows["tick"]["Min Response Time"]) > 0
 
 
-def test_without_a_host_it_says_what_is_missing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [["--headless", "-u", "1", "-t", "2s"], []], ids=["headless", "web UI"])
+def test_without_a_host_it_says_what_is_missing(options: list[str]) -> None:
     done = subprocess.run(
-        [*LOCUST, "--headless", "-u", "1", "-t", "2s"],
+        [*LOCUST, *options],
         capture_output=True,
         text=True,
         timeout=60,
@@ -106,6 +110,148 @@ def test_the_web_interface_starts_clients_and_shows_deliveries(pod: str) -> None
     finally:
         process.terminate()
         process.wait(timeout=15)
+
+
+def answered(web: str, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Any:
+    """(status, headers) of a request with exactly these headers."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(web).netloc, timeout=5)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.headers
+    finally:
+        connection.close()
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+EVIL = {"Origin": "http://evil.test"}
+HOW_MANY = "user_count=3&spawn_rate=3"
+ATTACKS = [
+    # From another page: whatever it hides of itself.
+    *(
+        ("POST", path, {**FORM, **headers}, HOW_MANY)
+        for path in ("/swarm", "/stop", "/stats/reset", "/user")
+        for headers in (
+            EVIL,
+            {"Origin": "null"},
+            {"Origin": "http://localhost:3000"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site", "Origin": "null"},
+            {"Referer": "http://evil.test/"},
+            {"Host": "evil.test:8089"},
+            {"Host": "evil.test:8089", "Origin": "http://evil.test:8089", "Sec-Fetch-Site": "same-origin"},
+        )
+    ),
+    *(("GET", path, EVIL, "") for path in ("/swarm", "/stop", "/stats/reset")),
+    ("OPTIONS", "/swarm", {**EVIL, "Access-Control-Request-Method": "POST"}, ""),
+    ("GET", "/stats/requests", {"Host": "evil.test"}, ""),
+    # From a program: another target, by whatever way.
+    *(
+        ("POST", "/swarm", FORM, f"{HOW_MANY}&{more}")
+        for more in (
+            *("host=http://192.0.2.1", "host=", "host=OWN&host=http://192.0.2.1", "HOST=http://192.0.2.1"),
+            *("scenario=/tmp/mine.toml", "overrides=target.url=http://192.0.2.1", "allow_remote=true"),
+            *("own_target=http://192.0.2.1", "web_names=evil.test", "storm={}", "locustfile=/tmp/mine.py"),
+            *("html_file=/tmp/written", "enable_rebalancing=true", "channel_port=1", "host%00=x", "users=3"),
+        )
+    ),
+    ("POST", "/swarm?host=http://192.0.2.1", FORM, HOW_MANY),
+    ("POST", "/swarm", {"Content-Type": "application/json"}, '{"user_count": 3, "host": "http://192.0.2.1"}'),
+    ("POST", "/swarm", {"Content-Type": "text/plain"}, f"{HOW_MANY}&host=http://192.0.2.1"),
+    ("POST", "/swarm", {"Content-Type": "multipart/form-data; boundary=b"}, "--b--"),
+    ("POST", "/user", {"Content-Type": "application/json"}, '{"user_class_name": "StormUser", "host": "x"}'),
+    *((method, "/swarm", FORM, HOW_MANY) for method in ("PUT", "DELETE", "PATCH")),
+]
+
+
+def test_the_web_interface_starts_nothing_for_others_and_aims_at_nobody_else(pod: str) -> None:
+    (port,) = free_ports(1)
+    web = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [*LOCUST, "--host", pod, "--web-host", "127.0.0.1", "--web-port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(f"{web}/")
+        for method, path, headers, text in ATTACKS:
+            body = text.replace("OWN", pod).encode()
+            status, answer = answered(web, method, path, headers, body or None)
+            assert 400 <= status < 500, (method, path, headers, text)
+            assert not [name for name in answer if name.lower().startswith("access-control")]
+        _, answer = answered(web, "GET", "/stats/requests", EVIL)
+        assert "Access-Control-Allow-Origin" not in answer
+        assert answer["X-Frame-Options"] == "DENY"
+        stats = json.loads(get(f"{web}/stats/requests"))
+        assert (stats["state"], stats["user_count"]) == ("ready", 0)
+        # Its own page works: it posts what its form has, and says where it comes from.
+        own = {**FORM, "Origin": web, "Sec-Fetch-Site": "same-origin", "Referer": f"{web}/"}
+        form = urllib.parse.urlencode({"user_count": 3, "spawn_rate": 3, "host": pod, "run_time": ""})
+        status, _ = answered(web, "POST", "/swarm", own, form.encode())
+        assert status == 200
+        for _ in range(50):
+            if "generator_connected_clients 3" in get(f"{web}/metrics"):
+                break
+            time.sleep(0.1)
+        assert "generator_connected_clients 3" in get(f"{web}/metrics")
+        # Nor does anybody else end it.
+        assert answered(web, "POST", "/stop", EVIL)[0] == 403
+        assert "generator_running 1" in get(f"{web}/metrics")
+        assert answered(web, "POST", "/stop", own)[0] == 200
+    finally:
+        process.terminate()
+        process.wait(timeout=15)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--own-target", "http://a", "--host", "http://b"], "--own-target: found beside --host"),
+        (["--host", "http://me:open-sesame@127.0.0.1:9"], "a URL without user name"),
+        (["--host", "http://192.0.2.1/?t=open-sesame"], "not this machine's loopback"),
+        (["--host", "http://127.0.0.1", "--set", "target.header.A=open-sesame"], "found an unknown key"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_tells_no_secret(options: list[str], problem: str) -> None:
+    done = subprocess.run(
+        [*LOCUST, "--headless", "-u", "1", "-t", "2s", *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert "open-sesame" not in done.stderr + done.stdout
+
+
+def test_a_run_that_its_targets_health_ends_leaves_no_secret_behind(pod: str, tmp_path: Path) -> None:
+    sets = (
+        "fleet.clients=10",
+        'event=[{at_s=3, do="drop_all"}]',
+        "abort.for_s=2",
+        "abort.health_url=http://127.0.0.1:9/ok?token=open-sesame",
+        'target.headers={Authorization="Bearer open-sesame"}',
+        ' target."cookies".sid = open-sesame',
+        "target.auth={token='open-sesame'}",
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "scenarios.cli", "run", "--runs", str(tmp_path), "--retries", "0"),
+            *("--target", f"{pod}/?t=open-sesame", *(part for text in sets for part in ("--set", text))),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "http://127.0.0.1:9/ok?(hidden)" in done.stderr
+    assert "open-sesame" not in done.stdout + done.stderr
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "report.html" for path in files)
+    assert not [path for path in files if b"open-sesame" in path.read_bytes()]
 
 
 SHAPE = """

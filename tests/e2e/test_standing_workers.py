@@ -49,6 +49,7 @@ class Site:
         self._locust(
             *("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(self.master)),
             *("--web-host", "127.0.0.1", "--web-port", str(self.web), "--expect-workers", "2"),
+            *("--own-target", self.url),
             *("--channel-port", str(self.channel)),
         )
         self.workers = [self.worker(), self.worker()]
