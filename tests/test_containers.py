@@ -60,13 +60,40 @@ def test_folders_that_a_service_is_given_are_there(name: str) -> None:
             assert source in COMPOSE["volumes"]
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_cannot_take_the_whole_machine(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]", defaults(SERVICES[name]["mem_limit"]))
+    assert 0 < int(defaults(SERVICES[name]["pids_limit"])) <= 4096
+
+
+def test_an_image_can_be_named_by_its_digest() -> None:
+    base = defaults(SERVICES["gateway"]["build"]["args"]["BASE"])
+    assert re.findall(r"^ARG BASE=(.+)$", DOCKERFILE, re.MULTILINE) == [base]
+    for name in SERVICES.keys() - OURS:
+        assert SERVICES[name]["image"].startswith("${")
+
+
+def test_tests_from_the_web_ui_go_to_our_own_nginx_alone() -> None:
+    command = SERVICES["locust-master"]["command"]
+    assert command[command.index("--own-target") + 1] == "http://nginx:8080"
+    for service in SERVICES.values():
+        assert "--allow-remote" not in service.get("command", ())
+        assert "--host" not in service.get("command", ())
+
+
+def test_prometheus_may_ask_the_master_by_the_name_that_it_uses() -> None:
+    prometheus = (ROOT / "deploy" / "monitoring" / "prometheus.yml").read_text(encoding="utf-8")
+    command = SERVICES["locust-master"]["command"]
+    assert f'"{command[command.index("--web-name") + 1]}:8089"' in prometheus
+
+
 def test_addresses_of_the_storm_are_services() -> None:
     for name, value in SERVICES["storm"]["environment"].items():
         assert value.partition(":")[0] in SERVICES, name
 
 
 def test_a_foreign_image_has_an_exact_version() -> None:
-    foreign = [service["image"] for name, service in SERVICES.items() if name not in OURS]
+    foreign = [defaults(service["image"]) for name, service in SERVICES.items() if name not in OURS]
     assert all(re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+", image) for image in foreign)
 
 

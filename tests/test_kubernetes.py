@@ -119,6 +119,24 @@ def test_a_workload_may_do_nothing_that_it_need_not(name: str) -> None:
     assert memory.endswith(("Mi", "Gi"))
 
 
+def test_tests_from_the_web_ui_go_to_our_own_nginx_alone() -> None:
+    command = container("Deployment/locust-master")["command"]
+    assert "--own-target=http://nginx:8080" in command
+    assert "--web-name=locust-master" in command
+    for name in WORKLOADS:
+        words = [*container(name).get("command", ()), *container(name).get("args", ())]
+        assert not [word for word in words if word.startswith(("--allow-remote", "--host=http"))]
+
+
+def test_nginx_believes_nobody_outside_its_own_network_unless_told_to() -> None:
+    (trust,) = [
+        variable["value"]
+        for variable in container("Deployment/nginx")["env"]
+        if variable["name"] == "AGENT_NGINX_TRUST"
+    ]
+    assert trust == ""
+
+
 def test_the_token_is_in_no_file() -> None:
     assert not any(name.startswith("Secret/") for name in OBJECTS)
     for name in WORKLOADS:
