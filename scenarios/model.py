@@ -147,7 +147,9 @@ class Abort(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     availability_below: Share | None = None
     """Clients joined with a tick under 1 s old, of all clients, once all have been up."""
     health_url: Url = ""
-    """Has to be answered with a status below 400 within a second, each time it is asked."""
+    """Has to be answered with a status below 400 within a second, each time it is asked. Anything else is
+    unhealthy, also an answer that is no HTTP, or none. Asked directly: `http_proxy` of the environment is
+    not honoured."""
     for_s: Count = 10
     """So many seconds in a row."""
 

@@ -69,6 +69,10 @@ class SidecarSeconds:
         ]
 
 
+NO_STATISTICS = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
+"""What `counts_of` raises for JSON that is not Envoy's statistics."""
+
+
 def counts_of(statistics: Mapping[str, Any]) -> dict[str, int]:
     """Our counters from what Envoy's `/stats?format=json` says; one that it has not counted yet is 0."""
     found = {one["name"]: one["value"] for one in statistics["stats"] if "name" in one}
@@ -84,9 +88,14 @@ def refused_per_second(folder: Path, wall_epoch_s: float) -> Counter[int]:
     for path in sorted(folder.glob("*.access.log")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             fields = line.split("\t")
-            if len(fields) == 5 and int(fields[2]) in REFUSALS:
-                ended_s = float(fields[0]) + int(fields[1]) / 1000
-                refused[int(ended_s - wall_epoch_s)] += 1
+            if len(fields) != 5:
+                continue
+            try:
+                if int(fields[2]) in REFUSALS:
+                    ended_s = float(fields[0]) + int(fields[1]) / 1000
+                    refused[int(ended_s - wall_epoch_s)] += 1
+            except (ValueError, OverflowError):
+                continue  # cut off, or written over
     return refused
 
 

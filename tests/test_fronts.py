@@ -12,6 +12,7 @@ from scenarios.model import Edge
 from scenarios.scenario_file import ScenarioError, arms, build
 from scenarios.simulator.edge import COUNTING
 from scenarios.stack import assembly, envoy
+from scenarios.stack.access_log import COLUMNS, refusals_per_second
 from scenarios.stack.fronts import FRONTS
 from scenarios.stack.machine import MachineError
 
@@ -103,3 +104,19 @@ def test_without_its_program_a_front_is_refused_before_anything_starts(
 def test_another_nginx_is_of_no_use_to_another_front(front: str) -> None:
     with pytest.raises(MachineError, match=rf"--nginx: found nginx, allowed: none, for the front is {front}"):
         assembly.check([build({"edge": {"front": front}}, source="test")], Path("nginx"))
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_lines_of_an_access_log_that_cannot_be_read_cost_no_run(front: str, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    good = ["100", "200", "127.1.2.3", "GET", "429", "REJECTED", "-", "-", "websocket", "-"]
+    bad = [["nan", *good[1:]], [*good[:4], "-", *good[5:]], ["\0\0", *good[1:]], good[:3], ["é"] * COLUMNS]
+    log.write_text("\n".join("\t".join(row) for row in (good, *bad, good)), encoding="utf-8")
+    lines = FRONTS[front].read_access_log(log)
+    assert [line.status for line in lines] == [429, 429]
+    assert sum(refusals_per_second(lines, wall_epoch_s=0.0).values()) <= 2
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_an_access_log_that_cannot_be_opened_costs_no_run(front: str, tmp_path: Path) -> None:
+    assert FRONTS[front].read_access_log(tmp_path) == []

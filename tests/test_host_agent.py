@@ -13,7 +13,7 @@ from aiohttp import web
 
 from gateway_stub.protocol import TOKEN_HEADER, Settings
 from scenarios.agent import server
-from scenarios.agent.cpu_account import ProcessTree
+from scenarios.agent.cpu_account import CpuUse, ProcessTree
 from scenarios.agent.messages import (
     CLOCK_PATH,
     HEALTH_PATH,
@@ -94,10 +94,16 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(folder: Path, program: str = TALKER) -> AsyncIterator[Bench]:
+async def bench(
+    folder: Path, program: str = TALKER, account: ProcessTree | None = None
+) -> AsyncIterator[Bench]:
     role = Processes(folder, program)
     agent = Agent(
-        role, listen="127.0.0.1", token=TOKEN, account=ProcessTree(), trust=("192.0.2.0/24", "2001:db8::/32")
+        role,
+        listen="127.0.0.1",
+        token=TOKEN,
+        account=account or ProcessTree(),
+        trust=("192.0.2.0/24", "2001:db8::/32"),
     )
     runner = web.AppRunner(agent.app(), access_log=None, shutdown_timeout=5)
     await runner.setup()
@@ -271,6 +277,61 @@ def test_an_order_that_cannot_be_carried_out_says_why(tmp_path: Path) -> None:
         await channel.close()
 
     on_a_bench(tmp_path, fail)
+
+
+class Clumsy(Processes):
+    """A role that fails at first, in one way after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, TALKER)
+        self.errors: list[Exception] = [StackError("no"), OSError("no"), ValueError("no"), RuntimeError("no")]
+
+    async def idle(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        await super().idle()
+
+
+def test_a_host_that_nobody_has_taken_is_useful_again_whatever_went_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_AGAIN_S", 0.01)
+
+    async def serve() -> None:
+        role = Clumsy(tmp_path)
+        agent = Agent(role, listen="127.0.0.1", token=TOKEN, account=ProcessTree())
+        runner = web.AppRunner(agent.app(), access_log=None)
+        await runner.setup()
+        async with asyncio.timeout(10):
+            await until(lambda: role.serving)
+        await runner.cleanup()
+
+    asyncio.run(serve())
+
+
+class Unreadable(ProcessTree):
+    """An account that cannot be read at first."""
+
+    def __init__(self) -> None:
+        self.errors: list[Exception] = [KeyError("usage_usec")]
+
+    def use(self) -> CpuUse:
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().use()
+
+
+def test_an_account_of_cpu_that_cannot_be_read_now_is_read_later(tmp_path: Path) -> None:
+    account = Unreadable()
+
+    async def read() -> None:
+        async with bench(tmp_path, account=account) as made, asyncio.timeout(10):
+            channel = await made.take()
+            await until(lambda: len(made.readings) > 0)
+            await channel.close()
+
+    asyncio.run(read())
+    assert account.errors == []
 
 
 MESSAGES = [START, Configure("text"), StartNginx(7), Reload(), Signal("cont")]

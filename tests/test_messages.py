@@ -149,11 +149,18 @@ def test_messages_survive_the_channel_however_it_cuts_them(sent: list[Message], 
         pytest.param(b"GET / HTTP/1.1", "1195725856 bytes", id="another protocol"),
         pytest.param(b"\0\0\0\x02\xc1\x02", "invalid", id="no MessagePack"),
         pytest.param(b"\0\0\0\x07\x81\xa4type\x01", "Expected", id="no message of ours"),
+        pytest.param(b"\0\0\0\x0a\x81\xa4type\xa3\xff\xfe\xfd", "codec", id="no text"),
     ],
 )
 def test_what_is_no_message_is_an_error(data: bytes, problem: str) -> None:
     with pytest.raises(FrameError, match=problem):
         list(Unframer(longest=10).receive(data))
+
+
+def test_a_message_that_is_nested_without_end_is_an_error() -> None:
+    body = b"\x82\xa4type\xaaPushPolicy\xa6policy" + b"\x91" * 200_000
+    with pytest.raises(FrameError):
+        list(Unframer().receive(len(body).to_bytes(4, "big") + body))
 
 
 def test_settings_survive_the_environment_variable() -> None:

@@ -1,11 +1,18 @@
 """A pod as its keeper sees it: on a host with a clock, and a CPU account, of its own."""
 
+import asyncio
+import sys
+from pathlib import Path
+
+import aiohttp
+import msgspec
 import pytest
 
 from gateway_stub.feed_schedule import FeedSchedule
-from gateway_stub.protocol import Controls, PodStatistics
+from gateway_stub.protocol import Controls, PodStatistics, Settings
 from scenarios.stack.hosts import CpuReading
-from scenarios.stack.pod import by_reading
+from scenarios.stack.pod import Pod, by_reading
+from scenarios.stack.processes import LocalChild, StackError, Watch, start
 
 LINE = PodStatistics(
     t_ns=9_000,
@@ -54,3 +61,77 @@ def test_controls_are_translated_to_a_clock_that_is_ahead() -> None:
 
 def test_no_feed_and_no_stall_stay_none() -> None:
     assert Controls().shifted(10_000) == Controls()
+
+
+class Talker:
+    """A host whose pod says one line after the other, and ends."""
+
+    address = listen = "127.0.0.1"
+    port, control_port = 9, 10
+    clock_ahead_ns = 0
+    reading: CpuReading | None = None
+
+    def __init__(self, *lines: bytes) -> None:
+        self._lines = lines
+
+    async def start(self, settings: Settings, *, log: Path, descriptors: int) -> LocalChild:
+        program = f"import sys; [sys.stdout.buffer.write(line + b'\\n') for line in {self._lines!r}]"
+        file = log.with_suffix(".py")
+        file.write_text(program, encoding="utf-8")
+        return await start(
+            "pod", [sys.executable, "-S", str(file)], log=log, descriptors=descriptors, pipe_output=True
+        )
+
+
+NO_LINES = {
+    "half a line": b'{"t_ns":',
+    "no text": b'{"t_ns":"\xff"}',
+    "something that a library prints": b"warning: slow",
+    "nested without end": b"[" * 50_000,
+    "longer than any buffer": b"x" * 300_000,
+}
+
+
+@pytest.mark.parametrize("said", NO_LINES.values(), ids=NO_LINES)
+def test_a_line_that_is_no_statistics_makes_nobody_deaf_for_those_to_come(
+    tmp_path: Path, said: bytes
+) -> None:
+    heard: list[PodStatistics] = []
+
+    async def listen() -> None:
+        good = msgspec.json.encode(LINE)
+        watch = Watch()
+        async with aiohttp.ClientSession() as http:
+            pod = Pod(
+                0,
+                Settings(name="pod-0", token="t", epoch_ns=0, controls=Controls()),
+                host=Talker(good, said, good),
+                log=tmp_path / "pod.log",
+                descriptors=64,
+                http=http,
+                watch=watch,
+                on_statistics=lambda _, line: heard.append(line),
+            )
+            await pod.start(Controls())
+            assert pod.child is not None
+            await pod.child.wait()
+            await pod.end(at_once=True)
+        await watch.stop()
+
+    asyncio.run(listen())
+    assert heard == [LINE, LINE]
+
+
+@pytest.mark.parametrize("error", [StackError("gone"), RuntimeError("gone")], ids=["expected", "unexpected"])
+def test_whatever_ends_what_is_watched_is_told(error: Exception) -> None:
+    async def fail() -> None:
+        raise error
+
+    async def told() -> None:
+        watch = Watch()
+        watch.also(fail())
+        async with asyncio.timeout(5):
+            await watch.failed()
+
+    with pytest.raises(StackError, match="gone"):
+        asyncio.run(told())

@@ -1,14 +1,19 @@
 """Envoy accepts every sidecar that we can render, and it says what the scenario says."""
 
+import asyncio
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
+from aiohttp import web
 from test_mesh import ACCEPTED, ENVOY, built
 
 from scenarios.stack.envoy import check_syntax
-from scenarios.stack.sidecar import UNBOUNDED, Ports, render, switch_of
+from scenarios.stack.sidecar import UNBOUNDED, Ports, Sidecar, render, switch_of
 
 LIMITS: dict[str, dict[str, Any]] = {
     name: {**ENVOY, "limit": limit}
@@ -189,3 +194,50 @@ def test_a_dry_run_counts_and_refuses_nobody(dry_run: bool, share: int) -> None:
     assert found.limit is not None
     assert found.limit["filter_enforced"]["default_value"]["numerator"] == share
     assert found.limit["filter_enabled"]["default_value"]["numerator"] == 0, "until the fleet is up"
+
+
+NO_STATISTICS = {
+    "nothing": b"",
+    "no JSON": b"busy",
+    "no text": b"\xff\xfe",
+    "null": b"null",
+    "a list": b"[]",
+    "a number for the statistics": b'{"stats": 7}',
+    "numbers in them": b'{"stats": [7]}',
+    "a name that is none": b'{"stats": [{"name": [], "value": 1}]}',
+    "no value": b'{"stats": [{"name": "cluster.pod.upstream_rq_retry"}]}',
+    "a table for a value": b'{"stats": [{"name": "cluster.pod.upstream_rq_retry", "value": {}}]}',
+    "more than there are": b'{"stats": [{"name": "cluster.pod.upstream_rq_retry", "value": 1e999}]}',
+    "nested without end": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("body", NO_STATISTICS.values(), ids=NO_STATISTICS)
+def test_a_sidecar_whose_answers_mean_nothing_is_read_on(tmp_path: Path, body: bytes) -> None:
+    async def readings() -> list[Any]:
+        async def answer(_request: web.Request) -> web.Response:
+            return web.Response(body=body, content_type="application/json")
+
+        app = web.Application()
+        app.add_routes([web.get("/{path}", answer)])
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with aiohttp.ClientSession() as http:
+            sidecar = Sidecar(
+                built(ENVOY),
+                pod=1,
+                pod_address="127.0.0.1:9001",
+                ports=Ports(traffic=9101, admin=runner.addresses[0][1]),
+                directory=tmp_path,
+                http=http,
+            )
+            # Only its process id is asked for.
+            sidecar.child = SimpleNamespace(pid=os.getpid())  # type: ignore[assignment]
+            found = [await sidecar.read() for _ in range(2)]
+        await runner.cleanup()
+        return found
+
+    for line in asyncio.run(readings()):
+        assert line is not None
+        assert line.counts is None

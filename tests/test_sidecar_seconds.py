@@ -82,3 +82,15 @@ def test_refusals_are_booked_to_the_second_in_which_they_ended(tmp_path: Path) -
         (tmp_path / f"{name}.access.log").write_text("\n".join(lines), encoding="utf-8")
     assert refused_per_second(tmp_path, 990.0) == {10: 2, 11: 1}
     assert refused_per_second(tmp_path / "none", 990.0) == {}
+
+
+def test_a_log_line_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
+    lines = [
+        "1000.250\t3\t429\tRL\t1",
+        "-\t-\t-\t-\t-",
+        "inf\t0\t429\tRL\t1",
+        "1000.5\tx\t503\tUH\t0",
+        "\0" * 9,
+    ]
+    (tmp_path / "sidecar-0.access.log").write_text("\n".join(lines), encoding="utf-8")
+    assert refused_per_second(tmp_path, 990.0) == {10: 1}

@@ -2,11 +2,13 @@
 
 import socket as sockets
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import gevent
 import pytest
 from gevent import socket
+from locust.env import Environment
 from locust.runners import (
     STATE_INIT,
     STATE_MISSING,
@@ -18,7 +20,7 @@ from locust.runners import (
 )
 from test_collector import interval
 
-from scenarios.clients import storm_channel
+from scenarios.clients import hooks, storm_channel
 from scenarios.clients.master import Master
 from scenarios.clients.messages import (
     Assignment,
@@ -290,6 +292,19 @@ def test_a_worker_that_cannot_take_part_ends_the_storm(connect: Connect, runner:
     assert runner.part is not None
     runner.part.on_trouble(FromWorker("b", reason="no clock"))
     assert peer.hears() == Ended("worker b: no clock")
+
+
+@pytest.mark.parametrize("said", [b"", b"\xc1", b"\x80", b"\x81\xa4type\xa3\xff\xfe\xfd"])
+def test_a_second_that_cannot_be_understood_ends_the_storm(
+    connect: Connect, runner: Runner, said: bytes
+) -> None:
+    peer = begun(connect)
+    environment = cast(Environment, SimpleNamespace(part=runner.part))
+    # By the way that Locust takes, which logs what a listener raises and goes on.
+    hooks._part(environment, Master, "on_second_of_worker", FromWorker("b", interval=said))
+    ended = peer.hears()
+    assert isinstance(ended, Ended)
+    assert "on_second_of_worker could not be carried out" in ended.reason
 
 
 def test_a_worker_that_is_lost_before_it_reported_anything_ends_the_storm(

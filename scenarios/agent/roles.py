@@ -186,5 +186,5 @@ async def _is_ready(http: aiohttp.ClientSession, pod: str) -> bool:
     try:
         async with http.get(f"http://{pod}{READINESS_PATH}") as response:
             return response.status == 200
-    except (aiohttp.ClientError, TimeoutError):
+    except (aiohttp.ClientError, OSError, ValueError):
         return False

@@ -135,9 +135,6 @@ class Agent:
             )
         )
 
-    def _trusted(self, request: web.Request) -> tuple[str, ...]:
-        return (*_network_of(_asked_at(request)), *self._trust)
-
     async def _clock(self, _request: web.Request) -> web.Response:
         return _json(Clock(time.monotonic_ns()))
 
@@ -186,8 +183,8 @@ class Agent:
         while True:
             try:
                 await self._role.idle()
-            except (StackError, OSError) as error:
-                print(f"while nobody has taken this host: {error}", flush=True)  # noqa: T201
+            except Exception as error:  # Whatever it was: the host shall be useful again.
+                print(f"while nobody has taken this host: {error!r}", flush=True)  # noqa: T201
             await asyncio.sleep(_AGAIN_S)
 
 
@@ -211,7 +208,7 @@ class _Tenant:
                     break
                 try:
                     order = decode_order(message.data)
-                except msgspec.MsgspecError as error:
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                     await _send(self._socket, Done(f"the agent does not understand: {error}"))
                     continue
                 await _send(self._socket, Done(await self._carry_out(order)))
@@ -252,9 +249,16 @@ class _Tenant:
 
     async def _report_cpu(self) -> None:
         while True:
-            use = self._account.use()
-            reading = CpuReading(t_ns=time.monotonic_ns(), cpu_ns=use.cpu_ns, throttled_ns=use.throttled_ns)
-            await _send(self._socket, reading)
+            try:
+                use = self._account.use()
+            except (OSError, ValueError, LookupError, psutil.Error) as error:
+                # The next one covers this second, too.
+                print(f"the CPU account cannot be read: {error!r}", flush=True)  # noqa: T201
+            else:
+                reading = CpuReading(
+                    t_ns=time.monotonic_ns(), cpu_ns=use.cpu_ns, throttled_ns=use.throttled_ns
+                )
+                await _send(self._socket, reading)
             now_s = time.monotonic()
             await asyncio.sleep(math.floor(now_s - _READ_AT) + 1 + _READ_AT - now_s)
 

@@ -25,6 +25,9 @@ from scenarios.secrets import hide, secrets_of, shown_text
 log = logging.getLogger("reconnect_storm")
 
 _HEALTH_TIMEOUT_S = 1.0
+_HEALTH_PERIOD_S = 1.0
+_LONGEST_COMPLAINT = 200
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _LAST_WORDS_S = 0.2
 
 
@@ -114,15 +117,31 @@ class Head:
                     self._obey(message)
         except (OSError, FrameError) as error:
             log.warning("the channel to the runner: %s", error)
-        # The runner is gone, and nobody is left to read what this process would measure.
-        log.warning("the runner closed its channel: stopping")
+        except Exception:  # Whatever it was: who follows no orders any more must not go on.
+            log.exception("an order of the runner's could not be carried out")
+        # Nobody is left to read what this process would measure, or to tell it what to do.
+        log.warning("the channel to the runner has ended: stopping")
         self._quit_run()
 
     def _watch_health(self, url: str) -> None:
         while True:
-            try:
-                with urllib.request.urlopen(url, timeout=_HEALTH_TIMEOUT_S):  # noqa: S310 - checked when loaded
-                    self._unhealthy = ""
-            except OSError as error:
-                self._unhealthy = shown_text(hide(str(error), self._secrets))
-            gevent.sleep(1.0)
+            self._unhealthy = shown_text(hide(health_problem(url), self._secrets))
+            gevent.sleep(_HEALTH_PERIOD_S)
+
+
+def health_problem(url: str) -> str:
+    """What is wrong with the answer of a health URL, in a line; empty for a good one.
+
+    Whatever comes back, or does not within a second in all, is an answer: a target that cannot be asked is
+    not a healthy one. It is asked directly, as the clients connect, and never through a proxy of the
+    environment: that may answer for a target that is down, or fail while the target is well.
+    """
+    try:
+        # The time-out of the socket begins anew with every byte that comes.
+        with gevent.Timeout(_HEALTH_TIMEOUT_S), _DIRECTLY.open(url, timeout=_HEALTH_TIMEOUT_S):
+            return ""
+    except gevent.Timeout:
+        return f"did not answer within {_HEALTH_TIMEOUT_S:g} s"
+    except Exception as error:  # Besides OSError: what is no HTTP, endless headers, a broken redirect, …
+        # It quotes the answer, which may be long and have control characters in it.
+        return ascii(str(error) or repr(error))[1:-1][:_LONGEST_COMPLAINT]

@@ -289,8 +289,12 @@ def _begin_worker(environment: Environment, runner: WorkerRunner) -> Worker | No
         return Worker(environment, settings, _resolved(settings), assignment)
     except (ScenarioError, TargetError, PolicyError, ClockError) as error:
         log.error("%s", error)
-        runner.send_message(TROUBLE, {"reason": str(error)})
-        return None
+        reason = str(error)
+    except Exception as error:  # Without its part, the worker would count users that do nothing.
+        log.exception("this worker cannot take part")
+        reason = repr(error)
+    runner.send_message(TROUBLE, {"reason": reason})
+    return None
 
 
 def stopping(environment: Environment, **_: Any) -> None:
@@ -319,10 +323,15 @@ def register() -> None:
     hooks.test_stop.add_listener(end)
 
 
-def _part(environment: Environment, kind: type, method: str, message: Any) -> None:
+def _part(environment: Environment, kind: type[Worker] | type[Master], method: str, message: Any) -> None:
     part = getattr(environment, "part", None)
-    if isinstance(part, kind):
+    if not isinstance(part, kind):
+        return
+    try:
         getattr(part, method)(message)
+    except Exception as error:  # Locust would log it and go on, with a part that has missed a message.
+        log.exception("%s could not be carried out", method)
+        part.on_failure(f"{method} could not be carried out: {error!r}")
 
 
 def _choice(options: Any) -> Choice:

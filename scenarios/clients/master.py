@@ -107,6 +107,10 @@ class Master:
         """A worker cannot take part."""
         self._give_up(f"worker {message.node_id}: {message.data['reason']}")
 
+    def on_failure(self, reason: str) -> None:
+        """Something that came in could not be dealt with: what was measured from then on would have gaps."""
+        self._give_up(reason)
+
     def _give_up(self, reason: str) -> None:
         log.error("%s", reason)
         if self._storm is None:
@@ -157,5 +161,10 @@ class Master:
     def _watch_workers(self) -> None:
         while True:
             gevent.sleep(_TICK_S)
-            forget_missing(self._runner, silent_for_s=_SILENT_S)
-            self._hand_on()
+            try:
+                forget_missing(self._runner, silent_for_s=_SILENT_S)
+                self._hand_on()
+            except Exception as error:  # Nobody else would say that no more seconds are handed on.
+                log.exception("the workers' seconds could not be handed on")
+                self._give_up(f"the workers' seconds could not be handed on: {error!r}")
+                return

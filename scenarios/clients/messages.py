@@ -305,6 +305,6 @@ class Unframer:
             del self._buffer[:end]
             try:
                 message = decode(body)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise FrameError(str(error)) from None
             yield message

@@ -50,6 +50,10 @@ class Worker:
         if isinstance(order, CloseBooks):
             self._runner.send_message(BOOKS, None)
 
+    def on_failure(self, reason: str) -> None:
+        """An order could not be carried out: the master has to end a test in which workers differ."""
+        self._runner.send_message(TROUBLE, {"reason": reason})
+
     def _on_interval(self, interval: Interval) -> None:
         feed(self._environment.stats, interval)
         self._runner.send_message(SECOND, {"interval": encode(interval)})

@@ -1,5 +1,7 @@
 """What a front's access log says, whichever front wrote it."""
 
+import contextlib
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,13 +25,19 @@ class AccessLine(Struct, frozen=True):
 
 
 def read_lines(path: Path, line_of: Callable[[Sequence[str]], AccessLine]) -> list[AccessLine]:
-    """All whole lines of an access log, columns between tabs; a log that is not there has none."""
+    """All whole lines of an access log, columns between tabs; a log that cannot be read has none."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except OSError:
         return []
-    rows = (line.split("\t") for line in text.splitlines())
-    return [line_of(row) for row in rows if len(row) == COLUMNS]
+    found = []
+    for row in (line.split("\t") for line in text.splitlines()):
+        if len(row) == COLUMNS:
+            # A run is not lost for a line that was cut off or written over.
+            with contextlib.suppress(ValueError, OverflowError):
+                line = line_of(row)
+                found += [line] if math.isfinite(line.ended_wall_s) else []
+    return found
 
 
 def refusals_per_second(lines: list[AccessLine], wall_epoch_s: float) -> Counter[int]:

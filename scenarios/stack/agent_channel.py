@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import aiohttp
+import msgspec
 
 from gateway_stub.protocol import TOKEN_HEADER
 from scenarios.agent.messages import (
@@ -148,7 +149,7 @@ class AgentChannel:
                 )
                 channel = cls(socket, name, on_reading)
                 await channel._begin()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, msgspec.MsgspecError) as error:
             raise StackError(f"{name} cannot be taken: {error or 'no answer'}") from None
         return channel
 

@@ -132,4 +132,11 @@ class Channel:
                         return reason
         except (OSError, FrameError) as error:
             return f"the channel broke: {error}"
+        except Exception as error:
+            # Whoever waits for an end of the generator learns of it; else nobody would miss its seconds.
+            if not self.aborted.done():
+                self.aborted.set_exception(
+                    StackError(f"what the generator reported could not be taken: {error!r}")
+                )
+            raise
         return "the channel was closed"

@@ -148,7 +148,7 @@ class Pod:
         try:
             async with self._http.get(url, timeout=timeout, headers=_NO_KEEPING) as response:
                 return response.status == 200
-        except (aiohttp.ClientError, TimeoutError):
+        except (aiohttp.ClientError, OSError, ValueError):
             return False
 
     async def drop(self, share: float, seed: int) -> int:
@@ -169,7 +169,7 @@ class Pod:
                 response.raise_for_status()
                 answer: dict[str, int] = await response.json()
                 return answer
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise StackError(f"{self.name} did not answer {url}: {error!r}") from None
 
     async def _read(self, child: Child) -> None:
@@ -177,8 +177,8 @@ class Pod:
         async for line in child.lines():
             try:
                 statistics = decode(line)
-            except msgspec.MsgspecError:
-                continue  # the half line of a pod that was killed
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                continue  # the half line of a pod that was killed, or no line of ours
             self.clients = statistics.clients
             self._on_statistics(self.index, self._in_our_terms(statistics))
 

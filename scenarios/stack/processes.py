@@ -93,7 +93,13 @@ class LocalChild(Struct, eq=False):
     async def lines(self) -> AsyncIterator[bytes]:
         """The lines of its standard output, until it ends; nothing of it must go to the log."""
         assert self.process.stdout is not None  # noqa: S101
-        async for line in self.process.stdout:
+        while True:
+            try:
+                line = await self.process.stdout.readline()
+            except ValueError:
+                continue  # It was longer than the buffer, and is gone; the next ones can be read.
+            if not line:
+                return
             yield line
 
     def ended(self) -> StackError | None:
@@ -160,6 +166,8 @@ class Watch:
             await failing
         except StackError as error:
             self._tell(error)
+        except Exception as error:  # An error that nobody expected ends what is watched all the same.
+            self._tell(StackError(repr(error)))
 
     def _tell(self, error: StackError) -> None:
         if not self._failure.done():

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from scenarios.mesh import sidecar_rule
 from scenarios.model import Scenario
-from scenarios.sidecar_seconds import COUNTERS, SidecarLine, counts_of
+from scenarios.sidecar_seconds import COUNTERS, NO_STATISTICS, SidecarLine, counts_of
 from scenarios.stack.machine import needed_descriptors
 from scenarios.stack.processes import LocalChild, StackError, Watch, start
 from scenarios.stack.proxies import template
@@ -136,7 +136,7 @@ class Sidecar:
         try:
             process = psutil.Process(child.pid)
             times, rss_bytes = process.cpu_times(), process.memory_info().rss
-        except psutil.NoSuchProcess:
+        except psutil.Error:
             return None
         cpu_ns = int((times.user + times.system) * 1e9)
         line = SidecarLine(
@@ -155,7 +155,7 @@ class Sidecar:
         try:
             async with self._http.get(f"{self._admin}/stats", params=_STATISTICS, timeout=timeout) as answer:
                 return counts_of(await answer.json(content_type=None))
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError):
+        except (aiohttp.ClientError, OSError, RecursionError, *NO_STATISTICS):
             return None  # it is busy, or about to end
 
     async def _until(self, good: Callable[[str], bool], path: str, complaint: str) -> None:
@@ -173,11 +173,13 @@ class Sidecar:
         try:
             async with self._http.get(self._admin + path) as answer:
                 return await answer.text()
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, OSError, ValueError):
             return ""
 
 
 def _is_limited(runtime: str) -> bool:
-    """Whether Envoy's `/runtime` says that the limit is in force."""
-    entries = json.loads(runtime or "{}").get("entries", {})
-    return bool(entries.get("limit.enabled", {}).get("final_value") == "100")
+    """Whether Envoy's `/runtime` says that the limit is in force; what is no such answer does not."""
+    try:
+        return bool(json.loads(runtime)["entries"]["limit.enabled"]["final_value"] == "100")
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False

@@ -125,5 +125,5 @@ async def _ask(http: aiohttp.ClientSession, agent: Address, path: str, kind: typ
                 raise MachineError(f"{name}: found that it refuses our token, allowed: the one that it has")
             response.raise_for_status()
             return msgspec.json.decode(await response.read(), type=kind)
-    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise MachineError(f"{name}: found no proper answer ({error or 'time-out'})") from None
