@@ -1,9 +1,10 @@
 """Policies with a gate: a client waits for its delay, and then until a gate lets the try through.
 
 Without a base the delays are 0, as of the naive client, so that only the gate holds a try back; with one they
-are those of full jitter. With `shared`, all clients of a process ask one gate, as if they were one program's
-calls; without it each has its own, as in a browser. Where a gate turns a try away without knowing for how
-long, the client asks again after `ask_again_s`.
+are those of full jitter. With `shared`, all clients ask one gate, as if they were one program's calls;
+without it each has its own, as in a browser. Several generator processes have a gate each, and divide what it
+allows in absolute numbers. Where a gate turns a try away without knowing for how long, the client asks again
+after `ask_again_s`.
 """
 
 import math
@@ -66,9 +67,9 @@ class RetryBudget(GatedPolicy, frozen=True, kw_only=True):
 
         retries ≤ min_per_s·window + ratio·first tries, both over the last window
 
-    With the defaults that is 50 + 0.2 times the first tries per 10 s. A budget belongs to a process, so it is
-    shared. When everybody loses the connection at once, everybody's first try is free; only retries are held
-    down.
+    With the defaults that is 50 + 0.2 times the first tries per 10 s. A budget belongs to one program, so it
+    is shared. When everybody loses the connection at once, everybody's first try is free; only retries are
+    held down.
     Source: tower-rs/tower, tower/src/retry/budget/tps_budget.rs (with 10 per second in any case unless set).
     """
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from scenarios.backoffs import (
     AxiosRetry,
@@ -29,6 +30,7 @@ from scenarios.backoffs import (
 )
 from scenarios.gated_policies import CircuitBreaker, RetryBudget, SreThrottle, TokenBucket
 from scenarios.gates import Gate
+from scenarios.quantities import share_of
 
 
 class Policy(Protocol):
@@ -101,6 +103,21 @@ def policy(spec: str | dict[str, Any]) -> Policy:
         allowed = ", ".join(kind.__struct_fields__) or "no parameters"
         found = ", ".join(f"{key} = {value!r}" for key, value in table.items())
         raise PolicyError(f"policy {name!r}: found {found}: {error}; allowed: {allowed}") from None
+
+
+def divided(whole: Policy, index: int, processes: int) -> Policy:
+    """The part of a policy that process number `index` of so many has to keep.
+
+    What a shared gate counts in absolute numbers is divided, so that all gates together allow what one would.
+    """
+    if processes == 1 or not whole.shared_gate:
+        return whole
+    match whole:
+        case RetryBudget(min_per_s=number):
+            return replace(whole, min_per_s=share_of(number, index, processes))
+        case TokenBucket(capacity=tokens):
+            return replace(whole, capacity=tokens / processes)
+    return whole
 
 
 def _import_function(path: str) -> Any:

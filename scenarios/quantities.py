@@ -14,3 +14,11 @@ Share = Annotated[float, Meta(gt=0, le=1)]
 
 NameOrTable = str | dict[str, Any]
 """A registry's entry by name, or a table with `name` and that entry's parameters."""
+
+
+def share_of(whole: int, index: int, processes: int) -> int:
+    """What process number `index` of so many has of something; all shares together are the whole.
+
+    A process that came later has none: the others have the whole between them.
+    """
+    return whole * (index + 1) // processes - whole * index // processes if index < processes else 0

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -114,3 +115,21 @@ def test_a_quarter_behind_one_address_and_the_others_alone() -> None:
 def test_a_proxy_header_names_both_ends() -> None:
     header = proxy_header("127.10.10.1", ("127.0.0.1", 3000), 1_024)
     assert header == b"PROXY TCP4 127.10.10.1 127.0.0.1 1024 3000\r\n"
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+@pytest.mark.parametrize(
+    "clients_per_ip",
+    [
+        1,
+        7,
+        1_000,
+        (AddressShare(share=0.9, clients_per_ip=40), AddressShare(share=0.1, clients_per_ip=1)),
+    ],
+    ids=["alone", "seven", "all of them", "mixed"],
+)
+def test_processes_seat_one_fleet_between_them(clients_per_ip: Any, processes: int) -> None:
+    whole = seats(Seating(clients_per_ip), 50)
+    parts = [Seating(clients_per_ip, first=index, step=processes) for index in range(processes)]
+    # Users are dealt out to processes one after the other.
+    assert [parts[number % processes].next() for number in range(50)] == whole

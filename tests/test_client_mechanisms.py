@@ -473,6 +473,24 @@ def test_a_client_that_is_stopped_leaves_no_try_open_at_its_gate(seen: Seen) -> 
     assert seen["leaving"]["stopped"]["log"] == ["first asked: go", "failed"]
 
 
+def queueing() -> Seen:
+    with world(60, max_attempts_per_s=5, policy=Counted(lambda: repeat(0.0))) as scene:
+        scene.server.mode = "ignore"
+        scene.start()
+        scene.until(lambda: scene.count()["held_back"] == 55)
+        waits_s = []
+        for _ in range(3):
+            scene.push(Counted(lambda: repeat(0.0)))
+            rest(0.05)
+            waits_s.append(scene.generator.population.attempts_cap.wait_ns(monotonic_ns()) / 1e9)
+        return {"waits_s": waits_s, "seconds": 60 / 5}
+
+
+def test_places_before_the_cap_do_not_stay_taken_by_tries_that_a_pushed_policy_gave_up(seen: Seen) -> None:
+    # Twelve seconds for those who are there, and no more for policies that they have left.
+    assert max(seen["queueing"]["waits_s"]) < seen["queueing"]["seconds"] + 3
+
+
 # -- orders -----------------------------------------------------------------------------------------
 
 
@@ -571,7 +589,7 @@ def test_what_no_client_holds_at_the_end_is_counted_by_the_schedule_of_that_time
 
 SCENES: dict[str, Callable[[], Seen]] = {
     scene.__name__: scene
-    for scene in (watchdogs, back_offs, ends, asking, sharing, leaving, pushes, cuts, feeds)
+    for scene in (watchdogs, back_offs, ends, asking, sharing, leaving, queueing, pushes, cuts, feeds)
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scenarios.backoffs import Backo2
-from scenarios.policies import POLICIES, Policy, PolicyError, UserDefined, policy
+from scenarios.policies import POLICIES, Policy, PolicyError, UserDefined, divided, policy
 
 NOT_RANDOM = {"naive", "axios-retry", "circuit-breaker", "retry-budget", "sre-throttle", "token-bucket"}
 GATED = {"circuit-breaker", "retry-budget", "sre-throttle", "token-bucket"}
@@ -134,3 +134,25 @@ def test_a_mistake_names_what_was_found_and_what_is_allowed(spec: Any, found: st
     assert found in message
     assert allowed in message
     assert "\n" not in message
+
+
+SHARED: dict[str, tuple[dict[str, Any], str, float]] = {
+    "a budget": ({"name": "retry-budget", "min_per_s": 10}, "min_per_s", 10),
+    "tokens": ({"name": "token-bucket", "capacity": 10.0, "shared": True}, "capacity", 10.0),
+}
+
+
+@pytest.mark.parametrize(("spec", "key", "whole"), SHARED.values(), ids=SHARED)
+@pytest.mark.parametrize("processes", [1, 3, 8, 16])
+def test_gates_of_all_processes_allow_together_what_one_would(
+    spec: dict[str, Any], key: str, whole: float, processes: int
+) -> None:
+    parts = [getattr(divided(policy(spec), index, processes), key) for index in range(processes)]
+    assert sum(parts) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(
+    "spec", ["naive", "circuit-breaker", "token-bucket", {"name": "retry-budget", "shared": False}], ids=str
+)
+def test_what_each_client_has_for_itself_is_not_divided(spec: Any) -> None:
+    assert divided(policy(spec), 1, 3) == policy(spec)

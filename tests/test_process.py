@@ -4,6 +4,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 from time import monotonic_ns
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from scenarios.clients.messages import GeneratorSettings, Interval
 from scenarios.clients.process import Generator
 from scenarios.clients.target import resolve
 from scenarios.model import Fleet, Scenario, Target
+from scenarios.scenario_file import ScenarioError
 
 SETTINGS = GeneratorSettings(
     scenario=Scenario(fleet=Fleet(clients=3), target=Target(url="http://127.0.0.1:9")),
@@ -45,3 +47,51 @@ def test_nothing_of_a_test_outlives_it() -> None:
         gc.collect()
         assert started == 3
         assert [part() for part in parts] == [None] * 3
+
+
+def parts(processes: int, **fleet: Any) -> Iterator[Generator]:
+    scenario = Scenario(fleet=Fleet(**fleet), target=SETTINGS.scenario.target)
+    settings = GeneratorSettings(scenario=scenario, epoch_ns=SETTINGS.epoch_ns)
+    for index in range(processes):
+        generator = Generator(
+            settings, resolve(scenario.target), lambda _: None, index=index, processes=processes
+        )
+        yield generator
+        generator.stop()
+
+
+@pytest.mark.parametrize(("cap", "processes"), [(5, 3), (10, 3), (8, 8), (1_000, 7), (1, 1)])
+def test_processes_begin_no_more_tries_between_them_than_the_cap_says(cap: int, processes: int) -> None:
+    begun = 0
+    for generator in parts(processes, max_attempts_per_s=cap):
+        waits = [generator.population.attempts_cap.wait_ns(0) for _ in range(cap + 1)]
+        begun += waits.count(0)
+    assert begun == cap
+
+
+def test_a_process_that_comes_late_may_not_begin_tries_on_top_of_the_cap() -> None:
+    scenario = Scenario(fleet=Fleet(max_attempts_per_s=9), target=SETTINGS.scenario.target)
+    settings = GeneratorSettings(scenario=scenario, epoch_ns=SETTINGS.epoch_ns)
+    with pytest.raises(ScenarioError, match=r"max_attempts_per_s: found 9, .* from the beginning"):
+        Generator(settings, resolve(scenario.target), lambda _: None, index=3, processes=3)
+
+
+@pytest.mark.parametrize("processes", [1, 3, 10])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 1.0])
+def test_processes_cut_the_nearest_whole_number_of_all_clients_between_them(
+    share: float, processes: int
+) -> None:
+    of_each = [generator._part_of(share * 3) for generator in parts(processes)]
+    assert sum(of_each) == round(share * 3 * processes)
+    assert all(0 <= number <= 3 for number in of_each)
+
+
+def test_clients_of_a_process_that_comes_late_have_addresses_of_their_own() -> None:
+    generators = [
+        Generator(SETTINGS, resolve(SETTINGS.scenario.target), lambda _: None, index=index, processes=2)
+        for index in range(4)
+    ]
+    addresses = [generator._seating.next().address for generator in generators for _ in range(5)]
+    assert len(set(addresses)) == 20
+    for generator in generators:
+        generator.stop()

@@ -18,6 +18,8 @@ from locust.runners import (
     WorkerNode,
     WorkerNodes,
 )
+from msgspec.json import decode as decode_json
+from msgspec.json import encode as encode_json
 from test_collector import interval
 
 from scenarios.clients import hooks, storm_channel
@@ -292,6 +294,23 @@ def test_a_worker_that_cannot_take_part_ends_the_storm(connect: Connect, runner:
     assert runner.part is not None
     runner.part.on_trouble(FromWorker("b", reason="no clock"))
     assert peer.hears() == Ended("worker b: no clock")
+
+
+def test_a_cap_below_the_number_of_workers_is_refused(connect: Connect) -> None:
+    fleet = Fleet(clients=6, max_attempts_per_s=1)
+    peer = connect()
+    peer.say(Hello(TOKEN), Begin(GeneratorSettings(scenario=Scenario(fleet=fleet), epoch_ns=0)))
+    refused = peer.hears()
+    assert isinstance(refused, Refused)
+    assert "key fleet.max_attempts_per_s: found 1, allowed: 0, or at least 2" in refused.reason
+
+
+def test_workers_that_come_in_the_middle_of_a_test_get_numbers_of_their_own() -> None:
+    assignment = Assignment(("a", "b"), SETTINGS)
+    options = SimpleNamespace(enable_rebalancing=True, storm=encode_json(assignment).decode())
+    for name in ("c", "a", "d", "c"):
+        hooks._enrol(options, name)
+    assert decode_json(options.storm, type=Assignment) == Assignment(("a", "b"), SETTINGS, late=("c", "d"))
 
 
 @pytest.mark.parametrize("said", [b"", b"\xc1", b"\x80", b"\x81\xa4type\xa3\xff\xfe\xfd"])

@@ -10,7 +10,7 @@ from scenarios.model import AddressShare
 from scenarios.quantities import Count
 
 PER_PROCESS = 100_000
-"""Addresses that one generator process may use; the next process begins after them."""
+"""Addresses for a generator process that comes late; those before it share theirs out among them."""
 
 _FIRST = 10
 _NETWORKS = 200
@@ -35,10 +35,18 @@ class Seat(Struct, frozen=True):
 class Seating:
     """Hands out seats, one after the other; the shares are kept at every moment.
 
-    first_address: index of the first source address to use.
+    first_address: index of the first source address to use. first, step: which seats to hand out, for several
+    generator processes seat the clients of one fleet: seat number `first`, and then every `step`-th one.
     """
 
-    def __init__(self, clients_per_ip: "Count | tuple[AddressShare, ...]", first_address: int = 0) -> None:
+    def __init__(
+        self,
+        clients_per_ip: "Count | tuple[AddressShare, ...]",
+        first_address: int = 0,
+        *,
+        first: int = 0,
+        step: int = 1,
+    ) -> None:
         if isinstance(clients_per_ip, int):
             clients_per_ip = (AddressShare(share=1.0, clients_per_ip=clients_per_ip),)
         total = sum(part.share for part in clients_per_ip)
@@ -47,16 +55,26 @@ class Seating:
         self._seated = [0] * len(self._sizes)
         self._address: list[int] = [0] * len(self._sizes)
         self._next_address = first_address
+        self._skip = first
+        self._step = step
 
     def next(self) -> Seat:
-        """The next client's seat: in the group that is furthest behind its share."""
+        """The next client's seat."""
+        for _ in range(self._skip):
+            self._take()
+        self._skip = self._step - 1
+        group = self._take()
+        return Seat(source_address(self._address[group]), self._sizes[group])
+
+    def _take(self) -> int:
+        """Takes the next seat of all, in the group that is furthest behind its share; returns the group."""
         clients = sum(self._seated) + 1
         behind = [clients * share - seated for share, seated in zip(self._shares, self._seated, strict=True)]
         group = behind.index(max(behind))
         if self._seated[group] % self._sizes[group] == 0:
             self._address[group], self._next_address = self._next_address, self._next_address + 1
         self._seated[group] += 1
-        return Seat(source_address(self._address[group]), self._sizes[group])
+        return group
 
 
 def proxy_header(source: str, target: tuple[str, int], port: int) -> bytes:

@@ -61,6 +61,7 @@ class Client:
         "_last_tick_ns",
         "_passed",
         "_ping_patience_ns",
+        "_place_ns",
         "_policy",
         "_population",
         "_recorder",
@@ -91,6 +92,8 @@ class Client:
         self._timer: Timer | None = None
         self._started_ns = 0
         self._wanted_ns = 0
+        # When a try may begin that the cap makes wait; 0 where none does.
+        self._place_ns = 0
         self._joined_ns = 0
         self._last_tick_ns = 0
         self._last_ping_ns = 0
@@ -105,6 +108,7 @@ class Client:
     def stop(self) -> None:
         """Leaves for good."""
         self._stopped = True
+        self._leave_queue()
         self._tell_gate(joined=False)
         if self._session is not None and self._connection is not None:
             self._connection.send(self._session.closing())
@@ -129,6 +133,7 @@ class Client:
         if self._started_ns:
             self._count_attempt("abandoned")
         # A try that the cap made wait has not begun, yet its gate waits for the end of it.
+        self._leave_queue()
         self._tell_gate(joined=False)
         self._follow_from_now(followed)
         if not self.joined:
@@ -166,7 +171,7 @@ class Client:
         wait_ns = self._population.attempts_cap.wait_ns(now)
         if wait_ns:
             self._recorder.held_back += 1
-            self._wanted_ns = now + wait_ns
+            self._wanted_ns = self._place_ns = now + wait_ns
             self._at(self._wanted_ns, self._begin_admitted_try)
         else:
             self._begin_admitted_try()
@@ -189,8 +194,15 @@ class Client:
         if gate is not None:
             gate.ended(joined, monotonic_ns() / 1e9)
 
+    def _leave_queue(self) -> None:
+        """A try that the cap makes wait will not begin: others may have its place."""
+        place_ns, self._place_ns = self._place_ns, 0
+        if place_ns:
+            self._population.attempts_cap.give_back(place_ns)
+
     def _begin_admitted_try(self) -> None:
         self._first = False
+        self._place_ns = 0
         self._started_ns = monotonic_ns()
         self._recorder.attempt_began(self._index, self._started_ns)
         latency_s = self._round_trip_s * ROUND_TRIPS_PER_TRY

@@ -34,6 +34,7 @@ from scenarios.clients.messages import (
     Interval,
     Message,
 )
+from scenarios.clients.population import cap_of
 from scenarios.clients.process import Generator
 from scenarios.clients.shared_clock import ClockError
 from scenarios.clients.steady_dispatcher import SteadyDispatcher
@@ -218,6 +219,7 @@ def _prepare_master(environment: Environment, runner: MasterRunner) -> None:
     hooks.worker_connect.add_listener(
         lambda client_id, **_: _part(environment, Master, "on_newcomer", client_id)
     )
+    hooks.worker_connect.add_listener(lambda client_id, **_: _enrol(options, client_id))
     if not options.channel_port:
         return
     if options.headless:
@@ -266,6 +268,15 @@ def _begin_master(
     workers = runner.clients.ready + runner.clients.running + runner.clients.spawning
     assignment = Assignment(tuple(sorted(worker.id for worker in workers)), settings, by_hand=storm is None)
     setattr(environment.parsed_options, _ASSIGNMENT, msgspec.json.encode(assignment).decode())
+    try:
+        cap_of(settings.scenario.fleet, 0, max(1, len(workers)))
+        if settings.scenario.fleet.max_attempts_per_s and environment.parsed_options.enable_rebalancing:  # type: ignore[union-attr]
+            raise ScenarioError(
+                "--enable-rebalancing: found with a cap, fleet.max_attempts_per_s, allowed: without one: the"
+                " cap is divided among the workers that are there when a test begins"
+            )
+    except ScenarioError as error:
+        raise StopTest(str(error)) from None
     return Master(
         runner,
         settings,
@@ -276,6 +287,17 @@ def _begin_master(
         channel=_channel(settings),
         quit_run=lambda: _quit(environment),
     )
+
+
+def _enrol(options: Any, name: str) -> None:
+    """Gives a worker that comes in the middle of a test a number: rebalancing may give it users."""
+    text = getattr(options, _ASSIGNMENT, None)
+    if not options.enable_rebalancing or not text:
+        return
+    assignment = msgspec.json.decode(text, type=Assignment)
+    if name not in (*assignment.workers, *assignment.late):
+        late = msgspec.structs.replace(assignment, late=(*assignment.late, name))
+        setattr(options, _ASSIGNMENT, msgspec.json.encode(late).decode())
 
 
 def _begin_worker(environment: Environment, runner: WorkerRunner) -> Worker | None:

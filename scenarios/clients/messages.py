@@ -74,6 +74,8 @@ class Assignment(Struct, frozen=True):
     settings: GeneratorSettings
     by_hand: bool = False
     """No run has asked for the test: each worker counts time by its own clock."""
+    late: tuple[str, ...] = ()
+    """Who has come since, where Locust's own rebalancing gives newcomers users."""
 
 
 class Samples(Struct, frozen=True):

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from heapq import heappop, heappush
 from time import monotonic_ns
 from typing import Any, Protocol
 
@@ -19,6 +20,8 @@ from scenarios.clients.timers import NEVER_NS, Timers
 from scenarios.gates import Gate
 from scenarios.model import Fleet
 from scenarios.policies import Policy
+from scenarios.quantities import share_of
+from scenarios.scenario_file import ScenarioError
 
 _SECOND_NS = 1_000_000_000
 _FIRST_PORT = 1_024
@@ -32,12 +35,19 @@ class AttemptsCap:
         self._per_second = per_second
         self._second = 0
         self._taken = 0
+        # Places that were given back, by the time at which their tries would have begun.
+        self._free_ns: list[int] = []
 
     def wait_ns(self, now_ns: int) -> int:
         """How long a try that wants to begin now has to wait; its place is taken."""
         if not self._per_second:
             return 0
         current = now_ns // _SECOND_NS
+        while self._free_ns:
+            place_ns = heappop(self._free_ns)
+            if place_ns // _SECOND_NS >= current:
+                # In this second, a place is as good now as later.
+                return 0 if place_ns // _SECOND_NS == current else place_ns - now_ns
         if self._second < current:
             self._second, self._taken = current, 0
         elif self._taken == self._per_second:
@@ -46,6 +56,26 @@ class AttemptsCap:
         if self._second == current:
             return 0
         return self._second * _SECOND_NS + place * _SECOND_NS // self._per_second - now_ns
+
+    def give_back(self, place_ns: int) -> None:
+        """The try that was to begin at this time, after a wait, will not: others may have its place."""
+        heappush(self._free_ns, place_ns)
+
+
+def cap_of(fleet: Fleet, index: int, processes: int) -> int:
+    """How many tries may begin in a second in process number `index` of so many; 0 where there is no cap.
+
+    Raises ScenarioError where the cap leaves this process none.
+    """
+    cap = fleet.max_attempts_per_s
+    share = share_of(cap, index, processes)
+    if cap and not share:
+        needed = max(processes, index + 1)
+        raise ScenarioError(
+            f"key fleet.max_attempts_per_s: found {cap}, allowed: 0, or at least {needed} from the beginning,"
+            f" which is one a second for each of {needed} generator processes"
+        )
+    return share
 
 
 class FollowedPolicy:
@@ -198,7 +228,7 @@ class Population:
         if self.source == "bind":
             return replace(self._plain, bind=seat.address)
         if self.source == "proxy-protocol":
-            port = _FIRST_PORT + index % _PORTS
+            port = _FIRST_PORT + (self.first_index + index) % _PORTS
             return replace(self._plain, preamble=proxy_header(seat.address, self.endpoint.address, port))
         return self._plain
 

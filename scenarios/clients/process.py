@@ -31,13 +31,14 @@ from scenarios.clients.messages import (
     SetFeed,
 )
 from scenarios.clients.polling_client import PollingClient
-from scenarios.clients.population import AttemptsCap, Population
+from scenarios.clients.population import AttemptsCap, Population, cap_of
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorder
 from scenarios.clients.schedule import ObservedSchedule, SharedSchedule
 from scenarios.clients.shared_clock import LocalEpoch, ask, local_epoch
 from scenarios.clients.target import Endpoint, source_of
 from scenarios.clients.ticks import TickReader
-from scenarios.policies import policy
+from scenarios.policies import Policy, divided, policy
+from scenarios.quantities import NameOrTable
 
 _GARBAGE_THRESHOLD = 500_000
 _CLOCK_PORT = 1_023
@@ -46,8 +47,10 @@ _CLOCK_PORT = 1_023
 class Generator:
     """The clients of one process. on_interval: called with each second soon after it has ended.
 
-    name: what to call this process. index, processes: which of how many generator processes this is.
-    Raises ClockError where the settings say whom to ask for the time, and nobody answers.
+    name: what to call this process. index, processes: which of how many generator processes this is; an index
+    beyond them is that of one which came later. What the scenario says of all clients together is divided,
+    so that it does not matter how many processes there are. Raises ClockError where the settings say whom to
+    ask for the time, and nobody answers, and ScenarioError where the cap on tries leaves this process none.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class Generator:
         gc.set_threshold(_GARBAGE_THRESHOLD)
         scenario = settings.scenario
         fleet, feed, target = scenario.fleet, scenario.feed, scenario.target
+        self._index, self._processes = index, processes
+        cap = AttemptsCap(cap_of(fleet, index, processes))
         self._on_interval = on_interval
         self.clients: list[Client] = []
         source = source_of(fleet, endpoint)
@@ -93,13 +98,16 @@ class Generator:
             self._clock.wall_offset_ns,
             by_schedule=settings.own_stack and bool(settings.clock_url),
         )
-        self._seating = Seating(fleet.clients_per_ip, first_address=index * PER_PROCESS)
+        self._seating = (
+            Seating(fleet.clients_per_ip, first=index, step=processes)
+            if index < processes
+            else Seating(fleet.clients_per_ip, first_address=index * PER_PROCESS)
+        )
         loop = gevent.get_hub().loop
-        cap = fleet.max_attempts_per_s
         self.population = Population(
             loop=loop,
             fleet=fleet,
-            policy=policy(fleet.policy),
+            policy=self._policy(fleet.policy),
             endpoint=endpoint,
             source=source,
             subscription=Subscription(
@@ -107,7 +115,7 @@ class Generator:
             ),
             recorder=self.recorder,
             clock=self._clock,
-            attempts_cap=AttemptsCap(max(1, cap // processes) if cap else 0),
+            attempts_cap=cap,
             first_index=index * PER_PROCESS,
         )
         # Apart from what clients draw, and different in each process.
@@ -132,10 +140,10 @@ class Generator:
         """Carries out an order of the runner's."""
         match order:
             case PushPolicy(spec, reach_s):
-                self.population.push(policy(spec), reach_s, self.clients)
+                self.population.push(self._policy(spec), reach_s, self.clients)
             case Cut(share):
                 joined = [client for client in self.clients if client.joined]
-                for client in self._victims.sample(joined, round(share * len(joined))):
+                for client in self._victims.sample(joined, self._part_of(share * len(joined))):
                     client.cut()
             case SetFeed(schedule):
                 assert isinstance(self._schedule, SharedSchedule), "somebody else's feed"  # noqa: S101
@@ -146,6 +154,14 @@ class Generator:
                 self._turn_over(now)
                 self.recorder.close_books(now)
                 self._report((now - self.recorder.epoch_ns) // SECOND_NS)
+
+    def _policy(self, spec: NameOrTable) -> Policy:
+        return divided(policy(spec), self._index, self._processes)
+
+    def _part_of(self, number: float) -> int:
+        """`number` rounded, so that the sum over processes with as many each is rounded right, too."""
+        before = number * self._index if self._index < self._processes else 0.0
+        return round(before + number) - round(before)
 
     def stop(self) -> None:
         """Stops recording; the clients have been stopped by then."""

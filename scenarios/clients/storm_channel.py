@@ -30,6 +30,7 @@ from scenarios.clients.messages import (
     Unframer,
     frame,
 )
+from scenarios.clients.population import cap_of
 
 log = logging.getLogger("reconnect_storm")
 
@@ -142,6 +143,7 @@ class StormChannel:
         workers = [worker.id for worker in runner.clients.ready]
         if len(workers) < self._expect_workers:
             raise RefusedError(f"{len(workers)} workers are ready, {self._expect_workers} are expected")
+        cap_of(fleet, 0, max(1, len(workers)))
         log.info("storm: %d clients on %d workers", fleet.clients, len(workers))
         # The test's start makes the head, which answers for the storm from then on.
         starting = gevent.spawn(runner.start, fleet.clients, fleet.ramp_per_s)

@@ -27,16 +27,16 @@ class Worker:
         assert isinstance(environment.runner, WorkerRunner)  # noqa: S101
         self._environment = environment
         self._runner: WorkerRunner = environment.runner
-        workers = assignment.workers
-        # With Locust's own rebalancing, one may come later than the assignment.
-        index = workers.index(name) if (name := self._runner.client_id) in workers else len(workers)
+        name = self._runner.client_id
+        everybody = (*assignment.workers, *assignment.late)
+        index = everybody.index(name) if name in everybody else len(everybody)
         self.generator = Generator(
             settings,
             endpoint,
             self._on_interval,
             name=name,
             index=index,
-            processes=max(1, len(workers)),
+            processes=max(1, len(assignment.workers)),
         )
 
     def stop(self) -> None:
