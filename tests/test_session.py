@@ -41,7 +41,7 @@ from scenarios.clients.conversation import (
     Rejected,
     Subscription,
 )
-from scenarios.clients.schedule import SharedSchedule
+from scenarios.clients.schedule import ObservedSchedule, SharedSchedule
 from scenarios.clients.session import MAX_HEAD_BYTES, Session, Upgrade
 from scenarios.clients.ticks import UNNUMBERED, Tick, TickReader
 from scenarios.model import Feed
@@ -649,3 +649,26 @@ def test_no_bytes_make_a_session_raise(phase: Phase, chunks: list[bytes]) -> Non
 def test_a_conversation_needs_a_transport() -> None:
     with pytest.raises(NotImplementedError):
         Conversation(subscription())._send_packet(b"3")
+
+
+@pytest.mark.parametrize("together", [1, 2], ids=["one by one", "two in a chunk"])
+def test_a_feed_of_numbers_alone_that_starts_over_is_due_anew(together: int) -> None:
+    shared = Subscription(TickReader(Feed(due_field=""), ObservedSchedule()))
+    sessions = [Session(UPGRADE.request, shared) for _ in range(3)]
+    for session in sessions:
+        session.receive(HEAD + OPEN + JOIN)
+    numbers = range(0, 20, together)
+
+    def due(begin_ns: int) -> list[int]:
+        """By which times the ticks of one feed are due that begins then, as all sessions see it."""
+        found = []
+        for number in numbers:
+            chunk = b"".join(tick(seq) for seq in range(number, number + together))
+            for late_ns, session in enumerate(sessions):
+                events = session.receive(chunk, begin_ns + number * 200_000_000 + late_ns)
+                found += [event.due_ns - begin_ns for event in events if isinstance(event, Tick)]
+        return found
+
+    first = due(10**9)
+    assert len(first) == 60
+    assert first == due(600 * 10**9) == due(1200 * 10**9)

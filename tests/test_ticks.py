@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.schedule import ObservedSchedule, SharedSchedule
-from scenarios.clients.ticks import SAME_TICK_NS, UNNUMBERED, Tick, TickError, TickReader
+from scenarios.clients.ticks import (
+    FOR_EVER_NS,
+    NUMBER_LASTS_NS,
+    SAME_TICK_NS,
+    UNNUMBERED,
+    Tick,
+    TickError,
+    TickReader,
+)
 from scenarios.model import Feed
 
 NOW_NS = 50_000_000_000_000
@@ -231,3 +239,38 @@ def test_only_numbered_ticks_are_learnt() -> None:
     TickReader(Feed(), schedule).read(event({"due_ns": 70, "seq": 3}), NOW_NS)
     assert schedule.latest_due(NOW_NS) == 3
     assert schedule.due_ns(3) == 70
+
+
+def test_contents_take_the_same_memory_however_large_they_are() -> None:
+    ticks = reader(due_field="", seq_field="")
+    payloads = [event({"n": number, "pad": "x" * 100_000}) for number in range(20)]
+    tracemalloc.start()
+    try:
+        for number, payload in enumerate(payloads):
+            # A copy, as each comes from a socket.
+            assert ticks.read(bytes(bytearray(payload)), 1_000 + number).due_ns == 1_000 + number
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 100_000
+    assert ticks.read(payloads[0], 2_000).due_ns == 1_000
+    assert ticks.read(payloads[0][:-4] + b'y"}]', 2_000).due_ns == 2_000
+
+
+@pytest.mark.parametrize(
+    ("feed", "by_schedule", "lasting_ns"),
+    [
+        pytest.param({}, False, FOR_EVER_NS, id="number and time"),
+        pytest.param({"seq_field": ""}, False, FOR_EVER_NS, id="time"),
+        pytest.param({"due_field": ""}, False, NUMBER_LASTS_NS, id="number"),
+        pytest.param({"due_field": "", "seq_field": ""}, False, 0, id="neither"),
+        pytest.param({"due_field": ""}, True, FOR_EVER_NS, id="a number by a schedule"),
+    ],
+)
+def test_bytes_mean_the_same_for_as_long_as_what_is_in_them_does(
+    feed: dict[str, Any], by_schedule: bool, lasting_ns: int
+) -> None:
+    schedule = SharedSchedule(FeedSchedule.of(0, 5.0))
+    ticks = TickReader(Feed(**feed), schedule, by_schedule=by_schedule)
+    ticks.read(event({"seq": 1, "due_ns": 5}), 7)
+    assert ticks.lasting_ns == lasting_ns

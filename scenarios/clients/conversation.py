@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from scenarios.clients.ticks import Tick, TickError, TickReader
+from scenarios.clients.ticks import FOR_EVER_NS, Tick, TickError, TickReader
 
 # [type][attachments-]?[/namespace,]?[ack id]? before the JSON.
 _SOCKETIO = re.compile(rb"([0-6])(?:(\d{1,9})-)?(?:(/[^,]*),)?\d*")
@@ -129,14 +129,26 @@ class Subscription:
         self.plain_tick = tuple(prefix + start for start in self.tick_prefixes)
         self.plain_tick_skip = len(prefix)
         self.chunks: dict[bytes, Events] = {}
+        """What chunks mean at any time."""
+        self._recent: dict[bytes, tuple[Events, int]] = {}
+        """What others mean for a while, and when that began."""
 
-    def remember(self, chunk: bytes, events: Events) -> None:
-        """Keeps what `chunk` means to any joined session; forgets everything first when the table is full."""
+    def remember(self, chunk: bytes, events: Events, now_ns: int) -> None:
+        """Keeps what `chunk` means to any joined session; forgets everything first when a table is full."""
         if len(chunk) > _CACHED_CHUNK_BYTES or not self.reader.lasting:
             return
-        if len(self.chunks) >= _CACHED_CHUNKS:
-            self.chunks.clear()
-        self.chunks[chunk] = events
+        always = self.reader.lasting_ns == FOR_EVER_NS
+        table: dict[bytes, Any] = self.chunks if always else self._recent
+        if len(table) >= _CACHED_CHUNKS:
+            table.clear()
+        table[chunk] = events if always else (events, now_ns)
+
+    def recent(self, chunk: bytes, now_ns: int) -> Events | None:
+        """What `chunk` means for a while, if that is known."""
+        found = self._recent.get(chunk)
+        if found is None or now_ns - found[1] >= self.reader.lasting_ns:
+            return None
+        return found[0]
 
 
 class Conversation:

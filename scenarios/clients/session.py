@@ -91,7 +91,7 @@ class Session(Conversation):
     def receive(self, data: bytes, now_ns: int = 0) -> Events:
         """The events in `data`, in order. Empty bytes mean that the server closed the connection."""
         if self.phase is Phase.JOINED and self._frames is None and not self._attachments_left:
-            known = self._subscription.chunks.get(data)
+            known = self._subscription.chunks.get(data) or self._subscription.recent(data, now_ns)
             if known is not None:
                 return known
             try:
@@ -99,7 +99,7 @@ class Session(Conversation):
             except ProtocolError as error:
                 return (self._broken(error),)
             if tick is not None:
-                self._subscription.remember(data, (tick,))
+                self._subscription.remember(data, (tick,), now_ns)
                 return (tick,)
         if self.phase is Phase.OVER:
             return ()
@@ -159,7 +159,7 @@ class Session(Conversation):
         self._frames = None if frames.between_messages else frames
         whole = fresh and self._frames is None and self._between_packets
         if joined_before and whole and _means_the_same_to_all(events):
-            self._subscription.remember(data, tuple(events))
+            self._subscription.remember(data, tuple(events), now_ns)
 
     def _receive_head(self, data: bytes, now_ns: int, events: list[Event]) -> None:
         self._head += data

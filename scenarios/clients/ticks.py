@@ -6,6 +6,7 @@ first receiver had it: what is measured then is the spread of the fan-out.
 """
 
 from collections import OrderedDict
+from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
@@ -19,11 +20,16 @@ DEFAULT_SEQ_FIELD = "seq"
 SAME_TICK_NS = 5_000_000_000
 """Ticks without a time are told apart by number or content; the same one is another tick after this."""
 
+FOR_EVER_NS = 2**63
+NUMBER_LASTS_NS = SAME_TICK_NS // 5
+"""Shorter than the time after which a number is another tick's, so that this is noticed."""
+
 UNNUMBERED = -1
 """The number of a tick that has none: what was missed between two of them cannot be known."""
 
 _NS_PER_UNIT = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _REMEMBERED = 4_096
+_DIGEST_BYTES = 16
 _LARGEST = 2**63 - 1
 
 Reference = Literal["due", "first receipt"]
@@ -70,8 +76,19 @@ class TickReader:
 
     @property
     def lasting(self) -> bool:
-        """Whether equal bytes mean the same at any time, so that it may be remembered."""
-        return bool(self._seq_path or self._due_path)
+        """Whether what bytes mean may be remembered at all."""
+        return self.lasting_ns > 0
+
+    @property
+    def lasting_ns(self) -> int:
+        """For how long equal bytes mean the same, so that it may be remembered.
+
+        A time in the tick means the same at any time. A number comes again when the feed starts over, and its
+        tick is then another one. A content alone may come again at any moment.
+        """
+        if self._due_path or (self._by_schedule and self._seq_path):
+            return FOR_EVER_NS
+        return NUMBER_LASTS_NS if self._seq_path else 0
 
     def read(self, arguments: bytes, now_ns: int) -> Tick:
         """The tick in an event's JSON array, name included, received now. Raises TickError."""
@@ -89,7 +106,9 @@ class TickReader:
         elif self._due_path:
             due_ns = self._due_ns(values)
         else:
-            due_ns = self._first_receipt_ns(arguments if seq is None else seq, now_ns)
+            # Of a content, which may be large, the digest is enough to know it again.
+            identity = blake2b(arguments, digest_size=_DIGEST_BYTES).digest() if seq is None else seq
+            due_ns = self._first_receipt_ns(identity, now_ns)
         if seq is None:
             return Tick(UNNUMBERED, due_ns)
         self._schedule.learn(seq, due_ns)
