@@ -28,6 +28,10 @@ TICK_LATE_POD_LOOP = 0.8
 TICK_LATE_SHARE = 0.10
 CLOCK_ERROR_MS = 5.0
 CLOCK_ERROR_SHARE_OF_EFFECT = 0.10
+CLOCK_AHEAD_MS = 1.0
+EARLY_TICKS_SHARE = 0.001
+EARLY_TICKS = 5
+"""A few ticks may seem early while the wall clock, by which the kernel stamps what it receives, is set."""
 FOREIGN_CPU_PER_CORE = 0.10
 STEAL_PER_CORE = 0.10
 """As much as for other processes: a core that is away is away, whoever has it."""
@@ -112,6 +116,19 @@ def _clock_error(seen: Evidence) -> Iterator[str]:
         yield (
             f"the clock of {worst.process} is known to {error_ms:.1f} ms only, "
             f"{allowed_ms:.0f} ms are allowed beside an effect of {effect_ms:.0f} ms"
+        )
+
+
+def _clock_ahead(seen: Evidence) -> Iterator[str]:
+    ticks, early = _sum(seen.run.rows, "ticks"), _sum(seen.run.rows, "early")
+    if early <= max(EARLY_TICKS, EARLY_TICKS_SHARE * ticks):
+        return
+    ahead_ms = max(_there(seen.run.rows, "earliest_ms"), default=0.0)
+    known_to_ms = max((clock.error_ns / 1e6 for clock in seen.run.info.clocks), default=0.0)
+    if ahead_ms > CLOCK_AHEAD_MS + known_to_ms:
+        yield (
+            f"the publisher's clock is ahead by at least {ahead_ms:.1f} ms: {early:.0f} of {ticks:.0f} ticks "
+            "were received before they were due; latencies and staleness are too low by as much"
         )
 
 
@@ -287,6 +304,7 @@ PROBLEMS = (
     _generator_lag,
     _generator_saturated,
     _clock_error,
+    _clock_ahead,
     _feed_late,
     _machine_shared,
     _exhausted,

@@ -104,11 +104,13 @@ class Collector:
             "held_back": interval.held_back,
             "ticks": interval.ticks,
             "missed": interval.missed,
+            "early": interval.early,
         }.items():
             row[key] = row.get(key, 0) + value
         if self._cpu_in_intervals:
             cpu = interval.busiest_cpu_ns / SECOND_NS
             row["generator_cpu"] = row.get("generator_cpu", 0.0) + cpu
+        row["earliest_ms"] = max(row.get("earliest_ms", 0.0), interval.earliest_ns / 1e6)
         row["attempts_peak_100ms"] = max(row.get("attempts_peak_100ms", 0), *interval.attempts_per_slot)
         row.update(
             # The clients of a process that died are still clients, and not connected.

@@ -57,6 +57,15 @@ def test_without_a_runner_seconds_do_not_pile_up() -> None:
     head.stop()
 
 
+def test_a_publishers_clock_that_is_ahead_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    head = Head(settings(), remote=False, obey=lambda _: None, quit_run=lambda: None)
+    for second in range(20):
+        head.on_interval(interval(second, early=1, earliest_ns=7_000_000))
+    head.stop()
+    said = [record.message for record in caplog.records]
+    assert said == ["the publisher's clock is ahead by at least 7.0 ms: latencies are too low by as much"]
+
+
 # -- in a process of its own ------------------------------------------------------------------------
 
 

@@ -406,3 +406,80 @@ def receive_unnumbered(recorder: Recorder, due_ns: int, now_ns: int) -> None:
         recorder.held_due_ns[0] = due_ns
     else:
         recorder.tick_out_of_order(0, UNNUMBERED, due_ns, now_ns)
+
+
+GAPS = [(rate_hz, gap) for rate_hz in (5.0, 200.0, 1_000.0) for gap in (1, 99_999, 100_000, 100_001, 250_000)]
+
+
+@pytest.mark.parametrize(("rate_hz", "gap"), GAPS)
+def test_of_our_own_feed_every_tick_of_a_gap_is_missed_however_long_it_is(rate_hz: float, gap: int) -> None:
+    feed = FeedSchedule.of(EPOCH_NS, rate_hz)
+    recorder = recorder_of(3, SharedSchedule(feed))
+    for client in range(3):
+        recorder.schedule.learn(0, feed.due_ns(0))
+        recorder.tick_out_of_order(client, 0, feed.due_ns(0), feed.due_ns(0))
+    recorder.take_interval(0)
+    for client in range(3):
+        recorder.tick_out_of_order(client, gap, feed.due_ns(gap), feed.due_ns(gap) + MS)
+    interval = recorder.take_interval(1)
+    assert (interval.ticks, interval.missed) == (3, 3 * (gap - 1))
+    known = [samples.arrays() for samples in interval.effective.values()]
+    assert sum(int(counts.sum()) for _, counts in known) == 3 * gap
+    longest_ns = feed.due_ns(gap) + MS - feed.due_ns(1)
+    assert max(int(values.max()) for values, _ in known) >= 0.99 * longest_ns / 1_000
+
+
+@pytest.mark.parametrize(("rate_hz", "gap"), GAPS)
+def test_of_our_own_feed_whatever_no_client_holds_at_the_end_is_censored_however_much_it_is(
+    rate_hz: float, gap: int
+) -> None:
+    feed = FeedSchedule.of(EPOCH_NS, rate_hz)
+    recorder = recorder_of(3, SharedSchedule(feed))
+    recorder.schedule.learn(0, feed.due_ns(0))
+    for client, held in enumerate((0, 0, 1)):
+        recorder.tick_out_of_order(client, held, feed.due_ns(held), feed.due_ns(held))
+    recorder.take_interval(0)
+    now_ns = feed.due_ns(gap) + 1
+    recorder.close_books(now_ns)
+    recorder.close_books(now_ns)
+    censored = recorder.take_interval(1).censored
+    counts = {second: int(samples.arrays()[1].sum()) for second, samples in censored.items()}
+    assert sum(counts.values()) == 3 * gap - 1
+    expected = Samples.of([now_ns - feed.due_ns(gap)] * 3)
+    assert set(expected.arrays()[0]) <= set(censored[max(counts)].arrays()[0])
+
+
+@pytest.mark.parametrize(
+    ("gap", "missed"), [(100_000, 99_999), (100_001, 0)], ids=["as long as a gap may be", "longer"]
+)
+def test_somebody_elses_feed_may_have_begun_anew(gap: int, missed: int) -> None:
+    recorder = recorder_of(1, ObservedSchedule())
+    receive(recorder, 0, 0, due(0))
+    receive(recorder, 0, gap, due(gap))
+    assert recorder.take_interval(0).missed == missed
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "early", "earliest_ms"),
+    [(-50, 0, 0), (0, 0, 0), (9, 0, 0), (15, 2, 5), (50, 5, 40)],
+    ids=["behind", "right", "ahead by less than it takes", "ahead of the fastest", "ahead of all"],
+)
+def test_ticks_that_come_before_they_are_due_are_counted_and_the_earliest_of_them(
+    ahead_ms: int, early: int, earliest_ms: int
+) -> None:
+    recorder = recorder_of(1)
+    for seq in range(5):
+        # Out to the client they take 10, 13, 16, … ms.
+        now_ns = due(seq) - ahead_ms * MS + (10 + 3 * seq) * MS
+        recorder.tick_out_of_order(0, seq, due(seq), now_ns)
+    interval = recorder.take_interval(0)
+    assert (interval.early, interval.earliest_ns) == (early, earliest_ms * MS)
+    assert recorder.take_interval(1).early == 0
+
+
+def test_an_old_tick_that_comes_before_it_is_due_counts_as_early_too() -> None:
+    recorder = recorder_of(1)
+    receive(recorder, 0, 9, due(9))
+    receive(recorder, 0, 8, due(8) - 7 * MS)
+    interval = recorder.take_interval(0)
+    assert (interval.early, interval.earliest_ns) == (1, 7 * MS)

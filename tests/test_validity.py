@@ -62,6 +62,10 @@ INVALID: dict[str, tuple[list[Row], str]] = {
         "the hypervisor took 15 % of the machine's 2 cores, 10 % is allowed",
     ),
     "ports gone": (changed(lambda t: t == 9, exhausted=3.0), "3 tries could not even begin"),
+    "a publisher whose clock is ahead": (
+        changed(lambda t: t >= 20, early=30.0, earliest_ms=30.0),
+        "the publisher's clock is ahead by at least 30.0 ms: 1260 of ",
+    ),
     "more received than sent": (
         changed(lambda _: True, ticks=510.0),
         "more ticks were received than sent: 31620 against 31000",
@@ -115,6 +119,8 @@ TOLERATED: dict[str, list[Row]] = {
     "no late feed known": changed(lambda _: True, tick_late_ms=None),
     "a little foreign CPU": changed(lambda _: True, foreign_cpu=0.15),
     "the last second's ticks counted on one side only": changed(lambda t: t == 61, ticks=1000.0),
+    "a few ticks that seem early": changed(lambda t: t == 20, early=5.0, earliest_ms=40.0),
+    "ticks early by less than a clock can be set": changed(lambda _: True, early=90.0, earliest_ms=0.9),
     "nothing known of what was sent": changed(lambda _: True, ticks_sent=None),
 }
 
@@ -362,3 +368,11 @@ def test_what_others_used_is_a_warning_where_nobody_can_know() -> None:
     assert found.warnings == (
         "what other processes used is not known, because the parts ran on several machines",
     )
+
+
+def test_ticks_may_seem_as_early_as_a_clock_is_not_known() -> None:
+    run = history(changed(lambda _: True, early=90.0, earliest_ms=4.0))
+    run.info.clocks = (ClockOffset(process="worker", offset_ns=0, error_ns=3_500_000),)
+    assert checked(run).problems == ()
+    run.info.clocks = (ClockOffset(process="worker", offset_ns=0, error_ns=2_500_000),)
+    assert "ahead by at least 4.0 ms" in checked(run).problems[0]

@@ -29,6 +29,7 @@ _HEALTH_PERIOD_S = 1.0
 _LONGEST_COMPLAINT = 200
 _DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _LAST_WORDS_S = 0.2
+_FEW_EARLY = 5
 
 
 class Head:
@@ -56,7 +57,7 @@ class Head:
         self._aborted = False
         self._unhealthy = ""
         self._secrets = secrets_of(settings.scenario)
-        self._held_back = 0
+        self._held_back = self._early = 0
         self._greenlets = []
         self._sender: Any = None
         if abort.health_url:
@@ -71,6 +72,12 @@ class Head:
         if interval.held_back and not self._held_back:
             log.warning("fleet.max_attempts_per_s holds tries back: the storm is gentler than its policy")
         self._held_back += interval.held_back
+        if self._early <= _FEW_EARLY < self._early + interval.early:
+            log.warning(
+                "the publisher's clock is ahead by at least %.1f ms: latencies are too low by as much",
+                interval.earliest_ns / 1e6,
+            )
+        self._early += interval.early
         reason = self._guard.reason_to_stop(interval, self._unhealthy)
         if reason and not self._aborted:
             self._aborted = True

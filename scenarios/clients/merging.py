@@ -38,10 +38,12 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         },
         ticks=sum(part.ticks for part in parts),
         missed=sum(part.missed for part in parts),
+        early=sum(part.early for part in parts),
+        earliest_ns=max(part.earliest_ns for part in parts),
         fanout=add(part.fanout for part in parts),
-        effective=_by_key(part.effective for part in parts),
-        censored=_by_key(part.censored for part in parts),
-        attempt_durations=_by_key(part.attempt_durations for part in parts),
+        effective=add_by_key(part.effective for part in parts),
+        censored=add_by_key(part.censored for part in parts),
+        attempt_durations=add_by_key(part.attempt_durations for part in parts),
         loop_lag=add(part.loop_lag for part in parts),
         retry_late=add(part.retry_late for part in parts),
         staleness=add(part.staleness for part in parts),
@@ -69,6 +71,15 @@ def add(samples: Iterable[Samples]) -> Samples:
     counts = np.zeros(len(values), np.int64)
     np.add.at(counts, places, np.concatenate([np.empty(0, np.int64), *(counts for _, counts in arrays)]))
     return Samples(values.tobytes(), counts.tobytes())
+
+
+def add_by_key(dicts: Iterable[Mapping[_Key, Samples]]) -> dict[_Key, Samples]:
+    """The sums of samples that have the same key."""
+    parts: dict[_Key, list[Samples]] = {}
+    for samples in dicts:
+        for key, some in samples.items():
+            parts.setdefault(key, []).append(some)
+    return {key: add(some) for key, some in parts.items()}
 
 
 class Merger:
@@ -173,11 +184,3 @@ def _counts(dicts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for counts in dicts:
         total.update(counts)
     return dict(total)
-
-
-def _by_key(dicts: Iterable[Mapping[_Key, Samples]]) -> dict[_Key, Samples]:
-    parts: dict[_Key, list[Samples]] = {}
-    for samples in dicts:
-        for key, some in samples.items():
-            parts.setdefault(key, []).append(some)
-    return {key: add(some) for key, some in parts.items()}

@@ -85,12 +85,20 @@ class Samples(Struct, frozen=True):
     counts: bytes = b""
 
     @classmethod
-    def of(cls, nanoseconds: Any) -> "Samples":
-        """Counts an array of nanoseconds at the resolution of a three-digit HdrHistogram."""
+    def of(cls, nanoseconds: Any, counts: Any = None) -> "Samples":
+        """Counts an array of nanoseconds at the resolution of a three-digit HdrHistogram.
+
+        A histogram begins at 0: whoever may have less has to count that. counts: how often each was seen.
+        """
         microseconds = np.maximum(np.asarray(nanoseconds, dtype=np.int64) // 1000, 0)
         # 2,048 sub-buckets: below that a value is kept as it is, above it loses its lowest bits.
         shift = np.maximum(np.frexp(microseconds.astype(np.float64))[1] - 11, 0)
-        values, counts = np.unique((microseconds >> shift) << shift, return_counts=True)
+        rounded = (microseconds >> shift) << shift
+        if counts is None:
+            values, counts = np.unique(rounded, return_counts=True)
+        else:
+            values, places = np.unique(rounded, return_inverse=True)
+            counts = np.bincount(places, counts)
         return cls(values.tobytes(), counts.astype(np.int64).tobytes())
 
     def arrays(self) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", "np.ndarray[Any, np.dtype[np.int64]]"]:
@@ -158,6 +166,10 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     ticks: int
     missed: int
     """Ticks that clients learned in this second that they will never get."""
+    early: int = 0
+    """Ticks that were received before they were due: a latency below zero, which counts as 0 in `fanout`."""
+    earliest_ns: int = 0
+    """How long before, at the most: by so much at least, the publisher's clock is ahead."""
     fanout: Samples
     effective: dict[int, Samples]
     """By the second in which the tick was due."""

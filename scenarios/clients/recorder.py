@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from scenarios.clients.merging import add
+from scenarios.clients.merging import add, add_by_key
 from scenarios.clients.messages import Interval, Neighbours, Samples
-from scenarios.clients.schedule import LONGEST_GAP, Schedule, is_restart
+from scenarios.clients.schedule import Schedule
 from scenarios.clients.ticks import UNNUMBERED
 from scenarios.model import MOST_ADDRESS_SHARES
 
@@ -28,6 +28,8 @@ SLOT_NS = SECOND_NS // 10
 USEFUL_STALENESS_NS = SECOND_NS
 LAG_PROBE_NS = 25_000_000
 
+# Ticks that were never got are summed up after so many: each takes 16 bytes until then.
+_MOST_GAP_TICKS = 1_000_000
 # The due time of the newest tick of a client that holds none.
 _NEVER = 0
 # Below -1, so that the first tick of all is not taken for the successor of one that was held.
@@ -87,7 +89,9 @@ class Recorder:
         self._late_fanout_ns: list[int] = []
         self._durations: dict[str, list[int]] = {}
         self._gaps: list[tuple[Any, Any]] = []
-        self._censored: list[tuple[Any, Any]] = []
+        self._gap_ticks = 0
+        self._summed_gaps: list[dict[int, Samples]] = []
+        self._censored: list[tuple[Any, Any, Any]] = []
         self._missed = 0
 
     def attempt_began(self, client: int, now_ns: int) -> None:
@@ -108,7 +112,7 @@ class Recorder:
         """Takes any tick that is not the one after the client's newest; the caller did not record it."""
         held = self.held_seq[client]
         latency = now_ns - due_ns
-        restarted = held >= 0 and is_restart((held, self.held_due_ns[client]), (seq, due_ns))
+        restarted = held >= 0 and self.schedule.restarted((held, self.held_due_ns[client]), (seq, due_ns))
         if seq == UNNUMBERED:
             seq = _NOTHING_HELD  # so that no gap is ever seen
         elif seq <= held and not restarted:
@@ -119,6 +123,9 @@ class Recorder:
             missed = self.schedule.due_ns(np.arange(held + 1, seq))
             self._missed += len(missed)
             self._gaps.append((missed, now_ns - missed))
+            self._gap_ticks += len(missed)
+            if self._gap_ticks > _MOST_GAP_TICKS:
+                self._sum_gaps()
         self.latency_ns.append(latency)
         self.due_ns.append(due_ns)
         self.held_seq[client] = seq
@@ -127,14 +134,18 @@ class Recorder:
     def close_books(self, now_ns: int) -> None:
         """Counts every tick that was due by now and that some client does not hold as censored."""
         latest = self.schedule.latest_due(now_ns)
-        for client in range(self.started):
-            held = self.held_seq[client]
-            # A longer gap is no gap: the times are not what they were said to be.
-            if 0 <= held < latest <= held + LONGEST_GAP:
-                due = self.schedule.due_ns(np.arange(held + 1, latest + 1))
-                self._censored.append((due, now_ns - due))
-                self.held_seq[client] = latest
-                # held_due_ns stays: the client has become no fresher by our bookkeeping.
+        held = np.frombuffer(self.held_seq, np.int64)
+        # A longer gap is no gap: the times are not what they were said to be.
+        behind = (held >= 0) & (held < latest) & (latest - held <= self.schedule.longest_gap)
+        if not behind.any():
+            return
+        oldest = int(held[behind].min())
+        due = self.schedule.due_ns(np.arange(oldest + 1, latest + 1))
+        # How many clients lack each of these ticks: those whose newest one is before it.
+        lacking = np.cumsum(np.bincount(held[behind] - oldest, minlength=len(due)))
+        self._censored.append((due, now_ns - due, lacking))
+        # held_due_ns stays: the client has become no fresher by our bookkeeping.
+        held[behind] = latest
 
     def lag_probe(self, lag_ns: int) -> None:
         """A probe that was due every 25 ms ran this late; the probes that it displaced count too."""
@@ -162,6 +173,8 @@ class Recorder:
         latency = np.array(self.latency_ns, np.int64)
         late = np.array(self._late_fanout_ns, np.int64)
         due = np.array(self.due_ns, np.int64)
+        fanout = np.concatenate((latency, late))
+        early = fanout[fanout < 0]
         # A second that is cut short ends within a slot.
         open_slot = (self._attempts_in_slot,) if self._attempts_in_slot or not self._slots else ()
         slots = (*self._slots, *open_slot)
@@ -186,9 +199,11 @@ class Recorder:
             neighbours=neighbours,
             ticks=len(latency) + len(late),
             missed=self._missed,
-            fanout=Samples.of(np.concatenate((latency, late))),
-            effective=self._by_due_second([(due, latency), *self._gaps]),
-            censored=self._by_due_second(self._censored),
+            early=len(early),
+            earliest_ns=-int(early.min()) if len(early) else 0,
+            fanout=Samples.of(fanout),
+            effective=add_by_key([self._by_due_second([(due, latency), *self._gaps]), *self._summed_gaps]),
+            censored=add_by_key(self._by_due_second([part[:2]], part[2]) for part in self._censored),
             attempt_durations={name: Samples.of(times) for name, times in self._durations.items()},
             loop_lag=Samples.of(self._lag_ns),
             retry_late=Samples.of(self.retry_late_ns),
@@ -217,8 +232,19 @@ class Recorder:
         """How many of the clients in a mask are in each group."""
         return np.bincount(np.frombuffer(self._group_of, np.uint8)[clients], minlength=MOST_ADDRESS_SHARES)
 
-    def _by_due_second(self, parts: list[tuple[Any, Any]]) -> dict[int, Samples]:
+    def _sum_gaps(self) -> None:
+        self._summed_gaps.append(self._by_due_second(self._gaps))
+        self._gaps, self._gap_ticks = [], 0
+
+    def _by_due_second(self, parts: list[tuple[Any, Any]], counts: Any = None) -> dict[int, Samples]:
+        """Latencies by the second of their due time; counts: how often each was seen, once if not said."""
         due = np.concatenate([np.empty(0, np.int64), *(part[0] for part in parts)])
         latency = np.concatenate([np.empty(0, np.int64), *(part[1] for part in parts)])
+        if not len(due):
+            return {}
         seconds = (due - self.epoch_ns) // SECOND_NS
-        return {int(s): Samples.of(latency[seconds == s]) for s in np.unique(seconds)}
+        order = np.argsort(seconds, kind="stable")
+        found, begins = np.unique(seconds[order], return_index=True)
+        columns = (latency,) if counts is None else (latency, counts)
+        cut = [np.split(column[order], begins[1:]) for column in columns]
+        return {int(second): Samples.of(*of_it) for second, *of_it in zip(found, *cut, strict=True)}

@@ -1,5 +1,6 @@
 """When ticks were due: by the schedule of our own pods, or by what was seen of somebody else's feed."""
 
+import math
 from collections import deque
 from typing import Any, Protocol
 
@@ -12,10 +13,12 @@ _REGULAR_FROM = 10
 _REGULAR_SPREAD = 1.5
 _RESTART_NS = 1_000_000_000
 LONGEST_GAP = 100_000
+"""Of somebody else's feed: a number that jumps further says nothing of what was missed."""
 
 
 def is_restart(held: tuple[int, int], received: tuple[int, int]) -> bool:
-    """Whether a feed numbers its ticks anew, from the (number, due time) of an older and a newer one.
+    """Whether somebody else's feed numbers its ticks anew, from the (number, due time) of an older and a
+    newer one.
 
     Nobody missed anything between the two: the number went back although time went on, or jumped further
     than any gap would.
@@ -27,6 +30,12 @@ def is_restart(held: tuple[int, int], received: tuple[int, int]) -> bool:
 
 class Schedule(Protocol):
     """Number and due time of ticks; times are monotonic nanoseconds."""
+
+    longest_gap: float
+    """Ticks between two that a client got which it may have missed; more are no gap."""
+
+    def restarted(self, held: tuple[int, int], received: tuple[int, int]) -> bool:
+        """Whether the feed began anew between these two ticks, each a number and a due time."""
 
     def learn(self, seq: int, due_ns: int) -> None:
         """Takes note of a tick that was received."""
@@ -42,12 +51,19 @@ class SharedSchedule:
     """The feed of our own pods, which follow the same schedule; an order may replace it on both sides.
 
     Ticks keep their numbers and their due times when the rate changes, so a burst makes no gap of its own.
+    It never begins anew: however far a number is from the last one, every tick in between was due.
     """
+
+    longest_gap = math.inf
 
     def __init__(self, feed: FeedSchedule) -> None:
         self.feed = feed
         """To be replaced when the pods get another one."""
         self._begun = False
+
+    def restarted(self, held: tuple[int, int], received: tuple[int, int]) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
 
     def learn(self, seq: int, due_ns: int) -> None:  # noqa: ARG002
         """There is nothing to learn but that the feed has begun: until then nobody expects a tick."""
@@ -69,9 +85,15 @@ class ObservedSchedule:
     the known ones came at a regular pace: a quiet feed is not an outage.
     """
 
+    longest_gap = float(LONGEST_GAP)
+
     def __init__(self) -> None:
         self._known: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._arrays: tuple[Any, int | None] | None = None
+
+    def restarted(self, held: tuple[int, int], received: tuple[int, int]) -> bool:
+        """By the two ticks; see `is_restart`."""
+        return is_restart(held, received)
 
     def learn(self, seq: int, due_ns: int) -> None:
         """Takes note of a tick that was received, if it is newer than all others."""
