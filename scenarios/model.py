@@ -52,7 +52,9 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     target is on this machine's loopback, and leaves it at `same` where it is not."""
     policy: NameOrTable = "naive"
     transport: Literal["websocket", "polling-upgrade"] = "websocket"
-    """`polling-upgrade` makes the JavaScript client's five requests for one connection."""
+    """`polling-upgrade` makes the JavaScript client's five requests for one connection. A cookie that the
+    gateway sets, as load balancers do that keep a session at one pod, goes along with all further requests
+    of that session, and not with those of the next one."""
     connect_timeout_s: PositiveSeconds = 1.0
     """From the start of a try until the namespace is joined; then the client hangs up and tries again."""
     stale_after_s: Seconds = 2.0
@@ -122,7 +124,8 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Somebody else's Socket.IO gateway; without a `url`, nginx and pods of our own are started."""
 
     url: Url = ""
-    """`http://` or `https://`, host, port, and the Engine.IO path with its query, if not `/socket.io/`."""
+    """`http://` or `https://`, host, port, and the Engine.IO path with its query, if not `/socket.io/`. Where
+    the host has several addresses, clients are spread evenly over all of them, and each keeps to its own."""
     namespace: Annotated[str, Meta(pattern=r"^/[^,\x00-\x1f]*$", extra={SECRET: URL})] = "/"
     auth: Annotated[dict[str, Any] | None, Meta(extra={SECRET: VALUES})] = None
     """What a stock client is given as `auth`."""

@@ -1,6 +1,8 @@
 """What the clients of one process share: how they connect, and one alarm for all their timers."""
 
 import random
+import socket as sockets
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -293,3 +295,19 @@ def test_a_client_that_comes_during_a_push_keeps_the_old_policy_until_its_moment
         # Whose moment had passed begins with the new policy, and is not told of it once more.
         assert [delay for _, delay in newcomer.reached] == ([8.0] if delay_s == 7.0 else [])
     assert delay_of(clients.policy_for(Follower(clock))) == 8.0
+
+
+@pytest.mark.parametrize("source", ["same", "proxy-protocol", "x-forwarded-for"])
+@pytest.mark.parametrize("first_index", [0, 100_000, 300_000])
+def test_clients_are_spread_evenly_over_the_addresses_of_a_gateway_and_each_keeps_to_its_own(
+    source: str, first_index: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = [f"127.0.0.{last}" for last in (3, 1, 2)]
+    found = [(sockets.AF_INET, sockets.SOCK_STREAM, 6, "", (host, 80)) for host in hosts]
+    monkeypatch.setattr(sockets, "getaddrinfo", lambda *_, **__: found)
+    clients = population_of(source, url="http://gateway", first_index=first_index)
+    dials = [clients.dial(index, SEAT) for index in range(10)]
+    assert sorted(Counter(dial.address[0] for dial in dials).values()) == [3, 3, 4]
+    assert [clients.dial(index, SEAT) for index in range(10)] == dials
+    for dial in dials:
+        assert not dial.preamble or dial.preamble.split()[3].decode() == dial.address[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scenarios.clients.target import Endpoint, TargetError, resolve, source_of
+from scenarios.clients.target import Endpoint, TargetError, addresses_for, resolve, source_of
 from scenarios.model import Fleet, Target
 from scenarios.secrets import shown_url
 
@@ -236,3 +236,40 @@ def test_an_error_tells_nobody_how_to_get_in(url: str, keys: dict[str, Any]) -> 
         resolve(Target(url=url, **keys))
     assert SECRET not in str(refused.value)
     assert "key target." in str(refused.value)
+
+
+MIXED = ["10.0.0.2", "2001:db8::1", "10.0.0.1", "10.0.0.1", "2001:db8::2"]
+
+
+def answers(*hosts: str) -> list[Any]:
+    return [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (host, 443, 0, 0))
+        if ":" in host
+        else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 443))
+        for host in hosts
+    ]
+
+
+@pytest.mark.parametrize("turned", range(5))
+def test_a_host_is_all_the_addresses_of_its_name_in_whatever_order_they_come(
+    turned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = answers(*MIXED[turned:], *MIXED[:turned])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    gateway = resolve(Target(url="https://gateway"), allow_remote=True)
+    assert [each.address for each in gateway.addresses] == [
+        ("10.0.0.1", 443),
+        ("10.0.0.2", 443),
+        ("2001:db8::1", 443),
+        ("2001:db8::2", 443),
+    ]
+    assert [each.family for each in gateway.addresses] == [socket.AF_INET] * 2 + [socket.AF_INET6] * 2
+    assert len(addresses_for(gateway, "same")) == 4
+    assert len(addresses_for(gateway, "proxy-protocol")) == 2
+
+
+def test_a_host_of_which_one_address_is_elsewhere_has_to_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers("127.0.0.1", "192.0.2.7"))
+    with pytest.raises(TargetError, match=r"found gateway \(192\.0\.2\.7\), which is not"):
+        resolve(Target(url="http://gateway"))
+    assert not resolve(Target(url="http://gateway"), allow_remote=True).loopback

@@ -1,9 +1,13 @@
 """What the clients of one process share: the target, policies, the recorder, and a cap on their tries."""
 
+import contextlib
+import logging
 import random
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from heapq import heappop, heappush
+from pathlib import Path
 from time import monotonic_ns
 from typing import Any, Protocol
 
@@ -15,13 +19,15 @@ from scenarios.clients.clock import Clock
 from scenarios.clients.connection import Connection, Dial, OnData, TlsConnection
 from scenarios.clients.conversation import Subscription
 from scenarios.clients.recorder import Recorder
-from scenarios.clients.target import Endpoint
+from scenarios.clients.target import Endpoint, addresses_for
 from scenarios.clients.timers import NEVER_NS, Timers
 from scenarios.gates import Gate
 from scenarios.model import Fleet
 from scenarios.policies import Policy
 from scenarios.quantities import share_of
 from scenarios.scenario_file import ScenarioError
+
+log = logging.getLogger("reconnect_storm")
 
 _SECOND_NS = 1_000_000_000
 _FIRST_PORT = 1_024
@@ -145,20 +151,40 @@ class Population:
         self._alarm: Any = None
         self._alarm_ns = NEVER_NS
         self._connection = TlsConnection if endpoint.tls else Connection
-        self._plain = Dial(
-            loop=loop,
-            family=endpoint.family,
-            address=endpoint.address,
-            clock=clock,
-            tls=endpoint.tls,
-            server_name=endpoint.server_name,
-        )
+        self._plain = [
+            Dial(
+                loop=loop,
+                family=each.family,
+                address=each.address,
+                clock=clock,
+                tls=endpoint.tls,
+                server_name=endpoint.server_name,
+            )
+            for each in addresses_for(endpoint, source)
+        ]
 
     def run_due_timers(self) -> None:
         """To be called after each event: timers do not wait until all sockets have been served."""
         now_ns = monotonic_ns()
         if now_ns >= self.timers.next_ns:
             self.timers.run_due(now_ns)
+
+    @contextlib.contextmanager
+    def policy_guarded(self) -> Iterator[None]:
+        """Takes note of what a policy raises, or its gate: it may be a module of the user's own.
+
+        Raised into the event loop, it would leave one client after the other without a timer, and the storm
+        would end for a reason that nobody sees.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not self.recorder.policy_error:
+                log.exception("a reconnect policy failed inside a client")
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                self.recorder.policy_error = (
+                    f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+                )
 
     def push(self, policy: Policy, reach_s: float, clients: Iterable[Follower]) -> None:
         """Gives the clients another policy, each at a moment of its own within `reach_s`; 0 means now.
@@ -225,12 +251,14 @@ class Population:
 
     def dial(self, index: int, seat: Seat) -> Dial:
         """How the client with that index and seat opens a connection."""
+        number = self.first_index + index
+        plain = self._plain[number % len(self._plain)]
         if self.source == "bind":
-            return replace(self._plain, bind=seat.address)
+            return replace(plain, bind=seat.address)
         if self.source == "proxy-protocol":
-            port = _FIRST_PORT + (self.first_index + index) % _PORTS
-            return replace(self._plain, preamble=proxy_header(seat.address, self.endpoint.address, port))
-        return self._plain
+            port = _FIRST_PORT + number % _PORTS
+            return replace(plain, preamble=proxy_header(seat.address, plain.address, port))
+        return plain
 
     def headers(self, seat: Seat) -> dict[str, str]:
         """Headers that differ from client to client."""

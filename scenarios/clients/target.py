@@ -23,15 +23,32 @@ class TargetError(ValueError):
     """A target that cannot be used; the message names the key, what was found and what is allowed."""
 
 
-class Endpoint(Struct, frozen=True):
-    """A gateway, resolved once: no client asks for a name again."""
+class Address(Struct, frozen=True):
+    """One of the addresses of a gateway."""
 
     family: int
     address: tuple[str, int]
+
+
+class Endpoint(Struct, frozen=True):
+    """A gateway, resolved once: no client asks for a name again."""
+
+    addresses: tuple[Address, ...]
+    """All that its name stands for, in an order that depends on nothing else."""
     upgrade: Upgrade
     tls: ssl.SSLContext | None
     server_name: str
     loopback: bool
+
+    @property
+    def family(self) -> int:
+        """Of the first address."""
+        return self.addresses[0].family
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The first address."""
+        return self.addresses[0].address
 
 
 def resolve(target: Target, *, allow_remote: bool = False) -> Endpoint:
@@ -54,17 +71,13 @@ def resolve(target: Target, *, allow_remote: bool = False) -> Endpoint:
             " credentials go into target.auth or target.headers"
         )
     port = port or _PORTS[url.scheme]
-    try:
-        found = socket.getaddrinfo(url.hostname, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise TargetError(f"key target.url: host {url.hostname} cannot be resolved: {error}") from None
-    # A name such as localhost may have both; gateways on loopback mostly listen on the older one alone.
-    family, _, _, _, (host, *_) = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    loopback = ipaddress.ip_address(str(host)).is_loopback
-    if not loopback and not allow_remote:
+    assert url.hostname  # noqa: S101
+    found = _resolved(url.hostname, port)
+    elsewhere = next((each.address[0] for each in found if not _is_loopback(each)), None)
+    if elsewhere is not None and not allow_remote:
         raise TargetError(
-            f"key target.url: found {url.hostname} ({host}), which is not this machine's loopback, allowed:"
-            " with --allow-remote, and only if whoever runs it agreed to be stormed"
+            f"key target.url: found {url.hostname} ({elsewhere}), which is not this machine's loopback,"
+            " allowed: with --allow-remote, and only if whoever runs it agreed to be stormed"
         )
     path = (url.path if url.path.strip("/") else DEFAULT_PATH) + (f"?{url.query}" if url.query else "")
     headers = dict(target.headers)
@@ -74,15 +87,54 @@ def resolve(target: Target, *, allow_remote: bool = False) -> Endpoint:
         own = [f"{name}={value}" for name, value in target.cookies.items()]
         headers["Cookie"] = "; ".join([*more, *own])
     _check_headers(headers)
-    assert url.hostname  # noqa: S101
     return Endpoint(
-        family=family,
-        address=(str(host), port),
+        addresses=found,
         upgrade=Upgrade(url.netloc, path, headers),
         tls=_tls(target) if url.scheme in {"https", "wss"} else None,
         server_name=target.server_name or url.hostname,
-        loopback=loopback,
+        loopback=elsewhere is None,
     )
+
+
+def addresses_for(endpoint: Endpoint, source: str) -> tuple[Address, ...]:
+    """Where clients may go whose source addresses are made in that way."""
+    if source != "proxy-protocol":
+        return endpoint.addresses
+    # The header names source and target in one family, and our sources are of the older one.
+    return tuple(each for each in endpoint.addresses if each.family == socket.AF_INET)
+
+
+def _resolved(host: str, port: int) -> tuple[Address, ...]:
+    """The addresses of a host. Raises TargetError."""
+    # A literal is taken as it is; of a name, those of a kind that this machine has itself.
+    flags = 0 if _is_literal(host) else socket.AI_ADDRCONFIG
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except (OSError, UnicodeError) as error:
+        raise TargetError(f"key target.url: host {host} cannot be resolved: {error}") from None
+    found = {Address(family, (str(name), port)) for family, _, _, _, (name, *_) in answers}
+    # Resolvers turn the order from one question to the next. The older family comes first.
+    ordered = sorted(found, key=lambda each: (each.family != socket.AF_INET, _packed(each)))
+    if all(map(_is_loopback, ordered)):
+        # A name such as localhost has both; gateways on loopback mostly listen on the older one alone.
+        ordered = [each for each in ordered if each.family == ordered[0].family]
+    return tuple(ordered)
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _packed(address: Address) -> bytes:
+    return ipaddress.ip_address(address.address[0]).packed
+
+
+def _is_loopback(address: Address) -> bool:
+    return ipaddress.ip_address(address.address[0]).is_loopback
 
 
 def source_of(fleet: Fleet, endpoint: Endpoint) -> str:
@@ -95,7 +147,7 @@ def source_of(fleet: Fleet, endpoint: Endpoint) -> str:
             "key fleet.source: found 'bind', allowed: for a target on 127.0.0.1, and on Linux;"
             " otherwise proxy-protocol, x-forwarded-for or same"
         )
-    if fleet.source == "proxy-protocol" and endpoint.family != socket.AF_INET:
+    if fleet.source == "proxy-protocol" and not addresses_for(endpoint, "proxy-protocol"):
         raise TargetError(
             "key fleet.source: found 'proxy-protocol', allowed: for a target with an IPv4 address"
         )
