@@ -27,7 +27,7 @@ from server_bytes import (
     ticked,
 )
 from socketio import packet as socketio
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import SERVER, Protocol, State
 
 from scenarios.clients.conversation import (
@@ -667,3 +667,77 @@ def test_no_bytes_make_a_polling_session_raise(
             not over and session.phase == Phase.OVER
         )
         assert (Upgraded() in events) is (polling and not session.polling)
+
+
+# -- cookies ----------------------------------------------------------------------------------------
+
+COOKIES: dict[str, tuple[list[str], str]] = {
+    "one": (["lb=pod-2; Path=/; HttpOnly"], "lb=pod-2"),
+    "two": (["lb=pod-2", "stick=a=b=="], "lb=pod-2; stick=a=b=="),
+    "set anew": (["lb=pod-1", "lb=pod-2"], "lb=pod-2"),
+    "beside ours": (["mine=theirs; path=/socket.io"], "mine=theirs"),
+    "for another path": (["lb=1; Path=/admin", "ok=1; Path=/socket.io/"], "ok=1"),
+    "for a path that only begins the same": (["lb=1; Path=/socket", "ok=1"], "ok=1"),
+    "taken back": (["lb=1", "lb=; Max-Age=0"], ""),
+    "taken back by date": (["lb=1", "lb=x; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], ""),
+    "an age before a date": (["lb=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], "lb=1"),
+    "an age and a date that mean nothing": (["lb=1; Max-Age=soon", "a=2; Expires=never"], "lb=1; a=2"),
+    "no cookie": (["", "lb", "=1", ";;", "lb=\x80"], ""),
+    "too long": (["lb=" + "x" * 5_000, "ok=1"], "ok=1"),
+    "empty": (["lb="], "lb="),
+}
+
+
+@pytest.mark.parametrize(("said", "wanted"), COOKIES.values(), ids=COOKIES)
+@pytest.mark.parametrize(
+    "ours", [{}, {"Cookie": "sid=1"}, {"cookie": "sid=1"}], ids=["none", "some", "lower"]
+)
+def test_cookies_go_along_with_what_a_session_asks_for_later_and_with_the_upgrade(
+    said: list[str], wanted: str, ours: dict[str, str]
+) -> None:
+    session = PollingSession(Upgrade("h", "/socket.io/", ours), subscription())
+    server = Server(session)
+    server.http()
+    before = server.headers.get("cookie", "")
+    assert before == "".join(ours.values())
+    open_answer = response(body(open_packet("websocket")))
+    head, separator, rest = open_answer.partition(b"\r\n")
+    cookies = b"".join(f"Set-Cookie: {one}\r\n".encode("latin-1") for one in said)
+    expected = "; ".join(filter(None, [before, wanted]))
+    for answer in (head + separator + cookies + rest, OK, CONNECT):
+        session.receive_http(answer)
+        server.http()
+        assert server.headers.get("cookie", "") == expected
+    lines = session.take_to_send().decode().split("\r\n")
+    assert [line for line in lines if line.lower().startswith("cookie")] == (
+        [f"{next(iter(ours), 'Cookie')}: {expected}"] if expected else []
+    )
+
+
+def test_the_next_session_begins_without_the_cookies_of_the_one_before() -> None:
+    answer = response(body(open_packet("websocket")), headers={"Set-Cookie": "lb=1"})
+    polling_session(answer)
+    server = Server(PollingSession(UPGRADE, subscription()))
+    server.http()
+    assert "cookie" not in server.headers
+
+
+def test_a_gateway_cannot_fill_the_memory_with_cookies() -> None:
+    session = joined_session()
+    for number in range(400):
+        session.receive_http(response(body(PING), headers={"Set-Cookie": f"c{number}=1"}))
+        session.take_http_to_send()
+        session.receive_http(response(b"ok", headers={"Set-Cookie": f"d{number}=1"}))
+    assert session.take_http_to_send().count(b"=1") <= 51
+
+
+@pytest.mark.parametrize("after", [b"", PROBED], ids=["alone", "before the probe is answered"])
+def test_a_websocket_that_is_closed_while_it_is_sounded_out_gets_an_answer(after: bytes) -> None:
+    session = joined_session()
+    session.receive(switching(session.take_to_send()))
+    session.take_to_send()
+    assert session.receive(frame(Opcode.CLOSE, b"\x03\xe8") + after) == ()
+    server = Protocol(SERVER, state=State.OPEN)
+    server.receive_data(session.last_words)
+    assert server.close_rcvd == Close(1000, "")
+    assert (session.upgrading, session.receive_http(NOOP)) == (False, ())

@@ -23,7 +23,7 @@ from server_bytes import (
     ticked,
 )
 from socketio import packet as socketio
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import SERVER, Protocol, State
 
 from gateway_stub.feed_schedule import FeedSchedule
@@ -672,3 +672,51 @@ def test_a_feed_of_numbers_alone_that_starts_over_is_due_anew(together: int) -> 
     first = due(10**9)
     assert len(first) == 60
     assert first == due(600 * 10**9) == due(1200 * 10**9)
+
+
+ANSWERED: dict[str, tuple[bytes, bytes]] = {
+    "normally": (b"\x03\xe8", b"\x03\xe8"),
+    "with a reason": (b"\x03\xe9going away", b"\x03\xe9"),
+    "with a code of its own": (b"\x0f\xa0", b"\x0f\xa0"),
+    "without a code": (b"", b""),
+    "with half a code": (b"\x03", b"\x03\xea"),
+    "with a code that no frame may have": (b"\x03\xee", b"\x03\xea"),
+    "with a code that nobody knows": (b"\0\1", b"\x03\xea"),
+}
+
+
+@pytest.mark.parametrize(("said", "answer"), ANSWERED.values(), ids=ANSWERED)
+@pytest.mark.parametrize("before", [b"", tick(1)], ids=["alone", "after a tick"])
+def test_a_close_frame_is_answered_with_one(before: bytes, said: bytes, answer: bytes) -> None:
+    session = Session(UPGRADE.request, subscription())
+    session.receive(HEAD + OPEN + JOIN)
+    session.take_to_send()
+    events = session.receive(before + frame(Opcode.CLOSE, said) + tick(2))
+    assert events[-1] == Dropped()
+    server = Protocol(SERVER, state=State.OPEN)
+    server.receive_data(session.take_to_send())
+    (sent,) = server.events_received()
+    assert isinstance(sent, Frame)
+    assert (sent.opcode, bytes(sent.data)) == (Opcode.CLOSE, answer)
+    assert (session.receive(frame(Opcode.CLOSE, b"")), session.take_to_send()) == ((), b"")
+
+
+@pytest.mark.parametrize(
+    "ending", [socket(socketio.DISCONNECT), engine(engineio.CLOSE)], ids=["Socket.IO", "Engine.IO"]
+)
+def test_a_packet_that_ends_a_session_leaves_it_to_the_client_to_close_the_websocket(ending: bytes) -> None:
+    session = Session(UPGRADE.request, subscription())
+    session.receive(HEAD + OPEN + JOIN)
+    assert session.last_words == b""
+    assert session.receive(ending) == (Dropped(),)
+    server = Protocol(SERVER, state=State.OPEN)
+    server.receive_data(session.last_words)
+    assert server.close_rcvd == Close(1000, "")
+
+
+def test_a_connection_that_is_just_closed_is_told_nothing() -> None:
+    session = Session(UPGRADE.request, subscription())
+    session.receive(HEAD + OPEN + JOIN)
+    session.take_to_send()
+    assert session.receive(b"") == (Dropped(),)
+    assert (session.take_to_send(), session.last_words) == (b"", b"")

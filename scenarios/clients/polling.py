@@ -10,12 +10,17 @@ The five requests of the JavaScript client, on a polling connection and a WebSoc
 
 A WebSocket that is refused leaves the session on polling: ticks are what the next polls bring. There is one
 polling connection, and one request at a time on it; the JavaScript client may use two.
+
+Cookies that the gateway sets go along with all later requests of the session, the upgrade included: a load
+balancer may know by them which pod has the session. The next session begins without them.
 Source: the Engine.IO protocol, version 4, "Upgrade"; HTTP is `h11`'s.
 """
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 import h11
@@ -32,6 +37,7 @@ from scenarios.clients.conversation import (
     Upgraded,
 )
 from scenarios.clients.frames import (
+    CLOSE,
     MAX_MESSAGE_BYTES,
     PING,
     PONG,
@@ -40,11 +46,62 @@ from scenarios.clients.frames import (
     Message,
     client_frame,
 )
-from scenarios.clients.session import MAX_HEAD_BYTES, Session, Upgrade
+from scenarios.clients.session import MAX_HEAD_BYTES, Session, Upgrade, closing_answer
 
 _SEPARATOR = b"\x1e"
+_MOST_COOKIES = 50
+_LONGEST_COOKIE = 4_096
 _PROBE = client_frame(TEXT, b"2probe")
 _TAKE_OVER = client_frame(TEXT, b"5")
+
+
+class Cookies:
+    """What a gateway has set in one session, and what the target's headers say already.
+
+    Of a cookie's attributes count those that say when it has passed, and its path. Anything that a header
+    cannot carry is left out. Source: RFC 6265, 5.2.
+    """
+
+    def __init__(self, header: str, path: str) -> None:
+        pairs = (pair.strip().partition("=") for pair in header.split(";") if pair.strip())
+        self._values = {name: value for name, _, value in pairs}
+        self._path = path
+
+    def take(self, set_cookie: bytes) -> None:
+        """Takes the value of one `Set-Cookie`."""
+        text = set_cookie.decode("latin-1")
+        pair, *rest = text.split(";")
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        attributes = {
+            key.strip().lower(): said.strip() for key, _, said in (one.partition("=") for one in rest)
+        }
+        usable = equals and name and pair.isascii() and pair.strip().isprintable()
+        if not usable or len(pair) > _LONGEST_COOKIE or not self._is_for_us(attributes.get("path", "")):
+            return
+        if _has_passed(attributes):
+            self._values.pop(name, None)
+        elif name in self._values or len(self._values) < _MOST_COOKIES:
+            self._values[name] = value
+
+    def header(self) -> str:
+        """The value of `Cookie`; empty without any."""
+        return "; ".join(f"{name}={value}" for name, value in self._values.items())
+
+    def _is_for_us(self, path: str) -> bool:
+        if not path.startswith("/"):
+            return True
+        return self._path == path or self._path.startswith(path.removesuffix("/") + "/")
+
+
+def _has_passed(attributes: Mapping[str, str]) -> bool:
+    """Whether a cookie's attributes say that it is none any more; `Max-Age` counts before `Expires`."""
+    try:
+        if "max-age" in attributes:
+            return int(attributes["max-age"]) <= 0
+        expires = parsedate_to_datetime(attributes["expires"]) if "expires" in attributes else None
+    except (ValueError, OverflowError):
+        return False
+    return expires is not None and expires.replace(tzinfo=expires.tzinfo or UTC) <= datetime.now(UTC)
 
 
 class PollingSession(Session):
@@ -55,7 +112,8 @@ class PollingSession(Session):
 
     __slots__ = (
         "_body",
-        "_extra",
+        "_cookies",
+        "_headers",
         "_http",
         "_posting",
         "_posts",
@@ -71,7 +129,8 @@ class PollingSession(Session):
     ) -> None:
         super().__init__(b"", subscription)
         self._upgrade = upgrade
-        self._extra = dict(extra_headers or {})
+        self._headers = {**upgrade.headers, **(extra_headers or {})}
+        self._cookies: Cookies | None = None
         self._http: h11.Connection | None = _connection()
         self._posts: list[bytes] = []
         self._posting = False
@@ -97,11 +156,15 @@ class PollingSession(Session):
         data, self.http_to_send = self.http_to_send, b""
         return data
 
-    def websocket_lost(self) -> None:
-        """The WebSocket could not be opened, or ended before it took over: the session stays on polling."""
+    def websocket_lost(self, last_words: bytes = b"") -> None:
+        """The WebSocket could not be opened, or ended before it took over: the session stays on polling.
+
+        last_words: what is to be sent on it before it is closed.
+        """
         self._upgrades = self._probed = self._switched = False
         self._frames = None
         self._head = self.to_send = b""
+        self.last_words = last_words
 
     def receive_http(self, data: bytes, now_ns: int = 0) -> Events:
         """The events in bytes of the polling connection. Empty bytes mean that the server closed it."""
@@ -143,7 +206,7 @@ class PollingSession(Session):
     def _request(self, method: str, body: bytes = b"") -> None:
         assert self._http is not None  # noqa: S101
         session = f"&sid={quote(self._sid, safe='')}" if self._sid else ""
-        headers = [("Host", self._upgrade.host), *self._upgrade.headers.items(), *self._extra.items()]
+        headers = [("Host", self._upgrade.host), *self._headers.items()]
         if body:
             headers += [("Content-Type", "text/plain;charset=UTF-8"), ("Content-Length", str(len(body)))]
         target = f"{self._upgrade.path}&transport=polling{session}"
@@ -153,10 +216,24 @@ class PollingSession(Session):
         self._body.clear()
         self._posting = bool(body)
 
+    def _take_cookies(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        set_cookies = [value for name, value in headers if name == b"set-cookie"]
+        if not set_cookies:
+            return
+        name = next((name for name in self._headers if name.lower() == "cookie"), "Cookie")
+        if self._cookies is None:
+            self._cookies = Cookies(self._headers.get(name, ""), path=self._upgrade.path.partition("?")[0])
+        for value in set_cookies:
+            self._cookies.take(value)
+        self._headers.pop(name, None)
+        if header := self._cookies.header():
+            self._headers[name] = header
+
     def _read_responses(self, now_ns: int, events: list[Event]) -> None:
         while self._http is not None and self.phase is not Phase.OVER:
             part = self._http.next_event()
             if isinstance(part, h11.Response):
+                self._take_cookies(part.headers)
                 if part.status_code != 200:
                     events.extend(super()._on_refused(part.status_code))
             elif isinstance(part, h11.Data):
@@ -185,7 +262,7 @@ class PollingSession(Session):
             events.append(Upgraded())
             return
         if self._upgrades and any(isinstance(event, Joined) for event in events):
-            self.to_send = self._upgrade.upgrade(quote(self._sid, safe=""), self._extra)
+            self.to_send = self._upgrade.upgrade(quote(self._sid, safe=""), self._headers)
             events.append(Upgradable())
         self._next_request(events)
 
@@ -231,8 +308,12 @@ class PollingSession(Session):
     def _interpret(self, message: Message, now_ns: int) -> Events:
         if self._http is None:
             return super()._interpret(message, now_ns)
+        if not self._upgrades:
+            return ()  # It came after a Close frame.
         if message.opcode == PING:
             self.to_send += client_frame(PONG, message.payload)
+        elif message.opcode == CLOSE:
+            self.websocket_lost(closing_answer(message.payload))
         elif message.opcode == TEXT and message.payload == b"3probe":
             self._probed = True
         elif message.opcode != PONG:

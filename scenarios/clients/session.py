@@ -39,6 +39,8 @@ from scenarios.clients.ticks import Tick
 MAX_HEAD_BYTES = 16_384
 _ONE_TEXT = 0x80 | TEXT
 _CLOSE_NORMALLY = client_frame(CLOSE, b"\x03\xe8")
+_PROTOCOL_ERROR = b"\x03\xea"
+_NEVER_SENT = frozenset((1004, 1005, 1006, 1015))
 _STATUS_LINE = re.compile(rb"HTTP/1\.\d (\d{3})(?: |\r|$)")
 # One key for all: it guards against caches, which do not stand between a bench and its gateway.
 _KEY = b"cmVjb25uZWN0LXN0b3JtIQ=="
@@ -79,11 +81,13 @@ class Session(Conversation):
     raises for what a server sends: `Broken` says what was wrong.
     """
 
-    __slots__ = ("_frames", "_head", "_switched", "to_send")
+    __slots__ = ("_frames", "_head", "_switched", "last_words", "to_send")
 
     def __init__(self, request: bytes, subscription: Subscription) -> None:
         super().__init__(subscription)
         self.to_send = request
+        self.last_words = b""
+        """What closes the WebSocket, after all that is to be sent, where the server has not begun to."""
         self._head = b""
         self._switched = False
         self._frames: FrameReader | None = None
@@ -155,6 +159,9 @@ class Session(Conversation):
         for message in frames.receive(data):
             events.extend(self._interpret(message, now_ns))
             if self.phase == Phase.OVER:
+                if message.opcode != CLOSE:
+                    # A packet ended the session, and it is for us to close the WebSocket under it.
+                    self.last_words = _CLOSE_NORMALLY
                 return
         self._frames = None if frames.between_messages else frames
         whole = fresh and self._frames is None and self._between_packets
@@ -191,11 +198,24 @@ class Session(Conversation):
         if message.opcode == TEXT:
             return self._packet(message.payload, now_ns)
         if message.opcode == CLOSE:
+            self.to_send += closing_answer(message.payload)
             return self._end()
         if message.opcode == PING:
             self.to_send += client_frame(PONG, message.payload)
             return ()
         return self._attachment() if message.opcode == BINARY else ()
+
+
+def closing_answer(payload: bytes) -> bytes:
+    """The Close frame that answers a server's: with its code, or 1002 where that must not be sent.
+
+    A server that gets none logs 1006, as for a connection that broke. Source: RFC 6455, 5.5.1 and 7.4.
+    """
+    if not payload:
+        return client_frame(CLOSE, b"")
+    code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 0
+    may_be_sent = 1000 <= code < 5000 and code not in _NEVER_SENT
+    return client_frame(CLOSE, payload[:2] if may_be_sent else _PROTOCOL_ERROR)
 
 
 def _means_the_same_to_all(events: list[Event]) -> bool:
