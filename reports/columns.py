@@ -23,6 +23,7 @@ SERIES_COLUMNS: dict[str, str] = {
     "ping_timeout": "of these, ended by the client because the server's ping was overdue",
     "gave_up": "clients whose policy allowed no further try",
     "held_back": "tries that the cap on tries made wait",
+    "unopened": "connections of joined sessions that this machine could not open",
     "missing": "clients of generator processes that died",
     "ticks": "ticks received",
     "missed": "ticks that clients found out they will never get",

@@ -182,9 +182,14 @@ def _machine_shared(seen: Evidence) -> Iterator[str]:
 
 
 def _exhausted(seen: Evidence) -> Iterator[str]:
-    tries = _sum(seen.run.rows, "exhausted")
+    tries, later = _sum(seen.run.rows, "exhausted"), _sum(seen.run.rows, "unopened")
     if tries:
         yield f"this machine ran out of ports or file descriptors: {tries:.0f} tries could not even begin"
+    if later:
+        yield (
+            "this machine ran out of ports or file descriptors: "
+            f"{later:.0f} connections of joined sessions could not be opened"
+        )
 
 
 def _more_received_than_sent(seen: Evidence) -> Iterator[str]:

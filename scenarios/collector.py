@@ -102,6 +102,7 @@ class Collector:
             "ping_timeout": interval.disconnects.get("ping_timeout", 0),
             "gave_up": interval.gave_up,
             "held_back": interval.held_back,
+            "unopened": interval.unopened,
             "ticks": interval.ticks,
             "missed": interval.missed,
             "early": interval.early,

@@ -109,6 +109,9 @@ class Server:
         self.mode = "join"
         """`join`, `refuse` or `ignore`."""
         self.ticking = True
+        self.says_in_the_end: bytes | None = None
+        """What it says to a client that has joined; None if the session goes on."""
+        self.heard_in_the_end = b""
         self.late_s = 0.0
         """How late a tick goes out; it is sent in time, and says that it was due earlier."""
         self.feed = feed or FeedSchedule.of(monotonic_ns(), 1 / TICK_S)
@@ -145,9 +148,13 @@ class Server:
                 began = monotonic()
                 connection.sendall(JOIN)
                 self._joined[connection] = began
+                if self.says_in_the_end is not None:
+                    connection.sendall(self.says_in_the_end)
+                    if not self.says_in_the_end:
+                        connection.shutdown(sockets.SHUT_WR)
                 with contextlib.suppress(OSError):
-                    while connection.recv(65_536):
-                        pass
+                    while more := connection.recv(65_536):
+                        self.heard_in_the_end += more
                 del self._joined[connection]
                 self.sessions_s.append(monotonic() - began)
             else:
@@ -491,6 +498,197 @@ def test_places_before_the_cap_do_not_stay_taken_by_tries_that_a_pushed_policy_g
     assert max(seen["queueing"]["waits_s"]) < seen["queueing"]["seconds"] + 3
 
 
+# -- policies that fail -----------------------------------------------------------------------------
+
+
+class Raising:
+    """A policy of a user's own that fails in one place."""
+
+    shared_gate = False
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def _fail(self, where: str) -> None:
+        if where == self.where:
+            raise LookupError("no such delay")
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        self._fail("delays")
+        return self._delays()
+
+    def _delays(self) -> Iterator[Any]:
+        odd: dict[str, Any] = {"text": "1", "none": [], "nan": float("nan"), "infinity": float("inf")}
+        yield 0.01
+        self._fail("a later delay")
+        while True:
+            yield odd.get(self.where, 0.01)
+
+    def gate(self) -> Gate:
+        self._fail("making a gate")
+        return self
+
+    def wait_s(self, now_s: float, rng: random.Random, first: bool) -> float:
+        self._fail("asking the gate")
+        return 0.0
+
+    def ended(self, joined: bool, now_s: float) -> None:
+        self._fail("telling the gate")
+
+
+FAILURES = {
+    **dict.fromkeys(
+        ("delays", "a later delay", "making a gate", "asking the gate", "telling the gate"),
+        "LookupError: no such delay (test_client_mechanisms.py, line ",
+    ),
+    "text": "TypeError: ",
+    "none": "TypeError: ",
+    "nan": "ValueError: ",
+    "infinity": "OverflowError: ",
+}
+"""Where a policy fails, and how what is said of it begins."""
+
+
+def failures_of_policies() -> Seen:
+    import logging
+
+    # It is said in full, once, to whoever looks at the generator's log.
+    logging.getLogger("reconnect_storm").addHandler(logging.NullHandler())
+    logging.getLogger("reconnect_storm").propagate = False
+    found = {}
+    for where in FAILURES:
+        with world(2, policy=Raising(where)) as scene:
+            scene.server.mode = "refuse"
+            scene.start()
+            recorder = scene.generator.recorder
+            scene.until(lambda recorder=recorder: bool(recorder.policy_error))  # type: ignore[misc]
+            scene.count()
+            found[where] = {"said": scene.intervals[-1].policy_error}
+            scene.server.mode = "join"
+            # The clients are still there.
+            scene.push(Counted())
+            scene.until_joined()
+    return found
+
+
+@pytest.mark.parametrize("where", FAILURES)
+def test_a_policy_that_fails_inside_a_client_is_named_and_leaves_the_client_alive(
+    seen: Seen, where: str
+) -> None:
+    assert seen["failures_of_policies"][where]["said"].startswith(FAILURES[where])
+
+
+# -- no more ports ----------------------------------------------------------------------------------
+
+
+def polling_gateway(upgrades: str, close: str, on_join: Callable[[], None]) -> Any:
+    """A gateway that joins polling clients, and has nothing to tell them."""
+    import gevent
+    from gevent.server import StreamServer
+
+    opened = f'0{{"sid":"a","upgrades":[{upgrades}],"pingInterval":25000,"pingTimeout":20000}}'
+
+    def serve(connection: Any, _address: Any) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            for content in (opened, "ok", '40{"sid":"b"}'):
+                Server._hear(connection, b"\r\n\r\n")
+                headers = f"Content-Length: {len(content)}\r\n"
+                if content.startswith("40"):
+                    on_join()
+                    headers += close
+                connection.sendall(f"HTTP/1.1 200 OK\r\n{headers}\r\n{content}".encode())
+            gevent.sleep(DEADLINE_S)
+
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    return server
+
+
+def exhaustion() -> Seen:
+    """What is counted where a client that has joined by polling can open no further connection."""
+    from scenarios.clients.process import Generator
+    from scenarios.clients.target import resolve
+
+    found = {}
+    for name, upgrades, close in (
+        ("the next poll", "", "Connection: close\r\n"),
+        ("the upgrade", '"websocket"', ""),
+    ):
+        generators: list[Generator] = []
+
+        def no_ports(generators: list[Generator] = generators) -> None:
+            # An address that this machine does not have is refused as a port is that it has no more.
+            population = generators[0].population
+            population._plain = [
+                msgspec.structs.replace(dial, bind="192.0.2.1") for dial in population._plain
+            ]
+
+        server = polling_gateway(upgrades, close, no_ports)
+        fleet = Fleet(transport="polling-upgrade", source="same", policy=AWAY, rtt_ms=0, connect_timeout_s=9)
+        target = Target(url=f"http://127.0.0.1:{server.server_port}")
+        settings = GeneratorSettings(scenario=Scenario(fleet=fleet, target=target), epoch_ns=monotonic_ns())
+        generators.append(generator := Generator(settings, resolve(target), lambda _: None))
+        client = generator.add_client()
+        generator.population.push(Counted(lambda: repeat(3600.0)), 0.0, [])
+        client.start()
+        recorder = generator.recorder
+        World.until(None, lambda recorder=recorder: recorder.unopened > 0)  # type: ignore[arg-type, misc]
+        interval = recorder.take_interval(0)
+        found[name] = {
+            "unopened": interval.unopened,
+            "outcomes": interval.outcomes,
+            "disconnects": interval.disconnects,
+            "joined": client.joined,
+        }
+        client.stop()
+        generator.stop()
+        server.stop(timeout=0)
+    return found
+
+
+def test_a_joined_client_that_can_open_no_connection_is_counted_and_ends_for_a_reason_that_there_is(
+    seen: Seen,
+) -> None:
+    assert seen["exhaustion"] == {
+        "the next poll": {
+            "unopened": 1,
+            "outcomes": {"joined": 1},
+            "disconnects": {"reset": 1},
+            "joined": False,
+        },
+        "the upgrade": {"unopened": 1, "outcomes": {"joined": 1}, "disconnects": {}, "joined": True},
+    }
+
+
+# -- goodbyes ---------------------------------------------------------------------------------------
+
+GOODBYES: dict[str, tuple[bytes, bytes]] = {
+    "a close frame": (b"\x88\x02\x03\xe9", b"\x88\x82\0\0\0\0\x03\xe9"),
+    "a close frame without a code": (b"\x88\x00", b"\x88\x80\0\0\0\0"),
+    "a disconnect": (b"\x81\x0241", b"\x88\x82\0\0\0\0\x03\xe8"),
+    "an end of the Engine.IO session": (b"\x81\x011", b"\x88\x82\0\0\0\0\x03\xe8"),
+    "an end of the connection": (b"", b""),
+}
+
+
+def goodbyes() -> Seen:
+    """What a client says to a server that ends its session in order."""
+    heard: dict[str, list[int]] = {}
+    for name, (said, _) in GOODBYES.items():
+        with world(policy=Counted(lambda: repeat(3600.0))) as scene:
+            scene.server.ticking = False
+            scene.server.says_in_the_end = said
+            scene.start()
+            scene.until(lambda scene=scene: bool(scene.server.sessions_s))  # type: ignore[misc]
+            heard[name] = list(scene.server.heard_in_the_end)
+    return heard
+
+
+@pytest.mark.parametrize(("name", "answer"), [(name, answer) for name, (_, answer) in GOODBYES.items()])
+def test_a_client_answers_an_orderly_end_before_it_goes(seen: Seen, name: str, answer: bytes) -> None:
+    assert bytes(seen["goodbyes"][name]) == answer
+
+
 # -- orders -----------------------------------------------------------------------------------------
 
 
@@ -589,7 +787,21 @@ def test_what_no_client_holds_at_the_end_is_counted_by_the_schedule_of_that_time
 
 SCENES: dict[str, Callable[[], Seen]] = {
     scene.__name__: scene
-    for scene in (watchdogs, back_offs, ends, asking, sharing, leaving, queueing, pushes, cuts, feeds)
+    for scene in (
+        watchdogs,
+        back_offs,
+        ends,
+        asking,
+        sharing,
+        leaving,
+        queueing,
+        failures_of_policies,
+        exhaustion,
+        goodbyes,
+        pushes,
+        cuts,
+        feeds,
+    )
 }
 
 

@@ -12,13 +12,16 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import gevent
+import gevent.event
+import gevent.socket
 import msgspec
 import pytest
 from test_collector import interval
 
 from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.head import Head, health_problem
-from scenarios.clients.messages import GeneratorSettings, Message, SetFeed, frame
+from scenarios.clients.messages import Aborted, GeneratorSettings, Message, SetFeed, Unframer, frame
 from scenarios.model import Abort, Scenario
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -66,12 +69,28 @@ def test_a_publishers_clock_that_is_ahead_is_said_once(caplog: pytest.LogCapture
     assert said == ["the publisher's clock is ahead by at least 7.0 ms: latencies are too low by as much"]
 
 
+def test_a_run_whose_policy_fails_inside_a_client_is_aborted_and_told_why() -> None:
+    ours, theirs = gevent.socket.socketpair()
+    quitted = gevent.event.Event()
+    head = Head(settings(), channel=theirs, remote=False, obey=lambda _: None, quit_run=quitted.set)
+    for second in range(3):
+        head.on_interval(interval(second, policy_error="LookupError: no (mine.py, line 7)"))
+    assert quitted.wait(3)
+    head.stop()
+    theirs.close()
+    unframer, said = Unframer(), []
+    while data := ours.recv(65_536):
+        said += [message for message in unframer.receive(data) if isinstance(message, Aborted)]
+    ours.close()
+    reason = "a reconnect policy failed inside a client: LookupError: no (mine.py, line 7)"
+    assert said == [Aborted(reason)]
+
+
 # -- in a process of its own ------------------------------------------------------------------------
 
 
 def serve(pieces: Any, rest_s: float) -> str:
     """The URL of a server that says this to whoever connects."""
-    import gevent
     from gevent.server import StreamServer
 
     def answer(connection: Any, _peer: object) -> None:
@@ -96,8 +115,6 @@ def nobody() -> str:
 
 def aborted(abort: Abort) -> list[Message]:
     """What a head without a single good second has done, after it took a second every tenth of one."""
-    import gevent
-
     orders: list[Message] = []
     ended = gevent.event.Event()
     head = Head(settings(abort), remote=False, obey=orders.append, quit_run=ended.set)
@@ -111,7 +128,6 @@ def aborted(abort: Abort) -> list[Message]:
 
 def deaf() -> list[str]:
     """How a generator ends that gets an order which it cannot carry out."""
-    import gevent
 
     def obey(order: Message) -> None:
         if isinstance(order, SetFeed):
@@ -129,10 +145,6 @@ def deaf() -> list[str]:
 
 
 def ask_all() -> None:
-    import gevent
-    import gevent.event
-    import gevent.socket
-
     def asked(url: str) -> tuple[str, float]:
         began = monotonic()
         return health_problem(url), monotonic() - began

@@ -141,11 +141,15 @@ class Client:
 
     def _follow_from_now(self, followed: FollowedPolicy) -> None:
         self._policy = followed
-        self._gate: Gate | None = followed.gate()
+        self._gate: Gate | None = None
+        with self._population.policy_guarded():
+            self._gate = followed.gate()
         self._start_policy_over()
 
     def _start_policy_over(self) -> None:
-        self._delays: Iterator[float] = self._policy.delays(self._rng)
+        self._delays: Iterator[float] = iter(())
+        with self._population.policy_guarded():
+            self._delays = self._policy.delays(self._rng)
 
     # -- one try ------------------------------------------------------------------------------------
 
@@ -153,11 +157,14 @@ class Client:
         self._close()
         if self._stopped:
             return
-        delay = next(self._delays, None)
-        if delay is None:
+        delay_ns = None
+        with self._population.policy_guarded():
+            delay = next(self._delays, None)
+            delay_ns = None if delay is None else int(delay * 1e9)
+        if delay_ns is None:
             self._give_up()
             return
-        self._wanted_ns = monotonic_ns() + int(delay * 1e9)
+        self._wanted_ns = monotonic_ns() + delay_ns
         self._at(self._wanted_ns, self._begin_try)
 
     def _give_up(self) -> None:
@@ -177,12 +184,15 @@ class Client:
             self._begin_admitted_try()
 
     def _is_let_through(self, gate: Gate, now_ns: int) -> bool:
-        wait_s = gate.wait_s(now_ns / 1e9, self._rng, self._first)
-        if wait_s == math.inf:
-            self._give_up()
-        elif wait_s > 0:
+        wait_ns: float = math.inf
+        with self._population.policy_guarded():
+            wait_s = gate.wait_s(now_ns / 1e9, self._rng, self._first)
             # Rounded up: asked a nanosecond too early, a gate would say no once more.
-            self._wanted_ns = now_ns + math.ceil(wait_s * 1e9)
+            wait_ns = wait_s if wait_s == math.inf else math.ceil(wait_s * 1e9)
+        if wait_ns == math.inf:
+            self._give_up()
+        elif wait_ns > 0:
+            self._wanted_ns = now_ns + int(wait_ns)
             self._at(self._wanted_ns, self._begin_try)
         else:
             self._passed = gate
@@ -192,7 +202,8 @@ class Client:
     def _tell_gate(self, *, joined: bool) -> None:
         gate, self._passed = self._passed, None
         if gate is not None:
-            gate.ended(joined, monotonic_ns() / 1e9)
+            with self._population.policy_guarded():
+                gate.ended(joined, monotonic_ns() / 1e9)
 
     def _leave_queue(self) -> None:
         """A try that the cap makes wait will not begin: others may have its place."""
@@ -298,11 +309,18 @@ class Client:
             case Refused(status):
                 self._lost(outcome_of_status(status), "refused")
             case Rejected():
+                self._say_goodbye()
                 self._lost("rejected", "dropped")
             case Dropped():
+                self._say_goodbye()
                 self._lost("reset", "dropped")
             case Broken():
                 self._lost("broken")
+
+    def _say_goodbye(self) -> None:
+        """A session that ended in order has last words."""
+        if self._session is not None and self._connection is not None:
+            self._connection.send(self._session.take_to_send() + self._session.last_words)
 
     def _watch(self) -> None:
         """Waits for what comes first: the feed is stale, or the server's ping is overdue."""
@@ -348,7 +366,9 @@ class Client:
         if not error:
             self._lost("tls", "broken")
         elif error in EXHAUSTED:
-            self._lost("exhausted")
+            if self.joined:
+                self._recorder.unopened += 1
+            self._lost("exhausted", "reset")
         else:
             opened = self._connection is not None and self._connection.is_open
             self._lost("reset" if opened or error == errno.ECONNRESET else "refused", "reset")

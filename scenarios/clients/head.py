@@ -79,6 +79,8 @@ class Head:
             )
         self._early += interval.early
         reason = self._guard.reason_to_stop(interval, self._unhealthy)
+        if interval.policy_error:
+            reason = f"a reconnect policy failed inside a client: {interval.policy_error}"
         if reason and not self._aborted:
             self._aborted = True
             log.error("aborted: %s", reason)
@@ -124,8 +126,10 @@ class Head:
                     self._obey(message)
         except (OSError, FrameError) as error:
             log.warning("the channel to the runner: %s", error)
-        except Exception:  # Whatever it was: who follows no orders any more must not go on.
+        except Exception as error:  # Whatever it was: who follows no orders any more must not go on.
             log.exception("an order of the runner's could not be carried out")
+            self.tell(Aborted(f"an order could not be carried out: {error!r}"))
+            gevent.sleep(_LAST_WORDS_S)
         # Nobody is left to read what this process would measure, or to tell it what to do.
         log.warning("the channel to the runner has ended: stopping")
         self._quit_run()

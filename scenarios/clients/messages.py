@@ -36,7 +36,7 @@ OUTCOMES = {
 
 DISCONNECTS = {
     "dropped": "the server, or the edge, ended the session in an orderly way",
-    "reset": "the connection broke",
+    "reset": "the connection broke, or this machine could not open the next one",
     "stale": "the client's own watchdog saw no tick for too long",
     "ping_timeout": "the server's ping was overdue",
     "broken": "the server broke the protocol",
@@ -159,6 +159,10 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Ended attempts by outcome."""
     disconnects: dict[str, int]
     """Ended sessions by reason."""
+    unopened: int = 0
+    """Connections that joined clients needed and this machine had no ports, descriptors or memory for."""
+    policy_error: str = ""
+    """What a reconnect policy raised inside a client, so far; whoever follows it cannot be relied on."""
     gave_up: int = 0
     """Clients whose policy allowed no further attempt."""
     neighbours: dict[int, Neighbours] = {}

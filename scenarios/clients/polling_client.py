@@ -2,7 +2,7 @@
 
 from scenarios.clients.addresses import Seat
 from scenarios.clients.client import Client
-from scenarios.clients.connection import Connection
+from scenarios.clients.connection import EXHAUSTED, Connection
 from scenarios.clients.conversation import Event, Redial, Upgradable, Upgraded
 from scenarios.clients.polling import PollingSession
 from scenarios.clients.population import Population
@@ -81,6 +81,9 @@ class PollingClient(Client):
 
     def _on_websocket_error(self, error: int) -> None:
         if self._session is not None and self._session.polling:
+            if error in EXHAUSTED:
+                # It stays on polling, which is not what its gateway would see of a client with a machine.
+                self._recorder.unopened += 1
             self._session.websocket_lost()
             self._close_websocket()
         else:
@@ -89,9 +92,15 @@ class PollingClient(Client):
     def _send_on_websocket(self, session: PollingSession) -> None:
         connection = self._websocket if session.polling else self._connection
         if connection is not None and session.polling and not session.upgrading:
+            if connection.is_open:
+                connection.send(session.last_words)
             self._close_websocket()
         elif connection is not None and connection.is_open and session.to_send:
             connection.send(session.take_to_send())
+
+    def _say_goodbye(self) -> None:
+        if self._session is not None and not self._session.polling:
+            super()._say_goodbye()
 
     def _close_websocket(self) -> None:
         if self._websocket is not None:

@@ -40,7 +40,8 @@ class Recorder:
     """One process's counters.
 
     The hot path is public on purpose: a client appends to `latency_ns` and `due_ns` and sets its elements
-    of `held_seq` and `held_due_ns` itself. It also counts in `disconnects`, `held_back` and `gave_up`.
+    of `held_seq` and `held_due_ns` itself. It also counts in `disconnects`, `held_back`, `unopened` and
+    `gave_up`.
     """
 
     def __init__(self, epoch_ns: int, schedule: Schedule) -> None:
@@ -54,6 +55,8 @@ class Recorder:
         # Clients are counted by how many share an address; a group is the place of that number in the dict.
         self._groups: dict[int, int] = {}
         self._group_of = array("B")
+        self.policy_error = ""
+        """The first thing that a policy raised; it is said again every second."""
         self._new_second()
 
     @property
@@ -75,6 +78,7 @@ class Recorder:
         self.due_ns: list[int] = []
         self.disconnects: Counter[str] = Counter()
         self.held_back = 0
+        self.unopened = 0
         self.gave_up = 0
         self._first_attempt_ns = self._last_join_ns = 0
         self._attempts: Counter[int] = Counter()
@@ -193,6 +197,8 @@ class Recorder:
             first_attempt_ns=self._first_attempt_ns or None,
             last_join_ns=self._last_join_ns or None,
             held_back=self.held_back,
+            unopened=self.unopened,
+            policy_error=self.policy_error,
             gave_up=self.gave_up,
             outcomes=dict(outcomes),
             disconnects=dict(self.disconnects),
