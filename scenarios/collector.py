@@ -118,8 +118,14 @@ class Collector:
             clients=interval.clients + interval.missing,
             missing=interval.missing,
             connected=interval.connected,
-            **_p99s_ms(generator_lag_p99_ms=interval.loop_lag, retry_late_p99_ms=interval.retry_late),
         )
+        for key, late_ms in {
+            "generator_lag_p99_ms": interval.lag_p99_ms,
+            "retry_late_p99_ms": interval.retry_late.percentile_ms(99),
+        }.items():
+            if late_ms is not None:
+                # A part of a second that was late is not made good by one that was not.
+                row[key] = max(row.get(key, 0.0), late_ms)
         if interval.useful is not None:
             row["useful"] = interval.useful
         if interval.stale_clients is not None:
@@ -242,9 +248,3 @@ def _in_ms(name: str, histogram: HdrHistogram) -> dict[str, float]:
         f"{name}_p99_ms": histogram.get_value_at_percentile(99) / 1000,
         f"{name}_max_ms": histogram.get_max_value() / 1000,
     }
-
-
-def _p99s_ms(**samples: Samples) -> dict[str, float]:
-    """The 99th percentile of each that has any samples."""
-    found = {name: some.percentile_ms(99) for name, some in samples.items()}
-    return {name: value for name, value in found.items() if value is not None}

@@ -226,6 +226,18 @@ def test_the_two_parts_of_a_second_that_was_cut_become_one_row(collector: Collec
     assert row["attempts_squares_100ms"] == 9
 
 
+@pytest.mark.parametrize("late_part", [0, 1])
+def test_a_part_of_a_second_in_which_the_generator_was_late_is_not_forgotten(
+    collector: Collector, late_part: int
+) -> None:
+    late, on_time = Samples.of([2_500 * MS] * 3), Samples.of([1 * MS] * 40)
+    for part in (0, 1):
+        lag = late if part == late_part else on_time
+        collector.on_interval(interval(5, loop_lag=lag, retry_late=lag))
+    row = collector.row(5)
+    assert row["generator_lag_p99_ms"] == row["retry_late_p99_ms"] == pytest.approx(2_500, rel=0.01)
+
+
 def test_latencies_are_read_back_from_the_histograms(collector: Collector) -> None:
     fanout = Samples.of([10 * MS] * 98 + [50 * MS] * 2)
     collector.on_interval(interval(0, fanout=fanout, effective={0: fanout}))

@@ -94,6 +94,22 @@ def stream(seconds: float) -> list[tuple[int, int, int]]:
     return sorted(received, key=lambda delivery: delivery[2])
 
 
+@pytest.mark.parametrize(("workers", "still_ms"), [(2, 300), (8, 300), (64, 300), (64, 2_500)])
+def test_a_process_that_stood_still_does_not_disappear_among_those_that_did_not(
+    workers: int, still_ms: int
+) -> None:
+    parts = []
+    for worker in range(workers):
+        recorder = Recorder(0, SharedSchedule(FeedSchedule.of(0, 5.0)))
+        for _ in range(40):
+            recorder.lag_probe(MS)
+        recorder.lag_probe(0 if worker else still_ms * MS)
+        parts.append(recorder.take_interval(0))
+    both_halves = (merge(parts[: workers // 2]), merge(parts[workers // 2 :]))
+    for merged in (merge(parts), merge(both_halves), merge(reversed(both_halves))):
+        assert merged.lag_p99_ms == pytest.approx(still_ms, rel=0.1)
+
+
 @pytest.mark.parametrize("workers", [2, 5])
 def test_one_two_and_five_workers_give_the_same_percentiles(workers: int) -> None:
     received = stream(20)

@@ -16,6 +16,8 @@ def merge(intervals: Iterable[Interval]) -> Interval:
     """One interval of at least one, all of the same second."""
     parts = list(intervals)
     slots = max(len(part.attempts_per_slot) for part in parts)
+    loop_lag = add(part.loop_lag for part in parts)
+    latest_ms = max(part.lag_p99_ms or 0.0 for part in parts)
     return Interval(
         second=parts[0].second,
         clients=sum(part.clients for part in parts),
@@ -46,7 +48,8 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         effective=add_by_key(part.effective for part in parts),
         censored=add_by_key(part.censored for part in parts),
         attempt_durations=add_by_key(part.attempt_durations for part in parts),
-        loop_lag=add(part.loop_lag for part in parts),
+        loop_lag=loop_lag,
+        latest_lag_ms=latest_ms if latest_ms > (loop_lag.percentile_ms(99) or 0.0) else None,
         retry_late=add(part.retry_late for part in parts),
         staleness=add(part.staleness for part in parts),
         stale_clients=_sum_of_all(part.stale_clients for part in parts),

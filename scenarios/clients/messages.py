@@ -182,6 +182,9 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     attempt_durations: dict[str, Samples]
     """By outcome."""
     loop_lag: Samples
+    latest_lag_ms: float | None = None
+    """99th percentile of the loop lag of the process that was latest, where that of `loop_lag` is smaller:
+    among the probes of many processes, those of one that stood still are hardly seen."""
     retry_late: Samples
     """How late tries began to connect: actual minus intended, by the policy's delay and the round trips."""
     staleness: Samples = Samples()
@@ -204,6 +207,12 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """What became known in this second."""
     clocks: tuple[ClockOffset, ...] = ()
     """Where processes do not share one clock: how each sees the gateway's."""
+
+    @property
+    def lag_p99_ms(self) -> float | None:
+        """99th percentile of the loop lag, of the process that was latest; None without any probe."""
+        lag_ms = self.loop_lag.percentile_ms(99)
+        return lag_ms if self.latest_lag_ms is None else self.latest_lag_ms
 
 
 class BooksClosed(Struct, frozen=True, tag=True):
