@@ -20,7 +20,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from server_bytes import HEAD, JOIN, OPEN, socket
+from engineio import packet as engineio
+from server_bytes import (
+    HANDSHAKE,
+    HEAD,
+    JOIN,
+    OPEN,
+    body,
+    engine,
+    open_packet,
+    response,
+    socket,
+    socket_packets,
+)
 from socketio import packet as socketio
 
 from gateway_stub.feed_schedule import FeedSchedule
@@ -107,11 +119,13 @@ class Server:
         from gevent.server import StreamServer
 
         self.mode = "join"
-        """`join`, `refuse` or `ignore`."""
+        """`join`, `poll`, `refuse` or `ignore`."""
+        self.opening = OPEN
         self.ticking = True
         self.says_in_the_end: bytes | None = None
         """What it says to a client that has joined; None if the session goes on."""
         self.heard_in_the_end = b""
+        self.pinging = False
         self.late_s = 0.0
         """How late a tick goes out; it is sent in time, and says that it was due earlier."""
         self.feed = feed or FeedSchedule.of(monotonic_ns(), 1 / TICK_S)
@@ -120,6 +134,8 @@ class Server:
         """How long each session lasted that has ended."""
         self._log = log
         self._joined: dict[Any, float] = {}
+        self._ignored: list[Any] = []
+        self._polls: list[Any] = []
         self._server = StreamServer(("127.0.0.1", 0), self._serve)
         self._server.start()
         self.port: int = self._server.server_port
@@ -130,6 +146,21 @@ class Server:
         for connection in list(self._joined):
             with contextlib.suppress(OSError):
                 connection.shutdown(sockets.SHUT_RDWR)
+
+    def answer(self, data: bytes) -> None:
+        """Tells those something who were ignored; without data, that this is the end."""
+        for connection in self._ignored:
+            connection.sendall(data) if data else connection.shutdown(sockets.SHUT_RDWR)
+
+    def send_tick(self, seq: int, due_ns: int) -> None:
+        """Sends a tick to everybody, now."""
+        content = ["tick", {"seq": seq, "due_ns": due_ns}]
+        data = socket(socketio.EVENT, content) + (engine(engineio.PING) if self.pinging else b"")
+        polls, self._polls = self._polls, []
+        answer = response(body(*socket_packets(socketio.EVENT, content))) if polls else b""
+        for connection, what in [*((c, data) for c in self._joined), *((c, answer) for c in polls)]:
+            with contextlib.suppress(OSError):
+                connection.sendall(what)
 
     def close(self) -> None:
         self._ticker.kill()
@@ -143,7 +174,7 @@ class Server:
             if self.mode == "refuse":
                 connection.sendall(REFUSAL)
             elif self.mode == "join":
-                connection.sendall(HEAD + OPEN)
+                connection.sendall(HEAD + self.opening)
                 self._hear(connection, b"40")
                 began = monotonic()
                 connection.sendall(JOIN)
@@ -157,7 +188,16 @@ class Server:
                         self.heard_in_the_end += more
                 del self._joined[connection]
                 self.sessions_s.append(monotonic() - began)
+            elif self.mode == "poll":
+                connected = socket_packets(socketio.CONNECT, {"sid": "b"})
+                for said in (body(open_packet()), b"ok", body(*connected)):
+                    connection.sendall(response(said))
+                    self._hear(connection, b"\r\n\r\n")
+                self._polls.append(connection)
+                while connection.recv(65_536):
+                    self._polls.append(connection)
             else:
+                self._ignored.append(connection)
                 while connection.recv(65_536):
                     pass
 
@@ -177,11 +217,8 @@ class Server:
         seq = self.feed.first_seq_from(monotonic_ns() - late_ns)
         while True:
             gevent.sleep(max(0, self.feed.due_ns(seq) - monotonic_ns()) / 1e9)
-            due_ns = self.feed.due_ns(seq) - int(self.late_s * 1e9)
-            data = socket(socketio.EVENT, ["tick", {"seq": seq, "due_ns": due_ns}])
-            for connection in list(self._joined) if self.ticking else ():
-                with contextlib.suppress(OSError):
-                    connection.sendall(data)
+            if self.ticking:
+                self.send_tick(seq, self.feed.due_ns(seq) - int(self.late_s * 1e9))
             seq += 1
 
 
@@ -785,6 +822,119 @@ def test_what_no_client_holds_at_the_end_is_counted_by_the_schedule_of_that_time
     assert least <= closed <= most
 
 
+# -- a process that stands still --------------------------------------------------------------------
+
+STILL_S = 1.2
+PATIENCE_S = 0.8
+"""Less than the process stands still, and more than until the server is heard of again meanwhile."""
+
+
+def stand_still(*meanwhile: Callable[[], None]) -> None:
+    """Stops everything in this process, as SIGSTOP would, but for what the servers send half-way."""
+    from gevent.monkey import get_original
+
+    sleep = get_original("time", "sleep")
+    sleep(STILL_S / 2)
+    for each in meanwhile:
+        each()
+    sleep(STILL_S / 2)
+
+
+SHORT_PINGS = engine(
+    engineio.OPEN,
+    {**HANDSHAKE, "pingInterval": int(PATIENCE_S * 500), "pingTimeout": int(PATIENCE_S * 500)},
+)
+ENDURED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "ticks, watched by their gaps": ({"stale_after_s": PATIENCE_S}, {}),
+    "ticks, watched by their age": ({"stale_after_s": PATIENCE_S, "stale_by": "age"}, {}),
+    "ticks, by polling": ({"stale_after_s": PATIENCE_S, "transport": "polling-upgrade"}, {"mode": "poll"}),
+    "pings": ({}, {"opening": SHORT_PINGS, "pinging": True}),
+}
+SILENT: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "no ticks": ({"stale_after_s": PATIENCE_S}, {}, "stale"),
+    "no ticks, by polling": (
+        {"stale_after_s": PATIENCE_S, "transport": "polling-upgrade"},
+        {"mode": "poll"},
+        "stale",
+    ),
+    "no pings": ({}, {"opening": SHORT_PINGS}, "ping_timeout"),
+}
+ANSWERED: dict[str, tuple[bytes | None, str]] = {
+    "the join": (HEAD + OPEN + JOIN, "joined"),
+    "a refusal": (REFUSAL, "limited"),
+    "the end": (b"", "reset"),
+    "half of an answer": (HEAD, "timeout"),
+    "nothing": (None, "timeout"),
+}
+
+
+def still() -> Seen:
+    """Everybody joined, or waiting for an answer, when the process stands still; then what came of it."""
+    away = Counted(lambda: repeat(3600.0))
+    kinds = ENDURED | {name: (fleet, server) for name, (fleet, server, _) in SILENT.items()}
+    with contextlib.ExitStack() as stack:
+        sessions = {
+            name: stack.enter_context(world(5, policy=away, **fleet)) for name, (fleet, _) in kinds.items()
+        }
+        tries = {
+            name: stack.enter_context(world(5, policy=away, connect_timeout_s=PATIENCE_S))
+            for name in ANSWERED
+        }
+        for name, (_, server) in kinds.items():
+            for key, value in server.items():
+                setattr(sessions[name].server, key, value)
+            sessions[name].start()
+        for each in sessions.values():
+            each.until_joined()
+        for each in tries.values():
+            each.server.mode = "ignore"
+            each.start()
+        for each in tries.values():
+            each.until(lambda each=each: each.server.requests == 5)  # type: ignore[misc]
+
+        def meanwhile() -> None:
+            now_ns = monotonic_ns()
+            for name in ENDURED:
+                sessions[name].server.send_tick(10**6, now_ns)
+            for name, (answer, _) in ANSWERED.items():
+                if answer is not None:
+                    tries[name].server.answer(answer)
+
+        stand_still(meanwhile)
+        for each in sessions.values():
+            each.server.ticking = False
+        # What any client's event does: all timers that are due run before the other sockets are looked at.
+        for each in (*sessions.values(), *tries.values()):
+            each.generator.population.run_due_timers()
+        # The first that the process does about its clock: nothing has measured its lag yet.
+        counts = {name: each.count() for name, each in {**sessions, **tries}.items()}
+        lags_ms = [max(part.lag_p99_ms or 0.0 for part in each.intervals) for each in tries.values()]
+        return {"counts": counts, "lags_ms": lags_ms}
+
+
+@pytest.mark.parametrize("name", ENDURED)
+def test_what_arrived_while_the_process_stood_still_keeps_a_session(seen: Seen, name: str) -> None:
+    assert seen["still"]["counts"][name]["disconnects"] == {}
+
+
+@pytest.mark.parametrize(("name", "reason"), [(name, reason) for name, (*_, reason) in SILENT.items()])
+def test_a_session_of_which_nothing_arrived_meanwhile_is_given_up(seen: Seen, name: str, reason: str) -> None:
+    assert seen["still"]["counts"][name]["disconnects"] == {reason: 5}
+
+
+@pytest.mark.parametrize(("name", "outcome"), [(name, outcome) for name, (_, outcome) in ANSWERED.items()])
+def test_a_try_ends_by_what_arrived_while_the_process_stood_still(
+    seen: Seen, name: str, outcome: str
+) -> None:
+    assert seen["still"]["counts"][name]["outcomes"] == {outcome: 5}
+
+
+def test_a_process_that_stood_still_says_how_long_even_where_an_order_is_what_it_sees_first(
+    seen: Seen,
+) -> None:
+    assert min(seen["still"]["lags_ms"]) > STILL_S * 900
+
+
 SCENES: dict[str, Callable[[], Seen]] = {
     scene.__name__: scene
     for scene in (
@@ -821,6 +971,8 @@ def drive() -> None:
     playing = {name: gevent.spawn(play, scene) for name, scene in SCENES.items()}
     gevent.joinall(list(playing.values()))
     seen = {name: greenlet.value for name, greenlet in playing.items()}
+    # Alone, because it stands still for all.
+    seen["still"] = play(still)
     sys.stdout.buffer.write(msgspec.json.encode({**seen, "failures": failures}))
 
 

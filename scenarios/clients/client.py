@@ -225,11 +225,12 @@ class Client:
             self._dial()
 
     def _dial(self) -> None:
-        population = self._population
         now = monotonic_ns()
         self._recorder.retry_late_ns.append(now - self._wanted_ns)
         self._session = self._new_session()
-        self._at(self._started_ns + int(population.fleet.connect_timeout_s * 1e9), self._on_connect_timeout)
+        # The round trips come off the gateway's time to answer, this process's lateness does not.
+        timeout_s = self._population.fleet.connect_timeout_s - self._round_trip_s * ROUND_TRIPS_PER_TRY
+        self._at(now + int(timeout_s * 1e9), self._on_connect_timeout)
         self._open_connection()
 
     def _open_connection(self) -> None:
@@ -244,7 +245,14 @@ class Client:
         return Session(population.upgrade_request(self._seat), population.subscription)
 
     def _on_connect_timeout(self) -> None:
-        self._attempt_ended("timeout")
+        self._drain()
+        if self._started_ns:
+            self._attempt_ended("timeout")
+
+    def _drain(self) -> None:
+        """Takes in what has arrived unread: a process that is late sees its timers before its sockets."""
+        if self._connection is not None:
+            self._connection.drain()
 
     def _count_attempt(self, outcome: str) -> None:
         self._recorder.attempt_ended(self._index, outcome, self._started_ns, monotonic_ns())
@@ -305,7 +313,8 @@ class Client:
                 self._attempt_ended("joined")
                 self._recorder.joined[self._index] = 1
                 self._joined_ns = self._last_tick_ns = received_ns
-                self._watch()
+                # By a timer even where it is due: what came in behind the join has to be handled first.
+                self._at(self._patience()[0], self._watch)
             case Refused(status):
                 self._lost(outcome_of_status(status), "refused")
             case Rejected():
@@ -323,26 +332,32 @@ class Client:
             self._connection.send(self._session.take_to_send() + self._session.last_words)
 
     def _watch(self) -> None:
-        """Waits for what comes first: the feed is stale, or the server's ping is overdue."""
-        now = monotonic_ns()
-        due_ns = self._last_ping_ns + self._ping_patience_ns
-        if due_ns <= now:
-            self._lost("ping_timeout")
-            return
-        fleet = self._population.fleet
-        if fleet.stale_after_s:
-            stale_ns = int(fleet.stale_after_s * 1e9)
-            if fleet.stale_by == "gap":
-                stale_ns += self._last_tick_ns
-            else:
-                # What the client held before this session does not count against it.
-                stale_ns += max(self._joined_ns, self._recorder.held_due_ns[self._index])
-            if stale_ns <= now:
-                self._lost("stale")
+        """Hangs up once the feed is stale or the server's ping is overdue; until then, waits for that."""
+        due_ns, _ = self._patience()
+        if due_ns <= monotonic_ns():
+            session = self._session
+            self._drain()
+            if self._session is not session:
                 return
-            due_ns = min(due_ns, stale_ns)
+            due_ns, reason = self._patience()
+            if due_ns <= monotonic_ns():
+                self._lost(reason)
+                return
         # One timer for many ticks: a tick only moves the deadline, which is checked when it comes.
         self._at(due_ns, self._watch)
+
+    def _patience(self) -> tuple[int, str]:
+        """When the session is to be given up by what has been read so far, and for what reason."""
+        ping = (self._last_ping_ns + self._ping_patience_ns, "ping_timeout")
+        fleet = self._population.fleet
+        if not fleet.stale_after_s:
+            return ping
+        if fleet.stale_by == "gap":
+            fresh_ns = self._last_tick_ns
+        else:
+            # What the client held before this session does not count against it.
+            fresh_ns = max(self._joined_ns, self._recorder.held_due_ns[self._index])
+        return min(ping, (fresh_ns + int(fleet.stale_after_s * 1e9), "stale"))
 
     def _lost(self, outcome: str, reason: str = "") -> None:
         """Ends the try with that outcome or, if it had joined, the session for that reason."""

@@ -24,6 +24,8 @@ from scenarios.clients.clock import Clock
 _plain_socket: Any = get_original("socket", "socket")
 
 _RECEIVE_BYTES = 65_536
+# More than a socket buffer holds: a peer that sends on and on must not keep the process reading for ever.
+_MOST_READS_AT_ONCE = 256
 _MOST_UNSENT_BYTES = 1_000_000
 _IP_BIND_ADDRESS_NO_PORT = 24
 _SO_TIMESTAMPNS = 35
@@ -62,7 +64,7 @@ class Connection:
     """
 
     __slots__ = (
-        *("_clock", "_io", "_on_bytes", "_on_data", "_on_error", "_on_open"),
+        *("_clock", "_connecting", "_io", "_on_bytes", "_on_data", "_on_error", "_on_open"),
         *("_send_error", "_socket", "_unsent", "is_open"),
     )
 
@@ -74,6 +76,7 @@ class Connection:
         self._io: Any = None
         self._unsent = b""
         self._send_error = 0
+        self._connecting = True
         self.is_open = False
 
     def open(self, dial: Dial) -> int:
@@ -102,6 +105,21 @@ class Connection:
         """Sends now what fits, and the rest when it does."""
         self._send_raw(data)
 
+    def drain(self) -> None:
+        """Tells its owner now what the kernel has received, or found out, and nobody has looked at yet.
+
+        Whoever is about to give a connection up by its own clock asks for this first: where the process was
+        late, the answer may be there already. Not to be called while its owner handles what it was told.
+        """
+        if self._connecting:
+            error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._socket else 0
+            if error:
+                self._on_error(error)
+            return
+        for _ in range(_MOST_READS_AT_ONCE):
+            if self._socket is None or not self._receive():
+                return
+
     def close(self, *, reset: bool = False) -> None:
         """Closes at once; what was not sent is not sent any more. reset: as a lost network would."""
         self.is_open = False
@@ -119,6 +137,7 @@ class Connection:
         if error:
             self._on_error(error)
             return
+        self._connecting = False
         loop = self._io.loop
         self._io.close()
         self._io = loop.io(self._socket.fileno(), _READ)
@@ -133,16 +152,20 @@ class Connection:
         self._on_open()
 
     def _on_readable(self) -> None:
+        self._receive()
+
+    def _receive(self) -> bool:
+        """Reads once; returns whether there may be more to read."""
         try:
             data, ancillary, _, _ = self._socket.recvmsg(_RECEIVE_BYTES, _STAMP_BYTES)
         except BlockingIOError:
-            return
+            return False
         except OSError as problem:
             self._on_error(problem.errno or errno.EIO)
-            return
+            return False
         if not data and self._send_error == errno.ECONNRESET:
             self._on_error(self._send_error)
-            return
+            return False
         if ancillary:
             # Asked for is nothing else; in a batch it is the stamp of the last packet.
             seconds, nanoseconds = _STAMP.unpack(ancillary[0][2])
@@ -150,6 +173,7 @@ class Connection:
         else:
             received_ns = monotonic_ns()
         self._on_bytes(data, received_ns)
+        return bool(data)
 
     def _send_raw(self, data: bytes) -> None:
         if self._socket is None:

@@ -102,6 +102,13 @@ class PollingClient(Client):
         if self._session is not None and not self._session.polling:
             super()._say_goodbye()
 
+    def _drain(self) -> None:
+        websocket = self._websocket
+        super()._drain()
+        # Unless what was just read has closed it, or made it the connection.
+        if websocket is not None and websocket is self._websocket:
+            websocket.drain()
+
     def _close_websocket(self) -> None:
         if self._websocket is not None:
             self._websocket.close()

@@ -150,6 +150,9 @@ class Generator:
                 self._schedule.feed = schedule.shifted(self._ahead_ns)
             case CloseBooks():
                 now = monotonic_ns()
+                # An order may be the first thing that a process does after it stood still.
+                if now - self._last_probe_ns > LAG_PROBE_NS:
+                    self._probe_lag(now)
                 # A second that has just ended is not to be counted with the one that is cut short.
                 self._turn_over(now)
                 self.recorder.close_books(now)
@@ -174,9 +177,12 @@ class Generator:
 
     def _on_probe(self) -> None:
         now = monotonic_ns()
+        self._probe_lag(now)
+        self._turn_over(now)
+
+    def _probe_lag(self, now: int) -> None:
         self.recorder.lag_probe(max(0, now - self._last_probe_ns - LAG_PROBE_NS))
         self._last_probe_ns = now
-        self._turn_over(now)
 
     def _turn_over(self, now: int) -> None:
         """Closes the 100 ms slot that has ended, and the second with it."""
