@@ -53,10 +53,14 @@ SERIES_COLUMNS: dict[str, str] = {
     "ticks_sent": "deliveries that pods handed to their transports",
     "nginx_cpu": "CPU-seconds per second of nginx",
     "generator_cpu": "CPU-seconds per second of the load generator",
-    "generator_lag_p99_ms": "99th percentile of the generator's loop lag",
+    "generator_lag_p99_ms": "99th percentile of the loop lag of the generator process that was latest",
     "retry_late_p99_ms": "99th percentile of how late tries began after the delay their policy asked for",
     "foreign_cpu": "CPU-seconds per second that other processes used on the whole machine",
-    "steal": "CPU-seconds per second that the hypervisor took away",
+    "steal": "CPU-seconds per second that the hypervisor took away, on the whole machine",
+    "stack_foreign_cpu": "CPU-seconds per second that other processes used on the cores of pods and nginx",
+    "stack_steal": "CPU-seconds per second that the hypervisor took of one of these, at the most",
+    "generator_foreign_cpu": "CPU-seconds per second that other processes used on the generator's core",
+    "generator_steal": "CPU-seconds per second that the hypervisor took of it",
 }
 """Columns of series.csv."""
 

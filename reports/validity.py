@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from reports import series
 from reports.actions import trigger_name
+from reports.disturbance import taken
 from reports.front import front_of
 from reports.metrics import Summary
 from reports.pods import lost_reports
@@ -32,15 +33,14 @@ CLOCK_AHEAD_MS = 1.0
 EARLY_TICKS_SHARE = 0.001
 EARLY_TICKS = 5
 """A few ticks may seem early while the wall clock, by which the kernel stamps what it receives, is set."""
-FOREIGN_CPU_PER_CORE = 0.10
-STEAL_PER_CORE = 0.10
-"""As much as for other processes: a core that is away is away, whoever has it."""
 BASELINE_USEFUL = 0.99
 BASELINE_POD_LOOP = 0.7
 TRIGGER_SECONDS = 2
 DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "rolling_restart", "nginx_restart")
 """Faults that disconnect somebody as they strike; others only make ticks late, which clients may endure."""
 RETRY_LATE_MS = 20.0
+OBSERVED = ("before", "during", "after", "rescue", "tail")
+"""The phases by which a verdict is reached."""
 
 
 class Evidence(Struct, frozen=True):
@@ -166,19 +166,12 @@ def _feed_late(seen: Evidence) -> Iterator[str]:
 
 
 def _machine_shared(seen: Evidence) -> Iterator[str]:
-    cores = int(seen.run.info.machine.get("cores") or 1)
-    rows = _phase_rows(seen.run, "before", "during", "after", "tail")
-    rules = [("steal", STEAL_PER_CORE, "the hypervisor took")]
     # Somebody else's gateway may run on this machine: then it is one of the other processes.
-    if not seen.run.info.scenario.get("target", {}).get("url"):
-        rules.append(("foreign_cpu", FOREIGN_CPU_PER_CORE, "other processes used"))
-    for name, allowed, what in rules:
-        used = series.mean(series.column(rows, name))
-        if used is not None and used > allowed * cores:
-            yield (
-                f"{what} {percent(used / cores)} of the machine's {cores} cores, "
-                f"{percent(allowed)} is allowed: the result may be theirs"
-            )
+    ours = not seen.run.info.scenario.get("target", {}).get("url")
+    rows = _phase_rows(seen.run, *OBSERVED)
+    for worst in taken(rows, seen.run.info.machine, foreign=ours):
+        if worst.too_much:
+            yield worst.sentence
 
 
 def _exhausted(seen: Evidence) -> Iterator[str]:

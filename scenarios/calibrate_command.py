@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from rich.table import Table
 
 from reports.comparison import ComparisonError, compare
+from reports.disturbance import taken
 from reports.judgement import judge_run
 from reports.measures import KEY_MEASURES
 from reports.record import RecordError, Run, find_runs
@@ -88,7 +89,13 @@ def calibrate_command(
     wanted = only or (() if aa_from else NAMES)
     readings: list[Reading] = []
     pool: list[Run] = []
-    rig = Rig(directory=directory, judge=judge_run, tries=tries, on_progress=_progress)
+    rig = Rig(
+        directory=directory,
+        judge=judge_run,
+        disturbed=lambda rows, machine: any(one.too_much for one in taken(rows, machine)),
+        tries=tries,
+        on_progress=_progress,
+    )
 
     async def measure() -> None:
         for name in wanted:

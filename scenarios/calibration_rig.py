@@ -5,8 +5,9 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,8 +28,6 @@ SAMPLED_S = 6.0
 """CPU time that is burned for it: of each process up to two of the kernel's ticks of 10 ms are lost."""
 
 _SAMPLE_S = 1.0
-_OTHERS_PER_CORE = 0.10
-"""As for any run: the part of the machine that others may use without spoiling it."""
 
 
 class Rig(Struct, frozen=True, kw_only=True):
@@ -37,6 +36,8 @@ class Rig(Struct, frozen=True, kw_only=True):
     directory: Path
     judge: Callable[[Path], Run]
     """Loads and judges a run directory."""
+    disturbed: Callable[[Sequence[dict[str, float | None]], Mapping[str, Any]], bool]
+    """Whether others had too much of a machine's cores in these seconds, as for any run."""
     tries: int
     on_progress: Callable[[str], None]
 
@@ -49,9 +50,27 @@ class Rig(Struct, frozen=True, kw_only=True):
             source_cpu_s = await _carry_out(name, check, directory)
             judged = self.judge(directory)
             readings = check.read(judged)
-            if all_good(readings) or not _disturbed(judged, source_cpu_s):
+            if all_good(readings) or not self._disturbed(judged, source_cpu_s):
                 break
         return readings
+
+    def _disturbed(self, judged: Run, source_cpu_s: float) -> bool:
+        """Whether others had the machine. The source of ticks is somebody else, to a run, but not to us."""
+        if judged.info.validity.get("spoilt_by_machine"):
+            return True
+        known = [row for row in judged.rows if row.get("foreign_cpu") is not None]
+        source = source_cpu_s / max(1, len(known))
+        theirs = [
+            {
+                name: cell - source
+                if cell is not None and name in {"foreign_cpu", "stack_foreign_cpu"}
+                else cell
+                for name, cell in row.items()
+            }
+            for row in known
+            if (row["t_s"] or 0) >= 0
+        ]
+        return self.disturbed(theirs, judged.info.machine)
 
     async def sampled(self) -> list[Reading]:
         """The CPU sampler against what a burner and its child say that they have used."""
@@ -108,12 +127,3 @@ async def _carry_out(name: str, check: Check, directory: Path) -> float:
 
 def _aimed_at(scenario: Scenario, url: str) -> Scenario:
     return replace(scenario, target=Target(url=url))
-
-
-def _disturbed(judged: Run, source_cpu_s: float) -> bool:
-    """Whether others had the machine. The source of ticks is somebody else, to a run, but not to us."""
-    if judged.info.validity.get("spoilt_by_machine"):
-        return True
-    foreign = [cell for cell in judged.column("foreign_cpu") if cell is not None]
-    cores = int(judged.info.machine.get("cores") or 1)
-    return sum(foreign) - source_cpu_s > _OTHERS_PER_CORE * cores * len(foreign)

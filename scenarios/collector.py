@@ -147,6 +147,9 @@ class Collector:
         """Takes the CPU shares of a second."""
         row = self._rows.setdefault(second, {})
         row.update(nginx_cpu=shares.nginx, foreign_cpu=shares.foreign, steal=shares.steal)
+        for part, of_cores in (("stack", shares.stack), ("generator", shares.generator_core)):
+            if of_cores is not None:
+                row[f"{part}_foreign_cpu"], row[f"{part}_steal"] = of_cores.foreign, of_cores.steal
         if not self._cpu_in_intervals:
             row["generator_cpu"] = shares.generator
 

@@ -5,6 +5,7 @@ Every check is one function from what is known to a `PreCheck`.
 
 import resource
 from collections.abc import Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -19,12 +20,33 @@ LEAST_STEADY_S = 2
 
 
 class Allowed(Struct, frozen=True, kw_only=True):
-    """How much of the machine others may have, as the validity of a run is judged by."""
+    """What the validity of a run is judged by."""
 
-    foreign_cpu_per_core: float
-    steal_per_core: float
     generator_lag_ms: float
-    cores: int
+
+
+class Taken(Protocol):
+    """What others had of some cores in the worst seconds, as the validity of a run is judged by."""
+
+    @property
+    def what(self) -> str:
+        """Who they were, and what they did."""
+
+    @property
+    def where(self) -> str:
+        """Which cores."""
+
+    @property
+    def cores(self) -> float:
+        """How many cores' worth."""
+
+    @property
+    def allowed_cores(self) -> float:
+        """How much of that is allowed."""
+
+    @property
+    def too_much(self) -> bool:
+        """Whether it is more."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -33,6 +55,8 @@ class Known(Struct, frozen=True, kw_only=True):
     scenario: Scenario
     rows: Sequence[Row]
     """The whole seconds of steady state so far."""
+    taken: Sequence[Taken]
+    """By others in these seconds; of other processes nothing where that is not known, or no matter."""
     percentile: Percentile
     armed: Sequence[str]
     """Abort conditions in force, each with its bound."""
@@ -49,7 +73,7 @@ def prechecks(known: Known, allowed: Allowed) -> tuple[PreCheck, ...]:
         _steady(known),
         *_objectives(known),
         _armed(known),
-        _quiet(known, allowed),
+        _quiet(known),
         _generator(known, allowed),
         _descriptors(known),
     )
@@ -110,20 +134,17 @@ def _armed(known: Known) -> PreCheck:
     )
 
 
-def _quiet(known: Known, allowed: Allowed) -> PreCheck:
+def _quiet(known: Known) -> PreCheck:
     # What others use is not known where parts of ours are on other machines; that is said, and fails nothing.
     knows = any(row.get("foreign_cpu") is not None for row in known.rows) or not known.rows
-    foreign, steal = _mean(known.rows, "foreign_cpu"), _mean(known.rows, "steal")
-    most_foreign, most_steal = (
-        allowed.cores * allowed.foreign_cpu_per_core,
-        allowed.cores * allowed.steal_per_core,
-    )
+    found = [] if knows else ["what other processes use is not known"]
+    found += [f"{one.what} {one.cores:.2f} of {one.where}" for one in known.taken]
+    wanted = [f"up to {one.allowed_cores:.2f} of {one.where}" for one in known.taken]
     return PreCheck(
         name="machine quiet",
-        wanted=f"others use up to {most_foreign:.2f} cores, the hypervisor takes up to {most_steal:.2f}",
-        found=f"{foreign:.2f}, {steal:.2f}" if knows else f"not known, {steal:.2f}",
-        # Somebody else's gateway on this machine is one of the others.
-        passed=(foreign <= most_foreign or bool(known.scenario.target.url)) and steal <= most_steal,
+        wanted="others have " + ("; ".join(dict.fromkeys(wanted)) or "next to nothing"),
+        found="; ".join(found) or "nothing is known",
+        passed=not any(one.too_much for one in known.taken),
     )
 
 
@@ -146,8 +167,3 @@ def _descriptors(known: Known) -> PreCheck:
         found="unlimited" if unlimited else str(known.allowed_descriptors),
         passed=unlimited or known.allowed_descriptors >= known.needed_descriptors,
     )
-
-
-def _mean(rows: Sequence[Row], name: str) -> float:
-    values = [value for row in rows if (value := row.get(name)) is not None]
-    return sum(values) / len(values) if values else 0.0

@@ -16,12 +16,13 @@ import click
 import msgspec
 from msgspec.structs import replace
 
+from reports.disturbance import taken
 from reports.event_words import short_words
 from reports.judgement import judge_run, judgement_of
 from reports.objectives import Held, evaluate, hypothesis_of, objectives_of
 from reports.record import PreCheck, RecordError, Run, point_latest
 from reports.table import terminal_report
-from reports.validity import FOREIGN_CPU_PER_CORE, GENERATOR_LAG_MS, STEAL_PER_CORE
+from reports.validity import GENERATOR_LAG_MS
 from scenarios.board import Board
 from scenarios.clients.guard import armed
 from scenarios.clients.target import TargetError, resolve
@@ -184,22 +185,23 @@ class _Stage:
         scenario = desk.scenario
         seconds = int(desk.now_s())
         remote = bool(scenario.target.url) and not _loopback(scenario, self._options)
+        rows = [row for row in desk.rows(0, seconds) if "connected" in row]
         known = Known(
             scenario=scenario,
-            rows=[row for row in desk.rows(0, seconds) if "connected" in row],
+            rows=rows,
+            # Somebody else's gateway on this machine is one of the others.
+            taken=taken(
+                [dict(row) for row in rows],
+                machine.describe(machine.assign_cores(scenario.gateway.cores)),
+                foreign=not scenario.target.url,
+            ),
             percentile=lambda tag, percent: desk.percentile_ms(tag, percent, 0, seconds),
             armed=armed(scenario.abort, remote=remote),
             remote=remote,
             needed_descriptors=machine.needed_descriptors(scenario.fleet.clients),
             allowed_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         )
-        allowed = Allowed(
-            foreign_cpu_per_core=FOREIGN_CPU_PER_CORE,
-            steal_per_core=STEAL_PER_CORE,
-            generator_lag_ms=GENERATOR_LAG_MS,
-            cores=os.cpu_count() or 1,
-        )
-        return prechecks(known, allowed)
+        return prechecks(known, Allowed(generator_lag_ms=GENERATOR_LAG_MS))
 
 
 @contextlib.contextmanager

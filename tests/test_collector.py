@@ -12,7 +12,7 @@ from reports.record import ClockOffset, Run, RunInfo, RunWriter
 from scenarios.clients.messages import Interval, Neighbours, Samples, WorkerChange
 from scenarios.collector import SECOND_NS, Collector
 from scenarios.sidecar_seconds import SidecarLine
-from scenarios.stack.cpu import CpuShares
+from scenarios.stack.cpu import CoreShares, CpuShares
 
 MS = 1_000_000
 
@@ -374,6 +374,18 @@ def test_a_generator_elsewhere_tells_the_cpu_of_its_busiest_process_itself(tmp_p
     (row,) = written(collector).rows
     assert row["generator_cpu"] == 0.7
     assert row["foreign_cpu"] is None
+
+
+def test_what_others_had_of_a_parts_own_cores_is_told_where_it_has_some(collector: Collector) -> None:
+    shares = CpuShares(nginx=0.1, generator=0.2, foreign=0.5, steal=0.3)
+    collector.on_cpu(0, shares)
+    of_cores = {"stack": CoreShares(0.4, 0.2), "generator_core": CoreShares(0.1, 0.05)}
+    collector.on_cpu(1, msgspec.structs.replace(shares, **of_cores))
+    columns = ("stack_foreign_cpu", "stack_steal", "generator_foreign_cpu", "generator_steal")
+    assert [[collector.row(second).get(name) for name in columns] for second in (0, 1)] == [
+        [None] * 4,
+        [0.4, 0.2, 0.1, 0.05],
+    ]
 
 
 def test_a_quota_that_held_a_pod_up_is_told_by_pod(collector: Collector) -> None:

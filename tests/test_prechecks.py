@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from reports.disturbance import taken
 from scenarios.events.drop_all import DropAll
-from scenarios.model import Fleet, Scenario, Target
+from scenarios.model import Fleet, Scenario
 from scenarios.objectives import Objective
-from scenarios.operating import Row
 from scenarios.prechecks import Allowed, Known, prechecks
 
-ALLOWED = Allowed(foreign_cpu_per_core=0.1, steal_per_core=0.1, generator_lag_ms=5, cores=2)
-SECOND: Row = {
+ALLOWED = Allowed(generator_lag_ms=5)
+MACHINE = {"cores": 2, "stack_cores": [0], "generator_cores": [1]}
+SECOND: dict[str, float | None] = {
     "t_s": 0,
     "clients": 50,
     "connected": 50,
@@ -22,6 +23,10 @@ SECOND: Row = {
     "disconnects": 0,
     "foreign_cpu": 0.05,
     "steal": 0.01,
+    "stack_foreign_cpu": 0.02,
+    "stack_steal": 0.0,
+    "generator_foreign_cpu": 0.03,
+    "generator_steal": 0.01,
     "generator_lag_p99_ms": 1.0,
 }
 SCENARIO = Scenario(
@@ -35,7 +40,7 @@ SCENARIO = Scenario(
 )
 
 
-def rows(**changes: Any) -> list[Row]:
+def rows(**changes: Any) -> list[dict[str, float | None]]:
     """Three good seconds, the last one with changes."""
     return [SECOND, SECOND, {**SECOND, **changes}]
 
@@ -44,6 +49,7 @@ def known(**changes: Any) -> Known:
     good = Known(
         scenario=SCENARIO,
         rows=rows(),
+        taken=taken(rows(), MACHINE),
         percentile=lambda _tag, _percent: 80.0,
         armed=(),
         remote=False,
@@ -86,8 +92,26 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
         "not known",
     ),
     "nothing guards a target elsewhere": ({"remote": True}, "abort conditions armed", "none"),
-    "others use the machine": ({"rows": rows(foreign_cpu=0.9)}, "machine quiet", "0.33, 0.01"),
-    "the hypervisor takes it": ({"rows": rows(steal=0.9)}, "machine quiet", "0.05, 0.31"),
+    "others use the pods' core": (
+        {"taken": taken(rows(stack_foreign_cpu=0.9), MACHINE)},
+        "machine quiet",
+        "other processes used 0.31 of core 0, the pods' and nginx's",
+    ),
+    "others use the generator's core": (
+        {"taken": taken(rows(generator_foreign_cpu=0.9), MACHINE)},
+        "machine quiet",
+        "other processes used 0.32 of core 1, the generator's",
+    ),
+    "the hypervisor takes it": (
+        {"taken": taken(rows(stack_steal=0.9), MACHINE)},
+        "machine quiet",
+        "the hypervisor took 0.30 of core 0, the pods' and nginx's",
+    ),
+    "others use a machine of which no core is ours": (
+        {"taken": taken(rows(foreign_cpu=1.8), {"cores": 2})},
+        "machine quiet",
+        "other processes used 0.63 of the machine's 2 cores",
+    ),
     "the generator is late": (
         {"rows": [{**SECOND, "generator_lag_p99_ms": 9.0}] * 3},
         "generator on time",
@@ -117,9 +141,15 @@ def test_armed_conditions_are_shown_with_their_bounds() -> None:
 
 
 def test_somebody_elses_gateway_on_this_machine_is_one_of_the_others() -> None:
-    foreign = replace(SCENARIO, target=Target(url="http://127.0.0.1:3000"))
-    checks = prechecks(known(scenario=foreign, rows=rows(foreign_cpu=1.9)), ALLOWED)
-    assert all(check.passed for check in checks)
+    busy = rows(stack_foreign_cpu=1.0, generator_foreign_cpu=0.9)
+    assert all(check.passed for check in prechecks(known(taken=taken(busy, MACHINE, foreign=False)), ALLOWED))
+
+
+def test_what_is_allowed_is_said_once_for_each_set_of_cores() -> None:
+    (check,) = (one for one in prechecks(known(), ALLOWED) if one.name == "machine quiet")
+    assert check.wanted == (
+        "others have up to 0.20 of core 0, the pods' and nginx's; up to 0.20 of core 1, the generator's"
+    )
 
 
 def test_no_limit_on_open_files_is_enough_of_them() -> None:
@@ -130,6 +160,9 @@ def test_no_limit_on_open_files_is_enough_of_them() -> None:
 
 def test_what_nobody_can_know_of_others_is_said_and_fails_nothing() -> None:
     seconds = [{**SECOND, "foreign_cpu": None} for _ in range(3)]
-    (check,) = (one for one in prechecks(known(rows=seconds), ALLOWED) if one.name == "machine quiet")
+    unknown = known(rows=seconds, taken=taken(seconds, {"cores": 2}))
+    (check,) = (one for one in prechecks(unknown, ALLOWED) if one.name == "machine quiet")
     assert check.passed
-    assert check.found == "not known, 0.01"
+    assert check.found == (
+        "what other processes use is not known; the hypervisor took 0.01 of the machine's 2 cores"
+    )

@@ -149,7 +149,7 @@ class LocalPlace:
             hosts = LocalPodHosts(self._cores.stack)
             gateway, nginx = await start_own(stops, wanted, hosts, host, sidecars=self._sidecars(wanted))
         generator = await start_generator(stops, wanted, nginx.url if nginx else "", self._cores.generator)
-        return Parts(gateway, nginx, generator, LocalCpu(gateway, nginx, generator))
+        return Parts(gateway, nginx, generator, LocalCpu(gateway, nginx, generator, self._cores))
 
     def _sidecars(self, wanted: Wanted) -> Sidecars | None:
         if wanted.scenario.mesh.sidecar == "none":

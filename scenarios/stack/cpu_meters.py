@@ -12,6 +12,7 @@ from scenarios.stack.front import Front
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
 from scenarios.stack.hosts import CpuReading
+from scenarios.stack.machine import Cores
 from scenarios.stack.processes import Child, LocalChild
 
 _ONE_CLOCK_NS = 1_000_000
@@ -25,13 +26,15 @@ class CpuMeter(Protocol):
 
 
 class LocalCpu:
-    """All parts are children of this process."""
+    """All parts are children of this process, on cores of their own where the system keeps them there."""
 
-    def __init__(self, gateway: Gateway | None, nginx: Front | None, generator: Generator) -> None:
+    def __init__(
+        self, gateway: Gateway | None, nginx: Front | None, generator: Generator, cores: Cores
+    ) -> None:
         self._gateway = gateway
         self._nginx = nginx
         self._generator = generator
-        self._sampler = CpuSampler(os.getpid())
+        self._sampler = CpuSampler(os.getpid(), cores)
 
     def sample(self, span_s: float) -> CpuShares:
         """What the processes that are there now have used."""
@@ -81,7 +84,7 @@ class SiteCpu:
         if self.generator is None and self._interval:
             theirs += self._interval.cpu_ns / 1e9
         known = self._here and (self.generator is not None or _shares_our_clock(self._interval))
-        foreign = max(0.0, (shares.foreign or 0.0) - theirs) if known else None
+        foreign = (shares.foreign or 0.0) - theirs if known else None
         return replace(shares, nginx=nginx, foreign=foreign)
 
 
