@@ -6,6 +6,7 @@ numbers to the sentences it has to say.
 
 from collections.abc import Iterator
 from statistics import median
+from typing import Any
 
 from msgspec import Struct
 
@@ -22,6 +23,8 @@ from reports.units import percent
 
 GENERATOR_LAG_MS = 5.0
 GENERATOR_LAG_SHARE_OF_EFFECT = 0.10
+LATENESS_SHARE_OF_TIMEOUT = 0.25
+"""A generator that is later than this has clients give up what a real client would still have waited for."""
 GENERATOR_CPU = 0.95
 GENERATOR_CPU_SECONDS = 3
 TICK_LATE_MS = 50.0
@@ -92,17 +95,48 @@ def _generator_lag(seen: Evidence) -> Iterator[str]:
             f"the generator itself was late before the trigger: the median second's p99 loop lag was "
             f"{median(steady):.1f} ms, {GENERATOR_LAG_MS:g} ms are allowed"
         )
-    storm = _there(_phase_rows(seen.run, "during", "after", "tail"), "generator_lag_p99_ms")
-    if not storm or seen.run.info.trigger_s is None:
+    trigger_s = seen.run.info.trigger_s
+    if trigger_s is None:
         return
+    # A process that stood still says so in the second in which that began.
+    late = [
+        lag_ms
+        for row in _phase_rows(seen.run, *OBSERVED)
+        if (lag_ms := row.get("generator_lag_p99_ms")) is not None
+        and (row["t_s"] or 0) + 1 + lag_ms / 1000 > trigger_s
+    ]
+    allowed_ms, beside = _allowed_lag(seen)
+    if late and max(late) > allowed_ms:
+        yield (
+            f"the generator itself was late in the storm: p99 loop lag up to {max(late):.0f} ms, "
+            f"{allowed_ms:.0f} ms are allowed {beside}"
+        )
+
+
+def _allowed_lag(seen: Evidence) -> tuple[float, str]:
+    """How late the generator may be in the storm, and what that is measured by."""
     effect_ms = _effect_ms(seen)
     # Without an effect there is nothing to distort, and the steady limit applies.
-    allowed_ms = max(GENERATOR_LAG_MS, GENERATOR_LAG_SHARE_OF_EFFECT * effect_ms)
-    if max(storm) > allowed_ms:
-        yield (
-            f"the generator itself was late in the storm: p99 loop lag up to {max(storm):.0f} ms, "
-            f"{allowed_ms:.0f} ms are allowed beside an effect of {effect_ms:.0f} ms"
-        )
+    by_effect_ms = max(GENERATOR_LAG_MS, GENERATOR_LAG_SHARE_OF_EFFECT * effect_ms)
+    timeouts = _client_timeouts_s(seen.run.info.scenario)
+    name = min(timeouts, key=lambda key: timeouts[key], default="")
+    by_timeout_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * timeouts[name] if name else by_effect_ms
+    if by_timeout_ms < by_effect_ms:
+        return by_timeout_ms, f"beside {name} = {timeouts[name]:g}"
+    return by_effect_ms, f"beside an effect of {effect_ms:.0f} ms"
+
+
+def _client_timeouts_s(scenario: dict[str, Any]) -> dict[str, float]:
+    """What clients decide by their own clock: the keys of the scenario that say after how many seconds."""
+    fleet, gateway = scenario.get("fleet", {}), scenario.get("gateway", {})
+    found = {f"fleet.{key}": fleet.get(key) for key in ("connect_timeout_s", "stale_after_s")}
+    if fleet.get("reset_backoff") == "stable":
+        found["fleet.stable_after_s"] = fleet.get("stable_after_s")
+    if not scenario.get("target", {}).get("url") and gateway.get("ping_interval_s"):
+        pings_s = gateway["ping_interval_s"] + gateway.get("ping_timeout_s", 0.0)
+        found["gateway.ping_interval_s + gateway.ping_timeout_s"] = pings_s
+    # Without a number, or with 0, there is no such time-out.
+    return {name: seconds for name, seconds in found.items() if seconds}
 
 
 def _clock_error(seen: Evidence) -> Iterator[str]:
@@ -112,10 +146,17 @@ def _clock_error(seen: Evidence) -> Iterator[str]:
     worst = max(clocks, key=lambda clock: clock.error_ns)
     effect_ms, error_ms = _effect_ms(seen), worst.error_ns / 1e6
     allowed_ms = max(CLOCK_ERROR_MS, CLOCK_ERROR_SHARE_OF_EFFECT * effect_ms)
+    beside = f"beside an effect of {effect_ms:.0f} ms"
+    fleet = seen.run.info.scenario.get("fleet", {})
+    if fleet.get("stale_by") == "age" and fleet.get("stale_after_s"):
+        # The age of a tick is the one thing that clients judge by two clocks.
+        by_age_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * fleet["stale_after_s"]
+        if by_age_ms < allowed_ms:
+            allowed_ms, beside = by_age_ms, f"beside fleet.stale_after_s = {fleet['stale_after_s']:g}"
     if error_ms > allowed_ms:
         yield (
             f"the clock of {worst.process} is known to {error_ms:.1f} ms only, "
-            f"{allowed_ms:.0f} ms are allowed beside an effect of {effect_ms:.0f} ms"
+            f"{allowed_ms:.0f} ms are allowed {beside}"
         )
 
 

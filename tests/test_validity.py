@@ -150,6 +150,139 @@ def test_another_try_is_worth_it_only_where_others_had_the_cores(rows: list[Row]
     assert checked(history(rows)).spoilt_by_machine is spoilt
 
 
+PINNED = {"cores": 2, "pinned": True, "stack_cores": [0], "generator_cores": [1]}
+
+
+@pytest.mark.parametrize("phase", ["before", "during", "after", "rescue"])
+@pytest.mark.parametrize("column", ["stack_foreign_cpu", "generator_foreign_cpu", "stack_steal"])
+def test_others_on_a_core_of_ours_spoil_a_run_in_any_phase(phase: str, column: str) -> None:
+    run = history(GOOD, rescued_at_s=44, machine=PINNED)
+    (from_s, to_s) = next((one.from_s, one.to_s) for one in run.info.phases if one.name == phase)
+    rows = changed(lambda t: from_s <= t < min(to_s, from_s + 8), **{column: 0.4})
+    found = checked(history(rows, rescued_at_s=44, machine=PINNED))
+    (problem,) = found.problems
+    assert "40 % of core" in problem
+    assert found.spoilt_by_machine
+
+
+def test_a_spike_on_a_core_of_ours_and_any_load_on_the_others_spoil_nothing() -> None:
+    rows = [row | {"foreign_cpu": 20.0} for row in changed(lambda t: t == 12, stack_foreign_cpu=0.9)]
+    assert checked(history(rows, machine={**PINNED, "cores": 32})).valid
+
+
+@pytest.mark.parametrize("machine", [PINNED, {"cores": 32, "pinned": False}], ids=["pinned", "not pinned"])
+def test_a_run_of_an_earlier_version_is_judged_by_what_it_has(machine: dict[str, Any]) -> None:
+    new = ("stack_foreign_cpu", "stack_steal", "generator_foreign_cpu", "generator_steal")
+
+    def as_it_was(rows: list[Row]) -> Run:
+        return history(
+            [{key: cell for key, cell in row.items() if key not in new} for row in rows], machine=machine
+        )
+
+    assert checked(as_it_was(changed(lambda _: True, foreign_cpu=0.15))).problems == ()
+    (problem,) = checked(as_it_was(changed(lambda t: 8 <= t < 16, foreign_cpu=1.0))).problems
+    assert "from second 8 to 13, other processes used" in problem
+
+
+TIMEOUTS: dict[str, tuple[dict[str, Any], float, str]] = {
+    "the connect time-out": (
+        {"fleet__connect_timeout_s": 1.0, "fleet__stale_after_s": 2.0},
+        250,
+        "fleet.connect_timeout_s = 1",
+    ),
+    "the watchdog": (
+        {"fleet__connect_timeout_s": 3.0, "fleet__stale_after_s": 1.4},
+        350,
+        "stale_after_s = 1.4",
+    ),
+    "no watchdog": (
+        {"fleet__connect_timeout_s": 1.2, "fleet__stale_after_s": 0.0},
+        300,
+        "connect_timeout_s = 1.2",
+    ),
+    "the server's pings": (
+        {"fleet__connect_timeout_s": 9.0, "gateway__ping_interval_s": 0.5, "gateway__ping_timeout_s": 0.3},
+        200,
+        "gateway.ping_interval_s + gateway.ping_timeout_s = 0.8",
+    ),
+    "a session that counts as stable": (
+        {"fleet__reset_backoff": "stable", "fleet__stable_after_s": 1.0, "fleet__connect_timeout_s": 9.0},
+        250,
+        "fleet.stable_after_s = 1",
+    ),
+    "a session whose length does not matter": (
+        {"fleet__reset_backoff": "open", "fleet__stable_after_s": 0.1, "fleet__connect_timeout_s": 9.0},
+        494,
+        "an effect of 4941 ms",
+    ),
+    "time-outs that are longer than a tenth of the effect": (
+        {"fleet__connect_timeout_s": 5.0, "fleet__stale_after_s": 5.0},
+        494,
+        "an effect of 4941 ms",
+    ),
+    "a time-out that is shorter than the generator is late at rest": (
+        {"fleet__connect_timeout_s": 0.01},
+        2.5,
+        "fleet.connect_timeout_s = 0.01",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "allowed_ms", "beside"), TIMEOUTS.values(), ids=TIMEOUTS)
+def test_the_generator_may_be_late_by_a_quarter_of_what_its_clients_give_up_after(
+    changes: dict[str, Any], allowed_ms: float, beside: str
+) -> None:
+    def problems(lag_ms: float) -> tuple[str, ...]:
+        rows = changed(lambda t: t == 12, generator_lag_p99_ms=lag_ms)
+        return checked(history(rows, scenario=scenario(**changes))).problems
+
+    assert problems(allowed_ms) == ()
+    (problem,) = problems(allowed_ms + 1)
+    assert f"{allowed_ms:.0f} ms are allowed beside" in problem
+    assert beside in problem
+
+
+def test_pings_of_somebody_elses_gateway_are_not_known() -> None:
+    theirs = scenario(gateway__ping_interval_s=0.5, gateway__ping_timeout_s=0.3)
+    rows = changed(lambda t: t == 12, generator_lag_p99_ms=400.0)
+    assert not checked(history(rows, scenario=theirs)).valid
+    theirs["target"] = {"url": "http://127.0.0.1:3000"}
+    assert checked(history(rows, scenario=theirs)).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("second_of_lag", "lag_ms", "valid"),
+    [
+        pytest.param(7, 2_500.0, False, id="it stood still from just before the trigger on"),
+        pytest.param(5, 2_500.0, False, id="it stood still until just after the trigger"),
+        pytest.param(2, 2_500.0, True, id="it stood still long before the trigger"),
+        pytest.param(7, 40.0, True, id="a little late just before the trigger"),
+        pytest.param(22, 2_500.0, False, id="it stood still from the end of the storm on"),
+        pytest.param(43, 2_500.0, False, id="it stood still as the rescue began"),
+        pytest.param(50, 2_500.0, False, id="it stood still in the rescue"),
+    ],
+)
+def test_a_generator_that_stands_still_makes_a_run_invalid_wherever_that_reaches_into_the_storm(
+    second_of_lag: int, lag_ms: float, valid: bool
+) -> None:
+    timeouts = scenario(fleet__connect_timeout_s=1.0, fleet__stale_after_s=2.0)
+    rows = changed(lambda t: t == second_of_lag, generator_lag_p99_ms=lag_ms)
+    found = checked(history(rows, rescued_at_s=44, scenario=timeouts))
+    assert found.valid is valid
+    assert found.spoilt_by_machine is not valid
+
+
+@pytest.mark.parametrize(("stale_by", "valid"), [("gap", True), ("age", False)])
+def test_who_judges_the_age_of_ticks_needs_a_clock_that_is_good_for_that(stale_by: str, valid: bool) -> None:
+    clocks = (ClockOffset(process="a", offset_ns=0, error_ns=400_000_000),)
+    by = scenario(fleet__stale_by=stale_by, fleet__stale_after_s=1.2)
+    found = checked(history(GOOD, clocks=clocks, scenario=by))
+    assert found.valid is valid
+    assert ["300 ms are allowed beside fleet.stale_after_s = 1.2" in one for one in found.problems] == (
+        [] if valid else [True]
+    )
+
+
 def test_the_ramp_may_saturate_the_generator_and_connect() -> None:
     ramp = seconds(-4, 0, generator_cpu=1.0, attempts=75.0, useful=0.0)
     assert checked(history([*ramp, *GOOD])).valid
