@@ -1,0 +1,99 @@
+"""Runs that something else than the storm has hurt: a generator that stood still, a core that others had."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from command_line import GOOD_OR_INVALID, SMALL_STORM, start, storm_processes
+
+from reports.record import Run, find_runs
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.measures,
+    pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not pin"),
+]
+
+STILL_S = 2.5
+"""Longer than clients of `mass-drop` wait for a tick, or for an answer."""
+BUSY_S = 8
+BUSY = "import os, sys, time\nos.sched_setaffinity(0, {int(sys.argv[1])})\n" + (
+    "end = time.monotonic() + float(sys.argv[2])\nwhile time.monotonic() < end: pass"
+)
+
+
+def wait_for_event(runs: Path, name: str) -> dict[str, object]:
+    """The first such event of the first run; returns once the run has written it down."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for path in runs.rglob("events.jsonl"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            for line in lines:
+                with contextlib.suppress(json.JSONDecodeError):
+                    event: dict[str, object] = json.loads(line)
+                    if event["event"] == name:
+                        return event
+        time.sleep(0.05)
+    raise TimeoutError(name)
+
+
+@contextlib.contextmanager
+def storm(runs: Path, *, retries: int = 0) -> Iterator[None]:
+    """A small storm; what is in the block happens while it goes on."""
+    running = start(
+        "run", "mass-drop", "--retries", str(retries), sets=(*SMALL_STORM, "matrix={}"), runs=runs
+    )
+    try:
+        yield
+        output, _ = running.communicate(timeout=120)
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode in GOOD_OR_INVALID, output
+
+
+def runs_in(runs: Path) -> list[Run]:
+    return [Run.load(path) for path in find_runs([runs / "latest"])]
+
+
+def generator() -> psutil.Process:
+    (found,) = (one for one in storm_processes() if "locustfile.py" in " ".join(one.cmdline()))
+    return found
+
+
+def test_a_generator_that_stood_still_hangs_nobody_up_and_the_run_is_invalid(tmp_path: Path) -> None:
+    with storm(tmp_path):
+        wait_for_event(tmp_path, "drop_all")
+        process = generator()
+        time.sleep(2)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(STILL_S)
+        process.send_signal(signal.SIGCONT)
+    (run,) = runs_in(tmp_path)
+    assert run.info.verdict["name"] == "INVALID"
+    assert run.info.validity["spoilt_by_machine"]
+    assert any("the generator itself was late" in one for one in run.info.validity["problems"])
+    assert max(lag for lag in run.column("generator_lag_p99_ms") if lag is not None) > 1000 * STILL_S * 0.9
+    # The pods went on sending, so that nobody had a reason to hang up.
+    assert sum(count for count in run.column("stale") if count is not None) == 0
+
+
+def test_a_busy_loop_on_the_pods_core_makes_a_run_invalid_and_it_is_carried_out_again(tmp_path: Path) -> None:
+    with storm(tmp_path, retries=1):
+        wait_for_event(tmp_path, "drop_all")
+        core = str(min(os.sched_getaffinity(0)))
+        subprocess.run([sys.executable, "-c", BUSY, core, str(BUSY_S)], check=True)
+    first, *again = runs_in(tmp_path)
+    assert first.info.machine["stack_cores"] == [int(core)]
+    assert first.info.verdict["name"] == "INVALID"
+    assert first.info.validity["spoilt_by_machine"]
+    assert any(f"of core {core}, the pods' and nginx's" in one for one in first.info.validity["problems"])
+    assert len(again) == 1
