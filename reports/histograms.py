@@ -25,6 +25,10 @@ class Histogram(HdrHistogram):  # type: ignore[misc] # the library has no types
         bound = self.get_highest_equivalent_value if percentile else self.get_lowest_equivalent_value
         return int(bound(value))
 
+    def buckets(self) -> "Buckets":
+        """The filled buckets, in order."""
+        return Buckets.of(self)
+
 
 class Buckets(Struct, frozen=True):
     """The filled buckets of an HdrHistogram of `record.new_histogram`; both arrays are equally long."""

@@ -94,6 +94,10 @@ class MemoryWriter(RunWriter):
         """Keeps these seconds instead."""
         self._rows = [*rows]
 
+    def replace_neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps these seconds by how many clients share an address instead."""
+        self._of_neighbours = [*rows]
+
     def replace_pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps these seconds of pods instead."""
         self._of_pods = [*rows]
@@ -105,6 +109,12 @@ class MemoryWriter(RunWriter):
     def histogram(self, tag: Tag, second: int, histogram: Any) -> None:
         """Keeps the histogram of a second."""
         self._histograms[tag][second] = histogram.buckets()
+
+    def replace_histograms(self, histograms: Iterable[tuple[Tag, int, Any]]) -> None:
+        """Keeps these histograms instead."""
+        self._histograms = {tag: {} for tag in TAGS}
+        for tag, second, histogram in histograms:
+            self.histogram(tag, second, histogram)
 
     def save(self) -> None:
         """There is nothing to save."""

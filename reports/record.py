@@ -11,7 +11,8 @@
     events.jsonl    what happened when
     nginx/ pods/    their configuration and logs; in nginx/, those of another front where that was there
 
-Everything is appended as it happens, so an interrupted run is readable and says that it was interrupted.
+Everything is appended as it happens, so an interrupted run is readable and says that it was interrupted. The
+tables and latency.hlog are written anew at the end, with what became known late.
 """
 
 import csv
@@ -186,6 +187,10 @@ class RunWriter:
         """Writes series.csv anew, with what only became known later."""
         self._series.replace(rows)
 
+    def replace_neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes neighbours.csv anew, with what became known later."""
+        self._neighbours.replace(rows)
+
     def replace_pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes pods.csv anew, with what pods reported later."""
         self._pods.replace(rows)
@@ -202,11 +207,17 @@ class RunWriter:
 
     def histogram(self, tag: Tag, second: int, histogram: Histogram) -> None:
         """Appends the histogram of one second of steady state to latency.hlog."""
-        # hdrh's own log writer knows no tags.
-        highest_ms = histogram.get_max_value() / 1000
-        payload = histogram.encode().decode("ascii")
-        self._hlog.write(f"Tag={tag},{second:.3f},1.000,{highest_ms:.3f},{payload}\n")
+        self._hlog.write(_hlog_line(tag, second, histogram))
         self._hlog.flush()
+
+    def replace_histograms(self, histograms: Iterable[tuple[Tag, int, Histogram]]) -> None:
+        """Writes latency.hlog anew, with what became known later: tag, second and histogram of each."""
+        path = self.directory / "latency.hlog"
+        with replacing(path) as stream:
+            stream.write(_HLOG_HEAD)
+            stream.writelines(_hlog_line(*each) for each in histograms)
+        self._hlog.close()
+        self._hlog = path.open("a", encoding="utf-8")
 
     def save(self) -> None:
         """Writes run.json as a whole."""
@@ -372,6 +383,13 @@ class replacing:  # noqa: N801 - used as a function
             self._temporary.replace(self._path)
         else:
             self._temporary.unlink()
+
+
+def _hlog_line(tag: Tag, second: int, histogram: Histogram) -> str:
+    # hdrh's own log writer knows no tags.
+    highest_ms = histogram.get_max_value() / 1000
+    payload = histogram.encode().decode("ascii")
+    return f"Tag={tag},{second:.3f},1.000,{highest_ms:.3f},{payload}\n"
 
 
 def _read_rows(path: Path) -> tuple[dict[str, float | None], ...]:

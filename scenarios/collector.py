@@ -1,11 +1,12 @@
 """Brings together what the generator, the pods and the CPU sampler say about each second.
 
 The generator counts seconds from the run's epoch; a run directory counts them from the beginning of the
-steady state. `zero` is the difference. A second is written once its successor has begun, and everything is
-written anew at the end, when effective latencies are known and late lines of pods are in.
+steady state. `zero` is the difference. A second is written once its successor has begun, as far as it is
+known by then. More may come much later: a worker or a pod was slow, or a tick took its time to a client. So
+everything is written anew at the end, and what a run directory holds then does not depend on when it came.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,7 +14,9 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from gateway_stub.protocol import PodStatistics
-from reports.record import RunWriter, Tag, new_histogram
+from reports import latency
+from reports.record import TAGS, RunWriter, Tag, new_histogram
+from scenarios.clients.merging import later_neighbours
 from scenarios.clients.messages import OUTCOMES, Interval, Neighbours, Samples
 from scenarios.pod_seconds import PodSeconds
 from scenarios.sidecar_seconds import SidecarLine, SidecarSeconds
@@ -75,7 +78,8 @@ class Collector:
 
     def on_interval(self, interval: Interval) -> None:
         """Takes a second of the generator's."""
-        self.latest = interval
+        if self.latest is None or interval.second >= self.latest.second:
+            self.latest = interval
         if interval.reference:
             self.writer.info.reference = interval.reference
         if interval.clocks:
@@ -84,7 +88,9 @@ class Collector:
         for change in interval.worker_changes:
             t_s = interval.second - self.zero
             self.writer.event(t_s, f"worker_{change.change}", worker=change.name, clients=change.clients)
-        self._neighbours[interval.second] = interval.neighbours
+        # Closing the books ends a second early; its two parts are one second.
+        known_neighbours = self._neighbours.get(interval.second, {})
+        self._neighbours[interval.second] = later_neighbours(known_neighbours, interval.neighbours)
         row = self._rows.setdefault(interval.second, {})
         fanout = self._add(self._fanout, interval.second, interval.fanout)
         staleness = self._add(self._staleness, interval.second, interval.staleness)
@@ -92,7 +98,6 @@ class Collector:
             self._add(self._effective, due_second, samples)
         for due_second, samples in interval.censored.items():
             self._add(self._censored, due_second, samples)
-        # Closing the books ends a second early; its two parts are one row.
         for key, value in {
             "attempts": interval.attempts,
             "attempts_squares_100ms": sum(n * n for n in interval.attempts_per_slot),
@@ -112,7 +117,7 @@ class Collector:
             cpu = interval.busiest_cpu_ns / SECOND_NS
             row["generator_cpu"] = row.get("generator_cpu", 0.0) + cpu
         row["earliest_ms"] = max(row.get("earliest_ms", 0.0), interval.earliest_ns / 1e6)
-        row["attempts_peak_100ms"] = max(row.get("attempts_peak_100ms", 0), *interval.attempts_per_slot)
+        row["attempts_peak_100ms"] = max((row.get("attempts_peak_100ms", 0), *interval.attempts_per_slot))
         row.update(
             # The clients of a process that died are still clients, and not connected.
             clients=interval.clients + interval.missing,
@@ -171,41 +176,41 @@ class Collector:
         nginx_limited: Mapping[int, int] | None,
         sidecar_refused: Mapping[int, int] | None = None,
     ) -> None:
-        """Writes all rows before `end` anew, now with effective latencies, and with others' own refusals.
+        """Writes everything before `end` anew, with what became known late, and with others' own refusals.
 
         nginx_limited, sidecar_refused: by second; None where nginx is not ours, or where no sidecars are.
         """
-        self.write_until(end)
-        late: tuple[Tag, ...] = ("effective", "censored")
-        for tag in late:
-            for second, histogram in sorted(self._tagged[tag].items()):
-                self.writer.histogram(tag, second - self.zero, histogram)
         for second, row in self._rows.items():
             if nginx_limited is not None:
                 row["nginx_limited"] = nginx_limited.get(second, 0)
             if sidecar_refused is not None:
                 row["sidecar_refused"] = sidecar_refused.get(second, 0)
             row.update(self._effective_p99(second))
-        self.writer.replace_rows(self._finished(second) for second in sorted(self._rows) if second < end)
+        self.writer.replace_rows(self._finished(second) for second in _before(end, self._rows))
+        self.writer.replace_neighbours(
+            row for second in _before(end, self._neighbours) for row in self._neighbour_rows(second)
+        )
         self.writer.replace_pods(
-            row for second in self._pods.seconds if second < end for row in self._pod_rows(second)
+            row for second in _before(end, self._pods.seconds) for row in self._pod_rows(second)
         )
         self.writer.replace_sidecars(
-            row for second in self._sidecars.seconds if second < end for row in self._sidecar_rows(second)
+            row for second in _before(end, self._sidecars.seconds) for row in self._sidecar_rows(second)
+        )
+        self.writer.replace_histograms(
+            (tag, second - self.zero, self._tagged[tag][second])
+            for tag in TAGS
+            for second in _before(end, self._tagged[tag])
         )
 
     def _effective_p99(self, second: int) -> dict[str, float]:
-        union = self._new_histogram()
-        bounds = self._censored.get(second, self._new_histogram())
-        union.add(bounds)
-        if second in self._effective:
-            union.add(self._effective[second])
-        if not union.get_total_count():
+        known, bounds = (
+            latency.total([histograms[second].buckets()] if second in histograms else [])
+            for histograms in (self._effective, self._censored)
+        )
+        found = latency.percentile(99, known, bounds)
+        if found is None:
             return {}
-        value = union.get_value_at_percentile(99)
-        # Above the smallest bound, a value may stand for one that would have been larger.
-        at_least = bounds.get_total_count() > 0 and value >= bounds.get_min_value()
-        return {"effective_p99_ms": value / 1000, "effective_at_least": int(at_least)}
+        return {"effective_p99_ms": found.ms, "effective_at_least": int(found.at_least)}
 
     def _finished(self, second: int) -> dict[str, Any]:
         row = self.row(second)
@@ -251,3 +256,7 @@ def _in_ms(name: str, histogram: HdrHistogram) -> dict[str, float]:
         f"{name}_p99_ms": histogram.get_value_at_percentile(99) / 1000,
         f"{name}_max_ms": histogram.get_max_value() / 1000,
     }
+
+
+def _before(end: int, seconds: Iterable[int]) -> list[int]:
+    return sorted(second for second in seconds if second < end)

@@ -1,11 +1,15 @@
 """What the generator, the pods and the CPU sampler say becomes one row a second."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway_stub.protocol import PodStatistics
 from reports.record import ClockOffset, Run, RunInfo, RunWriter
@@ -258,6 +262,7 @@ def test_latencies_are_read_back_from_the_histograms(collector: Collector) -> No
         pytest.param([10] * 90, [5000] * 10, 5000, 1, id="the percentile falls among lower bounds"),
         pytest.param([], [5000] * 10, 5000, 1, id="nobody ever got anything"),
         pytest.param([10] * 90 + [9000] * 10, [20] * 5, 9000, 1, id="a small bound may hide a large value"),
+        pytest.param([10] * 900 + [9000] * 100, [20] * 5, 9000, 0, id="so few small bounds change nothing"),
     ],
 )
 def test_a_percentile_among_lower_bounds_says_at_least(
@@ -288,6 +293,182 @@ def test_rows_are_there_while_the_run_goes_on(collector: Collector) -> None:
     assert run.column("t_s") == [0, 1, 2]
     assert run.column("nginx_cpu") == [0.1] * 3
     collector.writer.close()
+
+
+def told_of(second: int, *, cut: bool = False) -> list[Interval]:
+    """What a generator tells of a second, in order: all at once, or in two parts."""
+
+    def part(number: int, useful: float | None) -> Interval:
+        group = Neighbours(clients=10, connected=9 - number, useful=useful, attempts=second, limited=1)
+        earlier = {due: Samples.of([(second - due) * 1000 * MS + number * MS]) for due in range(second + 1)}
+        return interval(
+            second,
+            connected=9 - number,
+            useful=useful,
+            attempts=second,
+            attempts_per_slot=(second,),
+            outcomes={"joined": 1, "limited": 1},
+            disconnects={"stale": number},
+            neighbours={5: group},
+            fanout=Samples.of([(second + number + 1) * MS] * 3),
+            staleness=Samples.of([(second + number + 1) * 100 * MS] * 10),
+            stale_clients=1.0,
+            effective=earlier,
+            censored={0: Samples.of([second * 1000 * MS])},
+            loop_lag=Samples.of([(7 - 5 * number) * MS] * 10),
+            retry_late=Samples.of([(7 - 5 * number) * MS] * 10),
+        )
+
+    return [part(0, None), part(1, 8.0)] if cut else [part(1, 8.0)]
+
+
+def played_into(collector: Collector, told: list[Interval | int], *, cpu_of: int) -> Run:
+    """Takes what is told, in that order; a number stands for what was written by then, as time goes on."""
+    for what in told:
+        if isinstance(what, Interval):
+            collector.on_interval(what)
+        else:
+            collector.write_until(what)
+    for second in range(cpu_of):
+        collector.on_cpu(second, CpuShares(nginx=0.1, generator=0.2, foreign=0.0, steal=0.0))
+    return written(collector, end=8)
+
+
+LATE: dict[str, tuple[int, ...]] = {
+    "in time": (0, 0, 0, 0, 0, 0),
+    "one second is a second late": (0, 0, 0, 1, 0, 0),
+    "one second is ten seconds late": (0, 0, 10, 0, 0, 0),
+    "all are late, and by different times": (1, 10, 3, 2, 5, 4),
+    "the last one comes after the end": (0, 0, 0, 0, 0, 10),
+    "a worker that is slow holds all of them up": (5, 5, 5, 5, 5, 5),
+}
+
+
+@pytest.mark.parametrize("late_s", LATE.values(), ids=LATE)
+@pytest.mark.parametrize("cut", [None, 0, 3, 5], ids=lambda cut: f"cut {cut}")
+def test_a_second_is_written_whole_and_once_however_late_it_comes(
+    collector: Collector, late_s: tuple[int, ...], cut: int | None
+) -> None:
+    for now_s in range(20):
+        collector.on_cpu(now_s, CpuShares(nginx=0.1, generator=0.2, foreign=0.0, steal=0.0))
+        for second, late in enumerate(late_s):
+            parts = told_of(second, cut=second == cut)
+            for number, part in enumerate(parts):
+                # The second part is a second later still.
+                if second + late + number * 1 == now_s:
+                    collector.on_interval(part)
+        collector.write_until(now_s - 1)
+    run = written(collector, end=6)
+    assert run.column("t_s") == [*range(6)]
+    assert run.column("useful") == [8.0] * 6
+    assert [row["t_s"] for row in run.neighbours] == [*range(6)]
+    for second, row in enumerate(run.neighbours):
+        times = 2 if second == cut else 1
+        assert (row["connected"], row["useful"], row["attempts"], row["limited"]) == (
+            *(8, 8, second * times, times),
+        )
+    for second, row in enumerate(run.rows):
+        times = 2 if second == cut else 1
+        histograms = {tag: run.histograms[tag].get(second) for tag in ("fanout", "staleness")}
+        assert {tag: found and found.total for tag, found in histograms.items()} == {
+            "fanout": 3 * times,
+            "staleness": 10 * times,
+        }
+        assert (row["fanout_p99_ms"], row["joined"]) == (pytest.approx(second + 2, rel=0.001), times)
+        # A lag in either part is a lag of the second.
+        lag_ms = 7 if second == cut else 2
+        assert (row["generator_lag_p99_ms"], row["retry_late_p99_ms"]) == (
+            pytest.approx((lag_ms, lag_ms), rel=0.001)
+        )
+        later = sum(2 if due == cut else 1 for due in range(second, 6))
+        assert run.histograms["effective"][second].total == later
+    hlog = (run.directory / "latency.hlog").read_text(encoding="utf-8")
+    starts = [line.split(",")[:2] for line in hlog.splitlines() if line.startswith("Tag=")]
+    assert len(starts) == len({tuple(start) for start in starts})
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.permutations(range(6)),
+    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), max_size=6),
+    st.sampled_from([None, 2, 5]),
+)
+def test_any_order_of_arrival_leaves_the_same_run_directory(
+    order: list[int], writing: list[tuple[int, int]], cut: int | None
+) -> None:
+    def files(seconds: list[int], writing: list[tuple[int, int]]) -> dict[str, bytes]:
+        told: list[Interval | int] = [one for second in seconds for one in told_of(second, cut=second == cut)]
+        for place, until in writing:
+            told.insert(place, until)
+        with TemporaryDirectory() as folder:
+            run = played_into(Collector(written_to(Path(folder)), epoch_ns=0), told, cpu_of=8)
+            # The process and its paths are in run.json.
+            return {
+                path.name: path.read_bytes() for path in run.directory.iterdir() if path.name != "run.json"
+            }
+
+    assert files(order, writing) == files([*range(6)], [])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(range(5)), st.permutations(range(5)), st.integers(0, 6))
+def test_lines_of_pods_and_sidecars_may_come_in_any_order(
+    pods: list[int], sidecars: list[int], until: int
+) -> None:
+    def tables(pods: list[int], sidecars: list[int], until: int) -> list[object]:
+        with TemporaryDirectory() as folder:
+            collector = Collector(written_to(Path(folder)), epoch_ns=0)
+            for place, (pod, sidecar) in enumerate(zip(pods, sidecars, strict=True)):
+                collector.on_pod(place % 2, pod_line(pod, ticks_sent=pod))
+                collector.on_sidecar(
+                    0,
+                    SidecarLine(
+                        t_ns=(sidecar + 1) * SECOND_NS,
+                        span_ns=SECOND_NS,
+                        cpu_ns=sidecar,
+                        rss_bytes=10**6,
+                        counts={"retries": sidecar},
+                    ),
+                )
+                if place == 3:
+                    collector.write_until(until)
+            run = written(collector, end=5)
+            return [
+                [row["ticks_sent"] for row in run.rows],
+                [(row["t_s"], row["ticks_sent"]) for row in run.pods],
+                run.sidecars,
+            ]
+
+    assert tables(pods, sidecars, until) == tables([*range(5)], [*range(5)], 0)
+
+
+def test_a_second_that_never_comes_leaves_its_row_to_the_others(collector: Collector) -> None:
+    for second in (0, 1, 3):
+        collector.on_interval(told_of(second)[0])
+    for second in range(4):
+        collector.on_cpu(second, CpuShares(nginx=0.1, generator=0.2, foreign=0.0, steal=0.0))
+        collector.write_until(second)
+    run = written(collector, end=4)
+    assert run.column("nginx_cpu") == [0.1] * 4
+    assert run.column("useful") == [8, 8, None, 8]
+    assert sorted(run.histograms["fanout"]) == [0, 1, 3]
+    assert [row["t_s"] for row in run.neighbours] == [0, 1, 3]
+
+
+def test_what_comes_after_the_end_still_tells_of_the_seconds_before_it(collector: Collector) -> None:
+    for second in random.Random(3).sample(range(7), 7):
+        collector.on_interval(told_of(second)[0])
+    run = written(collector, end=4)
+    assert run.column("t_s") == [0, 1, 2, 3]
+    assert [run.histograms["effective"][second].total for second in range(4)] == [7, 6, 5, 4]
+    assert {max(run.histograms[tag], default=0) for tag in run.histograms} == {0, 3}
+
+
+def test_the_latest_second_is_the_newest_one_not_the_one_that_came_last(collector: Collector) -> None:
+    for second in (0, 2, 1):
+        collector.on_interval(interval(second))
+    assert collector.latest is not None
+    assert collector.latest.second == 2
 
 
 def test_a_second_of_which_nothing_is_known_is_an_empty_row(collector: Collector) -> None:

@@ -14,7 +14,7 @@ from test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
 
 from gateway_stub.feed_schedule import FeedSchedule
 from reports.record import ClockOffset
-from scenarios.clients.merging import Merger, merge
+from scenarios.clients.merging import Merger, merge, over_both
 from scenarios.clients.messages import Interval, Neighbours, Samples, WorkerChange
 from scenarios.clients.recorder import SECOND_NS, Recorder
 from scenarios.clients.schedule import SharedSchedule
@@ -325,3 +325,48 @@ def test_the_rest_of_a_second_whose_first_part_was_handed_out_is_handed_out_for_
             merger.add(process, interval(second, attempts=attempts))
             handed_out += [(each.second, each.clients, each.attempts) for each in merger.ready()]
     assert handed_out[-3:] == [(1, 20, 2), (1, 20, 4), (2, 20, 6)]
+
+
+@pytest.mark.parametrize(
+    ("order", "handed_out"),
+    [
+        pytest.param("a1 b1 a2 b2", [(2, None, 20), (4, 14, 20)], id="both parts of both come in turn"),
+        pytest.param("a1 a2 b1 b2 a9", [(4, None, 20), (2, 14, 20)], id="one is quick"),
+        pytest.param("a1 a2 b1 b9", [(4, None, 20)], id="the other one's rest never comes"),
+        pytest.param("a1 b1 b2 a9", [(2, None, 20), (2, None, 20)], id="the quick one's rest never comes"),
+        pytest.param("a1 b1 a2 a9 b2 b9", [(2, None, 20), (4, 14, 20)], id="one is slow"),
+    ],
+)
+def test_each_part_of_a_second_that_was_cut_tells_of_all_processes(
+    order: str, handed_out: list[tuple[int, float | None, int]]
+) -> None:
+    merger = Merger()
+    merger.living(["a", "b"])
+    group = Neighbours(clients=10, connected=10, useful=None, attempts=1, limited=0)
+    rest = replace(group, useful=7.0, attempts=2)
+    found = []
+    for process, part in order.split():
+        told = {
+            "1": interval(4, useful=None, stale_clients=None, attempts=1, neighbours={1: group}),
+            "2": interval(4, useful=7.0, stale_clients=3.0, attempts=2, neighbours={1: rest}),
+            "9": interval(9),
+        }[part]
+        merger.add(process, told)
+        found += [each for each in merger.ready() if each.second == 4]
+    assert [(each.attempts, each.useful, each.clients) for each in found][: len(handed_out)] == handed_out
+    assert sum(each.attempts for each in found) == sum(int(part) for _, part in order.split() if part < "9")
+    for each in found:
+        assert (each.neighbours[1].clients, each.neighbours[1].attempts) == (20, each.attempts)
+        assert each.neighbours[1].useful == each.useful
+
+
+def test_a_mean_over_both_parts_of_a_second_weighs_them_by_their_points() -> None:
+    first = interval(4, useful=2.0, stale_clients=8.0, neighbours={1: NEW})
+    second = interval(4, useful=7.0, stale_clients=3.0, neighbours={1: replace(NEW, useful=5.0), 9: NEW})
+    both = over_both(first, 3, second, 7)
+    assert (both.useful, both.stale_clients) == (pytest.approx(5.5), pytest.approx(4.5))
+    assert both.neighbours == {1: replace(NEW, useful=pytest.approx(3.5)), 9: NEW}
+    for useful in (None, 7.0):
+        whole = over_both(replace(first, useful=None), 0, replace(second, useful=useful), 10)
+        assert whole.useful == useful
+    assert over_both(first, 10, replace(second, useful=None), 0).useful == 2

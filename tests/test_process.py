@@ -7,8 +7,9 @@ from time import monotonic_ns
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from scenarios.clients.messages import GeneratorSettings, Interval
+from scenarios.clients.messages import CloseBooks, GeneratorSettings, Interval
 from scenarios.clients.process import Generator
 from scenarios.clients.target import resolve
 from scenarios.model import Fleet, Scenario, Target
@@ -95,3 +96,29 @@ def test_clients_of_a_process_that_comes_late_have_addresses_of_their_own() -> N
     assert len(set(addresses)) == 20
     for generator in generators:
         generator.stop()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "useful"),
+    [((), (0, 1), 0.5), ((1, 1, 1), (0,), 0.75), ((1, 0), (), 0.5), ((), (), None)],
+    ids=["cut at its beginning", "cut near its end", "cut at its end", "without any point of the grid"],
+)
+def test_means_of_a_second_that_was_cut_are_over_the_whole_of_it(
+    before: tuple[int, ...], after: tuple[int, ...], useful: float | None
+) -> None:
+    took: list[Interval] = []
+    settings = replace(SETTINGS, epoch_ns=monotonic_ns() - 10_300_000_000)
+    generator = Generator(settings, resolve(settings.scenario.target), took.append)
+    generator._next_slot_ns += 10**12  # the grid has no points of its own here
+    generator.add_client()
+    for part in (before, after):
+        for joined in part:
+            generator.recorder.joined[0] = joined
+            generator.recorder.held_due_ns[0] = monotonic_ns()
+            generator.recorder.sample_slot(monotonic_ns())
+        generator.obey(CloseBooks())
+    generator.stop()
+    first, second = took
+    assert first.second == second.second == 10
+    assert second.useful == (None if useful is None else pytest.approx(useful))
+    assert second.neighbours[1].useful == second.useful

@@ -78,6 +78,50 @@ def add(samples: Iterable[Samples]) -> Samples:
     return Samples(values.tobytes(), counts.tobytes())
 
 
+def over_both(first: Interval, first_points: int, second: Interval, second_points: int) -> Interval:
+    """The second part of a second that was cut in two, with means over both parts.
+
+    They are from the same process; points: how many points of the 100 ms grid each part has.
+    """
+
+    def mean(before: float | None, after: float | None) -> float | None:
+        if before is None or after is None:
+            return before if after is None else after
+        return (before * first_points + after * second_points) / (first_points + second_points)
+
+    return replace(
+        second,
+        useful=mean(first.useful, second.useful),
+        stale_clients=mean(first.stale_clients, second.stale_clients),
+        neighbours={
+            size: replace(group, useful=mean(first.neighbours[size].useful, group.useful))
+            if size in first.neighbours
+            else group
+            for size, group in second.neighbours.items()
+        },
+    )
+
+
+def later_neighbours(
+    first: Mapping[int, Neighbours], second: Mapping[int, Neighbours]
+) -> dict[int, Neighbours]:
+    """Two parts of one second of the same clients: counts are added, gauges are those of the later one."""
+    return {
+        **first,
+        **{
+            size: replace(
+                group,
+                useful=first[size].useful if group.useful is None else group.useful,
+                attempts=first[size].attempts + group.attempts,
+                limited=first[size].limited + group.limited,
+            )
+            if size in first
+            else group
+            for size, group in second.items()
+        },
+    }
+
+
 def add_by_key(dicts: Iterable[Mapping[_Key, Samples]]) -> dict[_Key, Samples]:
     """The sums of samples that have the same key."""
     parts: dict[_Key, list[Samples]] = {}
@@ -88,10 +132,16 @@ def add_by_key(dicts: Iterable[Mapping[_Key, Samples]]) -> dict[_Key, Samples]:
 
 
 class Merger:
-    """Collects seconds by process and hands out those that all living processes have reported."""
+    """Collects seconds by process and hands out those that all living processes have reported.
+
+    A second that was cut in two comes in two parts, and not from all processes alike. What is handed out
+    of it later has counts of what is new, and gauges of all processes.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[int, dict[str, Interval]] = {}
+        self._handed: dict[int, dict[str, Interval]] = {}
+        """By second and process: the last part that was handed out, while another one may come."""
         self._latest: dict[str, Interval] = {}
         self._dead: dict[str, Interval] = {}
         self._alive: set[str] = set()
@@ -119,13 +169,27 @@ class Merger:
     def ready(self) -> list[Interval]:
         """The seconds, in order, that every living process has gone beyond or reported."""
         done = sorted(second for second in self._waiting if self._complete(second))
-        return [self._handed_out(second) for second in done]
+        found = [self._handed_out(second) for second in done]
+        oldest = min((interval.second for interval in self._latest.values()), default=0)
+        self._handed = {second: parts for second, parts in self._handed.items() if second >= oldest}
+        return found
 
     def _handed_out(self, second: int) -> Interval:
-        parts = self._waiting.pop(second)
+        before = self._handed.get(second, {})
+        parts = {
+            process: _with_gauges_of(before[process], part) if process in before else part
+            for process, part in self._waiting.pop(second).items()
+        }
+        silent = {
+            process: _without_counts(part)
+            for process, part in before.items()
+            if process not in parts and process not in self._dead
+        }
+        self._handed[second] = before | parts
         missing = sum(interval.clients for process, interval in self._dead.items() if process not in parts)
         changes, self._changes = tuple(self._changes), []
-        return replace(merge(parts.values()), missing=missing, worker_changes=changes)
+        whole = merge([*parts.values(), *silent.values()])
+        return replace(whole, missing=missing, worker_changes=changes)
 
     def _complete(self, second: int) -> bool:
         return all(
@@ -144,10 +208,7 @@ def _later(first: Interval, second: Interval) -> Interval:
         useful=first.useful if second.useful is None else second.useful,
         stale_clients=first.stale_clients if second.stale_clients is None else second.stale_clients,
         attempts_per_slot=first.attempts_per_slot + second.attempts_per_slot,
-        neighbours={
-            size: _later_neighbours(first.neighbours.get(size), group)
-            for size, group in second.neighbours.items()
-        },
+        neighbours=later_neighbours(first.neighbours, second.neighbours),
         clocks=second.clocks,
         busiest_cpu_ns=first.busiest_cpu_ns + second.busiest_cpu_ns,
         rss_bytes=second.rss_bytes,
@@ -156,15 +217,47 @@ def _later(first: Interval, second: Interval) -> Interval:
     )
 
 
-def _later_neighbours(first: Neighbours | None, second: Neighbours) -> Neighbours:
-    if first is None:
-        return second
+def _with_gauges_of(first: Interval, second: Interval) -> Interval:
+    """The second part, with the means of the first one where it has none itself."""
     return replace(
         second,
         useful=first.useful if second.useful is None else second.useful,
-        attempts=first.attempts + second.attempts,
-        limited=first.limited + second.limited,
+        stale_clients=first.stale_clients if second.stale_clients is None else second.stale_clients,
+        neighbours=later_neighbours(_uncounted(first.neighbours), second.neighbours),
     )
+
+
+def _without_counts(interval: Interval) -> Interval:
+    """Its gauges alone: everything else has been handed out."""
+    return Interval(
+        second=interval.second,
+        clients=interval.clients,
+        connected=interval.connected,
+        useful=interval.useful,
+        attempts=0,
+        attempts_per_slot=(),
+        outcomes={},
+        disconnects={},
+        neighbours=_uncounted(interval.neighbours),
+        ticks=0,
+        missed=0,
+        fanout=Samples(),
+        effective={},
+        censored={},
+        attempt_durations={},
+        loop_lag=Samples(),
+        retry_late=Samples(),
+        stale_clients=interval.stale_clients,
+        reference=interval.reference,
+        rss_bytes=interval.rss_bytes,
+        empty_rss_bytes=interval.empty_rss_bytes,
+        processes=interval.processes,
+        clocks=interval.clocks,
+    )
+
+
+def _uncounted(neighbours: Mapping[int, Neighbours]) -> dict[int, Neighbours]:
+    return {size: replace(group, attempts=0, limited=0) for size, group in neighbours.items()}
 
 
 def _neighbours(groups: list[Neighbours]) -> Neighbours:

@@ -21,6 +21,7 @@ from scenarios.clients.addresses import PER_PROCESS, Seating, proxy_header, sour
 from scenarios.clients.client import Client
 from scenarios.clients.clock import Clock
 from scenarios.clients.conversation import Subscription
+from scenarios.clients.merging import over_both
 from scenarios.clients.messages import (
     CloseBooks,
     Cut,
@@ -124,6 +125,8 @@ class Generator:
         self._process = psutil.Process(os.getpid())
         self._empty_rss_bytes = self._process.memory_info().rss
         self._cpu_ns = process_time_ns()
+        self._reported: tuple[Interval, int] | None = None
+        """The latest second, and its points of the 100 ms grid."""
         self._last_probe_ns = monotonic_ns()
         self._next_slot_ns = self._next_boundary(SLOT_NS)
         self._probe = loop.timer(LAG_PROBE_NS / 1e9, LAG_PROBE_NS / 1e9)
@@ -198,7 +201,12 @@ class Generator:
 
     def _report(self, second: int) -> None:
         cpu_ns = process_time_ns()
+        points = self.recorder.points
         recorded = self.recorder.take_interval(second)
+        if self._reported is not None and self._reported[0].second == second:
+            recorded = over_both(*self._reported, recorded, points)
+            points += self._reported[1]
+        self._reported = recorded, points
         interval = replace(
             recorded,
             first_attempt_ns=self._for_all(recorded.first_attempt_ns),

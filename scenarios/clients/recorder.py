@@ -64,6 +64,11 @@ class Recorder:
         """Clients that have been added."""
         return len(self.joined)
 
+    @property
+    def points(self) -> int:
+        """Points of the 100 ms grid since the last interval: what its means weigh."""
+        return len(self._useful)
+
     def add_client(self, clients_per_ip: int = 1) -> int:
         """Makes room for a client that shares its address with so many; returns its index."""
         self.held_due_ns.append(_NEVER)

@@ -261,7 +261,7 @@ class _Conductor:
                     attempts_per_slot=(0,),
                     outcomes={},
                     disconnects={},
-                    neighbours=last.neighbours,
+                    neighbours={},
                     ticks=0,
                     missed=0,
                     fanout=empty,
