@@ -75,8 +75,8 @@ INVALID: dict[str, tuple[list[Row], str]] = {
         "98 % usefully connected in its worst second, 99 % are wanted",
     ),
     "somebody lost before the trigger": (
-        changed(lambda t: t == 3, disconnects=1.0),
-        "disconnects before the trigger: 1",
+        changed(lambda t: t in {3, 5}, disconnects=1.0),
+        "disconnects before the trigger: 2, 1 is allowed with 100 clients",
     ),
     "somebody still connecting": (
         changed(lambda t: t == 0, attempts=2.0),
@@ -107,6 +107,9 @@ def test_a_run_is_invalid_with_the_figure_that_gave_it_away(rows: list[Row], com
 
 
 TOLERATED: dict[str, list[Row]] = {
+    "one client lost before the trigger, and back at its first try": changed(
+        lambda t: t == 3, disconnects=1.0, attempts=1.0
+    ),
     "one late second of the generator in the baseline": changed(lambda t: t == 3, generator_lag_p99_ms=40.0),
     "generator late by less than a tenth of the effect": changed(
         lambda t: t == 12, generator_lag_p99_ms=400.0
@@ -434,6 +437,31 @@ def test_a_complete_run_without_seconds_has_no_baseline() -> None:
     assert checked(history([], latencies={})).problems == (
         "there is no baseline: nothing was recorded before the trigger",
     )
+
+
+@pytest.mark.parametrize(
+    ("clients", "lost", "allowed"),
+    [
+        (60, 1, 1),
+        (60, 2, 1),
+        (9_999, 2, 1),
+        (10_000, 1, 1),
+        (20_000, 2, 2),
+        (100_000, 10, 10),
+        (100_000, 11, 10),
+    ],
+)
+@pytest.mark.parametrize("column", ["disconnects", "attempts"])
+def test_how_many_may_be_lost_before_the_trigger_grows_with_the_clients(
+    clients: int, lost: int, allowed: int, column: str
+) -> None:
+    rows = [
+        row | {"clients": float(clients), "connected": float(clients), "useful": float(clients)}
+        for row in changed(lambda t: t == 3, **{column: float(lost)})
+    ]
+    problems = [each for each in checked(history(rows)).problems if "the baseline is not steady" in each]
+    assert len(problems) == (lost > allowed)
+    assert all(f"{lost}, {allowed} " in each for each in problems)
 
 
 def test_refusals_that_add_up_are_not_worth_a_word() -> None:
