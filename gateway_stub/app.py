@@ -31,6 +31,8 @@ SHORT_SESSION_NS = 5_000_000_000
 _COUNTED = ("handshakes", "joined", "gone_early", "short_sessions", "shed", "ticks_sent")
 _CLIENT_CLOSED_REQUEST = 499
 _SLOT = web.RequestKey("slot", object)
+_BOOKED = web.RequestKey("booked", bool)
+"""Of the request that opened a session: its handshake has been counted as joined, or as gone early."""
 
 
 class Pod:
@@ -50,6 +52,8 @@ class Pod:
         self.admitter = Admitter(settings.controls.admission)
         self._connections = Connections()
         self._joined_ns: dict[str, int] = {}
+        self._unjoined: dict[str, web.Request] = {}
+        """By Engine.IO session: the request that opened it, until it joins."""
         self._reported = dict(self.totals)
         self._snapshot = "s" * settings.snapshot_bytes
         logger = logging.getLogger(f"gateway_stub.{settings.name}")
@@ -65,6 +69,7 @@ class Pod:
         )
         self._sio.on("connect", self._connect)
         self._sio.on("disconnect", self._disconnect)
+        self._follow_engine()
         self.broadcaster = Broadcaster(
             self._broadcast,
             schedule=settings.controls.feed or FeedSchedule.of(epoch_ns, settings.rate_hz),
@@ -142,37 +147,40 @@ class Pod:
         goes_on = False
         try:
             self.totals["handshakes"] += 1
-            if self._gives_up(request.transport):
+            if self._gives_up(request, request.transport):
                 return web.Response(status=_CLIENT_CLOSED_REQUEST)
             self.cost.upgrade()
             if request.transport is None or request.transport.is_closing():
-                self.totals["gone_early"] += 1
+                self._gone_early(request)
             response = await handler(request)
             # A polling client joins by its next requests; whatever else is answered has ended.
             goes_on = response.status == 200
             return response
         except ConnectionError:
             # Its client left meanwhile. aiohttp would log a traceback, which costs as much as a handshake.
+            self._gone_early(request)
             return web.Response(status=_CLIENT_CLOSED_REQUEST)
         finally:
             if not goes_on:
                 self.admitter.release(slot)
 
     async def _connect(self, sid: str, environ: dict[str, Any], _auth: object = None) -> bool:
-        request = environ["aiohttp.request"]
+        request: web.Request = environ["aiohttp.request"]
         polling = request.query.get("transport") != "websocket"
         transport = None if polling else request.transport
         engine_sid = self._sio.manager.eio_sid_from_sid(sid, "/")
+        self._unjoined.pop(engine_sid, None)
         try:
-            if self._gives_up(*(self._connections.senders(engine_sid) if polling else [transport])):
+            if self._gives_up(request, *(self._connections.senders(engine_sid) if polling else [transport])):
                 return False
             self.cost.join()
         finally:
             self.admitter.release(request.get(_SLOT))
         if not polling and (transport is None or transport.is_closing()):
-            self.totals["gone_early"] += 1
+            self._gone_early(request)
             return True
         self.totals["joined"] += 1
+        request[_BOOKED] = True
         self._connections.join(sid, engine_sid, transport)
         self._joined_ns[sid] = time.monotonic_ns()
         if self._snapshot:
@@ -185,15 +193,39 @@ class Pod:
         if joined_ns is not None and time.monotonic_ns() - joined_ns < SHORT_SESSION_NS:
             self.totals["short_sessions"] += 1
 
+    def _follow_engine(self) -> None:
+        """Sees sessions end that never joined: their clients left between the upgrade and the join."""
+        engine = self._sio.eio
+        begin, end = engine.handlers["connect"], engine.handlers["disconnect"]
+
+        async def began(engine_sid: str, environ: dict[str, Any]) -> object:
+            self._unjoined[engine_sid] = environ["aiohttp.request"]
+            return await begin(engine_sid, environ)
+
+        async def ended(engine_sid: str, reason: str) -> None:
+            request = self._unjoined.pop(engine_sid, None)
+            if request is not None:
+                self._gone_early(request)
+            await end(engine_sid, reason)
+
+        engine.on("connect", began)
+        engine.on("disconnect", ended)
+
+    def _gone_early(self, request: web.Request) -> None:
+        """Counts a handshake whose client has left before it joined; once, whoever sees it."""
+        if not request.get(_BOOKED):
+            request[_BOOKED] = True
+            self.totals["gone_early"] += 1
+
     def _lag_ms(self, transport: asyncio.Transport | None) -> float:
         # The loop accepts one connection a turn: in a storm its turns stay short, and the accept queue long.
         return max(self.monitor.current_lag_ms(), waited_ms(transport))
 
-    def _gives_up(self, *transports: asyncio.Transport | None) -> bool:
+    def _gives_up(self, request: web.Request, *transports: asyncio.Transport | None) -> bool:
         """Whether the next stage of a handshake is spared, because the other end of all of these has left."""
         if not self.settings.cancel_gone or not all(map(has_left, transports)):
             return False
-        self.totals["gone_early"] += 1
+        self._gone_early(request)
         for transport in transports:
             if transport is not None:
                 transport.abort()

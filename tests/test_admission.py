@@ -251,6 +251,83 @@ def test_a_join_is_not_paid_for_once_its_client_has_left(loop: str, farewell: by
     drive(scenario, loop)
 
 
+async def _left_after_the_upgrade(served: Served) -> None:
+    _, client = await served.upgrade()
+    client.close()
+
+
+async def _left_politely(served: Served) -> None:
+    _, client = await served.upgrade()
+    client.sendall(CLOSE)
+    client.close()
+
+
+async def _left_with_a_reset(served: Served) -> None:
+    _, client = await served.upgrade()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+async def _left_before_the_upgrade(served: Served) -> None:
+    with served.connect() as client:
+        client.sendall(UPGRADE)
+
+
+async def _left_while_it_joined(served: Served) -> None:
+    _, client = await served.upgrade()
+    client.sendall(JOIN)
+    client.close()
+
+
+async def _left_after_polling(served: Served) -> None:
+    async with ClientSession() as http:
+        sid = await open_by_polling(served, http)
+        async with http.post(f"{served.open_url}&sid={sid}", data="1") as answer:
+            assert answer.status == 200
+
+
+async def _left_between_polling_and_the_join(served: Served) -> None:
+    async with ClientSession() as http:
+        sid = await open_by_polling(served, http)
+        url = served.open_url.replace("polling", "websocket")
+        websocket = await http.ws_connect(f"{url}&sid={sid}")
+        await websocket.send_str("2probe")
+        assert await websocket.receive_str() == "3probe"
+        await websocket.send_str("5")
+        await websocket.close()
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        _left_before_the_upgrade,
+        _left_after_the_upgrade,
+        _left_politely,
+        _left_with_a_reset,
+        _left_while_it_joined,
+        _left_after_polling,
+        _left_between_polling_and_the_join,
+    ],
+)
+@pytest.mark.parametrize("cancel", [True, False], ids=["cancelled", "not cancelled"])
+def test_a_handshake_is_either_joined_or_gone_early_and_counted_once(
+    leave: Callable[[Served], Awaitable[None]], cancel: bool
+) -> None:
+    async def scenario() -> None:
+        async with Served.start(cancel_gone=cancel) as served, ClientSession() as http:
+            totals = served.pod.totals
+            await leave(served)
+            await eventually(lambda: totals["joined"] + totals["gone_early"] == 1)
+            await leave(served)
+            await eventually(lambda: totals["joined"] + totals["gone_early"] == 2)
+            await join_by_websocket(served, http)
+            await eventually(lambda: totals["joined"] + totals["gone_early"] == 3)
+            assert totals["handshakes"] == 3
+            assert totals["joined"] == 1 or leave is _left_while_it_joined
+
+    drive(scenario)
+
+
 async def join_by_websocket(served: Served, http: ClientSession) -> None:
     """Opens and joins on one connection."""
     websocket = await http.ws_connect(served.open_url.replace("polling", "websocket"))
