@@ -1,8 +1,13 @@
 """What became of the service after the trigger, in one word and one sentence.
 
-From the best to the worst: RECOVERED, SLOW_DRAIN (still improving), FLAPPING (up and down), METASTABLE (down,
-though the same clients, pods and rate can work: the rescue proved it), OUTAGE (down, and nothing proved
-that). INVALID says nothing about the service; STEADY is a run without a trigger.
+From the best to the worst: RECOVERED, SLOW_DRAIN (still improving, or all but back), FLAPPING (up and down),
+METASTABLE (down, though the same clients, pods and rate can work: the rescue proved it), OUTAGE (down, and
+nothing proved that). INVALID says nothing about the service; STEADY is a run without a trigger.
+
+What has not recovered is judged by its last third: with less than `GOODPUT` it is down, and a rescue that
+worked outranks any rise before it. A rise makes a SLOW_DRAIN only where it is hardly chance, and would bring
+the service back within `DRAIN_WITHIN_S`. It takes `FEWEST_FOR_THIRDS` seconds to look for rises and swings;
+of fewer, the last `FEWEST_SECONDS` say how many are served; with fewer than those, it counts as down.
 """
 
 from collections.abc import Sequence
@@ -15,6 +20,7 @@ from reports import series
 from reports.metrics import Summary, aftermath
 from reports.record import Run
 from reports.recovery import Recovery
+from reports.rise import FEWEST_SECONDS, rise_per_s
 from reports.units import percent
 from reports.validity import Validity
 
@@ -33,11 +39,17 @@ RANKED: tuple[VerdictName, ...] = (
 GOODPUT = 0.90
 DRAIN_SLOPE = 0.001
 """Of the clients, per second."""
+DRAIN_WITHIN_S = 300
+"""A rise that would take longer than this to bring the service back is none that anybody can wait for."""
 SWING = 0.20
 """Of the clients."""
+SWING_BY_CHANCE = 2.0
+"""Times the root of the number of clients: four standard deviations, at the most, where clients come and go
+each for itself. With fewer than a hundred of them, that is more than `SWING`."""
 SWINGS = 2
 RESCUE_SECONDS = 3
-FEWEST_SECONDS = 3
+FEWEST_FOR_THIRDS = 3 * FEWEST_SECONDS
+"""So that the last third alone has as many seconds as anything is decided by."""
 
 
 class Verdict(Struct, frozen=True):
@@ -101,35 +113,54 @@ def swings(values: Sequence[float], threshold: float) -> int:
 
 def _judge_unrecovered(run: Run, summary: Summary, from_s: int, to_s: int) -> Verdict:
     length = to_s - from_s
+    if length < FEWEST_SECONDS:
+        served = series.availability(run.between(from_s, to_s))
+        seen = f"not back within {length} s, too few to tell more by: {percent(served)} were served in them"
+        return _judge_down(run, seen)
+    if length < FEWEST_FOR_THIRDS:
+        return _judge_served(run, summary, to_s - FEWEST_SECONDS, to_s, f"the last {FEWEST_SECONDS} s")
     useful = series.column(run.between(from_s + length / 3, to_s), "useful")
-    moves = swings([float(value) for value in useful if not np.isnan(value)], SWING * summary.clients)
+    swing = max(SWING * summary.clients, SWING_BY_CHANCE * summary.clients**0.5)
+    moves = swings([float(value) for value in useful if not np.isnan(value)], swing)
     if moves >= SWINGS:
+        share = percent(swing / max(1, summary.clients))
         return Verdict(
-            "FLAPPING", f"clients went and came: {moves} swings of more than {percent(SWING)} of the clients"
+            "FLAPPING", f"clients went and came: {moves} swings of more than {share} of the clients"
         )
-    last_third = run.between(to_s - length / 3, to_s)
-    served = series.availability(last_third)
-    slope = _slope_per_s(series.column(last_third, "useful")) / max(1, summary.clients)
-    if slope > DRAIN_SLOPE:
-        return Verdict(
-            "SLOW_DRAIN",
-            f"not steady again, but {percent(served)} were served in the last third, "
-            f"and {percent(slope)} of the clients more every second",
-        )
+    return _judge_served(run, summary, to_s - length // 3, to_s, "the last third", rising=True)
+
+
+def _judge_served(
+    run: Run, summary: Summary, from_s: int, to_s: int, when: str, *, rising: bool = False
+) -> Verdict:
+    """By the seconds of [from_s, to_s). rising: there are enough of them to look for a rise."""
+    served = series.availability(run.between(from_s, to_s))
+    useful = series.aligned(run, "useful", from_s, to_s)
+    slope = rise_per_s(useful.tolist()) / max(1, summary.clients) if rising else 0.0
+    rises = slope > DRAIN_SLOPE
+    drains = rises and (served or 0.0) + slope * DRAIN_WITHIN_S >= GOODPUT
+    more = f"{percent(slope)} of the clients more every second"
     if served is None or served < GOODPUT:
-        return _judge_down(run, served)
+        down = f"only {percent(served)} of the clients were served in {when}"
+        if drains and (_rescued(run) or 0.0) >= GOODPUT:
+            return _judge_down(run, f"{down}, and {more}")
+        if rises and not drains:
+            return _judge_down(run, f"{down}, and {more}, too few to be back within {DRAIN_WITHIN_S} s")
+        if not drains:
+            return _judge_down(run, f"{down}, with no sign of more")
+    if drains:
+        return Verdict(
+            "SLOW_DRAIN", f"not steady again, but {percent(served)} were served in {when}, and {more}"
+        )
     lacks = "; ".join(summary.recovery.missing) or "no window of the required length was good throughout"
     return Verdict("SLOW_DRAIN", f"{percent(served)} are served, but not everything is back: {lacks}")
 
 
-def _judge_down(run: Run, served: float | None) -> Verdict:
-    down = f"only {percent(served)} of the clients were served in the last third, with no sign of more"
-    phase = run.phase("rescue")
-    rescue = run.between(phase.from_s, phase.to_s)[-RESCUE_SECONDS:] if phase else []
-    if not rescue:
+def _judge_down(run: Run, down: str) -> Verdict:
+    rescued = _rescued(run)
+    if rescued is None:
         return Verdict("OUTAGE", f"{down}; no rescue was tried")
-    rescued = series.availability(rescue)
-    if rescued is not None and rescued >= GOODPUT:
+    if rescued >= GOODPUT:
         return Verdict(
             "METASTABLE",
             f"{down}; another policy brought {percent(rescued)} of the same clients back, "
@@ -138,13 +169,8 @@ def _judge_down(run: Run, served: float | None) -> Verdict:
     return Verdict("OUTAGE", f"{down}; the rescue policy did not bring them back ({percent(rescued)})")
 
 
-def _slope_per_s(values: series.Seconds) -> float:
-    """The Theil-Sen slope, or 0 where its 95 % interval leaves open whether there is any rise."""
-    there = np.flatnonzero(~np.isnan(values))
-    if len(there) < 3:
-        return 0.0
-    # It takes more than a second to import, and most runs need no slope.
-    from scipy.stats import theilslopes  # noqa: PLC0415
-
-    slope, _, low, _ = theilslopes(values[there], there)
-    return float(slope) if low > 0 else 0.0
+def _rescued(run: Run) -> float | None:
+    """The share of clients served at the end of the rescue; None where none was tried."""
+    phase = run.phase("rescue")
+    rescue = run.between(phase.from_s, phase.to_s)[-RESCUE_SECONDS:] if phase else []
+    return (series.availability(rescue) or 0.0) if rescue else None

@@ -1,10 +1,12 @@
 """The verdict as it forms: what a run looks like by the second that has just ended."""
 
 from collections.abc import Sequence
+from math import nan
 from typing import Literal
 
 from msgspec import Struct
 
+from reports.rise import rise_per_s
 from scenarios.operating import Row
 
 Word = Literal[
@@ -72,8 +74,11 @@ def forming(
 def _not_back(
     known: Sequence[tuple[int, float]], share: float, trigger_s: int, trigger_end_s: int
 ) -> Forming:
-    rise = _rise_per_s([each for t_s, each in known if t_s >= trigger_s])
-    waited_s = known[-1][0] + 1 - trigger_end_s
+    now_s = known[-1][0]
+    shares = dict(known)
+    watched_from_s = max(trigger_s, now_s + 1 - WATCHED_S)
+    rise = rise_per_s([shares.get(t_s, nan) for t_s in range(watched_from_s, now_s + 1)])
+    waited_s = now_s + 1 - trigger_end_s
     if rise > RISING_PER_S:
         word: Word = "recovering"
         sentence = f"recovering: {share:.0%} served, {rise:.1%} of the clients more every second"
@@ -99,12 +104,3 @@ def _well_since(known: Sequence[tuple[int, float]], not_before_s: int) -> int | 
             break
         since = t_s
     return since
-
-
-def _rise_per_s(shares: Sequence[float]) -> float:
-    """By how much the share served rose a second, between the halves of the last seconds."""
-    last = shares[-WATCHED_S:]
-    half = len(last) // 2
-    if half < 2:
-        return 0.0
-    return (sum(last[-half:]) - sum(last[:half])) / half / (len(last) - half)

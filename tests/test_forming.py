@@ -1,5 +1,6 @@
 """The verdict as it forms, second by second."""
 
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -64,3 +65,26 @@ def test_a_recovery_counts_from_the_end_of_the_fault() -> None:
 
 def test_a_run_without_a_trigger_is_steady() -> None:
     assert seen([*CALM, 0.2], trigger_s=None).word == "steady"
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.7])
+def test_clients_that_come_and_go_are_hardly_ever_taken_for_a_recovery(phi: float) -> None:
+    rng = random.Random(7)
+    words = []
+    for _ in range(300):
+        shares = [0.2]
+        for _ in range(30):
+            shares.append(0.2 + phi * (shares[-1] - 0.2) + rng.gauss(0, 0.03) * (1 - phi**2) ** 0.5)
+        words.append(seen([*CALM, *shares]).word)
+    assert words.count("recovering") <= 0.05 * len(words)
+
+
+def test_a_rise_of_three_seconds_is_no_recovery_yet() -> None:
+    for shares in ([0.1], [0.1, 0.2], [0.1, 0.2, 0.3], [0.1, 0.2, 0.3, 0.4, 0.5]):
+        assert seen([*CALM, *shares]).word == "storm going on"
+    assert seen([*CALM, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).word == "recovering"
+
+
+def test_a_second_of_which_nothing_is_known_makes_a_rise_no_steeper() -> None:
+    found = seen([*CALM, *[0.05] * 20, *[0.05 + 0.02 * n for n in range(5)], None, *[0.17, 0.19, 0.21, 0.23]])
+    assert "2.0% of the clients more" in found.sentence

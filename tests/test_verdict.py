@@ -1,11 +1,17 @@
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from run_histories import history, seconds, storm, strike
 
 from reports.metrics import summarise
 from reports.record import Run
+from reports.rise import rise_per_s
+from reports.series import Row
 from reports.validity import Validity, check
 from reports.verdict import RANKED, Verdict, judge, swings
 
@@ -136,12 +142,129 @@ def test_a_rise_that_may_be_noise_is_no_slow_drain() -> None:
     assert judged(run).name == "OUTAGE"
 
 
-def test_two_seconds_show_no_rise() -> None:
-    run = history(storm(lambda t: 40.0 * (t - 8), to_s=11))
-    assert judged(run) == Verdict(
-        "OUTAGE",
-        "only 80 % of the clients were served in the last third, with no sign of more; no rescue was tried",
+def unrecovered(useful: "Sequence[float] | NDArray[np.float64]", **changes: Any) -> Verdict:
+    """The verdict on a trigger at 8 s and these seconds after it, which do not recover."""
+    return without_latencies(storm(lambda t: float(useful[t - 8]), to_s=8 + len(useful)), **changes)
+
+
+def without_latencies(rows: list[Row], **changes: Any) -> Verdict:
+    run = history(rows, latencies={}, **changes)
+    return judge(run, summarise(run), Validity(valid=True))
+
+
+def wandering(rng: np.random.Generator, seconds: int, phi: float, deviation: float) -> NDArray[np.float64]:
+    """A series around 0 of which each second keeps a share of what the one before was."""
+    series = np.empty(seconds)
+    series[0] = rng.normal(0, deviation)
+    for t in range(1, seconds):
+        series[t] = phi * series[t - 1] + rng.normal(0, deviation * math.sqrt(1 - phi**2))
+    return series
+
+
+@pytest.mark.parametrize("seconds_in_third", [6, 8, 12, 13, 20])
+@pytest.mark.parametrize(("phi", "most"), [(0.0, 0.01), (0.3, 0.02), (0.5, 0.025), (0.7, 0.05)])
+def test_what_only_wanders_hardly_ever_rises(seconds_in_third: int, phi: float, most: float) -> None:
+    rng = np.random.default_rng(7)
+    every = [wandering(rng, seconds_in_third, phi, 1.0).tolist() for _ in range(2_000)]
+    assert sum(rise_per_s(series) > 0 for series in every) / len(every) <= most
+
+
+@pytest.mark.parametrize("phi", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("mean", [20.0, 60.0, 80.0])
+@pytest.mark.parametrize("seconds_after", [38, 54])
+def test_a_service_that_stays_down_is_hardly_ever_called_a_slow_drain(
+    phi: float, mean: float, seconds_after: int
+) -> None:
+    rng = np.random.default_rng(7)
+    found = Counter(unrecovered(mean + wandering(rng, seconds_after, phi, 3.0)).name for _ in range(100))
+    assert found["SLOW_DRAIN"] <= 7
+    assert found["OUTAGE"] >= 90
+
+
+@pytest.mark.parametrize("phi", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize(("first", "slope"), [(5.0, 2.0), (20.0, 1.5), (40.0, 1.0)])
+def test_a_service_that_drains_is_found_in_spite_of_the_noise(phi: float, first: float, slope: float) -> None:
+    rng = np.random.default_rng(7)
+    found = Counter(
+        unrecovered(first + slope * np.arange(38) + wandering(rng, 38, phi, 1.5)).name for _ in range(100)
     )
+    assert found["SLOW_DRAIN"] >= 85
+
+
+def test_a_few_clients_that_come_and_go_each_for_itself_do_not_flap() -> None:
+    # Of twenty, some ten are served: by chance, their number moves by more than a fifth all the time.
+    rng = np.random.default_rng(7)
+    found: Counter[str] = Counter()
+    for _ in range(50):
+        served = np.clip(10 + wandering(rng, 38, 0.3, math.sqrt(20) / 2), 0, 19)
+        rows = storm(50.0, to_s=46)
+        for row in rows:
+            row["clients"] = 20.0
+            row["useful"] = (
+                20.0 if row["t_s"] is None or row["t_s"] < 8 else float(served[int(row["t_s"]) - 8])
+            )
+        found[without_latencies(rows).name] += 1
+        assert swings(served.tolist(), 4) >= 2
+    assert found["FLAPPING"] <= 10
+
+
+RISING = [5.0 + 1.2 * t for t in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("after_rescue", "name", "reason"),
+    [
+        pytest.param(None, "SLOW_DRAIN", "1.2 % of the clients more every second", id="no rescue"),
+        pytest.param(99.0, "METASTABLE", "1.2 % of the clients more every second; another", id="it worked"),
+        pytest.param(60.0, "SLOW_DRAIN", "1.2 % of the clients more every second", id="it did not work"),
+    ],
+)
+def test_a_rescue_that_worked_outranks_a_rise(after_rescue: float | None, name: str, reason: str) -> None:
+    useful = RISING if after_rescue is None else [*RISING, *[after_rescue] * 13]
+    found = unrecovered(useful, rescued_at_s=None if after_rescue is None else 48)
+    assert found.name == name
+    assert reason in found.reason
+
+
+def test_a_rise_that_nobody_can_wait_for_is_no_slow_drain() -> None:
+    found = unrecovered([20.0 + 0.16 * t for t in range(38)])
+    assert found.name == "OUTAGE"
+    assert "0.2 % of the clients more every second, too few to be back within 300 s" in found.reason
+
+
+@pytest.mark.parametrize("seconds_after", range(1, 18))
+@pytest.mark.parametrize("last", [0.0, 89.0, 91.0, 98.0])
+def test_the_last_second_alone_decides_nothing(seconds_after: int, last: float) -> None:
+    found = unrecovered([*[40.0] * (seconds_after - 1), last])
+    assert found.name == "OUTAGE"
+
+
+@pytest.mark.parametrize("seconds_after", range(1, 6))
+@pytest.mark.parametrize("served", [10.0, 80.0, 95.0, 98.0])
+def test_fewer_seconds_than_six_are_too_few_to_judge_by(seconds_after: int, served: float) -> None:
+    found = unrecovered([served] * seconds_after)
+    assert found == Verdict(
+        "OUTAGE",
+        f"not back within {seconds_after} s, too few to tell more by: {served:.0f} % were served in them; "
+        "no rescue was tried",
+    )
+    assert unrecovered([served] * 6).name == ("SLOW_DRAIN" if served >= 90 else "OUTAGE")
+
+
+@pytest.mark.parametrize("last", [89.0, 90.0, 91.0, 100.0])
+@pytest.mark.parametrize("trigger_end_s", [9, 11, 14, 15, 17, 18, 20])
+def test_a_short_storm_is_an_outage_wherever_its_last_second_is(last: float, trigger_end_s: int) -> None:
+    # Twelve seconds after the first of two faults, of which the second ends shortly before the run does.
+    useful = [0.0, 2.0, 5.0, 9.0, 12.0, 20.0, 30.0, 45.0, 50.0, 65.0, 80.0, last]
+    found = unrecovered(useful, trigger_end_s=trigger_end_s)
+    assert found.name == "OUTAGE"
+    assert "in the last 6 s, with no sign of more" in found.reason
+
+
+def test_swings_are_not_looked_for_in_a_short_stretch() -> None:
+    assert unrecovered([50.0, 0.0, 50.0]).name == "OUTAGE"
+    assert unrecovered([50.0, 0.0] * 6).name == "OUTAGE"
+    assert unrecovered([50.0, 0.0] * 9).name == "FLAPPING"
 
 
 def test_an_invalid_run_gets_no_other_verdict_however_well_it_went() -> None:
