@@ -17,7 +17,7 @@ from reports.latency import Latency
 from reports.neighbours import Neighbourhood, neighbourhoods
 from reports.pods import PodSummary, pod_summaries, spread
 from reports.record import Phase, Run
-from reports.recovery import Baseline, Recovery, recovery
+from reports.recovery import Recovery, baseline_of, recovery
 from reports.refusals import Refusals, refusals
 from reports.series import Row
 from reports.sidecars import SidecarSummary, sidecar_summary
@@ -143,7 +143,7 @@ def summarise(run: Run) -> Summary:
     last = series.highest(series.column(run.rows, "t_s"))
     watched = unaided or (0, 0 if last is None else int(last) + 1)
     pods = pod_summaries(run, *watched)
-    recovered = _recovery(run, phases["before"], unaided)
+    recovered = _recovery(run, unaided)
     return Summary(
         clients=int(series.highest(series.column(run.rows, "clients")) or 0),
         before=phases["before"],
@@ -271,15 +271,12 @@ def _storm(run: Run, from_s: int, to_s: int) -> Storm:
     )
 
 
-def _recovery(run: Run, before: PhaseSummary | None, unaided: tuple[int, int] | None) -> Recovery:
+def _recovery(run: Run, unaided: tuple[int, int] | None) -> Recovery:
     window_s = int(run.info.scenario.get("phases", {}).get("recovery_window_s", DEFAULT_WINDOW_S))
     stretch = aftermath(run)
     if unaided is None or stretch is None:
         return Recovery(window_s=window_s)
-    baseline = None
-    if before is not None and before.effective_p99 is not None:
-        baseline = Baseline(before.effective_p99.ms, before.pod_cpu, before.attempts_per_s or 0.0)
-    found = recovery(run, baseline, *stretch, window_s)
+    found = recovery(run, baseline_of(run), *stretch, window_s)
     if found.time_to_recover_s is None:
         return found
     last = last_mitigation(run, unaided[0], stretch[0] + found.time_to_recover_s)

@@ -3,6 +3,8 @@
 A run has recovered at the start of the first window in which all of these hold, against the seconds before
 the trigger: clients usefully connected, effective p99, CPU of the pods, attempts. The window is long,
 because a storm also has calm moments. No window begins before the trigger has ended.
+
+This is the one rule: a run that ends early asks it as well, of what is recorded by then.
 """
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from reports import series
 from reports.actions import LastMitigation
-from reports.latency import effective_windows
+from reports.latency import effective, effective_windows
 from reports.record import Run
 from reports.units import latency, milliseconds, percent
 
@@ -53,6 +55,19 @@ class Recovery(Struct, frozen=True, kw_only=True):
     """The last one that came before the recovery."""
     after_mitigation_s: int | None = None
     """Seconds from its end to the recovery; None without either."""
+
+
+def baseline_of(run: Run) -> Baseline | None:
+    """How it was before the trigger; None where no tick of that time has reached anybody."""
+    before = run.phase("before")
+    if before is None:
+        return None
+    rows = run.between(before.from_s, before.to_s)
+    p99 = effective(run, before.from_s, before.to_s, 99)
+    if not rows or p99 is None:
+        return None
+    attempts = series.mean(series.column(rows, "attempts"))
+    return Baseline(p99.ms, series.mean(series.column(rows, "pod_cpu")), attempts or 0.0)
 
 
 def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window_s: int) -> Recovery:

@@ -7,6 +7,7 @@ everything is written anew at the end, and what a run directory holds then does 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -14,8 +15,8 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from gateway_stub.protocol import PodStatistics
-from reports import latency
-from reports.record import TAGS, RunWriter, Tag, new_histogram
+from reports.latency import percentile, total
+from reports.record import HIGHEST_US, TAGS, Run, RunWriter, Tag, new_histogram
 from scenarios.clients.merging import later_neighbours
 from scenarios.clients.messages import OUTCOMES, Interval, Neighbours, Samples
 from scenarios.pod_seconds import PodSeconds
@@ -75,6 +76,34 @@ class Collector:
             if second in histograms:
                 total.add(histograms[second])
         return total.get_value_at_percentile(percent) / 1000 if total.get_total_count() else None
+
+    def recorded(self, *stretches: tuple[int, int], unheard: float = 0.0) -> Run:
+        """What would be read back of these seconds of steady state, each [from, to), if no more came.
+
+        unheard: share of the clients of whom it is not known when they held the last seconds' ticks; they
+        are taken never to hold any of them.
+        """
+        seconds = sorted({self.zero + t_s for stretch in stretches for t_s in range(*stretch)})
+        effective = {s: self._effective[s].buckets() for s in seconds if s in self._effective}
+        censored = {s: self._censored[s].buckets() for s in seconds if s in self._censored}
+        if unheard:
+            for second, known in effective.items():
+                never = self._new_histogram()
+                never.record_value(HIGHEST_US, ceil(known.total * unheard / (1 - unheard)))
+                bounds = never.buckets()
+                censored[second] = censored[second] + bounds if second in censored else bounds
+        return Run(
+            directory=self.writer.directory,
+            info=self.writer.info,
+            rows=tuple({**self.row(s), "t_s": s - self.zero} for s in seconds if self.row(s)),
+            neighbours=(),
+            pods=(),
+            events=(),
+            histograms={
+                "effective": {s - self.zero: found for s, found in effective.items()},
+                "censored": {s - self.zero: found for s, found in censored.items()},
+            },
+        )
 
     def on_interval(self, interval: Interval) -> None:
         """Takes a second of the generator's."""
@@ -204,10 +233,10 @@ class Collector:
 
     def _effective_p99(self, second: int) -> dict[str, float]:
         known, bounds = (
-            latency.total([histograms[second].buckets()] if second in histograms else [])
+            total([histograms[second].buckets()] if second in histograms else [])
             for histograms in (self._effective, self._censored)
         )
-        found = latency.percentile(99, known, bounds)
+        found = percentile(99, known, bounds)
         if found is None:
             return {}
         return {"effective_p99_ms": found.ms, "effective_at_least": int(found.at_least)}

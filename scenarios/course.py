@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from reports.record import Tag
+from reports.recovery import USEFUL_SHARE, baseline_of, recovery
 from scenarios.collector import Collector
 from scenarios.events.event import Event
 from scenarios.model import Scenario
@@ -22,7 +23,6 @@ from scenarios.stack.running import Stack
 from scenarios.timeline import Timeline
 
 _SERVED = 0.90
-_WELL_SERVED = 0.99
 
 
 class Course:
@@ -56,6 +56,8 @@ class Course:
 
     async def play(self) -> None:
         """Plays it to its end, to the end that the operator makes, or until a strike fails."""
+        # When it has recovered is told by its phases, too.
+        self.set_phases()
         ending = asyncio.create_task(self._play_to_the_end())
         tasks: set[asyncio.Future[Any]] = {asyncio.create_task(self._timeline.play()), ending}
         ends: set[asyncio.Future[Any]] = {ending}
@@ -175,13 +177,45 @@ class Course:
             await self._until(waited_for)
 
     async def _until_well(self) -> int:
-        """Waits until a whole recovery window was good, or for the end; returns the second it is then."""
-        phases = self.scenario.phases
-        for second in range(phases.rescue_at_s, phases.duration_s):
+        """Waits until a recovery is on record, or for the end; returns the second it is then."""
+        second = self.scenario.phases.rescue_at_s
+        while second < self.scenario.phases.duration_s:
             await self._until(second)
-            if self._served_lately(phases.recovery_window_s + 2, worst=True) >= _WELL_SERVED:
+            if self.recovered(second):
                 return second
-        return phases.duration_s
+            second += 1
+        return second
+
+    def recovered(self, at_s: int) -> bool:
+        """Whether a recovery is on record in that second, and nothing is to come that could undo it.
+
+        The rule is the one that judges the run afterwards, and what is not known yet counts as bad. It is
+        asked of the newest window alone.
+        """
+        trigger_s, window_s = self._info.trigger_s, self.scenario.phases.recovery_window_s
+        last_s = self._newest_known(before_s=at_s - 1)
+        if trigger_s is None or last_s is None or not self._timeline.calm:
+            return False
+        from_s = last_s - window_s
+        if from_s < max(trigger_s, self._timeline.trigger_end_s or 0):
+            return False
+        rows = [self._collector.row(self._collector.zero + t_s) for t_s in range(from_s, last_s + 1)]
+        clients = rows[-1]["clients"]
+        served = sum(row.get("useful", 0.0) for row in rows[:-1]) / window_s / clients
+        # Whoever is served in the second after the window holds every tick that was due in it.
+        heard = min(rows[-1]["useful"], rows[-1]["connected"]) / clients
+        # Most storms fail here, where it costs nothing; adding up histograms takes the generator's core.
+        if min(served, heard) < USEFUL_SHARE:
+            return False
+        baseline = baseline_of(self._collector.recorded((0, trigger_s)))
+        window = self._collector.recorded((from_s, last_s), unheard=1 - heard)
+        return recovery(window, baseline, from_s, last_s, window_s).time_to_recover_s is not None
+
+    def _newest_known(self, *, before_s: int) -> int | None:
+        """The newest second that the generator has told of; None without one since the start."""
+        zero = self._collector.zero
+        known = (t_s for t_s in range(before_s - 1, -1, -1) if "useful" in self._collector.row(zero + t_s))
+        return next(known, None)
 
     async def _rescue(self) -> None:
         phases = self.scenario.phases
@@ -192,10 +226,15 @@ class Course:
         self.set_phases()
         self._note("rescue", policy=phases.rescue_policy)
 
-    def _served_lately(self, seconds: int, *, worst: bool = False) -> float:
-        """Share of clients usefully connected in the last `seconds` whole seconds."""
-        # The generator reports a second just after it has ended.
-        last = int(self._now_s() // 1) + self._collector.zero - 1
-        rows = [self._collector.row(second) for second in range(last - seconds, last)]
-        shares = [row.get("useful", 0.0) / self.scenario.fleet.clients for row in rows]
-        return float(min(shares) if worst else sum(shares) / len(shares))
+    def _served_lately(self, seconds: int) -> float:
+        """Share of clients usefully connected in the last `seconds` whole seconds that are known."""
+        # The generator reports a second just after it has ended; a slow worker makes it later.
+        last_s = self._newest_known(before_s=int(self._now_s()) - 1)
+        if last_s is None:
+            return 0.0
+        shares = [
+            row["useful"] / self.scenario.fleet.clients
+            for row in self.rows(max(0, last_s + 1 - seconds), last_s + 1)
+            if "useful" in row
+        ]
+        return float(sum(shares) / len(shares))

@@ -63,16 +63,34 @@ class Timeline:
         self._note = note
         self.trigger_end_s: int | None = None
         """The second in which the last fault so far was over; None before the first one was."""
+        self._to_come = len(self._strikes)
+        self._faults_under_way = 0
+
+    @property
+    def calm(self) -> bool:
+        """Whether every strike of the script has begun, and every fault is over."""
+        return not self._to_come and not self._faults_under_way
 
     async def play(self) -> None:
         """Begins every strike at its time; they may overlap. Returns when the last one is over."""
         async with asyncio.TaskGroup() as tasks:
             for strike in self._strikes:
                 await self._until(strike.at_s)
-                tasks.create_task(self.carry_out(strike.event))
+                tasks.create_task(self._begin(strike.event))
 
     async def carry_out(self, event: Event) -> None:
         """Carries out an event now, and writes when it began and ended."""
+        self._faults_under_way += event.kind == "fault"
+        try:
+            await self._carry_out(event)
+        finally:
+            self._faults_under_way -= event.kind == "fault"
+
+    async def _begin(self, event: Event) -> None:
+        self._to_come -= 1
+        await self.carry_out(event)
+
+    async def _carry_out(self, event: Event) -> None:
         began_s = self._now_s()
         what = {key: value for key, value in to_builtins(event).items() if key not in _COMMON}
         self._note(event.name, kind=event.kind, phase="begin", **what)

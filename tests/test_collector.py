@@ -374,12 +374,12 @@ def test_a_second_is_written_whole_and_once_however_late_it_comes(
             "fanout": 3 * times,
             "staleness": 10 * times,
         }
-        assert (row["fanout_p99_ms"], row["joined"]) == (pytest.approx(second + 2, rel=0.001), times)
+        assert row["fanout_p99_ms"] == pytest.approx(second + 2, rel=0.001)
+        assert row["joined"] == times
         # A lag in either part is a lag of the second.
         lag_ms = 7 if second == cut else 2
-        assert (row["generator_lag_p99_ms"], row["retry_late_p99_ms"]) == (
-            pytest.approx((lag_ms, lag_ms), rel=0.001)
-        )
+        for name in ("generator_lag_p99_ms", "retry_late_p99_ms"):
+            assert row[name] == pytest.approx(lag_ms, rel=0.001)
         later = sum(2 if due == cut else 1 for due in range(second, 6))
         assert run.histograms["effective"][second].total == later
     hlog = (run.directory / "latency.hlog").read_text(encoding="utf-8")

@@ -1,16 +1,23 @@
 """The course of a run: what an operator may hold back, prolong and end, and how a run is cut then."""
 
 import asyncio
+import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from test_collector import interval
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_collector import MS, interval, pod_line
 from test_timeline import Clock, Fault, Fix
 
-from reports.record import Rehearsal, RunInfo, RunWriter
-from scenarios.collector import Collector
+from reports.metrics import summarise
+from reports.record import Rehearsal, Run, RunInfo, RunWriter
+from reports.recovery import Recovery
+from scenarios.clients.messages import Samples
+from scenarios.collector import SECOND_NS, Collector
 from scenarios.course import Course
 from scenarios.events.event import Event
 from scenarios.model import Fleet, Phases, Scenario
@@ -73,12 +80,38 @@ class Operator:
             await self._work(self, desk)
 
 
+class Told:
+    """What the generator and one pod tell of each second of ten clients; all is well, but for `changes`.
+
+    changes(t_s): of the interval. cpu(t_s): of the pod. late_s(t_s): how much later than the second's end.
+    """
+
+    def __init__(
+        self,
+        changes: Callable[[int], dict[str, Any]] = lambda _t_s: {},
+        *,
+        cpu: Callable[[int], float] = lambda _t_s: 0.1,
+        late_s: Callable[[int], float] = lambda _t_s: 0.0,
+    ) -> None:
+        self._changes, self._cpu, self._late_s = changes, cpu, late_s
+        self._next: dict[int, float] = {t_s: t_s + 1 + late_s(t_s) for t_s in range(-ZERO, 60)}
+
+    def tell(self, collector: Collector, now_s: float) -> None:
+        for t_s in [t_s for t_s, at_s in self._next.items() if at_s <= now_s]:
+            del self._next[t_s]
+            second = t_s + ZERO
+            well = {"useful": 10.0, "connected": 10, "effective": {second: Samples.of([60 * MS] * 50)}}
+            collector.on_interval(interval(second, **(well | self._changes(t_s))))
+            collector.on_pod(0, pod_line(second, cpu_ns=int(self._cpu(t_s) * SECOND_NS)))
+
+
 class Played:
     """What came of a course."""
 
     def __init__(self, writer: RunWriter) -> None:
         self.lines: list[tuple[float, str]] = []
         self.stack = FakeStack()
+        self.folder = writer.directory
         self.info = writer.info
         self.operator: Operator | None = None
         self.course: Course
@@ -90,18 +123,22 @@ def played(
     operator: Callable[[], Operator] | None = None,
     served: float = 10.0,
     rescue_at_s: int = 0,
+    told: Told | None = None,
+    clients: int = 10,
+    **changed: Any,
 ) -> Played:
-    """Plays twenty seconds, or as long as it takes."""
-    phases = Phases(duration_s=20, during_s=3, recovery_window_s=2, rescue_at_s=rescue_at_s, rescue_s=4)
-    scenario = Scenario(event=events, fleet=Fleet(clients=10), phases=phases)  # type: ignore[arg-type]
+    """Plays twenty seconds, or as long as it takes. changed: of the phases."""
+    lengths = {"duration_s": 20, "during_s": 3, "recovery_window_s": 2, "rescue_s": 4}
+    phases = Phases(rescue_at_s=rescue_at_s, **(lengths | changed))
+    scenario = Scenario(event=events, fleet=Fleet(clients=clients), phases=phases)  # type: ignore[arg-type]
     info = RunInfo(
         scenario={}, arm="a", seed=1, started_utc="", versions={}, machine={}, stability={}, command=[]
     )
     writer = RunWriter(folder / "run", info)
+    info.scenario = {"phases": {"recovery_window_s": phases.recovery_window_s}}
     collector = Collector(writer, 0)
     collector.zero = ZERO
-    for second in range(60):
-        collector.on_interval(interval(second, useful=10.0 if second < ZERO + 3 else served))
+    told = told or Told(lambda t_s: {"useful": 10.0 if t_s < 3 else served})
     found = Played(writer)
 
     async def play() -> None:
@@ -122,8 +159,12 @@ def played(
         )
         playing = asyncio.create_task(found.course.play())
         while not playing.done():
+            told.tell(collector, clock.now_s)
             await clock.run(0.1)
         playing.result()
+        # What is still on its way comes before the parts are stopped.
+        told.tell(collector, clock.now_s + 10)
+        collector.finish(ZERO + found.course.end_s, None)
 
     try:
         asyncio.run(play())
@@ -152,6 +193,138 @@ def test_who_is_served_is_watched_until_all_has_been_well_for_a_window(tmp_path:
     found = played(tmp_path, Fault(at_s=4), rescue_at_s=10)
     assert found.info.rescued_at_s is None
     assert found.course.end_s == 10
+    assert recovery_of(found).time_to_recover_s == 0
+
+
+def recovery_of(found: Played) -> Recovery:
+    """The recovery that the run directory shows."""
+    return summarise(Run.load(found.folder)).recovery
+
+
+SETTLES_S = 20
+"""When the last thing is as it was, long after most clients are served."""
+
+
+def until_settled(bad: dict[str, Any]) -> Callable[[int], dict[str, Any]]:
+    return lambda t_s: bad if 4 <= t_s < SETTLES_S else {}
+
+
+LATE: dict[str, tuple[Told, tuple[Event, ...]]] = {
+    "clients served": (Told(until_settled({"useful": 9.3})), ()),
+    "a percent of them": (Told(until_settled({"useful": 9.85})), ()),
+    "effective p99": (
+        Told(
+            lambda t_s: {
+                "effective": {t_s + ZERO: Samples.of([(500 if 4 <= t_s < SETTLES_S else 60) * MS] * 50)}
+            }
+        ),
+        (),
+    ),
+    "CPU of the pods": (Told(cpu=lambda t_s: 0.9 if 4 <= t_s < SETTLES_S else 0.1), ()),
+    "tries": (Told(until_settled({"attempts": 5})), ()),
+    "a fault that goes on": (Told(), (Fault(at_s=5, takes_s=SETTLES_S - 5),)),
+    "a fault that is yet to come": (Told(), (Fault(at_s=SETTLES_S),)),
+}
+
+
+@pytest.mark.parametrize(("told", "events"), LATE.values(), ids=LATE)
+def test_a_run_ends_early_only_once_everything_holds_that_a_recovery_asks_for(
+    tmp_path: Path, told: Told, events: tuple[Event, ...]
+) -> None:
+    found = played(
+        tmp_path,
+        Fault(at_s=4),
+        *events,
+        told=copy.deepcopy(told),
+        rescue_at_s=10,
+        duration_s=40,
+        recovery_window_s=5,
+    )
+    assert found.info.rescued_at_s is None
+    # A window after all is well, and the second after it to see it by.
+    assert found.course.end_s == SETTLES_S + 5 + 2
+    assert recovery_of(found).time_to_recover_s is not None
+
+
+def test_what_never_settles_is_played_to_the_end(tmp_path: Path) -> None:
+    told = Told(cpu=lambda t_s: 0.9 if t_s >= 4 else 0.1)
+    found = played(tmp_path, Fault(at_s=4), told=told, rescue_at_s=10, duration_s=30, recovery_window_s=5)
+    assert found.course.end_s == 30
+    assert "CPU" in recovery_of(found).missing[0]
+
+
+def test_ticks_that_nobody_knows_to_have_arrived_do_not_count_as_quick(tmp_path: Path) -> None:
+    # One of 150 clients is away for good. Nine of ten ticks in a hundred that are slow are known; with the
+    # one's, more than a hundredth are.
+    slow = Samples.of([60 * MS] * 745 + [500 * MS] * 4)
+
+    def one_away(t_s: int) -> dict[str, Any]:
+        of_all = {"clients": 150, "useful": 150.0, "connected": 150}
+        if t_s < 4:
+            return {**of_all, "effective": {t_s + ZERO: Samples.of([60 * MS] * 750)}}
+        return {**of_all, "useful": 149.0, "connected": 149, "effective": {t_s + ZERO: slow}}
+
+    found = played(
+        tmp_path,
+        Fault(at_s=4),
+        told=Told(one_away),
+        clients=150,
+        rescue_at_s=10,
+        duration_s=24,
+        recovery_window_s=5,
+    )
+    assert found.course.end_s == 24
+
+
+@pytest.mark.parametrize("late_s", [0.0, 1.0, 4.0, 10.0])
+def test_a_slow_worker_makes_nobody_unserved_and_the_end_later(tmp_path: Path, late_s: float) -> None:
+    told = Told(late_s=lambda _t_s: late_s)
+    found = played(tmp_path, Fault(at_s=4), told=told, rescue_at_s=16, duration_s=40, recovery_window_s=5)
+    assert found.info.rescued_at_s is None
+    assert found.course.end_s <= 16 + late_s
+    assert recovery_of(found).time_to_recover_s == 0
+
+
+def test_one_second_that_is_late_is_no_second_without_service(tmp_path: Path) -> None:
+    told = Told(late_s=lambda t_s: 9.0 if t_s == 13 else 0.0)
+    found = played(tmp_path, Fault(at_s=4), told=told, rescue_at_s=15, duration_s=40, recovery_window_s=5)
+    assert found.info.rescued_at_s is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(range(5)), st.integers(4, 30), st.integers(1, 9)), max_size=6),
+    st.integers(2, 6),
+)
+def test_whatever_happens_a_run_that_ends_early_has_recovered(
+    troubles: list[tuple[int, int, int]], window_s: int
+) -> None:
+    def in_trouble(kind: int, t_s: int) -> bool:
+        return any(of == kind and from_s <= t_s < from_s + for_s for of, from_s, for_s in troubles)
+
+    def changes(t_s: int) -> dict[str, Any]:
+        ms = 500 if in_trouble(1, t_s) else 60
+        out = 0.6 if in_trouble(0, t_s) else 0.05 if in_trouble(4, t_s) else 0.0
+        # Who is out learns of its ticks much later.
+        ticks = [ms * MS] * round(1000 * (1 - out / 10))
+        return {
+            "useful": 10.0 - out,
+            "attempts": 5 if in_trouble(2, t_s) else 0,
+            "effective": {t_s + ZERO: Samples.of(ticks)},
+            "censored": {t_s + ZERO - 5: Samples.of([5000 * MS] * 3)} if out else {},
+        }
+
+    told = Told(changes, cpu=lambda t_s: 0.9 if in_trouble(3, t_s) else 0.1)
+    with TemporaryDirectory() as folder:
+        found = played(
+            Path(folder),
+            Fault(at_s=4),
+            told=told,
+            rescue_at_s=10,
+            duration_s=36,
+            recovery_window_s=window_s,
+        )
+        assert found.course.end_s == 36 or recovery_of(found).time_to_recover_s is not None
 
 
 def test_who_is_nearly_served_is_watched_until_the_end(tmp_path: Path) -> None:

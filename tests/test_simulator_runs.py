@@ -121,6 +121,31 @@ def test_a_predicted_run_says_so_and_can_be_judged(run: Run) -> None:
     assert run.info.verdict["name"] == "RECOVERED"
 
 
+LATER = {
+    "nothing comes later": (),
+    "attempts go on without clients being out": ('event=[{at_s=2, do="drop_share", share=0.02}]',),
+    "handshakes for clients that have left keep the pods busy": (
+        "gateway.backlog=1024",
+        "gateway.handshake_cpu_ms=14",
+    ),
+    "another fault is to come": ('event=[{at_s=2, do="drop_all"}, {at_s=18, do="feed_stall", for_s=2}]',),
+}
+
+
+@pytest.mark.parametrize("sets", LATER.values(), ids=LATER)
+def test_a_prediction_that_ends_early_is_judged_as_the_one_that_is_played_to_its_end(
+    tmp_path: Path, sets: tuple[str, ...]
+) -> None:
+    whole, early = (
+        predicted(tmp_path / name, *SMALL, *sets, "phases.duration_s=36", until_well=until_well)
+        for name, until_well in (("whole", False), ("early", True))
+    )
+    assert early.rows[-1]["t_s"] <= whole.rows[-1]["t_s"]  # type: ignore[operator]
+    assert early.info.verdict["name"] == whole.info.verdict["name"]
+    found = [run.info.summary["recovery"]["time_to_recover_s"] for run in (whole, early)]
+    assert found[0] == found[1]
+
+
 def test_the_same_seed_predicts_the_same_run(tmp_path: Path) -> None:
     runs = [predicted(tmp_path / name, *SMALL, "phases.duration_s=14") for name in ("a", "b")]
     assert runs[0].rows == runs[1].rows

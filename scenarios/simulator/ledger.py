@@ -52,6 +52,8 @@ class Ledger:
         self._seconds = seconds
         self._effective = np.zeros((seconds, BINS), np.int64)
         self._censored = np.zeros((seconds, BINS), np.int64)
+        self._news = (seconds, 0)
+        """The seconds [from, to) in which these two may hold something."""
         self.closed = -1
         """The newest tick over which the books have been closed: nothing about it is news any more."""
         self.away_by_held = np.zeros(len(due_s) + 1, np.int64)
@@ -101,7 +103,9 @@ class Ledger:
         np.add.at(self._fanout, bins, clients)
         self._ticks += int(clients.sum())
         news = ticks > self.closed
-        np.add.at(self._effective, (self._due_second[ticks[news]], bins[news]), clients[news])
+        due_second = self._due_second[ticks[news]]
+        np.add.at(self._effective, (due_second, bins[news]), clients[news])
+        self._note_news(due_second)
 
     def caught_up(self, held: Ints, tick: int, now_s: float) -> None:
         """Clients whose first tick of a session is `tick` learn which ones they have missed.
@@ -117,6 +121,7 @@ class Ledger:
         missed = np.cumsum(counts)[first:tick]
         waited_s = now_s - self.due_s[first:tick]
         np.add.at(self._effective, (self._due_second[first:tick], bins_of(waited_s)), missed)
+        self._note_news(self._due_second[first:tick])
         self._missed += int(missed.sum())
 
     def close_books(self, now_s: float, latest: int, joined: Ints, last_tick: Ints) -> None:
@@ -131,9 +136,15 @@ class Ledger:
         without = np.cumsum(by_held)[: latest + 1]
         waited_s = now_s - self.due_s[: latest + 1]
         np.add.at(self._censored, (self._due_second[: latest + 1], bins_of(waited_s)), without)
+        self._note_news(self._due_second[: latest + 1])
         self.closed = latest
         self.away_by_held[latest + 1] += self.away_by_held[: latest + 1].sum()
         self.away_by_held[: latest + 1] = 0
+
+    def _note_news(self, due_seconds: Ints) -> None:
+        if len(due_seconds):
+            low, high = self._news
+            self._news = min(low, int(due_seconds.min())), max(high, int(due_seconds.max()) + 1)
 
     # -- the 100 ms grid ----------------------------------------------------------------------------
 
@@ -152,7 +163,7 @@ class Ledger:
     # -- seconds ------------------------------------------------------------------------------------
 
     def take_interval(self, second: int, *, connected_by_group: Ints) -> Interval:
-        """Everything since the last call. Effective latencies come all at once, with `take_latencies`."""
+        """Everything since the last call, but for what `take_latencies` has."""
         slots = self.attempts_by_slot[second * SLOTS_PER_S : (second + 1) * SLOTS_PER_S].tolist()
         useful = np.mean(self._useful, axis=0) if self._useful else None
         interval = Interval(
@@ -192,10 +203,12 @@ class Ledger:
         return interval
 
     def take_latencies(self) -> tuple[dict[int, Samples], dict[int, Samples]]:
-        """Effective latencies and lower bounds, by the second in which the tick was due."""
+        """Effective latencies and lower bounds since the last call, by the second of the due time."""
+        low, high = self._news
         effective, censored = (
-            {second: samples(counts[second]) for second in range(self._seconds) if counts[second].any()}
+            {second: samples(counts[second]) for second in range(low, high) if counts[second].any()}
             for counts in (self._effective, self._censored)
         )
-        self._effective[:] = self._censored[:] = 0
+        self._effective[low:high] = self._censored[low:high] = 0
+        self._news = self._seconds, 0
         return effective, censored

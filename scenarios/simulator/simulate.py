@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import PodStatistics
@@ -52,7 +53,7 @@ class Prediction(Struct, frozen=True, kw_only=True):
     slot_s: float | None = None
     """None chooses by the number of clients."""
     until_well: bool = False
-    """End as soon as everybody has been served for a whole recovery window, and nothing is to come."""
+    """End as soon as a recovery is on record, with everybody served throughout, and nothing is to come."""
 
 
 def simulate(
@@ -168,7 +169,7 @@ class _Conductor:
         playing = asyncio.create_task(course.play())
         ends = {playing}
         if self.plan.until_well:
-            ends.add(asyncio.create_task(self._until_well()))
+            ends.add(asyncio.create_task(self._until_well(course)))
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -180,8 +181,8 @@ class _Conductor:
         if playing not in done:
             course.set_phases(end_s=max(1, int(self._now_s())))
 
-    async def _until_well(self) -> None:
-        """Returns once nothing is to come and everybody has been served for a recovery window."""
+    async def _until_well(self, course: Course) -> None:
+        """Returns once nothing is to come, and a recovery is on record with everybody served throughout."""
         phases = self.scenario.phases
         last_s = max((strike.at_s + strike.event.lasts_s for strike in strikes(self.scenario)), default=0.0)
         window_s = phases.recovery_window_s + 2
@@ -193,7 +194,7 @@ class _Conductor:
             await self._until(second)
             # The second that has just ended may still be on its way.
             rows = [self.collector.row(ZERO_S + second - 1 - back) for back in range(1, window_s + 1)]
-            if min(row.get("useful", 0.0) for row in rows) >= well:
+            if min(row.get("useful", 0.0) for row in rows) >= well and course.recovered(second):
                 return
         await asyncio.Event().wait()
 
@@ -220,9 +221,9 @@ class _Conductor:
     def _report(self, second: int) -> None:
         engine, collector = self.engine, self.collector
         pods, sessions = engine.pods, engine.sessions
-        collector.on_interval(
-            engine.ledger.take_interval(second, connected_by_group=sessions.joined_by_group)
-        )
+        effective, censored = engine.ledger.take_latencies()
+        interval = engine.ledger.take_interval(second, connected_by_group=sessions.joined_by_group)
+        collector.on_interval(replace(interval, effective=effective, censored=censored))
         totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
         for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
             counts = {name: int(total[pod] - self._last[name][pod]) for name, total in totals.items()}
