@@ -27,6 +27,8 @@ from scenarios.rehearsal_view import RehearsalView
 _TOO_LATE_S = 1.0
 """Nobody is asked any more so shortly before the rescue, or the end."""
 _BACK = ("recovered", "unharmed")
+_LATE_S = 12
+"""By so much may a slow worker be late with its part of a second, and still be on the board."""
 
 
 class Choices(Protocol):
@@ -114,8 +116,11 @@ class Rehearsing:
             self.ended.set_result(reason)
 
     def on_second(self, t_s: int, row: Row, desk: Desk) -> None:
-        """Keeps the board and shows it."""
-        self._board.rows.append(row)
+        """Keeps the board and shows it, with what has come of the seconds before."""
+        came_late = {late["t_s"]: late for late in desk.rows(max(0, t_s - _LATE_S), t_s)}
+        rows = self._board.rows
+        rows[-_LATE_S:] = [came_late.get(known["t_s"], known) for known in rows[-_LATE_S:]]
+        rows.append(row)
         self._board.trigger_end_s = desk.trigger_end_s
         self._view.second(t_s)
 

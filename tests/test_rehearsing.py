@@ -128,6 +128,29 @@ def decided(rehearsing: Rehearsing) -> list[tuple[float, str]]:
     return [(decision.t_s, decision.chosen) for decision in rehearsing.rehearsal.decisions]
 
 
+def test_a_second_that_comes_late_is_on_the_board_as_well() -> None:
+    told: dict[int, Row] = {}
+
+    class LateDesk(FakeDesk):
+        def rows(self, from_s: int, to_s: int) -> list[Row]:
+            return [told[t_s] for t_s in range(from_s, to_s) if t_s in told]
+
+    async def play() -> Board:
+        board = Board(script(), lambda name, _: name)
+        rehearsing = Rehearsing(script(), board, FakeView(), check=lambda _: (PASSED,))
+        desk = LateDesk(script(), rehearsing, lambda _: 1.0)
+        for t_s in range(20):
+            told[t_s] = {"t_s": t_s, "nginx_cpu": 0.1}
+            for late in ({t_s} - {5, 7}) | ({5} if t_s == 6 else set()) | ({7} if t_s == 17 else set()):
+                told[late] = {"t_s": late, "clients": 100, "useful": 100.0}
+            rehearsing.on_second(t_s, told[t_s], desk)
+        return board
+
+    board = asyncio.run(play())
+    assert [row["t_s"] for row in board.rows] == [*range(20)]
+    assert board.shares_served() == [1.0] * 20
+
+
 def test_a_fake_desk_is_a_desk() -> None:
     desk: Desk = FakeDesk(script(), None, lambda _: 1.0)  # type: ignore[arg-type]
     assert desk.rows(0, 1) == []
