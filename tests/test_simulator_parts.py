@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenarios.backoffs import DecorrelatedJitter
 from scenarios.model import AddressShare, Fleet
 from scenarios.policies import POLICIES, policy
 from scenarios.simulator.calendar import Calendar
@@ -62,6 +63,37 @@ def test_a_client_that_is_out_for_long_goes_on_at_the_cap() -> None:
     paths = DelayPaths(policy("incident"), paths=2, seed=1)
     late = paths.delays_s(np.zeros(100, np.int64), np.arange(TRIES, TRIES + 100))
     assert set(late.tolist()) == {30.0}
+
+
+@pytest.mark.parametrize("number", [0, 1, 47, 48, 49, 95, 96, 97, 500])
+def test_a_path_ends_where_its_policy_does(number: int) -> None:
+    waits_s = [n / 8 for n in range(number)]
+    paths = DelayPaths(policy({"name": "plain_clients:listed", "waits_s": waits_s}), paths=2, seed=1)
+    for step in (1, 7, 200):
+        # However far a client comes at a time.
+        for tries in range(0, number + 1, step):
+            found = paths.delays_s(np.array([0, 1]), np.array([tries, min(tries, 3)]))
+            assert found[0] == waits_s[tries] if tries < number else np.isnan(found[0])
+    assert np.isnan(paths.delays_s(np.zeros(3, np.int64), number + np.arange(3))).all()
+
+
+def test_paths_of_different_lengths_end_each_in_its_own_time() -> None:
+    paths = DelayPaths(policy("plain_clients:of_any_length"), paths=20, seed=3)
+    rng = random.Random("paths 3")
+    lengths = []
+    for path in range(20):
+        found = paths.delays_s(np.full(400, path), np.arange(400))
+        lengths.append(int((~np.isnan(found)).sum()))
+        assert np.isnan(found[lengths[-1] :]).all()
+    expected = [rng.randrange(200) for _ in range(20)]
+    assert lengths == expected
+
+
+def test_a_dependent_delay_goes_on_from_the_one_before_it_for_ever() -> None:
+    chosen = DecorrelatedJitter(base_s=0.1, cap_s=10_000)
+    delays_s = DelayPaths(chosen, paths=1, seed=2).delays_s(np.zeros(300, np.int64), np.arange(300))
+    assert (delays_s[1:] <= 3 * delays_s[:-1]).all()
+    assert len(set(delays_s.tolist()) - {10_000.0}) > 200
 
 
 # -- clients ----------------------------------------------------------------------------------------

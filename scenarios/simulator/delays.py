@@ -1,8 +1,9 @@
 """Delays of many clients at once, drawn by the very policies that the real clients follow.
 
-A policy is an iterator of delays. Many iterators are run beforehand, each for many tries: a table of paths. A
-client whose back-off starts over draws a path and then takes one delay after the other from it, so that
-delays that depend on each other, as those of decorrelated jitter do, still do.
+A policy is an iterator of delays. Many iterators are run, each for as many tries as any client makes: a
+table of paths. A client whose back-off starts over draws a path and then takes one delay after the other from
+it, so that delays that depend on each other, as those of decorrelated jitter do, still do. Who follows a
+policy that ends gives up where its path does.
 """
 
 import random
@@ -18,20 +19,18 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 TRIES = 48
-_TAIL = 16
-"""Beyond the table a client goes round in the last so many tries, when every policy has reached its cap."""
+"""For so many tries each path is run beforehand; it goes on as soon as somebody has come so far."""
 
 
 class DelayPaths:
-    """A table of `paths` × `TRIES` delays in seconds; NaN where the policy gives up."""
+    """A table of delays in seconds, a row a path; NaN from where on the policy gives up."""
 
     def __init__(self, policy: Policy, *, paths: int, seed: int) -> None:
         self.policy = policy
         rng = random.Random(f"paths {seed}")  # noqa: S311
-        self.table = np.full((paths, TRIES), np.nan)
-        for row in self.table:
-            delays = list(islice(policy.delays(rng), TRIES))
-            row[: len(delays)] = delays
+        self._iterators = [policy.delays(rng) for _ in range(paths)]
+        self.table = np.empty((paths, 0))
+        self._extend(TRIES)
 
     def draw(self, rng: np.random.Generator, count: int) -> Any:
         """The paths of `count` clients that start over, of shape (count,)."""
@@ -39,7 +38,18 @@ class DelayPaths:
 
     def delays_s(self, paths: Any, tries: Any) -> Floats:
         """The delay before try number `tries` on each path; NaN where the client gives up."""
-        if tries.max(initial=0) >= TRIES:
-            tries = np.where(tries < TRIES, tries, TRIES - _TAIL + (tries - TRIES) % _TAIL)
+        last = int(tries.max(initial=0))
+        if last >= self.table.shape[1]:
+            self._extend(max(last + 1, 2 * self.table.shape[1]))
         delays: Floats = self.table[paths, tries]
         return delays
+
+    def _extend(self, tries: int) -> None:
+        """Lets every path go on up to so many tries."""
+        done = self.table.shape[1]
+        table = np.full((len(self.table), tries), np.nan)
+        table[:, :done] = self.table
+        for row, iterator in zip(table, self._iterators, strict=True):
+            delays = list(islice(iterator, tries - done))
+            row[done : done + len(delays)] = delays
+        self.table = table
