@@ -21,6 +21,8 @@ class Knocking:
     def __init__(self, crowd: Crowd, pods: Pods, slot_s: float) -> None:
         self._crowd, self._pods, self._slot_s = crowd, pods, slot_s
         self._calendar = Calendar()
+        self._slot = np.full(crowd.count, -1, np.int64)
+        """When each knocks again; what was entered in the calendar for an earlier attempt differs."""
         self._times = np.zeros(crowd.count, np.int8)
         self._first_s = np.zeros(crowd.count)
 
@@ -36,7 +38,10 @@ class Knocking:
         """Those whose time has come; slots are taken in order."""
         clients = self._calendar.take(slot)
         if len(clients):
-            clients = clients[(self._crowd.state[clients] == TRYING) & (self._times[clients] > 0)]
+            mine = (self._crowd.state[clients] == TRYING) & (self._times[clients] > 0)
+            clients = clients[mine & (self._slot[clients] == slot)]
+            # Who was entered twice knocks once.
+            clients = clients[np.sort(np.unique(clients, return_index=True)[1])]
             self._turn_away(clients[~self._enter(clients, np.full(len(clients), now_s))])
 
     def _enter(self, clients: Any, at_s: Floats) -> npt.NDArray[np.bool_]:
@@ -53,4 +58,6 @@ class Knocking:
         self._times[outside] += 1
         # Who will have given up by then does not knock.
         patient = again_s < self._crowd.due_s[outside]
-        self._calendar.put(outside[patient], (again_s[patient] / self._slot_s).astype(np.int64))
+        slots = (again_s / self._slot_s).astype(np.int64)
+        self._slot[outside] = np.where(patient, slots, -1)
+        self._calendar.put(outside[patient], slots[patient])
