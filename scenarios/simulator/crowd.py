@@ -11,7 +11,9 @@ from scenarios.model import AddressShare, Fleet
 Ints = npt.NDArray[np.int64]
 
 AWAY, TRYING, JOINED, GONE = 0, 1, 2, 3
-"""Waiting for the next try; trying; joined; given up."""
+"""Waiting for the next try, or on the way to the edge with it; trying there; joined; given up."""
+
+NO_GATE = -1
 
 
 class Crowd:
@@ -24,8 +26,13 @@ class Crowd:
         self.slot = np.full(count, -1, np.int32)
         """In which slot of time it has to be looked at again; negative where it has not."""
         self.due_s = np.zeros(count)
-        """When: the arrival of its request at the edge, or the end of its patience."""
+        """When: it asks whether it may begin, its request arrives at the edge, or its patience ends."""
         self.started_s = np.zeros(count)
+        """When its latest attempt began; of one who is away, when the next one does, or asks to."""
+        self.booked = np.zeros(count, bool)
+        """Of one who is away: whether its next attempt is booked, and nobody has to be asked about it."""
+        self.passed = np.full(count, NO_GATE, np.int16)
+        """The policy whose gate let its latest attempt through, until that gate hears how it ended."""
         self.attempt = np.zeros(count, np.int32)
         """Number of its latest try; what has an older number is about a try that has ended."""
         self.first = np.ones(count, bool)

@@ -195,12 +195,16 @@ class Engine:
         """Moves everything on by one slot."""
         from_s, end_s = self.now_s, (self._slot + 1) * self.slot_s
         crowd = self.crowd
-        self._waiting.reach(from_s)
+        # All that it does happens in this slot: no second that has been reported changes.
+        self._waiting.reach(end_s)
         due = self._waiting.take_due(self._slot)
         state = crowd.state[due]
         late = due[state == TRYING]
         self._end_attempts(late, "timeout", crowd.due_s[late])
-        self._arrive(due[state == AWAY], end_s)
+        away = due[state == AWAY]
+        booked = crowd.booked[away]
+        self._waiting.let_begin(away[~booked])
+        self._arrive(away[booked], end_s)
         self._knocking.knock_again(self._slot, end_s)
         self._work(from_s, end_s)
         self._watch(end_s)
@@ -211,10 +215,10 @@ class Engine:
 
     def _arrive(self, clients: Any, end_s: float) -> None:
         """Requests reach the edge."""
-        clients = self._waiting.let_through(clients, self.now_s)
         if not len(clients):
             return
         crowd = self.crowd
+        crowd.first[clients] = False
         crowd.attempt[clients] += 1
         crowd.state[clients] = TRYING
         arrived_s = crowd.due_s[clients] + self.costs.edge_delay_s

@@ -1,9 +1,13 @@
 """Clients between two tries: delays, gates, the cap on tries, and policies that are pushed.
 
-A client waits for one thing at a time, which comes due in one slot of time: its next try, or the end of its
-patience with the present one. All times are seconds, and arrays have one element per client named.
+A client waits for one thing at a time, which comes due in one slot of time: the start of its next attempt,
+where it has to ask whether it may begin; the arrival of that attempt at the edge; or the end of its patience
+with it. An attempt is booked at its start as soon as nobody has to be asked any more, which without a gate
+and a cap is when its client begins to wait; a pushed policy that comes first takes it back. All times are
+seconds, and arrays have one element per client named.
 """
 
+import heapq
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -16,13 +20,46 @@ from scenarios.gates import Gate
 from scenarios.model import Fleet
 from scenarios.policies import Policy
 from scenarios.simulator.calendar import Calendar
-from scenarios.simulator.crowd import AWAY, GONE, TRYING, Crowd
+from scenarios.simulator.crowd import AWAY, GONE, NO_GATE, TRYING, Crowd
 from scenarios.simulator.delays import DelayPaths
-from scenarios.simulator.ledger import Ledger
+from scenarios.simulator.ledger import SLOTS_PER_S, Ledger
 
 Floats = npt.NDArray[np.float64]
 
 _PATHS = 4_096
+
+
+class PolicyGates:
+    """The gates of one policy: one for each client, one that all share, or none.
+
+    What happens in one slot of time is not told in order; to a gate that is shared, time does not go back.
+    """
+
+    def __init__(self, policy: Policy, clients: int) -> None:
+        gates = [policy.gate() for _ in range(1 if policy.shared_gate else clients)]
+        self._gates = [gate for gate in gates if gate is not None]
+        self._shared = policy.shared_gate
+        self._now_s = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._gates)
+
+    def wait_s(self, client: int, now_s: float, rng: random.Random, first: bool) -> float:
+        """As `Gate.wait_s`, of that client's gate."""
+        return self._gate_of(client).wait_s(self._not_before(now_s), rng, first)
+
+    def ended(self, client: int, joined: bool, now_s: float) -> None:
+        """As `Gate.ended`."""
+        self._gate_of(client).ended(joined, self._not_before(now_s))
+
+    def _gate_of(self, client: int) -> Gate:
+        return self._gates[0 if self._shared else client]
+
+    def _not_before(self, now_s: float) -> float:
+        if not self._shared:
+            return now_s
+        self._now_s = max(self._now_s, now_s)
+        return self._now_s
 
 
 class Waiting:
@@ -45,11 +82,14 @@ class Waiting:
         self._end_attempts = end_attempts
         self._calendar = Calendar()
         self._policies: list[DelayPaths] = []
-        self._gates: list[list[Gate]] = []
-        """Of each policy: none, one that all share, or one for each client."""
-        self._gated = bool(fleet.max_attempts_per_s)
-        """Whether something else than its delay may keep a client from trying."""
-        self._cap_taken = (0, 0)
+        self._gates: list[PolicyGates] = []
+        """Of each policy."""
+        self._asks: list[bool] = []
+        """Of each policy: whether something else than a delay may keep its clients from trying."""
+        self._next_place = 0
+        """The first place under the cap that nobody has had: places are numbered from second 0 on."""
+        self._free_places: list[int] = []
+        """A heap of earlier ones, of attempts that a pushed policy has taken back."""
         self._push: tuple[Any, Any, int] | None = None
 
     # -- policies -----------------------------------------------------------------------------------
@@ -89,9 +129,8 @@ class Waiting:
     def _add(self, policy: Policy) -> int:
         paths = min(_PATHS, max(64, self._crowd.count))
         self._policies.append(DelayPaths(policy, paths=paths, seed=self._fleet.seed))
-        gates = [policy.gate() for _ in range(1 if policy.shared_gate else self._crowd.count)]
-        self._gates.append([gate for gate in gates if gate is not None])
-        self._gated |= bool(self._gates[-1])
+        self._gates.append(gates := PolicyGates(policy, self._crowd.count))
+        self._asks.append(bool(gates or self._fleet.max_attempts_per_s))
         return len(self._policies) - 1
 
     def _follow(self, clients: Any, number: int, at_s: Floats) -> None:
@@ -101,14 +140,25 @@ class Waiting:
         self.start_over(clients)
         trying = state == TRYING
         self._end_attempts(clients[trying], "abandoned", at_s[trying])
-        waiting = (state == AWAY) | (state == GONE)
-        clients, state, at_s = clients[waiting], state[waiting], at_s[waiting]
-        if not self._gated:
-            # The tries that these were to make are not made; some are under way, and given up.
-            unmade = clients[(state == AWAY) & (crowd.started_s[clients] > at_s)]
-            self._ledger.attempted(crowd.started_s[unmade], crowd.groups_of(unmade), -1)
-            self._ledger.outcomes["abandoned"] += int((state == AWAY).sum()) - len(unmade)
-        self.come_back(clients, at_s)
+        away = state == AWAY
+        self._give_up_tries(clients[away], at_s[away])
+        waiting = away | (state == GONE)
+        self.come_back(clients[waiting], at_s[waiting])
+
+    def _give_up_tries(self, clients: Any, at_s: Floats) -> None:
+        """Of these, none has arrived at the edge: what has not begun is not made, the rest is given up."""
+        crowd = self._crowd
+        booked = crowd.booked[clients]
+        clients, at_s = clients[booked], at_s[booked]
+        begun = crowd.started_s[clients] <= at_s
+        unmade = clients[~begun]
+        self._ledger.attempted(crowd.started_s[unmade], crowd.groups_of(unmade), -1)
+        self._give_places_back(crowd.started_s[unmade])
+        if begun.any():
+            crowd.first[clients[begun]] = False
+            self._ledger.outcomes["abandoned"] += int(begun.sum())
+        # An attempt that its gate has let through, but not the cap yet, is over for that gate, too.
+        self.tell_gates(clients, joined=False, at_s=at_s)
 
     # -- tries --------------------------------------------------------------------------------------
 
@@ -152,61 +202,112 @@ class Waiting:
         crowd.slot[due] = marks
         return due[crowd.slot[due] == marks]
 
-    def let_through(self, clients: Any, now_s: float) -> Any:
-        """Of clients whose delay is over, those whose gate and the cap let begin now."""
-        if not self._gated:
-            return clients
+    def let_begin(self, clients: Any) -> None:
+        """The delay of these is over: they begin as soon as their gates and the cap let them."""
+        if not len(clients):
+            return
         crowd = self._crowd
+        # Who wanted to begin first asks first.
+        clients = clients[np.argsort(crowd.started_s[clients], kind="stable")]
+        # Nothing begins in a second that is over: what happened in it has been reported.
+        crowd.started_s[clients] = np.maximum(crowd.started_s[clients], int(self._now_s))
         for number, gates in enumerate(self._gates):
             if gates:
                 clients = clients[self._ask(number, gates, clients)]
-        cap = self._fleet.max_attempts_per_s
-        if cap and len(clients):
-            current = int(now_s)
-            second, taken = max(self._cap_taken, (current, 0))
-            places = taken + np.arange(len(clients))
-            waits = second - current + places // cap
-            self._cap_taken = (second + (int(places[-1]) + 1) // cap, (int(places[-1]) + 1) % cap)
-            held = clients[waits > 0]
-            self._ledger.held_back += len(held)
-            self._wait_until(held, crowd.started_s[held] + waits[waits > 0])
-            clients = clients[waits == 0]
-        crowd.first[clients] = False
-        self._ledger.attempted(np.full(len(clients), now_s), crowd.groups_of(clients))
-        return clients
+        self._begin(clients, self._places(crowd.started_s[clients]))
 
     def tell_gates(self, clients: Any, *, joined: bool, at_s: Floats) -> None:
-        """Tries have ended."""
-        for number, gates in enumerate(self._gates):
-            if not gates:
-                continue
-            mine = np.flatnonzero(self._crowd.policy[clients] == number)
-            for client, t_s in zip(clients[mine].tolist(), at_s[mine].tolist(), strict=True):
-                gates[client if len(gates) > 1 else 0].ended(joined, t_s)
+        """Attempts have ended: the gate that let one through, of whichever policy, hears of it."""
+        if not any(self._gates):
+            return
+        crowd = self._crowd
+        numbers = crowd.passed[clients]
+        crowd.passed[clients] = NO_GATE
+        told = np.flatnonzero(numbers != NO_GATE)
+        for place in told[np.argsort(at_s[told], kind="stable")].tolist():
+            self._gates[numbers[place]].ended(int(clients[place]), joined, float(at_s[place]))
 
-    def _ask(self, number: int, gates: list[Gate], clients: Any) -> npt.NDArray[np.bool_]:
+    def _ask(self, number: int, gates: PolicyGates, clients: Any) -> npt.NDArray[np.bool_]:
+        """Whom the gates of that policy keep from nothing, of shape (n,)."""
         crowd = self._crowd
         passed = np.ones(len(clients), bool)
         for place in np.flatnonzero(crowd.policy[clients] == number).tolist():
             client = int(clients[place])
             start_s = float(crowd.started_s[client])
-            gate = gates[client if len(gates) > 1 else 0]
-            wait_s = gate.wait_s(start_s, self._draws, bool(crowd.first[client]))
+            wait_s = gates.wait_s(client, start_s, self._draws, bool(crowd.first[client]))
             passed[place] = wait_s == 0
-            if wait_s == math.inf:
+            if not wait_s:
+                crowd.passed[client] = number
+            elif wait_s == math.inf:
                 self._give_up(clients[place : place + 1])
-            elif wait_s:
+            else:
                 self._wait_until(clients[place : place + 1], np.array([start_s + wait_s]))
         return passed
+
+    def _places(self, start_s: Floats) -> Floats:
+        """When each may begin of those who want to at these times, which are in order.
+
+        Whoever finds the cap's places of that second taken has the next one that is free, in a later second.
+        """
+        cap = self._fleet.max_attempts_per_s
+        if not cap:
+            return start_s
+        begin_s = start_s.copy()
+        seconds = (start_s * SLOTS_PER_S).astype(np.int64) // SLOTS_PER_S
+        for second in np.unique(seconds).tolist():
+            mine = np.flatnonzero(seconds == second)
+            places = self._take_places(second * cap, len(mine))
+            later = places // cap > second
+            begin_s[mine[later]] = places[later] // cap + places[later] % cap / cap
+            self._ledger.held_back += int(later.sum())
+        return begin_s
+
+    def _take_places(self, first: int, count: int) -> npt.NDArray[np.int64]:
+        """The first free places that are not before that one."""
+        again: list[int] = []
+        while self._free_places and len(again) < count:
+            place = heapq.heappop(self._free_places)
+            if place >= first:
+                again.append(place)
+        self._next_place = max(self._next_place, first)
+        new = self._next_place + np.arange(count - len(again))
+        self._next_place += len(new)
+        return np.concatenate((np.array(again, np.int64), new))
+
+    def _give_places_back(self, begin_s: Floats) -> None:
+        """Attempts that the cap had begin at these times will not."""
+        cap = self._fleet.max_attempts_per_s
+        for place in np.rint(begin_s * cap).astype(np.int64).tolist() if cap else ():
+            heapq.heappush(self._free_places, place)
 
     def _give_up(self, clients: Any) -> None:
         self._crowd.state[clients] = GONE
         self._ledger.gave_up += len(clients)
 
     def _wait_until(self, clients: Any, start_s: Floats) -> None:
+        """These want to begin an attempt then."""
         crowd = self._crowd
+        # Who had to be looked at earlier than now does not begin earlier than now.
+        start_s = np.maximum(start_s, self._now_s)
         crowd.state[clients] = AWAY
+        if not any(self._asks):
+            self._begin(clients, start_s)
+            return
+        asks = np.array(self._asks)[crowd.policy[clients]]
+        asking, asking_s = clients[asks], start_s[asks]
+        crowd.booked[asking] = False
+        crowd.started_s[asking] = asking_s
+        self.schedule(asking, asking_s)
+        self._begin(clients[~asks], start_s[~asks])
+
+    def _begin(self, clients: Any, start_s: Floats) -> None:
+        """These begin then, unless a pushed policy comes first."""
+        crowd = self._crowd
+        crowd.booked[clients] = True
         crowd.started_s[clients] = start_s
-        if not self._gated:
-            self._ledger.attempted(start_s, crowd.groups_of(clients))
+        self._ledger.attempted(start_s, crowd.groups_of(clients))
         self.schedule(clients, start_s + crowd.travel_s[clients])
+
+    @property
+    def _now_s(self) -> float:
+        return self.slot * self._slot_s
