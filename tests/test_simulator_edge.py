@@ -1,14 +1,17 @@
 """The modelled edge decides as nginx's rule does, and balances as nginx does."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_simulator_oracles import engine, joined_by, run_until
 
 from scenarios import token_bucket
 from scenarios.leaky_bucket import EdgeRule, LeakyBucket, decide
 from scenarios.limits import limit
-from scenarios.simulator.edge import Balancer, Limiter, fill_least
+from scenarios.simulator.edge import COUNTING, Balancer, Limiter, fill_least
 from scenarios.token_bucket import TokenBucket, token_rule
 
 ADDRESSES = 4
@@ -163,3 +166,52 @@ def test_at_envoy_a_rule_is_charged_for_what_a_later_one_refuses() -> None:
     }
     assert asked["nginx"] == [[True], [False], [True]]
     assert asked["envoy"] == [[True], [False], [False]]
+
+
+def per_ip(burst: int, *, dry_run: bool = False) -> dict[str, Any]:
+    """So slow that nothing comes back during a test."""
+    return {"name": "per-ip", "rate_per_s": 1 / 60, "burst": burst, "dry_run": dry_run}
+
+
+BOTH = {"name": "per-ip+global", "per-ip": {"rate_per_s": 1 / 60, "burst": 2}, "global": {"rate_per_s": 1}}
+STRICT = {"name": "per-ip-strict", "rate_per_s": 1 / 60}
+SAME_AS_WRITTEN = {**per_ip(2), "rate_per_s": 1.001 / 60}
+
+
+@pytest.mark.parametrize(
+    ("specs", "nginx", "envoy", "haproxy"),
+    [
+        pytest.param([per_ip(2), per_ip(2)], [3, 0], [3, 0], [3, 3], id="the same again"),
+        pytest.param([per_ip(2), SAME_AS_WRITTEN], [3, 0], [3, 0], [3, 3], id="a rate that is rounded"),
+        pytest.param([per_ip(2), per_ip(4)], [3, 2], [3, 5], [3, 5], id="a larger burst"),
+        pytest.param([per_ip(2), BOTH], [3, 0], [3, 3], [3, 3], id="another one as well"),
+        pytest.param([BOTH, per_ip(2)], [3, 0], [3, 3], [3, 3], id="another one no more"),
+        pytest.param([per_ip(2), STRICT], [3, 1], [3, 1], [3, 1], id="another one instead"),
+        pytest.param([per_ip(2), "none", per_ip(2)], [3, 6, 3], [3, 6, 3], [3, 6, 3], id="off in between"),
+        pytest.param(
+            [per_ip(2, dry_run=True), per_ip(2)], [6, 0], [6, 3], [6, 3], id="in earnest after a dry run"
+        ),
+        pytest.param([per_ip(2), per_ip(3), per_ip(5)], [3, 1, 2], [3, 4, 6], [3, 4, 6], id="twice more"),
+    ],
+)
+def test_a_reload_leaves_in_the_buckets_what_the_front_keeps(
+    specs: list[Any], nginx: list[int], envoy: list[int], haproxy: list[int]
+) -> None:
+    for front, expected in {"nginx": nginx, "envoy": envoy, "haproxy": haproxy}.items():
+        limiter, let_in = None, []
+        for number, spec in enumerate(specs):
+            limiter = Limiter(limit(spec).rules, addresses=1, requests=1, front=front, before=limiter)
+            whole, _, _ = limiter.admit(np.zeros(6, np.int64), 300 * number)
+            let_in.append(int(whole.sum()))
+        assert let_in == expected, front
+
+
+def test_a_front_that_is_started_has_empty_buckets() -> None:
+    for front in COUNTING:
+        made = engine(fleet={"clients": 6, "clients_per_ip": 6, "policy": "naive"}, edge={"front": front})
+        made.set_rules(limit(per_ip(2)).rules)
+        for at_s, joined in ((1, 3), (2, 3)):
+            run_until(made, at_s)
+            made.end_edge()
+            made.edge_is_up = True
+            assert joined_by(made, at_s + 0.5) == joined, front

@@ -84,6 +84,64 @@ def test_a_reload_empties_the_buckets_of_haproxy_alone(tmp_path: Path, front: st
     assert total(found, "nginx_limited") == pytest.approx(total(found, "limited"), rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("front", "bursts", "let_in"),
+    [
+        pytest.param("nginx", (2, 4), [3, 2], id="nginx keeps a limit by its name"),
+        pytest.param("nginx", (4, 2), [5, 0], id="nginx keeps it under a smaller burst, too"),
+        pytest.param("envoy", (2, 4), [3, 5], id="another limit is new at Envoy"),
+        pytest.param("envoy", (2, 2), [3, 0], id="the same limit is not"),
+        pytest.param("haproxy", (2, 2), [3, 3], id="HAProxy keeps nothing"),
+    ],
+)
+def test_another_limit_finds_in_the_buckets_what_the_front_keeps(
+    tmp_path: Path, front: str, bursts: tuple[int, int], let_in: list[int]
+) -> None:
+    limits = [
+        f'{{at_s={at_s}, do="set_limit", limit={{name="per-ip", rate_per_s=0.0167, burst={burst}}}}}'
+        for at_s, burst in zip((3, 8), bursts, strict=True)
+    ]
+    found = predicted(
+        tmp_path,
+        *SMALL,
+        f'event=[{", ".join(limits)}, {{at_s=5, do="drop_all"}}]',
+        f"fleet.clients_per_ip={CLIENTS}",
+        f"edge.front={front}",
+        "fleet.stale_after_s=0",
+        "phases.duration_s=14",
+    )
+    assert [total(found, "joined", 5, 8), total(found, "joined", 8, 14)] == let_in
+
+
+@pytest.mark.parametrize("front", ["nginx", "envoy", "haproxy"])
+def test_a_limit_whose_rate_follows_from_the_pods_follows_a_change_of_them(
+    tmp_path: Path, front: str
+) -> None:
+    drop = '{at_s=8, do="drop_all"}'
+
+    def joined(*events: str) -> float:
+        found = predicted(
+            tmp_path / str(len(events)),
+            *SMALL,
+            "fleet.clients=200",
+            "fleet.policy=naive",
+            "fleet.stale_after_s=0",
+            "gateway.pods=1",
+            "gateway.cpu=reserve",
+            "gateway.handshake_cpu_ms=50",
+            'edge.limit={name="global", burst=0}',
+            f"edge.front={front}",
+            "phases.duration_s=14",
+            f"event=[{', '.join((*events, drop))}]",
+        )
+        return total(found, "joined", 9, 12)
+
+    # Half of what one pod has room for is 10 handshakes a second.
+    alone, with_another = joined(), joined('{at_s=3, do="scale", pods=2}')
+    assert alone == pytest.approx(3 * 10, rel=0.15)
+    assert with_another == pytest.approx(2 * alone, rel=0.15)
+
+
 def test_every_event_begins_and_ends(run: Run) -> None:
     for phase in ("begin", "end"):
         found = {line["event"] for line in run.events if line.get("phase") == phase}

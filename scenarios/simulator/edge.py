@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
+from msgspec.structs import replace
 
 from scenarios import leaky_bucket, token_bucket
 from scenarios.leaky_bucket import NEVER_MS, EdgeRule
@@ -17,6 +18,30 @@ from scenarios.simulator.ranks import ranks
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+
+Rules = Sequence[EdgeRule]
+
+
+def _of_the_same_name(before: Rules, after: Rules) -> set[str]:
+    """nginx's zones outlive a reload under their names; what no rule has the name of is gone."""
+    return {rule.name for rule in before} & {rule.name for rule in after}
+
+
+def _where_all_is_the_same(before: Rules, after: Rules) -> set[str]:
+    """Envoy takes no notice of what it has already; another limit begins with full buckets, all of it."""
+    same = list(map(_as_written, before)) == list(map(_as_written, after))
+    return {rule.name for rule in after} if same else set()
+
+
+def _as_written(rule: EdgeRule) -> tuple[Any, ...]:
+    """What a front reads: a rate as it can be kept."""
+    return rule.rate, replace(rule, rate_per_s=None)
+
+
+def _nothing(_before: Rules, _after: Rules) -> set[str]:
+    """HAProxy's stick tables end with the worker that had them."""
+    return set()
 
 
 class Counting(Struct, frozen=True):
@@ -27,27 +52,32 @@ class Counting(Struct, frozen=True):
     """(how many get through, levels, when these were last charged), of one rule, for keys that ask."""
     in_turn: bool
     """Whether a rule is charged although a later one refuses."""
-    forgets: bool = False
-    """Whether a reload empties the buckets."""
+    kept: Callable[[Rules, Rules], set[str]]
+    """(rules before a reload, rules after it) → the names of those whose buckets stay as they are."""
 
 
 COUNTING = {
-    "nginx": Counting(lambda rule: rule.bucket, leaky_bucket.admit_at_once, in_turn=False),
-    "envoy": Counting(token_bucket.token_rule, token_bucket.admit_at_once, in_turn=True),
-    "haproxy": Counting(token_bucket.token_rule, token_bucket.admit_at_once, in_turn=False, forgets=True),
+    "nginx": Counting(lambda rule: rule.bucket, leaky_bucket.admit_at_once, False, _of_the_same_name),
+    "envoy": Counting(token_bucket.token_rule, token_bucket.admit_at_once, True, _where_all_is_the_same),
+    "haproxy": Counting(token_bucket.token_rule, token_bucket.admit_at_once, False, _nothing),
 }
 """By front."""
 
 
 class Buckets:
-    """The buckets of one rule, by key; a key is an address's number, or 0 for everybody together."""
+    """The buckets of one rule, by key; a key is an address's number, or 0 for everybody together.
 
-    def __init__(self, rule: EdgeRule, keys: int, counting: Counting) -> None:
+    before: whose levels these go on from.
+    """
+
+    def __init__(self, rule: EdgeRule, keys: int, counting: Counting, before: "Buckets | None") -> None:
         self.rule = rule
         self._own = counting.rule_of(rule)
         self._admit_at_once = counting.admit_at_once
-        self._levels = np.zeros(keys, np.int64)
-        self._last_ms = np.full(keys, NEVER_MS, np.int64)
+        self._levels: Ints = np.zeros(keys, np.int64)
+        self._last_ms: Ints = np.full(keys, NEVER_MS, np.int64)
+        if before is not None:
+            self._levels, self._last_ms = before._levels, before._last_ms
 
     def admits(self, keys: Any, requests: int, now_ms: int) -> tuple[Bools, Bools]:
         """(let in whole, let in with the first of its requests) for clients that ask, of shape (n,).
@@ -82,16 +112,40 @@ class Buckets:
 
 
 class Limiter:
-    """All rules of a limit; addresses: how many there are. requests: that a client makes for a connection."""
+    """All rules of a limit; addresses: how many there are. requests: that a client makes for a connection.
+
+    before: what was in force until a reload; None where the front has just been started.
+    """
 
     def __init__(
-        self, rules: Sequence[EdgeRule], *, addresses: int, requests: int, front: str = "nginx"
+        self,
+        rules: Rules,
+        *,
+        addresses: int,
+        requests: int,
+        front: str = "nginx",
+        before: "Limiter | None" = None,
     ) -> None:
         counting = COUNTING[front]
         self._in_turn = counting.in_turn
-        self._rules = [Buckets(rule, addresses if rule.per_address else 1, counting) for rule in rules]
+        old = {buckets.rule.name: buckets for buckets in before._rules} if before else {}
+        kept = counting.kept(before.rules, rules) if before else set()
+        self._rules: list[Buckets] = [
+            Buckets(
+                rule,
+                addresses if rule.per_address else 1,
+                counting,
+                old[rule.name] if rule.name in kept else None,
+            )
+            for rule in rules
+        ]
         self._dry_run = any(rule.dry_run for rule in rules)
         self._requests = requests
+
+    @property
+    def rules(self) -> list[EdgeRule]:
+        """In the order in which they are asked."""
+        return [buckets.rule for buckets in self._rules]
 
     @property
     def has_rules(self) -> bool:
@@ -113,14 +167,15 @@ class Limiter:
                 rule.charge(keys[first], np.where(all_of_it[first], counted, 1), now_ms)
             whole[asking] &= all_of_it
             begun[asking] &= first
-        if self._dry_run:
-            return np.ones_like(whole), np.zeros_like(whole), held
         # No rule of nginx is charged for what another one refuses.
         passed = np.flatnonzero(begun)
         for rule in () if self._in_turn else self._rules:
             keys, counted = self._asked(rule, addresses[passed])
             requests = np.where(whole[passed], counted, 1)
             held[passed] = np.maximum(held[passed], rule.charge(keys, requests, now_ms))
+        if self._dry_run:
+            # It lets everybody in at once, and charges as if it did not.
+            return np.ones_like(whole), np.zeros_like(whole), np.zeros_like(held)
         return whole, begun & ~whole, held
 
     def _asked(self, rule: Buckets, addresses: Any) -> tuple[Any, int]:

@@ -9,6 +9,7 @@ behind; a slot is short against a time-out.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class Engine:
         self._waiting.begin_with(policy)
         self._knocking = Knocking(crowd, self.pods, slot_s)
         self._requests = _REQUESTS[fleet.transport]
-        self.set_rules(())
+        self._limiter = self._limiter_of(())
         self._balancer = Balancer(gateway.balance, addresses=crowd.addresses, seed=fleet.seed)
         self._join_s = 0.0
         self._paused_at_s = np.full(pods, math.inf)
@@ -105,12 +106,16 @@ class Engine:
         self._balancer.route(pods)
 
     def set_rules(self, rules: tuple[EdgeRule, ...]) -> None:
-        """From now on these rules are in force at the edge, with empty buckets."""
-        self._limiter = Limiter(
+        """The edge is reloaded with these rules, and keeps of its buckets what its kind of front keeps."""
+        self._limiter = self._limiter_of(rules, before=self._limiter)
+
+    def _limiter_of(self, rules: Sequence[EdgeRule], before: Limiter | None = None) -> Limiter:
+        return Limiter(
             rules,
             addresses=self.crowd.addresses,
             requests=self._requests,
             front=self._scenario.edge.front,
+            before=before,
         )
 
     def charge_handshakes(self, cpu_s: float) -> None:
@@ -169,8 +174,9 @@ class Engine:
         return dropped
 
     def end_edge(self) -> None:
-        """nginx ends: nobody has a connection any more."""
+        """nginx ends: nobody has a connection any more, and its buckets are gone."""
         self.edge_is_up = False
+        self._limiter = self._limiter_of(self._limiter.rules)
         self._cut(np.arange(len(self.pods.alive)))
 
     def close_books(self) -> None:

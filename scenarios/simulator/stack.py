@@ -14,7 +14,6 @@ from scenarios.limits import limit
 from scenarios.model import Scenario
 from scenarios.policies import policy
 from scenarios.quantities import NameOrTable
-from scenarios.simulator.edge import COUNTING
 from scenarios.simulator.engine import Engine
 from scenarios.stability import edge_rules
 from scenarios.timeline import strikes
@@ -139,8 +138,8 @@ class SimulatedNginx:
         self._stack = stack
 
     async def reload(self) -> None:
-        """Changes nothing: connections stay, and mostly the buckets, too."""
-        self._stack.reloaded()
+        """Changes nothing but what its kind of front forgets: connections stay."""
+        self._stack.reload()
 
     async def stop(self) -> None:
         """Ends it, and all connections with it."""
@@ -149,7 +148,6 @@ class SimulatedNginx:
     async def start_again(self) -> None:
         """Starts it, with empty buckets."""
         self._engine.edge_is_up = True
-        self._stack.renew_rules()
 
 
 class SimulatedGenerator:
@@ -182,6 +180,8 @@ class SimulatedStack:
         self._engine = engine
         self._feed = feed
         self._limit: NameOrTable = "none"
+        self._routed = scenario.gateway.pods
+        """How many pods the edge knows: a limit's rate may follow from it."""
         self.gateway = self.own_gateway = SimulatedGateway(engine, engine.costs.pod_start_s)
         self.nginx = self.own_nginx = SimulatedNginx(engine, self)
         self.generator = SimulatedGenerator(engine)
@@ -194,25 +194,21 @@ class SimulatedStack:
 
     async def route(self) -> None:
         """Makes the edge send new connections to the pods that are there now."""
-        self._engine.route(self.gateway.upstream)
-        self.reloaded()
+        upstream = self.gateway.upstream
+        self._engine.route(upstream)
+        self._routed = len(upstream)
+        self.reload()
 
     async def set_limit(self, spec: NameOrTable) -> None:
         """Puts another limit in force: at the edge, and at the pods."""
         self._limit = spec
-        self.renew_rules()
+        self.reload()
         await self.gateway.set_admission(limit(spec).admission)
 
-    def reloaded(self) -> None:
-        """The edge has read its configuration again."""
-        if COUNTING[self.scenario.edge.front].forgets:
-            self.renew_rules()
-
-    def renew_rules(self) -> None:
-        """The limit's rules, with empty buckets."""
-        pods = max(1, len(self.gateway.running))
+    def reload(self) -> None:
+        """The edge reads its configuration: the present limit, with a rate for the pods that it knows."""
         edge = replace(self.scenario.edge, limit=self._limit)
-        gateway = replace(self.scenario.gateway, pods=pods)
+        gateway = replace(self.scenario.gateway, pods=max(1, self._routed))
         self._engine.set_rules(edge_rules(replace(self.scenario, edge=edge, gateway=gateway)))
 
     async def burst_feed(self, factor: float, for_s: float) -> None:

@@ -1,0 +1,95 @@
+"""What is left in the buckets when a running front gets another limit: at the real one, and in the model."""
+
+import asyncio
+import shutil
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from limit_storms import _answer, scenario
+
+from scenarios.simulator.edge import Limiter
+from scenarios.stability import edge_rules
+from scenarios.stack.fronts import FRONTS
+from scenarios.stack.machine import free_ports
+
+pytestmark = pytest.mark.e2e
+
+ASKING = 6
+"""Requests of one address after each change of the limit."""
+SETTLED_S = 0.3
+"""A worker that leaves may have taken a connection already."""
+
+
+def per_ip(burst: int = 2, *, dry_run: bool = False) -> dict[str, Any]:
+    """So slow that nothing comes back during the test."""
+    return {"name": "per-ip", "rate_per_s": 1 / 60, "burst": burst, "dry_run": dry_run}
+
+
+BOTH = {"name": "per-ip+global", "per-ip": {"rate_per_s": 1 / 60, "burst": 2}, "global": {"rate_per_s": 1}}
+STRICT = {"name": "per-ip-strict", "rate_per_s": 1 / 60}
+SEQUENCES: dict[str, tuple[list[Any], dict[str, list[int]]]] = {
+    "the same again": ([per_ip(), per_ip()], {"nginx": [3, 0], "envoy": [3, 0], "haproxy": [3, 3]}),
+    "a larger burst": ([per_ip(), per_ip(4)], {"nginx": [3, 2], "envoy": [3, 5], "haproxy": [3, 5]}),
+    "a smaller burst": ([per_ip(4), per_ip(1)], {"nginx": [5, 0], "envoy": [5, 2], "haproxy": [5, 2]}),
+    "another one as well": ([per_ip(), BOTH], {"nginx": [3, 0], "envoy": [3, 3], "haproxy": [3, 3]}),
+    "another one instead": ([per_ip(), STRICT], {front: [3, 1] for front in FRONTS}),
+    "off in between": ([per_ip(), "none", per_ip()], {front: [3, ASKING, 3] for front in FRONTS}),
+    "in earnest after a dry run": (
+        [per_ip(dry_run=True), per_ip()],
+        {"nginx": [ASKING, 0], "envoy": [ASKING, 3], "haproxy": [ASKING, 3]},
+    ),
+}
+
+
+async def status_of(port: int) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    return status
+
+
+async def let_in(front: str, folder: Path, limits: list[Any]) -> list[int]:
+    """How many requests get through after each change."""
+    port, pod_port = free_ports(2)
+    kind = FRONTS[front]
+    async with AsyncExitStack() as stops:
+        pod = await asyncio.start_server(_answer, "127.0.0.1", pod_port)
+        stops.callback(pod.close)
+        host = kind.host(port=port, directory=folder, cores=(), binary=None)
+        found = []
+        for number, limit in enumerate(limits):
+            chosen = scenario(limit, "same", front)
+            await host.configure(kind.render(chosen, host, [f"127.0.0.1:{pod_port}"], None))
+            if number:
+                await host.reload()
+                await asyncio.sleep(SETTLED_S)
+            else:
+                stops.push_async_callback((await host.start(descriptors=1024)).stop)
+            found.append([await status_of(port) for _ in range(ASKING)].count(200))
+        return found
+
+
+def predicted(front: str, limits: list[Any]) -> list[int]:
+    limiter, found = None, []
+    for number, limit in enumerate(limits):
+        rules = edge_rules(scenario(limit, "same", front))
+        limiter = Limiter(rules, addresses=1, requests=1, front=front, before=limiter)
+        whole, _, _ = limiter.admit(np.zeros(ASKING, np.int64), 300 * number)
+        found.append(int(whole.sum()))
+    return found
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("sequence", SEQUENCES)
+def test_a_change_of_the_limit_leaves_in_the_buckets_what_the_front_keeps(
+    tmp_path: Path, front: str, sequence: str
+) -> None:
+    limits, expected = SEQUENCES[sequence]
+    assert predicted(front, limits) == expected[front]
+    if front == "haproxy" and shutil.which("haproxy") is None:
+        pytest.skip("this machine has no HAProxy")
+    assert asyncio.run(let_in(front, tmp_path, limits)) == expected[front]
