@@ -9,8 +9,10 @@ Add one: write the struct there, give it `delays`, and enter it in `POLICIES`.
 
 import importlib
 import inspect
+import math
 import random
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -54,6 +56,9 @@ class PolicyError(ValueError):
     """A policy that is not there, or parameters that it does not take."""
 
 
+_TRIED_DELAYS = 50
+
+
 class UserDefined(BasePolicy, frozen=True, kw_only=True):
     """A function of the user's own: `function(rng, **parameters)` returns the iterator of delays."""
 
@@ -61,8 +66,20 @@ class UserDefined(BasePolicy, frozen=True, kw_only=True):
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def delays(self, rng: random.Random) -> Iterator[float]:
-        iterator: Iterator[float] = _import_function(self.function)(rng, **self.parameters)
-        return iterator
+        """Raises PolicyError where the function does, or gives something else than seconds."""
+        number = 0
+        try:
+            for delay in _import_function(self.function)(rng, **self.parameters):
+                number += 1
+                if not isinstance(delay, int | float) or not math.isfinite(delay):
+                    raise PolicyError(f"found {delay!r}, allowed: seconds")
+                yield float(delay)
+        except PolicyError as error:
+            raise PolicyError(f"policy {self.function!r}: delay {number}: {error}") from None
+        except (Exception, SystemExit) as error:  # A function of the user's own can fail in any way.
+            raise PolicyError(
+                f"policy {self.function!r}: after {number} delays: {type(error).__name__}: {error}"
+            ) from error
 
 
 POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
@@ -92,8 +109,12 @@ def policy(spec: str | dict[str, Any]) -> Policy:
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = table.pop("name", None)
     if isinstance(name, str) and ":" in name:
-        _check_function(name, table)
-        return UserDefined(function=name, parameters=table)
+        chosen = UserDefined(function=name, parameters=table)
+        if _takes(name, table):
+            # What fails at once is told before anything is started.
+            for _ in islice(chosen.delays(random.Random(0)), _TRIED_DELAYS):  # noqa: S311
+                pass
+        return chosen
     if not isinstance(name, str) or name not in POLICIES:
         raise PolicyError(f"found policy {name!r}, allowed: {', '.join(POLICIES)} or module:function")
     kind, defaults = POLICIES[name]
@@ -124,11 +145,12 @@ def _import_function(path: str) -> Any:
     module_name, _, function_name = path.partition(":")
     try:
         return getattr(importlib.import_module(module_name), function_name)
-    except Exception as error:  # A module of the user's own can fail in any way.
+    except (Exception, SystemExit) as error:  # A module of the user's own can fail in any way.
         raise PolicyError(f"policy {path!r} cannot be imported: {error}") from None
 
 
-def _check_function(path: str, parameters: dict[str, Any]) -> None:
+def _takes(path: str, parameters: dict[str, Any]) -> bool:
+    """Whether the function takes these parameters; False where it cannot be known. Raises PolicyError."""
     function = _import_function(path)
     if not callable(function):
         raise PolicyError(f"policy {path!r}: found {function!r}, allowed: a function(rng, **parameters)")
@@ -138,4 +160,5 @@ def _check_function(path: str, parameters: dict[str, Any]) -> None:
         allowed = f"{path}{inspect.signature(function)}"
         raise PolicyError(f"policy {path!r}: {error}; allowed: {allowed}") from None
     except ValueError:  # Written in C, without a signature to check.
-        return
+        return False
+    return True

@@ -88,6 +88,32 @@ def test_a_function_without_a_signature_to_check_is_taken_as_it_is() -> None:
     assert policy("builtins:min") == UserDefined(function="builtins:min")
 
 
+def fails_later(rng: random.Random, *, after: int = 60) -> Iterator[float]:
+    """Has delays for that many tries."""
+    yield from [0.5] * after
+    raise RuntimeError("no more ideas")
+
+
+def exits(rng: random.Random) -> Iterator[float]:
+    raise SystemExit(4)
+
+
+def gives(rng: random.Random, *, what: Any) -> Any:
+    """No delays, but this."""
+    return what
+
+
+def test_a_function_that_fails_in_a_storm_says_which_it_is() -> None:
+    delays = policy(f"{__name__}:fails_later").delays(random.Random(1))
+    assert list(islice(delays, 60)) == [0.5] * 60
+    with pytest.raises(PolicyError, match="fails_later': after 60 delays: RuntimeError: no more ideas"):
+        next(delays)
+
+
+def test_a_function_may_give_up() -> None:
+    assert list(policy({"name": f"{__name__}:gives", "what": [1, 2.5]}).delays(random.Random(1))) == [1, 2.5]
+
+
 MISTAKES: dict[str, tuple[Any, str, str]] = {
     "unknown name": (
         "exponential",
@@ -118,6 +144,28 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "relative module": (".relative:delays", "'.relative:delays'", "cannot be imported"),
     "function that is not there": ("math:no_such_function", "'math:no_such_function'", "cannot be imported"),
     "not a function": ("math:pi", "3.14159", "function(rng, **parameters)"),
+    "function that fails at once": (
+        {"name": f"{__name__}:fails_later", "after": 2},
+        "after 2 delays",
+        "RuntimeError: no more ideas",
+    ),
+    "function that ends the program": (f"{__name__}:exits", "after 0 delays", "SystemExit: 4"),
+    "function that gives no delays": (
+        {"name": f"{__name__}:gives", "what": 5},
+        "after 0 delays",
+        "TypeError: 'int' object is not iterable",
+    ),
+    "delay that is no number": (
+        {"name": f"{__name__}:gives", "what": ["soon"]},
+        "'soon'",
+        "allowed: seconds",
+    ),
+    "delay without an end": ({"name": f"{__name__}:gives", "what": [math.inf]}, "inf", "allowed: seconds"),
+    "delay of nan": (
+        {"name": f"{__name__}:gives", "what": [math.nan]},
+        "nan",
+        "allowed: seconds",
+    ),
     "parameter that the function has not": (
         {"name": f"{__name__}:stepwise", "stride": 1},
         "'stride'",
