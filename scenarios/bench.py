@@ -29,7 +29,7 @@ from scenarios.model import Fleet, Scenario, Target
 from scenarios.quantities import NameOrTable
 from scenarios.stack import machine
 from scenarios.stack.generator import Generator
-from scenarios.stack.processes import LocalChild, StackError, start
+from scenarios.stack.processes import AbortedError, LocalChild, StackError, start
 from scenarios.stack.tick_sources import TickSources, tick_sources
 
 MANY_CLIENTS = 10_000
@@ -265,7 +265,7 @@ class _Running(Struct):
         deadline = time.monotonic() + expected_s + self.patience_s
         while not condition():
             if self.generator.aborted.done():
-                raise StackError(f"aborted: {self.generator.aborted.result()}")
+                raise AbortedError(f"aborted: {self.generator.aborted.result()}")
             if error := self.generator.child.ended():
                 raise error
             if time.monotonic() > deadline:

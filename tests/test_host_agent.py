@@ -35,7 +35,8 @@ from scenarios.agent.messages import (
     encode,
 )
 from scenarios.agent.server import Agent
-from scenarios.stack.agent_channel import AgentChannel
+from scenarios.stack import agent_channel
+from scenarios.stack.agent_channel import AgentChannel, RemoteChild
 from scenarios.stack.hosts import CpuReading
 from scenarios.stack.processes import LocalChild, StackError, Watch, start
 from scenarios.stack.resolving import Address
@@ -124,6 +125,13 @@ def on_a_bench(folder: Path, test: Callable[[Bench], Awaitable[None]], program: 
             await test(made)
 
     asyncio.run(run())
+
+
+async def unanswered(channel: AgentChannel) -> Done:
+    """The answer to what was sent past the channel."""
+    answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+    channel._unanswered.append(answer)
+    return await answer
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -247,6 +255,72 @@ def test_an_agent_that_is_told_to_end_takes_its_process_along(tmp_path: Path) ->
     asyncio.run(end())
 
 
+@pytest.mark.parametrize("how", ["too late", "broken off"])
+def test_a_late_answer_is_not_taken_for_that_of_the_next_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    async def late(made: Bench) -> None:
+        channel = await made.take()
+        going = asyncio.Event()
+        carry_out = made.role.carry_out
+
+        async def slowly(order: Order) -> LocalChild | None:
+            if isinstance(order, Reload):
+                await going.wait()
+            return await carry_out(order)
+
+        monkeypatch.setattr(made.role, "carry_out", slowly)
+        if how == "too late":
+            monkeypatch.setattr(agent_channel, "_ORDER_TIMEOUT_S", 0.05)
+            with pytest.raises(StackError, match="does not answer"):
+                await channel.order(Reload())
+            monkeypatch.setattr(agent_channel, "_ORDER_TIMEOUT_S", 10)
+        else:
+            waiting = asyncio.create_task(channel.order(Reload()))
+            await asyncio.sleep(0.05)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        going.set()
+        # "not here" is what the order before says.
+        child = await channel.start("pod-0", START, tmp_path / "pod-0.log")
+        await child.kill()
+        with pytest.raises(StackError, match="not here"):
+            await channel.order(Reload())
+        await channel.close()
+
+    on_a_bench(tmp_path, late)
+
+
+def test_an_end_that_is_never_reported_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait(made: Bench) -> None:
+        channel = await made.take()
+        child = await channel.start("pod-0", START, tmp_path / "pod-0.log")
+        lines = asyncio.create_task(read(child))
+        monkeypatch.setattr(agent_channel, "_ORDER_TIMEOUT_S", 0.05)
+        monkeypatch.setattr(RemoteChild, "on_end", lambda self, end: end or on_end(self, None))
+        await child.kill()
+        await lines
+        await channel.close()
+
+    async def read(child: RemoteChild) -> list[bytes]:
+        return [line async for line in child.lines()]
+
+    on_end = RemoteChild.on_end
+    on_a_bench(tmp_path, wait)
+
+
+def test_a_process_that_has_died_may_be_paused_and_resumed(tmp_path: Path) -> None:
+    async def pause() -> None:
+        child = await start("pod", [sys.executable, "-S", "-c", ""], log=tmp_path / "pod.log")
+        await child.wait()
+        await child.pause()
+        await child.resume()
+
+    asyncio.run(pause())
+
+
 def test_a_host_has_one_runner_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_LEAVING_S", 0.05)
 
@@ -272,7 +346,7 @@ def test_an_order_that_cannot_be_carried_out_says_why(tmp_path: Path) -> None:
         with pytest.raises(StackError, match="nginx did not start: not here"):
             await channel.start("nginx", StartNginx(256), tmp_path / "error.log")
         await channel._socket.send_bytes(b"\xc1")
-        done = await channel._done.get()
+        done = await unanswered(channel)
         assert done.problem.startswith("the agent does not understand")
         await channel.close()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Literal, Self
@@ -102,10 +103,11 @@ class RemoteChild:
         if self._ended.is_set():
             return
         # An agent that we cannot reach ends what it has started for us.
-        with contextlib.suppress(StackError):
+        with contextlib.suppress(StackError, TimeoutError):
             await self._channel.order(Signal(how))
             async with asyncio.timeout(_ORDER_TIMEOUT_S):
                 await self._ended.wait()
+        self.on_end(None)
 
 
 class AgentChannel:
@@ -127,7 +129,9 @@ class AgentChannel:
         self._on_reading = on_reading
         self._child: RemoteChild | None = None
         self._one_order = asyncio.Lock()
-        self._done: asyncio.Queue[Done] = asyncio.Queue()
+        self._unanswered: deque[asyncio.Future[Done]] = deque()
+        """Orders come back in order, also those for whose answer nobody waits any more."""
+        self._gone = False
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
@@ -166,10 +170,14 @@ class AgentChannel:
     async def order(self, order: Order) -> None:
         """Returns when it has been carried out. Raises StackError where it could not be."""
         async with self._one_order:
+            if self._gone:
+                raise StackError(f"{self.name} does not answer")
+            answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+            self._unanswered.append(answer)
             try:
                 await self._socket.send_bytes(encode(order))
                 async with asyncio.timeout(_ORDER_TIMEOUT_S):
-                    done = await self._done.get()
+                    done = await answer
             except (ConnectionError, TimeoutError):
                 raise StackError(f"{self.name} does not answer") from None
         if done.problem:
@@ -200,18 +208,25 @@ class AgentChannel:
         finally:
             if self._child is not None:
                 self._child.on_end(None)
-            self._done.put_nowait(Done(f"{self.name} has gone"))
+            self._gone = True
+            while self._unanswered:
+                self._answered(Done(f"{self.name} has gone"))
 
     def _take_in(self, report: Report | None) -> None:
         match report:
             case Done():
-                self._done.put_nowait(report)
+                self._answered(report)
             case CpuReading():
                 self._on_reading(report)
             case Output(line=line) if self._child is not None:
                 self._child.on_line(line)
             case Ended() if self._child is not None:
                 self._child.on_end(report)
+
+    def _answered(self, done: Done) -> None:
+        answer = self._unanswered.popleft() if self._unanswered else None
+        if answer is not None and not answer.done():
+            answer.set_result(done)
 
     @staticmethod
     def _decoded(message: aiohttp.WSMessage) -> Report | None:

@@ -21,7 +21,7 @@ from scenarios.clients.messages import (
     frame,
 )
 from scenarios.quantities import NameOrTable
-from scenarios.stack.processes import StackError
+from scenarios.stack.processes import AbortedError, StackError
 
 _CHUNK = 1 << 20
 _BOOKS_TIMEOUT_S = 10.0
@@ -77,8 +77,8 @@ class Channel:
         self._reading = asyncio.create_task(self._read())
 
     async def wait_aborted(self) -> None:
-        """Returns never; raises StackError when an abort condition has ended the generator."""
-        raise StackError(f"aborted: {await self.aborted}")
+        """Returns never; raises AbortedError when an abort condition has ended the generator."""
+        raise AbortedError(f"aborted: {await self.aborted}")
 
     async def failed(self) -> None:
         """Returns never; raises StackError when the channel breaks or the other end ends the test."""

@@ -18,6 +18,18 @@ class StackError(Exception):
     """A part of the stack could not be started, or ended when it should not have."""
 
 
+class AbortedError(StackError):
+    """An abort condition has ended the generator: nothing has failed, and the run is not complete."""
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Of errors that tasks have raised together, the one to tell: a part that failed, if there is one."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    parts = [first_of(part) for part in error.exceptions]
+    return next((part for part in parts if isinstance(part, StackError)), parts[0])
+
+
 class Child(Protocol):
     """A child process, here or on another host, and what to call it."""
 
@@ -79,12 +91,12 @@ class LocalChild(Struct, eq=False):
         await self.kill()
 
     async def pause(self) -> None:
-        """The child stands still until `resume`."""
-        self.process.send_signal(signal.SIGSTOP)
+        """The child stands still until `resume`, if it still is there."""
+        self._send(signal.SIGSTOP)
 
     async def resume(self) -> None:
         """The child goes on, if it still is there."""
-        self.process.send_signal(signal.SIGCONT)
+        self._send(signal.SIGCONT)
 
     async def wait(self) -> None:
         """Returns when it has ended."""
@@ -110,6 +122,10 @@ class LocalChild(Struct, eq=False):
     def ended_by_itself(self) -> StackError:
         """The error that tells how a child ended that should not have."""
         return end_error(self.name, self.process.returncode, self.log, by_itself=True)
+
+    def _send(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
 
 
 def end_error(name: str, code: int | None, log: Path, *, by_itself: bool = False) -> StackError:
