@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import contextlib
 import itertools
 import random
 from pathlib import Path
@@ -45,6 +46,8 @@ class Called:
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any) -> Any:
             self._calls.append(f"{name}{arguments!r}".replace(",)", ")"))
+            if name in {"paused", "coming_back"}:
+                return Lasting(self._calls, self._calls[-1])
             return Answer(self._answers.get(name, 0))
 
         return self._answers["running"] if name == "running" else call
@@ -56,6 +59,22 @@ class Answer(int):
     def __await__(self) -> Any:
         yield from asyncio.sleep(0).__await__()
         return int(self)
+
+
+class Lasting(contextlib.AbstractContextManager[None], contextlib.AbstractAsyncContextManager[None]):
+    """Writes down that it is over."""
+
+    def __init__(self, calls: list[str], call: str) -> None:
+        self._calls = calls
+        self._call = call
+
+    def __exit__(self, *_: object) -> None:
+        self._calls.append(f"end of {self._call}")
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *_: object) -> None:
+        self.__exit__()
 
 
 class Stack:
@@ -88,12 +107,19 @@ def struck(event: Event, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> dict[
 DEEDS: dict[str, tuple[Event, list[str]]] = {
     "drop_all": (DropAll(at_s=1), ["drop(1.0)"]),
     "drop_share": (DropShare(at_s=1, share=0.25), ["drop(0.25)"]),
-    "kill_pod": (KillPod(at_s=1, pod=1, restart_after_s=3), ["kill(1)", "sleep(3)", "restart(1)"]),
+    "kill_pod": (
+        KillPod(at_s=1, pod=1, restart_after_s=3),
+        ["coming_back(1)", "kill(1)", "sleep(3)", "restart(1)", "end of coming_back(1)"],
+    ),
     "kill_pod for good": (KillPod(at_s=1, restart=False), ["kill(0)"]),
-    "pause_pod": (PausePod(at_s=1, for_s=4), ["pause(0)", "sleep(4)", "resume(0)"]),
+    "pause_pod": (PausePod(at_s=1, for_s=4), ["paused(0)", "sleep(4)", "end of paused(0)"]),
     "rolling_restart": (
         RollingRestart(at_s=1, gap_s=2),
-        ["terminate(0)", "restart(0)", "sleep(2)", "terminate(1)", "restart(1)"],
+        [
+            *("coming_back(0)", "terminate(0)", "restart(0)", "end of coming_back(0)"),
+            "sleep(2)",
+            *("coming_back(1)", "terminate(1)", "restart(1)", "end of coming_back(1)"),
+        ],
     ),
     "scale up": (Scale(at_s=1, pods=4), ["add(2)", "withdraw([])", "route()"]),
     "scale down": (Scale(at_s=1, pods=1), ["withdraw([1])", "route()", "terminate(1)"]),
@@ -146,7 +172,7 @@ def test_a_paused_pod_goes_on_even_if_the_run_is_broken_off(monkeypatch: pytest.
             await strike
 
     asyncio.run(interrupted())
-    assert stack.calls == ["pause(0)", "resume(0)"]
+    assert stack.calls == ["paused(0)", "end of paused(0)"]
 
 
 def test_probes_are_an_orchestrator_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:

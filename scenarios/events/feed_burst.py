@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
-    """The feed sends `factor` times as many ticks a second, for so long; afterwards its own rate again."""
+    """The feed sends `factor` times as many ticks a second, for so long; afterwards its own rate again.
+
+    A burst that begins during another one takes its place.
+    """
 
     factor: Annotated[float, Meta(gt=0, le=1_000)]
     for_s: PositiveSeconds

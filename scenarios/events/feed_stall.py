@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class FeedStall(Event, frozen=True, kw_only=True, tag="feed_stall"):
     """No tick goes out for so long, then all that came due meanwhile do, in order.
 
+    Where several stalls overlap, ticks go out when the last of them is over.
+
     A consumer group that rebalances behaves like that, and does it again and again: `every_s = [30, 40]`.
     """
 

@@ -1,6 +1,7 @@
 """A pod dies."""
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event, pod_complaint
@@ -12,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
-    """A pod is killed with SIGKILL, and started again some time later; nginx goes on asking it meanwhile."""
+    """A pod is killed with SIGKILL, and started again some time later; nginx goes on asking it meanwhile.
+
+    A pod that is dead already is not killed again, and one that somebody else has started by then is not
+    started again.
+    """
 
     pod: Index = 0
     restart: bool = True
@@ -25,8 +30,9 @@ class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
     async def strike(self, stack: "Stack") -> Details:
         """Kills it, waits, and starts it again."""
         gateway = stack.own_gateway
-        clients = await gateway.kill(self.pod)
-        if self.restart:
-            await asyncio.sleep(self.restart_after_s)
-            await gateway.restart(self.pod)
+        with gateway.coming_back(self.pod) if self.restart else nullcontext():
+            clients = await gateway.kill(self.pod)
+            if self.restart:
+                await asyncio.sleep(self.restart_after_s)
+                await gateway.restart(self.pod)
         return {"pod": self.pod, "clients": clients}

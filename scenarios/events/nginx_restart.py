@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 class NginxRestart(Event, frozen=True, kw_only=True, tag="nginx_restart"):
     """The front, nginx or another, ends and starts again: everybody is dropped, and limits forget whom they
     have counted.
+
+    One that is down already is not ended again, and one that somebody else has started by then is not
+    started again.
     """
 
     down_s: Seconds = 0.0

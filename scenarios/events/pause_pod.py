@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
-    """A pod is stopped with SIGSTOP and goes on with SIGCONT: a long garbage collection, a frozen host."""
+    """A pod is stopped with SIGSTOP and goes on with SIGCONT: a long garbage collection, a frozen host.
+
+    Where several pauses overlap, it goes on when the last of them is over. A pod that is dead cannot be
+    paused, and one that is killed meanwhile comes back without a pause.
+    """
 
     pod: Index = 0
     for_s: PositiveSeconds = 5.0
@@ -28,10 +32,6 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
 
     async def strike(self, stack: "Stack") -> Details:
         """Stops it, waits, lets it go on; it goes on in any case."""
-        gateway = stack.own_gateway
-        try:
-            await gateway.pause(self.pod)
+        async with stack.own_gateway.paused(self.pod):
             await asyncio.sleep(self.for_s)
-        finally:
-            await gateway.resume(self.pod)
         return {"pod": self.pod, "for_s": self.for_s}

@@ -30,7 +30,7 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     """So many in a row count."""
     restart_after_s: Seconds = 1.0
     grace_s: Seconds = 5.0
-    """How long a pod that was started is not asked."""
+    """How long a pod that was started, by whomever, is not asked once it is ready."""
 
     async def strike(self, stack: "Stack") -> Details:
         """Asks until the run ends."""

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 class Scale(Event, frozen=True, kw_only=True, tag="scale"):
     """The number of pods becomes `pods`: new ones are started, and join the front's upstream by a reload once
-    they are ready; surplus ones leave the upstream and are ended.
+    they are ready; surplus ones leave the upstream and are ended. A pod that is dead and about to be started
+    again counts. Of several orders that overlap, the last one holds.
     """
 
     kind = "mitigation"
@@ -21,9 +22,9 @@ class Scale(Event, frozen=True, kw_only=True, tag="scale"):
     async def strike(self, stack: "Stack") -> Details:
         """Starts or ends what it takes."""
         gateway = stack.own_gateway
-        before = len(gateway.running)
-        added = await gateway.add(self.pods - before) if self.pods > before else 0
-        surplus = gateway.running[self.pods :]
+        there = gateway.running
+        surplus = there[self.pods :]
+        added = await gateway.add(self.pods - len(there)) if self.pods > len(there) else 0
         gateway.withdraw(surplus)
         await stack.route()
         for pod in surplus:

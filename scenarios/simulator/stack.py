@@ -1,7 +1,8 @@
 """The modelled stack, as events see it: the real one's methods, on an engine instead of processes."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import Admission
 from scenarios.events.feed_burst import FeedBurst
+from scenarios.events.kill_pod import KillPod
 from scenarios.events.scale import Scale
 from scenarios.limits import limit
 from scenarios.model import Scenario
@@ -22,23 +24,76 @@ SECOND_NS = 1_000_000_000
 
 
 class SimulatedPod:
-    """One pod, as its keeper sees it."""
+    """One pod, as its keeper sees it; its life is that of a real one."""
 
-    def __init__(self, engine: Engine, index: int) -> None:
+    def __init__(self, engine: Engine, index: int, start_s: float) -> None:
         self.index = index
         self.withdrawn = False
         self.ejected = False
+        self.entered = False
+        """It has been ready once."""
+        self.expected = 0
+        """How many are about to start it."""
         self._engine = engine
+        self._start_s = start_s
+        self._process: object | None = None
+        self._ready_s = 0.0
+        self._pauses = 0
 
     @property
     def running(self) -> bool:
-        """Whether there is a process, paused or not."""
+        """Whether there is a process, ready or not, paused or not."""
+        return self._process is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes clients."""
         return bool(self._engine.pods.alive[self.index])
 
     @property
     def paused(self) -> bool:
         """Whether it stands still."""
-        return bool(self._engine.pods.paused[self.index])
+        return self._pauses > 0
+
+    def settle(self) -> None:
+        """It is there from the beginning."""
+        self._process, self.entered = object(), True
+
+    async def start(self) -> None:
+        """Returns once it is ready, or has been ended meanwhile; starts it where that has to be done."""
+        if self._process is None and not self.withdrawn:
+            self._process = object()
+            self._ready_s = asyncio.get_running_loop().time() + self._start_s
+        process = self._process
+        while process is not None and self._process is process and not self.ready:
+            left_s = self._ready_s - asyncio.get_running_loop().time()
+            if left_s > 0 or self.paused:
+                await asyncio.sleep(max(left_s, self._engine.slot_s))
+            else:
+                self._engine.start_pod(self.index)
+                self.entered = True
+
+    def end(self) -> int:
+        """Ends it at once; returns how many clients it had."""
+        if self._process is None:
+            return 0
+        self._process, self._pauses = None, 0
+        return self._engine.end_pod(self.index)
+
+    def pause(self) -> object | None:
+        """It stands still until as many have resumed it as have paused it; returns its process."""
+        if self._process is not None:
+            self._pauses += 1
+            self._engine.pause_pod(self.index)
+        return self._process
+
+    def resume(self, paused: object | None) -> None:
+        """The process goes on, if it still is there and nobody else keeps it."""
+        if paused is None or self._process is not paused:
+            return
+        self._pauses -= 1
+        if not self._pauses:
+            self._engine.resume_pod(self.index)
 
     async def is_ready(self, timeout_s: float) -> bool:
         """Whether it says in time that it is ready: the question waits behind the clients."""
@@ -49,9 +104,9 @@ class SimulatedPod:
         return await self._answers(float(self._engine.pods.turn_s[self.index]), timeout_s)
 
     async def _answers(self, after_s: float, timeout_s: float) -> bool:
-        in_time = self.running and not self.paused and after_s <= timeout_s
+        in_time = self.ready and not self.paused and after_s <= timeout_s
         await asyncio.sleep(after_s if in_time else timeout_s)
-        return in_time and self.running
+        return in_time and self.ready
 
 
 class SimulatedGateway:
@@ -64,13 +119,13 @@ class SimulatedGateway:
 
     @property
     def running(self) -> list[int]:
-        """The pods that are there to stay."""
-        return [pod.index for pod in self.pods if pod.running and not pod.withdrawn]
+        """The pods that are there to stay: they run, or somebody is about to start them."""
+        return [pod.index for pod in self.pods if (pod.running or pod.expected) and not pod.withdrawn]
 
     @property
     def upstream(self) -> list[int]:
-        """The pods that the edge is to know: also those that have died."""
-        return [pod.index for pod in self.pods if not (pod.withdrawn or pod.ejected)]
+        """The pods that the edge is to know: also those that have died, but none that was never ready."""
+        return [pod.index for pod in self.pods if pod.entered and not (pod.withdrawn or pod.ejected)]
 
     @property
     def addresses(self) -> list[str]:
@@ -79,38 +134,58 @@ class SimulatedGateway:
 
     def begin(self, count: int) -> None:
         """So many pods are there from the beginning, and have everybody."""
-        self.pods = [SimulatedPod(self._engine, index) for index in range(count)]
+        self.pods = [SimulatedPod(self._engine, index, self._start_s) for index in range(count)]
+        for pod in self.pods:
+            pod.settle()
         self._engine.settle(self.upstream)
 
     async def add(self, count: int) -> int:
-        """Starts so many more pods; returns their number once they are ready."""
-        added = [SimulatedPod(self._engine, len(self.pods) + place) for place in range(count)]
+        """Starts so many more pods; returns their number once they are ready, or ended meanwhile."""
+        first = len(self.pods)
+        added = [SimulatedPod(self._engine, first + place, self._start_s) for place in range(count)]
         self.pods += added
-        await asyncio.sleep(self._start_s)
-        for pod in added:
-            self._engine.start_pod(pod.index)
+        await asyncio.gather(*(pod.start() for pod in added))
         return count
+
+    @contextmanager
+    def coming_back(self, index: int) -> Iterator[None]:
+        """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
+        pods = self.pods[index : index + 1]
+        for pod in pods:
+            pod.expected += 1
+        try:
+            yield
+        finally:
+            for pod in pods:
+                pod.expected -= 1
 
     async def kill(self, index: int) -> int:
         """Ends a pod at once; returns how many clients it had."""
-        return self._engine.end_pod(index)
+        return self.pods[index].end() if index < len(self.pods) else 0
 
     async def terminate(self, index: int) -> int:
         """Ends a pod in order, which for its clients is the same."""
-        return self._engine.end_pod(index)
+        return self.pods[index].end()
 
-    async def restart(self, index: int) -> None:
-        """Starts a pod that has ended; returns once it is ready."""
-        await asyncio.sleep(self._start_s)
-        self._engine.start_pod(index)
+    async def restart(self, index: int) -> bool:
+        """Starts a pod that has ended; returns once it is ready, and whether it is there."""
+        if index >= len(self.pods):
+            return False
+        await self.pods[index].start()
+        return self.pods[index].running
 
-    async def pause(self, index: int) -> None:
-        """Stops a pod in its tracks."""
-        self._engine.pause_pod(index)
-
-    async def resume(self, index: int) -> None:
-        """Lets a paused pod go on."""
-        self._engine.resume_pod(index)
+    @asynccontextmanager
+    async def paused(self, index: int) -> AsyncIterator[None]:
+        """Stops a pod in its tracks, and lets it go on in the end."""
+        if index >= len(self.pods):
+            yield
+            return
+        pod = self.pods[index]
+        process = pod.pause()
+        try:
+            yield
+        finally:
+            pod.resume(process)
 
     def withdraw(self, indices: Iterable[int]) -> None:
         """These pods leave for good."""
@@ -123,7 +198,9 @@ class SimulatedGateway:
 
     async def stall_feed(self, for_s: float) -> None:
         """No tick goes out for so long."""
-        self._engine.stalled_until_s = self._engine.now_s + for_s
+        engine = self._engine
+        # A shorter stall does not end a longer one.
+        engine.stalled_until_s = max(engine.stalled_until_s, engine.now_s + for_s)
 
     async def drop(self, share: float) -> int:
         """Makes all pods cut that share of their clients at once; returns how many those were."""
@@ -142,11 +219,12 @@ class SimulatedNginx:
         self._stack.reload()
 
     async def stop(self) -> None:
-        """Ends it, and all connections with it."""
-        self._engine.end_edge()
+        """Ends it, and all connections with it, unless it is down."""
+        if self._engine.edge_is_up:
+            self._engine.end_edge()
 
     async def start_again(self) -> None:
-        """Starts it, with empty buckets."""
+        """Starts it, with empty buckets, unless it is up."""
         self._engine.edge_is_up = True
 
 
@@ -193,11 +271,11 @@ class SimulatedStack:
             await self.set_limit(self.scenario.edge.limit)
 
     async def route(self) -> None:
-        """Makes the edge send new connections to the pods that are there now."""
-        upstream = self.gateway.upstream
-        self._engine.route(upstream)
-        self._routed = len(upstream)
-        self.reload()
+        """Makes the edge send new connections to the pods that are there now; the last ones never go."""
+        if upstream := self.gateway.upstream:
+            self._engine.route(upstream)
+            self._routed = len(upstream)
+            self.reload()
 
     async def set_limit(self, spec: NameOrTable) -> None:
         """Puts another limit in force: at the edge, and at the pods."""
@@ -226,12 +304,15 @@ def due_times(feed: FeedSchedule, ticks: int) -> Any:
 
 
 def most_pods(scenario: Scenario) -> int:
-    """How many pods there ever are: one that has left does not come back."""
+    """How many pods there ever are, at the most: one that has left, or is killed for good, stays away."""
     running = ever = scenario.gateway.pods
-    scales = [strike.event for strike in strikes(scenario) if isinstance(strike.event, Scale)]
-    for scale in scales:
-        ever += max(0, scale.pods - running)
-        running = scale.pods
+    for strike in strikes(scenario):
+        match strike.event:
+            case Scale(pods=pods):
+                ever += max(0, pods - running)
+                running = pods
+            case KillPod(restart=False):
+                running = max(0, running - 1)
     return ever
 
 

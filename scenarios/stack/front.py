@@ -16,6 +16,9 @@ from scenarios.stack.processes import Child, Watch
 class Front:
     """The front on its host, of the kind that the scenario names; its configuration may change while it runs.
 
+    Starts, ends and changes take turns, so that no process begins with what has just been replaced. A start
+    finds a process and does nothing; an end, or a reload, finds none and does nothing.
+
     pod_cores: what a CPU quota leaves to each pod; see `stability.stability`.
     """
 
@@ -54,16 +57,21 @@ class Front:
         shutil.copy(file, file.with_name(f"{file.name}.before"))
 
     async def start_again(self) -> None:
-        """Starts the process; returns once the port answers."""
-        self.child = await self._host.start(descriptors=needed_descriptors(self._scenario.fleet.clients))
-        self._watch.over(self.child)
+        """Starts the process, unless there is one; returns once the port answers."""
+        async with self._changing:
+            if self.child is None:
+                descriptors = needed_descriptors(self._scenario.fleet.clients)
+                self.child = await self._host.start(descriptors=descriptors)
+                self._watch.over(self.child)
 
     async def stop(self) -> None:
         """Ends it, and all connections with it."""
-        child, self.child = self.child, None
-        if child is not None:
-            self._watch.release(child)
-            await child.stop()
+        async with self._changing:
+            if self.child is not None:
+                self._watch.release(self.child)
+                await self.child.stop()
+                # Who is cancelled before this leaves the process to whoever ends everything.
+                self.child = None
 
     async def reconfigure(self, *, pods: list[str] | None = None, limit: NameOrTable | None = None) -> None:
         """Renders with other pods or another limit, and puts that in force."""

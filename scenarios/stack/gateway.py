@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -16,15 +17,19 @@ from scenarios.model import Scenario
 from scenarios.stack.hosts import PodHost, PodHosts
 from scenarios.stack.machine import needed_descriptors
 from scenarios.stack.pod import Pod
-from scenarios.stack.processes import Child, LocalChild, Watch
+from scenarios.stack.processes import Child, LocalChild, StackError, Watch
 from scenarios.stack.sidecars import Sidecars
 
 _CONTROL_TIMEOUT_S = 60.0
 """A pod under a storm answers when its loop comes to it."""
+_LEAVE_POLL_S = 0.05
 
 
 class Gateway:
     """Pods by index; an index is never used for another pod.
+
+    Whatever is done to pods may overlap, in any order. A pod takes orders while it is ready and not paused;
+    one that becomes ready, or goes on, is brought up to date. Nothing happens to a pod that is not there yet.
 
     on_statistics: called with a pod's index and its latest line, about once a second. sidecars: what stands
     beside the pods; they begin and end with them.
@@ -67,16 +72,18 @@ class Gateway:
 
     @property
     def running(self) -> list[int]:
-        """The pods that are there to stay: they run, and have not been withdrawn."""
-        return [pod.index for pod in self.pods if pod.running and not pod.withdrawn]
+        """The pods that are there to stay: they run, or somebody is about to start them, and nobody has
+        withdrawn them."""
+        return [pod.index for pod in self.pods if (pod.running or pod.expected) and not pod.withdrawn]
 
     @property
     def addresses(self) -> list[str]:
-        """The pods that nginx is to know: also those that have died, but none that has left or is ejected.
+        """The pods that nginx is to know: also those that have died, but none that has left or is ejected, or
+        has never been ready.
 
         Where there are sidecars, nginx knows of these alone.
         """
-        known = [pod for pod in self.pods if not (pod.withdrawn or pod.ejected)]
+        known = [pod for pod in self.pods if pod.entered and not (pod.withdrawn or pod.ejected)]
         sidecars = self._sidecars
         return [sidecars.address(pod.index) if sidecars else pod.address for pod in known]
 
@@ -93,43 +100,79 @@ class Gateway:
     # -- pods come and go ---------------------------------------------------------------------------
 
     async def add(self, count: int) -> int:
-        """Starts so many more pods; returns their number once all are ready."""
-        hosts = self._hosts.free(count)
+        """Starts so many more pods; returns their number once all are ready, or have been ended meanwhile."""
+        hosts = await self._free_hosts(count)
         added = [self._new_pod(index, host) for index, host in enumerate(hosts, len(self.pods))]
-        if self._sidecars:
-            await self._sidecars.add(added)
+        # Who counts pods from now on counts these.
         self.pods += added
-        await asyncio.gather(*map(self._start, added))
+        for pod in added:
+            pod.expected += 1
+        try:
+            if self._sidecars:
+                await self._sidecars.add(added)
+            await asyncio.gather(*map(self._start, added))
+        finally:
+            for pod in added:
+                pod.expected -= 1
         return count
+
+    @contextmanager
+    def coming_back(self, index: int) -> Iterator[None]:
+        """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
+        pods = self.pods[index : index + 1]
+        for pod in pods:
+            pod.expected += 1
+        try:
+            yield
+        finally:
+            for pod in pods:
+                pod.expected -= 1
 
     async def kill(self, index: int) -> int:
         """Ends a pod with SIGKILL; returns how many clients it had."""
-        return await self.pods[index].end(at_once=True)
+        return await self.pods[index].end(at_once=True) if index < len(self.pods) else 0
 
     async def terminate(self, index: int) -> int:
         """Ends a pod with SIGTERM; returns how many clients it had."""
         pod = self.pods[index]
         clients = await pod.end(at_once=False)
-        if pod.withdrawn:
+        if pod.withdrawn and not pod.left:
+            pod.left = True
             if self._sidecars:
                 await self._sidecars.remove(index)
             self._hosts.give_back(pod.host)
         return clients
 
-    async def restart(self, index: int) -> None:
-        """Starts a pod that has ended, on its old ports; returns once it is ready."""
-        await self._start(self.pods[index])
+    async def restart(self, index: int) -> bool:
+        """Starts a pod that has ended, on its old ports; returns once it is ready.
 
-    async def pause(self, index: int) -> None:
-        """Stops a pod in its tracks."""
-        await self.pods[index].pause()
-
-    async def resume(self, index: int) -> None:
-        """Lets a paused pod go on, with what has been put in force meanwhile."""
+        One that somebody else has started is only waited for, and one that has left for good stays away.
+        Returns whether it is there.
+        """
+        if index >= len(self.pods):
+            return False
         pod = self.pods[index]
-        await pod.resume()
-        if pod.running:
-            await pod.control(self.controls)
+        await self._start(pod)
+        return pod.running
+
+    @asynccontextmanager
+    async def paused(self, index: int) -> AsyncIterator[None]:
+        """Stops a pod in its tracks, and lets it go on in the end, with what has been put in force meanwhile.
+
+        Where it is killed, its next process is not paused; where it is paused by several, the last one lets
+        it go on.
+        """
+        if index >= len(self.pods):
+            yield
+            return
+        pod = self.pods[index]
+        child = await pod.pause()
+        try:
+            yield
+        finally:
+            await pod.resume(child)
+            if pod.takes_orders:
+                await self._bring_up_to_date(pod)
 
     def withdraw(self, indices: Iterable[int]) -> None:
         """These pods leave for good."""
@@ -142,6 +185,16 @@ class Gateway:
         if self._sidecars:
             await self._sidecars.stop()
         await self._http.close()
+
+    async def _free_hosts(self, count: int) -> list[PodHost]:
+        while True:
+            try:
+                return self._hosts.free(count)
+            except StackError:
+                if all(pod.left for pod in self.pods if pod.withdrawn):
+                    raise
+            # Who leaves gives back a place.
+            await asyncio.sleep(_LEAVE_POLL_S)
 
     # -- what is in force ---------------------------------------------------------------------------
 
@@ -166,25 +219,47 @@ class Gateway:
     async def stall_feed(self, for_s: float) -> None:
         """No tick goes out for so long."""
         until_ns = time.monotonic_ns() + int(for_s * 1e9)
+        # A shorter stall does not end a longer one.
+        until_ns = max(until_ns, self.controls.feed_stalled_until_ns)
         await self._control(replace(self.controls, feed_stalled_until_ns=until_ns))
 
     async def drop(self, share: float) -> int:
-        """Makes all pods cut that share of their clients at once; returns how many those were."""
+        """Makes all pods cut that share of their clients at once; returns how many those were.
+
+        A pod that starts has none, and one that is paused cuts none.
+        """
         self._drops += 1
         seed = self._scenario.fleet.seed * 1_000 + self._drops
-        pods = [pod for pod in self.pods if pod.running and not pod.paused]
+        pods = [pod for pod in self.pods if pod.takes_orders]
         return sum(await asyncio.gather(*(pod.drop(share, seed + pod.index * 100) for pod in pods)))
 
     async def _control(self, controls: Controls) -> None:
         self.controls = controls
-        await asyncio.gather(*(pod.control(controls) for pod in self.pods if pod.running and not pod.paused))
+        pods = [pod for pod in self.pods if pod.takes_orders]
+        await asyncio.gather(*map(self._bring_up_to_date, pods))
+
+    async def _bring_up_to_date(self, pod: Pod) -> None:
+        """Tells a pod what is in force, until it knows the latest, is paused, or is ended."""
+        child = pod.child
+        async with pod.telling:
+            while child is not None and pod.has(child) and not pod.paused:
+                controls = self.controls
+                if controls == pod.in_force:
+                    return
+                await pod.control(controls)
 
     async def _start(self, pod: Pod) -> None:
-        controls = self.controls
-        await pod.start(controls)
-        await pod.await_ready()
-        if controls != self.controls:
-            await pod.control(self.controls)
+        pod.expected += 1
+        try:
+            await pod.start(self.controls)
+            child = await pod.await_ready()
+            if child is None:
+                return
+            await self._bring_up_to_date(pod)
+            if pod.has(child):
+                pod.ready = pod.entered = True
+        finally:
+            pod.expected -= 1
 
     def _new_pod(self, index: int, host: PodHost) -> Pod:
         gateway, feed = self._scenario.gateway, self._scenario.feed

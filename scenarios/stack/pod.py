@@ -1,6 +1,7 @@
 """One gateway pod as its keeper sees it: a process that may be started, killed, paused and asked."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,10 @@ _NO_KEEPING = {"Connection": "close"}
 class Pod:
     """A pod keeps its host, its ports and its name over restarts.
 
+    It has one process at a time: starts, ends, pauses and resumptions take turns. A start that finds a
+    process does nothing, and neither does an end, or a pause, that finds none. Who waits for a process that
+    is ended meanwhile waits no longer.
+
     settings: without addresses and ports, which are its host's. on_statistics: called with the pod's index
     and its latest line, about once a second, in the runner's time.
     """
@@ -55,7 +60,18 @@ class Pod:
         """It has left for good: nginx does not know it any more."""
         self.ejected = False
         """nginx does not ask it while it is not ready."""
-        self.paused = False
+        self.left = False
+        """It was withdrawn, and its place is free again."""
+        self.entered = False
+        """It has been ready once: from then on nginx knows it, until it leaves."""
+        self.ready = False
+        """The process has said that it is ready, and has not been told to end."""
+        self.expected = 0
+        """How many are about to start it."""
+        self.in_force: Controls | None = None
+        """What the process was last told."""
+        self.telling = asyncio.Lock()
+        """Held by who tells it what is in force, so that the newest comes last."""
         self.clients = 0
         """By its latest line."""
         self.started_ns = 0
@@ -78,6 +94,13 @@ class Pod:
         self._reader: asyncio.Task[None] | None = None
         self._read_cpu: CpuReading | None = None
         """The host's reading at this process's last line."""
+        self._changing = asyncio.Lock()
+        """Held by who starts, ends, pauses or resumes the process."""
+        self._pauses = 0
+        """How many keep the process paused."""
+        self._pauses_ever = 0
+        self._ending = False
+        """Somebody has told the process to end."""
 
     @property
     def name(self) -> str:
@@ -86,54 +109,95 @@ class Pod:
 
     @property
     def running(self) -> bool:
-        """Whether there is a process, paused or not."""
+        """Whether there is a process, ready or not, paused or not."""
         return self.child is not None
 
-    async def start(self, controls: Controls) -> None:
-        """Starts the process with these controls in force; see `await_ready`."""
-        settings = replace(self._settings, controls=controls.shifted(self.host.clock_ahead_ns))
-        self._read_cpu = None
-        self.child = child = await self.host.start(settings, log=self._log, descriptors=self._descriptors)
-        self._watch.over(child)
-        self._reader = asyncio.create_task(self._read(child))
+    @property
+    def paused(self) -> bool:
+        """Whether the process stands still."""
+        return self._pauses > 0
 
-    async def await_ready(self) -> None:
-        """Returns once the pod says that it is ready. Raises StackError where that takes too long."""
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                while not await self.is_ready(5.0):
-                    if self.child is not None and (error := self.child.ended()):
-                        raise error
-                    await asyncio.sleep(_READY_POLL_S)
-        except TimeoutError:
-            raise StackError(
-                f"{self.name} was not ready within {READY_TIMEOUT_S:g} s; see {self._log}"
-            ) from None
+    @property
+    def takes_orders(self) -> bool:
+        """Whether it can be told something now. The others are told when they are ready, or go on."""
+        return self.ready and not self.paused
+
+    def has(self, child: Child) -> bool:
+        """Whether this still is its process, and nobody has told it to end."""
+        return self.child is child and not self._ending
+
+    async def start(self, controls: Controls) -> None:
+        """Starts the process with these controls in force; see `await_ready`.
+
+        Does nothing where there is one, or where the pod has left for good.
+        """
+        async with self._changing:
+            if self.child is not None or self.withdrawn:
+                return
+            settings = replace(self._settings, controls=controls.shifted(self.host.clock_ahead_ns))
+            self._read_cpu = None
+            self.child = child = await self.host.start(settings, log=self._log, descriptors=self._descriptors)
+            self.in_force = controls
+            self._watch.over(child)
+            self._reader = asyncio.create_task(self._read(child))
+
+    async def await_ready(self) -> Child | None:
+        """Returns the process once it says that it is ready; None where there is none, or it was ended.
+
+        Raises StackError where that takes too long; the time during which it is paused does not count.
+        """
+        child = self.child
+        if self.ready:
+            return child
+        left_s = READY_TIMEOUT_S
+        while child is not None and self.has(child):
+            began_s = time.monotonic()
+            if await self.is_ready(5.0):
+                return child if self.has(child) else None
+            if self.has(child) and (error := child.ended()):
+                raise error
+            await asyncio.sleep(_READY_POLL_S)
+            left_s -= 0.0 if self.paused else time.monotonic() - began_s
+            if left_s <= 0:
+                raise StackError(f"{self.name} was not ready within {READY_TIMEOUT_S:g} s; see {self._log}")
+        return None
 
     async def end(self, *, at_once: bool) -> int:
         """Ends the process, by SIGKILL or in order; returns how many clients it had."""
-        child, self.child = self.child, None
-        clients, self.clients = self.clients, 0
-        if child is not None:
+        async with self._changing:
+            child = self.child
+            if child is None:
+                return 0
+            self._ending, self.ready = True, False
+            clients, self.clients = self.clients, 0
             self._watch.release(child)
             await (child.kill() if at_once else child.stop())
-        if self._reader is not None:
-            # What it has said before it ended is in the pipe still.
-            await asyncio.gather(self._reader, return_exceptions=True)
-        self.paused = False
-        return clients
+            if self._reader is not None:
+                # What it has said before it ended is in the pipe still.
+                await asyncio.gather(self._reader, return_exceptions=True)
+            # Who is cancelled before this leaves the process to whoever ends everything.
+            self.child, self.in_force, self.clients = None, None, 0
+            self._ending, self._pauses = False, 0
+            return clients
 
-    async def pause(self) -> None:
-        """The process stands still until `resume`."""
-        if self.child is not None:
-            self.paused = True
-            await self.child.pause()
+    async def pause(self) -> Child | None:
+        """The process stands still until as many have resumed it as have paused it; returns the process."""
+        async with self._changing:
+            child = self.child
+            if child is not None:
+                self._pauses += 1
+                self._pauses_ever += 1
+                await child.pause()
+            return child
 
-    async def resume(self) -> None:
-        """The process goes on, if it still is there."""
-        if self.child is not None and self.paused:
-            await self.child.resume()
-        self.paused = False
+    async def resume(self, paused: Child | None) -> None:
+        """The process that `pause` has returned goes on, if it still is there and nobody else keeps it."""
+        async with self._changing:
+            if paused is None or self.child is not paused:
+                return
+            if self._pauses == 1:
+                await paused.resume()
+            self._pauses -= 1
 
     async def is_live(self, timeout_s: float) -> bool:
         """Whether it says in time that it is alive, on a port of its own where no client waits."""
@@ -154,23 +218,31 @@ class Pod:
     async def drop(self, share: float, seed: int) -> int:
         """Makes it cut that share of its clients; returns how many those were."""
         answer = await self._post(f"{DROP_PATH}?share={share}&seed={seed}", b"")
-        return int(answer["dropped"])
+        return int(answer["dropped"]) if answer else 0
 
-    async def control(self, controls: Controls) -> None:
-        """Puts controls in force."""
+    async def control(self, controls: Controls) -> bool:
+        """Puts controls in force; returns whether the process has them now."""
+        child = self.child
         shifted = controls.shifted(self.host.clock_ahead_ns)
-        await self._post(CONTROLS_PATH, msgspec.json.encode(shifted))
+        told = await self._post(CONTROLS_PATH, msgspec.json.encode(shifted)) is not None
+        if told and self.child is child:
+            self.in_force = controls
+        return told
 
-    async def _post(self, path: str, body: bytes) -> dict[str, int]:
+    async def _post(self, path: str, body: bytes) -> dict[str, int] | None:
+        """Its answer; None where it cannot, since it was ended or paused meanwhile. Raises StackError."""
         url = self._control + path
         headers = {TOKEN_HEADER: self._settings.token}
+        child, pauses = self.child, self._pauses_ever
         try:
             async with self._http.post(url, data=body, headers=headers) as response:
                 response.raise_for_status()
                 answer: dict[str, int] = await response.json()
                 return answer
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise StackError(f"{self.name} did not answer {url}: {error!r}") from None
+            if child is None or not self.has(child) or self._pauses_ever != pauses:
+                return None
+            raise child.ended() or StackError(f"{self.name} did not answer {url}: {error!r}") from None
 
     async def _read(self, child: Child) -> None:
         decode = msgspec.json.Decoder(PodStatistics).decode

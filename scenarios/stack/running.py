@@ -58,8 +58,12 @@ class Stack:
         self.own_nginx.keep_configuration()
 
     async def route(self) -> None:
-        """Makes nginx send new connections to the pods that are there now."""
-        await self.own_nginx.reconfigure(pods=self.own_gateway.addresses)
+        """Makes nginx send new connections to the pods that are there now.
+
+        nginx cannot have an upstream without anybody: the last ones stay.
+        """
+        if addresses := self.own_gateway.addresses:
+            await self.own_nginx.reconfigure(pods=addresses)
 
     async def set_limit(self, spec: NameOrTable) -> None:
         """Puts another limit in force: at nginx, and at the pods."""

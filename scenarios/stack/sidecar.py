@@ -122,10 +122,12 @@ class Sidecar:
 
     async def stop(self, watch: Watch) -> None:
         """Ends it, and all connections through it."""
-        child, self.child = self.child, None
+        child = self.child
         if child is not None:
             watch.release(child)
             await child.stop()
+            # Who is cancelled before this leaves the process to whoever ends everything.
+            self.child = None
 
     async def read(self) -> SidecarLine | None:
         """What it has used and done since it was read last; None where it is not there."""

@@ -61,6 +61,8 @@ class Sidecars:
         self._by_pod: dict[int, Sidecar] = {}
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5.0))
         self._reading: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+        """Held by who adds or removes some: none is removed before it is there."""
 
     @property
     def children(self) -> list[LocalChild]:
@@ -76,6 +78,10 @@ class Sidecars:
 
         Whoever calls it has to stop the sidecars, also where this fails.
         """
+        async with self._changing:
+            await self._add(pods)
+
+    async def _add(self, pods: Sequence[Served]) -> None:
         first = self._reading is None
         if first:
             self._directory.mkdir()
@@ -105,7 +111,11 @@ class Sidecars:
 
     async def remove(self, pod: int) -> None:
         """Ends the one beside this pod, which has left for good."""
-        await self._by_pod.pop(pod).stop(self._watch)
+        async with self._changing:
+            sidecar = self._by_pod.get(pod)
+            if sidecar is not None:
+                await sidecar.stop(self._watch)
+                del self._by_pod[pod]
 
     async def enforce_limit(self) -> None:
         """Puts the scenario's limit in force at all of them, also at those to come."""

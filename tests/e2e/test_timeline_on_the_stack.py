@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import SMALL_STORM, command
+from command_line import GOOD_OR_INVALID, SMALL_STORM, assert_whole, command
 
 from reports.record import Run, find_runs
 from scenarios.events.registry import EVENTS
@@ -13,8 +13,6 @@ from scenarios.events.registry import EVENTS
 pytestmark = pytest.mark.e2e
 
 CLIENTS = 60
-GOOD_OR_INVALID = {0, 3}
-"""A busy machine may make a run invalid, which is a result and not a failure."""
 
 TIMELINE = """[
     {at_s=2, do="kill_pod", pod=1, restart_after_s=0.5},
@@ -44,7 +42,9 @@ def carried_out(tmp_path: Path, *sets: str) -> Run:
     )
     assert done.returncode in GOOD_OR_INVALID, done.stdout + done.stderr
     (path,) = find_runs([tmp_path / "latest"])
-    return Run.load(path)
+    run = Run.load(path)
+    assert_whole([run])
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +143,25 @@ def test_probes_that_are_told_apart_take_a_pod_out_and_back_in(tmp_path: Path) -
 def test_conflated_probes_kill_a_pod_that_would_have_come_back(tmp_path: Path) -> None:
     deeds = paused_under_probes(tmp_path, "true")
     assert deeds == ["pod_ejected", "pod_killed", "pod_restarted", "pod_readmitted"]
+
+
+def test_two_fixes_in_one_second_do_not_end_the_run(tmp_path: Path) -> None:
+    both = '{at_s=6, do="scale", pods=4}, {at_s=6, do="set_limit", limit="lag-shed"}'
+    later = '{at_s=6.8, do="feed_stall", for_s=0.5}, {at_s=7, do="drop_share", share=0.5}'
+    event = f'event=[{{at_s=3, do="drop_all"}}, {both}, {later}]'
+    run = carried_out(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
+    assert ended(run, "scale")["added"] == 2
+    assert {row["pod"] for row in run.pods if (row["t_s"] or 0) > 10} == {0, 1, 2, 3}
+    assert run.rows[-1]["connected"] == CLIENTS
+
+
+def test_two_kills_of_one_pod_may_overlap(tmp_path: Path) -> None:
+    first = '{at_s=3, do="kill_pod", pod=0, restart_after_s=5}'
+    second = '{at_s=5, do="kill_pod", pod=0, restart_after_s=1}'
+    frozen = '{at_s=5.5, do="pause_pod", pod=0, for_s=1}'
+    event = f"event=[{first}, {second}, {frozen}]"
+    run = carried_out(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
+    kills = [line["clients"] for line in run.events if line["event"] == "kill_pod" and line["phase"] == "end"]
+    assert min(kills) == 0, "it was dead already"
+    assert max(kills) > 0
+    assert run.rows[-1]["connected"] == CLIENTS
