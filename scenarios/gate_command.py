@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from reports.comparable import ComparisonError
-from reports.gate.decision import EXIT_STATUS, Decision, Side, decide, fewest_rounds
+from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, fewest_rounds
 from reports.gate.files import Commit, GateFileError, append_runs, read_trend
 from reports.gate.gauges import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
 from reports.gate.promises import promises
@@ -40,13 +40,13 @@ from scenarios.scenario_file import ScenarioError, load
 from scenarios.stack import machine
 from scenarios.stack.processes import StackError
 from scenarios.terminal import (
+    FAILED,
     INTERRUPTED,
-    INVALID,
-    complain,
     console,
     errors,
     fail,
     run_until_done,
+    stack_failed,
     usage_errors,
     warn_of_leftovers,
 )
@@ -78,17 +78,16 @@ class _Gate(Struct, frozen=True, kw_only=True):
 def gate_command(**values: Any) -> None:
     """Has a change made the storm worse? Compare a candidate with its baseline until that is decided.
 
-    Exit status: 0 it has not, 1 it has or an objective is broken, 2 usage, 3 no valid run, 4 not decided.
+    Exit status: 0 it has not, 1 it has or an objective is broken, 2 usage, 3 no valid run, 4 not decided, 5 a
+    part of the stack failed.
     """
     options = Options(**values)
     with contextlib.ExitStack() as stops, _usage_errors():
         gate = _prepared(options, stops)
-        sides, rounds, problem = _carried_out(gate)
-        if problem == INTERRUPTED:
-            sys.exit(INTERRUPTED)
-        decision = _decision(gate, *sides, rounds)
+        sides, rounds, broken_off = _carried_out(gate)
+        decision = _decision(gate, *sides, rounds, broken_off)
         _write(gate, decision, sides[1])
-    sys.exit(max(problem, EXIT_STATUS[decision.outcome]))
+    sys.exit(EXIT_STATUS[decision.outcome])
 
 
 # -- before anything is started ------------------------------------------------------------------------------
@@ -186,11 +185,11 @@ def _source(
 # -- the runs ------------------------------------------------------------------------------------------------
 
 
-def _carried_out(gate: _Gate) -> tuple[tuple[list[Run], list[Run]], int, int]:
-    """The runs of both sides, how many rounds they took, and the exit status for what ended them early; 0
-    where nothing did."""
+def _carried_out(gate: _Gate) -> tuple[tuple[list[Run], list[Run]], int, tuple[Outcome, str] | None]:
+    """The runs of both sides, how many rounds they took, and what ended them before their time."""
     players = [source.player for source in (gate.baseline, gate.candidate) if source and source.player]
-    status, rounds = 0, gate.schedule.rounds
+    broken_off: tuple[Outcome, str] | None = None
+    rounds = gate.schedule.rounds
 
     def enough(number: int) -> bool:
         nonlocal rounds
@@ -207,15 +206,16 @@ def _carried_out(gate: _Gate) -> tuple[tuple[list[Run], list[Run]], int, int]:
                     play(players, gate.schedule, gate.directory, view, spoilt=_spoilt, enough=enough)
                 )
         except asyncio.CancelledError:
-            status = INTERRUPTED
+            if gate.directory.exists():
+                point_latest(gate.directory, gate.options.runs_folder / "latest")
+            sys.exit(INTERRUPTED)
         except StackError as error:
-            complain(str(error))
-            status = INVALID
+            broken_off = "failed" if stack_failed(error) == FAILED else "invalid", str(error)
         except OSError as error:
             fail(f"{gate.directory}: {error}")
         if gate.directory.exists():
             point_latest(gate.directory, gate.options.runs_folder / "latest")
-    return _runs(gate), rounds, status
+    return _runs(gate), rounds, broken_off
 
 
 def _nothing_to_compare_with(gate: _Gate) -> bool:
@@ -279,7 +279,13 @@ def _commit(candidate: str) -> Commit:
 # -- the decision --------------------------------------------------------------------------------------------
 
 
-def _decision(gate: _Gate, baseline: Sequence[Run], candidate: Sequence[Run], rounds: int) -> Decision:
+def _decision(
+    gate: _Gate,
+    baseline: Sequence[Run],
+    candidate: Sequence[Run],
+    rounds: int,
+    broken_off: tuple[Outcome, str] | None = None,
+) -> Decision:
     notes = []
     against: Side | None = None
     if gate.baseline:
@@ -304,6 +310,7 @@ def _decision(gate: _Gate, baseline: Sequence[Run], candidate: Sequence[Run], ro
         look=rounds - gate.schedule.rounds,
         looks=gate.schedule.looks,
         notes=notes,
+        broken_off=broken_off,
     )
 
 

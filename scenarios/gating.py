@@ -11,14 +11,14 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reports.record import RecordError, find_runs
+from reports.record import RecordError, find_runs, load_info
 from scenarios.live import LiveView
 from scenarios.model import Scenario
 from scenarios.runner import Plan, run
 from scenarios.secrets import hide_in_logs, secrets_in
 from scenarios.stack import machine
 from scenarios.stack.processes import StackError, exit_text, start
-from scenarios.terminal import GOOD, INTERRUPTED, INVALID
+from scenarios.terminal import FAILED, GOOD, INVALID
 
 _GRACE_S = 15.0
 """How long a version of its own may take to end its pods, nginx and clients."""
@@ -134,9 +134,13 @@ async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) ->
         await child.stop(_GRACE_S)
         # Another version may hide less.
         hide_in_logs(folder, secrets_in(overrides))
-    if code == INTERRUPTED or code not in {GOOD, INVALID}:
+    if code not in {GOOD, INVALID, FAILED}:
         raise StackError(f"{player.name}: its run ended with {exit_text(code)}; see {log}")
     try:
-        find_runs([folder])
+        made = [load_info(path) for path in find_runs([folder])]
     except RecordError as error:
         raise StackError(f"{player.name}: {error}; see {log}") from None
+    for info in made:
+        # Versions that know no failed runs call them interrupted.
+        if info.status != "complete":
+            raise StackError(f"{player.name}: its run is {info.status}: {info.problem}; see {log}")

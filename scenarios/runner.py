@@ -32,7 +32,7 @@ from scenarios.stack import machine
 from scenarios.stack.access_log import refusals_per_second
 from scenarios.stack.assembly import Place, Wanted, place_for
 from scenarios.stack.fronts import FRONTS
-from scenarios.stack.processes import StackError, Watch
+from scenarios.stack.processes import AbortedError, StackError, Watch, first_of
 from scenarios.stack.running import Stack
 
 SETTLE_S = 2
@@ -78,7 +78,9 @@ async def run(
 ) -> RunInfo:
     """Carries out the plan. Raises StackError when a part fails, MachineError before anything is started.
 
-    An abort condition is such a failure, unless there is an operator: then it is one of the ends of the run.
+    A run during which a part of the stack failed, or this program did, is kept as `failed`, with the reason;
+    one that the user or an abort condition has ended is `interrupted`. An abort condition raises
+    AbortedError, unless there is an operator: then it is one of the ends of the run.
     """
     place = await place_for(plan.scenario, plan.nginx_binary)
     plan = replace(plan, scenario=place.fitted(plan.scenario))
@@ -110,18 +112,36 @@ async def run(
         info.status, info.problem = "interrupted", "stopped by the user"
         raise
     except BaseException as error:
-        info.status, info.problem = "interrupted", hide(str(error) or repr(error), secrets)
-        if isinstance(error, StackError):
-            raise StackError(info.problem) from error
-        raise
+        told = first_of(error)
+        _failed(info, told)
+        info.problem = hide(info.problem, secrets)
+        if isinstance(told, StackError):
+            raise type(told)(info.problem) from error
+        if told is error:
+            raise
+        raise told from None
     finally:
-        conductor.write_everything()
-        if operator:
-            info.rehearsal = operator.rehearsal
-        writer.save()
-        writer.close()
-        hide_in_logs(plan.directory, secrets)
+        try:
+            conductor.write_everything()
+        except Exception as error:
+            if info.status == "complete":
+                _failed(info, error)
+                info.problem = hide(info.problem, secrets)
+            raise
+        finally:
+            if operator:
+                info.rehearsal = operator.rehearsal
+            writer.save()
+            writer.close()
+            hide_in_logs(plan.directory, secrets)
     return info
+
+
+def _failed(info: RunInfo, error: BaseException) -> None:
+    broken_off = not isinstance(error, Exception) or isinstance(error, AbortedError)
+    info.status = "interrupted" if broken_off else "failed"
+    told = str(error) if isinstance(error, StackError) else f"{type(error).__name__}: {error}"
+    info.problem = told.removesuffix(": ")
 
 
 def _versions_of_parts(scenario: Scenario) -> dict[str, str]:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from run_histories import history, scenario, storm, with_seconds
 
 from scenarios.cli import main
+from scenarios.stack.processes import AbortedError, StackError
 
 SLO = [{"metric": "availability", "phase": "storm", "operator": ">=", "bound": 0.5}]
 
@@ -226,3 +227,69 @@ def commit(repository: Path) -> None:
         ),
     ):
         subprocess.run(["git", "-C", str(repository), *arguments], check=True)
+
+
+# -- a part that failed --------------------------------------------------------------------------------------
+
+CRASH = "pod-1 ended by itself (killed by SIGSEGV); pod-1.log is empty"
+
+
+def with_a_crash(folder: Path, back_s: float, **info: Any) -> Path:
+    """Six good runs, and one during which a pod crashed."""
+    recorded(folder, back_s)
+    rows = storm(100.0)
+    crashed = {"scenario": scenario(), "status": "failed", "problem": CRASH, **info}
+    with_seconds(history(rows, **crashed), folder / "06")
+    return folder
+
+
+def test_a_candidate_whose_pod_crashes_does_not_pass(fast: Path, tmp_path: Path) -> None:
+    candidate = with_a_crash(tmp_path / "crash", 5)
+    file = tmp_path / "gate.xml"
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{candidate}", "--junit", file)
+    assert result.exit_code == 5, result.output
+    assert words(result).startswith("FAILED: a part of the stack failed in 1 of 7 runs of runs:")
+    assert CRASH in words(result)
+    (error,) = ET.parse(file).iter("error")
+    assert error.get("type") == "failed"
+
+
+def test_a_candidate_that_crashes_fails_even_where_it_is_worse_as_well(fast: Path, tmp_path: Path) -> None:
+    candidate = with_a_crash(tmp_path / "crash", 15)
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{candidate}", "--json")
+    whole = json.loads(result.stdout)
+    assert (result.exit_code, whole["exit_status"], whole["outcome"]) == (5, 5, "failed")
+
+
+def test_a_recorded_baseline_that_crashed_once_is_compared_without_that_run(
+    fast: Path, tmp_path: Path
+) -> None:
+    baseline = with_a_crash(tmp_path / "crash", 5)
+    result = typed("--baseline", f"runs:{baseline}", "--candidate", f"runs:{fast}")
+    assert result.exit_code == 0, result.output
+    assert "6 valid runs of 7" in words(result)
+    assert CRASH in words(result)
+
+
+BROKEN_OFF: dict[str, tuple[StackError, int, str]] = {
+    "by a crash": (StackError(CRASH), 5, f"FAILED: {CRASH}"),
+    "by an abort condition": (AbortedError("aborted: p99"), 3, "INVALID: aborted: p99"),
+}
+
+
+@pytest.mark.parametrize(("error", "status", "said"), BROKEN_OFF.values(), ids=BROKEN_OFF)
+def test_a_gate_that_is_broken_off_does_not_pass_on_what_it_has(
+    error: StackError, status: int, said: str, fast: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(players: Any, schedule: Any, directory: Path, *_: object, **__: object) -> None:
+        # As many as would do, on both sides.
+        recorded(directory / "baseline", 5)
+        recorded(directory / "candidate", 5)
+        raise error
+
+    monkeypatch.setattr("scenarios.gate_command.play", play)
+    result = typed("mass-drop", "--baseline", "mass-drop", "--runs", tmp_path)
+    assert result.exit_code == status, result.output
+    assert said in words(result)
+    assert "PASS" not in words(result)
+    assert "Traceback" not in result.output

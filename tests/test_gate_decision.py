@@ -116,7 +116,7 @@ def test_a_broken_objective_fails_a_candidate_that_is_no_worse() -> None:
 
 
 def test_every_outcome_has_its_exit_status() -> None:
-    assert EXIT_STATUS == {"pass": 0, "regression": 1, "invalid": 3, "inconclusive": 4}
+    assert EXIT_STATUS == {"pass": 0, "regression": 1, "invalid": 3, "inconclusive": 4, "failed": 5}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 Any gauge that is worse, and any objective that is broken, makes a regression. To pass, all of them have to
 exclude one. Everything between is inconclusive, and no side without a valid run is ever compared.
+
+A run of the candidate during which a part of the stack failed makes the gate fail, whatever the other runs
+show: a pod that crashes is no measurement that may be left out. So does any failure that ends the runs before
+the gate was done with them. A recorded run of the baseline that failed is left out, and counted as not valid.
 """
 
 from collections.abc import Sequence
@@ -20,9 +24,9 @@ from reports.gate.effect import (
 from reports.gate.gauges import Gauge, Measured
 from reports.gate.promises import Promise
 
-Outcome = Literal["pass", "regression", "inconclusive", "invalid"]
+Outcome = Literal["pass", "regression", "inconclusive", "invalid", "failed"]
 
-EXIT_STATUS: dict[Outcome, int] = {"pass": 0, "regression": 1, "invalid": 3, "inconclusive": 4}
+EXIT_STATUS: dict[Outcome, int] = {"pass": 0, "regression": 1, "invalid": 3, "inconclusive": 4, "failed": 5}
 
 
 class Side(Struct, frozen=True, kw_only=True):
@@ -36,6 +40,8 @@ class Side(Struct, frozen=True, kw_only=True):
     """Of the valid ones."""
     problems: tuple[str, ...] = ()
     """Why the others are not valid, each reason once."""
+    failures: tuple[str, ...] = ()
+    """What ended each run during which a part of the stack failed."""
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -66,14 +72,21 @@ def decide(
     look: int = 0,
     looks: int = 1,
     notes: Sequence[str] = (),
+    broken_off: tuple[Outcome, str] | None = None,
 ) -> Decision:
-    """Compares the two sides, and the candidate with what it promises; without a baseline, only that."""
+    """Compares the two sides, and the candidate with what it promises; without a baseline, only that.
+
+    broken_off: the outcome, and its reason, where something has ended the runs before their time.
+    """
     found: tuple[Finding, ...] = ()
     sides = [side for side in (baseline, candidate) if side is not None]
     empty = next((side for side in sides if not side.measured), None)
     if empty is None and baseline is not None:
         found = findings(baseline.measured, candidate.measured, gauges, share_of_alpha(look, looks))
     outcome, reason = _outcome(empty, found, promises, comparing=baseline is not None)
+    if candidate.failures and (broken_off is None or broken_off[0] != "failed"):
+        broken_off = "failed", _failed(candidate)
+    outcome, reason = broken_off or (outcome, reason)
     more = _more(found, promises, candidate) if outcome == "inconclusive" else None
     if outcome == "inconclusive":
         reason += _how_many_more(more)
@@ -120,6 +133,13 @@ def _outcome(
     if undecided:
         return "inconclusive", undecided[0] + _and_more(undecided)
     return "pass", _passed(found, promises)
+
+
+def _failed(side: Side) -> str:
+    return (
+        f"a part of the stack failed in {len(side.failures)} of {side.runs} runs of {side.name}: "
+        f"{side.failures[0]}"
+    )
 
 
 def _suspicion(finding: Finding) -> float:

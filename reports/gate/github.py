@@ -12,6 +12,7 @@ _COMMANDS: dict[Outcome, str] = {
     "regression": "error",
     "inconclusive": "warning",
     "invalid": "error",
+    "failed": "error",
 }
 MOST_ANNOTATIONS = 10
 """GitHub shows no more of a kind for one step."""

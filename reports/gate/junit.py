@@ -16,8 +16,8 @@ _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 def junit(decision: Decision, scenario: str) -> str:
     """The whole document."""
     cases = [_case(scenario, "valid runs")]
-    if decision.outcome == "invalid":
-        _add(cases[0], "error", "invalid", decision.reason)
+    if decision.outcome in {"invalid", "failed"}:
+        _add(cases[0], "error", decision.outcome, decision.reason)
     for finding in decision.findings:
         case = _case(scenario, finding.name)
         cases.append(case)

@@ -35,6 +35,7 @@ def side(name: str, runs: Sequence[Run]) -> Side:
         runs=len(runs),
         measured=tuple(measured(found, ALLOWED_KEYS) for found in judged if found.validity.valid),
         problems=tuple(dict.fromkeys(problems)),
+        failures=tuple(run.info.problem for run in runs if run.info.status == "failed"),
     )
 
 

@@ -14,6 +14,7 @@ _STYLES = {
     "regression": "bold red",
     "inconclusive": "bold yellow",
     "invalid": "bold magenta",
+    "failed": "bold red",
 }
 """Only an accent: the outcome is always written out."""
 

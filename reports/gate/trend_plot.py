@@ -17,6 +17,7 @@ MARKS: dict[Outcome, tuple[str, str]] = {
     "regression": ("v", "#D55E00"),
     "inconclusive": ("D", "#E69F00"),
     "invalid": ("X", "#6b6b6b"),
+    "failed": ("P", "#000000"),
 }
 """They differ in shape as well as in colour."""
 

@@ -5,7 +5,13 @@ from reports.gate.decision import Decision, Side
 from reports.gate.effect import p_text, ratio_text
 from reports.text_table import TextTable
 
-TITLES = {"pass": "PASS", "regression": "REGRESSION", "inconclusive": "INCONCLUSIVE", "invalid": "INVALID"}
+TITLES = {
+    "pass": "PASS",
+    "regression": "REGRESSION",
+    "inconclusive": "INCONCLUSIVE",
+    "invalid": "INVALID",
+    "failed": "FAILED",
+}
 
 _ORDER = ("worse", "open", "better", "not worse")
 

@@ -30,6 +30,7 @@ from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.stability import stability
 from scenarios.stack import machine
 from scenarios.stack.cpu import CpuShares
+from scenarios.stack.processes import first_of
 from scenarios.timeline import strikes
 
 ZERO_S = 3
@@ -127,8 +128,11 @@ class _Conductor:
             writer.info.status, writer.info.problem = "interrupted", "stopped by the user"
             raise
         except BaseException as error:
-            writer.info.status, writer.info.problem = "interrupted", repr(error)
-            raise
+            told = first_of(error)
+            writer.info.status, writer.info.problem = "failed", f"{type(told).__name__}: {told}"
+            if told is error:
+                raise
+            raise told from None
         finally:
             self._finish()
         return writer.info
