@@ -47,7 +47,8 @@ def control_problems(run: Run) -> tuple[str, ...]:
     """Why a control does not hold; nothing where it does. A run that cannot be trusted shows nothing."""
     judgement = judgement_of(run)
     if run.info.status != "complete":
-        return (f"it is {run.info.status}, not complete",)
+        because = f": {run.info.problem}" if run.info.problem else ""
+        return (f"it is {run.info.status}, not complete{because}",)
     if not judgement.validity.valid:
         return judgement.validity.problems
     rows = _steady(run)

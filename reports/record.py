@@ -11,7 +11,7 @@
     events.jsonl    what happened when
     nginx/ pods/    their configuration and logs; in nginx/, those of another front where that was there
 
-Everything is appended as it happens, so an interrupted run is readable and says that it was interrupted. The
+Everything is appended as it happens, so a run that failed or was interrupted is readable, and says so. The
 tables and latency.hlog are written anew at the end, with what became known late.
 """
 
@@ -117,7 +117,7 @@ class RunInfo(Struct, kw_only=True):
     pid: int = 0
     """Of the process that writes; tells a running run from one that was killed."""
     problem: str = ""
-    """Why a run failed or was interrupted."""
+    """Why a run failed, since a part of the stack or the program did, or was interrupted."""
     started_utc: str
     trigger_s: int | None = None
     trigger_end_s: int | None = None
@@ -258,15 +258,15 @@ class Run(Struct, frozen=True):
         """Reads a run directory, however the run ended. Raises RecordError."""
         info = load_info(directory)
         try:
-            rows = _read_rows(directory / "series.csv")
-            neighbours = _read_rows(directory / "neighbours.csv")
-            pods = _read_rows(directory / "pods.csv")
+            rows = _read_rows(directory / "series.csv", "t_s")
+            neighbours = _read_rows(directory / "neighbours.csv", "t_s", "clients_per_ip")
+            pods = _read_rows(directory / "pods.csv", "t_s", "pod")
             beside = directory / "sidecars.csv"
-            sidecars = _read_rows(beside) if beside.exists() else ()
+            sidecars = _read_rows(beside, "t_s", "pod") if beside.exists() else ()
             lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
             events = tuple(json.loads(line) for line in lines if line.endswith("}"))
             histograms = _read_histograms(directory / "latency.hlog")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, csv.Error) as error:
             raise RecordError(f"{directory}: {error}") from None
         return cls(directory, info, rows, neighbours, pods, events, histograms, sidecars)
 
@@ -392,12 +392,17 @@ def _hlog_line(tag: Tag, second: int, histogram: Histogram) -> str:
     return f"Tag={tag},{second:.3f},1.000,{highest_ms:.3f},{payload}\n"
 
 
-def _read_rows(path: Path) -> tuple[dict[str, float | None], ...]:
+def _read_rows(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:
+    """needed: columns without which nothing can be said of a row."""
     with path.open(newline="", encoding="utf-8") as stream:
-        return tuple(
-            {key: float(cell) if cell else None for key, cell in row.items() if key}
-            for row in csv.DictReader(stream)
+        reader = csv.DictReader(stream)
+        rows = tuple(
+            {key: float(cell) if cell else None for key, cell in row.items() if key} for row in reader
         )
+        missing = [column for column in needed if column not in (reader.fieldnames or ())]
+    if rows and missing:
+        raise ValueError(f"{path.name}: found no column {', '.join(missing)}")
+    return rows
 
 
 def _read_histograms(path: Path) -> dict[Tag, dict[int, Buckets]]:
@@ -407,7 +412,10 @@ def _read_histograms(path: Path) -> dict[Tag, dict[int, Buckets]]:
         if match is None:
             continue  # a comment, the legend, or the half line that a killed writer left
         tag, second = match["tag"], round(float(match["start"]))
-        histogram = Buckets.decode(match["payload"])
+        try:
+            histogram = Buckets.decode(match["payload"])
+        except Exception as error:  # the codec has errors of its own
+            raise ValueError(f"{path.name}: second {second}: {error}") from None
         if second in found[tag]:  # type: ignore[index]
             histogram += found[tag][second]  # type: ignore[index]
         found[tag][second] = histogram  # type: ignore[index]

@@ -28,11 +28,11 @@ from scenarios.terminal import (
     GOOD,
     INTERRUPTED,
     INVALID,
-    complain,
     console,
     errors,
     fail,
     run_until_done,
+    stack_failed,
     usage_errors,
     warn_of_leftovers,
 )
@@ -83,7 +83,7 @@ def calibrate_gate_command(
     it miss one that was planted? Gates are played with runs drawn from recorded ones.
 
     Exit status: 0 where it calls at most 1 in 20 unchanged ones and at least 19 in 20 of each planted one;
-    else 3.
+    5 where a part of the stack failed; else 3.
     """
     with usage_errors(ScenarioError, MachineError, RecordError, CheckoutError):
         if rounds:
@@ -130,8 +130,7 @@ def _recorded(
     except asyncio.CancelledError:
         sys.exit(INTERRUPTED)
     except StackError as error:
-        complain(str(error))
-        sys.exit(INVALID)
+        sys.exit(stack_failed(error))
     return {arm: [judge_run(path) for path in find_runs([directory / arm])] for arm in arms}
 
 

@@ -38,10 +38,11 @@ from scenarios.terminal import (
     GOOD,
     INTERRUPTED,
     INVALID,
-    complain,
+    Commands,
     console,
     errors,
     fail,
+    stack_failed,
     usage_errors,
     warn_of_leftovers,
 )
@@ -49,13 +50,13 @@ from scenarios.tune_command import tune_command
 from scenarios.undisturbed import run_undisturbed
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="reconnect-storm")
 def main() -> None:
     """What happens to a Socket.IO gateway when all its clients come back at once.
 
     Exit status: 0 good, 1 a regression or a promise broken, 2 usage or configuration, 3 invalid run,
-    4 not decided, 130 interrupted.
+    4 not decided, 5 a part of the stack failed, 130 interrupted.
     """
 
 
@@ -153,7 +154,10 @@ def doctor_command(
 
 
 def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoReturn:
-    """Carries out all arms in turn, reports on whatever was measured, and ends the program."""
+    """Carries out all arms in turn, reports on whatever was measured, and ends the program.
+
+    A part of the stack that fails ends the comparison: what it says of an arm then rests on the runs before.
+    """
     directory = options.runs_folder / scenario.name / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     todo = plans(
         scenario,
@@ -182,8 +186,7 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
     except asyncio.CancelledError:
         status = INTERRUPTED
     except StackError as error:
-        complain(str(error))
-        status = INVALID
+        status = stack_failed(error)
     except OSError as error:
         fail(f"{directory}: {error}")
     if directory.exists():

@@ -45,11 +45,11 @@ from scenarios.terminal import (
     GOOD,
     INTERRUPTED,
     INVALID,
-    complain,
     console,
     errors,
     fail,
     run_until_done,
+    stack_failed,
     usage_errors,
     warn_of_leftovers,
 )
@@ -76,7 +76,8 @@ def rehearse_command(options: Options, *, interactive: bool, choose: str | None,
     early; it is reported all the same.
 
     Exit status: 0 the hypothesis and all objectives held, 1 one of them did not, or a check or an abort
-    condition ended it, 2 usage or configuration, 3 invalid run, 130 ended with Ctrl-C.
+    condition ended it, 2 usage or configuration, 3 invalid run, 5 a part of the stack failed, 130 ended with
+    Ctrl-C.
     """
     with _usage_errors():
         script = replace(options.load(), matrix={}, arms={})
@@ -93,8 +94,7 @@ def rehearse_command(options: Options, *, interactive: bool, choose: str | None,
     except asyncio.CancelledError:
         stage.interrupted = True
     except StackError as error:
-        complain(str(error))
-        stage.failed = True
+        stage.failed = stack_failed(error)
     except OSError as error:
         fail(f"{directory}: {error}")
     if not directory.exists():
@@ -110,7 +110,9 @@ class _Stage:
     def __init__(
         self, script: Scenario, options: Options, directory: Path, *, interactive: bool, force: bool
     ) -> None:
-        self.interrupted = self.failed = False
+        self.interrupted = False
+        self.failed = GOOD
+        """The exit status that a failure asks for."""
         self._script = script
         self._options = options
         self._directory = directory
@@ -171,7 +173,7 @@ class _Stage:
         if self.interrupted:
             return INTERRUPTED
         if self.failed:
-            return INVALID
+            return self.failed
         if judged.info.rehearsal and judged.info.rehearsal.aborted:
             return BROKEN
         if not judged.info.validity.get("valid"):

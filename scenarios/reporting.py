@@ -12,11 +12,15 @@ from reports.agreement import Agreement, agreement_table
 from reports.control import controls, under_control
 from reports.record import Run
 from reports.table import terminal_report
-from scenarios.terminal import GOOD, INVALID, console
+from scenarios.terminal import FAILED, GOOD, INVALID, console
 
 
 def report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
-    """Prints and writes the report; returns the exit status that the runs deserve."""
+    """Prints and writes the report; returns the exit status that the runs deserve.
+
+    A run during which a part of the stack failed says more than one that is invalid, unless the same arm has
+    a valid run of the same round.
+    """
     rehearsals = [run for run in runs if run.info.rehearsal is not None]
     others = [run for run in runs if run.info.rehearsal is None]
     written = _write(rehearsals, others, directory)
@@ -50,6 +54,9 @@ def report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
     arms = [run for run in under_control(others, found) if not run.info.control]
     wanted = {(run.info.arm, run.info.round) for run in arms}
     valid = {(run.info.arm, run.info.round) for run in arms if run.info.validity.get("valid")}
+    crashed = {(run.info.arm, run.info.round) for run in others if run.info.status == "failed"}
+    if crashed - valid or any(run.info.status == "failed" for run in rehearsals):
+        return FAILED
     sound = all(run.info.validity.get("valid") for run in rehearsals)
     return GOOD if sound and wanted == valid and not any(control.problems for control in found) else INVALID
 

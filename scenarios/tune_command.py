@@ -116,7 +116,8 @@ def tune_command(
     Every candidate plays simulated storms of several sizes and seeds and counts by its worst one. Ctrl-C
     keeps what was computed; --resume goes on with it.
 
-    Exit status: 0 good, 1 no candidate keeps the constraints, 2 usage or configuration, 130 interrupted.
+    Exit status: 0 good, 1 no candidate keeps the constraints, 2 usage or configuration, 130 interrupted; with
+    --confirm also 3 a run is invalid, 5 a part of the stack failed.
     """
     constraints = Constraints(
         min_availability=min_availability,

@@ -20,7 +20,7 @@ from scenarios.simulator.simulate import Prediction, simulate
 from scenarios.stack import assembly
 from scenarios.stack.machine import MachineError
 from scenarios.stack.processes import StackError
-from scenarios.terminal import INTERRUPTED, INVALID, complain, console, errors, usage_errors
+from scenarios.terminal import INTERRUPTED, console, errors, stack_failed, usage_errors
 from scenarios.tuning.scaling import Scaled, scaled, scaled_limit
 from scenarios.tuning.space import Candidate
 from scenarios.undisturbed import run_undisturbed
@@ -55,8 +55,7 @@ def confirm(
     except asyncio.CancelledError:
         return INTERRUPTED
     except StackError as error:
-        complain(str(error))
-        return INVALID
+        return stack_failed(error)
     for plan in todo:
         simulate(
             Prediction(

@@ -1,14 +1,25 @@
 """A mistake costs one line and no run; what needs no run works without one."""
 
+import asyncio
 import json
+import os
 import resource
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from run_histories import history, storm, with_seconds
 
+from scenarios import runner
 from scenarios.cli import main
+from scenarios.comparing import plans
+from scenarios.scenario_file import load
+from scenarios.stack import machine
+from scenarios.stack.processes import AbortedError, StackError
 
 
 def typed(*arguments: str) -> Result:
@@ -139,3 +150,187 @@ def test_every_command_explains_itself(command: str) -> None:
     result = typed(command, "--help")
     assert result.exit_code == 0
     assert "--json" in result.output
+
+
+# -- nothing ends with a traceback ---------------------------------------------------------------------------
+
+CRASH = "pod-1 ended by itself (killed by SIGKILL); pod-1.log is empty"
+
+ENDS: dict[str, tuple[BaseException, int, str]] = {
+    "a part that failed": (StackError(CRASH), 5, CRASH),
+    "a part that failed among tasks": (
+        ExceptionGroup("tasks", [ValueError("too"), ExceptionGroup("more", [StackError(CRASH)])]),
+        5,
+        CRASH,
+    ),
+    "an abort condition": (AbortedError("aborted: p99"), 3, "aborted: p99"),
+    "a file that cannot be written": (PermissionError(13, "Permission denied", "/x"), 2, "/x: Permission"),
+    "a disk that is full": (OSError(28, "No space left on device"), 2, "No space left on device"),
+    "a key that is not there": (KeyError("t_s"), 5, "unexpected error: KeyError: 't_s' (traceback: "),
+    "two lines": (ValueError("one\ntwo"), 5, "unexpected error: ValueError: one two"),
+    "Ctrl-C": (KeyboardInterrupt(), 130, "interrupted"),
+    "Ctrl-C in the middle of a task": (asyncio.CancelledError(), 130, "interrupted"),
+}
+
+
+@pytest.mark.parametrize(("error", "status", "said"), ENDS.values(), ids=ENDS)
+def test_whatever_ends_a_command_is_one_line_and_an_exit_status(
+    error: BaseException, status: int, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("scenarios.cli.catalog", fail)
+    result = typed("list")
+    assert result.exit_code == status, result.output
+    assert said in result.output
+    assert len(result.output.splitlines()) == 1
+    kept = [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()]
+    assert len(kept) == ("unexpected" in said)
+    assert all("Traceback" in text and type(error).__name__ in text for text in kept)
+
+
+def test_who_wants_the_traceback_of_an_unexpected_error_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KeyError("t_s")
+
+    monkeypatch.setattr("scenarios.cli.catalog", fail)
+    monkeypatch.setenv("RECONNECT_STORM_DEBUG", "1")
+    result = typed("list")
+    assert result.exit_code == 5
+    assert "Traceback (most recent call last)" in result.output
+    assert result.output.splitlines()[-1].endswith("unexpected error: KeyError: 't_s' (see above)")
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json")], ids=["list", "JSON"])
+def test_who_stops_reading_is_not_told_about_it(arguments: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "scenarios.cli", *arguments]
+        done = subprocess.run(
+            command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    finally:
+        os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode in {0, 141}
+
+
+def test_a_program_that_cannot_be_executed_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    file = tmp_path / "nginx"
+    file.write_text("no program")
+    result = typed("run", "--nginx", str(file), "--runs", str(tmp_path / "runs"))
+    assert_refused(result, f"found {file}", "allowed: a program")
+    assert not (tmp_path / "runs").exists()
+
+
+STATUSES: dict[str, tuple[BaseException, str, str]] = {
+    "a part that failed": (StackError(CRASH), "failed", CRASH),
+    "a part that failed in a strike": (ExceptionGroup("tasks", [StackError(CRASH)]), "failed", CRASH),
+    "this program": (KeyError("t_s"), "failed", "KeyError: 't_s'"),
+    "an abort condition": (AbortedError("aborted: p99"), "interrupted", "aborted: p99"),
+    "the user": (asyncio.CancelledError(), "interrupted", "stopped by the user"),
+}
+
+
+@pytest.mark.parametrize(("error", "status", "problem"), STATUSES.values(), ids=STATUSES)
+def test_a_run_says_what_ended_it(
+    error: BaseException, status: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def conduct(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runner._Conductor, "conduct", conduct)
+    plan = plans(load("mass-drop", ["matrix={}"]), repeats=1, directory=tmp_path)[0]
+    told = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+    with pytest.raises(type(told)):
+        asyncio.run(runner.run(plan, lambda _: None))
+    written = json.loads((plan.directory / "run.json").read_text(encoding="utf-8"))
+    assert (written["status"], written["problem"]) == (status, problem)
+
+
+def test_a_run_that_cannot_be_written_to_its_end_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def conduct(_: object) -> None: ...
+
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runner._Conductor, "conduct", conduct)
+    monkeypatch.setattr(runner._Conductor, "write_everything", full)
+    plan = plans(load("mass-drop", ["matrix={}"]), repeats=1, directory=tmp_path)[0]
+    with pytest.raises(OSError, match="No space"):
+        asyncio.run(runner.run(plan, lambda _: None))
+    assert json.loads((plan.directory / "run.json").read_text(encoding="utf-8"))["status"] == "failed"
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "rehearse"])
+def test_a_part_that_fails_is_told_apart_from_a_run_that_is_invalid(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def conduct(_: object) -> None:
+        raise ExceptionGroup("tasks", [StackError(CRASH)])
+
+    monkeypatch.setattr(runner._Conductor, "conduct", conduct)
+    # What somebody else runs on this machine is another matter.
+    monkeypatch.setattr(machine, "leftovers", list)
+    result = typed(command, "mass-drop", "--runs", str(tmp_path))
+    assert result.exit_code == 5, result.output
+    assert result.stderr.splitlines() == [f"reconnect-storm: {CRASH}"]
+    (file,) = tmp_path.glob("mass-drop/*/**/run.json")
+    assert json.loads(file.read_text(encoding="utf-8"))["status"] == "failed"
+
+
+def recorded(folder: Path, *runs: dict[str, Any]) -> Path:
+    for number, info in enumerate(runs):
+        with_seconds(history(storm(lambda t: 0.0 if t < 20 else 100.0), **info), folder / f"{number:02}")
+    return folder
+
+
+FAILED: dict[str, Any] = {"status": "failed", "problem": CRASH}
+REPORTED: dict[str, tuple[tuple[dict[str, Any], ...], int]] = {
+    "a valid run": (({},), 0),
+    "a failed run": ((FAILED,), 5),
+    "a failed run in one of two rounds": (({"round": 1}, {"round": 2, **FAILED}), 5),
+    "a failed run of one of two arms": (({"arm": "a"}, {"arm": "b", **FAILED}), 5),
+    "a failed run that was carried out again": (({"round": 1, **FAILED}, {"round": 1}), 0),
+    "an interrupted run": (({"status": "interrupted"},), 3),
+    "an interrupted run and a failed one": (({"status": "interrupted"}, {"round": 2, **FAILED}), 5),
+}
+
+
+@pytest.mark.parametrize(("runs", "status"), REPORTED.values(), ids=REPORTED)
+def test_a_report_on_failed_runs_tells_them_from_invalid_ones(
+    runs: tuple[dict[str, Any], ...], status: int, tmp_path: Path
+) -> None:
+    result = typed("report", str(recorded(tmp_path / "runs", *runs)))
+    assert result.exit_code == status, result.output
+    if status == 5:
+        assert CRASH in " ".join(result.output.split())
+
+
+SPOILT: dict[str, tuple[str, bytes]] = {
+    "series without its seconds": ("series.csv", b"a,b\n1,2\n"),
+    "series of letters": ("series.csv", b"t_s,useful\nx,y\n"),
+    "pods without their numbers": ("pods.csv", b"t_s,cpu\n1,2\n"),
+    "neighbours without their sizes": ("neighbours.csv", b"t_s,clients\n1,2\n"),
+    "a histogram that cannot be unpacked": (
+        "latency.hlog",
+        b"Tag=fanout,1.000,1.000,5.000,HISTFAAAABB42pNpmSzMwMDAxAABzFCaEUoz2X+AsQA/awJ/\n",
+    ),
+    "a histogram in another alphabet": ("latency.hlog", b"Tag=fanout,1.000,1.000,5.000,====\n"),
+    "a histogram of nothing": ("latency.hlog", b"Tag=fanout,1.000,1.000,5.000,AAAA\n"),
+    "bytes that are no text": ("events.jsonl", b"\xff\xfe"),
+    "an event that is no JSON": ("events.jsonl", b"{t_s}\n"),
+    "a run that is a list": ("run.json", b"[]"),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), SPOILT.values(), ids=SPOILT)
+def test_a_run_directory_that_is_spoilt_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = recorded(tmp_path / "runs", {})
+    (folder / "00" / name).write_bytes(content)
+    assert_refused(typed("report", str(folder)), str(folder / "00"))

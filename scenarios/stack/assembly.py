@@ -1,6 +1,7 @@
 """Where the parts of a run are, and how they get there: children of this process, or hosts of a site."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -128,6 +129,8 @@ class LocalPlace:
         front = scenario.edge.front
         if nginx_binary is None:
             FRONTS[front].executable()
+        elif not os.access(nginx_binary, os.X_OK):
+            raise MachineError(f"--nginx: found {nginx_binary}, allowed: a program that may be executed")
         elif front != "nginx":
             raise MachineError(f"--nginx: found {nginx_binary}, allowed: none, for the front is {front}")
 

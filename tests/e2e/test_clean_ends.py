@@ -101,9 +101,10 @@ def test_a_part_that_dies_ends_the_run_and_is_named(tmp_path: Path, mark: str, n
     process = in_the_storm(tmp_path)
     os.kill(part(mark).pid, signal.SIGKILL)
     output, _ = process.communicate(timeout=30)
-    assert process.returncode == 3, output
+    assert process.returncode == 5, output
+    assert "Traceback" not in output
     run = kept_run(tmp_path)
-    assert run.info.status == "interrupted"
+    assert run.info.status == "failed"
     assert run.info.problem.startswith(name)
     assert "SIGKILL" in run.info.problem
     assert name in output
@@ -115,6 +116,7 @@ def test_an_nginx_that_cannot_start_is_explained_and_nothing_stays(tmp_path: Pat
     false.chmod(0o755)
     process = start("run", "--nginx", str(false), runs=tmp_path / "runs")
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 3
+    assert process.returncode == 5
+    assert kept_run(tmp_path / "runs").info.status == "failed"
     assert "nginx ended (exit status 7)" in output
     assert "no luck" in output
