@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 class Scale(Event, frozen=True, kw_only=True, tag="scale"):
     """The number of pods becomes `pods`: new ones are started, and join the front's upstream by a reload once
-    they are ready; surplus ones leave the upstream and are ended. A pod that is dead and about to be started
-    again counts. Of several orders that overlap, the last one holds.
+    they are ready; surplus ones leave the upstream and are ended.
+
+    A pod that is dead and about to be started again counts. Of orders that overlap, the last one holds.
     """
 
     kind = "mitigation"
