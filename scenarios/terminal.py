@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
+from scenarios.policies import PolicyError
 from scenarios.stack import machine
 from scenarios.stack.processes import AbortedError, StackError, first_of
 
@@ -67,6 +68,9 @@ class Commands(click.Group):
 def _unexpected(error: BaseException) -> int:
     if isinstance(error, StackError):
         return stack_failed(error)
+    if isinstance(error, PolicyError):
+        complain(str(error))
+        return USAGE
     if isinstance(error, OSError) and (error.filename is not None or error.errno in _OF_THE_DISK):
         complain(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
         return USAGE

@@ -17,6 +17,7 @@ from run_histories import history, storm, with_seconds
 from scenarios import runner
 from scenarios.cli import main
 from scenarios.comparing import plans
+from scenarios.policies import PolicyError
 from scenarios.scenario_file import load
 from scenarios.stack import machine
 from scenarios.stack.processes import AbortedError, StackError
@@ -165,6 +166,7 @@ ENDS: dict[str, tuple[BaseException, int, str]] = {
     ),
     "an abort condition": (AbortedError("aborted: p99"), 3, "aborted: p99"),
     "a file that cannot be written": (PermissionError(13, "Permission denied", "/x"), 2, "/x: Permission"),
+    "a policy that fails later": (PolicyError("policy 'a:b'"), 2, "policy 'a:b'"),
     "a disk that is full": (OSError(28, "No space left on device"), 2, "No space left on device"),
     "a key that is not there": (KeyError("t_s"), 5, "unexpected error: KeyError: 't_s' (traceback: "),
     "two lines": (ValueError("one\ntwo"), 5, "unexpected error: ValueError: one two"),

@@ -255,7 +255,10 @@ def begin(environment: Environment, **_: Any) -> None:
         if isinstance(environment.runner, MasterRunner):
             part = _begin_master(environment, environment.runner, settings, endpoint)
         else:
-            part = Alone(environment, settings, endpoint, storm_environment.exposition)
+            try:
+                part = Alone(environment, settings, endpoint, storm_environment.exposition)
+            except PolicyError as error:
+                raise StopTest(str(error)) from None
     storm_environment.part = part
     storm_environment.generator = part.generator if part else None
 

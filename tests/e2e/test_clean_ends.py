@@ -120,3 +120,33 @@ def test_an_nginx_that_cannot_start_is_explained_and_nothing_stays(tmp_path: Pat
     assert kept_run(tmp_path / "runs").info.status == "failed"
     assert "nginx ended (exit status 7)" in output
     assert "no luck" in output
+
+
+POLICY = """
+import sys
+
+asked = 0
+
+def delays(rng):
+    # Goes well wherever it is tried before the storm.
+    global asked
+    asked += 1
+    yield 0.1
+    if asked > 1 and "locust.main" in sys.modules:
+        raise RuntimeError("no more ideas")
+    yield 0.1
+"""
+
+
+def test_a_policy_that_fails_in_the_storm_ends_the_run_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fails_in_the_storm.py").write_text(POLICY, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    policy = ('fleet.policy="fails_in_the_storm:delays"', "gateway.handshake_cpu_ms=20")
+    process = start("run", sets=(*SMALL_STORM, *policy), runs=tmp_path / "runs")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 5, output
+    problem = kept_run(tmp_path / "runs").info.problem
+    assert problem.startswith("generator ended by itself")
+    assert "'fails_in_the_storm:delays': after 1 delays: RuntimeError: no more ideas" in problem
