@@ -10,7 +10,7 @@ from reports.front import at_front
 from reports.measures import BY_KEY, KEY_MEASURES, Measure
 from reports.statistics import runs_needed
 
-_DECISIONS: tuple[Decision, ...] = ("better", "worse", "no difference", "not decided")
+_DECISIONS: tuple[Decision, ...] = ("better", "worse", "no difference", "inconclusive")
 
 
 class AgainstCell(Struct, frozen=True):
@@ -92,11 +92,18 @@ def _ratio(contrast: Contrast) -> str:
     if contrast.ratio is None:
         return ""
     text = f"{contrast.bound} {_factor(contrast.ratio)}".strip()
-    if contrast.ratio_low is None:
+    if contrast.ratio_low is None or contrast.coverage is None:
         return text
-    high = "never" if contrast.ratio_high is None else _factor(contrast.ratio_high)
-    span = units.span(_factor(contrast.ratio_low), high)
-    return f"{text} ({span})" if span else text
+    return f"{text} ({_span(contrast)}, {units.coverage(contrast.coverage)})"
+
+
+def _span(contrast: Contrast) -> str:
+    """The interval of a ratio that has one."""
+    low = _factor(contrast.ratio_low or 0.0)
+    if contrast.ratio_high is None:
+        return f"{low} to never" if contrast.ratio_never else f"{low} or more"
+    high = _factor(contrast.ratio_high)
+    return (f"up to {high}" if not contrast.ratio_low else units.span(low, high)) or high
 
 
 def _factor(value: float) -> str:

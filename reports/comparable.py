@@ -37,6 +37,20 @@ def by_arm(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return arms
 
 
+def orders(runs: Sequence[Run]) -> list[tuple[str, ...]]:
+    """In which order the arms ran, round by round; nothing where that is not known, or nobody ran."""
+    rounds: dict[int, dict[str, str]] = {}
+    for run in studied(runs):
+        if run.info.predicted:
+            return []
+        # Of a run that was repeated, the last try counts.
+        started = rounds.setdefault(run.info.round, {})
+        started[run.info.arm] = max(run.info.started_utc, started.get(run.info.arm, ""))
+    if any(len(set(started.values())) < len(started) for started in rounds.values()):
+        return []
+    return [tuple(sorted(rounds[number], key=rounds[number].__getitem__)) for number in sorted(rounds)]
+
+
 def variables(runs: Sequence[Run]) -> tuple[str, ...]:
     """The keys of the scenario in which the arms differ, where nothing else does. Raises ComparisonError.
 

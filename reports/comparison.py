@@ -5,6 +5,7 @@ from math import inf
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reports.arms import ArmResult, alike, arm_result, standing
 from reports.comparable import ComparisonError, by_arm, variables
@@ -12,28 +13,35 @@ from reports.control import Control, controls, under_control
 from reports.front import front_of
 from reports.headline import believe, effects, headline
 from reports.measures import BY_KEY, KEY_MEASURES, Measure
-from reports.ranges import FEWEST_FOR_INTERVAL, Range
+from reports.ranges import Range
 from reports.record import Run
-from reports.statistics import ALPHA, holm, rank_test, ratio_interval, smallest_p
+from reports.statistics import ALPHA, CONFIDENCE, holm, rank_test, ratio_interval, smallest_p
 
 __all__ = ["ArmResult", "Comparison", "ComparisonError", "Contrast", "compare"]
 
-Decision = Literal["better", "worse", "no difference", "not decided"]
+FEWEST_FOR_INTERVAL = 3
+"""Of one or two runs all that can be said is what they were."""
+
+Decision = Literal["better", "worse", "no difference", "inconclusive"]
 
 
 class Contrast(Struct, frozen=True, kw_only=True):
     """One measure of one arm against the reference arm."""
 
     decision: Decision
-    """`no difference` is none that matters, whatever p; `not decided` is one that these runs do not prove."""
+    """`no difference`: one that matters is excluded in either direction; `inconclusive`: neither is shown."""
     ratio: float | None = None
     """Median ÷ the reference's median; None where that is no number, because one is nothing or never came."""
     bound: Literal["", "≥", "≤"] = ""
     """What is known of the ratio, where one of the medians is only a lower bound."""
     ratio_low: float | None = None
-    """Its 95 % bootstrap interval; None where there are bounds among the values, or too few of them."""
+    """Its exact interval; None where there are too few runs, or where nothing is known."""
     ratio_high: float | None = None
     """None as well where the interval has no end."""
+    ratio_never: bool = False
+    """It has no end because runs of this arm never came to it."""
+    coverage: float | None = None
+    """In what share of all cases such an interval holds the true ratio, at the least."""
     p: float | None = None
     """Of the rank test, for key measures adjusted after Holm; None where so few runs cannot decide."""
 
@@ -90,7 +98,8 @@ def contrasts(arm: ArmResult, reference: ArmResult) -> dict[str, Contrast]:
     """One arm against the reference in every measure that both have and that can be better or worse.
 
     The key measures are decided together: with Holm's correction, a difference in any of them is found where
-    there is none in one of twenty comparisons at the most. All others are decided each for itself.
+    there is none in one of twenty comparisons at the most. All others are decided each for itself, and so is
+    every `no difference`: its whole 95 % interval lies within what does not matter.
     """
     ranges = {
         key: (arm.ranges[key], reference.ranges[key])
@@ -98,11 +107,13 @@ def contrasts(arm: ArmResult, reference: ArmResult) -> dict[str, Contrast]:
         if measure.effect.better != "neither" and key in arm.ranges and key in reference.ranges
     }
     p_values = {key: p for key, pair in ranges.items() if (p := _p(*pair)) is not None}
-    if not (arm.valid and reference.valid):
+    trusted = bool(arm.valid and reference.valid)
+    if not trusted:
         p_values = {}
     p_values |= holm({key: p_values[key] for key in KEY_MEASURES if key in p_values})
     return {
-        key: _contrast(BY_KEY[key], ours, theirs, p_values.get(key)) for key, (ours, theirs) in ranges.items()
+        key: _contrast(BY_KEY[key], ours, theirs, p_values.get(key), trusted=trusted)
+        for key, (ours, theirs) in ranges.items()
     }
 
 
@@ -112,8 +123,8 @@ def _p(ours: Range, theirs: Range) -> float | None:
     return rank_test(ours.numbers, theirs.numbers, a_open=ours.bounds, b_open=theirs.bounds)
 
 
-def _contrast(measure: Measure, ours: Range, theirs: Range, p: float | None) -> Contrast:
-    decision: Decision = "not decided" if p is None else _decision(measure, ours, theirs, p)
+def _contrast(measure: Measure, ours: Range, theirs: Range, p: float | None, *, trusted: bool) -> Contrast:
+    decision: Decision = _decision(measure, ours, theirs, p) if trusted else "inconclusive"
     if (
         ours.median is None
         or theirs.median is None
@@ -121,22 +132,39 @@ def _contrast(measure: Measure, ours: Range, theirs: Range, p: float | None) -> 
         or (ours.at_least and theirs.at_least)
     ):
         return Contrast(decision=decision, p=p)
+    found = Contrast(
+        decision=decision,
+        p=p,
+        ratio=ours.median / theirs.median,
+        bound="≥" if ours.at_least else "≤" if theirs.at_least else "",
+    )
+    if min(len(ours.values), len(theirs.values)) < FEWEST_FOR_INTERVAL:
+        return found
+    interval = ratio_interval(ours.numbers, theirs.numbers, a_open=ours.bounds, b_open=theirs.bounds)
+    if interval.low == 0 and interval.high == inf:
+        return found
     ratio = ours.median / theirs.median
-    if ours.at_least or theirs.at_least:
-        return Contrast(decision=decision, p=p, ratio=ratio, bound="≥" if ours.at_least else "≤")
-    few = min(len(ours.values), len(theirs.values)) < FEWEST_FOR_INTERVAL
-    if few or any((*ours.bounds, *theirs.bounds)):
-        return Contrast(decision=decision, p=p, ratio=ratio)
-    interval = ratio_interval(ours.numbers, theirs.numbers)
-    high = None if interval.high == inf else interval.high
-    return Contrast(decision=decision, p=p, ratio=ratio, ratio_low=interval.low, ratio_high=high)
+    # Of many runs whose distributions differ in shape, the quotient of medians may lie outside.
+    high = max(interval.high, ratio)
+    return replace(
+        found,
+        ratio_low=min(interval.low, ratio),
+        ratio_high=None if high == inf else high,
+        ratio_never=interval.never,
+        coverage=interval.coverage,
+    )
 
 
-def _decision(measure: Measure, ours: Range, theirs: Range, p: float) -> Decision:
+def _decision(measure: Measure, ours: Range, theirs: Range, p: float | None) -> Decision:
     mine, its = (inf if found.median is None else found.median for found in (ours, theirs))
-    if not measure.effect.matters(mine, its):
-        # Of a bound nobody knows how far it lies from anything.
-        return "not decided" if ours.at_least or theirs.at_least else "no difference"
-    if p > ALPHA:
-        return "not decided"
-    return "better" if (mine < its) == (measure.effect.better == "lower") else "worse"
+    if p is not None and p <= ALPHA and measure.effect.matters(mine, its):
+        return "better" if (mine < its) == (measure.effect.better == "lower") else "worse"
+    excluded = max(_exclusion_p(measure, ours, theirs), _exclusion_p(measure, theirs, ours))
+    return "no difference" if excluded <= (1 - CONFIDENCE) / 2 else "inconclusive"
+
+
+def _exclusion_p(measure: Measure, ours: Range, theirs: Range) -> float:
+    """The p of ours being worse than theirs by as much as matters."""
+    return measure.effect.exclusion_p(
+        theirs.numbers, ours.numbers, before_open=theirs.bounds, after_open=ours.bounds
+    )

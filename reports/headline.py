@@ -24,7 +24,7 @@ def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
         return f"The arms cannot be told apart: {_outcomes(arms)}{_all_served(arms)}."
     if reference.name in winners:
         others = [name for name in winners if name != reference.name]
-        beside = f"; {_names(others)} did as well" if others else ""
+        beside = f"; {_names(others)} cannot be told from it" if others else ""
         name = _quoted(reference.name)
         return f"No arm is shown to beat the reference {name}: it {_outcome(reference)}{beside}."
     if best.verdict == "RECOVERED":
@@ -34,6 +34,18 @@ def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
         how = " in more than half of its runs" if now_and_then else _within(best)
         first = f"No arm recovered{how}. Least bad: {_names(winners)} ({best.verdict})."
     return f"{first} {_against(best, reference)}"
+
+
+def order_sentence(orders: Sequence[Sequence[str]]) -> str:
+    """Whether the arms changed places from round to round; nothing of one round, or of one arm."""
+    if len(orders) < 2 or max(map(len, orders)) < 2:
+        return ""
+    if len({tuple(order) for order in orders}) == 1:
+        return (
+            "The arms ran in the same order in every round: what a run leaves behind for the next one always "
+            "fell on the same arm."
+        )
+    return "The arms changed places from round to round."
 
 
 def effects(arms: Sequence[ArmResult], variables: Sequence[str]) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 Add one: enter it in `MEASURES` or `EXPERIENCE`; every table and every comparison then has it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec import Struct
 from reports import units
 from reports.latency import Latency
 from reports.metrics import PhaseSummary, Storm, Summary
+from reports.statistics import at_the_top, below_test
 
 Better = Literal["lower", "higher", "neither"]
 
@@ -29,7 +31,41 @@ class Effect(Struct, frozen=True):
 
     def matters(self, a: float, b: float) -> bool:
         """Whether two values lie so far apart; what never came is as far from any value as can be."""
-        return a != b and abs(a - b) >= max(self.floor, self.relative * min(abs(a), abs(b)))
+        return a != b and abs(a - b) >= self.least(a, b)
+
+    def least(self, a: float, b: float) -> float:
+        """The smallest difference that matters between two values like these."""
+        smaller = min(abs(a), abs(b))
+        return max(self.floor, self.relative * smaller if smaller < inf else 0.0)
+
+    def limit(self, value: float) -> float:
+        """The value from which on another one is worse than this one by as much as matters; infinite where
+        none can be."""
+        if self.better == "higher":
+            return min(value - self.floor, value / (1 + self.relative))
+        return value + self.least(value, value)
+
+    def exclusion_p(
+        self,
+        before: Sequence[float],
+        after: Sequence[float],
+        *,
+        before_open: Sequence[bool] = (),
+        after_open: Sequence[bool] = (),
+        steps: bool = False,
+    ) -> float:
+        """The p of runs that are worse than those before by as much as matters: small where that is excluded.
+
+        Open values are only lower bounds, and taken for the case that is worst for the runs after. `steps`:
+        see `statistics.below_test`.
+        """
+        lower = self.better != "higher"
+        sign = 1.0 if lower else -1.0
+        values = at_the_top(after, after_open) if lower else after
+        limits = before if lower else at_the_top(before, before_open)
+        return below_test(
+            [sign * value for value in values], [sign * self.limit(value) for value in limits], steps=steps
+        )
 
 
 class Measure(Struct, frozen=True):

@@ -8,9 +8,10 @@ from msgspec import Struct
 from reports import units
 from reports.action_rows import action_table
 from reports.against import AgainstRow, against_rows
-from reports.comparable import by_arm
+from reports.comparable import by_arm, orders
 from reports.comparison import Comparison, compare
 from reports.control import control_lines, under_control
+from reports.headline import order_sentence
 from reports.impact import impact_sentences
 from reports.judgement import judgement_of
 from reports.listing import scenario_listing
@@ -22,7 +23,7 @@ from reports.pod_rows import pod_sentences, pod_table
 from reports.record import Run
 from reports.refusal_rows import refusal_table
 from reports.stability import stability_rows
-from reports.statistics import extremes_confidence, runs_needed
+from reports.statistics import runs_needed
 from reports.storm_map import StormMap, storm_map
 from reports.table import GridRow, experience_grid, main_grid, sidecar_grid
 from reports.text_table import TextTable
@@ -81,10 +82,10 @@ class Page(Struct, frozen=True, kw_only=True):
     """The other arms against the first; empty where there are too few runs for that."""
     runs_to_decide: int
     """Valid runs that each arm needs until a test of all key measures together can decide."""
-    extremes_confidence: str
-    """How often the extremes of three, four and five runs hold the true median."""
+    coverage: str
+    """How often the intervals of medians hold the true one; nothing where every arm has one run."""
     controls: tuple[str, ...]
-    """A line for every control run."""
+    """A line for every control run, and one for the order in which the arms ran."""
     stability: tuple[StabilityRow, ...]
     shown: str
     """Which run of an arm the next three tables have."""
@@ -130,8 +131,8 @@ def page(runs: Sequence[Run]) -> Page:
         table=tuple(main_grid(comparison)),
         against=tuple(against_rows(comparison)),
         runs_to_decide=runs_needed(len(KEY_MEASURES)),
-        extremes_confidence=", ".join(f"{extremes_confidence(number) * 100:.0f}" for number in (3, 4, 5)),
-        controls=tuple(control_lines(comparison.controls)),
+        coverage=_coverage(comparison),
+        controls=tuple(filter(None, [*control_lines(comparison.controls), order_sentence(orders(runs))])),
         stability=tuple(StabilityRow(n.symbol, n.meaning, tuple(texts)) for n, texts in stability),
         shown=_shown(arms),
         actions=action_table(middle),
@@ -179,6 +180,16 @@ def _cell(text: str) -> str:
 def neighbours_of(arms: Mapping[str, Sequence[Run]]) -> dict[str, list[tuple[Neighbourhood, ...]]]:
     """For each arm, what its runs say by how many clients share an address."""
     return {name: [judgement_of(run).summary.neighbours for run in runs] for name, runs in arms.items()}
+
+
+def _coverage(comparison: Comparison) -> str:
+    found = {
+        len(span.values): span.coverage
+        for arm in comparison.arms
+        for span in arm.ranges.values()
+        if len(span.values) > 1
+    }
+    return ", ".join(f"{units.coverage(found[number])} of {number} runs" for number in sorted(found))
 
 
 def _shown(arms: Mapping[str, Sequence[Run]]) -> str:

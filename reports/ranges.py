@@ -7,10 +7,7 @@ from msgspec import Struct
 from reports.latency import Latency
 from reports.measures import TIME_TO_RECOVER, Measure
 from reports.metrics import Summary
-from reports.statistics import bootstrap_interval
-
-FEWEST_FOR_INTERVAL = 3
-"""Of one or two runs all that can be said is what they were."""
+from reports.statistics import median_interval
 
 
 class Range(Struct, frozen=True, kw_only=True):
@@ -28,8 +25,12 @@ class Range(Struct, frozen=True, kw_only=True):
     """The lowest."""
     high: float | None
     interval_low: float | None
-    """The 95 % bootstrap interval of the median; the extremes where there are too few runs for one."""
+    """The interval of order statistics for the true median: up to eight runs, the extremes."""
     interval_high: float | None
+    interval_open: bool = False
+    """Its upper end is only a lower bound."""
+    coverage: float = 0.0
+    """In what share of all cases such an interval holds the true median, at the least."""
     at_least: bool = False
     """The median is only a lower bound."""
 
@@ -61,21 +62,22 @@ def range_of(measure: Measure, summaries: list[Summary]) -> Range | None:
 
 
 def _range(found: list[tuple[float, bool]]) -> Range:
-    values = [value for value, _ in found]
+    values, bounds = [value for value, _ in found], [bound for _, bound in found]
     ordered = sorted(values)
-    low, high = ordered[0], ordered[-1]
-    interval = (low, high)
-    if len(values) >= FEWEST_FOR_INTERVAL and low < high:
-        resampled = bootstrap_interval(values)
-        interval = (resampled.low, resampled.high)
+    interval = median_interval(values, bounds)
+    is_open = interval.high == inf and not interval.never
+    # Of an end that may be as high as it likes, this much is known.
+    high = median_interval(values).high if is_open else interval.high
     return Range(
         values=tuple(map(_seen, values)),
-        bounds=tuple(bound for _, bound in found),
+        bounds=tuple(bounds),
         median=_seen(_median(ordered)),
-        low=_seen(low),
-        high=_seen(high),
-        interval_low=_seen(interval[0]),
-        interval_high=_seen(interval[1]),
+        low=_seen(ordered[0]),
+        high=_seen(ordered[-1]),
+        interval_low=_seen(interval.low),
+        interval_high=_seen(high),
+        interval_open=is_open,
+        coverage=interval.coverage,
         # A bound above the middle may be as high as it likes: the median stays where it is.
         at_least=any(bound and value <= ordered[len(ordered) // 2] for value, bound in found),
     )

@@ -1,12 +1,15 @@
-"""Statistics of a few runs: intervals, a rank test, and what so few can decide at all.
+"""Statistics of a few runs: intervals, rank tests, and what so few can decide at all.
 
-The unit is a run. Everything is deterministic: resampling draws from a generator with a fixed seed. A value
-that never came, such as a recovery that nobody saw, is infinite: ranks put it above all others, and an
-interval that reaches it ends in infinity. Nothing here takes NaN.
+The unit is a run. Everything is exact, so nothing is drawn at random: an interval says itself in how many
+of all cases it holds what it is meant to hold, which for a few runs is not what one would like. A value
+that never came, such as a recovery that nobody saw, is infinite: ranks put it above all others. A value
+that is only a lower bound may be as large as it likes. Nothing here takes NaN.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from math import comb, inf, sqrt
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from math import comb, exp, inf, lgamma, log, log1p
 from typing import Any
 
 import numpy as np
@@ -15,67 +18,74 @@ from numpy.typing import NDArray
 
 ALPHA = 0.05
 CONFIDENCE = 0.95
-RESAMPLES = 9_999
-SEED = 20_231_122
 MOST_PERMUTATIONS = 20_000
 """Up to eight against eight runs: with ties, more than these are left to the normal approximation."""
 
 Floats = NDArray[np.float64]
-Statistic = Callable[..., Any]
-"""A statistic as numpy has them: takes an array and `axis`."""
 
 
-class Interval(Struct, frozen=True):
-    """From the lowest to the highest plausible value; infinite where that is `never`."""
+class Interval(Struct, frozen=True, kw_only=True):
+    """From one value to another, and how sure that is."""
 
     low: float
     high: float
+    """Infinite where nothing is known of an upper end, or where it is `never`."""
+    coverage: float
+    """In what share of all cases such an interval holds the true value, at the least: 0.95 and more where
+    there are runs enough, and the most that so few allow where there are not."""
+    never: bool = False
+    """The upper end is infinite because values never came, and not because it is unknown."""
 
 
-def bootstrap_interval(
-    values: Sequence[float], statistic: Statistic = np.median, confidence: float = CONFIDENCE
+def median_interval(values: Sequence[float], is_open: Sequence[bool] = ()) -> Interval:
+    """The interval of order statistics for the true median, for one value or more.
+
+    Whatever the distribution, n values hold the median between the k-th lowest and the k-th highest unless
+    fewer than k of them lie on one side of it, which is a matter of coins. Up to eight values, k is 1.
+    """
+    runs = len(values)
+    beyond = 1
+    while 2 * _coins(beyond + 1, runs) <= 1 - CONFIDENCE:
+        beyond += 1
+    lowest, highest = sorted(values), sorted(at_the_top(values, is_open))
+    return Interval(
+        low=lowest[beyond - 1],
+        high=highest[-beyond],
+        coverage=1 - 2 * _coins(beyond, runs),
+        never=sorted(_at_the_bottom(values, is_open))[-beyond] == inf,
+    )
+
+
+def ratio_interval(
+    a: Sequence[float], b: Sequence[float], *, a_open: Sequence[bool] = (), b_open: Sequence[bool] = ()
 ) -> Interval:
-    """The percentile bootstrap interval of a statistic, for one value or more (Efron 1979).
+    """By what factor the values of `a` are those of `b`, for one value of 0 or more on either side.
 
-    It cannot reach beyond the extremes. For a median of three to five values it *is* the extremes, and those
-    hold the true median in 75, 88 and 94 % of all cases only: see `extremes_confidence`.
+    The factors that the exact rank test of Mann and Whitney does not reject (Hodges and Lehmann 1963, on
+    logarithms): from the k-th smallest to the k-th largest of all quotients of a pair. Ties make it hold
+    the true factor more often. Nothing ÷ nothing may be any number, and so may never ÷ never. A value that
+    is only a lower bound is taken for the case that makes the interval wider.
     """
-    return middle(_resampled(values, statistic, np.random.default_rng(SEED)), confidence)
+    beyond = 1
+    while 2 * _rank_sums_below(beyond + 1, len(a), len(b)) <= 1 - CONFIDENCE:
+        beyond += 1
+    lowest = np.sort(_quotients(a, at_the_top(b, b_open), unknown=0.0))
+    highest = np.sort(_quotients(at_the_top(a, a_open), b, unknown=inf))
+    certain = np.isinf(_at_the_bottom(a, a_open))[:, None] & np.isfinite(np.array(b, np.float64))[None, :]
+    return Interval(
+        low=float(lowest[beyond - 1]),
+        high=float(highest[-beyond]),
+        coverage=1 - 2 * _rank_sums_below(beyond, len(a), len(b)),
+        never=int(certain.sum()) >= beyond,
+    )
 
 
-def ratio_interval(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """The percentile bootstrap interval of median(a) ÷ median(b), both resampled, for values of 0 or more.
-
-    Where both medians are zero, or both never came, they are as large as each other: their ratio is 1.
-    """
-    return interval_of_ratios(*resampled_medians(a, b), confidence)
-
-
-def interval_of_ratios(above: Floats, below: Floats, confidence: float = CONFIDENCE) -> Interval:
-    """The same, from medians that were resampled before."""
-    ratios = np.ones(len(above))
-    with np.errstate(divide="ignore", over="ignore"):
-        np.divide(above, below, out=ratios, where=above != below)
-    return middle(ratios, confidence)
-
-
-def resampled_medians(a: Sequence[float], b: Sequence[float]) -> tuple[Floats, Floats]:
-    """Medians of `RESAMPLES` bootstrap samples of both, drawn independently of each other."""
-    rng = np.random.default_rng(SEED)
-    return _resampled(a, _medians, rng), _resampled(b, _medians, rng)
-
-
-def middle(found: Floats, confidence: float = CONFIDENCE) -> Interval:
-    """What is left of bootstrap results without the same share of them at either end."""
-    # Between infinity and infinity nothing can be interpolated, so these are values that were drawn.
-    ordered = np.sort(found)
-    outside = int((1 - confidence) / 2 * len(ordered))
-    return Interval(float(ordered[outside]), float(ordered[-1 - outside]))
-
-
-def extremes_confidence(runs: int) -> float:
-    """How often the extremes of so many runs hold the true median between them: 1 − 2^(1−n)."""
-    return 1 - 0.5 ** (runs - 1)
+def share_interval(hits: int, runs: int) -> tuple[float, float]:
+    """The exact 95 % interval of a share, for one run or more (Clopper and Pearson 1934)."""
+    return (
+        1 - _highest_share(runs - hits, runs) if hits else 0.0,
+        _highest_share(hits, runs) if hits < runs else 1.0,
+    )
 
 
 def rank_test(
@@ -88,7 +98,7 @@ def rank_test(
     """
     if not any((*a_open, *b_open)):
         return _mann_whitney(a, b)[1]
-    a_top, b_top = _at_the_top(a, a_open), _at_the_top(b, b_open)
+    a_top, b_top = at_the_top(a, a_open), at_the_top(b, b_open)
     cases = [_mann_whitney(a, b_top), _mann_whitney(a_top, b)]
     if cases[0][0] * cases[1][0] < 0:
         return 1.0
@@ -103,7 +113,7 @@ def greater_test(a: Sequence[float], b: Sequence[float], *, b_open: Sequence[boo
     times as long. Where a value of `a` is only a lower bound, its bound is the case against it; one of `b`
     may be as large as it likes, and is taken to be larger than any.
     """
-    together = np.array([*a, *_at_the_top(b, b_open)], np.float64)
+    together = np.array([*a, *at_the_top(b, b_open)], np.float64)
     # Twice the midrank is a whole number: how many are smaller, and how many are not greater, and one more.
     ordered = np.sort(together)
     ranks = np.searchsorted(ordered, together) + np.searchsorted(ordered, together, side="right") + 1
@@ -113,6 +123,27 @@ def greater_test(a: Sequence[float], b: Sequence[float], *, b_open: Sequence[boo
         # From the whole table before this rank: each rank is taken once at the most.
         ways[1:, rank:] += ways[:-1, :-rank].copy()
     return float(ways[-1, ranks[: len(a)].sum() :].sum() / ways[-1].sum())
+
+
+def below_test(values: Sequence[float], limits: Sequence[float], *, steps: bool = False) -> float:
+    """The p of values that are as high as the limits: small where that can be excluded.
+
+    `limits` are values of other runs, each raised to where a rise would matter. It is the one-sided rank
+    test of the limits against the values. That test is exact for a rise of all runs; one that strikes in
+    some of them may hide among the others. Where such a rise is known, because values never came, or
+    because `steps` says that they are steps of a ladder, medians have to lie apart as well, by sign tests
+    of both sides. Nothing is higher than what never came: an infinite limit cannot be reached.
+    """
+    top = 1 + max((value for value in (*values, *limits) if value < inf), default=0.0)
+    ours = [min(value, top) for value in values]
+    theirs = [top + 1 if limit == inf else limit for limit in limits]
+    p = greater_test(theirs, ours)
+    if not steps and inf not in values:
+        return p
+    middle, limit = sorted(ours)[len(ours) // 2], sorted(theirs)[(len(theirs) - 1) // 2]
+    reached = _coins(sum(value >= limit for value in ours) + 1, len(ours))
+    passed = _coins(sum(one <= middle for one in theirs) + 1, len(theirs))
+    return max(p, reached, passed)
 
 
 def smallest_p(a_runs: int, b_runs: int) -> float:
@@ -138,36 +169,67 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {key: adjusted[key] for key in p_values}
 
 
-def wilson(hits: int, runs: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share, for one run or more (Wilson 1927)."""
-    z = 1.959964
-    share = hits / runs
-    centre = share + z * z / (2 * runs)
-    width = z * sqrt(share * (1 - share) / runs + z * z / (4 * runs * runs))
-    scale = 1 + z * z / runs
-    return max(0.0, (centre - width) / scale), min(1.0, (centre + width) / scale)
+def _coins(beyond: int, runs: int) -> float:
+    """How likely it is that of so many coins fewer than `beyond` show heads."""
+    return sum(comb(runs, heads) for heads in range(beyond)) * 0.5**runs
 
 
-def _resampled(values: Sequence[float], statistic: Statistic, rng: np.random.Generator) -> Floats:
-    array = np.asarray(values, np.float64)
-    draws = rng.integers(0, len(array), size=(RESAMPLES, len(array)))
-    found: Floats = statistic(array[draws], axis=1)
-    return found
+def _highest_share(hits: int, runs: int) -> float:
+    """The largest share with which so few hits, or fewer, still come in 2.5 % of all cases."""
+    ways = [lgamma(runs + 1) - lgamma(n + 1) - lgamma(runs - n + 1) for n in range(hits + 1)]
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        share = (low + high) / 2
+        logs = log(share), log1p(-share)
+        chance = sum(exp(way + n * logs[0] + (runs - n) * logs[1]) for n, way in enumerate(ways))
+        low, high = (share, high) if chance > (1 - CONFIDENCE) / 2 else (low, share)
+    return high
 
 
-def _medians(values: Floats, axis: int) -> Floats:
-    """As numpy's own, which for a few values each takes three times as long."""
-    ordered = np.sort(values, axis=axis)
-    number = ordered.shape[axis]
-    low, high = (np.take(ordered, place, axis=axis) for place in ((number - 1) // 2, number // 2))
-    found: Floats = (low + high) / 2
-    return found
+def _rank_sums_below(beyond: int, a_runs: int, b_runs: int) -> float:
+    """How likely it is that in fewer than `beyond` of all pairs the value of `a` is the higher one, where
+    nothing tells the two sides apart."""
+    return _chances(a_runs, b_runs)[beyond - 1]
 
 
-def _at_the_top(values: Sequence[float], is_open: Sequence[bool]) -> Sequence[float]:
+@lru_cache(maxsize=256)
+def _chances(a_runs: int, b_runs: int) -> tuple[float, ...]:
+    """How likely it is that Mann and Whitney's U is no more than 0, 1, 2, …
+
+    The numbers of ways are the coefficients of a Gaussian binomial: a product of (1 - q^(b+i)) ÷ (1 - q^i).
+    """
+    ways = [1] + [0] * (a_runs * b_runs)
+    for number in range(1, a_runs + 1):
+        for place in range(len(ways) - 1, b_runs + number - 1, -1):
+            ways[place] -= ways[place - b_runs - number]
+        for place in range(number, len(ways)):
+            ways[place] += ways[place - number]
+    every = sum(ways)
+    return tuple(found / every for found in accumulate(ways))
+
+
+def _quotients(above: Sequence[float], below: Sequence[float], unknown: float) -> Floats:
+    """Every value above ÷ every one below; `unknown` where both are nothing, or never came."""
+    over, under = np.array(above, np.float64)[:, None], np.array(below, np.float64)[None, :]
+    found = np.full((len(above), len(below)), unknown)
+    alike = ((over == 0) & (under == 0)) | (np.isinf(over) & np.isinf(under))
+    with np.errstate(divide="ignore", over="ignore"):
+        np.divide(over, under, out=found, where=~alike)
+    return found.ravel()
+
+
+def at_the_top(values: Sequence[float], is_open: Sequence[bool]) -> Sequence[float]:
+    """The values, infinite where only a lower bound is known."""
     if not is_open:
         return values
     return [inf if bound else value for value, bound in zip(values, is_open, strict=True)]
+
+
+def _at_the_bottom(values: Sequence[float], is_open: Sequence[bool]) -> list[float]:
+    """What is known to be infinite stays so; a bound does not become it."""
+    return [
+        0.0 if bound else value for value, bound in zip(values, is_open or [False] * len(values), strict=True)
+    ]
 
 
 def _mann_whitney(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:

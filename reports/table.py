@@ -12,16 +12,17 @@ from reports import units
 from reports.action_rows import ROW_HEADINGS, action_rows
 from reports.against import against_lines, group_of, heading_of
 from reports.arms import ArmResult
-from reports.comparable import by_arm, studied
+from reports.comparable import by_arm, orders, studied
 from reports.comparison import Comparison, compare
 from reports.control import control_lines, under_control
+from reports.headline import order_sentence
 from reports.judgement import judgement_of
 from reports.map_words import map_headings, map_sentences, outcome_text
 from reports.measures import AT_REST, EXPERIENCE, MEASURES, SIDECARS, Measure
 from reports.neighbours import neighbour_rows
 from reports.record import Run
 from reports.stability import stability_lines
-from reports.statistics import wilson
+from reports.statistics import share_interval
 from reports.storm_map import StormMap, storm_map, value_text
 
 STYLES = {"RECOVERED": "green", "STEADY": "green", "INVALID": "magenta"}
@@ -80,6 +81,7 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [Text(units.unbroken(sentence)) for sentence in against_lines(comparison)]
     parts += [Text(units.unbroken(comparison.believe), style="italic")]
     parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]
+    parts += [Text(line) for line in (order_sentence(orders(runs)),) if line]
     parts += [Text(), *_action_parts(runs)]
     parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
     parts += [Text(), terminal_table(comparison, width), *_neighbour_lines(runs), *_doubts(runs)]
@@ -126,14 +128,17 @@ def _cell(measure: Measure, arm: ArmResult) -> Cell:
     text = beyond if found.median is None else measure.write(found.median)
     low = beyond if found.interval_low is None else measure.write(found.interval_low)
     high = beyond if found.interval_high is None else measure.write(found.interval_high)
-    return Cell(f"{'≥ ' if found.at_least else ''}{text}", units.span(low, high))
+    span = units.span(low, high)
+    if found.interval_open and span:
+        span = f"{low} to ≥ {high}"
+    return Cell(f"{'≥ ' if found.at_least else ''}{text}", span)
 
 
 def _metastable(arm: ArmResult) -> Cell:
     if not arm.valid or arm.verdict == "STEADY":
         return Cell(units.NOTHING)
     hits = arm.verdicts.count("METASTABLE")
-    low, high = wilson(hits, arm.valid)
+    low, high = share_interval(hits, arm.valid)
     return Cell(f"{hits} of {arm.valid}", f"{low * 100:.0f} to {high * 100:.0f} %")
 
 

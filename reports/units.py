@@ -1,7 +1,7 @@
 """Numbers as people read them: a unit on everything, three digits at most."""
 
 import re
-from math import isnan
+from math import floor, isnan
 
 from reports.latency import Latency
 
@@ -87,6 +87,11 @@ def span(low: str, high: str) -> str:
         return ""
     unit = high.lstrip("0123456789.,")
     return f"{low.removesuffix(unit)} to {high}"
+
+
+def coverage(share: float) -> str:
+    """How often an interval holds what it is meant to hold, never more than it does: `96 %` of 0.968."""
+    return f"{floor(share * 100 + 1e-9)} %"
 
 
 def unbroken(text: str) -> str:

@@ -1,11 +1,15 @@
-"""Runs the arms of a scenario's matrix in turn: A B C D, A B C D, …, one round after another.
+"""Runs the arms of a scenario's matrix in turn, one round after another: A B C D, D C B A, B D A C, C A D B.
 
-Interleaving spreads whatever drifts on the machine over all arms alike, and all arms of a round share
-their seed.
+Interleaving spreads whatever drifts on the machine over all arms alike; the order changes from round to
+round, so that what a run leaves behind for the next one, and the heat of a minute, do not always fall on
+the same arm. All arms of a round share their seed.
 """
 
 import re
+from collections.abc import Sequence
+from math import gcd
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -14,6 +18,8 @@ from scenarios.mesh import Mesh
 from scenarios.model import Scenario
 from scenarios.runner import Plan
 from scenarios.scenario_file import arms
+
+_Arm = TypeVar("_Arm")
 
 
 def plans(
@@ -47,8 +53,26 @@ def plans(
             allow_remote=allow_remote,
         )
         for round_number in range(1, repeats + 1)
-        for position, (label, arm) in enumerate(every.items(), start=1)
+        for position, (label, arm) in enumerate(in_turn(list(every.items()), round_number), start=1)
     ]
+
+
+def in_turn(arms: Sequence[_Arm], round_number: int) -> list[_Arm]:
+    """The arms in the order of a round, counted from 1; in the first one, as they are.
+
+    With n arms, those of a round are r, 2r, 3r, … modulo n + 1, for every r that shares no divisor with it:
+    each arm then follows another one in each of these rounds. r and n + 1 - r come one after the other and
+    are each other's reverse, so two rounds already cancel what drifts evenly. Where n + 1 is prime, n
+    rounds bring every arm to every place once, behind every other arm once (Williams 1949). What comes
+    after that is the same again, rotated by one place.
+    """
+    modulus = len(arms) + 1
+    steps = [step for r in range(1, (modulus + 1) // 2) if gcd(r, modulus) == 1 for step in (r, modulus - r)]
+    again, place = divmod(round_number - 1, len(steps) or 1)
+    step = steps[place] if steps else 1
+    order = [arms[(step * number) % modulus - 1] for number in range(1, modulus)]
+    turned = again % len(arms)
+    return order[turned:] + order[:turned]
 
 
 def _steady_states(every: dict[str, Scenario]) -> list[Scenario]:

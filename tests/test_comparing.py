@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from scenarios.comparing import plans, slug
+import pytest
+
+from scenarios.comparing import in_turn, plans, slug
 from scenarios.runner import Plan
 from scenarios.scenario_file import load
 
@@ -14,7 +16,7 @@ def todo(*overrides: str, repeats: int = 1) -> list[Plan]:
 def test_arms_take_turns_after_one_control_run() -> None:
     found = todo(repeats=2)
     arms = ["naive + none", "naive + per-ip", "incident + none", "incident + per-ip"]
-    assert [plan.arm for plan in found] == ["control", *arms * 2]
+    assert [plan.arm for plan in found] == ["control", *arms, *reversed(arms)]
     assert [plan.round for plan in found] == [1, *[1] * 4, *[2] * 4]
 
 
@@ -60,3 +62,52 @@ def test_a_single_arm_and_somebody_elses_gateway_have_no_control() -> None:
 
 def test_a_label_becomes_a_folder_name_without_separators() -> None:
     assert slug("../a b/c + per-ip rate_per_s=0.5") == "..-a-b-c-per-ip-rate_per_s-0.5"
+
+
+@pytest.mark.parametrize("arms", range(1, 13))
+def test_every_round_has_every_arm_once_and_the_first_one_as_they_are(arms: int) -> None:
+    names = list(range(arms))
+    assert in_turn(names, 1) == names
+    assert all(sorted(in_turn(names, number)) == names for number in range(1, 40))
+
+
+@pytest.mark.parametrize("arms", range(2, 13))
+def test_no_arm_always_follows_the_same_one_from_two_rounds_on(arms: int) -> None:
+    for rounds in range(2, 9):
+        before = followed([in_turn(range(arms), number) for number in range(1, rounds + 1)])
+        assert all(len(set(found)) > 1 for found in before.values()), (rounds, before)
+
+
+@pytest.mark.parametrize("arms", range(2, 13))
+def test_two_rounds_bring_all_arms_to_the_same_place_in_the_mean(arms: int) -> None:
+    one, other = (in_turn(range(arms), number) for number in (1, 2))
+    assert {one.index(arm) + other.index(arm) for arm in range(arms)} == {arms - 1}
+
+
+@pytest.mark.parametrize("arms", [2, 4, 6, 10, 12])
+def test_as_many_rounds_as_arms_bring_each_to_every_place_and_behind_every_other(arms: int) -> None:
+    orders = [in_turn(range(arms), number) for number in range(1, arms + 1)]
+    for arm in range(arms):
+        assert sorted(order.index(arm) for order in orders) == list(range(arms))
+        assert len(set(followed(orders)[arm])) == arms
+
+
+@pytest.mark.parametrize("arms", [3, 5, 7])
+def test_odd_numbers_of_arms_change_places_too_if_it_takes_more_rounds(arms: int) -> None:
+    orders = [in_turn(range(arms), number) for number in range(1, 6 * arms + 1)]
+    for arm in range(arms):
+        assert {order.index(arm) for order in orders} == set(range(arms))
+        assert len(set(followed(orders)[arm])) > 2
+
+
+def followed(orders: list[list[int]]) -> dict[int, list[int | None]]:
+    """Of each arm, whom it followed in each round."""
+    return {
+        arm: [order[order.index(arm) - 1] if order.index(arm) else None for order in orders]
+        for arm in orders[0]
+    }
+
+
+def test_the_folders_of_runs_sort_in_the_order_in_which_they_are_carried_out() -> None:
+    names = [plan.directory.name for plan in todo(repeats=3)]
+    assert names == sorted(names)

@@ -1,11 +1,15 @@
 """What a comparison says: its headline, what each variable did, and how far it can be believed."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from compared_runs import TWO_BY_TWO, run
 from run_histories import scenario
 
+from reports.comparable import orders
 from reports.comparison import Comparison, compare
+from reports.headline import order_sentence
 from reports.record import Run
 from reports.verdict import VerdictName
 
@@ -96,7 +100,7 @@ HEADLINES: dict[str, tuple[list[Run], str]] = {
     ),
     "a reference that nothing beats": (
         [run("a", "RECOVERED", 3), run("b", "RECOVERED", 30), run("c", "RECOVERED", 4)],
-        "No arm is shown to beat the reference “a”: it recovered after 3 s; “c” did as well.",
+        "No arm is shown to beat the reference “a”: it recovered after 3 s; “c” cannot be told from it.",
     ),
     "two winners": (
         [run("a", "OUTAGE"), run("b", "RECOVERED", 30), run("c", "RECOVERED", 31)],
@@ -240,3 +244,36 @@ def test_a_policy_with_parameters_is_a_value_like_any_other() -> None:
 def test_a_comparison_can_be_written_as_json() -> None:
     found = compare(TWO_BY_TWO)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Comparison) == found
+
+
+def in_order(*orders: str, **info: Any) -> list[Run]:
+    """Runs of arms that are letters, one after another, a text for each round."""
+    starts = (f"2026-11-22T20:{minute:02}:00Z" for minute in range(60))
+    return [
+        run(arm, "RECOVERED", 3, round=number, started_utc=next(starts), **info)
+        for number, order in enumerate(orders, start=1)
+        for arm in order
+    ]
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (in_order("ab", "ba"), "changed places from round to round"),
+        (in_order("abc", "abc", "bca"), "changed places"),
+        (in_order("ab", "ab"), "in the same order in every round"),
+        (in_order("ab"), ""),
+        (in_order("a", "a"), ""),
+        ([run(arm, "RECOVERED", 3, round=number) for arm in "ab" for number in (1, 2)], ""),
+        (in_order("ab", "ab", predicted=True), ""),
+    ],
+)
+def test_a_report_says_whether_arms_changed_places(runs: list[Run], said: str) -> None:
+    found = order_sentence(orders(runs))
+    assert said in found if said else not found
+
+
+def test_of_a_run_that_was_repeated_the_last_try_counts() -> None:
+    first, *others = in_order("ab", "ba")
+    again = run("a", "RECOVERED", 3, round=1, started_utc="2026-11-22T21:00:00Z")
+    assert orders([first, *others, again]) == [("b", "a"), ("b", "a")]

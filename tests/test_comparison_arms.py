@@ -1,5 +1,6 @@
 """Runs taken together as an arm, and when two arms can be told apart."""
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,9 +9,10 @@ from compared_runs import run
 
 from reports.against import against_lines, against_rows
 from reports.arms import alike, arm_result, decidable
-from reports.comparison import compare
+from reports.comparison import compare, contrasts
 from reports.measures import BY_KEY, KEY_MEASURES, Effect
 from reports.record import Run
+from reports.table import main_grid
 from reports.verdict import VerdictName
 
 
@@ -85,7 +87,8 @@ def test_arms_are_alike_within_two_seconds_and_two_points(a: Run, b: Run, expect
         ((3, 9), 3, 9),
         ((3, 5, 9), 3, 9),
         ((3, 3, 3), 3, 3),
-        ((3, 3, 3, 3, 3, 3, 9), 3, 3),
+        ((3, 3, 3, 3, 3, 3, 9), 3, 9),
+        ((3, 3, 3, 3, 3, 3, 3, 3, 9), 3, 3),
         ((3, 5, None), 3, None),
         ((None, None, None), None, None),
     ],
@@ -176,19 +179,19 @@ def test_the_other_arms_are_set_against_the_reference_measure_by_measure() -> No
     assert decisions == {
         "b": {
             "effective_p99_after": "no difference",
-            "availability": "no difference",
+            "availability": "inconclusive",
             "time_to_recover_s": "better",
             "amplification": "no difference",
         },
         "c": {
             "effective_p99_after": "worse",
-            "availability": "no difference",
+            "availability": "inconclusive",
             "time_to_recover_s": "worse",
             "amplification": "no difference",
         },
         "d": {
             "effective_p99_after": "worse",
-            "availability": "no difference",
+            "availability": "inconclusive",
             "time_to_recover_s": "worse",
             "amplification": "no difference",
         },
@@ -199,7 +202,7 @@ def test_the_other_arms_are_set_against_the_reference_measure_by_measure() -> No
     assert sooner.p == pytest.approx(4 * 2 / 252)
     assert (never.ratio, never.ratio_low) == (None, None)
     bound = found.contrasts["d"]["effective_p99_after"]
-    assert (bound.ratio, bound.bound, bound.ratio_low) == (5.0, "≥", None)
+    assert (bound.ratio, bound.bound, bound.ratio_low, bound.ratio_high) == (5.0, "≥", 5.0, None)
 
 
 def test_a_bound_that_may_lie_anywhere_decides_nothing() -> None:
@@ -207,9 +210,9 @@ def test_a_bound_that_may_lie_anywhere_decides_nothing() -> None:
     for p99_ms, at_least in ((300.0, True), (890.0, True)):
         bounds = five("b", "OUTAGE", (None,) * 5, p99_ms=p99_ms, at_least=at_least)
         contrast = compare([*known, *bounds]).contrasts["b"]["effective_p99_after"]
-        assert (contrast.decision, contrast.bound) == ("not decided", "≥")
+        assert (contrast.decision, contrast.bound) == ("inconclusive", "≥")
         back = compare([*bounds, *known]).contrasts["a"]["effective_p99_after"]
-        assert (back.decision, back.bound) == ("not decided", "≤")
+        assert (back.decision, back.bound) == ("inconclusive", "≤")
         assert (
             compare([*bounds, *(five("c", "OUTAGE", (None,) * 5, p99_ms=1.0, at_least=True))])
             .contrasts["c"]["effective_p99_after"]
@@ -221,9 +224,9 @@ def test_a_bound_that_may_lie_anywhere_decides_nothing() -> None:
 @pytest.mark.parametrize(
     ("runs", "decision"),
     [
-        (1, "not decided"),
-        (3, "not decided"),
-        (4, "not decided"),
+        (1, "inconclusive"),
+        (3, "inconclusive"),
+        (4, "inconclusive"),
         (5, "better"),
     ],
 )
@@ -235,7 +238,7 @@ def test_key_measures_take_five_runs_because_there_are_several(runs: int, decisi
 
 def test_arms_without_a_valid_run_are_decided_on_in_nothing() -> None:
     found = compare([*five("a", "INVALID", range(40, 45)), *five("b", "RECOVERED", range(3, 8))])
-    assert {contrast.decision for contrast in found.contrasts["b"].values()} == {"not decided"}
+    assert {contrast.decision for contrast in found.contrasts["b"].values()} == {"inconclusive"}
 
 
 def test_what_was_decided_is_told_in_words() -> None:
@@ -243,15 +246,15 @@ def test_what_was_decided_is_told_in_words() -> None:
     found = compare([*a, *b])
     assert against_lines(found) == [
         "b against a: better: time to recover 0.12×; "
-        "no difference: effective p99 after, availability, attempts per drop."
+        "no difference: effective p99 after, attempts per drop; inconclusive: availability."
     ]
     rows = {row.name: row for row in against_rows(found)}
     row = rows["time to recover"]
     assert (row.least, row.decisive, row.cells[0].text) == ("2 s and 10 %", True, "better")
-    assert row.cells[0].figures == "0.12× (0.071 to 0.17×), p 0.032"
+    assert row.cells[0].figures == "0.12× (0.071 to 0.17×, 96 %), p 0.032"
     late = against_rows(compare([*a, *five("c", "RECOVERED", (3, 4, 5, 6, None))]))
     cell = next(row for row in late if row.name == "time to recover").cells[0]
-    assert (cell.text, cell.figures) == ("not decided", "0.12× (0.071× to never), p 0.6")
+    assert (cell.text, cell.figures) == ("inconclusive", "0.12× (0.071× to never, 96 %), p 0.6")
     assert rows["availability"].least == "2 points"
     assert rows["disconnects"].decisive is False
 
@@ -259,14 +262,14 @@ def test_what_was_decided_is_told_in_words() -> None:
 def test_a_line_says_how_many_runs_it_takes_and_nothing_is_said_where_no_test_can_decide() -> None:
     arms = [five(arm, "RECOVERED", range(start, start + 4)) for arm, start in (("a", 40), ("b", 3))]
     assert against_lines(compare([*arms[0], *arms[1]])) == [
-        "b against a: no difference: effective p99 after, availability, attempts per drop; "
-        "not decided: time to recover.",
+        "b against a: no difference: effective p99 after, attempts per drop; "
+        "inconclusive: availability, time to recover.",
         "To decide on 6 measures together takes 5 valid runs per arm.",
     ]
     three = compare([*arms[0][:3], *arms[1][:3]])
     assert against_lines(three) == []
     cell = next(row for row in against_rows(three) if row.name == "time to recover").cells[0]
-    assert (cell.text, cell.figures) == ("not decided", "0.10× (0.071 to 0.12×)")
+    assert (cell.text, cell.figures) == ("inconclusive", "0.10× (0.071 to 0.12×, 90 %)")
     assert against_rows(compare([arms[0][0], arms[1][0]])) == []
 
 
@@ -274,4 +277,119 @@ def test_what_is_not_known_of_one_arm_is_a_dash_beside_the_others() -> None:
     unknown = [run("c", "OUTAGE", served=None) for _ in range(3)]
     found = compare([*five("a", "OUTAGE", (None,) * 3), *five("b", "OUTAGE", (None,) * 3), *unknown])
     row = next(row for row in against_rows(found) if row.name == "availability")
-    assert [cell.text for cell in row.cells] == ["not decided", "\u2013"]
+    assert [cell.text for cell in row.cells] == ["inconclusive", "\u2013"]
+
+
+def times(arm: str, *seconds: int | None) -> list[Run]:
+    return [run(arm, "RECOVERED" if s is not None else "OUTAGE", s) for s in seconds]
+
+
+NO_DIFFERENCE: dict[str, tuple[list[int | None], list[int | None], str]] = {
+    "medians alike, runs far apart": ([6, 12, 15, 16], [5, 12, 14, 60], "inconclusive"),
+    "all alike": ([12, 12, 13, 13], [12, 13, 12, 13], "no difference"),
+    "three runs, however alike": ([12, 12, 12], [12, 12, 12], "inconclusive"),
+    "one among many that never came": ([12] * 5, [12, 12, 12, 12, None], "inconclusive"),
+    "never on both sides": ([None] * 6, [None] * 6, "no difference"),
+    "never on both sides, of four runs": ([None] * 4, [None] * 4, "inconclusive"),
+    "half of the runs never": (
+        [12, 12, 12, None, None, None],
+        [12, 12, 12, None, None, None],
+        "inconclusive",
+    ),
+    "nothing on both sides": ([0] * 5, [0] * 5, "no difference"),
+    "nothing, and a little more than matters": ([0] * 5, [0, 0, 0, 3, 3], "inconclusive"),
+    "just less than matters": ([10, 10, 10, 10], [11, 11, 11, 11], "no difference"),
+    "as much as matters, but too few runs to prove it": ([10] * 3, [13] * 3, "inconclusive"),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "decision"), NO_DIFFERENCE.values(), ids=NO_DIFFERENCE)
+def test_no_difference_takes_a_whole_interval_within_what_does_not_matter(
+    before: list[int | None], after: list[int | None], decision: str
+) -> None:
+    for one, other in ((before, after), (after, before)):
+        found = compare([*times("a", *one), *times("b", *other)])
+        assert found.contrasts["b"]["time_to_recover_s"].decision == decision
+
+
+@pytest.mark.parametrize("runs", [4, 5, 6, 8])
+def test_a_difference_as_large_as_matters_is_hardly_ever_called_none(runs: int) -> None:
+    rng = random.Random(8)
+    measure = BY_KEY["effective_p99_after"]
+    called = 0
+    for _ in range(400):
+        ours, theirs = (
+            [run(arm, "RECOVERED", 3, p99_ms=factor * rng.lognormvariate(6.5, 0.05)) for _ in range(runs)]
+            for arm, factor in (("a", 1.0), ("b", 1.2))
+        )
+        found = contrasts(arm_result("b", theirs, ()), arm_result("a", ours, ()))
+        called += found[measure.key].decision == "no difference"
+    assert called <= 0.025 * 400 + 3 * (0.025 * 0.975 * 400) ** 0.5
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.05, 0.95])
+def test_arms_that_hardly_differ_are_called_so_where_their_runs_hardly_do(ratio: float) -> None:
+    rng = random.Random(9)
+    ours, theirs = (
+        [run(arm, "RECOVERED", 3, p99_ms=factor * rng.lognormvariate(6.5, 0.02)) for _ in range(5)]
+        for arm, factor in (("a", 1.0), ("b", ratio))
+    )
+    found = contrasts(arm_result("b", theirs, ()), arm_result("a", ours, ()))
+    assert found["effective_p99_after"].decision == "no difference"
+
+
+def p99(arm: str, *values: tuple[float, bool]) -> list[Run]:
+    return [run(arm, "OUTAGE", p99_ms=ms, at_least=bound) for ms, bound in values]
+
+
+FIGURES: dict[str, tuple[list[Run], list[Run], str, str]] = {
+    "a bound among the values has no upper end": (
+        p99("a", (100, False), (110, False), (120, False)),
+        p99("b", (200, False), (210, False), (900, True)),
+        "effective p99 after",
+        "1.91× (1.67× or more, 90 %)",
+    ),
+    "a bound among the reference's has no lower end": (
+        p99("a", (100, False), (110, False), (900, True)),
+        p99("b", (200, False), (210, False), (220, False)),
+        "effective p99 after",
+        "1.91× (up to 2.20×, 90 %)",
+    ),
+    "never is an upper end only where runs never came": (
+        times("a", 6, 7, 8),
+        times("b", 6, 7, None),
+        "time to recover",
+        "1.00× (0.75× to never, 90 %)",
+    ),
+    "more than nothing has no upper end, and is not never": (
+        times("a", 0, 7, 8),
+        times("b", 6, 7, 8),
+        "time to recover",
+        "1.00× (0.75× or more, 90 %)",
+    ),
+    "a median of nothing has no ratio": (times("a", 0, 0, 8), times("b", 6, 7, 8), "time to recover", ""),
+    "nothing against a value": (
+        times("a", 6, 7, 8),
+        times("b", 0, 0, 8),
+        "time to recover",
+        "0.000× (up to 1.33×, 90 %)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "name", "figures"), FIGURES.values(), ids=FIGURES)
+def test_an_interval_says_how_sure_it_is_and_ends_where_it_does(
+    before: list[Run], after: list[Run], name: str, figures: str
+) -> None:
+    row = next(row for row in against_rows(compare([*before, *after])) if row.name == name)
+    assert (row.cells[0].text, row.cells[0].figures) == ("inconclusive", figures)
+
+
+def test_an_interval_of_a_median_that_ends_in_a_bound_says_so() -> None:
+    (arm,) = compare(p99("a", (100, False), (110, False), (120, True))).arms
+    found = arm.ranges["effective_p99_after"]
+    assert (found.interval_low, found.interval_high, found.interval_open) == (100, 120, True)
+    assert (found.at_least, found.coverage) == (False, 0.75)
+    grid = main_grid(compare(p99("a", (100, False), (110, False), (120, True))))
+    cell = next(row for row in grid if (row.group, row.heading) == ("effective p99", "after")).cells[0]
+    assert (cell.text, cell.span) == ("110 ms", "100 ms to ≥ 120 ms")

@@ -256,7 +256,9 @@ def test_the_arms_are_set_against_the_reference_where_there_are_runs_enough(writ
         r"^\| time to recover\\\* \| 2 s and 10 % \| better: p 0\.\d+ \|$", markdown, re.MULTILINE
     )
     assert '<caption class="away" id="label-against">Every other arm against naive + none</caption>' in html
-    assert re.search(r">better <span class=\"span\">[\d.]+× \([\d.]+ to [\d.]+×\), p 0\.\d+</span>", html)
+    assert re.search(
+        r">better <span class=\"span\">[\d.]+× \([\d.]+ to [\d.]+×, \d+ %\), p 0\.\d+</span>", html
+    )
     terminal = text_of(runs_of("two arms, five rounds, a control"), 500)
     assert re.search(
         r"^incident \+ none against naive \+ none: better: .*time to recover", terminal, re.MULTILINE
@@ -277,7 +279,7 @@ def test_a_control_has_one_line_and_is_no_arm(written: Written) -> None:
 
 def test_every_arm_says_how_many_of_its_runs_were_metastable(written: Written) -> None:
     text = written("four arms, three rounds")[0].read_text()
-    assert "| metastable runs | 3 of 3 (44 to 100 %) | 3 of 3 (44 to 100 %) | 0 of 3 (0 to 56 %) |" in text
+    assert "| metastable runs | 3 of 3 (29 to 100 %) | 3 of 3 (29 to 100 %) | 0 of 3 (0 to 71 %) |" in text
     assert "| metastable runs | – |" in written("no trigger")[0].read_text()
     assert "| metastable runs | – |" in written("nothing recorded")[0].read_text()
 

@@ -1,8 +1,9 @@
 """Statistics of few runs: against the literature, by their properties, and where there is nothing to find."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
-from math import inf
+from math import comb, inf, sqrt
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,80 +21,164 @@ from reports.recovery import Recovery
 from reports.statistics import (
     ALPHA,
     Interval,
-    bootstrap_interval,
-    extremes_confidence,
+    below_test,
     greater_test,
     holm,
+    median_interval,
     rank_test,
     ratio_interval,
     runs_needed,
+    share_interval,
     smallest_p,
-    wilson,
 )
+
+Draws = Any
+"""An array of random values."""
 
 VALUES = st.lists(st.floats(0, 1e6) | st.just(inf), min_size=1, max_size=8)
 
 
 @pytest.mark.parametrize(
-    ("values", "low", "high"),
+    ("values", "low", "high", "coverage"),
     [
-        ([5], 5, 5),
-        ([1, 2, 3], 1, 3),
-        ([1, 2, 3, 4, 5], 1, 5),
-        ([1, 2, 3, 4, 5, 6], 1.5, 5.5),
-        ([1, 2, inf], 1, inf),
-        ([inf, inf, inf], inf, inf),
+        ([5], 5, 5, 0.0),
+        ([1, 2], 1, 2, 0.5),
+        ([1, 2, 3], 1, 3, 0.75),
+        ([1, 2, 3, 4, 5], 1, 5, 0.9375),
+        ([1, 2, 3, 4, 5, 6], 1, 6, 0.96875),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], 2, 8, 0.9609375),
+        ([1, 2, inf], 1, inf, 0.75),
+        ([inf, inf, inf], inf, inf, 0.75),
     ],
 )
-def test_up_to_five_runs_the_interval_of_a_median_is_the_extremes(
-    values: Sequence[float], low: float, high: float
+def test_the_interval_of_a_median_is_of_order_statistics_and_says_how_sure_it_is(
+    values: Sequence[float], low: float, high: float, coverage: float
 ) -> None:
-    assert bootstrap_interval(values) == Interval(low, high)
+    found = median_interval(values)
+    assert (found.low, found.high, found.coverage) == (low, high, coverage)
+    assert found.never == (high == inf)
 
 
-def test_extremes_hold_the_true_median_as_often_as_they_say() -> None:
-    assert [extremes_confidence(n) for n in (1, 3, 4, 5, 6)] == [0, 0.75, 0.875, 0.9375, 0.96875]
-    draws = np.random.default_rng(1).normal(size=(20_000, 4))
-    inside = (draws.min(axis=1) < 0) & (draws.max(axis=1) > 0)
-    assert inside.mean() == pytest.approx(extremes_confidence(4), abs=0.01)
+def test_an_interval_ends_nowhere_where_only_a_bound_is_known_and_that_is_not_never() -> None:
+    found = median_interval([10, 20, 30], [False, False, True])
+    assert (found.low, found.high, found.never) == (10, inf, False)
+    ratio = ratio_interval([5, 6, 7], [1, 2, 3], a_open=[True, False, False])
+    assert (ratio.low, ratio.high, ratio.never) == (5 / 3, inf, False)
+    below = ratio_interval([5, 6, 7], [1, 2, 3], b_open=[True, False, False])
+    assert (below.low, below.high, below.never) == (0, 7, False)
 
 
-def test_an_interval_is_of_whatever_statistic_and_confidence_is_asked_for() -> None:
-    values = np.random.default_rng(1).normal(10, 1, 50)
-    wide, narrow = (bootstrap_interval(values.tolist(), np.mean, confidence) for confidence in (0.99, 0.5))
-    assert wide.low < narrow.low < values.mean() < narrow.high < wide.high
-    # The normal approximation, for 50 values.
-    assert wide.high - wide.low == pytest.approx(2 * 2.576 * values.std() / np.sqrt(50), rel=0.1)
+LAWS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Draws]] = {
+    "lognormal": lambda rng, shape: rng.lognormal(0, 0.5, shape),
+    "heavy tails": lambda rng, shape: np.exp(np.clip(rng.standard_cauchy(shape), -99, 99)),
+    "many ties": lambda rng, shape: 2.0 ** rng.integers(-1, 2, shape),
+    "zeros": lambda rng, shape: rng.lognormal(0, 0.5, shape) * (rng.random(shape) < 0.6),
+    "never": lambda rng, shape: np.where(rng.random(shape) < 0.3, inf, rng.lognormal(0, 0.5, shape)),
+}
+"""Values of which the median is 1, but for those with zeros or without an end."""
+SIDES = [(2, 2), (2, 6), (3, 3), (4, 4), (5, 5), (6, 6), (5, 8)]
+
+
+def held(found: Interval, truth: float) -> bool:
+    return found.low <= truth * (1 + 1e-9) and found.high >= truth * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("sides", SIDES)
+def test_a_ratio_is_in_its_interval_as_often_as_that_says(law: str, sides: tuple[int, int]) -> None:
+    rng, cases, factor = np.random.default_rng(5), 1_500, 1.7
+    above, below = (LAWS[law](rng, (cases, runs)) for runs in sides)
+    found = [ratio_interval(a, b) for a, b in zip((factor * above).tolist(), below.tolist(), strict=True)]
+    share = sum(held(one, factor) for one in found) / cases
+    # Three standard errors of so many cases.
+    assert share >= found[0].coverage - 3 * sqrt(found[0].coverage * (1 - found[0].coverage) / cases)
+    if law in {"lognormal", "heavy tails"}:
+        assert share == pytest.approx(found[0].coverage, abs=0.03)
+
+
+@pytest.mark.parametrize("sides", SIDES)
+def test_a_ratio_is_in_its_interval_whatever_is_known_as_a_bound_alone(sides: tuple[int, int]) -> None:
+    rng, cases, factor = np.random.default_rng(6), 1_500, 1.7
+    inside = 0
+    for _ in range(cases):
+        a, b = factor * rng.lognormal(0, 0.5, sides[0]), rng.lognormal(0, 0.5, sides[1])
+        # Whoever is not done by then was seen for so long only.
+        a_open, b_open = a > 2.2, b > 1.4
+        found = ratio_interval(
+            np.minimum(a, 2.2).tolist(),
+            np.minimum(b, 1.4).tolist(),
+            a_open=a_open.tolist(),
+            b_open=b_open.tolist(),
+        )
+        assert not found.never
+        inside += held(found, factor)
+    coverage = found.coverage
+    assert inside / cases >= coverage - 3 * sqrt(coverage * (1 - coverage) / cases)
+
+
+@pytest.mark.parametrize("law", ["lognormal", "heavy tails", "many ties"])
+@pytest.mark.parametrize("runs", range(2, 12))
+def test_a_median_is_in_its_interval_as_often_as_that_says(law: str, runs: int) -> None:
+    cases = 3_000
+    draws = LAWS[law](np.random.default_rng(7), (cases, runs))
+    found = [median_interval(values) for values in draws.tolist()]
+    coverage = found[0].coverage
+    share = sum(held(one, 1.0) for one in found) / cases
+    assert share >= coverage - 3 * sqrt(coverage * (1 - coverage) / cases)
+
+
+@pytest.mark.parametrize(
+    ("sides", "coverage"),
+    [
+        ((1, 1), 0),
+        ((2, 2), 2 / 3),
+        ((3, 3), 0.9),
+        ((2, 8), 1 - 2 / 45),
+        ((4, 4), 1 - 2 / 70),
+        ((5, 5), 1 - 8 / 252),
+    ],
+)
+def test_no_interval_of_a_ratio_claims_more_than_its_runs_allow(
+    sides: tuple[int, int], coverage: float
+) -> None:
+    a, b = ([float(number + 1) for number in range(runs)] for runs in sides)
+    assert ratio_interval(a, b).coverage == pytest.approx(coverage)
 
 
 @given(VALUES, VALUES)
 def test_intervals_are_in_order_within_what_is_possible_and_the_same_every_time(
     a: list[float], b: list[float]
 ) -> None:
-    found = bootstrap_interval(a)
+    found = median_interval(a)
     assert min(a) <= found.low <= found.high <= max(a)
     ratio = ratio_interval(a, b)
     assert 0 <= ratio.low <= ratio.high
-    assert (found, ratio) == (bootstrap_interval(a), ratio_interval(a, b))
+    assert 0 <= ratio.coverage <= 1
+    assert (found, ratio) == (median_interval(a), ratio_interval(a, b))
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "low", "high"),
+    ("a", "b", "low", "high", "never"),
     [
-        ([2, 2, 2], [4, 4, 4], 0.5, 0.5),
-        ([1, 2, 3], [2, 4, 6], 1 / 6, 1.5),
-        ([0, 0, 0], [0, 0, 0], 1, 1),
-        ([inf, inf], [inf, inf], 1, 1),
-        ([5, 6, 7], [inf, inf, inf], 0, 0),
-        ([5, inf, inf], [1, 2, 3], 5 / 3, inf),
-        ([1, 2, 3], [0, 0, 0], inf, inf),
+        ([2, 2, 2], [4, 4, 4], 0.5, 0.5, False),
+        ([1, 2, 3], [2, 4, 6], 1 / 6, 1.5, False),
+        # Nothing is any multiple of nothing, and nobody knows what never is a multiple of.
+        ([0, 0, 0], [0, 0, 0], 0, inf, False),
+        ([inf, inf], [inf, inf], 0, inf, False),
+        ([0, 0, 3], [0, 0, 3], 0, inf, False),
+        ([5, 6, 7], [inf, inf, inf], 0, 0, False),
+        ([5, inf, inf], [1, 2, 3], 5 / 3, inf, True),
+        # More than nothing is no multiple of it, and it is not never either.
+        ([1, 2, 3], [0, 0, 0], inf, inf, False),
+        ([1, 2, 3], [0, 2, 3], 1 / 3, inf, False),
     ],
 )
-def test_a_ratio_of_medians_knows_about_zero_and_never(
-    a: Sequence[float], b: Sequence[float], low: float, high: float
+def test_a_ratio_knows_about_zero_and_never(
+    a: Sequence[float], b: Sequence[float], low: float, high: float, never: bool
 ) -> None:
     found = ratio_interval(a, b)
     assert (found.low, found.high) == pytest.approx((low, high))
+    assert found.never == never
 
 
 @pytest.mark.parametrize(
@@ -161,13 +246,42 @@ def test_an_adjusted_p_is_never_smaller_and_keeps_its_place(p_values: dict[str, 
 
 @pytest.mark.parametrize(
     ("hits", "runs", "low", "high"),
-    [(3, 3, 0.438, 1.0), (0, 3, 0.0, 0.562), (5, 10, 0.237, 0.763), (0, 1, 0.0, 0.793)],
+    [
+        (3, 3, 0.292, 1.0),
+        (0, 3, 0.0, 0.708),
+        (5, 10, 0.187, 0.813),
+        (0, 1, 0.0, 0.975),
+        (0, 200, 0.0, 0.0183),
+    ],
 )
-def test_wilson_intervals_are_those_of_the_literature(hits: int, runs: int, low: float, high: float) -> None:
+def test_intervals_of_a_share_are_those_of_the_literature(
+    hits: int, runs: int, low: float, high: float
+) -> None:
     from scipy.stats import binomtest
 
-    assert wilson(hits, runs) == pytest.approx((low, high), abs=0.001)
-    assert wilson(hits, runs) == pytest.approx(binomtest(hits, runs).proportion_ci(method="wilson"), abs=1e-6)
+    assert share_interval(hits, runs) == pytest.approx((low, high), abs=0.001)
+    assert share_interval(hits, runs) == pytest.approx(binomtest(hits, runs).proportion_ci(), abs=1e-6)
+
+
+@pytest.mark.parametrize("runs", range(1, 7))
+def test_an_interval_of_a_share_holds_it_in_95_of_100_cases_however_few_the_runs(runs: int) -> None:
+    intervals = [share_interval(hits, runs) for hits in range(runs + 1)]
+    for share in np.linspace(0, 1, 201):
+        chances = [comb(runs, k) * share**k * (1 - share) ** (runs - k) for k in range(runs + 1)]
+        held = [low <= share <= high for low, high in intervals]
+        assert sum(chance for chance, inside in zip(chances, held, strict=True) if inside) >= 0.95
+
+
+def test_values_below_every_limit_are_told_from_it_and_others_are_not() -> None:
+    assert below_test([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]) == pytest.approx(1 / 252)
+    assert below_test([6, 7, 8, 9, 10], [1, 2, 3, 4, 5]) == 1
+    assert below_test([1] * 5, [1] * 5) == 1
+    assert below_test([inf] * 5, [9] * 5) == 1
+    # Nothing can be worse than what never came.
+    assert below_test([inf] * 5, [inf] * 5) == pytest.approx(0.5**5)
+    # One of six that never came is a matter of coins, and not of ranks.
+    assert below_test([6, 6, 6, 6, 6, inf], [8] * 6) == pytest.approx(7 / 64)
+    assert below_test([0, 0, 0, 0, 0, 3], [0.5] * 6, steps=True) == pytest.approx(7 / 64)
 
 
 def synthetic_summary(rng: np.random.Generator, shift: float) -> Summary:
@@ -234,9 +348,8 @@ def synthetic_arm(rng: np.random.Generator, name: str, runs: int, shift: float =
 
 @pytest.mark.parametrize("runs", [4, 5])
 def test_an_arm_against_itself_is_called_different_in_one_of_twenty_comparisons_at_the_most(
-    runs: int, monkeypatch: pytest.MonkeyPatch
+    runs: int,
 ) -> None:
-    monkeypatch.setattr("reports.statistics.RESAMPLES", 9)
     told_apart, called, below = 0, 0, dict.fromkeys(KEY_MEASURES, 0)
     seeds = 200
     for seed in range(seeds):
@@ -253,8 +366,7 @@ def test_an_arm_against_itself_is_called_different_in_one_of_twenty_comparisons_
     assert max(below.values()) <= ALPHA * seeds, below
 
 
-def test_a_large_difference_is_found_from_five_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.statistics.RESAMPLES", 9)
+def test_a_large_difference_is_found_from_five_runs_on() -> None:
     rng = np.random.default_rng(1)
     a, b = synthetic_arm(rng, "a", 5), synthetic_arm(rng, "b", 5, shift=-3.0)
     found = contrasts(b, a)
