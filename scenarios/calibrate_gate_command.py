@@ -11,7 +11,7 @@ import click
 import msgspec
 from rich.table import Table
 
-from reports.gate.gauges import DEFAULT_KEYS, gauges, measured
+from reports.gate.gauges import DEFAULT_KEYS, Measured, gauges, measured
 from reports.gate.pool import UNCHANGED, Pool, Tally, tally
 from reports.judgement import judge_run, judgement_of
 from reports.record import RecordError, Run, find_runs, replacing
@@ -90,7 +90,7 @@ def calibrate_gate_command(
             recorded = _recorded(scenario_name, rounds, only or (UNCHANGED, *PLANTED), runs_folder, retries)
             _keep(pool_file, scenario_name, recorded)
     pool = _read(pool_file)
-    if not pool.arms.get(UNCHANGED):
+    if all(run.verdict == "INVALID" for run in pool.arms.get(UNCHANGED, ())):
         fail(f"{pool_file}: found no valid run of the arm {UNCHANGED!r}, allowed: one or more")
     tallies = [
         tally(pool, arm, gauges(), gates=gates, rounds=ROUNDS, most_rounds=MOST_ROUNDS)
@@ -140,7 +140,8 @@ def _spoilt(folder: Path) -> str:
 
 
 def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> None:
-    """Adds the valid runs to the pool, which has to be one of the same scenario, machine and versions."""
+    """Adds the runs to the pool, which has to be one of the same scenario, machine and versions; those that
+    others disturbed are left out."""
     before = _read(path) if path.exists() else None
     first = next(runs[0] for runs in recorded.values())
     now = (first.info.scenario["name"], first.info.machine, first.info.versions)
@@ -153,8 +154,12 @@ def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> Non
     overrides = dict(before.overrides) if before else {}
     for arm, runs in recorded.items():
         judged = [judgement_of(run) for run in runs]
-        valid = tuple(measured(found, DEFAULT_KEYS) for found in judged if found.validity.valid)
-        arms[arm] = (*arms.get(arm, ()), *valid)
+        kept = tuple(
+            measured(found, DEFAULT_KEYS) if found.validity.valid else Measured("INVALID", {})
+            for found in judged
+            if not found.validity.spoilt_by_machine
+        )
+        arms[arm] = (*arms.get(arm, ()), *kept)
         overrides[arm] = () if arm == UNCHANGED else PLANTED[arm](load(scenario_name))
     pool = Pool(
         scenario=now[0],

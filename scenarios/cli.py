@@ -56,7 +56,7 @@ def main() -> None:
     """What happens to a Socket.IO gateway when all its clients come back at once.
 
     Exit status: 0 good, 1 a regression or a promise broken, 2 usage or configuration, 3 invalid run,
-    4 not decided, 5 a part of the stack failed, 130 interrupted.
+    4 inconclusive, 5 a part of the stack failed, 130 interrupted.
     """
 
 

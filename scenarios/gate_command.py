@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Struct
 
 from reports.comparable import ComparisonError
-from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, fewest_rounds
+from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, fewest_rounds, look_of
 from reports.gate.files import Commit, GateFileError, append_runs, read_trend
 from reports.gate.gauges import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
 from reports.gate.promises import promises
-from reports.gate.sides import BASELINE, CANDIDATE, changes, of_one_arm, side
+from reports.gate.sides import BASELINE, CANDIDATE, changes, missing_rounds, of_one_arm, side
 from reports.gate.terminal import terminal_decision
 from reports.judgement import judge_run
 from reports.record import RecordError, Run, find_runs, point_latest
@@ -57,6 +57,8 @@ class _Source(Struct, frozen=True, kw_only=True):
 
     text: str
     stored: tuple[Run, ...] = ()
+    missing: int = 0
+    """Rounds that should be there and left no run, of those that are there already."""
     player: Player | None = None
 
 
@@ -78,15 +80,14 @@ class _Gate(Struct, frozen=True, kw_only=True):
 def gate_command(**values: Any) -> None:
     """Has a change made the storm worse? Compare a candidate with its baseline until that is decided.
 
-    Exit status: 0 it has not, 1 it has or an objective is broken, 2 usage, 3 no valid run, 4 not decided, 5 a
-    part of the stack failed.
+    Exit status: 0 it has not, 1 it has or an objective is broken, 2 usage, 3 no valid run, 4 inconclusive,
+    5 a part of the stack failed.
     """
     options = Options(**values)
     with contextlib.ExitStack() as stops, _usage_errors():
         gate = _prepared(options, stops)
-        sides, rounds, broken_off = _carried_out(gate)
-        decision = _decision(gate, *sides, rounds, broken_off)
-        _write(gate, decision, sides[1])
+        decision, candidate = _carried_out(gate)
+        _write(gate, decision, candidate)
     sys.exit(EXIT_STATUS[decision.outcome])
 
 
@@ -124,7 +125,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
         assert source.player is not None  # noqa: S101
         machine.check(source.player.scenario)
     if live and baseline:
-        _check_enough(gate, baseline)
+        gate = _first_look(gate, baseline)
     if not baseline and candidate.player and not candidate.player.scenario.slo:
         fail(f"{candidate.text}: key slo: found none, allowed: an objective, or --baseline to compare with")
     return gate
@@ -139,8 +140,8 @@ def _rounds(options: Options) -> tuple[int, int]:
     return rounds, most
 
 
-def _check_enough(gate: _Gate, baseline: _Source) -> None:
-    """Nobody waits for rounds that cannot decide anything."""
+def _first_look(gate: _Gate, baseline: _Source) -> _Gate:
+    """The gate with no look before it can decide anything; nobody waits for rounds that never can."""
     fewest = fewest_rounds(gate.gauges, gate.schedule.rounds, gate.schedule.most_rounds)
     if gate.schedule.most_rounds < fewest:
         fail(
@@ -151,6 +152,7 @@ def _check_enough(gate: _Gate, baseline: _Source) -> None:
         valid = side(baseline.text, baseline.stored).measured
         if 0 < len(valid) < fewest:
             fail(f"{baseline.text}: found {len(valid)} valid runs, allowed: {fewest} or more")
+    return msgspec.structs.replace(gate, schedule=msgspec.structs.replace(gate.schedule, rounds=fewest))
 
 
 def _source(
@@ -159,7 +161,9 @@ def _source(
     if text.startswith(STORED):
         folder, _, arm = text.removeprefix(STORED).partition("@")
         runs = [judge_run(path) for path in find_runs([Path(folder)])]
-        return _Source(text=text, stored=tuple(of_one_arm(runs, arm, text)))
+        return _Source(
+            text=text, stored=tuple(of_one_arm(runs, arm, text)), missing=missing_rounds(Path(folder))
+        )
     own = options.baseline_overrides if name == BASELINE else options.candidate_overrides
     overrides = (*options.overrides, *own)
     if text.startswith(VERSION):
@@ -185,16 +189,22 @@ def _source(
 # -- the runs ------------------------------------------------------------------------------------------------
 
 
-def _carried_out(gate: _Gate) -> tuple[tuple[list[Run], list[Run]], int, tuple[Outcome, str] | None]:
-    """The runs of both sides, how many rounds they took, and what ended them before their time."""
+def _carried_out(gate: _Gate) -> tuple[Decision, list[Run]]:
+    """What the last look decided, and the candidate's runs."""
     players = [source.player for source in (gate.baseline, gate.candidate) if source and source.player]
     broken_off: tuple[Outcome, str] | None = None
-    rounds = gate.schedule.rounds
+    decision: Decision | None = None
 
     def enough(number: int) -> bool:
-        nonlocal rounds
-        rounds = max(rounds, number)
-        return _enough(gate, number)
+        nonlocal decision
+        baseline, candidate = _runs(gate)
+        if gate.baseline:
+            # Two sides that must not be compared are refused after the first round, not after the last.
+            _changes(gate, baseline, candidate)
+        if number < gate.schedule.rounds:
+            return False
+        decision = _decision(gate, baseline, candidate, decision)
+        return decision.outcome in {"pass", "regression"}
 
     if players and not _nothing_to_compare_with(gate):
         warn_of_leftovers()
@@ -215,7 +225,10 @@ def _carried_out(gate: _Gate) -> tuple[tuple[list[Run], list[Run]], int, tuple[O
             fail(f"{gate.directory}: {error}")
         if gate.directory.exists():
             point_latest(gate.directory, gate.options.runs_folder / "latest")
-    return _runs(gate), rounds, broken_off
+    baseline, candidate = _runs(gate)
+    if decision is None or broken_off:
+        decision = _decision(gate, baseline, candidate, decision, broken_off)
+    return decision, candidate
 
 
 def _nothing_to_compare_with(gate: _Gate) -> bool:
@@ -236,16 +249,6 @@ def _spoilt(folder: Path) -> str:
     )
 
 
-def _enough(gate: _Gate, number: int) -> bool:
-    baseline, candidate = _runs(gate)
-    if gate.baseline:
-        # Two sides that must not be compared are refused after the first round, not after the last.
-        _changes(gate, baseline, candidate)
-    if number < gate.schedule.rounds:
-        return False
-    return _decision(gate, baseline, candidate, number).outcome in {"pass", "regression"}
-
-
 def _runs(gate: _Gate) -> tuple[list[Run], list[Run]]:
     """What there is by now, of the baseline and of the candidate."""
 
@@ -256,6 +259,10 @@ def _runs(gate: _Gate) -> tuple[list[Run], list[Run]]:
         return [judge_run(path) for path in find_runs([folder])] if folder.is_dir() else []
 
     return found(BASELINE, gate.baseline), found(CANDIDATE, gate.candidate)
+
+
+def _missing(gate: _Gate, name: str, source: _Source) -> int:
+    return missing_rounds(gate.directory / name) if source.player else source.missing
 
 
 def _changes(gate: _Gate, baseline: Sequence[Run], candidate: Sequence[Run]) -> tuple[str, ...]:
@@ -283,13 +290,15 @@ def _decision(
     gate: _Gate,
     baseline: Sequence[Run],
     candidate: Sequence[Run],
-    rounds: int,
+    earlier: Decision | None = None,
     broken_off: tuple[Outcome, str] | None = None,
 ) -> Decision:
+    """What these runs say; `earlier` is what the look before this one decided."""
     notes = []
     against: Side | None = None
+    ours = side(gate.candidate.text, candidate, _missing(gate, CANDIDATE, gate.candidate))
     if gate.baseline:
-        against = side(gate.baseline.text, baseline)
+        against = side(gate.baseline.text, baseline, _missing(gate, BASELINE, gate.baseline))
         if baseline and candidate:
             varied = _changes(gate, baseline, candidate)
             notes.append(
@@ -302,13 +311,15 @@ def _decision(
                 "The sides were not carried out in turn: whatever else changed on the machine between them "
                 "counts as a change."
             )
+    looks = gate.schedule.looks
     return decide(
         against,
-        side(gate.candidate.text, candidate),
+        ours,
         gate.gauges,
         promises=promises(candidate),
-        look=rounds - gate.schedule.rounds,
-        looks=gate.schedule.looks,
+        look=look_of(against, ours, gate.schedule.rounds) if looks > 1 else 0,
+        looks=looks,
+        earlier=earlier,
         notes=notes,
         broken_off=broken_off,
     )

@@ -13,7 +13,7 @@ STORED, VERSION = "runs:", "git:"
 """What a side begins with that is no scenario."""
 DEFAULT_SCENARIO = "gate-quick"
 
-ROUNDS, MOST_ROUNDS = 5, 7
+ROUNDS, MOST_ROUNDS = 5, 8
 ROUNDS_ALONE, MOST_ROUNDS_ALONE = 2, 5
 """Without a baseline."""
 

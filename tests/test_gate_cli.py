@@ -4,14 +4,17 @@ import csv
 import json
 import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from run_histories import history, scenario, storm, with_seconds
 
 from scenarios.cli import main
+from scenarios.gating import Player, Schedule
 from scenarios.stack.processes import AbortedError, StackError
 
 SLO = [{"metric": "availability", "phase": "storm", "operator": ">=", "bound": 0.5}]
@@ -143,7 +146,7 @@ def test_runs_of_another_schema_are_refused(tmp_path: Path, fast: Path) -> None:
         (("--rounds", "5", "--max-rounds", "3"), ("--max-rounds: found 3, allowed: 5 or more",)),
         (
             ("--baseline", "gate-quick", "--rounds", "2", "--max-rounds", "3"),
-            ("--max-rounds: found 3, allowed: 6 or more, to decide on 8 measures",),
+            ("--max-rounds: found 3, allowed: 5 or more, to decide on 8 measures",),
         ),
         (("--set", "fleet.clients=x"), ("fleet.clients", "'x'")),
         (("--junit", "/nowhere/at/all.xml"), ("all.xml", "found no folder")),
@@ -293,3 +296,47 @@ def test_a_gate_that_is_broken_off_does_not_pass_on_what_it_has(
     assert said in words(result)
     assert "PASS" not in words(result)
     assert "Traceback" not in result.output
+
+
+def test_runs_that_failed_keep_a_candidate_from_passing(tmp_path: Path, fast: Path) -> None:
+    recorded(tmp_path, 5)
+    with_seconds(
+        history(storm(lambda t: 0.0 if t < 13 else 100.0), scenario=scenario(), status="interrupted"),
+        tmp_path / "06",
+    )
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{tmp_path}")
+    assert result.exit_code == 4, result.output
+    assert words(result).startswith("INCONCLUSIVE: INVALID runs: 1 of 7 against 0 of 6")
+
+
+def test_rounds_that_left_no_run_keep_a_candidate_from_passing(tmp_path: Path, fast: Path) -> None:
+    recorded(tmp_path, 5)
+    (tmp_path / "06").mkdir()
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{tmp_path}")
+    assert result.exit_code == 4, result.output
+    assert "1 round left no run" in words(result)
+
+
+def test_a_gate_whose_candidate_crashes_does_not_pass(
+    tmp_path: Path, fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[int] = []
+
+    async def crashing(
+        players: Sequence[Player], schedule: Schedule, directory: Path, *_: object, **options: Any
+    ) -> None:
+        (player,) = players
+        recorded(directory / player.name, 5, scenario=msgspec.to_builtins(player.scenario))
+        for number in range(1, 7):
+            rounds.append(number)
+            if number == schedule.rounds:
+                # Whatever the runs so far say, this round never ends.
+                raise StackError("pod 0 ended with status 1")
+            options["enough"](number)
+
+    monkeypatch.setattr("scenarios.gate_command.play", crashing)
+    monkeypatch.setattr("scenarios.gate_command._changes", lambda *_: ())
+    result = typed("gate-quick", "--baseline", f"runs:{fast}", "--runs", tmp_path)
+    assert result.exit_code == 5, result.output
+    assert "FAILED: pod 0 ended with status 1" in words(result)
+    assert rounds == [1, 2, 3, 4, 5]

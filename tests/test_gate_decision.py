@@ -10,7 +10,7 @@ import pytest
 from measured_runs import TYPICAL, drawn, run, side
 from rich.console import Console
 
-from reports.gate.decision import EXIT_STATUS, Decision, Side, decide, fewest_rounds
+from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, fewest_rounds, look_of
 from reports.gate.gauges import gauges
 from reports.gate.github import MOST_ANNOTATIONS, annotations, step_summary
 from reports.gate.junit import junit
@@ -99,8 +99,8 @@ def test_nothing_to_decide_on_is_invalid() -> None:
     [
         (["kept", "kept"], "pass"),
         (["kept", "broken"], "regression"),
-        (["open", "broken"], "regression"),
-        (["kept", "open"], "inconclusive"),
+        (["inconclusive", "broken"], "regression"),
+        (["kept", "inconclusive"], "inconclusive"),
     ],
 )
 def test_objectives_alone_decide_where_there_is_no_baseline(answers: list[str], outcome: str) -> None:
@@ -120,7 +120,7 @@ def test_every_outcome_has_its_exit_status() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "most_rounds", "fewest"), [(5, 7, 5), (5, 5, 5), (2, 7, 7), (6, 20, 6), (2, 3, 6)]
+    ("rounds", "most_rounds", "fewest"), [(5, 7, 5), (5, 5, 5), (2, 7, 5), (6, 20, 6), (2, 3, 5)]
 )
 def test_what_can_be_decided_after_how_many_rounds(rounds: int, most_rounds: int, fewest: int) -> None:
     assert fewest_rounds(gauges(), rounds, most_rounds) == fewest
@@ -152,12 +152,14 @@ def test_the_screen_begins_with_the_reason_and_fits() -> None:
 
 def test_an_invalid_side_says_why() -> None:
     text = "\n".join(lines(decide(None, NOTHING, gauges())))
-    assert text == "Candidate: mine.toml, 0 valid runs of 3; not valid: others used the cores; and more"
+    assert text == "Candidate: mine.toml, 0 valid runs of 3; 3 failed: others used the cores; and more"
     assert title(decide(None, NOTHING, gauges())).startswith("INVALID: mine.toml")
 
 
 def test_junit_has_a_case_for_everything_that_was_decided() -> None:
-    decision = decided({"pod_loop": 1.5}, promises=[promise("broken"), promise("open"), promise("kept")])
+    decision = decided(
+        {"pod_loop": 1.5}, promises=[promise("broken"), promise("inconclusive"), promise("kept")]
+    )
     root = ET.fromstring(junit(decision, "gate-quick").encode())
     cases = root.findall(".//testcase")
     assert len(cases) == 1 + 8 + 3
@@ -167,7 +169,7 @@ def test_junit_has_a_case_for_everything_that_was_decided() -> None:
 
 
 @pytest.mark.parametrize(
-    "decision", [decided(noise=40), decide(None, NOTHING, gauges())], ids=["open", "invalid"]
+    "decision", [decided(noise=40), decide(None, NOTHING, gauges())], ids=["inconclusive", "invalid"]
 )
 def test_junit_calls_what_was_not_decided_an_error(decision: Decision) -> None:
     root = ET.fromstring(junit(decision, "gate-quick").encode())
@@ -186,7 +188,10 @@ def test_hostile_names_are_text_in_junit() -> None:
 
 def test_annotations_are_one_line_each_whatever_is_in_them() -> None:
     decision = decide(
-        None, side(run(), name=HOSTILE), gauges(), promises=[promise("broken", HOSTILE), promise("open")]
+        None,
+        side(run(), name=HOSTILE),
+        gauges(),
+        promises=[promise("broken", HOSTILE), promise("inconclusive")],
     )
     found = annotations(decision, HOSTILE)
     assert [line.split(" ")[0] for line in found] == ["::error", "::error", "::warning"]
@@ -229,3 +234,101 @@ def test_the_summary_of_a_step_is_markdown_in_which_every_value_is_text() -> Non
 def test_a_decision_is_json() -> None:
     whole = json.loads(msgspec.json.encode(decided({"pod_loop": 1.5})))
     assert {finding["answer"] for finding in whole["findings"]} == {"worse", "not worse"}
+
+
+# -- runs that say nothing good of their side ----------------------------------------------------------------
+
+
+def with_failures(name: str, valid: int, failed: int = 0, disturbed: int = 0) -> Side:
+    rng = random.Random(valid)
+    return Side(
+        name=name,
+        runs=valid + failed + disturbed,
+        measured=drawn(rng, valid),
+        problems=("disconnects before the trigger: 1",) if failed else (),
+        disturbed=disturbed,
+    )
+
+
+FAILING: dict[str, tuple[Side, Side, str, str]] = {
+    "a run of the candidate failed": (
+        with_failures("before", 8),
+        with_failures("after", 7, failed=1),
+        "inconclusive",
+        "INVALID runs: 1 of 8 against 0 of 8, for reasons that a change can cause",
+    ),
+    "a run of the baseline failed": (
+        with_failures("before", 7, failed=1),
+        with_failures("after", 8),
+        "pass",
+        "none of 9 measures",
+    ),
+    "most runs of the candidate failed": (
+        with_failures("before", 12),
+        with_failures("after", 3, failed=9),
+        "regression",
+        "INVALID runs went from 0 of 12 to 9 of 12",
+    ),
+    "others disturbed both": (
+        with_failures("before", 8, disturbed=2),
+        with_failures("after", 8, disturbed=3),
+        "pass",
+        "none of 8 measures",
+    ),
+    "others disturbed the candidate alone, time and again": (
+        with_failures("before", 8),
+        with_failures("after", 8, disturbed=8),
+        "inconclusive",
+        "others used the machine's cores in 8 of 16 runs, and in 0 of 8 of the baseline",
+    ),
+}
+
+
+@pytest.mark.parametrize(("baseline", "candidate", "outcome", "said"), FAILING.values(), ids=FAILING)
+def test_runs_that_are_not_valid_are_counted_on_either_side(
+    baseline: Side, candidate: Side, outcome: str, said: str
+) -> None:
+    decision = decide(baseline, candidate, gauges())
+    assert decision.outcome == outcome
+    assert said in decision.reason
+    root = ET.fromstring(junit(decision, "gate-quick").encode())
+    bad = root.find(".//failure") is not None or root.find(".//error") is not None
+    assert bad == (outcome != "pass")
+
+
+def test_both_sides_say_how_many_runs_they_lost_and_why() -> None:
+    text = lines(decide(*FAILING["a run of the candidate failed"][:2], gauges()))
+    assert text[0] == "Baseline: before, 8 valid runs of 8 (8 RECOVERED)"
+    assert text[1] == (
+        "Candidate: after, 7 valid runs of 8 (7 RECOVERED); 1 failed: disconnects before the trigger: 1"
+    )
+    assert "3 disturbed by others" in lines(decide(*FAILING["others disturbed both"][:2], gauges()))[1]
+
+
+def test_without_a_baseline_a_candidate_that_spoils_a_run_does_not_pass_on_its_objectives() -> None:
+    decision = decide(None, with_failures("mine.toml", 4, failed=1), gauges(), promises=[promise("kept")])
+    assert decision.outcome == "inconclusive"
+    assert decision.reason == "1 of 5 runs failed: disconnects before the trigger: 1"
+
+
+@pytest.mark.parametrize("outcome", ["invalid", "failed"])
+@pytest.mark.parametrize("change", [{}, {"pod_loop": 1.5}], ids=["no worse", "worse"])
+def test_a_gate_that_was_broken_off_says_why_and_does_not_pass(
+    outcome: Outcome, change: dict[str, float]
+) -> None:
+    decision = decided(change, broken_off=(outcome, "the pod of the candidate ended"))
+    assert (decision.outcome, decision.reason) == (outcome, "the pod of the candidate ended")
+
+
+def test_a_look_that_has_no_more_runs_than_the_one_before_is_no_second_chance() -> None:
+    first = decided(runs=5, looks=4)
+    assert first.outcome == "pass"
+    again = decided(runs=5, looks=4, earlier=msgspec.structs.replace(first, excluded=()))
+    assert again.outcome == "inconclusive"
+    assert decided(runs=5, looks=4, earlier=first).outcome == "pass"
+
+
+def test_disturbed_runs_use_up_no_look() -> None:
+    assert look_of(with_failures("a", 5), with_failures("b", 4, failed=1), 5) == 0
+    assert look_of(with_failures("a", 6), with_failures("b", 4, disturbed=2), 5) == -1
+    assert look_of(None, with_failures("b", 6), 5) == 1

@@ -1,7 +1,6 @@
 """One gauge on both sides: worse, excluded, or open."""
 
 import random
-from math import inf
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from measured_runs import TYPICAL, drawn, run
 
 from reports.gate.effect import (
+    Counted,
     Finding,
     findings,
     p_text,
@@ -19,7 +19,7 @@ from reports.gate.effect import (
     share_of_alpha,
     spread_of,
 )
-from reports.gate.gauges import ALLOWED_KEYS, VERDICT, Measured, gauges
+from reports.gate.gauges import ALLOWED_KEYS, FAILED, VERDICT, Measured, gauges
 from reports.measures import BY_KEY
 
 
@@ -68,10 +68,10 @@ CASES: dict[str, tuple[str, list[Any], list[Any], str]] = {
         "pod_loop",
         [0.3, 0.5, 0.7, 0.4, 0.6, 0.5],
         [0.5, 0.3, 0.7, 0.6, 0.4, 0.5],
-        "open",
+        "inconclusive",
     ),
-    "too few to exclude anything, however alike": ("pod_loop", [0.5] * 4, [0.5] * 4, "open"),
-    "too few to call it worse, however clear": ("pod_loop", [0.50, 0.51], [0.80, 0.81], "open"),
+    "too few to exclude anything, however alike": ("pod_loop", [0.5] * 4, [0.5] * 4, "inconclusive"),
+    "too few to call it worse, however clear": ("pod_loop", [0.50, 0.51], [0.80, 0.81], "inconclusive"),
     "recoveries that are never seen any more": (
         "time_to_recover_s",
         [6, 7, 8, 6, 7, 8],
@@ -80,19 +80,19 @@ CASES: dict[str, tuple[str, list[Any], list[Any], str]] = {
     ),
     "recoveries that nobody saw before either": ("time_to_recover_s", [None] * 6, [None] * 6, "not worse"),
     "recoveries that are seen now": ("time_to_recover_s", [None] * 6, [6, 7, 8, 6, 7, 8], "better"),
-    "half the recoveries gone": ("time_to_recover_s", [6] * 6, [6, 6, 6, None, None, None], "open"),
+    "half the recoveries gone": ("time_to_recover_s", [6] * 6, [6, 6, 6, None, None, None], "inconclusive"),
     "bounds above all that was measured": (
         "effective_p99_after",
         [60, 61, 62, 63, 64, 65],
         [[900], [901], [902], [903], [904], [905]],
         "worse",
     ),
-    "bounds on both sides": ("effective_p99_after", [[900]] * 6, [[900]] * 6, "open"),
+    "bounds on both sides": ("effective_p99_after", [[900]] * 6, [[900]] * 6, "inconclusive"),
     "a bound as a baseline, which may be anything": (
         "effective_p99_after",
         [[60], [61], [62], [63], [64], [65]],
         [900, 901, 902, 903, 904, 905],
-        "open",
+        "inconclusive",
     ),
     "nothing on either side": ("disconnects", [0] * 6, [0] * 6, "not worse"),
     "something where there was nothing": ("disconnects", [0] * 6, [40, 41, 42, 43, 44, 45], "worse"),
@@ -125,7 +125,7 @@ def test_a_verdict_that_is_worse_now_and_then_is_one_as_soon_as_that_can_be_told
 
 
 def test_one_bad_verdict_neither_passes_nor_fails() -> None:
-    assert found(VERDICT, [run()] * 6, [*[run()] * 5, run("METASTABLE")]).answer == "open"
+    assert found(VERDICT, [run()] * 6, [*[run()] * 5, run("METASTABLE")]).answer == "inconclusive"
 
 
 def test_who_did_not_come_back_is_as_bad_off_with_a_rescue_as_without() -> None:
@@ -134,7 +134,10 @@ def test_who_did_not_come_back_is_as_bad_off_with_a_rescue_as_without() -> None:
 
 def test_what_only_one_side_measured_is_open() -> None:
     finding = found("pod_loop", [run()] * 6, runs("pod_loop", *[0.5] * 6))
-    assert (finding.answer, finding.why) == ("open", "pod loop during was not measured in the baseline")
+    assert (finding.answer, finding.why) == (
+        "inconclusive",
+        "pod loop during was not measured in the baseline",
+    )
     assert finding.baseline.text == "–"
     finding = found("pod_loop", runs("pod_loop", *[0.5] * 6), [run()] * 6)
     assert finding.why == "pod loop during was not measured in the candidate"
@@ -174,7 +177,7 @@ def test_no_number_is_named_where_rounds_would_not_help(name: str) -> None:
 
 
 def test_no_number_is_named_where_it_would_be_absurd() -> None:
-    edge = [0.5499, 0.3, 0.8, 0.5499, 0.2, 0.9]
+    edge = [0.549, 0.3, 0.8, 0.5505, 0.2, 0.9]
     assert found("pod_loop", runs("pod_loop", *[0.5] * 6), runs("pod_loop", *edge)).more is None
 
 
@@ -186,8 +189,9 @@ def test_how_many_runs_it_takes() -> None:
 def test_figures_are_written_as_people_read_them() -> None:
     assert ratio_text(None, None, None) == ""
     assert ratio_text(1.5, None, None) == "1.50×"
-    assert ratio_text(1.5, 1.2, 1.9) == "1.50× (1.20 to 1.90)"
-    assert ratio_text(1.5, 1.2, inf) == "1.50× (1.20 to inf)"
+    assert ratio_text(1.5, 1.2, 1.9, 0.968) == "1.50× (1.20 to 1.90, 96 %)"
+    assert ratio_text(1.5, 1.2, None, 0.9) == "1.50× (1.20 or more, 90 %)"
+    assert ratio_text(1.5, 1.2, None, 0.9, never=True) == "1.50× (1.20 to never, 90 %)"
     assert [p_text(None), p_text(0.0002), p_text(0.0123)] == ["", "p < 0.001", "p 0.012"]
 
 
@@ -196,7 +200,7 @@ def test_a_ratio_whose_interval_has_no_end_says_so() -> None:
     after = runs("time_to_recover_s", 6, 7, 8, None, None)
     finding = found("time_to_recover_s", before, after)
     assert finding.ratio == pytest.approx(8 / 6)
-    assert finding.ratio_high is None
+    assert (finding.ratio_high, finding.ratio_never) == (None, True)
 
 
 def test_a_spread_has_median_and_extremes() -> None:
@@ -271,3 +275,85 @@ def test_an_effect_well_above_the_noise_is_found(key: str, factor: float) -> Non
 @pytest.mark.parametrize("looks", range(1, 9))
 def test_all_looks_together_spend_no_more_than_there_is(looks: int) -> None:
     assert sum(share_of_alpha(look, looks) for look in range(looks)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "before", "after"),
+    [
+        ("better", [0.7, 0.71, 0.72, 0.73, 0.74, 0.75], [0.5, 0.51, 0.52, 0.53, 0.54, 0.55]),
+        # Medians far apart, but runs among each other.
+        ("not worse", [0.5, 0.5, 0.75, 0.75, 0.75, 0.75], [0.5, 0.5, 0.5, 0.5, 0.5, 0.75]),
+    ],
+)
+def test_better_takes_a_test_as_worse_does(answer: str, before: list[float], after: list[float]) -> None:
+    found_one = found("pod_loop", runs("pod_loop", *before), runs("pod_loop", *after))
+    assert found_one.answer == answer
+
+
+def test_what_an_earlier_look_excluded_stays_excluded_as_long_as_all_runs_agree() -> None:
+    (gauge,) = [one for one in gauges(("pod_loop",)) if one.key != VERDICT]
+    before = runs("pod_loop", *[0.50, 0.51, 0.52, 0.53, 0.54, 0.55])
+    hardly = runs("pod_loop", *[0.50, 0.51, 0.52, 0.56, 0.57, 0.58])
+    later = 0.05
+    for after, earlier, answer in (
+        (hardly, (), "inconclusive"),
+        (hardly, ("pod_loop",), "not worse"),
+        (runs("pod_loop", *[0.5, 0.6, 0.6, 0.6, 0.6, 0.6]), ("pod_loop",), "inconclusive"),
+    ):
+        (finding,) = findings(before, after, (gauge,), later, excluded=earlier)
+        assert (finding.answer, finding.excluded) == (answer, answer == "not worse")
+
+
+def test_a_look_before_the_first_decides_nothing() -> None:
+    before, after = runs("pod_loop", *[0.5] * 6), runs("pod_loop", *[0.9] * 6)
+    share = share_of_alpha(-1, 4)
+    assert share == 0
+    assert {one.answer for one in findings(before, after, gauges(("pod_loop",)), share)} == {"inconclusive"}
+
+
+def test_a_measure_that_runs_of_the_candidate_lack_excludes_nothing() -> None:
+    finding = found("pod_loop", runs("pod_loop", *[0.5] * 8), [*runs("pod_loop", *[0.5] * 6), run(), run()])
+    assert (finding.answer, finding.why) == (
+        "inconclusive",
+        "pod loop during was not measured in 2 of the candidate's runs",
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "answer"),
+    [
+        (Counted(6, 0), Counted(6, 0), None),
+        (Counted(5, 1), Counted(6, 0), "not worse"),
+        (Counted(5, 1), Counted(5, 1), "not worse"),
+        (Counted(6, 0), Counted(5, 1), "inconclusive"),
+        (Counted(12, 0), Counted(3, 9), "worse"),
+    ],
+)
+def test_runs_that_failed_are_one_more_gauge_where_there_are_some(
+    before: Counted, after: Counted, answer: str | None
+) -> None:
+    sides = ([run(pod_loop=0.5)] * side.valid for side in (before, after))
+    answers = {
+        one.key: one.answer for one in findings(*sides, gauges(("pod_loop",)), counted=(before, after))
+    }
+    assert answers.get(FAILED) == answer
+
+
+def test_runs_that_failed_cost_the_other_gauges_nothing_where_there_are_none() -> None:
+    before = [run(pod_loop=0.5 + i / 100) for i in range(6)]
+    after = [run(pod_loop=0.8 + i / 100) for i in range(6)]
+
+    def p(*counted: Counted) -> float | None:
+        every = findings(before, after, gauges(("pod_loop",)), counted=counted)  # type: ignore[arg-type]
+        return next(one.p for one in every if one.key == "pod_loop")
+
+    assert p(Counted(6, 0), Counted(6, 0)) == pytest.approx(2 / 924)
+    assert p(Counted(6, 0), Counted(6, 1)) == pytest.approx(3 / 924)
+
+
+def test_a_run_that_failed_is_called_by_its_number() -> None:
+    sides = Counted(12, 0), Counted(3, 9)
+    every = findings([run(pod_loop=0.5)] * 12, [run(pod_loop=0.5)] * 3, gauges(()), counted=sides)
+    assert next(one.why for one in every if one.key == FAILED) == (
+        "INVALID runs went from 0 of 12 to 9 of 12 (p < 0.001)"
+    )

@@ -1,5 +1,6 @@
 """Which runs may be set against each other, what is taken from them, and what they promise."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from run_histories import scenario
 from reports.comparable import ComparisonError
 from reports.gate.gauges import Value
 from reports.gate.promises import promises
-from reports.gate.sides import changes, of_one_arm, side
+from reports.gate.sides import changes, missing_rounds, of_one_arm, side
 from reports.record import Run
 
 
@@ -95,11 +96,11 @@ def served(*shares: float | None) -> list[Run]:
     [
         ([0.6], 0, "kept"),
         ([0.4], 1, "broken"),
-        ([0.6, 0.4], 1, "open"),
-        ([0.6, 0.4, 0.6, 0.6, 0.6], 1, "open"),
+        ([0.6, 0.4], 1, "inconclusive"),
+        ([0.6, 0.4, 0.6, 0.6, 0.6], 1, "inconclusive"),
         ([0.4, *[0.6] * 8], 1, "kept"),
         ([0.6, *[0.4] * 8], 8, "broken"),
-        ([None], 0, "open"),
+        ([None], 0, "inconclusive"),
     ],
 )
 def test_runs_that_agree_decide_and_others_by_their_share(
@@ -123,3 +124,36 @@ def test_without_objectives_or_valid_runs_nothing_is_promised() -> None:
 
 def test_a_key_that_stands_in_no_table_is_a_setting_like_any_other() -> None:
     assert changes([run()], [with_scenario(novelty=1)]) == ("novelty",)
+
+
+def disturbed(arm: str = "naive + none") -> Run:
+    validity = {"valid": False, "problems": ["others"], "warnings": [], "spoilt_by_machine": True}
+    return judged(arm, "INVALID", validity=validity)
+
+
+def test_runs_that_failed_are_told_from_those_that_others_disturbed_and_from_missing_ones() -> None:
+    found = side("runs:x", [run(), judged("naive + none", "INVALID"), disturbed()], missing=2)
+    assert (found.runs, found.disturbed, found.counted.valid, found.counted.failed) == (5, 1, 1, 3)
+    assert found.problems == ("late", "others", "2 rounds left no run")
+
+
+@pytest.mark.parametrize(
+    ("folders", "missing"),
+    [
+        ({"01": True, "02": True}, 0),
+        ({"01": True, "02": False}, 1),
+        ({"01": True, "03": True}, 1),
+        ({"01": True, "02": False, "02-try2": True, "03": True}, 0),
+        ({"01": True, "02": False, "02-try2": False}, 1),
+        ({"01-1-naive": True, "03-1-naive": True}, 0),
+        ({"20261122": True, "20261130": True}, 0),
+        ({}, 0),
+    ],
+)
+def test_rounds_that_left_no_run_are_missing(tmp_path: Path, folders: dict[str, bool], missing: int) -> None:
+    for name, there in folders.items():
+        (tmp_path / name / "mass-drop").mkdir(parents=True)
+        if there:
+            (tmp_path / name / "mass-drop" / "run.json").touch()
+    assert missing_rounds(tmp_path) == missing
+    assert missing_rounds(tmp_path / "nowhere") == 0

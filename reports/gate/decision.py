@@ -1,20 +1,22 @@
 """What a gate decides, and why: the reason first, in one sentence.
 
 Any gauge that is worse, and any objective that is broken, makes a regression. To pass, all of them have to
-exclude one. Everything between is inconclusive, and no side without a valid run is ever compared.
+exclude one. Everything between is inconclusive, and no side without a valid run is ever compared. A run that
+is INVALID by itself is not left out: a candidate of which more runs are than of its baseline does not pass.
 
 A run of the candidate during which a part of the stack failed makes the gate fail, whatever the other runs
 show: a pod that crashes is no measurement that may be left out. So does any failure that ends the runs before
 the gate was done with them. A recorded run of the baseline that failed is left out, and counted as not valid.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from reports.gate.effect import (
     MOST_MORE,
+    Counted,
     Finding,
     findings,
     runs_to_exclude,
@@ -23,6 +25,7 @@ from reports.gate.effect import (
 )
 from reports.gate.gauges import Gauge, Measured
 from reports.gate.promises import Promise
+from reports.statistics import ALPHA, greater_test
 
 Outcome = Literal["pass", "regression", "inconclusive", "invalid", "failed"]
 
@@ -35,13 +38,27 @@ class Side(Struct, frozen=True, kw_only=True):
     name: str
     """Where its runs came from, as the user named it."""
     runs: int
-    """How many were made or found."""
+    """How many were made or found, and how many should have been."""
     measured: tuple[Measured, ...]
     """Of the valid ones."""
     problems: tuple[str, ...] = ()
     """Why the others are not valid, each reason once."""
+    disturbed: int = 0
+    """Runs during which others used the machine's cores: they say nothing about the side."""
     failures: tuple[str, ...] = ()
     """What ended each run during which a part of the stack failed."""
+
+    @property
+    def counted(self) -> Counted:
+        """Its runs but for the disturbed ones."""
+        valid = len(self.measured)
+        return Counted(valid, max(0, self.runs - valid - self.disturbed))
+
+
+def side_of(name: str, runs: Sequence[Measured]) -> Side:
+    """A side of runs that were measured; those that are INVALID failed by themselves."""
+    valid = tuple(run for run in runs if run.verdict != "INVALID")
+    return Side(name=name, runs=len(runs), measured=valid)
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -55,8 +72,13 @@ class Decision(Struct, frozen=True, kw_only=True):
     baseline: Side | None
     candidate: Side
     look: int
-    """Which look at the runs it was, from 0, and of how many; the tests are corrected for it."""
+    """Which look at the runs it was, from 0, and of how many; the tests are corrected for it. Below 0: there
+    are too few runs yet for the first one."""
     looks: int
+    excluded: tuple[str, ...]
+    """Keys of the gauges of which this look or an earlier one has excluded a worsening."""
+    doubts: tuple[str, ...]
+    """What does not let it pass, whatever the gauges say."""
     more: int | None
     """How many more rounds would decide, where it is inconclusive and that can be told."""
     notes: tuple[str, ...] = ()
@@ -71,24 +93,35 @@ def decide(
     promises: Sequence[Promise] = (),
     look: int = 0,
     looks: int = 1,
+    earlier: Decision | None = None,
     notes: Sequence[str] = (),
     broken_off: tuple[Outcome, str] | None = None,
 ) -> Decision:
     """Compares the two sides, and the candidate with what it promises; without a baseline, only that.
 
-    broken_off: the outcome, and its reason, where something has ended the runs before their time.
+    `earlier` is what the look before this one decided; a look that has no more runs than that one may
+    spend nothing. `broken_off`: the outcome, and its reason, where something has ended the runs before their
+    time.
     """
     found: tuple[Finding, ...] = ()
     sides = [side for side in (baseline, candidate) if side is not None]
     empty = next((side for side in sides if not side.measured), None)
     if empty is None and baseline is not None:
-        found = findings(baseline.measured, candidate.measured, gauges, share_of_alpha(look, looks))
-    outcome, reason = _outcome(empty, found, promises, comparing=baseline is not None)
+        found = findings(
+            baseline.measured,
+            candidate.measured,
+            gauges,
+            0.0 if earlier is not None and look <= earlier.look else share_of_alpha(look, looks),
+            counted=(baseline.counted, candidate.counted),
+            excluded=earlier.excluded if earlier is not None else (),
+        )
+    doubts = tuple(_doubts(baseline, candidate))
+    outcome, reason = _outcome(empty, found, promises, doubts, comparing=baseline is not None)
     if candidate.failures and (broken_off is None or broken_off[0] != "failed"):
         broken_off = "failed", _failed(candidate)
     outcome, reason = broken_off or (outcome, reason)
-    more = _more(found, promises, candidate) if outcome == "inconclusive" else None
-    if outcome == "inconclusive":
+    more = _more(found, promises, candidate) if outcome == "inconclusive" and not doubts else None
+    if outcome == "inconclusive" and not doubts:
         reason += _how_many_more(more)
     return Decision(
         outcome=outcome,
@@ -99,27 +132,62 @@ def decide(
         candidate=candidate,
         look=look,
         looks=looks,
+        excluded=tuple(one.key for one in found if one.excluded),
+        doubts=doubts,
         more=more,
         notes=tuple(notes),
     )
 
 
+def look_of(baseline: Side | None, candidate: Side, first: int) -> int:
+    """Which look this is, from 0, where the first one takes `first` runs a side. Runs that were disturbed are
+    none, and use up nothing; those that failed are what is looked at."""
+    sides = [side for side in (baseline, candidate) if side is not None]
+    return min(side.runs - side.disturbed for side in sides) - first
+
+
 def fewest_rounds(gauges: Sequence[Gauge], rounds: int, most_rounds: int) -> int:
-    """How many runs a side needs before these gauges can pass, or be called worse, in a gate that looks at
-    them after `rounds` and after every further one; more than `most_rounds` where it never can."""
-    looks = most_rounds - rounds + 1
+    """How many runs a side needs before these gauges can pass, or be called worse, in a gate that has
+    `rounds` at least and `most_rounds` at the most, and first looks at them then; more than `most_rounds`
+    where it never can."""
     number = max(rounds, runs_to_exclude())
-    while runs_to_tell(len(gauges), share_of_alpha(number - rounds, looks)) > number:
+    while True:
+        share = share_of_alpha(0, max(1, most_rounds - number + 1))
+        if max(runs_to_exclude(share), runs_to_tell(len(gauges), share)) <= number:
+            return number
         number += 1
-    return number
+
+
+def _doubts(baseline: Side | None, candidate: Side) -> Iterator[str]:
+    if baseline is None:
+        failed = candidate.counted.failed
+        if failed:
+            yield f"{failed} of {candidate.runs} runs failed{_because(candidate)}"
+        return
+    disturbed = [
+        [1.0] * side.disturbed + [0.0] * (side.runs - side.disturbed) for side in (candidate, baseline)
+    ]
+    if candidate.disturbed and greater_test(*disturbed) <= ALPHA:
+        yield (
+            f"others used the machine's cores in {candidate.disturbed} of {candidate.runs} runs, and in "
+            f"{baseline.disturbed} of {baseline.runs} of the baseline: the change may have been what did"
+        )
+
+
+def _because(side: Side) -> str:
+    return f": {side.problems[0]}" if side.problems else ""
 
 
 def _outcome(
-    empty: Side | None, found: Sequence[Finding], promises: Sequence[Promise], *, comparing: bool
+    empty: Side | None,
+    found: Sequence[Finding],
+    promises: Sequence[Promise],
+    doubts: Sequence[str],
+    *,
+    comparing: bool,
 ) -> tuple[Outcome, str]:
     if empty is not None:
-        because = f": {empty.problems[0]}" if empty.problems else ""
-        return "invalid", f"{empty.name} has no valid run among {empty.runs}{because}"
+        return "invalid", f"{empty.name} has no valid run among {empty.runs}{_because(empty)}"
     if not found and not promises:
         what = "no measure was measured on either side" if comparing else "there is no objective to keep"
         return "invalid", what
@@ -127,9 +195,9 @@ def _outcome(
     worse += [one.why for one in promises if one.answer == "broken"]
     if worse:
         return "regression", worse[0] + _and_more(worse)
-    undecided = [one.why for one in promises if one.answer == "open"]
+    undecided = [*doubts, *(one.why for one in promises if one.answer == "inconclusive")]
     # What is nearest to a regression is named first.
-    undecided += [one.why for one in sorted(found, key=_suspicion) if one.answer == "open"]
+    undecided += [one.why for one in sorted(found, key=_suspicion) if one.answer == "inconclusive"]
     if undecided:
         return "inconclusive", undecided[0] + _and_more(undecided)
     return "pass", _passed(found, promises)
@@ -160,8 +228,8 @@ def _passed(found: Sequence[Finding], promises: Sequence[Promise]) -> str:
 
 
 def _more(found: Sequence[Finding], promises: Sequence[Promise], candidate: Side) -> int | None:
-    wanted = [one.more for one in found if one.answer == "open"]
-    if any(one.answer == "open" for one in promises):
+    wanted = [one.more for one in found if one.answer == "inconclusive"]
+    if any(one.answer == "inconclusive" for one in promises):
         # Runs that disagree are as likely to go on disagreeing; twice as many are a fair try.
         wanted.append(len(candidate.measured))
     numbers = [number for number in wanted if number is not None]

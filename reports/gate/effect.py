@@ -1,41 +1,37 @@
-"""One gauge on both sides: is it worse, is a worsening excluded, or is that still open?
+"""One gauge on both sides: is it worse, is a worsening excluded, or is it inconclusive?
 
 - *worse*: a one-sided rank test says that the candidate's runs tend to be worse, after Holm's correction for
   the gauges and within the share of α that this look may spend, and the medians differ by as much as matters.
-- *not worse*: the 95 % bootstrap interval of the change ends below the smallest worsening that matters. That
-  a test found nothing is not enough: few or noisy runs find nothing either.
-- *open*: neither.
+- *not worse*: the same test, made of the baseline's runs after each was worsened by as much as matters, says
+  that the candidate's runs are better than those, within the share of β that a look may spend. That a test
+  found no worsening is not enough: few or noisy runs find nothing either. There is no correction for the
+  gauges: a gate passes where *all* of them exclude a worsening.
+- *better*: not worse, and the first test the other way round.
+- *inconclusive*: neither.
 
 Formulas, with the medians b of the baseline and c of the candidate, both turned so that more is worse: a
 worsening matters from max(floor, relative · min(|b|, |c|)) on; the excess is c − b less that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import ceil, comb, inf
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from msgspec import Struct
 
 from reports import units
-from reports.gate.gauges import Gauge, Measured, reading
-from reports.statistics import (
-    ALPHA,
-    Floats,
-    extremes_confidence,
-    greater_test,
-    holm,
-    interval_of_ratios,
-    middle,
-    resampled_medians,
-)
+from reports.gate.gauges import FAILED, Gauge, Measured, reading
+from reports.statistics import ALPHA, Floats, at_the_top, greater_test, holm, ratio_interval
 
-Answer = Literal["worse", "better", "not worse", "open"]
+Answer = Literal["worse", "better", "not worse", "inconclusive"]
 
-LEAST_CONFIDENCE = 0.9
-"""How often the extremes of the runs have to hold the median between them, before they exclude anything."""
+BETA = 0.05
+"""How often a gate may call a measure not worse that is worse by as much as matters, all looks together."""
 FIRST_SHARE = 2 / 3
-"""Of α, for the first of several looks: most gates need no other, and the sooner one decides the cheaper."""
+"""Of α and of β, for the first of several looks: most gates need no other, and the sooner one decides the
+cheaper."""
 MOST_MORE = 100
 """Where more rounds than these would be needed, no number is named."""
 
@@ -68,13 +64,37 @@ class Finding(Struct, frozen=True, kw_only=True):
     ratio: float | None
     """Candidate's median ÷ baseline's; None where that is no number."""
     ratio_low: float | None
-    """Its 95 % bootstrap interval."""
+    """Its exact interval."""
     ratio_high: float | None
     """None as well where the interval has no end."""
+    ratio_never: bool
+    """It has no end because runs of the candidate never came to it."""
+    coverage: float | None
+    """In what share of all cases such an interval holds the true ratio, at the least."""
     p: float | None
     """Of the test, corrected; None where none was needed, because nothing is worse by as much as matters."""
     more: int | None
     """How many more rounds would decide, as it looks now; None where it is decided, or where none would."""
+    excluded: bool = False
+    """A worsening was excluded, by this look or an earlier one, within its share of β."""
+
+
+class Counted(Struct, frozen=True):
+    """Runs of one side, by whether they can be trusted."""
+
+    valid: int
+    failed: int
+    """INVALID for a reason that a change can cause, or never come about."""
+
+    @property
+    def share(self) -> float:
+        """Of these runs, the failed ones."""
+        return self.failed / (self.valid + self.failed) if self.failed else 0.0
+
+    @property
+    def values(self) -> list[float]:
+        """1 for each failed run, 0 for each valid one."""
+        return [1.0] * self.failed + [0.0] * self.valid
 
 
 class _Sample(Struct, frozen=True):
@@ -84,6 +104,8 @@ class _Sample(Struct, frozen=True):
     """As they were measured; for bounds, the bounds."""
     baseline_open: tuple[bool, ...]
     candidate_open: tuple[bool, ...]
+    missing: int = 0
+    """Of the candidate's runs, those that have no value although all of the baseline's have one."""
 
     @property
     def sign(self) -> float:
@@ -91,19 +113,24 @@ class _Sample(Struct, frozen=True):
         return 1.0 if self.gauge.effect.better == "lower" else -1.0
 
 
-def runs_to_exclude() -> int:
-    """How many runs a side needs before a worsening can be excluded."""
+def runs_to_exclude(share: float = 1.0) -> int:
+    """How many runs a side needs before a worsening can be excluded with this share of β: with as many coins,
+    all have to fall on one side."""
     runs = 1
-    while extremes_confidence(runs) < LEAST_CONFIDENCE:
+    while share > 0 and 0.5**runs > share * BETA:
         runs += 1
     return runs
 
 
 def share_of_alpha(look: int, looks: int) -> float:
-    """The share of α that a look may spend, counted from 0, of so many; together they spend no more than α.
+    """The share of α, and of β, that a look may spend, counted from 0, of so many; together they spend no
+    more than there is.
 
-    What the first look leaves is dealt out evenly, whether there is a further look or not (Bonferroni).
+    What the first look leaves is dealt out evenly, whether there is a further look or not (Bonferroni). A
+    look before the first one, at fewer runs than that is meant for, may spend nothing.
     """
+    if look < 0:
+        return 0.0
     if looks == 1:
         return 1.0
     return FIRST_SHARE if look == 0 else (1 - FIRST_SHARE) / (looks - 1)
@@ -112,24 +139,113 @@ def share_of_alpha(look: int, looks: int) -> float:
 def runs_to_tell(gauges: int, share: float = 1.0) -> int:
     """How many runs a side needs before one of so many gauges can be called worse with this share of α."""
     runs = 1
-    while gauges / comb(2 * runs, runs) > share * ALPHA:
+    while share > 0 and gauges / comb(2 * runs, runs) > share * ALPHA:
         runs += 1
     return runs
 
 
 def findings(
-    baseline: Sequence[Measured], candidate: Sequence[Measured], gauges: Sequence[Gauge], share: float = 1.0
+    baseline: Sequence[Measured],
+    candidate: Sequence[Measured],
+    gauges: Sequence[Gauge],
+    share: float = 1.0,
+    *,
+    counted: tuple[Counted, Counted] | None = None,
+    excluded: Collection[str] = (),
 ) -> tuple[Finding, ...]:
-    """Every gauge that was measured on at least one side; both need a run. `share` of α may be spent."""
+    """Every gauge that was measured on at least one side; both need a run.
+
+    `share` of α and of β may be spent. `counted`: the runs of the baseline and of the candidate; where some
+    of them failed, these are one more gauge. Where none did, no test of them can find anything, so they
+    cost the others nothing (Tarone 1990). `excluded`: keys of which an earlier look has excluded a
+    worsening within its share; as long as all runs together still exclude it by β as a whole, it stays
+    excluded.
+    """
     samples = [found for gauge in gauges if (found := _sample(gauge, baseline, candidate)) is not None]
     whole = [sample for sample in samples if len(sample.baseline) and len(sample.candidate)]
-    tests = {sample.gauge.key: _p(sample) for sample in whole}
+    failures = counted if counted and any(side.failed for side in counted) else None
+    worse = {sample.gauge.key: _p(sample) for sample in whole}
+    better = {sample.gauge.key: _p_better(sample) for sample in whole}
+    if failures:
+        worse[FAILED] = _p_failed(*failures)
+    worse, better = _corrected(worse, share), _corrected(better, share)
+    fewest = runs_to_tell(len(worse) or 1, share)
+    answered = [
+        _finding(
+            sample,
+            _Tests(
+                worse=worse.get(sample.gauge.key),
+                better=better.get(sample.gauge.key),
+                share=share,
+                excluded=sample.gauge.key in excluded,
+                fewest=fewest,
+            ),
+        )
+        for sample in samples
+    ]
+    if failures:
+        answered.append(_failures(*failures, worse[FAILED]))
+    return tuple(answered)
+
+
+class _Tests(Struct, frozen=True, kw_only=True):
+    """What else there is to know of a gauge before it is answered."""
+
+    worse: float | None
+    """p, corrected; None where there is no worsening that would matter."""
+    better: float | None
+    share: float
+    excluded: bool
+    fewest: int
+    """Runs that it takes to call anything worse."""
+
+
+def _corrected(tests: dict[str, float | None], share: float) -> dict[str, float | None]:
     corrected = holm({key: 1.0 if p is None else p for key, p in tests.items()})
-    p_values = {
-        key: None if tests[key] is None else min(1.0, found / share) for key, found in corrected.items()
+    return {
+        key: None if tests[key] is None else min(1.0, found / share if share > 0 else inf)
+        for key, found in corrected.items()
     }
-    fewest = runs_to_tell(len(whole) or 1, share)
-    return tuple(_finding(sample, p_values.get(sample.gauge.key), fewest) for sample in samples)
+
+
+def _p_failed(baseline: Counted, candidate: Counted) -> float | None:
+    """Fisher's exact test, one-sided, which is the rank test of two values; None where no more failed."""
+    if candidate.share <= baseline.share:
+        return None
+    return greater_test(candidate.values, baseline.values)
+
+
+def _failures(baseline: Counted, candidate: Counted, p: float | None) -> Finding:
+    """Whether the candidate's runs fail more often than the baseline's."""
+    before, now = (f"{side.failed} of {side.valid + side.failed}" for side in (baseline, candidate))
+    answer: Answer = "not worse" if p is None else "worse" if p <= ALPHA else "inconclusive"
+    if answer == "worse":
+        why = f"INVALID runs went from {before} to {now} ({p_text(p)})"
+    else:
+        why = f"INVALID runs: {now} against {before}"
+        why += ", for reasons that a change can cause" if answer == "inconclusive" else ""
+    spreads = [
+        Spread(median=side.share, low=side.share, high=side.share, at_least=False, text=text)
+        for side, text in ((baseline, before), (candidate, now))
+    ]
+    return Finding(
+        key=FAILED,
+        name="INVALID runs",
+        better="lower",
+        least="any",
+        answer=answer,
+        why=why,
+        baseline=spreads[0],
+        candidate=spreads[1],
+        ratio=None,
+        ratio_low=None,
+        ratio_high=None,
+        ratio_never=False,
+        coverage=None,
+        p=p,
+        more=None,
+        excluded=answer == "not worse",
+    )
 
 
 def spread_of(gauge: Gauge, runs: Sequence[Measured]) -> Spread | None:
@@ -148,7 +264,8 @@ def _sample(gauge: Gauge, baseline: Sequence[Measured], candidate: Sequence[Meas
     ours, theirs = _side(gauge, baseline), _side(gauge, candidate)
     if not (len(ours[0]) or len(theirs[0])):
         return None
-    return _Sample(gauge, ours[0], theirs[0], ours[1], theirs[1])
+    missing = len(candidate) - len(theirs[0]) if len(ours[0]) == len(baseline) else 0
+    return _Sample(gauge, ours[0], theirs[0], ours[1], theirs[1], missing)
 
 
 def _p(sample: _Sample) -> float | None:
@@ -159,98 +276,131 @@ def _p(sample: _Sample) -> float | None:
     return greater_test(candidate.tolist(), baseline.tolist(), b_open=sample.baseline_open)
 
 
+def _p_better(sample: _Sample) -> float | None:
+    """The same the other way round."""
+    turned = _Sample(
+        sample.gauge, sample.candidate, sample.baseline, sample.candidate_open, sample.baseline_open
+    )
+    return _p(turned)
+
+
 def _worsened(sample: _Sample) -> bool:
     if sample.gauge.any_shift:
         return bool(sample.sign * (sample.candidate.mean() - sample.baseline.mean()) > 0)
     # A bound of the baseline may be as large as it likes, so nothing is worse than that.
-    highest = np.where(sample.baseline_open, inf, sample.baseline)
-    return _at_medians(sample.gauge, sample.sign, highest, sample.candidate) >= 0
+    return _excess(sample, at_the_top(sample.baseline.tolist(), sample.baseline_open), sample.candidate) >= 0
 
 
-def _at_medians(gauge: Gauge, sign: float, baseline: Floats, candidate: Floats) -> float:
-    found = _excess(gauge, sign, np.median(baseline, keepdims=True), np.median(candidate, keepdims=True))
-    return float(found[0])
-
-
-def _excess(gauge: Gauge, sign: float, baseline: Floats, candidate: Floats) -> Floats:
-    """How much worse than is allowed each pair of medians is; below 0, it does not matter."""
-    effect = gauge.effect
-    change = np.zeros(len(baseline))
+def _excess(
+    sample: _Sample, baseline: Sequence[float] | Floats, candidate: Sequence[float] | Floats
+) -> float:
+    """How much worse than is allowed the candidate's median is; below 0, it does not matter."""
+    before, now = float(np.median(baseline)), float(np.median(candidate))
     # Where neither ever came, they are alike: infinity less infinity is nothing here.
-    np.subtract(candidate, baseline, out=change, where=candidate != baseline)
-    smaller = np.minimum(np.abs(baseline), np.abs(candidate))
-    relative = np.multiply(effect.relative, smaller, out=np.zeros(len(smaller)), where=smaller < inf)
-    found: Floats = sign * change - np.maximum(effect.floor, relative)
-    return found
+    change = 0.0 if before == now else sample.sign * (now - before)
+    return change - sample.gauge.effect.least(before, now)
 
 
-def _finding(sample: _Sample, p: float | None, fewest: int) -> Finding:
+def _finding(sample: _Sample, tests: _Tests) -> Finding:
     gauge = sample.gauge
+    ratio = _Ratio()
     if not (len(sample.baseline) and len(sample.candidate)):
         missing = "baseline" if len(sample.candidate) else "candidate"
-        answer, why, more = "open", f"{gauge.name} was not measured in the {missing}", None
-        ratios: tuple[float | None, float | None, float | None] = (None, None, None)
+        answer: Answer = "inconclusive"
+        why, more, excluded = f"{gauge.name} was not measured in the {missing}", None, False
     else:
-        drawn = resampled_medians(sample.baseline.tolist(), sample.candidate.tolist())
-        answer, more = _answer(sample, p, fewest, drawn)
-        ratios = _ratio(sample, drawn)
-        why = _why(sample, answer, p, ratios)
+        p = _exclusion_p(sample)
+        enough = min(len(sample.baseline), len(sample.candidate)) >= runs_to_exclude()
+        excluded = enough and (p <= tests.share * BETA or (tests.excluded and p <= BETA))
+        answer, more = _answer(sample, tests, p, excluded=excluded)
+        ratio = _ratio(sample)
+        why = _why(sample, answer, tests.worse, ratio)
     return Finding(
         key=gauge.key,
         name=gauge.name,
         better=gauge.effect.better,
         least=gauge.least,
-        answer=answer,  # type: ignore[arg-type]
+        answer=answer,
         why=why,
         baseline=_spread(gauge, sample.baseline, sample.baseline_open),
         candidate=_spread(gauge, sample.candidate, sample.candidate_open),
-        ratio=ratios[0],
-        ratio_low=ratios[1],
-        ratio_high=ratios[2],
-        p=p,
+        ratio=ratio.middle,
+        ratio_low=ratio.low,
+        ratio_high=ratio.high,
+        ratio_never=ratio.never,
+        coverage=ratio.coverage,
+        p=tests.worse,
         more=more,
+        excluded=excluded,
     )
 
 
-def _answer(
-    sample: _Sample, p: float | None, fewest: int, drawn: tuple[Floats, Floats]
-) -> tuple[Answer, int | None]:
-    if p is not None and p <= ALPHA:
+def _exclusion_p(sample: _Sample) -> float:
+    return sample.gauge.effect.exclusion_p(
+        sample.baseline.tolist(),
+        sample.candidate.tolist(),
+        before_open=sample.baseline_open,
+        after_open=sample.candidate_open,
+        steps=sample.gauge.any_shift,
+    )
+
+
+def _answer(sample: _Sample, tests: _Tests, p: float, *, excluded: bool) -> tuple[Answer, int | None]:
+    if tests.worse is not None and tests.worse <= ALPHA:
         return "worse", None
-    candidate = sample.candidate
-    if any(sample.candidate_open):
-        # Of these bounds nobody knows how far they lie below what is true: nothing is excluded by them.
-        candidate = np.where(sample.candidate_open, inf, candidate)
-        drawn = resampled_medians(sample.baseline.tolist(), candidate.tolist())
-    excess = middle(_excess(sample.gauge, sample.sign, *drawn))
+    if excluded and sample.missing:
+        return "inconclusive", None
+    if excluded:
+        return ("better" if tests.better is not None and tests.better <= ALPHA else "not worse"), None
+    return "inconclusive", _more(sample, tests, p)
+
+
+def _more(sample: _Sample, tests: _Tests, p: float) -> int | None:
+    """How many more rounds until one of the tests decides, where further runs are as these: what a rank test
+    measures grows with the root of their number."""
     runs = min(len(sample.baseline), len(sample.candidate))
-    if excess.high < 0 and runs >= runs_to_exclude():
-        gained = _at_medians(sample.gauge, -sample.sign, sample.baseline, sample.candidate)
-        return ("better" if gained >= 0 else "not worse"), None
-    found = _at_medians(sample.gauge, sample.sign, sample.baseline, candidate)
-    return "open", _more(runs, found, excess.high if found < 0 else excess.low, fewest)
-
-
-def _more(runs: int, excess: float, end: float, fewest: int) -> int | None:
-    """The interval narrows with the root of the number of runs; how many until it no longer holds 0?"""
-    least = runs_to_exclude() if excess < 0 else fewest
+    candidate = at_the_top(sample.candidate.tolist(), sample.candidate_open)
+    excess = _excess(sample, sample.baseline, candidate)
+    least = runs_to_exclude(tests.share or 1.0) if excess < 0 else tests.fewest
     if runs < runs_to_exclude():
-        # So few tell little of how wide the interval is.
-        return least - runs
-    if excess in {0.0, inf, -inf} or abs(end) == inf:
+        # So few tell little of how the rest will be.
+        return max(1, least - runs)
+    tested, wanted = (p, BETA) if excess < 0 else (tests.worse, ALPHA)
+    if excess in {0.0, inf, -inf} or tested is None or not 0 < tested < 0.5:
         return None
-    needed = max(ceil(runs * ((end - excess) / excess) ** 2), least, runs + 1)
+    quantile = NormalDist().inv_cdf
+    needed = max(
+        ceil(runs * (quantile(wanted * (tests.share or 1.0)) / quantile(tested)) ** 2), least, runs + 1
+    )
     return needed - runs if needed - runs <= MOST_MORE else None
 
 
-def _ratio(sample: _Sample, drawn: tuple[Floats, Floats]) -> tuple[float | None, float | None, float | None]:
-    if sample.gauge.any_shift:
-        return None, None, None
+class _Ratio(Struct, frozen=True, kw_only=True):
+    """Candidate's median ÷ baseline's, and its interval."""
+
+    middle: float | None = None
+    low: float | None = None
+    high: float | None = None
+    never: bool = False
+    coverage: float | None = None
+
+
+def _ratio(sample: _Sample) -> _Ratio:
     baseline, candidate = (float(np.median(side)) for side in (sample.baseline, sample.candidate))
-    if baseline in {0.0, inf} or candidate == inf or any((*sample.baseline_open, *sample.candidate_open)):
-        return None, None, None
-    found = interval_of_ratios(drawn[1], drawn[0])
-    return candidate / baseline, found.low, None if found.high == inf else found.high
+    bounds = any((*sample.baseline_open, *sample.candidate_open))
+    if sample.gauge.any_shift or baseline in {0.0, inf} or candidate == inf or bounds:
+        return _Ratio()
+    found = ratio_interval(sample.candidate.tolist(), sample.baseline.tolist())
+    middle = candidate / baseline
+    # Of many runs whose distributions differ in shape, the quotient of medians may lie outside.
+    high = max(found.high, middle)
+    return _Ratio(
+        middle=middle,
+        low=min(found.low, middle),
+        high=_seen(high),
+        never=found.never,
+        coverage=found.coverage,
+    )
 
 
 def _spread(gauge: Gauge, values: Floats, is_open: Sequence[bool]) -> Spread:
@@ -272,9 +422,7 @@ def _seen(value: float) -> float | None:
     return None if value == inf else value
 
 
-def _why(
-    sample: _Sample, answer: Answer, p: float | None, ratios: tuple[float | None, float | None, float | None]
-) -> str:
+def _why(sample: _Sample, answer: Answer, p: float | None, ratio: _Ratio) -> str:
     gauge = sample.gauge
     before = _spread(gauge, sample.baseline, sample.baseline_open).text
     now = _spread(gauge, sample.candidate, sample.candidate_open).text
@@ -282,12 +430,15 @@ def _why(
         change = f"{gauge.name} went from {before} to {now}"
         if gauge.any_shift and before == now:
             change = f"{gauge.name}: worse more often than before, though mostly {now}"
-        figures = ", ".join(filter(None, (ratio_text(*ratios), p_text(p))))
+        shown = ratio_text(ratio.middle, ratio.low, ratio.high, ratio.coverage, never=ratio.never)
+        figures = ", ".join(filter(None, (shown, p_text(p))))
         return f"{change} ({figures})"
-    if answer == "open":
+    if answer == "inconclusive":
         runs = min(len(sample.baseline), len(sample.candidate))
         if runs < runs_to_exclude():
             return f"{gauge.name}: {runs} runs are too few to exclude a worsening ({now} against {before})"
+        if sample.missing:
+            return f"{gauge.name} was not measured in {sample.missing} of the candidate's runs"
         if any(sample.candidate_open):
             return f"of {gauge.name} only a lower bound is known in some runs: {now} against {before}"
         return (
@@ -296,12 +447,22 @@ def _why(
     return f"{gauge.name}: {now} against {before}"
 
 
-def ratio_text(ratio: float | None, low: float | None, high: float | None) -> str:
-    """`0.72× (0.70 to 0.74)`; nothing without a ratio."""
+def ratio_text(
+    ratio: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    coverage: float | None = None,
+    *,
+    never: bool = False,
+) -> str:
+    """`0.72× (0.70 to 0.74, 96 %)`; nothing without a ratio."""
     if ratio is None:
         return ""
-    end = "never" if high is None else f"{high:.2f}"
-    return f"{ratio:.2f}{units.TIMES}" + ("" if low is None else f" ({low:.2f} to {end})")
+    text = f"{ratio:.2f}{units.TIMES}"
+    if low is None or coverage is None:
+        return text
+    end = f" to {high:.2f}" if high is not None else " to never" if never else " or more"
+    return f"{text} ({low:.2f}{end}, {units.coverage(coverage)})"
 
 
 def p_text(p: float | None) -> str:

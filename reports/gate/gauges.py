@@ -11,6 +11,9 @@ from reports.measures import AVAILABILITY, BY_KEY, TIME_TO_RECOVER, Effect
 from reports.verdict import RANKED, VerdictName
 
 VERDICT = "verdict"
+FAILED = "failed"
+"""The runs that are INVALID, or never came about: a gauge of a side as a whole, beside those of its valid
+runs."""
 
 _STUCK: VerdictName = "METASTABLE"
 """Stands for `OUTAGE`, too: both mean that nobody came back, and only a rescue tells one from the other."""
@@ -41,9 +44,10 @@ class Value(Struct, frozen=True, array_like=True):
 
 
 class Measured(Struct, frozen=True):
-    """What a gate needs to know of one valid run."""
+    """What a gate needs to know of one run."""
 
     verdict: VerdictName
+    """`INVALID` for a run that failed by itself, and then there are no values."""
     values: dict[str, Value]
     """By the keys of measures, without those that were not measured."""
 

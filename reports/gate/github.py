@@ -19,12 +19,12 @@ MOST_ANNOTATIONS = 10
 
 
 def annotations(decision: Decision, scenario: str) -> list[str]:
-    """A line for the outcome, and one for each gauge and objective that is worse, broken or open."""
+    """A line for the outcome, and one for each gauge and objective that is worse, broken or inconclusive."""
     found = [
         _annotation(_COMMANDS[decision.outcome], f"{TITLES[decision.outcome]} {scenario}", decision.reason)
     ]
     for finding in decision.findings:
-        if finding.answer in {"worse", "open"}:
+        if finding.answer in {"worse", "inconclusive"}:
             command = "error" if finding.answer == "worse" else "warning"
             found.append(_annotation(command, f"{finding.name}: {finding.answer}", finding.why))
     for promise in decision.promises:

@@ -1,6 +1,6 @@
 """A decision as JUnit XML: a test case for the runs, for each gauge and for each objective.
 
-What is worse or broken is a failure; what is still open, and runs that cannot be trusted, are errors: the
+What is worse or broken is a failure; what is inconclusive, and runs that cannot be trusted, are errors: the
 format has no word for them, and they must not pass.
 """
 
@@ -18,19 +18,21 @@ def junit(decision: Decision, scenario: str) -> str:
     cases = [_case(scenario, "valid runs")]
     if decision.outcome in {"invalid", "failed"}:
         _add(cases[0], "error", decision.outcome, decision.reason)
+    elif decision.doubts:
+        _add(cases[0], "error", "inconclusive", "; ".join(decision.doubts))
     for finding in decision.findings:
         case = _case(scenario, finding.name)
         cases.append(case)
         if finding.answer == "worse":
             _add(case, "failure", "regression", finding.why)
-        elif finding.answer == "open":
+        elif finding.answer == "inconclusive":
             _add(case, "error", "inconclusive", finding.why)
     for promise in decision.promises:
         case = _case(scenario, promise.rule)
         cases.append(case)
         if promise.answer == "broken":
             _add(case, "failure", "objective broken", promise.why)
-        elif promise.answer == "open":
+        elif promise.answer == "inconclusive":
             _add(case, "error", "inconclusive", promise.why)
     counts = {
         "tests": str(len(cases)),

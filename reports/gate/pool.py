@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from reports.gate.decision import Decision, Outcome, Side, decide
+from reports.gate.decision import Decision, Outcome, decide, look_of, side_of
 from reports.gate.gauges import Gauge, Measured
-from reports.statistics import wilson
+from reports.statistics import share_interval
 
 UNCHANGED = "unchanged"
 
@@ -28,7 +28,8 @@ class Pool(Struct, frozen=True, kw_only=True):
     overrides: dict[str, tuple[str, ...]]
     """By arm, what was changed."""
     arms: dict[str, tuple[Measured, ...]]
-    """By arm, its valid runs; `UNCHANGED` is the baseline."""
+    """By arm, its runs; `UNCHANGED` is the baseline. Those that are INVALID failed by themselves: what
+    others on the machine disturbed is not kept."""
 
 
 class Tally(Struct, frozen=True, kw_only=True):
@@ -45,9 +46,9 @@ class Tally(Struct, frozen=True, kw_only=True):
     """How often each gauge was called worse."""
 
     def share(self, outcome: Outcome) -> tuple[float, float, float]:
-        """Of the gates with that outcome, with Wilson's interval."""
+        """Of the gates with that outcome, with its exact 95 % interval."""
         hits = self.outcomes.get(outcome, 0)
-        low, high = wilson(hits, self.gates)
+        low, high = share_interval(hits, self.gates)
         return hits / self.gates, low, high
 
 
@@ -62,18 +63,19 @@ def play_gate(
 ) -> tuple[Decision, int]:
     """One gate, and the number of its rounds."""
     ours, theirs = ([rng.choice(side) for _ in range(most_rounds)] for side in (baseline, candidate))
-    number = rounds
+    number, earlier = rounds, None
     while True:
+        sides = side_of("baseline", ours[:number]), side_of("candidate", theirs[:number])
         decision = decide(
-            Side(name="baseline", runs=number, measured=tuple(ours[:number])),
-            Side(name="candidate", runs=number, measured=tuple(theirs[:number])),
+            *sides,
             gauges,
-            look=number - rounds,
+            look=look_of(*sides, rounds),
             looks=most_rounds - rounds + 1,
+            earlier=earlier,
         )
         if decision.outcome in {"pass", "regression"} or number == most_rounds:
             return decision, number
-        number += 1
+        number, earlier = number + 1, decision
 
 
 def tally(

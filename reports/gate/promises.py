@@ -1,7 +1,7 @@
-"""Service-level objectives over several runs: kept, broken, or still open.
+"""Service-level objectives over several runs: kept, broken, or inconclusive.
 
-One run keeps an objective or breaks it. Runs that all agree decide; where they do not, Wilson's interval for
-the share of runs that broke it has to lie on one side of a half.
+One run keeps an objective or breaks it. Runs that all agree decide; where they do not, the exact 95 %
+interval for the share of runs that broke it has to lie on one side of a half.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from msgspec import Struct
 from reports.judgement import judgement_of
 from reports.objectives import evaluate, objectives_of
 from reports.record import Run
-from reports.statistics import wilson
+from reports.statistics import share_interval
 
 
 class Promise(Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class Promise(Struct, frozen=True, kw_only=True):
     """Of which it is known whether they kept it."""
     broken: int
     """Of these."""
-    answer: Literal["kept", "broken", "open"]
+    answer: Literal["kept", "broken", "inconclusive"]
     why: str
 
 
@@ -56,13 +56,13 @@ def promises(runs: Sequence[Run]) -> tuple[Promise, ...]:
     return tuple(found)
 
 
-def _answer(runs: int, broken: int) -> Literal["kept", "broken", "open"]:
+def _answer(runs: int, broken: int) -> Literal["kept", "broken", "inconclusive"]:
     if not runs:
-        return "open"
+        return "inconclusive"
     if broken in {0, runs}:
         return "broken" if broken else "kept"
-    low, high = wilson(broken, runs)
-    return "broken" if low > 0.5 else "kept" if high < 0.5 else "open"
+    low, high = share_interval(broken, runs)
+    return "broken" if low > 0.5 else "kept" if high < 0.5 else "inconclusive"
 
 
 def _why(rule: str, found: Sequence[str], runs: int, broken: int) -> str:

@@ -5,7 +5,9 @@ may not differ in the load, the faults and the stretches of time, on which every
 machine and in what other packages it runs.
 """
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,22 +23,41 @@ OURS = "reconnect-storm"
 
 LOAD_KEYS = ("fleet.clients", "fleet.clients_per_ip", "feed.rate_hz", "feed.payload_bytes", "target.url")
 
+_ROUND = re.compile(r"(\d{2,3})(?:-try\d+)?")
+"""The folder of a round's run, or of another try of it."""
+
 BASELINE, CANDIDATE = "baseline", "candidate"
 
 
-def side(name: str, runs: Sequence[Run]) -> Side:
-    """What a gate needs to know of these runs."""
+def side(name: str, runs: Sequence[Run], missing: int = 0) -> Side:
+    """What a gate needs to know of these runs; `missing` are rounds that left none."""
     judged = [judgement_of(run) for run in runs]
-    problems = [
-        problem for found in judged if not found.validity.valid for problem in found.validity.problems
-    ]
+    invalid = [found.validity for found in judged if not found.validity.valid]
+    problems = [problem for validity in invalid for problem in validity.problems]
+    if missing:
+        problems.append(f"{missing} round{'s' if missing > 1 else ''} left no run")
     return Side(
         name=name,
-        runs=len(runs),
+        runs=len(runs) + missing,
         measured=tuple(measured(found, ALLOWED_KEYS) for found in judged if found.validity.valid),
         problems=tuple(dict.fromkeys(problems)),
         failures=tuple(run.info.problem for run in runs if run.info.status == "failed"),
+        disturbed=sum(validity.spoilt_by_machine for validity in invalid),
     )
+
+
+def missing_rounds(folder: Path) -> int:
+    """Rounds of one side of a gate, or of one arm alone, that left no run in this folder: a process that
+    crashed before it began to record leaves a folder without one, or none at all."""
+    rounds: dict[int, bool] = {}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        found = _ROUND.fullmatch(path.name)
+        if found and path.is_dir():
+            number = int(found[1])
+            rounds[number] = rounds.get(number, False) or any(path.rglob("run.json"))
+    if not any(rounds.values()):
+        return 0
+    return max(rounds) - min(rounds) + 1 - sum(rounds.values())
 
 
 def of_one_arm(runs: Sequence[Run], arm: str, source: str) -> list[Run]:

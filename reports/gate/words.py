@@ -13,7 +13,7 @@ TITLES = {
     "failed": "FAILED",
 }
 
-_ORDER = ("worse", "open", "better", "not worse")
+_ORDER = ("worse", "inconclusive", "better", "not worse")
 
 
 def title(decision: Decision) -> str:
@@ -25,13 +25,14 @@ def findings_table(decision: Decision) -> TextTable:
     """Every gauge, what is worse first."""
     return TextTable(
         label="Candidate against baseline",
-        headings=("measure", "baseline", "candidate", "ratio (95 %)", "matters from", "p", "answer"),
+        headings=("measure", "baseline", "candidate", "ratio", "matters from", "p", "answer"),
         rows=tuple(
             (
                 f"{one.name} ({one.better} is better)" if one.key != "verdict" else one.name,
                 one.baseline.text,
                 one.candidate.text,
-                ratio_text(one.ratio, one.ratio_low, one.ratio_high) or units.NOTHING,
+                ratio_text(one.ratio, one.ratio_low, one.ratio_high, one.coverage, never=one.ratio_never)
+                or units.NOTHING,
                 one.least,
                 p_text(one.p).removeprefix("p ") or units.NOTHING,
                 one.answer,
@@ -68,8 +69,14 @@ def lines(decision: Decision) -> list[str]:
         if side is not None
     ]
     if decision.findings and decision.looks > 1:
-        look = f"look {decision.look + 1} of up to {decision.looks}"
+        look = f"look {max(0, decision.look) + 1} of up to {decision.looks}"
         found.append(f"p is corrected for {len(decision.findings)} measures, and for this being {look}.")
+    shown = {one.coverage for one in decision.findings if one.coverage is not None}
+    if shown:
+        found.append(
+            "In brackets: the exact interval of the ratio, and in what share of all cases such an interval "
+            "holds the true one, at the least."
+        )
     return [*found, *decision.notes]
 
 
@@ -78,4 +85,10 @@ def _side_line(what: str, side: Side) -> str:
     counted = ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts))
     text = f"{what}: {side.name}, {len(side.measured)} valid runs of {side.runs}"
     text += f" ({counted})" if counted else ""
-    return f"{text}; not valid: {'; '.join(side.problems)}" if side.problems else text
+    lost = [
+        f"{number} {how}"
+        for number, how in ((side.counted.failed, "failed"), (side.disturbed, "disturbed by others"))
+        if number
+    ]
+    text += f"; {', '.join(lost)}" if lost else ""
+    return f"{text}: {'; '.join(side.problems)}" if side.problems else text
