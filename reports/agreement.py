@@ -1,15 +1,15 @@
 """Predicted runs beside measured ones of the same arm: do they agree, and by how much not?"""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
+from math import inf
 
 from msgspec import Struct
 
 from reports import units
 from reports.comparable import by_arm
 from reports.judgement import judgement_of
-from reports.latency import Latency
 from reports.measures import MEASURES, Measure
+from reports.ranges import Range, range_of
 from reports.record import Run
 from reports.text_table import TextTable
 
@@ -21,12 +21,24 @@ _JUDGED = _KEYS[:2]
 
 
 class Pair(Struct, frozen=True):
-    """One measure of one arm, as medians over runs; None where it was not reached, or is only a bound."""
+    """One measure of one arm over the runs of either side; None where no run has it."""
 
     arm: str
     measure: Measure
-    measured: float | None
-    predicted: float | None
+    ours: Range | None
+    """Measured."""
+    theirs: Range | None
+    """Predicted."""
+
+    @property
+    def measured(self) -> float | None:
+        """The median; None where it never came, or is only a bound."""
+        return _known(self.ours)
+
+    @property
+    def predicted(self) -> float | None:
+        """Likewise."""
+        return _known(self.theirs)
 
     @property
     def ratio(self) -> float | None:
@@ -36,11 +48,24 @@ class Pair(Struct, frozen=True):
         return self.predicted / self.measured
 
     @property
-    def agrees(self) -> bool:
-        """Whether both are there and close to each other, or neither is there."""
-        if self.measured is None or self.predicted is None:
-            return self.measured is self.predicted
-        return abs(self.predicted - self.measured) <= ALLOWED * abs(self.measured)
+    def agrees(self) -> bool | None:
+        """Whether the medians are close to each other, or neither ever came; None where bounds leave that
+        open."""
+        if self.ours is None or self.theirs is None:
+            return True if self.ours is self.theirs else None
+        measured, predicted = (
+            inf if side.median is None else side.median for side in (self.ours, self.theirs)
+        )
+        if inf in (measured, predicted):
+            return measured == predicted
+        # What is only known to be at least so much may be anything above it, and agrees with nothing for
+        # sure.
+        if self.ours.at_least:
+            apart = not self.theirs.at_least and predicted < (1 - ALLOWED) * measured
+            return False if apart else None
+        if self.theirs.at_least:
+            return False if predicted > (1 + ALLOWED) * measured else None
+        return abs(predicted - measured) <= ALLOWED * abs(measured)
 
 
 class Agreement(Struct, frozen=True):
@@ -68,7 +93,7 @@ def agreement(measured: Sequence[Run], predicted: Sequence[Run]) -> Agreement:
     return Agreement(
         tuple((arm, _verdicts(ours[arm]), _verdicts(theirs[arm])) for arm in arms),
         tuple(
-            Pair(arm, measure, _median(measure, ours[arm]), _median(measure, theirs[arm]))
+            Pair(arm, measure, _range(measure, ours[arm]), _range(measure, theirs[arm]))
             for arm in arms
             for measure in MEASURES
             if measure.key in _KEYS
@@ -85,13 +110,13 @@ def agreement_table(found: Agreement) -> TextTable:
         for pair in (pair for pair in found.pairs if pair.arm == arm):
             ratio = units.NOTHING if pair.ratio is None else f"{pair.ratio:.2f}"
             judged = pair.measure.key in _JUDGED
-            agrees = "yes" if pair.agrees else "no"
+            agrees = {True: "yes", False: "no", None: "inconclusive"}[pair.agrees]
             rows.append(
                 (
                     arm,
                     pair.measure.name,
-                    pair.measure.write(pair.measured),
-                    pair.measure.write(pair.predicted),
+                    _text(pair.measure, pair.ours),
+                    _text(pair.measure, pair.theirs),
                     ratio,
                     agrees if judged else "",
                 )
@@ -117,14 +142,15 @@ def _tally(verdicts: Sequence[str]) -> str:
     return ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts))
 
 
-def _median(measure: Measure, runs: Sequence[Run]) -> float | None:
-    """None where a run has no value, or only a bound."""
-    values = []
-    for run in runs:
-        value = measure.of(judgement_of(run).summary)
-        if isinstance(value, Latency):
-            value = None if value.at_least else value.ms
-        if value is None:
-            return None
-        values.append(value)
-    return median(values)
+def _range(measure: Measure, runs: Sequence[Run]) -> Range | None:
+    return range_of(measure, [judgement_of(run).summary for run in runs])
+
+
+def _known(found: Range | None) -> float | None:
+    return None if found is None or found.at_least else found.median
+
+
+def _text(measure: Measure, found: Range | None) -> str:
+    if found is None:
+        return units.NOTHING
+    return f"{'≥ ' if found.at_least else ''}{measure.write(found.median)}"

@@ -64,6 +64,11 @@ def sentences(found: Tuning) -> tuple[str, ...]:
         lines.append("The search was stopped before its end.")
     if found.chosen:
         best = found.named(found.chosen)
+        if found.tried > 1:
+            # The best of many is partly the luckiest.
+            lines.append(
+                "It was chosen by these very storms: expect somewhat worse of it in storms of other seeds."
+            )
         for origin, words in (
             ("incident's fix", "The incident's own fix"),
             ("now", "What there is now"),

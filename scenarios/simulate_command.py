@@ -188,8 +188,16 @@ def calibrated(costs: Costs, recorded: tuple[Path, ...], *, quiet: bool) -> Cost
 
 
 def calibration_table(found: Calibration) -> Table:
-    """The costs with their intervals, in microseconds where they are times of CPU."""
-    table = Table("cost", "value", "95 % interval", box=None, title=f"from {found.seconds} seconds of pods")
+    """The costs with their ranges, in microseconds where they are times of CPU."""
+    table = Table(
+        "cost",
+        "value",
+        "range",
+        box=None,
+        title=f"from {found.seconds} seconds of pods",
+        caption="range: the middle 95 % of fits to seconds drawn again; seconds of one run resemble each "
+        "other, so the true cost may well lie outside. Of pod_start, the extremes.",
+    )
     for one in found.fitted:
         unit, scale = (
             ("µs", 1e6)

@@ -184,5 +184,5 @@ def _against(measure: Measure, before: Facts, latest: Facts) -> str:
         return ""
     a, b = (float(number or 0) for number in numbers)
     if not measure.effect.matters(a, b):
-        return "no difference"
+        return "less than matters"
     return "better" if (b < a) == (measure.effect.better == "lower") else "worse"

@@ -3,8 +3,9 @@
     pod CPU   = idle + a·handshakes + b·joins + f·ticks          for each second of each pod
     nginx CPU = idle + d·attempts + e·ticks                      for each second
 
-What the scenario itself charges is taken off a, b and f. No cost is negative. Intervals are the middle 95 %
-of fits to seconds that were drawn again, with replacement.
+What the scenario itself charges is taken off a, b and f. No cost is negative. Ranges are the middle 95 %
+of fits to seconds that were drawn again, with replacement. They are no 95 % intervals: seconds of one run are
+not independent of each other, and runs differ by more than their seconds do.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ class CalibrationError(ValueError):
 
 
 class Fitted(Struct, frozen=True):
-    """One cost: CPU-seconds, and the interval."""
+    """One cost: CPU-seconds, and the range of it."""
 
     name: str
     value: float
