@@ -332,10 +332,9 @@ def test_a_measure_that_runs_of_the_candidate_lack_excludes_nothing() -> None:
 def test_runs_that_failed_are_one_more_gauge_where_there_are_some(
     before: Counted, after: Counted, answer: str | None
 ) -> None:
-    sides = ([run(pod_loop=0.5)] * side.valid for side in (before, after))
-    answers = {
-        one.key: one.answer for one in findings(*sides, gauges(("pod_loop",)), counted=(before, after))
-    }
+    ours, theirs = ([run(pod_loop=0.5)] * side.valid for side in (before, after))
+    every = findings(ours, theirs, gauges(("pod_loop",)), counted=(before, after))
+    answers = {one.key: one.answer for one in every}
     assert answers.get(FAILED) == answer
 
 
@@ -344,7 +343,8 @@ def test_runs_that_failed_cost_the_other_gauges_nothing_where_there_are_none() -
     after = [run(pod_loop=0.8 + i / 100) for i in range(6)]
 
     def p(*counted: Counted) -> float | None:
-        every = findings(before, after, gauges(("pod_loop",)), counted=counted)  # type: ignore[arg-type]
+        ours, theirs = counted
+        every = findings(before, after, gauges(("pod_loop",)), counted=(ours, theirs))
         return next(one.p for one in every if one.key == "pod_loop")
 
     assert p(Counted(6, 0), Counted(6, 0)) == pytest.approx(2 / 924)
