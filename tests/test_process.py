@@ -104,18 +104,20 @@ def test_clients_of_a_process_that_comes_late_have_addresses_of_their_own() -> N
     ids=["cut at its beginning", "cut near its end", "cut at its end", "without any point of the grid"],
 )
 def test_means_of_a_second_that_was_cut_are_over_the_whole_of_it(
-    before: tuple[int, ...], after: tuple[int, ...], useful: float | None
+    before: tuple[int, ...], after: tuple[int, ...], useful: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     took: list[Interval] = []
-    settings = replace(SETTINGS, epoch_ns=monotonic_ns() - 10_300_000_000)
+    now_ns = monotonic_ns()
+    monkeypatch.setattr("scenarios.clients.process.monotonic_ns", lambda: now_ns)
+    settings = replace(SETTINGS, epoch_ns=now_ns - 10_300_000_000)
     generator = Generator(settings, resolve(settings.scenario.target), took.append)
     generator._next_slot_ns += 10**12  # the grid has no points of its own here
     generator.add_client()
     for part in (before, after):
         for joined in part:
             generator.recorder.joined[0] = joined
-            generator.recorder.held_due_ns[0] = monotonic_ns()
-            generator.recorder.sample_slot(monotonic_ns())
+            generator.recorder.held_due_ns[0] = now_ns
+            generator.recorder.sample_slot(now_ns)
         generator.obey(CloseBooks())
     generator.stop()
     first, second = took
