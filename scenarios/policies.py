@@ -11,8 +11,11 @@ import importlib
 import inspect
 import math
 import random
+import traceback
 from collections.abc import Iterator
 from itertools import islice
+from numbers import Real
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -33,6 +36,8 @@ from scenarios.backoffs import (
 from scenarios.gated_policies import CircuitBreaker, RetryBudget, SreThrottle, TokenBucket
 from scenarios.gates import Gate
 from scenarios.quantities import share_of
+
+_DELAYS_CHECKED = 100
 
 
 class Policy(Protocol):
@@ -56,9 +61,6 @@ class PolicyError(ValueError):
     """A policy that is not there, or parameters that it does not take."""
 
 
-_TRIED_DELAYS = 50
-
-
 class UserDefined(BasePolicy, frozen=True, kw_only=True):
     """A function of the user's own: `function(rng, **parameters)` returns the iterator of delays."""
 
@@ -66,20 +68,7 @@ class UserDefined(BasePolicy, frozen=True, kw_only=True):
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def delays(self, rng: random.Random) -> Iterator[float]:
-        """Raises PolicyError where the function does, or gives something else than seconds."""
-        number = 0
-        try:
-            for delay in _import_function(self.function)(rng, **self.parameters):
-                number += 1
-                if not isinstance(delay, int | float) or not math.isfinite(delay):
-                    raise PolicyError(f"found {delay!r}, allowed: seconds")
-                yield float(delay)
-        except PolicyError as error:
-            raise PolicyError(f"policy {self.function!r}: delay {number}: {error}") from None
-        except (Exception, SystemExit) as error:  # A function of the user's own can fail in any way.
-            raise PolicyError(
-                f"policy {self.function!r}: after {number} delays: {type(error).__name__}: {error}"
-            ) from error
+        return _checked_delays(self.function, rng, self.parameters)
 
 
 POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
@@ -109,12 +98,8 @@ def policy(spec: str | dict[str, Any]) -> Policy:
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = table.pop("name", None)
     if isinstance(name, str) and ":" in name:
-        chosen = UserDefined(function=name, parameters=table)
-        if _takes(name, table):
-            # What fails at once is told before anything is started.
-            for _ in islice(chosen.delays(random.Random(0)), _TRIED_DELAYS):  # noqa: S311
-                pass
-        return chosen
+        _check_function(name, table)
+        return UserDefined(function=name, parameters=table)
     if not isinstance(name, str) or name not in POLICIES:
         raise PolicyError(f"found policy {name!r}, allowed: {', '.join(POLICIES)} or module:function")
     kind, defaults = POLICIES[name]
@@ -149,8 +134,27 @@ def _import_function(path: str) -> Any:
         raise PolicyError(f"policy {path!r} cannot be imported: {error}") from None
 
 
-def _takes(path: str, parameters: dict[str, Any]) -> bool:
-    """Whether the function takes these parameters; False where it cannot be known. Raises PolicyError."""
+def _checked_delays(path: str, rng: random.Random, parameters: dict[str, Any]) -> Iterator[float]:
+    """The delays of a function of the user's own. Raises PolicyError where it fails, or gives no delay."""
+    function = _import_function(path)
+    try:
+        for delay in function(rng, **parameters):
+            if isinstance(delay, bool) or not isinstance(delay, Real) or not math.isfinite(delay):
+                raise PolicyError(
+                    f"policy {path!r}: found delay {delay!r}, allowed: a finite number of seconds"
+                )
+            yield float(delay)
+    except PolicyError:
+        raise
+    except (Exception, SystemExit) as error:  # A module of the user's own can fail in any way.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise PolicyError(
+            f"policy {path!r} failed: {type(error).__name__}: {error}"
+            f" ({Path(place.filename).name}, line {place.lineno})"
+        ) from error
+
+
+def _check_function(path: str, parameters: dict[str, Any]) -> None:
     function = _import_function(path)
     if not callable(function):
         raise PolicyError(f"policy {path!r}: found {function!r}, allowed: a function(rng, **parameters)")
@@ -160,5 +164,7 @@ def _takes(path: str, parameters: dict[str, Any]) -> bool:
         allowed = f"{path}{inspect.signature(function)}"
         raise PolicyError(f"policy {path!r}: {error}; allowed: {allowed}") from None
     except ValueError:  # Written in C, without a signature to check.
-        return False
-    return True
+        return
+    # What fails soon fails before anything is started.
+    for _ in islice(_checked_delays(path, random.Random(0), parameters), _DELAYS_CHECKED):  # noqa: S311
+        pass

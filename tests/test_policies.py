@@ -5,9 +5,11 @@ import math
 import random
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pytest
 
 from scenarios.backoffs import Backo2
@@ -88,12 +90,6 @@ def test_a_function_without_a_signature_to_check_is_taken_as_it_is() -> None:
     assert policy("builtins:min") == UserDefined(function="builtins:min")
 
 
-def fails_later(rng: random.Random, *, after: int = 60) -> Iterator[float]:
-    """Has delays for that many tries."""
-    yield from [0.5] * after
-    raise RuntimeError("no more ideas")
-
-
 def exits(rng: random.Random) -> Iterator[float]:
     raise SystemExit(4)
 
@@ -101,13 +97,6 @@ def exits(rng: random.Random) -> Iterator[float]:
 def gives(rng: random.Random, *, what: Any) -> Any:
     """No delays, but this."""
     return what
-
-
-def test_a_function_that_fails_in_a_storm_says_which_it_is() -> None:
-    delays = policy(f"{__name__}:fails_later").delays(random.Random(1))
-    assert list(islice(delays, 60)) == [0.5] * 60
-    with pytest.raises(PolicyError, match="fails_later': after 60 delays: RuntimeError: no more ideas"):
-        next(delays)
 
 
 def test_a_function_may_give_up() -> None:
@@ -144,28 +133,7 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "relative module": (".relative:delays", "'.relative:delays'", "cannot be imported"),
     "function that is not there": ("math:no_such_function", "'math:no_such_function'", "cannot be imported"),
     "not a function": ("math:pi", "3.14159", "function(rng, **parameters)"),
-    "function that fails at once": (
-        {"name": f"{__name__}:fails_later", "after": 2},
-        "after 2 delays",
-        "RuntimeError: no more ideas",
-    ),
-    "function that ends the program": (f"{__name__}:exits", "after 0 delays", "SystemExit: 4"),
-    "function that gives no delays": (
-        {"name": f"{__name__}:gives", "what": 5},
-        "after 0 delays",
-        "TypeError: 'int' object is not iterable",
-    ),
-    "delay that is no number": (
-        {"name": f"{__name__}:gives", "what": ["soon"]},
-        "'soon'",
-        "allowed: seconds",
-    ),
-    "delay without an end": ({"name": f"{__name__}:gives", "what": [math.inf]}, "inf", "allowed: seconds"),
-    "delay of nan": (
-        {"name": f"{__name__}:gives", "what": [math.nan]},
-        "nan",
-        "allowed: seconds",
-    ),
+    "function that ends the program": (f"{__name__}:exits", "exits' failed", "SystemExit: 4"),
     "parameter that the function has not": (
         {"name": f"{__name__}:stepwise", "stride": 1},
         "'stride'",
@@ -204,3 +172,55 @@ def test_gates_of_all_processes_allow_together_what_one_would(
 )
 def test_what_each_client_has_for_itself_is_not_divided(spec: Any) -> None:
     assert divided(policy(spec), 1, 3) == policy(spec)
+
+
+def failing(rng: random.Random, *, after: int = 0, gives: Any = 0.1) -> Iterator[Any]:
+    """A policy of a user's own that fails, or gives something else, after so many delays."""
+    for _ in range(after):
+        yield 0.1
+    if gives is None:
+        raise LookupError("no such delay")
+    while True:
+        yield gives
+
+
+def no_iterator(rng: random.Random) -> float:
+    """A policy that forgot to yield."""
+    return 1.0
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "an error at once": (
+        {"name": "test_policies:failing", "gives": None},
+        "failed: LookupError: no such delay (test_policies.py, line ",
+    ),
+    "an error later": ({"name": "test_policies:failing", "gives": None, "after": 50}, "failed: LookupError"),
+    "a text": ({"name": "test_policies:failing", "gives": "1"}, "found delay '1', allowed: a finite number"),
+    "a truth": ({"name": "test_policies:failing", "gives": True}, "found delay True, allowed"),
+    "no number": ({"name": "test_policies:failing", "gives": math.nan}, "found delay nan, allowed"),
+    "without end": ({"name": "test_policies:failing", "gives": math.inf}, "found delay inf, allowed"),
+    "no iterator": (
+        {"name": "test_policies:no_iterator"},
+        "failed: TypeError: 'float' object is not iterable",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "said"), WRONG.values(), ids=WRONG)
+def test_a_policy_of_ones_own_that_fails_is_refused_with_the_place(spec: dict[str, Any], said: str) -> None:
+    with pytest.raises(PolicyError, match=re.escape(f"policy '{spec['name']}'")) as refused:
+        policy(spec)
+    assert said in str(refused.value)
+
+
+def test_a_policy_of_ones_own_may_fail_after_all_delays_that_were_looked_at() -> None:
+    delays = policy({"name": "test_policies:failing", "gives": None, "after": 150}).delays(random.Random(1))
+    assert len(list(islice(delays, 150))) == 150
+    with pytest.raises(PolicyError, match="failed: LookupError"):
+        next(delays)
+
+
+@pytest.mark.parametrize("delay", [0, -1, 2.5, np.float64(0.5), Fraction(1, 2)], ids=repr)
+def test_a_delay_of_ones_own_is_any_finite_number(delay: Any) -> None:
+    chosen = policy({"name": "test_policies:failing", "gives": delay})
+    assert next(chosen.delays(random.Random(1))) == float(delay)

@@ -23,7 +23,7 @@ from scenarios.clients.target import Endpoint, addresses_for
 from scenarios.clients.timers import NEVER_NS, Timers
 from scenarios.gates import Gate
 from scenarios.model import Fleet
-from scenarios.policies import Policy
+from scenarios.policies import Policy, PolicyError
 from scenarios.quantities import share_of
 from scenarios.scenario_file import ScenarioError
 
@@ -182,9 +182,10 @@ class Population:
             if not self.recorder.policy_error:
                 log.exception("a reconnect policy failed inside a client")
                 place = traceback.extract_tb(error.__traceback__)[-1]
-                self.recorder.policy_error = (
-                    f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
-                )
+                where = f"({Path(place.filename).name}, line {place.lineno})"
+                said = f"{type(error).__name__}: {error} {where}"
+                # A PolicyError says by itself where it comes from.
+                self.recorder.policy_error = str(error) if isinstance(error, PolicyError) else said
 
     def push(self, policy: Policy, reach_s: float, clients: Iterable[Follower]) -> None:
         """Gives the clients another policy, each at a moment of its own within `reach_s`; 0 means now.
