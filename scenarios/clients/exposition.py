@@ -13,7 +13,6 @@ _COUNTERS = {
     "disconnects": "Sessions that ended, by reason.",
     "ticks": "Ticks delivered to clients.",
     "missed_ticks": "Ticks that clients never got because they were away.",
-    "early_ticks": "Ticks received before they were due: the publisher's clock is ahead.",
 }
 _QUANTILES = {"0.5": 50.0, "0.99": 99.0}
 _Labels = Mapping[str, str]
@@ -33,7 +32,6 @@ class Exposition:
         self._totals["attempts", "", ""] += interval.attempts
         self._totals["ticks", "", ""] += interval.ticks
         self._totals["missed_ticks", "", ""] += interval.missed
-        self._totals["early_ticks", "", ""] += interval.early
         for outcome, count in interval.outcomes.items():
             self._totals["outcomes", "outcome", outcome] += count
         for reason, count in interval.disconnects.items():
