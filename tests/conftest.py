@@ -1,6 +1,10 @@
-"""Lets the tests import Locust's statistics without its patching of the whole process."""
+"""What all tests share: what they need, whose fault it is what stays open, and Locust without its patches."""
 
+import gc
 import os
+from collections.abc import Generator, Iterator
+
+import pytest
 
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 try:
@@ -9,4 +13,48 @@ finally:
     # Generators that the end-to-end tests start must patch.
     del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
+from needs import NEEDS, SKIP_VALUES, SKIP_VARIABLE, available
+
 __all__ = ["locust"]
+
+# Where a hook of git runs the tests, these would lead the repositories of tests to that one.
+for _name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+    os.environ.pop(_name, None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the markers known, and refuses a wish that nobody understands."""
+    for name, need in NEEDS.items():
+        config.addinivalue_line("markers", f"needs_{name}: is skipped where there is not {need.what}")
+    wish = os.environ.get(SKIP_VARIABLE, SKIP_VALUES[0])
+    if wish not in SKIP_VALUES:
+        raise pytest.UsageError(f"{SKIP_VARIABLE}: found {wish!r}, allowed: {' or '.join(SKIP_VALUES)}")
+
+
+# After those that are not asked for have been left out: an engine is looked for only where it matters.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what this machine cannot do, and says what to install."""
+    for item in items:
+        for name, need in NEEDS.items():
+            if item.get_closest_marker(f"needs_{name}") and not available(name):
+                item.add_marker(pytest.mark.skip(reason=need.reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where nothing may be skipped, a test that is skipped fails."""
+    report = yield
+    expected_to_fail = hasattr(report, "wasxfail")
+    if report.skipped and not expected_to_fail and os.environ.get(SKIP_VARIABLE) == "forbid":
+        report.outcome = "failed"
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        report.longrepr = f"{SKIP_VARIABLE}=forbid, but {reason}"
+    return report
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _what_stays_open_is_found_where_it_was_opened() -> Iterator[None]:
+    """What one file leaves to the garbage collector must not fail a test of another."""
+    yield
+    gc.collect()

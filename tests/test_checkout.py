@@ -27,6 +27,7 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.needs_git
 def test_a_version_is_taken_out_and_gone_afterwards(repository: Path) -> None:
     (repository / "file").write_text("not committed")
     with checkout("HEAD~1", repository) as root:
@@ -36,18 +37,21 @@ def test_a_version_is_taken_out_and_gone_afterwards(repository: Path) -> None:
     assert not (repository / ".git" / "worktrees").exists()
 
 
+@pytest.mark.needs_git
 def test_a_version_is_gone_whatever_happens(repository: Path) -> None:
     with pytest.raises(KeyboardInterrupt), checkout("v2", repository) as root:
         raise KeyboardInterrupt
     assert not root.exists()
 
 
+@pytest.mark.needs_git
 def test_a_commit_has_an_id_and_a_date(repository: Path) -> None:
     found = revision("v2", repository)
     assert len(found.id) == 40
     assert found.date.startswith("20")
 
 
+@pytest.mark.needs_git
 @pytest.mark.parametrize("ref", ["nope", "", "-x", "--help", "HEAD:file", "HEAD~9"])
 def test_what_is_no_commit_is_refused(repository: Path, ref: str) -> None:
     with (
@@ -57,22 +61,25 @@ def test_what_is_no_commit_is_refused(repository: Path, ref: str) -> None:
         pass
 
 
+@pytest.mark.needs_git
 def test_a_folder_without_a_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckoutError, match="git:HEAD"):
         revision("HEAD", tmp_path)
 
 
-def test_a_machine_without_git_is_told_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_git_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(CheckoutError, match="git cannot be run"):
-        revision("HEAD", repository)
+        revision("HEAD", tmp_path)
 
 
+@pytest.mark.needs_git
 def test_another_project_cannot_run(repository: Path) -> None:
     with pytest.raises(CheckoutError, match=r"git:v2: found no scenarios/cli\.py"):
         check_can_run("git:v2", repository, "gate-quick", ())
 
 
+@pytest.mark.needs_checkout
 def test_this_version_can_run_what_it_has_and_nothing_else() -> None:
     check_can_run("git:HEAD", PROJECT, "gate-quick", ())
     with pytest.raises(CheckoutError, match="git:HEAD: it cannot run nope: nope: no such scenario"):

@@ -93,7 +93,7 @@ def test_without_its_program_a_front_is_refused_before_anything_starts(
     monkeypatch.setattr(envoy, "find_spec", lambda _name: None)
     with pytest.raises(MachineError, match=r"install reconnect-storm\[envoy\]"):
         assembly.check([scenario])
-    monkeypatch.setattr("shutil.which", lambda _name: None)
+    monkeypatch.setattr("shutil.which", lambda _name, **_: None)
     with pytest.raises(MachineError, match="HAProxy: found none on the PATH"):
         assembly.check([build({"edge": {"front": "haproxy"}}, source="test")])
     elsewhere = build({"edge": {"front": "envoy"}, "target": {"url": "http://127.0.0.1:1"}}, source="test")

@@ -7,8 +7,20 @@ import pytest
 
 from scenarios.limits import LIMITS as NAMES
 from scenarios.scenario_file import build
+from scenarios.stack import proxies
 from scenarios.stack.access_log import AccessLine, refusals_per_second
-from scenarios.stack.haproxy_front import read_access_log, render
+from scenarios.stack.haproxy_front import executable, read_access_log, render
+
+
+def test_it_is_found_where_only_administrators_have_their_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = tmp_path / "sbin" / "haproxy"
+    found.parent.mkdir()
+    found.touch(mode=0o755)
+    monkeypatch.setattr(proxies, "ADMINISTRATORS", (str(found.parent),))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert executable() == found
 
 
 def lines_of(limit: Any = "none", **changes: Any) -> list[str]:

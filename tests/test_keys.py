@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -53,7 +54,8 @@ class Terminal:
         end = time.monotonic() + _PATIENCE_S
         while text not in self.seen:
             assert time.monotonic() < end, self.seen
-            self.seen += os.read(self.ours, 4096).decode()
+            if select.select([self.ours], [], [], 0.5)[0]:
+                self.seen += os.read(self.ours, 4096).decode()
 
     def press(self, keys: str) -> None:
         os.write(self.ours, keys.encode())

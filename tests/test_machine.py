@@ -1,7 +1,10 @@
 """Who gets which cores, and what the machine cannot carry."""
 
+import contextlib
 import resource
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -44,6 +47,25 @@ def test_more_clients_than_descriptors_are_refused_with_the_number_that_fits(
 
 def test_free_ports_are_distinct() -> None:
     assert len(set(machine.free_ports(20))) == 20
+
+
+def test_two_processes_that_look_for_ports_at_once_are_never_given_the_same() -> None:
+    look = "from scenarios.stack.machine import free_ports; print(*free_ports(400), flush=True); input()"
+    with contextlib.ExitStack() as ends:
+        programs = [
+            ends.enter_context(
+                subprocess.Popen([sys.executable, "-c", look], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            )
+            for _ in range(2)
+        ]
+        found = []
+        for program in programs:
+            assert program.stdout is not None
+            found += program.stdout.readline().split()
+        for program in programs:
+            program.communicate(b"\n")
+    assert len(found) == 800
+    assert len(set(found)) == 800
 
 
 def test_the_machine_and_the_versions_are_described() -> None:

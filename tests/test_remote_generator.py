@@ -44,9 +44,11 @@ async def master(play: Script, heard: list[Message | None]) -> AsyncIterator[tup
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         stream = MessageStream(reader, writer)
-        heard.extend([await stream.receive(), await stream.receive()])
-        await play(stream)
-        await stream.close()
+        try:
+            heard.extend([await stream.receive(), await stream.receive()])
+            await play(stream)
+        finally:
+            await stream.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:

@@ -123,7 +123,7 @@ class Peer:
         self.socket.sendall(b"".join(map(frame, messages)))
 
     def hears(self) -> Message | None:
-        with gevent.Timeout(5):
+        with gevent.Timeout(PATIENCE_S):
             while not self._heard:
                 data = self.socket.recv(65_536)
                 if not data:
@@ -135,10 +135,13 @@ class Peer:
         self.socket.shutdown(sockets.SHUT_WR)
 
 
+SOON_S = 0.3
+PATIENCE_S = 30.0
+
+
 @pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_GREETING_S", "_WORKERS_S", "_BEGIN_S", "_READY_AGAIN_S"):
-        monkeypatch.setattr(storm_channel, name, 0.3)
+def _soon_ready_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storm_channel, "_READY_AGAIN_S", SOON_S)
 
 
 @pytest.fixture
@@ -167,10 +170,14 @@ def connect(runner: Runner) -> Iterator[Connect]:
     yield new
     for peer in peers:
         peer.socket.close()
-    with gevent.Timeout(5):
-        while channel.storm is not None:
-            gevent.sleep(0.01)
+    until(lambda: channel.storm is None)
     channel.stop()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    with gevent.Timeout(PATIENCE_S):
+        while not condition():
+            gevent.sleep(0.01)
 
 
 def begun(connect: Connect) -> Peer:
@@ -188,7 +195,7 @@ def test_a_storm_gets_its_seconds_and_gives_orders_until_it_leaves(connect: Conn
     assert isinstance(heard, Interval)
     assert (heard.clients, heard.processes) == (6, 2)
     peer.say(CloseBooks())
-    gevent.sleep(0.05)
+    until(lambda: "storm_order CloseBooks" in runner.log)
     for worker in ("a", "b"):
         assert runner.part is not None
         runner.part.on_books_closed(FromWorker(worker))
@@ -203,8 +210,7 @@ def test_the_next_storm_may_come_before_the_last_one_is_cleared_away(
 ) -> None:
     begun(connect).leaves()
     begun(connect).leaves()
-    gevent.sleep(0.2)
-    assert runner.log == ["start 6 at 3/s", "stop"] * 2
+    until(lambda: runner.log == ["start 6 at 3/s", "stop"] * 2)
 
 
 def test_one_storm_at_a_time(connect: Connect, runner: Runner) -> None:
@@ -228,14 +234,15 @@ def no_start(runner: Runner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said", "reason"),
+    ("spoil", "said", "reason", "waited"),
     [
-        pytest.param(None, [Hello("another")], "wrong or missing token", id="another token"),
-        pytest.param(None, [], "nothing was said within 0.3 s", id="silence"),
+        pytest.param(None, [Hello("another")], "wrong or missing token", "", id="another token"),
+        pytest.param(None, [], "nothing was said within 0.3 s", "_GREETING_S", id="silence"),
         pytest.param(
             None,
             [Hello("x" * 5_000)],
             "a message of 5021 bytes, 4096 are allowed",
+            "",
             id="a stranger with much to say",
         ),
         pytest.param(
@@ -245,24 +252,28 @@ def no_start(runner: Runner) -> None:
                 Begin(GeneratorSettings(scenario=Scenario(summary="useless"), epoch_ns=0)),
             ],
             "key target.url: found nothing",
+            "",
             id="settings that cannot be used",
         ),
         pytest.param(
             by_hand,
             [Hello(TOKEN), Begin(SETTINGS)],
             "a test that was started by hand is running: stop it in the web UI first",
+            "",
             id="a test by hand",
         ),
         pytest.param(
             too_few,
             [Hello(TOKEN), Begin(SETTINGS)],
             "1 workers are ready, 2 are expected",
+            "_WORKERS_S",
             id="too few workers",
         ),
         pytest.param(
             no_start,
             [Hello(TOKEN), Begin(SETTINGS)],
             "the test could not be started, the master's log says why",
+            "_BEGIN_S",
             id="no start",
         ),
     ],
@@ -273,7 +284,12 @@ def test_a_refusal_says_why(
     spoil: Callable[[Runner], None] | None,
     said: list[Message],
     reason: str,
+    waited: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """waited: the time-out that has to pass first."""
+    if waited:
+        monkeypatch.setattr(storm_channel, waited, SOON_S)
     if spoil:
         spoil(runner)
     peer = connect()
@@ -345,12 +361,12 @@ def test_a_lost_worker_stays_lost_and_a_newcomer_waits(connect: Connect, runner:
     runner.clients["a"].state = STATE_MISSING
     runner.part.on_newcomer("b")  # no newcomer: it takes part
     runner.part.on_newcomer("c")
+    without_it = peer.hears()
     # It comes back to life, and has clients that nobody counts any more.
-    gevent.sleep(0.6)
     runner.clients["a"].state = STATE_RUNNING
     runner.second("a", 2)
     runner.second("b", 2)
-    seen = [peer.hears(), peer.hears()]
+    seen = [without_it, peer.hears()]
     assert [(s.second, s.clients, s.missing, s.processes) for s in seen if isinstance(s, Interval)] == [
         (1, 3, 3, 1),
         (2, 3, 3, 1),

@@ -78,7 +78,13 @@ class Generator(Channel):
             raise
         finally:
             theirs.close()
-        return cls(child, MessageStream(*await asyncio.open_connection(sock=ours)), on_interval)
+        try:
+            stream = MessageStream(*await asyncio.open_connection(sock=ours))
+        except BaseException:
+            ours.close()
+            await child.stop()
+            raise
+        return cls(child, stream, on_interval)
 
     async def stop(self) -> None:
         """Ends Locust and the channel."""

@@ -4,7 +4,6 @@ Its stick tables know rates over sliding windows, which is another rule than ngi
 of tokens, kept in a tag of each key and counted by the converters that HAProxy has; see the template.
 """
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from scenarios.model import Scenario
 from scenarios.stability import edge_rules
 from scenarios.stack.access_log import AccessLine, read_lines
 from scenarios.stack.machine import MachineError, needed_descriptors
-from scenarios.stack.proxies import complaint, template
+from scenarios.stack.proxies import complaint, program, template
 from scenarios.token_bucket import token_rule
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "haproxy.cfg.template"
@@ -36,10 +35,10 @@ _LOG_COLUMNS = (
 
 def executable() -> Path:
     """The system's HAProxy. Raises MachineError where there is none."""
-    found = shutil.which("haproxy")
+    found = program("haproxy")
     if found is None:
         raise MachineError("HAProxy: found none on the PATH, allowed: the system's; install its package")
-    return Path(found)
+    return found
 
 
 def render(

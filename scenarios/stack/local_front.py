@@ -1,6 +1,7 @@
 """A front as a child of this process, whichever it is: its folder, its port, its start."""
 
 import asyncio
+import contextlib
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -68,7 +69,8 @@ class LocalFront(ABC):
         except OSError:
             return False
         writer.close()
-        await writer.wait_closed()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
         return True
 
     async def start(self, *, descriptors: int) -> LocalChild:

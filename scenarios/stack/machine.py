@@ -1,5 +1,7 @@
 """What the machine offers, and who gets which part: cores, ports, descriptors, versions."""
 
+import contextlib
+import errno
 import os
 import platform
 import resource
@@ -91,15 +93,29 @@ def check_descriptors(clients: int) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
+    """Ports of 127.0.0.1 that nobody listens on, and that nobody else is given while this process runs."""
+    ports: list[int] = []
+    with contextlib.ExitStack() as tried:
+        while len(ports) < count:
+            sock = tried.enter_context(socket.socket())
             sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
+            port = sock.getsockname()[1]
+            if _claim(port):
+                ports.append(port)
+    return ports
+
+
+def _claim(port: int) -> bool:
+    """Whether no other process had claimed it that still runs; before it is in use, others look too."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        # On Linux such a name is no file, and is free again when the process ends; elsewhere there is none.
+        claim.bind(f"\0reconnect-storm port {port}")
+    except OSError as error:
+        claim.close()
+        return error.errno != errno.EADDRINUSE
+    claim.detach()
+    return True
 
 
 def describe(cores: Cores) -> dict[str, Any]:

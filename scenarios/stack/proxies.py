@@ -1,11 +1,15 @@
 """What fronts and sidecars have in common: a program, a template, and a validator of what came of it."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
+
+ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where Debian and others install servers."""
 
 
 def template(path: Path) -> jinja2.Template:
@@ -14,6 +18,13 @@ def template(path: Path) -> jinja2.Template:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     return environment.from_string(path.read_text(encoding="utf-8"))
+
+
+def program(name: str) -> Path | None:
+    """A program of the system; also one that is not on the PATH of whoever is no administrator."""
+    folders = os.pathsep.join([os.environ.get("PATH", os.defpath), *ADMINISTRATORS])
+    found = shutil.which(name, path=folders)
+    return None if found is None else Path(found)
 
 
 def made_executable(binary: Path) -> Path:

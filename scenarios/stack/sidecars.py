@@ -125,12 +125,14 @@ class Sidecars:
 
     async def stop(self) -> None:
         """Ends all of them."""
-        if self._reading is not None:
-            self._reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
-        await asyncio.gather(*(sidecar.stop(self._watch) for sidecar in self._by_pod.values()))
-        await self._http.close()
+        try:
+            if self._reading is not None:
+                self._reading.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._reading
+        finally:
+            await asyncio.gather(*(sidecar.stop(self._watch) for sidecar in self._by_pod.values()))
+            await self._http.close()
 
     def _switch(self, *, on: bool) -> None:
         layer = {

@@ -83,4 +83,6 @@ async def _listening(port: int, children: list[LocalChild]) -> None:
             await asyncio.sleep(0.05)
         else:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
             return

@@ -4,7 +4,6 @@ One stack for all tests, which go by their order: bringing it up costs more than
 """
 
 import os
-import shutil
 import subprocess
 import time
 import urllib.parse
@@ -13,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from needs import compose_command
 
 from reports.record import Run, find_runs
 
-pytestmark = pytest.mark.compose
+pytestmark = [pytest.mark.compose, pytest.mark.needs_docker]
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "reconnect-storm-test"
@@ -39,19 +39,6 @@ SMALL_STORM = (
 
 GOOD_OR_INVALID = {0, 3}
 """A busy machine may make a run invalid, which is a result and not a failure."""
-
-
-def compose_command() -> list[str]:
-    """Compose v2 or docker-compose 1.29, whichever is there."""
-    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
-        return ["docker", "compose"]
-    return ["docker-compose"]
-
-
-def engine_answers() -> bool:
-    if shutil.which("docker") is None:
-        return False
-    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
 class Stack:
@@ -129,8 +116,6 @@ def left_behind() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    if not engine_answers():
-        pytest.fail("no Docker engine answers: start one, or let .ci/engine do it", pytrace=False)
     runs = tmp_path_factory.mktemp("runs")
     if os.getuid() == 0:
         os.chown(runs, USER, USER)

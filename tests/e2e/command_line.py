@@ -1,14 +1,20 @@
-"""The real command line, on a storm of a few seconds."""
+"""The real command line, on a storm of a few seconds, and other programs that end with their test."""
 
 import contextlib
 import os
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from reports.record import Run, find_runs
+from scenarios.stack.machine import free_ports
 
 MARK = "RECONNECT_STORM_TESTS"
 """Environment variable with the folder of one test session; the processes that it starts inherit it."""
@@ -28,6 +34,11 @@ SMALL_STORM = (
 
 GOOD_OR_INVALID = {0, 3}
 """A busy machine may make a run invalid, which is a result and not a failure. A part that fails is one: 5."""
+
+PATIENCE_S = 60.0
+"""For what is bound to happen; on a busy machine that takes its time, on others nobody waits so long."""
+
+_GRACE_S = 15.0
 
 
 def command(*arguments: str, sets: tuple[str, ...] = SMALL_STORM, runs: Path) -> list[str]:
@@ -56,15 +67,67 @@ def assert_whole(runs: list[Run]) -> None:
     assert [(run.info.status, run.info.problem) for run in runs] == [("complete", "")] * len(runs)
 
 
-def start(*arguments: str, sets: tuple[str, ...] = SMALL_STORM, runs: Path) -> subprocess.Popen[str]:
-    """Starts it in the background."""
-    return subprocess.Popen(
+def wait_for(what: str, condition: Callable[[], Any]) -> None:
+    """Returns once it holds; a server that does not answer yet does not count as a failure."""
+    end_s = time.monotonic() + PATIENCE_S
+    while True:
+        with contextlib.suppress(OSError):
+            if condition():
+                return
+        assert time.monotonic() < end_s, f"waited {PATIENCE_S:g} s in vain for: {what}"
+        time.sleep(0.05)
+
+
+def get(url: str, form: bytes | None = None) -> str:
+    """What is answered with, also where that is a complaint. Raises OSError where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, form, timeout=10) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+
+
+@contextlib.contextmanager
+def running(program: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[str]]":
+    """A program in the background that is gone afterwards, however the test ends."""
+    with subprocess.Popen(program, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextlib.contextmanager
+def started(
+    *arguments: str,
+    sets: tuple[str, ...] = SMALL_STORM,
+    runs: Path,
+    environment: dict[str, str] | None = None,
+) -> "Iterator[subprocess.Popen[str]]":
+    """The command line in the background."""
+    with running(
         command(*arguments, sets=sets, runs=runs),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "COLUMNS": "200"},
-    )
+        env={**os.environ, "COLUMNS": "200", **(environment or {})},
+    ) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def lone_pod() -> Iterator[str]:
+    """A pod that belongs to no stack and is ready; its URL."""
+    port, control = free_ports(2)
+    options = ["--port", str(port), "--control-port", str(control), "--token", "t"]
+    with running([sys.executable, "-m", "gateway_stub", *options], stdout=subprocess.DEVNULL):
+        url = f"http://127.0.0.1:{port}"
+        wait_for("a pod that is ready", lambda: get(f"{url}/healthz/readiness") == "ready\n")
+        yield url
 
 
 def storm_processes() -> list[psutil.Process]:

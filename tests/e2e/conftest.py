@@ -1,10 +1,15 @@
-"""No test leaves anything running."""
+"""What the end-to-end tests share: no test leaves anything running, and some have a Node with packages."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from command_line import MARK, storm_processes
+
+NODE = Path(__file__).parent / "node_gateway"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -22,3 +27,15 @@ def _nothing_is_left_behind(_mark: None) -> Iterator[None]:
     for process in left:
         process.kill()
     assert left == []
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with our gateway for Node, and socket.io and its client beside it, as the lock has them."""
+    folder = tmp_path_factory.mktemp("node")
+    shutil.copytree(NODE, folder, dirs_exist_ok=True)
+    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = subprocess.run(npm, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        pytest.skip(f"npm could not install what {NODE.name}/package-lock.json names: {done.stderr.strip()}")
+    return folder

@@ -132,25 +132,29 @@ def scenario(spec: Any, source: str = "bind", front: str = "nginx") -> Scenario:
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A pod that says yes at once."""
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-    await writer.drain()
-    writer.close()
+    try:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        await writer.drain()
+    finally:
+        writer.close()
 
 
 async def _ask(port: int, n: int, request: Request, source: str) -> None:
     bound = (request.address, 0) if source == "bind" else None
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=bound)
-    if source != "bind":
-        family, to = ("TCP6", "::1") if ":" in request.address else ("TCP4", "127.0.0.1")
-        writer.write(f"PROXY {family} {request.address} {to} 1234 {port}\r\n".encode())
-    sid = f"&sid={request.sid}" if request.sid else ""
-    # The log has the transport, so that it tells which request a line is about.
-    target = f"/socket.io/?EIO=4&transport={n}{sid}"
-    writer.write(f"{request.method} {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n".encode())
-    writer.write(b"Content-Length: 0\r\n\r\n")
-    await reader.read()
-    writer.close()
+    try:
+        if source != "bind":
+            family, to = ("TCP6", "::1") if ":" in request.address else ("TCP4", "127.0.0.1")
+            writer.write(f"PROXY {family} {request.address} {to} 1234 {port}\r\n".encode())
+        sid = f"&sid={request.sid}" if request.sid else ""
+        # The log has the transport, so that it tells which request a line is about.
+        target = f"/socket.io/?EIO=4&transport={n}{sid}"
+        writer.write(f"{request.method} {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n".encode())
+        writer.write(b"Content-Length: 0\r\n\r\n")
+        await reader.read()
+    finally:
+        writer.close()
 
 
 Case = tuple[Scenario, Sequence[Request]]
@@ -170,8 +174,7 @@ async def _carry_out(folder: Path, cases: Mapping[str, Case]) -> None:
         storms = []
         for (name, case), port, pod_port in zip(cases.items(), ports[::2], ports[1::2], strict=True):
             chosen, requests = case
-            pod = await asyncio.start_server(_answer, "127.0.0.1", pod_port)
-            stops.callback(pod.close)
+            await stops.enter_async_context(await asyncio.start_server(_answer, "127.0.0.1", pod_port))
             (folder / name).mkdir()
             kind = FRONTS[chosen.edge.front]
             host = kind.host(port=port, directory=folder / name, cores=(), binary=None)

@@ -13,7 +13,7 @@ from scenarios.stack.access_log import refusals_per_second
 from scenarios.stack.nginx import read_access_log
 
 # Milliseconds decide.
-pytestmark = [pytest.mark.e2e, pytest.mark.measures]
+pytestmark = [pytest.mark.e2e, pytest.mark.measures, pytest.mark.needs_loopback_range]
 
 AT_EDGE = [name for name in LIMITS if limit(name).rules]
 NAMES = [*AT_EDGE, "per-ip+global", "global+per-ip-delay"]

@@ -10,7 +10,7 @@ from scenarios.stack.access_log import refusals_per_second
 from scenarios.stack.fronts import FRONTS
 
 # Milliseconds decide.
-pytestmark = [pytest.mark.e2e, pytest.mark.measures]
+pytestmark = [pytest.mark.e2e, pytest.mark.measures, pytest.mark.needs_loopback_range]
 
 NAMES = ["per-ip", "per-ip-strict", "per-ip-all-requests", "global", "per-ip+global", "global+per-ip"]
 STORM = storm_of(["127.11.12.1", "127.21.22.1", "127.31.32.1"])
@@ -58,7 +58,7 @@ class Storms:
         return compare(self.front, self._rules[name], self.lines[name])
 
 
-@pytest.fixture(scope="module", params=["envoy", "haproxy"])
+@pytest.fixture(scope="module", params=["envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)])
 def storms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Storms:
     return Storms(request.param, tmp_path_factory.mktemp(request.param))
 

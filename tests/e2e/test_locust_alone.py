@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from command_line import PATIENCE_S, get, lone_pod, running, wait_for
 
 from scenarios.stack.machine import free_ports
 
@@ -23,32 +23,10 @@ pytestmark = pytest.mark.e2e
 LOCUST = [sys.executable, "-m", "locust", "-f", "scenarios/clients/locustfile.py"]
 
 
-def get(url: str, form: dict[str, str] | None = None) -> Any:
-    body = urllib.parse.urlencode(form).encode() if form else None
-    with urllib.request.urlopen(url, body, timeout=5) as answer:
-        return answer.read().decode()
-
-
-def eventually(url: str, form: dict[str, str] | None = None) -> Any:
-    for _ in range(100):
-        try:
-            return get(url, form)
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"no answer from {url}")
-
-
 @pytest.fixture
 def pod() -> Iterator[str]:
-    port, control = free_ports(2)
-    options = ["--port", str(port), "--control-port", str(control), "--token", "t"]
-    process = subprocess.Popen([sys.executable, "-m", "gateway_stub", *options], stdout=subprocess.DEVNULL)
-    try:
-        eventually(f"http://127.0.0.1:{port}/healthz/readiness")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    with lone_pod() as url:
+        yield url
 
 
 def test_headless_with_csv(pod: str, tmp_path: Path) -> None:
@@ -90,26 +68,22 @@ def test_without_a_host_it_says_what_is_missing(options: list[str]) -> None:
 def test_the_web_interface_starts_clients_and_shows_deliveries(pod: str) -> None:
     (port,) = free_ports(1)
     web = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [*LOCUST, "--host", pod, "--web-host", "127.0.0.1", "--web-port", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        eventually(f"{web}/")
-        get(f"{web}/swarm", {"user_count": "10", "spawn_rate": "10", "host": pod})
-        time.sleep(4)
-        stats = json.loads(get(f"{web}/stats/requests"))
-        assert stats["user_count"] == 10
-        by_name = {entry["name"]: entry for entry in stats["stats"]}
-        assert by_name["joined"]["num_requests"] == 10
-        assert by_name["tick"]["num_requests"] > 0
-        get(f"{web}/stop", {"now": "1"})
-        time.sleep(3)  # the web UI remembers its answer for two seconds
-        assert json.loads(get(f"{web}/stats/requests"))["state"] == "stopped"
-    finally:
-        process.terminate()
-        process.wait(timeout=15)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with running([*LOCUST, "--host", pod, "--web-host", "127.0.0.1", "--web-port", str(port)], **silent):
+        wait_for("the web UI", lambda: get(f"{web}/"))
+        form = {"user_count": "10", "spawn_rate": "10", "host": pod}
+        get(f"{web}/swarm", urllib.parse.urlencode(form).encode())
+
+        def seen() -> Any:
+            return json.loads(get(f"{web}/stats/requests"))
+
+        def requests(name: str) -> int:
+            return sum(entry["num_requests"] for entry in seen()["stats"] if entry["name"] == name)
+
+        wait_for("ticks on the page", lambda: requests("tick") > 0 and requests("joined") == 10)
+        assert seen()["user_count"] == 10
+        get(f"{web}/stop", b"now=1")
+        wait_for("a page that says so", lambda: seen()["state"] == "stopped")
 
 
 def answered(web: str, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Any:
@@ -321,20 +295,27 @@ def test_tags_choose_whether_clients_connect(
 
 
 def test_a_worker_that_dies_is_reported_and_the_others_go_on(pod: str, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [
-            *(*LOCUST, "--host", pod, "--headless", "-u", "20", "-r", "20", "-t", "14s", "--only-summary"),
-            *("--processes", "2", "--csv", str(tmp_path / "storm")),
-        ],
+    options = ("--headless", "-u", "20", "-r", "20", "-t", "14s", "--only-summary", "--processes", "2")
+    with running(
+        [*LOCUST, "--host", pod, *options, "--csv", str(tmp_path / "storm")],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(6)
-    workers = psutil.Process(process.pid).children()
-    assert len(workers) == 2
-    workers[0].kill()
-    _, said = process.communicate(timeout=40)
+    ) as process:
+
+        def with_clients() -> list[psutil.Process]:
+            """The workers whose ten clients are all connected."""
+            port = int(pod.rpartition(":")[2])
+            return [
+                worker
+                for worker in psutil.Process(process.pid).children()
+                if sum(bool(c.raddr) and c.raddr.port == port for c in worker.net_connections("tcp")) == 10
+            ]
+
+        wait_for("two workers with ten clients each", lambda: len(with_clients()) == 2)
+        # A second is reported when it is over, and who never reported anything cannot be missed.
+        time.sleep(3)
+        with_clients()[0].kill()
+        _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
     assert "is gone, and with it 10 clients: they are counted as missing" in said
     assert "Traceback" not in said
@@ -353,7 +334,7 @@ def test_an_abort_condition_ends_the_test_and_says_why(pod: str) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1

@@ -1,7 +1,7 @@
 """Our clients at a real Node gateway: another path, namespace, credentials, event names and clocks."""
 
+import contextlib
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import running
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="there is no node here"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.needs_node]
 
-HERE = Path(__file__).parent / "node_gateway"
+ALL_TICKS = pytest.approx(20 * 10, rel=0.3)
+"""Twenty clients, ten ticks a second; the gateway's timer is late on a busy machine."""
 CREDENTIALS = (
     "target.namespace=/feed",
     'target.auth={token="secret"}',
@@ -25,32 +24,16 @@ CREDENTIALS = (
 )
 
 
-@pytest.fixture(scope="session")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("node")
-    shutil.copy(HERE / "package.json", folder)
-    shutil.copy(HERE / "gateway.js", folder)
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-    subprocess.run(npm, cwd=folder, check=True, timeout=120, capture_output=True)
-    return folder
-
-
 class NodeGateway:
     """A running gateway."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        command = ["node", str(folder / "gateway.js"), *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
         self.port = int(self._line())
 
     def _line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline()
-
-    def stop(self) -> None:
-        """Ends it."""
-        self.process.kill()
-        self.process.communicate()
 
     def seen(self) -> dict[str, int]:
         """What the gateway has counted by now."""
@@ -59,11 +42,17 @@ class NodeGateway:
         return counts
 
 
+@contextlib.contextmanager
+def node_gateway(modules: Path, *arguments: str) -> Iterator[NodeGateway]:
+    program = ["node", str(modules / "gateway.js"), *arguments]
+    with running(program, stdout=subprocess.PIPE) as process:
+        yield NodeGateway(process)
+
+
 @pytest.fixture(scope="module")
-def gateway(modules: Path) -> Iterator[NodeGateway]:
-    running = NodeGateway(modules)
-    yield running
-    running.stop()
+def gateway(node_modules: Path) -> Iterator[NodeGateway]:
+    with node_gateway(node_modules) as started:
+        yield started
 
 
 def bench(url: str, *sets: str) -> subprocess.CompletedProcess[str]:
@@ -111,7 +100,7 @@ def test_ticks_are_timed_by_whatever_the_gateway_sends(
     clock = () if any("due_clock" in key for key in sets) else ("feed.due_clock=wall",)
     found = reception(f"http://127.0.0.1:{gateway.port}/realtime/?room=a", *clock, *sets)
     assert found["reference"] == reference
-    assert found["ticks_per_s"] == pytest.approx(20 * 10, rel=0.15)
+    assert found["ticks_per_s"] == ALL_TICKS
     # Half a second is long on one machine, and short for a clock that was misread.
     assert 0 <= found["p50_ms"] <= found["p99_ms"] < 500
 
@@ -123,7 +112,7 @@ def test_clients_that_begin_with_polling_are_upgraded(gateway: NodeGateway) -> N
         *("fleet.transport=polling-upgrade", "feed.event=price", "feed.due_field=meta.at"),
         *("feed.due_unit=ms", "feed.due_clock=wall"),
     )
-    assert found["ticks_per_s"] == pytest.approx(20 * 10, rel=0.15)
+    assert found["ticks_per_s"] == ALL_TICKS
     after = gateway.seen()
     assert after["polling"] - before["polling"] == 20
     assert after["upgrades"] - before["upgrades"] == 20
@@ -155,7 +144,8 @@ def test_wrong_credentials_are_a_rejection_with_its_name(gateway: NodeGateway, t
     assert "CONNECT,rejected" in failures
 
 
-def test_wss_with_a_ca_file_a_server_name_or_without_any_check(modules: Path, tmp_path: Path) -> None:
+@pytest.mark.needs_openssl
+def test_wss_with_a_ca_file_a_server_name_or_without_any_check(node_modules: Path, tmp_path: Path) -> None:
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
         [
@@ -166,12 +156,9 @@ def test_wss_with_a_ca_file_a_server_name_or_without_any_check(modules: Path, tm
         check=True,
         capture_output=True,
     )
-    running = NodeGateway(modules, str(key), str(cert))
-    url = f"https://127.0.0.1:{running.port}/realtime/?room=a"
     feed = ("feed.event=price", "feed.due_field=meta.at", "feed.due_unit=ms", "feed.due_clock=wall")
-    try:
+    with node_gateway(node_modules, str(key), str(cert)) as secure:
+        url = f"https://127.0.0.1:{secure.port}/realtime/?room=a"
         trusted = (f"target.ca_file={cert}", "target.server_name=gateway.test")
-        assert reception(url, *feed, *trusted)["ticks_per_s"] == pytest.approx(200, rel=0.15)
-        assert reception(url, *feed, "target.insecure=true")["ticks_per_s"] == pytest.approx(200, rel=0.15)
-    finally:
-        running.stop()
+        assert reception(url, *feed, *trusted)["ticks_per_s"] == ALL_TICKS
+        assert reception(url, *feed, "target.insecure=true")["ticks_per_s"] == ALL_TICKS

@@ -1,7 +1,6 @@
 """What `tune` prints for the JavaScript client, pasted around a real socket.io-client."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,8 @@ from scenarios.scenario_file import load
 from scenarios.tuning.shipping import settings
 from scenarios.tuning.space import Candidate
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="there is no node here"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.needs_node]
 
-PACKAGES = {"dependencies": {"socket.io": "4.8.4", "socket.io-client": "4.8.3"}}
 WAITS = 7
 SPREAD = {"name": "spread", "window_s": 0.2, "base_s": 0.01, "cap_s": 0.04}
 STOCK = {"name": "socketio-js", "min_ms": 20, "max_ms": 60, "jitter": 0.5}
@@ -45,15 +40,6 @@ server.listen(0, "127.0.0.1", () => {{
 """
 
 
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("node")
-    (folder / "package.json").write_text(json.dumps(PACKAGES))
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-    subprocess.run(npm, cwd=folder, check=True, timeout=120, capture_output=True)
-    return folder
-
-
 def waits_ms(folder: Path, spec: NameOrTable, reset: Any, *, drops: bool) -> list[int]:
     """The delays of a client that nobody answers, or that a server drops as soon as it has joined."""
     chosen = Candidate(name="c", policy=spec, limit="none", reset_backoff=reset)
@@ -67,26 +53,26 @@ def waits_ms(folder: Path, spec: NameOrTable, reset: Any, *, drops: bool) -> lis
     return found
 
 
-def test_the_first_window_is_wide_and_later_ceilings_double_up_to_the_cap(modules: Path) -> None:
-    rounds = [waits_ms(modules, SPREAD, "stable", drops=False) for _ in range(5)]
+def test_the_first_window_is_wide_and_later_ceilings_double_up_to_the_cap(node_modules: Path) -> None:
+    rounds = [waits_ms(node_modules, SPREAD, "stable", drops=False) for _ in range(5)]
     assert max(first for first, *_ in rounds) > 40
     for place, ceiling_ms in enumerate([200, 10, 20, 40, 40, 40, 40]):
         assert all(0 <= waits[place] <= ceiling_ms for waits in rounds)
     assert len({waits[-1] for waits in rounds}) > 1, "the jitter stays once the cap is reached"
 
 
-def test_a_session_that_does_not_last_does_not_start_the_back_off_over(modules: Path) -> None:
-    first, *later = waits_ms(modules, SPREAD, "stable", drops=True)
+def test_a_session_that_does_not_last_does_not_start_the_back_off_over(node_modules: Path) -> None:
+    first, *later = waits_ms(node_modules, SPREAD, "stable", drops=True)
     assert first <= 200
     assert max(later) <= 40
 
 
-def test_where_it_starts_over_at_every_opening_each_wait_is_in_the_first_window(modules: Path) -> None:
-    waits = waits_ms(modules, SPREAD, "open", drops=True)
+def test_where_it_starts_over_at_every_opening_each_wait_is_in_the_first_window(node_modules: Path) -> None:
+    waits = waits_ms(node_modules, SPREAD, "open", drops=True)
     assert max(waits) > 40
 
 
-def test_stock_options_are_kept_by_the_stock_client(modules: Path) -> None:
-    waits = waits_ms(modules, STOCK, "open", drops=False)
+def test_stock_options_are_kept_by_the_stock_client(node_modules: Path) -> None:
+    waits = waits_ms(node_modules, STOCK, "open", drops=False)
     assert 10 <= waits[0] <= 30
     assert waits[-1] == 60, "the jitter is gone once the cap is reached"

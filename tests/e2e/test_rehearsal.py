@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import command, start, storm_processes
+from command_line import PATIENCE_S, command, running, started, storm_processes
 
 from reports.record import Run, find_runs
 from scenarios.scenario_file import load
@@ -110,10 +110,10 @@ def test_the_choices_are_a_scenario_that_can_be_played_again(chosen: tuple[int, 
 
 def test_a_breach_ends_a_rehearsal_early_and_it_is_judged_and_reported(tmp_path: Path) -> None:
     breach = ("abort.availability_below=0.9", "abort.for_s=2")
-    process = start(
+    with started(
         "rehearse", "mass-drop", "--force", sets=(*REHEARSAL, *SLOW_CLIENTS, *breach), runs=tmp_path
-    )
-    output, _ = process.communicate(timeout=60)
+    ) as process:
+        output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1, output
     assert "abort.availability_below is 0.9, for 2 s in a row" in output
     (path,) = find_runs([tmp_path])
@@ -132,7 +132,7 @@ def test_ctrl_c_at_the_keyboard_ends_it_in_order(tmp_path: Path) -> None:
     """By keys, at a terminal: one choice, then Ctrl-C."""
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
-    process = subprocess.Popen(
+    with running(
         command(
             "rehearse",
             "mass-drop",
@@ -145,12 +145,12 @@ def test_ctrl_c_at_the_keyboard_ends_it_in_order(tmp_path: Path) -> None:
         stdout=theirs,
         stderr=theirs,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "160", "LINES": "50"},
-    )
-    screen = _read_until(ours, "your choice:")
-    os.write(ours, b"w")
-    screen += _read_until(ours, "decision: wait")
-    process.send_signal(signal.SIGINT)
-    screen += _read_until_end(ours, process)
+    ) as process:
+        screen = _read_until(ours, "your choice:")
+        os.write(ours, b"w")
+        screen += _read_until(ours, "decision: wait")
+        process.send_signal(signal.SIGINT)
+        screen += _read_until_end(ours, process)
     assert process.returncode == 130, screen
     assert termios.tcgetattr(theirs) == before
     os.close(ours)
@@ -166,7 +166,7 @@ def test_ctrl_c_at_the_keyboard_ends_it_in_order(tmp_path: Path) -> None:
 
 
 def _read_until(descriptor: int, text: str) -> str:
-    seen, end = "", time.monotonic() + 40
+    seen, end = "", time.monotonic() + PATIENCE_S
     while text not in seen:
         assert time.monotonic() < end, seen
         if select.select([descriptor], [], [], 0.5)[0]:
@@ -174,8 +174,8 @@ def _read_until(descriptor: int, text: str) -> str:
     return seen
 
 
-def _read_until_end(descriptor: int, process: "subprocess.Popen[bytes]") -> str:
-    seen, end = "", time.monotonic() + 40
+def _read_until_end(descriptor: int, process: "subprocess.Popen[str]") -> str:
+    seen, end = "", time.monotonic() + PATIENCE_S
     while process.poll() is None:
         assert time.monotonic() < end, seen
         if select.select([descriptor], [], [], 0.2)[0]:

@@ -14,7 +14,7 @@ from rehearsed_runs import REHEARSALS, rehearsed
 from reports.rehearsal import write_rehearsal, write_rehearsals
 from reports.rehearsal.chapters import CHAPTERS
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.needs_chromium]
 
 PAPER: ViewportSize = {"width": 794, "height": 1123}
 """A4 at 96 dots an inch."""

@@ -5,14 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import SMALL_STORM, command, storm_processes
+from command_line import PATIENCE_S, SMALL_STORM, get, running, started, storm_processes, wait_for
 from msgspec import Struct
 
 from reports.record import Run, find_runs
@@ -21,7 +18,7 @@ from scenarios.stack.nginx import read_access_log
 from scenarios.stack.site import GATEWAYS, GENERATOR, NGINX
 from scenarios.stack.token import TOKEN_VARIABLE
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.needs_loopback_range]
 
 CLIENTS = 60
 TOKEN = "a-token-for-tests"
@@ -51,39 +48,23 @@ class Agents(Struct):
 
     def health(self, address: str) -> str:
         """What an agent says of itself."""
-        return _get(f"http://{address}:{self.port}/healthz")
+        return get(f"http://{address}:{self.port}/healthz").strip()
 
     def idle(self) -> bool:
         """Whether all hosts run what they should while nobody has taken them."""
         return all(self.health(address) == "idle" for address in (*PODS, EDGE))
 
-    def storm(self, *arguments: str, sets: tuple[str, ...], runs: Path) -> "subprocess.Popen[str]":
-        """Starts a command that finds the site."""
-        return subprocess.Popen(
-            command(*arguments, sets=(*SMALL_STORM, *sets), runs=runs),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "COLUMNS": "200", **self.environment},
-        )
+    def edge(self) -> str:
+        """What a pod answers through nginx."""
+        return get(f"http://{EDGE}:{self.edge_port}/healthz/readiness").strip()
 
-
-def _get(url: str) -> str:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            return str(response.read().decode()).strip()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.read().decode().strip()
-    except OSError:
-        return ""
-
-
-def wait_for(what: str, condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for: {what}"
-        time.sleep(0.1)
+    @contextlib.contextmanager
+    def storm(self, *arguments: str, sets: tuple[str, ...], runs: Path) -> "Iterator[subprocess.Popen[str]]":
+        """A command that finds the site."""
+        with started(
+            *arguments, sets=(*SMALL_STORM, *sets), runs=runs, environment=self.environment
+        ) as process:
+            yield process
 
 
 @contextlib.contextmanager
@@ -114,25 +95,16 @@ def agents(*, standing: bool = False) -> Iterator[Agents]:
             [*locust, "--master", *master, *page, "--channel-port", str(channel)],
             [*locust, "--worker", "--master-host", "127.0.0.1", "--master-port", str(workers)],
         ]
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, TOKEN_VARIABLE: TOKEN},
-        )
-        for arguments in commands
-    ]
     made = Agents(port, edge_port, environment)
-    try:
+    with contextlib.ExitStack() as ends:
+        for arguments in commands:
+            program = [sys.executable, "-m", *arguments]
+            token = {**os.environ, TOKEN_VARIABLE: TOKEN}
+            ends.enter_context(running(program, stdout=subprocess.DEVNULL, env=token))
         wait_for("idle hosts", made.idle)
         if standing:
-            wait_for("a worker", lambda: "generator_workers 1" in _get(f"http://127.0.0.1:{web}/metrics"))
+            wait_for("a worker", lambda: "generator_workers 1" in get(f"http://127.0.0.1:{web}/metrics"))
         yield made
-    finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +112,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs")
     event = " ".join(TIMELINE.split())
     with agents() as made:
-        storm = made.storm(
+        with made.storm(
             *("run", "--retries", "0"),
             # Patient clients: what is tested is not how soon a busy machine gets them back.
             sets=(event, "fleet.stale_after_s=6", "fleet.connect_timeout_s=4", "phases.duration_s=19"),
             runs=folder,
-        )
-        output, _ = storm.communicate(timeout=120)
+        ) as storm:
+            output, _ = storm.communicate(timeout=120)
         assert storm.returncode in GOOD_OR_INVALID, output
         wait_for("hosts that are idle again", made.idle)
     (path,) = find_runs([folder / "latest"])
@@ -196,22 +168,22 @@ def test_cpu_comes_from_the_hosts_and_the_rest_is_known_on_one_machine(run: Run)
 
 def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
     with agents() as made:
-        assert _get(f"http://{EDGE}:{made.edge_port}/healthz/readiness") == "ready"
-        refused = made.storm("run", sets=("gateway.pods=4",), runs=tmp_path)
-        output, _ = refused.communicate(timeout=30)
+        wait_for("a pod behind nginx", lambda: made.edge() == "ready")
+        with made.storm("run", sets=("gateway.pods=4",), runs=tmp_path) as refused:
+            output, _ = refused.communicate(timeout=PATIENCE_S)
         assert refused.returncode == 2
         assert "found 3 gateway hosts, needed 4" in output
-        storm = made.storm("run", "--retries", "0", sets=("phases.duration_s=60",), runs=tmp_path)
-        wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
-        assert made.health(EDGE) == "taken"
-        second = made.storm("run", "--retries", "0", sets=(), runs=tmp_path / "second")
-        output, _ = second.communicate(timeout=60)
-        assert second.returncode == 5
-        assert "another run has it" in output
-        storm.send_signal(signal.SIGKILL)
-        storm.communicate()
+        with made.storm("run", "--retries", "0", sets=("phases.duration_s=60",), runs=tmp_path) as storm:
+            wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
+            assert made.health(EDGE) == "taken"
+            with made.storm("run", "--retries", "0", sets=(), runs=tmp_path / "second") as second:
+                output, _ = second.communicate(timeout=PATIENCE_S)
+            assert second.returncode == 5
+            assert "another run has it" in output
+            storm.send_signal(signal.SIGKILL)
+            storm.communicate()
         wait_for("idle hosts", made.idle)
-        assert _get(f"http://{EDGE}:{made.edge_port}/healthz/readiness") == "ready"
+        wait_for("a pod behind nginx", lambda: made.edge() == "ready")
         commands = [" ".join(process.cmdline()) for process in storm_processes()]
         assert sum("gateway_stub" in line for line in commands) == len(PODS)
         assert not any("locustfile" in line for line in commands)
@@ -219,13 +191,14 @@ def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
 
 def test_a_standing_generator_takes_part_and_is_free_again_when_its_storm_was_killed(tmp_path: Path) -> None:
     with agents(standing=True) as made:
-        killed = made.storm("run", "--retries", "0", sets=("phases.duration_s=60",), runs=tmp_path / "killed")
-        wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
-        killed.send_signal(signal.SIGKILL)
-        killed.communicate()
+        options, folder = ("run", "--retries", "0"), tmp_path / "killed"
+        with made.storm(*options, sets=("phases.duration_s=60",), runs=folder) as killed:
+            wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
+            killed.send_signal(signal.SIGKILL)
+            killed.communicate()
         wait_for("idle hosts", made.idle)
-        storm = made.storm("run", "--retries", "0", sets=("phases.duration_s=8",), runs=tmp_path / "whole")
-        output, _ = storm.communicate(timeout=60)
+        with made.storm(*options, sets=("phases.duration_s=8",), runs=tmp_path / "whole") as storm:
+            output, _ = storm.communicate(timeout=PATIENCE_S)
         assert storm.returncode in GOOD_OR_INVALID, output
     (path,) = find_runs([tmp_path / "whole" / "latest"])
     run = Run.load(path)

@@ -1,9 +1,9 @@
 """One real sidecar before a pod that does as it is told: retries, time-outs, ejection, bounds, the limit."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +37,20 @@ class TestedPod:
         self.address = f"127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answer: bytes | str = "reset"
         try:
             await reader.readuntil(b"\r\n\r\n")
             self.asked += 1
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            if answer == "reset":
+                writer.transport.abort()
+                return
             if isinstance(answer, bytes):
                 writer.write(answer)
-            if answer != "reset":
-                await reader.read()
+            await reader.read()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
-        writer.transport.abort() if answer == "reset" else writer.close()
+        finally:
+            writer.close()
 
 
 class Talk:
@@ -70,49 +72,48 @@ class Talk:
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
         return int(head.split()[1])
 
-    def hang_up(self) -> None:
+    async def hang_up(self) -> None:
         for writer in self._open:
             writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._open), return_exceptions=True)
 
     async def counted(self, name: str, wanted: int) -> int:
-        """What the sidecar's lines have counted, once it is as many as wanted or three seconds have gone."""
-        for _ in range(30):
-            if self._total(name) >= wanted:
-                break
-            await asyncio.sleep(0.1)
+        """What the sidecar's lines have counted, once it is as many as wanted or ten seconds have gone."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                while self._total(name) < wanted:  # noqa: ASYNC110 - it comes line by line
+                    await asyncio.sleep(0.05)
         return self._total(name)
 
     def _total(self, name: str) -> int:
         return sum((line.counts or {}).get(name, 0) for line in self.lines)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def _running(mesh: dict[str, Any], pod: TestedPod, folder: Path) -> AsyncIterator[Talk]:
     scenario = build({"mesh": {"sidecar": "envoy", **mesh}, "fleet": {"clients": 10}}, source="test")
     lines: list[SidecarLine] = []
-    watch = Watch()
-    sidecars = Sidecars(
-        scenario,
-        epoch_ns=0,
-        directory=folder / "sidecars",
-        cores=(),
-        watch=watch,
-        on_line=lambda _pod, line: lines.append(line),
-    )
-    server = await asyncio.start_server(pod.serve, "127.0.0.1", pod.port)
-    talk = Talk(sidecars, lines, watch)
-    try:
+    async with contextlib.AsyncExitStack() as stops:
+        await stops.enter_async_context(await asyncio.start_server(pod.serve, "127.0.0.1", pod.port))
+        watch = Watch()
+        stops.push_async_callback(watch.stop)
+        sidecars = Sidecars(
+            scenario,
+            epoch_ns=0,
+            directory=folder / "sidecars",
+            cores=(),
+            watch=watch,
+            on_line=lambda _pod, line: lines.append(line),
+        )
+        stops.push_async_callback(sidecars.stop)
+        talk = Talk(sidecars, lines, watch)
+        stops.push_async_callback(talk.hang_up)
         await sidecars.add([pod])
         await sidecars.enforce_limit()
         yield talk
-    finally:
-        talk.hang_up()
-        await sidecars.stop()
-        await watch.stop()
-        server.close()
 
 
 def carried_out(
@@ -130,7 +131,7 @@ def test_one_that_dies_is_noticed_and_named(tmp_path: Path) -> None:
         (child,) = talk.sidecars.children
         child.process.kill()
         with pytest.raises(StackError, match=r"sidecar-0 ended by itself \(killed by SIGKILL\)"):
-            await asyncio.wait_for(talk.watch.failed(), 5)
+            await asyncio.wait_for(talk.watch.failed(), 20)
 
     carried_out({}, TestedPod(OPEN), tmp_path, body)
 
@@ -143,7 +144,7 @@ RETRYING = {"retries": 3, "retry_on": ["connect-failure", "reset", "gateway-erro
     [
         (("reset", OPEN), {}),
         ((BUSY, OPEN), {}),
-        (("hang", OPEN), {"per_try_timeout_s": 0.2}),
+        (("hang", OPEN), {"per_try_timeout_s": 1}),
     ],
     ids=["a connection that breaks", "a pod that sheds", "a pod that does not answer in time"],
 )
@@ -179,17 +180,22 @@ def test_without_retries_a_slow_pod_is_waited_for_and_a_broken_one_is_the_client
 
 def test_a_pod_that_fails_on_end_is_ejected_and_its_sidecar_answers_for_it(tmp_path: Path) -> None:
     pod = TestedPod(BUSY)
+    ejected = 3
 
     async def body(talk: Talk) -> None:
+        nonlocal ejected
         assert [await talk.connect() for _ in range(6)] == [503] * 6
         assert pod.asked == 3
         pod.answers = [OPEN]
         assert await talk.counted("ejections", 1) == 1
-        await asyncio.sleep(2.2)
-        assert await talk.connect() == 101
+        async with asyncio.timeout(20):
+            while await talk.connect() != 101:
+                ejected += 1
+                await asyncio.sleep(0.1)
 
-    carried_out({"outlier_failures": 3, "outlier_ejection_s": 1}, pod, tmp_path, body)
-    assert sum(refused_per_second(tmp_path / "sidecars", 0.0).values()) == 3, "the pod's own 503 are its own"
+    carried_out({"outlier_failures": 3, "outlier_ejection_s": 2}, pod, tmp_path, body)
+    refused = sum(refused_per_second(tmp_path / "sidecars", 0.0).values())
+    assert refused == ejected, "the pod's own 503 are its own"
 
 
 def test_a_circuit_breaker_turns_away_who_would_be_one_connection_too_many(tmp_path: Path) -> None:
@@ -198,12 +204,12 @@ def test_a_circuit_breaker_turns_away_who_would_be_one_connection_too_many(tmp_p
     async def body(talk: Talk) -> None:
         assert [await talk.connect() for _ in range(2)] == [101, 101]
         waiting = asyncio.create_task(talk.connect())
-        await asyncio.sleep(0.2)
+        assert await talk.counted("connection_overflow", 1) >= 1
         assert not waiting.done(), "one may wait for a connection"
         assert await talk.connect() == 503
         waiting.cancel()
+        await asyncio.wait([waiting])
         assert await talk.counted("pending_overflow", 1) == 1
-        assert await talk.counted("connection_overflow", 1) >= 1
 
     carried_out({"max_connections": 2, "max_pending": 1}, pod, tmp_path, body)
 

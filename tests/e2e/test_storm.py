@@ -1,20 +1,16 @@
 """A storm of a few seconds on real nginx, real pods and real clients, end to end."""
 
 import json
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import SMALL_STORM, carried_out
+from command_line import SMALL_STORM, carried_out, lone_pod
 
 from reports import latency
 from reports.record import Run
 from scenarios.clients.messages import OUTCOMES
-from scenarios.stack.machine import free_ports
 
 pytestmark = pytest.mark.e2e
 
@@ -138,19 +134,11 @@ def test_a_limit_strikes_those_who_share_an_address_and_a_cap_on_tries_marks_the
 
 
 def test_somebody_elses_gateway_is_stormed_by_clients_that_cut_their_own_connections(tmp_path: Path) -> None:
-    port, control = free_ports(2)
-    options = ["--port", str(port), "--control-port", str(control), "--token", "t"]
-    pod = subprocess.Popen([sys.executable, "-m", "gateway_stub", *options], stdout=subprocess.DEVNULL)
-    try:
-        time.sleep(2)
-        target = f"http://127.0.0.1:{port}"
-        secret = 'target.auth={token="open-sesame"}'
+    secret = 'target.auth={token="open-sesame"}'
+    with lone_pod() as target:
         _, (run,) = carried_out(
             tmp_path, "run", "--retries", "0", "--target", target, sets=(*SMALL_STORM, secret)
         )
-    finally:
-        pod.terminate()
-        pod.wait(timeout=10)
     assert total(run, "disconnects") == 60
     assert run.rows[-1]["connected"] == 60
     assert run.info.nginx_limited is None
