@@ -14,44 +14,55 @@ TOGETHER ?= 4
 # A command for between the fast tests and the others.
 BEFORE_E2E ?= true
 
+# Counts what the tests and the processes that they start go through; `make coverage` adds it up. Not for those that
+# measure: they would measure the tracing, too.
+TRACED = --cov --cov-report= --cov-fail-under=0
+
 # What `make gate` compares with, such as git:main; without it, only the objectives count.
 BASELINE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint unit e2e compose-test bench micro calibrate gate docs clean
+.PHONY: help setup compare test lint unit e2e coverage compose-test bench micro calibrate gate docs clean
 
 help: ## Show what there is to make
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment with the pinned dependencies
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found %d.%d; set PYTHON=…" % sys.version_info[:2])'
 	@echo "setting up $(VENV) (once)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@# Debian has ensurepip in a package of its own: without it, the pip that is there installs into the environment.
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
+	@pip="$(BIN)/pip"; [ -x "$$pip" ] || pip="$(PYTHON) -m pip --python $(BIN)/python"; \
+	 $$pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
+	 $$pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 compare: $(STAMP) ## Compare naive reconnects with back-off and per-IP limits (about five minutes)
 	@$(BIN)/reconnect-storm compare --repeats $(REPEATS) $(ARGS)
 
-test: $(STAMP) ## Check style and types, and run all tests
+test: $(STAMP) ## Check style and types, run all tests but those in containers, and check their coverage
 	@$(MAKE) --no-print-directory -j2 lint unit
 	@$(BEFORE_E2E)
 	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory coverage
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(STAMP) ## Run the fast tests; pure modules must be fully covered
-	$(BIN)/pytest -m "not e2e and not compose" -n 2 --cov --cov-report=term-missing:skip-covered
+unit: $(STAMP) ## Run the fast tests
+	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose" -n 2 $(TRACED)
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
-	$(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile
+	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
 	$(BIN)/pytest -m "e2e and measures"
+
+coverage: $(STAMP) ## Say what `make unit` and `make e2e` have covered, all processes together; less than before is an error
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 compose-test: $(STAMP) ## Run the stack in containers; needs a Docker engine, see .ci/engine
 	$(BIN)/pytest -m compose tests/compose
@@ -72,4 +83,4 @@ docs: $(STAMP) ## Write the pages of docs/ that come from the code
 	@$(BIN)/python -m scenarios.docs
 
 clean: ## Remove the virtual environment and caches; runs/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* *.egg-info

@@ -1,5 +1,6 @@
 """The files for CI systems: they parse, and every command in them is one that there is."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from scenarios.scenario_file import catalog
 
 ROOT = Path(__file__).parents[1]
 FILES = [*sorted((ROOT / ".github" / "workflows").glob("*.yml")), ROOT / "docs" / "gitlab-ci.yml"]
+WORKFLOWS = FILES[:-1]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
@@ -48,6 +50,8 @@ def commands(path: Path, program: str) -> list[list[str]]:
 def test_a_ci_file_calls_what_there_is(path: Path) -> None:
     for target, *_ in commands(path, "make"):
         assert target in TARGETS
+    for script in re.findall(r"\.ci/\w+", path.read_text(encoding="utf-8")):
+        assert os.access(ROOT / script, os.X_OK), script
     called = commands(path, "reconnect-storm")
     assert called or commands(path, "make")
     for name, *arguments in called:
@@ -66,8 +70,9 @@ def test_both_systems_have_a_gate() -> None:
     assert gates == ["storm-gate.yml", "gitlab-ci.yml"]
 
 
-def test_a_workflow_reads_and_writes_nothing_but_its_files() -> None:
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "storm-gate.yml").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_reads_and_writes_nothing_but_its_files(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {"contents": "read"}
     # What a fork can name must not be part of a script.
     assert all("${{" not in script for script in scripts(workflow))

@@ -16,7 +16,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"] == "reconnect-storm"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-SCRIPTS = (".ci/run", ".ci/engine", "deploy/healthy.sh")
+SCRIPTS = (*sorted(f".ci/{path.name}" for path in (ROOT / ".ci").iterdir()), "deploy/healthy.sh")
 
 
 def defaults(text: str) -> str:

@@ -31,7 +31,6 @@ from server_bytes import (
     HANDSHAKE,
     HEAD,
     JOIN,
-    OPEN,
     body,
     engine,
     frame,
@@ -50,6 +49,9 @@ POLICY = {"name": "socketio-js", "min_ms": 100.0, "max_ms": 100.0, "jitter": 0.0
 TICK_S = 0.05
 DEADLINE_S = 120.0
 STAY_S = 1.2
+PINGS = {"pingInterval": 250_000}
+"""Good servers send ticks here, and no pings; a slow machine takes longer than the usual 25 s."""
+OPEN = engine(engineio.OPEN, {**HANDSHAKE, **PINGS})
 
 
 # -- what a server can do ---------------------------------------------------------------------------
@@ -99,7 +101,7 @@ def again(data: bytes) -> Step:
     async def step(peer: Peer) -> None:
         while True:
             await send(data)(peer)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.05)
 
     return step
 
@@ -262,7 +264,7 @@ class Polling:
 
     async def _answer(self, stage: str) -> bytes:
         if stage == "handshake":
-            return body(open_packet(*self._upgrades, sid=f"s{monotonic_ns()}", **self._changes))
+            return body(open_packet(*self._upgrades, sid=f"s{monotonic_ns()}", **{**PINGS, **self._changes}))
         if stage == "post":
             return b"ok"
         if stage == "poll for the join":

@@ -1,7 +1,6 @@
 """Runs that something else than the storm has hurt: a generator that stood still, a core that others had."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from command_line import GOOD_OR_INVALID, SMALL_STORM, start, storm_processes
+from command_line import GOOD_OR_INVALID, PATIENCE_S, SMALL_STORM, started, storm_processes, wait_for
 
 from reports.record import Run, find_runs
 
@@ -30,34 +29,24 @@ BUSY = "import os, sys, time\nos.sched_setaffinity(0, {int(sys.argv[1])})\n" + (
 )
 
 
-def wait_for_event(runs: Path, name: str) -> dict[str, object]:
-    """The first such event of the first run; returns once the run has written it down."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for path in runs.rglob("events.jsonl"):
-            lines = path.read_text(encoding="utf-8").splitlines()
-            for line in lines:
-                with contextlib.suppress(json.JSONDecodeError):
-                    event: dict[str, object] = json.loads(line)
-                    if event["event"] == name:
-                        return event
-        time.sleep(0.05)
-    raise TimeoutError(name)
+def wait_for_event(runs: Path, name: str) -> None:
+    """Returns once the first run has written down that it happened."""
+
+    def happened() -> bool:
+        texts = [path.read_text(encoding="utf-8") for path in runs.rglob("events.jsonl")]
+        return any(f'"event":"{name}"' in text.replace(" ", "") for text in texts)
+
+    wait_for(name, happened)
 
 
 @contextlib.contextmanager
 def storm(runs: Path, *, retries: int = 0) -> Iterator[None]:
     """A small storm; what is in the block happens while it goes on."""
-    running = start(
-        "run", "mass-drop", "--retries", str(retries), sets=(*SMALL_STORM, "matrix={}"), runs=runs
-    )
-    try:
+    sets = (*SMALL_STORM, "matrix={}")
+    with started("run", "mass-drop", "--retries", str(retries), sets=sets, runs=runs) as process:
         yield
-        output, _ = running.communicate(timeout=120)
-    finally:
-        running.kill()
-        running.wait()
-    assert running.returncode in GOOD_OR_INVALID, output
+        output, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode in GOOD_OR_INVALID, output
 
 
 def runs_in(runs: Path) -> list[Run]:

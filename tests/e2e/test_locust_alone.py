@@ -142,13 +142,9 @@ ATTACKS = [
 def test_the_web_interface_starts_nothing_for_others_and_aims_at_nobody_else(pod: str) -> None:
     (port,) = free_ports(1)
     web = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [*LOCUST, "--host", pod, "--web-host", "127.0.0.1", "--web-port", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        eventually(f"{web}/")
+    silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with running([*LOCUST, "--host", pod, "--web-host", "127.0.0.1", "--web-port", str(port)], **silent):
+        wait_for("the web UI", lambda: get(f"{web}/"))
         for method, path, headers, text in ATTACKS:
             body = text.replace("OWN", pod).encode()
             status, answer = answered(web, method, path, headers, body or None)
@@ -164,18 +160,11 @@ def test_the_web_interface_starts_nothing_for_others_and_aims_at_nobody_else(pod
         form = urllib.parse.urlencode({"user_count": 3, "spawn_rate": 3, "host": pod, "run_time": ""})
         status, _ = answered(web, "POST", "/swarm", own, form.encode())
         assert status == 200
-        for _ in range(50):
-            if "generator_connected_clients 3" in get(f"{web}/metrics"):
-                break
-            time.sleep(0.1)
-        assert "generator_connected_clients 3" in get(f"{web}/metrics")
+        wait_for("three clients", lambda: "generator_connected_clients 3" in get(f"{web}/metrics"))
         # Nor does anybody else end it.
         assert answered(web, "POST", "/stop", EVIL)[0] == 403
         assert "generator_running 1" in get(f"{web}/metrics")
         assert answered(web, "POST", "/stop", own)[0] == 200
-    finally:
-        process.terminate()
-        process.wait(timeout=15)
 
 
 @pytest.mark.parametrize(
