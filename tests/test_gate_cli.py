@@ -253,8 +253,7 @@ def test_a_candidate_whose_pod_crashes_does_not_pass(fast: Path, tmp_path: Path)
     assert result.exit_code == 5, result.output
     assert words(result).startswith("FAILED: a part of the stack failed in 1 of 7 runs of runs:")
     assert CRASH in words(result)
-    (error,) = ET.parse(file).iter("error")
-    assert error.get("type") == "failed"
+    assert "failed" in {error.get("type") for error in ET.parse(file).iter("error")}
 
 
 def test_a_candidate_that_crashes_fails_even_where_it_is_worse_as_well(fast: Path, tmp_path: Path) -> None:
