@@ -4,6 +4,7 @@
 """
 
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -16,15 +17,19 @@ from msgspec import Struct
 
 from reports.record import SCHEMA_VERSION
 from scenarios.secrets import hide, secrets_in
+from scenarios.terminal import GOOD, INVALID, USAGE
 
 PROJECT = Path(__file__).resolve().parents[1]
 """The checkout that this program runs from."""
 
 _GIT_TIMEOUT_S = 60
-_PROBE = (
-    "import sys; from reports.record import SCHEMA_VERSION; from scenarios.scenario_file import load; "
-    "load(sys.argv[1], sys.argv[2:]); print(SCHEMA_VERSION)"
+_ASK_TIMEOUT_S = 60
+_ENTRIES = (
+    ("reconnect_storm/__main__.py", "reconnect_storm"),
+    ("scenarios/cli/__main__.py", "scenarios.cli"),
+    ("scenarios/cli.py", "scenarios.cli"),
 )
+"""The file that a version's command line is in, newest layout first, and the module to start it by."""
 
 
 class CheckoutError(Exception):
@@ -66,31 +71,59 @@ def checkout(ref: str, repository: Path = PROJECT) -> Iterator[Path]:
         yield Path(folder)
 
 
+def command_of(root: Path) -> list[str]:
+    """What starts the command line of the version in `root`, to be run there. Raises CheckoutError."""
+    for file, module in _ENTRIES:
+        if (root / file).is_file():
+            return [sys.executable, "-m", module]
+    files = ", ".join(file for file, _ in _ENTRIES)
+    raise CheckoutError(f"{root}: found none of {files}, expected a version of reconnect-storm")
+
+
 def check_can_run(name: str, root: Path, scenario: str, overrides: Sequence[str]) -> None:
     """Raises CheckoutError where the version in `root` cannot run the scenario, or writes other run
-    directories than this one reads; `name` is what the user called it."""
-    if not (root / "scenarios" / "cli.py").is_file():
-        raise CheckoutError(
-            f"{name}: found no scenarios/cli.py in it, allowed: a version of this project that has `run`"
-        )
-    probed = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", _PROBE, scenario, *overrides],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=_GIT_TIMEOUT_S,
-        check=False,
-    )
-    if probed.returncode:
-        # The name of the exception says nothing to whoever asked.
-        last = (probed.stderr.strip().splitlines() or ["it says nothing"])[-1].split("Error: ", 1)[-1]
+    directories than this one reads; `name` is what the user called it.
+
+    The version is asked through its own command line, never by importing its modules: `probe`, or
+    `doctor` where it has no `probe` yet. What such a version writes is checked when it is read.
+    """
+    try:
+        command = command_of(root)
+    except CheckoutError:
+        raise CheckoutError(f"{name}: expected a version of reconnect-storm, found another project") from None
+    settings = [part for override in overrides for part in ("--set", override)]
+    probed = _ask(name, root, [*command, "probe", scenario, *settings])
+    if probed.returncode == USAGE and "No such command" in probed.stderr:
+        probed = _ask(name, root, [*command, "doctor", scenario, *settings])
+        if probed.returncode in {GOOD, INVALID}:
+            return
+    if probed.returncode != GOOD:
         # Another version may hide less.
-        raise CheckoutError(f"{name}: it cannot run {scenario}: {hide(last, secrets_in(overrides))}")
-    found = probed.stdout.strip()
-    if found != str(SCHEMA_VERSION):
+        because = hide(_complaint(probed.stderr), secrets_in(overrides))
+        raise CheckoutError(f"{name}: cannot run {scenario}: {because}")
+    try:
+        found = json.loads(probed.stdout)["schema_version"]
+    except (ValueError, KeyError, TypeError):
+        raise CheckoutError(f"{name}: invalid answer of `probe`: {probed.stdout.strip()[:200]!r}") from None
+    if found != SCHEMA_VERSION:
         raise CheckoutError(
-            f"{name}: found run directories of schema version {found}, allowed: {SCHEMA_VERSION}"
+            f"{name}: found run directories of schema version {found}, expected: {SCHEMA_VERSION}"
         )
+
+
+def _ask(name: str, root: Path, command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(  # noqa: S603
+            command, cwd=root, capture_output=True, text=True, timeout=_ASK_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise CheckoutError(f"{name}: no answer of its command line within {_ASK_TIMEOUT_S} s") from None
+
+
+def _complaint(stderr: str) -> str:
+    """The last line that a command has written, without the command's or the exception's name."""
+    last = (stderr.strip().splitlines() or ["it says nothing"])[-1]
+    return last.removeprefix("reconnect-storm: ").split("Error: ", 1)[-1]
 
 
 def _git(repository: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":

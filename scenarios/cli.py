@@ -14,7 +14,7 @@ from rich.table import Table
 
 from reports.comparison import ComparisonError
 from reports.judgement import judge_run
-from reports.record import RecordError, find_runs, point_latest
+from reports.record import SCHEMA_VERSION, RecordError, find_runs, point_latest
 from scenarios.bench_command import bench_command
 from scenarios.calibrate_command import calibrate_command
 from scenarios.calibrate_gate_command import calibrate_gate_command
@@ -129,6 +129,20 @@ def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> 
         runs = [judge_run(path) for path in found]
         target = out or (paths[0] if paths else Path("runs/latest"))
         sys.exit(report(runs, target, as_json=as_json))
+
+
+@main.command("probe", hidden=True)
+@click.argument("scenario_name", metavar="SCENARIO")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+def probe_command(scenario_name: str, overrides: tuple[str, ...]) -> None:
+    """Say as JSON which run directories this version would write of a scenario.
+
+    For other versions of reconnect-storm, such as a gate that compares with this one: the answer's keys
+    may grow, but none changes its meaning. A scenario that cannot be run ends with status 2 and one line.
+    """
+    with _usage_errors():
+        scenario = load(scenario_name, overrides)
+    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "scenario": scenario.name}))
 
 
 @main.command("doctor")

@@ -4,7 +4,6 @@ Odd rounds begin with the baseline and even ones with the candidate, so that wha
 the next falls on both alike. Both sides of a round share their seed.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reports.record import RecordError, find_runs, load_info
+from scenarios.checkout import command_of
 from scenarios.live import LiveView
 from scenarios.model import Scenario
 from scenarios.runner import Plan, run
@@ -120,7 +120,7 @@ async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) ->
     child = await start(
         player.name,
         [
-            *(sys.executable, "-m", "scenarios.cli", "run", player.source, "--retries", "0"),
+            *(*command_of(root), "run", player.source, "--retries", "0"),
             *("--runs", str(folder.resolve()), *nginx),
             *(part for override in overrides for part in ("--set", override)),
         ],
