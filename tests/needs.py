@@ -5,6 +5,7 @@ With RECONNECT_STORM_SKIP=forbid, as CI has it, a test that would be skipped fai
 """
 
 import functools
+import os
 import shutil
 import socket
 import subprocess
@@ -67,6 +68,10 @@ def _chromium() -> bool:
     return True
 
 
+def _two_cores() -> bool:
+    return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) >= 2
+
+
 def _loopback_range() -> bool:
     with socket.socket() as sock:
         try:
@@ -96,6 +101,11 @@ NEEDS: Mapping[str, Need] = {
         "run the tests in a clone that git is allowed to read",
     ),
     "openssl": Need("openssl", lambda: shutil.which("openssl") is not None, "install the package openssl"),
+    "two_cores": Need(
+        "two cores to which processes can be pinned",
+        _two_cores,
+        "use Linux, on a machine that lets them have two",
+    ),
     "loopback_range": Need(
         "addresses of 127/8 besides 127.0.0.1",
         _loopback_range,

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec import Struct
 
 from scenarios import leaky_bucket, token_bucket
@@ -17,6 +18,8 @@ from scenarios.stack.access_log import COLUMNS, AccessLine
 from scenarios.stack.fronts import FRONTS
 from scenarios.stack.machine import free_ports
 from scenarios.token_bucket import TokenBucket, token_rule
+
+OTHER_FRONTS = ["envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)]
 
 SLACK_MS = range(-2, 3)
 """A front decides by its monotonic clock and logs by the wall clock, both cut to whole milliseconds."""

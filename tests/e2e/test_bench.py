@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.measures]
+pytestmark = [pytest.mark.e2e, pytest.mark.measures, pytest.mark.needs_two_cores]
 
 
 def bench(*options: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from reports.record import Run, find_runs
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.measures,
-    pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not pin"),
+    pytest.mark.needs_two_cores,
 ]
 
 STILL_S = 2.5

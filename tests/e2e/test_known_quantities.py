@@ -10,7 +10,7 @@ import pytest
 
 from scenarios.calibration_checks import CHECKS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.measures]
+pytestmark = [pytest.mark.e2e, pytest.mark.measures, pytest.mark.needs_two_cores]
 
 NAMES = (*CHECKS, "sampler")
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from limit_storms import Logged, Request, carried_out, compare, scenario, storm_of
+from limit_storms import OTHER_FRONTS, Logged, Request, carried_out, compare, scenario, storm_of
 
 from scenarios.stability import edge_rules
 from scenarios.stack.access_log import refusals_per_second
@@ -58,7 +58,7 @@ class Storms:
         return compare(self.front, self._rules[name], self.lines[name])
 
 
-@pytest.fixture(scope="module", params=["envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)])
+@pytest.fixture(scope="module", params=OTHER_FRONTS)
 def storms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Storms:
     return Storms(request.param, tmp_path_factory.mktemp(request.param))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import PATIENCE_S, SMALL_STORM, carried_out
-from limit_storms import scenario
+from limit_storms import OTHER_FRONTS, scenario
 
 from reports.record import Run
 from scenarios.stack.access_log import COLUMNS
@@ -29,7 +29,7 @@ TIMELINE = """[
 ]"""
 
 
-@pytest.fixture(scope="module", params=["envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)])
+@pytest.fixture(scope="module", params=OTHER_FRONTS)
 def front(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -120,7 +120,7 @@ def totals(took: list[Interval]) -> dict[str, Any]:
         "joined": sum(each.outcomes.get("joined", 0) for each in took),
         "cut": sum(each.disconnects.get("cut", 0) for each in took),
         "clients": max(each.clients for each in took),
-        "processes": {each.processes for each in took},
+        "processes": max(each.processes for each in took),
         "missing": took[-1].missing,
     }
 
