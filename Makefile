@@ -62,7 +62,7 @@ e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 	$(BIN)/pytest -m "e2e and measures"
 
 coverage: $(STAMP) ## Say what `make unit e2e COVERAGE=yes` has covered, all processes together; less than before fails
-	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage combine --quiet --keep
 	@$(BIN)/coverage report
 
 compose-test: $(STAMP) ## Run the stack in containers; needs a Docker engine, see .ci/engine
