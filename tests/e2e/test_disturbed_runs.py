@@ -45,7 +45,7 @@ def storm(runs: Path, *, retries: int = 0) -> Iterator[None]:
     sets = (*SMALL_STORM, "matrix={}")
     with started("run", "mass-drop", "--retries", str(retries), sets=sets, runs=runs) as process:
         yield
-        output, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=(1 + retries) * PATIENCE_S)
     assert process.returncode in GOOD_OR_INVALID, output
 
 
