@@ -162,9 +162,13 @@ class FrontPlace:
         made = Process("nginx", can_bind=not any(process.alive for process in self.processes))
         self.processes.append(made)
         self.read = self.written
-        await asyncio.sleep(0.4)
-        if error := made.ended():
-            raise error
+        try:
+            await asyncio.sleep(0.4)
+            if error := made.ended():
+                raise error
+        except BaseException:
+            await made.kill()
+            raise
         return made
 
     async def reload(self) -> None:

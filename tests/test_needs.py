@@ -56,4 +56,4 @@ def test_no_file_has_a_way_of_its_own_to_skip() -> None:
 @pytest.mark.parametrize("name", NEEDS)
 def test_each_need_is_one_that_some_test_has(name: str) -> None:
     used = re.compile(rf"pytest\.mark\.needs_{name}\b")
-    assert any(used.search(path.read_text(encoding="utf-8")) for path in TESTS.rglob("test_*.py"))
+    assert any(used.search(path.read_text(encoding="utf-8")) for path in TESTS.rglob("*.py"))
