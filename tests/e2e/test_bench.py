@@ -59,7 +59,7 @@ def test_more_clients_than_descriptors_are_refused_before_anything_starts() -> N
     limits = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (900, 900)); "
     begin = f"{limits}os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     done = subprocess.run(
-        [sys.executable, "-c", begin, "-m", "scenarios.cli", "bench", "--many", "901"],
+        [sys.executable, "-c", begin, "-m", "scenarios.cli", "bench", "--clients", "10", "--many", "901"],
         capture_output=True,
         text=True,
         timeout=120,

@@ -50,7 +50,7 @@ def run(front: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
             "fleet.source=proxy-protocol",
             "fleet.clients_per_ip=[{share=0.5, clients_per_ip=1}, {share=0.5, clients_per_ip=30}]",
             "event=" + " ".join(TIMELINE.split()),
-            "phases.duration_s=12",
+            "phases.duration_s=15",
         ),
     )
     return run
@@ -84,7 +84,10 @@ def test_refusals_agree_between_clients_and_front_until_the_limit_is_lifted(run:
 
 def test_another_limit_more_pods_and_a_reload_drop_nobody_and_a_restart_everybody(run: Run) -> None:
     assert total(run, "disconnects", 4, 7) == 0
-    assert total(run, "disconnects", 9, 11) >= CLIENTS
+    # On a busy machine not everybody is back two seconds after the drop before.
+    there = run.between(8, 9)[0]["connected"] or 0
+    assert there > CLIENTS / 2
+    assert total(run, "disconnects", 9, 12) >= there
 
 
 def test_a_pod_that_is_added_gets_clients(run: Run) -> None:
