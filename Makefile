@@ -58,7 +58,7 @@ unit: $(STAMP) ## Run the fast tests
 	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose" -n 2 $(TRACED)
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
-	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
+	$(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile
 	$(BIN)/pytest -m "e2e and measures"
 
 coverage: $(STAMP) ## Say what `make unit e2e COVERAGE=yes` has covered, all processes together; less than before fails
