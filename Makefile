@@ -14,8 +14,8 @@ TOGETHER ?= 4
 # A command for between the fast tests and the others.
 BEFORE_E2E ?= true
 
-# COVERAGE=yes counts what the tests and the processes that they start go through, and checks it; it makes the fast
-# tests half as slow again. Not for the tests that measure: they would measure the tracing, too.
+# COVERAGE=yes counts what the fast tests and the processes that they start go through, and checks it; it makes them
+# half as slow again.
 COVERAGE ?=
 TRACED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 
@@ -61,7 +61,7 @@ e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 	$(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile
 	$(BIN)/pytest -m "e2e and measures"
 
-coverage: $(STAMP) ## Say what `make unit e2e COVERAGE=yes` has covered, all processes together; less than before fails
+coverage: $(STAMP) ## Say what `make unit COVERAGE=yes` has covered, all processes together; less than before fails
 	@$(BIN)/coverage combine --quiet --keep
 	@$(BIN)/coverage report
 
