@@ -81,7 +81,7 @@ gate: $(STAMP) ## Has the storm got worse? By the objectives (a minute), or agai
 	@$(BIN)/reconnect-storm gate $(if $(BASELINE),--baseline "$(BASELINE)") $(ARGS)
 
 docs: $(STAMP) ## Write the pages of docs/ that come from the code
-	@$(BIN)/python -m scenarios.docs
+	@$(BIN)/python -m tools.pages
 
 clean: ## Remove the virtual environment and caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* *.egg-info

@@ -13,7 +13,7 @@ finally:
     # Generators that the end-to-end tests start must patch.
     del os.environ["LOCUST_SKIP_MONKEY_PATCH"]
 
-from needs import NEEDS, SKIP_VALUES, SKIP_VARIABLE, available
+from tests.support.needs import NEEDS, SKIP_VALUES, SKIP_VARIABLE, available
 
 __all__ = ["locust"]
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from reports.compare.statistics import ALPHA, greater_test
 from reports.gate.effect import (
     MOST_MORE,
     Counted,
@@ -23,9 +24,8 @@ from reports.gate.effect import (
     runs_to_tell,
     share_of_alpha,
 )
-from reports.gate.gauges import Gauge, Measured
-from reports.gate.promises import Promise
-from reports.statistics import ALPHA, greater_test
+from reports.gate.measures import Gauge, Measured
+from reports.gate.slo import Promise
 
 Outcome = Literal["pass", "regression", "inconclusive", "invalid", "failed"]
 

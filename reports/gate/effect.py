@@ -21,9 +21,9 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
-from reports import units
-from reports.gate.gauges import FAILED, Gauge, Measured, reading
-from reports.statistics import ALPHA, Floats, at_the_top, greater_test, holm, ratio_interval
+from reports.compare.statistics import ALPHA, Floats, at_the_top, greater_test, holm, ratio_interval
+from reports.gate.measures import FAILED, Gauge, Measured, reading
+from reports.text import units
 
 Answer = Literal["worse", "better", "not worse", "inconclusive"]
 

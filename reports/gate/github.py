@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from reports.gate.decision import Decision, Outcome
-from reports.gate.words import TITLES, lines, tables, title
-from reports.layout import escape_markdown
-from reports.text_table import TextTable
+from reports.gate.text import TITLES, lines, tables, title
+from reports.text.tables import TextTable
+from reports.text.templating import escape_markdown
 
 _COMMANDS: dict[Outcome, str] = {
     "pass": "notice",

@@ -8,7 +8,7 @@ import re
 import xml.etree.ElementTree as ET
 
 from reports.gate.decision import Decision
-from reports.gate.words import title
+from reports.gate.text import title
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from reports.comparable import ComparisonError, variables
+from reports.analysis.judgement import judgement_of
+from reports.compare.comparable import ComparisonError, variables
 from reports.gate.decision import Side
-from reports.gate.gauges import ALLOWED_KEYS, measured
-from reports.judgement import judgement_of
-from reports.record import Run
+from reports.gate.measures import ALLOWED_KEYS, measured
+from reports.rundir.record import Run
 
 OURS = "reconnect-storm"
 """The package whose versions are what is compared."""

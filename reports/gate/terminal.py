@@ -4,10 +4,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports import units
 from reports.gate.decision import Decision
-from reports.gate.words import lines, tables, title
-from reports.text_table import TextTable
+from reports.gate.text import lines, tables, title
+from reports.text import units
+from reports.text.tables import TextTable
 
 _STYLES = {
     "pass": "bold green",

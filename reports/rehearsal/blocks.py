@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from reports.text_table import TextTable
+from reports.text.tables import TextTable
 
 
 class Words(Struct, frozen=True):

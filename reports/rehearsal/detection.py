@@ -10,11 +10,11 @@ from math import isnan, nan
 
 from msgspec import Struct
 
-from reports import series
-from reports.metrics import unaided_stretch
-from reports.objectives import EFFECTIVE_P99, Bound, Held, metric_name, satisfies, write
-from reports.record import Run
-from reports.series import Row
+from reports.analysis.metrics import unaided_stretch
+from reports.analysis.slo import EFFECTIVE_P99, Bound, Held, metric_name, satisfies, write
+from reports.rundir import series
+from reports.rundir.record import Run
+from reports.rundir.series import Row
 
 LIVE_AVAILABILITY = Bound(metric="availability", operator=">=", bound=0.99)
 """What is watched in any case."""

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from reports import series
-from reports.judgement import Judgement, judgement_of
-from reports.metrics import unaided_stretch
-from reports.objectives import Held, evaluate, hypothesis_of, objectives_of
-from reports.record import RecordError, Rehearsal, Run
+from reports.analysis.judgement import Judgement, judgement_of
+from reports.analysis.metrics import unaided_stretch
+from reports.analysis.slo import Held, evaluate, hypothesis_of, objectives_of
 from reports.rehearsal.detection import Alert, alerts
 from reports.rehearsal.fixes import Fix, fixes
 from reports.rehearsal.surprises import Surprise, surprises
+from reports.rundir import series
+from reports.rundir.record import RecordError, Rehearsal, Run
 
 EDGE_FILES = ("gateway.conf", "gateway.yaml", "haproxy.cfg")
 """Configurations of fronts; a copy of what was there before the events has `.before` behind it."""

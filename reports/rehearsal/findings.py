@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from reports import units
 from reports.rehearsal.blocks import Block, Points, Table, Words
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.fixes import fix_sentences
 from reports.rehearsal.outcome import GOOD_VERDICTS
-from reports.text_table import TextTable
+from reports.text import units
+from reports.text.tables import TextTable
 
 OWNER, TICKET, RETEST = "owner", "ticket", "re-test on"
 

@@ -10,11 +10,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from reports import series, units
-from reports.actions import Strike, strikes
-from reports.event_words import spoken_words
-from reports.metrics import Summary, unaided_stretch
-from reports.record import Run
+from reports.analysis.actions import Strike, strikes
+from reports.analysis.metrics import Summary, unaided_stretch
+from reports.compare.event_text import spoken_words
+from reports.rundir import series
+from reports.rundir.record import Run
+from reports.text import units
 
 TOGETHER_S = 3.0
 """Mitigations that begin within as long of each other cannot be told apart."""

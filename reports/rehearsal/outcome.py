@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from reports import units
-from reports.actions import strikes
-from reports.event_words import spoken_words
+from reports.analysis.actions import strikes
+from reports.compare.event_text import spoken_words
 from reports.rehearsal.blocks import Tile
 from reports.rehearsal.facts import Facts
+from reports.text import units
 
 GOOD_VERDICTS = frozenset({"RECOVERED", "STEADY"})
 _ANSWERS = {True: "held", False: "did not hold", None: "not known"}

@@ -12,10 +12,10 @@ from fpdf.fonts import FontFace, TTFFont
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reports import units
-from reports.plots import writing
+from reports.figures.timeline import writing
 from reports.rehearsal.blocks import Block, Code, Picture, Points, RehearsalPage, Table, Tile, Words
-from reports.text_table import TextTable
+from reports.text import units
+from reports.text.tables import TextTable
 
 FONT, MONO = "DejaVu", "DejaVuMono"
 _FONT_FILES = (

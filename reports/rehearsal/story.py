@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 
-from reports import units
-from reports.front import front_of
-from reports.impact import impact_sentences
-from reports.metrics import PhaseSummary
-from reports.neighbours import neighbour_rows
-from reports.pod_rows import pod_sentences, pod_table
-from reports.refusal_rows import refusal_table
+from reports.analysis.metrics import PhaseSummary
+from reports.analysis.shared_ips import neighbour_rows
+from reports.page.impact import impact_sentences
+from reports.page.pods import pod_sentences, pod_table
+from reports.page.refusals import refusal_table
 from reports.rehearsal.blocks import Block, Points, Table, Words
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.fixes import fix_sentences
 from reports.rehearsal.outcome import time_to_recover
 from reports.rehearsal.timeline import timeline_table
-from reports.text_table import TextTable
+from reports.text import units
+from reports.text.proxy_name import front_of
+from reports.text.tables import TextTable
 
 CAPTION = (
     "Thick lines are what a panel is named after. Shaded: the phase “during”, and whatever went on for a "

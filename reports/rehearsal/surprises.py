@@ -9,13 +9,14 @@ from collections.abc import Callable
 import numpy as np
 from msgspec import Struct
 
-from reports import series, units
-from reports.event_words import short_words
-from reports.metrics import Summary, aftermath, unaided_stretch
-from reports.pod_rows import UNEVEN
-from reports.record import Run
+from reports.analysis.metrics import Summary, aftermath, unaided_stretch
+from reports.analysis.validity import Evidence
+from reports.compare.event_text import short_words
+from reports.page.pods import UNEVEN
 from reports.rehearsal.waves import waves
-from reports.validity import Evidence
+from reports.rundir import series
+from reports.rundir.record import Run
+from reports.text import units
 
 SATURATED_WITHIN_S = 20
 WASTED = 0.5

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from reports import units
-from reports.action_rows import AT_ONCE_S, Seen, changes
-from reports.actions import Action
-from reports.event_words import full_words
-from reports.metrics import rescued_at_s
+from reports.analysis.actions import Action
+from reports.analysis.metrics import rescued_at_s
+from reports.compare.event_text import full_words
+from reports.page.actions import AT_ONCE_S, Seen, changes
 from reports.rehearsal.facts import Facts
-from reports.text_table import TextTable
+from reports.text import units
+from reports.text.tables import TextTable
 
 _SEEN: Seen = (
     ("p99", lambda effect: units.latency(effect.effective_p99)),

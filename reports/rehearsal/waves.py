@@ -3,7 +3,7 @@
 import numpy as np
 from msgspec import Struct
 
-from reports.series import Seconds
+from reports.rundir.series import Seconds
 
 SHORTEST_S, LONGEST_S = 2, 60
 FEWEST_WAVES = 3

@@ -14,11 +14,11 @@ import click
 from aiohttp import web
 
 from gateway_stub.protocol import Controls
-from scenarios.agent.cpu_account import own_account
 from scenarios.agent.roles import GatewayRole, NginxRole, Runs, idle_settings
 from scenarios.agent.server import Agent
-from scenarios.stack.resolving import parse_all
-from scenarios.stack.token import TOKEN_VARIABLE, TokenError, token_from_environment
+from scenarios.host.cpu_account import own_account
+from scenarios.host.dns import parse_all
+from scenarios.host.token import TOKEN_VARIABLE, TokenError, token_from_environment
 
 _END_S = 5.0
 _FROM_0 = click.FloatRange(min=0)

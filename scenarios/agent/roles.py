@@ -12,14 +12,13 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway_stub.protocol import READINESS_PATH, Controls, Settings
-from scenarios.agent.messages import Configure, Order, Reload, Role, StartNginx, StartPod
-from scenarios.model import Fleet, Scenario
-from scenarios.stack.local_hosts import LocalPodHost
-from scenarios.stack.local_nginx import LocalNginx
-from scenarios.stack.machine import SPARE_DESCRIPTORS, descriptor_limit
-from scenarios.stack.nginx import CONFIGURATION, render
-from scenarios.stack.processes import LocalChild, StackError
-from scenarios.stack.resolving import Address, addresses
+from scenarios.host.dns import Address, addresses
+from scenarios.host.local import LocalPodHost
+from scenarios.host.machine import SPARE_DESCRIPTORS, descriptor_limit
+from scenarios.host.process import LocalChild, StackError
+from scenarios.proxies.nginx import CONFIGURATION, LocalNginx, render
+from scenarios.scenario.model import Fleet, Scenario
+from scenarios.wire.agent import Configure, Order, Reload, Role, StartNginx, StartPod
 
 _LOOK_S = 3.0
 _ASK = aiohttp.ClientTimeout(total=2.0)

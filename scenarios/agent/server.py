@@ -19,8 +19,12 @@ from aiohttp import WSMsgType, web
 from aiohttp.typedefs import Handler
 
 from gateway_stub.protocol import TOKEN_HEADER
-from scenarios.agent.cpu_account import CpuAccount, boot_id
-from scenarios.agent.messages import (
+from scenarios.agent.roles import Runs
+from scenarios.host.cpu_account import CpuAccount, boot_id
+from scenarios.host.hosts import CpuReading
+from scenarios.host.machine import descriptor_limit
+from scenarios.host.process import LocalChild, StackError
+from scenarios.wire.agent import (
     CLOCK_PATH,
     HEALTH_PATH,
     HOST_PATH,
@@ -42,10 +46,6 @@ from scenarios.agent.messages import (
     decode_order,
     encode,
 )
-from scenarios.agent.roles import Runs
-from scenarios.stack.hosts import CpuReading
-from scenarios.stack.machine import descriptor_limit
-from scenarios.stack.processes import LocalChild, StackError
 
 _HEARTBEAT_S = 20.0
 """A runner of which nothing is heard for one and a half times this has gone."""

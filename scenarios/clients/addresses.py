@@ -6,8 +6,8 @@ last octet changes slowest. Binding to 127/8 without further set-up is a feature
 
 from msgspec import Struct
 
-from scenarios.model import AddressShare
-from scenarios.quantities import Count
+from scenarios.fields import Count
+from scenarios.scenario.model import AddressShare
 
 PER_PROCESS = 100_000
 """Addresses for a generator process that comes late; those before it share theirs out among them."""

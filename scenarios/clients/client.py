@@ -19,7 +19,8 @@ from time import monotonic_ns
 
 from scenarios.clients.addresses import Seat
 from scenarios.clients.connection import EXHAUSTED, Connection
-from scenarios.clients.conversation import (
+from scenarios.clients.population import FollowedPolicy, Population
+from scenarios.clients.protocol.packets import (
     Broken,
     Dropped,
     Event,
@@ -30,11 +31,10 @@ from scenarios.clients.conversation import (
     Refused,
     Rejected,
 )
-from scenarios.clients.population import FollowedPolicy, Population
-from scenarios.clients.session import Session
-from scenarios.clients.ticks import Tick
+from scenarios.clients.protocol.session import Session
+from scenarios.clients.protocol.ticks import Tick
 from scenarios.clients.timers import Timer, cancel
-from scenarios.gates import Gate
+from scenarios.policies.throttles import Gate
 
 ROUND_TRIPS_PER_TRY = 3
 """TCP, TLS 1.3 and the upgrade: what a client pays in round trips before a gateway sees its request."""

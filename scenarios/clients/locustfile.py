@@ -3,8 +3,8 @@
 The catalogue's `mass-drop` scenario says how the clients behave; `--scenario` takes another one.
 """
 
-from scenarios.clients.hooks import register
-from scenarios.clients.user import StormUser
+from scenarios.generator.hooks import register
+from scenarios.generator.user import StormUser
 
 __all__ = ["StormUser"]
 

@@ -3,9 +3,9 @@
 from scenarios.clients.addresses import Seat
 from scenarios.clients.client import Client
 from scenarios.clients.connection import EXHAUSTED, Connection
-from scenarios.clients.conversation import Event, Redial, Upgradable, Upgraded
-from scenarios.clients.polling import PollingSession
 from scenarios.clients.population import Population
+from scenarios.clients.protocol.packets import Event, Redial, Upgradable, Upgraded
+from scenarios.clients.protocol.polling import PollingSession
 
 
 class PollingClient(Client):

@@ -17,15 +17,15 @@ from msgspec.structs import replace
 from scenarios.clients.addresses import Seat, proxy_header
 from scenarios.clients.clock import Clock
 from scenarios.clients.connection import Connection, Dial, OnData, TlsConnection
-from scenarios.clients.conversation import Subscription
+from scenarios.clients.protocol.packets import Subscription
+from scenarios.clients.protocol.target import Endpoint, addresses_for
 from scenarios.clients.recorder import Recorder
-from scenarios.clients.target import Endpoint, addresses_for
 from scenarios.clients.timers import NEVER_NS, Timers
-from scenarios.gates import Gate
-from scenarios.model import Fleet
-from scenarios.policies import Policy, PolicyError
-from scenarios.quantities import share_of
-from scenarios.scenario_file import ScenarioError
+from scenarios.fields import share_of
+from scenarios.policies.registry import Policy, PolicyError
+from scenarios.policies.throttles import Gate
+from scenarios.scenario.loader import ScenarioError
+from scenarios.scenario.model import Fleet
 
 log = logging.getLogger("reconnect_storm")
 

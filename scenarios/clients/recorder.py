@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from scenarios.clients.merging import add, add_by_key
-from scenarios.clients.messages import Interval, Neighbours, Samples
-from scenarios.clients.schedule import Schedule
-from scenarios.clients.ticks import UNNUMBERED
-from scenarios.model import MOST_ADDRESS_SHARES
+from scenarios.clients.protocol.schedule import Schedule
+from scenarios.clients.protocol.ticks import UNNUMBERED
+from scenarios.scenario.model import MOST_ADDRESS_SHARES
+from scenarios.wire.merge import add, add_by_key
+from scenarios.wire.messages import Interval, Neighbours, Samples
 
 SECOND_NS = 1_000_000_000
 SLOT_NS = SECOND_NS // 10

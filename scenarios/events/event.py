@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from scenarios.quantities import Count, PositiveSeconds, Seconds
+from scenarios.fields import Count, PositiveSeconds, Seconds
 
 if TYPE_CHECKING:
-    from scenarios.model import Scenario
-    from scenarios.stack.running import Stack
+    from scenarios.scenario.model import Scenario
+    from scenarios.stack.stack import Stack
 
 Kind = Literal["fault", "mitigation", "condition"]
 """The first fault is the run's trigger; a condition is there from the start, and neither harms nor helps."""

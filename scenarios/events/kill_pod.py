@@ -5,11 +5,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event, pod_complaint
-from scenarios.quantities import Index, Seconds
+from scenarios.fields import Index, Seconds
 
 if TYPE_CHECKING:
-    from scenarios.model import Scenario
-    from scenarios.stack.running import Stack
+    from scenarios.scenario.model import Scenario
+    from scenarios.stack.stack import Stack
 
 
 class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):

@@ -4,11 +4,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event, pod_complaint
-from scenarios.quantities import Index, PositiveSeconds
+from scenarios.fields import Index, PositiveSeconds
 
 if TYPE_CHECKING:
-    from scenarios.model import Scenario
-    from scenarios.stack.running import Stack
+    from scenarios.scenario.model import Scenario
+    from scenarios.stack.stack import Stack
 
 
 class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):

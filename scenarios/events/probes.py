@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event
-from scenarios.quantities import Count, PositiveSeconds, Seconds
+from scenarios.fields import Count, PositiveSeconds, Seconds
 
 if TYPE_CHECKING:
-    from scenarios.stack.running import Stack
+    from scenarios.stack.stack import Stack
 
 
 class Probes(Event, frozen=True, kw_only=True, tag="probes"):
@@ -35,7 +35,7 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     async def strike(self, stack: "Stack") -> Details:
         """Asks until the run ends."""
         # The stack knows the events, so it is looked up when it is there.
-        from scenarios.stack.orchestrator import Orchestrator  # noqa: PLC0415
+        from scenarios.stack.probes import Orchestrator  # noqa: PLC0415
 
         await Orchestrator(self, stack).run()
         return {}

@@ -4,12 +4,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event
-from scenarios.policies import PolicyError, policy
-from scenarios.quantities import NameOrTable, Seconds
+from scenarios.fields import NameOrTable, Seconds
+from scenarios.policies.registry import PolicyError, policy
 
 if TYPE_CHECKING:
-    from scenarios.model import Scenario
-    from scenarios.stack.running import Stack
+    from scenarios.scenario.model import Scenario
+    from scenarios.stack.stack import Stack
 
 
 class PushPolicy(Event, frozen=True, kw_only=True, tag="push_policy"):

@@ -1,15 +1,12 @@
 """Events by the name that a scenario gives in `do`."""
 
-from scenarios.events.drop_all import DropAll
-from scenarios.events.drop_share import DropShare
+from scenarios.events.drop import DropAll, DropShare
 from scenarios.events.event import Event
-from scenarios.events.feed_burst import FeedBurst
-from scenarios.events.feed_stall import FeedStall
+from scenarios.events.feed import FeedBurst, FeedStall
 from scenarios.events.kill_pod import KillPod
-from scenarios.events.nginx_reload import NginxReload
-from scenarios.events.nginx_restart import NginxRestart
 from scenarios.events.pause_pod import PausePod
 from scenarios.events.probes import Probes
+from scenarios.events.proxy import NginxReload, NginxRestart
 from scenarios.events.push_policy import PushPolicy
 from scenarios.events.rolling_restart import RollingRestart
 from scenarios.events.scale import Scale

@@ -4,10 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event
-from scenarios.quantities import Seconds
+from scenarios.fields import Seconds
 
 if TYPE_CHECKING:
-    from scenarios.stack.running import Stack
+    from scenarios.stack.stack import Stack
 
 
 class RollingRestart(Event, frozen=True, kw_only=True, tag="rolling_restart"):

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event
-from scenarios.quantities import Count
+from scenarios.fields import Count
 
 if TYPE_CHECKING:
-    from scenarios.stack.running import Stack
+    from scenarios.stack.stack import Stack
 
 
 class Scale(Event, frozen=True, kw_only=True, tag="scale"):

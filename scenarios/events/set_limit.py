@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event
-from scenarios.fronts import limit_at
-from scenarios.limits import LimitError
-from scenarios.quantities import NameOrTable
+from scenarios.fields import NameOrTable
+from scenarios.limits.proxy_support import limit_at
+from scenarios.limits.registry import LimitError
 
 if TYPE_CHECKING:
-    from scenarios.model import Scenario
-    from scenarios.stack.running import Stack
+    from scenarios.scenario.model import Scenario
+    from scenarios.stack.stack import Stack
 
 
 class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):

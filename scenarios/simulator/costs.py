@@ -1,8 +1,17 @@
-"""What things cost the modelled gateway and edge, beyond what the scenario says."""
+"""What things cost the modelled gateway and edge, beyond what the scenario says.
 
+Files that say what a gateway costs: our own costs as JSON, or what was measured of another one as TOML.
+
+Another gateway's handshake is known as a whole, from the upgrade until the snapshot is out. The scenario's
+`gateway.handshake_cpu_ms` is the whole then, and what this project's pods spend on top of it is nothing.
+"""
+
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import fields
 
 Seconds = Annotated[float, Meta(ge=0)]
 
@@ -34,3 +43,51 @@ class Costs(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """From a client's request to the pod's accept queue, beyond the client's round trips."""
     pod_start_s: Seconds = 1.5
     """From the start of a pod until it is ready."""
+
+
+class CostFileError(ValueError):
+    """A file that does not say what things cost; the message names what was found, and what is allowed."""
+
+
+class MeasuredGateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one pod of another gateway was seen to spend, in CPU time."""
+
+    handshake_cpu_ms: Annotated[float, Meta(gt=0)]
+    """Of one client, from the upgrade until it has joined and has its snapshot."""
+    tick_cpu_us: Annotated[float, Meta(ge=0)]
+    """Of one tick to one client."""
+    close_cpu_ms: Annotated[float, Meta(ge=0)] = 0.0
+    """Of a client that leaves."""
+    idle_cpu: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    """Of a second in which nothing happens: a share of it."""
+
+    def overrides(self) -> tuple[str, ...]:
+        """The keys of a scenario that stand for this gateway."""
+        return (
+            f"gateway.handshake_cpu_ms={self.handshake_cpu_ms}",
+            f"gateway.tick_cpu_us={self.tick_cpu_us}",
+        )
+
+    def costs(self) -> Costs:
+        """What comes on top of those keys."""
+        return Costs(
+            upgrade_cpu_s=0.0,
+            join_cpu_s=0.0,
+            tick_cpu_s=0.0,
+            close_cpu_s=self.close_cpu_ms / 1000,
+            shed_cpu_s=0.0,
+            idle_cpu=self.idle_cpu,
+        )
+
+
+def read(path: Path) -> tuple[Costs, tuple[str, ...]]:
+    """(costs, keys of the scenario that go with them). Raises CostFileError."""
+    try:
+        if path.suffix == ".toml":
+            measured = msgspec.toml.decode(path.read_bytes(), type=MeasuredGateway)
+            return measured.costs(), measured.overrides()
+        return msgspec.json.decode(path.read_bytes(), type=Costs), ()
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        kind = MeasuredGateway if path.suffix == ".toml" else Costs
+        allowed = ", ".join(field.name for field in fields(kind))
+        raise CostFileError(f"{path}: {error}; allowed: {allowed}") from None

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scenarios.policies import Policy
+from scenarios.policies.registry import Policy
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from msgspec import Struct
 from msgspec.structs import replace
 
-from scenarios import leaky_bucket, token_bucket
-from scenarios.leaky_bucket import NEVER_MS, EdgeRule
-from scenarios.simulator.ranks import ranks
+from scenarios.limits import leaky_bucket, token_bucket
+from scenarios.limits.leaky_bucket import NEVER_MS, EdgeRule
+from scenarios.simulator.calendar import ranks
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

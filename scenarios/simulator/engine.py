@@ -16,18 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway_stub.protocol import UPGRADE_SHARE, Admission
-from scenarios.leaky_bucket import EdgeRule
-from scenarios.model import Scenario
-from scenarios.policies import Policy
+from scenarios.limits.leaky_bucket import EdgeRule
+from scenarios.policies.registry import Policy
+from scenarios.scenario.model import Scenario
+from scenarios.simulator.accept_queue import Knocking
+from scenarios.simulator.calendar import ranks
+from scenarios.simulator.clients import AWAY, TRYING, Crowd
 from scenarios.simulator.costs import Costs
-from scenarios.simulator.crowd import AWAY, TRYING, Crowd
 from scenarios.simulator.edge import Balancer, Limiter
-from scenarios.simulator.knocking import Knocking
-from scenarios.simulator.ledger import SLOTS_PER_S, Ledger
 from scenarios.simulator.pods import Pods, Served
-from scenarios.simulator.ranks import ranks
+from scenarios.simulator.reconnects import Waiting
+from scenarios.simulator.recorder import SLOTS_PER_S, Ledger
 from scenarios.simulator.sessions import Sessions
-from scenarios.simulator.waiting import Waiting
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

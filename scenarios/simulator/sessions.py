@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scenarios.model import Fleet
+from scenarios.scenario.model import Fleet
+from scenarios.simulator.clients import AWAY, JOINED, TRYING, Crowd
 from scenarios.simulator.costs import Costs
-from scenarios.simulator.crowd import AWAY, JOINED, TRYING, Crowd
-from scenarios.simulator.ledger import Ledger
 from scenarios.simulator.pods import Pods, Served
+from scenarios.simulator.recorder import Ledger
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

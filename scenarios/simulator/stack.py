@@ -9,16 +9,16 @@ from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import Admission
-from scenarios.events.feed_burst import FeedBurst
+from scenarios.events.feed import FeedBurst
 from scenarios.events.kill_pod import KillPod
 from scenarios.events.scale import Scale
-from scenarios.limits import limit
-from scenarios.model import Scenario
-from scenarios.policies import policy
-from scenarios.quantities import NameOrTable
+from scenarios.fields import NameOrTable
+from scenarios.limits.registry import limit
+from scenarios.policies.registry import policy
+from scenarios.runner.timeline import strikes
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.stability import edge_rules
 from scenarios.simulator.engine import Engine
-from scenarios.stability import edge_rules
-from scenarios.timeline import strikes
 
 SECOND_NS = 1_000_000_000
 

@@ -11,24 +11,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway_stub.protocol import PodStatistics
-from reports.record import ClockOffset
-from scenarios.clients.messages import Interval
-from scenarios.model import Scenario
-from scenarios.sidecar_seconds import SidecarLine
-from scenarios.stack import machine
+from reports.rundir.record import ClockOffset
+from scenarios.host import machine
+from scenarios.host.hosts import FrontHost, PodHosts
+from scenarios.host.local import LocalPodHosts
+from scenarios.host.machine import MachineError
+from scenarios.host.process import Watch
+from scenarios.proxies.envoy import executable
+from scenarios.proxies.proxy import Front
+from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.sidecar_stats import SidecarLine
+from scenarios.proxies.sidecars import Sidecars
+from scenarios.scenario.model import Scenario
 from scenarios.stack.channel import Channel
 from scenarios.stack.cpu_meters import CpuMeter, LocalCpu
-from scenarios.stack.envoy import executable
-from scenarios.stack.front import Front
-from scenarios.stack.fronts import FRONTS
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
-from scenarios.stack.hosts import FrontHost, PodHosts
-from scenarios.stack.local_hosts import LocalPodHosts
-from scenarios.stack.machine import MachineError
-from scenarios.stack.processes import Watch
-from scenarios.stack.sidecars import Sidecars
-from scenarios.stack.site import site_from_environment
+from scenarios.stack.remote.site import site_from_environment
+from scenarios.wire.messages import Interval
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -101,8 +101,8 @@ async def _places(scenarios: Sequence[Scenario]) -> list[Place]:
     if site is None or all(here):
         return places
     # The site's side knows this one.
-    from scenarios.stack.site_place import SitePlace  # noqa: PLC0415
-    from scenarios.stack.survey import survey  # noqa: PLC0415
+    from scenarios.stack.remote.deployment import SitePlace  # noqa: PLC0415
+    from scenarios.stack.remote.survey import survey  # noqa: PLC0415
 
     there = SitePlace(site, await survey(site))
     return [place if local else there for place, local in zip(places, here, strict=True)]

@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Callable
 
 from gateway_stub.feed_schedule import FeedSchedule
-from scenarios.clients.messages import (
+from scenarios.fields import NameOrTable
+from scenarios.host.process import AbortedError, StackError
+from scenarios.wire.messages import (
     Aborted,
     BooksClosed,
     CloseBooks,
@@ -20,8 +22,6 @@ from scenarios.clients.messages import (
     Unframer,
     frame,
 )
-from scenarios.quantities import NameOrTable
-from scenarios.stack.processes import AbortedError, StackError
 
 _CHUNK = 1 << 20
 _BOOKS_TIMEOUT_S = 10.0

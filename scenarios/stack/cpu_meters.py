@@ -6,14 +6,14 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from scenarios.clients.messages import Interval
-from scenarios.stack.cpu import CpuSampler, CpuShares
-from scenarios.stack.front import Front
+from scenarios.host.cpu import CpuSampler, CpuShares
+from scenarios.host.hosts import CpuReading
+from scenarios.host.machine import Cores
+from scenarios.host.process import Child, LocalChild
+from scenarios.proxies.proxy import Front
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
-from scenarios.stack.hosts import CpuReading
-from scenarios.stack.machine import Cores
-from scenarios.stack.processes import Child, LocalChild
+from scenarios.wire.messages import Interval
 
 _ONE_CLOCK_NS = 1_000_000
 

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import Admission, Controls, PodStatistics, Settings
-from scenarios.limits import limit
-from scenarios.model import Scenario
-from scenarios.stack.hosts import PodHost, PodHosts
-from scenarios.stack.machine import needed_descriptors
+from scenarios.host.hosts import PodHost, PodHosts
+from scenarios.host.machine import needed_descriptors
+from scenarios.host.process import Child, LocalChild, StackError, Watch
+from scenarios.limits.registry import limit
+from scenarios.proxies.sidecars import Sidecars
+from scenarios.scenario.model import Scenario
 from scenarios.stack.pod import Pod
-from scenarios.stack.processes import Child, LocalChild, StackError, Watch
-from scenarios.stack.sidecars import Sidecars
 
 _CONTROL_TIMEOUT_S = 60.0
 """A pod under a storm answers when its loop comes to it."""

@@ -10,11 +10,11 @@ from typing import Self
 import msgspec
 from msgspec.structs import replace
 
-from scenarios.clients.messages import GENERATOR_VARIABLE, GeneratorSettings, Interval
-from scenarios.model import Scenario, Target
+from scenarios.host.machine import needed_descriptors
+from scenarios.host.process import LocalChild, start
+from scenarios.scenario.model import Scenario, Target
 from scenarios.stack.channel import Channel, MessageStream
-from scenarios.stack.machine import needed_descriptors
-from scenarios.stack.processes import LocalChild, start
+from scenarios.wire.messages import GENERATOR_VARIABLE, GeneratorSettings, Interval
 
 LOCUSTFILE = Path(__file__).parents[1] / "clients" / "locustfile.py"
 

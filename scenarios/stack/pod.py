@@ -19,8 +19,8 @@ from gateway_stub.protocol import (
     PodStatistics,
     Settings,
 )
-from scenarios.stack.hosts import CpuReading, PodHost
-from scenarios.stack.processes import Child, StackError, Watch
+from scenarios.host.hosts import CpuReading, PodHost
+from scenarios.host.process import Child, StackError, Watch
 
 READY_TIMEOUT_S = 60.0
 """From the start of a pod until it says that it is ready; many that start at once share a core."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from scenarios.model import Scenario
+from scenarios.scenario.model import Scenario
 from scenarios.tuning.space import DIMENSIONS, Candidate, add, anchors, candidate
 
 

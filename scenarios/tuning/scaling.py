@@ -9,10 +9,10 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from scenarios.limits import limit
-from scenarios.model import AddressShare, Scenario
-from scenarios.quantities import NameOrTable
-from scenarios.stability import TICK_CPU_S
+from scenarios.fields import NameOrTable
+from scenarios.limits.registry import limit
+from scenarios.scenario.model import AddressShare, Scenario
+from scenarios.scenario.stability import TICK_CPU_S
 
 FEWEST_PODS = 2
 MOST_PODS = 4

@@ -8,18 +8,27 @@ from typing import Any
 from msgspec import Struct
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from reports.tuned import Constraints, Outcome, Score, Tuned, Tuning, chosen_and_front, ranked, score
-from scenarios.docs.limits_page import added_lines
-from scenarios.model import Scenario
-from scenarios.secrets import command_without_secrets, without_secrets
+from reports.tuning.result import (
+    Constraints,
+    Outcome,
+    Score,
+    Tuned,
+    Tuning,
+    chosen_and_front,
+    ranked,
+    score,
+)
+from scenarios.cli.terminal import errors
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.redact import command_without_secrets, without_secrets
 from scenarios.simulator.costs import Costs
-from scenarios.terminal import errors
-from scenarios.tuning.evaluating import Task, evaluate
+from scenarios.tuning.evaluate import Task, evaluate
+from scenarios.tuning.export import settings, text
 from scenarios.tuning.halving import Rung, Storm, halve, rungs
-from scenarios.tuning.playing import Results, play, pool
+from scenarios.tuning.results import Results, play, pool
 from scenarios.tuning.sampling import candidates
-from scenarios.tuning.shipping import settings, text
 from scenarios.tuning.space import FORMULA, INCIDENT, NAIVE, NOW, Candidate, units, with_candidate
+from tools.pages.limits_page import added_lines
 
 _ANCHORS = (NOW, NAIVE, INCIDENT, FORMULA)
 

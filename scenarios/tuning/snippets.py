@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from scenarios.policies import policy
-from scenarios.quantities import NameOrTable
+from scenarios.fields import NameOrTable
+from scenarios.policies.registry import policy
 
 _JS = """\
 const socket = io(url, {{ timeout: {timeout_ms} }});

@@ -14,9 +14,9 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from scenarios.model import Scenario
-from scenarios.quantities import NameOrTable
-from scenarios.stability import admissible_rate_per_s
+from scenarios.fields import NameOrTable
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.stability import admissible_rate_per_s
 
 ResetBackoff = Literal["open", "joined", "stable"]
 

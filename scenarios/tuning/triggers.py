@@ -9,13 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from scenarios.events.drop_all import DropAll
-from scenarios.events.drop_share import DropShare
+from scenarios.events.drop import DropAll, DropShare
 from scenarios.events.event import Event
-from scenarios.events.feed_burst import FeedBurst
-from scenarios.events.feed_stall import FeedStall
+from scenarios.events.feed import FeedBurst, FeedStall
 from scenarios.events.pause_pod import PausePod
-from scenarios.model import Scenario
+from scenarios.scenario.model import Scenario
 
 
 def _share(event: DropShare, size: float) -> Event:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from reports.judgement import judge_run
-from scenarios.model import Scenario
-from scenarios.scenario_file import load
-from scenarios.simulator.simulate import Prediction, simulate
+from reports.analysis.judgement import judge_run
+from scenarios.scenario.loader import load
+from scenarios.scenario.model import Scenario
+from scenarios.simulator.run import Prediction, simulate
 
 CLIENTS = (1_000, 10_000, 100_000, 1_000_000)
 CLIENTS_PER_POD = 5_000

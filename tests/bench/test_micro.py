@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compared_runs import TWO_BY_TWO
 from engineio import packet as engineio
-from measured_runs import drawn, side
 from pytest_benchmark.fixture import BenchmarkFixture
-from run_histories import history, storm
-from server_bytes import HEAD, JOIN, OPEN, UPGRADE, engine, subscription, tick
 
-from reports import latency
+from reports.analysis.judgement import assess
 from reports.gate.decision import decide
-from reports.gate.gauges import gauges
-from reports.judgement import assess
-from reports.page import page
-from reports.render import render_html, render_markdown, write_report
-from scenarios.clients.session import Session
-from scenarios.policies import POLICIES, policy
+from reports.gate.measures import gauges
+from reports.page.page import page
+from reports.page.write import render_html, render_markdown, write_report
+from reports.rundir import latency
+from scenarios.clients.protocol.session import Session
+from scenarios.policies.registry import POLICIES, policy
+from tests.support.gate_runs import drawn, side
+from tests.support.histories import history, storm
+from tests.support.judged_runs import TWO_BY_TWO
+from tests.support.server_bytes import HEAD, JOIN, OPEN, UPGRADE, engine, subscription, tick
 
 CLIENTS, TICKS, DELAYS = 100, 20, 1_000
 

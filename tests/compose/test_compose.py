@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from needs import compose_command
 
-from reports.record import Run, find_runs
+from reports.rundir.record import Run, find_runs
+from tests.support.needs import compose_command
 
 pytestmark = [pytest.mark.compose, pytest.mark.needs_docker]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil
 
-from reports.record import Run, find_runs
-from scenarios.stack.machine import free_ports
+from reports.rundir.record import Run, find_runs
+from scenarios.host.machine import free_ports
 
 MARK = "RECONNECT_STORM_TESTS"
 """Environment variable with the folder of one test session; the processes that it starts inherit it."""

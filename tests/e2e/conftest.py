@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import MARK, storm_processes
+
+from tests.e2e.command_line import MARK, storm_processes
 
 NODE = Path(__file__).parent / "node_gateway"
 

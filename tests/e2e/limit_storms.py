@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from scenarios import leaky_bucket, token_bucket
-from scenarios.leaky_bucket import Decision, EdgeRule, LeakyBucket
-from scenarios.model import Scenario
-from scenarios.scenario_file import build
-from scenarios.stack import envoy_front, haproxy_front, nginx
-from scenarios.stack.access_log import COLUMNS, AccessLine
-from scenarios.stack.fronts import FRONTS
-from scenarios.stack.machine import free_ports
-from scenarios.token_bucket import TokenBucket, token_rule
+from scenarios.host.machine import free_ports
+from scenarios.limits import leaky_bucket, token_bucket
+from scenarios.limits.leaky_bucket import Decision, EdgeRule, LeakyBucket
+from scenarios.limits.token_bucket import TokenBucket, token_rule
+from scenarios.proxies import envoy, haproxy, nginx
+from scenarios.proxies.access_log import COLUMNS, AccessLine
+from scenarios.proxies.registry import FRONTS
+from scenarios.scenario.loader import build
+from scenarios.scenario.model import Scenario
 
 OTHER_FRONTS = ["envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)]
 
@@ -94,7 +94,7 @@ PURE: Mapping[str, Pure] = {
         lambda rules, buckets, now_ms, dry: token_bucket.decide(rules, buckets, now_ms, dry_run=dry),
         lambda rule, address, new: token_bucket.counts_as(rule, address, new=new),
         _plain_words,
-        envoy_front.access_line,
+        envoy.access_line,
         1,
     ),
     "haproxy": Pure(
@@ -103,7 +103,7 @@ PURE: Mapping[str, Pure] = {
         lambda rules, buckets, now_ms, _dry: token_bucket.decide(rules, buckets, now_ms, together=True),
         lambda rule, address, new: rule.counts_as(address, new=new),
         _plain_words,
-        haproxy_front.access_line,
+        haproxy.access_line,
         0.001,
     ),
 }

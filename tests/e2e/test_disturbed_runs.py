@@ -11,9 +11,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from command_line import GOOD_OR_INVALID, PATIENCE_S, SMALL_STORM, started, storm_processes, wait_for
 
-from reports.record import Run, find_runs
+from reports.rundir.record import Run, find_runs
+from tests.e2e.command_line import (
+    GOOD_OR_INVALID,
+    PATIENCE_S,
+    SMALL_STORM,
+    started,
+    storm_processes,
+    wait_for,
+)
 
 pytestmark = [
     pytest.mark.e2e,

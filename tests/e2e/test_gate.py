@@ -6,14 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import SMALL_STORM, command, storm_processes
 from rich.console import Console
 
-from reports.record import Run, find_runs
-from scenarios.checkout import PROJECT
-from scenarios.gating import Player, Schedule, play
-from scenarios.live import LiveView
-from scenarios.scenario_file import load
+from reports.rundir.record import Run, find_runs
+from scenarios.cli.progress import LiveView
+from scenarios.gate.checkout import PROJECT
+from scenarios.gate.rounds import Player, Schedule, play
+from scenarios.scenario.loader import load
+from tests.e2e.command_line import SMALL_STORM, command, storm_processes
 
 pytestmark = pytest.mark.e2e
 

@@ -9,15 +9,15 @@ import pytest
 import socketio
 
 from gateway_stub.protocol import PodStatistics
-from scenarios.clients.messages import Interval
-from scenarios.scenario_file import load
-from scenarios.stack.front import Front
+from scenarios.host.local import LocalPodHosts
+from scenarios.host.machine import free_ports
+from scenarios.host.process import Watch
+from scenarios.proxies.nginx import LocalNginx
+from scenarios.proxies.proxy import Front
+from scenarios.scenario.loader import load
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
-from scenarios.stack.local_hosts import LocalPodHosts
-from scenarios.stack.local_nginx import LocalNginx
-from scenarios.stack.machine import free_ports
-from scenarios.stack.processes import Watch
+from scenarios.wire.messages import Interval
 
 pytestmark = [pytest.mark.e2e, pytest.mark.measures]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scenarios.calibration_checks import CHECKS
+from scenarios.selftest.checks import CHECKS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.measures, pytest.mark.needs_two_cores]
 

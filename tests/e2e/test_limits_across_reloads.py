@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from command_line import PATIENCE_S
-from limit_storms import OTHER_FRONTS, _answer, scenario
 
+from scenarios.host.machine import free_ports
+from scenarios.proxies.registry import FRONTS
+from scenarios.scenario.stability import edge_rules
 from scenarios.simulator.edge import Limiter
-from scenarios.stability import edge_rules
-from scenarios.stack.fronts import FRONTS
-from scenarios.stack.machine import free_ports
+from tests.e2e.command_line import PATIENCE_S
+from tests.e2e.limit_storms import OTHER_FRONTS, _answer, scenario
 
 pytestmark = pytest.mark.e2e
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limit_storms import Logged, Request, carried_out, compare, scenario, storm_of
 
-from scenarios.limits import LIMITS, limit
-from scenarios.stability import edge_rules
-from scenarios.stack.access_log import refusals_per_second
-from scenarios.stack.nginx import read_access_log
+from scenarios.limits.registry import LIMITS, limit
+from scenarios.proxies.access_log import refusals_per_second
+from scenarios.proxies.nginx import read_access_log
+from scenarios.scenario.stability import edge_rules
+from tests.e2e.limit_storms import Logged, Request, carried_out, compare, scenario, storm_of
 
 # Milliseconds decide.
 pytestmark = [pytest.mark.e2e, pytest.mark.measures, pytest.mark.needs_loopback_range]

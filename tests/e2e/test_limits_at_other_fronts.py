@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from limit_storms import OTHER_FRONTS, Logged, Request, carried_out, compare, scenario, storm_of
 
-from scenarios.stability import edge_rules
-from scenarios.stack.access_log import refusals_per_second
-from scenarios.stack.fronts import FRONTS
+from scenarios.proxies.access_log import refusals_per_second
+from scenarios.proxies.registry import FRONTS
+from scenarios.scenario.stability import edge_rules
+from tests.e2e.limit_storms import OTHER_FRONTS, Logged, Request, carried_out, compare, scenario, storm_of
 
 # Milliseconds decide.
 pytestmark = [pytest.mark.e2e, pytest.mark.measures, pytest.mark.needs_loopback_range]

@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
-from command_line import PATIENCE_S, get, lone_pod, running, wait_for
 
-from scenarios.stack.machine import free_ports
+from scenarios.host.machine import free_ports
+from tests.e2e.command_line import PATIENCE_S, get, lone_pod, running, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -201,7 +201,7 @@ def test_a_run_that_its_targets_health_ends_leaves_no_secret_behind(pod: str, tm
     )
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "scenarios.cli", "run", "--runs", str(tmp_path), "--retries", "0"),
+            *(sys.executable, "-m", "scenarios.cli.main", "run", "--runs", str(tmp_path), "--retries", "0"),
             *("--target", f"{pod}/?t=open-sesame", *(part for text in sets for part in ("--set", text))),
         ],
         capture_output=True,
@@ -219,8 +219,8 @@ def test_a_run_that_its_targets_health_ends_leaves_no_secret_behind(pod: str, tm
 
 SHAPE = """
 from locust import LoadTestShape
-from scenarios.clients.hooks import register
-from scenarios.clients.user import StormUser
+from scenarios.generator.hooks import register
+from scenarios.generator.user import StormUser
 
 register()
 

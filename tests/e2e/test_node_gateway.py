@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import running
+
+from tests.e2e.command_line import running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_node]
 

@@ -6,13 +6,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from command_line import PATIENCE_S, SMALL_STORM, carried_out
-from limit_storms import OTHER_FRONTS, scenario
 
-from reports.record import Run
-from scenarios.stack.access_log import COLUMNS
-from scenarios.stack.fronts import FRONTS
-from scenarios.stack.machine import free_ports
+from reports.rundir.record import Run
+from scenarios.host.machine import free_ports
+from scenarios.proxies.access_log import COLUMNS
+from scenarios.proxies.registry import FRONTS
+from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, carried_out
+from tests.e2e.limit_storms import OTHER_FRONTS, scenario
 
 pytestmark = pytest.mark.e2e
 

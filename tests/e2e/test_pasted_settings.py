@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scenarios.quantities import NameOrTable
-from scenarios.scenario_file import load
-from scenarios.tuning.shipping import settings
+from scenarios.fields import NameOrTable
+from scenarios.scenario.loader import load
+from scenarios.tuning.export import settings
 from scenarios.tuning.space import Candidate
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_node]

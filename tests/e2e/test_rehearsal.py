@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import PATIENCE_S, command, running, started, storm_processes
 
-from reports.record import Run, find_runs
-from scenarios.scenario_file import load
+from reports.rundir.record import Run, find_runs
+from scenarios.scenario.loader import load
+from tests.e2e.command_line import PATIENCE_S, command, running, started, storm_processes
 
 pytestmark = pytest.mark.e2e
 

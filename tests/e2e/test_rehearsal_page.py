@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from acted_runs import LIMIT, PUSH, SCALE
 from axe_playwright_python.sync_playwright import Axe
-from chromium import DESKTOP, PHONE, chromium
 from playwright.sync_api import Browser, Page, ViewportSize
-from rehearsed_runs import REHEARSALS, rehearsed
 
 from reports.rehearsal import write_rehearsal, write_rehearsals
-from reports.rehearsal.chapters import CHAPTERS
+from reports.rehearsal.page import CHAPTERS
+from tests.support.acted_runs import LIMIT, PUSH, SCALE
+from tests.support.chromium import DESKTOP, PHONE, chromium
+from tests.support.rehearsals import REHEARSALS, rehearsed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_chromium]
 

@@ -9,14 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import PATIENCE_S, SMALL_STORM, get, running, started, storm_processes, wait_for
 from msgspec import Struct
 
-from reports.record import Run, find_runs
-from scenarios.stack.machine import free_ports
-from scenarios.stack.nginx import read_access_log
-from scenarios.stack.site import GATEWAYS, GENERATOR, NGINX
-from scenarios.stack.token import TOKEN_VARIABLE
+from reports.rundir.record import Run, find_runs
+from scenarios.host.machine import free_ports
+from scenarios.host.token import TOKEN_VARIABLE
+from scenarios.proxies.nginx import read_access_log
+from scenarios.stack.remote.site import GATEWAYS, GENERATOR, NGINX
+from tests.e2e.command_line import (
+    PATIENCE_S,
+    SMALL_STORM,
+    get,
+    running,
+    started,
+    storm_processes,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_loopback_range]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from scenarios.scenario_file import build
-from scenarios.sidecar_seconds import SidecarLine, refused_per_second
-from scenarios.stack.machine import free_ports
-from scenarios.stack.processes import StackError, Watch
-from scenarios.stack.sidecars import Sidecars
+from scenarios.host.machine import free_ports
+from scenarios.host.process import StackError, Watch
+from scenarios.proxies.sidecar_stats import SidecarLine, refused_per_second
+from scenarios.proxies.sidecars import Sidecars
+from scenarios.scenario.loader import build
 
 pytestmark = pytest.mark.e2e
 

@@ -4,10 +4,16 @@ import subprocess
 
 import psutil
 import pytest
-from command_line import GOOD_OR_INVALID, SMALL_STORM, assert_whole, command, storm_processes
 
-from reports.judgement import judgement_of
-from reports.record import Run, find_runs
+from reports.analysis.judgement import judgement_of
+from reports.rundir.record import Run, find_runs
+from tests.e2e.command_line import (
+    GOOD_OR_INVALID,
+    SMALL_STORM,
+    assert_whole,
+    command,
+    storm_processes,
+)
 
 pytestmark = pytest.mark.e2e
 

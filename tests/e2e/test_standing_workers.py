@@ -16,15 +16,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from command_line import PATIENCE_S, running, wait_for
 
 from gateway_stub.protocol import CLOCK_PATH, SETTINGS_VARIABLE, Settings
-from scenarios.clients.messages import Begin, GeneratorSettings, Hello, Interval, frame
-from scenarios.model import Feed, Fleet, Scenario, Target
-from scenarios.stack.machine import free_ports
-from scenarios.stack.processes import StackError
-from scenarios.stack.remote_generator import RemoteGenerator
-from scenarios.stack.token import TOKEN_VARIABLE
+from scenarios.host.machine import free_ports
+from scenarios.host.process import StackError
+from scenarios.host.token import TOKEN_VARIABLE
+from scenarios.scenario.model import Feed, Fleet, Scenario, Target
+from scenarios.stack.remote.generator import RemoteGenerator
+from scenarios.wire.messages import Begin, GeneratorSettings, Hello, Interval, frame
+from tests.e2e.command_line import PATIENCE_S, running, wait_for
 
 pytestmark = pytest.mark.e2e
 

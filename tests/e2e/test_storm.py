@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import SMALL_STORM, carried_out, lone_pod
 
-from reports import latency
-from reports.record import Run
-from scenarios.clients.messages import OUTCOMES
+from reports.rundir import latency
+from reports.rundir.record import Run
+from scenarios.wire.messages import OUTCOMES
+from tests.e2e.command_line import SMALL_STORM, carried_out, lone_pod
 
 pytestmark = pytest.mark.e2e
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import GOOD_OR_INVALID, SMALL_STORM, assert_whole, command
 
-from reports.record import Run, find_runs
+from reports.rundir.record import Run, find_runs
 from scenarios.events.registry import EVENTS
+from tests.e2e.command_line import GOOD_OR_INVALID, SMALL_STORM, assert_whole, command
 
 pytestmark = pytest.mark.e2e
 

@@ -1,0 +1,1 @@
+"""One run, judged: metrics, recovery, verdict, validity."""

@@ -1,0 +1,55 @@
+"""From a run directory to a judged one: numbers, validity and verdict, kept in its run.json."""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from reports.analysis.metrics import Summary, summarise
+from reports.analysis.validity import Validity, check
+from reports.analysis.verdict import Verdict, judge
+from reports.rundir.record import Run, save_info
+
+
+class Judgement(Struct, frozen=True):
+    """Everything that is said about one run."""
+
+    summary: Summary
+    validity: Validity
+    verdict: Verdict
+
+
+def assess(run: Run) -> Judgement:
+    """Judges a run by its series and histograms."""
+    summary = summarise(run)
+    validity = check(run, summary)
+    return Judgement(summary, validity, judge(run, summary, validity))
+
+
+def judgement_of(run: Run) -> Judgement:
+    """The judgement in run.json, or a new one where there is none or another version wrote it."""
+    stored = {
+        "summary": run.info.summary,
+        "validity": run.info.validity,
+        "verdict": run.info.verdict,
+    }
+    try:
+        return msgspec.convert(stored, Judgement)
+    except msgspec.ValidationError:
+        return assess(run)
+
+
+def judge_run(directory: Path) -> Run:
+    """Loads, judges and saves; a run that is still being written is judged but left alone.
+
+    The run comes back without its histograms: ten minutes of them fill 300 MB, and once the summary is there
+    nothing else asks for them. Raises RecordError.
+    """
+    run = Run.load(directory)
+    judgement = msgspec.json.decode(msgspec.json.encode(assess(run)))
+    run.info.summary = judgement["summary"]
+    run.info.validity = judgement["validity"]
+    run.info.verdict = judgement["verdict"]
+    if run.info.status != "running":
+        save_info(directory, run.info)
+    return msgspec.structs.replace(run, histograms={})

@@ -1,0 +1,52 @@
+"""Refusals by a limit, as each side counted them: clients, nginx, sidecars, pods.
+
+Clients count every answer of 429 or 503. Some of these nginx gave by its limits, and logged one line for
+each; some the sidecars beside the pods gave, for a limit, a bound or an ejection; some the pods. A
+client that had given up before the answer reached it does not count it; an answer that neither nginx's limits
+nor a sidecar nor a pod gave is counted by the client alone. A sidecar that tries again may take back what a
+pod has refused: then pods count more than clients.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from reports.rundir import series
+from reports.rundir.series import Row
+
+TOLERATED_COUNT = 5
+TOLERATED_SHARE = 0.02
+
+
+class Refusals(Struct, frozen=True, kw_only=True):
+    """None for a side that is not ours, or whose seconds are not known."""
+
+    clients: int
+    nginx: int | None
+    pods: int | None
+    sidecars: int = 0
+    unexplained: int | None
+    """Clients' less all others'; negative where clients had given up. None where nginx's or the pods' are not
+    known."""
+
+    @property
+    def agree(self) -> bool:
+        """Whether both ends differ by no more than 5, or 2 % of the larger count; unknown counts as yes."""
+        if self.unexplained is None:
+            return True
+        larger = max(self.clients, self.clients - self.unexplained)
+        return abs(self.unexplained) <= max(TOLERATED_COUNT, TOLERATED_SHARE * larger)
+
+
+def refusals(rows: Sequence[Row]) -> Refusals:
+    """What each side counted in `rows` of the series."""
+    clients = round(series.total(series.column(rows, "limited")))
+    nginx, pods = (_known(rows, name) for name in ("nginx_limited", "pod_shed"))
+    sidecars = _known(rows, "sidecar_refused") or 0
+    unexplained = None if nginx is None or pods is None else clients - nginx - pods - sidecars
+    return Refusals(clients=clients, nginx=nginx, pods=pods, sidecars=sidecars, unexplained=unexplained)
+
+
+def _known(rows: Sequence[Row], name: str) -> int | None:
+    values = series.column(rows, name)
+    return None if series.mean(values) is None else round(series.total(values))

@@ -1,0 +1,186 @@
+"""Which runs may be set side by side: those that differ only in what is being studied."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from reports.rundir.record import Run
+
+IGNORED_KEYS = frozenset({"name", "summary", "matrix", "edge.port", "fleet.seed", "slo", "hypothesis"})
+"""Keys of a scenario that change nothing about a result, or that differ between rounds on purpose."""
+
+FIXED_KEYS = ("gateway.cpu", "phases.")
+"""Keys that no comparison may vary: another way to spend CPU, or other stretches of time, are other units."""
+
+
+EVENT = "event"
+NO_EVENT = "none"
+EVENT_DEFAULTS = (("enabled", True), ("times", 1))
+"""Fields that events have, and that say nothing where they have these values."""
+
+
+class ComparisonError(ValueError):
+    """Runs that must not be compared; the message names the key and both values."""
+
+
+def studied(runs: Sequence[Run]) -> list[Run]:
+    """The runs without their controls, which are no arms; controls alone are what is studied."""
+    return [run for run in runs if not run.info.control] or list(runs)
+
+
+def by_arm(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """The runs of each arm, both in the order in which they were started; controls are left out."""
+    arms: dict[str, list[Run]] = {}
+    for run in sorted(studied(runs), key=lambda run: run.info.started_utc):
+        arms.setdefault(run.info.arm, []).append(run)
+    return arms
+
+
+def orders(runs: Sequence[Run]) -> list[tuple[str, ...]]:
+    """In which order the arms ran, round by round; nothing where that is not known, or nobody ran."""
+    rounds: dict[int, dict[str, str]] = {}
+    for run in studied(runs):
+        if run.info.predicted:
+            return []
+        # Of a run that was repeated, the last try counts.
+        started = rounds.setdefault(run.info.round, {})
+        started[run.info.arm] = max(run.info.started_utc, started.get(run.info.arm, ""))
+    if any(len(set(started.values())) < len(started) for started in rounds.values()):
+        return []
+    return [tuple(sorted(rounds[number], key=rounds[number].__getitem__)) for number in sorted(rounds)]
+
+
+def variables(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The keys of the scenario in which the arms differ, where nothing else does. Raises ComparisonError.
+
+    Within an arm all runs must have the same scenario; all runs must be measured, or all predicted, and share
+    one machine, one set of versions and one moment of the trigger. Events that are not the same kind of event
+    in all arms are one variable: `event.1` where it is one of them, `event` where it is several.
+    """
+    if not runs:
+        raise ComparisonError("there is no run to compare")
+    arms = by_arm(runs)
+    first, *others = [run for arm in arms.values() for run in arm]
+    for run in others:
+        mine, other = {"predicted": first.info.predicted}, {"predicted": run.info.predicted}
+        _same("kind of run", mine, other, first, run)
+        _same("machine", first.info.machine, run.info.machine, first, run)
+        # A part that only one of them has, such as another front, is no other version of anything.
+        shared = sorted(first.info.versions.keys() & run.info.versions.keys())
+        had, has = ({name: one.info.versions[name] for name in shared} for one in (first, run))
+        _same("versions", had, has, first, run)
+        ours, theirs = ({"latencies count from": one.info.reference} for one in (first, run))
+        _same("ticks", ours, theirs, first, run)
+    for arm in arms.values():
+        for run in arm[1:]:
+            _same("scenario", settings(arm[0]), settings(run), arm[0], run)
+    _same_trigger([first, *others])
+    heads = [settings(arm[0]) for arm in arms.values()]
+    keys = list(dict.fromkeys(key for head in heads for key in head))
+    varied = [key for key in keys if len({_canonical(head.get(key)) for head in heads}) > 1]
+    for key in varied:
+        if key.startswith(FIXED_KEYS):
+            for arm in arms.values():
+                fixed, found = heads[0].get(key), settings(arm[0]).get(key)
+                _same("scenario", {key: fixed}, {key: found}, first, arm[0])
+    return _with_whole_events(varied)
+
+
+def settings(run: Run) -> dict[str, Any]:
+    """The scenario of a run as `section.key` → value, without the keys that do not matter.
+
+    The events are numbered in the order of the scenario: `event.0.do`, `event.0.at_s`, `event.1.do`.
+    """
+    flat: dict[str, Any] = {}
+    for section, value in run.info.scenario.items():
+        if section in IGNORED_KEYS:
+            continue
+        if isinstance(value, Mapping):
+            flat |= {f"{section}.{key}": item for key, item in value.items()}
+        elif section == EVENT:
+            for number, event in enumerate(value):
+                flat |= {f"{EVENT}.{number}.{key}": item for key, item in event.items()}
+        else:
+            flat[section] = value
+    return {key: value for key, value in flat.items() if key not in IGNORED_KEYS}
+
+
+def setting(run: Run, variable: str) -> str:
+    """The value of a variable in a run, as people name it; `none` where an event is not there.
+
+    An event that is switched on or off is `scale` or `no scale`.
+    """
+    found = settings(run)
+    if is_switch(variable):
+        name = found.get(f"{_event_of(variable)}.do", NO_EVENT)
+        return str(name) if found.get(variable, True) else f"no {name}"
+    if variable in found:
+        return label(found[variable])
+    events = run.info.scenario.get(EVENT) or []
+    if variable == EVENT:
+        return " + ".join(map(_event_label, events)) or NO_EVENT
+    if variable.startswith(f"{EVENT}.") and variable.count(".") == 1:
+        number = int(variable.removeprefix(f"{EVENT}."))
+        return _event_label(events[number]) if number < len(events) else NO_EVENT
+    return label(None)
+
+
+def is_switch(variable: str) -> bool:
+    """Whether it says of an event that it happens at all."""
+    return variable.startswith(f"{EVENT}.") and variable.endswith(".enabled")
+
+
+def label(value: Any) -> str:
+    """A setting's value as people name it: a table by its name, with its parameters behind it."""
+    if isinstance(value, Mapping):
+        rest = " ".join(f"{key}={item}" for key, item in value.items() if key != "name")
+        return f"{value.get('name', '')} {rest}".strip()
+    return str(value)
+
+
+def _event_label(event: Mapping[str, Any]) -> str:
+    """`push_policy at 20 s policy=naive`, without what every event has anyway."""
+    rest = [
+        f"{key}={label(value)}"
+        for key, value in event.items()
+        if key not in {"do", "at_s"} and value is not None and (key, value) not in EVENT_DEFAULTS
+    ]
+    return " ".join([str(event.get("do")), f"at {event.get('at_s'):g} s", *rest])
+
+
+def _with_whole_events(varied: Sequence[str]) -> tuple[str, ...]:
+    """The variables, in which the fields of an event that is another one in another arm are one variable."""
+    whole = {_event_of(key) for key in varied if key.startswith(f"{EVENT}.") and key.endswith(".do")}
+    named = [
+        (EVENT if len(whole) > 1 else _event_of(key)) if _event_of(key) in whole else key for key in varied
+    ]
+    return tuple(dict.fromkeys(named))
+
+
+def _event_of(key: str) -> str:
+    return ".".join(key.split(".")[:2]) if key.startswith(f"{EVENT}.") else key
+
+
+def _same_trigger(runs: Sequence[Run]) -> None:
+    """Refuses a run that was struck at another moment than the others, or not at all.
+
+    Its stretches of time would be others. A run that ended before its trigger does not count.
+    """
+    lasted = [run for run in runs if run.info.trigger_s is not None or run.info.status == "complete"]
+    for run in lasted[1:]:
+        ours, theirs = ({"trigger_s": one.info.trigger_s} for one in (lasted[0], run))
+        _same("trigger", ours, theirs, lasted[0], run)
+
+
+def _same(what: str, a: Mapping[str, Any], b: Mapping[str, Any], run: Run, other: Run) -> None:
+    for key in dict.fromkeys([*a, *b]):
+        if _canonical(a.get(key)) != _canonical(b.get(key)):
+            raise ComparisonError(
+                f"these runs cannot be compared: {what}: key {key}: found {a.get(key)!r} in {run.directory} "
+                f"and {b.get(key)!r} in {other.directory}"
+            )
+
+
+def _canonical(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")

@@ -1,0 +1,271 @@
+"""The measures that tables show: what each is called, where it comes from, how it is written, what is good.
+
+Add one: enter it in `MEASURES` or `EXPERIENCE`; every table and every comparison then has it.
+"""
+
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from reports.analysis.metrics import PhaseSummary, Storm, Summary
+from reports.compare.statistics import at_the_top, below_test
+from reports.rundir.latency import Latency
+from reports.text import units
+
+Better = Literal["lower", "higher", "neither"]
+
+
+class Effect(Struct, frozen=True):
+    """Which way is better, and the smallest difference that matters.
+
+    That is a share of the smaller value, but never less than a floor in the measure's own unit: latencies are
+    in milliseconds, times in seconds, shares from 0 to 1.
+    """
+
+    better: Better = "neither"
+    """`neither` where more is neither good nor bad by itself."""
+    relative: float = 0.0
+    floor: float = 0.0
+
+    def matters(self, a: float, b: float) -> bool:
+        """Whether two values lie so far apart; what never came is as far from any value as can be."""
+        return a != b and abs(a - b) >= self.least(a, b)
+
+    def least(self, a: float, b: float) -> float:
+        """The smallest difference that matters between two values like these."""
+        smaller = min(abs(a), abs(b))
+        return max(self.floor, self.relative * smaller if smaller < inf else 0.0)
+
+    def limit(self, value: float) -> float:
+        """The value from which on another one is worse than this one by as much as matters; infinite where
+        none can be."""
+        if self.better == "higher":
+            return min(value - self.floor, value / (1 + self.relative))
+        return value + self.least(value, value)
+
+    def exclusion_p(
+        self,
+        before: Sequence[float],
+        after: Sequence[float],
+        *,
+        before_open: Sequence[bool] = (),
+        after_open: Sequence[bool] = (),
+        steps: bool = False,
+    ) -> float:
+        """The p of runs that are worse than those before by as much as matters: small where that is excluded.
+
+        Open values are only lower bounds, and taken for the case that is worst for the runs after. `steps`:
+        see `statistics.below_test`.
+        """
+        lower = self.better != "higher"
+        sign = 1.0 if lower else -1.0
+        values = at_the_top(after, after_open) if lower else after
+        limits = before if lower else at_the_top(before, before_open)
+        return below_test(
+            [sign * value for value in values], [sign * self.limit(value) for value in limits], steps=steps
+        )
+
+
+class Measure(Struct, frozen=True):
+    """One number of a run."""
+
+    key: str
+    group: str
+    """Heading that it shares with its neighbours; empty where it stands alone."""
+    heading: str
+    of: Callable[[Summary], Latency | float | None]
+    write: Callable[[float | None], str]
+    """Turns a value into text with its unit; latencies are in milliseconds."""
+    effect: Effect = Effect()
+
+    @property
+    def name(self) -> str:
+        """The measure in a sentence."""
+        return f"{self.group} {self.heading}".strip()
+
+    @property
+    def least(self) -> str:
+        """The smallest difference that matters, such as `10/s and 10 %` or `2 points`."""
+        share = self.write is units.percent
+        floor = f"{self.effect.floor * 100:g} points" if share else self.write(self.effect.floor)
+        return f"{floor} and {self.effect.relative * 100:g} %" if self.effect.relative else floor
+
+
+TIME_TO_RECOVER = "time_to_recover_s"
+AVAILABILITY = "availability"
+
+QUICKER = Effect("lower", 0.2, 25.0)
+"""On shared cores a calm p99 of 40 ms moves by as much from one minute to the next, without any storm."""
+IDLER = Effect("lower", 0.1, 0.05)
+FEWER = Effect("lower", 0.1, 10.0)
+EVENER = Effect("lower", 0.2, 0.5)
+SOONER = Effect("lower", 0.1, 2.0)
+SERVED = Effect("higher", floor=0.02)
+ONCE = Effect("lower", 0.1, 0.5)
+CHEAPER = Effect("lower", 0.1, 5e-6)
+
+
+def _phase(name: str, field: str) -> Callable[[Summary], Any]:
+    def of(summary: Summary) -> Any:
+        phase: PhaseSummary | None = getattr(summary, name)
+        return getattr(phase, field) if phase else None
+
+    return of
+
+
+def _storm(field: str) -> Callable[[Summary], Any]:
+    def of(summary: Summary) -> Any:
+        storm: Storm | None = summary.storm
+        return getattr(storm, field) if storm else None
+
+    return of
+
+
+def _sidecars(field: str) -> Callable[[Summary], Any]:
+    return lambda summary: getattr(summary.sidecars, field) if summary.sidecars else None
+
+
+def _at_rest(field: str) -> Callable[[Summary], Any]:
+    before = _phase("before", field)
+    return lambda summary: None if summary.storm else before(summary)
+
+
+def _outcome(name: str) -> Callable[[Summary], float | None]:
+    return lambda summary: summary.storm.outcomes.get(name) if summary.storm else None
+
+
+def _refused_by_pods(summary: Summary) -> float | None:
+    counted = summary.storm.refusals if summary.storm else None
+    return counted.pods if counted else None
+
+
+def _pod_spread(summary: Summary) -> float | None:
+    return summary.pod_spread if summary.storm else None
+
+
+PHASES = ("before", "during", "after")
+
+MEASURES: tuple[Measure, ...] = (
+    *(
+        Measure(f"{key}_{name}", group, name, _phase(name, field), units.milliseconds, QUICKER)
+        for key, group, field in (
+            ("effective_p99", "effective p99", "effective_p99"),
+            ("fanout_p99", "fan-out p99", "fanout_p99_ms"),
+        )
+        for name in PHASES
+    ),
+    Measure("attempts_peak", "", "peak attempts", _storm("attempts_peak_per_s"), units.per_second, FEWER),
+    Measure("amplification", "", "attempts per drop", _storm("amplification"), units.times, ONCE),
+    Measure("limited", "", "refusals", _storm("limited"), units.count),
+    Measure(AVAILABILITY, "", "availability", _storm("availability"), units.percent, SERVED),
+    Measure("pod_cpu", "pod CPU", "during", _phase("during", "pod_cpu"), units.percent, IDLER),
+    Measure("pod_loop", "pod loop", "during", _phase("during", "pod_loop"), units.percent, IDLER),
+    Measure("nginx_cpu", "nginx CPU", "during", _phase("during", "nginx_cpu"), units.percent, IDLER),
+    Measure("generator_cpu", "generator CPU", "during", _phase("during", "generator_cpu"), units.percent),
+    Measure(
+        TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds, SOONER
+    ),
+)
+"""The columns of the main table, in order."""
+
+EXPERIENCE: tuple[Measure, ...] = (
+    *(
+        Measure(
+            f"staleness_{key}", "staleness", key, _storm(f"staleness_{key}_ms"), units.milliseconds, QUICKER
+        )
+        for key in ("p50", "p99", "max")
+    ),
+    Measure("disconnects", "", "disconnects", _storm("disconnects"), units.count, FEWER),
+    Measure("stale", "", "by the client itself, for want of ticks", _storm("stale"), units.count, FEWER),
+    Measure("missed", "", "ticks missed while away", _storm("missed"), units.count, FEWER),
+    Measure("attempts", "", "tries to connect", _storm("attempts"), units.count, FEWER),
+    *(
+        Measure(f"outcome_{name}", "", f"tries that {ended}", _outcome(name), units.count)
+        for name, ended in (
+            ("joined", "joined"),
+            ("limited", "a limit refused"),
+            ("refused", "were refused otherwise, or met a bad gateway"),
+            ("timeout", "timed out"),
+            ("reset", "lost their connection"),
+            ("rejected", "the gateway rejected"),
+            ("broken", "met a protocol error"),
+            ("tls", "failed in their TLS handshake"),
+            ("exhausted", "this machine could not begin"),
+            ("abandoned", "were abandoned at the rescue"),
+        )
+    ),
+    Measure("gave_up", "", "clients that gave up for good", _storm("gave_up"), units.count, FEWER),
+    Measure("nginx_limited", "", "refusals in nginx's own log", _storm("nginx_limited"), units.count),
+    Measure("pod_limited", "", "refusals by the pods", _refused_by_pods, units.count),
+    Measure("burst_peak", "", "busiest 100 ms of tries ÷ mean", _storm("burst_peak"), units.times),
+    Measure(
+        "burst_dispersion", "", "variance ÷ mean, per 100 ms", _storm("burst_dispersion"), units.plain, EVENER
+    ),
+    Measure(
+        "pod_spread", "", "clients of the fullest pod ÷ mean, at the end", _pod_spread, units.times, EVENER
+    ),
+    Measure("wasted_work", "", "handshakes wasted", _storm("wasted_work"), units.percent, IDLER),
+    Measure(
+        "tick_cpu", "", "CPU per delivered tick, before", lambda s: s.tick_cpu_s, units.microseconds, CHEAPER
+    ),
+)
+"""What the clients and the gateway went through from the trigger to the end of `after`."""
+
+SIDECARS: tuple[Measure, ...] = (
+    *(
+        Measure(f"sidecar_{key}", "", heading, _sidecars(field), write, effect)
+        for key, field, heading, write, effect in (
+            ("cpu_per_1000", "cpu_before_per_1000", "CPU per 1,000 clients, before", units.percent, IDLER),
+            (
+                "memory_per_1000",
+                "rss_mb_per_1000",
+                "memory per 1,000 clients, before",
+                units.megabytes,
+                Effect(),
+            ),
+            ("cpu_before", "cpu_before", "CPU of one, before", units.percent, IDLER),
+            ("cpu_during", "cpu_during", "CPU of one, during", units.percent, IDLER),
+            ("cpu_peak", "cpu_peak", "CPU of the busiest one in its busiest second", units.percent, IDLER),
+            ("memory", "rss_mb", "memory of one, before", units.megabytes, Effect()),
+            ("memory_peak", "rss_peak_mb", "memory of the largest one", units.megabytes, Effect()),
+        )
+    ),
+    *(
+        Measure(f"sidecar_{key}", "", heading, _sidecars(key), units.count)
+        for key, heading in (
+            ("retries", "tries made again by sidecars"),
+            ("retry_successes", "of these, answered well"),
+            ("retries_denied", "not made again: out of budget, or of a circuit breaker"),
+            ("connect_failures", "connections to a pod that did not come about"),
+            ("timed_out", "tries that took longer than a try may"),
+            ("connection_overflow", "times out of connections (circuit breaker)"),
+            ("pending_overflow", "turned away: too many waited (circuit breaker)"),
+            ("ejections", "ejections of a pod (outlier detection)"),
+            ("limited", "refused by the limit at the sidecars"),
+        )
+    ),
+)
+"""What sidecars took and did; only in reports on runs that have some."""
+
+AT_REST: tuple[Measure, ...] = (
+    Measure("rest_fanout_p50", "", "fan-out p50", _at_rest("fanout_p50_ms"), units.milliseconds),
+    Measure("rest_fanout_p99", "", "fan-out p99", _at_rest("fanout_p99_ms"), units.milliseconds),
+    Measure("rest_pod_cpu", "", "CPU of all pods", _at_rest("pod_cpu_total"), units.percent),
+    Measure("rest_nginx_cpu", "", "nginx CPU", _at_rest("nginx_cpu"), units.percent),
+)
+"""What a steady state costs without anything going wrong; only of runs without a trigger."""
+
+KEY_MEASURES = (
+    "effective_p99_during",
+    "effective_p99_after",
+    AVAILABILITY,
+    TIME_TO_RECOVER,
+    "amplification",
+    "pod_loop",
+)
+"""What a comparison is decided on, and corrected for there being several. Seven would need a sixth run."""
+
+BY_KEY = {measure.key: measure for measure in (*MEASURES, *EXPERIENCE, *SIDECARS, *AT_REST)}
+"""Every measure, in the order of the tables."""

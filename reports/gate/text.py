@@ -1,0 +1,94 @@
+"""A decision in rows and sentences, for any medium."""
+
+from reports.gate.decision import Decision, Side
+from reports.gate.effect import p_text, ratio_text
+from reports.text import units
+from reports.text.tables import TextTable
+
+TITLES = {
+    "pass": "PASS",
+    "regression": "REGRESSION",
+    "inconclusive": "INCONCLUSIVE",
+    "invalid": "INVALID",
+    "failed": "FAILED",
+}
+
+_ORDER = ("worse", "inconclusive", "better", "not worse")
+
+
+def title(decision: Decision) -> str:
+    """The outcome and the reason for it."""
+    return f"{TITLES[decision.outcome]}: {decision.reason}"
+
+
+def findings_table(decision: Decision) -> TextTable:
+    """Every gauge, what is worse first."""
+    return TextTable(
+        label="Candidate against baseline",
+        headings=("measure", "baseline", "candidate", "ratio", "matters from", "p", "answer"),
+        rows=tuple(
+            (
+                f"{one.name} ({one.better} is better)" if one.key != "verdict" else one.name,
+                one.baseline.text,
+                one.candidate.text,
+                ratio_text(one.ratio, one.ratio_low, one.ratio_high, one.coverage, never=one.ratio_never)
+                or units.NOTHING,
+                one.least,
+                p_text(one.p).removeprefix("p ") or units.NOTHING,
+                one.answer,
+            )
+            for one in sorted(decision.findings, key=lambda one: _ORDER.index(one.answer))
+        ),
+        words=frozenset({"measure", "matters from", "answer"}),
+    )
+
+
+def promises_table(decision: Decision) -> TextTable:
+    """Every objective."""
+    return TextTable(
+        label="Objectives",
+        headings=("objective", "found", "runs", "broken in", "answer"),
+        rows=tuple(
+            (one.rule, ", ".join(dict.fromkeys(one.found)), str(one.runs), str(one.broken), one.answer)
+            for one in decision.promises
+        ),
+        words=frozenset({"objective", "found", "answer"}),
+    )
+
+
+def tables(decision: Decision) -> list[TextTable]:
+    """Those that have rows."""
+    return [table for table in (findings_table(decision), promises_table(decision)) if table.rows]
+
+
+def lines(decision: Decision) -> list[str]:
+    """What the decision rests on."""
+    found = [
+        _side_line(what, side)
+        for what, side in (("Baseline", decision.baseline), ("Candidate", decision.candidate))
+        if side is not None
+    ]
+    if decision.findings and decision.looks > 1:
+        look = f"look {max(0, decision.look) + 1} of up to {decision.looks}"
+        found.append(f"p is corrected for {len(decision.findings)} measures, and for this being {look}.")
+    shown = {one.coverage for one in decision.findings if one.coverage is not None}
+    if shown:
+        found.append(
+            "In brackets: the exact interval of the ratio, and in what share of all cases such an interval "
+            "holds the true one, at the least."
+        )
+    return [*found, *decision.notes]
+
+
+def _side_line(what: str, side: Side) -> str:
+    verdicts = [run.verdict for run in side.measured]
+    counted = ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts))
+    text = f"{what}: {side.name}, {len(side.measured)} valid runs of {side.runs}"
+    text += f" ({counted})" if counted else ""
+    lost = [
+        f"{number} {how}"
+        for number, how in ((side.counted.failed, "failed"), (side.disturbed, "disturbed by others"))
+        if number
+    ]
+    text += f"; {', '.join(lost)}" if lost else ""
+    return f"{text}: {'; '.join(side.problems)}" if side.problems else text

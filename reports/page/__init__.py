@@ -1,0 +1,1 @@
+"""The report of a run or a comparison, as page and as tables."""

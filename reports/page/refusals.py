@@ -1,0 +1,47 @@
+"""Who refused whom, as text."""
+
+from collections.abc import Mapping
+
+from reports.analysis.judgement import judgement_of
+from reports.analysis.refusals import Refusals
+from reports.rundir.record import Run
+from reports.text import units
+from reports.text.proxy_name import front_of
+from reports.text.tables import TextTable
+
+
+def refusal_table(runs: Mapping[str, Run]) -> TextTable | None:
+    """Refusals in each of `runs`, which are by the name to show; None where nobody refused anything."""
+    storms = {name: judgement_of(run).summary.storm for name, run in runs.items()}
+    found = {name: storm.refusals for name, storm in storms.items() if storm and storm.refusals}
+    if not any(any(_counts(counted, sidecars=True)) for counted in found.values()):
+        return None
+    sidecars = any(counted.sidecars for counted in found.values())
+    return TextTable(
+        label="Refusals by a limit, as each side counted them",
+        headings=(
+            *("arm", "clients", front_of(runs.values())),
+            *(("sidecars",) if sidecars else ()),
+            *("pods", "left over"),
+        ),
+        rows=tuple(
+            (
+                name,
+                *map(units.count, _counts(counted, sidecars=sidecars)),
+                _left_over(counted),
+            )
+            for name, counted in found.items()
+        ),
+    )
+
+
+def _counts(counted: Refusals, *, sidecars: bool) -> tuple[int | None, ...]:
+    between = (counted.sidecars,) if sidecars else ()
+    return (counted.clients, counted.nginx, *between, counted.pods)
+
+
+def _left_over(counted: Refusals) -> str:
+    if not counted.unexplained:
+        return units.count(counted.unexplained)
+    text = f"{counted.unexplained:+,d}".replace("-", "\u2212")
+    return text if counted.agree else f"{text}, too many"

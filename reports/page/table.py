@@ -1,0 +1,259 @@
+"""The main table, as rows of text for every medium, and for the terminal."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from reports.analysis.judgement import judgement_of
+from reports.analysis.shared_ips import neighbour_rows
+from reports.compare.arm import ArmResult
+from reports.compare.comparable import by_arm, orders, studied
+from reports.compare.comparison import Comparison, compare
+from reports.compare.control import control_lines, under_control
+from reports.compare.headline import order_sentence
+from reports.compare.map_text import map_headings, map_sentences, outcome_text
+from reports.compare.measures import AT_REST, EXPERIENCE, MEASURES, SIDECARS, Measure
+from reports.compare.statistics import share_interval
+from reports.compare.storm_map import StormMap, storm_map, value_text
+from reports.page.actions import ROW_HEADINGS, action_rows
+from reports.page.contrasts import against_lines, group_of, heading_of
+from reports.page.stability import stability_lines
+from reports.rundir.record import Run
+from reports.text import units
+
+STYLES = {"RECOVERED": "green", "STEADY": "green", "INVALID": "magenta"}
+"""Only an accent: the verdict is always written out."""
+BAD_STYLE = "red"
+
+
+class Cell(Struct, frozen=True):
+    """One value, and its interval or extremes over runs where there are several."""
+
+    text: str
+    span: str = ""
+
+
+class GridRow(Struct, frozen=True):
+    """One measure over all arms."""
+
+    group: str
+    heading: str
+    cells: tuple[Cell, ...]
+
+
+def main_grid(comparison: Comparison) -> list[GridRow]:
+    """The main table, a row a measure and a cell an arm; the verdict comes last."""
+    rows = _grid(comparison, MEASURES)
+    metastable = tuple(map(_metastable, comparison.arms))
+    verdicts = tuple(Cell(arm.verdict, _tally(arm)) for arm in comparison.arms)
+    return [*rows, GridRow("", "metastable runs", metastable), GridRow("", "verdict", verdicts)]
+
+
+def experience_grid(comparison: Comparison) -> list[GridRow]:
+    """What clients and gateway went through, without the rows in which nothing happened anywhere."""
+    return _where_something_happened(_grid(comparison, EXPERIENCE))
+
+
+def sidecar_grid(comparison: Comparison) -> list[GridRow]:
+    """What sidecars took and did, and what a steady state costs with and without them; nothing where no arm
+    has any."""
+    rows = _where_something_happened(_grid(comparison, SIDECARS))
+    return [*_where_something_happened(_grid(comparison, AT_REST)), *rows] if rows else []
+
+
+def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
+    """Headline, stability, table and doubts, for a terminal `width` columns wide. Raises ComparisonError.
+
+    A map of load against trigger takes the place of all but the doubts: it has too many arms for a table.
+    """
+    comparison = compare(runs)
+    found = storm_map(runs)
+    runs = under_control(runs, comparison.controls)
+    stability = {name: group[0].info.stability for name, group in by_arm(runs).items()}
+    if found:
+        return Group(*_map_parts(found, comparison, width), *_doubts(runs))
+    parts: list[RenderableType] = [Text(units.unbroken(comparison.headline), style="bold")]
+    parts += [Text(units.unbroken(sentence)) for sentence in comparison.effects]
+    parts += [Text(units.unbroken(sentence)) for sentence in against_lines(comparison)]
+    parts += [Text(units.unbroken(comparison.believe), style="italic")]
+    parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]
+    parts += [Text(line) for line in (order_sentence(orders(runs)),) if line]
+    parts += [Text(), *_action_parts(runs)]
+    parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
+    parts += [Text(), terminal_table(comparison, width), *_neighbour_lines(runs), *_doubts(runs)]
+    return Group(*parts)
+
+
+def terminal_table(comparison: Comparison, width: int) -> RenderableType:
+    """Arms as rows where that fits into `width` columns; otherwise measures as rows, in as many tables as
+    the arms need."""
+    every = range(len(comparison.arms))
+    for gap in (2, 1):
+        table = _arms_as_rows(comparison, gap)
+        if _width(table) <= width:
+            return table
+    for number in range(len(every), 0, -1):
+        parts = [every[start : start + number] for start in range(0, len(every), number)]
+        tables = [_measures_as_rows(comparison, part) for part in parts]
+        if number == 1 or max(map(_width, tables)) <= width:
+            break
+    spaced = [part for table in tables for part in (Text(), table)]
+    return Group(*spaced[1:])
+
+
+def _where_something_happened(rows: Sequence[GridRow]) -> list[GridRow]:
+    return [row for row in rows if any(cell.text not in {"0", units.NOTHING} for cell in row.cells)]
+
+
+def _grid(comparison: Comparison, measures: Sequence[Measure]) -> list[GridRow]:
+    return [
+        GridRow(
+            group_of(measure, comparison),
+            heading_of(measure, comparison),
+            tuple(_cell(measure, arm) for arm in comparison.arms),
+        )
+        for measure in measures
+    ]
+
+
+def _cell(measure: Measure, arm: ArmResult) -> Cell:
+    found = arm.ranges.get(measure.key)
+    if found is None:
+        return Cell(units.NOTHING)
+    beyond = "unknown" if arm.at_least_s is None else f"≥ {units.seconds(arm.at_least_s)}"
+    text = beyond if found.median is None else measure.write(found.median)
+    low = beyond if found.interval_low is None else measure.write(found.interval_low)
+    high = beyond if found.interval_high is None else measure.write(found.interval_high)
+    span = units.span(low, high)
+    if found.interval_open and span:
+        span = f"{low} to ≥ {high}"
+    return Cell(f"{'≥ ' if found.at_least else ''}{text}", span)
+
+
+def _metastable(arm: ArmResult) -> Cell:
+    if not arm.valid or arm.verdict == "STEADY":
+        return Cell(units.NOTHING)
+    hits = arm.verdicts.count("METASTABLE")
+    low, high = share_interval(hits, arm.valid)
+    return Cell(f"{hits} of {arm.valid}", f"{low * 100:.0f} to {high * 100:.0f} %")
+
+
+def _tally(arm: ArmResult) -> str:
+    if arm.runs == 1:
+        return ""
+    return f"{arm.verdicts.count(arm.verdict)} of {arm.runs} runs"
+
+
+def _arms_as_rows(comparison: Comparison, gap: int) -> Table:
+    table = _empty_table(gap)
+    table.add_column("arm", no_wrap=True)
+    rows = main_grid(comparison)
+    for row in rows:
+        heading = f"{row.group} {row.heading}".strip().replace(" ", "\n")
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index, arm in enumerate(comparison.arms):
+        table.add_row(Text(arm.name), *(_rich(row.cells[index]) for row in rows))
+    return table
+
+
+def _measures_as_rows(comparison: Comparison, part: Sequence[int]) -> Table:
+    table = _empty_table(2)
+    table.add_column("")
+    for index in part:
+        table.add_column(Text(comparison.arms[index].name), justify="right")
+    previous = ""
+    for row in main_grid(comparison):
+        heading = f"{row.group}, {row.heading}" if row.group else row.heading
+        if row.group != previous:
+            table.add_section()
+        previous = row.group
+        table.add_row(heading, *(_rich(row.cells[index]) for index in part))
+    return table
+
+
+def _width(table: Table) -> int:
+    console = Console(width=10_000)
+    return Measurement.get(console, console.options, table).maximum
+
+
+def _empty_table(gap: int) -> Table:
+    return Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold")
+
+
+def _rich(cell: Cell) -> Text:
+    text = Text(cell.text.replace(" ", "\u00a0"))
+    if cell.text in STYLES or cell.text.isupper():
+        text.stylize(STYLES.get(cell.text, BAD_STYLE))
+    if cell.span:
+        text.append("\n" + cell.span.replace(" ", "\u00a0"), style="dim")
+    return text
+
+
+def _map_parts(found: StormMap, comparison: Comparison, width: int) -> list[RenderableType]:
+    """The map in sentences, and as a table where that fits."""
+    parts: list[RenderableType] = [
+        Text(units.unbroken(sentence), style="bold") for sentence in map_sentences(found)
+    ]
+    parts.append(Text(units.unbroken(comparison.believe), style="italic"))
+    parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]
+    table = _empty_table(2)
+    for heading in map_headings(found):
+        table.add_column(Text(heading.replace(" = ", "\n= ")), no_wrap=True)
+    for point, cells in zip(found.loads, found.cells, strict=True):
+        texts = (value_text(point.value), *map(outcome_text, cells), point.region)
+        table.add_row(*map(Text, texts))
+    return [*parts, Text(), table] if _width(table) <= width else parts
+
+
+def _action_parts(runs: Sequence[Run]) -> list[RenderableType]:
+    """What was done in a single run, and what was seen before and after it; nothing of several runs."""
+    alone = studied(runs)
+    rows = action_rows(alone[0]) if len(alone) == 1 else []
+    if not rows:
+        return []
+    table = _empty_table(2)
+    for heading in ROW_HEADINGS:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return [table, Text()]
+
+
+def _neighbour_lines(runs: Sequence[Run]) -> list[RenderableType]:
+    arms = {
+        name: [judgement_of(run).summary.neighbours for run in group] for name, group in by_arm(runs).items()
+    }
+    rows = neighbour_rows(arms)
+    if not rows:
+        return []
+    table = _empty_table(2)
+    for heading in (
+        "arm",
+        "behind one\naddress",
+        "clients",
+        "availability",
+        "tries",
+        "refused",
+        "back\nafter",
+    ):
+        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            *(row.arm, row.clients_per_ip, row.clients, row.availability, row.attempts, row.limited),
+            row.back_after,
+        )
+    return [Text(), table]
+
+
+def _doubts(runs: Sequence[Run]) -> list[Text]:
+    lines = []
+    for run in runs:
+        validity = judgement_of(run).validity
+        name = f"{run.info.arm}, round {run.info.round}"
+        lines += [Text(f"INVALID  {name}: {problem}") for problem in validity.problems]
+        lines += [Text(f"note  {name}: {warning}", style="dim") for warning in validity.warnings]
+    return lines

@@ -1,0 +1,188 @@
+"""Did last month's fix hold? Several rehearsals of one scenario, the older ones first."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from reports.analysis.slo import Held
+from reports.analysis.verdict import RANKED
+from reports.compare.comparable import is_switch, label, setting, settings
+from reports.compare.measures import BY_KEY, Effect, Measure
+from reports.rehearsal.blocks import Block, Chapter, Picture, Points, Table, Words
+from reports.rehearsal.facts import Facts
+from reports.rehearsal.outcome import time_to_recover
+from reports.rundir.latency import Latency
+from reports.text import units
+from reports.text.tables import TextTable
+
+HEADING = "Did it hold?"
+FIGURE = "compared"
+AGAINST = "latest against the one before"
+
+MEASURES = (
+    "time_to_recover_s",
+    "availability",
+    "effective_p99_during",
+    "effective_p99_after",
+    "attempts_peak",
+    "amplification",
+    "limited",
+    "disconnects",
+    "gave_up",
+    "pod_spread",
+    "wasted_work",
+)
+"""Keys of the measures that are set side by side."""
+
+
+STALE = Measure(
+    "stale_client_s",
+    "",
+    "client-seconds of stale data",
+    lambda summary: summary.storm.stale_client_s if summary.storm else None,
+    units.count,
+    Effect("lower", 0.1, 10.0),
+)
+"""Ticks missed are not among them: who is still away at the end has not found out yet what it missed."""
+
+
+def held_chapter(found: Sequence[Facts], alt: str) -> Chapter:
+    """The chapter on several rehearsals, of which the last is the latest."""
+    blocks: tuple[Block, ...] = (
+        Points(tuple(_sentences(found))),
+        Picture(FIGURE, alt, "One line for each rehearsal; its verdict stands beside its date."),
+        Table(_table(found)),
+        Words(
+            "Better and worse: a difference that matters, by the bounds that comparisons of arms use. With "
+            "one run each it may be chance; only repeats of both can tell.",
+            quiet=True,
+        ),
+    )
+    return Chapter(HEADING, blocks)
+
+
+def label_of(found: Facts, others: Sequence[Facts]) -> str:
+    """What a rehearsal is called beside others: its date, or its moment where two are of one day."""
+    day = found.run.info.started_utc[:10]
+    moment = found.run.info.started_utc[:19].replace("T", " ")
+    name = day if [other.run.info.started_utc[:10] for other in others].count(day) == 1 else moment
+    twins = [other for other in others if other.run.info.started_utc == found.run.info.started_utc]
+    return name if len(twins) == 1 else f"{name} ({found.run.directory.name})"
+
+
+def _sentences(found: Sequence[Facts]) -> Iterator[str]:
+    before, latest = found[-2], found[-1]
+    was, became = before.judgement.verdict.name, latest.judgement.verdict.name
+    yield f"Verdict: {was}, then {became}: {_ranked(was, became)}."
+    if before.hypothesis and latest.hypothesis:
+        yield f"Hypothesis: {_then_now('held', before.hypothesis, latest.hypothesis)}."
+    for bound, now in {held.rule: held for held in latest.objectives}.items():
+        then = next((held for held in before.objectives if held.rule == bound), None)
+        if then is not None and (then.kept, now.kept) != (True, True):
+            yield f"{units.capitalised(bound)}: {_then_now('kept', then, now)}."
+    old, new = set(before.surprises), set(latest.surprises)
+    if old - new:
+        yield f"No longer seen: {', '.join(sorted(old - new))}."
+    if new - old:
+        yield f"New surprises: {', '.join(sorted(new - old))}."
+    doubtful = [label_of(one, found) for one in found if not one.judgement.validity.valid]
+    if doubtful:
+        yield f"Not to be relied on: {', '.join(doubtful)}."
+    changed = differences(before, latest)
+    if changed:
+        yield f"What differs, and may be the reason: {'; '.join(changed)}."
+    else:
+        yield "Scenario, seed, machine and versions are the same."
+
+
+def differences(before: Facts, latest: Facts) -> list[str]:
+    """What is not the same in two rehearsals but for their results: `edge.limit none → per-ip`."""
+    ours, theirs = before.run.info, latest.run.info
+    parts: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
+        ("", settings(before.run), settings(latest.run)),
+        ("", {"seed": ours.seed}, {"seed": theirs.seed}),
+        ("machine: ", ours.machine, theirs.machine),
+        ("version of ", ours.versions, theirs.versions),
+    )
+    return [
+        f"{setting(before.run, key)} → {setting(latest.run, key)}"
+        if is_switch(key)
+        else f"{what}{key} {_label(old.get(key))} → {_label(new.get(key))}"
+        for what, old, new in parts
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _label(value: Any) -> str:
+    return label(value) if isinstance(value, Mapping) else units.setting(value)
+
+
+def _then_now(word: str, then: Held, now: Held) -> str:
+    answers: dict[bool | None, str] = {True: word, False: f"not {word}", None: "not known"}
+    return f"{answers[then.kept]} before ({then.found_text}), {answers[now.kept]} now ({now.found_text})"
+
+
+def _ranked(was: str, became: str) -> str:
+    if "INVALID" in {was, became}:
+        return "that says nothing"
+    names = [str(name) for name in RANKED]
+    steps = names.index(became) - names.index(was)
+    return "no change" if not steps else "better" if steps < 0 else "worse"
+
+
+def _table(found: Sequence[Facts]) -> TextTable:
+    measures = [*(BY_KEY[key] for key in MEASURES), STALE]
+    rows = [
+        ("verdict", *(one.judgement.verdict.name for one in found), ""),
+        *_answers("hypothesis", found, lambda one: one.hypothesis),
+        *(_row(measure, found) for measure in measures),
+        (
+            "first alert after",
+            *(units.seconds(one.alerts[0].t_s if one.alerts else None) for one in found),
+            "",
+        ),
+        ("surprises", *(str(len(one.surprises)) for one in found), ""),
+    ]
+    return TextTable(
+        label="Rehearsals side by side",
+        headings=("measure", *(label_of(one, found) for one in found), AGAINST),
+        rows=tuple(rows),
+        words=frozenset({AGAINST}),
+    )
+
+
+def _answers(
+    name: str, found: Sequence[Facts], of: Callable[[Facts], Held | None]
+) -> Iterator[tuple[str, ...]]:
+    held = [of(one) for one in found]
+    if any(held):
+        answers = {True: "held", False: "did not hold", None: "not known"}
+        yield (name, *(answers[one.kept] if one else units.NOTHING for one in held), "")
+
+
+def _row(measure: Measure, found: Sequence[Facts]) -> tuple[str, ...]:
+    texts = [_text(measure, one) for one in found]
+    return (measure.name, *texts, _against(measure, found[-2], found[-1]))
+
+
+def _text(measure: Measure, one: Facts) -> str:
+    if measure.key == "time_to_recover_s":
+        return time_to_recover(one)
+    value = measure.of(one.judgement.summary)
+    if value is None or isinstance(value, float | int):
+        return measure.write(value)
+    return units.latency(value)
+
+
+def _against(measure: Measure, before: Facts, latest: Facts) -> str:
+    """Whether the difference matters, and which way; nothing where it cannot be told."""
+    was, became = (measure.of(one.judgement.summary) for one in (before, latest))
+    numbers = [value.ms if isinstance(value, Latency) else value for value in (was, became)]
+    if measure.key == "time_to_recover_s" and numbers.count(None) == 1:
+        return "worse" if became is None else "better"
+    if None in numbers or measure.effect.better == "neither":
+        return ""
+    a, b = (float(number or 0) for number in numbers)
+    if not measure.effect.matters(a, b):
+        return "less than matters"
+    return "better" if (b < a) == (measure.effect.better == "lower") else "worse"

@@ -1,0 +1,144 @@
+"""A run that is kept in memory: what a run directory would hold, without the files.
+
+A search looks at hundreds of runs once each. Histograms keep the values that they were given, a few hundred
+at the most, where those of a run directory have 23,552 buckets.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reports.rundir.columns import NEIGHBOUR_COLUMNS, POD_COLUMNS, SERIES_COLUMNS
+from reports.rundir.histograms import Buckets
+from reports.rundir.latency import highest_us, lowest_us, places_of
+from reports.rundir.record import TAGS, Run, RunInfo, RunWriter, Tag
+
+_NOWHERE = Path()
+
+
+class Tally:
+    """How often each value was seen; has what a recorder asks of an HdrHistogram, and its resolution."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+
+    def record_value(self, value: int, count: int = 1) -> None:
+        """Counts a value, in microseconds."""
+        self._counts[value] = self._counts.get(value, 0) + count
+
+    def add(self, other: "Tally") -> None:
+        """Counts everything that another one has."""
+        for value, count in other._counts.items():
+            self.record_value(value, count)
+
+    def get_total_count(self) -> int:
+        """How many values there are."""
+        return sum(self._counts.values())
+
+    def get_min_value(self) -> int:
+        """The lowest value of the lowest bucket; 0 where there is none."""
+        places = self.buckets().places[:1]
+        return int(lowest_us(places)[0]) if len(places) else 0
+
+    def get_max_value(self) -> int:
+        """The highest value of the highest bucket; 0 where there is none."""
+        places = self.buckets().places[-1:]
+        return int(highest_us(places)[0]) if len(places) else 0
+
+    def get_value_at_percentile(self, percent: float) -> int:
+        """The highest value of the bucket in which the percentile lies; 0 where there is none."""
+        buckets = self.buckets()
+        if not buckets.total:
+            return 0
+        rank = max(1, int(buckets.total * percent / 100 + 0.5))
+        place = int(np.searchsorted(np.cumsum(buckets.numbers), rank))
+        return int(highest_us(buckets.places)[place])
+
+    def buckets(self) -> Buckets:
+        """The filled buckets, in order."""
+        values = np.fromiter(self._counts.keys(), np.int64, len(self._counts))
+        counts = np.fromiter(self._counts.values(), np.int64, len(self._counts))
+        places, inverse = np.unique(places_of(values), return_inverse=True)
+        numbers = np.zeros(len(places), np.int64)
+        np.add.at(numbers, inverse, counts)
+        return Buckets(places.astype(np.int32), numbers)
+
+
+class MemoryWriter(RunWriter):
+    """Takes what a run directory's writer takes; `run` has it."""
+
+    def __init__(self, info: RunInfo) -> None:
+        self.directory = _NOWHERE
+        self.info = info
+        self._rows: list[Mapping[str, Any]] = []
+        self._of_neighbours: list[Mapping[str, Any]] = []
+        self._of_pods: list[Mapping[str, Any]] = []
+        self._told: list[dict[str, Any]] = []
+        self._histograms: dict[Tag, dict[int, Buckets]] = {tag: {} for tag in TAGS}
+
+    def row(self, values: Mapping[str, Any]) -> None:
+        """Keeps a second."""
+        self._rows.append(values)
+
+    def neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps a second by how many clients share an address."""
+        self._of_neighbours += rows
+
+    def pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps a second by pod."""
+        self._of_pods += rows
+
+    def replace_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps these seconds instead."""
+        self._rows = [*rows]
+
+    def replace_neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps these seconds by how many clients share an address instead."""
+        self._of_neighbours = [*rows]
+
+    def replace_pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps these seconds of pods instead."""
+        self._of_pods = [*rows]
+
+    def event(self, t_s: float, name: str, **details: Any) -> None:
+        """Keeps an event."""
+        self._told.append({"t_s": round(t_s, 3), "event": name, **details})
+
+    def histogram(self, tag: Tag, second: int, histogram: Any) -> None:
+        """Keeps the histogram of a second."""
+        self._histograms[tag][second] = histogram.buckets()
+
+    def replace_histograms(self, histograms: Iterable[tuple[Tag, int, Any]]) -> None:
+        """Keeps these histograms instead."""
+        self._histograms = {tag: {} for tag in TAGS}
+        for tag, second, histogram in histograms:
+            self.histogram(tag, second, histogram)
+
+    def save(self) -> None:
+        """There is nothing to save."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def run(self) -> Run:
+        """What a run directory with all this would be read as."""
+        return Run(
+            directory=_NOWHERE,
+            info=self.info,
+            rows=_numbers(self._rows, SERIES_COLUMNS),
+            neighbours=_numbers(self._of_neighbours, NEIGHBOUR_COLUMNS),
+            pods=_numbers(self._of_pods, POD_COLUMNS),
+            events=tuple(self._told),
+            histograms=self._histograms,
+        )
+
+
+def _numbers(
+    rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]
+) -> tuple[dict[str, float | None], ...]:
+    """Rows as they come out of a CSV file: every column, and numbers as floats."""
+    return tuple(
+        {name: None if row.get(name) is None else float(row[name]) for name in columns} for row in rows
+    )

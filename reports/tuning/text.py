@@ -1,0 +1,195 @@
+"""What the report on a search for settings says, as plain text and in order."""
+
+from msgspec import Struct
+
+from reports.text import units
+from reports.text.tables import TextTable
+from reports.tuning.result import OBJECTIVES, Score, Tuned, Tuning, times_as_much
+
+_WORDS = {
+    "time_to_recover_s": "time to recover",
+    "peak_load": "peak load",
+    "nat_victim_s": "time until the last neighbours are back",
+}
+
+
+class TunedPage(Struct, frozen=True, kw_only=True):
+    """All of it; the template only lays it out."""
+
+    title: str
+    about: str
+    headline: str
+    sentences: tuple[str, ...]
+    table: TextTable
+    storms: TextTable | None
+    """The storms of the chosen settings; None where nothing was chosen."""
+    settings: str
+    command: str
+
+
+def tuned_page(found: Tuning) -> TunedPage:
+    """The content of the page."""
+    chosen = found.named(found.chosen) if found.chosen else None
+    return TunedPage(
+        title=f"{found.scenario}: settings to ship",
+        about=found.summary,
+        headline=headline(found),
+        sentences=sentences(found),
+        table=finalists_table(found),
+        storms=storms_table(chosen) if chosen else None,
+        settings=found.settings,
+        command=found.command,
+    )
+
+
+def headline(found: Tuning) -> str:
+    """The answer in a sentence or two."""
+    if found.chosen:
+        one = found.named(found.chosen)
+        return f"Ship {one.name}: {_in_words(one.score)}."
+    if not found.finalists:
+        return "No candidate has played all storms."
+    nearest = found.finalists[0]
+    return f"No candidate keeps all constraints. Nearest is {nearest.name}: {'; '.join(nearest.broken)}."
+
+
+def sentences(found: Tuning) -> tuple[str, ...]:
+    """What was searched, and how far other settings are from the choice."""
+    lines = [
+        f"{found.tried:,} candidates in {found.storms:,} simulated storms of {found.clients:,} clients and "
+        f"{found.pods} pods; {len(found.finalists)} of them played {_storms_played(found)}. Every figure is "
+        "the worst of a candidate's storms, and all of them are predicted."
+    ]
+    if not found.complete:
+        lines.append("The search was stopped before its end.")
+    if found.chosen:
+        best = found.named(found.chosen)
+        if found.tried > 1:
+            # The best of many is partly the luckiest.
+            lines.append(
+                "It was chosen by these very storms: expect somewhat worse of it in storms of other seeds."
+            )
+        for origin, words in (
+            ("incident's fix", "The incident's own fix"),
+            ("now", "What there is now"),
+            ("naive", "Retrying at once"),
+        ):
+            other = found.of_origin(origin)
+            if other:
+                lines.append(f"{words} ({other.name}) {_against(other, best)}.")
+    return (*lines, *found.notes)
+
+
+def finalists_table(found: Tuning) -> TextTable:
+    """Every finalist, from the best to the worst."""
+    return TextTable(
+        label="Candidates that played all storms, worst storm of each",
+        headings=(
+            "settings",
+            "time to recover",
+            "peak load",
+            "last neighbours back",
+            "availability",
+            "effective p99",
+            "recovered",
+            "",
+        ),
+        rows=tuple((one.name, *_figures(one.score), _remark(found, one)) for one in found.finalists),
+        words=frozenset({"settings", ""}),
+    )
+
+
+def finalist_lines(found: Tuning) -> list[str]:
+    """The same for a terminal, where names are wider than columns: two lines for each."""
+    lines = []
+    for place, row in enumerate(finalists_table(found).rows, start=1):
+        name, recover, load, back, served, p99, recovered, remark = row
+        lines += [
+            f"{place}. {name}" + (f"  [{remark}]" if remark else ""),
+            f"   time to recover: {recover}; peak load: {load}; last neighbours back: {back}; "
+            f"availability: {served}; effective p99: {p99}; recovered from {recovered} storms",
+        ]
+    return lines
+
+
+def storms_table(one: Tuned) -> TextTable:
+    """The chosen settings, storm by storm."""
+    return TextTable(
+        label="The chosen settings, storm by storm",
+        headings=(
+            "storm",
+            "seed",
+            "verdict",
+            "time to recover",
+            "peak load",
+            "last neighbours back",
+            "availability",
+        ),
+        rows=tuple(
+            (
+                each.trigger,
+                str(each.seed),
+                each.verdict,
+                units.seconds(each.time_to_recover_s),
+                units.percent(each.peak_load),
+                units.seconds(each.nat_victim_s),
+                units.percent(each.availability),
+            )
+            for each in one.outcomes
+        ),
+        words=frozenset({"verdict"}),
+    )
+
+
+def _figures(score: Score) -> tuple[str, ...]:
+    return (
+        _or_never(score.time_to_recover_s),
+        units.percent(score.peak_load),
+        _or_never(score.nat_victim_s),
+        units.percent(score.availability),
+        units.milliseconds(score.effective_p99_ms),
+        f"{score.recovered} of {score.storms}",
+    )
+
+
+def _or_never(value: float | None) -> str:
+    return "never" if value is None else units.seconds(value)
+
+
+def _remark(found: Tuning, one: Tuned) -> str:
+    remarks = [] if one.origin == "drawn" else [one.origin]
+    if one.name == found.chosen:
+        remarks.insert(0, "chosen")
+    elif one.name in found.front:
+        remarks.append("on the front")
+    return "; ".join([*remarks, *one.broken])
+
+
+def _in_words(score: Score) -> str:
+    return (
+        f"in the worst storm recovered after {_or_never(score.time_to_recover_s)}, pods at no more than "
+        f"{units.percent(score.peak_load)}, the last neighbours back after {_or_never(score.nat_victim_s)}, "
+        f"{units.percent(score.availability)} served"
+    )
+
+
+def _against(other: Tuned, best: Tuned) -> str:
+    if other.name == best.name:
+        return "is what was chosen"
+    if other.score.recovered < other.score.storms:
+        lost = other.score.storms - other.score.recovered
+        return f"does not recover from {lost} of {other.score.storms} storms"
+    factors = times_as_much(other.score, best.score)
+    told = [
+        f"{units.times(value)} the {_WORDS[name]}"
+        for name in OBJECTIVES
+        if (value := factors[name]) is not None
+    ]
+    return f"takes {', '.join(told)}"
+
+
+def _storms_played(found: Tuning) -> str:
+    if not found.complete:
+        return f"{found.finalists[0].score.storms if found.finalists else 0} storms, the most that any did"
+    seeds = "one seed" if found.seeds == 1 else f"{found.seeds} seeds"
+    return f"all of them ({', '.join(found.triggers)}) with {seeds}"

@@ -1,0 +1,5 @@
+"""`python -m scenarios.cli`: the command line."""
+
+from scenarios.cli.main import main
+
+main()

@@ -1,0 +1,201 @@
+"""The command that tests the gate itself: does it cry wolf, and does it find what is planted?"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.table import Table
+
+from reports.analysis.judgement import judge_run, judgement_of
+from reports.gate.measures import DEFAULT_KEYS, Measured, gauges, measured
+from reports.gate.power import UNCHANGED, Pool, Tally, tally
+from reports.rundir.record import RecordError, Run, find_runs, replacing
+from scenarios.cli.gate_options import DEFAULT_SCENARIO, MOST_ROUNDS, ROUNDS
+from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
+from scenarios.cli.progress import LiveView
+from scenarios.cli.terminal import (
+    GOOD,
+    INTERRUPTED,
+    INVALID,
+    console,
+    errors,
+    fail,
+    run_until_done,
+    stack_failed,
+    usage_errors,
+    warn_of_leftovers,
+)
+from scenarios.gate.checkout import PROJECT, CheckoutError, revision
+from scenarios.gate.rounds import Player, Schedule, play
+from scenarios.gate.seeded_regressions import PLANTED
+from scenarios.host.machine import MachineError
+from scenarios.host.process import StackError
+from scenarios.scenario.loader import ScenarioError, load
+
+MOST_FALSE_ALARMS = 0.05
+FEWEST_CAUGHT = 0.95
+
+
+@click.command("calibrate-gate")
+@click.argument("scenario_name", metavar="[SCENARIO]", default=DEFAULT_SCENARIO)
+@click.option(
+    "--record",
+    "rounds",
+    type=click.IntRange(1, 1_000),
+    help="Make so many runs of each arm first, and keep their numbers in --pool.",
+)
+@click.option(
+    "--arm",
+    "only",
+    multiple=True,
+    type=click.Choice([UNCHANGED, *PLANTED]),
+    help="Record this arm alone, and add it to what is in --pool; may be repeated.",
+)
+@click.option(
+    "--pool",
+    "pool_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="gate-pool.json",
+    show_default=True,
+    help="The numbers of recorded runs.",
+)
+@click.option("--gates", type=click.IntRange(1, 100_000), default=200, show_default=True, help="Of each arm.")
+@click.option("--retries", type=click.IntRange(0, 10), default=1, show_default=True)
+@RUNS_OPTION
+@JSON_OPTION
+def calibrate_gate_command(
+    *,
+    scenario_name: str,
+    rounds: int | None,
+    only: tuple[str, ...],
+    pool_file: Path,
+    gates: int,
+    retries: int,
+    runs_folder: Path,
+    as_json: bool,
+) -> None:
+    """Test the gate itself: how often does it call a regression where nothing has changed, and how often does
+    it miss one that was planted? Gates are played with runs drawn from recorded ones.
+
+    Exit status: 0 where it calls at most 1 in 20 unchanged ones and at least 19 in 20 of each planted one;
+    5 where a part of the stack failed; else 3.
+    """
+    with usage_errors(ScenarioError, MachineError, RecordError, CheckoutError):
+        if rounds:
+            recorded = _recorded(scenario_name, rounds, only or (UNCHANGED, *PLANTED), runs_folder, retries)
+            _keep(pool_file, scenario_name, recorded)
+    pool = _read(pool_file)
+    if all(run.verdict == "INVALID" for run in pool.arms.get(UNCHANGED, ())):
+        fail(f"{pool_file}: found no valid run of the arm {UNCHANGED!r}, allowed: one or more")
+    tallies = [
+        tally(pool, arm, gauges(), gates=gates, rounds=ROUNDS, most_rounds=MOST_ROUNDS)
+        for arm, runs in pool.arms.items()
+        if runs
+    ]
+    if as_json:
+        click.echo(
+            json.dumps([msgspec.to_builtins(found) | {"good": good(found)} for found in tallies], indent=2)
+        )
+    else:
+        console.print(_table(tallies))
+    sys.exit(GOOD if all(map(good, tallies)) else INVALID)
+
+
+def good(found: Tally) -> bool:
+    """Whether the gate did with this arm what it promises."""
+    called, _, _ = found.share("regression")
+    return called <= MOST_FALSE_ALARMS if found.arm == UNCHANGED else called >= FEWEST_CAUGHT
+
+
+def _recorded(
+    scenario_name: str, rounds: int, arms: Sequence[str], runs_folder: Path, retries: int
+) -> dict[str, list[Run]]:
+    directory = runs_folder / "calibrate-gate" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    scenario = load(scenario_name)
+    players = []
+    for arm in arms:
+        overrides = () if arm == UNCHANGED else PLANTED[arm](scenario)
+        planted = msgspec.structs.replace(load(scenario_name, overrides), matrix={}, arms={})
+        players.append(Player(name=arm, scenario=planted, source=scenario_name, overrides=overrides))
+    schedule = Schedule(rounds=rounds, most_rounds=rounds, retries=retries)
+    warn_of_leftovers()
+    try:
+        with LiveView(errors, rounds * len(players)) as view:
+            run_until_done(play(players, schedule, directory, view, spoilt=_spoilt, enough=lambda _: True))
+    except asyncio.CancelledError:
+        sys.exit(INTERRUPTED)
+    except StackError as error:
+        sys.exit(stack_failed(error))
+    return {arm: [judge_run(path) for path in find_runs([directory / arm])] for arm in arms}
+
+
+def _spoilt(folder: Path) -> str:
+    validity = judge_run(folder).info.validity
+    return "; ".join(validity["problems"]) if validity["spoilt_by_machine"] else ""
+
+
+def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> None:
+    """Adds the runs to the pool, which has to be one of the same scenario, machine and versions; those that
+    others disturbed are left out."""
+    before = _read(path) if path.exists() else None
+    first = next(runs[0] for runs in recorded.values())
+    now = (first.info.scenario["name"], first.info.machine, first.info.versions)
+    if before and (before.scenario, before.machine, before.versions) != now:
+        fail(
+            f"{path}: found runs of {before.scenario} on some machine with some versions, allowed: runs of"
+            f" {now[0]} on this one with the same; begin another file"
+        )
+    arms = dict(before.arms) if before else {}
+    overrides = dict(before.overrides) if before else {}
+    for arm, runs in recorded.items():
+        judged = [judgement_of(run) for run in runs]
+        kept = tuple(
+            measured(found, DEFAULT_KEYS) if found.validity.valid else Measured("INVALID", {})
+            for found in judged
+            if not found.validity.spoilt_by_machine
+        )
+        arms[arm] = (*arms.get(arm, ()), *kept)
+        overrides[arm] = () if arm == UNCHANGED else PLANTED[arm](load(scenario_name))
+    pool = Pool(
+        scenario=now[0],
+        commit=revision("HEAD", PROJECT).id,
+        machine=first.info.machine,
+        versions=first.info.versions,
+        overrides=overrides,
+        arms={arm: arms[arm] for arm in (UNCHANGED, *PLANTED) if arm in arms},
+    )
+    with replacing(path) as stream:
+        stream.write(msgspec.json.format(msgspec.json.encode(pool), indent=1).decode() + "\n")
+
+
+def _read(path: Path) -> Pool:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Pool)
+    except (OSError, msgspec.DecodeError) as error:
+        fail(f"{path}: {error}; allowed: a pool that calibrate-gate --record has written")
+
+
+def _table(tallies: Sequence[Tally]) -> Table:
+    table = Table(
+        "", "arm", "runs", "gates", "regression", "pass", "inconclusive", "rounds", "called worse", box=None
+    )
+    for found in tallies:
+        called = [f"{key} {number}" for key, number in list(found.by.items())[:4]]
+        share, low, high = found.share("regression")
+        table.add_row(
+            "ok" if good(found) else "!!",
+            found.arm,
+            str(found.runs),
+            str(found.gates),
+            f"{share:.1%} ({low:.1%} to {high:.1%})",
+            f"{found.share('pass')[0]:.1%}",
+            f"{found.share('inconclusive')[0]:.1%}",
+            f"{found.rounds:.1f}",
+            ", ".join(called),
+        )
+    return table

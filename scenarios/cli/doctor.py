@@ -1,0 +1,134 @@
+"""Looks at the machine before a run does: what is there, what is missing, and what it means."""
+
+import asyncio
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from msgspec import Struct
+
+from scenarios.clients.addresses import source_address
+from scenarios.host import machine
+from scenarios.host.machine import MachineError
+from scenarios.host.process import StackError
+from scenarios.proxies import nginx
+from scenarios.proxies.registry import FRONTS
+from scenarios.scenario.model import Scenario
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was looked at."""
+
+    what: str
+    good: bool
+    found: str
+    advice: str = ""
+    """What it means, or what to do; empty where all is well."""
+
+
+def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Finding]:
+    """Everything that could spoil a run of `scenario` on this machine."""
+    return [
+        _python(),
+        _cores(scenario),
+        _descriptors(scenario),
+        _source_addresses(),
+        _loop_accounting(),
+        *_fronts(scenario, nginx_binary),
+        _leftovers(),
+    ]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("Python", sys.version_info >= (3, 11), version, "3.11 or newer is needed")
+
+
+def _cores(scenario: Scenario) -> Finding:
+    cores = machine.assign_cores(scenario.gateway.cores)
+    found = f"stack on {list(cores.stack) or 'any'}, generator on {list(cores.generator) or 'any'}"
+    return Finding("Cores", cores.pinned, found, "the generator shares a core with the gateway it measures")
+
+
+def _descriptors(scenario: Scenario) -> Finding:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = machine.needed_descriptors(scenario.fleet.clients)
+    enough = hard == resource.RLIM_INFINITY or needed <= hard
+    allowed = "unlimited" if hard == resource.RLIM_INFINITY else str(hard)
+    return Finding(
+        "File descriptors",
+        enough,
+        f"{allowed} allowed, {needed} needed for {scenario.fleet.clients} clients",
+        "raise the hard limit (ulimit -Hn) or use fewer clients",
+    )
+
+
+def _source_addresses() -> Finding:
+    address = source_address(0)
+    with socket.socket() as sock:
+        try:
+            sock.bind((address, 0))
+        except OSError as error:
+            return Finding(
+                "Source addresses", False, f"cannot bind to {address}: {error}", "all clients share one"
+            )
+    return Finding("Source addresses", True, f"one per client, from {address}")
+
+
+def _loop_accounting() -> Finding:
+    there = Path("/proc/self/schedstat").exists()
+    found = "from the kernel's schedstat" if there else "no schedstat"
+    return Finding("Loop utilisation", there, found, "it will show CPU time only")
+
+
+def _fronts(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
+    """The fronts that there are; one that is missing is no fault unless the scenario wants it."""
+    front = scenario.edge.front
+    return [
+        *([_nginx(scenario, nginx_binary)] if front == "nginx" else []),
+        *(_other_front(name, scenario if front == name else None) for name in FRONTS if name != "nginx"),
+    ]
+
+
+def _other_front(name: str, scenario: Scenario | None) -> Finding:
+    """scenario: which wants it, and whose configuration it has to take."""
+    kind = FRONTS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            kind.executable()
+            (version,) = kind.versions().values()
+            if scenario:
+                host = kind.host(port=1, directory=Path(folder), cores=(), binary=None)
+                asyncio.run(host.configure(kind.render(scenario, host, ["127.0.0.1:2"], None)))
+        except (MachineError, StackError, OSError, subprocess.CalledProcessError) as error:
+            return Finding(name, scenario is None, str(error), f"a run with edge.front = {name!r} needs it")
+    return Finding(name, True, version)
+
+
+def _nginx(scenario: Scenario, binary: Path | None) -> Finding:
+    binary = binary or nginx.executable()
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        configuration = directory / "gateway.conf"
+        configuration.write_text(
+            nginx.render(scenario, listen="127.0.0.1:1", pods=["127.0.0.1:2"], directory=directory),
+            encoding="utf-8",
+        )
+        try:
+            complaint = nginx.check_syntax(configuration, binary)
+            version = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True)  # noqa: S603
+        except (OSError, subprocess.CalledProcessError) as error:
+            return Finding("nginx", False, str(error), "give another one with --nginx PATH")
+    return Finding(
+        "nginx", not complaint, complaint or version.stderr.strip(), "it does not take our configuration"
+    )
+
+
+def _leftovers() -> Finding:
+    found = machine.leftovers()
+    return Finding(
+        "Leftover processes", not found, "; ".join(found) or "none", "they share the cores: end them"
+    )

@@ -1,0 +1,355 @@
+"""The command that says whether a change has made a storm worse; like `cli.py`, it knows how runs are made
+and how they are judged."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from msgspec import Struct
+
+from reports.analysis.judgement import judge_run
+from reports.compare.comparable import ComparisonError
+from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, fewest_rounds, look_of
+from reports.gate.history import Commit, GateFileError, append_runs, read_trend
+from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
+from reports.gate.sides import BASELINE, CANDIDATE, changes, missing_rounds, of_one_arm, side
+from reports.gate.slo import promises
+from reports.gate.terminal import terminal_decision
+from reports.rundir.record import RecordError, Run, find_runs, point_latest
+from scenarios.cli.gate_options import (
+    MOST_ROUNDS,
+    MOST_ROUNDS_ALONE,
+    ROUNDS,
+    ROUNDS_ALONE,
+    STORED,
+    VERSION,
+    WITH_OPTIONS,
+    Options,
+)
+from scenarios.cli.gate_output import as_json, continue_trend, tell_github, write_junit
+from scenarios.cli.progress import LiveView
+from scenarios.cli.terminal import (
+    FAILED,
+    INTERRUPTED,
+    console,
+    errors,
+    fail,
+    run_until_done,
+    stack_failed,
+    usage_errors,
+    warn_of_leftovers,
+)
+from scenarios.gate.checkout import PROJECT, CheckoutError, check_can_run, checkout, revision
+from scenarios.gate.rounds import Player, Schedule, play
+from scenarios.host import machine
+from scenarios.host.process import StackError
+from scenarios.scenario.loader import ScenarioError, load
+
+
+class _Source(Struct, frozen=True, kw_only=True):
+    """A side as the user named it: runs that are there already, or a player that makes them."""
+
+    text: str
+    stored: tuple[Run, ...] = ()
+    missing: int = 0
+    """Rounds that should be there and left no run, of those that are there already."""
+    player: Player | None = None
+
+
+class _Gate(Struct, frozen=True, kw_only=True):
+    """What is to be decided, and by what."""
+
+    options: Options
+    directory: Path
+    baseline: _Source | None
+    candidate: _Source
+    gauges: tuple[Gauge, ...]
+    schedule: Schedule
+    commit: Commit | None
+    """Whose result it is; None where no file wants to know."""
+
+
+@click.command("gate")
+@WITH_OPTIONS
+def gate_command(**values: Any) -> None:
+    """Has a change made the storm worse? Compare a candidate with its baseline until that is decided.
+
+    Exit status: 0 it has not, 1 it has or an objective is broken, 2 usage, 3 no valid run, 4 inconclusive,
+    5 a part of the stack failed.
+    """
+    options = Options(**values)
+    with contextlib.ExitStack() as stops, _usage_errors():
+        gate = _prepared(options, stops)
+        decision, candidate = _carried_out(gate)
+        _write(gate, decision, candidate)
+    sys.exit(EXIT_STATUS[decision.outcome])
+
+
+# -- before anything is started ------------------------------------------------------------------------------
+
+
+def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
+    rounds, most = _rounds(options)
+    for file in (options.junit_file, options.csv_file, options.trend_file):
+        if file is not None and not file.absolute().parent.is_dir():
+            fail(f"{file}: found no folder {file.absolute().parent}, allowed: a file in a folder that exists")
+    commit = None
+    if options.trend_file or options.csv_file:
+        commit = _commit(options.candidate)
+    if options.trend_file:
+        read_trend(options.trend_file)
+    baseline = None
+    versioned = VERSION in {options.baseline[: len(VERSION)], options.candidate[: len(VERSION)]}
+    if options.baseline:
+        baseline = _source(BASELINE, options.baseline, options, stops, versioned=versioned)
+    candidate = _source(
+        CANDIDATE, options.candidate or options.scenario_name, options, stops, versioned=versioned
+    )
+    live = [source for source in (baseline, candidate) if source and source.player]
+    gate = _Gate(
+        options=options,
+        directory=options.runs_folder / "gate" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
+        baseline=baseline,
+        candidate=candidate,
+        gauges=gauges(options.measures or DEFAULT_KEYS),
+        schedule=Schedule(rounds=rounds, most_rounds=most if live else rounds, retries=options.retries),
+        commit=commit,
+    )
+    for source in live:
+        assert source.player is not None  # noqa: S101
+        machine.check(source.player.scenario)
+    if live and baseline:
+        gate = _first_look(gate, baseline)
+    if not baseline and candidate.player and not candidate.player.scenario.slo:
+        fail(f"{candidate.text}: key slo: found none, allowed: an objective, or --baseline to compare with")
+    return gate
+
+
+def _rounds(options: Options) -> tuple[int, int]:
+    usual = (ROUNDS, MOST_ROUNDS) if options.baseline else (ROUNDS_ALONE, MOST_ROUNDS_ALONE)
+    rounds = options.rounds or min(usual[0], options.most_rounds or usual[0])
+    most = options.most_rounds or max(usual[1], rounds)
+    if most < rounds:
+        fail(f"--max-rounds: found {most}, allowed: {rounds} or more, as many as --rounds")
+    return rounds, most
+
+
+def _first_look(gate: _Gate, baseline: _Source) -> _Gate:
+    """The gate with no look before it can decide anything; nobody waits for rounds that never can."""
+    fewest = fewest_rounds(gate.gauges, gate.schedule.rounds, gate.schedule.most_rounds)
+    if gate.schedule.most_rounds < fewest:
+        fail(
+            f"--max-rounds: found {gate.schedule.most_rounds}, allowed: {fewest} or more, to decide on "
+            f"{len(gate.gauges)} measures"
+        )
+    if baseline.stored:
+        valid = side(baseline.text, baseline.stored).measured
+        if 0 < len(valid) < fewest:
+            fail(f"{baseline.text}: found {len(valid)} valid runs, allowed: {fewest} or more")
+    return msgspec.structs.replace(gate, schedule=msgspec.structs.replace(gate.schedule, rounds=fewest))
+
+
+def _source(
+    name: str, text: str, options: Options, stops: contextlib.ExitStack, *, versioned: bool
+) -> _Source:
+    if text.startswith(STORED):
+        folder, _, arm = text.removeprefix(STORED).partition("@")
+        runs = [judge_run(path) for path in find_runs([Path(folder)])]
+        return _Source(
+            text=text, stored=tuple(of_one_arm(runs, arm, text)), missing=missing_rounds(Path(folder))
+        )
+    own = options.baseline_overrides if name == BASELINE else options.candidate_overrides
+    overrides = (*options.overrides, *own)
+    if text.startswith(VERSION):
+        root = stops.enter_context(checkout(text.removeprefix(VERSION)))
+        scenario_name = options.scenario_name
+        check_can_run(text, root, scenario_name, overrides)
+    else:
+        root, scenario_name = PROJECT, text
+    # What a version makes of its own scenario only its runs can tell; this is to plan them by.
+    scenario = msgspec.structs.replace(load(scenario_name, overrides), matrix={}, arms={})
+    player = Player(
+        name=name,
+        scenario=scenario,
+        source=scenario_name,
+        overrides=overrides,
+        # Where one side is a process of its own, the other one is, too.
+        root=root if versioned else None,
+        nginx_binary=options.nginx_binary,
+    )
+    return _Source(text=text, player=player)
+
+
+# -- the runs ------------------------------------------------------------------------------------------------
+
+
+def _carried_out(gate: _Gate) -> tuple[Decision, list[Run]]:
+    """What the last look decided, and the candidate's runs."""
+    players = [source.player for source in (gate.baseline, gate.candidate) if source and source.player]
+    broken_off: tuple[Outcome, str] | None = None
+    decision: Decision | None = None
+
+    def enough(number: int) -> bool:
+        nonlocal decision
+        baseline, candidate = _runs(gate)
+        if gate.baseline:
+            # Two sides that must not be compared are refused after the first round, not after the last.
+            _changes(gate, baseline, candidate)
+        if number < gate.schedule.rounds:
+            return False
+        decision = _decision(gate, baseline, candidate, decision)
+        return decision.outcome in {"pass", "regression"}
+
+    if players and not _nothing_to_compare_with(gate):
+        warn_of_leftovers()
+        try:
+            with LiveView(
+                errors if gate.options.as_json else console, gate.schedule.rounds * len(players)
+            ) as view:
+                run_until_done(
+                    play(players, gate.schedule, gate.directory, view, spoilt=_spoilt, enough=enough)
+                )
+        except asyncio.CancelledError:
+            if gate.directory.exists():
+                point_latest(gate.directory, gate.options.runs_folder / "latest")
+            sys.exit(INTERRUPTED)
+        except StackError as error:
+            broken_off = "failed" if stack_failed(error) == FAILED else "invalid", str(error)
+        except OSError as error:
+            fail(f"{gate.directory}: {error}")
+        if gate.directory.exists():
+            point_latest(gate.directory, gate.options.runs_folder / "latest")
+    baseline, candidate = _runs(gate)
+    if decision is None or broken_off:
+        decision = _decision(gate, baseline, candidate, decision, broken_off)
+    return decision, candidate
+
+
+def _nothing_to_compare_with(gate: _Gate) -> bool:
+    return bool(gate.baseline and gate.baseline.stored) and not side("", _stored(gate.baseline)).measured
+
+
+def _stored(source: _Source | None) -> tuple[Run, ...]:
+    return source.stored if source else ()
+
+
+def _spoilt(folder: Path) -> str:
+    judged = [judge_run(path) for path in find_runs([folder])]
+    return "; ".join(
+        problem
+        for run in judged
+        if run.info.validity["spoilt_by_machine"]
+        for problem in run.info.validity["problems"]
+    )
+
+
+def _runs(gate: _Gate) -> tuple[list[Run], list[Run]]:
+    """What there is by now, of the baseline and of the candidate."""
+
+    def found(name: str, source: _Source | None) -> list[Run]:
+        if source is None or source.player is None:
+            return list(_stored(source))
+        folder = gate.directory / name
+        return [judge_run(path) for path in find_runs([folder])] if folder.is_dir() else []
+
+    return found(BASELINE, gate.baseline), found(CANDIDATE, gate.candidate)
+
+
+def _missing(gate: _Gate, name: str, source: _Source) -> int:
+    return missing_rounds(gate.directory / name) if source.player else source.missing
+
+
+def _changes(gate: _Gate, baseline: Sequence[Run], candidate: Sequence[Run]) -> tuple[str, ...]:
+    assert gate.baseline is not None  # noqa: S101
+    two_files = all(
+        source.player is not None and not source.text.startswith(VERSION)
+        for source in (gate.baseline, gate.candidate)
+    )
+    return changes(baseline, candidate, same_scenario=not two_files)
+
+
+def _commit(candidate: str) -> Commit:
+    """The candidate's version, or what is checked out here. Raises CheckoutError."""
+    if candidate.startswith(VERSION):
+        found = revision(candidate.removeprefix(VERSION), PROJECT)
+    else:
+        found = revision("HEAD", Path.cwd())
+    return Commit(found.id, found.date)
+
+
+# -- the decision --------------------------------------------------------------------------------------------
+
+
+def _decision(
+    gate: _Gate,
+    baseline: Sequence[Run],
+    candidate: Sequence[Run],
+    earlier: Decision | None = None,
+    broken_off: tuple[Outcome, str] | None = None,
+) -> Decision:
+    """What these runs say; `earlier` is what the look before this one decided."""
+    notes = []
+    against: Side | None = None
+    ours = side(gate.candidate.text, candidate, _missing(gate, CANDIDATE, gate.candidate))
+    if gate.baseline:
+        against = side(gate.baseline.text, baseline, _missing(gate, BASELINE, gate.baseline))
+        if baseline and candidate:
+            varied = _changes(gate, baseline, candidate)
+            notes.append(
+                f"The sides differ in {', '.join(varied)}."
+                if varied
+                else "Both sides have the same scenario; what differs, if anything, is the program."
+            )
+        if not (gate.baseline.player and gate.candidate.player):
+            notes.append(
+                "The sides were not carried out in turn: whatever else changed on the machine between them "
+                "counts as a change."
+            )
+    looks = gate.schedule.looks
+    return decide(
+        against,
+        ours,
+        gate.gauges,
+        promises=promises(candidate),
+        look=look_of(against, ours, gate.schedule.rounds) if looks > 1 else 0,
+        looks=looks,
+        earlier=earlier,
+        notes=notes,
+        broken_off=broken_off,
+    )
+
+
+def _write(gate: _Gate, decision: Decision, candidate: Sequence[Run]) -> None:
+    options = gate.options
+    name = str(candidate[0].info.scenario.get("name", "")) if candidate else options.scenario_name
+    runs = gate.directory if gate.directory.exists() else None
+    try:
+        if options.junit_file:
+            write_junit(options.junit_file, decision, name)
+        if gate.commit and options.csv_file:
+            keys = [gauge.key for gauge in gate.gauges if gauge.key in ALLOWED_KEYS]
+            append_runs(options.csv_file, candidate, keys, gate.commit)
+        if gate.commit and options.trend_file and decision.candidate.measured:
+            continue_trend(options.trend_file, decision, gate.gauges, gate.commit, candidate[-1])
+        if options.as_json:
+            click.echo(as_json(decision, name, runs))
+        else:
+            console.print(terminal_decision(decision))
+            if runs:
+                console.print(f"\nruns: {runs}", highlight=False, markup=False, soft_wrap=True)
+        if options.on_github:
+            tell_github(decision, name, to_stderr=options.as_json)
+    except OSError as error:
+        fail(str(error))
+
+
+def _usage_errors() -> contextlib.AbstractContextManager[None]:
+    return usage_errors(
+        ScenarioError, RecordError, ComparisonError, CheckoutError, GateFileError, machine.MachineError
+    )

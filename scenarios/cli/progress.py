@@ -1,0 +1,81 @@
+"""The live view of a run: numbers that are rewritten in place, or a line now and then without a terminal."""
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from scenarios.runner.run import Progress
+
+_PLAIN_EVERY = 5
+
+
+class LiveView:
+    """Shows the progress of one run after another."""
+
+    def __init__(self, console: Console, runs: int) -> None:
+        self._console = console
+        self._runs = runs
+        self._title = ""
+        self._count = 0
+        self._ticks = 0
+        self._whole_s = 0.0
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> "LiveView":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def begin(self, title: str) -> None:
+        """The next run begins."""
+        self._count += 1
+        self._ticks = 0
+        self._whole_s = 0.0
+        self._title = f"[{self._count}/{self._runs}] {title}"
+        if not self._console.is_terminal:
+            self._console.print(self._title, highlight=False, markup=False)
+
+    def expect_more(self, runs: int) -> None:
+        """So many runs come on top of those that were planned."""
+        self._runs += runs
+
+    def repeat(self, reason: str) -> None:
+        """The same run begins once more."""
+        self._ticks = 0
+        self._whole_s = 0.0
+        self._console.print(f"{self._title} once more: {reason}", highlight=False, markup=False)
+
+    def show(self, progress: Progress) -> None:
+        """Shows where the run stands."""
+        self._whole_s = max(self._whole_s, progress.seconds_left)
+        if self._console.is_terminal:
+            self._live.update(self._panel(progress), refresh=True)
+        elif self._ticks % _PLAIN_EVERY == 0:
+            self._console.print(plain_line(progress), highlight=False, markup=False, soft_wrap=True)
+        self._ticks += 1
+
+    def _panel(self, progress: Progress) -> Table:
+        grid = Table.grid(padding=(0, 2))
+        done = self._whole_s - progress.seconds_left
+        grid.add_row(self._title, ProgressBar(total=self._whole_s, completed=done, width=30))
+        outer = Table.grid()
+        outer.add_row(grid)
+        outer.add_row(plain_line(progress))
+        return outer
+
+
+def plain_line(progress: Progress) -> str:
+    """One line of numbers: phase, seconds left, connected, attempts/s, refusals/s, p99, CPU."""
+    p99 = "–" if progress.fanout_p99_ms is None else f"{progress.fanout_p99_ms:.0f} ms"
+    cpu = "–" if progress.pod_cpu is None else f"{progress.pod_cpu:.0%}"
+    loop = "–" if progress.pod_loop is None else f"{progress.pod_loop:.0%}"
+    return (
+        f"  {progress.phase:<7} {progress.seconds_left:>3.0f} s left"
+        f"  connected {progress.connected}/{progress.clients}"
+        f"  attempts {progress.attempts_per_s}/s  refused {progress.refusals_per_s}/s"
+        f"  p99 {p99}  pod CPU {cpu}  loop {loop}"
+    )

@@ -1,0 +1,281 @@
+"""The command that plays a rehearsal; like `cli.py`, it knows how runs are made and how judged."""
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from msgspec.structs import replace
+
+from reports.analysis.disturbance import taken
+from reports.analysis.judgement import judge_run, judgement_of
+from reports.analysis.slo import Held, evaluate, hypothesis_of, objectives_of
+from reports.analysis.validity import GENERATOR_LAG_MS
+from reports.compare.event_text import short_words
+from reports.page.table import terminal_report
+from reports.rundir.record import PreCheck, RecordError, Run, point_latest
+from scenarios.cli.options import Options, carries_out_a_scenario
+from scenarios.cli.terminal import (
+    BROKEN,
+    GOOD,
+    INTERRUPTED,
+    INVALID,
+    console,
+    errors,
+    fail,
+    run_until_done,
+    stack_failed,
+    usage_errors,
+    warn_of_leftovers,
+)
+from scenarios.clients.protocol.target import TargetError, resolve
+from scenarios.generator.abort import armed
+from scenarios.host import machine
+from scenarios.host.process import StackError
+from scenarios.rehearsal.decisions import OPTIONS, left_to_the_operator, options
+from scenarios.rehearsal.keys import keys_pressed
+from scenarios.rehearsal.operator import ByKey, ByList, Choices, Rehearsing
+from scenarios.rehearsal.prechecks import LEAST_STEADY_S, Allowed, Known, prechecks
+from scenarios.rehearsal.replay import rehearsed, scenario_file
+from scenarios.rehearsal.state import Board
+from scenarios.rehearsal.view import RehearsalView
+from scenarios.runner.operator import Desk
+from scenarios.runner.plan import slug
+from scenarios.runner.run import Plan, run
+from scenarios.scenario.loader import ScenarioError
+from scenarios.scenario.model import Scenario
+from scenarios.stack import assembly
+
+STOPPED = "stopped by the operator"
+REPLAY = "rehearsed.toml"
+
+
+@click.command("rehearse")
+@click.option("--interactive", is_flag=True, help="Ask what to do where the script has a mitigation.")
+@click.option(
+    "--choose",
+    metavar="CHOICE,…",
+    help=f"Choices of an interactive rehearsal, made beforehand: {', '.join(OPTIONS)}.",
+)
+@click.option("--force", is_flag=True, help="Go on where a check before the first fault has failed.")
+@functools.partial(carries_out_a_scenario, default="incident", once=True)
+def rehearse_command(options: Options, *, interactive: bool, choose: str | None, force: bool) -> None:
+    """Play an outage once, live, and leave the record of it.
+
+    Before the first fault it is checked that there is a steady state to break. With --interactive the faults
+    strike by themselves, and you choose what is done about them, by key, while the storm runs; what you chose
+    is left as a scenario, rehearsed.toml, that can be played again. Ctrl-C or a condition in [abort] ends it
+    early; it is reported all the same.
+
+    Exit status: 0 the hypothesis and all objectives held, 1 one of them did not, or a check or an abort
+    condition ended it, 2 usage or configuration, 3 invalid run, 5 a part of the stack failed, 130 ended with
+    Ctrl-C.
+    """
+    with _usage_errors():
+        script = replace(options.load(), matrix={}, arms={})
+        choices = None if choose is None else _choices(choose, script)
+        _check_script(script)
+        assembly.check([script], options.nginx_binary)
+    if interactive and choices is None and not sys.stdin.isatty():
+        fail("--interactive: found no terminal to press keys at, allowed: a terminal, or --choose")
+    warn_of_leftovers()
+    directory = options.runs_folder / slug(script.name) / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stage = _Stage(script, options, directory, interactive=interactive or choices is not None, force=force)
+    try:
+        run_until_done(stage.play(choices))
+    except asyncio.CancelledError:
+        stage.interrupted = True
+    except StackError as error:
+        stage.failed = stack_failed(error)
+    except OSError as error:
+        fail(f"{directory}: {error}")
+    if not directory.exists():
+        sys.exit(INTERRUPTED)
+    point_latest(directory, options.runs_folder / "latest")
+    with _usage_errors():
+        sys.exit(stage.report())
+
+
+class _Stage:
+    """One rehearsal: played, then reported."""
+
+    def __init__(
+        self, script: Scenario, options: Options, directory: Path, *, interactive: bool, force: bool
+    ) -> None:
+        self.interrupted = False
+        self.failed = GOOD
+        """The exit status that a failure asks for."""
+        self._script = script
+        self._options = options
+        self._directory = directory
+        self._interactive = interactive
+        self._force = force
+
+    async def play(self, choices: Choices | None) -> None:
+        """Plays it, and leaves the replay of an interactive one."""
+        script, options = self._script, self._options
+        scenario = left_to_the_operator(script) if self._interactive else script
+        plan = Plan(
+            scenario=scenario,
+            directory=self._directory,
+            arm=script.name,
+            nginx_binary=options.nginx_binary,
+            allow_remote=options.allow_remote,
+        )
+        board = Board(scenario, short_words)
+        screen = errors if options.as_json else console
+        with contextlib.ExitStack() as stack:
+            if self._interactive and choices is None:
+                choices = ByKey(stack.enter_context(keys_pressed(sys.stdin)))
+            view = stack.enter_context(RehearsalView(screen, board))
+            rehearsing = Rehearsing(
+                script, board, view, check=self._check, choices=choices, force=self._force
+            )
+            stack.enter_context(_ended_by_signals(rehearsing, self._on_signal))
+            await run(plan, view.progress, rehearsing)
+        if self._interactive:
+            _write(
+                self._directory / REPLAY,
+                scenario_file(rehearsed(rehearsing.played, rehearsing.chosen), REPLAY),
+            )
+
+    def report(self) -> int:
+        """Judges and reports what there is; returns the exit status that it deserves."""
+        # Loading the plotting library takes longer than all the rest of the program's start.
+        from reports.rehearsal import write_rehearsal  # noqa: PLC0415
+
+        judged = judge_run(self._directory)
+        promises = _promises(judged)
+        files = write_rehearsal(judged, self._directory)
+        if self._options.as_json:
+            click.echo(json.dumps(_as_dict(judged, promises), indent=2))
+        else:
+            console.print(terminal_report([judged], console.width))
+            for name, held in promises:
+                console.print(f"{name}: {held.rule}: {held.answer} ({held.found_text})", markup=False)
+            if judged.info.rehearsal and judged.info.rehearsal.aborted:
+                console.print(f"ended early: {judged.info.rehearsal.aborted}", markup=False, soft_wrap=True)
+            if self._interactive and (self._directory / REPLAY).exists():
+                console.print(f"replay: {self._directory / REPLAY}", markup=False, soft_wrap=True)
+            written = "\n        ".join(map(str, msgspec.structs.astuple(files)))
+            console.print(f"report: {written}", markup=False, highlight=False, soft_wrap=True)
+        return self._status(judged, promises)
+
+    def _status(self, judged: Run, promises: list[tuple[str, Held]]) -> int:
+        if self.interrupted:
+            return INTERRUPTED
+        if self.failed:
+            return self.failed
+        if judged.info.rehearsal and judged.info.rehearsal.aborted:
+            return BROKEN
+        if not judged.info.validity.get("valid"):
+            return INVALID
+        return GOOD if all(held.kept for _, held in promises) else BROKEN
+
+    def _on_signal(self) -> None:
+        self.interrupted = True
+
+    def _check(self, desk: Desk) -> tuple[PreCheck, ...]:
+        scenario = desk.scenario
+        seconds = int(desk.now_s())
+        remote = bool(scenario.target.url) and not _loopback(scenario, self._options)
+        rows = [row for row in desk.rows(0, seconds) if "connected" in row]
+        known = Known(
+            scenario=scenario,
+            rows=rows,
+            # Somebody else's gateway on this machine is one of the others.
+            taken=taken(
+                [dict(row) for row in rows],
+                machine.describe(machine.assign_cores(scenario.gateway.cores)),
+                foreign=not scenario.target.url,
+            ),
+            percentile=lambda tag, percent: desk.percentile_ms(tag, percent, 0, seconds),
+            armed=armed(scenario.abort, remote=remote),
+            remote=remote,
+            needed_descriptors=machine.needed_descriptors(scenario.fleet.clients),
+            allowed_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        )
+        return prechecks(known, Allowed(generator_lag_ms=GENERATOR_LAG_MS))
+
+
+@contextlib.contextmanager
+def _ended_by_signals(rehearsing: Rehearsing, on_signal: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the rehearsal in order; before its steady state they end it at once."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101
+
+    def end() -> None:
+        on_signal()
+        if rehearsing.begun:
+            rehearsing.end(STOPPED)
+        elif not task.cancelling():
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    yield
+
+
+def _choices(text: str, script: Scenario) -> ByList:
+    names = [name.strip() for name in text.split(",")]
+    offered = [option.name for option in options(script, None if script.target.url else script.gateway.pods)]
+    for name in names:
+        if name not in offered:
+            raise ScenarioError(f"--choose: found {name!r}, allowed: {', '.join(offered)}")
+    return ByList(names)
+
+
+def _check_script(script: Scenario) -> None:
+    """Raises ScenarioError where there is nothing to rehearse."""
+    if script.trigger_s is None:
+        raise ScenarioError(f"{script.name}: key event: found no fault, allowed: one or more in a rehearsal")
+    least = LEAST_STEADY_S + 1
+    if script.trigger_s < least:
+        raise ScenarioError(
+            f"{script.name}: key event[].at_s: found a fault at {script.trigger_s:g}, allowed: {least} or"
+            " more in a rehearsal, so that there is a steady state to check"
+        )
+
+
+def _promises(judged: Run) -> list[tuple[str, Held]]:
+    """The hypothesis and the objectives, with what was found."""
+    summary = judgement_of(judged).summary
+    hypothesis = hypothesis_of(judged)
+    found = [("hypothesis", evaluate(hypothesis, summary))] if hypothesis else []
+    return found + [("objective", evaluate(bound, summary)) for bound in objectives_of(judged)]
+
+
+def _as_dict(judged: Run, promises: list[tuple[str, Held]]) -> dict[str, object]:
+    return {
+        "directory": str(judged.directory),
+        "status": judged.info.status,
+        "rehearsal": msgspec.to_builtins(judged.info.rehearsal),
+        "promises": [{"kind": kind, **msgspec.to_builtins(held)} for kind, held in promises],
+        "summary": judged.info.summary,
+        "validity": judged.info.validity,
+        "verdict": judged.info.verdict,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _loopback(scenario: Scenario, options: Options) -> bool:
+    return resolve(scenario.target, allow_remote=options.allow_remote).loopback
+
+
+def _usage_errors() -> contextlib.AbstractContextManager[None]:
+    return usage_errors(ScenarioError, TargetError, RecordError, machine.MachineError)

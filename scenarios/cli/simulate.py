@@ -1,0 +1,210 @@
+"""The command that predicts runs instead of carrying them out, and judges them as if they had been."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from msgspec.structs import replace
+from rich.progress import Progress
+from rich.table import Table
+
+from reports.analysis.judgement import judge_run
+from reports.compare.agreement import agreement
+from reports.compare.comparable import by_arm
+from reports.compare.comparison import ComparisonError
+from reports.rundir.record import RecordError, Run, find_runs, point_latest, replacing
+from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
+from scenarios.cli.report import report, shown_agreement
+from scenarios.cli.terminal import GOOD, INTERRUPTED, console, errors, fail, usage_errors
+from scenarios.runner.plan import plans, slug
+from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.model import Scenario
+from scenarios.simulator.costs import CostFileError, Costs, read
+from scenarios.simulator.fit import Calibration, CalibrationError, calibrate
+from scenarios.simulator.run import Prediction, simulate
+
+
+@click.command("simulate")
+@click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
+@decorated_by(*MODEL_OPTIONS)
+@click.option(
+    "--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds of all arms."
+)
+@click.option(
+    "--keep-costs",
+    "kept_costs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what things cost to this JSON file, for --costs.",
+)
+@click.option(
+    "--against",
+    "measured",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    metavar="RUN",
+    help="Predict these recorded runs instead of a scenario, and say how far the two agree.",
+)
+@RUNS_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
+def simulate_command(
+    *,
+    scenario_name: str,
+    overrides: tuple[str, ...],
+    repeats: int,
+    recorded: tuple[Path, ...],
+    costs_file: Path | None,
+    kept_costs: Path | None,
+    slot_ms: float | None,
+    measured: tuple[Path, ...],
+    runs_folder: Path,
+    as_json: bool,
+) -> None:
+    """Predict every arm of a scenario: the same policies, limits, events and verdicts, without the load.
+
+    Leaves run directories of the same format as a real run's, marked as predicted, so that every report and
+    comparison works on them. Ctrl-C keeps what was computed by then.
+
+    Exit status: 0 good, 2 usage or configuration, 3 invalid, 130 interrupted.
+    """
+    with usage_errors(ScenarioError, RecordError, ComparisonError, CalibrationError, CostFileError):
+        costs, implied = read(costs_file) if costs_file else (Costs(), ())
+        if implied and measured:
+            raise CostFileError(
+                f"{costs_file}: found another gateway's costs beside --against, allowed: costs as JSON, since"
+                " recorded runs have a gateway of their own"
+            )
+        costs = calibrated(costs, recorded, quiet=as_json)
+        if kept_costs:
+            with replacing(kept_costs) as stream:
+                stream.write(msgspec.json.format(msgspec.json.encode(costs)).decode() + "\n")
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        known = [judge_run(path) for path in find_runs(measured)] if measured else []
+        if known:
+            directory = runs_folder / "agreement" / stamp
+            predictions = predictions_of(known, repeats=repeats, directory=directory)
+        else:
+            scenario = load(scenario_name, (*implied, *overrides))
+            directory = runs_folder / scenario.name / stamp
+            predictions = [
+                Prediction(
+                    scenario=plan.scenario,
+                    directory=plan.directory,
+                    arm=plan.arm,
+                    round=plan.round,
+                    control=plan.control,
+                )
+                for plan in plans(scenario, repeats=repeats, directory=directory)
+            ]
+        for plan in predictions:
+            check_known(plan.scenario)
+        slot_s = slot_ms / 1000 if slot_ms else None
+        status = _predict([replace(plan, costs=costs, slot_s=slot_s) for plan in predictions])
+        if directory.exists():
+            point_latest(directory, runs_folder / "latest")
+            runs = [judge_run(path) for path in find_runs([directory])]
+            status = max(status, report(runs, directory, as_json=as_json))
+            if known:
+                _say_agreement(known, runs, directory)
+    sys.exit(status)
+
+
+def _predict(predictions: list[Prediction]) -> int:
+    """Carries all of them out; returns 130 where the user stopped it."""
+    with Progress(console=errors, transient=True) as progress:
+        for number, plan in enumerate(predictions, start=1):
+            task = progress.add_task(f"[{number}/{len(predictions)}] {plan.arm}")
+            try:
+                simulate(
+                    plan,
+                    lambda done, all_, task=task: progress.update(task, completed=done, total=all_),  # type: ignore[misc]
+                )
+            except KeyboardInterrupt:
+                return INTERRUPTED
+            except OSError as error:
+                fail(f"{plan.directory}: {error}")
+            progress.remove_task(task)
+    return GOOD
+
+
+def predictions_of(measured: Sequence[Run], *, repeats: int, directory: Path) -> list[Prediction]:
+    """Every arm of recorded runs, to be predicted as often as asked for, each time with another seed."""
+    arms = by_arm(measured)
+    return [
+        Prediction(
+            scenario=_with_seed(msgspec.convert(runs[0].info.scenario, Scenario), number),
+            directory=directory / f"{number:02}-{position}-{slug(arm)}",
+            arm=arm,
+            round=number,
+        )
+        for number in range(1, repeats + 1)
+        for position, (arm, runs) in enumerate(arms.items(), start=1)
+    ]
+
+
+def _with_seed(scenario: Scenario, number: int) -> Scenario:
+    return replace(scenario, fleet=replace(scenario.fleet, seed=scenario.fleet.seed + number - 1))
+
+
+def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory: Path) -> None:
+    # Loading the plotting library takes longer than all the rest of the program's start.
+    from reports.figures.agreement import agreement_alt_text, agreement_figure  # noqa: PLC0415
+    from reports.figures.timeline import svg  # noqa: PLC0415
+
+    found = agreement(measured, predicted)
+    errors.print(shown_agreement(found))
+    same, all_ = found.same_verdict
+    errors.print(f"verdict as measured in {same} of {all_} predicted runs")
+    file = directory / "agreement.svg"
+    drawn = svg(agreement_figure(measured, predicted), agreement_alt_text(measured, predicted))
+    with replacing(file) as stream:
+        stream.write(drawn)
+    errors.print(f"tries a second, predicted on top of measured: {file}", highlight=False, soft_wrap=True)
+
+
+def check_known(scenario: Scenario) -> None:
+    """What the model does not know is said before it computes anything."""
+    if scenario.target.url:
+        raise ScenarioError(
+            "target.url: found somebody else's gateway, allowed: none, for nobody knows its costs"
+        )
+    if scenario.mesh.sidecar != "none":
+        raise ScenarioError(
+            f"mesh.sidecar: found {scenario.mesh.sidecar!r}, allowed: 'none', for the model knows no sidecars"
+        )
+
+
+def calibrated(costs: Costs, recorded: tuple[Path, ...], *, quiet: bool) -> Costs:
+    """The costs that recorded runs show, or these where there are none. Raises CalibrationError."""
+    if not recorded:
+        return costs
+    found = calibrate([Run.load(path) for path in find_runs(recorded)], costs)
+    if not quiet:
+        console.print(calibration_table(found))
+    return found.costs
+
+
+def calibration_table(found: Calibration) -> Table:
+    """The costs with their ranges, in microseconds where they are times of CPU."""
+    table = Table(
+        "cost",
+        "value",
+        "range",
+        box=None,
+        title=f"from {found.seconds} seconds of pods",
+        caption="range: the middle 95 % of fits to seconds drawn again; seconds of one run resemble each "
+        "other, so the true cost may well lie outside. Of pod_start, the extremes.",
+    )
+    for one in found.fitted:
+        unit, scale = (
+            ("µs", 1e6)
+            if one.name.endswith("_cpu_s")
+            else ("s", 1)
+            if one.name.endswith("_s")
+            else ("%", 100)
+        )
+        value, low, high = (f"{number * scale:.3g}" for number in (one.value, one.low, one.high))
+        table.add_row(one.name.removesuffix("_s"), f"{value} {unit}", f"{low} to {high} {unit}")
+    return table

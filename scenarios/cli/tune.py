@@ -1,0 +1,207 @@
+"""The command that searches for the settings to ship."""
+
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import msgspec
+from msgspec.structs import replace
+
+from reports.rundir.record import RecordError
+from reports.tuning.result import Constraints
+from reports.tuning.text import finalist_lines, headline, sentences
+from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
+from scenarios.cli.simulate import calibrated, check_known
+from scenarios.cli.terminal import BROKEN, GOOD, INTERRUPTED, console, fail, usage_errors
+from scenarios.cli.tune_confirm import confirm
+from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.model import Scenario
+from scenarios.simulator.costs import CostFileError, Costs, read
+from scenarios.simulator.fit import CalibrationError
+from scenarios.tuning.halving import storms
+from scenarios.tuning.results import ResultsError
+from scenarios.tuning.search import Search, finished
+from scenarios.tuning.triggers import sized, without_mitigations
+
+_RESULTS = "evaluations.jsonl"
+
+
+@click.command("tune")
+@click.argument("scenario_name", metavar="[SCENARIO]", default="production")
+@decorated_by(*MODEL_OPTIONS)
+@click.option(
+    "--trials", type=click.IntRange(0, 10_000), default=96, show_default=True, help="Candidates to draw."
+)
+@click.option(
+    "--finalists",
+    type=click.IntRange(1, 1_000),
+    default=8,
+    show_default=True,
+    help="How many play all storms.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="Seeds that each storm has."
+)
+@click.option(
+    "--sizes",
+    default="0.25,0.5,1",
+    show_default=True,
+    metavar="SHARES",
+    help="How large the trigger is, as shares of the scenario's own.",
+)
+@click.option(
+    "--min-availability", type=click.FloatRange(0, 1), default=0.0, help="From the trigger on, 0 to 1."
+)
+@click.option("--max-time-to-recover-s", type=click.FloatRange(min=0), help="From the trigger's end.")
+@click.option("--max-cpu", type=click.FloatRange(0, 1), help="Of the pods' time, at its peak; 0 to 1.")
+@click.option("--max-nat-victim-s", type=click.FloatRange(min=0), help="Until the last neighbours are back.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the draw.")
+@click.option(
+    "--processes", type=click.IntRange(1, 256), help="How many compute at once; by default one for each core."
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Go on with the search in this folder.",
+)
+@click.option(
+    "--confirm", "confirmed", is_flag=True, help="Carry out the chosen settings on the real bench, too."
+)
+@click.option(
+    "--confirm-clients",
+    type=click.IntRange(min=10),
+    default=300,
+    show_default=True,
+    help="How many clients the bench has at the most.",
+)
+@click.option(
+    "--confirm-s",
+    type=click.IntRange(min=30),
+    default=150,
+    show_default=True,
+    help="For how long the bench watches after the trigger, at the most.",
+)
+@RUNS_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def tune_command(
+    *,
+    scenario_name: str,
+    overrides: tuple[str, ...],
+    recorded: tuple[Path, ...],
+    costs_file: Path | None,
+    trials: int,
+    finalists: int,
+    seeds: int,
+    sizes: str,
+    min_availability: float,
+    max_time_to_recover_s: float | None,
+    max_cpu: float | None,
+    max_nat_victim_s: float | None,
+    seed: int,
+    slot_ms: float | None,
+    processes: int | None,
+    resume: Path | None,
+    confirmed: bool,
+    confirm_clients: int,
+    confirm_s: int,
+    runs_folder: Path,
+    as_json: bool,
+) -> None:
+    """Search reconnect policies and limits with the simulator, and print the settings to ship.
+
+    Every candidate plays simulated storms of several sizes and seeds and counts by its worst one. Ctrl-C
+    keeps what was computed; --resume goes on with it.
+
+    Exit status: 0 good, 1 no candidate keeps the constraints, 2 usage or configuration, 130 interrupted; with
+    --confirm also 3 a run is invalid, 5 a part of the stack failed.
+    """
+    constraints = Constraints(
+        min_availability=min_availability,
+        max_time_to_recover_s=max_time_to_recover_s,
+        max_cpu=max_cpu,
+        max_nat_victim_s=max_nat_victim_s,
+    )
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    with usage_errors(ScenarioError, RecordError, CalibrationError, CostFileError, ResultsError):
+        costs, implied = read(costs_file) if costs_file else (Costs(), ())
+        scenario, left_out = _scenario(scenario_name, (*implied, *overrides))
+        costs = calibrated(costs, recorded, quiet=as_json)
+        triggers = sized(scenario, _sizes(sizes))
+        directory = resume or runs_folder / f"tune-{scenario.name}" / stamp
+        search = Search(
+            scenario=scenario,
+            triggers=triggers,
+            storms=storms([*triggers], range(scenario.fleet.seed, scenario.fleet.seed + seeds)),
+            costs=costs,
+            slot_s=slot_ms / 1000 if slot_ms else None,
+            constraints=constraints,
+            trials=trials,
+            finalists=finalists,
+            seed=seed,
+            path=directory / _RESULTS,
+            version=version("reconnect-storm"),
+        )
+    complete = search.run(processes)
+    notes = tuple(
+        f"{name} is left out, because it would replace the settings that are tried" for name in left_out
+    )
+    found = finished(search, complete=complete, notes=notes, command=sys.argv[1:])
+    # Loading the plotting library takes longer than all the rest of the program's start.
+    from reports.page.tuning import write_tuning  # noqa: PLC0415
+
+    try:
+        result, page = write_tuning(found, directory)
+    except OSError as error:
+        fail(f"{directory}: {error}")
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        _say(headline(found))
+        for sentence in sentences(found):
+            _say(f"- {sentence}")
+        for line in finalist_lines(found):
+            _say(line)
+        if found.settings:
+            _say(found.settings)
+        _say(f"report: {page}\n        {result}")
+    status = (GOOD if found.chosen else BROKEN) if complete else INTERRUPTED
+    if confirmed and complete and found.chosen:
+        arms = {name: one for name, one in search.to_confirm(found).items() if one}
+        status = max(
+            status,
+            confirm(
+                scenario,
+                arms,
+                directory / "confirmed",
+                costs=costs,
+                most_clients=confirm_clients,
+                watch_s=confirm_s,
+            ),
+        )
+    sys.exit(status)
+
+
+def _scenario(name: str, overrides: tuple[str, ...]) -> tuple[Scenario, tuple[str, ...]]:
+    """(what is played, the names of events that are left out)."""
+    scenario = replace(load(name, overrides), matrix={}, arms={})
+    check_known(scenario)
+    if scenario.trigger_s is None:
+        raise ScenarioError(f"{name}: key event: found no fault, allowed: one, or there is no storm")
+    return without_mitigations(scenario)
+
+
+def _sizes(text: str) -> list[float]:
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(0 < size <= 1 for size in found):
+        raise ScenarioError(f"--sizes: found {text!r}, allowed: shares above 0, up to 1, such as 0.25,0.5,1")
+    return found
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

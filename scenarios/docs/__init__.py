@@ -1,1 +1,0 @@
-"""Pages of docs/ that are written from the registries: policies, limits, events and scenarios."""

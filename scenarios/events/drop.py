@@ -1,0 +1,46 @@
+"""Everybody loses the connection at once.
+
+Some lose the connection, all at once.
+"""
+
+from typing import TYPE_CHECKING
+
+from scenarios.events.event import Details, Event
+
+if TYPE_CHECKING:
+    from scenarios.stack.stack import Stack
+from scenarios.fields import Share
+
+
+class DropAll(Event, frozen=True, kw_only=True, tag="drop_all"):
+    """Every pod cuts all its clients at once; the feed goes on.
+
+    Pods of somebody else cannot be told to: there, the clients lose their connections by themselves.
+    """
+
+    any_target = True
+
+    async def strike(self, stack: "Stack") -> Details:
+        """Cuts them."""
+        if stack.gateway is None:
+            await stack.generator.cut()
+            return {"dropped_by": "clients"}
+        return {"dropped": await stack.gateway.drop(1.0)}
+
+
+class DropShare(Event, frozen=True, kw_only=True, tag="drop_share"):
+    """Every pod cuts this share of its clients at once, whoever they are; the feed goes on.
+
+    Pods of somebody else cannot be told to: there, the clients lose their connections by themselves.
+    """
+
+    any_target = True
+
+    share: Share
+
+    async def strike(self, stack: "Stack") -> Details:
+        """Cuts them."""
+        if stack.gateway is None:
+            await stack.generator.cut(self.share)
+            return {"dropped_by": "clients", "share": self.share}
+        return {"dropped": await stack.gateway.drop(self.share), "share": self.share}

@@ -1,0 +1,1 @@
+"""The runs of a gate: this version and another one, in turn."""

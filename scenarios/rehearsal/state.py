@@ -1,0 +1,178 @@
+"""What is known of a rehearsal while it goes on: seconds, events, checks, promises, and what comes next."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+from reports.rundir.record import PreCheck, Tag
+from scenarios.events.event import Event
+from scenarios.rehearsal.decisions import Option
+from scenarios.rehearsal.live_slo import State, measured, recovery_state, state, told
+from scenarios.rehearsal.live_verdict import Forming, forming
+from scenarios.rehearsal.prechecks import precheck_of
+from scenarios.runner.operator import Row
+from scenarios.runner.timeline import strikes
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.slo import Hypothesis, Objective
+
+Words = Callable[[str, Mapping[str, Any]], str]
+"""An event in a few words, from its name and details."""
+
+_COMMON = ("do", "kind", "phase", *Event.__struct_fields__)
+
+
+class Happening(Struct, frozen=True):
+    """Something on the timeline."""
+
+    t_s: float
+    what: str
+    kind: str
+    """`fault`, `mitigation`, `condition`, `decision`, `rescue`, `end`, or empty."""
+    phase: str = ""
+    """`begin` or `end` of what takes time."""
+
+
+class Promise(Struct, frozen=True):
+    """An objective, or the hypothesis, and how it stands."""
+
+    text: str
+    state: State
+    found: str
+
+
+class Board:
+    """Collects what a screen shows. words: how events are told."""
+
+    def __init__(self, scenario: Scenario, words: Words) -> None:
+        self.scenario = scenario
+        self.rows: list[Row] = []
+        self.happened: list[Happening] = []
+        self.prechecks: tuple[PreCheck, ...] = ()
+        self.options: tuple[Option, ...] = ()
+        """What the operator is being asked; empty while nothing is."""
+        self.trigger_end_s: int | None = None
+        self.rescued_at_s: int | None = None
+        self._words = words
+
+    @property
+    def now_s(self) -> int:
+        """The second that goes on."""
+        return int(self.rows[-1]["t_s"]) + 2 if self.rows else 0
+
+    def add_event(self, t_s: float, name: str, details: Mapping[str, Any]) -> Happening:
+        """Takes an event as events.jsonl has it."""
+        told_of = {key: value for key, value in details.items() if key not in _COMMON}
+        phase = str(details.get("phase", ""))
+        if name == "rescue":
+            self.rescued_at_s = int(t_s)
+        kind = "rescue" if name == "rescue" else str(details.get("kind", ""))
+        happening = Happening(t_s, self._words(name, told_of), kind, phase)
+        self.happened.append(happening)
+        return happening
+
+    def add_decision(self, t_s: float, chosen: str) -> Happening:
+        """Takes what the operator chose."""
+        happening = Happening(t_s, chosen, "decision")
+        self.happened.append(happening)
+        return happening
+
+    def coming(self) -> list[Happening]:
+        """What the script still has, in order of time."""
+        found = [self._planned(strike.at_s, strike.event) for strike in strikes(self.scenario)]
+        phases = self.scenario.phases
+        if phases.rescue_at_s:
+            found.append(Happening(phases.rescue_at_s, "rescue, if fewer than 90% are served", "rescue"))
+        found.append(Happening(phases.duration_s, "the end, at the latest", "end"))
+        return [each for each in found if each.t_s >= self.now_s]
+
+    def forming(self) -> Forming:
+        """The verdict as it forms."""
+        if self.rescued_at_s is not None:
+            share = self.shares_served()[-1] or 0.0
+            sentence = f"not recovered; {share:.0%} served since another policy was pushed as the proof"
+            return Forming(word="rescue", sentence=sentence)
+        trigger = self.scenario.trigger_s
+        return forming(
+            self.rows,
+            trigger_s=None if trigger is None else int(trigger),
+            trigger_end_s=self.trigger_end_s,
+            window_s=self.scenario.phases.recovery_window_s,
+        )
+
+    def promises(self) -> list[Promise]:
+        """The hypothesis and the objectives, each as it stands."""
+        hypothesis = self.scenario.hypothesis
+        every: list[Objective] = [*([hypothesis] if hypothesis else []), *self.scenario.slo]
+        return [self._promise(objective) for objective in every]
+
+    def series(self, column: str) -> list[float | None]:
+        """One number of every second."""
+        return [row.get(column) for row in self.rows]
+
+    def shares_served(self) -> list[float | None]:
+        """Clients served, of all, in every second."""
+        return [
+            row["useful"] / row["clients"] if row.get("clients") and "useful" in row else None
+            for row in self.rows
+        ]
+
+    @property
+    def _unaided_until_s(self) -> int:
+        """Where the rescue began, or the last second ended; what a rescue achieves counts for nothing."""
+        return self.now_s - 1 if self.rescued_at_s is None else self.rescued_at_s
+
+    def _planned(self, at_s: float, event: Event) -> Happening:
+        details = {key: value for key, value in to_builtins(event).items() if key not in _COMMON}
+        return Happening(at_s, self._words(event.name, details), event.kind)
+
+    def _promise(self, objective: Objective) -> Promise:
+        name = "hypothesis: " if isinstance(objective, Hypothesis) else ""
+        where = "" if objective.phase == "storm" else f" {objective.phase}"
+        text = f"{name}{objective.metric}{where} {objective.operator} {objective.bound:g}"
+        if objective.metric == "time_to_recover_s":
+            after, waited = self._recovery()
+            found = f"{after:g}" if after is not None else "" if waited is None else f"{waited:g} so far"
+            return Promise(text, recovery_state(objective, after, waited), found)
+        check = self._checked(objective)
+        if check is not None:
+            return Promise(text, "holds" if check.passed else "broken", check.found)
+        rows = self._rows_of(objective.phase)
+        value = measured(objective.metric, rows, _only_at_the_end)
+        return Promise(text, state(objective, value), "" if value is None else told(value))
+
+    def _checked(self, objective: Objective) -> PreCheck | None:
+        """The check before the first fault that was about the same bound: it knew latencies as well."""
+        name, wanted = precheck_of(objective)
+        return next((check for check in self.prechecks if (check.name, check.wanted) == (name, wanted)), None)
+
+    def _recovery(self) -> tuple[float | None, float | None]:
+        """(time to recover, time waited for it), in seconds from the trigger's end; None while it is open."""
+        if self.trigger_end_s is None:
+            return None, None
+        since = self.forming().well_since_s
+        if since is None:
+            return None, self._unaided_until_s - self.trigger_end_s
+        held = self.now_s - 1 - since >= self.scenario.phases.recovery_window_s
+        after = since - self.trigger_end_s
+        # A stretch that is not long enough yet may still turn out to be the recovery.
+        return (after, None) if held else (None, after)
+
+    def _rows_of(self, phase: str) -> Sequence[Row]:
+        trigger = self.scenario.trigger_s
+        if trigger is None:
+            return self.rows
+        begin = int(trigger)
+        calm = begin + self.scenario.phases.during_s
+        from_s, to_s = {
+            "before": (0, begin),
+            "during": (begin, calm),
+            "after": (calm, self._unaided_until_s),
+            "storm": (begin, self._unaided_until_s),
+        }[phase]
+        return [row for row in self.rows if from_s <= row["t_s"] < to_s]
+
+
+def _only_at_the_end(_tag: Tag, _percent: float) -> float | None:
+    """Adding up histograms every second would cost the core that the generator works on."""
+    return None

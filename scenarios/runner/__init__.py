@@ -1,0 +1,1 @@
+"""One run, from its scenario to its run directory."""

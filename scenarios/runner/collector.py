@@ -1,0 +1,291 @@
+"""Brings together what the generator, the pods and the CPU sampler say about each second.
+
+The generator counts seconds from the run's epoch; a run directory counts them from the beginning of the
+steady state. `zero` is the difference. A second is written once its successor has begun, as far as it is
+known by then. More may come much later: a worker or a pod was slow, or a tick took its time to a client. So
+everything is written anew at the end, and what a run directory holds then does not depend on when it came.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from math import ceil
+from typing import Any
+
+import msgspec
+import numpy as np
+from hdrh.histogram import HdrHistogram
+
+from gateway_stub.protocol import PodStatistics
+from reports.rundir.latency import percentile, total
+from reports.rundir.record import HIGHEST_US, TAGS, Run, RunWriter, Tag, new_histogram
+from scenarios.host.cpu import CpuShares
+from scenarios.proxies.sidecar_stats import SidecarLine, SidecarSeconds
+from scenarios.runner.pod_stats import PodSeconds
+from scenarios.wire.merge import later_neighbours
+from scenarios.wire.messages import OUTCOMES, Interval, Neighbours, Samples
+
+SECOND_NS = 1_000_000_000
+
+
+class Collector:
+    """Collects one run; all seconds given to it count from the epoch.
+
+    cpu_in_intervals: take the generator's CPU from what it reports itself, as that of its busiest process.
+    histogram: makes an empty histogram.
+    """
+
+    def __init__(
+        self,
+        writer: RunWriter,
+        epoch_ns: int,
+        *,
+        cpu_in_intervals: bool = False,
+        histogram: Callable[[], HdrHistogram] = new_histogram,
+    ) -> None:
+        self.writer = writer
+        self.epoch_ns = epoch_ns
+        self._new_histogram = histogram
+        self._cpu_in_intervals = cpu_in_intervals
+        self.zero = 0
+        """Second since the epoch at which the steady state began."""
+        self.latest: Interval | None = None
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._pods = PodSeconds()
+        self._sidecars = SidecarSeconds()
+        self._fanout: dict[int, HdrHistogram] = {}
+        self._effective: dict[int, HdrHistogram] = {}
+        self._censored: dict[int, HdrHistogram] = {}
+        self._staleness: dict[int, HdrHistogram] = {}
+        self._tagged: dict[Tag, dict[int, HdrHistogram]] = {
+            "fanout": self._fanout,
+            "effective": self._effective,
+            "censored": self._censored,
+            "staleness": self._staleness,
+        }
+        self._neighbours: dict[int, dict[int, Neighbours]] = {}
+        self._written = -1
+
+    def row(self, second: int) -> dict[str, Any]:
+        """The row of a second, as far as it is known; empty where nothing is."""
+        return self._rows.get(second, {}) | self._pods.row(second)
+
+    def percentile_ms(self, tag: Tag, percent: float, from_second: int, to_second: int) -> float | None:
+        """A percentile of all values of [from_second, to_second) that are known by now; None without any."""
+        histograms = self._tagged[tag]
+        total = self._new_histogram()
+        for second in range(from_second, to_second):
+            if second in histograms:
+                total.add(histograms[second])
+        return total.get_value_at_percentile(percent) / 1000 if total.get_total_count() else None
+
+    def recorded(self, *stretches: tuple[int, int], unheard: float = 0.0) -> Run:
+        """What would be read back of these seconds of steady state, each [from, to), if no more came.
+
+        unheard: share of the clients of whom it is not known when they held the last seconds' ticks; they
+        are taken never to hold any of them.
+        """
+        seconds = sorted({self.zero + t_s for stretch in stretches for t_s in range(*stretch)})
+        effective = {s: self._effective[s].buckets() for s in seconds if s in self._effective}
+        censored = {s: self._censored[s].buckets() for s in seconds if s in self._censored}
+        if unheard:
+            for second, known in effective.items():
+                never = self._new_histogram()
+                never.record_value(HIGHEST_US, ceil(known.total * unheard / (1 - unheard)))
+                bounds = never.buckets()
+                censored[second] = censored[second] + bounds if second in censored else bounds
+        return Run(
+            directory=self.writer.directory,
+            info=self.writer.info,
+            rows=tuple({**self.row(s), "t_s": s - self.zero} for s in seconds if self.row(s)),
+            neighbours=(),
+            pods=(),
+            events=(),
+            histograms={
+                "effective": {s - self.zero: found for s, found in effective.items()},
+                "censored": {s - self.zero: found for s, found in censored.items()},
+            },
+        )
+
+    def on_interval(self, interval: Interval) -> None:
+        """Takes a second of the generator's."""
+        if self.latest is None or interval.second >= self.latest.second:
+            self.latest = interval
+        if interval.reference:
+            self.writer.info.reference = interval.reference
+        if interval.clocks:
+            known = {clock.process: clock for clock in (*self.writer.info.clocks, *interval.clocks)}
+            self.writer.info.clocks = tuple(known[name] for name in sorted(known))
+        for change in interval.worker_changes:
+            t_s = interval.second - self.zero
+            self.writer.event(t_s, f"worker_{change.change}", worker=change.name, clients=change.clients)
+        # Closing the books ends a second early; its two parts are one second.
+        known_neighbours = self._neighbours.get(interval.second, {})
+        self._neighbours[interval.second] = later_neighbours(known_neighbours, interval.neighbours)
+        row = self._rows.setdefault(interval.second, {})
+        fanout = self._add(self._fanout, interval.second, interval.fanout)
+        staleness = self._add(self._staleness, interval.second, interval.staleness)
+        for due_second, samples in interval.effective.items():
+            self._add(self._effective, due_second, samples)
+        for due_second, samples in interval.censored.items():
+            self._add(self._censored, due_second, samples)
+        for key, value in {
+            "attempts": interval.attempts,
+            "attempts_squares_100ms": sum(n * n for n in interval.attempts_per_slot),
+            **{name: interval.outcomes.get(name, 0) for name in OUTCOMES},
+            "disconnects": sum(interval.disconnects.values()),
+            "stale": interval.disconnects.get("stale", 0),
+            "ping_timeout": interval.disconnects.get("ping_timeout", 0),
+            "gave_up": interval.gave_up,
+            "held_back": interval.held_back,
+            "unopened": interval.unopened,
+            "ticks": interval.ticks,
+            "missed": interval.missed,
+            "early": interval.early,
+        }.items():
+            row[key] = row.get(key, 0) + value
+        if self._cpu_in_intervals:
+            cpu = interval.busiest_cpu_ns / SECOND_NS
+            row["generator_cpu"] = row.get("generator_cpu", 0.0) + cpu
+        row["earliest_ms"] = max(row.get("earliest_ms", 0.0), interval.earliest_ns / 1e6)
+        row["attempts_peak_100ms"] = max((row.get("attempts_peak_100ms", 0), *interval.attempts_per_slot))
+        row.update(
+            # The clients of a process that died are still clients, and not connected.
+            clients=interval.clients + interval.missing,
+            missing=interval.missing,
+            connected=interval.connected,
+        )
+        for key, late_ms in {
+            "generator_lag_p99_ms": interval.lag_p99_ms,
+            "retry_late_p99_ms": interval.retry_late.percentile_ms(99),
+        }.items():
+            if late_ms is not None:
+                # A part of a second that was late is not made good by one that was not.
+                row[key] = max(row.get(key, 0.0), late_ms)
+        if interval.useful is not None:
+            row["useful"] = interval.useful
+        if interval.stale_clients is not None:
+            # The mean over a second is client-seconds. Who is missing gets nothing.
+            row["stale_client_s"] = interval.stale_clients + interval.missing
+        row.update(**_in_ms("fanout", fanout), **_in_ms("staleness", staleness))
+
+    def on_pod(self, index: int, line: PodStatistics) -> None:
+        """Takes a pod's statistics of the second, or longer, that just ended."""
+        second = self._ended(line.t_ns)
+        self._pods.add(second, index, line)
+        self._rows.setdefault(second, {})
+
+    def on_sidecar(self, pod: int, line: SidecarLine) -> None:
+        """Takes what the sidecar beside a pod did in the second, or longer, that just ended."""
+        self._sidecars.add(self._ended(line.t_ns), pod, line)
+
+    def on_cpu(self, second: int, shares: CpuShares) -> None:
+        """Takes the CPU shares of a second."""
+        row = self._rows.setdefault(second, {})
+        row.update(nginx_cpu=shares.nginx, foreign_cpu=shares.foreign, steal=shares.steal)
+        for part, of_cores in (("stack", shares.stack), ("generator", shares.generator_core)):
+            if of_cores is not None:
+                row[f"{part}_foreign_cpu"], row[f"{part}_steal"] = of_cores.foreign, of_cores.steal
+        if not self._cpu_in_intervals:
+            row["generator_cpu"] = shares.generator
+
+    def write_until(self, second: int) -> None:
+        """Appends every row before `second` that has not been written yet."""
+        for ready in sorted(s for s in self._rows if self._written < s < second):
+            self.writer.row(self._finished(ready))
+            self.writer.neighbours(self._neighbour_rows(ready))
+            self.writer.pods(self._pod_rows(ready))
+            self.writer.sidecars(self._sidecar_rows(ready))
+            if ready in self._fanout:
+                self.writer.histogram("fanout", ready - self.zero, self._fanout[ready])
+                self.writer.histogram("staleness", ready - self.zero, self._staleness[ready])
+            self._written = ready
+
+    def finish(
+        self,
+        end: int,
+        nginx_limited: Mapping[int, int] | None,
+        sidecar_refused: Mapping[int, int] | None = None,
+    ) -> None:
+        """Writes everything before `end` anew, with what became known late, and with others' own refusals.
+
+        nginx_limited, sidecar_refused: by second; None where nginx is not ours, or where no sidecars are.
+        """
+        for second, row in self._rows.items():
+            if nginx_limited is not None:
+                row["nginx_limited"] = nginx_limited.get(second, 0)
+            if sidecar_refused is not None:
+                row["sidecar_refused"] = sidecar_refused.get(second, 0)
+            row.update(self._effective_p99(second))
+        self.writer.replace_rows(self._finished(second) for second in _before(end, self._rows))
+        self.writer.replace_neighbours(
+            row for second in _before(end, self._neighbours) for row in self._neighbour_rows(second)
+        )
+        self.writer.replace_pods(
+            row for second in _before(end, self._pods.seconds) for row in self._pod_rows(second)
+        )
+        self.writer.replace_sidecars(
+            row for second in _before(end, self._sidecars.seconds) for row in self._sidecar_rows(second)
+        )
+        self.writer.replace_histograms(
+            (tag, second - self.zero, self._tagged[tag][second])
+            for tag in TAGS
+            for second in _before(end, self._tagged[tag])
+        )
+
+    def _effective_p99(self, second: int) -> dict[str, float]:
+        known, bounds = (
+            total([histograms[second].buckets()] if second in histograms else [])
+            for histograms in (self._effective, self._censored)
+        )
+        found = percentile(99, known, bounds)
+        if found is None:
+            return {}
+        return {"effective_p99_ms": found.ms, "effective_at_least": int(found.at_least)}
+
+    def _finished(self, second: int) -> dict[str, Any]:
+        row = self.row(second)
+        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        return {**rounded, "t_s": second - self.zero}
+
+    def _neighbour_rows(self, second: int) -> list[dict[str, Any]]:
+        return [
+            {"t_s": second - self.zero, "clients_per_ip": size, **msgspec.structs.asdict(group)}
+            for size, group in self._neighbours.get(second, {}).items()
+        ]
+
+    def _pod_rows(self, second: int) -> list[dict[str, Any]]:
+        return [{"t_s": second - self.zero, **row} for row in self._pods.rows(second)]
+
+    def _sidecar_rows(self, second: int) -> list[dict[str, Any]]:
+        return [{"t_s": second - self.zero, **row} for row in self._sidecars.rows(second)]
+
+    def _ended(self, t_ns: int) -> int:
+        """The second whose end is nearest to a moment."""
+        return round((t_ns - self.epoch_ns) / SECOND_NS) - 1
+
+    def _add(self, histograms: dict[int, HdrHistogram], second: int, samples: Samples) -> HdrHistogram:
+        histogram = histograms.get(second)
+        if histogram is None:
+            histogram = histograms[second] = self._new_histogram()
+        _record(histogram, samples)
+        return histogram
+
+
+def _record(histogram: HdrHistogram, samples: Samples) -> None:
+    values, counts = samples.arrays()
+    for value, count in zip(np.maximum(values, 1).tolist(), counts.tolist(), strict=True):
+        histogram.record_value(value, count)
+
+
+def _in_ms(name: str, histogram: HdrHistogram) -> dict[str, float]:
+    """Median, 99th percentile and maximum; nothing where it is empty."""
+    if not histogram.get_total_count():
+        return {}
+    return {
+        f"{name}_p50_ms": histogram.get_value_at_percentile(50) / 1000,
+        f"{name}_p99_ms": histogram.get_value_at_percentile(99) / 1000,
+        f"{name}_max_ms": histogram.get_max_value() / 1000,
+    }
+
+
+def _before(end: int, seconds: Iterable[int]) -> list[int]:
+    return sorted(second for second in seconds if second < end)

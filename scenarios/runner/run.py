@@ -1,0 +1,359 @@
+"""Carries out one scenario for real and leaves a run directory.
+
+    start pods, nginx, generator ─► ramp ─► before ─► trigger ─► during ─► after ─► [rescue or tail]
+
+All parts are children of this process, or of host agents elsewhere. Whatever ends a run, be it the plan,
+Ctrl-C or a part that died, they are stopped, and what was measured by then is kept.
+"""
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reports.rundir.record import RunInfo, RunWriter
+from scenarios.host import machine
+from scenarios.host.process import AbortedError, StackError, Watch, first_of
+from scenarios.proxies.access_log import refusals_per_second
+from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.sidecar_stats import refused_per_second
+from scenarios.runner.collector import SECOND_NS, Collector
+from scenarios.runner.course import Course
+from scenarios.runner.operator import Operator
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.phases import cut_short
+from scenarios.scenario.redact import (
+    command_without_secrets,
+    hide,
+    hide_in_logs,
+    secrets_of,
+    without_secrets,
+)
+from scenarios.scenario.stability import stability
+from scenarios.stack.assembly import Place, Wanted, place_for
+from scenarios.stack.stack import Stack
+
+SETTLE_S = 2
+"""Seconds between the last join of the ramp and the steady state."""
+
+_START_S = 4
+"""What starting usually takes, for the first estimate of the time left."""
+_RAMP_TIMEOUT_S = 60.0
+
+# The generator closes a second a few milliseconds late; what strikes then would be booked a second early.
+_INTO_THE_SECOND_NS = 50_000_000
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """Where a run stands; sent once a second."""
+
+    phase: str
+    seconds_left: float
+    clients: int
+    connected: int = 0
+    attempts_per_s: int = 0
+    refusals_per_s: int = 0
+    fanout_p99_ms: float | None = None
+    pod_cpu: float | None = None
+    pod_loop: float | None = None
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """One run to carry out."""
+
+    scenario: Scenario
+    directory: Path
+    arm: str
+    round: int = 1
+    control: bool = False
+    """A run without a trigger, which shows that the steady state is one."""
+    nginx_binary: Path | None = None
+    allow_remote: bool = False
+
+
+async def run(
+    plan: Plan, on_progress: Callable[[Progress], None], operator: Operator | None = None
+) -> RunInfo:
+    """Carries out the plan. Raises StackError when a part fails, MachineError before anything is started.
+
+    A run during which a part of the stack failed, or this program did, is kept as `failed`, with the reason;
+    one that the user or an abort condition has ended is `interrupted`. An abort condition raises
+    AbortedError, unless there is an operator: then it is one of the ends of the run.
+    """
+    place = await place_for(plan.scenario, plan.nginx_binary)
+    plan = replace(plan, scenario=place.fitted(plan.scenario))
+    info = RunInfo(
+        scenario=without_secrets(plan.scenario),
+        arm=plan.arm,
+        round=plan.round,
+        control=plan.control,
+        seed=plan.scenario.fleet.seed,
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=machine.versions() | _versions_of_parts(plan.scenario),
+        machine=place.machine,
+        # What somebody else's gateway can carry is not in the scenario.
+        stability=(
+            {}
+            if plan.scenario.target.url
+            else msgspec.to_builtins(stability(plan.scenario, pod_cores=place.pod_cores))
+        ),
+        clocks=place.clocks,
+        command=command_without_secrets(sys.argv[1:]),
+    )
+    secrets = secrets_of(plan.scenario)
+    writer = RunWriter(plan.directory, info)
+    conductor = _Conductor(plan, place, writer, on_progress, operator)
+    try:
+        await conductor.conduct()
+        info.status = "complete"
+    except asyncio.CancelledError:
+        info.status, info.problem = "interrupted", "stopped by the user"
+        raise
+    except BaseException as error:
+        told = first_of(error)
+        _failed(info, told)
+        info.problem = hide(info.problem, secrets)
+        if isinstance(told, StackError):
+            raise type(told)(info.problem) from error
+        if told is error:
+            raise
+        raise told from None
+    finally:
+        try:
+            conductor.write_everything()
+        except Exception as error:
+            if info.status == "complete":
+                _failed(info, error)
+                info.problem = hide(info.problem, secrets)
+            raise
+        finally:
+            if operator:
+                info.rehearsal = operator.rehearsal
+            writer.save()
+            writer.close()
+            hide_in_logs(plan.directory, secrets)
+    return info
+
+
+def _failed(info: RunInfo, error: BaseException) -> None:
+    broken_off = not isinstance(error, Exception) or isinstance(error, AbortedError)
+    info.status = "interrupted" if broken_off else "failed"
+    told = str(error) if isinstance(error, StackError) else f"{type(error).__name__}: {error}"
+    info.problem = told.removesuffix(": ")
+
+
+def _versions_of_parts(scenario: Scenario) -> dict[str, str]:
+    """Of the front, and of the sidecars: each is of a kind that a front can be."""
+    kinds = [scenario.edge.front] if not scenario.target.url else []
+    kinds += [scenario.mesh.sidecar] if scenario.mesh.sidecar != "none" else []
+    return {name: version for kind in kinds for name, version in FRONTS[kind].versions().items()}
+
+
+class _Conductor:
+    """Keeps the state of one run while it goes on. Seconds count from the epoch, a whole second."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        place: Place,
+        writer: RunWriter,
+        on_progress: Callable[[Progress], None],
+        operator: Operator | None,
+    ) -> None:
+        self.plan = plan
+        self.scenario = plan.scenario
+        self.place = place
+        self.writer = writer
+        self.on_progress = on_progress
+        self.operator = operator
+        self.epoch_ns = (time.monotonic_ns() // SECOND_NS) * SECOND_NS
+        self.epoch_wall_s = time.time() - (time.monotonic_ns() - self.epoch_ns) / 1e9
+        self.collector = Collector(writer, self.epoch_ns, cpu_in_intervals=place.cpu_in_intervals)
+        self.stack: Stack | None = None
+        self.course: Course | None = None
+        self.steady = False
+
+    # -- the course of a run ------------------------------------------------------------------------
+
+    async def conduct(self) -> None:
+        """Starts everything, plays the timeline, and stops everything."""
+        self._report("start", _START_S + SETTLE_S + self.scenario.phases.duration_s)
+        async with contextlib.AsyncExitStack() as stops:
+            self.watch = Watch()
+            stops.push_async_callback(self.watch.stop)
+            self.stack = stack = await self._start(stops)
+            aborted = asyncio.create_task(stack.generator.wait_aborted())
+            watchers = [
+                aborted,
+                asyncio.create_task(self.watch.failed()),
+                asyncio.create_task(self._keep_time()),
+            ]
+            playing = asyncio.create_task(self._play())
+            try:
+                done, _ = await asyncio.wait({playing, *watchers}, return_when=asyncio.FIRST_COMPLETED)
+                if self.operator and self.steady and aborted in done:
+                    self.operator.end(stack.generator.aborted.result())
+                    return
+                # Why a part was told to end says more than that it has ended.
+                for task in sorted(done, key=lambda task: task is not aborted):
+                    task.result()
+            finally:
+                for task in (playing, *watchers):
+                    task.cancel()
+                await asyncio.gather(playing, *watchers, return_exceptions=True)
+
+    async def _start(self, stops: contextlib.AsyncExitStack) -> Stack:
+        wanted = Wanted(
+            scenario=self.scenario,
+            directory=self.plan.directory.resolve(),
+            epoch_ns=self.epoch_ns,
+            watch=self.watch,
+            on_pod=self.collector.on_pod,
+            on_sidecar=self.collector.on_sidecar,
+            on_interval=self.collector.on_interval,
+            nginx_binary=self.plan.nginx_binary,
+            allow_remote=self.plan.allow_remote,
+        )
+        parts = await self.place.start(stops, wanted)
+        self.cpu = parts.cpu
+        return Stack(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note)
+
+    async def _play(self) -> None:
+        stack = self._running()
+        await self._ramp()
+        if stack.gateway:
+            await stack.begin()
+        self.collector.zero = self._now_second() + SETTLE_S
+        self.course = course = Course(
+            self.scenario,
+            stack,
+            self.collector,
+            self.operator,
+            until=self._until,
+            now_s=self._now_s,
+            note=self._note,
+        )
+        course.set_phases()
+        await self._until(0)
+        self.steady = True
+        self._note_at(0, "steady", clients=self.scenario.fleet.clients)
+        await course.play()
+        await stack.generator.close_books()
+
+    async def _ramp(self) -> None:
+        fleet = self.scenario.fleet
+        deadline = time.monotonic() + _RAMP_TIMEOUT_S + fleet.clients / fleet.ramp_per_s
+        while True:
+            latest = self.collector.latest
+            if latest is not None and latest.connected == fleet.clients:
+                return
+            if latest is not None and latest.missing:
+                # Those who join meanwhile wait for the next run.
+                raise StackError(
+                    f"{latest.missing} of {fleet.clients} clients were lost before the storm, with their"
+                    " generator process"
+                )
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"only {latest.connected if latest else 0} of {fleet.clients} clients"
+                    " joined before the storm; the gateway cannot carry them"
+                )
+            await asyncio.sleep(0.1)
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    async def _until(self, t_s: float) -> None:
+        at_ns = self.epoch_ns + int((self.collector.zero + t_s) * SECOND_NS) + _INTO_THE_SECOND_NS
+        await asyncio.sleep(max(0.0, (at_ns - time.monotonic_ns()) / 1e9))
+
+    def _now_second(self) -> int:
+        return (time.monotonic_ns() - self.epoch_ns) // SECOND_NS
+
+    def _now_s(self) -> float:
+        return (time.monotonic_ns() - self.epoch_ns) / SECOND_NS - self.collector.zero
+
+    async def _keep_time(self) -> None:
+        """Once a second: samples CPU, writes the rows that are complete, reports progress."""
+        last_ns = time.monotonic_ns()
+        self.cpu.sample(1.0)
+        while True:
+            second = self._now_second()
+            await asyncio.sleep(
+                (self.epoch_ns + (second + 1) * SECOND_NS - time.monotonic_ns()) / 1e9 + 0.002
+            )
+            now_ns = time.monotonic_ns()
+            self.collector.on_cpu(second, self.cpu.sample((now_ns - last_ns) / 1e9))
+            last_ns = now_ns
+            if self.steady:
+                # Two seconds late, so that everybody's report of a second is in.
+                self.collector.write_until(second - 1)
+            self._report_second(second)
+
+    # -- accounting ---------------------------------------------------------------------------------
+
+    def _note(self, name: str, **details: Any) -> None:
+        """Writes an event of this moment."""
+        self._note_at(self._now_s(), name, **details)
+
+    def _note_at(self, t_s: float, name: str, **details: Any) -> None:
+        self.writer.event(t_s, name, **details)
+        if self.operator:
+            self.operator.on_event(t_s, name, details)
+
+    def write_everything(self) -> None:
+        """Writes what is known by now, whole or not."""
+        info = self.writer.info
+        end = self._now_second()
+        if info.phases:
+            info.phases = cut_short(info.phases, int(self._now_s()))
+            end = self.collector.zero + info.phases[-1].to_s
+        refusals = by_sidecars = None
+        if not self.scenario.target.url:
+            front = FRONTS[self.scenario.edge.front]
+            log = front.read_access_log(self.plan.directory / "nginx" / "access.log")
+            refusals = refusals_per_second(log, self.epoch_wall_s)
+            info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
+        if self.scenario.mesh.sidecar != "none":
+            by_sidecars = refused_per_second(self.plan.directory / "sidecars", self.epoch_wall_s)
+        self.collector.finish(end, refusals, by_sidecars)
+
+    def _report_second(self, second: int) -> None:
+        phases = (self.course or self).scenario.phases
+        t_s = second - self.collector.zero
+        phase = "ramp"
+        left: float = _START_S + phases.duration_s
+        if self.steady:
+            phase = next((p.name for p in self.writer.info.phases if p.from_s <= t_s < p.to_s), "stop")
+            left = max(0, phases.duration_s - t_s)
+        self._report(phase, left, second - 1)
+        if self.operator and self.course and self.steady and t_s > 0:
+            row = {**self.collector.row(second - 1), "t_s": t_s - 1}
+            self.operator.on_second(t_s - 1, row, self.course)
+
+    def _report(self, phase: str, seconds_left: float, second: int | None = None) -> None:
+        row = self.collector.row(second) if second is not None else {}
+        self.on_progress(
+            Progress(
+                phase=phase,
+                seconds_left=seconds_left,
+                clients=self.scenario.fleet.clients,
+                connected=row.get("connected", 0),
+                attempts_per_s=row.get("attempts", 0),
+                refusals_per_s=row.get("limited", 0),
+                fanout_p99_ms=row.get("fanout_p99_ms"),
+                pod_cpu=row.get("pod_cpu"),
+                pod_loop=row.get("pod_loop"),
+            )
+        )
+
+    def _running(self) -> Stack:
+        assert self.stack is not None  # noqa: S101
+        return self.stack

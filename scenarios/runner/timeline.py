@@ -1,0 +1,105 @@
+"""Carries out a scenario's events when their time has come."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from math import ceil
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+from scenarios.events.event import Event
+from scenarios.scenario.model import Scenario
+from scenarios.stack.stack import Stack
+
+_AT_ONCE_S = 0.5
+"""A strike that takes no longer than this is over in the second in which it began."""
+
+
+class Strike(Struct, frozen=True):
+    """One event, once."""
+
+    at_s: float
+    event: Event
+    number: int
+    """0 for the first strike of the event."""
+
+
+def strikes(scenario: Scenario) -> list[Strike]:
+    """Every strike of a scenario that begins before its end, in order; drawn times come from the seed."""
+    rng = random.Random(scenario.fleet.seed)  # noqa: S311
+    found = [
+        Strike(at_s, event, number)
+        for event in scenario.event
+        if event.enabled
+        for number, at_s in enumerate(event.strikes_s(rng))
+    ]
+    return sorted(
+        (strike for strike in found if strike.at_s < scenario.phases.duration_s),
+        key=lambda strike: strike.at_s,
+    )
+
+
+class Timeline:
+    """The strikes of one run.
+
+    until(t_s): returns at that second of steady state. now_s(): the second that it is. note(name, **details):
+    writes what happened.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        stack: Stack,
+        *,
+        until: Callable[[float], Awaitable[None]],
+        now_s: Callable[[], float],
+        note: Callable[..., Any],
+    ) -> None:
+        self._strikes = strikes(scenario)
+        self._stack = stack
+        self._until = until
+        self._now_s = now_s
+        self._note = note
+        self.trigger_end_s: int | None = None
+        """The second in which the last fault so far was over; None before the first one was."""
+        self._to_come = len(self._strikes)
+        self._faults_under_way = 0
+
+    @property
+    def calm(self) -> bool:
+        """Whether every strike of the script has begun, and every fault is over."""
+        return not self._to_come and not self._faults_under_way
+
+    async def play(self) -> None:
+        """Begins every strike at its time; they may overlap. Returns when the last one is over."""
+        async with asyncio.TaskGroup() as tasks:
+            for strike in self._strikes:
+                await self._until(strike.at_s)
+                tasks.create_task(self._begin(strike.event))
+
+    async def carry_out(self, event: Event) -> None:
+        """Carries out an event now, and writes when it began and ended."""
+        self._faults_under_way += event.kind == "fault"
+        try:
+            await self._carry_out(event)
+        finally:
+            self._faults_under_way -= event.kind == "fault"
+
+    async def _begin(self, event: Event) -> None:
+        self._to_come -= 1
+        await self.carry_out(event)
+
+    async def _carry_out(self, event: Event) -> None:
+        began_s = self._now_s()
+        what = {key: value for key, value in to_builtins(event).items() if key not in _COMMON}
+        self._note(event.name, kind=event.kind, phase="begin", **what)
+        details = await event.strike(self._stack)
+        ended_s = self._now_s()
+        if event.kind == "fault":
+            end_s = int(began_s) if ended_s - began_s < _AT_ONCE_S else ceil(ended_s)
+            self.trigger_end_s = max(end_s, self.trigger_end_s or 0)
+        self._note(event.name, kind=event.kind, phase="end", **{**what, **details})
+
+
+_COMMON = ("do", *Event.__struct_fields__)

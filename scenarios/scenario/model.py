@@ -1,0 +1,220 @@
+"""A scenario: who the clients are, what they connect to, and what goes wrong.
+
+Every type is frozen and validated when it is loaded; the bounds written here are the bounds that an
+error message quotes. Times carry their unit in the name.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from scenarios.events.registry import AnyEvent
+from scenarios.fields import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
+from scenarios.scenario.mesh import Mesh
+from scenarios.scenario.slo import Hypothesis, Objective
+
+Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*\Z")]
+"""Text that goes into a line of HTTP."""
+
+Path = str | Annotated[int, Meta(ge=0)]
+"""Steps through JSON, such as `meta.ts`; a number is the place of an argument."""
+
+SECRET = "secret"  # noqa: S105 - a key, not a password
+"""Key of `Meta.extra` by which a field says what of it may be written down; see `secrets.py`."""
+VALUES, URL, MATRIX, ARMS = "values", "url", "matrix", "arms"
+
+Secrets = Annotated[dict[str, Line], Meta(extra={SECRET: VALUES})]
+"""Names may be shown, their values may not."""
+Url = Annotated[Line, Meta(extra={SECRET: URL})]
+"""Scheme, host, port and path may be shown; a user name, a query and a fragment may not."""
+
+MOST_ADDRESS_SHARES = 64
+
+
+class AddressShare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of the clients, and how many of them share one source address."""
+
+    share: Annotated[float, Meta(gt=0, le=1)]
+    clients_per_ip: Count
+
+
+class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The clients: how many, from where, and what they do when they lose their connection."""
+
+    clients: Annotated[int, Meta(ge=1, le=1_000_000)] = 300
+    clients_per_ip: (
+        Count | Annotated[tuple[AddressShare, ...], Meta(min_length=1, max_length=MOST_ADDRESS_SHARES)]
+    ) = 1
+    """How many clients share a source address: one number, or shares of the clients, each with its own."""
+    source: Literal["auto", "bind", "proxy-protocol", "x-forwarded-for", "same"] = "auto"
+    """How the source addresses are made: by binding to 127/8, by a PROXY protocol header in front of each
+    connection, by a request header that the target has to trust, or not at all. `auto` binds where the
+    target is on this machine's loopback, and leaves it at `same` where it is not."""
+    policy: NameOrTable = "naive"
+    transport: Literal["websocket", "polling-upgrade"] = "websocket"
+    """`polling-upgrade` makes the JavaScript client's five requests for one connection. A cookie that the
+    gateway sets, as load balancers do that keep a session at one pod, goes along with all further requests
+    of that session, and not with those of the next one."""
+    connect_timeout_s: PositiveSeconds = 1.0
+    """From the start of a try until the namespace is joined; then the client hangs up and tries again."""
+    stale_after_s: Seconds = 2.0
+    """A joined client whose feed is stale for this long hangs up; 0 switches the watchdog off."""
+    stale_by: Literal["gap", "age"] = "gap"
+    """What the watchdog looks at: how long ago the last tick came in, or how old the newest tick is by its
+    due time. A client that only waits for bytes does not notice a feed that is late but steady."""
+    reset_backoff: Literal["open", "joined", "stable"] = "open"
+    """When the policy starts again at try 0: at the Engine.IO open (as socket.io-client does), once joined,
+    or once a session has been joined for `stable_after_s`."""
+    stable_after_s: PositiveSeconds = 10.0
+    rtt_ms: Milliseconds = 40.0
+    """Median round trip of a client; each client has its own, drawn from 0.5 to 1.5 times this."""
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
+    ramp_per_s: Annotated[float, Meta(gt=0, le=100_000)] = 300.0
+    """First connections per second while the fleet is brought up; handshakes are free of charge then."""
+    max_attempts_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """No more tries than this begin in a second, whatever the policy says; a run in which that happened is
+    marked. 0 switches it off."""
+
+
+class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The pods, and what a handshake costs them."""
+
+    pods: Annotated[int, Meta(ge=1, le=256)] = 2
+    cores: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Cores that pods and nginx share, so that a result means the same on a small and a large machine."""
+    handshake_cpu_ms: Milliseconds = 10.0
+    tick_cpu_us: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
+    """CPU of one delivered tick on top of what the pod's libraries take: filters, permissions, compression.
+    Paid per client before a tick goes out, burned or reserved as `cpu` says."""
+    snapshot_bytes: Annotated[int, Meta(ge=0, le=16_000_000)] = 2_000
+    cpu: Literal["burn", "reserve"] = "burn"
+    balance: Literal["least_conn", "round_robin", "hash"] = "least_conn"
+    backlog: Annotated[int, Meta(ge=1, le=65_535)] = 128
+    """Connections that wait in a pod's accept queue; 128 is aiohttp's own. A long queue is a store of work
+    for clients that have gone."""
+    cancel_gone: bool = False
+    """Look whether the client is still there before each stage of its handshake; most gateways do not, and
+    finish the work of clients that have left."""
+    ping_interval_s: PositiveSeconds = 25.0
+    ping_timeout_s: PositiveSeconds = 20.0
+    """A client gives up when no ping came for the two together; the server, `ping_timeout_s` after a ping."""
+    busy_lag_ms: Milliseconds = 1_000.0
+    """From this loop lag on, a pod's readiness probe says no."""
+
+
+class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The ticks that every pod sends to every client, on one fixed schedule."""
+
+    rate_hz: Annotated[float, Meta(gt=1, le=1_000)] = 5.0
+    """Above 1, because a client counts as usefully connected while its newest tick is under 1 s old."""
+    payload_bytes: Annotated[int, Meta(ge=0, le=1_000_000)] = 200
+    event: Annotated[str, Meta(min_length=1)] = "tick"
+    due_field: Path | None = None
+    """Path of the publish time in a tick, such as `due_ns`, `meta.ts`, or `1` for the second argument. Empty
+    where ticks carry none: then the spread of the fan-out is measured. Left out: `due_ns` if it is there."""
+    due_unit: Literal["s", "ms", "us", "ns"] = "ns"
+    due_clock: Literal["monotonic", "wall"] = "monotonic"
+    """The publisher's clock: CLOCK_MONOTONIC of the same machine, or seconds since 1970."""
+    seq_field: Path | None = None
+    """Path of a number that goes up by one with each tick. Empty where there is none: ticks are told apart
+    by their content. Left out: `seq` if it is there."""
+
+
+class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Somebody else's Socket.IO gateway; without a `url`, nginx and pods of our own are started."""
+
+    url: Url = ""
+    """`http://` or `https://`, host, port, and the Engine.IO path with its query, if not `/socket.io/`. Where
+    the host has several addresses, clients are spread evenly over all of them, and each keeps to its own."""
+    namespace: Annotated[str, Meta(pattern=r"^/[^,\x00-\x1f]*$", extra={SECRET: URL})] = "/"
+    auth: Annotated[dict[str, Any] | None, Meta(extra={SECRET: VALUES})] = None
+    """What a stock client is given as `auth`."""
+    headers: Secrets = field(default_factory=dict)
+    cookies: Secrets = field(default_factory=dict)
+    ca_file: str = ""
+    """Certificates to trust instead of the system's."""
+    server_name: str = ""
+    """Name to ask for (SNI) and to find in the certificate, where it is not the URL's host."""
+    insecure: bool = False
+    """Take any certificate."""
+
+
+class Abort(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a run is broken off, to spare its target. What is left out is off for a target on this machine's
+    loopback, and has a default for any other."""
+
+    error_share: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Ended tries that did not join, of all ended tries; 0.9 for a target elsewhere."""
+    fanout_p99_ms: Annotated[float, Meta(gt=0, le=86_400_000)] | None = None
+    """10,000 for a target elsewhere."""
+    availability_below: Share | None = None
+    """Clients joined with a tick under 1 s old, of all clients, once all have been up."""
+    health_url: Url = ""
+    """Has to be answered with a status below 400 within a second, each time it is asked. Anything else is
+    unhealthy, also an answer that is no HTTP, or none. Asked directly: `http_proxy` of the environment is
+    not honoured."""
+    for_s: Count = 10
+    """So many seconds in a row."""
+
+
+class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What stands between the clients and the pods."""
+
+    limit: NameOrTable = "none"
+    front: Literal["nginx", "envoy", "haproxy"] = "nginx"
+    """Limits mean the same at each; what one of them cannot do is refused when the scenario is loaded."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """0 takes a free port."""
+
+
+class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the time of a run is cut: before, during, after and, where it did not recover, the rescue."""
+
+    duration_s: Annotated[int, Meta(ge=2, le=86_400)] = 66
+    """At the most; a run that has been well for a whole recovery window ends early."""
+    during_s: Count = 15
+    """The first seconds after the trigger; `after` follows, up to `rescue_at_s` or the end."""
+    recovery_window_s: Count = 30
+    """How long the steady state must hold again before it counts as recovered."""
+    rescue_at_s: Annotated[int, Meta(ge=0)] = 44
+    """Where fewer than 90 % are served by now, every client gets the rescue policy: the proof that the
+    same clients, pods and rate can work, so that the outage was a metastable one. 0 switches it off."""
+    control_s: Annotated[int, Meta(ge=0, le=86_400)] = 12
+    """How long the control run of a comparison lasts, in which nothing goes wrong. 0 switches it off."""
+    rescue_s: Count = 13
+    """How long the rescue may take."""
+    rescue_policy: NameOrTable = field(
+        default_factory=lambda: {"name": "spread", "hold_s": 3.0, "window_s": 6.0}
+    )
+
+
+class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that a run needs to know; `run.json` carries it in full."""
+
+    name: str = ""
+    summary: str = ""
+    fleet: Fleet = field(default_factory=Fleet)
+    gateway: Gateway = field(default_factory=Gateway)
+    feed: Feed = field(default_factory=Feed)
+    edge: Edge = field(default_factory=Edge)
+    mesh: Mesh = field(default_factory=Mesh)
+    target: Target = field(default_factory=Target)
+    abort: Abort = field(default_factory=Abort)
+    event: tuple[AnyEvent, ...] = ()
+    slo: tuple[Objective, ...] = ()
+    """What the service promises; see `gate` and `rehearse`."""
+    hypothesis: Hypothesis | None = None
+    phases: Phases = field(default_factory=Phases)
+    matrix: Annotated[
+        dict[str, tuple[NameOrTable | bool | int | float, ...]], Meta(extra={SECRET: MATRIX})
+    ] = field(default_factory=dict)
+    """Keys to cross in a comparison, each with its values: `"fleet.policy" = ["naive", "incident"]`."""
+    arms: Annotated[dict[str, dict[str, Any]], Meta(extra={SECRET: ARMS})] = field(default_factory=dict)
+    """Arms of a comparison by name, each with the keys that it sets; instead of a matrix, where crossing all
+    would make too many. The first one is the reference."""
+
+    @property
+    def trigger_s(self) -> float | None:
+        """When the first fault strikes, in seconds of steady state; None in a run without a trigger."""
+        faults = (event.at_s for event in self.event if event.kind == "fault" and event.enabled)
+        return min(faults, default=None)

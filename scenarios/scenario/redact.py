@@ -1,0 +1,411 @@
+"""What may be written down of a scenario, a command line or a message: everything but what lets somebody in.
+
+Which parts of a scenario are secret is marked at its fields, in `model.py`. What is not known, such as a
+misspelt key, is hidden as well: its value may be a secret in the wrong place.
+"""
+
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct
+
+from scenarios.scenario.model import ARMS, MATRIX, SECRET, URL, VALUES, Scenario
+from scenarios.scenario.toml import read_value, split_override, steps, value_text
+
+HIDDEN = "(hidden)"
+
+_SETS = frozenset({"--set", "--baseline-set", "--candidate-set"})
+_URLS = frozenset({"--target", "--own-target", "--host", "-H"})
+_NAME = frozenset(string.ascii_letters + string.digits + "_-.")
+_LETTERS = frozenset(string.ascii_letters)
+_SHORTEST = 4
+"""A shorter secret is in too many words to be looked for in a text."""
+
+
+# -- scenarios -----------------------------------------------------------------------------------------------
+
+
+def without_secrets(scenario: Scenario) -> dict[str, Any]:
+    """The scenario as a report may show it."""
+    shown: dict[str, Any] = _shape(Scenario).shown(msgspec.to_builtins(scenario))
+    return shown
+
+
+def shown_at(path: Sequence[str | int], value: Any) -> Any:
+    """A value as an error may show it; `path` leads to it from the top of a scenario."""
+    return _shape_at(path).shown(value)
+
+
+def shown_setting(key: str, value: Any) -> Any:
+    """The value of a key with dots, as a label may show it."""
+    return shown_at(steps(key), value)
+
+
+def told_apart(labels: Sequence[str]) -> list[str]:
+    """The labels in the same order; where some look alike, because of what is hidden, a number tells."""
+    found: list[str] = []
+    for label in labels:
+        numbered = (f"{label} {number}" for number in count(1))
+        free = (one for one in numbered if one not in found and one not in labels)
+        found.append(next(free) if labels.count(label) > 1 else label)
+    return found
+
+
+def shown_arms(arms: Mapping[str, Any]) -> list[str]:
+    """The labels of `[arms]` as they may be written down, in the same order."""
+    secrets = set(_Arms().secrets(arms))
+    return told_apart([hide(shown_text(label), secrets) for label in arms])
+
+
+# -- command lines -------------------------------------------------------------------------------------------
+
+
+def command_without_secrets(arguments: Sequence[str]) -> list[str]:
+    """The command line that led to a run, as a report may show it."""
+    return ["reconnect-storm", *shown_arguments(arguments)]
+
+
+def shown_arguments(arguments: Sequence[str]) -> list[str]:
+    """Any command line of this project's, without the program."""
+    found, before = [], ""
+    for argument in arguments:
+        found.append(_shown_argument(argument, before))
+        before = argument
+    return found
+
+
+def shown_override(text: str) -> str:
+    """What follows `--set`."""
+    parts = split_override(text)
+    if parts is None:
+        if isinstance(read_value(text.removeprefix("=")), int | float):
+            return text
+        return HIDDEN if isinstance(_shape_at(steps(text)), _Hidden) else text
+    key, raw = parts
+    value = read_value(raw)
+    shown = shown_setting(key, value)
+    if value == raw and "\n" in raw:
+        written = HIDDEN
+    elif shown == value and not set(raw) & {"#", "\n"}:
+        written = raw
+    else:
+        written = HIDDEN if shown == HIDDEN else value_text(shown)
+    return f"{shown_key(key)}={written}"
+
+
+def shown_key(key: str) -> str:
+    """A key with dots. What is no name may be the rest of a secret that has an equals sign in it."""
+    names = [_shown_name(step) for step in steps(key)]
+    return ".".join(f'"{name}"' if "." in name else name for name in names)
+
+
+def _shown_argument(argument: str, before: str) -> str:
+    option, separator, rest = argument.partition("=")
+    if before in _SETS:
+        return shown_override(argument)
+    if before in _URLS:
+        return shown_url(argument)
+    if not argument.startswith("-"):
+        return shown_override(argument) if separator else shown_text(argument)
+    if separator and option in _URLS:
+        return f"{option}={shown_url(rest)}"
+    if separator and (option in _SETS or "=" in rest):
+        return f"{option}={shown_override(rest)}"
+    return shown_text(argument)
+
+
+# -- texts ---------------------------------------------------------------------------------------------------
+
+
+def shown_url(url: str) -> str:
+    """Scheme, host, port and path of a URL; where something else is left out, `(hidden)` stands.
+
+    It does not rely on a text to be a URL: whatever is in front of the last @, or behind the first `?`, `;`
+    or `#`, is left out.
+    """
+    cut = _cut(url)
+    host, colon, port = cut.authority.rpartition(":")
+    authority = cut.authority
+    if colon and port and not port.isdecimal() and not authority.endswith("]"):
+        authority = f"{host}:{HIDDEN}"
+    return "".join(
+        (
+            cut.scheme if set(cut.scheme) <= _NAME | {"+"} else HIDDEN,
+            cut.separator,
+            f"{HIDDEN}@" if cut.user else "",
+            authority + cut.path,
+            cut.behind[:1] + (HIDDEN if len(cut.behind) > 1 else ""),
+        )
+    )
+
+
+class _Cut(Struct, frozen=True):
+    """A URL in pieces."""
+
+    scheme: str
+    separator: str
+    user: str
+    authority: str
+    path: str
+    behind: str
+
+
+def _cut(url: str) -> _Cut:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    end = next((place for place, letter in enumerate(rest) if letter in "?;#"), len(rest))
+    user, _, place = rest[:end].rpartition("@")
+    authority, slash, path = place.partition("/")
+    return _Cut(scheme, separator, user, authority, slash + path, rest[end:])
+
+
+def shown_text(text: str) -> str:
+    """A text in which URLs may be, each without its secrets."""
+    return "".join(_shown_word(word) for word in _words(text))
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """A text from elsewhere, such as a server's answer, in which secrets that are known do not stand."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, HIDDEN)
+    return text
+
+
+def hide_in_logs(folder: Path, secrets: Iterable[str]) -> None:
+    """Hides secrets that are known in all logs of a folder, whoever has written them there."""
+    known = [secret for secret in secrets if len(secret) >= _SHORTEST]
+    for path in sorted(folder.rglob("*.log")) if known else ():
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        shown = hide(text, known)
+        if shown != text:
+            path.write_text(shown, encoding="utf-8", errors="surrogateescape")
+
+
+def secrets_of(scenario: Scenario) -> frozenset[str]:
+    """The secrets that a scenario has."""
+    return frozenset(_shape(Scenario).secrets(msgspec.to_builtins(scenario)))
+
+
+def secrets_in(overrides: Iterable[str]) -> frozenset[str]:
+    """The secrets that `--set` was given."""
+    found: set[str] = set()
+    for text in overrides:
+        if (parts := split_override(text)) is not None:
+            found.update(_shape_at(steps(parts[0])).secrets(read_value(parts[1])))
+    return frozenset(found)
+
+
+def _words(text: str) -> Iterator[str]:
+    """Words and what is between them, so that all together are the text."""
+    word = ""
+    for letter in text:
+        if word and letter.isspace() != word[-1].isspace():
+            yield word
+            word = ""
+        word += letter
+    if word:
+        yield word
+
+
+def _shown_name(name: str) -> str:
+    return name if set(name) <= _NAME else HIDDEN
+
+
+def _shown_word(word: str) -> str:
+    if "://" not in word:
+        return word
+    begin = word.index("://")
+    while begin and word[begin - 1] in _LETTERS:
+        begin -= 1
+    return word[:begin] + shown_url(word[begin:])
+
+
+# -- by the types of a scenario ------------------------------------------------------------------------------
+
+
+class _Plain(Struct, frozen=True):
+    """What may be shown, but for what is secret in URLs in its texts.
+
+    holds: whether there may be values in it.
+    """
+
+    holds: bool = True
+
+    def at(self, _step: str | int) -> "_Shape":
+        return self if self.holds else _Hidden()
+
+    def shown(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return shown_text(value)
+        if isinstance(value, Mapping):
+            return {name: self.shown(item) for name, item in value.items()}
+        return [self.shown(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def secrets(self, _value: Any) -> Iterator[str]:
+        yield from ()
+
+
+class _Hidden(Struct, frozen=True):
+    """What may not be shown at all."""
+
+    def at(self, _step: str | int) -> "_Shape":
+        return self
+
+    def shown(self, value: Any) -> Any:
+        return None if value is None else HIDDEN
+
+    def secrets(self, value: Any) -> Iterator[str]:
+        if isinstance(value, Mapping):
+            for item in value.values():
+                yield from self.secrets(item)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                yield from self.secrets(item)
+        elif value is not None:
+            yield str(value)
+            # `Bearer TOKEN`: a message may have the second word alone.
+            yield from str(value).split()[1:]
+
+
+class _Names(_Hidden, frozen=True):
+    """A table whose names may be shown."""
+
+    def shown(self, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return super().shown(value)
+        return {_shown_name(str(name)): HIDDEN for name in value}
+
+    def at(self, _step: str | int) -> "_Shape":
+        return _Hidden()
+
+
+class _Url(_Hidden, frozen=True):
+    """A URL, or the end of one."""
+
+    def at(self, _step: str | int) -> "_Shape":
+        return _Hidden()
+
+    def shown(self, value: Any) -> Any:
+        return shown_url(value) if isinstance(value, str) else super().shown(value)
+
+    def secrets(self, value: Any) -> Iterator[str]:
+        if isinstance(value, str):
+            cut = _cut(value)
+            yield from (cut.user, *cut.user.split(":"), cut.behind[1:])
+            yield from (pair.partition("=")[2] for pair in cut.behind[1:].replace(";", "&").split("&"))
+        else:
+            yield from super().secrets(value)
+
+
+class _Fields(Struct, frozen=True):
+    """A table with known keys; any other key has been misspelt, and may be for a secret."""
+
+    fields: dict[str, Any]
+
+    def at(self, step: str | int) -> "_Shape":
+        return _shape(self.fields[str(step)]) if step in self.fields else _Hidden()
+
+    def shown(self, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value if isinstance(value, int | float) else _Hidden().shown(value)
+        return {_shown_name(str(name)): self.at(name).shown(item) for name, item in value.items()}
+
+    def secrets(self, value: Any) -> Iterator[str]:
+        for name, item in value.items() if isinstance(value, Mapping) else ():
+            yield from self.at(name).secrets(item)
+
+
+class _ByKey(Struct, frozen=True):
+    """A table of keys with dots, each with a value for it, or with a list of them."""
+
+    lists: bool
+
+    def at(self, step: str | int) -> "_Shape":
+        one = _shape_at(steps(str(step)))
+        return _Each(one) if self.lists else one
+
+    def shown(self, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return _Hidden().shown(value)
+        return {shown_key(str(key)): self.at(key).shown(item) for key, item in value.items()}
+
+    def secrets(self, value: Any) -> Iterator[str]:
+        for key, item in value.items() if isinstance(value, Mapping) else ():
+            yield from self.at(key).secrets(item)
+
+
+class _Each(Struct, frozen=True):
+    """A list."""
+
+    one: Any
+
+    def at(self, _step: str | int) -> "_Shape":
+        found: _Shape = self.one
+        return found
+
+    def shown(self, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return self.one.shown(value)
+        return [self.one.shown(item) for item in value]
+
+    def secrets(self, value: Any) -> Iterator[str]:
+        for item in value if isinstance(value, list | tuple) else [value]:
+            yield from self.one.secrets(item)
+
+
+class _Arms(_Hidden, frozen=True):
+    """Tables by label."""
+
+    def at(self, _step: str | int) -> "_Shape":
+        return _ByKey(lists=False)
+
+    def shown(self, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return super().shown(value)
+        arms = [_ByKey(lists=False).shown(arm) for arm in value.values()]
+        return dict(zip(shown_arms(value), arms, strict=True))
+
+    def secrets(self, value: Any) -> Iterator[str]:
+        for arm in value.values() if isinstance(value, Mapping) else ():
+            yield from _ByKey(lists=False).secrets(arm)
+
+
+_Shape = _Plain | _Hidden | _Fields | _ByKey | _Each
+_MARKED: dict[str, _Shape] = {VALUES: _Names(), URL: _Url(), MATRIX: _ByKey(lists=True), ARMS: _Arms()}
+
+
+def _shape(kind: Any) -> "_Shape":
+    """What may be shown of a value of this type."""
+    if get_origin(kind) is Annotated:
+        for meta in kind.__metadata__:
+            if isinstance(meta, Meta) and meta.extra and SECRET in meta.extra:
+                return _MARKED[meta.extra[SECRET]]
+        return _shape(get_args(kind)[0])
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return _Fields({field.encode_name: field.type for field in msgspec.structs.fields(kind)})
+    return _Plain(_holds(kind))
+
+
+def _holds(kind: Any) -> bool:
+    """Whether a value of this type may have others in it."""
+    if (
+        kind is Any
+        or get_origin(kind) in {dict, tuple}
+        or (isinstance(kind, type) and issubclass(kind, Struct))
+    ):
+        return True
+    return get_origin(kind) is not Literal and any(_holds(part) for part in get_args(kind))
+
+
+def _shape_at(path: Sequence[str | int]) -> "_Shape":
+    """The same of the value at a place of a scenario."""
+    found = _shape(Scenario)
+    for step in path:
+        found = found.at(step)
+    return found

@@ -1,0 +1,203 @@
+"""Will it storm? The numbers that decide, from a scenario alone.
+
+These groups, not absolute counts, are what a small bench shares with production: few clients with costly
+handshakes behave as many clients with cheap ones do.
+
+With N clients of which the first fault drops the share s, capacity P in pod-cores, c CPU-seconds per
+handshake, f per delivered tick, R ticks a second, T the connect time-out, D̄ the mean delay before try n, w
+the width of the first retry window, τ the staleness that a client tolerates:
+
+- ρ = N·f·R / P, the share of the capacity that the steady feed takes
+- t* = (c/(f·R)) · ln((1-(1-s)·ρ)/(1-ρ)), the shortest time in which all can be let back in; s·N·c/P as f → 0
+- S1 = s·N·c / ((T + D̄)·P·(1-ρ)): above 1, work for clients that gave up crowds out the rest
+- S2 = (s·N·c/P) / (τ + w·(1-ρ)): above 1, the first ones back go stale before the last ones are in
+- a limit per address bites only where k·q/(D̄ + T) > r, with k clients behind one address, each of which makes
+  q requests for one connection that the limit counts
+- a limit for all together lets in 0.5·P·(1-ρ)/c a second, half of what there is room for
+
+Where a policy gives up, only those who still make try n count for its S1; a try that nobody makes has S1 = 0.
+"""
+
+import math
+import random
+import statistics
+from itertools import islice
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from scenarios.events.drop import DropShare
+from scenarios.limits.leaky_bucket import EdgeRule
+from scenarios.limits.registry import limit
+from scenarios.policies.registry import policy
+from scenarios.scenario.model import Scenario
+
+TICK_CPU_S = 70e-6
+"""CPU-seconds that python-socketio takes for a delivered tick; each run's summary has what it measured."""
+
+SPARE_SHARE = 0.5
+"""How much of the capacity that is left a limit for all together hands out."""
+
+_REQUESTS_PER_CONNECTION = {"websocket": 1, "polling-upgrade": 5}
+_TRIES = 12
+_SAMPLES = 500
+
+
+class Stability(Struct, frozen=True, kw_only=True):
+    """The stability numbers of one scenario."""
+
+    clients: int
+    pods: int
+    capacity_cores: float
+    handshake_cpu_s: float
+    utilisation: float
+    """ρ"""
+    readmission_s: float
+    """t*; infinite where the feed alone fills the capacity."""
+    s1: tuple[float, ...]
+    """S1 with the mean delay before try 0, 1, 2, …"""
+    s2: float
+    """Infinite without a wait; 0 where no watchdog runs."""
+    calm_from_try: int | None
+    """The first try from which S1 stays at 1 or below; None where that never comes."""
+    limit_bites_from_clients_per_address: float | None
+    """k above which the limit refuses anybody at the first retry; None without a limit per address."""
+    returning: int
+    """s·N"""
+    global_rate_per_s: float | None
+    """New connections per second that a limit for all together lets in; None without one."""
+
+
+class _Load(Struct, frozen=True):
+    """What the gateway can do, and how much of that its feed takes."""
+
+    capacity: float
+    utilisation: float
+
+    @property
+    def spare(self) -> float:
+        return max(0.0, 1 - self.utilisation)
+
+
+def stability(
+    scenario: Scenario, tick_cpu_s: float = TICK_CPU_S, *, pod_cores: float | None = None
+) -> Stability:
+    """The stability numbers of `scenario`; a delivered tick costs `tick_cpu_s` and what the scenario adds.
+
+    pod_cores: what a CPU quota leaves to each pod, in cores; None where pods share `gateway.cores`.
+    """
+    fleet, gateway = scenario.fleet, scenario.gateway
+    load = _load(scenario, tick_cpu_s, pod_cores)
+    cost = gateway.handshake_cpu_ms / 1000
+    share = _dropped_share(scenario)
+    tries, width = _tries(scenario)
+    work = fleet.clients * share * cost
+
+    s1 = tuple(
+        _ratio(work * made, (fleet.connect_timeout_s + delay) * load.capacity * load.spare)
+        for made, delay in tries
+    )
+    first, mean = tries[0]
+    window = fleet.stale_after_s + width * load.spare
+    rules = [rule for rule in edge_rules(scenario, tick_cpu_s, pod_cores=pod_cores) if not rule.dry_run]
+    return Stability(
+        clients=fleet.clients,
+        pods=gateway.pods,
+        capacity_cores=load.capacity,
+        handshake_cpu_s=cost,
+        utilisation=load.utilisation,
+        readmission_s=_readmission(work / load.capacity, load.utilisation, share),
+        s1=s1,
+        s2=_ratio(work * first / load.capacity, window) if fleet.stale_after_s else 0.0,
+        calm_from_try=_calm_from(s1),
+        limit_bites_from_clients_per_address=min(
+            (_bites_from(rule, scenario, mean) for rule in rules if rule.per_address and first), default=None
+        ),
+        returning=round(fleet.clients * share),
+        global_rate_per_s=next((rule.rate.millis / 1000 for rule in rules if not rule.per_address), None),
+    )
+
+
+def admissible_rate_per_s(
+    scenario: Scenario, tick_cpu_s: float = TICK_CPU_S, *, pod_cores: float | None = None
+) -> float:
+    """0.5·P·(1-ρ)/c: handshakes per second that leave the gateway half of what its feed does not take.
+
+    Infinite where handshakes are free; 0 where the feed alone fills the capacity.
+    """
+    load = _load(scenario, tick_cpu_s, pod_cores)
+    return _ratio(SPARE_SHARE * load.capacity * load.spare, scenario.gateway.handshake_cpu_ms / 1000)
+
+
+def edge_rules(
+    scenario: Scenario, tick_cpu_s: float = TICK_CPU_S, *, pod_cores: float | None = None
+) -> tuple[EdgeRule, ...]:
+    """The rules of the scenario's limit at nginx, with the rates that the scenario decides on."""
+    return tuple(
+        replace(rule, rate_per_s=admissible_rate_per_s(scenario, tick_cpu_s, pod_cores=pod_cores))
+        if rule.rate_per_s is None
+        else rule
+        for rule in limit(scenario.edge.limit).rules
+    )
+
+
+def _load(scenario: Scenario, tick_cpu_s: float, pod_cores: float | None) -> _Load:
+    gateway = scenario.gateway
+    if gateway.cpu == "reserve":
+        # It only occupies each pod's loop, so every pod counts whole.
+        capacity = float(gateway.pods)
+    elif pod_cores is not None:
+        # A pod has one loop, and no use for more than one core.
+        capacity = gateway.pods * min(1.0, pod_cores)
+    else:
+        capacity = float(min(gateway.pods, gateway.cores))
+    tick_cpu_s += gateway.tick_cpu_us * 1e-6
+    return _Load(capacity, scenario.fleet.clients * tick_cpu_s * scenario.feed.rate_hz / capacity)
+
+
+def _dropped_share(scenario: Scenario) -> float:
+    """Share of the clients that the first fault drops; all of them where that is not known."""
+    faults = [event for event in scenario.event if event.kind == "fault"]
+    first = min(faults, key=lambda event: event.at_s, default=None)
+    return first.share if isinstance(first, DropShare) else 1.0
+
+
+def _readmission(work_s: float, utilisation: float, share: float) -> float:
+    """t* = (c/(f·R))·ln((1-(1-s)·ρ)/(1-ρ)), as s·N·c/P times a factor that is 1 without a feed."""
+    if utilisation >= 1:
+        return math.inf
+    returning = utilisation * share
+    return work_s * (
+        -math.log1p(-returning / (1 - utilisation + returning)) / returning if returning else 1.0
+    )
+
+
+def _bites_from(rule: EdgeRule, scenario: Scenario, mean_delay_s: float) -> float:
+    requests = _REQUESTS_PER_CONNECTION[scenario.fleet.transport] if rule.key == "all-per-address" else 1
+    return rule.rate.millis / 1000 * (mean_delay_s + scenario.fleet.connect_timeout_s) / requests
+
+
+def _tries(scenario: Scenario) -> tuple[list[tuple[float, float]], float]:
+    """For each try the share of clients that make it and their mean delay; the width of the first window.
+
+    Delays are in seconds, and 0 before a try that nobody makes.
+    """
+    chosen = policy(scenario.fleet.policy)
+    rng = random.Random(scenario.fleet.seed)  # noqa: S311
+    draws = [list(islice(chosen.delays(rng), _TRIES)) for _ in range(_SAMPLES)]
+    made = [[draw[n] for draw in draws if len(draw) > n] for n in range(_TRIES)]
+    tries = [(len(column) / _SAMPLES, statistics.fmean(column) if column else 0.0) for column in made]
+    return tries, max(made[0], default=0.0) - min(made[0], default=0.0)
+
+
+def _calm_from(s1: tuple[float, ...]) -> int | None:
+    for n in range(len(s1)):
+        if all(value <= 1 for value in s1[n:]):
+            return n
+    return None
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    if denominator > 0:
+        return numerator / denominator
+    return math.inf if numerator > 0 else 0.0

@@ -1,0 +1,1 @@
+"""Known values injected into the whole chain, and checked in its results."""

@@ -1,0 +1,214 @@
+"""What the modelled clients see, second by second, in the terms of the real recorder.
+
+Nobody looks at every client at every tick. Who is joined holds what its pod has sent; who is away is counted
+by the tick that it held when it left. So a tick that arrives, a gap that closes and a point of the 100 ms
+grid cost as much as there are pods or ticks, however many clients there are.
+
+Histograms have bins that are 1 % wide.
+"""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scenarios.wire.messages import Interval, Neighbours, Samples
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+SLOTS_PER_S = 10
+USEFUL_S = 1.0
+_LOWEST_US, _HIGHEST_US = 10.0, 3.6e9
+_WIDTH = 0.01
+BINS = int(np.log(_HIGHEST_US / _LOWEST_US) / _WIDTH) + 2
+_VALUES_US = np.round(_LOWEST_US * np.exp((np.arange(BINS) + 0.5) * _WIDTH)).astype(np.int64)
+
+
+def bins_of(seconds: Any) -> Ints:
+    """The bin of each latency, of the same shape."""
+    micros = np.maximum(np.asarray(seconds) * 1e6, _LOWEST_US)
+    bins: Ints = np.minimum(np.log(micros / _LOWEST_US) / _WIDTH, BINS - 1).astype(np.int64)
+    return bins
+
+
+def samples(counts: Any) -> Samples:
+    """A histogram as the messages carry it."""
+    filled = np.flatnonzero(counts)
+    return Samples(_VALUES_US[filled].tobytes(), np.asarray(counts)[filled].astype(np.int64).tobytes())
+
+
+class Ledger:
+    """Counts of one run; seconds and ticks are whole numbers from 0 on.
+
+    tick_seconds: the second in which each tick is due. groups: for each address size, how many clients.
+    """
+
+    def __init__(self, *, seconds: int, due_s: Floats, sizes: Ints, group_clients: Ints) -> None:
+        self.due_s = due_s
+        self._due_second = np.clip(due_s.astype(np.int64), 0, seconds - 1)
+        self._sizes, self._group_clients = sizes, group_clients
+        self._seconds = seconds
+        self._effective = np.zeros((seconds, BINS), np.int64)
+        self._censored = np.zeros((seconds, BINS), np.int64)
+        self._news = (seconds, 0)
+        """The seconds [from, to) in which these two may hold something."""
+        self.closed = -1
+        """The newest tick over which the books have been closed: nothing about it is news any more."""
+        self.away_by_held = np.zeros(len(due_s) + 1, np.int64)
+        """Clients without a tick from their present session, by the newest tick that they hold, plus 1."""
+        self.attempts_by_slot = np.zeros(seconds * SLOTS_PER_S + SLOTS_PER_S, np.int64)
+        self.attempts_by_group = np.zeros((seconds + 1, len(sizes)), np.int64)
+        self._new_second()
+
+    def _new_second(self) -> None:
+        groups = len(self._sizes)
+        self.outcomes: Counter[str] = Counter()
+        self.disconnects: Counter[str] = Counter()
+        self.limited_by_group = np.zeros(groups, np.int64)
+        self.gave_up = self.held_back = 0
+        self._ticks = self._missed = 0
+        self._fanout = np.zeros(BINS, np.int64)
+        self._staleness = np.zeros(BINS, np.int64)
+        self._useful: list[Ints] = []
+        self._stale: list[int] = []
+
+    def set_feed(self, due_s: Floats) -> None:
+        """Ticks are due at other times from now on."""
+        self.due_s = due_s
+        self._due_second = np.clip(due_s.astype(np.int64), 0, self._seconds - 1)
+
+    def attempted(self, start_s: Floats, groups: Ints, times: int = 1) -> None:
+        """Tries begin, or will, at these moments; -1 takes it back. Both of shape (n,)."""
+        slots = np.clip((start_s * SLOTS_PER_S).astype(np.int64), 0, len(self.attempts_by_slot) - 1)
+        if len(slots) > len(self.attempts_by_slot):
+            self.attempts_by_slot += times * np.bincount(slots, minlength=len(self.attempts_by_slot))
+        else:
+            np.add.at(self.attempts_by_slot, slots, times)
+        places = np.minimum(slots // SLOTS_PER_S, self._seconds)
+        if len(self._sizes) > 1:
+            places = places * len(self._sizes) + groups
+        by_place = self.attempts_by_group.reshape(-1)
+        if len(slots) > len(by_place):
+            by_place += times * np.bincount(places, minlength=len(by_place))
+        else:
+            np.add.at(by_place, places, times)
+
+    # -- ticks --------------------------------------------------------------------------------------
+
+    def delivered(self, ticks: Ints, latency_s: Floats, clients: Ints) -> None:
+        """Ticks that so many clients received after so long; all of shape (n,)."""
+        bins = bins_of(latency_s)
+        np.add.at(self._fanout, bins, clients)
+        self._ticks += int(clients.sum())
+        news = ticks > self.closed
+        due_second = self._due_second[ticks[news]]
+        np.add.at(self._effective, (due_second, bins[news]), clients[news])
+        self._note_news(due_second)
+
+    def caught_up(self, held: Ints, tick: int, now_s: float) -> None:
+        """Clients whose first tick of a session is `tick` learn which ones they have missed.
+
+        held: the newest tick that each held before, shape (n,).
+        """
+        counts = np.bincount(held + 1, minlength=len(self.away_by_held))
+        self.away_by_held -= counts
+        first = int(held.min()) + 1
+        if first >= tick:
+            return
+        # Whoever held an older tick than k has missed k.
+        missed = np.cumsum(counts)[first:tick]
+        waited_s = now_s - self.due_s[first:tick]
+        np.add.at(self._effective, (self._due_second[first:tick], bins_of(waited_s)), missed)
+        self._note_news(self._due_second[first:tick])
+        self._missed += int(missed.sum())
+
+    def close_books(self, now_s: float, latest: int, joined: Ints, last_tick: Ints) -> None:
+        """Counts what nobody holds yet as censored.
+
+        latest: the newest tick that is due. joined, last_tick: of each pod, clients with a tick from it, and
+        the newest one that it has sent.
+        """
+        by_held = self.away_by_held + np.bincount(
+            np.clip(last_tick, -1, latest) + 1, weights=joined, minlength=len(self.away_by_held)
+        ).astype(np.int64)
+        without = np.cumsum(by_held)[: latest + 1]
+        waited_s = now_s - self.due_s[: latest + 1]
+        np.add.at(self._censored, (self._due_second[: latest + 1], bins_of(waited_s)), without)
+        self._note_news(self._due_second[: latest + 1])
+        self.closed = latest
+        self.away_by_held[latest + 1] += self.away_by_held[: latest + 1].sum()
+        self.away_by_held[: latest + 1] = 0
+
+    def _note_news(self, due_seconds: Ints) -> None:
+        if len(due_seconds):
+            low, high = self._news
+            self._news = min(low, int(due_seconds.min())), max(high, int(due_seconds.max()) + 1)
+
+    # -- the 100 ms grid ----------------------------------------------------------------------------
+
+    def sample(self, now_s: float, last_tick: Ints, by_pod_and_group: Ints) -> None:
+        """A point of the grid. by_pod_and_group: clients with a tick from their pod, shape (pods, groups)."""
+        age_s = np.where(last_tick >= 0, now_s - self.due_s[np.maximum(last_tick, 0)], now_s)
+        by_pod = by_pod_and_group.sum(axis=1)
+        self._useful.append(by_pod_and_group[age_s < USEFUL_S].sum(axis=0))
+        held = np.flatnonzero(self.away_by_held)
+        away_s = now_s - np.where(held > 0, self.due_s[np.maximum(held - 1, 0)], 0.0)
+        ages = np.concatenate((age_s, away_s))
+        counts = np.concatenate((by_pod, self.away_by_held[held]))
+        np.add.at(self._staleness, bins_of(np.maximum(ages, 0.0)), counts)
+        self._stale.append(int(counts[ages >= USEFUL_S].sum()))
+
+    # -- seconds ------------------------------------------------------------------------------------
+
+    def take_interval(self, second: int, *, connected_by_group: Ints) -> Interval:
+        """Everything since the last call, but for what `take_latencies` has."""
+        slots = self.attempts_by_slot[second * SLOTS_PER_S : (second + 1) * SLOTS_PER_S].tolist()
+        useful = np.mean(self._useful, axis=0) if self._useful else None
+        interval = Interval(
+            second=second,
+            clients=int(self._group_clients.sum()),
+            connected=int(connected_by_group.sum()),
+            useful=None if useful is None else float(useful.sum()),
+            attempts=sum(slots),
+            attempts_per_slot=tuple(slots),
+            held_back=self.held_back,
+            gave_up=self.gave_up,
+            outcomes=dict(self.outcomes),
+            disconnects=dict(self.disconnects),
+            neighbours={
+                int(size): Neighbours(
+                    clients=int(self._group_clients[group]),
+                    connected=int(connected_by_group[group]),
+                    useful=None if useful is None else float(useful[group]),
+                    attempts=int(self.attempts_by_group[second, group]),
+                    limited=int(self.limited_by_group[group]),
+                )
+                for group, size in enumerate(self._sizes)
+            },
+            ticks=self._ticks,
+            missed=self._missed,
+            fanout=samples(self._fanout),
+            effective={},
+            censored={},
+            attempt_durations={},
+            loop_lag=Samples(),
+            retry_late=Samples(),
+            staleness=samples(self._staleness),
+            stale_clients=float(np.mean(self._stale)) if self._stale else None,
+            reference="due",
+        )
+        self._new_second()
+        return interval
+
+    def take_latencies(self) -> tuple[dict[int, Samples], dict[int, Samples]]:
+        """Effective latencies and lower bounds since the last call, by the second of the due time."""
+        low, high = self._news
+        effective, censored = (
+            {second: samples(counts[second]) for second in range(low, high) if counts[second].any()}
+            for counts in (self._effective, self._censored)
+        )
+        self._effective[low:high] = self._censored[low:high] = 0
+        self._news = self._seconds, 0
+        return effective, censored

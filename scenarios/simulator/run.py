@@ -1,0 +1,291 @@
+"""Scenario → run directory, predicted: the same timeline and the same books, on a model in virtual time."""
+
+import asyncio
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gateway_stub.feed_schedule import FeedSchedule
+from gateway_stub.protocol import PodStatistics
+from reports.rundir.record import RunInfo, RunWriter, new_histogram
+from scenarios.host import machine
+from scenarios.host.cpu import CpuShares
+from scenarios.host.process import first_of
+from scenarios.policies.registry import policy
+from scenarios.runner.collector import SECOND_NS, Collector
+from scenarios.runner.course import Course
+from scenarios.runner.timeline import strikes
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.phases import cut_short
+from scenarios.scenario.redact import command_without_secrets, without_secrets
+from scenarios.scenario.stability import stability
+from scenarios.simulator.costs import Costs
+from scenarios.simulator.engine import Engine
+from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most_ticks
+from scenarios.simulator.virtual_time import run_in_virtual_time
+from scenarios.wire.messages import Interval, Samples
+
+ZERO_S = 3
+"""Where the steady state begins, in seconds of the model."""
+
+_INTO_THE_SECOND_S = 0.05
+_WELL = 0.999
+"""Of the clients, and of each group with equally many neighbours; more than a recovery asks for, so that none
+is cut off by a hair."""
+
+
+class Prediction(Struct, frozen=True, kw_only=True):
+    """One run to predict."""
+
+    scenario: Scenario
+    directory: Path
+    arm: str
+    round: int = 1
+    control: bool = False
+    costs: Costs = Costs()
+    slot_s: float | None = None
+    """None chooses by the number of clients."""
+    until_well: bool = False
+    """End as soon as a recovery is on record, with everybody served throughout, and nothing is to come."""
+
+
+def simulate(
+    plan: Prediction,
+    on_second: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    writer: Callable[[RunInfo], RunWriter] | None = None,
+    histogram: Callable[[], Any] = new_histogram,
+) -> RunInfo:
+    """Predicts a run and writes its directory; `on_second(done, all)` is called after every second.
+
+    writer: makes what takes the run instead of its directory. histogram: makes an empty histogram for it.
+    """
+    return run_in_virtual_time(_Conductor(plan, on_second, writer, histogram).conduct())
+
+
+def slot_s_of(clients: int) -> float:
+    """Short enough for the storm of so many, long enough for its arrays to be worth their while."""
+    return 0.01 if clients <= 2_000 else 0.02 if clients <= 200_000 else 0.05
+
+
+class _Conductor:
+    def __init__(
+        self,
+        plan: Prediction,
+        on_second: Callable[[int, int], None],
+        writer: Callable[[RunInfo], RunWriter] | None,
+        histogram: Callable[[], Any],
+    ) -> None:
+        self.plan = plan
+        self.scenario = scenario = plan.scenario
+        self._on_second = on_second
+        info = RunInfo(
+            scenario=without_secrets(scenario),
+            arm=plan.arm,
+            round=plan.round,
+            control=plan.control,
+            predicted=True,
+            seed=scenario.fleet.seed,
+            started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=machine.versions(),
+            machine={"model": msgspec.to_builtins(plan.costs)},
+            stability=msgspec.to_builtins(stability(scenario, plan.costs.tick_cpu_s)),
+            command=command_without_secrets(sys.argv[1:]),
+        )
+        self.writer = writer(info) if writer else RunWriter(plan.directory, info)
+        self.collector = Collector(self.writer, 0, histogram=histogram)
+        self.collector.zero = ZERO_S
+        self.seconds = ZERO_S + scenario.phases.duration_s
+        self.seconds = max(self.seconds, ZERO_S + scenario.phases.rescue_at_s + scenario.phases.rescue_s)
+        feed = FeedSchedule.of(0, scenario.feed.rate_hz)
+        self.engine = Engine(
+            scenario,
+            plan.costs,
+            policy=policy(scenario.fleet.policy),
+            pods=most_pods(scenario),
+            slot_s=plan.slot_s or slot_s_of(scenario.fleet.clients),
+            seconds=self.seconds + 10,
+            due_s=due_times(feed, most_ticks(scenario, self.seconds)),
+        )
+        self.stack = SimulatedStack(scenario, self.engine, feed, self._note)
+        self._last: dict[str, Any] = defaultdict(lambda: np.zeros(len(self.engine.pods.alive), np.int64))
+
+    async def conduct(self) -> RunInfo:
+        """Plays the run; what was computed is written also where it is interrupted."""
+        writer = self.writer
+        try:
+            await self._play()
+            writer.info.status = "complete"
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            writer.info.status, writer.info.problem = "interrupted", "stopped by the user"
+            raise
+        except BaseException as error:
+            told = first_of(error)
+            writer.info.status, writer.info.problem = "failed", f"{type(told).__name__}: {told}"
+            if told is error:
+                raise
+            raise told from None
+        finally:
+            self._finish()
+        return writer.info
+
+    async def _play(self) -> None:
+        self.stack.gateway.begin(self.scenario.gateway.pods)
+        moving = asyncio.create_task(self._move())
+        playing = asyncio.create_task(self._play_script())
+        try:
+            done, _ = await asyncio.wait({playing, moving}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (playing, moving):
+                task.cancel()
+            await asyncio.gather(playing, moving, return_exceptions=True)
+
+    async def _play_script(self) -> None:
+        await asyncio.sleep(1)
+        await self.stack.begin()
+        course = Course(
+            self.scenario,
+            self.stack,  # type: ignore[arg-type] # has what events and the course ask of a stack
+            self.collector,
+            None,
+            until=self._until,
+            now_s=self._now_s,
+            note=self._note,
+        )
+        course.set_phases()
+        await self._until(0)
+        self.writer.event(0, "steady", clients=self.scenario.fleet.clients)
+        await self._follow(course)
+        await self.stack.generator.close_books()
+
+    async def _follow(self, course: Course) -> None:
+        """Plays the course to its end or, if that is asked for, until everybody is well."""
+        playing = asyncio.create_task(course.play())
+        ends = {playing}
+        if self.plan.until_well:
+            ends.add(asyncio.create_task(self._until_well(course)))
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in ends:
+                task.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+        if playing not in done:
+            course.set_phases(end_s=max(1, int(self._now_s())))
+
+    async def _until_well(self, course: Course) -> None:
+        """Returns once nothing is to come, and a recovery is on record with everybody served throughout."""
+        phases = self.scenario.phases
+        last_s = max((strike.at_s + strike.event.lasts_s for strike in strikes(self.scenario)), default=0.0)
+        window_s = phases.recovery_window_s + 2
+        clients = self.scenario.fleet.clients
+        # Those behind the most crowded addresses may be few, and have to be back, too.
+        fewest = int(np.bincount(self.engine.crowd.group).min())
+        well = max(clients - (1 - _WELL) * fewest, _WELL * clients)
+        for second in range(int(last_s) + 1 + window_s, phases.duration_s + 1):
+            await self._until(second)
+            # The second that has just ended may still be on its way.
+            rows = [self.collector.row(ZERO_S + second - 1 - back) for back in range(1, window_s + 1)]
+            if min(row.get("useful", 0.0) for row in rows) >= well and course.recovered(second):
+                return
+        await asyncio.Event().wait()
+
+    async def _move(self) -> None:
+        """The engine goes with the clock, a slot at a time."""
+        loop, engine = asyncio.get_running_loop(), self.engine
+        while True:
+            await asyncio.sleep(max(0.0, engine.now_s + engine.slot_s - loop.time()))
+            before = int(engine.now_s + 1e-9)
+            engine.step()
+            if int(engine.now_s + 1e-9) != before:
+                self._report(before)
+
+    async def _until(self, t_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, ZERO_S + t_s + _INTO_THE_SECOND_S - loop.time()))
+
+    def _now_s(self) -> float:
+        return self.engine.now_s - ZERO_S
+
+    def _note(self, name: str, **details: Any) -> None:
+        self.writer.event(self._now_s(), name, **details)
+
+    def _report(self, second: int) -> None:
+        engine, collector = self.engine, self.collector
+        pods, sessions = engine.pods, engine.sessions
+        effective, censored = engine.ledger.take_latencies()
+        interval = engine.ledger.take_interval(second, connected_by_group=sessions.joined_by_group)
+        collector.on_interval(replace(interval, effective=effective, censored=censored))
+        totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
+        for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
+            counts = {name: int(total[pod] - self._last[name][pod]) for name, total in totals.items()}
+            line = PodStatistics(
+                t_ns=(second + 1) * SECOND_NS,
+                span_ns=SECOND_NS,
+                cpu_ns=int(pods.cpu_s[pod] * SECOND_NS),
+                occupied_ns=min(SECOND_NS, int(pods.occupied_s[pod] * SECOND_NS)),
+                lag_ms=float(pods.lag_s[pod]) * 1000,
+                clients=int(pods.joined[pod]),
+                tick_late_ms=float(sessions.tick_late_s[pod]) * 1000,
+                **counts,
+            )
+            collector.on_pod(pod, line)
+        self._last = {name: total.copy() for name, total in totals.items()}
+        for taken in (pods.cpu_s, pods.occupied_s, pods.lag_s, sessions.tick_late_s):
+            taken[:] = 0.0
+        shares = CpuShares(nginx=engine.take_nginx_cpu_s(), generator=None, foreign=None, steal=0.0)
+        collector.on_cpu(second, shares)
+        collector.write_until(second)
+        self._on_second(second + 1, self.seconds)
+
+    def _finish(self) -> None:
+        info, collector = self.writer.info, self.collector
+        effective, censored = self.engine.ledger.take_latencies()
+        empty = Samples()
+        last = collector.latest
+        if last is not None:
+            collector.on_interval(
+                Interval(
+                    second=last.second,
+                    clients=last.clients,
+                    connected=last.connected,
+                    useful=None,
+                    attempts=0,
+                    attempts_per_slot=(0,),
+                    outcomes={},
+                    disconnects={},
+                    neighbours={},
+                    ticks=0,
+                    missed=0,
+                    fanout=empty,
+                    effective=effective,
+                    censored=censored,
+                    attempt_durations={},
+                    loop_lag=empty,
+                    retry_late=empty,
+                )
+            )
+        end = int(self.engine.now_s)
+        if info.phases:
+            info.phases = cut_short(info.phases, int(self.engine.now_s) - ZERO_S)
+            end = ZERO_S + info.phases[-1].to_s
+        limited = {
+            second: int(row.get("limited", 0) - row.get("pod_shed", 0))
+            for second, row in ((second, collector.row(second)) for second in range(end))
+        }
+        info.nginx_limited = sum(limited.values())
+        collector.finish(end, limited)
+        self.writer.save()
+        self.writer.close()

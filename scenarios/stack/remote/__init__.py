@@ -1,0 +1,1 @@
+"""Pods and the proxy on other hosts, through host agents."""

@@ -1,0 +1,135 @@
+"""A site as the place of a run: pods and nginx on hosts that host agents look after."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from msgspec.structs import replace
+
+from gateway_stub.protocol import CLOCK_PATH
+from reports.rundir.record import ClockOffset
+from scenarios.host import machine
+from scenarios.host.machine import MachineError
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.timeline import places_needed
+from scenarios.stack.assembly import Parts, Wanted, start_generator, start_own
+from scenarios.stack.cpu_meters import SiteCpu
+from scenarios.stack.remote.generator import RemoteGenerator
+from scenarios.stack.remote.hosts import RemoteNginxHost, RemotePodHost, RemotePodHosts
+from scenarios.stack.remote.site import Site
+from scenarios.stack.remote.survey import Survey, Surveyed
+from scenarios.wire.messages import Interval
+
+
+class SitePlace:
+    """The hosts of a site, as they have been found."""
+
+    def __init__(self, site: Site, survey: Survey) -> None:
+        self._site = site
+        self._survey = survey
+        hosts = (*survey.gateways, survey.nginx)
+        self.pod_cores = survey.pod_cores
+        self.cpu_in_intervals = site.generator is not None
+        self.machine: dict[str, Any] = {
+            **machine.describe(machine.Cores((), ())),
+            "cpu_from": " and ".join(sorted({host.info.cpu_from for host in hosts})),
+            "pod_cores": survey.pod_cores,
+            "kernels": len({host.info.boot_id for host in hosts}),
+        }
+        self.clocks = tuple(_offset(host) for host in hosts if not host.here)
+
+    def check(self, scenario: Scenario, nginx_binary: Path | None) -> None:
+        """Enough hosts have to be there, and what only this machine can do must not be wanted."""
+        needed, found = places_needed(scenario), len(self._survey.gateways)
+        if needed > found:
+            raise MachineError(
+                f"key gateway.pods, or an event scale: found {found} gateway hosts, needed {needed};"
+                f" only whoever runs the containers can add some: docker compose up --scale gateway={needed}"
+            )
+        if nginx_binary is not None:
+            raise MachineError(f"--nginx: found {nginx_binary}, allowed: none, for nginx is on another host")
+        if scenario.edge.front != "nginx":
+            raise MachineError(
+                f"key edge.front: found {scenario.edge.front!r}, allowed: 'nginx', because the hosts of a"
+                " site run no other"
+            )
+        if scenario.edge.port not in {0, self._survey.nginx.info.port}:
+            raise MachineError(
+                f"key edge.port: found {scenario.edge.port}, allowed: 0, or {self._survey.nginx.info.port},"
+                " where nginx of this site listens"
+            )
+        if scenario.mesh.sidecar != "none":
+            raise MachineError(
+                f"key mesh.sidecar: found {scenario.mesh.sidecar!r}, allowed: 'none', because the pods are on"
+                " other hosts, and a sidecar has to be beside its pod"
+            )
+        if scenario.fleet.source == "bind":
+            raise MachineError(
+                "key fleet.source: found 'bind', allowed: auto, proxy-protocol or same,"
+                " because nginx is on another host than the clients' addresses"
+            )
+        if self._site.generator is None:
+            machine.check_descriptors(scenario.fleet.clients)
+        descriptors = machine.needed_descriptors(scenario.fleet.clients)
+        for host in (*self._survey.gateways, self._survey.nginx):
+            if descriptors > host.info.descriptors:
+                raise MachineError(
+                    f"key fleet.clients: found {scenario.fleet.clients}, which needs {descriptors} file"
+                    f" descriptors, allowed: what {host.info.descriptors} are enough for, the limit at"
+                    f" {host.agent[0]} (ulimits of its container)"
+                )
+
+    def fitted(self, scenario: Scenario) -> Scenario:
+        """Source addresses are told by PROXY protocol, which works between any hosts."""
+        if scenario.fleet.source != "auto":
+            return scenario
+        return replace(scenario, fleet=replace(scenario.fleet, source="proxy-protocol"))
+
+    async def start(self, stops: AsyncExitStack, wanted: Wanted) -> Parts:
+        """Takes all hosts, and starts pods, nginx and generator."""
+        site, survey = self._site, self._survey
+        http = await stops.enter_async_context(aiohttp.ClientSession())
+        pods = [RemotePodHost(host) for host in survey.gateways]
+        nginx_host = RemoteNginxHost(
+            survey.nginx,
+            target=site.nginx,
+            target_url=site.target_url,
+            directory=wanted.directory / "nginx",
+        )
+        for host in (*pods, nginx_host):
+            stops.push_async_callback(host.close)
+            await host.take(http, site.token)
+        stops.push_async_callback(nginx_host.fetch_logs, http, site.token)
+        hosts = (*pods, nginx_host)
+        cpu = SiteCpu(pods, nginx_host, here=all(host.surveyed.here for host in hosts))
+        gateway, nginx = await start_own(stops, wanted, RemotePodHosts(pods), nginx_host, self.pod_cores)
+        if site.generator is None:
+            child = await start_generator(stops, replace(wanted, allow_remote=True), nginx.url, ())
+            cpu.generator = child
+            return Parts(gateway, nginx, child, cpu)
+
+        def on_interval(interval: Interval) -> None:
+            cpu.on_interval(interval)
+            wanted.on_interval(interval)
+
+        generator = await RemoteGenerator.start(
+            wanted.scenario,
+            address=site.generator,
+            token=site.token,
+            target_url=nginx.url,
+            epoch_ns=wanted.epoch_ns,
+            on_interval=on_interval,
+            clock_url=nginx.url + CLOCK_PATH,
+        )
+        stops.push_async_callback(generator.stop)
+        failing = generator.failed()
+        wanted.watch.also(failing)
+        stops.callback(wanted.watch.release, failing)
+        return Parts(gateway, nginx, generator, cpu)
+
+
+def _offset(host: Surveyed) -> ClockOffset:
+    """A host's clock as the runner sees it."""
+    name = f"{host.info.role} host {host.agent[0]}"
+    return ClockOffset(process=name, offset_ns=host.clock.ahead_ns, error_ns=host.clock.error_ns)

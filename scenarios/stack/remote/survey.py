@@ -1,0 +1,129 @@
+"""Looks at the hosts of a site: which there are, what each can carry, and what time its clock has."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from gateway_stub.protocol import TOKEN_HEADER
+from scenarios.host import machine
+from scenarios.host.cpu_account import boot_id
+from scenarios.host.dns import Address, addresses
+from scenarios.host.machine import MachineError
+from scenarios.stack.remote.site import GATEWAYS, NGINX, Site
+from scenarios.wire.agent import CLOCK_PATH, HOST_PATH, Clock, HostInfo, Role
+
+EXCHANGES = 20
+_ASK = aiohttp.ClientTimeout(total=5.0)
+
+_Answer = TypeVar("_Answer", HostInfo, Clock)
+
+
+class Exchange(Struct, frozen=True):
+    """One question for the time: our clock before and after, theirs in between."""
+
+    asked_ns: int
+    theirs_ns: int
+    answered_ns: int
+
+
+class ClockDifference(Struct, frozen=True):
+    """How far another clock is ahead of ours; off by `error_ns` at the most."""
+
+    ahead_ns: int
+    error_ns: int
+
+
+class Surveyed(Struct, frozen=True, kw_only=True):
+    """A host as it was found."""
+
+    agent: Address
+    """With an IP address."""
+    info: HostInfo
+    clock: ClockDifference
+
+    @property
+    def here(self) -> bool:
+        """Whether it shares this process's kernel: its clock and its cores."""
+        return self.info.boot_id == boot_id()
+
+
+class Survey(Struct, frozen=True, kw_only=True):
+    """All hosts of a site."""
+
+    gateways: tuple[Surveyed, ...]
+    nginx: Surveyed
+
+    @property
+    def pod_cores(self) -> float | None:
+        """What CPU quotas leave to a pod, on average; None where one has none."""
+        quotas = [host.info.quota_cores for host in self.gateways]
+        given = [quota for quota in quotas if quota is not None]
+        return sum(given) / len(given) if given and len(given) == len(quotas) else None
+
+
+def difference(exchanges: Sequence[Exchange]) -> ClockDifference:
+    """By the quickest exchange: theirs minus the middle of ours, give or take half the round trip."""
+    quickest = min(exchanges, key=lambda one: one.answered_ns - one.asked_ns)
+    middle_ns = (quickest.asked_ns + quickest.answered_ns) // 2
+    return ClockDifference(
+        quickest.theirs_ns - middle_ns, (quickest.answered_ns - quickest.asked_ns + 1) // 2
+    )
+
+
+async def survey(site: Site) -> Survey:
+    """Asks every host. Raises MachineError where one is not there, or not what it should be."""
+    async with aiohttp.ClientSession(timeout=_ASK, headers={TOKEN_HEADER: site.token}) as http:
+        gateways = await _found(GATEWAYS, site.gateways)
+        nginx = await _found(NGINX, (site.nginx,))
+        surveyed = await asyncio.gather(
+            *(_look_at(http, agent, "gateway") for agent in gateways), _look_at(http, nginx[0], "nginx")
+        )
+    return Survey(gateways=tuple(surveyed[:-1]), nginx=surveyed[-1])
+
+
+async def _found(variable: str, named: Sequence[Address]) -> list[Address]:
+    found = await addresses(named)
+    if not found:
+        names = ", ".join(host for host, _ in named)
+        raise MachineError(
+            f"environment variable {variable}: found {names}, which nobody answers to,"
+            " allowed: names of hosts that are there; are the services up?"
+        )
+    return found
+
+
+async def _look_at(http: aiohttp.ClientSession, agent: Address, role: Role) -> Surveyed:
+    info = await _ask(http, agent, HOST_PATH, HostInfo)
+    name = f"the host agent at {agent[0]}:{agent[1]}"
+    if info.role != role:
+        raise MachineError(f"{name}: found one for {info.role}, allowed: one for {role}")
+    ours = machine.versions()["reconnect-storm"]
+    if info.version != ours:
+        raise MachineError(f"{name}: found version {info.version}, allowed: {ours}, as here")
+    clock = ClockDifference(0, 0)
+    if info.boot_id != boot_id():
+        clock = difference([await _exchange(http, agent) for _ in range(EXCHANGES)])
+    return Surveyed(agent=agent, info=info, clock=clock)
+
+
+async def _exchange(http: aiohttp.ClientSession, agent: Address) -> Exchange:
+    asked_ns = time.monotonic_ns()
+    answer = await _ask(http, agent, CLOCK_PATH, Clock)
+    return Exchange(asked_ns, answer.monotonic_ns, time.monotonic_ns())
+
+
+async def _ask(http: aiohttp.ClientSession, agent: Address, path: str, kind: type[_Answer]) -> _Answer:
+    name = f"the host agent at {agent[0]}:{agent[1]}"
+    try:
+        async with http.get(f"http://{agent[0]}:{agent[1]}{path}") as response:
+            if response.status == 403:
+                raise MachineError(f"{name}: found that it refuses our token, allowed: the one that it has")
+            response.raise_for_status()
+            return msgspec.json.decode(await response.read(), type=kind)
+    except (aiohttp.ClientError, OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise MachineError(f"{name}: found no proper answer ({error or 'time-out'})") from None

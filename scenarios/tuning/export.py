@@ -1,0 +1,177 @@
+"""Settings ready to paste: for socket.io's JavaScript client, for python-socketio's, and for nginx.
+
+What a client cannot be told by its options comes with the few lines of code that it takes. They rest on what
+the clients do, as read in socketio/socket.io, packages/socket.io-client/lib/manager.ts and
+contrib/backo2.ts, and in miguelgrinberg/python-socketio, AsyncClient._handle_reconnect.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from scenarios.fields import NameOrTable
+from scenarios.limits.registry import limit
+from scenarios.policies.registry import policy
+from scenarios.scenario.model import Fleet, Scenario
+from scenarios.tuning.snippets import javascript_snippet, python_snippet
+from scenarios.tuning.space import Candidate
+
+_JS_OPTIONS = {
+    "reconnectionDelay": "min_ms",
+    "reconnectionDelayMax": "max_ms",
+    "randomizationFactor": "jitter",
+}
+_PYTHON_OPTIONS = {
+    "reconnection_delay": "min_s",
+    "reconnection_delay_max": "max_s",
+    "randomization_factor": "jitter_s",
+}
+
+
+_JITTER_DIES = (
+    "socket.io-client caps the delay after the jitter: once min·2ⁿ is far above the maximum, everybody who "
+    "is still out waits exactly as long. A randomizationFactor of 0 is taken for 0.5 by older clients."
+)
+_NOT_IN_PYTHON = (
+    "python-socketio's back-off knows only a jitter of so many seconds and, when it reconnects, waits no "
+    "longer than a second for the namespace. The loop above replaces it."
+)
+_OTHER_FORMULA = "socket.io-client's options know no other formula than min·2ⁿ, with a jitter in parts of it."
+_NOT_IN_JS = {
+    "spread": "socket.io-client's options have no first window of its own, apart from the later delays.",
+    "full-jitter": "socket.io-client's options have no jitter that stays once the cap is reached.",
+    "decorrelated-jitter": "socket.io-client's options have no delay that depends on the one before.",
+    "socketio-python": "socket.io-client's options have no jitter in seconds, only in parts of the delay.",
+    "naive": "socket.io-client's options have no retry at once: reconnectionDelay: 0 becomes 1000.",
+}
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What to paste, and what to know about it."""
+
+    javascript: str
+    python: str
+    nginx: str
+    """Empty where nginx is not asked to refuse anything."""
+    pods: str
+    """Likewise for the pods."""
+    cannot: tuple[str, ...]
+    """What stock clients cannot express, in words."""
+
+
+def settings(chosen: Candidate, scenario: Scenario, nginx_lines: str) -> Settings:
+    """The settings of a candidate. nginx_lines: what its limit adds to nginx's configuration."""
+    return Settings(
+        javascript=_javascript(chosen, scenario.fleet),
+        python=_python(chosen, scenario.fleet),
+        nginx=nginx_lines,
+        pods=_pods(chosen.limit),
+        cannot=_cannot(chosen),
+    )
+
+
+def javascript_options(spec: NameOrTable) -> dict[str, float] | None:
+    """The options of `io()` that make the stock client follow the policy; None where none do."""
+    return _options(spec, ("incident", "socketio-js"), _JS_OPTIONS)
+
+
+def python_options(spec: NameOrTable) -> dict[str, float] | None:
+    """The options of `socketio.AsyncClient()`, likewise."""
+    return _options(spec, ("socketio-python",), _PYTHON_OPTIONS)
+
+
+def policy_of_javascript(options: Mapping[str, float]) -> NameOrTable:
+    """The policy that a JavaScript client with these options follows."""
+    return {"name": "socketio-js", **{_JS_OPTIONS[key]: value for key, value in options.items()}}
+
+
+def policy_of_python(options: Mapping[str, float]) -> NameOrTable:
+    """The policy that a Python client with these options follows."""
+    return {"name": "socketio-python", **{_PYTHON_OPTIONS[key]: value for key, value in options.items()}}
+
+
+def text(found: Settings) -> str:
+    """All of it, under headings."""
+    parts = [
+        ("socket.io-client (JavaScript)", found.javascript),
+        ("python-socketio", found.python),
+        ("nginx", found.nginx),
+        ("the pods", found.pods),
+        ("What stock clients cannot express", "\n".join(f"- {line}" for line in found.cannot)),
+    ]
+    return "\n\n".join(f"{heading}:\n\n{_indented(body)}" for heading, body in parts if body)
+
+
+def _options(spec: NameOrTable, names: tuple[str, ...], keys: Mapping[str, str]) -> dict[str, float] | None:
+    name = spec if isinstance(spec, str) else spec["name"]
+    if name not in names:
+        return None
+    fields = msgspec.to_builtins(policy(spec))
+    return {option: _whole(fields[key]) for option, key in keys.items()}
+
+
+def _whole(value: float) -> float | int:
+    return int(value) if value == int(value) else value
+
+
+def _javascript(chosen: Candidate, fleet: Fleet) -> str:
+    timeout_ms = _whole(round(fleet.connect_timeout_s * 1000, 3))
+    options = javascript_options(chosen.policy)
+    if options is None or chosen.reset_backoff != "open":
+        return javascript_snippet(
+            chosen.policy, chosen.reset_backoff, timeout_ms=timeout_ms, stable_s=fleet.stable_after_s
+        )
+    lines = [f"  {key}: {json.dumps(value)}," for key, value in {**options, "timeout": timeout_ms}.items()]
+    return "\n".join(["const socket = io(url, {", *lines, "});"])
+
+
+def _python(chosen: Candidate, fleet: Fleet) -> str:
+    options = python_options(chosen.policy)
+    if options is None or chosen.reset_backoff == "stable":
+        return python_snippet(
+            chosen.policy,
+            chosen.reset_backoff,
+            timeout_s=fleet.connect_timeout_s,
+            stable_s=fleet.stable_after_s,
+        )
+    inside = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    return f"client = socketio.AsyncClient({inside})"
+
+
+def _pods(spec: NameOrTable) -> str:
+    admission: dict[str, Any] = msgspec.structs.asdict(limit(spec).admission)
+    lines = []
+    if admission["shed_above_lag_ms"]:
+        lines.append(
+            "answer new connections with 503, before authentication, while the event loop is later than "
+            f"{admission['shed_above_lag_ms']:g} ms"
+        )
+    if admission["handshake_slots"]:
+        lines.append(
+            f"carry out no more than {admission['handshake_slots']} handshakes at once in each pod; answer "
+            "the others with 503, before authentication"
+        )
+    return "\n".join(lines)
+
+
+def _cannot(chosen: Candidate) -> tuple[str, ...]:
+    name = chosen.policy if isinstance(chosen.policy, str) else str(chosen.policy["name"])
+    found = [
+        _NOT_IN_JS.get(name, _OTHER_FORMULA) if javascript_options(chosen.policy) is None else _JITTER_DIES
+    ]
+    if python_options(chosen.policy) is None:
+        found.append(_NOT_IN_PYTHON)
+    if chosen.reset_backoff != "open":
+        when = "is joined" if chosen.reset_backoff == "joined" else "has lasted"
+        found.append(
+            f"Stock clients start their back-off over once the connection is open. Here a session starts it "
+            f"over once it {when}, so that who is let in and dropped again does not come back at once."
+        )
+    return tuple(found)
+
+
+def _indented(body: str) -> str:
+    return "\n".join(f"    {line}".rstrip() for line in body.splitlines())

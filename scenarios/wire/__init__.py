@@ -1,0 +1,1 @@
+"""Messages between the processes of a run, and how those of several generators become one."""

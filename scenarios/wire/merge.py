@@ -1,0 +1,284 @@
+"""Seconds of several generator processes as one: counts and histograms are added, so nothing is lost."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import numpy as np
+from msgspec.structs import replace
+
+from scenarios.wire.messages import Interval, Neighbours, Samples, WorkerChange
+
+_Key = TypeVar("_Key")
+
+
+def merge(intervals: Iterable[Interval]) -> Interval:
+    """One interval of at least one, all of the same second."""
+    parts = list(intervals)
+    slots = max(len(part.attempts_per_slot) for part in parts)
+    loop_lag = add(part.loop_lag for part in parts)
+    latest_ms = max(part.lag_p99_ms or 0.0 for part in parts)
+    return Interval(
+        second=parts[0].second,
+        clients=sum(part.clients for part in parts),
+        connected=sum(part.connected for part in parts),
+        useful=_sum_of_all(part.useful for part in parts),
+        attempts=sum(part.attempts for part in parts),
+        attempts_per_slot=tuple(
+            sum(part.attempts_per_slot[slot] for part in parts if slot < len(part.attempts_per_slot))
+            for slot in range(slots)
+        ),
+        first_attempt_ns=min((p.first_attempt_ns for p in parts if p.first_attempt_ns), default=None),
+        last_join_ns=max((p.last_join_ns for p in parts if p.last_join_ns), default=None),
+        held_back=sum(part.held_back for part in parts),
+        unopened=sum(part.unopened for part in parts),
+        policy_error=next((part.policy_error for part in parts if part.policy_error), ""),
+        gave_up=sum(part.gave_up for part in parts),
+        outcomes=_counts(part.outcomes for part in parts),
+        disconnects=_counts(part.disconnects for part in parts),
+        neighbours={
+            size: _neighbours([part.neighbours[size] for part in parts if size in part.neighbours])
+            for size in sorted({size for part in parts for size in part.neighbours})
+        },
+        ticks=sum(part.ticks for part in parts),
+        missed=sum(part.missed for part in parts),
+        early=sum(part.early for part in parts),
+        earliest_ns=max(part.earliest_ns for part in parts),
+        fanout=add(part.fanout for part in parts),
+        effective=add_by_key(part.effective for part in parts),
+        censored=add_by_key(part.censored for part in parts),
+        attempt_durations=add_by_key(part.attempt_durations for part in parts),
+        loop_lag=loop_lag,
+        latest_lag_ms=latest_ms if latest_ms > (loop_lag.percentile_ms(99) or 0.0) else None,
+        retry_late=add(part.retry_late for part in parts),
+        staleness=add(part.staleness for part in parts),
+        stale_clients=_sum_of_all(part.stale_clients for part in parts),
+        reference=next((part.reference for part in parts if part.reference), None),
+        cpu_ns=sum(part.cpu_ns for part in parts),
+        busiest_cpu_ns=max(part.busiest_cpu_ns for part in parts),
+        rss_bytes=sum(part.rss_bytes for part in parts),
+        empty_rss_bytes=sum(part.empty_rss_bytes for part in parts),
+        processes=sum(part.processes for part in parts),
+        missing=sum(part.missing for part in parts),
+        worker_changes=tuple(change for part in parts for change in part.worker_changes),
+        clocks=tuple(sorted((c for p in parts for c in p.clocks), key=lambda clock: clock.process)),
+    )
+
+
+def add(samples: Iterable[Samples]) -> Samples:
+    """The sum of samples: every distinct value with all its counts."""
+    arrays = [some.arrays() for some in samples]
+    if len(arrays) == 1:
+        return Samples(arrays[0][0].tobytes(), arrays[0][1].tobytes())
+    values, places = np.unique(
+        np.concatenate([np.empty(0, np.int64), *(values for values, _ in arrays)]), return_inverse=True
+    )
+    counts = np.zeros(len(values), np.int64)
+    np.add.at(counts, places, np.concatenate([np.empty(0, np.int64), *(counts for _, counts in arrays)]))
+    return Samples(values.tobytes(), counts.tobytes())
+
+
+def over_both(first: Interval, first_points: int, second: Interval, second_points: int) -> Interval:
+    """The second part of a second that was cut in two, with means over both parts.
+
+    They are from the same process; points: how many points of the 100 ms grid each part has.
+    """
+
+    def mean(before: float | None, after: float | None) -> float | None:
+        if before is None or after is None:
+            return before if after is None else after
+        return (before * first_points + after * second_points) / (first_points + second_points)
+
+    return replace(
+        second,
+        useful=mean(first.useful, second.useful),
+        stale_clients=mean(first.stale_clients, second.stale_clients),
+        neighbours={
+            size: replace(group, useful=mean(first.neighbours[size].useful, group.useful))
+            if size in first.neighbours
+            else group
+            for size, group in second.neighbours.items()
+        },
+    )
+
+
+def later_neighbours(
+    first: Mapping[int, Neighbours], second: Mapping[int, Neighbours]
+) -> dict[int, Neighbours]:
+    """Two parts of one second of the same clients: counts are added, gauges are those of the later one."""
+    return {
+        **first,
+        **{
+            size: replace(
+                group,
+                useful=first[size].useful if group.useful is None else group.useful,
+                attempts=first[size].attempts + group.attempts,
+                limited=first[size].limited + group.limited,
+            )
+            if size in first
+            else group
+            for size, group in second.items()
+        },
+    }
+
+
+def add_by_key(dicts: Iterable[Mapping[_Key, Samples]]) -> dict[_Key, Samples]:
+    """The sums of samples that have the same key."""
+    parts: dict[_Key, list[Samples]] = {}
+    for samples in dicts:
+        for key, some in samples.items():
+            parts.setdefault(key, []).append(some)
+    return {key: add(some) for key, some in parts.items()}
+
+
+class Merger:
+    """Collects seconds by process and hands out those that all living processes have reported.
+
+    A second that was cut in two comes in two parts, and not from all processes alike. What is handed out
+    of it later has counts of what is new, and gauges of all processes.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, dict[str, Interval]] = {}
+        self._handed: dict[int, dict[str, Interval]] = {}
+        """By second and process: the last part that was handed out, while another one may come."""
+        self._latest: dict[str, Interval] = {}
+        self._dead: dict[str, Interval] = {}
+        self._alive: set[str] = set()
+        self._changes: list[WorkerChange] = []
+
+    def add(self, process: str, interval: Interval) -> None:
+        """Takes a second of one process; a second part of the same second is added to the first."""
+        parts = self._waiting.setdefault(interval.second, {})
+        parts[process] = _later(parts[process], interval) if process in parts else interval
+        self._latest[process] = interval
+        self._dead.pop(process, None)
+
+    def living(self, processes: Iterable[str]) -> dict[str, int]:
+        """Takes note of who lives; returns clients of the processes that have died since the last call."""
+        alive = self._alive = set(processes)
+        died = {name: self._latest.pop(name) for name in list(self._latest) if name not in alive}
+        self._dead.update(died)
+        self._changes += [WorkerChange(name, "lost", interval.clients) for name, interval in died.items()]
+        return {name: interval.clients for name, interval in died.items()}
+
+    def joined(self, process: str) -> None:
+        """Takes note of a process that will have clients from the next test on."""
+        self._changes.append(WorkerChange(process, "joined"))
+
+    def ready(self) -> list[Interval]:
+        """The seconds, in order, that every living process has gone beyond or reported."""
+        done = sorted(second for second in self._waiting if self._complete(second))
+        found = [self._handed_out(second) for second in done]
+        oldest = min((interval.second for interval in self._latest.values()), default=0)
+        self._handed = {second: parts for second, parts in self._handed.items() if second >= oldest}
+        return found
+
+    def _handed_out(self, second: int) -> Interval:
+        before = self._handed.get(second, {})
+        parts = {
+            process: _with_gauges_of(before[process], part) if process in before else part
+            for process, part in self._waiting.pop(second).items()
+        }
+        silent = {
+            process: _without_counts(part)
+            for process, part in before.items()
+            if process not in parts and process not in self._dead
+        }
+        self._handed[second] = before | parts
+        missing = sum(interval.clients for process, interval in self._dead.items() if process not in parts)
+        changes, self._changes = tuple(self._changes), []
+        whole = merge([*parts.values(), *silent.values()])
+        return replace(whole, missing=missing, worker_changes=changes)
+
+    def _complete(self, second: int) -> bool:
+        return all(
+            process in self._waiting[second]
+            or (process in self._latest and self._latest[process].second > second)
+            for process in self._alive | set(self._latest)
+        )
+
+
+def _later(first: Interval, second: Interval) -> Interval:
+    """Two parts of one second of the same process: gauges are those of the later one."""
+    return replace(
+        merge([first, second]),
+        clients=second.clients,
+        connected=second.connected,
+        useful=first.useful if second.useful is None else second.useful,
+        stale_clients=first.stale_clients if second.stale_clients is None else second.stale_clients,
+        attempts_per_slot=first.attempts_per_slot + second.attempts_per_slot,
+        neighbours=later_neighbours(first.neighbours, second.neighbours),
+        clocks=second.clocks,
+        busiest_cpu_ns=first.busiest_cpu_ns + second.busiest_cpu_ns,
+        rss_bytes=second.rss_bytes,
+        empty_rss_bytes=second.empty_rss_bytes,
+        processes=second.processes,
+    )
+
+
+def _with_gauges_of(first: Interval, second: Interval) -> Interval:
+    """The second part, with the means of the first one where it has none itself."""
+    return replace(
+        second,
+        useful=first.useful if second.useful is None else second.useful,
+        stale_clients=first.stale_clients if second.stale_clients is None else second.stale_clients,
+        neighbours=later_neighbours(_uncounted(first.neighbours), second.neighbours),
+    )
+
+
+def _without_counts(interval: Interval) -> Interval:
+    """Its gauges alone: everything else has been handed out."""
+    return Interval(
+        second=interval.second,
+        clients=interval.clients,
+        connected=interval.connected,
+        useful=interval.useful,
+        attempts=0,
+        attempts_per_slot=(),
+        outcomes={},
+        disconnects={},
+        neighbours=_uncounted(interval.neighbours),
+        ticks=0,
+        missed=0,
+        fanout=Samples(),
+        effective={},
+        censored={},
+        attempt_durations={},
+        loop_lag=Samples(),
+        retry_late=Samples(),
+        stale_clients=interval.stale_clients,
+        reference=interval.reference,
+        rss_bytes=interval.rss_bytes,
+        empty_rss_bytes=interval.empty_rss_bytes,
+        processes=interval.processes,
+        clocks=interval.clocks,
+    )
+
+
+def _uncounted(neighbours: Mapping[int, Neighbours]) -> dict[int, Neighbours]:
+    return {size: replace(group, attempts=0, limited=0) for size, group in neighbours.items()}
+
+
+def _neighbours(groups: list[Neighbours]) -> Neighbours:
+    return Neighbours(
+        clients=sum(group.clients for group in groups),
+        connected=sum(group.connected for group in groups),
+        useful=_sum_of_all(group.useful for group in groups),
+        attempts=sum(group.attempts for group in groups),
+        limited=sum(group.limited for group in groups),
+    )
+
+
+def _sum_of_all(means: Iterable[float | None]) -> float | None:
+    """The sum; None where a part is not known."""
+    values = list(means)
+    there = [value for value in values if value is not None]
+    return sum(there) if len(there) == len(values) else None
+
+
+def _counts(dicts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for counts in dicts:
+        total.update(counts)
+    return dict(total)

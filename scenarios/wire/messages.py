@@ -1,0 +1,337 @@
+"""What the runner and a generator say to each other over their channel, and how it is framed.
+
+A message is MessagePack behind a four-byte length; the two ends share the types below.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from gateway_stub.feed_schedule import FeedSchedule
+from reports.rundir.record import ClockOffset
+from scenarios.clients.protocol.ticks import Reference
+from scenarios.fields import NameOrTable
+from scenarios.scenario.model import Scenario
+
+GENERATOR_VARIABLE = "RECONNECT_STORM_GENERATOR_SETTINGS"
+"""Environment variable in which the runner leaves a `GeneratorSettings` as JSON."""
+
+OUTCOMES = {
+    "joined": "the namespace is joined",
+    "limited": "answered with 429 or 503",
+    "refused": "no connection, or the edge found no pod (502, 504)",
+    "timeout": "not joined within the client's connect time-out",
+    "reset": "the connection ended before the namespace was joined",
+    "rejected": "any other HTTP status, or the namespace was refused",
+    "broken": "the answer broke the protocol",
+    "tls": "the TLS handshake failed",
+    "exhausted": "this machine ran out of ports, descriptors or memory",
+    "abandoned": "given up by the client because a new policy was pushed",
+}
+"""How an attempt can end."""
+
+DISCONNECTS = {
+    "dropped": "the server, or the edge, ended the session in an orderly way",
+    "reset": "the connection broke, or this machine could not open the next one",
+    "stale": "the client's own watchdog saw no tick for too long",
+    "ping_timeout": "the server's ping was overdue",
+    "broken": "the server broke the protocol",
+    "refused": "a polling request of the session was refused",
+    "cut": "the scenario cut the client's connection",
+}
+"""How a joined session can end."""
+
+LONGEST_MESSAGE = 1 << 28
+
+_LENGTH = struct.Struct("!I")
+
+
+class GeneratorSettings(Struct, frozen=True, kw_only=True):
+    """What a generator that the runner starts needs to know."""
+
+    scenario: Scenario
+    """With the target's URL filled in, whoever runs it."""
+    epoch_ns: int
+    """Monotonic time of second 0."""
+    channel_fd: int | None = None
+    """Where the runner listens, if one started this generator."""
+    allow_remote: bool = False
+    own_stack: bool = False
+    """The target is nginx and pods of our own, which keep the scenario's feed rate."""
+    clock_url: str = ""
+    """Where our own pods tell how long ago the epoch was; empty where all processes share one clock."""
+
+
+class Assignment(Struct, frozen=True):
+    """What a Locust master tells its workers before a test."""
+
+    workers: tuple[str, ...]
+    """Who takes part; a worker's place is the number of its process."""
+    settings: GeneratorSettings
+    by_hand: bool = False
+    """No run has asked for the test: each worker counts time by its own clock."""
+    late: tuple[str, ...] = ()
+    """Who has come since, where Locust's own rebalancing gives newcomers users."""
+
+
+class Samples(Struct, frozen=True):
+    """Distinct values and how often each was seen: two int64 arrays as bytes, in microseconds."""
+
+    values_us: bytes = b""
+    counts: bytes = b""
+
+    @classmethod
+    def of(cls, nanoseconds: Any, counts: Any = None) -> "Samples":
+        """Counts an array of nanoseconds at the resolution of a three-digit HdrHistogram.
+
+        A histogram begins at 0: whoever may have less has to count that. counts: how often each was seen.
+        """
+        microseconds = np.maximum(np.asarray(nanoseconds, dtype=np.int64) // 1000, 0)
+        # 2,048 sub-buckets: below that a value is kept as it is, above it loses its lowest bits.
+        shift = np.maximum(np.frexp(microseconds.astype(np.float64))[1] - 11, 0)
+        rounded = (microseconds >> shift) << shift
+        if counts is None:
+            values, counts = np.unique(rounded, return_counts=True)
+        else:
+            values, places = np.unique(rounded, return_inverse=True)
+            counts = np.bincount(places, counts)
+        return cls(values.tobytes(), counts.astype(np.int64).tobytes())
+
+    def arrays(self) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", "np.ndarray[Any, np.dtype[np.int64]]"]:
+        """(values in µs, counts), both of shape (distinct,)."""
+        return np.frombuffer(self.values_us, np.int64), np.frombuffer(self.counts, np.int64)
+
+    def percentile_ms(self, percentile: float) -> float | None:
+        """The smallest value that so many per cent do not exceed; None without any value."""
+        values, counts = self.arrays()
+        if not len(values):
+            return None
+        place = int(np.searchsorted(np.cumsum(counts), percentile / 100 * counts.sum()))
+        return float(values[min(place, len(values) - 1)]) / 1000
+
+
+class Neighbours(Struct, frozen=True, kw_only=True):
+    """Clients that share their source address with equally many, in one second."""
+
+    clients: int
+    connected: int
+    useful: float | None
+    attempts: int
+    limited: int
+
+
+class WorkerChange(Struct, frozen=True):
+    """Something happened to a worker while a test was running."""
+
+    name: str
+    change: Literal["lost", "joined"]
+    """`joined`: it will have clients from the next test on."""
+    clients: int = 0
+    """Clients concerned."""
+
+
+class Interval(Struct, frozen=True, kw_only=True, tag=True):
+    """What the clients of one generator process saw in one second."""
+
+    second: int
+    """Since the epoch."""
+    clients: int
+    """Clients that have been started."""
+    connected: int
+    """Joined at the end of the second."""
+    useful: float | None
+    """Mean number of clients that were joined with a newest tick under 1 s old, on a 100 ms grid; None
+    for a part of a second without a point of the grid."""
+    attempts: int
+    attempts_per_slot: tuple[int, ...]
+    """Attempts in each 100 ms."""
+    first_attempt_ns: int | None = None
+    """Monotonic time of the first attempt of the second."""
+    last_join_ns: int | None = None
+    """Monotonic time of the last join of the second."""
+    held_back: int = 0
+    """Attempts that the cap on attempts made wait."""
+    outcomes: dict[str, int]
+    """Ended attempts by outcome."""
+    disconnects: dict[str, int]
+    """Ended sessions by reason."""
+    unopened: int = 0
+    """Connections that joined clients needed and this machine had no ports, descriptors or memory for."""
+    policy_error: str = ""
+    """What a reconnect policy raised inside a client, so far; whoever follows it cannot be relied on."""
+    gave_up: int = 0
+    """Clients whose policy allowed no further attempt."""
+    neighbours: dict[int, Neighbours] = {}
+    """By how many clients share a source address."""
+    ticks: int
+    missed: int
+    """Ticks that clients learned in this second that they will never get."""
+    early: int = 0
+    """Ticks that were received before they were due: a latency below zero, which counts as 0 in `fanout`."""
+    earliest_ns: int = 0
+    """How long before, at the most: by so much at least, the publisher's clock is ahead."""
+    fanout: Samples
+    effective: dict[int, Samples]
+    """By the second in which the tick was due."""
+    censored: dict[int, Samples]
+    """Lower bounds, for ticks that some client still does not hold; by the second of the due time."""
+    attempt_durations: dict[str, Samples]
+    """By outcome."""
+    loop_lag: Samples
+    latest_lag_ms: float | None = None
+    """99th percentile of the loop lag of the process that was latest, where that of `loop_lag` is smaller:
+    among the probes of many processes, those of one that stood still are hardly seen."""
+    retry_late: Samples
+    """How late tries began to connect: actual minus intended, by the policy's delay and the round trips."""
+    staleness: Samples = Samples()
+    """Age of the newest tick of every client, joined or not, at every point of the 100 ms grid."""
+    stale_clients: float | None = None
+    """Mean number of clients, joined or not, whose newest tick was 1 s old or older; None like `useful`."""
+    reference: Reference | None = None
+    """What latencies count from; None while no tick has been seen."""
+    cpu_ns: int = 0
+    """CPU time of the process, or processes, in this second."""
+    busiest_cpu_ns: int = 0
+    """That of the process which used most: each has a core of its own to saturate."""
+    rss_bytes: int = 0
+    empty_rss_bytes: int = 0
+    """The same before there was any client."""
+    processes: int = 1
+    missing: int = 0
+    """Clients of processes that died."""
+    worker_changes: tuple[WorkerChange, ...] = ()
+    """What became known in this second."""
+    clocks: tuple[ClockOffset, ...] = ()
+    """Where processes do not share one clock: how each sees the gateway's."""
+
+    @property
+    def lag_p99_ms(self) -> float | None:
+        """99th percentile of the loop lag, of the process that was latest; None without any probe."""
+        lag_ms = self.loop_lag.percentile_ms(99)
+        return lag_ms if self.latest_lag_ms is None else self.latest_lag_ms
+
+
+class BooksClosed(Struct, frozen=True, tag=True):
+    """All intervals up to a `CloseBooks` have been sent."""
+
+
+class PushPolicy(Struct, frozen=True, tag=True):
+    """All clients follow this policy, each from a moment of its own within the reach time on; whoever waits
+    or tries then starts over with it."""
+
+    policy: NameOrTable
+    reach_s: float = 0.0
+
+
+class Cut(Struct, frozen=True, tag=True):
+    """Joined clients lose their connection, as by a network that has gone."""
+
+    share: float = 1.0
+
+
+class SetFeed(Struct, frozen=True, tag=True):
+    """The ticks of our own pods are due by this schedule from now on."""
+
+    schedule: FeedSchedule
+
+
+class Aborted(Struct, frozen=True, tag=True):
+    """The generator stopped by itself, because of an abort condition."""
+
+    reason: str
+
+
+class CloseBooks(Struct, frozen=True, tag=True):
+    """Count what no client holds yet as censored at this moment, and report the open second."""
+
+
+class Hello(Struct, frozen=True, tag=True):
+    """The first thing that a standing generator is told."""
+
+    token: str
+
+
+class Begin(Struct, frozen=True, tag=True):
+    """A standing generator shall bring up its clients."""
+
+    settings: GeneratorSettings
+
+
+class Begun(Struct, frozen=True, tag=True):
+    """It does."""
+
+    workers: int
+
+
+class Refused(Struct, frozen=True, tag=True):
+    """It will not, for this reason."""
+
+    reason: str
+
+
+class Ended(Struct, frozen=True, tag=True):
+    """A standing generator has ended the test, and nobody of the runner's side asked for it."""
+
+    reason: str
+
+
+Message = (
+    Interval
+    | BooksClosed
+    | PushPolicy
+    | Cut
+    | SetFeed
+    | Aborted
+    | CloseBooks
+    | Hello
+    | Begin
+    | Begun
+    | Refused
+    | Ended
+)
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Message).decode
+
+
+def frame(message: Message) -> bytes:
+    """`message` ready to be sent."""
+    body = encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameError(ValueError):
+    """Bytes that are no message, or one that is longer than allowed."""
+
+
+class Unframer:
+    """Collects bytes and hands out whole messages.
+
+    longest: how many bytes a message may have; whoever has not said who it is gets little room.
+    """
+
+    def __init__(self, longest: int = LONGEST_MESSAGE) -> None:
+        self.longest = longest
+        self._buffer = bytearray()
+
+    def receive(self, data: bytes) -> Iterator[Message]:
+        """The messages that `data` completes. Raises FrameError."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > self.longest:
+                raise FrameError(f"a message of {length} bytes, {self.longest} are allowed")
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            body = bytes(self._buffer[_LENGTH.size : end])
+            del self._buffer[:end]
+            try:
+                message = decode(body)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise FrameError(str(error)) from None
+            yield message

@@ -1,0 +1,108 @@
+"""What Prometheus scrapes and Grafana shows is what pods and generator export."""
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway_stub.control import _HELP, prometheus_text
+from scenarios.generator.metrics import Exposition
+from tests.gateway_stub.test_app import LAST
+from tests.scenarios.generator.test_metrics import STORMY
+from tests.scenarios.runner.test_collector import interval
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "monitoring"
+BOARD: dict[str, Any] = json.loads(
+    (FOLDER / "grafana" / "boards" / "reconnect-storm.json").read_text(encoding="utf-8")
+)
+PANELS: list[dict[str, Any]] = BOARD["panels"]
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def exported() -> dict[str, str]:
+    """Every metric there is, and its type."""
+    exposition = Exposition()
+    text = prometheus_text(dict.fromkeys(_HELP, 0), LAST)
+    for second in (STORMY, interval(4, stale_clients=1)):
+        exposition.take(second)
+        text += exposition.text(workers=1, storm=True)
+    return dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+
+
+def expressions() -> list[str]:
+    return [target["expr"] for panel in PANELS for target in panel["targets"]]
+
+
+def shown() -> set[str]:
+    return {name for text in expressions() for name in re.findall(r"\b(?:gateway|generator)_\w+", text)}
+
+
+def test_the_board_shows_what_is_exported_and_all_of_it() -> None:
+    assert shown() == set(exported())
+
+
+def test_counters_are_shown_as_rates_and_gauges_as_they_are() -> None:
+    for text in expressions():
+        for name in re.findall(r"\b(?:gateway|generator)_\w+", text):
+            assert (f"rate({name}[" in text) == (exported()[name] == "counter"), text
+
+
+def test_brackets_of_an_expression_match() -> None:
+    for text in expressions():
+        for opening, closing in ("()", "[]", "{}"):
+            assert text.count(opening) == text.count(closing), text
+
+
+def test_panels_have_numbers_titles_and_places_of_their_own() -> None:
+    assert len({panel["id"] for panel in PANELS}) == len({panel["title"] for panel in PANELS}) == len(PANELS)
+    cells = [
+        cell
+        for place in (panel["gridPos"] for panel in PANELS)
+        for cell in itertools.product(
+            range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+        )
+    ]
+    assert len(set(cells)) == len(cells), "panels overlap"
+    assert max(x for x, _ in cells) < 24, "Grafana's grid has 24 columns"
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_panel_is_one_that_grafana_can_draw(panel: dict[str, Any]) -> None:
+    assert panel["type"] == "timeseries"
+    assert panel["description"].endswith(".")
+    references = [target["refId"] for target in panel["targets"]]
+    assert len(set(references)) == len(references)
+    for part in (panel, *panel["targets"]):
+        assert part["datasource"] == BOARD["panels"][0]["datasource"]
+
+
+def test_the_board_asks_the_source_that_is_provisioned() -> None:
+    (source,) = read(FOLDER / "grafana" / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
+    assert PANELS[0]["datasource"] == {"type": source["type"], "uid": source["uid"]}
+
+
+def test_the_board_is_where_grafana_looks_for_it() -> None:
+    grafana = read(ROOT / "docker-compose.yml")["services"]["grafana"]
+    (provider,) = read(FOLDER / "grafana" / "provisioning" / "dashboards" / "boards.yml")["providers"]
+    folder = provider["options"]["path"]
+    assert f"./deploy/monitoring/grafana/boards:{folder}:ro" in grafana["volumes"]
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home == f"{folder}/reconnect-storm.json"
+
+
+def test_prometheus_scrapes_pods_and_generator_where_they_are() -> None:
+    services = read(ROOT / "docker-compose.yml")["services"]
+    jobs = {job["job_name"]: job for job in read(FOLDER / "prometheus.yml")["scrape_configs"]}
+    (pods,) = jobs["gateway"]["dns_sd_configs"]
+    assert (pods["names"], pods["type"], pods["port"]) == (["gateway"], "A", 8001)
+    ((generator,),) = [config["targets"] for config in jobs["generator"]["static_configs"]]
+    assert generator == "locust-master:8089"
+    assert {"gateway", "locust-master"} <= set(services)

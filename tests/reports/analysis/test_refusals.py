@@ -1,0 +1,39 @@
+"""Refusals by a limit, reconciled."""
+
+import pytest
+
+from reports.analysis.metrics import summarise
+from reports.analysis.refusals import Refusals, refusals
+from tests.support.histories import history, second, seconds
+
+CASES: dict[str, tuple[float, float | None, float | None, int | None, bool]] = {
+    "they add up": (1000.0, 700.0, 300.0, 0, True),
+    "2 % went astray": (1000.0, 700.0, 320.0, -20, True),
+    "more than 2 % went astray": (1000.0, 700.0, 321.0, -21, False),
+    "2 % came from elsewhere": (1000.0, 700.0, 280.0, 20, True),
+    "more than 2 % came from elsewhere": (1000.0, 700.0, 279.0, 21, False),
+    "five of few": (3.0, 5.0, 3.0, -5, True),
+    "six of few": (3.0, 5.0, 4.0, -6, False),
+    "nginx is not ours": (1000.0, None, 3.0, None, True),
+    "pods are not ours": (1000.0, 3.0, None, None, True),
+}
+
+
+@pytest.mark.parametrize(("clients", "nginx", "pods", "unexplained", "agree"), CASES.values(), ids=CASES)
+def test_what_neither_nginx_nor_pods_refused_is_unexplained(
+    clients: float, nginx: float | None, pods: float | None, unexplained: int | None, agree: bool
+) -> None:
+    found = refusals([second(0, limited=clients, nginx_limited=nginx, pod_shed=pods)])
+    assert (found.unexplained, found.agree) == (unexplained, agree)
+
+
+def test_what_sidecars_answered_by_themselves_is_explained() -> None:
+    rows = [second(0, limited=20.0, nginx_limited=3.0, pod_shed=4.0, sidecar_refused=12.0)]
+    assert refusals(rows) == Refusals(clients=20, nginx=3, sidecars=12, pods=4, unexplained=1)
+
+
+def test_the_storm_reconciles_its_own_seconds() -> None:
+    rows = seconds(0, 8, limited=9.0) + seconds(8, 12, limited=5.0, nginx_limited=3.0, pod_shed=1.0)
+    storm = summarise(history(rows)).storm
+    assert storm is not None
+    assert storm.refusals == Refusals(clients=20, nginx=12, pods=4, unexplained=4)

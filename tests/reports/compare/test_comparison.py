@@ -1,0 +1,279 @@
+"""What a comparison says: its headline, what each variable did, and how far it can be believed."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from reports.analysis.verdict import VerdictName
+from reports.compare.comparable import orders
+from reports.compare.comparison import Comparison, compare
+from reports.compare.headline import order_sentence
+from reports.rundir.record import Run
+from tests.support.histories import scenario
+from tests.support.judged_runs import TWO_BY_TWO, run
+
+
+def test_the_arm_that_was_started_first_is_the_reference() -> None:
+    runs = [
+        run("a", "RECOVERED", 3, started_utc="2026-11-22T20:01:00Z"),
+        run("b", "RECOVERED", 3, started_utc="2026-11-22T20:00:00Z"),
+        run("b", "RECOVERED", 4, started_utc="2026-11-22T20:02:00Z"),
+    ]
+    found = compare(runs)
+    assert [(arm.name, arm.runs, arm.verdicts) for arm in found.arms] == [
+        ("b", 2, ("RECOVERED", "RECOVERED")),
+        ("a", 1, ("RECOVERED",)),
+    ]
+
+
+def test_the_best_arm_is_named_with_its_lead_over_the_reference() -> None:
+    found = compare(TWO_BY_TWO)
+    assert found.winners == ("incident + per-ip",)
+    assert found.headline == (
+        "“incident + per-ip” did best: recovered after 9 s. "
+        "The reference “naive + none” did not recover within 54 s (METASTABLE); "
+        "effective p99 afterwards 60 ms against 60 ms, availability 90 % against 8.0 %."
+    )
+
+
+def test_each_variable_is_told_apart_from_the_others() -> None:
+    assert compare(TWO_BY_TWO).effects == (
+        "fleet.policy alone (naive → incident): not recovered within 54 s (METASTABLE) → "
+        "recovered after 13 s; availability 8.0 % → 80 %.",
+        "fleet.policy on top of per-ip (naive → incident): not recovered within 54 s (METASTABLE) → "
+        "recovered after 9 s; availability 9.0 % → 90 %.",
+        "edge.limit alone (none → per-ip) changed nothing that shows: "
+        "not recovered within 54 s (METASTABLE); availability 8.0 % → 9.0 %.",
+        "edge.limit on top of incident (none → per-ip): recovered after 13 s → recovered after 9 s; "
+        "availability 80 % → 90 %.",
+    )
+
+
+def test_two_variables_that_change_together_are_not_told_apart() -> None:
+    found = compare([TWO_BY_TWO[0], TWO_BY_TWO[3]])
+    assert found.effects == (
+        "fleet.policy never changes alone here: what it did by itself cannot be told.",
+        "edge.limit never changes alone here: what it did by itself cannot be told.",
+    )
+
+
+def test_an_event_that_is_switched_on_is_called_by_its_name() -> None:
+    def arm(name: str, verdict: VerdictName, recovered_s: int | None, **on: bool) -> Run:
+        events = [
+            {"do": "drop_all", "at_s": 8.0},
+            {"do": "scale", "at_s": 20.0, "pods": 9, "enabled": on["scale"]},
+            {"do": "push_policy", "at_s": 30.0, "policy": "incident", "enabled": on["push"]},
+        ]
+        return run(name, verdict, recovered_s, scenario=scenario(event=events))
+
+    found = compare(
+        [
+            arm("nothing", "METASTABLE", None, scale=False, push=False),
+            arm("scale", "METASTABLE", None, scale=True, push=False),
+            arm("both", "RECOVERED", 9, scale=True, push=True),
+        ]
+    )
+    assert [sentence.partition(":")[0] for sentence in found.effects] == [
+        "scale alone changed nothing that shows",
+        "push_policy on top of scale",
+    ]
+
+
+RECOVERED: tuple[VerdictName, int | None] = ("RECOVERED", 9)
+METASTABLE: tuple[VerdictName, int | None] = ("METASTABLE", None)
+
+HEADLINES: dict[str, tuple[list[Run], str]] = {
+    "a tie of all": (
+        [run("a", "RECOVERED", 9, served=0.8), run("b", "RECOVERED", 10, served=0.81)],
+        "The arms cannot be told apart: they recovered after 9 to 10 s, availability 80 to 81 %.",
+    ),
+    "none recovered, none better": (
+        [run("a", "METASTABLE", served=0.1), run("b", "OUTAGE", served=0.11)],
+        "The arms cannot be told apart: “b” did not recover within 54 s (OUTAGE), "
+        "“a” did not recover within 54 s (METASTABLE), availability 10 to 11 %.",
+    ),
+    "none recovered, one less bad": (
+        [run("a", "METASTABLE", served=0.1), run("b", "SLOW_DRAIN", served=0.4)],
+        "No arm recovered within 54 s. Least bad: “b” (SLOW_DRAIN). "
+        "The reference “a” did not recover within 54 s (METASTABLE)",
+    ),
+    "a reference that nothing beats": (
+        [run("a", "RECOVERED", 3), run("b", "RECOVERED", 30), run("c", "RECOVERED", 4)],
+        "No arm is shown to beat the reference “a”: it recovered after 3 s; “c” cannot be told from it.",
+    ),
+    "two winners": (
+        [run("a", "OUTAGE"), run("b", "RECOVERED", 30), run("c", "RECOVERED", 31)],
+        "“b” and “c” did best: they recovered after 30 to 31 s. The reference “a” did not recover",
+    ),
+    "an invalid reference": (
+        [run("a", "INVALID"), run("b", "RECOVERED", 30)],
+        "“b” did best: recovered after 30 s. The reference “a” has no valid run.",
+    ),
+    "no trigger in any arm": (
+        [run("a", "STEADY", served=None), run("b", "STEADY", served=None)],
+        "The arms cannot be told apart: each was steady without a trigger.",
+    ),
+    "a reference of which no availability is known": (
+        [run("a", "OUTAGE", served=None), run("b", "RECOVERED", 3)],
+        "(OUTAGE); effective p99 afterwards 60 ms against 60 ms.",
+    ),
+    "nothing valid": (
+        [run("a", "INVALID"), run("b", "INVALID")],
+        "No arm has a valid run, so nothing can be concluded.",
+    ),
+    "a bound against a value": (
+        [run("a", "METASTABLE", p99_ms=26_000, at_least=True), run("b", "RECOVERED", 3, p99_ms=85)],
+        "effective p99 afterwards 85 ms against ≥ 26 s",
+    ),
+    "recoveries now and then": (
+        [
+            *(run("a", *end, served=0.2) for end in [METASTABLE] * 4),
+            *(run("b", *end, served=0.4) for end in [RECOVERED, RECOVERED, METASTABLE, METASTABLE]),
+        ],
+        "No arm recovered in more than half of its runs. Least bad: “b” (METASTABLE). "
+        "The reference “a” did not recover within 54 s (METASTABLE)",
+    ),
+    "a tie of arms that end differently": (
+        [
+            *(run("a", *end, served=0.4) for end in [RECOVERED, RECOVERED, RECOVERED, METASTABLE]),
+            *(run("b", *end, served=0.4) for end in [RECOVERED, RECOVERED, METASTABLE, METASTABLE]),
+        ],
+        "The arms cannot be told apart: “a” recovered after 9 s, "
+        "“b” recovered in only 2 of 4 runs (METASTABLE), availability 40 %.",
+    ),
+    "one run alone": ([run("a", "METASTABLE")], "METASTABLE: as it was."),
+    "one arm alone": (
+        [run("a", "RECOVERED", 3), run("a", "RECOVERED", 5), run("a", "METASTABLE")],
+        "“a” recovered after 5 s, availability 50 %; runs: 2 RECOVERED, 1 METASTABLE.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("runs", "expected"), HEADLINES.values(), ids=HEADLINES)
+def test_the_headline_says_what_came_out(runs: list[Run], expected: str) -> None:
+    assert expected in compare(runs).headline
+
+
+BELIEVES: dict[str, tuple[list[Run], str]] = {
+    "one run per arm": (TWO_BY_TWO, "an observation, not a proof; use --repeats 4 or more."),
+    "all valid": ([run(arm, "RECOVERED", 3) for arm in "aabb"], "2 runs per arm, all valid."),
+    "one left out": (
+        [run("a", "RECOVERED", 3), run("a", "INVALID"), run("b", "RECOVERED", 3)],
+        "1 of 3 runs invalid and left out (“a” 1 of 2).",
+    ),
+    "ranges apart": (
+        [run("a", "OUTAGE"), run("a", "OUTAGE"), run("b", "RECOVERED", 3), run("b", "RECOVERED", 5)],
+        "Ranges of time to recover do not overlap: 3 to 5 s against not within 54 s.",
+    ),
+    "ranges that touch": (
+        [
+            *(run("a", "RECOVERED", s) for s in (9, 20, 30)),
+            *(run("b", "RECOVERED", s) for s in (3, 5, 10)),
+        ],
+        "“a” and “b” cannot be told apart: their ranges overlap",
+    ),
+    "a recovery now and then": (
+        [
+            *(run("a", "OUTAGE", s) for s in (9, None, None)),
+            *(run("b", "RECOVERED", s) for s in (3, 5, 6)),
+        ],
+        "do not overlap: 3 to 6 s against 9 s to not within 54 s.",
+    ),
+    "ranges of availability, where nobody recovered": (
+        [
+            *(run("a", "OUTAGE", served=share) for share in (0.1, 0.2)),
+            *(run("b", "SLOW_DRAIN", served=share) for share in (0.3, 0.5)),
+        ],
+        "Ranges of availability do not overlap: 30 to 50 % against 10 to 20 %.",
+    ),
+    "winners alike": (
+        [run("a", "OUTAGE"), run("b", "RECOVERED", 30), run("c", "RECOVERED", 31)],
+        "cannot be told apart: their ranges overlap, or less than 2 s and 2 points of availability",
+    ),
+    "a test that decides": (
+        [*(run("a", "OUTAGE") for _ in range(4)), *(run("b", "RECOVERED", s) for s in (3, 4, 5, 6))],
+        "4 runs per arm, all valid. A rank test of whole runs tells “b” from the reference (p = 0.029).",
+    ),
+    "a test that does not": (
+        [
+            *(run("a", "RECOVERED", s) for s in (9, 20, 30, 31)),
+            *(run("b", "RECOVERED", s) for s in (3, 5, 10, 19)),
+        ],
+        "“a” and “b” cannot be told apart: no rank test tells them from the best, or less than",
+    ),
+    "three runs": (
+        [run(arm, "RECOVERED", s) for arm in "ab" for s in (3, 4, 5)],
+        "3 runs per arm, all valid. No test can decide with so few: use --repeats 4 or more.",
+    ),
+    "no control": ([run("a", "RECOVERED", 3)], "No control run."),
+    "nothing valid": ([run("a", "INVALID"), run("b", "INVALID")], "No: not one run is valid"),
+}
+
+
+@pytest.mark.parametrize(("runs", "expected"), BELIEVES.values(), ids=BELIEVES)
+def test_how_far_it_can_be_believed_is_said(runs: list[Run], expected: str) -> None:
+    assert expected in compare(runs).believe
+
+
+def test_ranges_are_set_side_by_side_only_where_both_arms_have_one() -> None:
+    unknown = [run("a", "OUTAGE", served=None), run("a", "OUTAGE", served=None)]
+    found = compare([*unknown, run("b", "SLOW_DRAIN", served=0.3), run("b", "SLOW_DRAIN", served=0.5)])
+    assert (found.winners, found.believe) == (
+        ("b",),
+        "2 runs per arm, all valid. No test can decide with so few: use --repeats 4 or more. No control run.",
+    )
+
+
+def test_an_effect_needs_a_valid_run_on_both_sides() -> None:
+    some = [run("naive + none", "INVALID"), run("incident + none", "RECOVERED", 3)]
+    assert compare(some).effects == (
+        "fleet.policy alone (naive → incident): cannot be told, “naive + none” has no valid run.",
+    )
+    assert compare([some[0], run("incident + none", "INVALID")]).effects == ()
+
+
+def test_a_policy_with_parameters_is_a_value_like_any_other() -> None:
+    spread = {"name": "spread", "window_s": 8.0}
+    found = compare(
+        [run("naive + none", "OUTAGE"), run("x", "RECOVERED", 3, scenario=scenario(fleet__policy=spread))]
+    )
+    assert found.effects[0].startswith("fleet.policy alone (naive → spread window_s=8.0): not recovered")
+
+
+def test_a_comparison_can_be_written_as_json() -> None:
+    found = compare(TWO_BY_TWO)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Comparison) == found
+
+
+def in_order(*orders: str, **info: Any) -> list[Run]:
+    """Runs of arms that are letters, one after another, a text for each round."""
+    starts = (f"2026-11-22T20:{minute:02}:00Z" for minute in range(60))
+    return [
+        run(arm, "RECOVERED", 3, round=number, started_utc=next(starts), **info)
+        for number, order in enumerate(orders, start=1)
+        for arm in order
+    ]
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (in_order("ab", "ba"), "changed places from round to round"),
+        (in_order("abc", "abc", "bca"), "changed places"),
+        (in_order("ab", "ab"), "in the same order in every round"),
+        (in_order("ab"), ""),
+        (in_order("a", "a"), ""),
+        ([run(arm, "RECOVERED", 3, round=number) for arm in "ab" for number in (1, 2)], ""),
+        (in_order("ab", "ab", predicted=True), ""),
+    ],
+)
+def test_a_report_says_whether_arms_changed_places(runs: list[Run], said: str) -> None:
+    found = order_sentence(orders(runs))
+    assert said in found if said else not found
+
+
+def test_of_a_run_that_was_repeated_the_last_try_counts() -> None:
+    first, *others = in_order("ab", "ba")
+    again = run("a", "RECOVERED", 3, round=1, started_utc="2026-11-22T21:00:00Z")
+    assert orders([first, *others, again]) == [("b", "a"), ("b", "a")]

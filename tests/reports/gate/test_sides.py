@@ -1,0 +1,159 @@
+"""Which runs may be set against each other, what is taken from them, and what they promise."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.compare.comparable import ComparisonError
+from reports.gate.measures import Value
+from reports.gate.sides import changes, missing_rounds, of_one_arm, side
+from reports.gate.slo import promises
+from reports.rundir.record import Run
+from tests.support.histories import scenario
+from tests.support.judged_runs import run as judged
+
+
+def run(arm: str = "naive + none", **info: Any) -> Run:
+    return judged(arm, "RECOVERED", 13, **info)
+
+
+def with_scenario(**changed: Any) -> Run:
+    return run(scenario=scenario(**changed))
+
+
+def test_a_side_has_the_numbers_of_its_valid_runs_and_the_doubts_about_the_others() -> None:
+    found = side("runs:x", [run(), judged("naive + none", "INVALID"), judged("naive + none", "METASTABLE")])
+    assert (found.name, found.runs) == ("runs:x", 3)
+    assert [one.verdict for one in found.measured] == ["RECOVERED", "METASTABLE"]
+    assert found.problems == ("late",)
+    assert found.measured[0].values["time_to_recover_s"] == Value(13.0)
+    assert found.measured[1].values["time_to_recover_s"] == Value(None)
+    assert found.measured[0].values["effective_p99_after"] == Value(60.0)
+    assert "pod_loop" not in found.measured[0].values, "nothing was recorded of the pods"
+
+
+def test_what_a_change_may_have_touched_may_differ() -> None:
+    before, after = with_scenario(), with_scenario(fleet__policy="incident", gateway__handshake_cpu_ms=30.0)
+    assert changes([before], [after]) == ("fleet.policy", "gateway.handshake_cpu_ms")
+    assert changes([before], [before]) == ()
+
+
+def test_another_version_of_this_project_is_what_is_compared() -> None:
+    other = run(versions={"reconnect-storm": "0.2.0", "nginx": "1.31.3"})
+    assert changes([run()], [other]) == ()
+
+
+REFUSED: dict[str, tuple[Run, str]] = {
+    "another machine": (
+        run(machine={"cores": 64, "cpu_model": "test", "pinned": True}),
+        "machine: key cores",
+    ),
+    "other versions": (run(versions={"reconnect-storm": "0.1.0", "nginx": "1.9"}), "versions: key nginx"),
+    "another load": (with_scenario(fleet__clients=7), "key fleet.clients"),
+    "another feed": (with_scenario(feed__rate_hz=9.0), "key feed.rate_hz"),
+    "another way to spend CPU": (with_scenario(gateway__cpu="reserve"), "gateway.cpu"),
+    "other phases": (with_scenario(phases__during_s=3), "phases.during_s"),
+    "another scenario": (with_scenario(name="other"), "key name: found 'mass-drop'"),
+    "another moment of the trigger": (run(trigger_s=9), "trigger"),
+    "somebody else's gateway": (with_scenario(target={"url": "http://x"}), "key target.url"),
+}
+
+
+@pytest.mark.parametrize(("other", "said"), REFUSED.values(), ids=REFUSED)
+def test_a_foreign_baseline_is_refused(other: Run, said: str) -> None:
+    with pytest.raises(ComparisonError, match=said):
+        changes([run()], [other])
+
+
+def test_two_files_need_not_have_one_name() -> None:
+    assert changes([run()], [with_scenario(name="other")], same_scenario=False) == ()
+
+
+def test_of_several_arms_one_has_to_be_named() -> None:
+    both = [run(), run("incident + none"), run(control=True, arm="control")]
+    with pytest.raises(ComparisonError, match=r"several arms, allowed: one of 'naive \+ none', 'incident"):
+        of_one_arm(both, "", "runs:x")
+    assert [one.info.arm for one in of_one_arm(both, "incident + none", "runs:x")] == ["incident + none"]
+    with pytest.raises(ComparisonError, match="found no arm 'nope'"):
+        of_one_arm(both, "nope", "runs:x")
+    assert len(of_one_arm(both[:1], "", "runs:x")) == 1
+
+
+# -- promises ----------------------------------------------------------------------------------------
+
+SLO = [{"metric": "availability", "phase": "storm", "operator": ">=", "bound": 0.5}]
+
+
+def served(*shares: float | None) -> list[Run]:
+    return [
+        judged("naive + none", "RECOVERED", 13, served=share, scenario=scenario(slo=SLO)) for share in shares
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shares", "broken", "answer"),
+    [
+        ([0.6], 0, "kept"),
+        ([0.4], 1, "broken"),
+        ([0.6, 0.4], 1, "inconclusive"),
+        ([0.6, 0.4, 0.6, 0.6, 0.6], 1, "inconclusive"),
+        ([0.4, *[0.6] * 8], 1, "kept"),
+        ([0.6, *[0.4] * 8], 8, "broken"),
+        ([None], 0, "inconclusive"),
+    ],
+)
+def test_runs_that_agree_decide_and_others_by_their_share(
+    shares: list[float | None], broken: int, answer: str
+) -> None:
+    (found,) = promises(served(*shares))
+    assert (found.broken, found.answer) == (broken, answer)
+    assert found.rule.startswith("availability ≥ 50 %")
+
+
+def test_a_promise_says_what_was_found() -> None:
+    assert promises(served(0.4, 0.4))[0].why.endswith("broken in 2 of 2 runs (found 40 %)")
+    assert promises(served(0.6))[0].why.endswith("kept in 1 runs (found 60 %)")
+    assert promises(served(None))[0].why.endswith("no run tells")
+
+
+def test_without_objectives_or_valid_runs_nothing_is_promised() -> None:
+    assert promises([run()]) == ()
+    assert promises([judged("naive + none", "INVALID", scenario=scenario(slo=SLO))]) == ()
+
+
+def test_a_key_that_stands_in_no_table_is_a_setting_like_any_other() -> None:
+    assert changes([run()], [with_scenario(novelty=1)]) == ("novelty",)
+
+
+def disturbed(arm: str = "naive + none") -> Run:
+    validity = {"valid": False, "problems": ["others"], "warnings": [], "spoilt_by_machine": True}
+    return judged(arm, "INVALID", validity=validity)
+
+
+def test_runs_that_failed_are_told_from_those_that_others_disturbed_and_from_missing_ones() -> None:
+    found = side("runs:x", [run(), judged("naive + none", "INVALID"), disturbed()], missing=2)
+    assert (found.runs, found.disturbed, found.counted.valid, found.counted.failed) == (5, 1, 1, 3)
+    assert found.problems == ("late", "others", "2 rounds left no run")
+
+
+@pytest.mark.parametrize(
+    ("folders", "missing"),
+    [
+        ({"01": True, "02": True}, 0),
+        ({"01": True, "02": False}, 1),
+        ({"01": True, "03": True}, 1),
+        ({"01": True, "02": False, "02-try2": True, "03": True}, 0),
+        ({"01": True, "02": False, "02-try2": False}, 1),
+        ({"01-1-naive": True, "03-1-naive": True}, 0),
+        ({"20261122": True, "20261130": True}, 0),
+        ({}, 0),
+    ],
+)
+def test_rounds_that_left_no_run_are_missing(tmp_path: Path, folders: dict[str, bool], missing: int) -> None:
+    for name, there in folders.items():
+        (tmp_path / name / "mass-drop").mkdir(parents=True)
+        if there:
+            (tmp_path / name / "mass-drop" / "run.json").touch()
+    assert missing_rounds(tmp_path) == missing
+    assert missing_rounds(tmp_path / "nowhere") == 0

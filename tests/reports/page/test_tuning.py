@@ -1,0 +1,105 @@
+"""The report on a search: words, figure, page, and tune.json."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+
+from reports.figures.timeline import svg
+from reports.figures.tuning import (
+    BREAKING,
+    CHOSEN,
+    FIX,
+    KEEPING,
+    NOW,
+    ON_FRONT,
+    marking,
+    tuned_alt_text,
+    tuned_figure,
+)
+from reports.page.tuning import write_tuning
+from reports.tuning.result import Constraints, Tuning
+from reports.tuning.text import headline, sentences, tuned_page
+from tests.support.tuning_results import tuning
+
+POINTS: dict[str, tuple[float | None, float | None, float | None]] = {
+    "spread": (19.0, 0.5, 19.0),
+    "js <b>": (39.0, 1.0, 39.0),
+    "full": (9.0, 0.9, 60.0),
+    "slow": (80.0, 0.9, 80.0),
+    "naive": (None, 1.0, None),
+}
+ORIGINS = {"js <b>": "incident's fix", "naive": "now = naive"}
+
+
+def found(**more: object) -> Tuning:
+    return tuning(POINTS, origins=ORIGINS, **more)  # type: ignore[arg-type]
+
+
+def test_the_headline_says_what_to_ship() -> None:
+    assert headline(found()) == (
+        "Ship spread: in the worst storm recovered after 19 s, pods at no more than 50 %, the last "
+        "neighbours back after 19 s, 80 % served."
+    )
+
+
+def test_without_a_choice_it_says_who_is_nearest() -> None:
+    none = found(constraints=Constraints(max_cpu=0.4))
+    assert headline(none) == (
+        "No candidate keeps all constraints. Nearest is spread: peak load: 50 %, 40 % allowed."
+    )
+    assert tuned_page(none).storms is None
+    assert headline(tuning({})) == "No candidate has played all storms."
+
+
+def test_it_says_how_far_the_others_are_from_the_choice() -> None:
+    text = " ".join(sentences(found(notes=("push_policy is left out",))))
+    fix = "The incident's own fix (js <b>) takes 2.0× the time to recover, 2.0× the peak load, 2.0× the time"
+    assert fix in text
+    assert "What there is now (naive) does not recover from 1 of 1 storms." in text
+    assert text.endswith("push_policy is left out")
+
+
+def test_settings_that_are_chosen_already_are_said_to_be() -> None:
+    now = tuning({"a": (9, 0.5, 9)}, origins={"a": "now"})
+    assert "What there is now (a) is what was chosen." in sentences(now)
+
+
+def test_a_search_that_was_stopped_says_so() -> None:
+    assert "The search was stopped before its end." in sentences(found(complete=False))
+    assert "0 storms" in sentences(tuning({}, complete=False))[0]
+
+
+def test_every_finalist_is_drawn_by_what_it_is() -> None:
+    kinds = {one.name: marking(found(), one) for one in found().finalists}
+    assert kinds == {"spread": CHOSEN, "js <b>": FIX, "full": ON_FRONT, "slow": KEEPING, "naive": NOW}
+    broken = found(constraints=Constraints(max_nat_victim_s=50))
+    assert marking(broken, broken.named("slow")) == BREAKING
+
+
+def test_the_figure_is_one_svg_that_says_what_it_shows() -> None:
+    alt = tuned_alt_text(found())
+    root = ElementTree.fromstring(svg(tuned_figure(found()), alt))
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == alt
+    assert "chosen: spread, recovers in 19 s, peak load 50 %, last neighbours back after 19 s" in alt
+    assert "as it is now: naive, recovered from 0 of 1 storms" in alt
+    text = " ".join(root.itertext())
+    assert "as it is now (1 never recovered, not shown)" in text
+
+
+def test_the_files_hold_the_result_and_escape_what_is_in_it(tmp_path: Path) -> None:
+    result, page = write_tuning(found(), tmp_path / "folder")
+    assert msgspec.json.decode(result.read_bytes(), type=Tuning) == found()
+    html = page.read_text(encoding="utf-8")
+    assert "js &lt;b&gt;" in html
+    assert "js <b>" not in html
+    assert html.count("<svg") == 1
+    assert {path.name for path in result.parent.iterdir()} == {"tune.json", "tune.svg", "tune.html"}
+
+
+def test_the_same_result_makes_the_same_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_tuning(found(), tmp_path / name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()

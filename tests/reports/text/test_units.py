@@ -1,0 +1,69 @@
+"""Every number as a reader sees it."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from reports.rundir.latency import Latency
+from reports.text import units
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (units.milliseconds(7.66), "7.7 ms"),
+        (units.milliseconds(85.2), "85 ms"),
+        (units.milliseconds(999.6), "1.0 s"),
+        (units.milliseconds(26_100), "26 s"),
+        (units.latency(Latency(85)), "85 ms"),
+        (units.latency(Latency(6_100, at_least=True)), "≥ 6.1 s"),
+        (units.microseconds(71e-6), "71 \u00b5s"),
+        (units.seconds(0.44), "0.4 s"),
+        (units.seconds(9), "9 s"),
+        (units.seconds(9.95), "10 s"),
+        (units.megabytes(7.44), "7.4 MB"),
+        (units.megabytes(1_058.2), "1,058 MB"),
+        (units.percent(0.99999), "99.9 %"),
+        (units.percent(1.0), "100 %"),
+        (units.percent(0.992), "99.2 %"),
+        (units.percent(0.123), "12 %"),
+        (units.percent(0.079), "7.9 %"),
+        (units.percent(0), "0 %"),
+        (units.percent(math.nan), units.NOTHING),
+        (units.count(12_345), "12,345"),
+        (units.per_second(0.44), "0.4/s"),
+        (units.per_second(3), "3/s"),
+        (units.per_second(1_312.4), "1,312/s"),
+        (units.times(1), "1.0\u00d7"),
+        (units.times(37.2), "37\u00d7"),
+        (units.plain(0.41), "0.41"),
+        (units.plain(6.13), "6.1"),
+        (units.plain(1_037.2), "1,037"),
+        (units.span("75 ms", "79 ms"), "75 to 79 ms"),
+        (units.span("950 ms", "1.2 s"), "950 ms to 1.2 s"),
+        (units.span("9 s", "9 s"), ""),
+        (units.unbroken("≥ 40 s of 3 sets"), "≥\u00a040\u00a0s of 3 sets"),
+    ],
+)
+def test_numbers_are_written_with_their_unit(text: str, expected: str) -> None:
+    assert text == expected
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        units.milliseconds,
+        units.microseconds,
+        units.seconds,
+        units.latency,
+        units.megabytes,
+        units.percent,
+        units.count,
+        units.per_second,
+        units.times,
+        units.plain,
+    ],
+)
+def test_no_number_is_a_dash_in_every_unit(write: Callable[[None], str]) -> None:
+    assert write(None) == units.NOTHING

@@ -1,0 +1,341 @@
+"""The gate as somebody types it: recorded runs, exit statuses, outputs, and everything that it refuses."""
+
+import csv
+import json
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from scenarios.cli.main import main
+from scenarios.gate.rounds import Player, Schedule
+from scenarios.host.process import AbortedError, StackError
+from tests.support.histories import history, scenario, storm, with_seconds
+
+SLO = [{"metric": "availability", "phase": "storm", "operator": ">=", "bound": 0.5}]
+
+
+def typed(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["gate", *map(str, arguments)])
+
+
+def words(result: Result) -> str:
+    """What was printed, however wide the terminal is."""
+    return " ".join(result.output.split())
+
+
+def assert_refused(result: Result, *said: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert len(result.output.strip().splitlines()) == 1, result.output
+    for part in said:
+        assert part in result.output
+
+
+def recorded(folder: Path, back_s: float, *, runs: int = 6, **info: Any) -> Path:
+    """Runs of a storm from which everybody is back after `back_s` seconds; the folder that they are in."""
+    made = {"scenario": scenario(), **info}
+    rows = storm(lambda t: 0.0 if t < 8 + back_s else 100.0)
+    for number in range(runs):
+        with_seconds(history(rows, **made), folder / f"{number:02}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recorded(tmp_path_factory.mktemp("fast"), 5)
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recorded(tmp_path_factory.mktemp("slow"), 15)
+
+
+@pytest.fixture(autouse=True)
+def _no_storm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here may start one."""
+
+    def play(*_: object, **__: object) -> None:
+        raise AssertionError("a storm was started")
+
+    monkeypatch.setattr("scenarios.cli.gate.play", play)
+
+
+def test_runs_that_are_alike_pass(fast: Path) -> None:
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{fast}")
+    assert result.exit_code == 0, result.output
+    assert words(result).startswith("PASS: none of")
+
+
+def test_runs_that_are_worse_are_a_regression(fast: Path, slow: Path) -> None:
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{slow}")
+    assert result.exit_code == 1, result.output
+    assert words(result).startswith("REGRESSION: ")
+    assert "not carried out in turn" in words(result)
+
+
+def test_runs_that_are_better_pass(fast: Path, slow: Path) -> None:
+    assert typed("--baseline", f"runs:{slow}", "--candidate", f"runs:{fast}").exit_code == 0
+
+
+def test_too_few_runs_are_inconclusive(tmp_path: Path, fast: Path) -> None:
+    few = recorded(tmp_path, 5, runs=2)
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{few}")
+    assert result.exit_code == 4
+    assert "more rounds would decide" in words(result)
+
+
+def test_no_valid_run_is_invalid_on_either_side(tmp_path: Path, fast: Path) -> None:
+    broken = recorded(tmp_path, 5, status="interrupted", problem="somebody pulled the plug")
+    for baseline, candidate in ((fast, broken), (broken, fast)):
+        result = typed("--baseline", f"runs:{baseline}", "--candidate", f"runs:{candidate}")
+        assert result.exit_code == 3
+        assert "INVALID: runs:" in words(result)
+        assert "somebody pulled the plug" in words(result)
+
+
+def test_a_stored_baseline_without_a_valid_run_is_invalid_before_anything_is_started(tmp_path: Path) -> None:
+    broken = recorded(tmp_path / "broken", 5, status="interrupted")
+    result = typed("--baseline", f"runs:{broken}", "--runs", tmp_path / "runs")
+    assert result.exit_code == 3
+    assert not (tmp_path / "runs").exists()
+
+
+def test_objectives_alone_decide_on_recorded_runs(tmp_path: Path) -> None:
+    kept = recorded(tmp_path / "kept", 5, runs=2, scenario=scenario(slo=SLO))
+    broken = recorded(tmp_path / "broken", 40, runs=2, scenario=scenario(slo=SLO))
+    assert typed("--candidate", f"runs:{kept}").exit_code == 0
+    result = typed("--candidate", f"runs:{broken}")
+    assert result.exit_code == 1
+    assert words(result).startswith("REGRESSION: availability ≥ 50 %")
+
+
+FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
+    "another load": ({"scenario": scenario(fleet__clients=7)}, "fleet.clients"),
+    "another machine": ({"machine": {"cores": 64, "cpu_model": "test", "pinned": True}}, "key cores"),
+    "other versions": ({"versions": {"reconnect-storm": "0.1.0", "nginx": "1.9"}}, "key nginx"),
+    "another scenario": ({"scenario": scenario(name="other")}, "key name"),
+}
+
+
+@pytest.mark.parametrize(("info", "said"), FOREIGN.values(), ids=FOREIGN)
+def test_a_foreign_baseline_is_refused(tmp_path: Path, fast: Path, info: dict[str, Any], said: str) -> None:
+    foreign = recorded(tmp_path, 5, runs=1, **info)
+    assert_refused(typed("--baseline", f"runs:{foreign}", "--candidate", f"runs:{fast}"), said)
+
+
+def test_runs_of_another_schema_are_refused(tmp_path: Path, fast: Path) -> None:
+    old = recorded(tmp_path, 5, runs=1)
+    path = old / "00" / "run.json"
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    assert_refused(typed("--baseline", f"runs:{old}", "--candidate", f"runs:{fast}"), "schema version 1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--baseline", "runs:/nowhere"), ("/nowhere", "no run directory")),
+        (("--baseline", "git:no-such-branch"), ("git:no-such-branch", "allowed: a branch")),
+        (("--baseline", "git:--upload-pack=x"), ("git:--upload-pack=x", "allowed: a branch")),
+        (("--baseline", "nope.toml"), ("nope.toml", "no such scenario")),
+        (("--set", "slo=[]"), ("gate-quick", "key slo", "--baseline")),
+        (("--rounds", "5", "--max-rounds", "3"), ("--max-rounds: found 3, allowed: 5 or more",)),
+        (
+            ("--baseline", "gate-quick", "--rounds", "2", "--max-rounds", "3"),
+            ("--max-rounds: found 3, allowed: 5 or more, to decide on 8 measures",),
+        ),
+        (("--set", "fleet.clients=x"), ("fleet.clients", "'x'")),
+        (("--junit", "/nowhere/at/all.xml"), ("all.xml", "found no folder")),
+    ],
+)
+def test_a_mistake_costs_one_line_and_no_run(
+    tmp_path: Path, arguments: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    assert_refused(typed(*arguments, "--runs", tmp_path / "runs"), *said)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_measure_is_refused() -> None:
+    result = typed("--measure", "joy")
+    assert result.exit_code == 2
+    assert "joy" in result.output
+
+
+def test_a_stored_baseline_with_too_few_runs_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    few = recorded(tmp_path / "few", 5, runs=3)
+    assert_refused(typed("--baseline", f"runs:{few}"), "found 3 valid runs, allowed: 5 or more")
+
+
+def test_every_output_says_the_same(
+    tmp_path: Path, fast: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    commit(repository)
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    arguments = ("--baseline", f"runs:{fast}", "--candidate", f"runs:{slow}")
+    files = ("--junit", "junit.xml", "--csv", "runs.csv", "--trend", "trend.jsonl")
+    for _ in range(2):
+        result = typed(*arguments, *files)
+        assert result.exit_code == 1, result.output
+    assert "::error title=REGRESSION mass-drop::" in result.output
+    assert "### mass-drop: REGRESSION" in (tmp_path / "summary.md").read_text()
+    assert ET.parse("junit.xml").getroot().find(".//failure") is not None
+    with Path("runs.csv").open(newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 2 * 6
+    assert len(Path("trend.jsonl").read_text().splitlines()) == 2
+    ET.parse("trend.jsonl.svg")
+    printed = CliRunner().invoke(main, ["gate", *arguments, "--json", "--no-github"])
+    whole = json.loads(printed.stdout)
+    assert (whole["outcome"], whole["exit_status"], whole["runs"]) == ("regression", 1, None)
+
+
+def test_a_trend_needs_a_commit(tmp_path: Path, fast: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{fast}", "--trend", "trend.jsonl")
+    assert_refused(result, "git:HEAD")
+
+
+def test_a_trend_of_somebody_else_is_left_alone(
+    tmp_path: Path, fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("trend.jsonl").write_text("mine\n")
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{fast}", "--trend", "trend.jsonl")
+    assert_refused(result, "trend.jsonl: line 1")
+    assert Path("trend.jsonl").read_text() == "mine\n"
+
+
+def commit(repository: Path) -> None:
+    """A repository with one commit."""
+    for arguments in (
+        ("init", "--quiet"),
+        (
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@localhost",
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "-m",
+            "x",
+        ),
+    ):
+        subprocess.run(["git", "-C", str(repository), *arguments], check=True)
+
+
+# -- a part that failed --------------------------------------------------------------------------------------
+
+CRASH = "pod-1 ended by itself (killed by SIGSEGV); pod-1.log is empty"
+
+
+def with_a_crash(folder: Path, back_s: float, **info: Any) -> Path:
+    """Six good runs, and one during which a pod crashed."""
+    recorded(folder, back_s)
+    rows = storm(100.0)
+    crashed = {"scenario": scenario(), "status": "failed", "problem": CRASH, **info}
+    with_seconds(history(rows, **crashed), folder / "06")
+    return folder
+
+
+def test_a_candidate_whose_pod_crashes_does_not_pass(fast: Path, tmp_path: Path) -> None:
+    candidate = with_a_crash(tmp_path / "crash", 5)
+    file = tmp_path / "gate.xml"
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{candidate}", "--junit", file)
+    assert result.exit_code == 5, result.output
+    assert words(result).startswith("FAILED: a part of the stack failed in 1 of 7 runs of runs:")
+    assert CRASH in words(result)
+    assert "failed" in {error.get("type") for error in ET.parse(file).iter("error")}
+
+
+def test_a_candidate_that_crashes_fails_even_where_it_is_worse_as_well(fast: Path, tmp_path: Path) -> None:
+    candidate = with_a_crash(tmp_path / "crash", 15)
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{candidate}", "--json")
+    whole = json.loads(result.stdout)
+    assert (result.exit_code, whole["exit_status"], whole["outcome"]) == (5, 5, "failed")
+
+
+def test_a_recorded_baseline_that_crashed_once_is_compared_without_that_run(
+    fast: Path, tmp_path: Path
+) -> None:
+    baseline = with_a_crash(tmp_path / "crash", 5)
+    result = typed("--baseline", f"runs:{baseline}", "--candidate", f"runs:{fast}")
+    assert result.exit_code == 0, result.output
+    assert "6 valid runs of 7" in words(result)
+    assert CRASH in words(result)
+
+
+BROKEN_OFF: dict[str, tuple[StackError, int, str]] = {
+    "by a crash": (StackError(CRASH), 5, f"FAILED: {CRASH}"),
+    "by an abort condition": (AbortedError("aborted: p99"), 3, "INVALID: aborted: p99"),
+}
+
+
+@pytest.mark.parametrize(("error", "status", "said"), BROKEN_OFF.values(), ids=BROKEN_OFF)
+def test_a_gate_that_is_broken_off_does_not_pass_on_what_it_has(
+    error: StackError, status: int, said: str, fast: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(players: Any, schedule: Any, directory: Path, *_: object, **__: object) -> None:
+        # As many as would do, on both sides.
+        recorded(directory / "baseline", 5)
+        recorded(directory / "candidate", 5)
+        raise error
+
+    monkeypatch.setattr("scenarios.cli.gate.play", play)
+    result = typed("mass-drop", "--baseline", "mass-drop", "--runs", tmp_path)
+    assert result.exit_code == status, result.output
+    assert said in words(result)
+    assert "PASS" not in words(result)
+    assert "Traceback" not in result.output
+
+
+def test_runs_that_failed_keep_a_candidate_from_passing(tmp_path: Path, fast: Path) -> None:
+    recorded(tmp_path, 5)
+    with_seconds(
+        history(storm(lambda t: 0.0 if t < 13 else 100.0), scenario=scenario(), status="interrupted"),
+        tmp_path / "06",
+    )
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{tmp_path}")
+    assert result.exit_code == 4, result.output
+    assert words(result).startswith("INCONCLUSIVE: INVALID runs: 1 of 7 against 0 of 6")
+
+
+def test_rounds_that_left_no_run_keep_a_candidate_from_passing(tmp_path: Path, fast: Path) -> None:
+    recorded(tmp_path, 5)
+    (tmp_path / "06").mkdir()
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{tmp_path}")
+    assert result.exit_code == 4, result.output
+    assert "1 round left no run" in words(result)
+
+
+def test_a_gate_whose_candidate_crashes_does_not_pass(
+    tmp_path: Path, fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[int] = []
+
+    async def crashing(
+        players: Sequence[Player], schedule: Schedule, directory: Path, *_: object, **options: Any
+    ) -> None:
+        (player,) = players
+        recorded(directory / player.name, 5, scenario=msgspec.to_builtins(player.scenario))
+        for number in range(1, 7):
+            rounds.append(number)
+            if number == schedule.rounds:
+                # Whatever the runs so far say, this round never ends.
+                raise StackError("pod 0 ended with status 1")
+            options["enough"](number)
+
+    monkeypatch.setattr("scenarios.cli.gate.play", crashing)
+    monkeypatch.setattr("scenarios.cli.gate._changes", lambda *_: ())
+    result = typed("gate-quick", "--baseline", f"runs:{fast}", "--runs", tmp_path)
+    assert result.exit_code == 5, result.output
+    assert "FAILED: pod 0 ended with status 1" in words(result)
+    assert rounds == [1, 2, 3, 4, 5]

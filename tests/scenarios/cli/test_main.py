@@ -1,0 +1,338 @@
+"""A mistake costs one line and no run; what needs no run works without one."""
+
+import asyncio
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scenarios.cli.main import main
+from scenarios.host import machine
+from scenarios.host.process import AbortedError, StackError
+from scenarios.policies.registry import PolicyError
+from scenarios.runner import run
+from scenarios.runner.plan import plans
+from scenarios.scenario.loader import load
+from tests.support.histories import history, storm, with_seconds
+
+
+def typed(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def assert_refused(result: Result, *said: str) -> None:
+    """Exit status 2 and one line, with all of `said` in it and no traceback."""
+    assert result.exit_code == 2, result.output
+    assert len(result.output.strip().splitlines()) == 1, result.output
+    assert "Traceback" not in result.output
+    for part in said:
+        assert part in result.output
+
+
+MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "wrong key": ("[fleet]\nclient = 3", ("fleet.client", "unknown key", "clients")),
+    "wrong type": ('[fleet]\nclients = "many"', ("fleet.clients", "'many'", "int")),
+    "out of range": ("[gateway]\npods = 0", ("gateway.pods", "found 0", ">= 1")),
+    "unknown policy": ('[fleet]\npolicy = "hopeful"', ("fleet.policy", "'hopeful'", "naive")),
+    "unknown limit": ('[edge]\nlimit = "some"', ("edge.limit", "'some'", "per-ip")),
+    "unknown event": ('[[event]]\nat_s = 1\ndo = "panic"', ("event[0].do", "'panic'", "drop_all")),
+    "no TOML": ("[fleet", ("not valid TOML",)),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.parametrize("command", ["run", "compare", "rehearse", "doctor"])
+def test_a_mistake_in_a_scenario_is_one_line_and_leaves_nothing(
+    tmp_path: Path, command: str, text: str, said: tuple[str, ...]
+) -> None:
+    scenario = tmp_path / "mine.toml"
+    scenario.write_text(text, encoding="utf-8")
+    runs = tmp_path / "runs"
+    options = () if command == "doctor" else ("--runs", str(runs))
+    assert_refused(typed(command, str(scenario), *options), "mine.toml", *said)
+    assert not runs.exists()
+
+
+def test_an_override_is_named_in_its_own_mistake() -> None:
+    assert_refused(typed("run", "--set", "fleet.clients=abc"), "--set fleet.clients=abc", "'abc'", "int")
+
+
+def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        port = sock.getsockname()[1]
+        result = typed("run", "--set", f"edge.port={port}", "--runs", str(tmp_path / "runs"))
+    assert_refused(result, "edge.port", f"found {port}", "allowed: a free port")
+    assert not (tmp_path / "runs").exists()
+
+
+REHEARSALS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "keys without a terminal": (("--interactive",), ("--interactive", "no terminal", "--choose")),
+    "an unknown choice": (
+        ("--choose", "scale,pray"),
+        ("--choose", "'pray'", "scale, restart, push, limit, wait"),
+    ),
+    "pods of somebody else": (
+        ("--choose", "scale", "--target", "http://127.0.0.1:9"),
+        ("--choose", "'scale'", "allowed: push, wait"),
+    ),
+    "nothing to rehearse": (("--set", "event=[]"), ("mass-drop: key event:", "no fault")),
+    "no time for checks": (
+        ("--set", 'event=[{at_s=2, do="drop_all"}]'),
+        ("event[].at_s", "a fault at 2", "allowed: 3 or more"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "said"), REHEARSALS.values(), ids=REHEARSALS)
+def test_a_rehearsal_that_cannot_be_played_is_refused(
+    tmp_path: Path, options: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    assert_refused(typed("rehearse", "mass-drop", *options, "--runs", str(tmp_path / "runs")), *said)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_too_few_descriptors_are_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (1024, 1024))
+    result = typed("compare", "--runs", str(tmp_path / "runs"))
+    assert_refused(result, "fleet.clients", "found 300", "allowed: 192")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unreadable_scenario_is_refused(tmp_path: Path) -> None:
+    assert_refused(typed("run", str(tmp_path)), str(tmp_path), "cannot be read")
+
+
+def test_an_unknown_scenario_is_refused_with_those_that_there_are() -> None:
+    assert_refused(typed("run", "nope"), "nope", "mass-drop")
+
+
+def test_runs_cannot_go_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = typed("run", "--runs", str(tmp_path / "file" / "runs"))
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("content", [None, "{}", "[]", '{"schema_version": 99}', "half a fi"])
+def test_a_report_on_what_is_no_run_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "run.json").write_text(content, encoding="utf-8")
+    assert_refused(typed("report", str(tmp_path)), str(tmp_path))
+
+
+def test_the_catalogue_can_be_listed_for_people_and_programs() -> None:
+    assert "mass-drop" in typed("list").output
+    listed = json.loads(typed("list", "--json").output)
+    assert "mass-drop" in listed["scenarios"]
+    assert {"naive", "incident", "socketio-js"} <= set(listed["policies"])
+    assert {"none", "per-ip"} <= set(listed["limits"])
+
+
+def test_the_doctor_looks_at_everything_that_a_run_needs() -> None:
+    result = typed("doctor", "--json")
+    found = {finding["what"]: finding for finding in json.loads(result.output)}
+    assert found["nginx"]["good"]
+    assert {"Cores", "File descriptors", "Source addresses", "Leftover processes"} <= set(found)
+
+
+@pytest.mark.parametrize("command", ["list", "run", "compare", "rehearse", "report", "doctor"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = typed(command, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.output
+
+
+# -- nothing ends with a traceback ---------------------------------------------------------------------------
+
+CRASH = "pod-1 ended by itself (killed by SIGKILL); pod-1.log is empty"
+
+ENDS: dict[str, tuple[BaseException, int, str]] = {
+    "a part that failed": (StackError(CRASH), 5, CRASH),
+    "a part that failed among tasks": (
+        ExceptionGroup("tasks", [ValueError("too"), ExceptionGroup("more", [StackError(CRASH)])]),
+        5,
+        CRASH,
+    ),
+    "an abort condition": (AbortedError("aborted: p99"), 3, "aborted: p99"),
+    "a file that cannot be written": (PermissionError(13, "Permission denied", "/x"), 2, "/x: Permission"),
+    "a policy that fails later": (PolicyError("policy 'a:b'"), 2, "policy 'a:b'"),
+    "a disk that is full": (OSError(28, "No space left on device"), 2, "No space left on device"),
+    "a key that is not there": (KeyError("t_s"), 5, "unexpected error: KeyError: 't_s' (traceback: "),
+    "two lines": (ValueError("one\ntwo"), 5, "unexpected error: ValueError: one two"),
+    "Ctrl-C": (KeyboardInterrupt(), 130, "interrupted"),
+    "Ctrl-C in the middle of a task": (asyncio.CancelledError(), 130, "interrupted"),
+}
+
+
+@pytest.mark.parametrize(("error", "status", "said"), ENDS.values(), ids=ENDS)
+def test_whatever_ends_a_command_is_one_line_and_an_exit_status(
+    error: BaseException, status: int, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("scenarios.cli.main.catalog", fail)
+    result = typed("list")
+    assert result.exit_code == status, result.output
+    assert said in result.output
+    assert len(result.output.splitlines()) == 1
+    kept = [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()]
+    assert len(kept) == ("unexpected" in said)
+    assert all("Traceback" in text and type(error).__name__ in text for text in kept)
+
+
+def test_who_wants_the_traceback_of_an_unexpected_error_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KeyError("t_s")
+
+    monkeypatch.setattr("scenarios.cli.main.catalog", fail)
+    monkeypatch.setenv("RECONNECT_STORM_DEBUG", "1")
+    result = typed("list")
+    assert result.exit_code == 5
+    assert "Traceback (most recent call last)" in result.output
+    assert result.output.splitlines()[-1].endswith("unexpected error: KeyError: 't_s' (see above)")
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json")], ids=["list", "JSON"])
+def test_who_stops_reading_is_not_told_about_it(arguments: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "scenarios.cli.main", *arguments]
+        done = subprocess.run(
+            command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    finally:
+        os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode in {0, 141}
+
+
+def test_a_program_that_cannot_be_executed_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    file = tmp_path / "nginx"
+    file.write_text("no program")
+    result = typed("run", "--nginx", str(file), "--runs", str(tmp_path / "runs"))
+    assert_refused(result, f"found {file}", "allowed: a program")
+    assert not (tmp_path / "runs").exists()
+
+
+STATUSES: dict[str, tuple[BaseException, str, str]] = {
+    "a part that failed": (StackError(CRASH), "failed", CRASH),
+    "a part that failed in a strike": (ExceptionGroup("tasks", [StackError(CRASH)]), "failed", CRASH),
+    "this program": (KeyError("t_s"), "failed", "KeyError: 't_s'"),
+    "an abort condition": (AbortedError("aborted: p99"), "interrupted", "aborted: p99"),
+    "the user": (asyncio.CancelledError(), "interrupted", "stopped by the user"),
+}
+
+
+@pytest.mark.parametrize(("error", "status", "problem"), STATUSES.values(), ids=STATUSES)
+def test_a_run_says_what_ended_it(
+    error: BaseException, status: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def conduct(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(run._Conductor, "conduct", conduct)
+    plan = plans(load("mass-drop", ["matrix={}"]), repeats=1, directory=tmp_path)[0]
+    told = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+    with pytest.raises(type(told)):
+        asyncio.run(run.run(plan, lambda _: None))
+    written = json.loads((plan.directory / "run.json").read_text(encoding="utf-8"))
+    assert (written["status"], written["problem"]) == (status, problem)
+
+
+def test_a_run_that_cannot_be_written_to_its_end_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def conduct(_: object) -> None: ...
+
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run._Conductor, "conduct", conduct)
+    monkeypatch.setattr(run._Conductor, "write_everything", full)
+    plan = plans(load("mass-drop", ["matrix={}"]), repeats=1, directory=tmp_path)[0]
+    with pytest.raises(OSError, match="No space"):
+        asyncio.run(run.run(plan, lambda _: None))
+    assert json.loads((plan.directory / "run.json").read_text(encoding="utf-8"))["status"] == "failed"
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "rehearse"])
+def test_a_part_that_fails_is_told_apart_from_a_run_that_is_invalid(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def conduct(_: object) -> None:
+        raise ExceptionGroup("tasks", [StackError(CRASH)])
+
+    monkeypatch.setattr(run._Conductor, "conduct", conduct)
+    # What somebody else runs on this machine is another matter.
+    monkeypatch.setattr(machine, "leftovers", list)
+    result = typed(command, "mass-drop", "--runs", str(tmp_path))
+    assert result.exit_code == 5, result.output
+    assert result.stderr.splitlines() == [f"reconnect-storm: {CRASH}"]
+    (file,) = tmp_path.glob("mass-drop/*/**/run.json")
+    assert json.loads(file.read_text(encoding="utf-8"))["status"] == "failed"
+
+
+def recorded(folder: Path, *runs: dict[str, Any]) -> Path:
+    for number, info in enumerate(runs):
+        with_seconds(history(storm(lambda t: 0.0 if t < 20 else 100.0), **info), folder / f"{number:02}")
+    return folder
+
+
+FAILED: dict[str, Any] = {"status": "failed", "problem": CRASH}
+REPORTED: dict[str, tuple[tuple[dict[str, Any], ...], int]] = {
+    "a valid run": (({},), 0),
+    "a failed run": ((FAILED,), 5),
+    "a failed run in one of two rounds": (({"round": 1}, {"round": 2, **FAILED}), 5),
+    "a failed run of one of two arms": (({"arm": "a"}, {"arm": "b", **FAILED}), 5),
+    "a failed run that was carried out again": (({"round": 1, **FAILED}, {"round": 1}), 0),
+    "an interrupted run": (({"status": "interrupted"},), 3),
+    "an interrupted run and a failed one": (({"status": "interrupted"}, {"round": 2, **FAILED}), 5),
+}
+
+
+@pytest.mark.parametrize(("runs", "status"), REPORTED.values(), ids=REPORTED)
+def test_a_report_on_failed_runs_tells_them_from_invalid_ones(
+    runs: tuple[dict[str, Any], ...], status: int, tmp_path: Path
+) -> None:
+    result = typed("report", str(recorded(tmp_path / "runs", *runs)))
+    assert result.exit_code == status, result.output
+    if status == 5:
+        assert CRASH in " ".join(result.output.split())
+
+
+SPOILT: dict[str, tuple[str, bytes]] = {
+    "series without its seconds": ("series.csv", b"a,b\n1,2\n"),
+    "series of letters": ("series.csv", b"t_s,useful\nx,y\n"),
+    "pods without their numbers": ("pods.csv", b"t_s,cpu\n1,2\n"),
+    "neighbours without their sizes": ("neighbours.csv", b"t_s,clients\n1,2\n"),
+    "a histogram that cannot be unpacked": (
+        "latency.hlog",
+        b"Tag=fanout,1.000,1.000,5.000,HISTFAAAABB42pNpmSzMwMDAxAABzFCaEUoz2X+AsQA/awJ/\n",
+    ),
+    "a histogram in another alphabet": ("latency.hlog", b"Tag=fanout,1.000,1.000,5.000,====\n"),
+    "a histogram of nothing": ("latency.hlog", b"Tag=fanout,1.000,1.000,5.000,AAAA\n"),
+    "bytes that are no text": ("events.jsonl", b"\xff\xfe"),
+    "an event that is no JSON": ("events.jsonl", b"{t_s}\n"),
+    "a run that is a list": ("run.json", b"[]"),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), SPOILT.values(), ids=SPOILT)
+def test_a_run_directory_that_is_spoilt_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = recorded(tmp_path / "runs", {})
+    (folder / "00" / name).write_bytes(content)
+    assert_refused(typed("report", str(folder)), str(folder / "00"))

@@ -1,0 +1,158 @@
+"""The command that searches for settings to ship, on storms small enough to wait for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from reports.tuning.result import Tuning
+from scenarios.cli import tune as command
+from scenarios.cli.main import main
+from scenarios.cli.tune_confirm import on_the_bench
+from scenarios.scenario.loader import load
+from scenarios.tuning import search
+from scenarios.tuning.evaluate import evaluate
+from scenarios.tuning.space import Candidate
+
+SMALL = (
+    "fleet.clients=60",
+    "gateway.handshake_cpu_ms=40",
+    "phases.duration_s=24",
+    "phases.during_s=5",
+    "phases.recovery_window_s=5",
+    "phases.rescue_at_s=0",
+)
+FEW = ("--trials", "2", "--finalists", "1", "--seeds", "2", "--sizes", "0.5,1", "--processes", "1")
+
+
+def tune(folder: Path, *more: str) -> Result:
+    sets = [part for key in SMALL for part in ("--set", key)]
+    return CliRunner().invoke(main, ["tune", "mass-drop", *sets, *FEW, "--runs", str(folder), *more])
+
+
+def results(folder: Path) -> Path:
+    [path] = folder.glob("tune-mass-drop/*/tune.json")
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    return tune(folder), folder
+
+
+def test_it_prints_the_settings_to_ship(whole: tuple[Result, Path]) -> None:
+    shown, folder = whole
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.startswith("Ship ")
+    for text in ("The incident's own fix", "socket.io-client (JavaScript):", "python-socketio:", "tune.html"):
+        assert text in shown.output
+    found = msgspec.json.decode(results(folder).read_bytes(), type=Tuning)
+    assert found.complete
+    assert found.triggers == ("share 1", "share 0.5")
+    assert all(one.score.storms == 4 for one in found.finalists)
+    origins = {origin for one in found.finalists for origin in one.origin.split(" = ")}
+    assert {"now", "naive", "incident's fix", "closed form"} <= origins
+
+
+def test_the_same_seed_finds_the_same(whole: tuple[Result, Path], tmp_path: Path) -> None:
+    assert tune(tmp_path).exit_code == 0
+    ours, theirs = (json.loads(results(folder).read_text()) for folder in (whole[1], tmp_path))
+    assert ours | {"command": ""} == theirs | {"command": ""}
+
+
+def test_where_nobody_keeps_the_constraints_the_nearest_are_shown(tmp_path: Path) -> None:
+    shown = tune(tmp_path, "--max-time-to-recover-s", "0", "--json")
+    assert shown.exit_code == 1
+    found = json.loads(shown.stdout)
+    assert found["chosen"] is None
+    assert found["settings"] == ""
+    assert all("0 s allowed" in " ".join(one["broken"]) for one in found["finalists"])
+
+
+def test_ctrl_c_keeps_what_was_computed_and_resume_goes_on(
+    whole: tuple[Result, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = []
+
+    def interrupted(task: Any) -> Any:
+        played.append(task)
+        if len(played) == 6:
+            raise KeyboardInterrupt
+        return evaluate(task)
+
+    monkeypatch.setattr(search, "evaluate", interrupted)
+    stopped = tune(tmp_path)
+    assert stopped.exit_code == 130
+    assert "The search was stopped before its end." in stopped.output
+    path = results(tmp_path)
+    assert json.loads(path.read_text())["storms"] == 5
+    played += [None] * 100
+    before = len(played)
+    again = tune(tmp_path, "--resume", str(path.parent))
+    assert again.exit_code == 0, again.output
+    found, wanted = (json.loads(p.read_text()) for p in (path, results(whole[1])))
+    assert len(played) - before == wanted["storms"] - 5
+    assert {**found, "command": ""} == {**wanted, "command": ""}
+
+
+def test_the_chosen_settings_are_carried_out_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def confirm(scenario: Any, arms: Any, directory: Path, **_: Any) -> int:
+        asked.append((scenario, arms, directory))
+        return 3
+
+    monkeypatch.setattr(command, "confirm", confirm)
+    assert tune(tmp_path, "--confirm").exit_code == 3
+    [(scenario, arms, directory)] = asked
+    assert scenario.fleet.clients == 60
+    assert "chosen" in arms
+    assert len({one.name for one in arms.values()}) == len(arms)
+    assert directory == results(tmp_path).parent / "confirmed"
+
+
+def test_the_bench_gets_the_arms_scaled_and_for_a_shorter_time() -> None:
+    limit = {"name": "global", "rate_per_s": 500, "burst": 100}
+    arms = {
+        "chosen": Candidate(name="a", policy="spread", limit=limit, reset_backoff="stable"),
+        "now": Candidate(name="b", policy="naive", limit="none", reset_backoff="open"),
+    }
+    production = msgspec.structs.replace(load("production"), matrix={})
+    small = on_the_bench(production, arms, most_clients=100, watch_s=90).scenario
+    assert small.fleet.clients == 100
+    assert small.phases.duration_s == 96
+    assert small.arms["chosen"] == {
+        "fleet.policy": "spread",
+        "fleet.reset_backoff": "stable",
+        "edge.limit": {"name": "global", "rate_per_s": 5.0, "burst": 1},
+    }
+    assert [*small.arms] == ["chosen", "now"]
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (("--sizes", "0,1"), "--sizes: found '0,1', allowed: shares above 0"),
+        (("--sizes", "all"), "--sizes: found 'all', allowed: shares above 0"),
+        (("--set", "event=[]"), "key event: found no fault"),
+        (("--set", "fleet.policy=nonsense"), "found policy 'nonsense'"),
+    ],
+)
+def test_mistakes_cost_one_line(tmp_path: Path, more: tuple[str, ...], complaint: str) -> None:
+    shown = tune(tmp_path, *more)
+    assert shown.exit_code == 2
+    assert complaint in shown.output
+    assert not [*tmp_path.iterdir()]
+
+
+def test_results_of_another_scenario_are_not_gone_on_with(whole: tuple[Result, Path]) -> None:
+    folder = results(whole[1]).parent
+    shown = tune(whole[1], "--set", "fleet.clients=61", "--resume", str(folder))
+    assert shown.exit_code == 2
+    assert "found results of another scenario" in shown.output

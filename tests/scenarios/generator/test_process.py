@@ -1,0 +1,126 @@
+"""One generator process lives for many tests, and nothing of one reaches the next."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+from time import monotonic_ns
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from scenarios.clients.protocol.target import resolve
+from scenarios.generator.process import Generator
+from scenarios.scenario.loader import ScenarioError
+from scenarios.scenario.model import Fleet, Scenario, Target
+from scenarios.wire.messages import CloseBooks, GeneratorSettings, Interval
+
+SETTINGS = GeneratorSettings(
+    scenario=Scenario(fleet=Fleet(clients=3), target=Target(url="http://127.0.0.1:9")),
+    epoch_ns=monotonic_ns(),
+)
+
+
+@pytest.fixture(autouse=True)
+def _garbage_collection_as_before() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*before)
+
+
+def test_nothing_of_a_test_outlives_it() -> None:
+    def one() -> tuple[list[weakref.ref[object]], int]:
+        took: list[Interval] = []
+        generator = Generator(SETTINGS, resolve(SETTINGS.scenario.target), took.append)
+        clients = [generator.add_client() for _ in range(3)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.stop()
+        generator.stop()
+        return [
+            weakref.ref(part) for part in (generator, generator.recorder, generator.population)
+        ], generator.recorder.started
+
+    for _ in range(2):
+        parts, started = one()
+        gc.collect()
+        assert started == 3
+        assert [part() for part in parts] == [None] * 3
+
+
+def parts(processes: int, **fleet: Any) -> Iterator[Generator]:
+    scenario = Scenario(fleet=Fleet(**fleet), target=SETTINGS.scenario.target)
+    settings = GeneratorSettings(scenario=scenario, epoch_ns=SETTINGS.epoch_ns)
+    for index in range(processes):
+        generator = Generator(
+            settings, resolve(scenario.target), lambda _: None, index=index, processes=processes
+        )
+        yield generator
+        generator.stop()
+
+
+@pytest.mark.parametrize(("cap", "processes"), [(5, 3), (10, 3), (8, 8), (1_000, 7), (1, 1)])
+def test_processes_begin_no_more_tries_between_them_than_the_cap_says(cap: int, processes: int) -> None:
+    begun = 0
+    for generator in parts(processes, max_attempts_per_s=cap):
+        waits = [generator.population.attempts_cap.wait_ns(0) for _ in range(cap + 1)]
+        begun += waits.count(0)
+    assert begun == cap
+
+
+def test_a_process_that_comes_late_may_not_begin_tries_on_top_of_the_cap() -> None:
+    scenario = Scenario(fleet=Fleet(max_attempts_per_s=9), target=SETTINGS.scenario.target)
+    settings = GeneratorSettings(scenario=scenario, epoch_ns=SETTINGS.epoch_ns)
+    with pytest.raises(ScenarioError, match=r"max_attempts_per_s: found 9, .* from the beginning"):
+        Generator(settings, resolve(scenario.target), lambda _: None, index=3, processes=3)
+
+
+@pytest.mark.parametrize("processes", [1, 3, 10])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 1.0])
+def test_processes_cut_the_nearest_whole_number_of_all_clients_between_them(
+    share: float, processes: int
+) -> None:
+    of_each = [generator._part_of(share * 3) for generator in parts(processes)]
+    assert sum(of_each) == round(share * 3 * processes)
+    assert all(0 <= number <= 3 for number in of_each)
+
+
+def test_clients_of_a_process_that_comes_late_have_addresses_of_their_own() -> None:
+    generators = [
+        Generator(SETTINGS, resolve(SETTINGS.scenario.target), lambda _: None, index=index, processes=2)
+        for index in range(4)
+    ]
+    addresses = [generator._seating.next().address for generator in generators for _ in range(5)]
+    assert len(set(addresses)) == 20
+    for generator in generators:
+        generator.stop()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "useful"),
+    [((), (0, 1), 0.5), ((1, 1, 1), (0,), 0.75), ((1, 0), (), 0.5), ((), (), None)],
+    ids=["cut at its beginning", "cut near its end", "cut at its end", "without any point of the grid"],
+)
+def test_means_of_a_second_that_was_cut_are_over_the_whole_of_it(
+    before: tuple[int, ...], after: tuple[int, ...], useful: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    took: list[Interval] = []
+    now_ns = monotonic_ns()
+    monkeypatch.setattr("scenarios.generator.process.monotonic_ns", lambda: now_ns)
+    settings = replace(SETTINGS, epoch_ns=now_ns - 10_300_000_000)
+    generator = Generator(settings, resolve(settings.scenario.target), took.append)
+    generator._next_slot_ns += 10**12  # the grid has no points of its own here
+    generator.add_client()
+    for part in (before, after):
+        for joined in part:
+            generator.recorder.joined[0] = joined
+            generator.recorder.held_due_ns[0] = now_ns
+            generator.recorder.sample_slot(now_ns)
+        generator.obey(CloseBooks())
+    generator.stop()
+    first, second = took
+    assert first.second == second.second == 10
+    assert second.useful == (None if useful is None else pytest.approx(useful))
+    assert second.neighbours[1].useful == second.useful

@@ -1,0 +1,65 @@
+"""The token that the services of a site share: made once, whole, and for nobody else's eyes."""
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from scenarios.host.token import (
+    FILE_VARIABLE,
+    SHORTEST,
+    TOKEN_VARIABLE,
+    TokenError,
+    read_or_create,
+    token_from_environment,
+)
+
+
+def test_whoever_comes_first_makes_the_file_and_everybody_else_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    first = read_or_create(path)
+    assert len(first) >= 40
+    assert read_or_create(path) == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_many_who_come_at_once_agree(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    gate = threading.Barrier(8)
+    found: set[str] = set()
+
+    def look() -> None:
+        gate.wait()
+        found.add(read_or_create(path))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 1
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_the_environment_has_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "token"))
+    monkeypatch.setenv(TOKEN_VARIABLE, " a-token-of-my-own ")
+    assert token_from_environment() == "a-token-of-my-own"
+    monkeypatch.delenv(TOKEN_VARIABLE)
+    assert token_from_environment() == (tmp_path / "token").read_text().strip()
+
+
+def test_a_short_token_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, "")
+    with pytest.raises(TokenError, match=f"{TOKEN_VARIABLE}: found 0 characters, allowed: {SHORTEST}"):
+        token_from_environment()
+    (tmp_path / "token").write_text("short\n")
+    with pytest.raises(TokenError, match="token: found 5 characters"):
+        read_or_create(tmp_path / "token")
+
+
+def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(TokenError, match=f"nowhere/token: found .*{FILE_VARIABLE}"):
+        read_or_create(tmp_path / "nowhere" / "token")

@@ -1,0 +1,172 @@
+"""What every connection limit comes down to, and the mistakes that a limit reports."""
+
+from typing import Any
+
+import pytest
+
+from gateway_stub.protocol import Admission
+from scenarios.limits.leaky_bucket import BucketRule, Key
+from scenarios.limits.registry import LIMITS, LimitError, limit
+
+AT_NGINX: dict[str, tuple[Any, Key, BucketRule]] = {
+    "per-ip": ("per-ip", "new-per-address", BucketRule(3_000, 2)),
+    "per-ip-strict": ("per-ip-strict", "new-per-address", BucketRule(3_000, 0)),
+    "per-ip-all-requests": ("per-ip-all-requests", "all-per-address", BucketRule(3_000, 2)),
+    "per-ip-delay": ("per-ip-delay", "new-per-address", BucketRule(3_000, 2, nodelay=False)),
+    "global with a rate of its own": (
+        {"name": "global", "rate_per_s": 40, "burst": 5},
+        "new-together",
+        BucketRule(40_000, 5),
+    ),
+    "one in two seconds": (
+        {"name": "per-ip", "rate_per_s": 0.5, "burst": 9},
+        "new-per-address",
+        BucketRule(500, 9),
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "key", "bucket"), AT_NGINX.values(), ids=AT_NGINX)
+def test_a_limit_at_nginx_is_one_rule(spec: Any, key: Key, bucket: BucketRule) -> None:
+    limits = limit(spec)
+    (rule,) = limits.rules
+    assert (rule.key, rule.bucket) == (key, bucket)
+    assert (rule.exempt, rule.dry_run) == ((), False)
+    assert limits.admission == Admission()
+
+
+AT_THE_POD: dict[str, tuple[Any, Admission]] = {
+    "none": ("none", Admission()),
+    "none as a table": ({"name": "none"}, Admission()),
+    "lag-shed": ("lag-shed", Admission(shed_above_lag_ms=250.0)),
+    "lag-shed at 80 ms": ({"name": "lag-shed", "above_lag_ms": 80}, Admission(shed_above_lag_ms=80.0)),
+    "handshake-slots": ("handshake-slots", Admission(handshake_slots=2)),
+    "both": ("handshake-slots+lag-shed", Admission(shed_above_lag_ms=250.0, handshake_slots=2)),
+}
+
+
+@pytest.mark.parametrize(("spec", "admission"), AT_THE_POD.values(), ids=AT_THE_POD)
+def test_a_limit_at_the_pod_leaves_nginx_alone(spec: Any, admission: Admission) -> None:
+    limits = limit(spec)
+    assert (limits.rules, limits.admission) == ((), admission)
+
+
+def test_the_scenario_decides_on_the_global_rate() -> None:
+    (rule,) = limit("global").rules
+    assert rule.rate_per_s is None
+
+
+@pytest.mark.parametrize("spec", ["per-ip+global", "per-ip + global"], ids=["as a name", "as people write"])
+def test_names_joined_by_plus_keep_their_order(spec: str) -> None:
+    assert [rule.name for rule in limit(spec).rules] == ["per-ip", "global"]
+
+
+def test_a_limit_at_nginx_and_one_at_the_pod_work_together() -> None:
+    limits = limit("lag-shed+per-ip-strict+none")
+    assert [rule.name for rule in limits.rules] == ["per-ip-strict"]
+    assert limits.admission == Admission(shed_above_lag_ms=250.0)
+
+
+def test_each_limit_of_a_combination_takes_its_own_parameters() -> None:
+    limits = limit(
+        {
+            "name": "per-ip+global+lag-shed",
+            "per-ip": {"burst": 5, "exempt": ["10.0.0.0/8"]},
+            "lag-shed": {"above_lag_ms": 100},
+            "exempt": ["2001:db8::/32"],
+            "dry_run": True,
+        }
+    )
+    first, second = limits.rules
+    assert (first.burst, second.burst) == (5, 10)
+    assert (first.exempt, second.exempt) == (("10.0.0.0/8",), ("2001:db8::/32",))
+    assert first.dry_run
+    assert second.dry_run
+    assert limits.admission.shed_above_lag_ms == 100
+
+
+def test_exempt_ranges_are_written_as_nginx_reads_them() -> None:
+    ranges = ["10.0.0.0/255.0.0.0", "192.0.2.7", "2001:DB8::/32"]
+    (rule,) = limit({"name": "per-ip", "exempt": ranges}).rules
+    assert rule.exempt == ("10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32")
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_every_limit_says_what_it_does_by_which_formula_and_where_it_is_from(name: str) -> None:
+    text = LIMITS[name].__doc__ or ""
+    first, formula, *_, source = text.split("\n\n")
+    assert first.endswith(".")
+    assert formula.startswith("        ")
+    assert source.strip().startswith("Source: ")
+
+
+NAMES = ", ".join(LIMITS)
+
+MISTAKES: dict[str, tuple[Any, str, str]] = {
+    "unknown name": ("per-user", "'per-user'", NAMES),
+    "no name": ({"burst": 3}, "None", NAMES),
+    "name that is no text": ({"name": {"per-ip": 1}}, "{'per-ip': 1}", NAMES),
+    "nothing behind the plus": ("per-ip+", "''", "several joined by +"),
+    "unknown part": ("per-ip+per-user", "'per-user'", NAMES),
+    "a limit twice": ("per-ip+global+per-ip", "'per-ip+global+per-ip'", "each limit once"),
+    "parameter of no limit": ({"name": "none", "burst": 3}, "burst = 3", "no parameters"),
+    "unknown parameter": ({"name": "per-ip", "rate": 3}, "rate = 3", "rate_per_s, burst"),
+    "rate of zero": ({"name": "per-ip", "rate_per_s": 0}, "rate_per_s = 0", "`float` >= 0.016"),
+    "rate beyond the bound": (
+        {"name": "per-ip", "rate_per_s": 10_001},
+        "rate_per_s = 10001",
+        "`float` <= 10000.0",
+    ),
+    "a rate that only the global limit leaves open": (
+        {"name": "per-ip", "rate_per_s": None},
+        "rate_per_s = None",
+        "`float`",
+    ),
+    "negative burst": ({"name": "per-ip", "burst": -1}, "burst = -1", "`int` >= 0"),
+    "broken burst": ({"name": "per-ip", "burst": 1.5}, "burst = 1.5", "`int`"),
+    "burst where there is none": ({"name": "per-ip-strict", "burst": 1}, "burst = 1", "`int` <= 0"),
+    "no range": ({"name": "per-ip", "exempt": ["home"]}, "'home'", "exempt"),
+    "a range with an address in it": (
+        {"name": "per-ip", "exempt": ["10.0.0.1/8"]},
+        "10.0.0.1/8",
+        "host bits",
+    ),
+    "an address that breaks out": (
+        {"name": "per-ip", "exempt": ["fe80::1%;}"]},
+        "fe80::1%;}",
+        "not a range",
+    ),
+    "no lag": ({"name": "lag-shed", "above_lag_ms": 0}, "above_lag_ms = 0", "`float` > 0"),
+    "no slot": ({"name": "handshake-slots", "slots": 0}, "slots = 0", "`int` >= 1"),
+    "parameter of which part": (
+        {"name": "per-ip+global", "burst": 3},
+        "burst = 3",
+        "per-ip = {…}, global = {…}, exempt, dry_run",
+    ),
+    "no table for a part": ({"name": "per-ip+global", "global": 40}, "global = 40", "global = {…}"),
+    "nobody to exempt from": (
+        {"name": "lag-shed+handshake-slots", "exempt": []},
+        "exempt = []",
+        "lag-shed = {…}, handshake-slots = {…}",
+    ),
+    "mistake in a part": (
+        {"name": "per-ip+global", "global": {"rate": 3}},
+        "limit 'global': found rate = 3",
+        "rate_per_s, burst",
+    ),
+    "dry run of a part": (
+        {"name": "per-ip+global", "global": {"dry_run": True}},
+        "dry_run for global alone",
+        "for all of per-ip, global",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "found", "allowed"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_names_what_was_found_and_what_is_allowed(spec: Any, found: str, allowed: str) -> None:
+    with pytest.raises(LimitError) as error:
+        limit(spec)
+    message = str(error.value)
+    assert found in message
+    assert allowed in message
+    assert "\n" not in message

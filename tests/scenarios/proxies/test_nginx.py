@@ -1,0 +1,151 @@
+"""nginx accepts every configuration that we can render, and we read its access log right."""
+
+import itertools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scenarios.limits.registry import LIMITS as NAMES
+from scenarios.proxies.access_log import AccessLine, refusals_per_second
+from scenarios.proxies.nginx import check_syntax, read_access_log, render
+from scenarios.scenario.loader import build
+
+LIMITS: list[Any] = [
+    *NAMES,
+    "per-ip+global+lag-shed",
+    {"name": "per-ip", "rate_per_s": 0.5, "burst": 0},
+    {"name": "per-ip+global", "dry_run": True, "exempt": ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]},
+]
+BALANCES = ["least_conn", "round_robin", "hash"]
+
+
+def rendered(tmp_path: Path, limit: Any, balance: str) -> Path:
+    scenario = build({"edge": {"limit": limit}, "gateway": {"balance": balance}}, source="test")
+    path = tmp_path / "gateway.conf"
+    pods = ["127.0.0.1:9001", "127.0.0.1:9002"]
+    path.write_text(
+        render(scenario, listen="127.0.0.1:18999", pods=pods, directory=tmp_path), encoding="utf-8"
+    )
+    return path
+
+
+@pytest.mark.parametrize(("limit", "balance"), [*itertools.product(LIMITS, BALANCES)], ids=str)
+def test_nginx_accepts_what_we_render(tmp_path: Path, limit: Any, balance: str) -> None:
+    assert check_syntax(rendered(tmp_path, limit, balance)) == ""
+
+
+def test_a_configuration_that_nginx_refuses_is_explained(tmp_path: Path) -> None:
+    path = rendered(tmp_path, "none", "least_conn")
+    path.write_text(path.read_text(encoding="utf-8").replace("least_conn", "most_conn"), encoding="utf-8")
+    assert "most_conn" in check_syntax(path)
+
+
+def test_without_a_limit_no_zone_is_rendered(tmp_path: Path) -> None:
+    assert "zone=" not in rendered(tmp_path, "none", "least_conn").read_text(encoding="utf-8")
+
+
+DIRECTIVES: dict[str, tuple[Any, list[str]]] = {
+    "per-ip": (
+        "per-ip",
+        [
+            '"0:GET:" $address;',
+            "limit_req_zone $counted_by_per_ip zone=per_ip:1m rate=3r/s;",
+            "limit_req zone=per_ip burst=2 nodelay;",
+            "limit_req_dry_run off;",
+        ],
+    ),
+    "per-ip-strict": (
+        "per-ip-strict",
+        ['"0:GET:" $address;', "zone=per_ip_strict:1m rate=3r/s;", "limit_req zone=per_ip_strict nodelay;"],
+    ),
+    "per-ip-all-requests": (
+        "per-ip-all-requests",
+        ['"~^0:" $address;', "limit_req zone=per_ip_all_requests burst=2 nodelay;"],
+    ),
+    "per-ip-delay": ("per-ip-delay", ['"0:GET:" $address;', "limit_req zone=per_ip_delay burst=2;"]),
+    # 300 clients at 5 Hz and 70 µs leave 0.895 of a core; half of it, at 10 ms a handshake.
+    "global": (
+        "global",
+        ['"0:GET:" everybody;', "zone=global:1m rate=2685r/m;", "limit_req zone=global burst=10 nodelay;"],
+    ),
+    "one after the other": (
+        "global+per-ip",
+        ["limit_req zone=global burst=10 nodelay;\n            limit_req zone=per_ip burst=2 nodelay;"],
+    ),
+    "a rate below one a second": ({"name": "per-ip", "rate_per_s": 0.5}, ["rate=30r/m;"]),
+    "exempt ranges": (
+        {"name": "per-ip", "exempt": ["10.0.0.0/8", "2001:db8::/32"]},
+        ["default 0;\n        10.0.0.0/8 1;\n        2001:db8::/32 1;\n    }"],
+    ),
+    "dry run": ({"name": "per-ip", "dry_run": True}, ["limit_req_dry_run on;"]),
+}
+
+
+@pytest.mark.parametrize(("limit", "directives"), DIRECTIVES.values(), ids=DIRECTIVES)
+def test_a_limit_is_rendered_as_directives(tmp_path: Path, limit: Any, directives: list[str]) -> None:
+    text = rendered(tmp_path, limit, "least_conn").read_text(encoding="utf-8")
+    assert [line for line in directives if line not in text] == []
+
+
+def test_a_folder_with_an_odd_name_does_not_break_out_of_the_configuration(tmp_path: Path) -> None:
+    folder = tmp_path / "with blank;}"
+    folder.mkdir()
+    try:
+        assert check_syntax(rendered(folder, "none", "least_conn")) == ""
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_the_access_log_tells_refusals_by_nginx_from_those_by_a_pod(tmp_path: Path) -> None:
+    def line(at: float, status: int, limit: str, upstream: str = "-") -> str:
+        return "\t".join(
+            [f"{at:.3f}", "0.1", "127.1.2.3", "GET", str(status), limit, "-", upstream, "websocket", "-"]
+        )
+
+    log = tmp_path / "access.log"
+    log.write_text(
+        "\n".join(
+            [
+                line(100.2, 429, "REJECTED"),
+                line(100.9, 429, "REJECTED"),
+                line(101.5, 101, "PASSED", "101"),
+                line(101.6, 101, "REJECTED_DRY_RUN", "101"),
+                line(102.0, 429, "REJECTED"),
+                line(102.5, 503, "PASSED", "503"),
+                line(103.0, 503, "-", "503"),
+                line(103.5, 503, "-"),
+                "half a li",
+            ]
+        ),
+        encoding="utf-8",
+    )
+    lines = read_access_log(log)
+    assert lines[5] == AccessLine(
+        ended_wall_s=102.5,
+        remote_address="127.1.2.3",
+        status=503,
+        limit_status="PASSED",
+        upstream_status="503",
+    )
+    assert refusals_per_second(lines, wall_epoch_s=100.0) == {0: 2, 2: 1}
+
+
+def test_a_log_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
+    assert read_access_log(tmp_path / "access.log") == []
+
+
+def test_only_trusted_networks_may_say_who_a_client_is(tmp_path: Path) -> None:
+    scenario = build({"fleet": {"source": "proxy-protocol"}}, source="test")
+    path = tmp_path / "gateway.conf"
+    text = render(
+        scenario,
+        listen="0.0.0.0:18999",
+        pods=["10.1.0.2:8000"],
+        directory=tmp_path,
+        trusted=("10.1.0.0/16",),
+    )
+    path.write_text(text, encoding="utf-8")
+    assert check_syntax(path) == ""
+    assert [line.split()[-1] for line in text.splitlines() if "set_real_ip_from" in line] == ["10.1.0.0/16;"]

@@ -1,0 +1,116 @@
+"""Objectives while a run goes on: every metric from its seconds, and whether its bound holds."""
+
+import pytest
+
+from reports.rundir.record import Tag
+from scenarios.rehearsal.live_slo import State, measured, recovery_state, state, told
+from scenarios.runner.operator import Row
+from scenarios.scenario.slo import Objective, PhaseMetric, StormMetric
+
+ROWS: list[Row] = [
+    {
+        "t_s": 6,
+        "clients": 100,
+        "useful": 100.0,
+        "attempts": 4,
+        "disconnects": 2,
+        "limited": 1,
+        "pod_cpu": 0.2,
+        "pod_loop": 0.3,
+        "nginx_cpu": 0.1,
+        "stale_client_s": 5.0,
+        "missed": 7,
+        "gave_up": 0,
+        "gone_early": 1,
+        "short_sessions": 2,
+        "handshakes": 6,
+    },
+    {
+        "t_s": 7,
+        "clients": 100,
+        "useful": 50.0,
+        "attempts": 8,
+        "disconnects": 2,
+        "limited": 2,
+        "pod_cpu": 0.4,
+        "pod_loop": 0.5,
+        "nginx_cpu": 0.3,
+        "stale_client_s": 25.0,
+        "missed": 3,
+        "gave_up": 1,
+        "gone_early": 0,
+        "short_sessions": 0,
+        "handshakes": 6,
+    },
+]
+FOUND: dict[str, float | None] = {
+    "availability": 0.75,
+    "effective_p99_ms": 81.0,
+    "fanout_p50_ms": 30.5,
+    "fanout_p99_ms": 79.5,
+    "staleness_p99_ms": 279.0,
+    "attempts_per_s": 6.0,
+    "attempts_peak_per_s": 8.0,
+    "limited": 3.0,
+    "pod_cpu": 0.3,
+    "pod_loop": 0.4,
+    "nginx_cpu": 0.2,
+    "stale_client_s": 30.0,
+    "missed": 10.0,
+    "amplification": 3.0,
+    "gave_up": 1.0,
+    "wasted_work": 0.25,
+    "time_to_recover_s": None,
+}
+
+
+def percentile(tag: Tag, percent: float) -> float | None:
+    bases: dict[str, float] = {"effective": -18.0, "fanout": -19.5, "staleness": 180.0}
+    return bases[tag] + percent if percent == 99 else 30.5
+
+
+def test_every_metric_that_an_objective_may_have_is_known_here() -> None:
+    assert {*FOUND} == {*PhaseMetric.__args__, *StormMetric.__args__}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("metric", "value"), FOUND.items())
+def test_a_metric_is_measured_so_far(metric: str, value: float | None) -> None:
+    found = measured(metric, ROWS, percentile)
+    assert found == (value if value is None else pytest.approx(value))
+
+
+@pytest.mark.parametrize("metric", FOUND)
+def test_without_a_second_nothing_is_known(metric: str) -> None:
+    assert measured(metric, [], lambda _tag, _percent: None) is None
+
+
+@pytest.mark.parametrize(
+    ("operator", "kept"), [("<", {1.0}), ("<=", {1.0, 2.0}), (">", {3.0}), (">=", {2.0, 3.0})]
+)
+def test_a_bound_is_kept(operator: str, kept: set[float]) -> None:
+    objective = Objective(metric="availability", operator=operator, bound=2)  # type: ignore[arg-type]
+    for value in (1.0, 2.0, 3.0):
+        assert state(objective, value) == ("holds" if value in kept else "broken")
+    assert state(objective, None) == "not known"
+
+
+RECOVERIES: dict[str, tuple[str, float | None, float | None, State]] = {
+    "in time": ("<=", 12, None, "holds"),
+    "too late": ("<=", 31, None, "broken"),
+    "not yet": ("<=", None, 12, "not known"),
+    "not yet, and too late already": ("<=", None, 31, "broken"),
+    "the fault still goes on": ("<=", None, None, "not known"),
+    "not yet, as it should be": (">=", None, 31, "not known"),
+}
+
+
+@pytest.mark.parametrize(("operator", "after_s", "waited_s", "found"), RECOVERIES.values(), ids=RECOVERIES)
+def test_a_bound_on_the_recovery(
+    operator: str, after_s: float | None, waited_s: float | None, found: State
+) -> None:
+    objective = Objective(metric="time_to_recover_s", operator=operator, bound=30)  # type: ignore[arg-type]
+    assert recovery_state(objective, after_s, waited_s) == found
+
+
+def test_values_are_short() -> None:
+    assert [told(value) for value in (None, 1 / 3, 12.0)] == ["not known", "0.3333", "12"]

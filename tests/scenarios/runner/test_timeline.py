@@ -1,0 +1,150 @@
+"""The timeline: what strikes when, what overlaps, and when the trigger is over."""
+
+import asyncio
+from typing import Any, ClassVar
+
+import pytest
+
+from scenarios.events.drop import DropAll
+from scenarios.events.event import Details, Event, Kind
+from scenarios.runner.timeline import Timeline, strikes
+from scenarios.scenario.model import Fleet, Phases, Scenario
+
+
+class Clock:
+    """Seconds that pass when somebody waits for them."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._waiting: list[tuple[float, asyncio.Future[None]]] = []
+
+    async def until(self, t_s: float) -> None:
+        if t_s > self.now_s:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((t_s, done))
+            await done
+
+    async def run(self, seconds: float) -> None:
+        """Lets so much time pass, in tenths."""
+        for _ in range(round(seconds * 10)):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self.now_s = round(self.now_s + 0.1, 3)
+            for at_s, done in [entry for entry in self._waiting if entry[0] <= self.now_s]:
+                self._waiting.remove((at_s, done))
+                done.set_result(None)
+
+
+class Fault(Event, frozen=True, kw_only=True, tag="fault"):
+    """Takes its time, or fails."""
+
+    clock: ClassVar[Clock]
+    takes_s: float = 0.0
+    fails: bool = False
+
+    async def strike(self, stack: Any) -> Details:
+        if self.fails:
+            raise RuntimeError("a pod did not answer")
+        await self.clock.until(self.clock.now_s + self.takes_s)
+        return {"pods": 2}
+
+
+class Fix(Fault, frozen=True, kw_only=True, tag="fix"):
+    """The same, to help."""
+
+    kind: ClassVar[Kind] = "mitigation"
+
+
+def scenario(*events: Event, **phases: Any) -> Scenario:
+    return Scenario(event=events, phases=Phases(duration_s=60, rescue_at_s=0, **phases))  # type: ignore[arg-type]
+
+
+def played(*events: Event, seconds: float = 60) -> tuple[list[tuple[float, str, Any]], int | None]:
+    """(second, name, phase) of all that was written, and the end of the trigger."""
+    lines: list[tuple[float, str, Any]] = []
+
+    async def play() -> int | None:
+        clock = Fault.clock = Clock()
+
+        def note(name: str, **details: Any) -> None:
+            lines.append((clock.now_s, name, details))
+
+        timeline = Timeline(
+            scenario(*events),
+            None,  # type: ignore[arg-type]
+            until=clock.until,
+            now_s=lambda: clock.now_s,
+            note=note,
+        )
+        playing = asyncio.create_task(timeline.play())
+        await clock.run(seconds)
+        assert playing.done()
+        playing.result()
+        return timeline.trigger_end_s
+
+    return lines, asyncio.run(play())
+
+
+def test_events_strike_in_the_order_of_their_times_and_say_when_they_begin_and_end() -> None:
+    lines, _ = played(Fix(at_s=9), Fault(at_s=3, takes_s=2))
+    assert [(at_s, name, what["kind"], what["phase"]) for at_s, name, what in lines] == [
+        (3, "fault", "fault", "begin"),
+        (5, "fault", "fault", "end"),
+        (9, "fix", "mitigation", "begin"),
+        (9, "fix", "mitigation", "end"),
+    ]
+    assert lines[1][2]["pods"] == 2, "what a strike says about itself is written at its end"
+    assert lines[0][2]["takes_s"] == 2, "and its parameters at both"
+
+
+def test_events_may_overlap() -> None:
+    lines, _ = played(Fault(at_s=3, takes_s=20), Fix(at_s=5))
+    assert [(at_s, name, what["phase"]) for at_s, name, what in lines] == [
+        (3, "fault", "begin"),
+        (5, "fix", "begin"),
+        (5, "fix", "end"),
+        (23, "fault", "end"),
+    ]
+
+
+TRIGGER_ENDS = {
+    "at once": ([Fault(at_s=6)], 6),
+    "when it is over, rounded up": ([Fault(at_s=6, takes_s=3.5)], 10),
+    "with the last of several faults": ([Fault(at_s=6, takes_s=9), Fault(at_s=8)], 15),
+    "with the last strike of a fault that repeats": ([Fault(at_s=6, times=3, every_s=10)], 26),
+    "whatever is done about it later": ([Fault(at_s=6), Fix(at_s=20, takes_s=5)], 6),
+    "never, where there was none": ([Fix(at_s=6)], None),
+}
+
+
+@pytest.mark.parametrize(("events", "end_s"), TRIGGER_ENDS.values(), ids=TRIGGER_ENDS)
+def test_the_trigger_ends(events: list[Event], end_s: int | None) -> None:
+    assert played(*events)[1] == end_s
+
+
+def test_a_strike_that_fails_is_not_hidden() -> None:
+    with pytest.raises(ExceptionGroup, match="TaskGroup"):
+        played(Fault(at_s=3, fails=True))
+
+
+def test_what_is_not_enabled_or_would_come_after_the_end_does_not_strike() -> None:
+    found = strikes(scenario(DropAll(at_s=6, times=9, every_s=20), DropAll(at_s=7, enabled=False)))
+    assert [(strike.at_s, strike.number) for strike in found] == [(6, 0), (26, 1), (46, 2)]
+
+
+def test_drawn_times_follow_the_seed() -> None:
+    event = DropAll(at_s=6, times=3, every_s=(5, 15))
+
+    def times(seed: int) -> list[float]:
+        fleet = Fleet(seed=seed)
+        found = strikes(Scenario(fleet=fleet, event=(event,), phases=Phases(duration_s=60, rescue_at_s=0)))
+        return [strike.at_s for strike in found]
+
+    assert times(1) == times(1)
+    assert times(1) != times(2)
+
+
+def test_a_fault_that_is_left_out_is_no_trigger() -> None:
+    assert scenario(DropAll(at_s=6, enabled=False)).trigger_s is None
+    assert scenario(DropAll(at_s=6, enabled=False), DropAll(at_s=9)).trigger_s == 9
+    assert scenario(Fix(at_s=3), DropAll(at_s=9)).trigger_s == 9

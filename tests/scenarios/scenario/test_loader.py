@@ -1,0 +1,491 @@
+"""Scenario files: what loads, what is refused and how, overrides, and the arms of a matrix."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenarios.events.drop import DropAll
+from scenarios.scenario.loader import (
+    ScenarioError,
+    arms,
+    build,
+    catalog,
+    load,
+    parse_override,
+    set_key,
+)
+from scenarios.scenario.model import Fleet, Gateway, Phases, Scenario
+
+TRIGGER = '[[event]]\nat_s = 8\ndo = "drop_all"\n'
+PHASES = "[phases]\nduration_s = 60\nduring_s = 15\nrescue_s = 10\nrescue_at_s = 24\n"
+
+
+def written(tmp_path: Path, text: str) -> str:
+    """The path of a scenario file with that text."""
+    path = tmp_path / "storm.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def refusal(name_or_path: str, *overrides: str) -> str:
+    """The message with which the scenario is refused, which must be one line."""
+    with pytest.raises(ScenarioError) as error:
+        load(name_or_path, overrides)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", catalog())
+def test_every_scenario_of_the_catalogue_loads_and_says_what_it_is_about(name: str) -> None:
+    scenario = load(name)
+    assert scenario.name == name
+    assert scenario.summary
+    assert scenario.trigger_s is None or scenario.trigger_s >= 1
+
+
+def test_an_empty_file_is_the_default_scenario_under_the_name_of_the_file(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "")) == Scenario(name="storm")
+
+
+def test_a_file_may_name_itself(tmp_path: Path) -> None:
+    assert load(written(tmp_path, 'name = "monday"')).name == "monday"
+
+
+def test_the_trigger_is_the_first_event_whatever_the_order_in_the_file(tmp_path: Path) -> None:
+    text = TRIGGER.replace("8", "20") + TRIGGER + PHASES
+    assert load(written(tmp_path, text)).trigger_s == 8
+
+
+MISTAKES = {
+    "unknown table": ("flet = 3", "flet", "an unknown key", "name, summary, fleet"),
+    "unknown key": ("[fleet]\nclient = 3", "fleet.client", "an unknown key", "clients, clients_per_ip"),
+    "unknown key of an event": (
+        TRIGGER + "pod = 1",
+        "event[0].pod",
+        "an unknown key",
+        "at_s, enabled, every_s, times, do",
+    ),
+    "number for a table": ("fleet = 3", "fleet", "3", "object"),
+    "text for a number": ('[fleet]\nclients = "many"', "fleet.clients", "'many'", "int"),
+    "fraction for a count": ("[fleet]\nclients = 2.5", "fleet.clients", "2.5", "int"),
+    "number for a policy": ("[fleet]\npolicy = 5", "fleet.policy", "5", "str | object"),
+    "single table for an array": ("[event]\nat_s = 3", "event", "{'at_s': 3}", "array"),
+    "below the bound": ("[fleet]\nclients = 0", "fleet.clients", "0", "int >= 1"),
+    "not a number": ("[fleet]\nconnect_timeout_s = nan", "fleet.connect_timeout_s", "nan", "float > 0.0"),
+    "above the bound": ("[gateway]\npods = 257", "gateway.pods", "257", "int <= 256"),
+    "on an open bound": ("[feed]\nrate_hz = 1", "feed.rate_hz", "1", "float > 1.0"),
+    "empty text": ('[feed]\nevent = ""', "feed.event", "''", "length >= 1"),
+    "value outside a list of one": (
+        '[fleet]\ntransport = "polling"',
+        "fleet.transport",
+        "'polling'",
+        "'websocket'",
+    ),
+    "value outside a list": (
+        '[gateway]\nbalance = "random"',
+        "gateway.balance",
+        "'random'",
+        "'least_conn', 'round_robin', 'hash'",
+    ),
+    "unknown event": (TRIGGER.replace("drop_all", "drop_some"), "event[0].do", "'drop_some'", "'drop_all'"),
+    "event without a deed": ("[[event]]\nat_s = 8", "event[0].do", "nothing", "it is required"),
+    "unknown policy": ('[fleet]\npolicy = "exponential"', "fleet.policy", "'exponential'", "naive, incident"),
+    "unknown parameter of a policy": (
+        '[fleet]\npolicy = {name = "spread", wide_s = 1}',
+        "fleet.policy",
+        "wide_s = 1",
+        "window_s",
+    ),
+    "policy name that is no text": (
+        '[fleet]\npolicy = {name = ["spread"]}',
+        "fleet.policy",
+        "['spread']",
+        "naive, incident",
+    ),
+    "rescue policy that cannot be imported": (
+        '[phases]\nrescue_policy = "no:where"',
+        "phases.rescue_policy",
+        "'no:where'",
+        "cannot be imported",
+    ),
+    "unknown limit": ('[edge]\nlimit = "per-user"', "edge.limit", "'per-user'", "none, per-ip"),
+    "limit parameter out of range": (
+        '[edge]\nlimit = {name = "per-ip", burst = -1}',
+        "edge.limit",
+        "burst = -1",
+        "`int` >= 0",
+    ),
+    "health URL that is none": (
+        '[abort]\nhealth_url = "file:///etc/passwd"',
+        "abort.health_url",
+        "'file:///etc/passwd'",
+        "http://… or https://…",
+    ),
+    "header that our own nginx does not trust": (
+        '[fleet]\nsource = "x-forwarded-for"',
+        "fleet.source",
+        "'x-forwarded-for'",
+        "proxy-protocol",
+    ),
+    "polling that any pod may get a part of": (
+        '[fleet]\ntransport = "polling-upgrade"',
+        "gateway.balance",
+        "'least_conn'",
+        "'hash' with polling clients",
+    ),
+    "shares of addresses without a size": (
+        "[fleet]\nclients_per_ip = [{share = 0.5}]",
+        "fleet.clients_per_ip[0].clients_per_ip",
+        "nothing",
+        "required",
+    ),
+    "address share out of range": (
+        "[fleet]\nclients_per_ip = [{share = 1.5, clients_per_ip = 1}]",
+        "fleet.clients_per_ip[0].share",
+        "1.5",
+        "<= 1",
+    ),
+    "header with a line break": (
+        '[target]\nheaders = {X = "a\\r\\nb"}',
+        'target.headers."X"',
+        "'(hidden)'",
+        "str",
+    ),
+    "event after the end": (
+        TRIGGER.replace("8", "60") + PHASES,
+        "event[0].at_s",
+        "60",
+        "below 24, where the run ends or the rescue begins",
+    ),
+    "event without a baseline before it": (
+        TRIGGER.replace("8", "0.5") + PHASES,
+        "event[].at_s",
+        "0.5",
+        "1 or more",
+    ),
+    "during longer than the run": (TRIGGER + PHASES.replace("15", "53"), "phases.during_s", "53", "up to 52"),
+    "rescue too early": (
+        TRIGGER + PHASES.replace("24", "23"),
+        "phases.rescue_at_s",
+        "23",
+        "0 for none, or from 24 to 50",
+    ),
+    "rescue too late to finish": (
+        TRIGGER + PHASES.replace("24", "51"),
+        "phases.rescue_at_s",
+        "51",
+        "0 for none, or from 24 to 50",
+    ),
+    "matrix key without values": (
+        '[matrix]\n"fleet.policy" = []',
+        "matrix.fleet.policy",
+        "no values",
+        "at least one",
+    ),
+    "matrix value given twice": (
+        '[matrix]\n"fleet.policy" = ["naive", "incident", "naive"]',
+        "matrix.fleet.policy",
+        "a value twice",
+        "each value once",
+    ),
+    "matrix values outside an array, below good ones": (
+        '[matrix]\n"fleet.clients" = [1, 2]\n"fleet.policy" = "naive"',
+        'matrix."fleet.policy"',
+        "'naive'",
+        "array",
+    ),
+    "matrix values outside an array": (
+        '[matrix]\n"fleet.policy" = "naive"',
+        'matrix."fleet.policy"',
+        "'naive'",
+        "array",
+    ),
+    "matrix value of a wrong type": (
+        '[matrix]\n"fleet.policy" = [[1]]',
+        'matrix."fleet.policy"[0]',
+        "[1]",
+        "bool | int | float | str | object",
+    ),
+    "matrix value that names nothing": (
+        '[matrix]\n"fleet.policy" = ["naive", "late"]',
+        "fleet.policy",
+        "'late'",
+        "naive, incident",
+    ),
+    "matrix value out of range": ('[matrix]\n"fleet.clients" = [1, 0]', "fleet.clients", "0", "int >= 1"),
+    "matrix key that is not there": (
+        '[matrix]\n"fleet.polcy" = ["naive"]',
+        "fleet.polcy",
+        "an unknown key",
+        "clients, clients_per_ip",
+    ),
+    "matrix key inside an array": (
+        TRIGGER + '[matrix]\n"event.at_s" = [3]',
+        "event.at_s",
+        "found at_s",
+        "a place from 0 to 0",
+    ),
+    "matrix key at a place that is not there": (
+        TRIGGER + '[matrix]\n"event.1.at_s" = [3]',
+        "event.1.at_s",
+        "no table at 1",
+        "keys in tables",
+    ),
+    "arms beside a matrix": (
+        '[matrix]\n"fleet.clients" = [3]\n[arms.one]\n"fleet.clients" = 3',
+        "arms",
+        "arms beside a matrix",
+        "one of the two",
+    ),
+    "an arm that sets what is not there": (
+        '[arms.one]\n"fleet.size" = 3',
+        "fleet.size",
+        "an unknown key",
+        "clients",
+    ),
+    "repeats without a distance": (TRIGGER + "times = 2", "event[0].times", "2", "1, or every_s"),
+    "a longer time before a shorter one": (
+        TRIGGER + "times = 2\nevery_s = [4, 3]",
+        "event[0].every_s",
+        "[4.0, 3.0]",
+        "the shorter time first",
+    ),
+    "an event with a value out of range": (
+        '[[event]]\nat_s = 8\ndo = "drop_share"\nshare = 1.5',
+        "event[0].share",
+        "1.5",
+        "float <= 1.0",
+    ),
+    "a pod that is not there": (
+        '[[event]]\nat_s = 8\ndo = "kill_pod"\npod = 2',
+        "event[0].pod",
+        "2",
+        "from 0 to 1: there are 2 pods",
+    ),
+    "a pushed policy that is none": (
+        TRIGGER + '[[event]]\nat_s = 9\ndo = "push_policy"\npolicy = "patience"',
+        "event[1].policy",
+        "'patience'",
+        "naive, incident",
+    ),
+    "a limit in mid-run that is none": (
+        TRIGGER + '[[event]]\nat_s = 9\ndo = "set_limit"\nlimit = "per-user"',
+        "event[1].limit",
+        "'per-user'",
+        "none, per-ip",
+    ),
+    "an event that somebody else's pods do not obey": (
+        '[target]\nurl = "http://127.0.0.1:1"\n[[event]]\nat_s = 8\ndo = "kill_pod"',
+        "event[0].do",
+        "'kill_pod'",
+        "drop_all, drop_share, push_policy; the target is not ours",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "key", "found", "allowed"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_names_file_key_found_and_allowed(
+    tmp_path: Path, text: str, key: str, found: str, allowed: str
+) -> None:
+    path = written(tmp_path, text)
+    message = refusal(path)
+    where, _, rest = message.partition(f"key {key}: ")
+    assert path in where
+    assert found in rest
+    assert allowed in rest
+
+
+def test_a_name_that_is_neither_built_in_nor_a_file_lists_the_catalogue() -> None:
+    message = refusal("mass-dorp")
+    assert message.startswith("mass-dorp: no such scenario")
+    assert "mass-drop" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[fleet\n", "not valid TOML"),
+        (b"x = " + b"[" * 100_000, "not valid TOML"),
+        (b"x = " + b"9" * 5_000, "not valid TOML"),
+        (b"summary = '\xff'", "cannot be read"),
+    ],
+    ids=["open bracket", "nested without end", "number without end", "not UTF-8"],
+)
+def test_a_file_that_is_no_toml_is_refused_by_name(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    assert f"{path}: {said}" in refusal(str(path))
+
+
+def test_a_directory_or_a_path_through_a_file_cannot_be_read(tmp_path: Path) -> None:
+    assert f"{tmp_path}: cannot be read" in refusal(str(tmp_path))
+    assert "storm.toml/x: cannot be read" in refusal(written(tmp_path, "") + "/x")
+
+
+def test_a_file_without_permission_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may read anything, so the refusal of the system is played.
+    def refuse(*_args: object, **_kwargs: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert "cannot be read: [Errno 13]" in refusal(str(tmp_path / "secret.toml"))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["name", "fleet", "clients", "policy", "event", "at_s", "do", "matrix", "limit", "x"]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=8,
+    ).filter(lambda value: isinstance(value, dict))
+)
+def test_any_table_is_a_scenario_or_a_one_line_refusal(table: dict[str, Any]) -> None:
+    try:
+        result: Scenario | str = build(table, source="any.toml")
+    except ScenarioError as error:
+        result = str(error)
+    assert isinstance(result, Scenario) or re.fullmatch(r"any\.toml: key .+: .+", result)
+
+
+OVERRIDES: dict[str, tuple[str, tuple[str, Any]]] = {
+    "whole number": ("fleet.clients=1000", ("fleet.clients", 1000)),
+    "number with blanks": (" fleet.rtt_ms = 2.5", ("fleet.rtt_ms", 2.5)),
+    "plain text": ("fleet.policy=incident", ("fleet.policy", "incident")),
+    "quoted text": ('fleet.policy="incident"', ("fleet.policy", "incident")),
+    "table": (
+        "fleet.policy={name = 'spread', window_s = 5}",
+        ("fleet.policy", {"name": "spread", "window_s": 5}),
+    ),
+    "text with an equals sign": ("summary=drop = all", ("summary", "drop = all")),
+    "empty text": ("summary=", ("summary", "")),
+    "dotted key in a table": ("matrix={'gateway.pods' = [2, 9]}", ("matrix", {"gateway.pods": [2, 9]})),
+}
+
+
+@pytest.mark.parametrize(("override", "expected"), OVERRIDES.values(), ids=OVERRIDES)
+def test_an_override_is_toml_or_else_plain_text(override: str, expected: tuple[str, Any]) -> None:
+    assert parse_override(override) == expected
+
+
+def test_overrides_apply_in_order_and_reach_into_the_file(tmp_path: Path) -> None:
+    overrides = [
+        "fleet.clients=10",
+        "fleet.clients=20",
+        "fleet.policy={name='spread', window_s=5}",
+        "edge.limit=per-ip",
+    ]
+    scenario = load(written(tmp_path, "[fleet]\nclients = 5\nrtt_ms = 7\n" + TRIGGER + PHASES), overrides)
+    assert scenario.fleet == Fleet(clients=20, rtt_ms=7, policy={"name": "spread", "window_s": 5})
+    assert scenario.edge.limit == "per-ip"
+    assert scenario.event == (DropAll(at_s=8),)
+
+
+BAD_OVERRIDES = {
+    "no value": ("fleet.clients", ("--set fleet.clients", "found no key=value", "fleet.clients=1000")),
+    "no key": ("=3", ("--set =3", "found no key=value")),
+    "wrong type": (
+        "fleet.clients=no",
+        ("mass-drop.toml with --set fleet.clients=no: key fleet.clients", "'no'", "int"),
+    ),
+    "unknown key": ("fleet.size=3", ("key fleet.size", "unknown key", "clients")),
+    "dot at the end": ("fleet.=3", ("key fleet.", "unknown key", "clients")),
+    "key inside a text": (
+        "summary.x=3",
+        ("--set summary.x=(hidden): key summary.x", "no table at summary", "keys in tables"),
+    ),
+    "key inside an array of events": (
+        "event.at_s=9",
+        ("--set event.at_s=9: key event.at_s", "found at_s", "a place from 0 to 0"),
+    ),
+    "whole array with a mistake": (
+        "event=[{at_s=86400, do='drop_all'}]",
+        ("key event[0].at_s", "86400", "below 44"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("override", "fragments"), BAD_OVERRIDES.values(), ids=BAD_OVERRIDES)
+def test_a_bad_override_is_refused_in_one_line(override: str, fragments: tuple[str, ...]) -> None:
+    message = refusal("mass-drop", override)
+    assert all(fragment in message for fragment in fragments), message
+
+
+def test_set_key_makes_the_tables_on_the_way() -> None:
+    table: dict[str, Any] = {"a": {"x": 1}}
+    set_key(table, "a.b.c", 2, source="here")
+    assert table == {"a": {"x": 1, "b": {"c": 2}}}
+
+
+def test_a_whole_entry_of_a_list_can_be_set() -> None:
+    table: dict[str, Any] = {"event": [{"do": "drop_all"}, {"do": "scale"}]}
+    set_key(table, "event.1", {"do": "nginx_reload"}, source="here")
+    assert table == {"event": [{"do": "drop_all"}, {"do": "nginx_reload"}]}
+
+
+def test_arms_can_be_named_and_set_fields_of_events() -> None:
+    scenario = Scenario(
+        event=(DropAll(at_s=8),),
+        phases=Phases(rescue_at_s=0),
+        arms={"calm": {"event.0.enabled": False}, "stormy": {}},
+    )
+    calm, stormy = arms(scenario).values()
+    assert (calm.event[0].enabled, stormy.event[0].enabled) == (False, True)
+    assert list(arms(scenario)) == ["calm", "stormy"]
+
+
+def test_a_switch_in_a_matrix_is_labelled_by_its_name() -> None:
+    scenario = Scenario(
+        event=(DropAll(at_s=8),), phases=Phases(rescue_at_s=0), matrix={"event.0.enabled": (True, False)}
+    )
+    assert list(arms(scenario)) == ["enabled=true", "enabled=false"]
+
+
+def test_a_scenario_without_a_matrix_is_its_only_arm() -> None:
+    scenario = Scenario(name="calm")
+    assert arms(scenario) == {"calm": scenario}
+
+
+def test_arms_cross_every_value_in_the_order_of_the_file() -> None:
+    scenario = Scenario(matrix={"fleet.policy": ("naive", "incident"), "edge.limit": ("none", "per-ip")})
+    crossed = arms(scenario)
+    assert list(crossed) == ["naive + none", "naive + per-ip", "incident + none", "incident + per-ip"]
+    assert [(arm.fleet.policy, arm.edge.limit) for arm in crossed.values()] == [
+        tuple(label.split(" + ")) for label in crossed
+    ]
+
+
+def test_a_resolved_arm_has_no_matrix_and_differs_in_nothing_else() -> None:
+    scenario = Scenario(
+        name="scale",
+        gateway=Gateway(handshake_cpu_ms=7),
+        phases=Phases(rescue_at_s=0),
+        matrix={"gateway.pods": (2, 9), "fleet.policy": ({"name": "spread", "window_s": 3}, "naive")},
+    )
+    crossed = arms(scenario)
+    assert list(crossed) == ["2 + spread window_s=3", "2 + naive", "9 + spread window_s=3", "9 + naive"]
+    assert crossed["9 + naive"] == Scenario(
+        name="scale",
+        gateway=Gateway(handshake_cpu_ms=7, pods=9),
+        fleet=Fleet(policy="naive"),
+        phases=Phases(rescue_at_s=0),
+    )
+
+
+def test_a_bad_arm_is_reported_under_the_name_of_its_source() -> None:
+    scenario = Scenario(matrix={"edge.limit": ("per-user",)})
+    with pytest.raises(ScenarioError, match=r"^storm\.toml: key edge\.limit: found limit 'per-user'"):
+        arms(scenario, source="storm.toml")

@@ -1,0 +1,217 @@
+"""The modelled edge decides as nginx's rule does, and balances as nginx does."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenarios.limits import token_bucket
+from scenarios.limits.leaky_bucket import EdgeRule, LeakyBucket, decide
+from scenarios.limits.registry import limit
+from scenarios.limits.token_bucket import TokenBucket, token_rule
+from scenarios.simulator.edge import COUNTING, Balancer, Limiter, fill_least
+from tests.scenarios.simulator.test_oracles import engine, joined_by, run_until
+
+ADDRESSES = 4
+
+
+def rules_of(name: str) -> tuple[EdgeRule, ...]:
+    from msgspec.structs import replace
+
+    return tuple(
+        replace(rule, rate_per_s=10.0) if rule.rate_per_s is None else rule for rule in limit(name).rules
+    )
+
+
+@pytest.mark.parametrize("name", ["per-ip", "per-ip-strict", "global", "per-ip+global", "per-ip-delay"])
+@given(
+    bursts=st.lists(
+        st.tuples(st.integers(0, 900), st.lists(st.integers(0, ADDRESSES - 1), max_size=12)), max_size=8
+    )
+)
+def test_requests_of_one_moment_are_decided_like_one_after_the_other(
+    name: str, bursts: list[tuple[int, list[int]]]
+) -> None:
+    rules = rules_of(name)
+    limiter = Limiter(rules, addresses=ADDRESSES, requests=1)
+    buckets: dict[tuple[int, int], LeakyBucket] = {}
+    now_ms = 0
+    for pause_ms, addresses in bursts:
+        now_ms += pause_ms
+        whole, begun, held_s = limiter.admit(np.array(addresses, np.int64), now_ms)
+        assert not begun.any()
+        passed = []
+        for address in addresses:
+            keys = [(n, address if rule.per_address else 0) for n, rule in enumerate(rules)]
+            mine = [buckets.get(key, LeakyBucket()) for key in keys]
+            decision, after = decide([rule.bucket for rule in rules], mine, now_ms)
+            passed.append(decision.refused_by is None)
+            buckets.update({key: bucket for key, bucket in zip(keys, after, strict=True) if bucket})
+        if "+" not in name:
+            assert whole.tolist() == passed
+        else:
+            # Of several addresses that meet one rule for all, it may be another one that gets through.
+            assert int(whole.sum()) >= sum(passed)
+        assert ((held_s > 0) <= whole).all()
+
+
+def test_a_polling_client_is_let_in_whole_or_refused_at_a_later_request() -> None:
+    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, requests=5)
+    whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000)
+    assert whole.tolist() == [False, False]
+    assert begun.tolist() == [True, True], "the first of five requests gets through, and costs a handshake"
+
+
+def test_a_dry_run_refuses_nobody() -> None:
+    rule = limit({"name": "per-ip-strict", "dry_run": True}).rules
+    whole, _, _ = Limiter(rule, addresses=1, requests=1).admit(np.zeros(9, np.int64), 0)
+    assert whole.all()
+
+
+def test_without_rules_everybody_passes() -> None:
+    whole, begun, held_s = Limiter((), addresses=1, requests=1).admit(np.zeros(3, np.int64), 0)
+    assert whole.all()
+    assert not begun.any()
+    assert not held_s.any()
+
+
+@given(connections=st.lists(st.integers(0, 30), min_size=1, max_size=9), arrivals=st.integers(0, 200))
+def test_least_conn_fills_the_emptiest_pods_first(connections: list[int], arrivals: int) -> None:
+    shares = fill_least(np.array(connections, np.int64), arrivals)
+    one_by_one = list(connections)
+    for _ in range(arrivals):
+        one_by_one[one_by_one.index(min(one_by_one))] += 1
+    assert sorted(shares + np.array(connections)) == sorted(one_by_one)
+    assert (shares >= 0).all()
+
+
+def test_round_robin_goes_on_where_it_stopped() -> None:
+    balancer = Balancer("round_robin", addresses=5, seed=1)
+    balancer.route([0, 2, 3])
+    rng = np.random.default_rng(1)
+    none = np.zeros(4, np.int64)
+    assert balancer.choose(np.zeros(4, np.int64), none, rng).tolist() == [0, 2, 3, 0]
+    assert balancer.choose(np.zeros(2, np.int64), none, rng).tolist() == [2, 3]
+
+
+def test_a_hash_keeps_most_addresses_where_they_are_when_a_pod_joins() -> None:
+    balancer = Balancer("hash", addresses=10_000, seed=1)
+    rng = np.random.default_rng(1)
+    everybody, none = np.arange(10_000), np.zeros(6, np.int64)
+    balancer.route([0, 1, 2, 3])
+    before = balancer.choose(everybody, none, rng)
+    assert np.bincount(before) == pytest.approx([2_500] * 4, rel=0.05)
+    balancer.route([0, 1, 2, 3, 5])
+    after = balancer.choose(everybody, none, rng)
+    assert (after[after != before] == 5).all(), "who moves, moves to the new one"
+    assert (after != before).mean() == pytest.approx(1 / 5, abs=0.02)
+
+
+def test_an_upstream_without_pods_has_nowhere_to_send_anybody() -> None:
+    balancer = Balancer("least_conn", addresses=2, seed=1)
+    assert balancer.choose(
+        np.zeros(2, np.int64), np.zeros(1, np.int64), np.random.default_rng(1)
+    ).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("name", ["per-ip", "per-ip-strict", "global", "per-ip+global", "global+per-ip"])
+@given(
+    bursts=st.lists(
+        st.tuples(st.integers(0, 900), st.lists(st.integers(0, ADDRESSES - 1), max_size=12)), max_size=8
+    )
+)
+def test_at_envoy_requests_of_one_moment_are_decided_like_one_after_the_other(
+    name: str, bursts: list[tuple[int, list[int]]]
+) -> None:
+    rules = rules_of(name)
+    own = [token_rule(rule) for rule in rules]
+    limiter = Limiter(rules, addresses=ADDRESSES, requests=1, front="envoy")
+    buckets: dict[tuple[int, int], TokenBucket] = {}
+    now_ms = 0
+    for pause_ms, addresses in bursts:
+        now_ms += pause_ms
+        whole, begun, held_s = limiter.admit(np.array(addresses, np.int64), now_ms)
+        passed = []
+        for address in addresses:
+            keys = [(n, address if rule.per_address else 0) for n, rule in enumerate(rules)]
+            mine = [buckets.get(key, TokenBucket()) for key in keys]
+            decision, after = token_bucket.decide(own, mine, now_ms)
+            passed.append(decision.refused_by is None)
+            buckets.update({key: bucket for key, bucket in zip(keys, after, strict=True) if bucket})
+        assert whole.tolist() == passed
+        assert not begun.any()
+        assert not held_s.any()
+
+
+def test_at_envoy_a_polling_client_may_be_refused_at_a_later_request() -> None:
+    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, requests=5, front="envoy")
+    whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000)
+    assert whole.tolist() == [False, False]
+    assert begun.tolist() == [True, True]
+
+
+def test_at_envoy_a_rule_is_charged_for_what_a_later_one_refuses() -> None:
+    spec = {"name": "per-ip-strict+global", "global": {"rate_per_s": 1, "burst": 0}}
+    asked = {
+        front: [
+            limiter.admit(np.array([address]), now_ms)[0].tolist()
+            for address, now_ms in ((0, 0), (1, 900), (1, 1000))
+        ]
+        for front, limiter in (
+            (front, Limiter(limit(spec).rules, addresses=2, requests=1, front=front))
+            for front in ("nginx", "envoy")
+        )
+    }
+    assert asked["nginx"] == [[True], [False], [True]]
+    assert asked["envoy"] == [[True], [False], [False]]
+
+
+def per_ip(burst: int, *, dry_run: bool = False) -> dict[str, Any]:
+    """So slow that nothing comes back during a test."""
+    return {"name": "per-ip", "rate_per_s": 1 / 60, "burst": burst, "dry_run": dry_run}
+
+
+BOTH = {"name": "per-ip+global", "per-ip": {"rate_per_s": 1 / 60, "burst": 2}, "global": {"rate_per_s": 1}}
+STRICT = {"name": "per-ip-strict", "rate_per_s": 1 / 60}
+SAME_AS_WRITTEN = {**per_ip(2), "rate_per_s": 1.001 / 60}
+
+
+@pytest.mark.parametrize(
+    ("specs", "nginx", "envoy", "haproxy"),
+    [
+        pytest.param([per_ip(2), per_ip(2)], [3, 0], [3, 0], [3, 3], id="the same again"),
+        pytest.param([per_ip(2), SAME_AS_WRITTEN], [3, 0], [3, 0], [3, 3], id="a rate that is rounded"),
+        pytest.param([per_ip(2), per_ip(4)], [3, 2], [3, 5], [3, 5], id="a larger burst"),
+        pytest.param([per_ip(2), BOTH], [3, 0], [3, 3], [3, 3], id="another one as well"),
+        pytest.param([BOTH, per_ip(2)], [3, 0], [3, 3], [3, 3], id="another one no more"),
+        pytest.param([per_ip(2), STRICT], [3, 1], [3, 1], [3, 1], id="another one instead"),
+        pytest.param([per_ip(2), "none", per_ip(2)], [3, 6, 3], [3, 6, 3], [3, 6, 3], id="off in between"),
+        pytest.param(
+            [per_ip(2, dry_run=True), per_ip(2)], [6, 0], [6, 3], [6, 3], id="in earnest after a dry run"
+        ),
+        pytest.param([per_ip(2), per_ip(3), per_ip(5)], [3, 1, 2], [3, 4, 6], [3, 4, 6], id="twice more"),
+    ],
+)
+def test_a_reload_leaves_in_the_buckets_what_the_front_keeps(
+    specs: list[Any], nginx: list[int], envoy: list[int], haproxy: list[int]
+) -> None:
+    for front, expected in {"nginx": nginx, "envoy": envoy, "haproxy": haproxy}.items():
+        limiter, let_in = None, []
+        for number, spec in enumerate(specs):
+            limiter = Limiter(limit(spec).rules, addresses=1, requests=1, front=front, before=limiter)
+            whole, _, _ = limiter.admit(np.zeros(6, np.int64), 300 * number)
+            let_in.append(int(whole.sum()))
+        assert let_in == expected, front
+
+
+def test_a_front_that_is_started_has_empty_buckets() -> None:
+    for front in COUNTING:
+        made = engine(fleet={"clients": 6, "clients_per_ip": 6, "policy": "naive"}, edge={"front": front})
+        made.set_rules(limit(per_ip(2)).rules)
+        for at_s, joined in ((1, 3), (2, 3)):
+            run_until(made, at_s)
+            made.end_edge()
+            made.edge_is_up = True
+            assert joined_by(made, at_s + 0.5) == joined, front

@@ -1,0 +1,191 @@
+"""The model against what is known without it: a hand calculation, a queue's mean, a plain event loop."""
+
+import heapq
+from collections import deque
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scenarios.policies.registry import policy
+from scenarios.scenario.loader import build
+from scenarios.simulator.costs import Costs
+from scenarios.simulator.engine import Engine
+
+FREE = Costs(
+    tick_cpu_s=0.0,
+    upgrade_cpu_s=0.0,
+    join_cpu_s=0.0,
+    close_cpu_s=0.0,
+    shed_cpu_s=0.0,
+    nginx_request_cpu_s=0.0,
+    nginx_tick_cpu_s=0.0,
+    edge_delay_s=0.0,
+    idle_cpu=0.0,
+    nginx_idle_cpu=0.0,
+)
+"""Only what a scenario says costs anything."""
+
+
+def engine(slot_s: float = 0.001, seconds: int = 60, costs: Costs = FREE, **tables: Any) -> Engine:
+    table = {
+        "fleet": {"clients": 1, "rtt_ms": 0, "stale_after_s": 0, **tables.pop("fleet", {})},
+        "gateway": {"pods": 1, "cpu": "reserve", **tables.pop("gateway", {})},
+        **tables,
+    }
+    scenario = build(table, source="test")
+    made = Engine(
+        scenario,
+        costs,
+        policy=policy(scenario.fleet.policy),
+        pods=scenario.gateway.pods,
+        slot_s=slot_s,
+        seconds=seconds,
+        due_s=np.arange(seconds * scenario.feed.rate_hz + 10) / scenario.feed.rate_hz,
+    )
+    made.settle(list(range(scenario.gateway.pods)))
+    made.charge_handshakes(scenario.gateway.handshake_cpu_ms / 1000)
+    return made
+
+
+def run_until(made: Engine, t_s: float) -> Engine:
+    while made.now_s < t_s - 1e-9:
+        made.step()
+    return made
+
+
+def joined_by(made: Engine, t_s: float) -> int:
+    return int(run_until(made, t_s).sessions.joined_by_group.sum())
+
+
+def test_handshakes_are_worked_off_one_after_the_other_as_computed_by_hand() -> None:
+    # Ten clients, 100 ms each, on one loop: one more is in every 100 ms, the last one after a second.
+    made = run_until(
+        engine(fleet={"clients": 10, "connect_timeout_s": 30}, gateway={"handshake_cpu_ms": 100}), 1
+    )
+    assert made.drop(1.0) == 10
+    assert [joined_by(made, 1 + 0.1 * n + 0.045) for n in range(11)] == list(range(11))
+    assert made.ledger.outcomes == {"joined": 10}
+    assert made.pods.occupied_s.sum() == pytest.approx(1.0, abs=0.01)
+
+
+def test_who_gives_up_leaves_its_work_behind() -> None:
+    # 70 ms of 100 are spent before anybody knows who is there. With a time-out of 150 ms, the second client
+    # is gone by the time that its join would be paid for, and tries again behind its own dead work.
+    fleet = {"clients": 4, "connect_timeout_s": 0.15, "policy": {"name": "grpc", "base_s": 4, "jitter": 0}}
+    made = run_until(engine(fleet=fleet, gateway={"handshake_cpu_ms": 100}), 1)
+    made.drop(1.0)
+    run_until(made, 4.9)
+    assert made.ledger.outcomes == {}
+    run_until(made, 6)
+    assert made.ledger.outcomes == {"joined": 1, "timeout": 3}
+    assert made.counted["gone_early"].sum() >= 2
+    assert made.pods.occupied_s.sum() == pytest.approx(4 * 0.07 + 0.03, abs=0.002)
+
+
+class PlainPod:
+    """One pod, one event at a time: joins come before newcomers, and nothing is interrupted."""
+
+    def __init__(self, upgrade_s: float, join_s: float) -> None:
+        self.upgrade_s, self.join_s = upgrade_s, join_s
+        self.newcomers: deque[tuple[int, int]] = deque()
+        self.joins: deque[tuple[int, int]] = deque()
+        self.busy = False
+
+
+def plain_storm(
+    *, clients: int, handshake_s: float, timeout_s: float, delay_s: float, until_s: float
+) -> tuple[list[float], int]:
+    """(when each client joined, tries in all) on one pod: a heap of events, nothing else."""
+    pod = PlainPod(0.7 * handshake_s, 0.3 * handshake_s)
+    numbers = count()
+    heap: list[tuple[float, int, str, int, int]] = []
+    attempt = dict.fromkeys(range(clients), 0)
+    joined: dict[int, float] = {}
+    tries = 0
+
+    def at(t_s: float, what: str, client: int, number: int) -> None:
+        heapq.heappush(heap, (t_s, next(numbers), what, client, number))
+
+    def serve(t_s: float) -> None:
+        if pod.busy:
+            return
+        if pod.joins:
+            pod.busy = True
+            at(t_s + pod.join_s, "joined", *pod.joins.popleft())
+        elif pod.newcomers:
+            pod.busy = True
+            at(t_s + pod.upgrade_s, "upgraded", *pod.newcomers.popleft())
+
+    for client in range(clients):
+        at(delay_s, "try", client, 1)
+    while heap and heap[0][0] <= until_s:
+        t_s, _, what, client, number = heapq.heappop(heap)
+        current = attempt[client] == number and client not in joined
+        if what == "try":
+            attempt[client] = number
+            tries += 1
+            pod.newcomers.append((client, number))
+            at(t_s + timeout_s, "timeout", client, number)
+        elif what == "timeout" and current:
+            attempt[client] += 1
+            at(t_s + delay_s, "try", client, number + 1)
+        elif what == "upgraded":
+            pod.busy = False
+            if current:
+                pod.joins.append((client, number))
+        elif what == "joined":
+            pod.busy = False
+            if current:
+                joined[client] = t_s
+        serve(t_s)
+    return sorted(joined.values()), tries
+
+
+@pytest.mark.parametrize(
+    ("clients", "handshake_s", "timeout_s", "delay_s"),
+    [
+        pytest.param(40, 0.0203, 2.0, 0.0, id="everybody gets in at the first try"),
+        pytest.param(40, 0.05, 0.513, 0.731, id="most give up and come back"),
+        pytest.param(40, 0.047, 0.613, 0.45, id="one in four is let in at a time"),
+        pytest.param(25, 0.1, 1.033, 3.01, id="long waits"),
+        pytest.param(60, 0.03, 0.777, 0.333, id="more are back than have left"),
+        pytest.param(30, 0.05, 0.403, 0.301, id="nobody gets in any more"),
+    ],
+)
+def test_a_small_storm_is_the_same_as_in_a_plain_event_loop(
+    clients: int, handshake_s: float, timeout_s: float, delay_s: float
+) -> None:
+    theirs, their_tries = plain_storm(
+        clients=clients, handshake_s=handshake_s, timeout_s=timeout_s, delay_s=delay_s, until_s=6.0
+    )
+    constant = {"name": "grpc", "base_s": delay_s, "factor": 1, "cap_s": delay_s, "jitter": 0}
+    fleet = {"clients": clients, "connect_timeout_s": timeout_s, "policy": constant}
+    gateway = {"handshake_cpu_ms": handshake_s * 1000, "backlog": 4096}
+    made = run_until(engine(fleet=fleet, gateway=gateway), 1)
+    made.drop(1.0)
+    tenths = range(1, 61)
+    assert [joined_by(made, 1 + tenth / 10) for tenth in tenths] == [
+        sum(t_s <= tenth / 10 for t_s in theirs) for tenth in tenths
+    ]
+    assert made.ledger.attempts_by_slot[:70].sum() == their_tries
+
+
+def test_a_single_pod_keeps_the_known_mean_wait_of_a_queue_with_constant_service() -> None:
+    # M/D/1: W = ρ·s / (2·(1 − ρ)). Source: Pollaczek–Khinchine with no variance of service.
+    service_s, load, pods = 0.02, 0.6, 200
+    made = engine(slot_s=0.001, gateway={"pods": pods, "handshake_cpu_ms": 0.0, "backlog": 4096})
+    made.pods.upgrade_s = service_s
+    rng = np.random.default_rng(3)
+    waits = []
+    for slot in range(6_000):
+        t_s = slot * made.slot_s
+        arrivals = rng.poisson(load / service_s * made.slot_s, pods)
+        where = np.repeat(np.arange(pods), arrivals)
+        nobody = np.zeros(len(where), np.int64)
+        made.pods.enqueue(where, nobody, nobody, t_s + np.sort(rng.random(len(where))) * made.slot_s)
+        served = made.pods.serve(t_s, made.slot_s, np.zeros(pods, np.int64))
+        if slot > 1_000:
+            waits.append(served.waited_s)
+    assert np.mean(np.concatenate(waits)) == pytest.approx(load * service_s / (2 * (1 - load)), rel=0.05)

@@ -1,0 +1,52 @@
+"""How the delays of a policy are distributed, try by try."""
+
+import random
+from itertools import islice
+
+import numpy as np
+from msgspec import Struct
+
+from scenarios.policies.registry import Policy
+
+TRIES = 13
+DRAWS = 2_000
+
+
+class Delays(Struct, frozen=True):
+    """Delays in seconds before try 0, 1, 2, …, up to the last try that anybody makes."""
+
+    tries: int
+    """How many were looked at."""
+    median_s: tuple[float, ...]
+    p10_s: tuple[float, ...]
+    p90_s: tuple[float, ...]
+    least_s: tuple[float, ...]
+    most_s: tuple[float, ...]
+
+    @property
+    def ends(self) -> bool:
+        """Whether clients give up within the tries looked at."""
+        return len(self.median_s) < self.tries
+
+
+def delays(policy: Policy, *, seed: int, tries: int = TRIES, draws: int = DRAWS) -> Delays:
+    """What so many clients draw; those who give up earlier than others count up to there."""
+    clients = [
+        list(islice(policy.delays(random.Random((seed << 32) + client)), tries))  # noqa: S311
+        for client in range(draws)
+    ]
+    columns = [
+        np.array([client[n] for client in clients if len(client) > n]) for n in range(max(map(len, clients)))
+    ]
+    quantiles = [np.percentile(column, (0, 10, 50, 90, 100)) for column in columns]
+    least, p10, median, p90, most = (tuple(float(q[n]) for q in quantiles) for n in range(5))
+    return Delays(tries=tries, median_s=median, p10_s=p10, p90_s=p90, least_s=least, most_s=most)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: `0`, `40 ms`, `1.5 s`, `30 s`, `7 min`."""
+    if seconds == 0:
+        return "0"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 600 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,122 @@
+"""The page of reconnect policies, and their figures."""
+
+import inspect
+from pathlib import Path
+
+from msgspec import Struct
+
+from scenarios.policies import throttled
+from scenarios.policies.registry import POLICIES, Policy, UserDefined, policy
+from tools.pages.delays import DRAWS, Delays, delays, duration
+from tools.pages.docstrings import Described, described
+from tools.pages.failing_clients import per_second, tries_s
+from tools.pages.figures import delays_figure, svg, tries_figure
+from tools.pages.parameters import Parameter, parameters
+from tools.pages.rendering import rendered
+
+FIGURES = "policies"
+"""Folder of the figures, beside the page."""
+
+CLIENTS = 100
+SECONDS = 120
+FAILS_AFTER_S = 1.0
+SEED = 1
+
+
+class Entry(Struct, frozen=True):
+    """One policy on the page."""
+
+    name: str
+    described: Described
+    parameters: list[Parameter]
+    file: str
+    gated: bool
+    alt: str
+    drawing: str
+    """The figure as SVG."""
+
+
+def entries() -> list[Entry]:
+    """All policies, in the order of the registry."""
+    return [_entry(name) for name in POLICIES]
+
+
+def page(policies: list[Entry]) -> str:
+    """The page in Markdown."""
+    return rendered(
+        "policies.md.j2",
+        policies=policies,
+        user_defined=described(UserDefined),
+        about_gates=" ".join(inspect.cleandoc(throttled.__doc__ or "").split("\n\n", 1)[1].split()),
+        draws=DRAWS,
+        clients=CLIENTS,
+        seconds=SECONDS,
+        fails_after=duration(FAILS_AFTER_S),
+        figures=FIGURES,
+    )
+
+
+def drawings(policies: list[Entry]) -> dict[Path, str]:
+    """The figures, by where they belong below docs/."""
+    return {Path(FIGURES) / f"{entry.name}.svg": entry.drawing for entry in policies}
+
+
+def _entry(name: str) -> Entry:
+    kind, _ = POLICIES[name]
+    chosen = policy(name)
+    gated = chosen.gate() is not None
+    alt, drawing = _figure_of_tries(name, chosen) if gated else _figure_of_delays(name, chosen)
+    return Entry(
+        name=name,
+        described=described(kind),
+        parameters=parameters(kind, defaults=defaults_of(name)),
+        file=f"{kind.__module__.replace('.', '/')}.py",
+        gated=gated,
+        alt=alt,
+        drawing=drawing,
+    )
+
+
+def defaults_of(name: str) -> dict[str, float]:
+    """What the name stands for; raises ValueError where that is no field of the policy."""
+    kind, defaults = POLICIES[name]
+    unknown = sorted(set(defaults) - set(kind.__struct_fields__))
+    if unknown:
+        raise ValueError(f"policy {name}: found defaults for {unknown}, allowed: its own fields")
+    return dict(defaults)
+
+
+def _figure_of_delays(name: str, chosen: Policy) -> tuple[str, str]:
+    found = delays(chosen, seed=SEED)
+    alt = alt_of_delays(name, found)
+    return alt, svg(delays_figure(found), alt)
+
+
+def _figure_of_tries(name: str, chosen: Policy) -> tuple[str, str]:
+    began_s = tries_s(chosen, clients=CLIENTS, until_s=SECONDS, fails_after_s=FAILS_AFTER_S, seed=SEED)
+    counts = per_second(began_s, SECONDS)
+    alt = alt_of_tries(name, counts)
+    return alt, svg(tries_figure(counts, clients=CLIENTS), alt)
+
+
+def alt_of_tries(name: str, counts: list[int]) -> str:
+    """What the figure of tries shows, for who cannot see it."""
+    half = counts[len(counts) // 2 :]
+    late = f"{sum(half):,} in the second half, at most {max(half):,} in a second of it" if any(half) else ""
+    return (
+        f"Tries per second under {name}, of {CLIENTS} clients whose tries all fail: {sum(counts):,} in "
+        f"{len(counts)} s, {counts[0]:,} of them in the first second, {late or 'none in the second half'}."
+    )
+
+
+def alt_of_delays(name: str, found: Delays) -> str:
+    """What the figure of delays shows, for who cannot see it."""
+    last = len(found.median_s) - 1
+    parts = [f"before try {n} {_spread(found, n)}" for n in sorted({0, last // 2, last})]
+    end = f" After try {last}, clients give up." if found.ends else ""
+    return f"Delays under {name}: {'; '.join(parts)}.{end}"
+
+
+def _spread(found: Delays, n: int) -> str:
+    low, middle, high = (duration(each[n]) for each in (found.p10_s, found.median_s, found.p90_s))
+    return f"always {middle}" if found.least_s[n] == found.most_s[n] else f"median {middle} ({low} to {high})"
