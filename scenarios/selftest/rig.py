@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconnect_storm.start import module_command
 from reports.rundir.record import Run
 from scenarios.host import machine
 from scenarios.host.cpu import CpuSampler
@@ -80,7 +80,7 @@ class Rig(Struct, frozen=True, kw_only=True):
         last_ns = time.monotonic_ns()
         child = await start(
             "burner",
-            [sys.executable, "-m", "scenarios.selftest.cpu_burner", str(SAMPLED_S)],
+            module_command("scenarios.selftest.cpu_burner", str(SAMPLED_S)),
             log=self.directory / "burner.log",
             pipe_output=True,
         )

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -10,6 +9,7 @@ from typing import Self
 import msgspec
 from msgspec.structs import replace
 
+from reconnect_storm.start import module_command
 from scenarios.host.machine import needed_descriptors
 from scenarios.host.process import LocalChild, start
 from scenarios.scenario.model import Scenario, Target
@@ -62,7 +62,7 @@ class Generator(Channel):
             child = await start(
                 "generator",
                 [
-                    *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)),
+                    *module_command("locust", "-f", str(LOCUSTFILE)),
                     *("--headless", "--users", str(fleet.clients), "--spawn-rate", str(fleet.ramp_per_s)),
                     *("--only-summary", "--skip-log-setup"),
                     *(("--processes", str(processes)) if processes > 1 else ()),

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import json
 import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import psutil
 from msgspec import Struct
 
+from reconnect_storm.start import module_command
 from scenarios.host import machine
 from scenarios.host.process import LocalChild, start
 
@@ -59,7 +59,7 @@ async def tick_sources(
             arguments = ["--port", str(port), "--rate", str(rate_hz), *dating]
             child = await start(
                 "tick source",
-                [sys.executable, "-m", "gateway_stub.tick_source", *arguments],
+                module_command("gateway_stub.tick_source", *arguments),
                 log=folder / f"source-{number}.log",
                 cores=cores,
                 descriptors=clients + machine.SPARE_DESCRIPTORS,
