@@ -14,7 +14,6 @@ from reports.compare.storm_map import (
     enumerated,
     value_text,
 )
-from reports.page.stability import INFINITE
 from reports.text import units
 
 
@@ -87,7 +86,7 @@ def numbers_text(cell: Cell) -> str:
 
 
 def _number(value: float | None) -> str:
-    return INFINITE if value is not None and isinf(value) else units.plain(value)
+    return units.INFINITE if value is not None and isinf(value) else units.plain(value)
 
 
 def _point_text(point: LoadPoint) -> str:

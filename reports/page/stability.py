@@ -7,9 +7,6 @@ from msgspec import Struct
 
 from reports.text import units
 
-INFINITE = "\u221e"
-"""JSON has no infinity; run.json has null where a stability number is infinite."""
-
 
 class StabilityNumber(Struct, frozen=True):
     """One number, with the sentence that explains it."""
@@ -22,18 +19,18 @@ class StabilityNumber(Struct, frozen=True):
 
 
 def _plain(key: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda stability: INFINITE if stability.get(key) is None else f"{stability[key]:,.6g}"
+    return lambda stability: units.INFINITE if stability.get(key) is None else f"{stability[key]:,.6g}"
 
 
 def _seconds(key: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda stability: INFINITE if stability.get(key) is None else units.seconds(stability[key])
+    return lambda stability: units.INFINITE if stability.get(key) is None else units.seconds(stability[key])
 
 
 def _s1(stability: Mapping[str, Any]) -> str:
     tries = stability.get("s1") or ()
     if not tries:
         return units.NOTHING
-    first = INFINITE if tries[0] is None else f"{tries[0]:.1f}"
+    first = units.INFINITE if tries[0] is None else f"{tries[0]:.1f}"
     calm = stability.get("calm_from_try")
     if calm == 0:
         return f"{first}, calm from the start"
@@ -41,7 +38,7 @@ def _s1(stability: Mapping[str, Any]) -> str:
 
 
 def _s2(stability: Mapping[str, Any]) -> str:
-    return INFINITE if stability.get("s2") is None else f"{stability['s2']:.1f}"
+    return units.INFINITE if stability.get("s2") is None else f"{stability['s2']:.1f}"
 
 
 def _limit(stability: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ from reports.rundir.latency import Latency
 NOTHING = "\u2013"
 """Stands where there is no number."""
 TIMES = "\u00d7"
+INFINITE = "\u221e"
+"""Stands for null in the stability numbers of run.json: JSON has no infinity."""
 
 
 def milliseconds(ms: float | None) -> str:

@@ -1,14 +1,7 @@
-"""Everybody loses the connection at once.
-
-Some lose the connection, all at once.
-"""
-
-from typing import TYPE_CHECKING
+"""All clients, or a share of them, lose their connections at once."""
 
 from scenarios.events.event import Details, Event
-
-if TYPE_CHECKING:
-    from scenarios.stack.stack import Stack
+from scenarios.events.stack import Stack
 from scenarios.fields import Share
 
 
@@ -20,7 +13,7 @@ class DropAll(Event, frozen=True, kw_only=True, tag="drop_all"):
 
     any_target = True
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Cuts them."""
         if stack.gateway is None:
             await stack.generator.cut()
@@ -38,7 +31,7 @@ class DropShare(Event, frozen=True, kw_only=True, tag="drop_share"):
 
     share: Share
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Cuts them."""
         if stack.gateway is None:
             await stack.generator.cut(self.share)

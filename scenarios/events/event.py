@@ -6,15 +6,12 @@ tells more.
 
 import random
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from scenarios.events.stack import Stack
 from scenarios.fields import Count, PositiveSeconds, Seconds
-
-if TYPE_CHECKING:
-    from scenarios.scenario.model import Scenario
-    from scenarios.stack.stack import Stack
 
 Kind = Literal["fault", "mitigation", "condition"]
 """The first fault is the run's trigger; a condition is there from the start, and neither harms nor helps."""
@@ -23,6 +20,14 @@ _TWO = Meta(min_length=2, max_length=2)
 
 Details = dict[str, Any]
 """What events.jsonl says about a strike besides its name and time."""
+
+
+class Context(Struct, frozen=True):
+    """What the check of an event needs to know of its scenario."""
+
+    pods: int
+    """The most pods that it has at any time: events may add some."""
+    proxy: str
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):
@@ -59,11 +64,11 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
                 return
             at_s += rng.uniform(*self.every_s) if isinstance(self.every_s, tuple) else self.every_s
 
-    def complaint(self, _scenario: "Scenario") -> tuple[str, object, str] | None:
+    def complaint(self, _context: Context) -> tuple[str, object, str] | None:
         """(field, what was found, what is allowed) where the event does not fit the scenario."""
         return None
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Does it, and returns when it is over."""
         raise NotImplementedError
 
@@ -77,7 +82,8 @@ def common_complaint(event: Event) -> tuple[str, object, str] | None:
     return None
 
 
-def pod_complaint(pod: int, scenario: "Scenario") -> tuple[str, object, str] | None:
-    """What is wrong with the number of a pod, given that events may add some."""
-    pods = max([scenario.gateway.pods, *(getattr(event, "pods", 0) for event in scenario.event)])
-    return None if pod < pods else ("pod", pod, f"from 0 to {pods - 1}: there are {pods} pods")
+def pod_complaint(pod: int, context: Context) -> tuple[str, object, str] | None:
+    """What is wrong with the number of a pod."""
+    if pod < context.pods:
+        return None
+    return "pod", pod, f"from 0 to {context.pods - 1}: there are {context.pods} pods"

@@ -1,19 +1,13 @@
-"""The market opens: more ticks a second.
-
-The feed stops while every connection stays up.
-"""
+"""The feed sends more ticks a second, or none, while every connection stays up."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from msgspec import Meta
 
 from scenarios.events.event import Details, Event
+from scenarios.events.stack import Stack
 from scenarios.fields import PositiveSeconds
-
-if TYPE_CHECKING:
-    from scenarios.stack.stack import Stack
-from typing import TYPE_CHECKING
 
 
 class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
@@ -30,7 +24,7 @@ class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
         """As long as the burst."""
         return self.for_s
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Tells everybody beforehand when the rate rises and falls, and waits until it is over."""
         await stack.burst_feed(self.factor, self.for_s)
         await asyncio.sleep(self.for_s)
@@ -52,7 +46,7 @@ class FeedStall(Event, frozen=True, kw_only=True, tag="feed_stall"):
         """As long as nothing goes out."""
         return self.for_s
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Holds the feed back, and waits for its end."""
         await stack.own_gateway.stall_feed(self.for_s)
         await asyncio.sleep(self.for_s)

@@ -2,14 +2,10 @@
 
 import asyncio
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
-from scenarios.events.event import Details, Event, pod_complaint
+from scenarios.events.event import Context, Details, Event, pod_complaint
+from scenarios.events.stack import Stack
 from scenarios.fields import Index, Seconds
-
-if TYPE_CHECKING:
-    from scenarios.scenario.model import Scenario
-    from scenarios.stack.stack import Stack
 
 
 class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
@@ -23,11 +19,11 @@ class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
     restart: bool = True
     restart_after_s: Seconds = 1.0
 
-    def complaint(self, scenario: "Scenario") -> tuple[str, object, str] | None:
+    def complaint(self, context: Context) -> tuple[str, object, str] | None:
         """The pod has to be there."""
-        return pod_complaint(self.pod, scenario)
+        return pod_complaint(self.pod, context)
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Kills it, waits, and starts it again."""
         gateway = stack.own_gateway
         with gateway.coming_back(self.pod) if self.restart else nullcontext():

@@ -1,14 +1,10 @@
 """A pod stands still for a while."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from scenarios.events.event import Details, Event, pod_complaint
+from scenarios.events.event import Context, Details, Event, pod_complaint
+from scenarios.events.stack import Stack
 from scenarios.fields import Index, PositiveSeconds
-
-if TYPE_CHECKING:
-    from scenarios.scenario.model import Scenario
-    from scenarios.stack.stack import Stack
 
 
 class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
@@ -26,11 +22,11 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
         """As long as it stands still."""
         return self.for_s
 
-    def complaint(self, scenario: "Scenario") -> tuple[str, object, str] | None:
+    def complaint(self, context: Context) -> tuple[str, object, str] | None:
         """The pod has to be there."""
-        return pod_complaint(self.pod, scenario)
+        return pod_complaint(self.pod, context)
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Stops it, waits, lets it go on; it goes on in any case."""
         async with stack.own_gateway.paused(self.pod):
             await asyncio.sleep(self.for_s)

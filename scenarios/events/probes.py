@@ -1,12 +1,8 @@
 """An orchestrator that asks pods how they are, and acts on what it hears."""
 
-from typing import TYPE_CHECKING
-
 from scenarios.events.event import Details, Event
+from scenarios.events.stack import Stack
 from scenarios.fields import Count, PositiveSeconds, Seconds
-
-if TYPE_CHECKING:
-    from scenarios.stack.stack import Stack
 
 
 class Probes(Event, frozen=True, kw_only=True, tag="probes"):
@@ -32,10 +28,7 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     grace_s: Seconds = 5.0
     """How long a pod that was started, by whomever, is not asked once it is ready."""
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Asks until the run ends."""
-        # The stack knows the events, so it is looked up when it is there.
-        from scenarios.stack.probes import Orchestrator  # noqa: PLC0415
-
-        await Orchestrator(self, stack).run()
+        await stack.watch_probes(self)
         return {}

@@ -1,16 +1,9 @@
-"""The front reads its configuration again.
+"""The proxy reads its configuration again, or is restarted."""
 
-The front is restarted.
-"""
-
-from typing import TYPE_CHECKING
-
-from scenarios.events.event import Details, Event
-
-if TYPE_CHECKING:
-    from scenarios.stack.stack import Stack
 import asyncio
 
+from scenarios.events.event import Details, Event
+from scenarios.events.stack import Stack
 from scenarios.fields import Seconds
 
 
@@ -23,7 +16,7 @@ class NginxReload(Event, frozen=True, kw_only=True, tag="nginx_reload"):
 
     kind = "mitigation"
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """With the configuration that is in force."""
         await stack.own_nginx.reload()
         return {}
@@ -40,7 +33,7 @@ class NginxRestart(Event, frozen=True, kw_only=True, tag="nginx_restart"):
     down_s: Seconds = 0.0
     """How long nothing listens in between."""
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Ends it, waits, and starts it on the same port."""
         nginx = stack.own_nginx
         await nginx.stop()

@@ -1,15 +1,11 @@
 """The clients get another reconnect policy."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from scenarios.events.event import Details, Event
+from scenarios.events.event import Context, Details, Event
+from scenarios.events.stack import Stack
 from scenarios.fields import NameOrTable, Seconds
 from scenarios.policies.registry import PolicyError, policy
-
-if TYPE_CHECKING:
-    from scenarios.scenario.model import Scenario
-    from scenarios.stack.stack import Stack
 
 
 class PushPolicy(Event, frozen=True, kw_only=True, tag="push_policy"):
@@ -30,7 +26,7 @@ class PushPolicy(Event, frozen=True, kw_only=True, tag="push_policy"):
         """Until the last one has it."""
         return self.reach_s
 
-    def complaint(self, _scenario: "Scenario") -> tuple[str, object, str] | None:
+    def complaint(self, _context: Context) -> tuple[str, object, str] | None:
         """The policy has to be one."""
         try:
             policy(self.policy)
@@ -38,7 +34,7 @@ class PushPolicy(Event, frozen=True, kw_only=True, tag="push_policy"):
             return "policy", self.policy, str(error)
         return None
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Tells the clients, and waits until all have it."""
         await stack.generator.push_policy(self.policy, self.reach_s)
         await asyncio.sleep(self.reach_s)

@@ -1,13 +1,10 @@
 """All pods are restarted, one after the other."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from scenarios.events.event import Details, Event
+from scenarios.events.stack import Stack
 from scenarios.fields import Seconds
-
-if TYPE_CHECKING:
-    from scenarios.stack.stack import Stack
 
 
 class RollingRestart(Event, frozen=True, kw_only=True, tag="rolling_restart"):
@@ -19,7 +16,7 @@ class RollingRestart(Event, frozen=True, kw_only=True, tag="rolling_restart"):
     gap_s: Seconds = 2.0
     """Between a pod's readiness and the end of the next one."""
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Restarts all that are there now, and still are when it is their turn."""
         gateway = stack.own_gateway
         restarted = 0

@@ -1,12 +1,8 @@
 """More pods, or fewer."""
 
-from typing import TYPE_CHECKING
-
 from scenarios.events.event import Details, Event
+from scenarios.events.stack import Stack
 from scenarios.fields import Count
-
-if TYPE_CHECKING:
-    from scenarios.stack.stack import Stack
 
 
 class Scale(Event, frozen=True, kw_only=True, tag="scale"):
@@ -20,7 +16,7 @@ class Scale(Event, frozen=True, kw_only=True, tag="scale"):
 
     pods: Count
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Starts or ends what it takes."""
         gateway = stack.own_gateway
         there = gateway.running

@@ -1,15 +1,10 @@
 """Another limit on connections."""
 
-from typing import TYPE_CHECKING
-
-from scenarios.events.event import Details, Event
+from scenarios.events.event import Context, Details, Event
+from scenarios.events.stack import Stack
 from scenarios.fields import NameOrTable
 from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LimitError
-
-if TYPE_CHECKING:
-    from scenarios.scenario.model import Scenario
-    from scenarios.stack.stack import Stack
 
 
 class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
@@ -19,15 +14,15 @@ class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
 
     limit: NameOrTable
 
-    def complaint(self, scenario: "Scenario") -> tuple[str, object, str] | None:
+    def complaint(self, context: Context) -> tuple[str, object, str] | None:
         """The limit has to be one that the front can carry out."""
         try:
-            limit_at(scenario.edge.front, self.limit)
+            limit_at(context.proxy, self.limit)
         except LimitError as error:
             return "limit", self.limit, str(error)
         return None
 
-    async def strike(self, stack: "Stack") -> Details:
+    async def strike(self, stack: Stack) -> Details:
         """Puts it in force."""
         await stack.set_limit(self.limit)
         return {"limit": self.limit}

@@ -12,9 +12,9 @@ from scenarios.rehearsal.live_slo import State, measured, recovery_state, state,
 from scenarios.rehearsal.live_verdict import Forming, forming
 from scenarios.rehearsal.prechecks import precheck_of
 from scenarios.runner.operator import Row
-from scenarios.runner.timeline import strikes
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.slo import Hypothesis, Objective
+from scenarios.scenario.timeline import strikes
 
 Words = Callable[[str, Mapping[str, Any]], str]
 """An event in a few words, from its name and details."""

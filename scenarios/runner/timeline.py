@@ -1,43 +1,19 @@
 """Carries out a scenario's events when their time has come."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import Any
 
-from msgspec import Struct, to_builtins
+from msgspec import to_builtins
 
 from scenarios.events.event import Event
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.timeline import strikes
 from scenarios.stack.stack import Stack
 
 _AT_ONCE_S = 0.5
 """A strike that takes no longer than this is over in the second in which it began."""
-
-
-class Strike(Struct, frozen=True):
-    """One event, once."""
-
-    at_s: float
-    event: Event
-    number: int
-    """0 for the first strike of the event."""
-
-
-def strikes(scenario: Scenario) -> list[Strike]:
-    """Every strike of a scenario that begins before its end, in order; drawn times come from the seed."""
-    rng = random.Random(scenario.fleet.seed)  # noqa: S311
-    found = [
-        Strike(at_s, event, number)
-        for event in scenario.event
-        if event.enabled
-        for number, at_s in enumerate(event.strikes_s(rng))
-    ]
-    return sorted(
-        (strike for strike in found if strike.at_s < scenario.phases.duration_s),
-        key=lambda strike: strike.at_s,
-    )
 
 
 class Timeline:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from scenarios.events.event import common_complaint
+from scenarios.events.event import Context, common_complaint
 from scenarios.events.registry import EVENTS
 from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LimitError
@@ -195,11 +195,13 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
 
 
 def _check_events(scenario: Scenario, fail: Callable[[str, object, str], None]) -> None:
+    pods = max([scenario.gateway.pods, *(getattr(event, "pods", 0) for event in scenario.event)])
+    context = Context(pods=pods, proxy=scenario.edge.front)
     for place, event in enumerate(scenario.event):
         if scenario.target.url and not event.any_target:
             others = ", ".join(name for name, kind in EVENTS.items() if kind.any_target)
             fail(f"event[{place}].do", repr(event.name), f"{others}; the target is not ours")
-        complaint = common_complaint(event) or event.complaint(scenario)
+        complaint = common_complaint(event) or event.complaint(context)
         if complaint:
             key, found, allowed = complaint
             fail(f"event[{place}].{key}", repr(found), allowed)

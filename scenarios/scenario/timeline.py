@@ -1,9 +1,37 @@
-"""How many places for pods a scenario's timeline takes at once."""
+"""When each event of a scenario strikes, and how many places for pods its timeline takes."""
 
+import random
+
+from msgspec import Struct
+
+from scenarios.events.event import Event
 from scenarios.events.kill_pod import KillPod
 from scenarios.events.scale import Scale
-from scenarios.runner.timeline import strikes
 from scenarios.scenario.model import Scenario
+
+
+class Strike(Struct, frozen=True):
+    """One event, once."""
+
+    at_s: float
+    event: Event
+    number: int
+    """0 for the first strike of the event."""
+
+
+def strikes(scenario: Scenario) -> list[Strike]:
+    """Every strike of a scenario that begins before its end, in order; drawn times come from the seed."""
+    rng = random.Random(scenario.fleet.seed)  # noqa: S311
+    found = [
+        Strike(at_s, event, number)
+        for event in scenario.event
+        if event.enabled
+        for number, at_s in enumerate(event.strikes_s(rng))
+    ]
+    return sorted(
+        (strike for strike in found if strike.at_s < scenario.phases.duration_s),
+        key=lambda strike: strike.at_s,
+    )
 
 
 def places_needed(scenario: Scenario) -> int:

@@ -22,11 +22,11 @@ from scenarios.host.process import first_of
 from scenarios.policies.registry import policy
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
-from scenarios.runner.timeline import strikes
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import cut_short
 from scenarios.scenario.redact import command_without_secrets, without_secrets
 from scenarios.scenario.stability import stability
+from scenarios.scenario.timeline import strikes
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.engine import Engine
 from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most_ticks

@@ -12,13 +12,15 @@ from gateway_stub.protocol import Admission
 from scenarios.events.feed import FeedBurst
 from scenarios.events.kill_pod import KillPod
 from scenarios.events.scale import Scale
+from scenarios.events.stack import ProbeSettings
 from scenarios.fields import NameOrTable
 from scenarios.limits.registry import limit
 from scenarios.policies.registry import policy
-from scenarios.runner.timeline import strikes
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
+from scenarios.scenario.timeline import strikes
 from scenarios.simulator.engine import Engine
+from scenarios.stack.probes import Orchestrator
 
 SECOND_NS = 1_000_000_000
 
@@ -276,6 +278,10 @@ class SimulatedStack:
             self._engine.route(upstream)
             self._routed = len(upstream)
             self.reload()
+
+    async def watch_probes(self, probes: ProbeSettings) -> None:
+        """Asks the pods how they are, and acts on it, until it is cancelled."""
+        await Orchestrator(probes, self.gateway, route=self.route, note=self.note).run()
 
     async def set_limit(self, spec: NameOrTable) -> None:
         """Puts another limit in force: at the edge, and at the pods."""

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway_stub.feed_schedule import FeedSchedule
+from scenarios.events.stack import ProbeSettings
 from scenarios.fields import NameOrTable
 from scenarios.limits.registry import limit
 from scenarios.proxies.proxy import Front
 from scenarios.scenario.model import Scenario
 from scenarios.stack.channel import Channel
 from scenarios.stack.gateway import Gateway
+from scenarios.stack.probes import Orchestrator
 
 _LEAD_NS = 500_000_000
 """Everybody has to know of another feed rate before the first tick that it makes due."""
@@ -64,6 +66,10 @@ class Stack:
         """
         if addresses := self.own_gateway.addresses:
             await self.own_nginx.reconfigure(pods=addresses)
+
+    async def watch_probes(self, probes: ProbeSettings) -> None:
+        """Asks the pods how they are, and acts on it, until it is cancelled."""
+        await Orchestrator(probes, self.own_gateway, route=self.route, note=self.note).run()
 
     async def set_limit(self, spec: NameOrTable) -> None:
         """Puts another limit in force: at nginx, and at the pods."""

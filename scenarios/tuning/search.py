@@ -19,6 +19,7 @@ from reports.tuning.result import (
     score,
 )
 from scenarios.cli.terminal import errors
+from scenarios.proxies.added_lines import added_lines
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import command_without_secrets, without_secrets
 from scenarios.simulator.costs import Costs
@@ -28,7 +29,6 @@ from scenarios.tuning.halving import Rung, Storm, halve, rungs
 from scenarios.tuning.results import Results, play, pool
 from scenarios.tuning.sampling import candidates
 from scenarios.tuning.space import FORMULA, INCIDENT, NAIVE, NOW, Candidate, units, with_candidate
-from tools.pages.limits_page import added_lines
 
 _ANCHORS = (NOW, NAIVE, INCIDENT, FORMULA)
 

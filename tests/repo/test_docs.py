@@ -27,6 +27,7 @@ from scenarios.events.registry import EVENTS
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import LIMITS
 from scenarios.policies.registry import POLICIES, policy
+from scenarios.proxies.added_lines import added_lines
 from scenarios.scenario.loader import build, catalog, parse_override
 from scenarios.scenario.model import Fleet, Phases, Scenario
 from tools.pages import events_page, limits_page, pages, policies_page, scenarios_page
@@ -273,7 +274,7 @@ def test_the_lines_of_a_limit_are_those_that_it_adds(generated: dict[Path, str])
     assert "rate=3r/s;" in text
     assert "limit_req zone=per_ip burst=2 nodelay;" in text
     assert "limit_req_status" not in text
-    assert limits_page.added_lines(Scenario()) == ""
+    assert added_lines(Scenario()) == ""
 
 
 def test_shared_lines_end_at_an_empty_one() -> None:

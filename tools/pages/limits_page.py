@@ -1,6 +1,5 @@
 """The page of connection limits."""
 
-import difflib
 import textwrap
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 
 from scenarios.limits.registry import LIMITS, limit
 from scenarios.proxies import envoy
-from scenarios.proxies.nginx import render
+from scenarios.proxies.added_lines import added_lines
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
@@ -57,20 +56,6 @@ def page() -> str:
     return rendered("limits.md.j2", limits=own, shared=shared, scenario=SCENARIO)
 
 
-def added_lines(scenario: Scenario) -> str:
-    """The lines that a scenario's limit adds to nginx's configuration, an ellipsis between distant ones."""
-    without = _configuration(replace(scenario, edge=replace(scenario.edge, limit="none")))
-    added = _configuration(scenario)
-    blocks = [
-        "\n".join(added[first:last]).strip("\n")
-        for tag, _, _, first, last in difflib.SequenceMatcher(
-            None, without, added, autojunk=False
-        ).get_opcodes()
-        if tag in {"insert", "replace"}
-    ]
-    return "\n…\n".join(blocks)
-
-
 def envoy_lines(scenario: Scenario) -> str:
     """What the rules of a scenario's limit count at Envoy, and the buckets for it."""
     files = envoy.render(scenario, listen="127.0.0.1:8080", pods=[], directory=Path("run"))
@@ -107,8 +92,3 @@ def _entry(name: str) -> Entry:
         per_address=any(rule.per_address for rule in rules),
         neighbours=[neighbours(rules, clients) for clients in GROUPS] if rules else [],
     )
-
-
-def _configuration(scenario: Scenario) -> list[str]:
-    text = render(scenario, listen="127.0.0.1:8080", pods=["127.0.0.1:9000"], directory=Path("run"))
-    return text.splitlines()

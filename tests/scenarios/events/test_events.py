@@ -13,7 +13,7 @@ import pytest
 
 from scenarios.events import registry
 from scenarios.events.drop import DropAll, DropShare
-from scenarios.events.event import Event
+from scenarios.events.event import Context, Event
 from scenarios.events.feed import FeedBurst, FeedStall
 from scenarios.events.kill_pod import KillPod
 from scenarios.events.pause_pod import PausePod
@@ -24,12 +24,13 @@ from scenarios.events.registry import EVENTS, AnyEvent
 from scenarios.events.rolling_restart import RollingRestart
 from scenarios.events.scale import Scale
 from scenarios.events.set_limit import SetLimit
-from scenarios.scenario.model import Gateway, Scenario
+from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.model import Scenario
 
 FILES = {
     path.stem: path
     for path in sorted(Path(registry.__file__).parent.glob("*.py"))
-    if path.stem not in {"__init__", "event", "registry"}
+    if path.stem not in {"__init__", "event", "registry", "stack"}
 }
 
 
@@ -98,7 +99,7 @@ def struck(event: Event, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> dict[
         await sleep(0)
 
     monkeypatch.setattr(asyncio, "sleep", note)
-    return asyncio.run(event.strike(stack))  # type: ignore[arg-type]
+    return asyncio.run(event.strike(stack))
 
 
 DEEDS: dict[str, tuple[Event, list[str]]] = {
@@ -162,7 +163,7 @@ def test_a_paused_pod_goes_on_even_if_the_run_is_broken_off(monkeypatch: pytest.
     stack = Stack()
 
     async def interrupted() -> None:
-        strike = asyncio.create_task(PausePod(at_s=1, for_s=60).strike(stack))  # type: ignore[arg-type]
+        strike = asyncio.create_task(PausePod(at_s=1, for_s=60).strike(stack))
         await asyncio.sleep(0)
         strike.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -173,19 +174,11 @@ def test_a_paused_pod_goes_on_even_if_the_run_is_broken_off(monkeypatch: pytest.
 
 
 def test_probes_are_an_orchestrator_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-
-    class Orchestrator:
-        def __init__(self, probes: Probes, stack: Any) -> None:
-            seen.extend((probes, stack))
-
-        async def run(self) -> None:
-            seen.append("runs")
-
-    monkeypatch.setattr("scenarios.stack.probes.Orchestrator", Orchestrator)
-    probes, stack = Probes(at_s=0), Stack()
-    struck(probes, stack, monkeypatch)
-    assert seen == [probes, stack, "runs"]
+    stack = Stack()
+    struck(Probes(at_s=0, period_s=3), stack, monkeypatch)
+    (call,) = stack.calls
+    assert call.startswith("watch_probes(Probes(")
+    assert "period_s=3" in call
 
 
 def test_one_strike_is_the_default() -> None:
@@ -217,14 +210,24 @@ def test_an_event_knows_how_long_it_lasts(event: Event, lasts_s: float) -> None:
 
 
 def test_pods_that_an_event_adds_may_be_killed() -> None:
-    scenario = Scenario(gateway=Gateway(pods=2), event=(Scale(at_s=1, pods=9),))
-    assert KillPod(at_s=2, pod=8).complaint(scenario) is None
-    assert KillPod(at_s=2, pod=9).complaint(scenario) is not None
-    assert PausePod(at_s=2, pod=8).complaint(scenario) is None
+    def loaded(event: str) -> Scenario:
+        events = f'event=[{{do="scale", at_s=2, pods=9}}, {{do="drop_all", at_s=2}}, {event}]'
+        return load("mass-drop", ["gateway.pods=2", "matrix={}", events])
+
+    assert loaded('{do="kill_pod", at_s=3, pod=8}')
+    assert loaded('{do="pause_pod", at_s=3, pod=8}')
+    with pytest.raises(ScenarioError, match="from 0 to 8: there are 9 pods"):
+        loaded('{do="kill_pod", at_s=3, pod=9}')
 
 
-def test_every_event_stands_in_the_registry_under_the_name_of_its_file() -> None:
-    assert list(FILES) == sorted(EVENTS)
+def test_every_event_of_the_files_stands_in_the_registry_under_its_name() -> None:
+    defined = {
+        kind.__struct_config__.tag
+        for kind in Event.__subclasses__()
+        if kind.__module__.startswith("scenarios.events.")
+    }
+    assert defined == set(EVENTS)
+    assert {kind.__module__.rpartition(".")[2] for kind in EVENTS.values()} == set(FILES)
     assert {name: kind.__struct_config__.tag for name, kind in EVENTS.items()} == {
         name: name for name in EVENTS
     }
@@ -232,16 +235,20 @@ def test_every_event_stands_in_the_registry_under_the_name_of_its_file() -> None
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_event_is_a_small_file_that_explains_itself(name: str) -> None:
+def test_events_are_in_small_files_that_explain_themselves(name: str) -> None:
     text = FILES[name].read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 100
-    tree = ast.parse(text)
-    (kind,) = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    assert ast.get_docstring(kind)
+    kinds = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    assert kinds
+    assert all(ast.get_docstring(kind) for kind in kinds)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_is_a_fault_a_mitigation_or_a_condition(name: str) -> None:
     assert EVENTS[name].kind in {"fault", "mitigation", "condition"}
 
 
 def test_the_interface_itself_does_nothing() -> None:
     with pytest.raises(NotImplementedError):
-        asyncio.run(Event(at_s=1).strike(Stack()))  # type: ignore[arg-type]
-    assert Event(at_s=1).complaint(Scenario()) is None
+        asyncio.run(Event(at_s=1).strike(Stack()))
+    assert Event(at_s=1).complaint(Context(pods=2, proxy="nginx")) is None

@@ -7,8 +7,9 @@ import pytest
 
 from scenarios.events.drop import DropAll
 from scenarios.events.event import Details, Event, Kind
-from scenarios.runner.timeline import Timeline, strikes
+from scenarios.runner.timeline import Timeline
 from scenarios.scenario.model import Fleet, Phases, Scenario
+from scenarios.scenario.timeline import strikes
 
 
 class Clock:

@@ -1,0 +1,142 @@
+"""What events act on: a running stack, real or modelled, as far as an event needs to know it.
+
+`scenarios/stack/stack.py` and `scenarios/simulator/stack.py` are the two that there are.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Protocol
+
+from scenarios.fields import NameOrTable
+
+
+class ProbeSettings(Protocol):
+    """How an orchestrator asks pods how they are; the event `probes` has these as its fields."""
+
+    @property
+    def conflated(self) -> bool: ...
+    @property
+    def period_s(self) -> float: ...
+    @property
+    def timeout_s(self) -> float: ...
+    @property
+    def liveness_timeout_s(self) -> float: ...
+    @property
+    def failures(self) -> int: ...
+    @property
+    def restart_after_s(self) -> float: ...
+    @property
+    def grace_s(self) -> float: ...
+
+
+class Pods(Protocol):
+    """All pods of a gateway, by number."""
+
+    @property
+    def running(self) -> Sequence[int]:
+        """The pods that are there to stay."""
+        ...
+
+    async def add(self, count: int) -> int:
+        """Starts more pods; returns their number once they are ready."""
+        ...
+
+    async def kill(self, index: int) -> int:
+        """Ends a pod at once; returns how many clients it had."""
+        ...
+
+    async def terminate(self, index: int) -> int:
+        """Ends a pod in order; returns how many clients it had."""
+        ...
+
+    async def restart(self, index: int) -> bool:
+        """Starts a pod that has ended; returns whether it is there, once it is ready."""
+        ...
+
+    def coming_back(self, index: int) -> AbstractContextManager[None]:
+        """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
+        ...
+
+    def paused(self, index: int) -> AbstractAsyncContextManager[None]:
+        """Freezes a pod, and lets it go on in the end."""
+        ...
+
+    def withdraw(self, indices: Iterable[int]) -> None:
+        """These pods leave for good."""
+        ...
+
+    async def stall_feed(self, for_s: float) -> None:
+        """No tick goes out for this long."""
+        ...
+
+    async def drop(self, share: float) -> int:
+        """Makes all pods cut that share of their clients at once; returns how many those were."""
+        ...
+
+
+class Proxy(Protocol):
+    """The proxy in front of the pods."""
+
+    async def reload(self) -> None:
+        """Reads its configuration again."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends it, and all connections with it."""
+        ...
+
+    async def start_again(self) -> None:
+        """Starts it on the same port."""
+        ...
+
+
+class Clients(Protocol):
+    """The clients, through their generator."""
+
+    async def cut(self, share: float = 1.0) -> None:
+        """Makes that share of the clients lose their connection."""
+        ...
+
+    async def push_policy(self, spec: NameOrTable, reach_s: float = 0.0) -> None:
+        """Gives every client another reconnect policy, the last one after `reach_s`."""
+        ...
+
+
+class Stack(Protocol):
+    """A running stack."""
+
+    @property
+    def gateway(self) -> Pods | None:
+        """None where the target is somebody else's."""
+        ...
+
+    @property
+    def own_gateway(self) -> Pods:
+        """The pods, for events that a scenario with an external target does not have."""
+        ...
+
+    @property
+    def own_nginx(self) -> Proxy:
+        """The proxy, likewise."""
+        ...
+
+    @property
+    def generator(self) -> Clients:
+        """The clients."""
+        ...
+
+    async def route(self) -> None:
+        """Makes the proxy send new connections to the pods that are there now."""
+        ...
+
+    async def set_limit(self, spec: NameOrTable) -> None:
+        """Puts another limit in force."""
+        ...
+
+    async def burst_feed(self, factor: float, for_s: float) -> None:
+        """The feed's rate is `factor` times its own, for this long."""
+        ...
+
+    async def watch_probes(self, probes: ProbeSettings) -> None:
+        """Asks the pods how they are, and acts on it, until it is cancelled."""
+        ...
