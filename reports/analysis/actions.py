@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from reports.rundir import latency, series
 from reports.rundir.latency import Latency
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 
 EFFECT_S = 5
 SETTLE_S = 5

@@ -8,7 +8,8 @@ from msgspec import Struct
 from reports.analysis.metrics import Summary, summarise
 from reports.analysis.validity import Validity, check
 from reports.analysis.verdict import Verdict, judge
-from reports.rundir.record import Run, save_info
+from reports.rundir.reader import Run
+from reports.rundir.writer import save_info
 
 
 class Judgement(Struct, frozen=True):

@@ -19,7 +19,8 @@ from reports.analysis.shared_ips import Neighbourhood, neighbourhoods
 from reports.analysis.sidecars import SidecarSummary, sidecar_summary
 from reports.rundir import latency, series
 from reports.rundir.latency import Latency
-from reports.rundir.record import Phase, Run
+from reports.rundir.reader import Run
+from reports.rundir.schema import Phase
 from reports.rundir.series import Row
 
 OUTCOMES = (

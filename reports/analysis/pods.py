@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from reports.analysis.actions import strikes
 from reports.rundir import series
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.rundir.series import Row
 
 SATURATED_LOOP = 0.95

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reports.analysis.actions import LastMitigation
 from reports.rundir import series
 from reports.rundir.latency import effective, effective_windows
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text.units import latency, milliseconds, percent
 
 USEFUL_SHARE = 0.99

@@ -6,7 +6,7 @@ from statistics import median
 from msgspec import Struct
 
 from reports.rundir import series
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 
 USEFUL_SHARE = 0.99

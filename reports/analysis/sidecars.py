@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from reports.rundir import series
-from reports.rundir.record import Phase, Run
+from reports.rundir.reader import Run
+from reports.rundir.schema import Phase
 from reports.rundir.series import Row
 
 PER_CLIENTS = 1_000

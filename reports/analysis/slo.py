@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.rundir.latency import Latency
-from reports.rundir.record import RecordError, Run
+from reports.rundir.reader import Run
+from reports.rundir.schema import RecordError
 from reports.text import units
 
 Phase = Literal["before", "during", "after", "storm"]

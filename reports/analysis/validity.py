@@ -16,7 +16,7 @@ from reports.analysis.metrics import Summary
 from reports.analysis.pods import lost_reports
 from reports.analysis.refusals import refusals
 from reports.rundir import series
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from reports.text.proxy_name import front_of
 from reports.text.units import count, percent

@@ -21,7 +21,7 @@ from reports.analysis.recovery import Recovery
 from reports.analysis.rise import FEWEST_SECONDS, rise_per_s
 from reports.analysis.validity import Validity
 from reports.rundir import series
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text.units import percent
 
 VerdictName = Literal["STEADY", "RECOVERED", "SLOW_DRAIN", "FLAPPING", "METASTABLE", "OUTAGE", "INVALID"]

@@ -9,7 +9,7 @@ from reports.analysis.judgement import judgement_of
 from reports.compare.comparable import by_arm
 from reports.compare.measures import MEASURES, Measure
 from reports.compare.ranges import Range, range_of
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 from reports.text.tables import TextTable
 

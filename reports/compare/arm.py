@@ -11,7 +11,7 @@ from reports.compare.comparable import setting
 from reports.compare.measures import AVAILABILITY, BY_KEY, TIME_TO_RECOVER
 from reports.compare.ranges import Range, range_of
 from reports.compare.statistics import ALPHA, rank_test, smallest_p
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 
 Standing = tuple[int, float, float]
 """Sorts runs and arms from best to worst: verdict, time to recover, what was not available."""

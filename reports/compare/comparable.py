@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 
 IGNORED_KEYS = frozenset({"name", "summary", "matrix", "edge.port", "fleet.seed", "slo", "hypothesis"})
 """Keys of a scenario that change nothing about a result, or that differ between rounds on purpose."""

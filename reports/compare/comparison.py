@@ -14,7 +14,7 @@ from reports.compare.headline import believe, effects, headline
 from reports.compare.measures import BY_KEY, KEY_MEASURES, Measure
 from reports.compare.ranges import Range
 from reports.compare.statistics import ALPHA, CONFIDENCE, holm, rank_test, ratio_interval, smallest_p
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text.proxy_name import front_of
 
 __all__ = ["ArmResult", "Comparison", "ComparisonError", "Contrast", "compare"]

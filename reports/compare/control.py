@@ -19,7 +19,7 @@ from reports.analysis.verdict import Verdict
 from reports.compare.comparable import by_arm, settings
 from reports.rundir import series
 from reports.rundir.latency import Latency
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from reports.text import units
 

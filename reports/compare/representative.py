@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from reports.analysis.judgement import judgement_of
 from reports.compare.arm import arm_result, standing
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 
 
 def middle_run(runs: Sequence[Run]) -> Run:

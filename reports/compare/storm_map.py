@@ -26,7 +26,7 @@ from reports.analysis.validity import BASELINE_POD_LOOP
 from reports.analysis.verdict import RANKED, VerdictName
 from reports.compare.comparable import EVENT, settings, studied, variables
 from reports.compare.control import AVAILABILITY, control_problems, controls, under_control
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 
 Region = Literal["stable", "vulnerable", "metastable", "overloaded", "unknown"]
 REGIONS: dict[Region, str] = {

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from reports.figures.palette import COLOURS, FAINT, GREY, INK
 from reports.figures.traces import ArmTraces, traces
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.rundir.series import Seconds
 from reports.text import units
 

@@ -16,7 +16,7 @@ from reports.analysis.actions import strikes, trigger_name
 from reports.compare.event_text import short_words
 from reports.figures.palette import GREY, INK, colour
 from reports.figures.traces import ArmTraces
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 
 TOGETHER_S = 1.5

@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from reports.figures.marks import Mark, draw_marks, draw_phases, draw_recoveries, labelled, marks
 from reports.figures.palette import GREY, STYLE, look
 from reports.figures.traces import ArmTraces, traces
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 from reports.text.proxy_name import front_of
 

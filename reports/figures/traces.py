@@ -11,7 +11,7 @@ from reports.analysis.metrics import rescued_at_s
 from reports.analysis.recovery import Recovery
 from reports.compare.comparable import by_arm
 from reports.rundir import series
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.rundir.series import Seconds
 
 

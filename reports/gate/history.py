@@ -16,7 +16,8 @@ from reports.compare.measures import BY_KEY, TIME_TO_RECOVER
 from reports.gate.decision import Decision, Outcome
 from reports.gate.effect import Spread, spread_of
 from reports.gate.measures import Gauge
-from reports.rundir.record import Run, replacing
+from reports.rundir.files import replacing
+from reports.rundir.reader import Run
 
 
 class GateFileError(Exception):

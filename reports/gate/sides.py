@@ -16,7 +16,7 @@ from reports.analysis.judgement import judgement_of
 from reports.compare.comparable import ComparisonError, variables
 from reports.gate.decision import Side
 from reports.gate.measures import ALLOWED_KEYS, measured
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 
 OURS = "reconnect-storm"
 """The package whose versions are what is compared."""

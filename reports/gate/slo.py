@@ -12,7 +12,7 @@ from msgspec import Struct
 from reports.analysis.judgement import judgement_of
 from reports.analysis.slo import evaluate, objectives_of
 from reports.compare.statistics import share_interval
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 
 
 class Promise(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from reports.analysis.actions import Action, Effect
 from reports.analysis.judgement import judgement_of
 from reports.compare.event_text import full_words, short_words
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 from reports.text.tables import TextTable
 

@@ -5,7 +5,7 @@ from statistics import median
 
 from reports.analysis.judgement import judgement_of
 from reports.analysis.metrics import Storm
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 
 

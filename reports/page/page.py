@@ -24,7 +24,7 @@ from reports.page.pods import pod_sentences, pod_table
 from reports.page.refusals import refusal_table
 from reports.page.stability import stability_rows
 from reports.page.table import GridRow, experience_grid, main_grid, sidecar_grid
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 from reports.text.tables import TextTable
 

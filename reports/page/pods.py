@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from reports.analysis.judgement import judgement_of
 from reports.analysis.metrics import Summary
 from reports.analysis.pods import PodSummary
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 from reports.text.tables import TextTable
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from reports.analysis.judgement import judgement_of
 from reports.analysis.refusals import Refusals
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 from reports.text.proxy_name import front_of
 from reports.text.tables import TextTable

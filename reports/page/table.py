@@ -22,7 +22,7 @@ from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
 from reports.page.contrasts import against_lines, group_of, heading_of
 from reports.page.stability import stability_lines
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 
 STYLES = {"RECOVERED": "green", "STEADY": "green", "INVALID": "magenta"}

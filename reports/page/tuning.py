@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from reports.figures.timeline import svg
 from reports.figures.tuning import tuned_alt_text, tuned_figure
-from reports.rundir.record import replacing
+from reports.rundir.files import replacing
 from reports.text import templating
 from reports.tuning.result import Tuning
 from reports.tuning.text import tuned_page

@@ -9,7 +9,7 @@ from reports.compare.control import under_control
 from reports.figures.storm_map import map_alt_text, map_figure
 from reports.figures.timeline import alt_text, figure, svg
 from reports.page.page import Page, page
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import templating
 
 FIGURE, MAP = "figure.svg", "map.svg"

@@ -13,7 +13,7 @@ from msgspec import Struct
 from reports.analysis.metrics import unaided_stretch
 from reports.analysis.slo import EFFECTIVE_P99, Bound, Held, metric_name, satisfies, write
 from reports.rundir import series
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.rundir.series import Row
 
 LIVE_AVAILABILITY = Bound(metric="availability", operator=">=", bound=0.99)

@@ -14,7 +14,8 @@ from reports.rehearsal.detection import Alert, alerts
 from reports.rehearsal.fixes import Fix, fixes
 from reports.rehearsal.surprises import Surprise, surprises
 from reports.rundir import series
-from reports.rundir.record import RecordError, Rehearsal, Run
+from reports.rundir.reader import Run
+from reports.rundir.schema import RecordError, Rehearsal
 
 EDGE_FILES = ("gateway.conf", "gateway.yaml", "haproxy.cfg")
 """Configurations of fronts; a copy of what was there before the events has `.before` behind it."""

@@ -14,7 +14,7 @@ from reports.analysis.actions import Strike, strikes
 from reports.analysis.metrics import Summary, unaided_stretch
 from reports.compare.event_text import spoken_words
 from reports.rundir import series
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 
 TOGETHER_S = 3.0

@@ -15,7 +15,7 @@ from reports.compare.event_text import short_words
 from reports.page.pods import UNEVEN
 from reports.rehearsal.waves import waves
 from reports.rundir import series
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 
 SATURATED_WITHIN_S = 20

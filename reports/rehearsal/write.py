@@ -17,7 +17,9 @@ from reports.rehearsal.page import FIGURE, rehearsal_page
 from reports.rehearsal.pdf import pdf
 from reports.rehearsal.previous import FIGURE as COMPARED
 from reports.rehearsal.previous import held_chapter, label_of
-from reports.rundir.record import RecordError, Run, replacing
+from reports.rundir.files import replacing
+from reports.rundir.reader import Run
+from reports.rundir.schema import RecordError
 from reports.text import templating
 
 PICTURES = {FIGURE: "rehearsal.svg", COMPARED: "rehearsal-compared.svg"}

@@ -11,7 +11,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from reports.rundir.histograms import Buckets
-from reports.rundir.record import Run, new_histogram
+from reports.rundir.reader import Run
+from reports.rundir.schema import new_histogram
 
 Counts = NDArray[np.int64]
 """How many values fell into each bucket."""

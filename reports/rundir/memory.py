@@ -13,7 +13,9 @@ import numpy as np
 from reports.rundir.columns import NEIGHBOUR_COLUMNS, POD_COLUMNS, SERIES_COLUMNS
 from reports.rundir.histograms import Buckets
 from reports.rundir.latency import highest_us, lowest_us, places_of
-from reports.rundir.record import TAGS, Run, RunInfo, RunWriter, Tag
+from reports.rundir.reader import Run
+from reports.rundir.schema import TAGS, RunInfo, Tag
+from reports.rundir.writer import RunWriter
 
 _NOWHERE = Path()
 

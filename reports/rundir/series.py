@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 
 Row = dict[str, float | None]
 Seconds = NDArray[np.float64]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 
 DEFAULT = "nginx"
 

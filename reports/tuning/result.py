@@ -20,7 +20,7 @@ from reports.analysis.judgement import assess
 from reports.analysis.metrics import storm_stretch
 from reports.analysis.verdict import VerdictName
 from reports.rundir import series
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text import units
 
 OBJECTIVES = ("time_to_recover_s", "peak_load", "nat_victim_s")

@@ -29,8 +29,8 @@ from scenarios.host.process import AbortedError, LocalChild, StackError, start
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.stack.generator import Generator
 from scenarios.stack.tick_source import TickSources, tick_sources
+from scenarios.wire.interval import Interval, Samples
 from scenarios.wire.merge import add
-from scenarios.wire.messages import Interval, Samples
 
 MANY_CLIENTS = 10_000
 STOCK_LOCUSTFILE = Path(__file__).parents[1] / "clients" / "stock_locustfile.py"

@@ -23,7 +23,8 @@ from scenarios.cli.terminal import (
 from scenarios.clients.protocol.target import TargetError, resolve
 from scenarios.host import machine
 from scenarios.host.process import StackError
-from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.loader import load
+from scenarios.scenario.validate import ScenarioError
 
 
 @click.command("bench")

@@ -16,7 +16,9 @@ from reports.analysis.judgement import judge_run
 from reports.compare.comparison import ComparisonError, compare
 from reports.compare.measures import KEY_MEASURES
 from reports.compare.statistics import runs_needed
-from reports.rundir.record import RecordError, Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
+from reports.rundir.schema import RecordError
 from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
 from scenarios.cli.terminal import (
     GOOD,
@@ -34,7 +36,8 @@ from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.runner.plan import plans
 from scenarios.runner.run import run
-from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.loader import load
+from scenarios.scenario.validate import ScenarioError
 from scenarios.selftest import aa
 from scenarios.selftest.aa import COMPARISONS, Verdicts, called, draws
 from scenarios.selftest.checks import CHECKS

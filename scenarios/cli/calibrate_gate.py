@@ -14,7 +14,9 @@ from rich.table import Table
 from reports.analysis.judgement import judge_run, judgement_of
 from reports.gate.measures import DEFAULT_KEYS, Measured, gauges, measured
 from reports.gate.power import UNCHANGED, Pool, Tally, tally
-from reports.rundir.record import RecordError, Run, find_runs, replacing
+from reports.rundir.files import find_runs, replacing
+from reports.rundir.reader import Run
+from reports.rundir.schema import RecordError
 from scenarios.cli.gate_options import DEFAULT_SCENARIO, MOST_ROUNDS, ROUNDS
 from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
 from scenarios.cli.progress import LiveView
@@ -35,7 +37,8 @@ from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.gate.seeded_regressions import PLANTED
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
-from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.loader import load
+from scenarios.scenario.validate import ScenarioError
 
 MOST_FALSE_ALARMS = 0.05
 FEWEST_CAUGHT = 0.95

@@ -21,7 +21,9 @@ from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
 from reports.gate.sides import BASELINE, CANDIDATE, changes, missing_rounds, of_one_arm, side
 from reports.gate.slo import promises
 from reports.gate.terminal import terminal_decision
-from reports.rundir.record import RecordError, Run, find_runs, point_latest
+from reports.rundir.files import find_runs, point_latest
+from reports.rundir.reader import Run
+from reports.rundir.schema import RecordError
 from scenarios.cli.gate_options import (
     MOST_ROUNDS,
     MOST_ROUNDS_ALONE,
@@ -49,7 +51,8 @@ from scenarios.gate.checkout import PROJECT, CheckoutError, check_can_run, check
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.host import machine
 from scenarios.host.process import StackError
-from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.loader import load
+from scenarios.scenario.validate import ScenarioError
 
 
 class _Source(Struct, frozen=True, kw_only=True):

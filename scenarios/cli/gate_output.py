@@ -17,7 +17,8 @@ from reports.gate.decision import EXIT_STATUS, Decision
 from reports.gate.history import Commit, read_trend, trend_entry, write_trend
 from reports.gate.junit import junit
 from reports.gate.measures import Gauge
-from reports.rundir.record import Run, replacing
+from reports.rundir.files import replacing
+from reports.rundir.reader import Run
 
 
 def write_junit(path: Path, decision: Decision, scenario: str) -> None:

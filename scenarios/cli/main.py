@@ -14,7 +14,8 @@ from rich.table import Table
 
 from reports.analysis.judgement import judge_run
 from reports.compare.comparison import ComparisonError
-from reports.rundir.record import SCHEMA_VERSION, RecordError, find_runs, point_latest
+from reports.rundir.files import find_runs, point_latest
+from reports.rundir.schema import SCHEMA_VERSION, RecordError
 from scenarios.cli.bench import bench_command
 from scenarios.cli.calibrate import calibrate_command
 from scenarios.cli.calibrate_gate import calibrate_gate_command
@@ -44,11 +45,12 @@ from scenarios.host import machine
 from scenarios.host.process import StackError
 from scenarios.limits.registry import LIMITS
 from scenarios.policies.registry import POLICIES
+from scenarios.runner import deployment
 from scenarios.runner.plan import plans
 from scenarios.runner.retry import run_undisturbed
-from scenarios.scenario.loader import ScenarioError, catalog, load
+from scenarios.scenario.loader import catalog, load
 from scenarios.scenario.model import Scenario
-from scenarios.stack import assembly
+from scenarios.scenario.validate import ScenarioError
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -183,7 +185,7 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
     )
     status = GOOD
     with _usage_errors():
-        assembly.check([plan.scenario for plan in todo], options.nginx_binary)
+        deployment.check([plan.scenario for plan in todo], options.nginx_binary)
     warn_of_leftovers()
     try:
         with LiveView(errors if options.as_json else console, len(todo)) as view:

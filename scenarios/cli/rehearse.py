@@ -22,7 +22,9 @@ from reports.analysis.slo import Held, evaluate, hypothesis_of, objectives_of
 from reports.analysis.validity import GENERATOR_LAG_MS
 from reports.compare.event_text import short_words
 from reports.page.table import terminal_report
-from reports.rundir.record import PreCheck, RecordError, Run, point_latest
+from reports.rundir.files import point_latest
+from reports.rundir.reader import Run
+from reports.rundir.schema import PreCheck, RecordError
 from scenarios.cli.options import Options, carries_out_a_scenario
 from scenarios.cli.terminal import (
     BROKEN,
@@ -48,12 +50,12 @@ from scenarios.rehearsal.prechecks import LEAST_STEADY_S, Allowed, Known, preche
 from scenarios.rehearsal.replay import rehearsed, scenario_file
 from scenarios.rehearsal.state import Board
 from scenarios.rehearsal.view import RehearsalView
+from scenarios.runner import deployment
 from scenarios.runner.operator import Desk
 from scenarios.runner.plan import slug
 from scenarios.runner.run import Plan, run
-from scenarios.scenario.loader import ScenarioError
 from scenarios.scenario.model import Scenario
-from scenarios.stack import assembly
+from scenarios.scenario.validate import ScenarioError
 
 STOPPED = "stopped by the operator"
 REPLAY = "rehearsed.toml"
@@ -84,7 +86,7 @@ def rehearse_command(options: Options, *, interactive: bool, choose: str | None,
         script = replace(options.load(), matrix={}, arms={})
         choices = None if choose is None else _choices(choose, script)
         _check_script(script)
-        assembly.check([script], options.nginx_binary)
+        deployment.check([script], options.nginx_binary)
     if interactive and choices is None and not sys.stdin.isatty():
         fail("--interactive: found no terminal to press keys at, allowed: a terminal, or --choose")
     warn_of_leftovers()

@@ -11,7 +11,7 @@ from rich.table import Table
 from reports.compare.agreement import Agreement, agreement_table
 from reports.compare.control import controls, under_control
 from reports.page.table import terminal_report
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from scenarios.cli.terminal import FAILED, GOOD, INVALID, console
 
 

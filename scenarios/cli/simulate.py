@@ -15,13 +15,16 @@ from reports.analysis.judgement import judge_run
 from reports.compare.agreement import agreement
 from reports.compare.comparable import by_arm
 from reports.compare.comparison import ComparisonError
-from reports.rundir.record import RecordError, Run, find_runs, point_latest, replacing
+from reports.rundir.files import find_runs, point_latest, replacing
+from reports.rundir.reader import Run
+from reports.rundir.schema import RecordError
 from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
 from scenarios.cli.report import report, shown_agreement
 from scenarios.cli.terminal import GOOD, INTERRUPTED, console, errors, fail, usage_errors
 from scenarios.runner.plan import plans, slug
-from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError, Costs, read
 from scenarios.simulator.fit import Calibration, CalibrationError, calibrate
 from scenarios.simulator.run import Prediction, simulate

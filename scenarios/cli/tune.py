@@ -9,15 +9,16 @@ import click
 import msgspec
 from msgspec.structs import replace
 
-from reports.rundir.record import RecordError
+from reports.rundir.schema import RecordError
 from reports.tuning.result import Constraints
 from reports.tuning.text import finalist_lines, headline, sentences
 from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
 from scenarios.cli.simulate import calibrated, check_known
 from scenarios.cli.terminal import BROKEN, GOOD, INTERRUPTED, console, fail, usage_errors
 from scenarios.cli.tune_confirm import confirm
-from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError, Costs, read
 from scenarios.simulator.fit import CalibrationError
 from scenarios.tuning.halving import storms

@@ -9,19 +9,19 @@ from msgspec.structs import replace
 
 from reports.analysis.judgement import judge_run
 from reports.compare.agreement import agreement
-from reports.rundir.record import find_runs
+from reports.rundir.files import find_runs
 from scenarios.cli.progress import LiveView
 from scenarios.cli.report import report, shown_agreement
 from scenarios.cli.terminal import INTERRUPTED, console, errors, stack_failed, usage_errors
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
+from scenarios.runner import deployment
 from scenarios.runner.plan import plans
 from scenarios.runner.retry import run_undisturbed
-from scenarios.scenario.loader import ScenarioError
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.run import Prediction, simulate
-from scenarios.stack import assembly
 from scenarios.tuning.scaling import Scaled, scaled, scaled_limit
 from scenarios.tuning.space import Candidate
 
@@ -46,7 +46,7 @@ def confirm(
     measured, predicted = directory / "measured", directory / "predicted"
     todo = plans(bench.scenario, repeats=1, directory=measured)
     with usage_errors(MachineError, ScenarioError):
-        assembly.check([plan.scenario for plan in todo], None)
+        deployment.check([plan.scenario for plan in todo], None)
     try:
         with LiveView(errors, len(todo)) as view:
             for plan in todo:

@@ -24,8 +24,8 @@ from scenarios.clients.timers import NEVER_NS, Timers
 from scenarios.fields import share_of
 from scenarios.policies.registry import Policy, PolicyError
 from scenarios.policies.throttles import Gate
-from scenarios.scenario.loader import ScenarioError
 from scenarios.scenario.model import Fleet
+from scenarios.scenario.validate import ScenarioError
 
 log = logging.getLogger("reconnect_storm")
 

@@ -20,8 +20,8 @@ import numpy as np
 from scenarios.clients.protocol.schedule import Schedule
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.scenario.model import MOST_ADDRESS_SHARES
+from scenarios.wire.interval import Interval, Neighbours, Samples
 from scenarios.wire.merge import add, add_by_key
-from scenarios.wire.messages import Interval, Neighbours, Samples
 
 SECOND_NS = 1_000_000_000
 SLOT_NS = SECOND_NS // 10

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from reports.rundir.record import SCHEMA_VERSION
+from reports.rundir.schema import SCHEMA_VERSION
 from scenarios.cli.terminal import GOOD, INVALID, USAGE
-from scenarios.scenario.redact import hide, secrets_in
+from scenarios.scenario.redact import secrets_in
+from scenarios.scenario.redact_text import hide
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The checkout that this program runs from."""

@@ -10,7 +10,9 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reports.rundir.record import RecordError, find_runs, load_info
+from reports.rundir.files import find_runs
+from reports.rundir.reader import load_info
+from reports.rundir.schema import RecordError
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import FAILED, GOOD, INVALID
 from scenarios.gate.checkout import command_of
@@ -18,7 +20,8 @@ from scenarios.host import machine
 from scenarios.host.process import StackError, exit_text, start
 from scenarios.runner.run import Plan, run
 from scenarios.scenario.model import Scenario
-from scenarios.scenario.redact import hide_in_logs, secrets_in
+from scenarios.scenario.redact import secrets_in
+from scenarios.scenario.redact_text import hide_in_logs
 
 _GRACE_S = 15.0
 """How long a version of its own may take to end its pods, nginx and clients."""

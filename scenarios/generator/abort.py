@@ -3,8 +3,8 @@
 from math import inf
 
 from scenarios.scenario.model import Abort
-from scenarios.scenario.redact import shown_url
-from scenarios.wire.messages import Interval
+from scenarios.scenario.redact_text import shown_url
+from scenarios.wire.interval import Interval
 
 REMOTE_ERROR_SHARE = 0.9
 REMOTE_FANOUT_P99_MS = 10_000.0

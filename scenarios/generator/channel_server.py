@@ -20,17 +20,8 @@ from gevent.server import StreamServer
 from locust.runners import STATE_MISSING, STATE_RUNNING, STATE_SPAWNING, MasterRunner
 
 from scenarios.clients.population import cap_of
-from scenarios.wire.messages import (
-    LONGEST_MESSAGE,
-    Begin,
-    FrameError,
-    GeneratorSettings,
-    Hello,
-    Message,
-    Refused,
-    Unframer,
-    frame,
-)
+from scenarios.wire.framing import LONGEST_MESSAGE, FrameError, Unframer, frame
+from scenarios.wire.orders import Begin, GeneratorSettings, Hello, Message, Refused
 
 log = logging.getLogger("reconnect_storm")
 

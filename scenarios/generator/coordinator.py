@@ -10,17 +10,11 @@ import gevent
 from gevent.queue import Queue
 
 from scenarios.generator.abort import Guard
-from scenarios.scenario.redact import hide, secrets_of, shown_text
-from scenarios.wire.messages import (
-    Aborted,
-    CloseBooks,
-    FrameError,
-    GeneratorSettings,
-    Interval,
-    Message,
-    Unframer,
-    frame,
-)
+from scenarios.scenario.redact import secrets_of
+from scenarios.scenario.redact_text import hide, shown_text
+from scenarios.wire.framing import FrameError, Unframer, frame
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import Aborted, CloseBooks, GeneratorSettings, Message
 
 log = logging.getLogger("reconnect_storm")
 

@@ -35,16 +35,17 @@ from scenarios.generator.web_door import Door, host_names
 from scenarios.generator.worker import BOOKS, SECOND, TROUBLE, Worker
 from scenarios.host.token import TokenError, token_from_environment
 from scenarios.policies.registry import PolicyError
-from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
-from scenarios.scenario.redact import shown_url
-from scenarios.wire.messages import (
+from scenarios.scenario.redact_text import shown_url
+from scenarios.scenario.validate import ScenarioError
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import (
     GENERATOR_VARIABLE,
     Assignment,
     BooksClosed,
     CloseBooks,
     GeneratorSettings,
-    Interval,
     Message,
 )
 

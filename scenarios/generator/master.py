@@ -9,15 +9,15 @@ from locust.runners import STATE_MISSING, STATE_RUNNING, STATE_SPAWNING, MasterR
 
 from scenarios.generator.channel_server import Storm, forget_missing
 from scenarios.generator.coordinator import Head
+from scenarios.wire.interval import Interval
 from scenarios.wire.merge import Merger
-from scenarios.wire.messages import (
+from scenarios.wire.orders import (
     Assignment,
     Begun,
     BooksClosed,
     CloseBooks,
     Ended,
     GeneratorSettings,
-    Interval,
     Message,
     decode,
     encode,

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from scenarios.generator.web_door import START, Door, Request
-from scenarios.wire.messages import Interval, Samples
+from scenarios.wire.interval import Interval, Samples
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

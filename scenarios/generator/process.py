@@ -16,7 +16,7 @@ import psutil
 from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
-from reports.rundir.record import ClockOffset
+from reports.rundir.schema import ClockOffset
 from scenarios.clients.addresses import PER_PROCESS, Seating, proxy_header, source_address
 from scenarios.clients.client import Client
 from scenarios.clients.clock import Clock
@@ -30,16 +30,9 @@ from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorde
 from scenarios.fields import NameOrTable
 from scenarios.generator.clock_sync import LocalEpoch, ask, local_epoch
 from scenarios.policies.registry import Policy, divided, policy
+from scenarios.wire.interval import Interval
 from scenarios.wire.merge import over_both
-from scenarios.wire.messages import (
-    CloseBooks,
-    Cut,
-    GeneratorSettings,
-    Interval,
-    Message,
-    PushPolicy,
-    SetFeed,
-)
+from scenarios.wire.orders import CloseBooks, Cut, GeneratorSettings, Message, PushPolicy, SetFeed
 
 _GARBAGE_THRESHOLD = 500_000
 _CLOCK_PORT = 1_023

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from locust.stats import RequestStats, StatsEntry, StatsError
 
-from scenarios.wire.messages import OUTCOMES, Interval, Samples
+from scenarios.wire.interval import OUTCOMES, Interval, Samples
 
 
 def feed(stats: RequestStats, interval: Interval) -> None:

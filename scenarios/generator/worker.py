@@ -8,14 +8,8 @@ from locust.runners import WorkerRunner
 from scenarios.clients.protocol.target import Endpoint
 from scenarios.generator.process import Generator
 from scenarios.generator.stats import feed
-from scenarios.wire.messages import (
-    Assignment,
-    CloseBooks,
-    GeneratorSettings,
-    Interval,
-    decode,
-    encode,
-)
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import Assignment, CloseBooks, GeneratorSettings, decode, encode
 
 SECOND, BOOKS, TROUBLE = "storm_second", "storm_books_closed", "storm_trouble"
 """Kinds of Locust messages from workers to the master."""

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from scenarios.scenario.redact import shown_url
+from scenarios.scenario.redact_text import shown_url
 
 Address = tuple[str, int]
 """A name or an IP address, and a port."""

@@ -15,7 +15,7 @@ from typing import Protocol
 import aiohttp
 import msgspec
 
-from reports.rundir.record import replacing
+from reports.rundir.files import replacing
 from scenarios.host.machine import free_ports
 from scenarios.host.process import LocalChild, StackError, Watch
 from scenarios.proxies.envoy import check_syntax, executable

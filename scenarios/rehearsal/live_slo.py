@@ -6,7 +6,7 @@ What a report says later rests on more: effective latencies become known only wh
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from reports.rundir.record import Tag
+from reports.rundir.schema import Tag
 from scenarios.runner.operator import Row
 from scenarios.scenario.slo import Objective
 

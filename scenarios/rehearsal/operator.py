@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from reports.rundir.record import Decision, PreCheck, Rehearsal
+from reports.rundir.schema import Decision, PreCheck, Rehearsal
 from scenarios.events.event import Event
 from scenarios.rehearsal.decisions import (
     AGAIN_S,

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from reports.rundir.record import PreCheck
+from reports.rundir.schema import PreCheck
 from scenarios.rehearsal.live_slo import Percentile, measured, state, told
 from scenarios.runner.operator import Row
 from scenarios.scenario.model import Scenario

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
-from reports.rundir.record import PreCheck, Tag
+from reports.rundir.schema import PreCheck, Tag
 from scenarios.events.event import Event
 from scenarios.rehearsal.decisions import Option
 from scenarios.rehearsal.live_slo import State, measured, recovery_state, state, told

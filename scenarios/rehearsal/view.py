@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from reports.rundir.record import PreCheck
+from reports.rundir.schema import PreCheck
 from scenarios.cli.progress import plain_line
 from scenarios.rehearsal.decisions import Option
 from scenarios.rehearsal.screen import plain_event, plain_second, question, screen

@@ -16,12 +16,14 @@ from hdrh.histogram import HdrHistogram
 
 from gateway_stub.protocol import PodStatistics
 from reports.rundir.latency import percentile, total
-from reports.rundir.record import HIGHEST_US, TAGS, Run, RunWriter, Tag, new_histogram
+from reports.rundir.reader import Run
+from reports.rundir.schema import HIGHEST_US, TAGS, Tag, new_histogram
+from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine, SidecarSeconds
 from scenarios.runner.pod_stats import PodSeconds
+from scenarios.wire.interval import OUTCOMES, Interval, Neighbours, Samples
 from scenarios.wire.merge import later_neighbours
-from scenarios.wire.messages import OUTCOMES, Interval, Neighbours, Samples
 
 SECOND_NS = 1_000_000_000
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from reports.analysis.recovery import USEFUL_SHARE, baseline_of, recovery
-from reports.rundir.record import Tag
+from reports.rundir.schema import Tag
 from scenarios.events.event import Event
 from scenarios.runner.collector import Collector
 from scenarios.runner.operator import CHECK_BEFORE_S, Operator, Row

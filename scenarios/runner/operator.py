@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from reports.rundir.record import Rehearsal, Tag
+from reports.rundir.schema import Rehearsal, Tag
 from scenarios.events.event import Event
 from scenarios.scenario.model import Scenario
 

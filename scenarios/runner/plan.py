@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from scenarios.runner.run import Plan
-from scenarios.scenario.loader import arms
+from scenarios.scenario.arms import arms
 from scenarios.scenario.mesh import Mesh
 from scenarios.scenario.model import Scenario
 

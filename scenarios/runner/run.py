@@ -19,7 +19,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reports.rundir.record import RunInfo, RunWriter
+from reports.rundir.schema import RunInfo
+from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError, Watch, first_of
 from scenarios.proxies.access_log import refusals_per_second
@@ -27,18 +28,14 @@ from scenarios.proxies.registry import FRONTS
 from scenarios.proxies.sidecar_stats import refused_per_second
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
+from scenarios.runner.deployment import place_for
 from scenarios.runner.operator import Operator
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import cut_short
-from scenarios.scenario.redact import (
-    command_without_secrets,
-    hide,
-    hide_in_logs,
-    secrets_of,
-    without_secrets,
-)
+from scenarios.scenario.redact import command_without_secrets, secrets_of, without_secrets
+from scenarios.scenario.redact_text import hide, hide_in_logs
 from scenarios.scenario.stability import stability
-from scenarios.stack.assembly import Place, Wanted, place_for
+from scenarios.stack.parts import Place, Wanted
 from scenarios.stack.stack import Stack
 
 SETTLE_S = 2

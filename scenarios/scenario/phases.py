@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from reports.rundir.record import Phase
+from reports.rundir.schema import Phase
 from scenarios.scenario.model import Scenario
 
 

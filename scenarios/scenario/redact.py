@@ -4,26 +4,28 @@ Which parts of a scenario are secret is marked at its fields, in `model.py`. Wha
 misspelt key, is hidden as well: its value may be a secret in the wrong place.
 """
 
-import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
 
 from scenarios.scenario.model import ARMS, MATRIX, SECRET, URL, VALUES, Scenario
+from scenarios.scenario.redact_text import (
+    HIDDEN,
+    cut_url,
+    hide,
+    shown_name,
+    shown_text,
+    shown_url,
+    told_apart,
+)
 from scenarios.scenario.toml import read_value, split_override, steps, value_text
 
-HIDDEN = "(hidden)"
-
 _SETS = frozenset({"--set", "--baseline-set", "--candidate-set"})
+
+
 _URLS = frozenset({"--target", "--own-target", "--host", "-H"})
-_NAME = frozenset(string.ascii_letters + string.digits + "_-.")
-_LETTERS = frozenset(string.ascii_letters)
-_SHORTEST = 4
-"""A shorter secret is in too many words to be looked for in a text."""
 
 
 # -- scenarios -----------------------------------------------------------------------------------------------
@@ -43,16 +45,6 @@ def shown_at(path: Sequence[str | int], value: Any) -> Any:
 def shown_setting(key: str, value: Any) -> Any:
     """The value of a key with dots, as a label may show it."""
     return shown_at(steps(key), value)
-
-
-def told_apart(labels: Sequence[str]) -> list[str]:
-    """The labels in the same order; where some look alike, because of what is hidden, a number tells."""
-    found: list[str] = []
-    for label in labels:
-        numbered = (f"{label} {number}" for number in count(1))
-        free = (one for one in numbered if one not in found and one not in labels)
-        found.append(next(free) if labels.count(label) > 1 else label)
-    return found
 
 
 def shown_arms(arms: Mapping[str, Any]) -> list[str]:
@@ -99,7 +91,7 @@ def shown_override(text: str) -> str:
 
 def shown_key(key: str) -> str:
     """A key with dots. What is no name may be the rest of a secret that has an equals sign in it."""
-    names = [_shown_name(step) for step in steps(key)]
+    names = [shown_name(step) for step in steps(key)]
     return ".".join(f'"{name}"' if "." in name else name for name in names)
 
 
@@ -118,75 +110,6 @@ def _shown_argument(argument: str, before: str) -> str:
     return shown_text(argument)
 
 
-# -- texts ---------------------------------------------------------------------------------------------------
-
-
-def shown_url(url: str) -> str:
-    """Scheme, host, port and path of a URL; where something else is left out, `(hidden)` stands.
-
-    It does not rely on a text to be a URL: whatever is in front of the last @, or behind the first `?`, `;`
-    or `#`, is left out.
-    """
-    cut = _cut(url)
-    host, colon, port = cut.authority.rpartition(":")
-    authority = cut.authority
-    if colon and port and not port.isdecimal() and not authority.endswith("]"):
-        authority = f"{host}:{HIDDEN}"
-    return "".join(
-        (
-            cut.scheme if set(cut.scheme) <= _NAME | {"+"} else HIDDEN,
-            cut.separator,
-            f"{HIDDEN}@" if cut.user else "",
-            authority + cut.path,
-            cut.behind[:1] + (HIDDEN if len(cut.behind) > 1 else ""),
-        )
-    )
-
-
-class _Cut(Struct, frozen=True):
-    """A URL in pieces."""
-
-    scheme: str
-    separator: str
-    user: str
-    authority: str
-    path: str
-    behind: str
-
-
-def _cut(url: str) -> _Cut:
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        scheme, rest = "", url
-    end = next((place for place, letter in enumerate(rest) if letter in "?;#"), len(rest))
-    user, _, place = rest[:end].rpartition("@")
-    authority, slash, path = place.partition("/")
-    return _Cut(scheme, separator, user, authority, slash + path, rest[end:])
-
-
-def shown_text(text: str) -> str:
-    """A text in which URLs may be, each without its secrets."""
-    return "".join(_shown_word(word) for word in _words(text))
-
-
-def hide(text: str, secrets: Iterable[str]) -> str:
-    """A text from elsewhere, such as a server's answer, in which secrets that are known do not stand."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, HIDDEN)
-    return text
-
-
-def hide_in_logs(folder: Path, secrets: Iterable[str]) -> None:
-    """Hides secrets that are known in all logs of a folder, whoever has written them there."""
-    known = [secret for secret in secrets if len(secret) >= _SHORTEST]
-    for path in sorted(folder.rglob("*.log")) if known else ():
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        shown = hide(text, known)
-        if shown != text:
-            path.write_text(shown, encoding="utf-8", errors="surrogateescape")
-
-
 def secrets_of(scenario: Scenario) -> frozenset[str]:
     """The secrets that a scenario has."""
     return frozenset(_shape(Scenario).secrets(msgspec.to_builtins(scenario)))
@@ -199,31 +122,6 @@ def secrets_in(overrides: Iterable[str]) -> frozenset[str]:
         if (parts := split_override(text)) is not None:
             found.update(_shape_at(steps(parts[0])).secrets(read_value(parts[1])))
     return frozenset(found)
-
-
-def _words(text: str) -> Iterator[str]:
-    """Words and what is between them, so that all together are the text."""
-    word = ""
-    for letter in text:
-        if word and letter.isspace() != word[-1].isspace():
-            yield word
-            word = ""
-        word += letter
-    if word:
-        yield word
-
-
-def _shown_name(name: str) -> str:
-    return name if set(name) <= _NAME else HIDDEN
-
-
-def _shown_word(word: str) -> str:
-    if "://" not in word:
-        return word
-    begin = word.index("://")
-    while begin and word[begin - 1] in _LETTERS:
-        begin -= 1
-    return word[:begin] + shown_url(word[begin:])
 
 
 # -- by the types of a scenario ------------------------------------------------------------------------------
@@ -279,7 +177,7 @@ class _Names(_Hidden, frozen=True):
     def shown(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return super().shown(value)
-        return {_shown_name(str(name)): HIDDEN for name in value}
+        return {shown_name(str(name)): HIDDEN for name in value}
 
     def at(self, _step: str | int) -> "_Shape":
         return _Hidden()
@@ -296,7 +194,7 @@ class _Url(_Hidden, frozen=True):
 
     def secrets(self, value: Any) -> Iterator[str]:
         if isinstance(value, str):
-            cut = _cut(value)
+            cut = cut_url(value)
             yield from (cut.user, *cut.user.split(":"), cut.behind[1:])
             yield from (pair.partition("=")[2] for pair in cut.behind[1:].replace(";", "&").split("&"))
         else:
@@ -314,7 +212,7 @@ class _Fields(Struct, frozen=True):
     def shown(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value if isinstance(value, int | float) else _Hidden().shown(value)
-        return {_shown_name(str(name)): self.at(name).shown(item) for name, item in value.items()}
+        return {shown_name(str(name)): self.at(name).shown(item) for name, item in value.items()}
 
     def secrets(self, value: Any) -> Iterator[str]:
         for name, item in value.items() if isinstance(value, Mapping) else ():
@@ -377,6 +275,8 @@ class _Arms(_Hidden, frozen=True):
 
 
 _Shape = _Plain | _Hidden | _Fields | _ByKey | _Each
+
+
 _MARKED: dict[str, _Shape] = {VALUES: _Names(), URL: _Url(), MATRIX: _ByKey(lists=True), ARMS: _Arms()}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from scenarios.limits.registry import limit
 from scenarios.selftest.readings import (
     Absence,

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Iterator
 
-from scenarios.wire.messages import GENERATOR_VARIABLE
+from scenarios.wire.orders import GENERATOR_VARIABLE
 
 
 def away(rng: random.Random, away_s: float, spread_s: float = 0.0) -> Iterator[float]:

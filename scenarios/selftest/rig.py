@@ -12,13 +12,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconnect_storm.start import module_command
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from scenarios.host import machine
 from scenarios.host.cpu import CpuSampler
 from scenarios.host.process import start
 from scenarios.runner.run import Plan, run
-from scenarios.scenario.loader import build
 from scenarios.scenario.model import Scenario, Target
+from scenarios.scenario.validate import build
 from scenarios.selftest.checks import Check
 from scenarios.selftest.readings import Reading, all_good
 from scenarios.stack.tick_source import tick_sources

@@ -18,7 +18,7 @@ from msgspec.structs import asdict
 from scipy.optimize import nnls
 
 from gateway_stub.protocol import UPGRADE_SHARE
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from scenarios.simulator.costs import Costs
 
 _DEFAULT = Costs()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scenarios.wire.messages import Interval, Neighbours, Samples
+from scenarios.wire.interval import Interval, Neighbours, Samples
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import PodStatistics
-from reports.rundir.record import RunInfo, RunWriter, new_histogram
+from reports.rundir.schema import RunInfo, new_histogram
+from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.cpu import CpuShares
 from scenarios.host.process import first_of
@@ -31,7 +32,7 @@ from scenarios.simulator.costs import Costs
 from scenarios.simulator.engine import Engine
 from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most_ticks
 from scenarios.simulator.virtual_time import run_in_virtual_time
-from scenarios.wire.messages import Interval, Samples
+from scenarios.wire.interval import Interval, Samples
 
 ZERO_S = 3
 """Where the steady state begins, in seconds of the model."""

@@ -8,20 +8,9 @@ from collections.abc import Callable
 from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.fields import NameOrTable
 from scenarios.host.process import AbortedError, StackError
-from scenarios.wire.messages import (
-    Aborted,
-    BooksClosed,
-    CloseBooks,
-    Cut,
-    Ended,
-    FrameError,
-    Interval,
-    Message,
-    PushPolicy,
-    SetFeed,
-    Unframer,
-    frame,
-)
+from scenarios.wire.framing import FrameError, Unframer, frame
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import Aborted, BooksClosed, CloseBooks, Cut, Ended, Message, PushPolicy, SetFeed
 
 _CHUNK = 1 << 20
 _BOOKS_TIMEOUT_S = 10.0

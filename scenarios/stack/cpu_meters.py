@@ -13,7 +13,7 @@ from scenarios.host.process import Child, LocalChild
 from scenarios.proxies.proxy import Front
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
-from scenarios.wire.messages import Interval
+from scenarios.wire.interval import Interval
 
 _ONE_CLOCK_NS = 1_000_000
 

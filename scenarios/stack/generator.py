@@ -14,7 +14,8 @@ from scenarios.host.machine import needed_descriptors
 from scenarios.host.process import LocalChild, start
 from scenarios.scenario.model import Scenario, Target
 from scenarios.stack.channel import Channel, MessageStream
-from scenarios.wire.messages import GENERATOR_VARIABLE, GeneratorSettings, Interval
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import GENERATOR_VARIABLE, GeneratorSettings
 
 LOCUSTFILE = Path(__file__).parents[1] / "clients" / "locustfile.py"
 

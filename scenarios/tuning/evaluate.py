@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reports.rundir.memory import MemoryWriter, Tally
-from reports.rundir.record import RunInfo
+from reports.rundir.schema import RunInfo
 from reports.tuning.result import Outcome, outcome
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.costs import Costs

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from msgspec.structs import replace
 
-from scenarios.wire.messages import Interval, Neighbours, Samples, WorkerChange
+from scenarios.wire.interval import Interval, Neighbours, Samples, WorkerChange
 
 _Key = TypeVar("_Key")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.rundir.record import Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
 from tests.support.needs import compose_command
 
 pytestmark = [pytest.mark.compose, pytest.mark.needs_docker]

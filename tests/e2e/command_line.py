@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 
-from reports.rundir.record import Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
 from scenarios.host.machine import free_ports
 
 MARK = "RECONNECT_STORM_TESTS"

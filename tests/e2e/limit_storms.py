@@ -16,8 +16,8 @@ from scenarios.limits.token_bucket import TokenBucket, token_rule
 from scenarios.proxies import envoy, haproxy, nginx
 from scenarios.proxies.access_log import COLUMNS, AccessLine
 from scenarios.proxies.registry import FRONTS
-from scenarios.scenario.loader import build
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import build
 
 OTHER_FRONTS = ["envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)]
 

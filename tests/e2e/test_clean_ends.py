@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reports.rundir.record import Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
 from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, started, storm_processes, wait_for
 
 pytestmark = pytest.mark.e2e

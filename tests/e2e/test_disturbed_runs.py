@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reports.rundir.record import Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
 from tests.e2e.command_line import (
     GOOD_OR_INVALID,
     PATIENCE_S,

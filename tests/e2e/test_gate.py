@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reports.rundir.record import Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
 from scenarios.cli.progress import LiveView
 from scenarios.gate.checkout import PROJECT
 from scenarios.gate.rounds import Player, Schedule, play

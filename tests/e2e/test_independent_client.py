@@ -17,7 +17,7 @@ from scenarios.proxies.proxy import Front
 from scenarios.scenario.loader import load
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
-from scenarios.wire.messages import Interval
+from scenarios.wire.interval import Interval
 
 pytestmark = [pytest.mark.e2e, pytest.mark.measures]
 

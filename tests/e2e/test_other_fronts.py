@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from scenarios.host.machine import free_ports
 from scenarios.proxies.access_log import COLUMNS
 from scenarios.proxies.registry import FRONTS

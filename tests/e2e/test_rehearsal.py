@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.rundir.record import Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
 from scenarios.scenario.loader import load
 from tests.e2e.command_line import PATIENCE_S, command, running, started, storm_processes
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from reports.rundir.record import Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
 from scenarios.host.machine import free_ports
 from scenarios.host.token import TOKEN_VARIABLE
 from scenarios.proxies.nginx import read_access_log

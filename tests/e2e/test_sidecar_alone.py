@@ -13,7 +13,7 @@ from scenarios.host.machine import free_ports
 from scenarios.host.process import StackError, Watch
 from scenarios.proxies.sidecar_stats import SidecarLine, refused_per_second
 from scenarios.proxies.sidecars import Sidecars
-from scenarios.scenario.loader import build
+from scenarios.scenario.validate import build
 
 pytestmark = pytest.mark.e2e
 

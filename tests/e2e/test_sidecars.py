@@ -6,7 +6,8 @@ import psutil
 import pytest
 
 from reports.analysis.judgement import judgement_of
-from reports.rundir.record import Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
 from tests.e2e.command_line import (
     GOOD_OR_INVALID,
     SMALL_STORM,

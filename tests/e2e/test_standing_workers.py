@@ -23,7 +23,9 @@ from scenarios.host.process import StackError
 from scenarios.host.token import TOKEN_VARIABLE
 from scenarios.scenario.model import Feed, Fleet, Scenario, Target
 from scenarios.stack.remote.generator import RemoteGenerator
-from scenarios.wire.messages import Begin, GeneratorSettings, Hello, Interval, frame
+from scenarios.wire.framing import frame
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import Begin, GeneratorSettings, Hello
 from tests.e2e.command_line import PATIENCE_S, running, wait_for
 
 pytestmark = pytest.mark.e2e

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from reports.rundir.record import Run, find_runs
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
 from scenarios.events.registry import EVENTS
 from tests.e2e.command_line import GOOD_OR_INVALID, SMALL_STORM, assert_whole, command
 

@@ -28,8 +28,10 @@ from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import LIMITS
 from scenarios.policies.registry import POLICIES, policy
 from scenarios.proxies.added_lines import added_lines
-from scenarios.scenario.loader import build, catalog, parse_override
+from scenarios.scenario.loader import catalog
 from scenarios.scenario.model import Fleet, Phases, Scenario
+from scenarios.scenario.overrides import parse_override
+from scenarios.scenario.validate import build
 from tools.pages import events_page, limits_page, pages, policies_page, scenarios_page
 from tools.pages.__main__ import main
 from tools.pages.delays import Delays, delays, duration

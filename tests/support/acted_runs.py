@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from tests.support.histories import (
     END_S,

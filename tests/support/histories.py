@@ -9,8 +9,10 @@ from hdrh.histogram import HdrHistogram
 
 from reports.rundir.columns import POD_COLUMNS, SERIES_COLUMNS, SIDECAR_COLUMNS
 from reports.rundir.histograms import Buckets
-from reports.rundir.record import Phase, Run, RunInfo, RunWriter, Tag, new_histogram
+from reports.rundir.reader import Run
+from reports.rundir.schema import Phase, RunInfo, Tag, new_histogram
 from reports.rundir.series import Row
+from reports.rundir.writer import RunWriter
 
 CLIENTS = 100
 TRIGGER_S = 8

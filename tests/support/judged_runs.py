@@ -11,7 +11,7 @@ from reports.analysis.recovery import Recovery
 from reports.analysis.validity import Validity
 from reports.analysis.verdict import Verdict, VerdictName
 from reports.rundir.latency import Latency
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from tests.support.histories import CLIENTS, history, scenario
 
 

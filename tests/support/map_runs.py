@@ -9,7 +9,7 @@ from reports.analysis.judgement import Judgement
 from reports.analysis.metrics import PhaseSummary, Summary
 from reports.analysis.validity import Validity
 from reports.analysis.verdict import Verdict, VerdictName
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from tests.support.histories import CLIENTS, history, scenario, seconds
 
 LOADS = (100, 200, 300, 400)

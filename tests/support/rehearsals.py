@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from reports.analysis.judgement import judgement_of
-from reports.rundir.record import Decision, PreCheck, Rehearsal, Run, RunWriter
+from reports.rundir.reader import Run
+from reports.rundir.schema import Decision, PreCheck, Rehearsal
 from reports.rundir.series import Row
+from reports.rundir.writer import RunWriter
 from tests.support.acted_runs import LIMIT, PUSH, SCALE, acted
 from tests.support.histories import Event, history, latencies_of, neighbours, scenario, seconds, storm
 

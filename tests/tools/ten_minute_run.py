@@ -13,7 +13,8 @@ from random import Random
 from hdrh.histogram import HdrHistogram
 from msgspec.structs import replace
 
-from reports.rundir.record import TAGS, Rehearsal, RunWriter, new_histogram
+from reports.rundir.schema import TAGS, Rehearsal, new_histogram
+from reports.rundir.writer import RunWriter
 from tests.support.histories import history, pod_second, scenario, storm, strike
 from tests.support.rehearsals import HYPOTHESIS, SLO
 

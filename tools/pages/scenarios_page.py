@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from scenarios.events.event import Event
 from scenarios.runner.plan import plans
-from scenarios.scenario.loader import arms, catalog, load
+from scenarios.scenario.arms import arms
+from scenarios.scenario.loader import catalog, load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.slo import Objective
 from scenarios.scenario.stability import stability

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from scenarios.clients.protocol.session import Upgrade
 from scenarios.scenario.model import Fleet, Target
-from scenarios.scenario.redact import HIDDEN, shown_key, shown_url
+from scenarios.scenario.redact import shown_key
+from scenarios.scenario.redact_text import HIDDEN, shown_url
 
 DEFAULT_PATH = "/socket.io/"
 _OURS = frozenset({"connection", "upgrade", "content-length", "content-type", "transfer-encoding"})

@@ -8,18 +8,18 @@ import aiohttp
 from msgspec.structs import replace
 
 from gateway_stub.protocol import CLOCK_PATH
-from reports.rundir.record import ClockOffset
+from reports.rundir.schema import ClockOffset
 from scenarios.host import machine
 from scenarios.host.machine import MachineError
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.timeline import places_needed
-from scenarios.stack.assembly import Parts, Wanted, start_generator, start_own
 from scenarios.stack.cpu_meters import SiteCpu
+from scenarios.stack.parts import Parts, Wanted, start_generator, start_own
 from scenarios.stack.remote.generator import RemoteGenerator
 from scenarios.stack.remote.hosts import RemoteNginxHost, RemotePodHost, RemotePodHosts
 from scenarios.stack.remote.site import Site
 from scenarios.stack.remote.survey import Survey, Surveyed
-from scenarios.wire.messages import Interval
+from scenarios.wire.interval import Interval
 
 
 class SitePlace:

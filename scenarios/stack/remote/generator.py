@@ -14,15 +14,9 @@ from msgspec.structs import replace
 from scenarios.host.process import StackError
 from scenarios.scenario.model import Scenario
 from scenarios.stack.channel import Channel, MessageStream
-from scenarios.wire.messages import (
-    Begin,
-    Begun,
-    FrameError,
-    GeneratorSettings,
-    Hello,
-    Interval,
-    Refused,
-)
+from scenarios.wire.framing import FrameError
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import Begin, Begun, GeneratorSettings, Hello, Refused
 
 _CONNECT_TIMEOUT_S = 10.0
 _BEGIN_TIMEOUT_S = 120.0

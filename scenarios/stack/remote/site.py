@@ -15,7 +15,7 @@ from msgspec import Struct
 from scenarios.host.dns import Address, parse, parse_all
 from scenarios.host.machine import MachineError
 from scenarios.host.token import TokenError, token_from_environment
-from scenarios.scenario.redact import shown_url
+from scenarios.scenario.redact_text import shown_url
 
 GATEWAYS = "RECONNECT_STORM_GATEWAYS"
 NGINX = "RECONNECT_STORM_NGINX"

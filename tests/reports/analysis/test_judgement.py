@@ -4,7 +4,7 @@ from pathlib import Path
 
 from reports.analysis.judgement import assess, judge_run, judgement_of
 from reports.compare.comparison import compare
-from reports.rundir.record import load_info
+from reports.rundir.reader import load_info
 from tests.support.histories import history, storm, with_seconds
 
 

@@ -16,7 +16,7 @@ from reports.analysis.recovery import Baseline, recovery
 from reports.rundir import latency, series
 from reports.rundir.histograms import Buckets
 from reports.rundir.latency import Latency
-from reports.rundir.record import Phase, new_histogram
+from reports.rundir.schema import Phase, new_histogram
 from reports.rundir.series import Row
 from reports.text import units
 from tests.support.histories import (

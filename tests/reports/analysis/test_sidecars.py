@@ -9,7 +9,7 @@ from reports.analysis.sidecars import COUNTS, SidecarSummary, sidecar_summary
 from reports.compare.comparison import compare
 from reports.page.table import sidecar_grid
 from reports.page.write import write_report
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from tests.support.histories import (
     CLIENTS,
     END_S,

@@ -20,7 +20,7 @@ from reports.analysis.slo import (
     write,
 )
 from reports.rundir.latency import Latency
-from reports.rundir.record import RecordError
+from reports.rundir.schema import RecordError
 from scenarios.scenario.slo import PhaseMetric, StormMetric
 from tests.support.histories import scenario, storm
 from tests.support.rehearsals import HYPOTHESIS, plain, rehearsed

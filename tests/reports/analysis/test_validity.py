@@ -5,7 +5,8 @@ import pytest
 
 from reports.analysis.metrics import summarise
 from reports.analysis.validity import Validity, check
-from reports.rundir.record import ClockOffset, Phase, Run
+from reports.rundir.reader import Run
+from reports.rundir.schema import ClockOffset, Phase
 from reports.rundir.series import Row
 from tests.support.histories import (
     TRIGGER_S,

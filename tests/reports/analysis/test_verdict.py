@@ -11,7 +11,7 @@ from reports.analysis.metrics import summarise
 from reports.analysis.rise import rise_per_s
 from reports.analysis.validity import Validity, check
 from reports.analysis.verdict import RANKED, Verdict, judge, swings
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from tests.support.histories import history, seconds, storm, strike
 

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from reports.analysis.judgement import judge_run
 from reports.compare.agreement import agreement, agreement_table
 from reports.figures.agreement import agreement_alt_text, agreement_figure
-from reports.rundir.record import Run, save_info
+from reports.rundir.reader import Run
+from reports.rundir.writer import save_info
 from scenarios.cli.main import main
 from scenarios.scenario.loader import load
 from scenarios.simulator.run import Prediction, simulate

@@ -12,7 +12,7 @@ from reports.compare.comparison import compare, contrasts
 from reports.compare.measures import BY_KEY, KEY_MEASURES, Effect
 from reports.page.contrasts import against_lines, against_rows
 from reports.page.table import main_grid
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from tests.support.judged_runs import run
 
 

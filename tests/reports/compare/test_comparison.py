@@ -9,7 +9,7 @@ from reports.analysis.verdict import VerdictName
 from reports.compare.comparable import orders
 from reports.compare.comparison import Comparison, compare
 from reports.compare.headline import order_sentence
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from tests.support.histories import scenario
 from tests.support.judged_runs import TWO_BY_TWO, run
 

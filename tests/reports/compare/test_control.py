@@ -10,7 +10,7 @@ import pytest
 from reports.analysis.judgement import judgement_of
 from reports.compare.comparison import compare
 from reports.compare.control import control_lines, control_problems, controls, under_control
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from scenarios.runner.plan import plans
 from scenarios.scenario.loader import catalog, load

@@ -13,8 +13,9 @@ from reports.analysis.validity import Validity
 from reports.compare.comparable import ComparisonError
 from reports.compare.map_text import map_headings, map_rows, map_sentences
 from reports.compare.storm_map import DOWN, Cell, StormMap, storm_map
-from reports.rundir.record import Run
-from scenarios.scenario.loader import arms, load
+from reports.rundir.reader import Run
+from scenarios.scenario.arms import arms
+from scenarios.scenario.loader import load
 from scenarios.scenario.stability import stability
 from tests.support.histories import scenario, strike
 from tests.support.map_runs import LOADS, SHARES, control, drop, grid, judged_control, run, runs

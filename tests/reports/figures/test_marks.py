@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from reports.figures.marks import Label, marks, stagger
 from reports.figures.traces import traces
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from tests.support.acted_runs import LIMIT, PUSH, SCALE, acted, incident
 from tests.support.histories import history, seconds, storm, strike
 

@@ -26,7 +26,7 @@ from reports.figures.storm_map import (
     map_figure,
 )
 from reports.figures.timeline import svg
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from tests.support.map_runs import LOADS, control, grid, judged_control, run, runs
 
 OVERLOAD = PhaseSummary(from_s=0, to_s=12, availability=1.0, pod_loop=0.9)

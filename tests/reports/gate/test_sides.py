@@ -9,7 +9,7 @@ from reports.compare.comparable import ComparisonError
 from reports.gate.measures import Value
 from reports.gate.sides import changes, missing_rounds, of_one_arm, side
 from reports.gate.slo import promises
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from tests.support.histories import scenario
 from tests.support.judged_runs import run as judged
 

@@ -19,7 +19,8 @@ from reports.page.page import page
 from reports.page.stability import stability_lines, stability_rows
 from reports.page.table import terminal_report
 from reports.page.write import write_report
-from reports.rundir.record import Phase, Run
+from reports.rundir.reader import Run
+from reports.rundir.schema import Phase
 from reports.rundir.series import Row
 from reports.text.templating import code_block, escape_markdown
 from tests.support.acted_runs import LIMIT, PUSH, SCALE, acted, incident

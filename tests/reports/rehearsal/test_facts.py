@@ -20,7 +20,8 @@ from reports.rehearsal.facts import MOST_DIFF_LINES, edge_diff, facts, unified
 from reports.rehearsal.fixes import fix_sentences, fixes
 from reports.rehearsal.surprises import SURPRISES, surprises
 from reports.rehearsal.waves import waves
-from reports.rundir.record import RecordError, Rehearsal, Run
+from reports.rundir.reader import Run
+from reports.rundir.schema import RecordError, Rehearsal
 from reports.rundir.series import Row
 from tests.support.acted_runs import LIMIT, PUSH, SCALE
 from tests.support.histories import (

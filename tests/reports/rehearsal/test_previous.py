@@ -12,7 +12,7 @@ from reports.figures.palette import COLOURS, LINES
 from reports.rehearsal import write_rehearsals
 from reports.rehearsal.facts import facts
 from reports.rehearsal.previous import differences, held_chapter, label_of
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from scenarios.cli.main import main
 from tests.support.acted_runs import LIMIT, PUSH, SCALE
 from tests.support.histories import history, scenario, seconds, storm

@@ -17,7 +17,8 @@ from reports.rehearsal.outcome import outcome, tiles
 from reports.rehearsal.page import CHAPTERS, moment, rehearsal_page
 from reports.rehearsal.pdf import pdf
 from reports.rehearsal.timeline import moments
-from reports.rundir.record import RecordError, Rehearsal, Run
+from reports.rundir.reader import Run
+from reports.rundir.schema import RecordError, Rehearsal
 from reports.text.tables import TextTable
 from tests.support.acted_runs import LIMIT, PUSH, SCALE
 from tests.support.histories import history, storm, strike

@@ -4,7 +4,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.rundir.record import HIGHEST_US, SIGNIFICANT_DIGITS, new_histogram
+from reports.rundir.schema import HIGHEST_US, SIGNIFICANT_DIGITS, new_histogram
 
 
 @given(

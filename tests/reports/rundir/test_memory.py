@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from reports.analysis.judgement import assess
 from reports.rundir.histograms import Buckets
 from reports.rundir.memory import MemoryWriter, Tally
-from reports.rundir.record import HIGHEST_US, Run, RunInfo, new_histogram
+from reports.rundir.reader import Run
+from reports.rundir.schema import HIGHEST_US, RunInfo, new_histogram
 from scenarios.scenario.loader import load
 from scenarios.simulator.run import Prediction, simulate
 

@@ -5,19 +5,11 @@ from pathlib import Path
 import pytest
 
 from reports.rundir import latency
-from reports.rundir.record import (
-    Phase,
-    RecordError,
-    Run,
-    RunInfo,
-    RunWriter,
-    find_runs,
-    load_info,
-    new_histogram,
-    point_latest,
-    save_info,
-)
+from reports.rundir.files import find_runs, point_latest
+from reports.rundir.reader import Run, load_info
+from reports.rundir.schema import Phase, RecordError, RunInfo, new_histogram
 from reports.rundir.series import Row
+from reports.rundir.writer import RunWriter, save_info
 from tests.support.histories import histograms, history, pod_second, second
 
 

@@ -8,7 +8,7 @@ from reports.compare.comparison import compare
 from reports.figures.timeline import alt_text
 from reports.page.refusals import refusal_table
 from reports.page.table import experience_grid, main_grid
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from reports.text.proxy_name import at_front, front_of
 from tests.support.histories import history, scenario, seconds
 from tests.support.judged_runs import run

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from scenarios.clients.population import AttemptsCap, cap_of
 from scenarios.fields import share_of
-from scenarios.scenario.loader import ScenarioError
 from scenarios.scenario.model import Fleet
+from scenarios.scenario.validate import ScenarioError
 
 SECOND_NS = 1_000_000_000
 steps_ns = st.lists(

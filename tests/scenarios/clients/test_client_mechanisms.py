@@ -27,11 +27,11 @@ from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.policies.registry import Policy
 from scenarios.policies.throttles import Gate
 from scenarios.scenario.model import Fleet, Scenario, Target
-from scenarios.wire.messages import (
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import (
     CloseBooks,
     Cut,
     GeneratorSettings,
-    Interval,
     Message,
     PushPolicy,
     SetFeed,

@@ -31,7 +31,8 @@ from socketio import packet as socketio
 from websockets.frames import Opcode
 
 from scenarios.scenario.model import Fleet, Scenario, Target
-from scenarios.wire.messages import DISCONNECTS, OUTCOMES, CloseBooks, GeneratorSettings, Interval
+from scenarios.wire.interval import DISCONNECTS, OUTCOMES, Interval
+from scenarios.wire.orders import CloseBooks, GeneratorSettings
 from tests.support.server_bytes import (
     HANDSHAKE,
     HEAD,

@@ -8,7 +8,7 @@ from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.protocol.schedule import ObservedSchedule, Schedule, SharedSchedule
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, USEFUL_STALENESS_NS, Recorder
-from scenarios.wire.messages import Neighbours, Samples
+from scenarios.wire.interval import Neighbours, Samples
 
 EPOCH_NS = 77 * SECOND_NS
 RATE_HZ = 5.0

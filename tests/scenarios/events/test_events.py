@@ -24,8 +24,9 @@ from scenarios.events.registry import EVENTS, AnyEvent
 from scenarios.events.rolling_restart import RollingRestart
 from scenarios.events.scale import Scale
 from scenarios.events.set_limit import SetLimit
-from scenarios.scenario.loader import ScenarioError, load
+from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import ScenarioError
 
 FILES = {
     path.stem: path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.rundir.record import SCHEMA_VERSION
+from reports.rundir.schema import SCHEMA_VERSION
 from scenarios.gate.checkout import (
     PROJECT,
     CheckoutError,

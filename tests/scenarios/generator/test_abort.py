@@ -4,7 +4,7 @@ import pytest
 
 from scenarios.generator.abort import Guard, armed
 from scenarios.scenario.model import Abort
-from scenarios.wire.messages import Interval, Samples
+from scenarios.wire.interval import Interval, Samples
 from tests.scenarios.runner.test_collector import MS, interval
 
 

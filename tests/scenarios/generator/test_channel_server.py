@@ -25,7 +25,9 @@ from scenarios.generator import channel_server, hooks
 from scenarios.generator.channel_server import StormChannel, forget_missing
 from scenarios.generator.master import Master
 from scenarios.scenario.model import Fleet, Scenario
-from scenarios.wire.messages import (
+from scenarios.wire.framing import Unframer, frame
+from scenarios.wire.interval import Interval, WorkerChange
+from scenarios.wire.orders import (
     Assignment,
     Begin,
     Begun,
@@ -34,14 +36,10 @@ from scenarios.wire.messages import (
     Ended,
     GeneratorSettings,
     Hello,
-    Interval,
     Message,
     Refused,
-    Unframer,
-    WorkerChange,
     decode,
     encode,
-    frame,
 )
 from tests.scenarios.runner.test_collector import interval
 

@@ -21,7 +21,8 @@ import pytest
 from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.generator.coordinator import Head, health_problem
 from scenarios.scenario.model import Abort, Scenario
-from scenarios.wire.messages import Aborted, GeneratorSettings, Message, SetFeed, Unframer, frame
+from scenarios.wire.framing import Unframer, frame
+from scenarios.wire.orders import Aborted, GeneratorSettings, Message, SetFeed
 from tests.scenarios.runner.test_collector import interval
 
 OK = b"HTTP/1.1 200 OK\r\n"

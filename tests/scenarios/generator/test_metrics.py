@@ -1,7 +1,7 @@
 """What Prometheus reads of a generator."""
 
 from scenarios.generator.metrics import Exposition
-from scenarios.wire.messages import Samples, WorkerChange
+from scenarios.wire.interval import Samples, WorkerChange
 from tests.scenarios.runner.test_collector import MS, interval
 
 STORMY = interval(

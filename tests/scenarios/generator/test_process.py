@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from scenarios.clients.protocol.target import resolve
 from scenarios.generator.process import Generator
-from scenarios.scenario.loader import ScenarioError
 from scenarios.scenario.model import Fleet, Scenario, Target
-from scenarios.wire.messages import CloseBooks, GeneratorSettings, Interval
+from scenarios.scenario.validate import ScenarioError
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import CloseBooks, GeneratorSettings
 
 SETTINGS = GeneratorSettings(
     scenario=Scenario(fleet=Fleet(clients=3), target=Target(url="http://127.0.0.1:9")),

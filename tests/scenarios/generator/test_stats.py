@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from locust.stats import RequestStats
 
 from scenarios.generator.stats import feed
-from scenarios.wire.messages import OUTCOMES, Samples
+from scenarios.wire.interval import OUTCOMES, Samples
 from tests.scenarios.runner.test_collector import MS, interval
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from scenarios.host import machine
-from scenarios.scenario.loader import build
+from scenarios.scenario.validate import build
 
 
 @pytest.mark.parametrize(

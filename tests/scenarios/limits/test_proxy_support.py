@@ -12,10 +12,11 @@ from scenarios.limits.registry import LIMITS, LimitError, limit
 from scenarios.proxies import envoy
 from scenarios.proxies.access_log import COLUMNS, refusals_per_second
 from scenarios.proxies.registry import FRONTS
-from scenarios.scenario.loader import ScenarioError, arms, build
+from scenarios.runner import deployment
+from scenarios.scenario.arms import arms
 from scenarios.scenario.model import Edge
+from scenarios.scenario.validate import ScenarioError, build
 from scenarios.simulator.edge import COUNTING
-from scenarios.stack import assembly
 
 ELSEWHERE = [front for front in FRONTS if front != "nginx"]
 
@@ -90,21 +91,21 @@ def test_without_its_program_a_front_is_refused_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scenario = build({"edge": {"front": "envoy"}}, source="test")
-    assembly.check([scenario])
+    deployment.check([scenario])
     monkeypatch.setattr(envoy, "find_spec", lambda _name: None)
     with pytest.raises(MachineError, match=r"install reconnect-storm\[envoy\]"):
-        assembly.check([scenario])
+        deployment.check([scenario])
     monkeypatch.setattr("shutil.which", lambda _name, **_: None)
     with pytest.raises(MachineError, match="HAProxy: found none on the PATH"):
-        assembly.check([build({"edge": {"front": "haproxy"}}, source="test")])
+        deployment.check([build({"edge": {"front": "haproxy"}}, source="test")])
     elsewhere = build({"edge": {"front": "envoy"}, "target": {"url": "http://127.0.0.1:1"}}, source="test")
-    assembly.check([elsewhere])
+    deployment.check([elsewhere])
 
 
 @pytest.mark.parametrize("front", ELSEWHERE)
 def test_another_nginx_is_of_no_use_to_another_front(front: str) -> None:
     with pytest.raises(MachineError, match=rf"--nginx: found nginx, allowed: none, for the front is {front}"):
-        assembly.check([build({"edge": {"front": front}}, source="test")], Path("nginx"))
+        deployment.check([build({"edge": {"front": front}}, source="test")], Path("nginx"))
 
 
 @pytest.mark.parametrize("front", FRONTS)

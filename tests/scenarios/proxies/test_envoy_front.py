@@ -12,7 +12,7 @@ from scenarios.limits.registry import LIMITS as NAMES
 from scenarios.proxies import envoy
 from scenarios.proxies.access_log import AccessLine, refusals_per_second
 from scenarios.proxies.envoy import BOOTSTRAP, PLACES, PODS, ROUTES, WHOLE, read_access_log, render
-from scenarios.scenario.loader import build
+from scenarios.scenario.validate import build
 
 LIMITS: list[Any] = [
     *(name for name in NAMES if name != "per-ip-delay"),

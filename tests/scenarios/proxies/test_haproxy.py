@@ -9,7 +9,7 @@ from scenarios.limits.registry import LIMITS as NAMES
 from scenarios.proxies import base
 from scenarios.proxies.access_log import AccessLine, refusals_per_second
 from scenarios.proxies.haproxy import executable, read_access_log, render
-from scenarios.scenario.loader import build
+from scenarios.scenario.validate import build
 
 
 def test_it_is_found_where_only_administrators_have_their_programs(

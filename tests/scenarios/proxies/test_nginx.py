@@ -10,7 +10,7 @@ import pytest
 from scenarios.limits.registry import LIMITS as NAMES
 from scenarios.proxies.access_log import AccessLine, refusals_per_second
 from scenarios.proxies.nginx import check_syntax, read_access_log, render
-from scenarios.scenario.loader import build
+from scenarios.scenario.validate import build
 
 LIMITS: list[Any] = [
     *NAMES,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reports.rundir.record import Tag
+from reports.rundir.schema import Tag
 from scenarios.rehearsal.live_slo import State, measured, recovery_state, state, told
 from scenarios.runner.operator import Row
 from scenarios.scenario.slo import Objective, PhaseMetric, StormMetric

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from reports.rundir.record import PreCheck, Tag
+from reports.rundir.schema import PreCheck, Tag
 from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
 from scenarios.rehearsal.decisions import MOST_EXTRA_S, Option, left_to_the_operator, options
@@ -15,8 +15,8 @@ from scenarios.rehearsal.operator import ByKey, ByList, Choices, Rehearsing
 from scenarios.rehearsal.state import Board
 from scenarios.rehearsal.view import RehearsalView
 from scenarios.runner.operator import Desk, Row
-from scenarios.scenario.loader import build
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import build
 
 PASSED = PreCheck(name="steady state", wanted="2 s", found="5 s", passed=True)
 FAILED = PreCheck(name="machine quiet", wanted="0.2", found="1.3", passed=False)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from scenarios.rehearsal.decisions import at, left_to_the_operator, options
 from scenarios.rehearsal.replay import rehearsed, scenario_file
-from scenarios.scenario.loader import build, catalog, load
+from scenarios.scenario.loader import catalog, load
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import build
 
 
 def read_back(scenario: Scenario, folder: Path) -> Scenario:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from reports.rundir.record import PreCheck
+from reports.rundir.schema import PreCheck
 from scenarios.rehearsal.decisions import options
 from scenarios.rehearsal.screen import plain_event, plain_second, question, screen, sparkline
 from scenarios.rehearsal.state import Board
 from scenarios.runner.operator import Row
-from scenarios.scenario.loader import build
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import build
 
 
 def script(**changes: Any) -> Scenario:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from reports.rundir.record import PreCheck
+from reports.rundir.schema import PreCheck
 from scenarios.rehearsal.decisions import options
 from scenarios.rehearsal.state import Board
 from scenarios.rehearsal.view import RehearsalView

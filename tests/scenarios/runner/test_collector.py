@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_stub.protocol import PodStatistics
-from reports.rundir.record import ClockOffset, Run, RunInfo, RunWriter
+from reports.rundir.reader import Run
+from reports.rundir.schema import ClockOffset, RunInfo
+from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CoreShares, CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine
 from scenarios.runner.collector import SECOND_NS, Collector
-from scenarios.wire.messages import Interval, Neighbours, Samples, WorkerChange
+from scenarios.wire.interval import Interval, Neighbours, Samples, WorkerChange
 
 MS = 1_000_000
 

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from reports.analysis.metrics import summarise
 from reports.analysis.recovery import Recovery
-from reports.rundir.record import Rehearsal, Run, RunInfo, RunWriter
+from reports.rundir.reader import Run
+from reports.rundir.schema import Rehearsal, RunInfo
+from reports.rundir.writer import RunWriter
 from scenarios.events.event import Event
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
 from scenarios.runner.operator import CHECK_BEFORE_S, Desk, Row
 from scenarios.scenario.model import Fleet, Phases, Scenario
-from scenarios.wire.messages import Samples
+from scenarios.wire.interval import Samples
 from tests.scenarios.runner.test_collector import MS, interval, pod_line
 from tests.scenarios.runner.test_timeline import Clock, Fault, Fix
 

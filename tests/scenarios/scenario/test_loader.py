@@ -9,16 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.events.drop import DropAll
-from scenarios.scenario.loader import (
-    ScenarioError,
-    arms,
-    build,
-    catalog,
-    load,
-    parse_override,
-    set_key,
-)
+from scenarios.scenario.arms import arms
+from scenarios.scenario.loader import catalog, load
 from scenarios.scenario.model import Fleet, Gateway, Phases, Scenario
+from scenarios.scenario.overrides import parse_override, set_key
+from scenarios.scenario.validate import ScenarioError, build
 
 TRIGGER = '[[event]]\nat_s = 8\ndo = "drop_all"\n'
 PHASES = "[phases]\nduration_s = 60\nduring_s = 15\nrescue_s = 10\nrescue_at_s = 24\n"

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from scenarios.scenario.loader import ScenarioError, build
 from scenarios.scenario.mesh import Mesh, sidecar_rule
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import ScenarioError, build
 
 ENVOY = {"sidecar": "envoy"}
 

@@ -19,21 +19,19 @@ from scenarios.cli.main import main
 from scenarios.generator.abort import Guard, armed
 from scenarios.rehearsal.replay import rehearsed, scenario_file
 from scenarios.runner.plan import plans
-from scenarios.scenario.loader import ScenarioError, arms, build, load
+from scenarios.scenario.arms import arms
+from scenarios.scenario.loader import load
 from scenarios.scenario.model import Abort, Scenario, Target
 from scenarios.scenario.redact import (
     command_without_secrets,
-    hide,
-    hide_in_logs,
     secrets_in,
     secrets_of,
     shown_override,
-    shown_text,
-    shown_url,
-    told_apart,
     without_secrets,
 )
+from scenarios.scenario.redact_text import hide, hide_in_logs, shown_text, shown_url, told_apart
 from scenarios.scenario.toml import value_text
+from scenarios.scenario.validate import ScenarioError, build
 from scenarios.simulator.run import Prediction, simulate
 
 SECRET = "open-sesame"

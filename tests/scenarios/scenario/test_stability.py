@@ -13,7 +13,8 @@ from scenarios.events.drop import DropAll, DropShare
 from scenarios.events.kill_pod import KillPod
 from scenarios.events.registry import AnyEvent
 from scenarios.events.set_limit import SetLimit
-from scenarios.scenario.loader import arms, load
+from scenarios.scenario.arms import arms
+from scenarios.scenario.loader import load
 from scenarios.scenario.model import Edge, Feed, Fleet, Gateway, Scenario
 from scenarios.scenario.stability import admissible_rate_per_s, edge_rules, stability
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reports.rundir.record import Run
+from reports.rundir.reader import Run
 from scenarios.limits.leaky_bucket import BucketRule
-from scenarios.scenario.loader import build, load
+from scenarios.scenario.loader import load
 from scenarios.scenario.stability import stability
+from scenarios.scenario.validate import build
 from scenarios.selftest import policies
 from scenarios.selftest.aa import OVERRIDES, SCENARIO, Verdicts, as_dict, called, draws
 from scenarios.selftest.checks import BURN_S, CHECKS, DELAYS_NS
@@ -29,7 +30,7 @@ from scenarios.selftest.readings import (
     percentile,
     refused_tries,
 )
-from scenarios.wire.messages import GENERATOR_VARIABLE
+from scenarios.wire.orders import GENERATOR_VARIABLE
 from tests.support.histories import history, pod_second, second
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scenarios.policies.registry import policy
-from scenarios.scenario.loader import build
+from scenarios.scenario.validate import build
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.engine import Engine
 

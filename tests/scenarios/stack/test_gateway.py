@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_stub.protocol import CONTROLS_PATH, Controls, Settings
-from reports.rundir.record import new_histogram
+from reports.rundir.schema import new_histogram
 from scenarios.host.process import StackError, Watch, first_of
 from scenarios.proxies.proxy import Front
 from scenarios.runner.timeline import Timeline

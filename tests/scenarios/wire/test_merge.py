@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
-from reports.rundir.record import ClockOffset
+from reports.rundir.schema import ClockOffset
 from scenarios.clients.protocol.schedule import SharedSchedule
 from scenarios.clients.recorder import SECOND_NS, Recorder
+from scenarios.wire.interval import Interval, Neighbours, Samples, WorkerChange
 from scenarios.wire.merge import Merger, merge, over_both
-from scenarios.wire.messages import Interval, Neighbours, Samples, WorkerChange
 from tests.scenarios.clients.test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
 from tests.scenarios.runner.test_collector import MS, interval
 

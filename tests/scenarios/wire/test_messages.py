@@ -10,9 +10,11 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.rundir.record import ClockOffset
+from reports.rundir.schema import ClockOffset
 from scenarios.scenario.model import Abort, AddressShare, Feed, Fleet, Scenario, Target
-from scenarios.wire.messages import (
+from scenarios.wire.framing import FrameError, Unframer, frame
+from scenarios.wire.interval import Interval, Neighbours, Samples, WorkerChange
+from scenarios.wire.orders import (
     Aborted,
     Begin,
     Begun,
@@ -20,18 +22,11 @@ from scenarios.wire.messages import (
     CloseBooks,
     Cut,
     Ended,
-    FrameError,
     GeneratorSettings,
     Hello,
-    Interval,
     Message,
-    Neighbours,
     PushPolicy,
     Refused,
-    Samples,
-    Unframer,
-    WorkerChange,
-    frame,
 )
 
 _HISTOGRAM = HdrHistogram(1, 3_600_000_000, 3)

@@ -10,7 +10,7 @@ import pytest
 
 from scenarios.clients.protocol.target import Endpoint, TargetError, addresses_for, resolve, source_of
 from scenarios.scenario.model import Fleet, Target
-from scenarios.scenario.redact import shown_url
+from scenarios.scenario.redact_text import shown_url
 
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----

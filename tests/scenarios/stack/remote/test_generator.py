@@ -13,7 +13,8 @@ from scenarios.host.process import StackError
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.stack.channel import MessageStream
 from scenarios.stack.remote.generator import RemoteGenerator
-from scenarios.wire.messages import (
+from scenarios.wire.interval import Interval
+from scenarios.wire.orders import (
     Aborted,
     Begin,
     Begun,
@@ -23,7 +24,6 @@ from scenarios.wire.messages import (
     Ended,
     GeneratorSettings,
     Hello,
-    Interval,
     Message,
     PushPolicy,
     Refused,

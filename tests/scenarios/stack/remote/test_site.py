@@ -11,8 +11,8 @@ from scenarios.host.cpu_account import boot_id
 from scenarios.host.dns import addresses, parse
 from scenarios.host.machine import MachineError
 from scenarios.host.token import TOKEN_VARIABLE
+from scenarios.runner.deployment import check
 from scenarios.scenario.loader import load
-from scenarios.stack.assembly import check
 from scenarios.stack.remote.deployment import SitePlace
 from scenarios.stack.remote.site import (
     GATEWAYS,

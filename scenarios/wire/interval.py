@@ -1,24 +1,12 @@
-"""What the runner and a generator say to each other over their channel, and how it is framed.
+"""One second of a generator: counts, histograms, and how attempts and sessions ended."""
 
-A message is MessagePack behind a four-byte length; the two ends share the types below.
-"""
-
-import struct
-from collections.abc import Iterator
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 
-from gateway_stub.feed_schedule import FeedSchedule
-from reports.rundir.record import ClockOffset
+from reports.rundir.schema import ClockOffset
 from scenarios.clients.protocol.ticks import Reference
-from scenarios.fields import NameOrTable
-from scenarios.scenario.model import Scenario
-
-GENERATOR_VARIABLE = "RECONNECT_STORM_GENERATOR_SETTINGS"
-"""Environment variable in which the runner leaves a `GeneratorSettings` as JSON."""
 
 OUTCOMES = {
     "joined": "the namespace is joined",
@@ -34,6 +22,7 @@ OUTCOMES = {
 }
 """How an attempt can end."""
 
+
 DISCONNECTS = {
     "dropped": "the server, or the edge, ended the session in an orderly way",
     "reset": "the connection broke, or this machine could not open the next one",
@@ -44,38 +33,6 @@ DISCONNECTS = {
     "cut": "the scenario cut the client's connection",
 }
 """How a joined session can end."""
-
-LONGEST_MESSAGE = 1 << 28
-
-_LENGTH = struct.Struct("!I")
-
-
-class GeneratorSettings(Struct, frozen=True, kw_only=True):
-    """What a generator that the runner starts needs to know."""
-
-    scenario: Scenario
-    """With the target's URL filled in, whoever runs it."""
-    epoch_ns: int
-    """Monotonic time of second 0."""
-    channel_fd: int | None = None
-    """Where the runner listens, if one started this generator."""
-    allow_remote: bool = False
-    own_stack: bool = False
-    """The target is nginx and pods of our own, which keep the scenario's feed rate."""
-    clock_url: str = ""
-    """Where our own pods tell how long ago the epoch was; empty where all processes share one clock."""
-
-
-class Assignment(Struct, frozen=True):
-    """What a Locust master tells its workers before a test."""
-
-    workers: tuple[str, ...]
-    """Who takes part; a worker's place is the number of its process."""
-    settings: GeneratorSettings
-    by_hand: bool = False
-    """No run has asked for the test: each worker counts time by its own clock."""
-    late: tuple[str, ...] = ()
-    """Who has come since, where Locust's own rebalancing gives newcomers users."""
 
 
 class Samples(Struct, frozen=True):
@@ -213,125 +170,3 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
         """99th percentile of the loop lag, of the process that was latest; None without any probe."""
         lag_ms = self.loop_lag.percentile_ms(99)
         return lag_ms if self.latest_lag_ms is None else self.latest_lag_ms
-
-
-class BooksClosed(Struct, frozen=True, tag=True):
-    """All intervals up to a `CloseBooks` have been sent."""
-
-
-class PushPolicy(Struct, frozen=True, tag=True):
-    """All clients follow this policy, each from a moment of its own within the reach time on; whoever waits
-    or tries then starts over with it."""
-
-    policy: NameOrTable
-    reach_s: float = 0.0
-
-
-class Cut(Struct, frozen=True, tag=True):
-    """Joined clients lose their connection, as by a network that has gone."""
-
-    share: float = 1.0
-
-
-class SetFeed(Struct, frozen=True, tag=True):
-    """The ticks of our own pods are due by this schedule from now on."""
-
-    schedule: FeedSchedule
-
-
-class Aborted(Struct, frozen=True, tag=True):
-    """The generator stopped by itself, because of an abort condition."""
-
-    reason: str
-
-
-class CloseBooks(Struct, frozen=True, tag=True):
-    """Count what no client holds yet as censored at this moment, and report the open second."""
-
-
-class Hello(Struct, frozen=True, tag=True):
-    """The first thing that a standing generator is told."""
-
-    token: str
-
-
-class Begin(Struct, frozen=True, tag=True):
-    """A standing generator shall bring up its clients."""
-
-    settings: GeneratorSettings
-
-
-class Begun(Struct, frozen=True, tag=True):
-    """It does."""
-
-    workers: int
-
-
-class Refused(Struct, frozen=True, tag=True):
-    """It will not, for this reason."""
-
-    reason: str
-
-
-class Ended(Struct, frozen=True, tag=True):
-    """A standing generator has ended the test, and nobody of the runner's side asked for it."""
-
-    reason: str
-
-
-Message = (
-    Interval
-    | BooksClosed
-    | PushPolicy
-    | Cut
-    | SetFeed
-    | Aborted
-    | CloseBooks
-    | Hello
-    | Begin
-    | Begun
-    | Refused
-    | Ended
-)
-
-encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(Message).decode
-
-
-def frame(message: Message) -> bytes:
-    """`message` ready to be sent."""
-    body = encode(message)
-    return _LENGTH.pack(len(body)) + body
-
-
-class FrameError(ValueError):
-    """Bytes that are no message, or one that is longer than allowed."""
-
-
-class Unframer:
-    """Collects bytes and hands out whole messages.
-
-    longest: how many bytes a message may have; whoever has not said who it is gets little room.
-    """
-
-    def __init__(self, longest: int = LONGEST_MESSAGE) -> None:
-        self.longest = longest
-        self._buffer = bytearray()
-
-    def receive(self, data: bytes) -> Iterator[Message]:
-        """The messages that `data` completes. Raises FrameError."""
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer)
-            if length > self.longest:
-                raise FrameError(f"a message of {length} bytes, {self.longest} are allowed")
-            end = _LENGTH.size + length
-            if len(self._buffer) < end:
-                return
-            body = bytes(self._buffer[_LENGTH.size : end])
-            del self._buffer[:end]
-            try:
-                message = decode(body)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise FrameError(str(error)) from None
-            yield message

@@ -1,0 +1,133 @@
+"""Reads a run directory, whole or not."""
+
+import csv
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from msgspec import Struct
+
+from reports.rundir.histograms import Buckets
+from reports.rundir.schema import SCHEMA_VERSION, TAGS, Phase, RecordError, RunInfo, Tag
+
+_FORMER_VERSIONS = {
+    1: ": it was written before staleness and single pods were recorded, and what was not recorded cannot be "
+    "judged; run the scenario again, or read it with the reconnect-storm that wrote it",
+}
+
+
+_HLOG_LINE = re.compile(
+    rf"Tag=(?P<tag>{'|'.join(TAGS)}),(?P<start>-?[\d.]+),[\d.]+,[\d.]+,(?P<payload>\S+)\n"
+)
+
+
+class Run(Struct, frozen=True):
+    """A run directory, read."""
+
+    directory: Path
+    info: RunInfo
+    rows: tuple[dict[str, float | None], ...]
+    """series.csv with numbers; None where a cell is empty."""
+    neighbours: tuple[dict[str, float | None], ...]
+    """neighbours.csv with numbers."""
+    pods: tuple[dict[str, float | None], ...]
+    """pods.csv with numbers, in order of time."""
+    events: tuple[dict[str, Any], ...]
+    histograms: dict[Tag, dict[int, Buckets]]
+    """By tag, then by second of steady state."""
+    sidecars: tuple[dict[str, float | None], ...] = ()
+    """sidecars.csv with numbers, in order of time; empty where there is none."""
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Reads a run directory, however the run ended. Raises RecordError."""
+        info = load_info(directory)
+        try:
+            rows = _read_rows(directory / "series.csv", "t_s")
+            neighbours = _read_rows(directory / "neighbours.csv", "t_s", "clients_per_ip")
+            pods = _read_rows(directory / "pods.csv", "t_s", "pod")
+            beside = directory / "sidecars.csv"
+            sidecars = _read_rows(beside, "t_s", "pod") if beside.exists() else ()
+            lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
+            events = tuple(json.loads(line) for line in lines if line.endswith("}"))
+            histograms = _read_histograms(directory / "latency.hlog")
+        except (OSError, ValueError, csv.Error) as error:
+            raise RecordError(f"{directory}: {error}") from None
+        return cls(directory, info, rows, neighbours, pods, events, histograms, sidecars)
+
+    def phase(self, name: str) -> Phase | None:
+        """The phase of that name; None where the run never got there."""
+        return next((phase for phase in self.info.phases if phase.name == name), None)
+
+    def column(self, name: str) -> list[float | None]:
+        """One column of the series, a value a second."""
+        return [row.get(name) for row in self.rows]
+
+    def between(self, from_s: float, to_s: float) -> list[dict[str, float | None]]:
+        """The rows of [from_s, to_s)."""
+        return [row for row in self.rows if row["t_s"] is not None and from_s <= row["t_s"] < to_s]
+
+
+def load_info(directory: Path) -> RunInfo:
+    """Reads run.json alone; a run whose writer died counts as interrupted. Raises RecordError."""
+    path = directory / "run.json"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecordError(f"{directory}: not a run directory: it has no run.json") from None
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: {error}") from None
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        because = _FORMER_VERSIONS.get(version, "") if isinstance(version, int) else ""
+        raise RecordError(f"{path}: found schema version {version}, allowed: {SCHEMA_VERSION}{because}")
+    try:
+        info = msgspec.convert(raw, RunInfo)
+    except msgspec.ValidationError as error:
+        raise RecordError(f"{path}: {error}") from None
+    if info.status == "running" and not _alive(info.pid):
+        info.status, info.problem = "interrupted", "the process that ran it died"
+    return info
+
+
+def _read_rows(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:
+    """needed: columns without which nothing can be said of a row."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        rows = tuple(
+            {key: float(cell) if cell else None for key, cell in row.items() if key} for row in reader
+        )
+        missing = [column for column in needed if column not in (reader.fieldnames or ())]
+    if rows and missing:
+        raise ValueError(f"{path.name}: found no column {', '.join(missing)}")
+    return rows
+
+
+def _read_histograms(path: Path) -> dict[Tag, dict[int, Buckets]]:
+    found: dict[Tag, dict[int, Buckets]] = {tag: {} for tag in TAGS}
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        match = _HLOG_LINE.fullmatch(line)
+        if match is None:
+            continue  # a comment, the legend, or the half line that a killed writer left
+        tag, second = match["tag"], round(float(match["start"]))
+        try:
+            histogram = Buckets.decode(match["payload"])
+        except Exception as error:  # the codec has errors of its own
+            raise ValueError(f"{path.name}: second {second}: {error}") from None
+        if second in found[tag]:  # type: ignore[index]
+            histogram += found[tag][second]  # type: ignore[index]
+        found[tag][second] = histogram  # type: ignore[index]
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,137 @@
+"""The run directory: what a run leaves behind, and how it is read back.
+
+    run.json        scenario, seed, versions, machine, phases, status; summary, validity and verdict
+    series.csv      one row a second, in seconds of steady state (the ramp is negative)
+    neighbours.csv  the same by how many clients share a source address
+    pods.csv        the same by pod
+    sidecars.csv    the same by sidecar; not there where pods have none
+    latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `effective` and
+                    `censored` (by the second in which the tick was due), `staleness` (by the second in
+                    which it was so), values in microseconds
+    events.jsonl    what happened when
+    nginx/ pods/    their configuration and logs; in nginx/, those of another front where that was there
+
+Everything is appended as it happens, so a run that failed or was interrupted is readable, and says so. The
+tables and latency.hlog are written anew at the end, with what became known late.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from reports.rundir.histograms import Histogram
+
+SCHEMA_VERSION = 2
+
+
+HIGHEST_US = 3_600_000_000
+
+
+SIGNIFICANT_DIGITS = 3
+
+
+Tag = Literal["fanout", "effective", "censored", "staleness"]
+
+
+TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored", "staleness")
+
+
+Status = Literal["running", "complete", "interrupted", "failed"]
+
+
+class Phase(Struct, frozen=True):
+    """A named stretch of a run, [from_s, to_s) in seconds of steady state."""
+
+    name: str
+    from_s: int
+    to_s: int
+
+
+class PreCheck(Struct, frozen=True, kw_only=True):
+    """Something that had to hold before a rehearsal's first event."""
+
+    name: str
+    wanted: str
+    found: str
+    passed: bool
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What the operator of a rehearsal was asked, and chose."""
+
+    t_s: float
+    """When the choice was made."""
+    asked_s: float
+    chosen: str
+    """In words, such as `scale to 9 pods`."""
+    event: dict[str, Any] | None = None
+    """The event that came of it, as it would stand in a scenario file; None for waiting."""
+
+
+class Rehearsal(Struct, kw_only=True):
+    """What makes a run a rehearsal."""
+
+    interactive: bool = False
+    prechecks: tuple[PreCheck, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    aborted: str = ""
+    """Which abort condition ended it, or that the operator did; empty where it was played to its end."""
+
+
+class ClockOffset(Struct, frozen=True, kw_only=True):
+    """How a generator process sees the gateway's clock."""
+
+    process: str
+    offset_ns: int
+    """Gateway's clock minus the process's own."""
+    error_ns: int
+    """Half the round trip of the quickest exchange: the offset is off by this much at the most."""
+
+
+class RunInfo(Struct, kw_only=True):
+    """The content of run.json. `summary`, `validity` and `verdict` are added when the run has been judged."""
+
+    schema_version: int = SCHEMA_VERSION
+    scenario: dict[str, Any]
+    arm: str
+    round: int = 1
+    control: bool = False
+    """A run without a trigger, which shows that the steady state is one."""
+    predicted: bool = False
+    """By the simulator, rather than measured."""
+    seed: int
+    status: Status = "running"
+    pid: int = 0
+    """Of the process that writes; tells a running run from one that was killed."""
+    problem: str = ""
+    """Why a run failed, since a part of the stack or the program did, or was interrupted."""
+    started_utc: str
+    trigger_s: int | None = None
+    trigger_end_s: int | None = None
+    """When the last strike of the trigger was over; None: in the second in which it began."""
+    rescued_at_s: int | None = None
+    phases: tuple[Phase, ...] = ()
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    stability: dict[str, Any]
+    command: list[str]
+    nginx_limited: int | None = None
+    """Refusals by a limit in the own log of nginx, or of another front; None where that was not ours."""
+    reference: Literal["due", "first receipt"] | None = None
+    """What fan-out latencies count from; from the first receipt they are a spread."""
+    rehearsal: Rehearsal | None = None
+    clocks: tuple[ClockOffset, ...] = ()
+    """Empty where all processes share one clock."""
+    summary: dict[str, Any] = msgspec.field(default_factory=dict)
+    validity: dict[str, Any] = msgspec.field(default_factory=dict)
+    verdict: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class RecordError(Exception):
+    """A run directory that cannot be read; the message says which and why."""
+
+
+def new_histogram() -> Histogram:
+    """An empty histogram of microseconds, 1 µs to 1 h with three significant digits."""
+    return Histogram(1, HIGHEST_US, SIGNIFICANT_DIGITS)

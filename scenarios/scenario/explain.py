@@ -1,0 +1,78 @@
+"""An error of the validator as one line: file, key, what was found, what is expected."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args, get_origin
+
+import msgspec
+
+from scenarios.events.registry import EVENTS
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.redact import shown_at, shown_key
+from scenarios.scenario.redact_text import shown_text
+
+# The steps of a path in a msgspec error: `.key`, `[index]`, or `[...]` for a value of a dictionary.
+_STEP = re.compile(r"\.\w+|\[\d+\]|\[\.\.\.\]")
+
+
+def explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: str) -> str:
+    message, _, path = str(error).partition(" - at `$")
+    dotted = ""
+    found: Any = table
+    kind: Any = Scenario
+    places: list[str | int] = []
+    for step in _STEP.findall(path):
+        kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        if step == "[...]":  # msgspec does not say which key of a dictionary.
+            kind = get_args(kind)[1]
+            key = next(key for key, value in found.items() if not _fits(value, kind))
+            name = shown_text(key) if places == ["arms"] else shown_key(key)
+            places.append(key)
+            dotted, found = f'{dotted}."{name}"', found[key]
+        elif step.startswith("["):
+            places.append(int(step[1:-1]))
+            dotted, found, kind = dotted + step, found[int(step[1:-1])], _element_type(kind)
+            if isinstance(found, dict) and found.get("do") in EVENTS:
+                kind = EVENTS[found["do"]]
+        else:
+            found = found.get(step[1:])
+            places.append(step[1:])
+            dotted, kind = dotted + step, _field_type(kind, step[1:])
+    dotted = dotted.removeprefix(".")
+    if "unknown field" in message:
+        unknown = shown_key(message.split("`")[1])
+        where = f"{dotted}.{unknown}" if dotted else unknown
+        fields = ", ".join(getattr(kind, "__struct_fields__", ()))
+        fields += ", do" if dotted.startswith("event[") else ""
+        return f"{source}: key {where}: found an unknown key, allowed: {fields}"
+    if "missing required field" in message:
+        missing = message.split("`")[1]
+        return f"{source}: key {dotted}.{missing}: found nothing, allowed: a value; it is required"
+    allowed = message.removeprefix("Expected ").replace("`", "")
+    literal = get_args(kind) if str(get_origin(kind)).endswith("Literal") else ()
+    if dotted.endswith(".do"):
+        literal = tuple(EVENTS)
+    if literal:
+        allowed = ", ".join(map(repr, literal))
+    return f"{source}: key {dotted or '(top level)'}: found {shown_at(places, found)!r}, allowed: {allowed}"
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _element_type(kind: Any) -> Any:
+    """What a tuple holds, however deep it is in unions and annotations."""
+    if get_origin(kind) is tuple:
+        return get_args(kind)[0]
+    return next((found for part in get_args(kind) if (found := _element_type(part)) is not None), None)
+
+
+def _field_type(kind: Any, key: str) -> Any:
+    if not hasattr(kind, "__struct_fields__"):
+        return None  # the name in a table that could be of several types
+    return next((field.type for field in msgspec.structs.fields(kind) if field.encode_name == key), None)

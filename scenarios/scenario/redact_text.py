@@ -1,0 +1,124 @@
+"""Secrets in texts: URLs, words, logs of other programs."""
+
+import string
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+from msgspec import Struct
+
+HIDDEN = "(hidden)"
+
+
+NAME_LETTERS = frozenset(string.ascii_letters + string.digits + "_-.")
+
+
+_LETTERS = frozenset(string.ascii_letters)
+
+
+_SHORTEST = 4
+"""A shorter secret is in too many words to be looked for in a text."""
+
+
+def told_apart(labels: Sequence[str]) -> list[str]:
+    """The labels in the same order; where some look alike, because of what is hidden, a number tells."""
+    found: list[str] = []
+    for label in labels:
+        numbered = (f"{label} {number}" for number in count(1))
+        free = (one for one in numbered if one not in found and one not in labels)
+        found.append(next(free) if labels.count(label) > 1 else label)
+    return found
+
+
+# -- texts ---------------------------------------------------------------------------------------------------
+
+
+def shown_url(url: str) -> str:
+    """Scheme, host, port and path of a URL; where something else is left out, `(hidden)` stands.
+
+    It does not rely on a text to be a URL: whatever is in front of the last @, or behind the first `?`, `;`
+    or `#`, is left out.
+    """
+    cut = cut_url(url)
+    host, colon, port = cut.authority.rpartition(":")
+    authority = cut.authority
+    if colon and port and not port.isdecimal() and not authority.endswith("]"):
+        authority = f"{host}:{HIDDEN}"
+    return "".join(
+        (
+            cut.scheme if set(cut.scheme) <= NAME_LETTERS | {"+"} else HIDDEN,
+            cut.separator,
+            f"{HIDDEN}@" if cut.user else "",
+            authority + cut.path,
+            cut.behind[:1] + (HIDDEN if len(cut.behind) > 1 else ""),
+        )
+    )
+
+
+class CutUrl(Struct, frozen=True):
+    """A URL in pieces."""
+
+    scheme: str
+    separator: str
+    user: str
+    authority: str
+    path: str
+    behind: str
+
+
+def cut_url(url: str) -> CutUrl:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    end = next((place for place, letter in enumerate(rest) if letter in "?;#"), len(rest))
+    user, _, place = rest[:end].rpartition("@")
+    authority, slash, path = place.partition("/")
+    return CutUrl(scheme, separator, user, authority, slash + path, rest[end:])
+
+
+def shown_text(text: str) -> str:
+    """A text in which URLs may be, each without its secrets."""
+    return "".join(_shown_word(word) for word in _words(text))
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """A text from elsewhere, such as a server's answer, in which secrets that are known do not stand."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, HIDDEN)
+    return text
+
+
+def hide_in_logs(folder: Path, secrets: Iterable[str]) -> None:
+    """Hides secrets that are known in all logs of a folder, whoever has written them there."""
+    known = [secret for secret in secrets if len(secret) >= _SHORTEST]
+    for path in sorted(folder.rglob("*.log")) if known else ():
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        shown = hide(text, known)
+        if shown != text:
+            path.write_text(shown, encoding="utf-8", errors="surrogateescape")
+
+
+def _words(text: str) -> Iterator[str]:
+    """Words and what is between them, so that all together are the text."""
+    word = ""
+    for letter in text:
+        if word and letter.isspace() != word[-1].isspace():
+            yield word
+            word = ""
+        word += letter
+    if word:
+        yield word
+
+
+def shown_name(name: str) -> str:
+    return name if set(name) <= NAME_LETTERS else HIDDEN
+
+
+def _shown_word(word: str) -> str:
+    if "://" not in word:
+        return word
+    begin = word.index("://")
+    while begin and word[begin - 1] in _LETTERS:
+        begin -= 1
+    return word[:begin] + shown_url(word[begin:])

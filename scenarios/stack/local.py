@@ -1,0 +1,75 @@
+"""This machine as the place of a run."""
+
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from reports.rundir.schema import ClockOffset
+from scenarios.host import machine
+from scenarios.host.local import LocalPodHosts
+from scenarios.host.machine import MachineError
+from scenarios.proxies.envoy import executable
+from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.sidecars import Sidecars
+from scenarios.scenario.model import Scenario
+from scenarios.stack.cpu_meters import LocalCpu
+from scenarios.stack.parts import Parts, Wanted, start_generator, start_own
+
+
+class LocalPlace:
+    """This machine: everything is a child of this process, and on cores that the scenario gives it."""
+
+    pod_cores: float | None = None
+    clocks: tuple[ClockOffset, ...] = ()
+    cpu_in_intervals = False
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._cores = machine.assign_cores(scenario.gateway.cores)
+        self.machine = machine.describe(self._cores)
+
+    def check(self, scenario: Scenario, nginx_binary: Path | None) -> None:
+        """Ports and descriptors have to be there, and the programs of the front and of sidecars."""
+        machine.check(scenario)
+        if scenario.mesh.sidecar == "envoy":
+            executable()
+        if scenario.target.url:
+            return
+        front = scenario.edge.front
+        if nginx_binary is None:
+            FRONTS[front].executable()
+        elif not os.access(nginx_binary, os.X_OK):
+            raise MachineError(f"--nginx: found {nginx_binary}, allowed: a program that may be executed")
+        elif front != "nginx":
+            raise MachineError(f"--nginx: found {nginx_binary}, allowed: none, for the front is {front}")
+
+    def fitted(self, scenario: Scenario) -> Scenario:
+        """As it is: the generator decides."""
+        return scenario
+
+    async def start(self, stops: AsyncExitStack, wanted: Wanted) -> Parts:
+        """Starts pods, nginx and generator."""
+        scenario = wanted.scenario
+        gateway = nginx = None
+        if not scenario.target.url:
+            host = FRONTS[scenario.edge.front].host(
+                port=scenario.edge.port or machine.free_ports(1)[0],
+                directory=wanted.directory / "nginx",
+                cores=self._cores.stack,
+                binary=wanted.nginx_binary,
+            )
+            hosts = LocalPodHosts(self._cores.stack)
+            gateway, nginx = await start_own(stops, wanted, hosts, host, sidecars=self._sidecars(wanted))
+        generator = await start_generator(stops, wanted, nginx.url if nginx else "", self._cores.generator)
+        return Parts(gateway, nginx, generator, LocalCpu(gateway, nginx, generator, self._cores))
+
+    def _sidecars(self, wanted: Wanted) -> Sidecars | None:
+        if wanted.scenario.mesh.sidecar == "none":
+            return None
+        return Sidecars(
+            wanted.scenario,
+            epoch_ns=wanted.epoch_ns,
+            directory=wanted.directory / "sidecars",
+            cores=self._cores.stack,
+            watch=wanted.watch,
+            on_line=wanted.on_sidecar,
+        )

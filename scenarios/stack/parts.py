@@ -1,0 +1,115 @@
+"""What a run has to have started, and what has been started: pods, proxy, generator, CPU meter."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gateway_stub.protocol import PodStatistics
+from reports.rundir.schema import ClockOffset
+from scenarios.host.hosts import FrontHost, PodHosts
+from scenarios.host.process import Watch
+from scenarios.proxies.proxy import Front
+from scenarios.proxies.sidecar_stats import SidecarLine
+from scenarios.proxies.sidecars import Sidecars
+from scenarios.scenario.model import Scenario
+from scenarios.stack.channel import Channel
+from scenarios.stack.cpu_meters import CpuMeter
+from scenarios.stack.gateway import Gateway
+from scenarios.stack.generator import Generator
+from scenarios.wire.interval import Interval
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What a run needs to have started."""
+
+    scenario: Scenario
+    directory: Path
+    epoch_ns: int
+    watch: Watch
+    on_pod: Callable[[int, PodStatistics], None]
+    on_sidecar: Callable[[int, SidecarLine], None]
+    on_interval: Callable[[Interval], None]
+    nginx_binary: Path | None = None
+    allow_remote: bool = False
+
+
+class Parts(Struct, frozen=True):
+    """What has been started; gateway and nginx, or another front, are None where the target is not ours."""
+
+    gateway: Gateway | None
+    nginx: Front | None
+    generator: Channel
+    cpu: CpuMeter
+
+
+class Place(Protocol):
+    """Where the parts of a run are to be."""
+
+    machine: dict[str, Any]
+    """As far as it may explain a result; the same for all runs that may be compared."""
+    pod_cores: float | None
+    """What a CPU quota leaves to each pod; see `stability.stability`."""
+    clocks: tuple[ClockOffset, ...]
+    """Of hosts that do not share our clock."""
+    cpu_in_intervals: bool
+    """Whether the generator's CPU is what it reports itself."""
+
+    def check(self, scenario: Scenario, nginx_binary: Path | None) -> None:
+        """Raises MachineError where the scenario cannot be carried out here."""
+
+    def fitted(self, scenario: Scenario) -> Scenario:
+        """The scenario, with what it leaves to the place decided."""
+
+    async def start(self, stops: AsyncExitStack, wanted: Wanted) -> Parts:
+        """Starts everything, and hands to `stops` what ends it. Raises StackError."""
+
+
+async def start_own(
+    stops: AsyncExitStack,
+    wanted: Wanted,
+    pod_hosts: PodHosts,
+    nginx_host: FrontHost,
+    pod_cores: float | None = None,
+    sidecars: Sidecars | None = None,
+) -> tuple[Gateway, Front]:
+    """Starts pods and the front on these hosts."""
+    # Without a limit: neighbours behind one address would hold up the ramp.
+    scenario = replace(wanted.scenario, edge=replace(wanted.scenario.edge, limit="none"))
+    gateway = Gateway(
+        scenario,
+        epoch_ns=wanted.epoch_ns,
+        directory=wanted.directory / "pods",
+        hosts=pod_hosts,
+        watch=wanted.watch,
+        on_statistics=wanted.on_pod,
+        sidecars=sidecars,
+    )
+    stops.push_async_callback(gateway.stop)
+    await gateway.start()
+    nginx = Front(scenario, host=nginx_host, pods=gateway.addresses, watch=wanted.watch, pod_cores=pod_cores)
+    stops.push_async_callback(nginx.stop)
+    await nginx.start()
+    return gateway, nginx
+
+
+async def start_generator(
+    stops: AsyncExitStack, wanted: Wanted, own_url: str, cores: tuple[int, ...]
+) -> Generator:
+    """Starts Locust as a child of this process. own_url: where nginx of our own is, if that is the target."""
+    generator = await Generator.start(
+        wanted.scenario,
+        own_url=own_url,
+        epoch_ns=wanted.epoch_ns,
+        log=wanted.directory / "generator.log",
+        cores=cores,
+        on_interval=wanted.on_interval,
+        allow_remote=wanted.allow_remote,
+    )
+    stops.push_async_callback(generator.stop)
+    wanted.watch.over(generator.child)
+    stops.callback(wanted.watch.release, generator.child)
+    return generator
