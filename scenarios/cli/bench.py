@@ -11,18 +11,12 @@ from scenarios.bench.measure import MANY_CLIENTS, BenchPlan, bench
 from scenarios.bench.result import BenchResult
 from scenarios.bench.table import bench_table
 from scenarios.cli.options import JSON_OPTION, TARGET_OPTIONS, decorated_by, target_override
-from scenarios.cli.terminal import (
-    INTERRUPTED,
-    console,
-    errors,
-    run_until_done,
-    stack_failed,
-    usage_errors,
-    warn_of_leftovers,
-)
+from scenarios.cli.terminal import console, errors, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.clients.protocol.target import TargetError, resolve
+from scenarios.exit_status import INTERRUPTED
 from scenarios.host import machine
 from scenarios.host.process import StackError
+from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError
 

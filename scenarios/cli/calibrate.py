@@ -20,22 +20,13 @@ from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
 from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
-from scenarios.cli.terminal import (
-    GOOD,
-    INTERRUPTED,
-    INVALID,
-    complain,
-    console,
-    errors,
-    run_until_done,
-    stack_failed,
-    usage_errors,
-    warn_of_leftovers,
-)
+from scenarios.cli.terminal import complain, console, errors, stack_failed, usage_errors, warn_of_leftovers
+from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.runner.plan import plans
 from scenarios.runner.run import run
+from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError
 from scenarios.selftest import aa

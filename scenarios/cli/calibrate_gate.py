@@ -20,23 +20,14 @@ from reports.rundir.schema import RecordError
 from scenarios.cli.gate_options import DEFAULT_SCENARIO, MOST_ROUNDS, ROUNDS
 from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
 from scenarios.cli.progress import LiveView
-from scenarios.cli.terminal import (
-    GOOD,
-    INTERRUPTED,
-    INVALID,
-    console,
-    errors,
-    fail,
-    run_until_done,
-    stack_failed,
-    usage_errors,
-    warn_of_leftovers,
-)
+from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
+from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.gate.checkout import PROJECT, CheckoutError, revision
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.gate.seeded_regressions import PLANTED
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
+from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError
 

@@ -36,21 +36,13 @@ from scenarios.cli.gate_options import (
 )
 from scenarios.cli.gate_output import as_json, continue_trend, tell_github, write_junit
 from scenarios.cli.progress import LiveView
-from scenarios.cli.terminal import (
-    FAILED,
-    INTERRUPTED,
-    console,
-    errors,
-    fail,
-    run_until_done,
-    stack_failed,
-    usage_errors,
-    warn_of_leftovers,
-)
+from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
+from scenarios.exit_status import FAILED, INTERRUPTED
 from scenarios.gate.checkout import PROJECT, CheckoutError, check_can_run, checkout, revision
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.host import machine
 from scenarios.host.process import StackError
+from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError
 

@@ -27,9 +27,6 @@ from scenarios.cli.rehearse import rehearse_command
 from scenarios.cli.report import report
 from scenarios.cli.simulate import simulate_command
 from scenarios.cli.terminal import (
-    GOOD,
-    INTERRUPTED,
-    INVALID,
     Commands,
     console,
     errors,
@@ -41,6 +38,7 @@ from scenarios.cli.terminal import (
 from scenarios.cli.tune import tune_command
 from scenarios.clients.protocol.target import TargetError
 from scenarios.events.registry import EVENTS
+from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.host import machine
 from scenarios.host.process import StackError
 from scenarios.limits.registry import LIMITS

@@ -2,10 +2,12 @@
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from scenarios.runner.run import Progress
+from scenarios.runner.progress import Progress, plain_line
 
 _PLAIN_EVERY = 5
 
@@ -68,14 +70,33 @@ class LiveView:
         return outer
 
 
-def plain_line(progress: Progress) -> str:
-    """One line of numbers: phase, seconds left, connected, attempts/s, refusals/s, p99, CPU."""
-    p99 = "–" if progress.fanout_p99_ms is None else f"{progress.fanout_p99_ms:.0f} ms"
-    cpu = "–" if progress.pod_cpu is None else f"{progress.pod_cpu:.0%}"
-    loop = "–" if progress.pod_loop is None else f"{progress.pod_loop:.0%}"
-    return (
-        f"  {progress.phase:<7} {progress.seconds_left:>3.0f} s left"
-        f"  connected {progress.connected}/{progress.clients}"
-        f"  attempts {progress.attempts_per_s}/s  refused {progress.refusals_per_s}/s"
-        f"  p99 {p99}  pod CPU {cpu}  loop {loop}"
-    )
+class SearchProgress:
+    """A bar for the storms of a search; see `tuning.search.SearchView`."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Bars(*columns, console=console, transient=True)
+        self._bar = self._progress.add_task("storms", total=None)
+
+    def __enter__(self) -> "SearchProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, storms: int) -> None:
+        """This many storms are planned."""
+        self._progress.update(self._bar, total=storms)
+
+    def at_least(self, storms: int) -> None:
+        """This many have been played, now or earlier."""
+        self._progress.update(self._bar, completed=max(storms, self._progress.tasks[0].completed))
+
+    def advance(self) -> None:
+        """One more has been played."""
+        self._progress.advance(self._bar)
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        self._progress.console.print(text, highlight=False)

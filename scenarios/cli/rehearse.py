@@ -26,20 +26,9 @@ from reports.rundir.files import point_latest
 from reports.rundir.reader import Run
 from reports.rundir.schema import PreCheck, RecordError
 from scenarios.cli.options import Options, carries_out_a_scenario
-from scenarios.cli.terminal import (
-    BROKEN,
-    GOOD,
-    INTERRUPTED,
-    INVALID,
-    console,
-    errors,
-    fail,
-    run_until_done,
-    stack_failed,
-    usage_errors,
-    warn_of_leftovers,
-)
+from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.clients.protocol.target import TargetError, resolve
+from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED, INVALID
 from scenarios.generator.abort import armed
 from scenarios.host import machine
 from scenarios.host.process import StackError
@@ -52,8 +41,9 @@ from scenarios.rehearsal.state import Board
 from scenarios.rehearsal.view import RehearsalView
 from scenarios.runner import deployment
 from scenarios.runner.operator import Desk
-from scenarios.runner.plan import slug
-from scenarios.runner.run import Plan, run
+from scenarios.runner.plan import Plan, slug
+from scenarios.runner.run import run
+from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 

@@ -12,7 +12,8 @@ from reports.compare.agreement import Agreement, agreement_table
 from reports.compare.control import controls, under_control
 from reports.page.table import terminal_report
 from reports.rundir.reader import Run
-from scenarios.cli.terminal import FAILED, GOOD, INVALID, console
+from scenarios.cli.terminal import console
+from scenarios.exit_status import FAILED, GOOD, INVALID
 
 
 def report(runs: list[Run], directory: Path, *, as_json: bool) -> int:

@@ -20,7 +20,8 @@ from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
 from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
 from scenarios.cli.report import report, shown_agreement
-from scenarios.cli.terminal import GOOD, INTERRUPTED, console, errors, fail, usage_errors
+from scenarios.cli.terminal import console, errors, fail, usage_errors
+from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.runner.plan import plans, slug
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario

@@ -8,20 +8,19 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 
+from scenarios.exit_status import FAILED, INTERRUPTED, INVALID, USAGE
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError, first_of
 from scenarios.policies.registry import PolicyError
 
-GOOD, BROKEN, USAGE, INVALID, UNDECIDED, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
-"""The larger of two says more about what happened."""
-
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
+
 
 DEBUG_VARIABLE = "RECONNECT_STORM_DEBUG"
 """Environment variable; where it is set, an error that nobody expected comes with its traceback."""
@@ -36,6 +35,8 @@ class _Console(Console):
 
 
 console = _Console()
+
+
 errors = _Console(stderr=True)
 
 
@@ -99,29 +100,6 @@ def stack_failed(error: StackError) -> int:
     """Says which part failed; returns the exit status. Nothing has failed in a run that was aborted."""
     complain(str(error))
     return INVALID if isinstance(error, AbortedError) else FAILED
-
-
-def run_until_done(work: Coroutine[Any, Any, object]) -> None:
-    """Runs to the end, or until SIGINT or SIGTERM; either way everything is cleaned up before it returns."""
-
-    async def guarded() -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Once only: a second Ctrl-C must not cut the cleaning up short.
-            loop.add_signal_handler(number, _cancel_once(task))
-        await work
-
-    asyncio.run(guarded())
-
-
-def _cancel_once(task: "asyncio.Task[Any]") -> Callable[[], None]:
-    def cancel() -> None:
-        if not task.cancelling():
-            task.cancel()
-
-    return cancel
 
 
 def warn_of_leftovers() -> None:

@@ -13,9 +13,11 @@ from reports.rundir.schema import RecordError
 from reports.tuning.result import Constraints
 from reports.tuning.text import finalist_lines, headline, sentences
 from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
+from scenarios.cli.progress import SearchProgress
 from scenarios.cli.simulate import calibrated, check_known
-from scenarios.cli.terminal import BROKEN, GOOD, INTERRUPTED, console, fail, usage_errors
+from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.cli.tune_confirm import confirm
+from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -145,7 +147,8 @@ def tune_command(
             path=directory / _RESULTS,
             version=version("reconnect-storm"),
         )
-    complete = search.run(processes)
+    with SearchProgress(errors) as view:
+        complete = search.run(view, processes)
     notes = tuple(
         f"{name} is left out, because it would replace the settings that are tried" for name in left_out
     )

@@ -12,7 +12,8 @@ from reports.compare.agreement import agreement
 from reports.rundir.files import find_runs
 from scenarios.cli.progress import LiveView
 from scenarios.cli.report import report, shown_agreement
-from scenarios.cli.terminal import INTERRUPTED, console, errors, stack_failed, usage_errors
+from scenarios.cli.terminal import console, errors, stack_failed, usage_errors
+from scenarios.exit_status import INTERRUPTED
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.runner import deployment

@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from reports.rundir.schema import SCHEMA_VERSION
-from scenarios.cli.terminal import GOOD, INVALID, USAGE
+from scenarios.exit_status import GOOD, INVALID, USAGE
 from scenarios.scenario.redact import secrets_in
 from scenarios.scenario.redact_text import hide
 

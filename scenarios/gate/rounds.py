@@ -13,12 +13,13 @@ from msgspec.structs import replace
 from reports.rundir.files import find_runs
 from reports.rundir.reader import load_info
 from reports.rundir.schema import RecordError
-from scenarios.cli.progress import LiveView
-from scenarios.cli.terminal import FAILED, GOOD, INVALID
+from scenarios.exit_status import FAILED, GOOD, INVALID
 from scenarios.gate.checkout import command_of
 from scenarios.host import machine
 from scenarios.host.process import StackError, exit_text, start
-from scenarios.runner.run import Plan, run
+from scenarios.runner.plan import Plan
+from scenarios.runner.progress import RunView
+from scenarios.runner.run import run
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_in
 from scenarios.scenario.redact_text import hide_in_logs
@@ -59,7 +60,7 @@ async def play(
     players: Sequence[Player],
     schedule: Schedule,
     directory: Path,
-    view: LiveView,
+    view: RunView,
     *,
     spoilt: Callable[[Path], str],
     enough: Callable[[int], bool],
@@ -85,7 +86,7 @@ async def _play_until_left_alone(
     number: int,
     directory: Path,
     retries: int,
-    view: LiveView,
+    view: RunView,
     spoilt: Callable[[Path], str],
 ) -> None:
     for again in range(1, retries + 2):

@@ -7,11 +7,10 @@ from rich.live import Live
 from rich.text import Text
 
 from reports.rundir.schema import PreCheck
-from scenarios.cli.progress import plain_line
 from scenarios.rehearsal.decisions import Option
 from scenarios.rehearsal.screen import plain_event, plain_second, question, screen
 from scenarios.rehearsal.state import Board, Happening
-from scenarios.runner.run import Progress
+from scenarios.runner.progress import Progress, plain_line
 
 _PLAIN_EVERY_S = 5
 

@@ -12,12 +12,26 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
-from scenarios.runner.run import Plan
 from scenarios.scenario.arms import arms
 from scenarios.scenario.mesh import Mesh
 from scenarios.scenario.model import Scenario
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """One run to carry out."""
+
+    scenario: Scenario
+    directory: Path
+    arm: str
+    round: int = 1
+    control: bool = False
+    """A run without a trigger, which shows that the steady state is one."""
+    nginx_binary: Path | None = None
+    allow_remote: bool = False
+
 
 _Arm = TypeVar("_Arm")
 

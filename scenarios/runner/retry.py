@@ -3,12 +3,13 @@
 from msgspec.structs import replace
 
 from reports.analysis.judgement import judge_run
-from scenarios.cli.progress import LiveView
-from scenarios.cli.terminal import run_until_done
-from scenarios.runner.run import Plan, run
+from scenarios.runner.plan import Plan
+from scenarios.runner.progress import RunView
+from scenarios.runner.run import run
+from scenarios.runner.until_done import run_until_done
 
 
-def run_undisturbed(plan: Plan, retries: int, view: LiveView) -> bool:
+def run_undisturbed(plan: Plan, retries: int, view: RunView) -> bool:
     """Carries out one plan, and again as long as others had the machine's cores and a try is left.
 
     Returns whether the last try was left in peace. Raises StackError, and CancelledError on Ctrl-C.

@@ -12,11 +12,9 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from reports.rundir.schema import RunInfo
@@ -30,6 +28,8 @@ from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
 from scenarios.runner.deployment import place_for
 from scenarios.runner.operator import Operator
+from scenarios.runner.plan import Plan
+from scenarios.runner.progress import Progress
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import cut_short
 from scenarios.scenario.redact import command_without_secrets, secrets_of, without_secrets
@@ -41,39 +41,16 @@ from scenarios.stack.stack import Stack
 SETTLE_S = 2
 """Seconds between the last join of the ramp and the steady state."""
 
+
 _START_S = 4
 """What starting usually takes, for the first estimate of the time left."""
+
+
 _RAMP_TIMEOUT_S = 60.0
+
 
 # The generator closes a second a few milliseconds late; what strikes then would be booked a second early.
 _INTO_THE_SECOND_NS = 50_000_000
-
-
-class Progress(Struct, frozen=True, kw_only=True):
-    """Where a run stands; sent once a second."""
-
-    phase: str
-    seconds_left: float
-    clients: int
-    connected: int = 0
-    attempts_per_s: int = 0
-    refusals_per_s: int = 0
-    fanout_p99_ms: float | None = None
-    pod_cpu: float | None = None
-    pod_loop: float | None = None
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """One run to carry out."""
-
-    scenario: Scenario
-    directory: Path
-    arm: str
-    round: int = 1
-    control: bool = False
-    """A run without a trigger, which shows that the steady state is one."""
-    nginx_binary: Path | None = None
-    allow_remote: bool = False
 
 
 async def run(

@@ -16,7 +16,8 @@ from reports.rundir.reader import Run
 from scenarios.host import machine
 from scenarios.host.cpu import CpuSampler
 from scenarios.host.process import start
-from scenarios.runner.run import Plan, run
+from scenarios.runner.plan import Plan
+from scenarios.runner.run import run
 from scenarios.scenario.model import Scenario, Target
 from scenarios.scenario.validate import build
 from scenarios.selftest.checks import Check

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from os import cpu_count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reports.tuning.result import (
     Constraints,
@@ -18,7 +17,6 @@ from reports.tuning.result import (
     ranked,
     score,
 )
-from scenarios.cli.terminal import errors
 from scenarios.proxies.added_lines import added_lines
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import command_without_secrets, without_secrets
@@ -40,6 +38,26 @@ class _Question(Struct, frozen=True, kw_only=True):
     costs: Costs
     slot_s: float | None
     version: str
+
+
+class SearchView(Protocol):
+    """Shows how far a search is."""
+
+    def begin(self, storms: int) -> None:
+        """This many storms are planned."""
+        ...
+
+    def at_least(self, storms: int) -> None:
+        """This many have been played, now or earlier."""
+        ...
+
+    def advance(self) -> None:
+        """One more has been played."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        ...
 
 
 class Search:
@@ -74,29 +92,25 @@ class Search:
         question = _Question(scenario=without_secrets(scenario), costs=costs, slot_s=slot_s, version=version)
         self.results: Results[Outcome] = Results(path, Outcome, question)
 
-    def run(self, processes: int | None = None) -> bool:
+    def run(self, view: SearchView, processes: int | None = None) -> bool:
         """Plays it all; returns whether it came to its end, or was stopped by KeyboardInterrupt."""
         planned = _planned(self._plan, len(self.candidates), len(self.always), len(self.storms))
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         processes = min(processes or cpu_count() or 1, planned)
+        view.begin(planned)
         try:
-            with Progress(*columns, console=errors, transient=True) as progress, pool(processes) as executor:
-                bar = progress.add_task("storms", total=planned)
+            with pool(processes) as executor:
 
                 def play_them(names: Sequence[str], count: int) -> None:
                     tasks = [self._task(name, storm) for name in names for storm in self.storms[:count]]
-                    known = sum(
-                        (task.candidate, task.trigger, task.seed) in self.results.known for task in tasks
-                    )
-                    progress.update(bar, completed=max(known, progress.tasks[0].completed))
-                    play(tasks, evaluate, self.results, executor, lambda: progress.advance(bar))
+                    known = [(task.candidate, task.trigger, task.seed) for task in tasks]
+                    view.at_least(sum(key in self.results.known for key in known))
+                    play(tasks, evaluate, self.results, executor, view.advance)
 
                 for rung, names in halve(
                     [*self.candidates], self.always, self._plan, play_them, self._ranked
                 ):
-                    progress.console.print(
-                        f"{len(names)} candidates have played {rung.storms} of {len(self.storms)} storms",
-                        highlight=False,
+                    view.note(
+                        f"{len(names)} candidates have played {rung.storms} of {len(self.storms)} storms"
                     )
         except KeyboardInterrupt:
             return False

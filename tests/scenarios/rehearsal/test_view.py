@@ -9,7 +9,7 @@ from reports.rundir.schema import PreCheck
 from scenarios.rehearsal.decisions import options
 from scenarios.rehearsal.state import Board
 from scenarios.rehearsal.view import RehearsalView
-from scenarios.runner.run import Progress
+from scenarios.runner.progress import Progress
 from tests.scenarios.rehearsal.test_screen import STORM, board
 
 RAMP = Progress(phase="start", seconds_left=90, clients=200, connected=20)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.runner.plan import in_turn, plans, slug
-from scenarios.runner.run import Plan
+from scenarios.runner.plan import Plan, in_turn, plans, slug
 from scenarios.scenario.loader import load
 
 

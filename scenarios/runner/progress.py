@@ -1,0 +1,52 @@
+"""Where a run stands, once a second, and who shows it."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """Where a run stands; sent once a second."""
+
+    phase: str
+    seconds_left: float
+    clients: int
+    connected: int = 0
+    attempts_per_s: int = 0
+    refusals_per_s: int = 0
+    fanout_p99_ms: float | None = None
+    pod_cpu: float | None = None
+    pod_loop: float | None = None
+
+
+class RunView(Protocol):
+    """Shows one run after another."""
+
+    def begin(self, title: str) -> None:
+        """The next run begins."""
+        ...
+
+    def expect_more(self, runs: int) -> None:
+        """This many runs come on top of those that were planned."""
+        ...
+
+    def repeat(self, reason: str) -> None:
+        """The same run begins once more."""
+        ...
+
+    def show(self, progress: Progress) -> None:
+        """Shows where the run stands."""
+        ...
+
+
+def plain_line(progress: Progress) -> str:
+    """One line of numbers: phase, seconds left, connected, attempts/s, refusals/s, p99, CPU."""
+    p99 = "–" if progress.fanout_p99_ms is None else f"{progress.fanout_p99_ms:.0f} ms"
+    cpu = "–" if progress.pod_cpu is None else f"{progress.pod_cpu:.0%}"
+    loop = "–" if progress.pod_loop is None else f"{progress.pod_loop:.0%}"
+    return (
+        f"  {progress.phase:<7} {progress.seconds_left:>3.0f} s left"
+        f"  connected {progress.connected}/{progress.clients}"
+        f"  attempts {progress.attempts_per_s}/s  refused {progress.refusals_per_s}/s"
+        f"  p99 {p99}  pod CPU {cpu}  loop {loop}"
+    )
