@@ -18,7 +18,7 @@ RUN python3 -m venv /opt/venv \
       --wheel-dir wheels \
  && python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
       > needed.txt \
- && /opt/venv/bin/pip install --quiet --no-cache-dir --no-index --find-links wheels --requirement needed.txt setuptools
+ && /opt/venv/bin/pip install --quiet --no-cache-dir --no-index --find-links wheels --requirement needed.txt hatchling
 
 # -- the image -------------------------------------------------------------------------------------
 FROM system
@@ -30,7 +30,7 @@ COPY --from=dependencies /opt/venv /opt/venv
 WORKDIR /srv/reconnect-storm
 COPY . .
 RUN /opt/venv/bin/pip install --quiet --no-cache-dir --no-index --no-deps --no-build-isolation --editable . \
- && /opt/venv/bin/python -m compileall -q scenarios gateway_stub reports \
+ && /opt/venv/bin/python -m compileall -q reconnect_storm scenarios gateway_stub reports \
  && install --directory --owner storm --group storm runs
 
 # Nothing is written but runs/, the token's folder and /tmp; matplotlib wants a folder of its own.

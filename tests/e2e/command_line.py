@@ -137,7 +137,7 @@ def storm_processes() -> list[psutil.Process]:
     for process in psutil.process_iter(["cmdline", "status"]):
         line = " ".join(process.info["cmdline"] or ())
         ours = (
-            *("-m gateway_stub", "-m scenarios.agent", "locustfile.py"),
+            *("start.py gateway_stub", "-m gateway_stub", "-m scenarios.agent", "locustfile.py"),
             *("nginx: master", "nginx: worker", "gateway.conf", "envoy.yaml", "haproxy.cfg"),
             "/sidecars/sidecar-",
         )

@@ -1,143 +1,213 @@
-"""The plan of the house holds: every module is on the map, and imports go one way."""
+"""The architecture holds: imports go one way, pure modules are pure, and folders stay small."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted(
-    path.relative_to(ROOT)
-    for folder in ("scenarios", "gateway_stub", "reports")
-    for path in (ROOT / folder).rglob("*.py")
-    if path.name != "__init__.py"
-)
-MAY_IMPORT = {
-    "scenarios": (
-        "scenarios",
-        "reports.rundir",
-        # Pure rules that a run asks while it goes on, and its report afterwards.
-        "reports.rundir.latency",
-        "reports.analysis.recovery",
-        "reports.analysis.rise",
-        "gateway_stub.protocol",
-        "gateway_stub.feed_schedule",
-    ),
-    "gateway_stub": ("gateway_stub",),
-    "reports": ("reports",),
-}
-COMPOSITION_ROOTS = tuple(
-    Path("scenarios", name)
-    for name in (
-        "cli.py",
-        "calibrate_command.py",
-        "calibrate_gate_command.py",
-        "gate_command.py",
-        "gate_options.py",
-        "gate_outputs.py",
-        "rehearse_command.py",
-        "reporting.py",
-        "simulate_command.py",
-        "tune_command.py",
-        "tune_confirm.py",
-        "tuning/evaluating.py",
-        "tuning/search.py",
-        "undisturbed.py",
-    )
-)
-PURE = [
-    Path(name)
-    for name in (
-        "scenarios/rehearsal/state.py",
-        "scenarios/rehearsal/decisions.py",
-        "scenarios/rehearsal/live_verdict.py",
-        "scenarios/rehearsal/live_slo.py",
-        "scenarios/policies/registry.py",
-        "scenarios/rehearsal/replay.py",
-        "scenarios/rehearsal/screen.py",
-        "scenarios/policies/backoff.py",
-        "scenarios/policies/throttled.py",
-        "scenarios/policies/throttles.py",
-        "scenarios/limits/leaky_bucket.py",
-        "scenarios/limits/token_bucket.py",
-        "scenarios/limits/proxy_support.py",
-        "scenarios/limits/registry.py",
-        "scenarios/scenario/stability.py",
-        "scenarios/clients/protocol/session.py",
-        "scenarios/clients/protocol/frames.py",
-        "scenarios/clients/recorder.py",
-        "reports/analysis/metrics.py",
-        "reports/analysis/shared_ips.py",
-        "reports/rundir/latency.py",
-        "reports/analysis/recovery.py",
-        "reports/analysis/rise.py",
-        "reports/analysis/validity.py",
-        "reports/analysis/verdict.py",
-        "reports/compare/comparison.py",
-        "reports/compare/control.py",
-        "reports/compare/ranges.py",
-        "reports/compare/statistics.py",
-        "reports/compare/storm_map.py",
-    )
-]
-IMPURE_MODULES = {
-    "time",
-    "datetime",
-    "socket",
-    "asyncio",
-    "gevent",
-    "locust",
-    "subprocess",
-    "threading",
-    "os",
+FOLDERS = ("reconnect_storm", "gateway_stub", "reports", "scenarios", "tools")
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for folder in FOLDERS
+    for path in sorted((ROOT / folder).rglob("*.py"))
 }
 
+RANKS = (
+    "reconnect_storm",
+    "gateway_stub",
+    "reports.rundir",
+    "reports.text",
+    "reports.analysis",
+    "reports.compare",
+    "reports.tuning",
+    "reports.gate",
+    "reports.figures",
+    "reports.page",
+    "reports.rehearsal",
+    "scenarios.fields",
+    "scenarios.exit_status",
+    "scenarios.policies",
+    "scenarios.limits",
+    "scenarios.events",
+    "scenarios.scenario",
+    "scenarios.host",
+    "scenarios.clients.protocol",
+    "scenarios.wire",
+    "scenarios.clients",
+    "scenarios.generator",
+    "scenarios.clients.locustfile",  # what Locust is pointed at: a path that users know
+    "scenarios.clients.stock_locustfile",
+    "scenarios.proxies",
+    "scenarios.agent",
+    "scenarios.stack",
+    "scenarios.stack.remote",
+    "scenarios.runner",
+    "scenarios.simulator",
+    "scenarios.rehearsal",
+    "scenarios.gate",
+    "scenarios.selftest",
+    "scenarios.bench",
+    "scenarios.tuning",
+    "scenarios.cli",
+    "tools",
+)
+"""A package may import itself and those before it."""
 
-def imported(path: Path) -> set[str]:
-    """Every module that a file imports, in full."""
+JUDGES = (
+    "scenarios.runner.retry",
+    "scenarios.gate",
+    "scenarios.selftest",
+    "scenarios.tuning",
+    "scenarios.cli",
+    "tools",
+)
+"""The only importers of what reports make of a run directory; others stop at `reports.rundir`."""
+
+RULES = ("reports.analysis.recovery", "reports.analysis.rise", "reports.analysis.disturbance")
+"""Pure rules that a run applies while it goes on, as its report does later."""
+
+SHARED_WITH_PODS = ("gateway_stub.protocol", "gateway_stub.feed_schedule")
+
+MOST_MODULES = 16
+MOST_LINES = 400
+
+PURE = (
+    "scenarios.policies",
+    "scenarios.limits",
+    "scenarios.scenario.stability",
+    "scenarios.scenario.timeline",
+    "scenarios.clients.protocol.frames",
+    "scenarios.clients.protocol.session",
+    "scenarios.clients.recorder",
+    "scenarios.rehearsal.decisions",
+    "scenarios.rehearsal.live_slo",
+    "scenarios.rehearsal.live_verdict",
+    "scenarios.rehearsal.replay",
+    "scenarios.rehearsal.screen",
+    "scenarios.rehearsal.state",
+    "reports.analysis.metrics",
+    "reports.analysis.shared_ips",
+    "reports.analysis.validity",
+    "reports.analysis.verdict",
+    "reports.compare.comparison",
+    "reports.compare.control",
+    "reports.compare.ranges",
+    "reports.compare.statistics",
+    "reports.compare.storm_map",
+)
+IMPURE = {"asyncio", "datetime", "gevent", "locust", "os", "socket", "subprocess", "threading", "time"}
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def rank(module: str) -> int:
+    """The place of the most specific package that the module is in."""
+    own = [package for package in RANKS if within(module, package)]
+    assert own, f"{module}: a package without a place in RANKS"
+    return RANKS.index(max(own, key=len))
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, in full, wherever the import stands."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            assert node.module is not None
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_every_module_has_a_line_in_the_architecture(module: Path) -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    assert f"`{module}`" in text
+def own_module(name: str) -> str | None:
+    """The module of this project that an imported name is, or is in."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name or None
 
 
-def test_the_architecture_names_no_module_that_is_gone() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    named = {part for part in text.split("`")[1::2] if part.endswith(".py") and "/" in part}
-    assert {name for name in named if not (ROOT / name).exists()} == set()
+EDGES = {
+    module: {own for name in imports(path) if (own := own_module(name)) and own != module}
+    for module, path in MODULES.items()
+}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_imports_follow_the_plan(module: Path) -> None:
-    if module in COMPOSITION_ROOTS:
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_up(module: str) -> None:
+    assert {other for other in EDGES[module] if rank(other) > rank(module)} == set()
+
+
+def test_there_is_no_circle_of_imports() -> None:
+    left = {module: set(others) for module, others in EDGES.items()}
+    while ready := {module for module, others in left.items() if not others & left.keys()}:
+        left = {module: others for module, others in left.items() if module not in ready}
+    assert sorted(left) == []
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if within(name, "scenarios")])
+def test_only_judges_import_what_reports_make_of_a_run(module: str) -> None:
+    if any(within(module, judge) for judge in JUDGES):
         return
-    allowed = MAY_IMPORT[module.parts[0]]
-    ours = {name for name in imported(module) if name.split(".")[0] in MAY_IMPORT}
-    assert {name for name in ours if not name.startswith(allowed)} == set()
+    others = {other for other in EDGES[module] if within(other, "reports")}
+    assert {other for other in others if not within(other, "reports.rundir") and other not in RULES} == set()
 
 
-@pytest.mark.parametrize("module", PURE, ids=str)
-def test_pure_modules_touch_no_clock_no_socket_and_no_process(module: Path) -> None:
-    assert {name.split(".")[0] for name in imported(module)} & IMPURE_MODULES == set()
+@pytest.mark.parametrize("module", [name for name in MODULES if within(name, "scenarios")])
+def test_clients_and_pods_share_two_modules(module: str) -> None:
+    assert {other for other in EDGES[module] if within(other, "gateway_stub")} <= set(SHARED_WITH_PODS)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_nobody_draws_from_the_global_random_source(module: Path) -> None:
-    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if name.split(".")[0] in {"reports", "gateway_stub"}]
+)
+def test_reports_and_pods_import_nothing_of_the_others(module: str) -> None:
+    assert {other for other in EDGES[module] if other.split(".")[0] != module.split(".")[0]} == set()
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if any(within(name, package) for package in PURE)]
+)
+def test_pure_modules_touch_no_clock_no_socket_and_no_process(module: str) -> None:
+    assert {name.split(".")[0] for name in imports(MODULES[module])} & IMPURE == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nobody_draws_from_the_global_random_source(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     uses = {
         node.attr
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random"
     }
     assert uses <= {"Random"}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in MODULES.values()}), ids=lambda path: path.name
+)
+def test_a_folder_is_small_enough_to_be_read(folder: Path) -> None:
+    names = [path.name for path in folder.glob("*.py") if not path.name.startswith("__")]
+    assert len(names) <= MOST_MODULES, names
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_short_enough_to_have_one_job(module: str) -> None:
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_says_in_its_first_lines_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+
+
+def test_the_architecture_names_every_package_and_nothing_that_is_gone() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = {part for part in text.split("`")[1::2] if re.fullmatch(r"[\w/]+/[\w/]*(\.py)?", part)}
+    gone = {name for name in named if not (ROOT / name).exists()}
+    assert gone == set()
+    packages = {name.split(".", 1)[1] for name in RANKS if "." in name and "locustfile" not in name}
+    assert {name for name in packages if not re.search(rf"(?m)^.*\b{re.escape(name)}\b", text)} == set()
