@@ -15,15 +15,9 @@ from typing import Literal
 from msgspec import Struct
 
 from reports.compare.statistics import ALPHA, greater_test
-from reports.gate.effect import (
-    MOST_MORE,
-    Counted,
-    Finding,
-    findings,
-    runs_to_exclude,
-    runs_to_tell,
-    share_of_alpha,
-)
+from reports.gate.effect import MOST_MORE, findings
+from reports.gate.finding import Counted, Finding
+from reports.gate.looks import runs_to_exclude, runs_to_tell, share_of_alpha
 from reports.gate.measures import Gauge, Measured
 from reports.gate.slo import Promise
 

@@ -14,87 +14,20 @@ worsening matters from max(floor, relative · min(|b|, |c|)) on; the excess is c
 """
 
 from collections.abc import Collection, Sequence
-from math import ceil, comb, inf
+from math import ceil, inf
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 from msgspec import Struct
 
 from reports.compare.statistics import ALPHA, Floats, at_the_top, greater_test, holm, ratio_interval
+from reports.gate.finding import Answer, Counted, Finding, Spread, p_text, ratio_text
+from reports.gate.looks import BETA, runs_to_exclude, runs_to_tell
 from reports.gate.measures import FAILED, Gauge, Measured, reading
 from reports.text import units
 
-Answer = Literal["worse", "better", "not worse", "inconclusive"]
-
-BETA = 0.05
-"""How often a gate may call a measure not worse that is worse by as much as matters, all looks together."""
-FIRST_SHARE = 2 / 3
-"""Of α and of β, for the first of several looks: most gates need no other, and the sooner one decides the
-cheaper."""
 MOST_MORE = 100
 """Where more rounds than these would be needed, no number is named."""
-
-
-class Spread(Struct, frozen=True, kw_only=True):
-    """One gauge over the runs of one side."""
-
-    median: float | None
-    """None where it never came."""
-    low: float | None
-    high: float | None
-    at_least: bool
-    """The median is only a lower bound."""
-    text: str
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """What was found of one gauge."""
-
-    key: str
-    name: str
-    better: str
-    least: str
-    """The smallest worsening that matters."""
-    answer: Answer
-    why: str
-    """The answer in a sentence, with its figures."""
-    baseline: Spread
-    candidate: Spread
-    ratio: float | None
-    """Candidate's median ÷ baseline's; None where that is no number."""
-    ratio_low: float | None
-    """Its exact interval."""
-    ratio_high: float | None
-    """None as well where the interval has no end."""
-    ratio_never: bool
-    """It has no end because runs of the candidate never came to it."""
-    coverage: float | None
-    """In what share of all cases such an interval holds the true ratio, at the least."""
-    p: float | None
-    """Of the test, corrected; None where none was needed, because nothing is worse by as much as matters."""
-    more: int | None
-    """How many more rounds would decide, as it looks now; None where it is decided, or where none would."""
-    excluded: bool = False
-    """A worsening was excluded, by this look or an earlier one, within its share of β."""
-
-
-class Counted(Struct, frozen=True):
-    """Runs of one side, by whether they can be trusted."""
-
-    valid: int
-    failed: int
-    """INVALID for a reason that a change can cause, or never come about."""
-
-    @property
-    def share(self) -> float:
-        """Of these runs, the failed ones."""
-        return self.failed / (self.valid + self.failed) if self.failed else 0.0
-
-    @property
-    def values(self) -> list[float]:
-        """1 for each failed run, 0 for each valid one."""
-        return [1.0] * self.failed + [0.0] * self.valid
 
 
 class _Sample(Struct, frozen=True):
@@ -111,37 +44,6 @@ class _Sample(Struct, frozen=True):
     def sign(self) -> float:
         """Turns a change so that more is worse."""
         return 1.0 if self.gauge.effect.better == "lower" else -1.0
-
-
-def runs_to_exclude(share: float = 1.0) -> int:
-    """How many runs a side needs before a worsening can be excluded with this share of β: with as many coins,
-    all have to fall on one side."""
-    runs = 1
-    while share > 0 and 0.5**runs > share * BETA:
-        runs += 1
-    return runs
-
-
-def share_of_alpha(look: int, looks: int) -> float:
-    """The share of α, and of β, that a look may spend, counted from 0, of so many; together they spend no
-    more than there is.
-
-    What the first look leaves is dealt out evenly, whether there is a further look or not (Bonferroni). A
-    look before the first one, at fewer runs than that is meant for, may spend nothing.
-    """
-    if look < 0:
-        return 0.0
-    if looks == 1:
-        return 1.0
-    return FIRST_SHARE if look == 0 else (1 - FIRST_SHARE) / (looks - 1)
-
-
-def runs_to_tell(gauges: int, share: float = 1.0) -> int:
-    """How many runs a side needs before one of so many gauges can be called worse with this share of α."""
-    runs = 1
-    while share > 0 and gauges / comb(2 * runs, runs) > share * ALPHA:
-        runs += 1
-    return runs
 
 
 def findings(
@@ -445,28 +347,3 @@ def _why(sample: _Sample, answer: Answer, p: float | None, ratio: _Ratio) -> str
             f"{gauge.name} may have got worse by as much as matters ({gauge.least}): {now} against {before}"
         )
     return f"{gauge.name}: {now} against {before}"
-
-
-def ratio_text(
-    ratio: float | None,
-    low: float | None = None,
-    high: float | None = None,
-    coverage: float | None = None,
-    *,
-    never: bool = False,
-) -> str:
-    """`0.72× (0.70 to 0.74, 96 %)`; nothing without a ratio."""
-    if ratio is None:
-        return ""
-    text = f"{ratio:.2f}{units.TIMES}"
-    if low is None or coverage is None:
-        return text
-    end = f" to {high:.2f}" if high is not None else " to never" if never else " or more"
-    return f"{text} ({low:.2f}{end}, {units.coverage(coverage)})"
-
-
-def p_text(p: float | None) -> str:
-    """`p 0.0043`, `p < 0.001`; nothing without a test."""
-    if p is None:
-        return ""
-    return "p < 0.001" if p < 0.001 else f"p {p:.2g}"

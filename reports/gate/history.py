@@ -14,7 +14,8 @@ from msgspec import Struct
 from reports.analysis.judgement import judgement_of
 from reports.compare.measures import BY_KEY, TIME_TO_RECOVER
 from reports.gate.decision import Decision, Outcome
-from reports.gate.effect import Spread, spread_of
+from reports.gate.effect import spread_of
+from reports.gate.finding import Spread
 from reports.gate.measures import Gauge
 from reports.rundir.files import replacing
 from reports.rundir.reader import Run

@@ -1,7 +1,7 @@
 """A decision in rows and sentences, for any medium."""
 
 from reports.gate.decision import Decision, Side
-from reports.gate.effect import p_text, ratio_text
+from reports.gate.finding import p_text, ratio_text
 from reports.text import units
 from reports.text.tables import TextTable
 

@@ -35,16 +35,10 @@ from scenarios.clients.protocol.session import Session
 from scenarios.clients.protocol.ticks import Tick
 from scenarios.clients.timers import Timer, cancel
 from scenarios.policies.throttles import Gate
+from scenarios.wire.interval import outcome_of_status
 
 ROUND_TRIPS_PER_TRY = 3
 """TCP, TLS 1.3 and the upgrade: what a client pays in round trips before a gateway sees its request."""
-
-
-def outcome_of_status(status: int) -> str:
-    """How an attempt ended that was answered with this HTTP status."""
-    if status in {429, 503}:
-        return "limited"
-    return "refused" if status in {502, 504} else "rejected"
 
 
 class Client:

@@ -9,17 +9,14 @@ import logging
 import os
 import socket
 import sys
-from time import monotonic_ns, time_ns
 from typing import Any
 
 import msgspec
 import psutil
 from locust import events
-from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopTest
 from locust.runners import MasterRunner, WorkerRunner
-from msgspec import Struct
 
 from scenarios.clients.population import cap_of
 from scenarios.clients.protocol.target import Endpoint, TargetError, resolve
@@ -29,14 +26,13 @@ from scenarios.generator.coordinator import Head
 from scenarios.generator.dispatcher import SteadyDispatcher
 from scenarios.generator.master import ORDER, Master
 from scenarios.generator.metrics import Exposition, add_pages
+from scenarios.generator.options import Choice, add_arguments, choice_of, epoch_of_1970
 from scenarios.generator.process import Generator
 from scenarios.generator.stats import feed
 from scenarios.generator.web_door import Door, host_names
 from scenarios.generator.worker import BOOKS, SECOND, TROUBLE, Worker
 from scenarios.host.token import TokenError, token_from_environment
 from scenarios.policies.registry import PolicyError
-from scenarios.scenario.loader import load
-from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact_text import shown_url
 from scenarios.scenario.validate import ScenarioError
 from scenarios.wire.interval import Interval
@@ -54,22 +50,6 @@ log = logging.getLogger("reconnect_storm")
 _ASSIGNMENT = "storm"
 """The attribute of Locust's options in which a master sends its `Assignment`: they go with every order to
 spawn, so that no worker can begin without it."""
-
-
-class Choice(Struct, frozen=True):
-    """What the command line said about tests that are started by hand; no form and no message changes it."""
-
-    scenario: Scenario
-    """Its target has the URL, or an empty one where none was given."""
-    allow_remote: bool
-
-    def settings(self) -> GeneratorSettings:
-        """Settings of a test that begins now. Raises ScenarioError."""
-        if not self.scenario.target.url:
-            raise ScenarioError("--host: found nothing, allowed: http://host:port of a gateway")
-        return GeneratorSettings(
-            scenario=self.scenario, epoch_ns=_epoch_of_1970(), allow_remote=self.allow_remote
-        )
 
 
 class Alone:
@@ -109,65 +89,6 @@ class Alone:
             self._head.tell(BooksClosed())
 
 
-def add_arguments(parser: LocustArgumentParser) -> None:
-    """Locust options of this locustfile."""
-    parser.add_argument(
-        "--scenario",
-        default="mass-drop",
-        include_in_web_ui=False,
-        help="Scenario whose fleet, feed and target the clients take: a name from the catalogue, or a file.",
-    )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        include_in_web_ui=False,
-        help="Override a key of the scenario, for example target.namespace=/feed; may be repeated.",
-    )
-    parser.add_argument(
-        "--allow-remote",
-        action="store_true",
-        default=False,
-        include_in_web_ui=False,
-        help="Let --host be something else than this machine's loopback.",
-    )
-    parser.add_argument(
-        "--own-target",
-        default="",
-        metavar="URL",
-        include_in_web_ui=False,
-        help="A gateway of ours that is not on this machine, instead of --host; clients go to no other.",
-    )
-    parser.add_argument(
-        "--web-name",
-        dest="web_names",
-        action="append",
-        default=[],
-        metavar="HOST",
-        include_in_web_ui=False,
-        help="A name under which the web UI may be asked for, beside this machine's loopback and addresses;"
-        " may be repeated.",
-    )
-    parser.add_argument(
-        "--channel-host",
-        default="127.0.0.1",
-        metavar="ADDRESS",
-        include_in_web_ui=False,
-        help="Where a master listens for runs that take it; on this machine's loopback by default.",
-    )
-    parser.add_argument(
-        "--channel-port",
-        type=int,
-        default=0,
-        metavar="PORT",
-        include_in_web_ui=False,
-        help="Port for them; they have to know the token in RECONNECT_STORM_TOKEN, or in the file that"
-        " RECONNECT_STORM_TOKEN_FILE names. 0: nobody can take it.",
-    )
-
-
 def prepare(environment: Environment, **_: Any) -> None:
     """Checks a headless run before it begins, and lets master and workers talk; the web UI asks later."""
     options, runner = environment.parsed_options, environment.runner
@@ -181,7 +102,7 @@ def prepare(environment: Environment, **_: Any) -> None:
         _prepare_master(environment, runner)
     try:
         if options is not None and not os.environ.get(GENERATOR_VARIABLE):
-            storm_environment.choice = choice = _choice(options)
+            storm_environment.choice = choice = choice_of(options)
             # What Locust's pages and reports show as the host.
             environment.host = shown_url(choice.scenario.target.url) or None
         if options is not None and (options.headless or environment.storms is None):  # type: ignore[attr-defined]
@@ -309,7 +230,7 @@ def _begin_worker(environment: Environment, runner: WorkerRunner) -> Worker | No
     settings = assignment.settings
     if assignment.by_hand:
         # Monotonic times mean nothing elsewhere: in a test that was started by hand, workers ask their own.
-        settings = msgspec.structs.replace(settings, epoch_ns=_epoch_of_1970())
+        settings = msgspec.structs.replace(settings, epoch_ns=epoch_of_1970())
     try:
         return Worker(environment, settings, _resolved(settings), assignment)
     except (ScenarioError, TargetError, PolicyError, ClockError) as error:
@@ -359,18 +280,6 @@ def _part(environment: Environment, kind: type[Worker] | type[Master], method: s
         part.on_failure(f"{method} could not be carried out: {error!r}")
 
 
-def _choice(options: Any) -> Choice:
-    """What --host or --own-target, --scenario and --set say. Raises ScenarioError."""
-    if options.own_target and options.host:
-        raise ScenarioError("--own-target: found beside --host, allowed: one of the two")
-    scenario = load(options.scenario, options.overrides)
-    url = options.own_target or options.host or scenario.target.url
-    return Choice(
-        msgspec.structs.replace(scenario, target=msgspec.structs.replace(scenario.target, url=url)),
-        allow_remote=options.allow_remote or bool(options.own_target),
-    )
-
-
 def _settings(environment: Environment) -> GeneratorSettings:
     """What the runner said, or the command line. Raises ScenarioError."""
     storms: StormChannel | None = environment.storms  # type: ignore[attr-defined]
@@ -386,11 +295,6 @@ def _settings(environment: Environment) -> GeneratorSettings:
 def _resolved(settings: GeneratorSettings) -> Endpoint:
     """Where the clients go. Raises TargetError."""
     return resolve(settings.scenario.target, allow_remote=settings.allow_remote)
-
-
-def _epoch_of_1970() -> int:
-    """Seconds that count from 1970 are the same on several machines."""
-    return monotonic_ns() - time_ns()
 
 
 def _spellings(environment: Environment) -> frozenset[str]:

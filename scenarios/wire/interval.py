@@ -23,6 +23,13 @@ OUTCOMES = {
 """How an attempt can end."""
 
 
+def outcome_of_status(status: int) -> str:
+    """How an attempt ended that was answered with this HTTP status."""
+    if status in {429, 503}:
+        return "limited"
+    return "refused" if status in {502, 504} else "rejected"
+
+
 DISCONNECTS = {
     "dropped": "the server, or the edge, ended the session in an orderly way",
     "reset": "the connection broke, or this machine could not open the next one",

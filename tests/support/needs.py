@@ -17,7 +17,7 @@ from msgspec import Struct
 from scenarios.host.machine import MachineError
 from scenarios.proxies import haproxy
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SKIP_VARIABLE = "RECONNECT_STORM_SKIP"
 SKIP_VALUES = ("allow", "forbid")
 

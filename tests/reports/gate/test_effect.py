@@ -8,17 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.compare.measures import BY_KEY
-from reports.gate.effect import (
-    Counted,
-    Finding,
-    findings,
-    p_text,
-    ratio_text,
-    runs_to_exclude,
-    runs_to_tell,
-    share_of_alpha,
-    spread_of,
-)
+from reports.gate.effect import findings, spread_of
+from reports.gate.finding import Counted, Finding, p_text, ratio_text
+from reports.gate.looks import runs_to_exclude, runs_to_tell, share_of_alpha
 from reports.gate.measures import ALLOWED_KEYS, FAILED, VERDICT, Measured, gauges
 from tests.support.gate_runs import TYPICAL, drawn, run
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from reports.compare.measures import BY_KEY
-from reports.gate.effect import BETA
+from reports.gate.looks import BETA
 from reports.gate.measures import Measured, gauges
 from reports.gate.power import UNCHANGED, Pool, play_gate, tally
 from scenarios.cli.calibrate_gate import _keep, good

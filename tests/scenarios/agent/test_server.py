@@ -18,6 +18,7 @@ from scenarios.host.cpu_account import CpuUse, ProcessTree
 from scenarios.host.dns import Address
 from scenarios.host.hosts import CpuReading
 from scenarios.host.process import LocalChild, StackError, Watch, start
+from scenarios.stack.remote import channel as agent_channel
 from scenarios.stack.remote.channel import AgentChannel, RemoteChild
 from scenarios.wire.agent import (
     CLOCK_PATH,
@@ -270,10 +271,10 @@ def test_a_late_answer_is_not_taken_for_that_of_the_next_order(
 
         monkeypatch.setattr(made.role, "carry_out", slowly)
         if how == "too late":
-            monkeypatch.setattr(channel, "_ORDER_TIMEOUT_S", 0.05)
+            monkeypatch.setattr(agent_channel, "_ORDER_TIMEOUT_S", 0.05)
             with pytest.raises(StackError, match="does not answer"):
                 await channel.order(Reload())
-            monkeypatch.setattr(channel, "_ORDER_TIMEOUT_S", 10)
+            monkeypatch.setattr(agent_channel, "_ORDER_TIMEOUT_S", 10)
         else:
             waiting = asyncio.create_task(channel.order(Reload()))
             await asyncio.sleep(0.05)
@@ -297,7 +298,7 @@ def test_an_end_that_is_never_reported_keeps_nobody_waiting(
         channel = await made.take()
         child = await channel.start("pod-0", START, tmp_path / "pod-0.log")
         lines = asyncio.create_task(read(child))
-        monkeypatch.setattr(channel, "_ORDER_TIMEOUT_S", 0.05)
+        monkeypatch.setattr(agent_channel, "_ORDER_TIMEOUT_S", 0.05)
         monkeypatch.setattr(RemoteChild, "on_end", lambda self, end: end or on_end(self, None))
         await child.kill()
         await lines

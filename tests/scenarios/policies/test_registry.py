@@ -191,16 +191,16 @@ def no_iterator(rng: random.Random) -> float:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an error at once": (
-        {"name": "test_policies:failing", "gives": None},
-        "failed: LookupError: no such delay (test_policies.py, line ",
+        {"name": f"{__name__}:failing", "gives": None},
+        "failed: LookupError: no such delay (test_registry.py, line ",
     ),
-    "an error later": ({"name": "test_policies:failing", "gives": None, "after": 50}, "failed: LookupError"),
-    "a text": ({"name": "test_policies:failing", "gives": "1"}, "found delay '1', allowed: a finite number"),
-    "a truth": ({"name": "test_policies:failing", "gives": True}, "found delay True, allowed"),
-    "no number": ({"name": "test_policies:failing", "gives": math.nan}, "found delay nan, allowed"),
-    "without end": ({"name": "test_policies:failing", "gives": math.inf}, "found delay inf, allowed"),
+    "an error later": ({"name": f"{__name__}:failing", "gives": None, "after": 50}, "failed: LookupError"),
+    "a text": ({"name": f"{__name__}:failing", "gives": "1"}, "found delay '1', allowed: a finite number"),
+    "a truth": ({"name": f"{__name__}:failing", "gives": True}, "found delay True, allowed"),
+    "no number": ({"name": f"{__name__}:failing", "gives": math.nan}, "found delay nan, allowed"),
+    "without end": ({"name": f"{__name__}:failing", "gives": math.inf}, "found delay inf, allowed"),
     "no iterator": (
-        {"name": "test_policies:no_iterator"},
+        {"name": f"{__name__}:no_iterator"},
         "failed: TypeError: 'float' object is not iterable",
     ),
 }
@@ -214,7 +214,7 @@ def test_a_policy_of_ones_own_that_fails_is_refused_with_the_place(spec: dict[st
 
 
 def test_a_policy_of_ones_own_may_fail_after_all_delays_that_were_looked_at() -> None:
-    delays = policy({"name": "test_policies:failing", "gives": None, "after": 150}).delays(random.Random(1))
+    delays = policy({"name": f"{__name__}:failing", "gives": None, "after": 150}).delays(random.Random(1))
     assert len(list(islice(delays, 150))) == 150
     with pytest.raises(PolicyError, match="failed: LookupError"):
         next(delays)
@@ -222,5 +222,5 @@ def test_a_policy_of_ones_own_may_fail_after_all_delays_that_were_looked_at() ->
 
 @pytest.mark.parametrize("delay", [0, -1, 2.5, np.float64(0.5), Fraction(1, 2)], ids=repr)
 def test_a_delay_of_ones_own_is_any_finite_number(delay: Any) -> None:
-    chosen = policy({"name": "test_policies:failing", "gives": delay})
+    chosen = policy({"name": f"{__name__}:failing", "gives": delay})
     assert next(chosen.delays(random.Random(1))) == float(delay)

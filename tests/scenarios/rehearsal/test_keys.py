@@ -16,7 +16,7 @@ import pytest
 READER = """
 import asyncio, fcntl, sys, termios
 from scenarios.rehearsal.keys import keys_pressed
-from scenarios.cli.terminal import run_until_done
+from scenarios.runner.until_done import run_until_done
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # Its own terminal, from which Ctrl-C reaches it.
 

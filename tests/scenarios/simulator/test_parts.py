@@ -68,7 +68,9 @@ def test_a_client_that_is_out_for_long_goes_on_at_the_cap() -> None:
 @pytest.mark.parametrize("number", [0, 1, 47, 48, 49, 95, 96, 97, 500])
 def test_a_path_ends_where_its_policy_does(number: int) -> None:
     waits_s = [n / 8 for n in range(number)]
-    paths = DelayPaths(policy({"name": "plain_clients:listed", "waits_s": waits_s}), paths=2, seed=1)
+    paths = DelayPaths(
+        policy({"name": "tests.support.plain_clients:listed", "waits_s": waits_s}), paths=2, seed=1
+    )
     for step in (1, 7, 200):
         # However far a client comes at a time.
         for tries in range(0, number + 1, step):
@@ -78,7 +80,7 @@ def test_a_path_ends_where_its_policy_does(number: int) -> None:
 
 
 def test_paths_of_different_lengths_end_each_in_its_own_time() -> None:
-    paths = DelayPaths(policy("plain_clients:of_any_length"), paths=20, seed=3)
+    paths = DelayPaths(policy("tests.support.plain_clients:of_any_length"), paths=20, seed=3)
     rng = random.Random("paths 3")
     lengths = []
     for path in range(20):

@@ -26,7 +26,7 @@ def steady(delay_s: float) -> dict[str, Any]:
 
 
 def listed(*waits_s: float) -> dict[str, Any]:
-    return {"name": "plain_clients:listed", "waits_s": list(waits_s)}
+    return {"name": "tests.support.plain_clients:listed", "waits_s": list(waits_s)}
 
 
 def clients(count: int, *, pods: int = 1, handshake_cpu_ms: float = 0.001, **fleet: Any) -> Engine:
