@@ -12,13 +12,13 @@ _HERE = "scenarios.cli.commands"
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "list": (f"{_HERE}.list:list_command", "Show the built-in scenarios, policies, limits and events."),
     "doctor": (
-        "doctor:doctor_command",
+        f"{_HERE}.doctor:doctor_command",
         "Check whether this machine can run a scenario without distorting it.",
     ),
     "run": (f"{_HERE}.run:run_command", "Run one scenario, without its matrix, and report on it."),
     "compare": (f"{_HERE}.run:compare_command", "Run every arm of a scenario and compare them."),
     "simulate": (
-        "simulate:simulate_command",
+        f"{_HERE}.simulate:simulate_command",
         "Predict every arm of a scenario with a model, without any load.",
     ),
     "rehearse": (
