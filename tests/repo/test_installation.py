@@ -185,17 +185,17 @@ def test_an_installation_has_no_versions_to_compare_with(command: Command) -> No
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("compare", "mass-drop"),
-        ("rehearse", "mass-drop"),
+        ("compare", "mass-drop", "--retries", "0", "--set", 'matrix={"fleet.policy"=["naive"]}'),
+        ("rehearse", "mass-drop", "--force"),
         ("gate", "--max-rounds", "1", "--retries", "0"),
         ("bench", "--clients", "20", "--many", "20", "--seconds", "1"),
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: str(arguments[0]),
 )
 def test_an_installation_runs_storms(command: Command, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = command(*arguments, sets=() if arguments[0] == "bench" else SMALL)
-    # A busy machine may make a run invalid (3) or undecided (4).
-    assert done.returncode in {0, 3, 4}, done.stdout + done.stderr
+    # A busy machine may violate an objective (1), or make a run invalid (3) or undecided (4).
+    assert done.returncode in {0, 1, 3, 4}, done.stdout + done.stderr
     assert "of the user was imported" not in done.stdout + done.stderr
     runs = list((tmp_path / "shop" / "runs").rglob("run.json"))
     assert all(json.loads(run.read_bytes())["status"] == "complete" for run in runs)
