@@ -208,6 +208,7 @@ def test_sides_that_fail_alike_are_not_called_worse_for_it() -> None:
     assert called <= 0.05 * 200
 
 
+@pytest.mark.needs_checkout
 def test_runs_that_failed_are_kept_in_a_pool_and_disturbed_ones_are_not(tmp_path: Path) -> None:
     runs = [
         judged("unchanged", "RECOVERED", 3),

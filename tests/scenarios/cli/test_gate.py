@@ -139,8 +139,14 @@ def test_runs_of_another_schema_are_refused(tmp_path: Path, fast: Path) -> None:
     ("arguments", "said"),
     [
         (("--baseline", "runs:/nowhere"), ("/nowhere", "no run directory")),
-        (("--baseline", "git:no-such-branch"), ("git:no-such-branch", "allowed: a branch")),
-        (("--baseline", "git:--upload-pack=x"), ("git:--upload-pack=x", "allowed: a branch")),
+        pytest.param(
+            *(("--baseline", "git:no-such-branch"), ("git:no-such-branch", "allowed: a branch")),
+            marks=pytest.mark.needs_checkout,
+        ),
+        pytest.param(
+            *(("--baseline", "git:--upload-pack=x"), ("git:--upload-pack=x", "allowed: a branch")),
+            marks=pytest.mark.needs_checkout,
+        ),
         (("--baseline", "nope.toml"), ("nope.toml", "no such scenario")),
         (("--set", "slo=[]"), ("gate-quick", "key slo", "--baseline")),
         (("--rounds", "5", "--max-rounds", "3"), ("--max-rounds: found 3, allowed: 5 or more",)),
@@ -170,6 +176,7 @@ def test_a_stored_baseline_with_too_few_runs_is_refused_before_anything_is_start
     assert_refused(typed("--baseline", f"runs:{few}"), "found 3 valid runs, allowed: 5 or more")
 
 
+@pytest.mark.needs_git
 def test_every_output_says_the_same(
     tmp_path: Path, fast: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,12 +203,14 @@ def test_every_output_says_the_same(
     assert (whole["outcome"], whole["exit_status"], whole["runs"]) == ("regression", 1, None)
 
 
+@pytest.mark.needs_git
 def test_a_trend_needs_a_commit(tmp_path: Path, fast: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{fast}", "--trend", "trend.jsonl")
     assert_refused(result, "git:HEAD")
 
 
+@pytest.mark.needs_git
 def test_a_trend_of_somebody_else_is_left_alone(
     tmp_path: Path, fast: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
