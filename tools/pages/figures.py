@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from reports.figures.compact import compact
 from tools.pages.delays import Delays, duration
 
 LINEAR_BELOW_S = 0.01
@@ -96,7 +97,7 @@ def svg(drawing: Figure, alt: str) -> str:
         )
     text = target.getvalue()
     text = text[text.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
-    text = re.sub(r"'DejaVu Sans'(?:, [^;\"]*?)?sans-serif", _FONTS, text)
+    text = compact(re.sub(r"'DejaVu Sans'(?:, [^;\"]*?)?sans-serif", _FONTS, text))
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}'
 
 
