@@ -85,7 +85,7 @@ def _entry(name: str) -> Entry:
         name=name,
         described=described(kind),
         parameters=parameters(kind),
-        where=" and ".join(places) or "no place",
+        where=" and ".join(places) or "–",
         lines=added_lines(scenario),
         envoy_lines=envoy_lines(scenario) if rules and all(rule.nodelay for rule in rules) else "",
         pod_settings="\n".join(settings),
