@@ -21,6 +21,9 @@ OF_A_RUN = {"nginx/gateway.conf", "nginx/gateway.yaml"}
 TO_BE_WRITTEN = {"no_op.py", "my_policy.py"}
 """Modules that a page tells its reader to write."""
 
+OF_AN_INSTALLATION = {"reconnect_storm/packages"}
+"""A folder that only an installed package has."""
+
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _QUOTED = re.compile(r"`([^`\s]+)`")
 _CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -45,7 +48,7 @@ def modules() -> set[str]:
 def is_missing(quoted: str) -> bool:
     """Whether a text in backticks names a file or folder of this repository that is not in it."""
     path = re.split("::|#", quoted)[0].rstrip("/")
-    if path in OF_A_RUN | TO_BE_WRITTEN or re.search(r"[^\w./-]", path):
+    if path in OF_A_RUN | TO_BE_WRITTEN | OF_AN_INSTALLATION or re.search(r"[^\w./-]", path):
         return False
     if "/" in path and path.split("/")[0] in FOLDERS:
         return not (ROOT / path).exists() and not TO_BE_WRITTEN & {Path(path).name}
