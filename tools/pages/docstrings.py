@@ -29,9 +29,8 @@ def described(kind: type) -> Described:
     """
     text = inspect.cleandoc(kind.__doc__ or "")
     if not text:
-        raise ValueError(
-            f"{kind.__qualname__}: no docstring: expected a sentence, a formula, notes and a source"
-        )
+        expected = "a sentence, a formula, notes and a source"
+        raise ValueError(f"{kind.__qualname__}: no docstring: expected {expected}")
     before, _, source = text.partition(f"\n{_SOURCE}")
     sentence, *rest = before.split("\n\n")
     return Described(
