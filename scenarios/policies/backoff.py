@@ -189,7 +189,7 @@ class AxiosRetry(BasePolicy, frozen=True, kw_only=True):
         delay(k) = min(base·2ᵏ, max) ms, k = 1, …, retries; none whose delays sum to the budget or more
 
     With 200 ms and a budget of 1,500 ms that is 0, 400 and 800 ms: there is no third retry. In axios-retry
-    the duration of the attempts counts against the same budget; a policy has no clock, so this is the maximum.
+    the duration of the attempts counts against the same budget; a policy has no clock, so this is the most.
     A client that has given up stays disconnected unless `again_after_s` starts a new call.
     Source: softonic/axios-retry, src/index.ts, with the delays of the incident's author.
     """
