@@ -4,28 +4,28 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.complete
 
-# How many runs of each arm `make compare` makes, and anything else for the command line.
+# Number of runs per arm for `make compare`, and more arguments for its command.
 REPEATS ?= 1
 ARGS ?=
 
-# How many end-to-end tests run at once; they mostly wait. Those that measure run alone.
+# Number of concurrent end-to-end tests; they mostly wait. Tests that measure run alone.
 TOGETHER ?= 4
 
-# A command for between the fast tests and the others.
+# A command to run between the fast tests and the others.
 BEFORE_E2E ?= true
 
-# COVERAGE=yes counts what the fast tests and the processes that they start go through, and checks it; it makes them
-# half as slow again.
+# COVERAGE=yes measures and checks the coverage of the fast tests and of the processes that they start; they then take
+# half as long again.
 COVERAGE ?=
 TRACED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 
-# What `make gate` compares with, such as git:main; without it, only the objectives count.
+# The baseline of `make gate`, such as git:main; without it, only the SLOs are checked.
 BASELINE ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup compare test lint unit e2e coverage compose-test bench micro oldest calibrate gate docs clean
 
-help: ## Show what there is to make
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment with the pinned dependencies
@@ -43,7 +43,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 compare: $(STAMP) ## Compare naive reconnects with back-off and per-IP limits (about five minutes)
 	@$(BIN)/reconnect-storm compare --repeats $(REPEATS) $(ARGS)
 
-test: $(STAMP) ## Check style and types, and run all tests but those in containers
+test: $(STAMP) ## Check style and types, and run all tests except those in containers
 	@$(MAKE) --no-print-directory -j2 lint unit
 	@$(BEFORE_E2E)
 	@$(MAKE) --no-print-directory e2e
@@ -61,7 +61,7 @@ e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 	$(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile
 	$(BIN)/pytest -m "e2e and measures"
 
-coverage: $(STAMP) ## Say what `make unit COVERAGE=yes` has covered, all processes together; less than before fails
+coverage: $(STAMP) ## Report the coverage of `make unit COVERAGE=yes`; fails if it is lower than fail_under
 	@$(BIN)/coverage combine --quiet --keep
 	@$(BIN)/coverage report
 
@@ -76,13 +76,13 @@ oldest: ## Run the fast tests with the oldest dependencies that pyproject.toml a
 	.venv-oldest/bin/pip install --quiet --disable-pip-version-check -c .venv-oldest/constraints.txt -e ".[dev]"
 	.venv-oldest/bin/pytest -m "not e2e and not compose" -n 2
 
-micro: $(STAMP) ## Time the functions that run most often, or that somebody waits for (half a minute)
+micro: $(STAMP) ## Benchmark the hot functions and the slow ones (half a minute)
 	$(BIN)/pytest tests/bench --benchmark-enable --benchmark-sort=name $(ARGS)
 
-calibrate: $(STAMP) ## Read known delays, refusals, CPU, drops and staleness back, and compare A with A (about six minutes)
+calibrate: $(STAMP) ## Self-test: inject known values and check the measurements (about six minutes)
 	@$(BIN)/reconnect-storm calibrate --aa $(ARGS)
 
-gate: $(STAMP) ## Has the storm got worse? By the objectives (a minute), or against BASELINE=git:REF (four)
+gate: $(STAMP) ## Has a change made the storm worse? By the SLOs (a minute), or against BASELINE=git:REF (four)
 	@$(BIN)/reconnect-storm gate $(if $(BASELINE),--baseline "$(BASELINE)") $(ARGS)
 
 docs: $(STAMP) ## Write the pages of docs/ that come from the code

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from reports.figures.compact import compact
 from reports.figures.marks import Mark, draw_marks, draw_phases, draw_recoveries, labelled, marks
 from reports.figures.palette import GREY, STYLE, look
 from reports.figures.traces import ArmTraces, traces
@@ -114,7 +115,7 @@ def svg(drawing: Figure, alt: str, prefix: str = "") -> str:
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[\d.]+pt"', r"\1", text, count=1)
     text = re.sub(r'(\bid="|\bhref="#|url\(#)', rf"\g<1>{prefix}", text)
     text = text.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
-    return re.sub(r"'DejaVu Sans'(?:, [^;\"]*?)?sans-serif", _FONTS, text)
+    return compact(re.sub(r"'DejaVu Sans'(?:, [^;\"]*?)?sans-serif", _FONTS, text))
 
 
 def alt_text(runs: Sequence[Run]) -> str:

@@ -15,7 +15,7 @@ from scenarios.cli.main import main
 from scenarios.scenario.loader import catalog
 
 ROOT = Path(__file__).parents[2]
-FILES = [*sorted((ROOT / ".github" / "workflows").glob("*.yml")), ROOT / "docs" / "gitlab-ci.yml"]
+FILES = [*sorted((ROOT / ".github" / "workflows").glob("*.yml")), ROOT / "docs" / "data" / "gitlab-ci.yml"]
 WORKFLOWS = FILES[:-1]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 

@@ -1,4 +1,4 @@
-"""The pages of docs/ are what the code says, and what they tell people to write works."""
+"""The pages of docs/ match the code, and the examples in them work."""
 
 import asyncio
 import importlib.util
@@ -36,9 +36,9 @@ from tools.pages import events_page, limits_page, pages, policies_page, scenario
 from tools.pages.__main__ import main
 from tools.pages.delays import Delays, delays, duration
 from tools.pages.docstrings import Described, described, field_docstrings
-from tools.pages.failing_clients import per_second, tries_s
-from tools.pages.neighbours import Neighbours, neighbours
+from tools.pages.failing_clients import attempts_s, per_second
 from tools.pages.parameters import allowed, parameters, written
+from tools.pages.shared_ip import SharedIp, shared_ip
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -157,8 +157,8 @@ def test_figures_have_the_same_bytes_every_time(
     )
 
 
-def test_delays_are_seen_try_by_try() -> None:
-    always = delays(policy({"name": "grpc", "jitter": 0, "cap_s": 2}), seed=1, tries=3, draws=5)
+def test_delays_are_given_by_attempt() -> None:
+    always = delays(policy({"name": "grpc", "jitter": 0, "cap_s": 2}), seed=1, attempts=3, draws=5)
     assert always.median_s == pytest.approx((1.0, 1.6, 2.0))
     assert always.least_s == always.p10_s == always.p90_s == always.most_s == always.median_s
     assert not always.ends
@@ -168,7 +168,7 @@ def test_delays_end_where_clients_give_up() -> None:
     found = delays(policy("axios-retry"), seed=1)
     assert found.ends
     assert found.median_s == (0.0, 0.4, 0.8)
-    assert policies_page.alt_of_delays("it", found).endswith("After try 2, clients give up.")
+    assert policies_page.alt_of_delays("it", found).endswith("After attempt 2, clients give up.")
 
 
 def test_the_band_and_the_extremes_enclose_the_median() -> None:
@@ -196,10 +196,10 @@ def test_a_duration_reads_well(seconds: float, text: str) -> None:
 def test_alternative_texts_say_what_a_figure_shows() -> None:
     spread = Delays(2, (1.0, 2.0), (0.5, 2.0), (1.5, 2.0), (0.1, 2.0), (3.0, 2.0))
     assert policies_page.alt_of_delays("x", spread) == (
-        "Delays under x: before try 0 median 1 s (500 ms to 1.5 s); before try 1 always 2 s."
+        "Delays under x: before attempt 0 median 1 s (500 ms to 1.5 s); before attempt 1 always 2 s."
     )
-    assert policies_page.alt_of_tries("x", [5, 0, 0, 0]).endswith("none in the second half.")
-    assert "3 in the second half, at most 2 in a second" in policies_page.alt_of_tries("x", [5, 0, 2, 1])
+    assert policies_page.alt_of_attempts("x", [5, 0, 0, 0]).endswith("none in the second half.")
+    assert "3 in the second half, at most 2 per second" in policies_page.alt_of_attempts("x", [5, 0, 2, 1])
 
 
 def test_defaults_in_the_registry_have_to_be_fields(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,36 +207,36 @@ def test_defaults_in_the_registry_have_to_be_fields(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(POLICIES, "naive", (kind, {}))
     assert policies_page.defaults_of("naive") == {}
     monkeypatch.setitem(POLICIES, "naive", (kind, {"base_s": 1.0}))
-    with pytest.raises(ValueError, match=r"naive: found defaults for \['base_s'\]"):
+    with pytest.raises(ValueError, match=r"naive: invalid defaults \['base_s'\]"):
         policies_page.defaults_of("naive")
 
 
-# -- clients whose tries all fail -----------------------------------------------------------------
+# -- clients whose attempts all fail --------------------------------------------------------------
 
 
-def tries_of(spec: Any, *, clients: int = 1, until_s: float = 30.0) -> list[float]:
-    return tries_s(policy(spec), clients=clients, until_s=until_s, fails_after_s=1.0, seed=1)
+def attempts_of(spec: Any, *, clients: int = 1, until_s: float = 30.0) -> list[float]:
+    return attempts_s(policy(spec), clients=clients, until_s=until_s, fails_after_s=1.0, seed=1)
 
 
-def test_naive_clients_try_as_soon_as_the_last_try_has_failed() -> None:
-    assert tries_of("naive", until_s=3) == [0, 1, 2]
+def test_naive_clients_start_an_attempt_as_soon_as_the_last_one_has_failed() -> None:
+    assert attempts_of("naive", until_s=3) == [0, 1, 2]
 
 
-def test_a_client_that_gives_up_tries_no_more() -> None:
-    assert tries_of("axios-retry") == pytest.approx([0, 1.4, 3.2])
+def test_a_client_that_gives_up_makes_no_more_attempts() -> None:
+    assert attempts_of("axios-retry") == pytest.approx([0, 1.4, 3.2])
 
 
-def test_a_breaker_lets_a_client_try_once_per_reset_time() -> None:
-    assert tries_of("circuit-breaker", until_s=30) == pytest.approx([0, 11, 22])
+def test_a_breaker_allows_one_attempt_per_reset_time() -> None:
+    assert attempts_of("circuit-breaker", until_s=30) == pytest.approx([0, 11, 22])
 
 
 def test_an_empty_bucket_of_ones_own_is_the_end() -> None:
-    assert len(tries_of({"name": "token-bucket", "capacity": 3})) == 4
+    assert len(attempts_of({"name": "token-bucket", "capacity": 3})) == 4
 
 
-def test_clients_with_a_shared_gate_share_what_it_allows() -> None:
+def test_clients_with_a_shared_throttle_share_what_it_allows() -> None:
     shared = {"name": "retry-budget", "ratio": 0.0, "min_per_s": 1, "window_s": 10}
-    assert per_second(tries_of(shared, clients=50, until_s=3), 3) == [50, 10, 0]
+    assert per_second(attempts_of(shared, clients=50, until_s=3), 3) == [50, 10, 0]
 
 
 @given(st.lists(st.floats(0, 9.9), max_size=30))
@@ -248,14 +248,14 @@ def test_a_rounding_error_early_is_on_time() -> None:
     assert per_second([0.9999999, 2.9999999], 3) == [0, 1, 1]
 
 
-# -- neighbours -----------------------------------------------------------------------------------
+# -- clients behind a shared IP -------------------------------------------------------------------
 
 
 def rule(*, rate_per_s: float, burst: int, nodelay: bool = True) -> EdgeRule:
     return EdgeRule(name="x", key="new-per-address", rate_per_s=rate_per_s, burst=burst, nodelay=nodelay)
 
 
-NEIGHBOURS = {
+SHARED_IP = {
     "all fit": ([rule(rate_per_s=3, burst=2)], 3, (3, 0.0)),
     "three a second": ([rule(rate_per_s=3, burst=2)], 10, (3, 3.0)),
     "one at a time": ([rule(rate_per_s=3, burst=0)], 3, (1, 2.0)),
@@ -264,11 +264,11 @@ NEIGHBOURS = {
 }
 
 
-@pytest.mark.parametrize(("rules", "clients", "outcome"), NEIGHBOURS.values(), ids=NEIGHBOURS)
-def test_neighbours_get_in_as_the_rules_let_them(
+@pytest.mark.parametrize(("rules", "clients", "outcome"), SHARED_IP.values(), ids=SHARED_IP)
+def test_clients_behind_a_shared_ip_are_admitted_at_the_rate_of_the_rules(
     rules: list[EdgeRule], clients: int, outcome: tuple[int, float]
 ) -> None:
-    assert neighbours(rules, clients) == Neighbours(clients, *outcome)
+    assert shared_ip(rules, clients) == SharedIp(clients, *outcome)
 
 
 def test_the_lines_of_a_limit_are_those_that_it_adds(generated: dict[Path, str]) -> None:
@@ -338,7 +338,7 @@ def test_a_class_without_a_docstring_is_refused() -> None:
     class Silent:
         pass
 
-    with pytest.raises(ValueError, match=r"Silent: found no docstring, allowed: "):
+    with pytest.raises(ValueError, match=r"Silent: no docstring: expected "):
         described(Silent)
 
 
@@ -372,7 +372,7 @@ def test_the_registrys_defaults_come_first_and_fields_may_be_left_out() -> None:
 
 
 def test_a_type_that_no_scenario_file_holds_is_refused() -> None:
-    with pytest.raises(TypeError, match="a type that a scenario file holds"):
+    with pytest.raises(TypeError, match="a type of a scenario file"):
         allowed(msgspec.inspect.type_info(complex))
 
 
@@ -400,7 +400,7 @@ def moments(**arms: Scenario) -> list[tuple[str, str]]:
     return [(moment.at, moment.what) for moment in scenarios_page.timeline(arms)]
 
 
-def test_a_timeline_tells_what_strikes_in_which_arm_and_when_it_ends() -> None:
+def test_a_timeline_has_each_event_with_its_arms_and_the_end() -> None:
     kill = EVENTS["kill_pod"]
     with_event = Scenario(event=(kill(at_s=9, pod=1, every_s=5, times=3), DropAll(at_s=2)))  # type: ignore[call-arg, arg-type]
     without = Scenario(event=(kill(at_s=9, enabled=False), DropAll(at_s=2)))  # type: ignore[arg-type]
@@ -409,10 +409,10 @@ def test_a_timeline_tells_what_strikes_in_which_arm_and_when_it_ends() -> None:
     assert first[1].startswith("`drop_all`: every pod")
     assert second[0] == "9 s"
     assert second[1].startswith("`kill_pod` with `pod = 1`: ")
-    assert second[1].endswith("; 3 strikes in all, 5 s from one to the next (only in: hit)")
+    assert second[1].endswith("; 3 times, 5 s apart (only in: hit)")
     assert during == ("17 s", "“during” ends, 15 s after the trigger")
     assert rescue[0] == "44 s"
-    assert end == ("66 s", "the end, or earlier, once all has been well for 30 s")
+    assert end == ("66 s", "the end, or earlier after 30 consecutive seconds of recovered service")
 
 
 def test_a_timeline_without_a_trigger_is_its_end() -> None:
@@ -431,7 +431,7 @@ def test_an_event_that_no_arm_has_is_still_told() -> None:
 
 def test_a_drawn_distance_is_told_with_both_ends() -> None:
     drawn = Scenario(event=(DropAll(at_s=2, every_s=(3, 4), times=2),))
-    assert moments(it=drawn)[0][1].endswith("2 strikes in all, 3 to 4 s from one to the next")
+    assert moments(it=drawn)[0][1].endswith("2 times, 3 to 4 s apart")
 
 
 # -- writing and checking -------------------------------------------------------------------------
@@ -517,7 +517,7 @@ def test_the_event_that_the_page_begins_with_loads_and_strikes(
     with_no_op: ModuleType, generated: dict[Path, str]
 ) -> None:
     page = generated[Path("events.md")]
-    table = parse_toml(block(page, "A scenario can have it", "toml"))
+    table = parse_toml(block(page, "A scenario can now use it", "toml"))
     (event,) = msgspec.convert(table["event"], tuple[with_no_op.AnyEvent])  # type: ignore[name-defined]
     assert type(event) is with_no_op.EVENTS["no_op"]
     assert list(event.strikes_s(random.Random(1))) == [3]
@@ -552,16 +552,16 @@ def test_a_comparison_names_what_it_crosses_or_its_arms() -> None:
         '`fleet.policy` with `"naive"`, `"grpc"`; `event.0.pods` with `4`, `9`'
     )
     assert scenarios_page.compares(named) == "left alone; scaled"
-    assert scenarios_page.compares(Scenario()) == "nothing"
+    assert scenarios_page.compares(Scenario()) == ""
 
 
-def test_a_scenario_says_what_it_promises() -> None:
+def test_a_scenario_states_its_objectives() -> None:
     table = {
         "hypothesis": {"metric": "time_to_recover_s", "operator": "<=", "bound": 60, "statement": "It ends."},
         "slo": [{"metric": "availability", "phase": "before", "operator": ">=", "bound": 0.99}],
     }
-    assert scenarios_page.promises(build(table, source="test")) == [
+    assert scenarios_page.objectives(build(table, source="test")) == [
         "the hypothesis “It ends”: `time_to_recover_s <= 60` from the trigger on",
         "`availability >= 0.99` in “before”",
     ]
-    assert scenarios_page.promises(Scenario()) == []
+    assert scenarios_page.objectives(Scenario()) == []

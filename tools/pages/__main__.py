@@ -28,7 +28,7 @@ def main(check: bool, docs: Path) -> None:
     for line in found:
         click.echo(line, err=True)
     if found:
-        click.echo("write them anew: make docs", err=True)
+        click.echo("run `make docs` to write them again", err=True)
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""How the delays of a policy are distributed, try by try."""
+"""How the delays of a policy are distributed, attempt by attempt."""
 
 import random
 from itertools import islice
@@ -8,14 +8,14 @@ from msgspec import Struct
 
 from scenarios.policies.registry import Policy
 
-TRIES = 13
+ATTEMPTS = 13
 DRAWS = 2_000
 
 
 class Delays(Struct, frozen=True):
-    """Delays in seconds before try 0, 1, 2, …, up to the last try that anybody makes."""
+    """Delays in seconds before attempt 0, 1, 2, …, up to the last attempt that any client makes."""
 
-    tries: int
+    attempts: int
     """How many were looked at."""
     median_s: tuple[float, ...]
     p10_s: tuple[float, ...]
@@ -25,14 +25,14 @@ class Delays(Struct, frozen=True):
 
     @property
     def ends(self) -> bool:
-        """Whether clients give up within the tries looked at."""
-        return len(self.median_s) < self.tries
+        """Whether clients give up within the attempts looked at."""
+        return len(self.median_s) < self.attempts
 
 
-def delays(policy: Policy, *, seed: int, tries: int = TRIES, draws: int = DRAWS) -> Delays:
-    """What so many clients draw; those who give up earlier than others count up to there."""
+def delays(policy: Policy, *, seed: int, attempts: int = ATTEMPTS, draws: int = DRAWS) -> Delays:
+    """The delays of `draws` clients; a client that gives up counts up to its last attempt."""
     clients = [
-        list(islice(policy.delays(random.Random((seed << 32) + client)), tries))  # noqa: S311
+        list(islice(policy.delays(random.Random((seed << 32) + client)), attempts))  # noqa: S311
         for client in range(draws)
     ]
     columns = [
@@ -40,11 +40,11 @@ def delays(policy: Policy, *, seed: int, tries: int = TRIES, draws: int = DRAWS)
     ]
     quantiles = [np.percentile(column, (0, 10, 50, 90, 100)) for column in columns]
     least, p10, median, p90, most = (tuple(float(q[n]) for q in quantiles) for n in range(5))
-    return Delays(tries=tries, median_s=median, p10_s=p10, p90_s=p90, least_s=least, most_s=most)
+    return Delays(attempts=attempts, median_s=median, p10_s=p10, p90_s=p90, least_s=least, most_s=most)
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people read them: `0`, `40 ms`, `1.5 s`, `30 s`, `7 min`."""
+    """Seconds as text: `0`, `40 ms`, `1.5 s`, `30 s`, `7 min`."""
     if seconds == 0:
         return "0"
     if seconds < 0.9995:

@@ -11,7 +11,7 @@ _SOURCE = "Source:"
 
 
 class Described(Struct, frozen=True):
-    """A class docstring, in parts; a part that is not there is empty."""
+    """The parts of a class docstring; a missing part is empty."""
 
     sentence: str
     formula: str = ""
@@ -29,8 +29,8 @@ def described(kind: type) -> Described:
     """
     text = inspect.cleandoc(kind.__doc__ or "")
     if not text:
-        allowed = "a sentence, a formula, notes and a source"
-        raise ValueError(f"{kind.__qualname__}: found no docstring, allowed: {allowed}")
+        expected = "a sentence, a formula, notes and a source"
+        raise ValueError(f"{kind.__qualname__}: no docstring: expected {expected}")
     before, _, source = text.partition(f"\n{_SOURCE}")
     sentence, *rest = before.split("\n\n")
     return Described(
@@ -57,8 +57,8 @@ def _own_field_docstrings(kind: type) -> dict[str, str]:
     found = {}
     for field, text in zip(definition.body, definition.body[1:], strict=False):
         match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
-                found[name] = _one_line(inspect.cleandoc(said))
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text_below))):
+                found[name] = _one_line(inspect.cleandoc(text_below))
     return found
 
 

@@ -12,7 +12,7 @@ from tools.pages.parameters import Parameter, parameters, written
 from tools.pages.rendering import rendered
 
 AT_S = 6
-"""When the events of the examples strike."""
+"""When the events of the examples fire."""
 
 EXAMPLES: dict[str, Any] = {
     "share": 0.25,
@@ -35,7 +35,7 @@ class Entry(Struct, frozen=True):
     parameters: list[Parameter]
     example: str
     scenarios: list[str]
-    """Those of the catalogue in which it strikes."""
+    """Scenarios of the catalogue that have it."""
 
 
 def entries() -> list[Entry]:

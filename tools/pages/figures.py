@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from reports.figures.compact import compact
 from tools.pages.delays import Delays, duration
 
 LINEAR_BELOW_S = 0.01
@@ -45,25 +46,25 @@ _TICKS_S = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0)
 
 
 def delays_figure(delays: Delays) -> Figure:
-    """The delay before each try: median, 10-90 % band, smallest and largest."""
+    """The delay before each attempt: median, 10-90 % band, smallest and largest."""
     with mpl.rc_context(_STYLE):
-        drawing, panel = _panel("Delay before try n", "median, 10–90 %, min and max")
-        tries = range(len(delays.median_s))
-        panel.fill_between(tries, delays.p10_s, delays.p90_s, color=_LIGHT, linewidth=0)
-        # A band of one try or of no width would not be seen.
-        panel.vlines(tries, delays.p10_s, delays.p90_s, color=_LIGHT, linewidth=5)
+        drawing, panel = _panel("Delay before attempt n", "median, 10–90 %, min and max")
+        attempts = range(len(delays.median_s))
+        panel.fill_between(attempts, delays.p10_s, delays.p90_s, color=_LIGHT, linewidth=0)
+        # A band of one attempt or of no width would not be visible.
+        panel.vlines(attempts, delays.p10_s, delays.p90_s, color=_LIGHT, linewidth=5)
         for edge in (delays.least_s, delays.most_s):
-            panel.plot(tries, edge, linestyle="none", marker="o", markersize=3, color=_GREY)
-        panel.plot(tries, delays.median_s, color=_DARK, linewidth=2.2, marker="_", markersize=9)
+            panel.plot(attempts, edge, linestyle="none", marker="o", markersize=3, color=_GREY)
+        panel.plot(attempts, delays.median_s, color=_DARK, linewidth=2.2, marker="_", markersize=9)
         panel.set_yscale("symlog", linthresh=LINEAR_BELOW_S, linscale=0.6)
         top_s = max(1.0, *delays.most_s)
         panel.set_ylim(-LINEAR_BELOW_S / 4, top_s * 2)
         panel.set_yticks([tick for tick in _TICKS_S if tick <= top_s * 2])
         panel.yaxis.set_minor_locator(NullLocator())
         panel.yaxis.set_major_formatter(FuncFormatter(lambda s, _: duration(s)))
-        panel.set_xlim(-0.5, delays.tries - 0.5)
-        panel.set_xticks(range(0, delays.tries, 2))
-        panel.set_xlabel("try n")
+        panel.set_xlim(-0.5, delays.attempts - 0.5)
+        panel.set_xticks(range(0, delays.attempts, 2))
+        panel.set_xlabel("attempt n")
         if delays.ends:
             last = len(delays.median_s) - 1
             panel.text(
@@ -72,10 +73,10 @@ def delays_figure(delays: Delays) -> Figure:
     return drawing
 
 
-def tries_figure(counts: Sequence[int], *, clients: int) -> Figure:
-    """How many tries begin in each second, of clients whose tries all fail."""
+def attempts_figure(counts: Sequence[int], *, clients: int) -> Figure:
+    """How many attempts start in each second, of clients whose attempts all fail."""
     with mpl.rc_context(_STYLE):
-        drawing, panel = _panel("Tries per second", f"{clients} clients, all tries fail")
+        drawing, panel = _panel("Attempts per second", f"{clients} clients, all attempts fail")
         panel.stairs(counts, range(len(counts) + 1), fill=True, color=_DARK, linewidth=0.6)
         panel.set_xlim(0, len(counts))
         panel.set_ylim(0, max(counts) * 1.08)
@@ -86,7 +87,7 @@ def tries_figure(counts: Sequence[int], *, clients: int) -> Figure:
 
 
 def svg(drawing: Figure, alt: str) -> str:
-    """The figure as an SVG file that says `alt` to who cannot see it."""
+    """The figure as an SVG file, with `alt` for readers who cannot see it."""
     target = io.StringIO()
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         # The reader's fonts draw the text, so what matplotlib's own font lacks does not matter.
@@ -96,7 +97,7 @@ def svg(drawing: Figure, alt: str) -> str:
         )
     text = target.getvalue()
     text = text[text.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
-    text = re.sub(r"'DejaVu Sans'(?:, [^;\"]*?)?sans-serif", _FONTS, text)
+    text = compact(re.sub(r"'DejaVu Sans'(?:, [^;\"]*?)?sans-serif", _FONTS, text))
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}'
 
 

@@ -15,9 +15,9 @@ from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
 from tools.pages.docstrings import Described, described
-from tools.pages.neighbours import Neighbours, neighbours
 from tools.pages.parameters import Parameter, parameters
 from tools.pages.rendering import rendered
+from tools.pages.shared_ip import SharedIp, shared_ip
 
 SCENARIO = "mass-drop"
 """The scenario whose configuration the page shows; it decides on the rates that depend on one."""
@@ -35,12 +35,12 @@ class Entry(Struct, frozen=True):
     lines: str
     """What it adds to nginx's configuration."""
     envoy_lines: str
-    """What counts at Envoy, and the bucket for it; empty where Envoy cannot carry it out."""
+    """What counts at Envoy, and its bucket; empty where Envoy does not support it."""
     pod_settings: str
     """What it sets at the pods."""
     per_address: bool
-    neighbours: list[Neighbours]
-    """What nginx does to clients of one address; empty where nginx refuses nothing."""
+    shared_ip: list[SharedIp]
+    """What nginx does to clients behind one IP; empty where nginx refuses nothing."""
 
 
 def entries() -> list[Entry]:
@@ -79,16 +79,16 @@ def _entry(name: str) -> Entry:
     settings = [
         f"{key} = {value:g}" for key, value in msgspec.structs.asdict(limits.admission).items() if value
     ]
-    front = "the front" if all(rule.nodelay for rule in rules) else "nginx alone"
-    places = [place for place, works in ((front, rules), ("the pod", settings)) if works]
+    proxy = "the proxy" if all(rule.nodelay for rule in rules) else "nginx only"
+    places = [place for place, applies in ((proxy, rules), ("the pod", settings)) if applies]
     return Entry(
         name=name,
         described=described(kind),
         parameters=parameters(kind),
-        where=" and ".join(places) or "nowhere",
+        where=" and ".join(places) or "–",
         lines=added_lines(scenario),
         envoy_lines=envoy_lines(scenario) if rules and all(rule.nodelay for rule in rules) else "",
         pod_settings="\n".join(settings),
         per_address=any(rule.per_address for rule in rules),
-        neighbours=[neighbours(rules, clients) for clients in GROUPS] if rules else [],
+        shared_ip=[shared_ip(rules, clients) for clients in GROUPS] if rules else [],
     )

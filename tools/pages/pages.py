@@ -11,7 +11,7 @@ INDEX = Path("README.md")
 def pages(docs: Path) -> dict[Path, str]:
     """The contents of every generated file, by its path below `docs`.
 
-    The index also lists what else is there: `docs` is read for that.
+    The index also lists pages of `docs` that its template does not know.
     """
     # matplotlib takes longer to load than all the rest.
     from tools.pages import policies_page  # noqa: PLC0415
@@ -30,7 +30,8 @@ def pages(docs: Path) -> dict[Path, str]:
         if path.name != INDEX.name
     }
     titles = {path: title(text) for path, text in {**written, **generated}.items() if path.suffix == ".md"}
-    others = sorted(path for path in titles if path not in generated)
+    index = rendered("index.md.j2", titles=titles, others=[])
+    others = sorted(path for path in titles if f"]({path})" not in index)
     return {INDEX: rendered("index.md.j2", titles=titles, others=others), **generated}
 
 

@@ -60,7 +60,7 @@ def _parameter(field: types.Field, defaults: Mapping[str, Any], meaning: str) ->
 
 
 def allowed(kind: types.Type) -> str:
-    """The values that a type takes, in words."""
+    """The values that a type takes, as text."""
     match kind:
         case types.BoolType():
             words = "true or false"
@@ -79,7 +79,7 @@ def allowed(kind: types.Type) -> str:
         case types.UnionType(types=parts):
             words = "; or ".join(allowed(part) for part in parts if not isinstance(part, types.NoneType))
         case _:
-            raise TypeError(f"found {kind}, allowed: a type that a scenario file holds and this knows")
+            raise TypeError(f"invalid type {kind}: expected a type of a scenario file")
     return words
 
 

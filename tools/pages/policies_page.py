@@ -9,8 +9,8 @@ from scenarios.policies import throttled
 from scenarios.policies.registry import POLICIES, Policy, UserDefined, policy
 from tools.pages.delays import DRAWS, Delays, delays, duration
 from tools.pages.docstrings import Described, described
-from tools.pages.failing_clients import per_second, tries_s
-from tools.pages.figures import delays_figure, svg, tries_figure
+from tools.pages.failing_clients import attempts_s, per_second
+from tools.pages.figures import attempts_figure, delays_figure, svg
 from tools.pages.parameters import Parameter, parameters
 from tools.pages.rendering import rendered
 
@@ -30,7 +30,7 @@ class Entry(Struct, frozen=True):
     described: Described
     parameters: list[Parameter]
     file: str
-    gated: bool
+    throttled: bool
     alt: str
     drawing: str
     """The figure as SVG."""
@@ -47,7 +47,7 @@ def page(policies: list[Entry]) -> str:
         "policies.md.j2",
         policies=policies,
         user_defined=described(UserDefined),
-        about_gates=" ".join(inspect.cleandoc(throttled.__doc__ or "").split("\n\n", 1)[1].split()),
+        about_throttles=" ".join(inspect.cleandoc(throttled.__doc__ or "").split("\n\n", 1)[1].split()),
         draws=DRAWS,
         clients=CLIENTS,
         seconds=SECONDS,
@@ -64,25 +64,25 @@ def drawings(policies: list[Entry]) -> dict[Path, str]:
 def _entry(name: str) -> Entry:
     kind, _ = POLICIES[name]
     chosen = policy(name)
-    gated = chosen.gate() is not None
-    alt, drawing = _figure_of_tries(name, chosen) if gated else _figure_of_delays(name, chosen)
+    throttle = chosen.gate() is not None
+    alt, drawing = _figure_of_attempts(name, chosen) if throttle else _figure_of_delays(name, chosen)
     return Entry(
         name=name,
         described=described(kind),
         parameters=parameters(kind, defaults=defaults_of(name)),
         file=f"{kind.__module__.replace('.', '/')}.py",
-        gated=gated,
+        throttled=throttle,
         alt=alt,
         drawing=drawing,
     )
 
 
 def defaults_of(name: str) -> dict[str, float]:
-    """What the name stands for; raises ValueError where that is no field of the policy."""
+    """The parameters that the name stands for; raises ValueError where one is no field of the policy."""
     kind, defaults = POLICIES[name]
     unknown = sorted(set(defaults) - set(kind.__struct_fields__))
     if unknown:
-        raise ValueError(f"policy {name}: found defaults for {unknown}, allowed: its own fields")
+        raise ValueError(f"policy {name}: invalid defaults {unknown}: expected its own fields")
     return dict(defaults)
 
 
@@ -92,28 +92,28 @@ def _figure_of_delays(name: str, chosen: Policy) -> tuple[str, str]:
     return alt, svg(delays_figure(found), alt)
 
 
-def _figure_of_tries(name: str, chosen: Policy) -> tuple[str, str]:
-    began_s = tries_s(chosen, clients=CLIENTS, until_s=SECONDS, fails_after_s=FAILS_AFTER_S, seed=SEED)
+def _figure_of_attempts(name: str, chosen: Policy) -> tuple[str, str]:
+    began_s = attempts_s(chosen, clients=CLIENTS, until_s=SECONDS, fails_after_s=FAILS_AFTER_S, seed=SEED)
     counts = per_second(began_s, SECONDS)
-    alt = alt_of_tries(name, counts)
-    return alt, svg(tries_figure(counts, clients=CLIENTS), alt)
+    alt = alt_of_attempts(name, counts)
+    return alt, svg(attempts_figure(counts, clients=CLIENTS), alt)
 
 
-def alt_of_tries(name: str, counts: list[int]) -> str:
-    """What the figure of tries shows, for who cannot see it."""
+def alt_of_attempts(name: str, counts: list[int]) -> str:
+    """The figure of attempts in words, for readers who cannot see it."""
     half = counts[len(counts) // 2 :]
-    late = f"{sum(half):,} in the second half, at most {max(half):,} in a second of it" if any(half) else ""
+    late = f"{sum(half):,} in the second half, at most {max(half):,} per second" if any(half) else ""
     return (
-        f"Tries per second under {name}, of {CLIENTS} clients whose tries all fail: {sum(counts):,} in "
+        f"Attempts per second under {name}, of {CLIENTS} clients whose attempts all fail: {sum(counts):,} in "
         f"{len(counts)} s, {counts[0]:,} of them in the first second, {late or 'none in the second half'}."
     )
 
 
 def alt_of_delays(name: str, found: Delays) -> str:
-    """What the figure of delays shows, for who cannot see it."""
+    """The figure of delays in words, for readers who cannot see it."""
     last = len(found.median_s) - 1
-    parts = [f"before try {n} {_spread(found, n)}" for n in sorted({0, last // 2, last})]
-    end = f" After try {last}, clients give up." if found.ends else ""
+    parts = [f"before attempt {n} {_spread(found, n)}" for n in sorted({0, last // 2, last})]
+    end = f" After attempt {last}, clients give up." if found.ends else ""
     return f"Delays under {name}: {'; '.join(parts)}.{end}"
 
 

@@ -35,7 +35,8 @@ class Numbers(Struct, frozen=True):
     arms: list[str]
     utilisation: str
     s1: str
-    calm_from_try: str
+    s1_settled_from: str
+    """The attempt, counted from 1, from which S1 stays at 1 or below."""
     s2: str
 
 
@@ -46,9 +47,9 @@ class Entry(Struct, frozen=True):
     summary: str
     arms: list[str]
     compares: str
-    """What differs between the arms."""
+    """What differs between the arms; empty where nothing does."""
     timeline: list[Moment]
-    promises: list[str]
+    objectives: list[str]
     """The hypothesis and the objectives."""
     numbers: list[Numbers]
     runs: int
@@ -67,7 +68,7 @@ def page() -> str:
 
 
 def timeline(every: dict[str, Scenario]) -> list[Moment]:
-    """What happens in the arms of a comparison, in words and in order."""
+    """What happens in the arms of a comparison, in order of time."""
     events = [[arm.event[place] for arm in every.values()] for place in range(_most_events(every))]
     moments = [_moment(kinds, [*every]) for kinds in events]
     order = sorted(range(len(events)), key=lambda place: events[place][0].at_s)
@@ -80,11 +81,11 @@ def timeline(every: dict[str, Scenario]) -> list[Moment]:
         result.append(Moment(_at(trigger + phases.during_s), during))
         if phases.rescue_at_s:
             rescue = (
-                "where fewer than 90 % of the clients are served, everybody gets the rescue policy "
+                "where fewer than 90 % of the clients are served, all clients get the rescue policy "
                 f"({_named(phases.rescue_policy)}), and the run ends {phases.rescue_s} s later"
             )
             result.append(Moment(_at(phases.rescue_at_s), rescue))
-    early = f", or earlier, once all has been well for {phases.recovery_window_s} s"
+    early = f", or earlier after {phases.recovery_window_s} consecutive seconds of recovered service"
     end = f"the end{early if scenario.trigger_s is not None else ''}"
     result.append(Moment(_at(phases.duration_s), end))
     return result
@@ -96,10 +97,10 @@ def compares(scenario: Scenario) -> str:
         f"`{key}` with {', '.join(f'`{written(value)}`' for value in values)}"
         for key, values in scenario.matrix.items()
     ]
-    return "; ".join(crossed or scenario.arms) or "nothing"
+    return "; ".join(crossed or scenario.arms)
 
 
-def promises(scenario: Scenario) -> list[str]:
+def objectives(scenario: Scenario) -> list[str]:
     """The hypothesis and the objectives, each with its bound."""
     hypothesis = scenario.hypothesis
     found = (
@@ -123,7 +124,7 @@ def _entry(name: str, scenario: Scenario) -> Entry:
         arms=[*every],
         compares=compares(scenario),
         timeline=timeline(every),
-        promises=promises(scenario),
+        objectives=objectives(scenario),
         numbers=_numbers(every),
         runs=len(every),
         controls=sum(plan.control for plan in todo),
@@ -144,14 +145,14 @@ def _moment(event_of_arms: Sequence[Event], names: list[str]) -> Moment:
     if event.times > 1:
         every = event.every_s
         gap = " to ".join(f"{each:g}" for each in (every if isinstance(every, tuple) else [every]) if each)
-        what += f"; {event.times} strikes in all, {gap} s from one to the next"
+        what += f"; {event.times} times, {gap} s apart"
     if len(struck) < len(names):
         what += f" (only in: {', '.join(name for name, _ in struck) or 'no arm'})"
     return Moment(_at(event.at_s), what)
 
 
 def _settings(kinds: Sequence[Event]) -> str:
-    """What the arms give as parameters, where that is not the default."""
+    """Parameters that differ from the default in some arm."""
     parts = []
     for parameter in parameters(type(kinds[0]), without=Event.__struct_fields__):
         values = [getattr(event, parameter.name) for event in kinds]
@@ -165,11 +166,11 @@ def _numbers(every: dict[str, Scenario]) -> list[Numbers]:
     found: dict[tuple[str, ...], list[str]] = {}
     for name, arm in every.items():
         of_arm = stability(arm)
-        calm = of_arm.calm_from_try
+        calm = of_arm.calm_from_try  # counted from 0
         row = (
             f"{of_arm.utilisation:.2f}",
             figure(of_arm.s1[0]) if of_arm.s1 else "–",
-            "never" if calm is None else str(calm),
+            "never" if calm is None else str(calm + 1),
             figure(of_arm.s2) if arm.fleet.stale_after_s else "no watchdog",
         )
         found.setdefault(row, []).append(name)

@@ -82,7 +82,7 @@ def test_every_planted_regression_is_a_scenario_that_differs_in_one_key(name: st
 
 @pytest.mark.parametrize("arm", [UNCHANGED, *PLANTED])
 def test_the_gate_keeps_its_promises_with_the_runs_that_were_recorded(arm: str) -> None:
-    pool = msgspec.json.decode((PROJECT / "docs" / "gate-pool.json").read_bytes(), type=Pool)
+    pool = msgspec.json.decode((PROJECT / "docs" / "data" / "gate-pool.json").read_bytes(), type=Pool)
     assert len(pool.arms[arm]) >= 10
     assert good(tally(pool, arm, gauges(), gates=20, rounds=ROUNDS, most_rounds=MOST_ROUNDS))
 
@@ -225,6 +225,6 @@ def test_runs_that_failed_are_kept_in_a_pool_and_disturbed_ones_are_not(tmp_path
 
 
 def test_the_runs_that_were_recorded_pass_against_themselves_at_least_as_often_as_is_documented() -> None:
-    pool = msgspec.json.decode((PROJECT / "docs" / "gate-pool.json").read_bytes(), type=Pool)
+    pool = msgspec.json.decode((PROJECT / "docs" / "data" / "gate-pool.json").read_bytes(), type=Pool)
     found = tally(pool, UNCHANGED, gauges(), gates=100, rounds=ROUNDS, most_rounds=MOST_ROUNDS)
     assert found.share("inconclusive")[0] <= 0.15

@@ -491,7 +491,7 @@ def test_two_figures_in_one_page_share_no_id(written: Written) -> None:
     ids = re.findall(r'\bid="([^"]*)"', text)
     assert len(ids) == len(set(ids))
     assert {*re.findall(r"url\(#([^)]*)\)", text), *re.findall(r'href="#([^"]*)"', text)} <= set(ids)
-    assert sum(name.startswith("map-") for name in ids) > 10
+    assert any(name.startswith("map-") for name in ids)
 
 
 def test_the_terminal_has_a_map_instead_of_its_arms() -> None:

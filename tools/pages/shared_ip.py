@@ -1,4 +1,4 @@
-"""What nginx's limits do to clients that share one address and come back at the same moment."""
+"""What nginx's limits do to clients that share one IP and reconnect at the same time."""
 
 from collections.abc import Sequence
 
@@ -6,22 +6,22 @@ from msgspec import Struct
 
 from scenarios.limits.leaky_bucket import EdgeRule, LeakyBucket, decide
 
-ASKS_AGAIN_MS = 1000
+RETRY_AFTER_MS = 1000
 _FIRST_MS = 1_000_000
 
 
-class Neighbours(Struct, frozen=True):
-    """What became of so many clients behind one address."""
+class SharedIp(Struct, frozen=True):
+    """When the clients behind one IP are admitted."""
 
     clients: int
     at_once: int
-    """Let in the first time they asked, without a wait."""
+    """Admitted on their first request, without a delay."""
     last_in_s: float
-    """When nginx let the last one through, in seconds from when all asked."""
+    """When nginx admitted the last one, in seconds from the first request."""
 
 
-def neighbours(rules: Sequence[EdgeRule], clients: int) -> Neighbours:
-    """All ask with one request at the same millisecond; who is refused asks again every second."""
+def shared_ip(rules: Sequence[EdgeRule], clients: int) -> SharedIp:
+    """All send one request in the same millisecond; a client that is rate-limited retries every second."""
     bucket_rules = [rule.bucket for rule in rules]
     buckets: Sequence[LeakyBucket | None] = [LeakyBucket() for _ in rules]
     waiting, now_ms, at_once, last_ms = clients, _FIRST_MS, 0, _FIRST_MS
@@ -34,5 +34,5 @@ def neighbours(rules: Sequence[EdgeRule], clients: int) -> Neighbours:
                 continue
             at_once += now_ms == _FIRST_MS and not decision.delay_ms
             last_ms = max(last_ms, now_ms + decision.delay_ms)
-        waiting, now_ms = refused, now_ms + ASKS_AGAIN_MS
-    return Neighbours(clients, at_once, (last_ms - _FIRST_MS) / 1000)
+        waiting, now_ms = refused, now_ms + RETRY_AFTER_MS
+    return SharedIp(clients, at_once, (last_ms - _FIRST_MS) / 1000)
