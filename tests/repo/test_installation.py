@@ -147,7 +147,7 @@ def test_an_installation_predicts_and_reports_into_the_folder_that_it_is_started
     done = command("simulate", "mass-drop", sets=SMALL)
     assert done.returncode == 0, done.stderr
     latest = tmp_path / "shop" / "runs" / "latest"
-    assert (latest / "report.html").stat().st_size > 50_000
+    assert "<svg" in (latest / "report.html").read_text(encoding="utf-8")
     (latest / "report.html").unlink()
     assert command("report").returncode == 0
     assert (latest / "report.html").exists()
