@@ -1,4 +1,4 @@
-"""The command that tests the measurement itself; like `cli.py`, it knows how runs are made and how judged."""
+"""`calibrate`: tests the measurement itself by injecting known values."""
 
 import asyncio
 import json
@@ -20,6 +20,7 @@ from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
 from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
+from scenarios.cli.renamed import renamed_option
 from scenarios.cli.terminal import complain, console, errors, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.host.machine import MachineError
@@ -37,32 +38,33 @@ from scenarios.selftest.rig import SAMPLER, Rig
 
 NAMES = (*CHECKS, SAMPLER)
 _GROUP = runs_needed(len(KEY_MEASURES))
-"""Fewer runs a side could not call any difference after Holm, and would pass for nothing."""
+"""Runs per side. With fewer, no difference is significant after Holm, and the test would always pass."""
 
 
 @click.command("calibrate")
-@click.option("--only", multiple=True, type=click.Choice(NAMES), help="This check alone; may be repeated.")
-@click.option("--aa", is_flag=True, help="Also compare runs of one and the same scenario with each other.")
+@click.option("--only", multiple=True, type=click.Choice(NAMES), help="Run this check only; may be repeated.")
+@click.option("--aa", is_flag=True, help="Also compare runs of the same scenario (A/A test).")
 @click.option(
     "--aa-runs",
     type=click.IntRange(2 * _GROUP, 1_000),
     default=16,
     show_default=True,
-    help="How many of them to make.",
+    help="Runs to record for the A/A test.",
 )
 @click.option(
     "--aa-from",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="FOLDER",
-    help="Compare those recorded there, and make none; nothing else is checked unless --only says so.",
+    help="Use the runs in this folder for the A/A test, and run no checks except those of --only.",
 )
 @click.option(
-    "--tries",
+    "--attempts",
     type=click.IntRange(1, 10),
     default=3,
     show_default=True,
-    help="Of a check, or a run, during which others used the machine's cores.",
+    help="Attempts per check or run that is invalidated by other load on this host.",
 )
+@renamed_option("--tries", "--attempts", "attempts")
 @RUNS_OPTION
 @JSON_OPTION
 def calibrate_command(
@@ -71,14 +73,14 @@ def calibrate_command(
     aa: bool,
     aa_runs: int,
     aa_from: Path | None,
-    tries: int,
+    attempts: int,
     runs_folder: Path,
     as_json: bool,
 ) -> None:
-    """Test the measurement itself: is what is known beforehand read back from a run?
+    """Self-test: inject known values and check the measurements.
 
-    Exit status: 0 where every figure is within 2 % of what is known, and no more than one of twenty A/A
-    comparisons calls a difference; 5 where a part of the stack failed; else 3.
+    Exit status: 0 if every measurement is within 2 % of the known value, and at most one of twenty A/A
+    comparisons reports a difference; 5 if a part of the stack failed; else 3.
     """
     directory = runs_folder / "calibration" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     wanted = only or (() if aa_from else NAMES)
@@ -88,7 +90,7 @@ def calibrate_command(
         directory=directory,
         judge=judge_run,
         disturbed=lambda rows, machine: any(one.too_much for one in taken(rows, machine)),
-        tries=tries,
+        tries=attempts,
         on_progress=_progress,
     )
 
@@ -96,7 +98,7 @@ def calibrate_command(
         for name in wanted:
             readings.extend(await (rig.sampled() if name == SAMPLER else rig.readings(name, CHECKS[name])))
         if aa and not aa_from:
-            await _record(directory / "aa", aa_runs, tries)
+            await _record(directory / "aa", aa_runs, attempts)
 
     warn_of_leftovers()
     try:
@@ -127,7 +129,7 @@ async def _record(directory: Path, runs: int, tries: int) -> None:
     scenario = load(aa.SCENARIO, aa.OVERRIDES)
     for number, plan in enumerate(plans(scenario, repeats=runs, directory=directory), start=1):
         for again in range(1, tries + 1):
-            _progress(f"A/A: run {number} of {runs}{f', try {again}' if again > 1 else ''}")
+            _progress(f"A/A: run {number} of {runs}{f', attempt {again}' if again > 1 else ''}")
             folder = (
                 plan.directory
                 if again == 1
@@ -175,7 +177,9 @@ def _show(readings: list[Reading], verdicts: Verdicts | None, *, as_json: bool) 
 
 
 def _table(readings: list[Reading]) -> Table:
-    table = Table("", "check", "what", "known", "read back", "error", "allowed", box=None, pad_edge=False)
+    table = Table(
+        "", "check", "quantity", "injected", "measured", "error", "tolerance", box=None, pad_edge=False
+    )
     for column in table.columns[3:]:
         column.justify = "right"
     for reading in readings:
@@ -195,8 +199,8 @@ def _aa_sentence(verdicts: Verdicts) -> str:
     sign = "ok" if verdicts.good else "!!"
     where = "; ".join(", ".join(keys) for keys in verdicts.called)
     return (
-        f"{sign}  A/A: {len(verdicts.called)} of {verdicts.comparisons} comparisons called a difference, "
-        f"{verdicts.allowed} is allowed: {verdicts.group} against {verdicts.group} runs, "
+        f"{sign}  A/A: {len(verdicts.called)} of {verdicts.comparisons} comparisons reported a difference, "
+        f"expected at most {verdicts.allowed}: {verdicts.group} against {verdicts.group} runs, "
         f"drawn from {verdicts.runs}{f' ({where})' if where else ''}"
     )
 

@@ -1,4 +1,4 @@
-"""The command that tests the gate itself: does it cry wolf, and does it find what is planted?"""
+"""`calibrate-gate`: the gate's false-positive rate, and its missed regressions."""
 
 import asyncio
 import json
@@ -41,14 +41,15 @@ FEWEST_CAUGHT = 0.95
     "--record",
     "rounds",
     type=click.IntRange(1, 1_000),
-    help="Make so many runs of each arm first, and keep their numbers in --pool.",
+    help="Record N runs per arm first, and add their results to --pool.",
+    metavar="N",
 )
 @click.option(
     "--arm",
     "only",
     multiple=True,
     type=click.Choice([UNCHANGED, *PLANTED]),
-    help="Record this arm alone, and add it to what is in --pool; may be repeated.",
+    help="With --record: record this arm only; may be repeated.",
 )
 @click.option(
     "--pool",
@@ -56,10 +57,22 @@ FEWEST_CAUGHT = 0.95
     type=click.Path(path_type=Path, dir_okay=False),
     default="gate-pool.json",
     show_default=True,
-    help="The numbers of recorded runs.",
+    help="File with the results of recorded runs.",
 )
-@click.option("--gates", type=click.IntRange(1, 100_000), default=200, show_default=True, help="Of each arm.")
-@click.option("--retries", type=click.IntRange(0, 10), default=1, show_default=True)
+@click.option(
+    "--gates",
+    type=click.IntRange(1, 100_000),
+    default=200,
+    show_default=True,
+    help="Gates simulated per arm.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 10),
+    default=1,
+    show_default=True,
+    help="Retries for runs invalidated by other load on this host.",
+)
 @RUNS_OPTION
 @JSON_OPTION
 def calibrate_gate_command(
@@ -73,11 +86,13 @@ def calibrate_gate_command(
     runs_folder: Path,
     as_json: bool,
 ) -> None:
-    """Test the gate itself: how often does it call a regression where nothing has changed, and how often does
-    it miss one that was planted? Gates are played with runs drawn from recorded ones.
+    """Measure the gate's false-positive rate and its missed regressions.
 
-    Exit status: 0 where it calls at most 1 in 20 unchanged ones and at least 19 in 20 of each planted one;
-    5 where a part of the stack failed; else 3.
+    Simulates gates with runs drawn from recorded ones: of the unchanged scenario, and of scenarios with a
+    seeded regression.
+
+    Exit status: 0 if at most 1 in 20 unchanged scenarios fail and at least 19 in 20 of each seeded regression
+    do; 5 if a part of the stack failed; else 3.
     """
     with usage_errors(ScenarioError, MachineError, RecordError, CheckoutError):
         if rounds:
@@ -101,7 +116,7 @@ def calibrate_gate_command(
 
 
 def good(found: Tally) -> bool:
-    """Whether the gate did with this arm what it promises."""
+    """Whether the gate met its targets for this arm."""
     called, _, _ = found.share("regression")
     return called <= MOST_FALSE_ALARMS if found.arm == UNCHANGED else called >= FEWEST_CAUGHT
 
@@ -176,7 +191,7 @@ def _read(path: Path) -> Pool:
 
 def _table(tallies: Sequence[Tally]) -> Table:
     table = Table(
-        "", "arm", "runs", "gates", "regression", "pass", "inconclusive", "rounds", "called worse", box=None
+        "", "arm", "runs", "gates", "regression", "pass", "inconclusive", "rounds", "worse", box=None
     )
     for found in tallies:
         called = [f"{key} {number}" for key, number in list(found.by.items())[:4]]

@@ -1,4 +1,4 @@
-"""Looks at the machine before a run does: what is there, what is missing, and what it means."""
+"""Checks a host before a run: cores, limits, proxies, leftover processes."""
 
 import asyncio
 import resource
@@ -20,17 +20,17 @@ from scenarios.scenario.model import Scenario
 
 
 class Finding(Struct, frozen=True):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     good: bool
     found: str
     advice: str = ""
-    """What it means, or what to do; empty where all is well."""
+    """Consequence, or what to do; empty if the check is good."""
 
 
 def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Finding]:
-    """Everything that could spoil a run of `scenario` on this machine."""
+    """Every check of whether this host can run `scenario`."""
     return [
         _python(),
         _cores(scenario),
@@ -44,13 +44,13 @@ def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Findi
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("Python", sys.version_info >= (3, 11), version, "3.11 or newer is needed")
+    return Finding("Python", sys.version_info >= (3, 11), version, "needs 3.11 or newer")
 
 
 def _cores(scenario: Scenario) -> Finding:
     cores = machine.assign_cores(scenario.gateway.cores)
     found = f"stack on {list(cores.stack) or 'any'}, generator on {list(cores.generator) or 'any'}"
-    return Finding("Cores", cores.pinned, found, "the generator shares a core with the gateway it measures")
+    return Finding("Cores", cores.pinned, found, "the generator shares a core with the gateway")
 
 
 def _descriptors(scenario: Scenario) -> Finding:
@@ -61,7 +61,7 @@ def _descriptors(scenario: Scenario) -> Finding:
     return Finding(
         "File descriptors",
         enough,
-        f"{allowed} allowed, {needed} needed for {scenario.fleet.clients} clients",
+        f"limit {allowed}, {needed} needed for {scenario.fleet.clients} clients",
         "raise the hard limit (ulimit -Hn) or use fewer clients",
     )
 
@@ -73,7 +73,10 @@ def _source_addresses() -> Finding:
             sock.bind((address, 0))
         except OSError as error:
             return Finding(
-                "Source addresses", False, f"cannot bind to {address}: {error}", "all clients share one"
+                "Source addresses",
+                False,
+                f"cannot bind to {address}: {error}",
+                "all clients share one address",
             )
     return Finding("Source addresses", True, f"one per client, from {address}")
 
@@ -81,11 +84,11 @@ def _source_addresses() -> Finding:
 def _loop_accounting() -> Finding:
     there = Path("/proc/self/schedstat").exists()
     found = "from the kernel's schedstat" if there else "no schedstat"
-    return Finding("Loop utilisation", there, found, "it will show CPU time only")
+    return Finding("Loop utilisation", there, found, "shows CPU time only")
 
 
 def _fronts(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
-    """The fronts that there are; one that is missing is no fault unless the scenario wants it."""
+    """The installed proxies; a missing one is a failure only if the scenario needs it."""
     front = scenario.edge.front
     return [
         *([_nginx(scenario, nginx_binary)] if front == "nginx" else []),
@@ -94,7 +97,7 @@ def _fronts(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
 
 
 def _other_front(name: str, scenario: Scenario | None) -> Finding:
-    """scenario: which wants it, and whose configuration it has to take."""
+    """scenario: the one that needs this proxy, and whose configuration is checked; None if it does not."""
     kind = FRONTS[name]
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -104,7 +107,7 @@ def _other_front(name: str, scenario: Scenario | None) -> Finding:
                 host = kind.host(port=1, directory=Path(folder), cores=(), binary=None)
                 asyncio.run(host.configure(kind.render(scenario, host, ["127.0.0.1:2"], None)))
         except (MachineError, StackError, OSError, subprocess.CalledProcessError) as error:
-            return Finding(name, scenario is None, str(error), f"a run with edge.front = {name!r} needs it")
+            return Finding(name, scenario is None, str(error), f"required by edge.front = {name!r}")
     return Finding(name, True, version)
 
 
@@ -121,14 +124,14 @@ def _nginx(scenario: Scenario, binary: Path | None) -> Finding:
             complaint = nginx.check_syntax(configuration, binary)
             version = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True)  # noqa: S603
         except (OSError, subprocess.CalledProcessError) as error:
-            return Finding("nginx", False, str(error), "give another one with --nginx PATH")
+            return Finding("nginx", False, str(error), "specify another executable with --nginx PATH")
     return Finding(
-        "nginx", not complaint, complaint or version.stderr.strip(), "it does not take our configuration"
+        "nginx", not complaint, complaint or version.stderr.strip(), "rejects the generated configuration"
     )
 
 
 def _leftovers() -> Finding:
     found = machine.leftovers()
     return Finding(
-        "Leftover processes", not found, "; ".join(found) or "none", "they share the cores: end them"
+        "Leftover processes", not found, "; ".join(found) or "none", "they use the same cores: stop them"
     )

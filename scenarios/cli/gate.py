@@ -1,5 +1,4 @@
-"""The command that says whether a change has made a storm worse; like `cli.py`, it knows how runs are made
-and how they are judged."""
+"""The CI gate: says whether a change has made a storm worse. It makes runs and judges them."""
 
 import asyncio
 import contextlib
@@ -48,17 +47,17 @@ from scenarios.scenario.validate import ScenarioError
 
 
 class _Source(Struct, frozen=True, kw_only=True):
-    """A side as the user named it: runs that are there already, or a player that makes them."""
+    """A side as the user named it: stored runs, or a player that makes them."""
 
     text: str
     stored: tuple[Run, ...] = ()
     missing: int = 0
-    """Rounds that should be there and left no run, of those that are there already."""
+    """Rounds of stored runs that left no run directory."""
     player: Player | None = None
 
 
 class _Gate(Struct, frozen=True, kw_only=True):
-    """What is to be decided, and by what."""
+    """What to decide, and on which data."""
 
     options: Options
     directory: Path
@@ -67,15 +66,15 @@ class _Gate(Struct, frozen=True, kw_only=True):
     gauges: tuple[Gauge, ...]
     schedule: Schedule
     commit: Commit | None
-    """Whose result it is; None where no file wants to know."""
+    """Commit of the candidate; None if no output file needs it."""
 
 
 @click.command("gate")
 @WITH_OPTIONS
 def gate_command(**values: Any) -> None:
-    """Has a change made the storm worse? Compare a candidate with its baseline until that is decided.
+    """Has a change made the storm worse? Run candidate and baseline in turn until the result is conclusive.
 
-    Exit status: 0 it has not, 1 it has or an objective is broken, 2 usage, 3 no valid run, 4 inconclusive,
+    Exit status: 0 no regression, 1 a regression or an SLO violated, 2 usage, 3 no valid run, 4 inconclusive,
     5 a part of the stack failed.
     """
     options = Options(**values)

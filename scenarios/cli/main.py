@@ -56,7 +56,7 @@ from scenarios.scenario.validate import ScenarioError
 def main() -> None:
     """What happens to a Socket.IO gateway when all its clients come back at once.
 
-    Exit status: 0 good, 1 a regression or a promise broken, 2 usage or configuration, 3 invalid run,
+    Exit status: 0 good, 1 a regression or an SLO violated, 2 usage or configuration, 3 invalid run,
     4 inconclusive, 5 a part of the stack failed, 130 interrupted.
     """
 
@@ -73,13 +73,13 @@ main.add_command(tune_command)
 @main.command("list")
 @JSON_OPTION
 def list_command(as_json: bool) -> None:
-    """Show the built-in scenarios, and policies, limits and events to make others with."""
+    """List the built-in scenarios, policies, limits and events."""
     summaries = {name: load(name).summary for name in catalog()}
     parts = {"policies": [*POLICIES], "limits": [*LIMITS], "events": [*EVENTS]}
     if as_json:
         click.echo(json.dumps({"scenarios": summaries, **parts}, indent=2))
         return
-    table = Table("scenario", "what it asks", box=None)
+    table = Table("scenario", "question", box=None)
     for name, summary in summaries.items():
         table.add_row(name, summary)
     console.print(table)
@@ -93,7 +93,7 @@ def list_command(as_json: bool) -> None:
 @main.command("run")
 @carries_out_a_scenario
 def run_command(options: Options) -> None:
-    """Carry out one scenario, without its matrix, and report on it."""
+    """Run a scenario once, without its matrix, and report the result."""
     with _usage_errors():
         scenario = msgspec.structs.replace(options.load(), matrix={}, arms={})
     _carry_out(scenario, options, repeats=1)
@@ -105,11 +105,11 @@ def run_command(options: Options) -> None:
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="Rounds of all arms; 4 can tell two arms apart, 5 each measure of theirs.",
+    help="Runs per arm: 4 for the overall test, 5 for per-metric tests.",
 )
 @carries_out_a_scenario
 def compare_command(options: Options, repeats: int) -> None:
-    """Carry out every arm of a scenario's matrix and compare them."""
+    """Run every arm of a scenario's matrix and compare the arms."""
     with _usage_errors():
         scenario = options.load()
     _carry_out(scenario, options, repeats=repeats)
@@ -120,11 +120,11 @@ def compare_command(options: Options, repeats: int) -> None:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the report; else next to the runs.",
+    help="Folder for the report; default: the folder of the runs.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
 def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
-    """Report anew on run directories, or on a folder of them; by default on runs/latest."""
+    """Regenerate the report for run directories, or for a folder of them; default: runs/latest."""
     with _usage_errors():
         found = find_runs(paths or [Path("runs/latest")])
         runs = [judge_run(path) for path in found]
@@ -136,7 +136,7 @@ def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> 
 @click.argument("scenario_name", metavar="SCENARIO")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 def probe_command(scenario_name: str, overrides: tuple[str, ...]) -> None:
-    """Say as JSON which run directories this version would write of a scenario.
+    """Print as JSON which schema of run directories this version writes for a scenario.
 
     For other versions of reconnect-storm, such as a gate that compares with this one: the answer's keys
     may grow, but none changes its meaning. A scenario that cannot be run ends with status 2 and one line.
@@ -154,13 +154,13 @@ def probe_command(scenario_name: str, overrides: tuple[str, ...]) -> None:
 def doctor_command(
     scenario_name: str, overrides: tuple[str, ...], nginx_binary: Path | None, as_json: bool
 ) -> None:
-    """Look at this machine: can it carry the scenario, and what would spoil the result?"""
+    """Check whether this host can run the scenario, and what would invalidate the result."""
     with _usage_errors():
         found = findings(load(scenario_name, overrides), nginx_binary)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        table = Table("", "what", "found", "", box=None)
+        table = Table("", "check", "result", "", box=None)
         for finding in found:
             advice = "" if finding.good else finding.advice
             table.add_row("ok" if finding.good else "!!", finding.what, finding.found, advice)

@@ -1,4 +1,4 @@
-"""The command that predicts runs instead of carrying them out, and judges them as if they had been."""
+"""`simulate`: predicts runs with the model, and judges them like real ones."""
 
 import sys
 from collections.abc import Sequence
@@ -34,14 +34,12 @@ from scenarios.simulator.run import Prediction, simulate
 @click.command("simulate")
 @click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
 @decorated_by(*MODEL_OPTIONS)
-@click.option(
-    "--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds of all arms."
-)
+@click.option("--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Runs per arm.")
 @click.option(
     "--keep-costs",
     "kept_costs",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write what things cost to this JSON file, for --costs.",
+    help="Write the CPU costs to this JSON file, for --costs.",
 )
 @click.option(
     "--against",
@@ -49,7 +47,7 @@ from scenarios.simulator.run import Prediction, simulate
     type=click.Path(path_type=Path, exists=True),
     multiple=True,
     metavar="RUN",
-    help="Predict these recorded runs instead of a scenario, and say how far the two agree.",
+    help="Predict these recorded runs instead of a scenario, and report how far the two agree.",
 )
 @RUNS_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
@@ -68,8 +66,8 @@ def simulate_command(
 ) -> None:
     """Predict every arm of a scenario: the same policies, limits, events and verdicts, without the load.
 
-    Leaves run directories of the same format as a real run's, marked as predicted, so that every report and
-    comparison works on them. Ctrl-C keeps what was computed by then.
+    Writes run directories in the same format as a real run's, marked as predicted, so that every report and
+    comparison works on them. Ctrl-C keeps what has been computed.
 
     Exit status: 0 good, 2 usage or configuration, 3 invalid, 130 interrupted.
     """
@@ -116,7 +114,7 @@ def simulate_command(
 
 
 def _predict(predictions: list[Prediction]) -> int:
-    """Carries all of them out; returns 130 where the user stopped it."""
+    """Simulates all of them; returns 130 if the user stopped it."""
     with Progress(console=errors, transient=True) as progress:
         for number, plan in enumerate(predictions, start=1):
             task = progress.add_task(f"[{number}/{len(predictions)}] {plan.arm}")
@@ -134,7 +132,7 @@ def _predict(predictions: list[Prediction]) -> int:
 
 
 def predictions_of(measured: Sequence[Run], *, repeats: int, directory: Path) -> list[Prediction]:
-    """Every arm of recorded runs, to be predicted as often as asked for, each time with another seed."""
+    """Every arm of recorded runs, predicted `repeats` times, each time with another seed."""
     arms = by_arm(measured)
     return [
         Prediction(
@@ -160,16 +158,16 @@ def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory:
     found = agreement(measured, predicted)
     errors.print(shown_agreement(found))
     same, all_ = found.same_verdict
-    errors.print(f"verdict as measured in {same} of {all_} predicted runs")
+    errors.print(f"predicted verdict matches the measured one in {same} of {all_} runs")
     file = directory / "agreement.svg"
     drawn = svg(agreement_figure(measured, predicted), agreement_alt_text(measured, predicted))
     with replacing(file) as stream:
         stream.write(drawn)
-    errors.print(f"tries a second, predicted on top of measured: {file}", highlight=False, soft_wrap=True)
+    errors.print(f"attempts per second, predicted over measured: {file}", highlight=False, soft_wrap=True)
 
 
 def check_known(scenario: Scenario) -> None:
-    """What the model does not know is said before it computes anything."""
+    """Raises ScenarioError for a scenario that the model does not support."""
     if scenario.target.url:
         raise ScenarioError(
             "target.url: found somebody else's gateway, allowed: none, for nobody knows its costs"
@@ -197,7 +195,7 @@ def calibration_table(found: Calibration) -> Table:
         "value",
         "range",
         box=None,
-        title=f"from {found.seconds} seconds of pods",
+        title=f"fitted to {found.seconds} pod-seconds",
         caption="range: the middle 95 % of fits to seconds drawn again; seconds of one run resemble each "
         "other, so the true cost may well lie outside. Of pod_start, the extremes.",
     )

@@ -328,7 +328,7 @@ def test_an_abort_condition_ends_the_test_and_says_why(pod: str) -> None:
     )
     assert done.returncode == 1
     assert "aborted: fan-out p99 was" in done.stderr
-    assert "abort.fanout_p99_ms is 0.001, for 2 s in a row" in done.stderr
+    assert "abort.fanout_p99_ms is 0.001, for 2 consecutive seconds" in done.stderr
 
 
 def test_a_target_elsewhere_needs_permission() -> None:

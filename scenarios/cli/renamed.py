@@ -1,0 +1,18 @@
+"""Options under their former names: hidden, still accepted, with a warning that names the new one."""
+
+from typing import Any
+
+import click
+
+from scenarios.cli.terminal import complain
+
+
+def renamed_option(old: str, new: str, parameter: str) -> Any:
+    """Accepts `old` for `new`, whose value goes to `parameter`; a value given to `new` wins."""
+
+    def forward(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            complain(f"warning: {old} is now called {new}")
+            ctx.default_map = {**(ctx.default_map or {}), parameter: value}
+
+    return click.option(old, hidden=True, expose_value=False, is_eager=True, callback=forward)
