@@ -83,7 +83,7 @@ def load_info(directory: Path) -> RunInfo:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
         because = _FORMER_VERSIONS.get(version, "") if isinstance(version, int) else ""
-        raise RecordError(f"{path}: found schema version {version}, allowed: {SCHEMA_VERSION}{because}")
+        raise RecordError(f"{path}: invalid schema version {version}: expected {SCHEMA_VERSION}{because}")
     try:
         info = msgspec.convert(raw, RunInfo)
     except msgspec.ValidationError as error:
@@ -102,7 +102,7 @@ def _read_rows(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:
         )
         missing = [column for column in needed if column not in (reader.fieldnames or ())]
     if rows and missing:
-        raise ValueError(f"{path.name}: found no column {', '.join(missing)}")
+        raise ValueError(f"{path.name}: missing column {', '.join(missing)}")
     return rows
 
 

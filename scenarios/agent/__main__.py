@@ -136,7 +136,7 @@ def nginx_command(host: str, agent_port: int, port: int, pods: str, trust: tuple
     try:
         networks = [str(ipaddress.ip_network(network)) for network in trust]
     except ValueError as error:
-        raise click.UsageError(f"--trust: found {error}, allowed: a network such as 192.0.2.0/24") from None
+        raise click.UsageError(f"--trust: {error}: expected a network such as 192.0.2.0/24") from None
     with tempfile.TemporaryDirectory(prefix="reconnect-storm-") as folder:
         role = NginxRole(listen=host, port=port, pods=named, folder=Path(folder) / "nginx")
         _run(role, host, agent_port, trust=networks)

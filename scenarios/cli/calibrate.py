@@ -145,8 +145,8 @@ def _verdicts(pool: list[Run]) -> Verdicts:
     valid = [found for found in pool if found.info.validity.get("valid")]
     if len(valid) < 2 * _GROUP:
         raise ComparisonError(
-            f"A/A: found {len(valid)} valid runs of {len(pool)}, allowed: at least {2 * _GROUP}, "
-            f"{_GROUP} on either side"
+            f"A/A: {len(valid)} of {len(pool)} runs are valid: expected at least {2 * _GROUP}, "
+            f"{_GROUP} per side"
         )
     differences = []
     for pair in draws(len(valid), _GROUP, COMPARISONS, random.Random(1)):  # noqa: S311

@@ -100,7 +100,7 @@ def calibrate_gate_command(
             _keep(pool_file, scenario_name, recorded)
     pool = _read(pool_file)
     if all(run.verdict == "INVALID" for run in pool.arms.get(UNCHANGED, ())):
-        fail(f"{pool_file}: found no valid run of the arm {UNCHANGED!r}, allowed: one or more")
+        fail(f"{pool_file}: no valid run of the arm {UNCHANGED!r}: expected at least one")
     tallies = [
         tally(pool, arm, gauges(), gates=gates, rounds=ROUNDS, most_rounds=MOST_ROUNDS)
         for arm, runs in pool.arms.items()
@@ -156,8 +156,8 @@ def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> Non
     now = (first.info.scenario["name"], first.info.machine, first.info.versions)
     if before and (before.scenario, before.machine, before.versions) != now:
         fail(
-            f"{path}: found runs of {before.scenario} on some machine with some versions, allowed: runs of"
-            f" {now[0]} on this one with the same; begin another file"
+            f"{path}: has runs of {before.scenario} from another host or other versions: expected runs of"
+            f" {now[0]} from this host and with these versions; use another file"
         )
     arms = dict(before.arms) if before else {}
     overrides = dict(before.overrides) if before else {}
@@ -186,7 +186,7 @@ def _read(path: Path) -> Pool:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Pool)
     except (OSError, msgspec.DecodeError) as error:
-        fail(f"{path}: {error}; allowed: a pool that calibrate-gate --record has written")
+        fail(f"{path}: {error}; expected a file written by calibrate-gate --record")
 
 
 def _table(tallies: Sequence[Tally]) -> Table:

@@ -37,6 +37,7 @@ from scenarios.cli.gate_output import as_json, continue_trend, tell_github, writ
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import FAILED, INTERRUPTED
+from scenarios.fields import invalid
 from scenarios.gate.checkout import PROJECT, CheckoutError, check_can_run, checkout, revision
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.host import machine
@@ -92,7 +93,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
     rounds, most = _rounds(options)
     for file in (options.junit_file, options.csv_file, options.trend_file):
         if file is not None and not file.absolute().parent.is_dir():
-            fail(f"{file}: found no folder {file.absolute().parent}, allowed: a file in a folder that exists")
+            fail(f"{file}: no such folder {file.absolute().parent}: expected a file in an existing folder")
     commit = None
     if options.trend_file or options.csv_file:
         commit = _commit(options.candidate)
@@ -121,7 +122,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
     if live and baseline:
         gate = _first_look(gate, baseline)
     if not baseline and candidate.player and not candidate.player.scenario.slo:
-        fail(f"{candidate.text}: key slo: found none, allowed: an objective, or --baseline to compare with")
+        fail(f"{candidate.text}: slo: missing: expected at least one SLO, or --baseline")
     return gate
 
 
@@ -130,7 +131,7 @@ def _rounds(options: Options) -> tuple[int, int]:
     rounds = options.rounds or min(usual[0], options.most_rounds or usual[0])
     most = options.most_rounds or max(usual[1], rounds)
     if most < rounds:
-        fail(f"--max-rounds: found {most}, allowed: {rounds} or more, as many as --rounds")
+        fail(invalid("--max-rounds", most, f">= {rounds}, the value of --rounds"))
     return rounds, most
 
 
@@ -139,13 +140,16 @@ def _first_look(gate: _Gate, baseline: _Source) -> _Gate:
     fewest = fewest_rounds(gate.gauges, gate.schedule.rounds, gate.schedule.most_rounds)
     if gate.schedule.most_rounds < fewest:
         fail(
-            f"--max-rounds: found {gate.schedule.most_rounds}, allowed: {fewest} or more, to decide on "
-            f"{len(gate.gauges)} measures"
+            invalid(
+                "--max-rounds",
+                gate.schedule.most_rounds,
+                f">= {fewest} to decide on {len(gate.gauges)} metrics",
+            )
         )
     if baseline.stored:
         valid = side(baseline.text, baseline.stored).measured
         if 0 < len(valid) < fewest:
-            fail(f"{baseline.text}: found {len(valid)} valid runs, allowed: {fewest} or more")
+            fail(f"{baseline.text}: has {len(valid)} valid runs: expected at least {fewest}")
     return msgspec.structs.replace(gate, schedule=msgspec.structs.replace(gate.schedule, rounds=fewest))
 
 

@@ -29,6 +29,7 @@ from scenarios.cli.options import Options, carries_out_a_scenario
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.clients.protocol.target import TargetError, resolve
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED, INVALID
+from scenarios.fields import invalid
 from scenarios.generator.abort import armed
 from scenarios.host import machine
 from scenarios.host.process import StackError
@@ -80,7 +81,7 @@ def rehearse_command(options: Options, *, interactive: bool, choose: str | None,
         _check_script(script)
         deployment.check([script], options.nginx_binary)
     if interactive and choices is None and not sys.stdin.isatty():
-        fail("--interactive: found no terminal to press keys at, allowed: a terminal, or --choose")
+        fail("--interactive: standard input is not a terminal: expected a terminal, or --choose")
     warn_of_leftovers()
     directory = options.runs_folder / slug(script.name) / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     stage = _Stage(script, options, directory, interactive=interactive or choices is not None, force=force)
@@ -224,19 +225,22 @@ def _choices(text: str, script: Scenario) -> ByList:
     offered = [option.name for option in options(script, None if script.target.url else script.gateway.pods)]
     for name in names:
         if name not in offered:
-            raise ScenarioError(f"--choose: found {name!r}, allowed: {', '.join(offered)}")
+            raise ScenarioError(invalid("--choose", name, f"one of {', '.join(offered)}"))
     return ByList(names)
 
 
 def _check_script(script: Scenario) -> None:
     """Raises ScenarioError if the script has no fault, or one without a steady state before it."""
     if script.trigger_s is None:
-        raise ScenarioError(f"{script.name}: key event: found no fault, allowed: one or more in a rehearsal")
+        raise ScenarioError(f"{script.name}: event: expected at least one fault in a rehearsal")
     least = LEAST_STEADY_S + 1
     if script.trigger_s < least:
         raise ScenarioError(
-            f"{script.name}: key event[].at_s: found a fault at {script.trigger_s:g}, allowed: {least} or"
-            " more in a rehearsal, so that there is a steady state to check"
+            invalid(
+                f"{script.name}: event[].at_s",
+                script.trigger_s,
+                f">= {least} for a fault in a rehearsal, after a steady state",
+            )
         )
 
 

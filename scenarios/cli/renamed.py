@@ -1,13 +1,16 @@
 """Options under their former names: hidden, still accepted, with a warning that names the new one."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from scenarios.cli.terminal import complain
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
-def renamed_option(old: str, new: str, parameter: str) -> Any:
+
+def renamed_option(old: str, new: str, parameter: str) -> Callable[[_Command], _Command]:
     """Accepts `old` for `new`, whose value goes to `parameter`; a value given to `new` wins."""
 
     def forward(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:

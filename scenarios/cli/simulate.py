@@ -22,6 +22,7 @@ from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
 from scenarios.cli.report import report, shown_agreement
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import GOOD, INTERRUPTED
+from scenarios.fields import invalid
 from scenarios.runner.plan import plans, slug
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
@@ -75,8 +76,8 @@ def simulate_command(
         costs, implied = read(costs_file) if costs_file else (Costs(), ())
         if implied and measured:
             raise CostFileError(
-                f"{costs_file}: found another gateway's costs beside --against, allowed: costs as JSON, since"
-                " recorded runs have a gateway of their own"
+                f"{costs_file}: TOML costs not supported together with --against, whose runs define their own"
+                " gateway: expected costs as JSON"
             )
         costs = calibrated(costs, recorded, quiet=as_json)
         if kept_costs:
@@ -169,12 +170,10 @@ def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory:
 def check_known(scenario: Scenario) -> None:
     """Raises ScenarioError for a scenario that the model does not support."""
     if scenario.target.url:
-        raise ScenarioError(
-            "target.url: found somebody else's gateway, allowed: none, for nobody knows its costs"
-        )
+        raise ScenarioError("target.url: not supported by simulate: external targets have no cost model")
     if scenario.mesh.sidecar != "none":
         raise ScenarioError(
-            f"mesh.sidecar: found {scenario.mesh.sidecar!r}, allowed: 'none', for the model knows no sidecars"
+            invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': the model has no sidecars")
         )
 
 

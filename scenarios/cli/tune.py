@@ -19,6 +19,7 @@ from scenarios.cli.simulate import calibrated, check_known
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.cli.tune_confirm import confirm
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED
+from scenarios.fields import invalid
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -206,7 +207,7 @@ def _scenario(name: str, overrides: tuple[str, ...]) -> tuple[Scenario, tuple[st
     scenario = replace(load(name, overrides), matrix={}, arms={})
     check_known(scenario)
     if scenario.trigger_s is None:
-        raise ScenarioError(f"{name}: key event: found no fault, allowed: one, or there is no storm")
+        raise ScenarioError(f"{name}: event: expected at least one fault")
     return without_mitigations(scenario)
 
 
@@ -216,7 +217,7 @@ def _sizes(text: str) -> list[float]:
     except ValueError:
         found = []
     if not found or not all(0 < size <= 1 for size in found):
-        raise ScenarioError(f"--sizes: found {text!r}, allowed: shares above 0, up to 1, such as 0.25,0.5,1")
+        raise ScenarioError(invalid("--sizes", text, "shares > 0 and <= 1, such as 0.25,0.5,1"))
     return found
 
 

@@ -21,7 +21,7 @@ from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.target import Endpoint, addresses_for
 from scenarios.clients.recorder import Recorder
 from scenarios.clients.timers import NEVER_NS, Timers
-from scenarios.fields import share_of
+from scenarios.fields import invalid, share_of
 from scenarios.policies.registry import Policy, PolicyError
 from scenarios.policies.throttles import Gate
 from scenarios.scenario.model import Fleet
@@ -78,8 +78,11 @@ def cap_of(fleet: Fleet, index: int, processes: int) -> int:
     if cap and not share:
         needed = max(processes, index + 1)
         raise ScenarioError(
-            f"key fleet.max_attempts_per_s: found {cap}, allowed: 0, or at least {needed} from the beginning,"
-            f" which is one a second for each of {needed} generator processes"
+            invalid(
+                "fleet.max_attempts_per_s",
+                cap,
+                f"0, or at least {needed}: one per second for each of {needed} generator processes",
+            )
         )
     return share
 

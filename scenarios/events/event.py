@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from scenarios.events.stack import Stack
-from scenarios.fields import Count, PositiveSeconds, Seconds
+from scenarios.fields import Count, PositiveSeconds, Seconds, invalid
 
 Kind = Literal["fault", "mitigation", "condition"]
 """The first fault is the run's trigger; a condition is there from the start, and neither harms nor helps."""
@@ -64,26 +64,26 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
                 return
             at_s += rng.uniform(*self.every_s) if isinstance(self.every_s, tuple) else self.every_s
 
-    def complaint(self, _context: Context) -> tuple[str, object, str] | None:
-        """(field, what was found, what is allowed) where the event does not fit the scenario."""
-        return None
+    def complaint(self, _context: Context) -> str:
+        """Why the event does not fit the scenario, beginning with the field; empty if it does."""
+        return ""
 
     async def strike(self, stack: Stack) -> Details:
         """Does it, and returns when it is over."""
         raise NotImplementedError
 
 
-def common_complaint(event: Event) -> tuple[str, object, str] | None:
-    """What is wrong with the fields that all events have."""
+def common_complaint(event: Event) -> str:
+    """What is wrong with the fields that all events have; empty if nothing is."""
     if event.times > 1 and event.every_s is None:
-        return "times", event.times, "1, or every_s to say how long after the last one"
+        return invalid("times", event.times, "1 without every_s, the time between two strikes")
     if isinstance(event.every_s, tuple) and event.every_s[0] > event.every_s[1]:
-        return "every_s", list(event.every_s), "the shorter time first"
-    return None
+        return invalid("every_s", list(event.every_s), "the shorter time first")
+    return ""
 
 
-def pod_complaint(pod: int, context: Context) -> tuple[str, object, str] | None:
-    """What is wrong with the number of a pod."""
+def pod_complaint(pod: int, context: Context) -> str:
+    """What is wrong with the index of a pod; empty if nothing is."""
     if pod < context.pods:
-        return None
-    return "pod", pod, f"from 0 to {context.pods - 1}: there are {context.pods} pods"
+        return ""
+    return invalid("pod", pod, f"0 to {context.pods - 1} with {context.pods} pods")

@@ -19,8 +19,8 @@ class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
     restart: bool = True
     restart_after_s: Seconds = 1.0
 
-    def complaint(self, context: Context) -> tuple[str, object, str] | None:
-        """The pod has to be there."""
+    def complaint(self, context: Context) -> str:
+        """The pod has to exist."""
         return pod_complaint(self.pod, context)
 
     async def strike(self, stack: Stack) -> Details:

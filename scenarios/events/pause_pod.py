@@ -22,8 +22,8 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
         """As long as it stands still."""
         return self.for_s
 
-    def complaint(self, context: Context) -> tuple[str, object, str] | None:
-        """The pod has to be there."""
+    def complaint(self, context: Context) -> str:
+        """The pod has to exist."""
         return pod_complaint(self.pod, context)
 
     async def strike(self, stack: Stack) -> Details:

@@ -23,7 +23,7 @@ class Choice(Struct, frozen=True):
     def settings(self) -> GeneratorSettings:
         """Settings of a test that begins now. Raises ScenarioError."""
         if not self.scenario.target.url:
-            raise ScenarioError("--host: found nothing, allowed: http://host:port of a gateway")
+            raise ScenarioError("--host: missing: expected http://host:port of a gateway")
         return GeneratorSettings(
             scenario=self.scenario, epoch_ns=epoch_of_1970(), allow_remote=self.allow_remote
         )
@@ -90,7 +90,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
 def choice_of(options: Any) -> Choice:
     """What --host or --own-target, --scenario and --set say. Raises ScenarioError."""
     if options.own_target and options.host:
-        raise ScenarioError("--own-target: found beside --host, allowed: one of the two")
+        raise ScenarioError("--own-target: not supported together with --host: expected one of the two")
     scenario = load(options.scenario, options.overrides)
     url = options.own_target or options.host or scenario.target.url
     return Choice(

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from scenarios.fields import share_of
+from scenarios.fields import invalid, share_of
 from scenarios.policies.backoff import (
     AxiosRetry,
     Backo2,
@@ -93,7 +93,7 @@ POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
 def policy(spec: str | dict[str, Any]) -> Policy:
     """The policy that a scenario asks for: a name, a table with `name`, or `module:function`.
 
-    Raises PolicyError with what was found and what is allowed.
+    Raises PolicyError with the invalid value and what is expected.
     """
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = table.pop("name", None)
@@ -101,14 +101,16 @@ def policy(spec: str | dict[str, Any]) -> Policy:
         _check_function(name, table)
         return UserDefined(function=name, parameters=table)
     if not isinstance(name, str) or name not in POLICIES:
-        raise PolicyError(f"found policy {name!r}, allowed: {', '.join(POLICIES)} or module:function")
+        raise PolicyError(invalid("", name, f"{', '.join(POLICIES)} or module:function"))
     kind, defaults = POLICIES[name]
     try:
         return msgspec.convert({**defaults, **table}, kind)  # type: ignore[return-value]
     except msgspec.ValidationError as error:
         allowed = ", ".join(kind.__struct_fields__) or "no parameters"
-        found = ", ".join(f"{key} = {value!r}" for key, value in table.items())
-        raise PolicyError(f"policy {name!r}: found {found}: {error}; allowed: {allowed}") from None
+        given = ", ".join(f"{key} = {value!r}" for key, value in table.items())
+        raise PolicyError(
+            f"policy {name!r}: invalid parameters {given}: {error}; expected {allowed}"
+        ) from None
 
 
 def divided(whole: Policy, index: int, processes: int) -> Policy:
@@ -140,9 +142,7 @@ def _checked_delays(path: str, rng: random.Random, parameters: dict[str, Any]) -
     try:
         for delay in function(rng, **parameters):
             if isinstance(delay, bool) or not isinstance(delay, Real) or not math.isfinite(delay):
-                raise PolicyError(
-                    f"policy {path!r}: found delay {delay!r}, allowed: a finite number of seconds"
-                )
+                raise PolicyError(invalid(f"delay of policy {path!r}", delay, "a finite number of seconds"))
             yield float(delay)
     except PolicyError:
         raise
@@ -157,12 +157,12 @@ def _checked_delays(path: str, rng: random.Random, parameters: dict[str, Any]) -
 def _check_function(path: str, parameters: dict[str, Any]) -> None:
     function = _import_function(path)
     if not callable(function):
-        raise PolicyError(f"policy {path!r}: found {function!r}, allowed: a function(rng, **parameters)")
+        raise PolicyError(invalid(f"policy {path!r}", function, "a function(rng, **parameters)"))
     try:
         inspect.signature(function).bind(None, **parameters)
     except TypeError as error:
         allowed = f"{path}{inspect.signature(function)}"
-        raise PolicyError(f"policy {path!r}: {error}; allowed: {allowed}") from None
+        raise PolicyError(f"policy {path!r}: {error}; expected {allowed}") from None
     except ValueError:  # Written in C, without a signature to check.
         return
     # What fails soon fails before anything is started.

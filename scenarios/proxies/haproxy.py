@@ -40,7 +40,7 @@ def executable() -> Path:
     """The system's HAProxy. Raises MachineError where there is none."""
     found = program("haproxy")
     if found is None:
-        raise MachineError("HAProxy: found none on the PATH, allowed: the system's; install its package")
+        raise MachineError("HAProxy: not on the PATH: expected the system's package")
     return found
 
 

@@ -1,6 +1,6 @@
-"""Reads a scenario file and checks all of it, so that a mistake costs one line and no run.
+"""Reads and checks a scenario file, so that an error costs one line and no run.
 
-A mistake names the file, the key, what was found and what is allowed.
+An error names the file, the key, the invalid value and what is expected.
 """
 
 import tomllib
@@ -28,7 +28,7 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ScenarioError(
-            f"{name_or_path}: no such scenario; built-in: {', '.join(catalog())}, or give a file"
+            f"{name_or_path}: no such scenario: expected a file, or one of {', '.join(catalog())}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: cannot be read: {error}") from None

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway_stub.protocol import Admission
-from scenarios.fields import Count, NameOrTable, PositiveSeconds, Seconds
+from scenarios.fields import Count, NameOrTable, PositiveSeconds, Seconds, invalid
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import LimitError, limit
 
@@ -20,9 +20,6 @@ RetryOn = Literal["connect-failure", "reset", "gateway-error", "5xx", "503"]
 
 OrNone = Annotated[int, Meta(ge=0, le=1_000_000)]
 """A bound, or 0 for none."""
-
-Complaint = tuple[str, object, str]
-"""Key, what was found, what is allowed."""
 
 
 class Mesh(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,42 +68,42 @@ def sidecar_rule(mesh: Mesh) -> EdgeRule | None:
     return rules[0] if rules else None
 
 
-def mesh_complaint(mesh: Mesh, *, target_url: str) -> Complaint | None:
-    """What single bounds cannot say; None where all can be carried out."""
+def mesh_complaint(mesh: Mesh, *, target_url: str) -> str:
+    """What is wrong with a combination of keys, beginning with one of them; empty if nothing is."""
     if mesh.sidecar == "none":
-        return _asked_of_nobody(mesh)
+        return _without_sidecar(mesh)
     if target_url:
-        return "sidecar", repr(mesh.sidecar), "'none' with target.url; somebody else's pods get no sidecars"
+        return invalid("sidecar", mesh.sidecar, "'none' with target.url; an external target gets no sidecars")
     if mesh.retries and not mesh.retry_on:
-        return "retry_on", "no condition", "at least one with mesh.retries"
+        return invalid("retry_on", [], "at least one condition with mesh.retries")
     if mesh.retry_budget_percent and not mesh.retries:
-        return "retry_budget_percent", mesh.retry_budget_percent, "0 without mesh.retries"
+        return invalid("retry_budget_percent", mesh.retry_budget_percent, "0 without mesh.retries")
     return _limit_complaint(mesh.limit)
 
 
-def _asked_of_nobody(mesh: Mesh) -> Complaint | None:
+def _without_sidecar(mesh: Mesh) -> str:
     asked, default = msgspec.structs.asdict(mesh), msgspec.structs.asdict(_NOTHING_ASKED)
     for key, value in asked.items():
         if value != default[key]:
-            return key, repr(value), f"{default[key]!r} where mesh.sidecar is 'none'"
-    return None
+            return invalid(key, value, f"{default[key]!r} if mesh.sidecar is 'none'")
+    return ""
 
 
-def _limit_complaint(spec: str | dict[str, Any]) -> Complaint | None:
+def _limit_complaint(spec: str | dict[str, Any]) -> str:
     try:
         asked = limit(spec)
     except LimitError as error:
-        return "limit", repr(spec), str(error)
-    allowed = ""
+        return f"limit: {error}"
+    expected = ""
     if asked.admission != Admission():
-        allowed = "a limit of new connections; what pods turn away is in edge.limit"
+        expected = "a limit on new connections; load shedding of the pods belongs in edge.limit"
     elif len(asked.rules) > 1:
-        allowed = "one limit; Envoy would charge one rule for what another refuses"
+        expected = "one limit; Envoy would count what another rule refuses"
     for rule in asked.rules[:1]:
         if not rule.nodelay:
-            allowed = "a limit that refuses; Envoy lets nobody wait"
+            expected = "a limit that refuses; Envoy cannot delay requests"
         elif rule.exempt:
-            allowed = "no exempt ranges at a sidecar; edge.limit takes them"
+            expected = "no exempt ranges at a sidecar; edge.limit supports them"
         elif rule.rate_per_s is None:
-            allowed = f"{{name = '{rule.name}', rate_per_s = …}}, the rate of each sidecar"
-    return ("limit", repr(spec), allowed) if allowed else None
+            expected = f"{{name = '{rule.name}', rate_per_s = …}}, the rate of each sidecar"
+    return invalid("limit", spec, expected) if expected else ""

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from reports.rundir.schema import ClockOffset
+from scenarios.fields import invalid
 from scenarios.host import machine
 from scenarios.host.local import LocalPodHosts
 from scenarios.host.machine import MachineError
@@ -38,9 +39,9 @@ class LocalPlace:
         if nginx_binary is None:
             FRONTS[front].executable()
         elif not os.access(nginx_binary, os.X_OK):
-            raise MachineError(f"--nginx: found {nginx_binary}, allowed: a program that may be executed")
+            raise MachineError(invalid("--nginx", str(nginx_binary), "an executable file"))
         elif front != "nginx":
-            raise MachineError(f"--nginx: found {nginx_binary}, allowed: none, for the front is {front}")
+            raise MachineError(invalid("--nginx", str(nginx_binary), f"none with edge.front = {front!r}"))
 
     def fitted(self, scenario: Scenario) -> Scenario:
         """As it is: the generator decides."""

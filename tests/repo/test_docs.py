@@ -207,7 +207,7 @@ def test_defaults_in_the_registry_have_to_be_fields(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(POLICIES, "naive", (kind, {}))
     assert policies_page.defaults_of("naive") == {}
     monkeypatch.setitem(POLICIES, "naive", (kind, {"base_s": 1.0}))
-    with pytest.raises(ValueError, match=r"naive: found defaults for \['base_s'\]"):
+    with pytest.raises(ValueError, match=r"naive: invalid defaults \['base_s'\]"):
         policies_page.defaults_of("naive")
 
 
@@ -338,7 +338,7 @@ def test_a_class_without_a_docstring_is_refused() -> None:
     class Silent:
         pass
 
-    with pytest.raises(ValueError, match=r"Silent: found no docstring, allowed: "):
+    with pytest.raises(ValueError, match=r"Silent: no docstring: expected "):
         described(Silent)
 
 
@@ -372,7 +372,7 @@ def test_the_registrys_defaults_come_first_and_fields_may_be_left_out() -> None:
 
 
 def test_a_type_that_no_scenario_file_holds_is_refused() -> None:
-    with pytest.raises(TypeError, match="a type that a scenario file holds"):
+    with pytest.raises(TypeError, match="a type of a scenario file"):
         allowed(msgspec.inspect.type_info(complex))
 
 
@@ -521,7 +521,7 @@ def test_the_event_that_the_page_begins_with_loads_and_strikes(
     (event,) = msgspec.convert(table["event"], tuple[with_no_op.AnyEvent])  # type: ignore[name-defined]
     assert type(event) is with_no_op.EVENTS["no_op"]
     assert list(event.strikes_s(random.Random(1))) == [3]
-    assert event.complaint(Scenario(fleet=Fleet(clients=1))) is None
+    assert event.complaint(Scenario(fleet=Fleet(clients=1))) == ""
     assert asyncio.run(event.strike(None)) == {"note": "lunch"}
 
 

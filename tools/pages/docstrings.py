@@ -29,8 +29,8 @@ def described(kind: type) -> Described:
     """
     text = inspect.cleandoc(kind.__doc__ or "")
     if not text:
-        allowed = "a sentence, a formula, notes and a source"
-        raise ValueError(f"{kind.__qualname__}: found no docstring, allowed: {allowed}")
+        expected = "a sentence, a formula, notes and a source"
+        raise ValueError(f"{kind.__qualname__}: no docstring: expected {expected}")
     before, _, source = text.partition(f"\n{_SOURCE}")
     sentence, *rest = before.split("\n\n")
     return Described(

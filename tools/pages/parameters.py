@@ -79,7 +79,7 @@ def allowed(kind: types.Type) -> str:
         case types.UnionType(types=parts):
             words = "; or ".join(allowed(part) for part in parts if not isinstance(part, types.NoneType))
         case _:
-            raise TypeError(f"found {kind}, allowed: a type that a scenario file holds and this knows")
+            raise TypeError(f"invalid type {kind}: expected a type of a scenario file")
     return words
 
 

@@ -82,7 +82,7 @@ def defaults_of(name: str) -> dict[str, float]:
     kind, defaults = POLICIES[name]
     unknown = sorted(set(defaults) - set(kind.__struct_fields__))
     if unknown:
-        raise ValueError(f"policy {name}: found defaults for {unknown}, allowed: its own fields")
+        raise ValueError(f"policy {name}: invalid defaults {unknown}: expected its own fields")
     return dict(defaults)
 
 

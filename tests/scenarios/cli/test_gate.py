@@ -139,17 +139,17 @@ def test_runs_of_another_schema_are_refused(tmp_path: Path, fast: Path) -> None:
     ("arguments", "said"),
     [
         (("--baseline", "runs:/nowhere"), ("/nowhere", "no run directory")),
-        (("--baseline", "git:no-such-branch"), ("git:no-such-branch", "allowed: a branch")),
-        (("--baseline", "git:--upload-pack=x"), ("git:--upload-pack=x", "allowed: a branch")),
+        (("--baseline", "git:no-such-branch"), ("git:no-such-branch", "expected a branch")),
+        (("--baseline", "git:--upload-pack=x"), ("git:--upload-pack=x", "expected a branch")),
         (("--baseline", "nope.toml"), ("nope.toml", "no such scenario")),
         (("--set", "slo=[]"), ("gate-quick", "key slo", "--baseline")),
-        (("--rounds", "5", "--max-rounds", "3"), ("--max-rounds: found 3, allowed: 5 or more",)),
+        (("--rounds", "5", "--max-rounds", "3"), ("--max-rounds: invalid value 3: expected >= 5",)),
         (
             ("--baseline", "gate-quick", "--rounds", "2", "--max-rounds", "3"),
-            ("--max-rounds: found 3, allowed: 5 or more, to decide on 8 measures",),
+            ("--max-rounds: invalid value 3: expected >= 5 to decide on 8 metrics",),
         ),
         (("--set", "fleet.clients=x"), ("fleet.clients", "'x'")),
-        (("--junit", "/nowhere/at/all.xml"), ("all.xml", "found no folder")),
+        (("--junit", "/nowhere/at/all.xml"), ("all.xml", "no such folder")),
     ],
 )
 def test_a_mistake_costs_one_line_and_no_run(
@@ -167,7 +167,7 @@ def test_an_unknown_measure_is_refused() -> None:
 
 def test_a_stored_baseline_with_too_few_runs_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     few = recorded(tmp_path / "few", 5, runs=3)
-    assert_refused(typed("--baseline", f"runs:{few}"), "found 3 valid runs, allowed: 5 or more")
+    assert_refused(typed("--baseline", f"runs:{few}"), "has 3 valid runs: expected at least 5")
 
 
 def test_every_output_says_the_same(

@@ -142,13 +142,13 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("spec", "found", "allowed"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_names_what_was_found_and_what_is_allowed(spec: Any, found: str, allowed: str) -> None:
+@pytest.mark.parametrize(("spec", "invalid", "expected"), MISTAKES.values(), ids=MISTAKES)
+def test_an_error_names_what_is_invalid_and_what_is_expected(spec: Any, invalid: str, expected: str) -> None:
     with pytest.raises(PolicyError) as error:
         policy(spec)
     message = str(error.value)
-    assert found in message
-    assert allowed in message
+    assert invalid in message
+    assert expected in message
     assert "\n" not in message
 
 
@@ -195,10 +195,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "failed: LookupError: no such delay (test_registry.py, line ",
     ),
     "an error later": ({"name": f"{__name__}:failing", "gives": None, "after": 50}, "failed: LookupError"),
-    "a text": ({"name": f"{__name__}:failing", "gives": "1"}, "found delay '1', allowed: a finite number"),
-    "a truth": ({"name": f"{__name__}:failing", "gives": True}, "found delay True, allowed"),
-    "no number": ({"name": f"{__name__}:failing", "gives": math.nan}, "found delay nan, allowed"),
-    "without end": ({"name": f"{__name__}:failing", "gives": math.inf}, "found delay inf, allowed"),
+    "a text": ({"name": f"{__name__}:failing", "gives": "1"}, "invalid value '1': expected a finite number"),
+    "a truth": ({"name": f"{__name__}:failing", "gives": True}, "invalid value True: expected"),
+    "no number": ({"name": f"{__name__}:failing", "gives": math.nan}, "invalid value nan: expected"),
+    "without end": ({"name": f"{__name__}:failing", "gives": math.inf}, "invalid value inf: expected"),
     "no iterator": (
         {"name": f"{__name__}:no_iterator"},
         "failed: TypeError: 'float' object is not iterable",

@@ -360,7 +360,7 @@ def test_runs_that_say_nothing_about_costs_are_refused(run: Run, tmp_path: Path)
         calibrate([run, other])
     short = msgspec.structs.replace(other, pods=other.pods[:3])
     short.info.predicted = False
-    with pytest.raises(CalibrationError, match=r"found \d+ seconds of pods, allowed: 20 or more"):
+    with pytest.raises(CalibrationError, match=r"\d+ pod-seconds: expected at least 20"):
         calibrate([short])
 
 
@@ -387,9 +387,12 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set", "target.url=http://127.0.0.1:1"], "target.url: found somebody else's gateway"),
-        (["mesh"], "mesh.sidecar: found 'envoy', allowed: 'none', for the model knows no sidecars"),
-        (["--calibrate", "."], "found no run directory there"),
+        (
+            ["--set", "target.url=http://127.0.0.1:1"],
+            "target.url: not supported by simulate: external targets",
+        ),
+        (["mesh"], "mesh.sidecar: invalid value 'envoy': expected 'none': the model has no sidecars"),
+        (["--calibrate", "."], "no run directory: expected one"),
         (["nowhere"], "no such scenario"),
     ],
 )
