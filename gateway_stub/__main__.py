@@ -31,7 +31,13 @@ _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--tick-cpu-us", type=_FROM_0, default=0.0, show_default=True, help="CPU per tick and client, in µs."
 )
-@click.option("--cpu", type=click.Choice(["burn", "reserve"]), default="burn", show_default=True)
+@click.option(
+    "--cpu",
+    type=click.Choice(["burn", "occupy"]),
+    default="burn",
+    show_default=True,
+    help="Use CPU for handshakes, or only block the event loop.",
+)
 @click.option("--cancel-gone", is_flag=True, help="Cancel the handshake of a client that has disconnected.")
 @click.option(
     "--shed-above-lag-ms",

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from reports.rundir.histograms import Buckets
+from reports.rundir.renamed import present_scenario
 from reports.rundir.schema import SCHEMA_VERSION, TAGS, Phase, RecordError, RunInfo, Tag
 
 _FORMER_VERSIONS = {
@@ -88,6 +89,7 @@ def load_info(directory: Path) -> RunInfo:
         info = msgspec.convert(raw, RunInfo)
     except msgspec.ValidationError as error:
         raise RecordError(f"{path}: {error}") from None
+    info.scenario = present_scenario(info.scenario, [])
     if info.status == "running" and not _alive(info.pid):
         info.status, info.problem = "interrupted", "the process that ran it died"
     return info

@@ -89,7 +89,7 @@ def _loop_accounting() -> Finding:
 
 def _fronts(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
     """The installed proxies; a missing one is a failure only if the scenario needs it."""
-    front = scenario.edge.front
+    front = scenario.edge.proxy
     return [
         *([_nginx(scenario, nginx_binary)] if front == "nginx" else []),
         *(_other_front(name, scenario if front == name else None) for name in FRONTS if name != "nginx"),
@@ -107,7 +107,7 @@ def _other_front(name: str, scenario: Scenario | None) -> Finding:
                 host = kind.host(port=1, directory=Path(folder), cores=(), binary=None)
                 asyncio.run(host.configure(kind.render(scenario, host, ["127.0.0.1:2"], None)))
         except (MachineError, StackError, OSError, subprocess.CalledProcessError) as error:
-            return Finding(name, scenario is None, str(error), f"required by edge.front = {name!r}")
+            return Finding(name, scenario is None, str(error), f"required by edge.proxy = {name!r}")
     return Finding(name, True, version)
 
 

@@ -40,7 +40,7 @@ def executable() -> Path:
         binary = Path(folder) / "_bin" / "envoy"
         if binary.is_file():
             return made_executable(binary)
-    raise MachineError("Envoy: not installed: expected the optional extra, reconnect-storm[envoy]")
+    raise MachineError("Envoy: not installed; install the optional extra reconnect-storm[envoy]")
 
 
 def check_syntax(configuration: Path, binary: Path | None = None) -> str:

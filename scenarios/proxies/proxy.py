@@ -33,7 +33,7 @@ class Front:
     ) -> None:
         self.child: Child | None = None
         self._scenario = scenario
-        self._kind = FRONTS[scenario.edge.front]
+        self._kind = FRONTS[scenario.edge.proxy]
         self._host = host
         self._pods = pods
         self._watch = watch

@@ -126,7 +126,7 @@ def _failed(info: RunInfo, error: BaseException) -> None:
 
 def _versions_of_parts(scenario: Scenario) -> dict[str, str]:
     """Of the front, and of the sidecars: each is of a kind that a front can be."""
-    kinds = [scenario.edge.front] if not scenario.target.url else []
+    kinds = [scenario.edge.proxy] if not scenario.target.url else []
     kinds += [scenario.mesh.sidecar] if scenario.mesh.sidecar != "none" else []
     return {name: version for kind in kinds for name, version in FRONTS[kind].versions().items()}
 
@@ -291,7 +291,7 @@ class _Conductor:
             end = self.collector.zero + info.phases[-1].to_s
         refusals = by_sidecars = None
         if not self.scenario.target.url:
-            front = FRONTS[self.scenario.edge.front]
+            front = FRONTS[self.scenario.edge.proxy]
             log = front.read_access_log(self.plan.directory / "nginx" / "access.log")
             refusals = refusals_per_second(log, self.epoch_wall_s)
             info.nginx_limited = sum(count for second, count in refusals.items() if second < end)

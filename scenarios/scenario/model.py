@@ -85,9 +85,10 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     handshake_cpu_ms: Milliseconds = 10.0
     tick_cpu_us: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
     """CPU of one delivered tick on top of what the pod's libraries take: filters, permissions, compression.
-    Paid per client before a tick goes out, burned or reserved as `cpu` says."""
+    Paid per client before a tick goes out, spent as `cpu` says."""
     snapshot_bytes: Annotated[int, Meta(ge=0, le=16_000_000)] = 2_000
-    cpu: Literal["burn", "reserve"] = "burn"
+    cpu: Literal["burn", "occupy"] = "burn"
+    """How costs are spent: `burn` uses CPU; `occupy` blocks the event loop without using CPU."""
     balance: Literal["least_conn", "round_robin", "hash"] = "least_conn"
     backlog: Annotated[int, Meta(ge=1, le=65_535)] = 128
     """Connections that wait in a pod's accept queue; 128 is aiohttp's own. A long queue is a store of work
@@ -161,8 +162,8 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What stands between the clients and the pods."""
 
     limit: NameOrTable = "none"
-    front: Literal["nginx", "envoy", "haproxy"] = "nginx"
-    """Limits mean the same at each; what one of them cannot do is refused when the scenario is loaded."""
+    proxy: Literal["nginx", "envoy", "haproxy"] = "nginx"
+    """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """0 takes a free port."""
 

@@ -143,7 +143,7 @@ def edge_rules(
 
 def _load(scenario: Scenario, tick_cpu_s: float, pod_cores: float | None) -> _Load:
     gateway = scenario.gateway
-    if gateway.cpu == "reserve":
+    if gateway.cpu == "occupy":
         # It only occupies each pod's loop, so every pod counts whole.
         capacity = float(gateway.pods)
     elif pod_cores is not None:

@@ -52,7 +52,7 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         except PolicyError as error:
             raise ScenarioError(f"{source}: {key}: {error}") from None
     try:
-        limit_at(scenario.edge.front, scenario.edge.limit)
+        limit_at(scenario.edge.proxy, scenario.edge.limit)
     except LimitError as error:
         raise ScenarioError(f"{source}: edge.limit: {error}") from None
     complaint = mesh_complaint(scenario.mesh, target_url=scenario.target.url)
@@ -81,7 +81,7 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
 
 def _check_events(scenario: Scenario, source: str, fail: Callable[[str, object, str], None]) -> None:
     pods = max([scenario.gateway.pods, *(getattr(event, "pods", 0) for event in scenario.event)])
-    context = Context(pods=pods, proxy=scenario.edge.front)
+    context = Context(pods=pods, proxy=scenario.edge.proxy)
     for place, event in enumerate(scenario.event):
         if scenario.target.url and not event.any_target:
             others = ", ".join(name for name, kind in EVENTS.items() if kind.any_target)

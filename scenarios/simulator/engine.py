@@ -114,7 +114,7 @@ class Engine:
             rules,
             addresses=self.crowd.addresses,
             requests=self._requests,
-            front=self._scenario.edge.front,
+            front=self._scenario.edge.proxy,
             before=before,
         )
 

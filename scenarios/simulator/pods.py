@@ -3,7 +3,7 @@
 In a turn of the loop a pod finishes what has become ready (joins, ends of connections), takes on one newcomer
 from its accept queue and pays for the upgrade, and, every so many turns, sends a tick that has come due. Work
 for clients that have left is done all the same, unless the scenario cancels it. Pods that burn share the
-cores of the scenario; pods that reserve have a loop each to themselves.
+cores of the scenario; pods with cpu = "occupy" have a loop each to themselves.
 
 All arrays have one element per pod; times are seconds.
 """

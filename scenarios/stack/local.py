@@ -35,13 +35,13 @@ class LocalPlace:
             executable()
         if scenario.target.url:
             return
-        front = scenario.edge.front
+        front = scenario.edge.proxy
         if nginx_binary is None:
             FRONTS[front].executable()
         elif not os.access(nginx_binary, os.X_OK):
             raise MachineError(invalid("--nginx", str(nginx_binary), "an executable file"))
         elif front != "nginx":
-            raise MachineError(invalid("--nginx", str(nginx_binary), f"none with edge.front = {front!r}"))
+            raise MachineError(invalid("--nginx", str(nginx_binary), f"none with edge.proxy = {front!r}"))
 
     def fitted(self, scenario: Scenario) -> Scenario:
         """As it is: the generator decides."""
@@ -52,7 +52,7 @@ class LocalPlace:
         scenario = wanted.scenario
         gateway = nginx = None
         if not scenario.target.url:
-            host = FRONTS[scenario.edge.front].host(
+            host = FRONTS[scenario.edge.proxy].host(
                 port=scenario.edge.port or machine.free_ports(1)[0],
                 directory=wanted.directory / "nginx",
                 cores=self._cores.stack,

@@ -126,7 +126,7 @@ def storm_of(addresses: Sequence[str]) -> list[Request]:
 def scenario(spec: Any, source: str = "bind", front: str = "nginx") -> Scenario:
     """Half of what its gateway has room for is 10 handshakes a second."""
     table = {
-        "edge": {"limit": spec, "front": front},
+        "edge": {"limit": spec, "proxy": front},
         "fleet": {"clients": 10, "source": source},
         "gateway": {"pods": 1, "handshake_cpu_ms": 50.0},
     }
@@ -179,7 +179,7 @@ async def _carry_out(folder: Path, cases: Mapping[str, Case]) -> None:
             chosen, requests = case
             await stops.enter_async_context(await asyncio.start_server(_answer, "127.0.0.1", pod_port))
             (folder / name).mkdir()
-            kind = FRONTS[chosen.edge.front]
+            kind = FRONTS[chosen.edge.proxy]
             host = kind.host(port=port, directory=folder / name, cores=(), binary=None)
             await host.configure(kind.render(chosen, host, [f"127.0.0.1:{pod_port}"], None))
             front = await host.start(descriptors=1024)
@@ -196,7 +196,7 @@ def carried_out(folder: Path, cases: Mapping[str, Case]) -> dict[str, list[Logge
     """
     asyncio.run(_carry_out(folder, cases))
     return {
-        name: logged(folder / name, chosen.edge.front, requests) for name, (chosen, requests) in cases.items()
+        name: logged(folder / name, chosen.edge.proxy, requests) for name, (chosen, requests) in cases.items()
     }
 
 

@@ -43,7 +43,7 @@ def run(front: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
         "0",
         sets=(
             *SMALL_STORM,
-            f"edge.front={front}",
+            f"edge.proxy={front}",
             "fleet.ramp_per_s=300",
             "edge.limit=per-ip",
             "gateway.balance=hash",

@@ -50,9 +50,9 @@ class SitePlace:
             )
         if nginx_binary is not None:
             raise MachineError(invalid("--nginx", str(nginx_binary), "none: nginx runs on another host"))
-        if scenario.edge.front != "nginx":
+        if scenario.edge.proxy != "nginx":
             raise MachineError(
-                invalid("edge.front", scenario.edge.front, "'nginx', the only proxy of remote hosts")
+                invalid("edge.proxy", scenario.edge.proxy, "'nginx', the only proxy of remote hosts")
             )
         if scenario.edge.port not in {0, self._survey.nginx.info.port}:
             raise MachineError(

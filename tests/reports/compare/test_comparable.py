@@ -23,8 +23,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         r"versions: nginx is '1.31.3' in runs/naive .* and '1.27' in runs/incident",
     ),
     "another way to spend CPU": (
-        {"scenario": scenario(fleet__policy="incident", gateway__cpu="reserve")},
-        r"gateway.cpu is 'burn' .* and 'reserve'",
+        {"scenario": scenario(fleet__policy="incident", gateway__cpu="occupy")},
+        r"gateway.cpu is 'burn' .* and 'occupy'",
     ),
     "other stretches of time": (
         {"scenario": scenario(phases__during_s=5)},

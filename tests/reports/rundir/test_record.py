@@ -1,3 +1,4 @@
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,19 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     assert run.events == ({"t_s": 1.5, "event": "drop_all", "clients": 100},)
     assert latency.between(run.histograms["effective"], 1, 3).sum() == 10
     assert run.histograms["censored"] == {}
+
+
+def test_a_scenario_recorded_under_former_names_is_read_under_present_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["scenario"] |= {"edge": {"front": "envoy"}, "gateway": {"cpu": "reserve"}}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    recorded = Run.load(tmp_path / "run").info.scenario
+    assert (recorded["edge"], recorded["gateway"]) == ({"proxy": "envoy"}, {"cpu": "occupy"})
+    assert not caplog.messages
 
 
 def test_an_empty_cell_is_no_number(tmp_path: Path) -> None:

@@ -22,15 +22,15 @@ ELSEWHERE = [front for front in FRONTS if front != "nginx"]
 
 
 def test_every_front_that_a_scenario_may_name_can_be_started_and_simulated() -> None:
-    (names,) = [get_args(field.type) for field in msgspec.structs.fields(Edge) if field.name == "front"]
+    (names,) = [get_args(field.type) for field in msgspec.structs.fields(Edge) if field.name == "proxy"]
     assert set(names) == set(FRONTS) == set(COUNTING)
 
 
 def test_a_front_that_is_not_there_is_refused_by_name() -> None:
     with pytest.raises(
-        ScenarioError, match=r"edge.front: invalid value 'apache': expected 'nginx', 'envoy', 'haproxy'"
+        ScenarioError, match=r"edge.proxy: invalid value 'apache': expected 'nginx', 'envoy', 'haproxy'"
     ):
-        build({"edge": {"front": "apache"}}, source="test")
+        build({"edge": {"proxy": "apache"}}, source="test")
 
 
 @pytest.mark.parametrize("front", ELSEWHERE)
@@ -61,7 +61,7 @@ def test_a_front_that_cannot_hold_anybody_back_says_so(front: str, spec: Any) ->
     ],
 )
 def test_the_refusal_names_the_key(front: str, table: dict[str, Any], key: str) -> None:
-    table = {**table, "edge": {**table.get("edge", {}), "front": front}}
+    table = {**table, "edge": {**table.get("edge", {}), "proxy": front}}
     with pytest.raises(ScenarioError, match=rf"test: {key}: .*proxy '{front}'"):
         build(table, source="test")
 
@@ -80,7 +80,7 @@ def test_haproxy_says_how_many_rules_and_how_large_a_burst_it_can_keep() -> None
 
 
 def test_arms_may_differ_by_front_and_each_is_checked() -> None:
-    matrix = {"edge.front": ["nginx", "envoy"], "edge.limit": ["none", "per-ip"]}
+    matrix = {"edge.proxy": ["nginx", "envoy"], "edge.limit": ["none", "per-ip"]}
     assert len(arms(build({"matrix": matrix}, source="test"))) == 4
     scenario = build({"matrix": {**matrix, "edge.limit": ["none", "per-ip-delay"]}}, source="test")
     with pytest.raises(ScenarioError, match=r"edge.limit: invalid value 'per-ip-delay': .*proxy 'envoy'"):
@@ -90,24 +90,24 @@ def test_arms_may_differ_by_front_and_each_is_checked() -> None:
 def test_without_its_program_a_front_is_refused_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scenario = build({"edge": {"front": "envoy"}}, source="test")
+    scenario = build({"edge": {"proxy": "envoy"}}, source="test")
     deployment.check([scenario])
     monkeypatch.setattr(envoy, "find_spec", lambda _name: None)
-    with pytest.raises(MachineError, match=r"optional extra, reconnect-storm\[envoy\]"):
+    with pytest.raises(MachineError, match=r"install the optional extra reconnect-storm\[envoy\]"):
         deployment.check([scenario])
     monkeypatch.setattr("shutil.which", lambda _name, **_: None)
     with pytest.raises(MachineError, match="HAProxy: not on the PATH"):
-        deployment.check([build({"edge": {"front": "haproxy"}}, source="test")])
-    elsewhere = build({"edge": {"front": "envoy"}, "target": {"url": "http://127.0.0.1:1"}}, source="test")
+        deployment.check([build({"edge": {"proxy": "haproxy"}}, source="test")])
+    elsewhere = build({"edge": {"proxy": "envoy"}, "target": {"url": "http://127.0.0.1:1"}}, source="test")
     deployment.check([elsewhere])
 
 
 @pytest.mark.parametrize("front", ELSEWHERE)
 def test_another_nginx_is_of_no_use_to_another_front(front: str) -> None:
     with pytest.raises(
-        MachineError, match=rf"--nginx: invalid value 'nginx': expected none with edge.front = '{front}'"
+        MachineError, match=rf"--nginx: invalid value 'nginx': expected none with edge.proxy = '{front}'"
     ):
-        deployment.check([build({"edge": {"front": front}}, source="test")], Path("nginx"))
+        deployment.check([build({"edge": {"proxy": front}}, source="test")], Path("nginx"))
 
 
 @pytest.mark.parametrize("front", FRONTS)

@@ -494,3 +494,32 @@ def test_a_bad_arm_is_reported_under_the_name_of_its_source() -> None:
     scenario = Scenario(matrix={"edge.limit": ("per-user",)})
     with pytest.raises(ScenarioError, match=r"^storm\.toml: edge\.limit: invalid value 'per-user'"):
         arms(scenario, source="storm.toml")
+
+
+FORMER = {
+    "in a file": ('[edge]\nfront = "envoy"\n[gateway]\ncpu = "reserve"', ()),
+    "in --set": ("", ("edge.front=envoy", "gateway.cpu=reserve")),
+    "in quoted keys of --set": ("", ('edge."front"=envoy', 'gateway={cpu = "reserve"}')),
+    "in a file, against --set": ('[edge]\nfront = "nginx"', ("edge.proxy=envoy", "gateway.cpu=reserve")),
+}
+
+
+@pytest.mark.parametrize(("text", "overrides"), FORMER.values(), ids=FORMER)
+def test_former_names_load_with_one_warning_per_file(
+    tmp_path: Path, text: str, overrides: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = written(tmp_path, text)
+    for _ in range(2):
+        scenario = load(path, overrides)
+        assert (scenario.edge.proxy, scenario.gateway.cpu) == ("envoy", "occupy")
+    (warning,) = caplog.messages
+    assert warning == (
+        f"reconnect-storm: warning: {path}: edge.front is now edge.proxy; "
+        'gateway.cpu = "reserve" is now "occupy"'
+    )
+
+
+def test_former_names_in_a_matrix_given_by_an_override(caplog: pytest.LogCaptureFixture) -> None:
+    crossed = arms(load("mass-drop", ['matrix={"edge.front" = ["nginx", "envoy"]}']))
+    assert [arm.edge.proxy for arm in crossed.values()] == ["nginx", "envoy"]
+    assert "edge.front is now edge.proxy" in caplog.text

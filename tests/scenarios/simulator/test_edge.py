@@ -208,7 +208,7 @@ def test_a_reload_leaves_in_the_buckets_what_the_front_keeps(
 
 def test_a_front_that_is_started_has_empty_buckets() -> None:
     for front in COUNTING:
-        made = engine(fleet={"clients": 6, "clients_per_ip": 6, "policy": "naive"}, edge={"front": front})
+        made = engine(fleet={"clients": 6, "clients_per_ip": 6, "policy": "naive"}, edge={"proxy": front})
         made.set_rules(limit(per_ip(2)).rules)
         for at_s, joined in ((1, 3), (2, 3)):
             run_until(made, at_s)

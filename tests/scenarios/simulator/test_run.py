@@ -78,7 +78,7 @@ def lines(run: Run, name: str, phase: str = "end") -> Iterator[dict[str, Any]]:
 def test_a_reload_empties_the_buckets_of_haproxy_alone(tmp_path: Path, front: str, let_in: int) -> None:
     limit = 'edge.limit={name="per-ip-strict", rate_per_s=0.0167}'
     event = 'event=[{at_s=2, do="drop_all"}, {at_s=5, do="nginx_reload"}]'
-    neighbours = (f"fleet.clients_per_ip={CLIENTS}", f"edge.front={front}", "phases.duration_s=10")
+    neighbours = (f"fleet.clients_per_ip={CLIENTS}", f"edge.proxy={front}", "phases.duration_s=10")
     found = predicted(tmp_path, *SMALL, limit, event, *neighbours)
     assert total(found, "joined", 2) == let_in
     assert total(found, "nginx_limited") == pytest.approx(total(found, "limited"), rel=0.02)
@@ -106,7 +106,7 @@ def test_another_limit_finds_in_the_buckets_what_the_front_keeps(
         *SMALL,
         f'event=[{", ".join(limits)}, {{at_s=5, do="drop_all"}}]',
         f"fleet.clients_per_ip={CLIENTS}",
-        f"edge.front={front}",
+        f"edge.proxy={front}",
         "fleet.stale_after_s=0",
         "phases.duration_s=14",
     )
@@ -127,10 +127,10 @@ def test_a_limit_whose_rate_follows_from_the_pods_follows_a_change_of_them(
             "fleet.policy=naive",
             "fleet.stale_after_s=0",
             "gateway.pods=1",
-            "gateway.cpu=reserve",
+            "gateway.cpu=occupy",
             "gateway.handshake_cpu_ms=50",
             'edge.limit={name="global", burst=0}',
-            f"edge.front={front}",
+            f"edge.proxy={front}",
             "phases.duration_s=14",
             f"event=[{', '.join((*events, drop))}]",
         )
