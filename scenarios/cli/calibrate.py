@@ -19,8 +19,7 @@ from reports.compare.statistics import runs_needed
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
-from scenarios.cli.renamed import renamed_option
+from scenarios.cli.options import JSON_OPTION, RUNS_OPTION, renamed_option
 from scenarios.cli.terminal import complain, console, errors, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.host.machine import MachineError

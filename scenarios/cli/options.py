@@ -40,6 +40,17 @@ def decorated_by(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda command: functools.reduce(lambda inner, decorate: decorate(inner), decorators, command)
 
 
+def renamed_option(old: str, new: str, parameter: str) -> Callable[[Any], Any]:
+    """Accepts `old`, hidden and with a warning, for `new`, whose value goes to `parameter`."""
+
+    def forward(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            click.echo(f"reconnect-storm: warning: {old} is now {new}", err=True)
+            ctx.default_map = {**(ctx.default_map or {}), parameter: value}
+
+    return click.option(old, hidden=True, expose_value=False, is_eager=True, callback=forward)
+
+
 RUNS_OPTION = click.option(
     "--runs",
     "runs_folder",

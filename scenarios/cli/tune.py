@@ -12,9 +12,8 @@ from msgspec.structs import replace
 from reports.rundir.schema import RecordError
 from reports.tuning.result import Constraints
 from reports.tuning.text import finalist_lines, headline, sentences
-from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
+from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by, renamed_option
 from scenarios.cli.progress import SearchProgress
-from scenarios.cli.renamed import renamed_option
 from scenarios.cli.simulate import calibrated, check_known
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.cli.tune_confirm import confirm

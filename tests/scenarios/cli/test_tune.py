@@ -160,5 +160,5 @@ def test_results_of_another_scenario_are_not_gone_on_with(whole: tuple[Result, P
 
 def test_a_former_name_of_an_option_is_accepted_with_a_warning(tmp_path: Path) -> None:
     shown = tune(tmp_path, "--max-nat-victim-s", "50", "--sizes", "0")
-    assert "warning: --max-nat-victim-s is now called --max-shared-ip-recovery-s" in shown.output
+    assert "warning: --max-nat-victim-s is now --max-shared-ip-recovery-s" in shown.output
     assert "--max-nat-victim-s" not in CliRunner().invoke(main, ["tune", "--help"]).output
