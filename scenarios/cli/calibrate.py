@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -24,7 +23,8 @@ from scenarios.cli.terminal import complain, console, errors, stack_failed, usag
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
-from scenarios.runner.plan import plans
+from scenarios.runner.plan import Plan, plans, utc_stamp
+from scenarios.runner.retry import attempt_folder, other_load, until_quiet
 from scenarios.runner.run import run
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
@@ -81,15 +81,15 @@ def calibrate_command(
     Exit status: 0 if every measurement is within 2 % of the known value, and at most one of twenty A/A
     comparisons reports a difference; 5 if a part of the stack failed; else 3.
     """
-    directory = runs_folder / "calibration" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    directory = runs_folder / "calibration" / utc_stamp()
     wanted = only or (() if aa_from else NAMES)
     readings: list[Reading] = []
     pool: list[Run] = []
     rig = Rig(
         directory=directory,
         judge=judge_run,
-        disturbed=lambda rows, machine: any(one.too_much for one in taken(rows, machine)),
-        tries=attempts,
+        noisy=lambda rows, machine: any(one.too_much for one in taken(rows, machine)),
+        attempts=attempts,
         on_progress=_progress,
     )
 
@@ -123,20 +123,18 @@ def calibrate_command(
     sys.exit(GOOD if good else INVALID)
 
 
-async def _record(directory: Path, runs: int, tries: int) -> None:
-    """Makes the pool of an A/A comparison: one scenario, again and again, each time with another seed."""
+async def _record(directory: Path, runs: int, attempts: int) -> None:
+    """Records the pool of an A/A test: runs of one scenario, each with another seed."""
     scenario = load(aa.SCENARIO, aa.OVERRIDES)
     for number, plan in enumerate(plans(scenario, repeats=runs, directory=directory), start=1):
-        for again in range(1, tries + 1):
-            _progress(f"A/A: run {number} of {runs}{f', attempt {again}' if again > 1 else ''}")
-            folder = (
-                plan.directory
-                if again == 1
-                else plan.directory.with_name(f"{plan.directory.name}-try{again}")
-            )
+
+        async def play(attempt: int, number: int = number, plan: Plan = plan) -> str:
+            _progress(f"A/A: run {number} of {runs}{f', attempt {attempt}' if attempt > 1 else ''}")
+            folder = attempt_folder(plan.directory, attempt)
             await run(replace(plan, directory=folder), lambda _: None)
-            if not judge_run(folder).info.validity["spoilt_by_machine"]:
-                break
+            return other_load(folder)
+
+        await until_quiet(attempts, play, lambda _: None)
 
 
 def _verdicts(pool: list[Run]) -> Verdicts:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -27,6 +26,8 @@ from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.gate.seeded_regressions import PLANTED
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
+from scenarios.runner.plan import utc_stamp
+from scenarios.runner.retry import other_load
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError
@@ -124,7 +125,7 @@ def good(found: Tally) -> bool:
 def _recorded(
     scenario_name: str, rounds: int, arms: Sequence[str], runs_folder: Path, retries: int
 ) -> dict[str, list[Run]]:
-    directory = runs_folder / "calibrate-gate" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    directory = runs_folder / "calibrate-gate" / utc_stamp()
     scenario = load(scenario_name)
     players = []
     for arm in arms:
@@ -135,17 +136,14 @@ def _recorded(
     warn_of_leftovers()
     try:
         with LiveView(errors, rounds * len(players)) as view:
-            run_until_done(play(players, schedule, directory, view, spoilt=_spoilt, enough=lambda _: True))
+            run_until_done(
+                play(players, schedule, directory, view, invalidated=other_load, enough=lambda _: True)
+            )
     except asyncio.CancelledError:
         sys.exit(INTERRUPTED)
     except StackError as error:
         sys.exit(stack_failed(error))
     return {arm: [judge_run(path) for path in find_runs([directory / arm])] for arm in arms}
-
-
-def _spoilt(folder: Path) -> str:
-    validity = judge_run(folder).info.validity
-    return "; ".join(validity["problems"]) if validity["spoilt_by_machine"] else ""
 
 
 def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,8 @@ from scenarios.gate.checkout import PROJECT, CheckoutError, check_can_run, check
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.host import machine
 from scenarios.host.process import StackError
+from scenarios.runner.plan import utc_stamp
+from scenarios.runner.retry import other_load
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError
@@ -109,7 +110,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
     live = [source for source in (baseline, candidate) if source and source.player]
     gate = _Gate(
         options=options,
-        directory=options.runs_folder / "gate" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
+        directory=options.runs_folder / "gate" / utc_stamp(),
         baseline=baseline,
         candidate=candidate,
         gauges=gauges(options.measures or DEFAULT_KEYS),
@@ -211,7 +212,7 @@ def _carried_out(gate: _Gate) -> tuple[Decision, list[Run]]:
                 errors if gate.options.as_json else console, gate.schedule.rounds * len(players)
             ) as view:
                 run_until_done(
-                    play(players, gate.schedule, gate.directory, view, spoilt=_spoilt, enough=enough)
+                    play(players, gate.schedule, gate.directory, view, invalidated=other_load, enough=enough)
                 )
         except asyncio.CancelledError:
             if gate.directory.exists():
@@ -235,16 +236,6 @@ def _nothing_to_compare_with(gate: _Gate) -> bool:
 
 def _stored(source: _Source | None) -> tuple[Run, ...]:
     return source.stored if source else ()
-
-
-def _spoilt(folder: Path) -> str:
-    judged = [judge_run(path) for path in find_runs([folder])]
-    return "; ".join(
-        problem
-        for run in judged
-        if run.info.validity["spoilt_by_machine"]
-        for problem in run.info.validity["problems"]
-    )
 
 
 def _runs(gate: _Gate) -> tuple[list[Run], list[Run]]:

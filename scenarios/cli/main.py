@@ -45,7 +45,7 @@ from scenarios.limits.registry import LIMITS
 from scenarios.policies.registry import POLICIES
 from scenarios.runner import deployment
 from scenarios.runner.plan import plans
-from scenarios.runner.retry import run_undisturbed
+from scenarios.runner.retry import run_until_quiet
 from scenarios.scenario.loader import catalog, load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -190,14 +190,14 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
             spoilt = []
             for plan in todo:
                 view.begin(plan.arm)
-                if not run_undisturbed(plan, options.retries, view) and plan.control:
+                if not run_until_quiet(plan, options.retries, view) and plan.control:
                     spoilt.append(plan)
             # Without its control no arm counts, so one that was disturbed gets another chance at the end.
             view.expect_more(len(spoilt))
             for plan in spoilt:
                 view.begin(plan.arm)
                 later = plan.directory.with_name(f"{plan.directory.name}-later")
-                run_undisturbed(msgspec.structs.replace(plan, directory=later), options.retries, view)
+                run_until_quiet(msgspec.structs.replace(plan, directory=later), options.retries, view)
     except asyncio.CancelledError:
         status = INTERRUPTED
     except StackError as error:

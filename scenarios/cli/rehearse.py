@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import functools
 import json
-import os
 import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -22,7 +20,7 @@ from reports.analysis.slo import Held, evaluate, hypothesis_of, objectives_of
 from reports.analysis.validity import GENERATOR_LAG_MS
 from reports.compare.event_text import short_words
 from reports.page.table import terminal_report
-from reports.rundir.files import point_latest
+from reports.rundir.files import point_latest, replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import PreCheck, RecordError
 from scenarios.cli.options import Options, carries_out_a_scenario
@@ -42,7 +40,7 @@ from scenarios.rehearsal.state import DashboardState
 from scenarios.rehearsal.view import RehearsalView
 from scenarios.runner import deployment
 from scenarios.runner.operator import RunControl
-from scenarios.runner.plan import Plan, slug
+from scenarios.runner.plan import Plan, slug, utc_stamp
 from scenarios.runner.run import run
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.model import Scenario
@@ -83,7 +81,7 @@ def rehearse_command(options: Options, *, interactive: bool, choose: str | None,
     if interactive and choices is None and not sys.stdin.isatty():
         fail("--interactive: standard input is not a terminal: expected a terminal, or --choose")
     warn_of_leftovers()
-    directory = options.runs_folder / slug(script.name) / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    directory = options.runs_folder / slug(script.name) / utc_stamp()
     stage = _Stage(script, options, directory, interactive=interactive or choices is not None, force=force)
     try:
         run_until_done(stage.play(choices))
@@ -138,10 +136,8 @@ class _Stage:
             stack.enter_context(_ended_by_signals(rehearsing, self._on_signal))
             await run(plan, view.progress, rehearsing)
         if self._interactive:
-            _write(
-                self._directory / REPLAY,
-                scenario_file(rehearsed(rehearsing.played, rehearsing.chosen), REPLAY),
-            )
+            with replacing(self._directory / REPLAY) as stream:
+                stream.write(scenario_file(rehearsed(rehearsing.played, rehearsing.chosen), REPLAY))
 
     def report(self) -> int:
         """Judges the run and writes its report; returns the exit status."""
@@ -262,13 +258,6 @@ def _as_dict(judged: Run, promises: list[tuple[str, Held]]) -> dict[str, object]
         "validity": judged.info.validity,
         "verdict": judged.info.verdict,
     }
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _loopback(scenario: Scenario, options: Options) -> bool:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -23,7 +22,7 @@ from scenarios.cli.report import report, shown_agreement
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
-from scenarios.runner.plan import plans, slug
+from scenarios.runner.plan import plans, slug, utc_stamp, with_seed
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -83,14 +82,13 @@ def simulate_command(
         if kept_costs:
             with replacing(kept_costs) as stream:
                 stream.write(msgspec.json.format(msgspec.json.encode(costs)).decode() + "\n")
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         known = [judge_run(path) for path in find_runs(measured)] if measured else []
         if known:
-            directory = runs_folder / "agreement" / stamp
+            directory = runs_folder / "agreement" / utc_stamp()
             predictions = predictions_of(known, repeats=repeats, directory=directory)
         else:
             scenario = load(scenario_name, (*implied, *overrides))
-            directory = runs_folder / scenario.name / stamp
+            directory = runs_folder / scenario.name / utc_stamp()
             predictions = [
                 Prediction(
                     scenario=plan.scenario,
@@ -134,21 +132,17 @@ def _predict(predictions: list[Prediction]) -> int:
 
 def predictions_of(measured: Sequence[Run], *, repeats: int, directory: Path) -> list[Prediction]:
     """Every arm of recorded runs, predicted `repeats` times, each time with another seed."""
-    arms = by_arm(measured)
+    arms = {arm: msgspec.convert(runs[0].info.scenario, Scenario) for arm, runs in by_arm(measured).items()}
     return [
         Prediction(
-            scenario=_with_seed(msgspec.convert(runs[0].info.scenario, Scenario), number),
+            scenario=with_seed(scenario, scenario.fleet.seed + number - 1),
             directory=directory / f"{number:02}-{position}-{slug(arm)}",
             arm=arm,
             round=number,
         )
         for number in range(1, repeats + 1)
-        for position, (arm, runs) in enumerate(arms.items(), start=1)
+        for position, (arm, scenario) in enumerate(arms.items(), start=1)
     ]
-
-
-def _with_seed(scenario: Scenario, number: int) -> Scenario:
-    return replace(scenario, fleet=replace(scenario.fleet, seed=scenario.fleet.seed + number - 1))
 
 
 def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory: Path) -> None:

@@ -1,7 +1,6 @@
 """`tune`: searches for recommended settings with the simulator."""
 
 import sys
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.cli.tune_confirm import confirm
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED
 from scenarios.fields import invalid
+from scenarios.runner.plan import utc_stamp
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -142,13 +142,12 @@ def tune_command(
         max_cpu=max_cpu,
         max_nat_victim_s=max_shared_ip_recovery_s,
     )
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     with usage_errors(ScenarioError, RecordError, CalibrationError, CostFileError, ResultsError):
         costs, implied = read(costs_file) if costs_file else (Costs(), ())
         scenario, left_out = _scenario(scenario_name, (*implied, *overrides))
         costs = calibrated(costs, recorded, quiet=as_json)
         triggers = sized(scenario, _sizes(sizes))
-        directory = resume or runs_folder / f"tune-{scenario.name}" / stamp
+        directory = resume or runs_folder / f"tune-{scenario.name}" / utc_stamp()
         search = Search(
             scenario=scenario,
             triggers=triggers,

@@ -18,7 +18,7 @@ from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.runner import deployment
 from scenarios.runner.plan import plans
-from scenarios.runner.retry import run_undisturbed
+from scenarios.runner.retry import run_until_quiet
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import Costs
@@ -52,7 +52,7 @@ def confirm(
         with LiveView(errors, len(todo)) as view:
             for plan in todo:
                 view.begin(plan.arm)
-                run_undisturbed(plan, _RETRIES, view)
+                run_until_quiet(plan, _RETRIES, view)
     except asyncio.CancelledError:
         return INTERRUPTED
     except StackError as error:

@@ -143,7 +143,7 @@ def test_runs_that_failed_are_told_from_those_that_others_disturbed_and_from_mis
         ({"01": True, "02": True}, 0),
         ({"01": True, "02": False}, 1),
         ({"01": True, "03": True}, 1),
-        ({"01": True, "02": False, "02-try2": True, "03": True}, 0),
+        ({"01": True, "02": False, "02-attempt2": True, "03": True}, 0),
         ({"01": True, "02": False, "02-try2": False}, 1),
         ({"01-1-naive": True, "03-1-naive": True}, 0),
         ({"20261122": True, "20261130": True}, 0),

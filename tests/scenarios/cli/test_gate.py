@@ -116,7 +116,7 @@ def test_objectives_alone_decide_on_recorded_runs(tmp_path: Path) -> None:
 
 FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
     "another load": ({"scenario": scenario(fleet__clients=7)}, "fleet.clients"),
-    "another machine": ({"machine": {"cores": 64, "cpu_model": "test", "pinned": True}}, "key cores"),
+    "another machine": ({"machine": {"cores": 64, "cpu_model": "test", "pinned": True}}, "machine: cores"),
     "other versions": ({"versions": {"reconnect-storm": "0.1.0", "nginx": "1.9"}}, "key nginx"),
     "another scenario": ({"scenario": scenario(name="other")}, "key name"),
 }
