@@ -15,7 +15,7 @@ from scenarios.host import machine
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.proxies import nginx
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.model import Scenario
 
 
@@ -37,7 +37,7 @@ def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Findi
         _descriptors(scenario),
         _source_addresses(),
         _loop_accounting(),
-        *_fronts(scenario, nginx_binary),
+        *_proxies(scenario, nginx_binary),
         _leftovers(),
     ]
 
@@ -87,18 +87,18 @@ def _loop_accounting() -> Finding:
     return Finding("Loop utilisation", there, found, "shows CPU time only")
 
 
-def _fronts(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
+def _proxies(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
     """The installed proxies; a missing one is a failure only if the scenario needs it."""
-    front = scenario.edge.proxy
+    proxy = scenario.edge.proxy
     return [
-        *([_nginx(scenario, nginx_binary)] if front == "nginx" else []),
-        *(_other_front(name, scenario if front == name else None) for name in FRONTS if name != "nginx"),
+        *([_nginx(scenario, nginx_binary)] if proxy == "nginx" else []),
+        *(_other_proxy(name, scenario if proxy == name else None) for name in PROXIES if name != "nginx"),
     ]
 
 
-def _other_front(name: str, scenario: Scenario | None) -> Finding:
+def _other_proxy(name: str, scenario: Scenario | None) -> Finding:
     """scenario: the one that needs this proxy, and whose configuration is checked; None if it does not."""
-    kind = FRONTS[name]
+    kind = PROXIES[name]
     with tempfile.TemporaryDirectory() as folder:
         try:
             kind.executable()

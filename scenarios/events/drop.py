@@ -8,7 +8,7 @@ from scenarios.fields import Share
 class DropAll(Event, frozen=True, kw_only=True, tag="drop_all"):
     """Every pod cuts all its clients at once; the feed goes on.
 
-    Pods of somebody else cannot be told to: there, the clients lose their connections by themselves.
+    With an external target, the clients close their connections themselves.
     """
 
     any_target = True
@@ -22,9 +22,9 @@ class DropAll(Event, frozen=True, kw_only=True, tag="drop_all"):
 
 
 class DropShare(Event, frozen=True, kw_only=True, tag="drop_share"):
-    """Every pod cuts this share of its clients at once, whoever they are; the feed goes on.
+    """Every pod cuts a random share of its clients at once; the feed goes on.
 
-    Pods of somebody else cannot be told to: there, the clients lose their connections by themselves.
+    With an external target, the clients close their connections themselves.
     """
 
     any_target = True

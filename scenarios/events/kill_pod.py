@@ -9,10 +9,9 @@ from scenarios.fields import Index, Seconds
 
 
 class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
-    """A pod is killed with SIGKILL, and started again some time later; nginx goes on asking it meanwhile.
+    """A pod is killed with SIGKILL, and restarted some time later; nginx keeps it in the upstream meanwhile.
 
-    A pod that is dead already is not killed again, and one that somebody else has started by then is not
-    started again.
+    A dead pod is not killed again, and a pod that another event has restarted by then is not restarted.
     """
 
     pod: Index = 0
@@ -24,7 +23,7 @@ class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
         return pod_complaint(self.pod, context)
 
     async def strike(self, stack: Stack) -> Details:
-        """Kills it, waits, and starts it again."""
+        """Kills the pod, waits, and restarts it."""
         gateway = stack.own_gateway
         with gateway.coming_back(self.pod) if self.restart else nullcontext():
             clients = await gateway.kill(self.pod)

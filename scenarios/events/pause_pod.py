@@ -1,4 +1,4 @@
-"""A pod stands still for a while."""
+"""A pod is frozen for a while."""
 
 import asyncio
 
@@ -8,10 +8,10 @@ from scenarios.fields import Index, PositiveSeconds
 
 
 class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
-    """A pod is stopped with SIGSTOP and goes on with SIGCONT: a long garbage collection, a frozen host.
+    """A pod is frozen with SIGSTOP and resumed with SIGCONT: a long garbage collection, a frozen host.
 
-    Where several pauses overlap, it goes on when the last of them is over. A pod that is dead cannot be
-    paused, and one that is killed meanwhile comes back without a pause.
+    If several pauses overlap, the pod is resumed when the last one ends. A dead pod cannot be paused, and a
+    pod that is killed meanwhile restarts without a pause.
     """
 
     pod: Index = 0
@@ -19,7 +19,7 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
 
     @property
     def lasts_s(self) -> float:
-        """As long as it stands still."""
+        """Duration of the pause."""
         return self.for_s
 
     def complaint(self, context: Context) -> str:
@@ -27,7 +27,7 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
         return pod_complaint(self.pod, context)
 
     async def strike(self, stack: Stack) -> Details:
-        """Stops it, waits, lets it go on; it goes on in any case."""
+        """Freezes the pod, waits, and resumes it in any case."""
         async with stack.own_gateway.paused(self.pod):
             await asyncio.sleep(self.for_s)
         return {"pod": self.pod, "for_s": self.for_s}

@@ -1,9 +1,9 @@
-"""Connection limits by name: what the front and the pods refuse, and on which grounds.
+"""Connection limits by name: which requests the proxy rate-limits and the pods shed.
 
-A limit at the front is one or more rules. `nginx/gateway.conf.template` writes them as directives, and
-`leaky_bucket.py` follows them as a pure function; for the other fronts, their templates and `token_bucket.py`
-do. A limit at the pod answers 503 before the handshake has cost anything. Names joined by
-`+` work together, such as `per-ip+global` or `per-ip+lag-shed`: a connection needs the consent of all, and no
+A limit at the proxy is one or more rules. `nginx/gateway.conf.template` writes them as directives, and
+`leaky_bucket.py` follows them as a pure function; the other proxies have their own templates, and
+`token_bucket.py`. A limit at the pod answers 503 before the handshake has cost anything. Names joined by
+`+` work together, such as `per-ip+global` or `per-ip+lag-shed`: a connection has to pass all of them, and no
 rule of nginx is charged for a request that another rule of nginx refuses.
 
 To add one, write a struct with its formula and source, and enter it in `LIMITS`.
@@ -27,14 +27,14 @@ _EVERYWHERE = ("exempt", "dry_run")
 
 
 class LimitError(ValueError):
-    """A limit that is not there, or parameters that it does not take."""
+    """An unknown limit, or invalid parameters."""
 
 
 class Limits(Struct, frozen=True):
-    """What a scenario's limit comes down to."""
+    """The rules and the admission control of a scenario's limit."""
 
     rules: tuple[EdgeRule, ...] = ()
-    """In the order in which the front asks them."""
+    """In the order in which the proxy evaluates them."""
     admission: Admission = Admission()
 
 
@@ -42,16 +42,16 @@ class BaseLimit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What all limits have in common; the fields are their parameters."""
 
     def limits(self, name: str) -> Limits:  # noqa: ARG002
-        """What it comes down to; `name` is what its rules are called."""
+        """Its rules; `name` is their name."""
         return Limits()
 
 
 class NoLimit(BaseLimit, frozen=True, kw_only=True):
-    """Everybody is let in, at once.
+    """No limit: every connection is accepted at once.
 
         refused where never
 
-    What keeps the gateway alive is then up to the clients alone.
+    Only the clients' back-off protects the gateway.
 
     Source: the incident.
     """
@@ -64,7 +64,7 @@ class _AtEdge(BaseLimit, frozen=True, kw_only=True):
     exempt: tuple[str, ...] = ()
     """Address ranges, such as `10.0.0.0/8` or `2001:db8::/32`, that are not counted."""
     dry_run: bool = False
-    """Refuse nobody, and log who would have been."""
+    """Refuse no request, and log those that would be refused."""
 
     def __post_init__(self) -> None:
         for network in self.exempt:
@@ -79,15 +79,15 @@ class _AtEdge(BaseLimit, frozen=True, kw_only=True):
 
 
 class PerIp(_AtEdge, frozen=True, kw_only=True):
-    """New connections per second from one source address; nginx refuses the rest with 429.
+    """New connections per second from one source address; nginx answers the rest with 429.
 
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst
 
-    A rate of 3 with a burst of 2 means three at once, then three a second. A refusal costs the address
-    nothing. Only a GET without a session id counts, so that a polling client's other requests get through; a
-    made-up session id slips past, and earns a cheap 400 at the pod. Clients behind one address share one
-    allowance. nginx keeps whole rates only: a fraction is rounded to whole requests a minute. Other fronts
-    are given the same rate, and let in the same requests from a bucket of burst + 1 tokens.
+    A rate of 3 with a burst of 2 means three at once, then three per second. A refused request is not
+    charged. Only a GET without a session id counts, so that a polling client's other requests pass; a
+    made-up session id passes, too, and is rejected with 400 at the pod. Clients behind a shared IP share one
+    allowance. nginx keeps whole rates only: a fraction is rounded to whole requests a minute. Other proxies
+    get the same rate, and accept the same requests from a bucket of burst + 1 tokens.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -101,8 +101,8 @@ class PerIpStrict(PerIp, frozen=True, kw_only=True):
 
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > 0
 
-    This is `rate=3r/s` without a burst: not three in a second, but one in every 334 ms. Two users behind one
-    address who come back at the same moment already stand in each other's way.
+    This is `rate=3r/s` without a burst: not three in a second, but one in every 334 ms. Of two
+    users behind a shared IP who reconnect at the same moment, one is refused.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -125,13 +125,13 @@ class PerIpAllRequests(PerIp, frozen=True, kw_only=True):
 
 
 class PerIpDelay(PerIp, frozen=True, kw_only=True):
-    """As `per-ip`, but whoever comes in a burst waits at nginx until it is their turn.
+    """As `per-ip`, but nginx delays the requests of a burst instead of accepting them at once.
 
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst; delay = excess' / rate
 
     This is a burst without `nodelay`. The wait counts against the client's own time-out: with a burst of more
-    than rate · time-out, the last ones in line give up before nginx has let them through. Other fronts cannot
-    hold anybody back: a scenario that has one of them with this limit is refused.
+    than rate · time-out, the last ones in the queue give up before nginx forwards them. The other
+    proxies cannot delay requests: a scenario with one of them and this limit is rejected.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -140,13 +140,13 @@ class PerIpDelay(PerIp, frozen=True, kw_only=True):
 
 
 class Global(_AtEdge, frozen=True, kw_only=True):
-    """New connections per second of all addresses together, at half of what the gateway can take in.
+    """New connections per second of all addresses together, at half of the gateway's spare capacity.
 
         rate = 0.5·P·(1−ρ)/c; excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst
 
     P is the pods' capacity in cores, ρ the share of it that the steady feed takes, c the CPU-seconds of one
-    handshake; `rate_per_s` overrides it. It does not care how many users share an address, and does not know
-    one user from another either: a client that retries fast enough takes everybody's turns.
+    handshake; `rate_per_s` overrides it. It does not depend on how many users share an IP, and does not
+    tell users apart: clients that retry fast starve the others.
 
     Source: derived in scenarios/scenario/stability.py; the rule is that of nginx's
     ngx_http_limit_req_module.c.
@@ -159,14 +159,14 @@ class Global(_AtEdge, frozen=True, kw_only=True):
 
 
 class LagShed(BaseLimit, frozen=True, kw_only=True):
-    """A pod whose event loop is late turns new connections away, before they have cost anything.
+    """A pod whose event loop lags sheds new connections, before they have cost anything.
 
         503 where lag > above_lag_ms
 
-    It needs no rate, because it follows from what handshakes really cost. The lag is known only once it is
-    there, so that a wave which arrives between two measurements still gets in.
+    It needs no rate, because the lag follows from the real cost of handshakes. The lag is measured
+    periodically, so a wave that arrives between two measurements is accepted.
 
-    Source: the limit's own definition; gateway_stub carries it out.
+    Source: the limit's own definition; gateway_stub implements it.
     """
 
     above_lag_ms: Annotated[float, Meta(gt=0, le=86_400_000)] = 250.0
@@ -176,14 +176,14 @@ class LagShed(BaseLimit, frozen=True, kw_only=True):
 
 
 class HandshakeSlots(BaseLimit, frozen=True, kw_only=True):
-    """A pod carries out only so many handshakes at once; for the others there is 503 at once.
+    """A pod runs a limited number of concurrent handshakes, and answers the others with 503 at once.
 
-        503 where handshakes under way ≥ slots
+        503 where concurrent handshakes ≥ slots
 
-    What is under way is finished before its client gives up, if slots·c is well below the client's time-out,
-    with c the CPU-seconds of one handshake.
+    Handshakes finish before their clients give up if slots·c is well below the connect timeout, with c the
+    CPU-seconds of one handshake.
 
-    Source: the limit's own definition; gateway_stub carries it out.
+    Source: the limit's own definition; gateway_stub implements it.
     """
 
     slots: Annotated[int, Meta(ge=1, le=1_000_000)] = 2

@@ -1,4 +1,4 @@
-"""Back-offs: how long a client waits before try n = 0, 1, 2, …, whatever the other tries of its process do.
+"""Back-offs: how long a client waits before attempt n = 0, 1, 2, …, regardless of other clients.
 
 Each is a frozen value whose `delays(rng)` gives seconds. Nothing here reads a clock or a global random
 source: the same seed gives the same delays.
@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 
 # Up to a day: with infinity, some formulas below would have no value.
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -20,20 +20,20 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class BasePolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What policies have in common: unless one says otherwise, every try may begin when its delay is over."""
+    """The base of all policies: by default an attempt begins when its delay is over, without a throttle."""
 
-    def gate(self) -> Gate | None:
-        """A new gate, or None for a policy that only waits."""
+    def throttle(self) -> Throttle | None:
+        """A new throttle, or None for a policy that only waits."""
         return None
 
     @property
-    def shared_gate(self) -> bool:
-        """Whether all clients of a process ask one gate, rather than each a gate of its own."""
+    def shared_throttle(self) -> bool:
+        """Whether all clients of a process share one throttle."""
         return False
 
 
 class Naive(BasePolicy, frozen=True, kw_only=True):
-    """Try again at once; only the try's own round trips slow it down.
+    """Reconnect at once; only the round trips of an attempt slow it down.
 
         delay(n) = 0
 
@@ -52,8 +52,8 @@ class Backo2(BasePolicy, frozen=True, kw_only=True):
         delay(n) = ⌊min(ms, max)⌋ ms
 
     One random number gives both sign and size, so the multipliers form a comb over [0.55, 1.5), and the
-    jitter is gone once min·2ⁿ is well above max: everybody who is still out then waits exactly max. After
-    about a thousand tries the arithmetic overflows, and half the delays are 0.
+    jitter is gone once min·2ⁿ is well above max: every client still disconnected then waits exactly max.
+    After about a thousand attempts the arithmetic overflows, and half the delays are 0.
     Source: socketio/socket.io, packages/socket.io-client/lib/contrib/backo2.ts.
     """
 
@@ -76,7 +76,7 @@ class Backo2(BasePolicy, frozen=True, kw_only=True):
 
 
 class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
-    """python-socketio's own back-off, whose jitter is so many seconds, however long the delay.
+    """python-socketio's own back-off, whose jitter is a fixed number of seconds, however long the delay.
 
         delay(n) = max(0, min(min·2ⁿ, max) + jitter·(2·u - 1)), u = random()
 
@@ -98,11 +98,11 @@ class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
 
 
 class FullJitter(BasePolicy, frozen=True, kw_only=True):
-    """Wait anywhere between nothing and a ceiling that doubles with every try.
+    """Wait anywhere between nothing and a ceiling that doubles with every attempt.
 
         delay(n) = U(0, min(cap, base·2ⁿ))
 
-    The mean is half the ceiling. AWS's simulator counts tries from 1, so its first ceiling is 2·base.
+    The mean is half the ceiling. AWS's simulator counts attempts from 1, so its first ceiling is 2·base.
     Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
     """
 
@@ -117,13 +117,13 @@ class FullJitter(BasePolicy, frozen=True, kw_only=True):
 
 
 class EqualJitter(BasePolicy, frozen=True, kw_only=True):
-    """Wait for half of a ceiling that doubles with every try, and for a random part of the other half.
+    """Wait for half of a ceiling that doubles with every attempt, and for a random part of the other half.
 
         v = min(cap, base·2ⁿ)
         delay(n) = v/2 + U(0, v/2)
 
-    Nobody comes back at once, and the mean is three quarters of the ceiling. AWS's simulator counts tries
-    from 1, so its first ceiling is 2·base.
+    No client reconnects at once, and the mean is three quarters of the ceiling. AWS's simulator counts
+    attempts from 1, so its first ceiling is 2·base.
     Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
     """
 
@@ -143,8 +143,8 @@ class DecorrelatedJitter(BasePolicy, frozen=True, kw_only=True):
 
         delay(n) = min(cap, U(base, 3·delay(n-1))), delay(-1) = base
 
-    The cap comes after the draw, so some wait exactly the cap: with these defaults 29 % of those who are out
-    for long.
+    The cap comes after the draw, so some wait exactly the cap: with these defaults 29 % of the clients that
+    are disconnected for long.
     Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
     """
 
@@ -163,9 +163,10 @@ class Grpc(BasePolicy, frozen=True, kw_only=True):
 
         delay(n) = min(cap, base·factorⁿ)·U(1 - jitter, 1 + jitter)
 
-    gRPC makes its first try at once; here n counts from its first retry, so that a client that has just lost
-    its connection waits. gRPC also counts a delay from the start of the try before, so that its own clients
-    wait a little less. Its document and grpc-go leave the jitter out of the first delay; gRPC core does not.
+    gRPC makes its first attempt at once; here n counts from its first retry, so that a client that has just
+    lost its connection waits. gRPC also counts a delay from the start of the previous attempt, so that its
+    own clients wait a little less. Its document and grpc-go leave the jitter out of the first delay; gRPC
+    core does not.
     Source: grpc/grpc, doc/connection-backoff.md and src/core/util/backoff.cc.
     """
 
@@ -188,8 +189,9 @@ class AxiosRetry(BasePolicy, frozen=True, kw_only=True):
         delay(k) = min(base·2ᵏ, max) ms, k = 1, …, retries; none whose delays sum to the budget or more
 
     With 200 ms and a budget of 1,500 ms that is 0, 400 and 800 ms: the third retry never comes. In
-    axios-retry the tries themselves are paid from the same budget; a policy has no clock, so this is the most
-    that comes. Who has given up stays out, unless `again_after_s` says when the caller makes a new call.
+    axios-retry the attempts themselves use the same budget; a policy has no clock, so this is the upper
+    limit. A client that has given up stays disconnected, unless `again_after_s` says when the caller makes a
+    new call.
     Source: softonic/axios-retry, src/index.ts, with the delays of the incident's author.
     """
 

@@ -136,7 +136,7 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """99th percentile of the loop lag of the process that was latest, where that of `loop_lag` is smaller:
     among the probes of many processes, those of one that stood still are hardly seen."""
     retry_late: Samples
-    """How late tries began to connect: actual minus intended, by the policy's delay and the round trips."""
+    """How late attempts began: actual minus intended time, by the policy's delay and the round trips."""
     staleness: Samples = Samples()
     """Age of the newest tick of every client, joined or not, at every point of the 100 ms grid."""
     stale_clients: float | None = None

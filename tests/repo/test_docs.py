@@ -196,7 +196,7 @@ def test_a_duration_reads_well(seconds: float, text: str) -> None:
 def test_alternative_texts_say_what_a_figure_shows() -> None:
     spread = Delays(2, (1.0, 2.0), (0.5, 2.0), (1.5, 2.0), (0.1, 2.0), (3.0, 2.0))
     assert policies_page.alt_of_delays("x", spread) == (
-        "Delays under x: before try 0 median 1 s (500 ms to 1.5 s); before try 1 always 2 s."
+        "Delays under x: before attempt 0 median 1 s (500 ms to 1.5 s); before attempt 1 always 2 s."
     )
     assert policies_page.alt_of_tries("x", [5, 0, 0, 0]).endswith("none in the second half.")
     assert "3 in the second half, at most 2 in a second" in policies_page.alt_of_tries("x", [5, 0, 2, 1])

@@ -13,7 +13,7 @@ DRAWS = 2_000
 
 
 class Delays(Struct, frozen=True):
-    """Delays in seconds before try 0, 1, 2, …, up to the last try that anybody makes."""
+    """Delays in seconds before attempt 0, 1, 2, …, up to the last attempt that anybody makes."""
 
     tries: int
     """How many were looked at."""
@@ -25,7 +25,7 @@ class Delays(Struct, frozen=True):
 
     @property
     def ends(self) -> bool:
-        """Whether clients give up within the tries looked at."""
+        """Whether clients give up within the attempts looked at."""
         return len(self.median_s) < self.tries
 
 

@@ -1,4 +1,4 @@
-"""When clients begin their tries if every try fails: what a gate makes of an outage that does not end."""
+"""When clients begin their attempts if every attempt fails: the effect of a throttle in a long outage."""
 
 import heapq
 import itertools
@@ -9,19 +9,19 @@ from scenarios.policies.registry import Policy
 
 
 def tries_s(policy: Policy, *, clients: int, until_s: float, fails_after_s: float, seed: int) -> list[float]:
-    """When the tries of all clients begin, in seconds from the moment at which all lost the connection.
+    """When the attempts of all clients begin, in seconds from the moment at which all lost the connection.
 
-    Every try fails `fails_after_s` after it began. A client asks its gate as the real one does: when its
-    delay is over, and again after as long as the gate says.
+    Every attempt fails `fails_after_s` after it began. A client asks its throttle as the real one
+    does: when its delay is over, and again after the time that the throttle returns.
     """
-    shared = policy.gate() if policy.shared_gate else None
-    gates = [shared or policy.gate() for _ in range(clients)]
+    shared = policy.throttle() if policy.shared_throttle else None
+    throttles = [shared or policy.throttle() for _ in range(clients)]
     sources = [random.Random((seed << 32) + client) for client in range(clients)]  # noqa: S311
     delays = [policy.delays(source) for source in sources]
     began: list[float] = []
     first = [True] * clients
     order = itertools.count()
-    # (time, order of entry, client, whether a try of it ends now rather than wants to begin)
+    # (time, order of entry, client, whether an attempt of it ends now rather than wants to begin)
     due: list[tuple[float, int, int, bool]] = []
 
     def wait_for_delay(client: int, now_s: float) -> None:
@@ -33,13 +33,13 @@ def tries_s(policy: Policy, *, clients: int, until_s: float, fails_after_s: floa
         wait_for_delay(client, 0.0)
     while due and due[0][0] < until_s:
         now_s, _, client, ends = heapq.heappop(due)
-        gate = gates[client]
+        throttle = throttles[client]
         if ends:
-            if gate is not None:
-                gate.ended(joined=False, now_s=now_s)
+            if throttle is not None:
+                throttle.ended(joined=False, now_s=now_s)
             wait_for_delay(client, now_s)
             continue
-        wait_s = gate.wait_s(now_s, sources[client], first[client]) if gate is not None else 0.0
+        wait_s = throttle.wait_s(now_s, sources[client], first[client]) if throttle is not None else 0.0
         if wait_s == 0:
             began.append(now_s)
             first[client] = False

@@ -47,10 +47,10 @@ _TICKS_S = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0)
 def delays_figure(delays: Delays) -> Figure:
     """The delay before each try: median, 10-90 % band, smallest and largest."""
     with mpl.rc_context(_STYLE):
-        drawing, panel = _panel("Delay before try n", "median, 10–90 %, min and max")
+        drawing, panel = _panel("Delay before attempt n", "median, 10–90 %, min and max")
         tries = range(len(delays.median_s))
         panel.fill_between(tries, delays.p10_s, delays.p90_s, color=_LIGHT, linewidth=0)
-        # A band of one try or of no width would not be seen.
+        # A band of one attempt or of no width would not be seen.
         panel.vlines(tries, delays.p10_s, delays.p90_s, color=_LIGHT, linewidth=5)
         for edge in (delays.least_s, delays.most_s):
             panel.plot(tries, edge, linestyle="none", marker="o", markersize=3, color=_GREY)
@@ -63,7 +63,7 @@ def delays_figure(delays: Delays) -> Figure:
         panel.yaxis.set_major_formatter(FuncFormatter(lambda s, _: duration(s)))
         panel.set_xlim(-0.5, delays.tries - 0.5)
         panel.set_xticks(range(0, delays.tries, 2))
-        panel.set_xlabel("try n")
+        panel.set_xlabel("attempt n")
         if delays.ends:
             last = len(delays.median_s) - 1
             panel.text(
@@ -73,9 +73,9 @@ def delays_figure(delays: Delays) -> Figure:
 
 
 def tries_figure(counts: Sequence[int], *, clients: int) -> Figure:
-    """How many tries begin in each second, of clients whose tries all fail."""
+    """How many attempts begin in each second, of clients whose attempts all fail."""
     with mpl.rc_context(_STYLE):
-        drawing, panel = _panel("Tries per second", f"{clients} clients, all tries fail")
+        drawing, panel = _panel("Attempts per second", f"{clients} clients, all attempts fail")
         panel.stairs(counts, range(len(counts) + 1), fill=True, color=_DARK, linewidth=0.6)
         panel.set_xlim(0, len(counts))
         panel.set_ylim(0, max(counts) * 1.08)

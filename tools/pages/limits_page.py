@@ -79,8 +79,8 @@ def _entry(name: str) -> Entry:
     settings = [
         f"{key} = {value:g}" for key, value in msgspec.structs.asdict(limits.admission).items() if value
     ]
-    front = "the front" if all(rule.nodelay for rule in rules) else "nginx alone"
-    places = [place for place, works in ((front, rules), ("the pod", settings)) if works]
+    proxy = "the proxy" if all(rule.nodelay for rule in rules) else "nginx alone"
+    places = [place for place, works in ((proxy, rules), ("the pod", settings)) if works]
     return Entry(
         name=name,
         described=described(kind),

@@ -47,7 +47,7 @@ def page(policies: list[Entry]) -> str:
         "policies.md.j2",
         policies=policies,
         user_defined=described(UserDefined),
-        about_gates=" ".join(inspect.cleandoc(throttled.__doc__ or "").split("\n\n", 1)[1].split()),
+        about_throttles=" ".join(inspect.cleandoc(throttled.__doc__ or "").split("\n\n", 1)[1].split()),
         draws=DRAWS,
         clients=CLIENTS,
         seconds=SECONDS,
@@ -64,7 +64,7 @@ def drawings(policies: list[Entry]) -> dict[Path, str]:
 def _entry(name: str) -> Entry:
     kind, _ = POLICIES[name]
     chosen = policy(name)
-    gated = chosen.gate() is not None
+    gated = chosen.throttle() is not None
     alt, drawing = _figure_of_tries(name, chosen) if gated else _figure_of_delays(name, chosen)
     return Entry(
         name=name,
@@ -100,11 +100,11 @@ def _figure_of_tries(name: str, chosen: Policy) -> tuple[str, str]:
 
 
 def alt_of_tries(name: str, counts: list[int]) -> str:
-    """What the figure of tries shows, for who cannot see it."""
+    """What the figure of attempts shows, for who cannot see it."""
     half = counts[len(counts) // 2 :]
     late = f"{sum(half):,} in the second half, at most {max(half):,} in a second of it" if any(half) else ""
     return (
-        f"Tries per second under {name}, of {CLIENTS} clients whose tries all fail: {sum(counts):,} in "
+        f"Attempts per second under {name}, of {CLIENTS} clients whose attempts all fail: {sum(counts):,} in "
         f"{len(counts)} s, {counts[0]:,} of them in the first second, {late or 'none in the second half'}."
     )
 
@@ -112,7 +112,7 @@ def alt_of_tries(name: str, counts: list[int]) -> str:
 def alt_of_delays(name: str, found: Delays) -> str:
     """What the figure of delays shows, for who cannot see it."""
     last = len(found.median_s) - 1
-    parts = [f"before try {n} {_spread(found, n)}" for n in sorted({0, last // 2, last})]
+    parts = [f"before attempt {n} {_spread(found, n)}" for n in sorted({0, last // 2, last})]
     end = f" After try {last}, clients give up." if found.ends else ""
     return f"Delays under {name}: {'; '.join(parts)}.{end}"
 

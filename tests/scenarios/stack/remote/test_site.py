@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[list[str], Path | None, str]] = {
     "another nginx": ([], Path("/opt/nginx"), "--nginx: invalid value '/opt/nginx'"),
     "sidecars": (["mesh.sidecar=envoy"], None, "mesh.sidecar: invalid value 'envoy': expected 'none'"),
     "another port": (["edge.port=9000"], None, "edge.port: invalid value 9000: expected 0, or 8080"),
-    "another front": (["edge.proxy=envoy"], None, "edge.proxy: invalid value 'envoy': expected 'nginx'"),
+    "another proxy": (["edge.proxy=envoy"], None, "edge.proxy: invalid value 'envoy': expected 'nginx'"),
     "addresses of this machine": (['fleet.source="bind"'], None, "fleet.source: invalid value 'bind'"),
     "more clients than descriptors": (
         ["fleet.clients=5000"],
