@@ -21,11 +21,11 @@ class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
 
     @property
     def lasts_s(self) -> float:
-        """As long as the burst."""
+        """Duration of the burst."""
         return self.for_s
 
     async def strike(self, stack: Stack) -> Details:
-        """Tells everybody beforehand when the rate rises and falls, and waits until it is over."""
+        """Announces the times at which the rate rises and falls, and waits for the end."""
         await stack.burst_feed(self.factor, self.for_s)
         await asyncio.sleep(self.for_s)
         return {"factor": self.factor, "for_s": self.for_s}
@@ -43,11 +43,11 @@ class FeedStall(Event, frozen=True, kw_only=True, tag="feed_stall"):
 
     @property
     def lasts_s(self) -> float:
-        """As long as nothing goes out."""
+        """Duration of the stall."""
         return self.for_s
 
     async def strike(self, stack: Stack) -> Details:
-        """Holds the feed back, and waits for its end."""
+        """Stalls the feed, and waits for the end."""
         await stack.own_gateway.stall_feed(self.for_s)
         await asyncio.sleep(self.for_s)
         return {"for_s": self.for_s}

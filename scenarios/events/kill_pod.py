@@ -19,12 +19,12 @@ class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
     restart: bool = True
     restart_after_s: Seconds = 1.0
 
-    def complaint(self, context: Context) -> tuple[str, object, str] | None:
-        """The pod has to be there."""
+    def complaint(self, context: Context) -> str:
+        """The pod has to exist."""
         return pod_complaint(self.pod, context)
 
     async def strike(self, stack: Stack) -> Details:
-        """Kills it, waits, and starts it again."""
+        """Kills the pod, waits, and restarts it."""
         gateway = stack.own_gateway
         with gateway.coming_back(self.pod) if self.restart else nullcontext():
             clients = await gateway.kill(self.pod)

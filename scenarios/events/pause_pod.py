@@ -22,12 +22,12 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
         """As long as it is frozen."""
         return self.for_s
 
-    def complaint(self, context: Context) -> tuple[str, object, str] | None:
-        """The pod has to be there."""
+    def complaint(self, context: Context) -> str:
+        """The pod has to exist."""
         return pod_complaint(self.pod, context)
 
     async def strike(self, stack: Stack) -> Details:
-        """Stops it, waits, lets it go on; it goes on in any case."""
+        """Freezes the pod, waits, and resumes it in any case."""
         async with stack.own_gateway.paused(self.pod):
             await asyncio.sleep(self.for_s)
         return {"pod": self.pod, "for_s": self.for_s}

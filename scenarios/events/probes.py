@@ -29,6 +29,6 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     """Time without probes after a pod has started and is ready."""
 
     async def strike(self, stack: Stack) -> Details:
-        """Asks until the run ends."""
+        """Probes until the run ends."""
         await stack.watch_probes(self)
         return {}

@@ -1,4 +1,4 @@
-"""The proxy reads its configuration again, or is restarted."""
+"""The proxy is reloaded or restarted."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ class NginxReload(Event, frozen=True, kw_only=True, tag="nginx_reload"):
     kind = "mitigation"
 
     async def strike(self, stack: Stack) -> Details:
-        """With the configuration that is in force."""
+        """Reloads the configuration in force."""
         await stack.own_nginx.reload()
         return {}
 
@@ -33,7 +33,7 @@ class NginxRestart(Event, frozen=True, kw_only=True, tag="nginx_restart"):
     """Time without a listener in between."""
 
     async def strike(self, stack: Stack) -> Details:
-        """Ends it, waits, and starts it on the same port."""
+        """Stops the proxy, waits, and starts it on the same port."""
         nginx = stack.own_nginx
         await nginx.stop()
         await asyncio.sleep(self.down_s)

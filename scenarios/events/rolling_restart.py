@@ -17,7 +17,7 @@ class RollingRestart(Event, frozen=True, kw_only=True, tag="rolling_restart"):
     """Time from the readiness of a pod to the restart of the next one."""
 
     async def strike(self, stack: Stack) -> Details:
-        """Restarts all that are there now, and still are when it is their turn."""
+        """Restarts all pods that run now, and still run at their turn."""
         gateway = stack.own_gateway
         restarted = 0
         for position, pod in enumerate(gateway.running):

@@ -17,7 +17,7 @@ class Scale(Event, frozen=True, kw_only=True, tag="scale"):
     pods: Count
 
     async def strike(self, stack: Stack) -> Details:
-        """Starts or ends what it takes."""
+        """Starts or stops the difference."""
         gateway = stack.own_gateway
         there = gateway.running
         surplus = there[self.pods :]

@@ -1,9 +1,9 @@
-"""Connection limits by name: what the front and the pods refuse, and on which grounds.
+"""Connection limits by name: which requests the proxy rate-limits and the pods shed.
 
-A limit at the front is one or more rules. `nginx/gateway.conf.template` writes them as directives, and
-`leaky_bucket.py` follows them as a pure function; for the other fronts, their templates and `token_bucket.py`
-do. A limit at the pod answers 503 before the handshake has cost anything. Names joined by
-`+` work together, such as `per-ip+global` or `per-ip+lag-shed`: a connection needs the consent of all, and no
+A limit at the proxy is one or more rules. `nginx/gateway.conf.template` writes them as directives, and
+`leaky_bucket.py` follows them as a pure function; the other proxies have their own templates, and
+`token_bucket.py`. A limit at the pod answers 503 before the handshake has cost anything. Names joined by
+`+` work together, such as `per-ip+global` or `per-ip+lag-shed`: a connection has to pass all of them, and no
 rule of nginx is charged for a request that another rule of nginx refuses.
 
 To add one, write a struct with its formula and source, and enter it in `LIMITS`.
@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from gateway_stub.protocol import Admission
+from scenarios.fields import invalid
 from scenarios.limits.leaky_bucket import EdgeRule, Key
 
 RatePerS = Annotated[float, Meta(ge=1 / 60, le=10_000)]
@@ -26,14 +27,14 @@ _EVERYWHERE = ("exempt", "dry_run")
 
 
 class LimitError(ValueError):
-    """A limit that is not there, or parameters that it does not take."""
+    """An unknown limit, or invalid parameters."""
 
 
 class Limits(Struct, frozen=True):
-    """What a scenario's limit comes down to."""
+    """The rules and the admission control of a scenario's limit."""
 
     rules: tuple[EdgeRule, ...] = ()
-    """In the order in which the front asks them."""
+    """In the order in which the proxy evaluates them."""
     admission: Admission = Admission()
 
 
@@ -41,7 +42,7 @@ class BaseLimit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What all limits have in common; the fields are their parameters."""
 
     def limits(self, name: str) -> Limits:  # noqa: ARG002
-        """What it comes down to; `name` is what its rules are called."""
+        """Its rules; `name` is their name."""
         return Limits()
 
 
@@ -209,16 +210,16 @@ def limit(spec: str | dict[str, Any]) -> Limits:
 
     A combination takes a table of parameters for each of its limits, as in
     `{name = "per-ip+global", per-ip = {burst = 5}}`; `exempt` and `dry_run` may be given once for all. Raises
-    LimitError with what was found and what is allowed.
+    LimitError with the invalid value and what is expected.
     """
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = table.pop("name", None)
     names = [part.strip() for part in name.split("+")] if isinstance(name, str) else []
     unknown = [part for part in names if part not in LIMITS] if names else [name]
     if unknown:
-        raise LimitError(f"found limit {unknown[0]!r}, allowed: {', '.join(LIMITS)}, or several joined by +")
+        raise LimitError(invalid("", unknown[0], f"{', '.join(LIMITS)}, or several joined by +"))
     if len(set(names)) < len(names):
-        raise LimitError(f"found limit {name!r}, allowed: each limit once")
+        raise LimitError(invalid("", name, "each limit once"))
     if len(names) == 1:
         return _single(names[0], table)
     return _together([_single(part, own) for part, own in _shared_out(names, table).items()])
@@ -230,8 +231,8 @@ def _single(name: str, table: dict[str, Any]) -> Limits:
         return msgspec.convert(table, kind).limits(name)
     except msgspec.ValidationError as error:
         allowed = ", ".join(kind.__struct_fields__) or "no parameters"
-        found = ", ".join(f"{key} = {value!r}" for key, value in table.items())
-        raise LimitError(f"limit {name!r}: found {found}: {error}; allowed: {allowed}") from None
+        given = ", ".join(f"{key} = {value!r}" for key, value in table.items())
+        raise LimitError(f"limit {name!r}: invalid parameters {given}: {error}; expected {allowed}") from None
 
 
 def _shared_out(names: list[str], table: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -246,7 +247,9 @@ def _shared_out(names: list[str], table: dict[str, Any]) -> dict[str, dict[str, 
             own[key].update(value)
         else:
             allowed = ", ".join([*(f"{name} = {{…}}" for name in names), *(_EVERYWHERE if at_edge else ())])
-            raise LimitError(f"limit {'+'.join(names)!r}: found {key} = {value!r}, allowed: {allowed}")
+            raise LimitError(
+                f"limit {'+'.join(names)!r}: invalid parameter {key} = {value!r}: expected {allowed}"
+            )
     return own
 
 
@@ -256,8 +259,8 @@ def _together(parts: list[Limits]) -> Limits:
     if dry and len(dry) < len(rules):
         everyone = ", ".join(rule.name for rule in rules)
         raise LimitError(
-            f"limit {'+'.join(rule.name for rule in rules)!r}: found dry_run for {', '.join(dry)} alone, "
-            f"allowed: for all of {everyone}, or for none; nginx has one switch for them"
+            f"limit {'+'.join(rule.name for rule in rules)!r}: dry_run is set for {', '.join(dry)} only: "
+            f"expected for all of {everyone}, or for none; nginx has one switch for all of them"
         )
     admission = Admission()
     for part in parts:

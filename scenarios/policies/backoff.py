@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 
 # Up to a day: with infinity, some formulas below would have no value.
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -22,13 +22,13 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 class BasePolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What policies have in common: by default an attempt starts when its delay is over."""
 
-    def gate(self) -> Gate | None:
-        """A new gate, or None for a policy that only waits."""
+    def throttle(self) -> Throttle | None:
+        """A new throttle, or None for a policy that only waits."""
         return None
 
     @property
-    def shared_gate(self) -> bool:
-        """Whether all clients of a process ask one gate, rather than each a gate of its own."""
+    def shared_throttle(self) -> bool:
+        """Whether all clients of a process share one throttle."""
         return False
 
 

@@ -15,7 +15,13 @@ from typing import Annotated
 from msgspec import Meta
 
 from scenarios.policies.backoff import BasePolicy, FullJitter, Seconds, Share
-from scenarios.policies.throttles import BreakerGate, BucketGate, BudgetGate, Gate, ThrottleGate
+from scenarios.policies.throttles import (
+    AdaptiveThrottle,
+    BreakerThrottle,
+    BucketThrottle,
+    BudgetThrottle,
+    Throttle,
+)
 
 # More than 0: asking a closed throttle again immediately would never end.
 AskAgain = Annotated[float, Meta(gt=0, le=86_400)]
@@ -30,7 +36,7 @@ class GatedPolicy(BasePolicy, frozen=True, kw_only=True):
     ask_again_s: AskAgain = 1.0
 
     @property
-    def shared_gate(self) -> bool:
+    def shared_throttle(self) -> bool:
         return self.shared
 
     def delays(self, rng: random.Random) -> Iterator[float]:
@@ -53,8 +59,8 @@ class CircuitBreaker(GatedPolicy, frozen=True, kw_only=True):
     reset_s: Seconds = 10.0
     buckets: Annotated[int, Meta(ge=1, le=3600)] = 10
 
-    def gate(self) -> Gate:
-        return BreakerGate(
+    def throttle(self) -> Throttle:
+        return BreakerThrottle(
             error_threshold=self.error_threshold,
             reset_s=self.reset_s,
             bucket_s=1.0,
@@ -79,8 +85,8 @@ class RetryBudget(GatedPolicy, frozen=True, kw_only=True):
     min_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 5
     window_s: Annotated[int, Meta(ge=1, le=60)] = 10
 
-    def gate(self) -> Gate:
-        return BudgetGate(
+    def throttle(self) -> Throttle:
+        return BudgetThrottle(
             ratio=self.ratio,
             min_per_s=self.min_per_s,
             window_s=self.window_s,
@@ -101,8 +107,8 @@ class SreThrottle(GatedPolicy, frozen=True, kw_only=True):
     k: Annotated[float, Meta(ge=1, le=1000)] = 2.0
     window_s: Annotated[float, Meta(ge=1, le=86_400)] = 120.0
 
-    def gate(self) -> Gate:
-        return ThrottleGate(k=self.k, window_s=self.window_s, ask_again_s=self.ask_again_s)
+    def throttle(self) -> Throttle:
+        return AdaptiveThrottle(k=self.k, window_s=self.window_s, ask_again_s=self.ask_again_s)
 
 
 class TokenBucket(GatedPolicy, frozen=True, kw_only=True):
@@ -118,8 +124,8 @@ class TokenBucket(GatedPolicy, frozen=True, kw_only=True):
     capacity: Annotated[float, Meta(ge=0, le=1_000_000)] = 10.0
     per_success: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.1
 
-    def gate(self) -> Gate:
-        return BucketGate(
+    def throttle(self) -> Throttle:
+        return BucketThrottle(
             capacity=self.capacity,
             per_success=self.per_success,
             ask_again_s=self.ask_again_s if self.shared else math.inf,
