@@ -97,5 +97,5 @@ def _row(arm: str, found: Sequence[Neighbourhood]) -> NeighbourRow:
         availability=units.percent(median(served) if served else None),
         attempts=units.count(median(one.attempts for one in found)),
         limited=units.count(median(one.limited for one in found)),
-        back_after="not back" if back_s is None else units.seconds(back_s),
+        back_after="not recovered" if back_s is None else units.seconds(back_s),
     )

@@ -148,14 +148,14 @@ def _is_number(value: Any) -> bool:
 def _overloaded(steady: Sequence[Run]) -> bool:
     """Whether control runs of one load show that its steady state does not hold.
 
-    A control that others disturbed, or that failed for another reason, shows nothing.
+    A control run that a noisy host invalidated, or that failed for another reason, shows nothing.
     """
     return not any(not control_problems(run) for run in steady) and any(map(_breaks_down, steady))
 
 
 def _breaks_down(control: Run) -> bool:
     judged = judgement_of(control)
-    if control.info.status != "complete" or judged.validity.spoilt_by_machine:
+    if control.info.status != "complete" or judged.validity.invalidated_by_host:
         return False
     if judged.validity.valid:
         return bool(control_problems(control))

@@ -44,7 +44,7 @@ _FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 def figure(runs: Sequence[Run]) -> Figure:
     """Four panels over seconds from the trigger, the last one in two strips.
 
-    A run whose control does not hold has to have been marked by `under_control` before.
+    A run whose control run failed has to have been marked by `under_control` before.
     """
     arms = traces(runs)
     first_s, last_s = _extent(arms)

@@ -42,7 +42,7 @@ def side(name: str, runs: Sequence[Run], missing: int = 0) -> Side:
         measured=tuple(measured(found, ALLOWED_KEYS) for found in judged if found.validity.valid),
         problems=tuple(dict.fromkeys(problems)),
         failures=tuple(run.info.problem for run in runs if run.info.status == "failed"),
-        disturbed=sum(validity.spoilt_by_machine for validity in invalid),
+        disturbed=sum(validity.invalidated_by_host for validity in invalid),
     )
 
 

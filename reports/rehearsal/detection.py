@@ -57,9 +57,9 @@ class Alert(Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """`availability 42 %, ≥ 99 % is wanted`."""
+        """`availability: expected ≥ 99 %, got 42 %`."""
         found = f"{'≥ ' if self.at_least else ''}{write(self.metric, self.found)}"
-        return f"{metric_name(self.metric)} {found}, {self.limit} is wanted"
+        return f"{metric_name(self.metric)}: expected {self.limit}, got {found}"
 
 
 def alerts(run: Run, objectives: Sequence[Bound]) -> tuple[Alert, ...]:

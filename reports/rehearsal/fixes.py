@@ -24,7 +24,7 @@ MATTERS = 0.10
 """Of all clients."""
 SERVED = 0.90
 
-Effect = Literal["came back", "better", "no change", "worse", "was not down", "unknown"]
+Effect = Literal["recovered", "better", "no change", "worse", "unaffected", "unknown"]
 
 
 class Fix(Struct, frozen=True, kw_only=True):
@@ -73,16 +73,16 @@ def fixes(run: Run, summary: Summary) -> tuple[Fix, ...]:
 
 
 def fix_sentences(found: Sequence[Fix], summary: Summary) -> tuple[str, ...]:
-    """What each was followed by, and whether that can be credited to it."""
+    """What followed each mitigation, and whether that can be credited to it."""
     told = [_sentence(fix, summary) for fix in found]
-    credited = next((fix for fix in reversed(found) if fix.effect == "came back"), None)
+    credited = next((fix for fix in reversed(found) if fix.effect == "recovered"), None)
     if credited is not None and len(credited.what) > 1:
         told.append(
-            f"{units.capitalised(credited.name)} went in together: this run cannot say which of them did it. "
-            "A comparison of runs with each of them alone can."
+            f"{units.capitalised(credited.name)} were applied together: this run cannot say which of them "
+            "worked. Compare runs with each of them alone."
         )
-    if found and credited is None and all(fix.effect != "was not down" for fix in found):
-        told.append("None of what was done brought the service back.")
+    if found and credited is None and all(fix.effect != "unaffected" for fix in found):
+        told.append("No mitigation was followed by a recovery.")
     return tuple(told)
 
 
@@ -127,21 +127,21 @@ def _effect(before: float | None, after: float | None) -> Effect:
     if before is None or after is None:
         return "unknown"
     if before >= SERVED:
-        return "was not down" if after >= SERVED else "worse"
+        return "unaffected" if after >= SERVED else "worse"
     if after >= SERVED:
-        return "came back"
+        return "recovered"
     if after - before >= MATTERS:
         return "better"
     return "worse" if before - after >= MATTERS else "no change"
 
 
 _WORDS: dict[Effect, str] = {
-    "came back": "the service came back after it",
-    "better": "it got better after it, but not well",
-    "no change": "it changed nothing for the clients",
-    "worse": "it got worse after it",
-    "was not down": "the service was not down when it came",
-    "unknown": "what followed was not recorded for long enough",
+    "recovered": "the service recovered after it",
+    "better": "availability rose after it, but the service did not recover",
+    "no change": "no measurable effect on the clients",
+    "worse": "availability fell after it",
+    "unaffected": "the service was unaffected at the time",
+    "unknown": "not recorded for long enough to tell",
 }
 
 

@@ -141,12 +141,12 @@ def _ended(found: Facts) -> Iterator[str]:
 def _fixed(found: Facts) -> Iterator[str]:
     for fix in found.fixes:
         match fix.effect:
-            case "came back":
-                yield f"The service came back after {fix.name}."
+            case "recovered":
+                yield f"The service recovered after {fix.name}."
             case "no change" | "worse":
                 yield f"{units.capitalised(fix.name)} did not help."
             case "better":
-                yield f"{units.capitalised(fix.name)} was followed by some relief."
+                yield f"Availability rose after {fix.name}, but the service did not recover."
 
 
 def _cost(found: Facts) -> Iterator[str]:

@@ -88,7 +88,7 @@ def test_rows_are_medians_over_runs_and_a_run_that_is_not_back_is_later_than_all
     (row,) = neighbour_rows({"naive": runs})
     assert (row.arm, row.limited, row.back_after, row.attempts) == ("naive", "3", "5 s", "1,200")
     (row,) = neighbour_rows({"naive": [*runs, (group(1, limited=2, back_after_s=None),)]})
-    assert row.back_after == "not back"
+    assert row.back_after == "not recovered"
 
 
 def test_where_addresses_made_no_difference_nothing_is_said() -> None:

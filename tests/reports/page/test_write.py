@@ -214,7 +214,10 @@ def test_the_terminal_says_first_what_came_out_and_last_what_is_wrong() -> None:
     runs[1].rows[3]["useful"] = 50.0
     lines = [line for line in text_of(runs, 200).splitlines() if line.strip()]
     assert lines[0].startswith("“incident + per-ip” did best: recovered after 10 s.")
-    assert lines[-1].startswith("INVALID  naive + per-ip, round 1: the baseline is not steady: 50 % usefully")
+    assert lines[-1].startswith(
+        "INVALID  naive + per-ip, round 1: the baseline is not steady: clients served in its worst second: "
+        "expected"
+    )
     order = [
         next(i for i, line in enumerate(lines) if part in line) for part in ("did best", "N 100", "arm ")
     ]
@@ -278,7 +281,7 @@ def test_the_arms_are_set_against_the_reference_where_there_are_runs_enough(writ
 
 
 def test_a_control_has_one_line_and_is_no_arm(written: Written) -> None:
-    line = "Control: held (30 s without a trigger: availability 100 %, effective p99 60 ms)"
+    line = "Control run valid (30 s without a trigger: availability 100 %, effective p99 60 ms)"
     texts = [path.read_text() for path in written("two arms, five rounds, a control")]
     texts.append(text_of(runs_of("two arms, five rounds, a control"), 500))
     for text in texts:
@@ -296,7 +299,7 @@ def test_every_arm_says_how_many_of_its_runs_were_metastable(written: Written) -
 
 def test_who_shares_an_address_is_told_apart(written: Written) -> None:
     terminal = text_of(runs_of("clients that share addresses"), 100)
-    assert re.search(r"naive \+ per-ip +50 +50 +20 % +[\d,]+ +[\d,]+ +not back", terminal)
+    assert re.search(r"naive \+ per-ip +50 +50 +20 % +[\d,]+ +[\d,]+ +not recovered", terminal)
     assert re.search(r"naive \+ none +1 +50 +100 % +[\d,]+ +0 +0 s", terminal)
     for path in written("clients that share addresses"):
         assert "Who shares an address" in path.read_text(encoding="utf-8")

@@ -57,37 +57,37 @@ def falling(t: int) -> float:
 ALERTS: dict[str, tuple[list[Bound], list[tuple[int, str]]]] = {
     "availability alone is watched in any case": (
         [],
-        [(2, "availability 90 %, ≥ 99 % is wanted")],
+        [(2, "availability: expected ≥ 99 %, got 90 %")],
     ),
     "an objective that is broken later": (
         [bound("availability", ">=", 0.75)],
-        [(2, "availability 90 %, ≥ 99 % is wanted"), (4, "availability 70 %, ≥ 75 % is wanted")],
+        [(2, "availability: expected ≥ 99 %, got 90 %"), (4, "availability: expected ≥ 75 %, got 70 %")],
     ),
     "a value of each second": (
         [bound("attempts_per_s", "<", 50)],
         [
-            (2, "tries to connect 50/s, < 50/s is wanted"),
-            (2, "availability 90 %, ≥ 99 % is wanted"),
+            (2, "connection attempts: expected < 50/s, got 50/s"),
+            (2, "availability: expected ≥ 99 %, got 90 %"),
         ],
     ),
     "a count that grows": (
         [bound("stale_client_s", "<=", 25)],
         [
-            (2, "availability 90 %, ≥ 99 % is wanted"),
-            (3, "client-seconds with data older than 1 s 30, ≤ 25 is wanted"),
+            (2, "availability: expected ≥ 99 %, got 90 %"),
+            (3, "client-seconds with data older than 1 s: expected ≤ 25, got 30"),
         ],
     ),
     "one phase alone": (
         [bound("availability", ">=", 0.75, "after")],
-        [(2, "availability 90 %, ≥ 99 % is wanted"), (15, "availability 0 %, ≥ 75 % is wanted")],
+        [(2, "availability: expected ≥ 99 %, got 90 %"), (15, "availability: expected ≥ 75 %, got 0 %")],
     ),
     "what means nothing for a second": (
         [bound("amplification", "<", 0)],
-        [(2, "availability 90 %, ≥ 99 % is wanted")],
+        [(2, "availability: expected ≥ 99 %, got 90 %")],
     ),
     "what was before does not count": (
         [bound("availability", ">=", 2.0, "before")],
-        [(2, "availability 90 %, ≥ 99 % is wanted")],
+        [(2, "availability: expected ≥ 99 %, got 90 %")],
     ),
 }
 
@@ -113,12 +113,12 @@ def test_no_alert_fires_where_nothing_struck_or_a_phase_never_came() -> None:
 
 def test_what_changed_nothing_and_what_the_service_came_back_after_are_told_apart() -> None:
     assert told(rehearsed(30, SCALE, PUSH, LIMIT)) == [
-        "Scaling to 3 pods, at 8 s: it changed nothing for the clients (availability 5.0 % before, 5.0 % by "
+        "Scaling to 3 pods, at 8 s: no measurable effect on the clients (availability 5.0 % before, 5.0 % by "
         "12 s; tries 50/s, then 50/s). It added 1 pod, 1 of them saturated 0 s after joining.",
-        "Pushing the policy incident and setting the limit per-ip, at 12 s: the service came back after it "
+        "Pushing the policy incident and setting the limit per-ip, at 12 s: the service recovered after it "
         "(availability 5.0 % before, 100 % by 54 s; tries 50/s, then 0/s).",
         "Pushing the policy incident and setting the limit per-ip went in together: this run cannot say "
-        "which of them did it. A comparison of runs with each of them alone can.",
+        "which of them worked. Compare runs with each of them alone.",
     ]
 
 
@@ -127,18 +127,21 @@ def test_a_fix_alone_is_credited_alone() -> None:
 
 
 def test_where_nothing_helped_that_is_said() -> None:
-    assert told(rehearsed(None, SCALE))[-1] == "None of what was done brought the service back."
+    assert told(rehearsed(None, SCALE))[-1] == "No mitigation was followed by a recovery."
     assert told(rehearsed(None)) == []
     assert told(plain(seconds(0, 20), trigger_s=None)) == []
 
 
 EFFECTS: dict[str, tuple[Callable[[int], float], str]] = {
-    "came back": (lambda t: 100.0 if t > 30 else 5.0, "the service came back after it"),
-    "better": (lambda t: 50.0 if t > 30 else 5.0, "it got better after it, but not well"),
-    "no change": (lambda t: 5.0, "it changed nothing for the clients"),
-    "worse": (lambda t: 5.0 if t > 30 else 60.0, "it got worse after it"),
-    "was not down": (lambda t: 100.0, "the service was not down when it came"),
-    "was not down before": (lambda t: 5.0 if t > 30 else 100.0, "it got worse after it"),
+    "recovered": (lambda t: 100.0 if t > 30 else 5.0, "the service recovered after it"),
+    "better": (
+        lambda t: 50.0 if t > 30 else 5.0,
+        "availability rose after it, but the service did not recover",
+    ),
+    "no change": (lambda t: 5.0, "no measurable effect on the clients"),
+    "worse": (lambda t: 5.0 if t > 30 else 60.0, "availability fell after it"),
+    "unaffected": (lambda t: 100.0, "the service was unaffected at the time"),
+    "unaffected before": (lambda t: 5.0 if t > 30 else 100.0, "availability fell after it"),
 }
 
 
