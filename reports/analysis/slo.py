@@ -1,4 +1,4 @@
-"""Objectives and hypotheses against what a run measured: kept, broken, or not known."""
+"""SLOs and hypotheses against what a run measured: met, violated, or undecided."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -26,6 +26,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 _SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
+SLO_RESULTS: dict[bool | None, str] = {True: "met", False: "violated", None: "undecided"}
 _PHASE_WORDS = {"storm": "from the trigger on"}
 
 
@@ -105,8 +106,8 @@ class Held(Struct, frozen=True, kw_only=True):
 
     @property
     def answer(self) -> str:
-        """`kept`, `broken` or `not known`."""
-        return {True: "kept", False: "broken", None: "not known"}[self.kept]
+        """`met`, `violated` or `undecided`."""
+        return SLO_RESULTS[self.kept]
 
 
 def metric_name(metric: str) -> str:
@@ -120,7 +121,7 @@ def write(metric: str, value: float | None) -> str:
 
 
 def satisfies(value: float, bound: Bound) -> bool:
-    """Whether a value keeps a bound."""
+    """Whether a value meets a bound."""
     return _COMPARE[bound.operator](value, bound.bound)
 
 
@@ -140,9 +141,9 @@ def hypothesis_of(run: Run) -> Bound | None:
 
 
 def evaluate(bound: Bound, summary: Summary) -> Held:
-    """What was found of a metric, and whether its bound was kept.
+    """What was measured, and whether the bound was met.
 
-    A recovery that never came keeps no bound. Where only a lower bound of a value is known, the answer is
+    A recovery that never came meets no bound. Where only a lower bound of a value is known, the answer is
     known only if it is the same for every value above.
     """
     if bound.metric == TIME_TO_RECOVER:

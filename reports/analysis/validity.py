@@ -16,9 +16,8 @@ from reports.analysis.metrics import Summary
 from reports.analysis.pods import lost_reports
 from reports.analysis.refusals import refusals
 from reports.rundir import series
-from reports.rundir.reader import Run
+from reports.rundir.reader import Run, proxy_name
 from reports.rundir.series import Row
-from reports.text.proxy_name import front_of
 from reports.text.units import count, percent
 
 GENERATOR_LAG_MS = 5.0
@@ -294,7 +293,7 @@ def _refusals_disagree(seen: Evidence) -> Iterator[str]:
     sidecars = f", sidecars {counted.sidecars}" if counted.sidecars else ""
     yield (
         f"refusals by a limit do not add up: clients counted {counted.clients}, "
-        f"{front_of([seen.run])} {counted.nginx}{sidecars}, pods {counted.pods}: {because}"
+        f"{proxy_name([seen.run])} {counted.nginx}{sidecars}, pods {counted.pods}: {because}"
     )
 
 

@@ -1,6 +1,6 @@
 """One arm of a comparison: its runs taken together, and how two arms stand to each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from msgspec import Struct
@@ -126,6 +126,26 @@ def differs_enough(a: ArmResult, b: ArmResult) -> bool:
         or BY_KEY[TIME_TO_RECOVER].effect.matters(a.recovered_s, b.recovered_s)
         or BY_KEY[AVAILABILITY].effect.matters(*served)
     )
+
+
+def middle_run(runs: Sequence[Run]) -> Run:
+    """The middle valid run by verdict, time to recover and availability, the worse one of two middle ones.
+
+    Where no run is valid, the first one.
+    """
+    valid = [run for run in runs if judgement_of(run).validity.valid]
+    if not valid:
+        return runs[0]
+    return sorted(valid, key=lambda run: standing(arm_result(run.info.arm, [run], ())))[len(valid) // 2]
+
+
+def middle_runs(arms: Mapping[str, Sequence[Run]]) -> dict[str, Run]:
+    """The middle run of each arm, by the arm's name, with the round where there are several."""
+    chosen = {name: middle_run(group) for name, group in arms.items()}
+    return {
+        f"{name}, round {run.info.round}" if len(arms[name]) > 1 else name: run
+        for name, run in chosen.items()
+    }
 
 
 def _result(judgement: Judgement) -> RunResult:

@@ -6,7 +6,7 @@ trigger (a field of the event that strikes first) is such a map. The regions are
 
 - a load is **stable** where the system recovered from every trigger that was tried,
 - **vulnerable** where it is steady without a trigger, but some trigger left it down after it was over,
-- **overloaded** where not even the steady state holds: its control run says so,
+- **overloaded** where even the steady state fails, as its control run shows,
 - **unknown** where some trigger has no valid run, or was still being recovered from at the end.
 
 A cell is **metastable** where a valid run stayed down (FLAPPING, METASTABLE or OUTAGE; only the verdict
@@ -34,7 +34,7 @@ REGIONS: dict[Region, str] = {
     "vulnerable": "recovered, but another trigger left this load down",
     "metastable": "a valid run stayed down after the trigger was over",
     "overloaded": "not steady even without a trigger",
-    "unknown": "no valid run, or one that was still coming back at its end",
+    "unknown": "no valid run, or a run that was still recovering at its end",
 }
 """Each region of a cell, and what it means."""
 
@@ -146,7 +146,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _overloaded(steady: Sequence[Run]) -> bool:
-    """Whether control runs of one load show that its steady state does not hold.
+    """Whether control runs of one load show that its steady state fails.
 
     A control run that a noisy host invalidated, or that failed for another reason, shows nothing.
     """

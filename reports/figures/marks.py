@@ -1,8 +1,6 @@
-"""What a figure marks on its clock: what struck, when the trigger was over, when a rescue came.
+"""Marks on the time axis of a figure: events with their labels, phases, the rescue, and recoveries.
 
-Events of different arms that are the same and strike at the same time are one mark.
-
-Marks on the figure's clock: events with their labels, phases, and when arms had recovered.
+Equal events of several arms that run at the same time are one mark.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,7 +59,7 @@ def marks(arms: Sequence[ArmTraces]) -> list[Mark]:
             else:
                 found[place] = replace(found[place], arms=(*found[place].arms, arm))
     every = sorted(found, key=lambda mark: mark.at_s)
-    return _said_once([replace(mark, common=len(mark.arms) == len(arms)) for mark in every])
+    return _without_repeated_texts([replace(mark, common=len(mark.arms) == len(arms)) for mark in every])
 
 
 def stagger(places: Sequence[tuple[float, float]], right: float) -> list[Label]:
@@ -112,7 +110,7 @@ def _same(other: Mark, mark: Mark, arm: int) -> bool:
     return other.text == mark.text and abs(other.at_s - mark.at_s) <= TOGETHER_S and arm not in other.arms
 
 
-def _said_once(found: Sequence[Mark]) -> list[Mark]:
+def _without_repeated_texts(found: Sequence[Mark]) -> list[Mark]:
     """What strikes again and again has its text at the first strike, with their number."""
     times: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for place, mark in enumerate(found):
@@ -217,7 +215,7 @@ def draw_recoveries(panel: Axes, arms: Sequence[ArmTraces]) -> None:
         panel.text(
             at_s,
             0.86 - 0.13 * line,
-            f"\u25cf {arms[index].name}: steady after {units.seconds(recovered_s)}",
+            f"\u25cf {arms[index].name}: recovered after {units.seconds(recovered_s)}",
             color=colour(index),
             ha="left" if right else "right",
             va="center",

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from reports.compare.comparison import Comparison, Contrast, Decision
-from reports.compare.measures import BY_KEY, KEY_MEASURES, Measure
+from reports.compare.measures import BY_KEY, KEY_MEASURES
 from reports.compare.statistics import runs_needed
 from reports.text import units
-from reports.text.proxy_name import at_front
 
 _DECISIONS: tuple[Decision, ...] = ("better", "worse", "no difference", "inconclusive")
 
@@ -25,9 +24,9 @@ class AgainstRow(Struct, frozen=True):
 
     name: str
     least: str
-    """The smallest difference that matters."""
+    """The minimum effect."""
     decisive: bool
-    """It is one of the key measures, which are corrected for being several."""
+    """It is one of the key measures, whose p is adjusted for their number."""
     cells: tuple[AgainstCell, ...]
     """For every arm but the reference."""
 
@@ -42,7 +41,7 @@ def against_rows(comparison: Comparison) -> list[AgainstRow]:
     keys = dict.fromkeys([*KEY_MEASURES, *BY_KEY])
     return [
         AgainstRow(
-            _name(BY_KEY[key], comparison),
+            BY_KEY[key].name_for(comparison.names),
             BY_KEY[key].least,
             key in KEY_MEASURES,
             tuple(_against(arm.get(key)) for arm in arms),
@@ -63,23 +62,8 @@ def against_lines(comparison: Comparison) -> list[str]:
             lines.append(f"{arm.name} against {comparison.arms[0].name}: {'; '.join(filter(None, groups))}.")
     needed = runs_needed(len(KEY_MEASURES))
     if lines and min(arm.valid for arm in comparison.arms) < needed:
-        lines.append(f"To decide on {len(KEY_MEASURES)} measures together takes {needed} valid runs per arm.")
+        lines.append(f"Testing {len(KEY_MEASURES)} measures together takes {needed} valid runs per arm.")
     return lines
-
-
-def group_of(measure: Measure, comparison: Comparison) -> str:
-    """The measure's group, as it is to be called where ticks carried no time, or nginx was not in front."""
-    group = measure.group.replace("fan-out", "fan-out spread") if comparison.spread else measure.group
-    return at_front(group, comparison.front)
-
-
-def heading_of(measure: Measure, comparison: Comparison) -> str:
-    """The measure's heading, likewise."""
-    return at_front(measure.heading, comparison.front)
-
-
-def _name(measure: Measure, comparison: Comparison) -> str:
-    return f"{group_of(measure, comparison)} {heading_of(measure, comparison)}".strip()
 
 
 def _against(contrast: Contrast | None) -> AgainstCell:

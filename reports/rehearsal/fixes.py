@@ -1,8 +1,8 @@
-"""Which fix was a fix: what the service did from each mitigation to the next one.
+"""The effect of each mitigation: what the service did from one to the next.
 
 A mitigation that works may take a while: pods first work off what they have queued, and delays have to grow.
-So each is judged by the last seconds before the next one, not by the seconds right after it. What follows
-something need not be its doing; only a comparison of runs with and without it can tell.
+So each is judged by the last seconds before the next one, not by the seconds right after it. What follows a
+mitigation need not be its effect; only a comparison of runs with and without it can tell.
 """
 
 from collections.abc import Sequence
@@ -74,16 +74,16 @@ def fixes(run: Run, summary: Summary) -> tuple[Fix, ...]:
 
 def fix_sentences(found: Sequence[Fix], summary: Summary) -> tuple[str, ...]:
     """What followed each mitigation, and whether that can be credited to it."""
-    told = [_sentence(fix, summary) for fix in found]
+    sentences = [_sentence(fix, summary) for fix in found]
     credited = next((fix for fix in reversed(found) if fix.effect == "recovered"), None)
     if credited is not None and len(credited.what) > 1:
-        told.append(
+        sentences.append(
             f"{units.capitalised(credited.name)} were applied together: this run cannot say which of them "
             "worked. Compare runs with each of them alone."
         )
     if found and credited is None and all(fix.effect != "unaffected" for fix in found):
-        told.append("No mitigation was followed by a recovery.")
-    return tuple(told)
+        sentences.append("No mitigation was followed by a recovery.")
+    return tuple(sentences)
 
 
 def _together(struck: Sequence[Strike]) -> list[list[Strike]]:
@@ -150,10 +150,12 @@ def _sentence(fix: Fix, summary: Summary) -> str:
         f"availability {units.percent(fix.availability_before)} before, "
         f"{units.percent(fix.availability_after)} by {units.seconds(fix.until_s)}"
     )
-    tries = f"tries {units.per_second(fix.attempts_before)}, then {units.per_second(fix.attempts_after)}"
+    attempts = (
+        f"attempts {units.per_second(fix.attempts_before)}, then {units.per_second(fix.attempts_after)}"
+    )
     text = (
         f"{units.capitalised(fix.name)}, at {units.seconds(round(fix.began_s))}: {_WORDS[fix.effect]} "
-        f"({served}; {tries})."
+        f"({served}; {attempts})."
     )
     return f"{text} {saturated}" if (saturated := _new_pods(fix, summary)) else text
 

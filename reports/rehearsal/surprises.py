@@ -1,6 +1,6 @@
 """Surprises: what a reader would not have expected, found by rules.
 
-Add one: write a rule, a function from what a rule judges by to a surprise or None, and enter it in
+Add one: write a rule, a function from the evidence to a surprise or None, and enter it in
 `SURPRISES`. A rule says nothing where it has no data.
 """
 
@@ -20,11 +20,11 @@ from reports.text import units
 
 SATURATED_WITHIN_S = 20
 WASTED = 0.5
-TRIES_PER_DROP = 10.0
+ATTEMPTS_PER_DISCONNECT = 10.0
 RISEN = 1.5
-FEWEST_TRIES_PER_S = 10.0
+FEWEST_ATTEMPTS_PER_S = 10.0
 BURST, BURSTS_S = 0.5, 10
-"""Share of a second's tries within one tenth of it, and in how many seconds it is looked for."""
+"""Share of a second's attempts within one tenth of it, and in how many seconds it is looked for."""
 DROPS_PER_CLIENT = 1.5
 BACK = 0.9
 LOST_AGAIN = 0.2
@@ -38,7 +38,7 @@ class Surprise(Struct, frozen=True, kw_only=True):
 
     text: str
     consider: str
-    """A question for whoever takes the action item."""
+    """A question for the owner of the action item."""
 
 
 Rule = Callable[[Evidence], Surprise | None]
@@ -55,46 +55,46 @@ def _synchronised_waves(seen: Evidence) -> Surprise | None:
     stretch = aftermath(seen.run)
     if stretch is None:
         return None
-    tries = series.aligned(seen.run, "attempts", *stretch)
+    attempts = series.aligned(seen.run, "attempts", *stretch)
     peaks = series.aligned(seen.run, "attempts_peak_100ms", *stretch)
-    found = waves(tries)
+    found = waves(attempts)
     if found is not None:
         return Surprise(
             text=(
-                f"Tries to connect came in waves {units.seconds(found.period_s)} apart "
+                f"Connection attempts came in waves {units.seconds(found.period_s)} apart "
                 f"(autocorrelation {found.strength:.2f}): up to {units.count(found.peak_per_s)} in a second "
                 f"where the mean is {units.count(found.mean_per_s)}, and up to "
                 f"{units.count(series.highest(peaks))} within a tenth of a second."
             ),
             consider="Does the clients' back-off still have jitter at its cap?",
         )
-    busy = tries >= FEWEST_TRIES_PER_S
-    within = series.shares(peaks, tries)[busy & ~np.isnan(peaks)]
+    busy = attempts >= FEWEST_ATTEMPTS_PER_S
+    within = series.shares(peaks, attempts)[busy & ~np.isnan(peaks)]
     if len(within) < BURSTS_S or np.median(within) < BURST:
         return None
     return Surprise(
         text=(
-            f"Tries to connect came in bursts: in half of the {len(within)} seconds with tries, at least "
-            f"{units.percent(float(np.median(within)))} of them began within one tenth of the second."
+            f"Connection attempts came in bursts: in half of the {len(within)} seconds with attempts, at "
+            f"least {units.percent(float(np.median(within)))} of them started within one tenth of the second."
         ),
-        consider="What makes the clients try in step: a time-out that all of them share, without jitter?",
+        consider="What synchronises the clients: a common timeout without jitter?",
     )
 
 
-def _refused_neighbours(seen: Evidence) -> Surprise | None:
-    shared = [group for group in seen.summary.neighbours if group.clients_per_ip > 1 and group.limited]
-    refused = sum(group.limited for group in seen.summary.neighbours)
+def _refused_shared_ips(seen: Evidence) -> Surprise | None:
+    shared = [group for group in seen.summary.shared_ips if group.clients_per_ip > 1 and group.limited]
+    refused = sum(group.limited for group in seen.summary.shared_ips)
     if not shared:
         return None
-    limited, tries = sum(group.limited for group in shared), sum(group.attempts for group in shared)
+    limited, attempts = sum(group.limited for group in shared), sum(group.attempts for group in shared)
     clients = sum(group.clients for group in shared)
     return Surprise(
         text=(
             f"{units.count(limited)} of {units.count(refused)} refusals hit the {units.count(clients)} "
-            f"clients that share their address with others: {units.percent(limited / max(1, tries))} of "
-            "their tries were refused, however well each of them behaved."
+            f"clients behind a shared IP: {units.percent(limited / max(1, attempts))} of their attempts "
+            "were refused, although each of them behaved well."
         ),
-        consider="Who of the real users sits behind a shared address, and does the limit exempt them?",
+        consider="Which real users are behind a shared IP, and does the limit exempt them?",
     )
 
 
@@ -109,7 +109,7 @@ def _uneven_pods(seen: Evidence) -> Surprise | None:
             f"clients, pod {emptiest} had {units.count(clients[emptiest])}; the fullest "
             f"{units.times(seen.summary.pod_spread)} the mean."
         ),
-        consider="What moves long-lived connections to the emptier pods, and who would notice the full one?",
+        consider="What rebalances long-lived connections, and which alert fires for a full pod?",
     )
 
 
@@ -130,11 +130,11 @@ def _second_wave(seen: Evidence) -> Surprise | None:
         if back_s is not None and served[place] < BACK - LOST_AGAIN:
             return Surprise(
                 text=(
-                    f"There was a second wave: {units.percent(BACK)} of the clients were back at "
+                    f"There was a second wave: {units.percent(BACK)} of the clients were served at "
                     f"{units.seconds(back_s)}, and at {units.seconds(place)} only "
                     f"{units.percent(float(served[place]))} were."
                 ),
-                consider="What dropped them again: a watchdog, a probe, or a restart because of the first?",
+                consider="What disconnected them again: a watchdog, a probe, or a restart?",
             )
     return None
 
@@ -145,10 +145,10 @@ def _wasted_work(seen: Evidence) -> Surprise | None:
         return None
     return Surprise(
         text=(
-            f"{units.percent(wasted)} of the handshakes that pods paid for were wasted: on clients that had "
-            "left by then, or that were gone again within 5 s."
+            f"{units.percent(wasted)} of the handshakes were wasted: their clients had left by then, or left "
+            "within 5 s."
         ),
-        consider="Can a pod find out that a client has gone before it goes on with its handshake?",
+        consider="Can a pod detect that a client has left before it continues the handshake?",
     )
 
 
@@ -164,7 +164,7 @@ def _saturated_new_pods(seen: Evidence) -> Surprise | None:
     after = units.span(units.seconds(times[0]), units.seconds(times[-1])) or units.seconds(times[-1])
     return Surprise(
         text=f"{len(times)} of {len(new)} pods that joined were saturated within {after} of joining.",
-        consider="Should the autoscaler add pods while the clients' retries are what fills them?",
+        consider="Should the autoscaler add pods while retries are what saturates them?",
     )
 
 
@@ -174,53 +174,53 @@ def _gave_up(seen: Evidence) -> Surprise | None:
     return Surprise(
         text=(
             f"{units.count(seen.summary.storm.gave_up)} of {units.count(seen.summary.clients)} clients gave "
-            "up for good: their policy allowed no further try."
+            "up for good: their policy allowed no further attempt."
         ),
-        consider="What does a user see whose client has given up, and what brings it back?",
+        consider="What does a user see whose client has given up, and what makes it reconnect?",
     )
 
 
-def _tries_per_drop(seen: Evidence) -> Surprise | None:
+def _retry_amplification(seen: Evidence) -> Surprise | None:
     storm = seen.summary.storm
-    if storm is None or storm.amplification is None or storm.amplification < TRIES_PER_DROP:
+    if storm is None or storm.amplification is None or storm.amplification < ATTEMPTS_PER_DISCONNECT:
         return None
     return Surprise(
         text=(
-            f"Every lost connection was followed by {units.plain(storm.amplification)} tries: "
-            f"{units.count(storm.attempts)} tries for {units.count(storm.disconnects)} connections lost."
+            f"Every disconnect was followed by {units.plain(storm.amplification)} attempts: "
+            f"{units.count(storm.attempts)} attempts for {units.count(storm.disconnects)} disconnects."
         ),
-        consider="Is there a budget for the clients' retries?",
+        consider="Do the clients have a retry budget?",
     )
 
 
-def _dropped_again(seen: Evidence) -> Surprise | None:
+def _disconnected_again(seen: Evidence) -> Surprise | None:
     storm = seen.summary.storm
     if storm is None or storm.disconnects < DROPS_PER_CLIENT * max(1, seen.summary.clients):
         return None
-    by_themselves = f", {units.count(storm.stale)} times by the client's own watchdog" if storm.stale else ""
+    by_watchdog = f", {units.count(storm.stale)} by the client's own watchdog" if storm.stale else ""
     return Surprise(
         text=(
-            f"Clients lost their connection more than once: {units.count(storm.disconnects)} times, with "
-            f"{units.count(seen.summary.clients)} clients{by_themselves}."
+            f"Clients were disconnected more than once: {units.count(storm.disconnects)} disconnects of "
+            f"{units.count(seen.summary.clients)} clients{by_watchdog}."
         ),
-        consider="Does the back-off reset as soon as a connection opens, or once it has proved stable?",
+        consider="Does the back-off reset as soon as a connection opens, or once it is stable?",
     )
 
 
-def _more_tries_after_a_fix(seen: Evidence) -> Surprise | None:
+def _more_attempts_after_a_mitigation(seen: Evidence) -> Surprise | None:
     for action in seen.summary.actions:
         before, after = action.before, action.after
         if action.kind != "mitigation" or before is None or after is None:
             continue
         was, became = before.attempts_per_s or 0.0, after.attempts_per_s or 0.0
-        if became >= max(RISEN * was, FEWEST_TRIES_PER_S):
+        if became >= max(RISEN * was, FEWEST_ATTEMPTS_PER_S):
             return Surprise(
                 text=(
                     f"After {short_words(action.name, action.details)}, at "
-                    f"{units.seconds(round(action.t_s))}, tries rose "
+                    f"{units.seconds(round(action.t_s))}, attempts rose "
                     f"from {units.per_second(was)} to {units.per_second(became)}."
                 ),
-                consider="Do clients ask again at once when they are refused quickly?",
+                consider="Do clients retry at once when they are refused quickly?",
             )
     return None
 
@@ -236,25 +236,25 @@ def _calm_fanout(seen: Evidence) -> Surprise | None:
         return None
     return Surprise(
         text=(
-            f"Fan-out p99, which only those see who are still connected, looked calm: "
-            f"{units.milliseconds(became)}, after {units.milliseconds(was)} before. Over all clients it was "
-            f"{units.latency(during.effective_p99)}."
+            "Fan-out p99, which counts connected clients only, looked healthy: "
+            f"{units.milliseconds(became)}, after {units.milliseconds(was)} before. Effective p99, over all "
+            f"clients, was {units.latency(during.effective_p99)}."
         ),
-        consider="Which dashboard counts the clients that are not connected?",
+        consider="Which dashboard counts the clients that are disconnected?",
     )
 
 
 SURPRISES: dict[str, Rule] = {
     "synchronised waves": _synchronised_waves,
-    "innocent neighbours refused": _refused_neighbours,
+    "well-behaved clients rate-limited": _refused_shared_ips,
     "new pods saturated": _saturated_new_pods,
     "second wave": _second_wave,
-    "dropped again": _dropped_again,
+    "disconnected again": _disconnected_again,
     "uneven pods": _uneven_pods,
-    "more tries after a fix": _more_tries_after_a_fix,
+    "more attempts after a mitigation": _more_attempts_after_a_mitigation,
     "wasted work": _wasted_work,
-    "tries per lost connection": _tries_per_drop,
-    "calm fan-out": _calm_fanout,
+    "retry amplification": _retry_amplification,
+    "healthy fan-out p99": _calm_fanout,
     "gave up for good": _gave_up,
 }
-"""Every rule by its name, in the order in which a reader wants to hear of them."""
+"""Every rule by its name, the most important one first."""

@@ -1,28 +1,33 @@
 """What the columns of a run directory's tables mean. A cell is empty where the second has no value."""
 
+OUTCOMES: dict[str, str] = {
+    "joined": "namespace joined",
+    "limited": "answered with 429 or 503",
+    "refused": "connection refused, or answered with 502 or 504",
+    "timeout": "not joined within the connect timeout",
+    "reset": "connection ended before the join",
+    "rejected": "rejected with any other HTTP status, or namespace refused",
+    "broken": "protocol error",
+    "tls": "TLS handshake failed",
+    "exhausted": "not started: this host ran out of ports, descriptors or memory",
+    "abandoned": "abandoned by the client for a pushed policy",
+}
+"""How a connection attempt can end; each is a column of series.csv."""
+
 SERIES_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state; the row covers [t_s, t_s + 1)",
     "clients": "clients that have been started",
     "connected": "clients joined at the end of the second",
     "useful": "mean clients joined with a newest tick under 1 s old",
-    "attempts": "tries to connect that began",
-    "attempts_peak_100ms": "most tries that began within one tenth of the second",
-    "attempts_squares_100ms": "sum of squares of the tries in each tenth, for variance / mean",
-    "joined": "tries that ended joined",
-    "limited": "tries answered with 429 or 503",
-    "refused": "tries refused, or answered with 502 or 504",
-    "timeout": "tries given up at the connect time-out",
-    "reset": "tries whose connection ended before the join",
-    "rejected": "tries rejected by the gateway",
-    "broken": "tries that met a protocol error",
-    "tls": "tries whose TLS handshake failed",
-    "exhausted": "tries that this machine could not even begin",
-    "abandoned": "tries given up because a new policy was pushed",
+    "attempts": "connection attempts that started",
+    "attempts_peak_100ms": "most attempts that started within one tenth of the second",
+    "attempts_squares_100ms": "sum of squares of the attempts in each tenth, for variance / mean",
+    **{name: f"attempts: {ending}" for name, ending in OUTCOMES.items()},
     "disconnects": "joined sessions that ended",
     "stale": "of these, ended by the client's own watchdog",
     "ping_timeout": "of these, ended by the client because the server's ping was overdue",
-    "gave_up": "clients whose policy allowed no further try",
-    "held_back": "tries that the cap on tries made wait",
+    "gave_up": "clients whose policy allowed no further attempt",
+    "held_back": "attempts that the cap on attempts delayed",
     "unopened": "connections of joined sessions that this machine could not open",
     "missing": "clients of generator processes that died",
     "ticks": "ticks received",
@@ -49,12 +54,12 @@ SERIES_COLUMNS: dict[str, str] = {
     "handshakes": "handshakes that pods began to pay for",
     "gone_early": "of these, with a client that had left before it joined",
     "short_sessions": "sessions that ended within 5 s of joining, as pods saw it",
-    "pod_shed": "handshakes that pods turned away by their own admission control",
+    "pod_shed": "handshakes that pods shed by their own admission control",
     "ticks_sent": "deliveries that pods handed to their transports",
     "nginx_cpu": "CPU-seconds per second of nginx",
     "generator_cpu": "CPU-seconds per second of the load generator",
     "generator_lag_p99_ms": "99th percentile of the loop lag of the generator process that was latest",
-    "retry_late_p99_ms": "99th percentile of how late tries began after the delay their policy asked for",
+    "retry_late_p99_ms": "99th percentile of how late attempts started, against the delay of their policy",
     "foreign_cpu": "CPU-seconds per second that other processes used on the whole machine",
     "steal": "CPU-seconds per second that the hypervisor took away, on the whole machine",
     "stack_foreign_cpu": "CPU-seconds per second that other processes used on the cores of pods and nginx",
@@ -64,16 +69,16 @@ SERIES_COLUMNS: dict[str, str] = {
 }
 """Columns of series.csv."""
 
-NEIGHBOUR_COLUMNS: dict[str, str] = {
+SHARED_IP_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state",
-    "clients_per_ip": "how many clients share the source address",
-    "clients": "clients that do",
+    "clients_per_ip": "how many clients share a source IP",
+    "clients": "clients behind such an IP",
     "connected": "of these, joined at the end of the second",
     "useful": "of these, mean joined with a newest tick under 1 s old",
-    "attempts": "tries to connect that they began",
-    "limited": "of their tries, answered with 429 or 503",
+    "attempts": "connection attempts that they started",
+    "limited": "of these attempts, answered with 429 or 503",
 }
-"""Columns of neighbours.csv: the same second by how many clients share a source address."""
+"""Columns of shared_ips.csv: the same second by how many clients share a source IP."""
 
 POD_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state",
@@ -81,32 +86,32 @@ POD_COLUMNS: dict[str, str] = {
     "clients": "clients joined at the end of the second",
     "cpu": "CPU-seconds per second",
     "loop": "share of time in which the event loop was occupied",
-    "throttled": "share of time in which a CPU quota held the pod's container up",
+    "throttled": "share of time in which a CPU quota throttled the pod's container",
     "lag_ms": "worst loop lag",
     "tick_late_ms": "worst time from due until it began to send",
     "handshakes": "handshakes that it began to pay for",
     "joined": "handshakes that ended joined",
     "gone_early": "handshakes with a client that had left before it joined",
     "short_sessions": "sessions that ended within 5 s of joining",
-    "shed": "handshakes that it turned away by its own admission control",
+    "shed": "handshakes that it shed by its own admission control",
     "ticks_sent": "deliveries handed to the transports",
 }
-"""Columns of pods.csv: the same second by pod. A pod that stood still reports when it goes on: its counts are
-then booked to the second in which it did, and its rates are means over the time since its last report."""
+"""Columns of pods.csv: the same second by pod. A pod that was paused reports when it resumes: its counts are
+then assigned to the second in which it did, and its rates are means over the time since its last report."""
 
 SIDECAR_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state",
     "pod": "index of the pod that the sidecar stands beside",
     "cpu": "CPU-seconds per second",
     "rss_mb": "resident memory in megabytes, at the end of the second; the program's own pages among it",
-    "retries": "tries that it made again at its pod",
-    "retry_successes": "of these, the ones that the pod answered well",
-    "retries_denied": "tries that a retry budget, or a circuit breaker, did not let it make again",
-    "connect_failures": "connections to the pod that did not come about, or not in time",
-    "timed_out": "tries that took longer than a try may",
-    "connection_overflow": "times that its circuit breaker was out of connections",
-    "pending_overflow": "requests that its circuit breaker turned away: too many waited for a connection",
-    "ejections": "times that it took its pod for broken, and asked it no more for a while",
+    "retries": "retries at its pod",
+    "retry_successes": "of these, the successful ones",
+    "retries_denied": "retries that a retry budget, or a circuit breaker, denied",
+    "connect_failures": "connections to the pod that failed or timed out",
+    "timed_out": "requests that exceeded the per-attempt timeout",
+    "connection_overflow": "connections that its circuit breaker denied",
+    "pending_overflow": "requests that its circuit breaker denied: too many were pending",
+    "ejections": "times that outlier detection ejected its pod",
     "limited": "requests that its limit refused",
 }
 """Columns of sidecars.csv: the same second by sidecar, in runs that have some. Counts are empty where a

@@ -58,7 +58,7 @@ def outcome(run: Run, *, trigger: str, seed: int, until_s: int) -> Outcome:
     judged = assess(run)
     summary, stretch = judged.summary, storm_stretch(run)
     rows = run.between(*stretch) if stretch else []
-    back = [one.back_after_s for one in summary.neighbours]
+    back = [one.back_after_s for one in summary.shared_ips]
     p99 = summary.during.effective_p99 if summary.during else None
     return Outcome(
         trigger=trigger,

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from reports.analysis.judgement import judge_run
 from reports.compare.comparable import ComparisonError, variables
+from reports.rundir.columns import OUTCOMES
 from reports.rundir.reader import Run
 from scenarios.cli.main import main
 from scenarios.events.registry import EVENTS
@@ -18,7 +19,6 @@ from scenarios.simulator.costs import Costs
 from scenarios.simulator.fit import CalibrationError, calibrate
 from scenarios.simulator.run import Prediction, simulate
 from scenarios.simulator.stack import most_pods, most_ticks
-from scenarios.wire.interval import OUTCOMES
 
 CLIENTS = 60
 SMALL = (
