@@ -1,4 +1,4 @@
-"""Which runs may be set side by side: those that differ only in what is being studied."""
+"""Which runs may be compared: those that differ only in the variables under study."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,12 +38,12 @@ def by_arm(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def orders(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """In which order the arms ran, round by round; nothing where that is not known, or nobody ran."""
+    """In which order the arms ran, round by round; empty where that is not known, or no arm ran."""
     rounds: dict[int, dict[str, str]] = {}
     for run in studied(runs):
         if run.info.predicted:
             return []
-        # Of a run that was repeated, the last try counts.
+        # Of a run that was repeated, the last attempt counts.
         started = rounds.setdefault(run.info.round, {})
         started[run.info.arm] = max(run.info.started_utc, started.get(run.info.arm, ""))
     if any(len(set(started.values())) < len(started) for started in rounds.values()):
@@ -63,15 +63,15 @@ def variables(runs: Sequence[Run]) -> tuple[str, ...]:
     arms = by_arm(runs)
     first, *others = [run for arm in arms.values() for run in arm]
     for run in others:
-        mine, other = {"predicted": first.info.predicted}, {"predicted": run.info.predicted}
-        _same("kind of run", mine, other, first, run)
+        kinds = ({"predicted": one.info.predicted} for one in (first, run))
+        _same("kind of run", *kinds, first, run)
         _same("machine", first.info.machine, run.info.machine, first, run)
-        # A part that only one of them has, such as another front, is no other version of anything.
+        # A part that only one of them has, such as another proxy, is no other version of anything.
         shared = sorted(first.info.versions.keys() & run.info.versions.keys())
-        had, has = ({name: one.info.versions[name] for name in shared} for one in (first, run))
-        _same("versions", had, has, first, run)
-        ours, theirs = ({"latencies count from": one.info.reference} for one in (first, run))
-        _same("ticks", ours, theirs, first, run)
+        versions = ({name: one.info.versions[name] for name in shared} for one in (first, run))
+        _same("versions", *versions, first, run)
+        references = ({"latencies count from": one.info.reference} for one in (first, run))
+        _same("ticks", *references, first, run)
     for arm in arms.values():
         for run in arm[1:]:
             _same("scenario", settings(arm[0]), settings(run), arm[0], run)
@@ -163,22 +163,22 @@ def _event_of(key: str) -> str:
 
 
 def _same_trigger(runs: Sequence[Run]) -> None:
-    """Refuses a run that was struck at another moment than the others, or not at all.
+    """Refuses a run whose trigger came at another moment than that of the others, or not at all.
 
-    Its stretches of time would be others. A run that ended before its trigger does not count.
+    Its phases would be others. A run that ended before its trigger does not count.
     """
     lasted = [run for run in runs if run.info.trigger_s is not None or run.info.status == "complete"]
     for run in lasted[1:]:
-        ours, theirs = ({"trigger_s": one.info.trigger_s} for one in (lasted[0], run))
-        _same("trigger", ours, theirs, lasted[0], run)
+        triggers = ({"trigger_s": one.info.trigger_s} for one in (lasted[0], run))
+        _same("trigger", *triggers, lasted[0], run)
 
 
 def _same(what: str, a: Mapping[str, Any], b: Mapping[str, Any], run: Run, other: Run) -> None:
     for key in dict.fromkeys([*a, *b]):
         if _canonical(a.get(key)) != _canonical(b.get(key)):
             raise ComparisonError(
-                f"these runs cannot be compared: {what}: key {key}: found {a.get(key)!r} in {run.directory} "
-                f"and {b.get(key)!r} in {other.directory}"
+                f"these runs cannot be compared: {what}: key {key}: {a.get(key)!r} in {run.directory}, "
+                f"{b.get(key)!r} in {other.directory}"
             )
 
 

@@ -22,7 +22,7 @@ from reports.rundir.reader import Run
 
 
 class GateFileError(Exception):
-    """A file that cannot be continued; the message says which, what was found and what is allowed."""
+    """A file that cannot be continued; the message names it, and says what was expected."""
 
 
 class Commit(Struct, frozen=True):
@@ -73,8 +73,8 @@ def append_runs(path: Path, runs: Sequence[Run], keys: Sequence[str], commit: Co
     for row in rows:
         if list(row) != header:
             raise GateFileError(
-                f"{path}: found the columns {','.join(header)}, allowed: {','.join(row)}; "
-                "begin another file where the measures change"
+                f"{path}: invalid columns {','.join(header)}: expected {','.join(row)}; "
+                "start another file where the measures change"
             )
     with replacing(path) as stream:
         stream.write(before)
@@ -96,7 +96,7 @@ def read_trend(path: Path) -> list[TrendEntry]:
             entries.append(msgspec.json.decode(line, type=TrendEntry))
         except msgspec.DecodeError as error:
             raise GateFileError(
-                f"{path}: line {number}: {error}; allowed: lines that a gate has written"
+                f"{path}: line {number}: {error}; expected lines that a gate has written"
             ) from None
     return entries
 

@@ -1,6 +1,6 @@
-"""A decision as JUnit XML: a test case for the runs, for each gauge and for each objective.
+"""A decision as JUnit XML: a test case for the runs, for each measure and for each SLO.
 
-What is worse or broken is a failure; what is inconclusive, and runs that cannot be trusted, are errors: the
+What is worse or violated is a failure; what is inconclusive, and runs that cannot be trusted, are errors: the
 format has no word for them, and they must not pass.
 """
 
@@ -30,8 +30,8 @@ def junit(decision: Decision, scenario: str) -> str:
     for promise in decision.promises:
         case = _case(scenario, promise.rule)
         cases.append(case)
-        if promise.answer == "broken":
-            _add(case, "failure", "objective broken", promise.why)
+        if promise.answer == "violated":
+            _add(case, "failure", "SLO violated", promise.why)
         elif promise.answer == "inconclusive":
             _add(case, "error", "inconclusive", promise.why)
     counts = {

@@ -59,7 +59,7 @@ class Gauge(Struct, frozen=True, kw_only=True):
     name: str
     effect: Effect
     least: str
-    """The smallest change that matters, in words."""
+    """The minimum effect, as text."""
     write: Callable[[float | None], str]
     any_shift: bool = False
     """Any change that a test can tell matters, whatever the medians say."""

@@ -69,43 +69,24 @@ def against_lines(comparison: Comparison) -> list[str]:
 def _against(contrast: Contrast | None) -> AgainstCell:
     if contrast is None:
         return AgainstCell(units.NOTHING)
-    return AgainstCell(contrast.decision, ", ".join(filter(None, (_ratio(contrast), _p(contrast)))))
+    return AgainstCell(
+        contrast.decision, ", ".join(filter(None, (_ratio(contrast), units.p_value(contrast.p))))
+    )
 
 
 def _ratio(contrast: Contrast) -> str:
-    if contrast.ratio is None:
-        return ""
-    text = f"{contrast.bound} {_factor(contrast.ratio)}".strip()
-    if contrast.ratio_low is None or contrast.coverage is None:
-        return text
-    return f"{text} ({_span(contrast)}, {units.coverage(contrast.coverage)})"
-
-
-def _span(contrast: Contrast) -> str:
-    """The interval of a ratio that has one."""
-    low = _factor(contrast.ratio_low or 0.0)
-    if contrast.ratio_high is None:
-        return f"{low} to never" if contrast.ratio_never else f"{low} or more"
-    high = _factor(contrast.ratio_high)
-    return (f"up to {high}" if not contrast.ratio_low else units.span(low, high)) or high
-
-
-def _factor(value: float) -> str:
-    digits = 0 if value >= 9.995 else 2 if value >= 0.095 else 3
-    return f"{value:,.{digits}f}{units.TIMES}"
-
-
-def _p(contrast: Contrast) -> str:
-    if contrast.p is None:
-        return ""
-    return "p < 0.001" if contrast.p < 0.001 else f"p {contrast.p:.2g}"
+    return units.ratio(
+        *(contrast.ratio, contrast.ratio_low, contrast.ratio_high, contrast.coverage),
+        bound=contrast.bound,
+        never=contrast.ratio_never,
+    )
 
 
 def _decided(contrasts: Mapping[str, Contrast], decision: Decision) -> str:
     names = []
     for key, found in contrasts.items():
         if found.decision == decision:
-            ratio = f"{found.bound} {_factor(found.ratio)}".strip() if found.ratio is not None else ""
+            ratio = units.ratio(found.ratio, bound=found.bound)
             shown = ratio if decision in {"better", "worse"} else ""
             names.append(f"{BY_KEY[key].name} {shown}".strip())
     return f"{decision}: {', '.join(names)}" if names else ""

@@ -15,8 +15,8 @@ from reports.rundir.histograms import Buckets
 from reports.rundir.schema import SCHEMA_VERSION, TAGS, Phase, RecordError, RunInfo, Tag
 
 _FORMER_VERSIONS = {
-    1: ": it was written before staleness and single pods were recorded, and what was not recorded cannot be "
-    "judged; run the scenario again, or read it with the reconnect-storm that wrote it",
+    1: "; it was written before staleness and single pods were recorded: run the scenario again, or read it "
+    "with the reconnect-storm that wrote it",
 }
 
 
@@ -96,7 +96,7 @@ def load_info(directory: Path) -> RunInfo:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
         because = _FORMER_VERSIONS.get(version, "") if isinstance(version, int) else ""
-        raise RecordError(f"{path}: found schema version {version}, allowed: {SCHEMA_VERSION}{because}")
+        raise RecordError(f"{path}: invalid schema version {version}: expected {SCHEMA_VERSION}{because}")
     try:
         info = msgspec.convert(raw, RunInfo)
     except msgspec.ValidationError as error:
@@ -121,7 +121,7 @@ def _read_rows(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:
         )
         missing = [column for column in needed if column not in (reader.fieldnames or ())]
     if rows and missing:
-        raise ValueError(f"{path.name}: found no column {', '.join(missing)}")
+        raise ValueError(f"{path.name}: missing column {', '.join(missing)}")
     return rows
 
 

@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[Run, str]] = {
     "another feed": (with_scenario(feed__rate_hz=9.0), "key feed.rate_hz"),
     "another way to spend CPU": (with_scenario(gateway__cpu="reserve"), "gateway.cpu"),
     "other phases": (with_scenario(phases__during_s=3), "phases.during_s"),
-    "another scenario": (with_scenario(name="other"), "key name: found 'mass-drop'"),
+    "another scenario": (with_scenario(name="other"), "key name: 'mass-drop'"),
     "another moment of the trigger": (run(trigger_s=9), "trigger"),
     "somebody else's gateway": (with_scenario(target={"url": "http://x"}), "key target.url"),
 }
@@ -72,10 +72,10 @@ def test_two_files_need_not_have_one_name() -> None:
 
 def test_of_several_arms_one_has_to_be_named() -> None:
     both = [run(), run("incident + none"), run(control=True, arm="control")]
-    with pytest.raises(ComparisonError, match=r"several arms, allowed: one of 'naive \+ none', 'incident"):
+    with pytest.raises(ComparisonError, match=r"several arms: expected one of 'naive \+ none', 'incident"):
         of_one_arm(both, "", "runs:x")
     assert [one.info.arm for one in of_one_arm(both, "incident + none", "runs:x")] == ["incident + none"]
-    with pytest.raises(ComparisonError, match="found no arm 'nope'"):
+    with pytest.raises(ComparisonError, match="invalid arm 'nope'"):
         of_one_arm(both, "nope", "runs:x")
     assert len(of_one_arm(both[:1], "", "runs:x")) == 1
 
@@ -94,12 +94,12 @@ def served(*shares: float | None) -> list[Run]:
 @pytest.mark.parametrize(
     ("shares", "broken", "answer"),
     [
-        ([0.6], 0, "kept"),
-        ([0.4], 1, "broken"),
+        ([0.6], 0, "met"),
+        ([0.4], 1, "violated"),
         ([0.6, 0.4], 1, "inconclusive"),
         ([0.6, 0.4, 0.6, 0.6, 0.6], 1, "inconclusive"),
-        ([0.4, *[0.6] * 8], 1, "kept"),
-        ([0.6, *[0.4] * 8], 8, "broken"),
+        ([0.4, *[0.6] * 8], 1, "met"),
+        ([0.6, *[0.4] * 8], 8, "violated"),
         ([None], 0, "inconclusive"),
     ],
 )
@@ -112,9 +112,9 @@ def test_runs_that_agree_decide_and_others_by_their_share(
 
 
 def test_a_promise_says_what_was_found() -> None:
-    assert promises(served(0.4, 0.4))[0].why.endswith("broken in 2 of 2 runs (found 40 %)")
-    assert promises(served(0.6))[0].why.endswith("kept in 1 runs (found 60 %)")
-    assert promises(served(None))[0].why.endswith("no run tells")
+    assert promises(served(0.4, 0.4))[0].why.endswith("violated in 2 of 2 runs (measured 40 %)")
+    assert promises(served(0.6))[0].why.endswith("met in 1 runs (measured 60 %)")
+    assert promises(served(None))[0].why.endswith("not measured in any run")
 
 
 def test_without_objectives_or_valid_runs_nothing_is_promised() -> None:

@@ -149,14 +149,14 @@ def test_half_a_line_left_by_a_killed_writer_is_skipped(tmp_path: Path, file: st
     [
         (None, "it has no run.json"),
         ("{", "Expecting"),
-        ('{"schema_version": 99}', "found schema version 99, allowed: 2$"),
-        ('{"schema_version": [2]}', r"found schema version \[2\], allowed: 2$"),
+        ('{"schema_version": 99}', "invalid schema version 99: expected 2$"),
+        ('{"schema_version": [2]}', r"invalid schema version \[2\]: expected 2$"),
         (
             '{"schema_version": 1}',
-            "found schema version 1, allowed: 2: it was written before staleness and single pods were",
+            "invalid schema version 1: expected 2; it was written before staleness and single pods were",
         ),
         ('{"schema_version": 2}', "missing required field"),
-        ("[]", "found schema version None"),
+        ("[]", "invalid schema version None"),
     ],
 )
 def test_what_is_no_run_directory_is_named_with_the_reason(
@@ -198,7 +198,7 @@ def test_runs_are_found_in_folders_in_order_of_their_names(tmp_path: Path) -> No
 
 
 def test_a_folder_without_runs_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="found no run directory there"):
+    with pytest.raises(RecordError, match="no run directory there"):
         find_runs([tmp_path])
 
 
