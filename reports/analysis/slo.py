@@ -1,6 +1,5 @@
 """SLOs and hypotheses against what a run measured: met, violated, or undecided."""
 
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -11,19 +10,21 @@ from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
+from reports.rundir.slo_metrics import COMPARISONS, SLO_METRICS, Operator, Unit
 from reports.text import units
 
 Phase = Literal["before", "during", "after", "storm"]
-Operator = Literal["<", "<=", ">", ">="]
 
 TIME_TO_RECOVER = "time_to_recover_s"
 EFFECTIVE_P99 = "effective_p99_ms"
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
+_WRITERS: dict[Unit, Callable[[float | None], str]] = {
+    "share": units.percent,
+    "milliseconds": units.milliseconds,
+    "seconds": units.seconds,
+    "per second": units.per_second,
+    "count": units.count,
+    "times": units.times,
 }
 _SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 SLO_RESULTS: dict[bool | None, str] = {True: "met", False: "violated", None: "undecided"}
@@ -39,34 +40,6 @@ class Bound(Struct, frozen=True, kw_only=True):
     bound: float
     statement: str = ""
     """Of a hypothesis, in words."""
-
-
-class Metric(Struct, frozen=True):
-    """How a metric is called and written."""
-
-    name: str
-    write: Callable[[float | None], str]
-
-
-METRICS: dict[str, Metric] = {
-    "availability": Metric("availability", units.percent),
-    EFFECTIVE_P99: Metric("effective p99", units.milliseconds),
-    "fanout_p50_ms": Metric("fan-out p50", units.milliseconds),
-    "fanout_p99_ms": Metric("fan-out p99", units.milliseconds),
-    "staleness_p99_ms": Metric("staleness p99", units.milliseconds),
-    "attempts_per_s": Metric("connection attempts", units.per_second),
-    "attempts_peak_per_s": Metric("connection attempts in the busiest second", units.per_second),
-    "limited": Metric("refusals", units.count),
-    "pod_cpu": Metric("CPU per pod", units.percent),
-    "pod_loop": Metric("event loop utilisation of the pods", units.percent),
-    "nginx_cpu": Metric("nginx CPU", units.percent),
-    "stale_client_s": Metric("client-seconds with data older than 1 s", units.count),
-    "missed": Metric("ticks missed", units.count),
-    "amplification": Metric("reconnect attempts per disconnect", units.times),
-    "gave_up": Metric("clients that gave up for good", units.count),
-    "wasted_work": Metric("handshakes wasted", units.percent),
-    TIME_TO_RECOVER: Metric("time to recover", units.seconds),
-}
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -112,17 +85,17 @@ class Held(Struct, frozen=True, kw_only=True):
 
 def metric_name(metric: str) -> str:
     """What a metric is called; its own name where it is not known here."""
-    return METRICS[metric].name if metric in METRICS else metric
+    return SLO_METRICS[metric].name if metric in SLO_METRICS else metric
 
 
 def write(metric: str, value: float | None) -> str:
     """A value of that metric, with its unit."""
-    return METRICS[metric].write(value) if metric in METRICS else units.plain(value)
+    return _WRITERS[SLO_METRICS[metric].unit](value) if metric in SLO_METRICS else units.plain(value)
 
 
 def satisfies(value: float, bound: Bound) -> bool:
     """Whether a value meets a bound."""
-    return _COMPARE[bound.operator](value, bound.bound)
+    return COMPARISONS[bound.operator](value, bound.bound)
 
 
 def objectives_of(run: Run) -> tuple[Bound, ...]:
@@ -172,7 +145,7 @@ def _measured(bound: Bound, summary: Summary) -> Latency | None:
     """The value, in the metric's own unit; None without one."""
     stretch: PhaseSummary | Storm | None = getattr(summary, bound.phase)
     name = "effective_p99" if bound.metric == EFFECTIVE_P99 else bound.metric
-    value = getattr(stretch, name, None) if bound.metric in METRICS else None
+    value = getattr(stretch, name, None) if bound.metric in SLO_METRICS else None
     return value if isinstance(value, Latency) or value is None else Latency(float(value))
 
 

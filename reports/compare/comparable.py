@@ -1,11 +1,13 @@
 """Which runs may be compared: those that differ only in the variables under study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from reports.rundir.reader import Run
+from reports.rundir.schema import RunInfo
 
 IGNORED_KEYS = frozenset({"name", "summary", "matrix", "edge.port", "fleet.seed", "slo", "hypothesis"})
 """Keys of a scenario that change nothing about a result, or that differ between rounds on purpose."""
@@ -63,15 +65,12 @@ def variables(runs: Sequence[Run]) -> tuple[str, ...]:
     arms = by_arm(runs)
     first, *others = [run for arm in arms.values() for run in arm]
     for run in others:
-        kinds = ({"predicted": one.info.predicted} for one in (first, run))
-        _same("kind of run", *kinds, first, run)
+        _same_info("kind of run", lambda info: {"predicted": info.predicted}, first, run)
         _same("machine", first.info.machine, run.info.machine, first, run)
         # A part that only one of them has, such as another proxy, is no other version of anything.
         shared = sorted(first.info.versions.keys() & run.info.versions.keys())
-        versions = ({name: one.info.versions[name] for name in shared} for one in (first, run))
-        _same("versions", *versions, first, run)
-        references = ({"latencies count from": one.info.reference} for one in (first, run))
-        _same("ticks", *references, first, run)
+        _same_info("versions", partial(_some_versions, names=shared), first, run)
+        _same_info("ticks", lambda info: {"latencies count from": info.reference}, first, run)
     for arm in arms.values():
         for run in arm[1:]:
             _same("scenario", settings(arm[0]), settings(run), arm[0], run)
@@ -169,16 +168,23 @@ def _same_trigger(runs: Sequence[Run]) -> None:
     """
     lasted = [run for run in runs if run.info.trigger_s is not None or run.info.status == "complete"]
     for run in lasted[1:]:
-        triggers = ({"trigger_s": one.info.trigger_s} for one in (lasted[0], run))
-        _same("trigger", *triggers, lasted[0], run)
+        _same_info("trigger", lambda info: {"trigger_s": info.trigger_s}, lasted[0], run)
+
+
+def _some_versions(info: RunInfo, names: Sequence[str]) -> dict[str, str]:
+    return {name: info.versions[name] for name in names}
+
+
+def _same_info(what: str, of: Callable[[RunInfo], Mapping[str, Any]], run: Run, other: Run) -> None:
+    _same(what, of(run.info), of(other.info), run, other)
 
 
 def _same(what: str, a: Mapping[str, Any], b: Mapping[str, Any], run: Run, other: Run) -> None:
     for key in dict.fromkeys([*a, *b]):
         if _canonical(a.get(key)) != _canonical(b.get(key)):
             raise ComparisonError(
-                f"these runs cannot be compared: {what}: key {key}: {a.get(key)!r} in {run.directory}, "
-                f"{b.get(key)!r} in {other.directory}"
+                f"these runs cannot be compared: {what}: {key} is {a.get(key)!r} in {run.directory} "
+                f"and {b.get(key)!r} in {other.directory}"
             )
 
 

@@ -65,10 +65,10 @@ def of_one_arm(runs: Sequence[Run], arm: str, source: str) -> list[Run]:
     studied = [run for run in runs if not run.info.control]
     arms = list(dict.fromkeys(run.info.arm for run in studied))
     if arm and arm not in arms:
-        raise ComparisonError(f"{source}: invalid arm {arm!r}: expected one of {', '.join(map(repr, arms))}")
+        raise ComparisonError(f"{source}: invalid arm {arm!r}: expected {', '.join(map(repr, arms))}")
     if not arm and len(arms) > 1:
         raise ComparisonError(
-            f"{source}: runs of several arms: expected one of {', '.join(map(repr, arms))}, "
+            f"{source}: has runs of several arms: expected one of {', '.join(map(repr, arms))}, "
             f"such as {source}@{arms[0]}"
         )
     return [run for run in studied if not arm or run.info.arm == arm]
@@ -89,8 +89,8 @@ def changes(
         values = [_setting(run.info.scenario, key) for run in (ours, theirs)]
         if values[0] != values[1]:
             raise ComparisonError(
-                f"the baseline was recorded with a different load: key {key}: {values[0]!r} in "
-                f"{ours.directory}, {values[1]!r} in {theirs.directory}; expected the same on both sides"
+                f"baseline was recorded with a different load: {key}: {values[0]!r} in {ours.directory}, "
+                f"{values[1]!r} in {theirs.directory}: expected the same load on both sides"
             )
     return found
 

@@ -15,30 +15,10 @@ from reports.analysis.slo import EFFECTIVE_P99, Bound, Held, metric_name, satisf
 from reports.rundir import series
 from reports.rundir.reader import Run
 from reports.rundir.series import Row
+from reports.rundir.slo_metrics import SLO_METRICS, Highest, Mean, Quantile, Total
 
 LIVE_AVAILABILITY = Bound(metric="availability", operator=">=", bound=0.99)
 """What is watched in any case."""
-
-PER_SECOND = {
-    "effective_p99_ms": "effective_p99_ms",
-    "fanout_p50_ms": "fanout_p50_ms",
-    "fanout_p99_ms": "fanout_p99_ms",
-    "staleness_p99_ms": "staleness_p99_ms",
-    "attempts_per_s": "attempts",
-    "attempts_peak_per_s": "attempts",
-    "pod_cpu": "pod_cpu",
-    "pod_loop": "pod_loop",
-    "nginx_cpu": "nginx_cpu",
-}
-"""Metrics that each second has for itself, with their columns in series.csv."""
-
-ADDED_UP = {
-    "limited": "limited",
-    "missed": "missed",
-    "gave_up": "gave_up",
-    "stale_client_s": "stale_client_s",
-}
-"""Metrics that grow from second to second, with the columns they are the sums of."""
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -106,9 +86,11 @@ def _values(bound: Bound, rows: Sequence[Row]) -> list[float]:
     if bound.metric == "availability":
         shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
         return [float(share) for share in shares]
-    if bound.metric in PER_SECOND:
-        return [float(value) for value in series.column(rows, PER_SECOND[bound.metric])]
-    if bound.metric in ADDED_UP:
-        column = series.column(rows, ADDED_UP[bound.metric])
-        return list(accumulate(0.0 if isnan(value) else value for value in column.tolist()))
+    metric = SLO_METRICS.get(bound.metric)
+    match metric.source if metric else None:
+        case Quantile(column=column) | Mean(column=column) | Highest(column=column):
+            return [float(value) for value in series.column(rows, column)]
+        case Total(column=column):
+            values = series.column(rows, column).tolist()
+            return list(accumulate(0.0 if isnan(value) else value for value in values))
     return [nan] * len(rows)

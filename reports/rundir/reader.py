@@ -15,8 +15,8 @@ from reports.rundir.histograms import Buckets
 from reports.rundir.schema import SCHEMA_VERSION, TAGS, Phase, RecordError, RunInfo, Tag
 
 _FORMER_VERSIONS = {
-    1: "; it was written before staleness and single pods were recorded: run the scenario again, or read it "
-    "with the reconnect-storm that wrote it",
+    1: ": it was written before staleness and single pods were recorded, and what was not recorded cannot be "
+    "judged; run the scenario again, or read it with the reconnect-storm that wrote it",
 }
 
 

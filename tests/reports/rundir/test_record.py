@@ -153,7 +153,7 @@ def test_half_a_line_left_by_a_killed_writer_is_skipped(tmp_path: Path, file: st
         ('{"schema_version": [2]}', r"invalid schema version \[2\]: expected 2$"),
         (
             '{"schema_version": 1}',
-            "invalid schema version 1: expected 2; it was written before staleness and single pods were",
+            "invalid schema version 1: expected 2: it was written before staleness and single pods were",
         ),
         ('{"schema_version": 2}', "missing required field"),
         ("[]", "invalid schema version None"),
@@ -198,7 +198,7 @@ def test_runs_are_found_in_folders_in_order_of_their_names(tmp_path: Path) -> No
 
 
 def test_a_folder_without_runs_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="no run directory there"):
+    with pytest.raises(RecordError, match="no run directory: expected one"):
         find_runs([tmp_path])
 
 

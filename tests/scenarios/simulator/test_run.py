@@ -389,7 +389,7 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
     [
         (["--set", "target.url=http://127.0.0.1:1"], "target.url: found somebody else's gateway"),
         (["mesh"], "mesh.sidecar: found 'envoy', allowed: 'none', for the model knows no sidecars"),
-        (["--calibrate", "."], "no run directory there"),
+        (["--calibrate", "."], "no run directory: expected one"),
         (["nowhere"], "no such scenario"),
     ],
 )
