@@ -166,7 +166,7 @@ def rescued_at_s(run: Run) -> int | None:
 
 
 def aftermath(run: Run) -> tuple[int, int] | None:
-    """[trigger's end, rescue or end): the unaided stretch in which nothing struck any more."""
+    """[trigger's end, rescue or end): the unaided stretch after the trigger is over."""
     stretch = unaided_stretch(run)
     if stretch is None:
         return None
@@ -287,8 +287,8 @@ def _tick_cpu_s(rows: Sequence[Row]) -> float | None:
 
 
 def _ms(percent: float, values: latency.Counts) -> float | None:
-    found = latency.percentile(percent, values)
-    return found.ms if found else None
+    value = latency.percentile(percent, values)
+    return value.ms if value else None
 
 
 def _count(rows: Sequence[Row], name: str) -> int:

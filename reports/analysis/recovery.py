@@ -36,7 +36,7 @@ class Baseline(Struct, frozen=True):
 
 
 class Recovery(Struct, frozen=True, kw_only=True):
-    """When a run recovered, in seconds from the trigger's end, and what that could be told from."""
+    """When a run recovered, in seconds from the trigger's end, and how far it was observed."""
 
     window_s: int
     """How long all conditions must be met."""
@@ -134,7 +134,7 @@ def _first_possible(shares: NDArray[np.float64], from_start: int, window_s: int)
     """The first start from which a window that runs past the end might still turn out good."""
     lost = np.nan_to_num(1 - shares)
     lost_until_end = np.cumsum(lost[::-1])[::-1]
-    # Even if nobody were out any more after the end.
+    # Even if every client were served after the end.
     possible = (lost <= 1 - USEFUL_SHARE) & (lost_until_end <= (1 - USEFUL_SHARE) * window_s)
     later = np.flatnonzero(possible[from_start:])
     return from_start + int(later[0]) if len(later) else len(shares)

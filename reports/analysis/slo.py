@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.rundir.latency import Latency
@@ -42,15 +42,15 @@ class Bound(Struct, frozen=True, kw_only=True):
     """Of a hypothesis, in words."""
 
 
-class Held(Struct, frozen=True, kw_only=True):
-    """A bound, and what was found."""
+class SloResult(Struct, frozen=True, kw_only=True):
+    """A bound, what was measured, and whether that meets it."""
 
     bound: Bound
     found: float | None
     """None where nothing was measured, or where it was never reached."""
     at_least: bool = False
     """Only a lower bound of it is known."""
-    kept: bool | None
+    met: bool | None = field(name="kept")
     """None where that is not known."""
 
     @property
@@ -70,7 +70,7 @@ class Held(Struct, frozen=True, kw_only=True):
     def found_text(self) -> str:
         """`28 %`, `≥ 75 s`, `never within 75 s`, or that it is not known."""
         if self.found is None:
-            return "never" if self.kept is False else "not known"
+            return "never" if self.met is False else "not known"
         text = write(self.bound.metric, self.found)
         if not self.at_least:
             return text
@@ -80,7 +80,7 @@ class Held(Struct, frozen=True, kw_only=True):
     @property
     def answer(self) -> str:
         """`met`, `violated` or `undecided`."""
-        return SLO_RESULTS[self.kept]
+        return SLO_RESULTS[self.met]
 
 
 def metric_name(metric: str) -> str:
@@ -102,18 +102,18 @@ def objectives_of(run: Run) -> tuple[Bound, ...]:
     """The objectives in a run's scenario; none in one that was written before there were any. Raises
     RecordError."""
     return tuple(
-        _bound(run, f"slo[{number}]", found)
-        for number, found in enumerate(run.info.scenario.get("slo") or ())
+        _bound(run, f"slo[{number}]", table)
+        for number, table in enumerate(run.info.scenario.get("slo") or ())
     )
 
 
 def hypothesis_of(run: Run) -> Bound | None:
     """The hypothesis in a run's scenario. Raises RecordError."""
-    found = run.info.scenario.get("hypothesis")
-    return None if found is None else _bound(run, "hypothesis", found)
+    table = run.info.scenario.get("hypothesis")
+    return None if table is None else _bound(run, "hypothesis", table)
 
 
-def evaluate(bound: Bound, summary: Summary) -> Held:
+def evaluate(bound: Bound, summary: Summary) -> SloResult:
     """What was measured, and whether the bound was met.
 
     A recovery that never came meets no bound. Where only a lower bound of a value is known, the answer is
@@ -121,24 +121,24 @@ def evaluate(bound: Bound, summary: Summary) -> Held:
     """
     if bound.metric == TIME_TO_RECOVER:
         return _recovery(bound, summary)
-    found = _measured(bound, summary)
-    if found is None:
-        return Held(bound=bound, found=None, kept=None)
-    kept = satisfies(found.ms, bound)
+    value = _measured(bound, summary)
+    if value is None:
+        return SloResult(bound=bound, found=None, met=None)
+    met = satisfies(value.ms, bound)
     upwards = bound.operator in {">", ">="}
-    known = not found.at_least or kept == upwards
-    return Held(bound=bound, found=found.ms, at_least=found.at_least, kept=kept if known else None)
+    known = not value.at_least or met == upwards
+    return SloResult(bound=bound, found=value.ms, at_least=value.at_least, met=met if known else None)
 
 
-def _recovery(bound: Bound, summary: Summary) -> Held:
-    found = summary.recovery
-    if found.time_to_recover_s is not None:
-        value = float(found.time_to_recover_s)
-        return Held(bound=bound, found=value, kept=satisfies(value, bound))
+def _recovery(bound: Bound, summary: Summary) -> SloResult:
+    recovery = summary.recovery
+    if recovery.time_to_recover_s is not None:
+        value = float(recovery.time_to_recover_s)
+        return SloResult(bound=bound, found=value, met=satisfies(value, bound))
     if summary.storm is None:
-        return Held(bound=bound, found=None, kept=None)
-    least_s = None if found.at_least_s is None else float(found.at_least_s)
-    return Held(bound=bound, found=least_s, at_least=least_s is not None, kept=False)
+        return SloResult(bound=bound, found=None, met=None)
+    least_s = None if recovery.at_least_s is None else float(recovery.at_least_s)
+    return SloResult(bound=bound, found=least_s, at_least=least_s is not None, met=False)
 
 
 def _measured(bound: Bound, summary: Summary) -> Latency | None:
@@ -149,8 +149,8 @@ def _measured(bound: Bound, summary: Summary) -> Latency | None:
     return value if isinstance(value, Latency) or value is None else Latency(float(value))
 
 
-def _bound(run: Run, key: str, found: Mapping[str, Any]) -> Bound:
+def _bound(run: Run, key: str, table: Mapping[str, Any]) -> Bound:
     try:
-        return msgspec.convert(found, Bound)
+        return msgspec.convert(table, Bound)
     except msgspec.ValidationError as error:
         raise RecordError(f"{run.directory / 'run.json'}: scenario.{key}: {error}") from None

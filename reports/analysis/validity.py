@@ -75,7 +75,7 @@ def check(run: Run, summary: Summary) -> Validity:
 def _invalidated_by_host(seen: Evidence) -> bool:
     if seen.run.info.status != "complete":
         return False
-    # A generator that is late although it had time to spare was kept waiting by others.
+    # A generator that is late although it was not busy was delayed by other load on the host.
     late_for_no_reason = any(_generator_lag(seen)) and not any(_generator_saturated(seen))
     return late_for_no_reason or any(_noisy_host(seen))
 

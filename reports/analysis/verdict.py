@@ -34,7 +34,7 @@ RANKED: tuple[VerdictName, ...] = (
     "OUTAGE",
     "INVALID",
 )
-"""From good to bad; METASTABLE and OUTAGE are as bad as each other for whoever is out."""
+"""From good to bad; METASTABLE and OUTAGE are equally bad for the clients."""
 
 GOODPUT = 0.90
 DRAIN_SLOPE = 0.001

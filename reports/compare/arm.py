@@ -95,9 +95,9 @@ def order_p(a: ArmResult, b: ArmResult) -> float:
 
     One test, so nothing is to be corrected. Both arms need a valid run.
     """
-    ours, theirs = ([_run_standing(result) for result in arm.results] for arm in (a, b))
-    places = {one: float(place) for place, one in enumerate(sorted({*ours, *theirs}))}
-    return rank_test([places[one] for one in ours], [places[one] for one in theirs])
+    of_a, of_b = ([_run_standing(result) for result in arm.results] for arm in (a, b))
+    ranks = {standing: float(rank) for rank, standing in enumerate(sorted({*of_a, *of_b}))}
+    return rank_test([ranks[standing] for standing in of_a], [ranks[standing] for standing in of_b])
 
 
 def alike(a: ArmResult, b: ArmResult) -> bool:
@@ -168,7 +168,7 @@ def _standing(verdict: VerdictName, recovered_s: float, availability: float | No
 
 
 def _overlap(a: ArmResult, b: ArmResult, key: str) -> bool:
-    ours, theirs = a.ranges.get(key), b.ranges.get(key)
-    if ours is None or theirs is None:
+    of_a, of_b = a.ranges.get(key), b.ranges.get(key)
+    if of_a is None or of_b is None:
         return False
-    return ours.lowest <= theirs.highest and theirs.lowest <= ours.highest
+    return of_a.lowest <= of_b.highest and of_b.lowest <= of_a.highest

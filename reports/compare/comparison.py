@@ -55,7 +55,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """By the other arms' names, then by the keys of measures of which more is better or worse."""
     controls: tuple[Control, ...]
     winners: tuple[str, ...]
-    """The best arm, and those that cannot be told from it; empty where no run is valid."""
+    """The best arm, and those that cannot be told apart from it; empty where no run is valid."""
     names: Names
     """What the measures are called in these runs."""
     headline: str

@@ -1,7 +1,7 @@
 """The control run: the same steady state without a trigger. Where it fails, no arm is valid.
 
 A control stands for every arm that has its steady state: the same scenario but for policy, limit, events,
-phases and what sidecars do about failures, which make no difference while nobody has to reconnect, on the
+phases and what sidecars do about failures, which make no difference while no client has to reconnect, on the
 same machine with the same versions.
 """
 
@@ -179,6 +179,6 @@ def _invalid(run: Run, reason: str) -> Run:
     judged = judgement_of(run)
     validity = Validity(False, (reason, *judged.validity.problems), judged.validity.warnings)
     judgement = Judgement(judged.summary, validity, Verdict("INVALID", reason))
-    # As run.json has it, so that whoever reads the run finds this judgement.
+    # As run.json has it, so that every reader of the run finds this judgement.
     info = msgspec.structs.replace(run.info, **msgspec.to_builtins(judgement))
     return msgspec.structs.replace(run, info=info)

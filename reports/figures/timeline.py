@@ -117,7 +117,7 @@ def svg(drawing: Figure, alt: str, prefix: str = "") -> str:
 
 
 def alt_text(runs: Sequence[Run]) -> str:
-    """What the figure shows, for who cannot see it."""
+    """What the figure shows, for those who cannot see it."""
     arms = traces(runs)
     proxy = proxy_name(runs)
     parts = []

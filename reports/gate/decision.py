@@ -13,14 +13,14 @@ recorded run of the baseline that failed is left out, and counted as not valid.
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from reports.compare.statistics import ALPHA, greater_test
 from reports.gate.effect import MOST_MORE, findings
 from reports.gate.finding import Counted, Finding
 from reports.gate.looks import runs_to_exclude, runs_to_tell, share_of_alpha
 from reports.gate.measures import Gauge, Measured
-from reports.gate.slo import Promise
+from reports.gate.slo import SloDecision
 
 Outcome = Literal["pass", "regression", "inconclusive", "invalid", "failed"]
 
@@ -63,7 +63,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     reason: str
     findings: tuple[Finding, ...]
     """None without a baseline."""
-    promises: tuple[Promise, ...]
+    slos: tuple[SloDecision, ...] = field(name="promises")
     baseline: Side | None
     candidate: Side
     look: int
@@ -86,7 +86,7 @@ def decide(
     candidate: Side,
     gauges: Sequence[Gauge],
     *,
-    promises: Sequence[Promise] = (),
+    slos: Sequence[SloDecision] = (),
     look: int = 0,
     looks: int = 1,
     earlier: Decision | None = None,
@@ -98,11 +98,11 @@ def decide(
     `earlier` is the decision of the previous interim analysis; one with no more runs than that may spend
     nothing. `broken_off`: the outcome, and its reason, where something ended the runs too early.
     """
-    found: tuple[Finding, ...] = ()
+    results: tuple[Finding, ...] = ()
     sides = [side for side in (baseline, candidate) if side is not None]
     empty = next((side for side in sides if not side.measured), None)
     if empty is None and baseline is not None:
-        found = findings(
+        results = findings(
             baseline.measured,
             candidate.measured,
             gauges,
@@ -111,23 +111,23 @@ def decide(
             excluded=earlier.excluded if earlier is not None else (),
         )
     doubts = tuple(_doubts(baseline, candidate))
-    outcome, reason = _outcome(empty, found, promises, doubts, comparing=baseline is not None)
+    outcome, reason = _outcome(empty, results, slos, doubts, comparing=baseline is not None)
     if candidate.failures and (broken_off is None or broken_off[0] != "failed"):
         broken_off = "failed", _failed(candidate)
     outcome, reason = broken_off or (outcome, reason)
-    more = _more(found, promises, candidate) if outcome == "inconclusive" and not doubts else None
+    more = _more(results, slos, candidate) if outcome == "inconclusive" and not doubts else None
     if outcome == "inconclusive" and not doubts:
         reason += _how_many_more(more)
     return Decision(
         outcome=outcome,
         reason=reason,
-        findings=found,
-        promises=tuple(promises),
+        findings=results,
+        slos=tuple(slos),
         baseline=baseline,
         candidate=candidate,
         look=look,
         looks=looks,
-        excluded=tuple(one.key for one in found if one.excluded),
+        excluded=tuple(result.key for result in results if result.excluded),
         doubts=doubts,
         more=more,
         notes=tuple(notes),
@@ -176,27 +176,27 @@ def _because(side: Side) -> str:
 
 def _outcome(
     empty: Side | None,
-    found: Sequence[Finding],
-    promises: Sequence[Promise],
+    results: Sequence[Finding],
+    slos: Sequence[SloDecision],
     doubts: Sequence[str],
     *,
     comparing: bool,
 ) -> tuple[Outcome, str]:
     if empty is not None:
         return "invalid", f"{empty.name} has no valid run among {empty.runs}{_because(empty)}"
-    if not found and not promises:
+    if not results and not slos:
         what = "no measure has a value on either side" if comparing else "there is no SLO to check"
         return "invalid", what
-    worse = [one.why for one in found if one.answer == "worse"]
-    worse += [one.why for one in promises if one.answer == "violated"]
+    worse = [result.why for result in results if result.answer == "worse"]
+    worse += [slo.why for slo in slos if slo.answer == "violated"]
     if worse:
         return "regression", worse[0] + _and_more(worse)
-    undecided = [*doubts, *(one.why for one in promises if one.answer == "inconclusive")]
+    undecided = [*doubts, *(slo.why for slo in slos if slo.answer == "inconclusive")]
     # What is nearest to a regression is named first.
-    undecided += [one.why for one in sorted(found, key=_suspicion) if one.answer == "inconclusive"]
+    undecided += [result.why for result in sorted(results, key=_suspicion) if result.answer == "inconclusive"]
     if undecided:
         return "inconclusive", undecided[0] + _and_more(undecided)
-    return "pass", _passed(found, promises)
+    return "pass", _passed(results, slos)
 
 
 def _failed(side: Side) -> str:
@@ -214,22 +214,22 @@ def _and_more(reasons: Sequence[str]) -> str:
     return f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
 
 
-def _passed(found: Sequence[Finding], promises: Sequence[Promise]) -> str:
+def _passed(results: Sequence[Finding], slos: Sequence[SloDecision]) -> str:
     parts = []
-    if found:
-        parts.append(f"no regression ≥ the minimum effect in any of {len(found)} measures")
-    if promises:
-        parts.append(f"all SLOs met ({len(promises)})")
+    if results:
+        parts.append(f"no regression ≥ the minimum effect in any of {len(results)} measures")
+    if slos:
+        parts.append(f"all SLOs met ({len(slos)})")
     return ", and ".join(parts)
 
 
-def _more(found: Sequence[Finding], promises: Sequence[Promise], candidate: Side) -> int | None:
-    wanted = [one.more for one in found if one.answer == "inconclusive"]
-    if any(one.answer == "inconclusive" for one in promises):
+def _more(results: Sequence[Finding], slos: Sequence[SloDecision], candidate: Side) -> int | None:
+    needed = [result.more for result in results if result.answer == "inconclusive"]
+    if any(slo.answer == "inconclusive" for slo in slos):
         # Runs that disagree are as likely to disagree further; doubling their number is a fair guess.
-        wanted.append(len(candidate.measured))
-    numbers = [number for number in wanted if number is not None]
-    return max(numbers) if len(numbers) == len(wanted) else None
+        needed.append(len(candidate.measured))
+    known = [number for number in needed if number is not None]
+    return max(known) if len(known) == len(needed) else None
 
 
 def _how_many_more(more: int | None) -> str:

@@ -64,7 +64,7 @@ def findings(
     regression within its share; as long as all runs together still exclude it by β as a whole, it stays
     excluded.
     """
-    samples = [found for gauge in gauges if (found := _sample(gauge, baseline, candidate)) is not None]
+    samples = [sample for gauge in gauges if (sample := _sample(gauge, baseline, candidate)) is not None]
     whole = [sample for sample in samples if len(sample.baseline) and len(sample.candidate)]
     failures = counted if counted and any(side.failed for side in counted) else None
     worse = {sample.gauge.key: _p(sample) for sample in whole}
@@ -106,8 +106,8 @@ class _Tests(Struct, frozen=True, kw_only=True):
 def _corrected(tests: dict[str, float | None], share: float) -> dict[str, float | None]:
     corrected = holm({key: 1.0 if p is None else p for key, p in tests.items()})
     return {
-        key: None if tests[key] is None else min(1.0, found / share if share > 0 else inf)
-        for key, found in corrected.items()
+        key: None if tests[key] is None else min(1.0, p / share if share > 0 else inf)
+        for key, p in corrected.items()
     }
 
 
@@ -153,22 +153,23 @@ def _failures(baseline: Counted, candidate: Counted, p: float | None) -> Finding
 
 def spread_of(gauge: Gauge, runs: Sequence[Measured]) -> Spread | None:
     """One gauge over runs; None where none of them has it."""
-    found = _side(gauge, runs)
-    return _spread(gauge, *found) if len(found[0]) else None
+    values, is_open = _side(gauge, runs)
+    return _spread(gauge, values, is_open) if len(values) else None
 
 
 def _side(gauge: Gauge, runs: Sequence[Measured]) -> tuple[Floats, tuple[bool, ...]]:
-    found = [one for run in runs if (one := reading(gauge, run)) is not None]
-    numbers = np.array([number for number, _ in found], np.float64)
-    return numbers, tuple(bound for _, bound in found)
+    readings = [value for run in runs if (value := reading(gauge, run)) is not None]
+    numbers = np.array([number for number, _ in readings], np.float64)
+    return numbers, tuple(is_bound for _, is_bound in readings)
 
 
 def _sample(gauge: Gauge, baseline: Sequence[Measured], candidate: Sequence[Measured]) -> _Sample | None:
-    ours, theirs = _side(gauge, baseline), _side(gauge, candidate)
-    if not (len(ours[0]) or len(theirs[0])):
+    before, before_open = _side(gauge, baseline)
+    after, after_open = _side(gauge, candidate)
+    if not (len(before) or len(after)):
         return None
-    missing = len(candidate) - len(theirs[0]) if len(ours[0]) == len(baseline) else 0
-    return _Sample(gauge, ours[0], theirs[0], ours[1], theirs[1], missing)
+    missing = len(candidate) - len(after) if len(before) == len(baseline) else 0
+    return _Sample(gauge, before, after, before_open, after_open, missing)
 
 
 def _p(sample: _Sample) -> float | None:
@@ -293,16 +294,16 @@ def _ratio(sample: _Sample) -> _Ratio:
     bounds = any((*sample.baseline_open, *sample.candidate_open))
     if sample.gauge.any_shift or baseline in {0.0, inf} or candidate == inf or bounds:
         return _Ratio()
-    found = ratio_interval(sample.candidate.tolist(), sample.baseline.tolist())
+    interval = ratio_interval(sample.candidate.tolist(), sample.baseline.tolist())
     middle = candidate / baseline
     # Of many runs whose distributions differ in shape, the quotient of medians may lie outside.
-    high = max(found.high, middle)
+    high = max(interval.high, middle)
     return _Ratio(
         middle=middle,
-        low=min(found.low, middle),
-        high=_seen(high),
-        never=found.never,
-        coverage=found.coverage,
+        low=min(interval.low, middle),
+        high=_to_optional(high),
+        never=interval.never,
+        coverage=interval.coverage,
     )
 
 
@@ -313,15 +314,15 @@ def _spread(gauge: Gauge, values: Floats, is_open: Sequence[bool]) -> Spread:
     at_least = any(bound and value <= median for value, bound in zip(values, is_open, strict=True))
     written = "never" if median == inf else gauge.write(median)
     return Spread(
-        median=_seen(median),
-        low=_seen(float(values.min())),
-        high=_seen(float(values.max())),
+        median=_to_optional(median),
+        low=_to_optional(float(values.min())),
+        high=_to_optional(float(values.max())),
         at_least=at_least,
         text=f"\u2265 {written}" if at_least else written,
     )
 
 
-def _seen(value: float) -> float | None:
+def _to_optional(value: float) -> float | None:
     return None if value == inf else value
 
 

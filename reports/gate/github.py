@@ -27,10 +27,10 @@ def annotations(decision: Decision, scenario: str) -> list[str]:
         if finding.answer in {"worse", "inconclusive"}:
             command = "error" if finding.answer == "worse" else "warning"
             found.append(_annotation(command, f"{finding.name}: {finding.answer}", finding.why))
-    for promise in decision.promises:
-        if promise.answer != "met":
-            command = "error" if promise.answer == "violated" else "warning"
-            found.append(_annotation(command, f"SLO {promise.answer}", promise.why))
+    for slo in decision.slos:
+        if slo.answer != "met":
+            command = "error" if slo.answer == "violated" else "warning"
+            found.append(_annotation(command, f"SLO {slo.answer}", slo.why))
     return found[:MOST_ANNOTATIONS]
 
 

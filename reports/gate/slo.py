@@ -15,7 +15,7 @@ from reports.compare.statistics import share_interval
 from reports.rundir.reader import Run
 
 
-class Promise(Struct, frozen=True, kw_only=True):
+class SloDecision(Struct, frozen=True, kw_only=True):
     """One SLO, and the results of the runs."""
 
     rule: str
@@ -30,30 +30,30 @@ class Promise(Struct, frozen=True, kw_only=True):
     why: str
 
 
-def promises(runs: Sequence[Run]) -> tuple[Promise, ...]:
+def slo_decisions(runs: Sequence[Run]) -> tuple[SloDecision, ...]:
     """The SLOs of these runs' scenario, over the valid ones of the runs. Raises RecordError."""
     judged = [(run, judgement_of(run)) for run in runs]
     valid = [(run, judgement) for run, judgement in judged if judgement.validity.valid]
     if not valid:
         return ()
-    found = []
+    decisions = []
     for bound in objectives_of(valid[0][0]):
-        held = [evaluate(bound, judgement.summary) for _, judgement in valid]
-        answers = [one.kept for one in held if one.kept is not None]
+        results = [evaluate(bound, judgement.summary) for _, judgement in valid]
+        answers = [result.met for result in results if result.met is not None]
         broken = answers.count(False)
         answer = _answer(len(answers), broken)
-        texts = tuple(one.found_text for one in held)
-        found.append(
-            Promise(
-                rule=held[0].rule,
+        texts = tuple(result.found_text for result in results)
+        decisions.append(
+            SloDecision(
+                rule=results[0].rule,
                 found=texts,
                 runs=len(answers),
                 broken=broken,
                 answer=answer,
-                why=_why(held[0].rule, texts, len(answers), broken),
+                why=_why(results[0].rule, texts, len(answers), broken),
             )
         )
-    return tuple(found)
+    return tuple(decisions)
 
 
 def _answer(runs: int, broken: int) -> Literal["met", "violated", "inconclusive"]:

@@ -27,16 +27,16 @@ def findings_table(decision: Decision) -> TextTable:
         headings=("measure", "baseline", "candidate", "ratio", "minimum effect", "p", "result"),
         rows=tuple(
             (
-                f"{one.name} ({one.better} is better)" if one.key != "verdict" else one.name,
-                one.baseline.text,
-                one.candidate.text,
-                units.ratio(one.ratio, one.ratio_low, one.ratio_high, one.coverage, never=one.ratio_never)
+                f"{row.name} ({row.better} is better)" if row.key != "verdict" else row.name,
+                row.baseline.text,
+                row.candidate.text,
+                units.ratio(row.ratio, row.ratio_low, row.ratio_high, row.coverage, never=row.ratio_never)
                 or units.NOTHING,
-                one.least,
-                units.p_value(one.p).removeprefix("p ") or units.NOTHING,
-                one.answer,
+                row.least,
+                units.p_value(row.p).removeprefix("p ") or units.NOTHING,
+                row.answer,
             )
-            for one in sorted(decision.findings, key=lambda one: _ORDER.index(one.answer))
+            for row in sorted(decision.findings, key=lambda finding: _ORDER.index(finding.answer))
         ),
         words=frozenset({"measure", "minimum effect", "result"}),
     )
@@ -48,8 +48,8 @@ def slo_table(decision: Decision) -> TextTable:
         label="SLOs",
         headings=("SLO", "measured", "runs", "violated in", "result"),
         rows=tuple(
-            (one.rule, ", ".join(dict.fromkeys(one.found)), str(one.runs), str(one.broken), one.answer)
-            for one in decision.promises
+            (slo.rule, ", ".join(dict.fromkeys(slo.found)), str(slo.runs), str(slo.broken), slo.answer)
+            for slo in decision.slos
         ),
         words=frozenset({"SLO", "measured", "result"}),
     )

@@ -58,8 +58,8 @@ class MapChapter(Struct, frozen=True):
     found: StormMap
     regions: tuple[str, ...]
     """A sentence for each region that there is."""
-    foretold: tuple[str, ...]
-    """How far S1 and S2 foretold it."""
+    predicted: tuple[str, ...]
+    """How far S1 and S2 predicted it."""
     table: TextTable
 
 

@@ -11,7 +11,7 @@ from math import isnan, nan
 from msgspec import Struct
 
 from reports.analysis.metrics import unaided_stretch
-from reports.analysis.slo import EFFECTIVE_P99, Bound, Held, metric_name, satisfies, write
+from reports.analysis.slo import EFFECTIVE_P99, Bound, SloResult, metric_name, satisfies, write
 from reports.rundir import series
 from reports.rundir.reader import Run
 from reports.rundir.series import Row
@@ -75,7 +75,7 @@ def _first(run: Run, bound: Bound, stretch: tuple[int, int], *, objective: bool)
                 t_s=int(row["t_s"] or 0) - stretch[0],
                 found=value,
                 at_least=bound.metric == EFFECTIVE_P99 and bool(row.get("effective_at_least")),
-                limit=Held(bound=bound, found=None, kept=None).limit,
+                limit=SloResult(bound=bound, found=None, met=None).limit,
                 objective=objective,
             )
             return

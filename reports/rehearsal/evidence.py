@@ -33,7 +33,7 @@ def objectives(found: Facts) -> tuple[Block, ...]:
     table = TextTable(
         label="SLOs",
         headings=("SLO", "measured", "result"),
-        rows=tuple((held.rule, held.found_text, held.answer) for held in found.objectives),
+        rows=tuple((slo.rule, slo.found_text, slo.answer) for slo in found.objectives),
         words=frozenset({"result"}),
     )
     return (Table(table),)

@@ -54,11 +54,11 @@ def _findings(found: Facts) -> Iterator[str]:
     verdict, hypothesis = found.judgement.verdict, found.hypothesis
     yield f"{verdict.name}: {verdict.reason}."
     if hypothesis is not None:
-        result = HYPOTHESIS_RESULTS[hypothesis.kept]
+        result = HYPOTHESIS_RESULTS[hypothesis.met]
         yield f"Hypothesis {result}: expected {hypothesis.rule}; got {hypothesis.found_text}."
-    for held in found.objectives:
-        if held.kept is not True:
-            yield f"SLO {held.answer}: expected {held.rule}; got {held.found_text}."
+    for slo in found.objectives:
+        if slo.met is not True:
+            yield f"SLO {slo.answer}: expected {slo.rule}; got {slo.found_text}."
     yield from fix_sentences(found.fixes, found.judgement.summary)
     yield from (surprise.text for surprise in found.surprises.values())
 
@@ -66,11 +66,11 @@ def _findings(found: Facts) -> Iterator[str]:
 def _questions(found: Facts) -> Iterator[str]:
     if not found.judgement.validity.valid:
         yield "The measurement is invalid: what has to change before the rehearsal is repeated?"
-    if found.hypothesis is not None and found.hypothesis.kept is False:
+    if found.hypothesis is not None and found.hypothesis.met is False:
         yield f"What has to change to confirm the hypothesis: {found.hypothesis.rule}?"
-    for held in found.objectives:
-        if held.kept is False:
-            yield f"What has to change to meet this SLO: {held.rule}?"
+    for slo in found.objectives:
+        if slo.met is False:
+            yield f"What has to change to meet this SLO: {slo.rule}?"
     if found.judgement.verdict.name not in GOOD_VERDICTS and found.judgement.validity.valid:
         yield "The service did not recover: what would recover it, and who is authorised to do it on call?"
     yield from (surprise.consider for surprise in found.surprises.values())

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from reports.analysis.actions import Strike, strikes
+from reports.analysis.actions import FiredEvent, fired_events
 from reports.analysis.metrics import Summary, unaided_stretch
 from reports.compare.event_text import spoken_words
 from reports.rundir import series
@@ -59,9 +59,9 @@ def fixes(run: Run, summary: Summary) -> tuple[Fix, ...]:
     trigger_s, end_s = stretch
     groups = _together(
         [
-            strike
-            for strike in strikes(run.events)
-            if strike.kind == "mitigation" and trigger_s <= strike.began_s < end_s
+            event
+            for event in fired_events(run.events)
+            if event.kind == "mitigation" and trigger_s <= event.began_s < end_s
         ]
     )
     ends = [int(group[0].began_s) for group in groups[1:]] + [end_s]
@@ -86,13 +86,13 @@ def fix_sentences(found: Sequence[Fix], summary: Summary) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _together(struck: Sequence[Strike]) -> list[list[Strike]]:
-    groups: list[list[Strike]] = []
-    for strike in struck:
-        if groups and strike.began_s - groups[-1][0].began_s <= TOGETHER_S:
-            groups[-1].append(strike)
+def _together(events: Sequence[FiredEvent]) -> list[list[FiredEvent]]:
+    groups: list[list[FiredEvent]] = []
+    for event in events:
+        if groups and event.began_s - groups[-1][0].began_s <= TOGETHER_S:
+            groups[-1].append(event)
         else:
-            groups.append([strike])
+            groups.append([event])
     return groups
 
 
@@ -104,14 +104,14 @@ def _recovered_s(summary: Summary) -> int | None:
     return found.counted_from_s + found.time_to_recover_s
 
 
-def _fix(run: Run, group: Sequence[Strike], trigger_s: int, until_s: int, recovered_s: int | None) -> Fix:
+def _fix(run: Run, group: Sequence[FiredEvent], trigger_s: int, until_s: int, recovered_s: int | None) -> Fix:
     began_s = int(group[0].began_s)
     before = run.between(max(trigger_s, began_s - LOOKED_AT_S), began_s)
     after = run.between(max(began_s + 1, until_s - LOOKED_AT_S), until_s)
     served_before, served_after = series.availability(before), series.availability(after)
     recovered = recovered_s is not None and began_s <= recovered_s < until_s
     return Fix(
-        what=tuple(spoken_words(strike.name, strike.details) for strike in group),
+        what=tuple(spoken_words(event.name, event.details) for event in group),
         began_s=round(group[0].began_s - trigger_s, 1),
         until_s=until_s - trigger_s,
         availability_before=served_before,

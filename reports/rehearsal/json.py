@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from reports.analysis.slo import Held
+from reports.analysis.slo import SloResult
 from reports.rehearsal.blocks import RehearsalPage
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.findings import finding_sentences, questions
@@ -75,10 +75,10 @@ def _result(found: Facts) -> dict[str, Any]:
     }
 
 
-def _bound_result(held: Held) -> dict[str, Any]:
+def _bound_result(result: SloResult) -> dict[str, Any]:
     return {
-        **msgspec.to_builtins(held.bound),
-        "found": held.found,
-        "at_least": held.at_least,
-        "kept": held.kept,
+        **msgspec.to_builtins(result.bound),
+        "found": result.found,
+        "at_least": result.at_least,
+        "kept": result.met,
     }

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from reports.analysis.actions import strikes
-from reports.analysis.slo import Held
+from reports.analysis.actions import fired_events
+from reports.analysis.slo import SloResult
 from reports.compare.event_text import spoken_words
 from reports.rehearsal.blocks import Tile
 from reports.rehearsal.facts import Facts
@@ -37,9 +37,9 @@ def tiles(found: Facts) -> tuple[Tile, ...]:
     if found.hypothesis:
         result = found.hypothesis
         note = f"expected {result.limit}, got {result.found_text}"
-        shown.append(Tile("hypothesis", HYPOTHESIS_RESULTS[result.kept], note, result.kept))
+        shown.append(Tile("hypothesis", HYPOTHESIS_RESULTS[result.met], note, result.met))
     if found.objectives:
-        met = sum(result.kept is True for result in found.objectives)
+        met = sum(result.met is True for result in found.objectives)
         number = len(found.objectives)
         shown.append(Tile("SLOs met", f"{met} of {number}", good=met == number))
     if storm:
@@ -76,9 +76,9 @@ def _reach(found: Facts) -> Iterator[Tile]:
 def trigger_words(found: Facts) -> str:
     """The first fault, as the subject of a sentence; empty without one."""
     faults = (
-        spoken_words(strike.name, strike.details)
-        for strike in strikes(found.run.events)
-        if strike.kind == "fault"
+        spoken_words(event.name, event.details)
+        for event in fired_events(found.run.events)
+        if event.kind == "fault"
     )
     return next(faults, "")
 
@@ -166,5 +166,5 @@ def _hypothesis(found: Facts) -> Iterator[str]:
         yield f"The hypothesis was {_result(found.hypothesis)}."
 
 
-def _result(hypothesis: Held) -> str:
-    return HYPOTHESIS_RESULTS[hypothesis.kept]
+def _result(hypothesis: SloResult) -> str:
+    return HYPOTHESIS_RESULTS[hypothesis.met]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reports.analysis.slo import SLO_RESULTS, Held
+from reports.analysis.slo import SLO_RESULTS, SloResult
 from reports.analysis.verdict import RANKED
 from reports.compare.comparable import is_switch, label, setting, settings
 from reports.compare.measures import BY_KEY, Effect, Measure
@@ -80,10 +80,10 @@ def _changes(found: Sequence[Facts]) -> Iterator[str]:
     yield f"Verdict: {was}, then {became}: {_ranked(was, became)}."
     if before.hypothesis and latest.hypothesis:
         yield f"Hypothesis: {_then_now(HYPOTHESIS_RESULTS, before.hypothesis, latest.hypothesis)}."
-    for bound, now in {held.rule: held for held in latest.objectives}.items():
-        then = next((held for held in before.objectives if held.rule == bound), None)
-        if then is not None and (then.kept, now.kept) != (True, True):
-            yield f"SLO {bound}: {_then_now(SLO_RESULTS, then, now)}."
+    for rule, now in {slo.rule: slo for slo in latest.objectives}.items():
+        then = next((slo for slo in before.objectives if slo.rule == rule), None)
+        if then is not None and (then.met, now.met) != (True, True):
+            yield f"SLO {rule}: {_then_now(SLO_RESULTS, then, now)}."
     old, new = set(before.surprises), set(latest.surprises)
     if old - new:
         yield f"No longer seen: {', '.join(sorted(old - new))}."
@@ -122,8 +122,8 @@ def _label(value: Any) -> str:
     return label(value) if isinstance(value, Mapping) else units.setting(value)
 
 
-def _then_now(results: Mapping[bool | None, str], then: Held, now: Held) -> str:
-    return f"{results[then.kept]} before ({then.found_text}), {results[now.kept]} now ({now.found_text})"
+def _then_now(results: Mapping[bool | None, str], then: SloResult, now: SloResult) -> str:
+    return f"{results[then.met]} before ({then.found_text}), {results[now.met]} now ({now.found_text})"
 
 
 def _ranked(was: str, became: str) -> str:
@@ -156,11 +156,12 @@ def _table(found: Sequence[Facts]) -> TextTable:
 
 
 def _answers(
-    name: str, found: Sequence[Facts], of: Callable[[Facts], Held | None]
+    name: str, found: Sequence[Facts], of: Callable[[Facts], SloResult | None]
 ) -> Iterator[tuple[str, ...]]:
-    held = [of(one) for one in found]
-    if any(held):
-        yield (name, *(HYPOTHESIS_RESULTS[one.kept] if one else units.NOTHING for one in held), "")
+    results = [of(rehearsal) for rehearsal in found]
+    if any(results):
+        texts = (HYPOTHESIS_RESULTS[result.met] if result else units.NOTHING for result in results)
+        yield (name, *texts, "")
 
 
 def _row(measure: Measure, found: Sequence[Facts]) -> tuple[str, ...]:
@@ -178,7 +179,7 @@ def _text(measure: Measure, one: Facts) -> str:
 
 
 def _against(measure: Measure, before: Facts, latest: Facts) -> str:
-    """Whether the difference matters, and which way; nothing where it cannot be told."""
+    """Whether the difference reaches the minimum effect, and which way; empty where that is unknown."""
     was, became = (measure.of(one.judgement.summary) for one in (before, latest))
     numbers = [value.ms if isinstance(value, Latency) else value for value in (was, became)]
     if measure.key == "time_to_recover_s" and numbers.count(None) == 1:

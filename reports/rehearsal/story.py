@@ -20,12 +20,12 @@ from reports.text.tables import TextTable
 
 def hypothesis(found: Facts) -> tuple[Block, ...]:
     """What the rehearsal set out to show, as a bound, and what came out."""
-    held = found.hypothesis
-    if held is None:
+    result = found.hypothesis
+    if result is None:
         return (Words("The scenario states no hypothesis."),)
-    statement = (Words(f"“{held.bound.statement}”"),) if held.bound.statement else ()
-    result = units.capitalised(HYPOTHESIS_RESULTS[held.kept])
-    return (*statement, Words(f"{result}: expected {held.rule}; got {held.found_text}."))
+    statement = (Words(f"“{result.bound.statement}”"),) if result.bound.statement else ()
+    answer = units.capitalised(HYPOTHESIS_RESULTS[result.met])
+    return (*statement, Words(f"{answer}: expected {result.rule}; got {result.found_text}."))
 
 
 def steady_state(found: Facts) -> tuple[Block, ...]:

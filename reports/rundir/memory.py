@@ -77,7 +77,7 @@ class MemoryWriter(RunWriter):
         self._rows: list[Mapping[str, Any]] = []
         self._of_shared_ips: list[Mapping[str, Any]] = []
         self._of_pods: list[Mapping[str, Any]] = []
-        self._told: list[dict[str, Any]] = []
+        self._lines: list[dict[str, Any]] = []
         self._histograms: dict[Tag, dict[int, Buckets]] = {tag: {} for tag in TAGS}
 
     def row(self, values: Mapping[str, Any]) -> None:
@@ -106,7 +106,7 @@ class MemoryWriter(RunWriter):
 
     def event(self, t_s: float, name: str, **details: Any) -> None:
         """Keeps an event."""
-        self._told.append({"t_s": round(t_s, 3), "event": name, **details})
+        self._lines.append({"t_s": round(t_s, 3), "event": name, **details})
 
     def histogram(self, tag: Tag, second: int, histogram: Any) -> None:
         """Keeps the histogram of a second."""
@@ -132,7 +132,7 @@ class MemoryWriter(RunWriter):
             rows=_numbers(self._rows, SERIES_COLUMNS),
             shared_ips=_numbers(self._of_shared_ips, SHARED_IP_COLUMNS),
             pods=_numbers(self._of_pods, POD_COLUMNS),
-            events=tuple(self._told),
+            events=tuple(self._lines),
             histograms=self._histograms,
         )
 

@@ -76,7 +76,7 @@ class Rehearsal(Struct, kw_only=True):
     prechecks: tuple[PreCheck, ...] = ()
     decisions: tuple[Decision, ...] = ()
     aborted: str = ""
-    """Which abort condition ended it, or that the operator did; empty where it was played to its end."""
+    """Which abort condition ended it, or that the operator did; empty where it ran to its end."""
 
 
 class ClockOffset(Struct, frozen=True, kw_only=True):
@@ -109,7 +109,7 @@ class RunInfo(Struct, kw_only=True):
     started_utc: str
     trigger_s: int | None = None
     trigger_end_s: int | None = None
-    """When the last strike of the trigger was over; None: in the second in which it began."""
+    """When the trigger was over; None: in the second in which it began."""
     rescued_at_s: int | None = None
     phases: tuple[Phase, ...] = ()
     versions: dict[str, str]

@@ -1,7 +1,7 @@
 """The result of a search for settings: outcomes, scores, constraints, the Pareto front, and the choice.
 
 Every candidate plays several storms, of other sizes and with other seeds. Its score is the worst of them in
-each measure by itself. A candidate is on the **front** where none that keeps the constraints as well is at
+each measure by itself. A candidate is on the **front** where none that meets the constraints as well is at
 least as good in all three objectives and better in one:
 
     time to recover · peak load of the pods · recovery time of the slowest shared-IP group
@@ -54,7 +54,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def outcome(run: Run, *, trigger: str, seed: int, until_s: int) -> Outcome:
-    """The outcome of a run; where it ended before `until_s`, everybody was well and stays so until then."""
+    """The outcome of a run; one that ended before `until_s` is taken to serve all clients until then."""
     judged = assess(run)
     summary, stretch = judged.summary, storm_stretch(run)
     rows = run.between(*stretch) if stretch else []
@@ -273,7 +273,7 @@ class Tuning(Struct, frozen=True, kw_only=True):
 def chosen_and_front(
     scores: Mapping[str, Score], constraints: Constraints
 ) -> tuple[str | None, tuple[str, ...]]:
-    """(the choice, the front) among those that keep the constraints."""
+    """(the choice, the front) among those that meet the constraints."""
     keeping = {name: found for name, found in scores.items() if not constraints.broken(found)}
     on_front = front(keeping)
     best = best_of_each(keeping)

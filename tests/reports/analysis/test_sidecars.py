@@ -111,5 +111,5 @@ def test_the_report_has_a_section_on_them_only_where_there_are_some(tmp_path: Pa
         write_report(runs, folder)
         texts[name] = [(folder / file).read_text(encoding="utf-8") for file in ("report.md", "report.html")]
     assert all("retries by sidecars" in text for text in texts["with"])
-    assert all("sidecars what they answered by themselves; pods what" in text for text in texts["with"])
+    assert all("sidecars: their own answers. Pods: handshakes" in text for text in texts["with"])
     assert not any("idecar" in text for text in texts["without"])

@@ -93,7 +93,7 @@ CASES: dict[str, tuple[Summary, Bound, bool | None, str]] = {
 def test_a_bound_is_kept_broken_or_not_known(label: str) -> None:
     summary, wanted, kept, text = CASES[label]
     held = evaluate(wanted, summary)
-    assert (held.kept, held.found_text) == (kept, text)
+    assert (held.met, held.found_text) == (kept, text)
     assert held.answer == {True: "met", False: "violated", None: "undecided"}[kept]
 
 
@@ -103,7 +103,7 @@ def test_a_bound_is_kept_exactly_where_the_comparison_holds(
 ) -> None:
     summary = Summary(clients=1, during=PhaseSummary(from_s=0, to_s=1, availability=found))
     held = evaluate(bound("availability", operator, limit, "during"), summary)
-    assert held.kept is eval(f"{found!r} {operator} {limit!r}")
+    assert held.met is eval(f"{found!r} {operator} {limit!r}")
 
 
 @pytest.mark.parametrize(("key", "metric"), SLO_METRICS.items(), ids=SLO_METRICS)

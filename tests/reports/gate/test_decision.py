@@ -13,7 +13,7 @@ from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, 
 from reports.gate.github import MOST_ANNOTATIONS, annotations, step_summary
 from reports.gate.junit import junit
 from reports.gate.measures import gauges
-from reports.gate.slo import Promise
+from reports.gate.slo import SloDecision
 from reports.gate.terminal import terminal_decision
 from reports.gate.text import lines, title
 from tests.support.gate_runs import TYPICAL, drawn, run, side
@@ -21,8 +21,8 @@ from tests.support.gate_runs import TYPICAL, drawn, run, side
 HOSTILE = 'x" onload=a|b`<script>%0A::error::\n,:]]>\x00'
 
 
-def promise(answer: Any, rule: str = "availability ≥ 90 %, from the trigger on") -> Promise:
-    return Promise(rule=rule, found=("28 %",), runs=2, broken=0, answer=answer, why=f"{rule}: {answer}")
+def promise(answer: Any, rule: str = "availability ≥ 90 %, from the trigger on") -> SloDecision:
+    return SloDecision(rule=rule, found=("28 %",), runs=2, broken=0, answer=answer, why=f"{rule}: {answer}")
 
 
 def decided(
@@ -78,7 +78,7 @@ def test_where_rounds_do_not_help_it_says_so() -> None:
     ("baseline", "candidate"), [(NOTHING, side(run())), (side(run()), NOTHING), (None, NOTHING)]
 )
 def test_a_side_without_a_valid_run_is_never_compared(baseline: Side | None, candidate: Side) -> None:
-    decision = decide(baseline, candidate, gauges(), promises=[promise("met")])
+    decision = decide(baseline, candidate, gauges(), slos=[promise("met")])
     assert decision.outcome == "invalid"
     assert decision.reason == "mine.toml has no valid run among 3: others used the cores"
     assert decision.findings == ()
@@ -104,15 +104,15 @@ def test_nothing_to_decide_on_is_invalid() -> None:
     ],
 )
 def test_objectives_alone_decide_where_there_is_no_baseline(answers: list[str], outcome: str) -> None:
-    decision = decide(None, side(run(), run()), gauges(), promises=[promise(answer) for answer in answers])
+    decision = decide(None, side(run(), run()), gauges(), slos=[promise(answer) for answer in answers])
     assert decision.outcome == outcome
     assert decision.more == (2 if outcome == "inconclusive" else None)
 
 
 def test_a_broken_objective_fails_a_candidate_that_is_no_worse() -> None:
-    decision = decided(promises=[promise("violated")])
+    decision = decided(slos=[promise("violated")])
     assert decision.outcome == "regression"
-    assert decided(promises=[promise("met")]).reason.endswith("and all SLOs met (1)")
+    assert decided(slos=[promise("met")]).reason.endswith("and all SLOs met (1)")
 
 
 def test_every_outcome_has_its_exit_status() -> None:
@@ -137,7 +137,7 @@ def shown(decision: Decision) -> str:
 
 
 def test_the_screen_begins_with_the_reason_and_fits() -> None:
-    text = shown(decided({"pod_loop": 1.5}, looks=4, promises=[promise("met")], notes=["In turn."]))
+    text = shown(decided({"pod_loop": 1.5}, looks=4, slos=[promise("met")], notes=["In turn."]))
     assert text.startswith("REGRESSION: pod loop during went from")
     assert len(text.splitlines()) <= 24
     rows = text.splitlines()
@@ -157,9 +157,7 @@ def test_an_invalid_side_says_why() -> None:
 
 
 def test_junit_has_a_case_for_everything_that_was_decided() -> None:
-    decision = decided(
-        {"pod_loop": 1.5}, promises=[promise("violated"), promise("inconclusive"), promise("met")]
-    )
+    decision = decided({"pod_loop": 1.5}, slos=[promise("violated"), promise("inconclusive"), promise("met")])
     root = ET.fromstring(junit(decision, "gate-quick").encode())
     cases = root.findall(".//testcase")
     assert len(cases) == 1 + 8 + 3
@@ -191,7 +189,7 @@ def test_annotations_are_one_line_each_whatever_is_in_them() -> None:
         None,
         side(run(), name=HOSTILE),
         gauges(),
-        promises=[promise("violated", HOSTILE), promise("inconclusive")],
+        slos=[promise("violated", HOSTILE), promise("inconclusive")],
     )
     found = annotations(decision, HOSTILE)
     assert [line.split(" ")[0] for line in found] == ["::error", "::error", "::warning"]
@@ -213,13 +211,13 @@ def test_annotations_tell_what_is_worse_and_what_is_open() -> None:
     assert annotations(decided(), "gate-quick") == [
         "::notice title=PASS gate-quick::no regression ≥ the minimum effect in any of 8 measures"
     ]
-    many = decided(promises=[promise("violated")] * 20)
+    many = decided(slos=[promise("violated")] * 20)
     assert len(annotations(many, "gate-quick")) == MOST_ANNOTATIONS
 
 
 def test_the_summary_of_a_step_is_markdown_in_which_every_value_is_text() -> None:
     decision = decide(
-        None, side(run(), name=HOSTILE), gauges(), promises=[promise("violated", HOSTILE)], notes=[HOSTILE]
+        None, side(run(), name=HOSTILE), gauges(), slos=[promise("violated", HOSTILE)], notes=[HOSTILE]
     )
     text = step_summary(decision, HOSTILE)
     assert "<script>" not in text
@@ -306,7 +304,7 @@ def test_both_sides_say_how_many_runs_they_lost_and_why() -> None:
 
 
 def test_without_a_baseline_a_candidate_that_spoils_a_run_does_not_pass_on_its_objectives() -> None:
-    decision = decide(None, with_failures("mine.toml", 4, failed=1), gauges(), promises=[promise("met")])
+    decision = decide(None, with_failures("mine.toml", 4, failed=1), gauges(), slos=[promise("met")])
     assert decision.outcome == "inconclusive"
     assert decision.reason == "1 of 5 runs failed: disconnects before the trigger: 1"
 
