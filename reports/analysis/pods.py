@@ -26,7 +26,7 @@ class PodSummary(Struct, frozen=True, kw_only=True):
     loop: float | None
     """Share of time in which its event loop was occupied, mean."""
     saturated_after_s: int | None
-    """When its loop was first occupied for at least 95 % of three consecutive seconds; None where it never was.
+    """When its loop was first occupied for at least 95 % of three consecutive seconds; None where never.
 
     Seconds from the trigger, or from its first report where that was later."""
     clients_at_end: int | None

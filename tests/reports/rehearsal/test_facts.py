@@ -179,7 +179,7 @@ def test_the_blast_radius_is_that_of_the_worst_second() -> None:
 
 
 def test_a_run_that_is_no_rehearsal_is_refused() -> None:
-    with pytest.raises(RecordError, match="run: it is no rehearsal"):
+    with pytest.raises(RecordError, match="run: not a rehearsal"):
         facts(history(storm(0.0)))
 
 
