@@ -126,7 +126,7 @@ def alt_text(runs: Sequence[Run]) -> str:
         end = (
             f"recovered after {units.seconds(arm.recovered_s)}{since}"
             if arm.recovered_s is not None
-            else "did not recover without a rescue"
+            else "did not recover"
         )
         rescued = f", rescued at {arm.rescued_s} s" if arm.rescued_s is not None else ""
         parts.append(f"{arm.name} ({arm.verdict}): {end}{rescued}")

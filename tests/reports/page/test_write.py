@@ -336,7 +336,7 @@ def test_the_figure_scales_has_a_name_and_no_date(written: Written) -> None:
 
 def test_the_alternative_text_tells_every_arm_and_its_end() -> None:
     text = alt_text(runs_of("four arms"))
-    assert "naive + none (METASTABLE): did not recover without a rescue, rescued at 40 s." in text
+    assert "naive + none (METASTABLE): did not recover, rescued at 40 s." in text
     assert "incident + none (RECOVERED): recovered after 12 s." in text
 
 

@@ -48,7 +48,7 @@ def test_it_prints_the_settings_to_ship(whole: tuple[Result, Path]) -> None:
     shown, folder = whole
     assert shown.exit_code == 0, shown.output
     assert shown.stdout.startswith("Recommended: ")
-    for text in ("The incident's own fix", "socket.io-client (JavaScript):", "python-socketio:", "tune.html"):
+    for text in ("Fix of the incident", "socket.io-client (JavaScript):", "python-socketio:", "tune.html"):
         assert text in shown.output
     found = msgspec.json.decode(results(folder).read_bytes(), type=Tuning)
     assert found.complete

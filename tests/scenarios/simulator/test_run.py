@@ -413,5 +413,5 @@ def test_costs_from_a_file_are_checked(tmp_path: Path) -> None:
 def test_what_was_predicted_is_not_compared_with_what_was_measured(tmp_path: Path) -> None:
     runs = [predicted(tmp_path / name, *SMALL, "phases.duration_s=14") for name in ("a", "b")]
     runs[1].info.predicted = False
-    with pytest.raises(ComparisonError, match="kind of run: key predicted"):
+    with pytest.raises(ComparisonError, match="kind of run: predicted is"):
         variables(runs)
