@@ -24,7 +24,7 @@ OWN_PACKAGE = "reconnect-storm"
 LOAD_KEYS = ("fleet.clients", "fleet.clients_per_ip", "feed.rate_hz", "feed.payload_bytes", "target.url")
 
 _ROUND = re.compile(r"(\d{2,3})(?:-try\d+)?")
-"""The folder of a round's run, or of a retry of it."""
+"""The folder of a round's run, or of another try of it."""
 
 BASELINE, CANDIDATE = "baseline", "candidate"
 

@@ -66,7 +66,7 @@ def steady_state(found: Facts) -> tuple[Block, ...]:
         rows=tuple((name, *(text(phase) for _, phase in stretches)) for name, text in measures),
     )
     reserved = found.run.info.scenario.get("gateway", {}).get("cpu") in {"reserve", "occupy"}
-    note = " Handshakes occupy the event loop of a pod without using CPU: see the loops, not the CPU."
+    note = " Handshakes occupy the event loop without using CPU: see pod loop, not pod CPU."
     return (Table(table), Words(f"{last}{note if reserved else ''}", quiet=True))
 
 

@@ -1,16 +1,16 @@
 """What the columns of a run directory's tables mean. A cell is empty where the second has no value."""
 
-OUTCOMES: dict[str, str] = {
-    "joined": "namespace joined",
+OUTCOMES = {
+    "joined": "the namespace is joined",
     "limited": "answered with 429 or 503",
-    "refused": "connection refused, or answered with 502 or 504",
-    "timeout": "not joined within the connect timeout",
-    "reset": "connection ended before the join",
-    "rejected": "rejected with any other HTTP status, or namespace refused",
-    "broken": "protocol error",
-    "tls": "TLS handshake failed",
-    "exhausted": "not started: this host ran out of ports, descriptors or memory",
-    "abandoned": "abandoned by the client for a pushed policy",
+    "refused": "no connection, or the proxy found no pod (502, 504)",
+    "timeout": "not joined within the client's connect timeout",
+    "reset": "the connection ended before the namespace was joined",
+    "rejected": "any other HTTP status, or the namespace was refused",
+    "broken": "the answer broke the protocol",
+    "tls": "the TLS handshake failed",
+    "exhausted": "this host ran out of ports, descriptors or memory",
+    "abandoned": "given up by the client because a new policy was pushed",
 }
 """How a connection attempt can end; each is a column of series.csv."""
 
