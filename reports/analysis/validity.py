@@ -66,47 +66,47 @@ class Validity(Struct, frozen=True):
 
 def check(run: Run, summary: Summary) -> Validity:
     """Applies every rule; a run that stopped early is judged by what it has."""
-    seen = Evidence(run, summary)
-    problems = tuple(problem for rule in PROBLEMS for problem in rule(seen))
-    warnings = tuple(warning for rule in WARNINGS for warning in rule(seen))
-    return Validity(not problems, problems, warnings, invalidated_by_host=_invalidated_by_host(seen))
+    evidence = Evidence(run, summary)
+    problems = tuple(problem for rule in PROBLEMS for problem in rule(evidence))
+    warnings = tuple(warning for rule in WARNINGS for warning in rule(evidence))
+    return Validity(not problems, problems, warnings, invalidated_by_host=_invalidated_by_host(evidence))
 
 
-def _invalidated_by_host(seen: Evidence) -> bool:
-    if seen.run.info.status != "complete":
+def _invalidated_by_host(evidence: Evidence) -> bool:
+    if evidence.run.info.status != "complete":
         return False
     # A generator that is late although it was not busy was delayed by other load on the host.
-    late_for_no_reason = any(_generator_lag(seen)) and not any(_generator_saturated(seen))
-    return late_for_no_reason or any(_noisy_host(seen))
+    late_for_no_reason = any(_generator_lag(evidence)) and not any(_generator_saturated(evidence))
+    return late_for_no_reason or any(_noisy_host(evidence))
 
 
-def _incomplete(seen: Evidence) -> Iterator[str]:
-    if seen.run.info.status != "complete":
-        because = f": {seen.run.info.problem}" if seen.run.info.problem else ""
-        state = "still running" if seen.run.info.status == "running" else seen.run.info.status
+def _incomplete(evidence: Evidence) -> Iterator[str]:
+    if evidence.run.info.status != "complete":
+        because = f": {evidence.run.info.problem}" if evidence.run.info.problem else ""
+        state = "still running" if evidence.run.info.status == "running" else evidence.run.info.status
         yield f"the run is {state}, not complete{because}"
-    elif seen.summary.before is None:
+    elif evidence.summary.before is None:
         yield "no baseline: nothing was recorded before the trigger"
 
 
-def _generator_lag(seen: Evidence) -> Iterator[str]:
-    steady = _values_present(_phase_rows(seen.run, "before"), "generator_lag_p99_ms")
+def _generator_lag(evidence: Evidence) -> Iterator[str]:
+    steady = _values_present(_phase_rows(evidence.run, "before"), "generator_lag_p99_ms")
     if steady and median(steady) > GENERATOR_LAG_MS:
         yield (
             f"the load generator was late before the trigger: p99 loop lag of the median second: "
             f"expected ≤ {GENERATOR_LAG_MS:g} ms, got {median(steady):.1f} ms"
         )
-    trigger_s = seen.run.info.trigger_s
+    trigger_s = evidence.run.info.trigger_s
     if trigger_s is None:
         return
     # A process that stood still says so in the second in which that began.
     late = [
         lag_ms
-        for row in _phase_rows(seen.run, *OBSERVED)
+        for row in _phase_rows(evidence.run, *OBSERVED)
         if (lag_ms := row.get("generator_lag_p99_ms")) is not None
         and (row["t_s"] or 0) + 1 + lag_ms / 1000 > trigger_s
     ]
-    allowed_ms, basis = _allowed_lag(seen)
+    allowed_ms, basis = _allowed_lag(evidence)
     if late and max(late) > allowed_ms:
         yield (
             f"the load generator was late during the storm: p99 loop lag: expected ≤ {allowed_ms:.0f} ms "
@@ -114,12 +114,12 @@ def _generator_lag(seen: Evidence) -> Iterator[str]:
         )
 
 
-def _allowed_lag(seen: Evidence) -> tuple[float, str]:
+def _allowed_lag(evidence: Evidence) -> tuple[float, str]:
     """How late the generator may be in the storm, and what that is measured by."""
-    effect_ms = _effect_ms(seen)
+    effect_ms = _effect_ms(evidence)
     # Without an effect there is nothing to distort, and the steady limit applies.
     by_effect_ms = max(GENERATOR_LAG_MS, GENERATOR_LAG_SHARE_OF_EFFECT * effect_ms)
-    timeouts = _client_timeouts_s(seen.run.info.scenario)
+    timeouts = _client_timeouts_s(evidence.run.info.scenario)
     name = min(timeouts, key=lambda key: timeouts[key], default="")
     by_timeout_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * timeouts[name] if name else by_effect_ms
     if by_timeout_ms < by_effect_ms:
@@ -140,15 +140,15 @@ def _client_timeouts_s(scenario: dict[str, Any]) -> dict[str, float]:
     return {name: seconds for name, seconds in found.items() if seconds}
 
 
-def _clock_error(seen: Evidence) -> Iterator[str]:
-    clocks = seen.run.info.clocks
+def _clock_error(evidence: Evidence) -> Iterator[str]:
+    clocks = evidence.run.info.clocks
     if not clocks:
         return
     worst = max(clocks, key=lambda clock: clock.error_ns)
-    effect_ms, error_ms = _effect_ms(seen), worst.error_ns / 1e6
+    effect_ms, error_ms = _effect_ms(evidence), worst.error_ns / 1e6
     allowed_ms = max(CLOCK_ERROR_MS, CLOCK_ERROR_SHARE_OF_EFFECT * effect_ms)
     basis = f"for an effect of {effect_ms:.0f} ms"
-    fleet = seen.run.info.scenario.get("fleet", {})
+    fleet = evidence.run.info.scenario.get("fleet", {})
     if fleet.get("stale_by") == "age" and fleet.get("stale_after_s"):
         # The age of a tick is the one thing that clients judge by two clocks.
         by_age_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * fleet["stale_after_s"]
@@ -161,12 +161,12 @@ def _clock_error(seen: Evidence) -> Iterator[str]:
         )
 
 
-def _clock_ahead(seen: Evidence) -> Iterator[str]:
-    ticks, early = _sum(seen.run.rows, "ticks"), _sum(seen.run.rows, "early")
+def _clock_ahead(evidence: Evidence) -> Iterator[str]:
+    ticks, early = _sum(evidence.run.rows, "ticks"), _sum(evidence.run.rows, "early")
     if early <= max(EARLY_TICKS, EARLY_TICKS_SHARE * ticks):
         return
-    ahead_ms = max(_values_present(seen.run.rows, "earliest_ms"), default=0.0)
-    known_to_ms = max((clock.error_ns / 1e6 for clock in seen.run.info.clocks), default=0.0)
+    ahead_ms = max(_values_present(evidence.run.rows, "earliest_ms"), default=0.0)
+    known_to_ms = max((clock.error_ns / 1e6 for clock in evidence.run.info.clocks), default=0.0)
     if ahead_ms > CLOCK_AHEAD_MS + known_to_ms:
         yield (
             f"the publisher's clock is ahead by at least {ahead_ms:.1f} ms: {early:.0f} of {ticks:.0f} ticks "
@@ -174,16 +174,16 @@ def _clock_ahead(seen: Evidence) -> Iterator[str]:
         )
 
 
-def _effect_ms(seen: Evidence) -> float:
+def _effect_ms(evidence: Evidence) -> float:
     """By how much the trigger raised effective p99."""
-    before, during = seen.summary.before, seen.summary.during
+    before, during = evidence.summary.before, evidence.summary.during
     before_ms = before.effective_p99.ms if before and before.effective_p99 else 0.0
     during_ms = during.effective_p99.ms if during and during.effective_p99 else 0.0
     return max(0.0, during_ms - before_ms)
 
 
-def _generator_saturated(seen: Evidence) -> Iterator[str]:
-    cpu = [row.get("generator_cpu") for row in seen.run.rows if (row["t_s"] or 0) >= 0]
+def _generator_saturated(evidence: Evidence) -> Iterator[str]:
+    cpu = [row.get("generator_cpu") for row in evidence.run.rows if (row["t_s"] or 0) >= 0]
     runs = zip(*(cpu[offset:] for offset in range(GENERATOR_CPU_SECONDS)), strict=False)
     means = [sum(part) / GENERATOR_CPU_SECONDS for part in runs if None not in part]
     if means and max(means) >= GENERATOR_CPU:
@@ -193,10 +193,10 @@ def _generator_saturated(seen: Evidence) -> Iterator[str]:
         )
 
 
-def _feed_late(seen: Evidence) -> Iterator[str]:
+def _feed_late(evidence: Evidence) -> Iterator[str]:
     calm = [
         row["tick_late_ms"]
-        for row in _phase_rows(seen.run, "before")
+        for row in _phase_rows(evidence.run, "before")
         if row.get("tick_late_ms") is not None and (row.get("pod_loop_max") or 0.0) < TICK_LATE_POD_LOOP
     ]
     late = [value for value in calm if value is not None and value > TICK_LATE_MS]
@@ -207,17 +207,17 @@ def _feed_late(seen: Evidence) -> Iterator[str]:
         )
 
 
-def _noisy_host(seen: Evidence) -> Iterator[str]:
+def _noisy_host(evidence: Evidence) -> Iterator[str]:
     # An external target may run on this host: its CPU then counts as that of other processes.
-    own_stack = not seen.run.info.scenario.get("target", {}).get("url")
-    rows = _phase_rows(seen.run, *OBSERVED)
-    for worst in taken(rows, seen.run.info.machine, foreign=own_stack):
+    own_stack = not evidence.run.info.scenario.get("target", {}).get("url")
+    rows = _phase_rows(evidence.run, *OBSERVED)
+    for worst in taken(rows, evidence.run.info.machine, foreign=own_stack):
         if worst.too_much:
             yield worst.sentence
 
 
-def _exhausted(seen: Evidence) -> Iterator[str]:
-    attempts, later = _sum(seen.run.rows, "exhausted"), _sum(seen.run.rows, "unopened")
+def _exhausted(evidence: Evidence) -> Iterator[str]:
+    attempts, later = _sum(evidence.run.rows, "exhausted"), _sum(evidence.run.rows, "unopened")
     if attempts:
         yield f"this host ran out of ports or file descriptors: {attempts:.0f} attempts could not start"
     if later:
@@ -227,20 +227,20 @@ def _exhausted(seen: Evidence) -> Iterator[str]:
         )
 
 
-def _more_received_than_sent(seen: Evidence) -> Iterator[str]:
-    sent = _values_present(seen.run.rows, "ticks_sent")
-    received = _sum(seen.run.rows, "ticks")
+def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
+    sent = _values_present(evidence.run.rows, "ticks_sent")
+    received = _sum(evidence.run.rows, "ticks")
     if not sent:
         return
     # The last second's deliveries may have been counted on one side of a boundary only, and a pod that is
     # killed takes the count of up to a second with it.
-    of_one_pod = max(_values_present(seen.run.pods, "ticks_sent"), default=max(sent))
-    if received > sum(sent) + max(sent) + lost_reports(seen.run) * of_one_pod:
+    of_one_pod = max(_values_present(evidence.run.pods, "ticks_sent"), default=max(sent))
+    if received > sum(sent) + max(sent) + lost_reports(evidence.run) * of_one_pod:
         yield f"more ticks received than sent: {received:.0f} received, {sum(sent):.0f} sent"
 
 
-def _baseline_unsteady(seen: Evidence) -> Iterator[str]:
-    rows = _phase_rows(seen.run, "before")
+def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
+    rows = _phase_rows(evidence.run, "before")
     shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
     low = shares[shares < BASELINE_USEFUL]
     if len(low):
@@ -250,16 +250,16 @@ def _baseline_unsteady(seen: Evidence) -> Iterator[str]:
         )
     # Processes agree on where a second ends to some tens of milliseconds: what the trigger did first may have
     # been counted in the second before it.
-    calm = rows if seen.run.info.trigger_s is None else rows[:-1]
-    allowed = max(1, int(BASELINE_LOST_SHARE * seen.summary.clients))
+    calm = rows if evidence.run.info.trigger_s is None else rows[:-1]
+    allowed = max(1, int(BASELINE_LOST_SHARE * evidence.summary.clients))
     for name, what in (("disconnects", "disconnects"), ("attempts", "connection attempts")):
         number = _sum(calm, name)
         if number > allowed:
             yield (
                 f"the baseline is not steady: {what} before the trigger: expected ≤ {allowed} with "
-                f"{count(seen.summary.clients)} clients, got {number:.0f}"
+                f"{count(evidence.summary.clients)} clients, got {number:.0f}"
             )
-    loop = seen.summary.before.pod_loop if seen.summary.before else None
+    loop = evidence.summary.before.pod_loop if evidence.summary.before else None
     if loop is not None and loop > BASELINE_POD_LOOP:
         yield (
             f"the baseline is overloaded: utilisation of the pods' event loops: "
@@ -267,22 +267,22 @@ def _baseline_unsteady(seen: Evidence) -> Iterator[str]:
         )
 
 
-def _trigger_without_effect(seen: Evidence) -> Iterator[str]:
-    trigger = seen.run.info.trigger_s
-    if trigger is None or seen.run.info.control:
+def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
+    trigger = evidence.run.info.trigger_s
+    if trigger is None or evidence.run.info.control:
         return
-    if trigger_name(seen.run) in DROPS_AT_ONCE:
-        rows = seen.run.between(trigger, trigger + TRIGGER_SECONDS)
+    if trigger_name(evidence.run) in DROPS_AT_ONCE:
+        rows = evidence.run.between(trigger, trigger + TRIGGER_SECONDS)
         if len(rows) == TRIGGER_SECONDS and not _sum(rows, "disconnects"):
             yield f"the trigger had no effect: no client was disconnected within {TRIGGER_SECONDS} s"
         return
-    storm = seen.summary.storm
+    storm = evidence.summary.storm
     if storm is not None and not storm.disconnects and not storm.stale_client_s:
         yield "the trigger had no effect: no client was disconnected, and none had data older than 1 s"
 
 
-def _refusals_disagree(seen: Evidence) -> Iterator[str]:
-    counted = refusals(seen.run.rows)
+def _refusals_disagree(evidence: Evidence) -> Iterator[str]:
+    counted = refusals(evidence.run.rows)
     if counted.agree or counted.unexplained is None:
         return
     because = (
@@ -293,29 +293,29 @@ def _refusals_disagree(seen: Evidence) -> Iterator[str]:
     sidecars = f", sidecars {counted.sidecars}" if counted.sidecars else ""
     yield (
         f"refusals by a limit do not add up: clients counted {counted.clients}, "
-        f"{proxy_name([seen.run])} {counted.nginx}{sidecars}, pods {counted.pods}: {because}"
+        f"{proxy_name([evidence.run])} {counted.nginx}{sidecars}, pods {counted.pods}: {because}"
     )
 
 
-def _not_pinned(seen: Evidence) -> Iterator[str]:
-    if seen.run.info.machine.get("pinned") is False:
+def _not_pinned(evidence: Evidence) -> Iterator[str]:
+    if evidence.run.info.machine.get("pinned") is False:
         yield "load generator and stack were not pinned to separate cores: they may have slowed each other"
 
 
-def _predicted(seen: Evidence) -> Iterator[str]:
-    if seen.run.info.predicted:
+def _predicted(evidence: Evidence) -> Iterator[str]:
+    if evidence.run.info.predicted:
         yield "predicted by a model, not measured"
 
 
-def _other_processes_unknown(seen: Evidence) -> Iterator[str]:
-    rows = _phase_rows(seen.run, "before", "during", "after", "tail")
-    own_stack = not seen.run.info.scenario.get("target", {}).get("url")
-    if rows and own_stack and not seen.run.info.predicted and not _values_present(rows, "foreign_cpu"):
+def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
+    rows = _phase_rows(evidence.run, "before", "during", "after", "tail")
+    own_stack = not evidence.run.info.scenario.get("target", {}).get("url")
+    if rows and own_stack and not evidence.run.info.predicted and not _values_present(rows, "foreign_cpu"):
         yield "CPU of other processes is not known: the parts ran on several hosts"
 
 
-def _attempts_delayed_by_cap(seen: Evidence) -> Iterator[str]:
-    delayed = _sum(_phase_rows(seen.run, "during", "after", "tail"), "held_back")
+def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
+    delayed = _sum(_phase_rows(evidence.run, "during", "after", "tail"), "held_back")
     if delayed:
         yield (
             f"the cap fleet.max_attempts_per_s delayed {delayed:.0f} attempts: "
@@ -323,16 +323,16 @@ def _attempts_delayed_by_cap(seen: Evidence) -> Iterator[str]:
         )
 
 
-def _clients_missing(seen: Evidence) -> Iterator[str]:
-    missing = max(_values_present(seen.run.rows, "missing"), default=0.0)
+def _clients_missing(evidence: Evidence) -> Iterator[str]:
+    missing = max(_values_present(evidence.run.rows, "missing"), default=0.0)
     if missing:
         yield f"a load generator process died with {missing:.0f} clients: they count as not served"
 
 
-def _attempts_late(seen: Evidence) -> Iterator[str]:
+def _attempts_late(evidence: Evidence) -> Iterator[str]:
     late = [
         (row["retry_late_p99_ms"] or 0.0, row.get("generator_cpu") or 0.0)
-        for row in _phase_rows(seen.run, "during", "after", "tail")
+        for row in _phase_rows(evidence.run, "during", "after", "tail")
         if row.get("retry_late_p99_ms") is not None
     ]
     worst_ms, cpu = max(late, default=(0.0, 0.0))

@@ -42,18 +42,18 @@ PANELS = (
 )
 
 
-def marking(found: Tuning, one: Tuned) -> Marking:
+def marking(found: Tuning, finalist: Tuned) -> Marking:
     """How a finalist is drawn."""
-    origins = one.origin.split(" = ")
-    if one.name == found.chosen:
+    origins = finalist.origin.split(" = ")
+    if finalist.name == found.chosen:
         return CHOSEN
     if "incident's fix" in origins:
         return FIX
     if "now" in origins:
         return NOW
-    if one.name in found.front:
+    if finalist.name in found.front:
         return ON_FRONT
-    return VIOLATING if one.broken else MEETING
+    return VIOLATING if finalist.broken else MEETING
 
 
 def tuned_figure(found: Tuning) -> Figure:
@@ -81,7 +81,10 @@ def tuned_figure(found: Tuning) -> Figure:
 
 def tuned_alt_text(found: Tuning) -> str:
     """What the figure shows, for those who cannot see it."""
-    parts = [f"{marking(found, one).label}: {one.name}, {_description(one)}" for one in _described(found)]
+    parts = [
+        f"{marking(found, finalist).label}: {finalist.name}, {_description(finalist)}"
+        for finalist in _described(found)
+    ]
     return (
         "Two charts over the time to recover in the worst storm: peak load of the pods, and recovery "
         f"time of the slowest shared-IP group. {'. '.join(parts)}."
@@ -90,11 +93,11 @@ def tuned_alt_text(found: Tuning) -> str:
 
 def _described(found: Tuning) -> list[Tuned]:
     shown = {CHOSEN.label, FIX.label, NOW.label, ON_FRONT.label}
-    return [one for one in found.finalists if marking(found, one).label in shown]
+    return [finalist for finalist in found.finalists if marking(found, finalist).label in shown]
 
 
-def _description(one: Tuned) -> str:
-    score = one.score
+def _description(finalist: Tuned) -> str:
+    score = finalist.score
     if score.time_to_recover_s is None:
         return f"{score.recovered} of {score.storms} storms recovered"
     return (
@@ -106,9 +109,9 @@ def _description(one: Tuned) -> str:
 def _draw(panel: Axes, found: Tuning, key: str) -> None:
     for kind in MARKINGS:
         points = [
-            (one.score.time_to_recover_s, getattr(one.score, key))
-            for one in found.finalists
-            if marking(found, one) == kind
+            (finalist.score.time_to_recover_s, getattr(finalist.score, key))
+            for finalist in found.finalists
+            if marking(found, finalist) == kind
         ]
         there = [(x, y) for x, y in points if x is not None and y is not None]
         panel.plot(

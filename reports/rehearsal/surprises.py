@@ -46,17 +46,17 @@ Rule = Callable[[Evidence], Surprise | None]
 
 def surprises(run: Run, summary: Summary) -> dict[str, Surprise]:
     """What the rules found, by the name of the rule."""
-    seen = Evidence(run, summary)
-    found = {name: rule(seen) for name, rule in SURPRISES.items()}
+    evidence = Evidence(run, summary)
+    found = {name: rule(evidence) for name, rule in SURPRISES.items()}
     return {name: surprise for name, surprise in found.items() if surprise is not None}
 
 
-def _synchronised_waves(seen: Evidence) -> Surprise | None:
-    stretch = aftermath(seen.run)
+def _synchronised_waves(evidence: Evidence) -> Surprise | None:
+    stretch = aftermath(evidence.run)
     if stretch is None:
         return None
-    attempts = series.aligned(seen.run, "attempts", *stretch)
-    peaks = series.aligned(seen.run, "attempts_peak_100ms", *stretch)
+    attempts = series.aligned(evidence.run, "attempts", *stretch)
+    peaks = series.aligned(evidence.run, "attempts_peak_100ms", *stretch)
     found = waves(attempts)
     if found is not None:
         return Surprise(
@@ -81,9 +81,9 @@ def _synchronised_waves(seen: Evidence) -> Surprise | None:
     )
 
 
-def _refused_shared_ips(seen: Evidence) -> Surprise | None:
-    shared = [group for group in seen.summary.shared_ips if group.clients_per_ip > 1 and group.limited]
-    refused = sum(group.limited for group in seen.summary.shared_ips)
+def _refused_shared_ips(evidence: Evidence) -> Surprise | None:
+    shared = [group for group in evidence.summary.shared_ips if group.clients_per_ip > 1 and group.limited]
+    refused = sum(group.limited for group in evidence.summary.shared_ips)
     if not shared:
         return None
     limited, attempts = sum(group.limited for group in shared), sum(group.attempts for group in shared)
@@ -98,26 +98,26 @@ def _refused_shared_ips(seen: Evidence) -> Surprise | None:
     )
 
 
-def _uneven_pods(seen: Evidence) -> Surprise | None:
-    if seen.summary.pod_spread is None or seen.summary.pod_spread < UNEVEN:
+def _uneven_pods(evidence: Evidence) -> Surprise | None:
+    if evidence.summary.pod_spread is None or evidence.summary.pod_spread < UNEVEN:
         return None
-    clients = {pod.pod: pod.clients_at_end for pod in seen.summary.pods if pod.clients_at_end is not None}
+    clients = {pod.pod: pod.clients_at_end for pod in evidence.summary.pods if pod.clients_at_end is not None}
     fullest, emptiest = max(clients, key=lambda pod: clients[pod]), min(clients, key=lambda pod: clients[pod])
     return Surprise(
         text=(
             f"The pods were unevenly loaded at the end: pod {fullest} had {units.count(clients[fullest])} "
             f"clients, pod {emptiest} had {units.count(clients[emptiest])}; the fullest "
-            f"{units.times(seen.summary.pod_spread)} the mean."
+            f"{units.times(evidence.summary.pod_spread)} the mean."
         ),
         consider="What rebalances long-lived connections, and which alert fires for a full pod?",
     )
 
 
-def _second_wave(seen: Evidence) -> Surprise | None:
-    stretch = unaided_stretch(seen.run)
+def _second_wave(evidence: Evidence) -> Surprise | None:
+    stretch = unaided_stretch(evidence.run)
     if stretch is None:
         return None
-    rows = seen.run.between(*stretch)
+    rows = evidence.run.between(*stretch)
     served = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
     down = next((place for place, share in enumerate(served) if share < BACK), None)
     if down is None:
@@ -139,8 +139,8 @@ def _second_wave(seen: Evidence) -> Surprise | None:
     return None
 
 
-def _wasted_work(seen: Evidence) -> Surprise | None:
-    wasted = seen.summary.storm.wasted_work if seen.summary.storm else None
+def _wasted_work(evidence: Evidence) -> Surprise | None:
+    wasted = evidence.summary.storm.wasted_work if evidence.summary.storm else None
     if wasted is None or wasted < WASTED:
         return None
     return Surprise(
@@ -152,8 +152,8 @@ def _wasted_work(seen: Evidence) -> Surprise | None:
     )
 
 
-def _saturated_new_pods(seen: Evidence) -> Surprise | None:
-    new = [pod for pod in seen.summary.pods if pod.joined_after_s is not None]
+def _saturated_new_pods(evidence: Evidence) -> Surprise | None:
+    new = [pod for pod in evidence.summary.pods if pod.joined_after_s is not None]
     times = sorted(
         pod.saturated_after_s
         for pod in new
@@ -168,20 +168,20 @@ def _saturated_new_pods(seen: Evidence) -> Surprise | None:
     )
 
 
-def _gave_up(seen: Evidence) -> Surprise | None:
-    if seen.summary.storm is None or not seen.summary.storm.gave_up:
+def _gave_up(evidence: Evidence) -> Surprise | None:
+    if evidence.summary.storm is None or not evidence.summary.storm.gave_up:
         return None
     return Surprise(
         text=(
-            f"{units.count(seen.summary.storm.gave_up)} of {units.count(seen.summary.clients)} clients gave "
-            "up for good: their policy allowed no further attempt."
+            f"{units.count(evidence.summary.storm.gave_up)} of {units.count(evidence.summary.clients)} "
+            "clients gave up for good: their policy allowed no further attempt."
         ),
         consider="What does a user see whose client has given up, and what makes it reconnect?",
     )
 
 
-def _retry_amplification(seen: Evidence) -> Surprise | None:
-    storm = seen.summary.storm
+def _retry_amplification(evidence: Evidence) -> Surprise | None:
+    storm = evidence.summary.storm
     if storm is None or storm.amplification is None or storm.amplification < ATTEMPTS_PER_DISCONNECT:
         return None
     return Surprise(
@@ -193,22 +193,22 @@ def _retry_amplification(seen: Evidence) -> Surprise | None:
     )
 
 
-def _disconnected_again(seen: Evidence) -> Surprise | None:
-    storm = seen.summary.storm
-    if storm is None or storm.disconnects < DROPS_PER_CLIENT * max(1, seen.summary.clients):
+def _disconnected_again(evidence: Evidence) -> Surprise | None:
+    storm = evidence.summary.storm
+    if storm is None or storm.disconnects < DROPS_PER_CLIENT * max(1, evidence.summary.clients):
         return None
     by_watchdog = f", {units.count(storm.stale)} by the client's own watchdog" if storm.stale else ""
     return Surprise(
         text=(
             f"Clients were disconnected more than once: {units.count(storm.disconnects)} disconnects of "
-            f"{units.count(seen.summary.clients)} clients{by_watchdog}."
+            f"{units.count(evidence.summary.clients)} clients{by_watchdog}."
         ),
         consider="Does the back-off reset as soon as a connection opens, or once it is stable?",
     )
 
 
-def _more_attempts_after_a_mitigation(seen: Evidence) -> Surprise | None:
-    for action in seen.summary.actions:
+def _more_attempts_after_a_mitigation(evidence: Evidence) -> Surprise | None:
+    for action in evidence.summary.actions:
         before, after = action.before, action.after
         if action.kind != "mitigation" or before is None or after is None:
             continue
@@ -225,8 +225,8 @@ def _more_attempts_after_a_mitigation(seen: Evidence) -> Surprise | None:
     return None
 
 
-def _calm_fanout(seen: Evidence) -> Surprise | None:
-    before, during = seen.summary.before, seen.summary.during
+def _calm_fanout(evidence: Evidence) -> Surprise | None:
+    before, during = evidence.summary.before, evidence.summary.during
     if before is None or during is None or during.effective_p99 is None or before.effective_p99 is None:
         return None
     was, became = before.fanout_p99_ms, during.fanout_p99_ms

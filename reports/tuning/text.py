@@ -45,8 +45,8 @@ def tuned_page(found: Tuning) -> TunedPage:
 def headline(found: Tuning) -> str:
     """The answer in a sentence or two."""
     if found.chosen:
-        one = found.named(found.chosen)
-        return f"Recommended: {one.name}: {_in_words(one.score)}."
+        finalist = found.named(found.chosen)
+        return f"Recommended: {finalist.name}: {_in_words(finalist.score)}."
     if not found.finalists:
         return "No candidate was evaluated on every storm."
     nearest = found.finalists[0]
@@ -94,7 +94,10 @@ def finalists_table(found: Tuning) -> TextTable:
             "recovered",
             "",
         ),
-        rows=tuple((one.name, *_figures(one.score), _remark(found, one)) for one in found.finalists),
+        rows=tuple(
+            (finalist.name, *_figures(finalist.score), _remark(found, finalist))
+            for finalist in found.finalists
+        ),
         words=frozenset({"settings", ""}),
     )
 
@@ -112,7 +115,7 @@ def finalist_lines(found: Tuning) -> list[str]:
     return lines
 
 
-def storms_table(one: Tuned) -> TextTable:
+def storms_table(finalist: Tuned) -> TextTable:
     """The chosen settings, storm by storm."""
     return TextTable(
         label="The recommended settings, storm by storm",
@@ -135,7 +138,7 @@ def storms_table(one: Tuned) -> TextTable:
                 units.seconds(each.nat_victim_s),
                 units.percent(each.availability),
             )
-            for each in one.outcomes
+            for each in finalist.outcomes
         ),
         words=frozenset({"verdict"}),
     )
@@ -156,13 +159,13 @@ def _or_never(value: float | None) -> str:
     return "never" if value is None else units.seconds(value)
 
 
-def _remark(found: Tuning, one: Tuned) -> str:
-    remarks = [] if one.origin == "drawn" else [one.origin]
-    if one.name == found.chosen:
+def _remark(found: Tuning, finalist: Tuned) -> str:
+    remarks = [] if finalist.origin == "drawn" else [finalist.origin]
+    if finalist.name == found.chosen:
         remarks.insert(0, "recommended")
-    elif one.name in found.front:
+    elif finalist.name in found.front:
         remarks.append("Pareto-optimal")
-    return "; ".join([*remarks, *one.broken])
+    return "; ".join([*remarks, *finalist.broken])
 
 
 def _in_words(score: Score) -> str:
