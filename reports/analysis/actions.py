@@ -1,7 +1,7 @@
-"""What was done in a run, and what could be seen of it: every strike of every event.
+"""The events that fired in a run, and the state of the service before and after each.
 
-An effect is looked at over five whole seconds, before a strike and some time after its end. Other strikes may
-fall into the same seconds: it is what was seen after a strike, and need not be what the strike did.
+An effect is measured over five whole seconds, before an event and some time after its end. Other events may
+fall into the same seconds: it is what followed an event, and need not be what the event did.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,14 +15,14 @@ from reports.rundir.reader import Run
 
 EFFECT_S = 5
 SETTLE_S = 5
-"""Seconds from a strike's end until its effect is looked at."""
+"""Seconds from an event's end until its effect is measured."""
 WATCHED_S = 10
-"""How long before a mitigation it is asked whether the service was down."""
+"""How long before a mitigation the service is measured."""
 
 _OF_EVERY_EVENT = ("t_s", "event", "kind", "phase")
 
 
-class Strike(Struct, frozen=True):
+class FiredEvent(Struct, frozen=True):
     """One event, once; times are seconds of steady state."""
 
     name: str
@@ -45,7 +45,7 @@ class Effect(Struct, frozen=True, kw_only=True):
 
 
 class Action(Struct, frozen=True, kw_only=True):
-    """One strike, with what was seen before and after it."""
+    """One event that fired, with its effect."""
 
     t_s: float
     """From the trigger; in a run without one, from the start of the steady state."""
@@ -72,54 +72,56 @@ class LastMitigation(Struct, frozen=True, kw_only=True):
     """How many seconds these were."""
 
 
-def strikes(events: Iterable[Mapping[str, Any]]) -> list[Strike]:
-    """The strikes in the lines of events.jsonl, in the order in which they began.
+def fired_events(events: Iterable[Mapping[str, Any]]) -> list[FiredEvent]:
+    """The events in the lines of events.jsonl, in the order in which they began.
 
-    An end belongs to the first open strike of that name whose details it repeats: strikes may overlap.
+    An end belongs to the first open event of that name whose details it repeats: events may overlap.
     """
-    found: list[Strike] = []
+    fired: list[FiredEvent] = []
     for line in events:
         details = {key: value for key, value in line.items() if key not in _OF_EVERY_EVENT}
         if line.get("phase") == "begin":
-            found.append(Strike(line["event"], line["kind"], line["t_s"], None, details))
+            fired.append(FiredEvent(line["event"], line["kind"], line["t_s"], None, details))
         elif line.get("phase") == "end":
-            place = next((place for place, strike in enumerate(found) if _ends(strike, line)), None)
-            if place is not None:
-                begun = found[place]
-                found[place] = Strike(begun.name, begun.kind, begun.began_s, line["t_s"], details)
-    return found
+            index = next((index for index, event in enumerate(fired) if _ends(event, line)), None)
+            if index is not None:
+                begun = fired[index]
+                fired[index] = FiredEvent(begun.name, begun.kind, begun.began_s, line["t_s"], details)
+    return fired
 
 
-def _ends(strike: Strike, line: Mapping[str, Any]) -> bool:
-    same = all(key in line and line[key] == value for key, value in strike.details.items())
-    return strike.ended_s is None and strike.name == line["event"] and same
+def _ends(event: FiredEvent, line: Mapping[str, Any]) -> bool:
+    same = all(key in line and line[key] == value for key, value in event.details.items())
+    return event.ended_s is None and event.name == line["event"] and same
 
 
 def trigger_name(run: Run) -> str:
-    """The first fault that struck, or was to strike where no strike was recorded; empty without one."""
-    struck = (strike.name for strike in strikes(run.events) if strike.kind == "fault")
+    """The first fault that fired, or the scheduled one where none was recorded; empty without one."""
+    fired = (event.name for event in fired_events(run.events) if event.kind == "fault")
     planned = run.info.scenario.get("event", ())
     due = (str(event["do"]) for event in planned if int(event["at_s"]) == run.info.trigger_s)
-    return next(struck, next(due, ""))
+    return next(fired, next(due, ""))
 
 
 def actions(run: Run, until_s: int) -> tuple[Action, ...]:
-    """Every strike of a run that began before `until_s`, which is where its unaided part ends."""
-    return tuple(_action(run, strike, until_s) for strike in strikes(run.events) if strike.began_s < until_s)
+    """Every event of a run that began before `until_s`, which is where its unaided part ends."""
+    return tuple(
+        _action(run, event, until_s) for event in fired_events(run.events) if event.began_s < until_s
+    )
 
 
-def _action(run: Run, strike: Strike, until_s: int) -> Action:
+def _action(run: Run, event: FiredEvent, until_s: int) -> Action:
     after = None
-    if strike.ended_s is not None:
-        from_s = round(strike.ended_s) + SETTLE_S
+    if event.ended_s is not None:
+        from_s = round(event.ended_s) + SETTLE_S
         after = _effect(run, from_s, until_s)
     return Action(
-        t_s=round(strike.began_s - (run.info.trigger_s or 0), 2),
-        name=strike.name,
-        kind=strike.kind,
-        details=strike.details,
-        lasted_s=None if strike.ended_s is None else round(strike.ended_s - strike.began_s, 2),
-        before=_effect(run, int(strike.began_s) - EFFECT_S, until_s),
+        t_s=round(event.began_s - (run.info.trigger_s or 0), 2),
+        name=event.name,
+        kind=event.kind,
+        details=event.details,
+        lasted_s=None if event.ended_s is None else round(event.ended_s - event.began_s, 2),
+        before=_effect(run, int(event.began_s) - EFFECT_S, until_s),
         after=after,
     )
 
@@ -140,14 +142,14 @@ def _effect(run: Run, from_s: int, until_s: int) -> Effect | None:
 
 def last_mitigation(run: Run, trigger_s: int, recovered_s: int) -> LastMitigation | None:
     """The last one that began in [trigger_s, recovered_s]; None without one. Seconds of steady state."""
-    found: Sequence[Strike] = [
-        strike
-        for strike in strikes(run.events)
-        if strike.kind == "mitigation" and trigger_s <= strike.began_s <= recovered_s
+    mitigations: Sequence[FiredEvent] = [
+        event
+        for event in fired_events(run.events)
+        if event.kind == "mitigation" and trigger_s <= event.began_s <= recovered_s
     ]
-    if not found:
+    if not mitigations:
         return None
-    last = found[-1]
+    last = mitigations[-1]
     began_s = int(last.began_s)
     from_s = max(trigger_s, began_s - WATCHED_S)
     ended_s = recovered_s if last.ended_s is None else round(last.ended_s)

@@ -1,7 +1,7 @@
-"""What others had of the cores that a run was on: other processes, and the hypervisor.
+"""CPU that other processes and the hypervisor took from the cores of a run: a noisy host.
 
-A mean over the run would hide whoever had a core for a quarter of the storm, and a mean over the machine
-whoever had the one core that all pods are on. So each set of cores is judged alone, by its worst seconds.
+A mean over the run would hide a process that took a core for a quarter of the storm, and a mean over the host
+one that took the single core that all pods share. So each set of cores is judged alone, by its worst seconds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ FOREIGN, STEAL = "other processes used", "the hypervisor took"
 
 
 class Window(Struct, frozen=True):
-    """A number of seconds, and the share of a core that others may have in it, on average."""
+    """A number of seconds, and the mean share of a core that may be taken in it."""
 
     seconds: int
     share: float
@@ -29,7 +29,7 @@ WINDOWS = (Window(5, 0.20), Window(15, 0.10))
 
 What the kernel tells of processes and of cores agrees to 0.04 CPU-seconds in one second."""
 MOST_CORES = 0.5
-"""Where nobody knows on which core others were, they may have no more than this, however many there are."""
+"""Cores that may be taken where it is not known which ones were, however many the host has."""
 
 
 class Taken(Struct, frozen=True, kw_only=True):
@@ -42,24 +42,24 @@ class Taken(Struct, frozen=True, kw_only=True):
     """How many cores were taken, on average."""
     allowed_cores: float
     of: int
-    """A share is told of so many cores."""
+    """The number of cores that `cores` is a share of."""
     from_s: int
     to_s: int
     throughout: bool
-    """All other seconds were too much as well."""
+    """All other seconds were above the limit as well."""
 
     @property
     def too_much(self) -> bool:
-        """Whether the result may be theirs."""
+        """Whether that may have changed the result."""
         return self.cores > self.allowed_cores
 
     @property
     def sentence(self) -> str:
-        """What a run is told that was disturbed."""
-        when = "" if self.throughout else f"from second {self.from_s} to {self.to_s}, "
+        """Why the run is invalid."""
+        when = "" if self.throughout else f" from second {self.from_s} to {self.to_s}"
         return (
-            f"{when}{self.what} {percent(self.cores / self.of)} of "
-            f"{self.where}, {percent(self.allowed_cores / self.of)} is allowed: the result may be theirs"
+            f"noisy host: {self.what} {percent(self.cores / self.of)} of {self.where}{when}, "
+            f"expected ≤ {percent(self.allowed_cores / self.of)}"
         )
 
 
@@ -70,16 +70,16 @@ def taken(rows: Sequence[Row], machine: Mapping[str, Any], *, foreign: bool = Tr
     cores, because they were not its own or because it is an old one, the whole machine is judged.
     """
     kinds = (("foreign_cpu", FOREIGN), ("steal", STEAL)) if foreign else (("steal", STEAL),)
-    found = []
+    windows: list[Taken | None] = []
     for column, what in kinds:
         pinned = [
-            _worst(rows, f"{part}_{column}", what, where, 1) for part, where in _places(machine).items()
+            _worst(rows, f"{part}_{column}", what, where, 1) for part, where in _pinned_cores(machine).items()
         ]
         if not any(pinned):
             cores = int(machine.get("cores") or 1)
             pinned = [_worst(rows, column, what, f"the machine's {cores} cores", cores)]
-        found += pinned
-    return tuple(one for one in found if one is not None)
+        windows += pinned
+    return tuple(window for window in windows if window is not None)
 
 
 def _worst(rows: Sequence[Row], column: str, what: str, where: str, of: int) -> Taken | None:
@@ -89,36 +89,37 @@ def _worst(rows: Sequence[Row], column: str, what: str, where: str, of: int) -> 
     def worst(window: Window) -> Taken:
         length = min(window.seconds, len(used))
         means = np.convolve(used, np.full(length, 1 / length), "valid")
-        place = int(means.argmax())
+        start = int(means.argmax())
         allowed = window.share if of == 1 else min(window.share * of, MOST_CORES)
         return Taken(
             what=what,
             where=where,
             # Small differences between the kernel's figures may come out below nothing.
-            cores=max(0.0, float(means[place])),
+            cores=max(0.0, float(means[start])),
             allowed_cores=allowed,
             of=of,
-            from_s=int(known[place]["t_s"] or 0),
-            to_s=int(known[place + length - 1]["t_s"] or 0) + 1,
+            from_s=int(known[start]["t_s"] or 0),
+            to_s=int(known[start + length - 1]["t_s"] or 0) + 1,
             throughout=bool(means.min() > allowed),
         )
 
     if not known:
         return None
     fitting = [worst(window) for window in WINDOWS if window.seconds <= len(known)] or [worst(WINDOWS[0])]
-    # The shortest says best when it was, unless it was always.
-    said = [one for one in reversed(fitting) if one.throughout] + [one for one in fitting if one.too_much]
-    return said[0] if said else max(fitting, key=lambda one: one.cores / one.allowed_cores)
+    # The shortest window says best when it was, unless it was throughout.
+    throughout = [window for window in reversed(fitting) if window.throughout]
+    too_much = throughout + [window for window in fitting if window.too_much]
+    return too_much[0] if too_much else max(fitting, key=lambda window: window.cores / window.allowed_cores)
 
 
-def _places(machine: Mapping[str, Any]) -> dict[str, str]:
-    """Which parts of a run have cores of their own, and these in words; several as one that is among them."""
+def _pinned_cores(machine: Mapping[str, Any]) -> dict[str, str]:
+    """The parts of a run that are pinned to cores, and a name for these; the shares are of a single core."""
     stack, generator = (tuple(machine.get(f"{part}_cores") or ()) for part in ("stack", "generator"))
-    whose = {"stack": (stack, "the pods' and nginx's"), "generator": (generator, "the generator's")}
+    users = {"stack": (stack, "pods and proxy"), "generator": (generator, "load generator")}
     if stack == generator:
-        whose = {"stack": (stack, "everybody's")}
+        users = {"stack": (stack, "the whole run")}
     return {
-        part: f"{'core' if len(cores) == 1 else 'a core among'} {', '.join(map(str, cores))}, {owner}"
-        for part, (cores, owner) in whose.items()
+        part: f"{'core' if len(cores) == 1 else 'one of cores'} {', '.join(map(str, cores))} ({user})"
+        for part, (cores, user) in users.items()
         if cores
     }

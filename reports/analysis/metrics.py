@@ -15,7 +15,7 @@ from reports.analysis.actions import Action, actions, last_mitigation
 from reports.analysis.pods import PodSummary, pod_summaries, spread
 from reports.analysis.recovery import Recovery, baseline_of, recovery
 from reports.analysis.refusals import Refusals, refusals
-from reports.analysis.shared_ips import Neighbourhood, neighbourhoods
+from reports.analysis.shared_ips import SharedIpGroup, shared_ip_groups
 from reports.analysis.sidecars import SidecarSummary, sidecar_summary
 from reports.rundir import latency, series
 from reports.rundir.columns import OUTCOMES
@@ -49,7 +49,7 @@ class PhaseSummary(Struct, frozen=True, kw_only=True):
     attempts_per_s: float | None = None
     attempts_peak_per_s: float | None = None
     limited: int = 0
-    """Tries answered with 429 or 503."""
+    """Attempts answered with 429 or 503."""
     pod_cpu: float | None = None
     """Per pod."""
     pod_cpu_total: float | None = None
@@ -78,9 +78,9 @@ class Storm(Struct, frozen=True, kw_only=True):
     stale: int
     """Of these, by the client's own watchdog."""
     gave_up: int = 0
-    """Clients whose policy allowed no further try."""
+    """Clients whose policy allowed no further attempt."""
     amplification: float | None
-    """Attempts per disconnect; 1 where everybody came back at the first try."""
+    """Attempts per disconnect; 1 where every client came back at the first attempt."""
     burst_peak: float | None
     """The busiest tenth of a second, as a multiple of the mean."""
     burst_dispersion: float | None
@@ -110,15 +110,15 @@ class Summary(Struct, frozen=True, kw_only=True):
     end."""
     storm: Storm | None = None
     recovery: Recovery = field(default_factory=lambda: Recovery(window_s=DEFAULT_WINDOW_S))
-    neighbours: tuple[Neighbourhood, ...] = ()
-    """From the trigger on, by how many clients share a source address."""
+    shared_ips: tuple[SharedIpGroup, ...] = field(default=(), name="neighbours")
+    """From the trigger on, by how many clients share a source IP."""
     pods: tuple[PodSummary, ...] = ()
     pod_spread: float | None = None
     """Clients of the fullest pod ÷ mean, at the end of the run or at the rescue; 1 where they are even."""
     sidecars: SidecarSummary | None = None
     """None where pods have none."""
     actions: tuple[Action, ...] = ()
-    """Every strike of every event, in the order in which they began."""
+    """Every event that ran, in the order in which they began."""
     tick_cpu_s: float | None = None
     """f: CPU-seconds of the pods per delivered tick, measured before the trigger."""
 
@@ -140,7 +140,7 @@ def summarise(run: Run) -> Summary:
         final=_phase(run, _final(recovered, unaided)),
         storm=_storm(run, *stretch) if stretch else None,
         recovery=recovered,
-        neighbours=neighbourhoods(run, *(unaided or (0, 0)), trigger_end_s=run.info.trigger_end_s),
+        shared_ips=shared_ip_groups(run, *(unaided or (0, 0)), trigger_end_s=run.info.trigger_end_s),
         pods=pods,
         pod_spread=spread(pods),
         sidecars=sidecar_summary(run, stretch),
@@ -166,7 +166,7 @@ def rescued_at_s(run: Run) -> int | None:
 
 
 def aftermath(run: Run) -> tuple[int, int] | None:
-    """[trigger's end, rescue or end): the unaided stretch in which nothing struck any more."""
+    """[trigger's end, rescue or end): the unaided stretch after the trigger is over."""
     stretch = unaided_stretch(run)
     if stretch is None:
         return None
@@ -287,8 +287,8 @@ def _tick_cpu_s(rows: Sequence[Row]) -> float | None:
 
 
 def _ms(percent: float, values: latency.Counts) -> float | None:
-    found = latency.percentile(percent, values)
-    return found.ms if found else None
+    value = latency.percentile(percent, values)
+    return value.ms if value else None
 
 
 def _count(rows: Sequence[Row], name: str) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from reports.analysis.actions import strikes
+from reports.analysis.actions import fired_events
 from reports.rundir import series
 from reports.rundir.reader import Run
 from reports.rundir.series import Row
@@ -26,8 +26,9 @@ class PodSummary(Struct, frozen=True, kw_only=True):
     loop: float | None
     """Share of time in which its event loop was occupied, mean."""
     saturated_after_s: int | None
-    """When its loop began to be occupied for at least 95 % of three seconds on end: seconds from the trigger,
-    or from its first report where that was later. None where it never was."""
+    """When its loop was first occupied for at least 95 % of three consecutive seconds; None where never.
+
+    Seconds from the trigger, or from its first report where that was later."""
     clients_at_end: int | None
     """None for a pod that did not report within the last three seconds."""
 
@@ -69,15 +70,15 @@ def spread(pods: Iterable[PodSummary]) -> float | None:
 def lost_reports(run: Run) -> int:
     """How many times a pod ended before it could report its last second, or stood still and may not have."""
     lost = 0
-    for strike in strikes(run.events):
-        match strike.name:
+    for event in fired_events(run.events):
+        match event.name:
             case "kill_pod" | "pause_pod":
                 lost += 1
             case "rolling_restart":
                 # How many there were is known at its end.
-                lost += int(strike.details.get("pods") or len({row["pod"] for row in run.pods}))
+                lost += int(event.details.get("pods") or len({row["pod"] for row in run.pods}))
             case "scale":
-                lost += int(strike.details.get("removed") or 0)
+                lost += int(event.details.get("removed") or 0)
     happened = Counter(line["event"] for line in run.events)
     return lost + max(happened["pod_killed"], happened["pod_restarted"])
 

@@ -1,7 +1,7 @@
 """When did everything work again?
 
-A run has recovered at the start of the first window in which all of these hold, against the seconds before
-the trigger: clients usefully connected, effective p99, CPU of the pods, attempts. The window is long,
+A run has recovered at the start of the first window in which all of these are as good as in the seconds
+before the trigger: clients served, effective p99, CPU of the pods, attempts. The window is long,
 because a storm also has calm moments. No window begins before the trigger has ended.
 
 This is the one rule: a run that ends early asks it as well, of what is recorded by then.
@@ -36,10 +36,10 @@ class Baseline(Struct, frozen=True):
 
 
 class Recovery(Struct, frozen=True, kw_only=True):
-    """When a run recovered, in seconds from the trigger's end, and what that could be told from."""
+    """When a run recovered, in seconds from the trigger's end, and how far it was observed."""
 
     window_s: int
-    """For how long everything must hold."""
+    """How long all conditions must be met."""
     counted_from_s: int | None = None
     """The trigger's end, in seconds of steady state; None in a run without a trigger."""
     observable_s: int | None = None
@@ -50,7 +50,7 @@ class Recovery(Struct, frozen=True, kw_only=True):
     """Where it did not recover: no recovery can have begun before. Later than `observable_s` where the
     seconds that are left before the end are themselves too bad to begin a good window."""
     missing: tuple[str, ...] = ()
-    """What the last full window lacked, in plain language; empty where nothing was."""
+    """The conditions that the last full window did not meet, a sentence each."""
     mitigation: LastMitigation | None = None
     """The last one that came before the recovery."""
     after_mitigation_s: int | None = None
@@ -73,13 +73,11 @@ def baseline_of(run: Run) -> Baseline | None:
 def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window_s: int) -> Recovery:
     """The first good window of `window_s` seconds that lies within [from_s, to_s).
 
-    `from_s` is the trigger's end. The window's first second must be good for itself as far as useful
-    connections go: otherwise 30 good seconds would hide the bad one before them.
+    `from_s` is the trigger's end. Enough clients must be served in the window's first second alone: otherwise
+    30 good seconds would hide the bad one before them.
     """
     if baseline is None:
-        return Recovery(
-            window_s=window_s, counted_from_s=from_s, missing=("there is no baseline to compare with",)
-        )
+        return Recovery(window_s=window_s, counted_from_s=from_s, missing=("no baseline to compare with",))
     clients = series.aligned(run, "clients", from_s, to_s)
     useful = series.aligned(run, "useful", from_s, to_s)
     starts = to_s - from_s - window_s + 1
@@ -88,7 +86,7 @@ def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window
             window_s=window_s,
             counted_from_s=from_s,
             at_least_s=_first_possible(series.shares(useful, clients), 0, window_s),
-            missing=(f"the record is shorter than the {window_s} s for which all must hold",),
+            missing=(f"the record is shorter than the recovery window of {window_s} s",),
         )
     share = series.shares(_window_means(useful, window_s), _window_means(clients, window_s))
     first = series.shares(useful, clients)[:starts]
@@ -110,15 +108,18 @@ def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window
     good = np.flatnonzero(useful_good & first_good & p99_good & cpu_good & attempts_good)
     missing = []
     if not useful_good[-1]:
-        missing.append(f"{percent(share[-1])} of the clients were served, 99 % are wanted")
+        missing.append(f"clients served: expected ≥ {percent(USEFUL_SHARE)}, got {percent(share[-1])}")
     elif not first_good[-1]:
-        missing.append(f"{percent(first[-1])} of the clients were served at its start, 99 % are wanted")
+        missing.append(
+            f"clients served in the window's first second: expected ≥ {percent(USEFUL_SHARE)}, "
+            f"got {percent(first[-1])}"
+        )
     if not p99_good[-1]:
-        missing.append(f"effective p99 was {latency(p99[-1])}, {milliseconds(p99_limit_ms)} is allowed")
+        missing.append(f"effective p99: expected ≤ {milliseconds(p99_limit_ms)}, got {latency(p99[-1])}")
     if not cpu_good[-1]:
-        missing.append(f"pods used {percent(cpu[-1])} CPU, {percent(cpu_limit)} are allowed")
+        missing.append(f"pod CPU: expected ≤ {percent(cpu_limit)}, got {percent(cpu[-1])}")
     if not attempts_good[-1]:
-        missing.append(f"{attempts[-1]:.1f} attempts/s went on, {attempts_limit[-1]:.1f} are allowed")
+        missing.append(f"attempts: expected ≤ {attempts_limit[-1]:.1f}/s, got {attempts[-1]:.1f}/s")
     return Recovery(
         window_s=window_s,
         counted_from_s=from_s,
@@ -133,7 +134,7 @@ def _first_possible(shares: NDArray[np.float64], from_start: int, window_s: int)
     """The first start from which a window that runs past the end might still turn out good."""
     lost = np.nan_to_num(1 - shares)
     lost_until_end = np.cumsum(lost[::-1])[::-1]
-    # Even if nobody were out any more after the end.
+    # Even if every client were served after the end.
     possible = (lost <= 1 - USEFUL_SHARE) & (lost_until_end <= (1 - USEFUL_SHARE) * window_s)
     later = np.flatnonzero(possible[from_start:])
     return from_start + int(later[0]) if len(later) else len(shares)

@@ -3,7 +3,7 @@
 Clients count every answer of 429 or 503. Some of these nginx gave by its limits, and logged one line for
 each; some the sidecars beside the pods gave, for a limit, a bound or an ejection; some the pods. A
 client that had given up before the answer reached it does not count it; an answer that neither nginx's limits
-nor a sidecar nor a pod gave is counted by the client alone. A sidecar that tries again may take back what a
+nor a sidecar nor a pod gave is counted by the client alone. A sidecar that retries may hide what a
 pod has refused: then pods count more than clients.
 """
 

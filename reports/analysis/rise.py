@@ -12,7 +12,7 @@ import numpy as np
 
 ERRORS = 5.0
 FEWEST_SECONDS = 6
-"""Of fewer than these, no rise is told from chance."""
+"""With fewer than these, a rise cannot be told apart from chance."""
 
 
 def rise_per_s(values: Sequence[float]) -> float:
@@ -21,12 +21,12 @@ def rise_per_s(values: Sequence[float]) -> float:
     NaN stands for a second of which nothing is known.
     """
     numbers = np.asarray(values, np.float64)
-    there = np.flatnonzero(~np.isnan(numbers))
-    if len(there) < FEWEST_SECONDS:
+    present = np.flatnonzero(~np.isnan(numbers))
+    if len(present) < FEWEST_SECONDS:
         return 0.0
-    times, known = there - there.mean(), numbers[there]
+    times, known = present - present.mean(), numbers[present]
     spread = float(times @ times)
     slope = float(times @ known) / spread
     left = known - known.mean() - slope * times
-    error = np.sqrt(float(left @ left) / (len(there) - 2) / spread)
+    error = np.sqrt(float(left @ left) / (len(present) - 2) / spread)
     return slope if slope > ERRORS * error else 0.0

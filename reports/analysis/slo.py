@@ -1,31 +1,33 @@
-"""Objectives and hypotheses against what a run measured: kept, broken, or not known."""
+"""SLOs and hypotheses against what a run measured: met, violated, or undecided."""
 
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
+from reports.rundir.slo_metrics import COMPARISONS, SLO_METRICS, Operator, Unit
 from reports.text import units
 
 Phase = Literal["before", "during", "after", "storm"]
-Operator = Literal["<", "<=", ">", ">="]
 
 TIME_TO_RECOVER = "time_to_recover_s"
 EFFECTIVE_P99 = "effective_p99_ms"
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
+_WRITERS: dict[Unit, Callable[[float | None], str]] = {
+    "share": units.percent,
+    "milliseconds": units.milliseconds,
+    "seconds": units.seconds,
+    "per second": units.per_second,
+    "count": units.count,
+    "times": units.times,
 }
 _SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
+SLO_RESULTS: dict[bool | None, str] = {True: "met", False: "violated", None: "undecided"}
 _PHASE_WORDS = {"storm": "from the trigger on"}
 
 
@@ -40,43 +42,15 @@ class Bound(Struct, frozen=True, kw_only=True):
     """Of a hypothesis, in words."""
 
 
-class Metric(Struct, frozen=True):
-    """How a metric is called and written."""
-
-    name: str
-    write: Callable[[float | None], str]
-
-
-METRICS: dict[str, Metric] = {
-    "availability": Metric("availability", units.percent),
-    EFFECTIVE_P99: Metric("effective p99", units.milliseconds),
-    "fanout_p50_ms": Metric("fan-out p50", units.milliseconds),
-    "fanout_p99_ms": Metric("fan-out p99", units.milliseconds),
-    "staleness_p99_ms": Metric("staleness p99", units.milliseconds),
-    "attempts_per_s": Metric("tries to connect", units.per_second),
-    "attempts_peak_per_s": Metric("tries to connect in the busiest second", units.per_second),
-    "limited": Metric("refusals", units.count),
-    "pod_cpu": Metric("CPU per pod", units.percent),
-    "pod_loop": Metric("pods' event loops occupied", units.percent),
-    "nginx_cpu": Metric("nginx CPU", units.percent),
-    "stale_client_s": Metric("client-seconds with data older than 1 s", units.count),
-    "missed": Metric("ticks missed", units.count),
-    "amplification": Metric("tries per lost connection", units.times),
-    "gave_up": Metric("clients that gave up for good", units.count),
-    "wasted_work": Metric("handshakes wasted", units.percent),
-    TIME_TO_RECOVER: Metric("time to recover", units.seconds),
-}
-
-
-class Held(Struct, frozen=True, kw_only=True):
-    """A bound, and what was found."""
+class SloResult(Struct, frozen=True, kw_only=True):
+    """A bound, what was measured, and whether that meets it."""
 
     bound: Bound
     found: float | None
     """None where nothing was measured, or where it was never reached."""
     at_least: bool = False
     """Only a lower bound of it is known."""
-    kept: bool | None
+    met: bool | None = field(name="kept")
     """None where that is not known."""
 
     @property
@@ -96,7 +70,7 @@ class Held(Struct, frozen=True, kw_only=True):
     def found_text(self) -> str:
         """`28 %`, `≥ 75 s`, `never within 75 s`, or that it is not known."""
         if self.found is None:
-            return "never" if self.kept is False else "not known"
+            return "never" if self.met is False else "not known"
         text = write(self.bound.metric, self.found)
         if not self.at_least:
             return text
@@ -105,78 +79,78 @@ class Held(Struct, frozen=True, kw_only=True):
 
     @property
     def answer(self) -> str:
-        """`kept`, `broken` or `not known`."""
-        return {True: "kept", False: "broken", None: "not known"}[self.kept]
+        """`met`, `violated` or `undecided`."""
+        return SLO_RESULTS[self.met]
 
 
 def metric_name(metric: str) -> str:
     """What a metric is called; its own name where it is not known here."""
-    return METRICS[metric].name if metric in METRICS else metric
+    return SLO_METRICS[metric].name if metric in SLO_METRICS else metric
 
 
 def write(metric: str, value: float | None) -> str:
     """A value of that metric, with its unit."""
-    return METRICS[metric].write(value) if metric in METRICS else units.plain(value)
+    return _WRITERS[SLO_METRICS[metric].unit](value) if metric in SLO_METRICS else units.plain(value)
 
 
 def satisfies(value: float, bound: Bound) -> bool:
-    """Whether a value keeps a bound."""
-    return _COMPARE[bound.operator](value, bound.bound)
+    """Whether a value meets a bound."""
+    return COMPARISONS[bound.operator](value, bound.bound)
 
 
 def objectives_of(run: Run) -> tuple[Bound, ...]:
     """The objectives in a run's scenario; none in one that was written before there were any. Raises
     RecordError."""
     return tuple(
-        _bound(run, f"slo[{number}]", found)
-        for number, found in enumerate(run.info.scenario.get("slo") or ())
+        _bound(run, f"slo[{number}]", table)
+        for number, table in enumerate(run.info.scenario.get("slo") or ())
     )
 
 
 def hypothesis_of(run: Run) -> Bound | None:
     """The hypothesis in a run's scenario. Raises RecordError."""
-    found = run.info.scenario.get("hypothesis")
-    return None if found is None else _bound(run, "hypothesis", found)
+    table = run.info.scenario.get("hypothesis")
+    return None if table is None else _bound(run, "hypothesis", table)
 
 
-def evaluate(bound: Bound, summary: Summary) -> Held:
-    """What was found of a metric, and whether its bound was kept.
+def evaluate(bound: Bound, summary: Summary) -> SloResult:
+    """What was measured, and whether the bound was met.
 
-    A recovery that never came keeps no bound. Where only a lower bound of a value is known, the answer is
+    A recovery that never came meets no bound. Where only a lower bound of a value is known, the answer is
     known only if it is the same for every value above.
     """
     if bound.metric == TIME_TO_RECOVER:
         return _recovery(bound, summary)
-    found = _measured(bound, summary)
-    if found is None:
-        return Held(bound=bound, found=None, kept=None)
-    kept = satisfies(found.ms, bound)
+    value = _measured(bound, summary)
+    if value is None:
+        return SloResult(bound=bound, found=None, met=None)
+    met = satisfies(value.ms, bound)
     upwards = bound.operator in {">", ">="}
-    known = not found.at_least or kept == upwards
-    return Held(bound=bound, found=found.ms, at_least=found.at_least, kept=kept if known else None)
+    known = not value.at_least or met == upwards
+    return SloResult(bound=bound, found=value.ms, at_least=value.at_least, met=met if known else None)
 
 
-def _recovery(bound: Bound, summary: Summary) -> Held:
-    found = summary.recovery
-    if found.time_to_recover_s is not None:
-        value = float(found.time_to_recover_s)
-        return Held(bound=bound, found=value, kept=satisfies(value, bound))
+def _recovery(bound: Bound, summary: Summary) -> SloResult:
+    recovery = summary.recovery
+    if recovery.time_to_recover_s is not None:
+        value = float(recovery.time_to_recover_s)
+        return SloResult(bound=bound, found=value, met=satisfies(value, bound))
     if summary.storm is None:
-        return Held(bound=bound, found=None, kept=None)
-    least_s = None if found.at_least_s is None else float(found.at_least_s)
-    return Held(bound=bound, found=least_s, at_least=least_s is not None, kept=False)
+        return SloResult(bound=bound, found=None, met=None)
+    least_s = None if recovery.at_least_s is None else float(recovery.at_least_s)
+    return SloResult(bound=bound, found=least_s, at_least=least_s is not None, met=False)
 
 
 def _measured(bound: Bound, summary: Summary) -> Latency | None:
     """The value, in the metric's own unit; None without one."""
     stretch: PhaseSummary | Storm | None = getattr(summary, bound.phase)
     name = "effective_p99" if bound.metric == EFFECTIVE_P99 else bound.metric
-    value = getattr(stretch, name, None) if bound.metric in METRICS else None
+    value = getattr(stretch, name, None) if bound.metric in SLO_METRICS else None
     return value if isinstance(value, Latency) or value is None else Latency(float(value))
 
 
-def _bound(run: Run, key: str, found: Mapping[str, Any]) -> Bound:
+def _bound(run: Run, key: str, table: Mapping[str, Any]) -> Bound:
     try:
-        return msgspec.convert(found, Bound)
+        return msgspec.convert(table, Bound)
     except msgspec.ValidationError as error:
         raise RecordError(f"{run.directory / 'run.json'}: scenario.{key}: {error}") from None

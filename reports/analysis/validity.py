@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from reports.analysis.actions import trigger_name
 from reports.analysis.disturbance import taken
@@ -16,15 +16,14 @@ from reports.analysis.metrics import Summary
 from reports.analysis.pods import lost_reports
 from reports.analysis.refusals import refusals
 from reports.rundir import series
-from reports.rundir.reader import Run
+from reports.rundir.reader import Run, proxy_name
 from reports.rundir.series import Row
-from reports.text.proxy_name import front_of
 from reports.text.units import count, percent
 
 GENERATOR_LAG_MS = 5.0
 GENERATOR_LAG_SHARE_OF_EFFECT = 0.10
 LATENESS_SHARE_OF_TIMEOUT = 0.25
-"""A generator that is later than this has clients give up what a real client would still have waited for."""
+"""With a later generator, clients time out on answers that a real client would still have got in time."""
 GENERATOR_CPU = 0.95
 GENERATOR_CPU_SECONDS = 3
 TICK_LATE_MS = 50.0
@@ -38,11 +37,11 @@ EARLY_TICKS = 5
 """A few ticks may seem early while the wall clock, by which the kernel stamps what it receives, is set."""
 BASELINE_USEFUL = 0.99
 BASELINE_LOST_SHARE = 0.0001
-"""So many of the clients may be lost, and have to try, before the trigger; one of them in any case."""
+"""The share of clients that may disconnect or reconnect before the trigger; at least one client."""
 BASELINE_POD_LOOP = 0.7
 TRIGGER_SECONDS = 2
 DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "rolling_restart", "nginx_restart")
-"""Faults that disconnect somebody as they strike; others only make ticks late, which clients may endure."""
+"""Faults that disconnect clients at once; others only make ticks late, which clients may tolerate."""
 RETRY_LATE_MS = 20.0
 OBSERVED = ("before", "during", "after", "rescue", "tail")
 """The phases by which a verdict is reached."""
@@ -61,71 +60,71 @@ class Validity(Struct, frozen=True):
     valid: bool
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    spoilt_by_machine: bool = False
-    """The run was carried out whole, but others had the cores: another try may be valid."""
+    invalidated_by_host: bool = field(default=False, name="spoilt_by_machine")
+    """The run is complete, but other load on the host distorted it: a retry may be valid."""
 
 
 def check(run: Run, summary: Summary) -> Validity:
     """Applies every rule; a run that stopped early is judged by what it has."""
-    seen = Evidence(run, summary)
-    problems = tuple(problem for rule in PROBLEMS for problem in rule(seen))
-    warnings = tuple(warning for rule in WARNINGS for warning in rule(seen))
-    return Validity(not problems, problems, warnings, spoilt_by_machine=_spoilt_by_machine(seen))
+    evidence = Evidence(run, summary)
+    problems = tuple(problem for rule in PROBLEMS for problem in rule(evidence))
+    warnings = tuple(warning for rule in WARNINGS for warning in rule(evidence))
+    return Validity(not problems, problems, warnings, invalidated_by_host=_invalidated_by_host(evidence))
 
 
-def _spoilt_by_machine(seen: Evidence) -> bool:
-    if seen.run.info.status != "complete":
+def _invalidated_by_host(evidence: Evidence) -> bool:
+    if evidence.run.info.status != "complete":
         return False
-    # A generator that is late although it had time to spare was kept waiting by others.
-    late_for_no_reason = any(_generator_lag(seen)) and not any(_generator_saturated(seen))
-    return late_for_no_reason or any(_machine_shared(seen))
+    # A generator that is late although it was not busy was delayed by other load on the host.
+    late_for_no_reason = any(_generator_lag(evidence)) and not any(_generator_saturated(evidence))
+    return late_for_no_reason or any(_noisy_host(evidence))
 
 
-def _incomplete(seen: Evidence) -> Iterator[str]:
-    if seen.run.info.status != "complete":
-        because = f": {seen.run.info.problem}" if seen.run.info.problem else ""
-        state = "still running" if seen.run.info.status == "running" else seen.run.info.status
+def _incomplete(evidence: Evidence) -> Iterator[str]:
+    if evidence.run.info.status != "complete":
+        because = f": {evidence.run.info.problem}" if evidence.run.info.problem else ""
+        state = "still running" if evidence.run.info.status == "running" else evidence.run.info.status
         yield f"the run is {state}, not complete{because}"
-    elif seen.summary.before is None:
-        yield "there is no baseline: nothing was recorded before the trigger"
+    elif evidence.summary.before is None:
+        yield "no baseline: nothing was recorded before the trigger"
 
 
-def _generator_lag(seen: Evidence) -> Iterator[str]:
-    steady = _there(_phase_rows(seen.run, "before"), "generator_lag_p99_ms")
+def _generator_lag(evidence: Evidence) -> Iterator[str]:
+    steady = _values_present(_phase_rows(evidence.run, "before"), "generator_lag_p99_ms")
     if steady and median(steady) > GENERATOR_LAG_MS:
         yield (
-            f"the generator itself was late before the trigger: the median second's p99 loop lag was "
-            f"{median(steady):.1f} ms, {GENERATOR_LAG_MS:g} ms are allowed"
+            f"the load generator was late before the trigger: p99 loop lag of the median second: "
+            f"expected ≤ {GENERATOR_LAG_MS:g} ms, got {median(steady):.1f} ms"
         )
-    trigger_s = seen.run.info.trigger_s
+    trigger_s = evidence.run.info.trigger_s
     if trigger_s is None:
         return
     # A process that stood still says so in the second in which that began.
     late = [
         lag_ms
-        for row in _phase_rows(seen.run, *OBSERVED)
+        for row in _phase_rows(evidence.run, *OBSERVED)
         if (lag_ms := row.get("generator_lag_p99_ms")) is not None
         and (row["t_s"] or 0) + 1 + lag_ms / 1000 > trigger_s
     ]
-    allowed_ms, beside = _allowed_lag(seen)
+    allowed_ms, basis = _allowed_lag(evidence)
     if late and max(late) > allowed_ms:
         yield (
-            f"the generator itself was late in the storm: p99 loop lag up to {max(late):.0f} ms, "
-            f"{allowed_ms:.0f} ms are allowed {beside}"
+            f"the load generator was late during the storm: p99 loop lag: expected ≤ {allowed_ms:.0f} ms "
+            f"{basis}, got {max(late):.0f} ms"
         )
 
 
-def _allowed_lag(seen: Evidence) -> tuple[float, str]:
+def _allowed_lag(evidence: Evidence) -> tuple[float, str]:
     """How late the generator may be in the storm, and what that is measured by."""
-    effect_ms = _effect_ms(seen)
+    effect_ms = _effect_ms(evidence)
     # Without an effect there is nothing to distort, and the steady limit applies.
     by_effect_ms = max(GENERATOR_LAG_MS, GENERATOR_LAG_SHARE_OF_EFFECT * effect_ms)
-    timeouts = _client_timeouts_s(seen.run.info.scenario)
+    timeouts = _client_timeouts_s(evidence.run.info.scenario)
     name = min(timeouts, key=lambda key: timeouts[key], default="")
     by_timeout_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * timeouts[name] if name else by_effect_ms
     if by_timeout_ms < by_effect_ms:
-        return by_timeout_ms, f"beside {name} = {timeouts[name]:g}"
-    return by_effect_ms, f"beside an effect of {effect_ms:.0f} ms"
+        return by_timeout_ms, f"with {name} = {timeouts[name]:g}"
+    return by_effect_ms, f"for an effect of {effect_ms:.0f} ms"
 
 
 def _client_timeouts_s(scenario: dict[str, Any]) -> dict[str, float]:
@@ -141,206 +140,207 @@ def _client_timeouts_s(scenario: dict[str, Any]) -> dict[str, float]:
     return {name: seconds for name, seconds in found.items() if seconds}
 
 
-def _clock_error(seen: Evidence) -> Iterator[str]:
-    clocks = seen.run.info.clocks
+def _clock_error(evidence: Evidence) -> Iterator[str]:
+    clocks = evidence.run.info.clocks
     if not clocks:
         return
     worst = max(clocks, key=lambda clock: clock.error_ns)
-    effect_ms, error_ms = _effect_ms(seen), worst.error_ns / 1e6
+    effect_ms, error_ms = _effect_ms(evidence), worst.error_ns / 1e6
     allowed_ms = max(CLOCK_ERROR_MS, CLOCK_ERROR_SHARE_OF_EFFECT * effect_ms)
-    beside = f"beside an effect of {effect_ms:.0f} ms"
-    fleet = seen.run.info.scenario.get("fleet", {})
+    basis = f"for an effect of {effect_ms:.0f} ms"
+    fleet = evidence.run.info.scenario.get("fleet", {})
     if fleet.get("stale_by") == "age" and fleet.get("stale_after_s"):
         # The age of a tick is the one thing that clients judge by two clocks.
         by_age_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * fleet["stale_after_s"]
         if by_age_ms < allowed_ms:
-            allowed_ms, beside = by_age_ms, f"beside fleet.stale_after_s = {fleet['stale_after_s']:g}"
+            allowed_ms, basis = by_age_ms, f"with fleet.stale_after_s = {fleet['stale_after_s']:g}"
     if error_ms > allowed_ms:
         yield (
-            f"the clock of {worst.process} is known to {error_ms:.1f} ms only, "
-            f"{allowed_ms:.0f} ms are allowed {beside}"
+            f"clock uncertainty of {worst.process}: expected ≤ {allowed_ms:.0f} ms {basis}, "
+            f"got {error_ms:.1f} ms"
         )
 
 
-def _clock_ahead(seen: Evidence) -> Iterator[str]:
-    ticks, early = _sum(seen.run.rows, "ticks"), _sum(seen.run.rows, "early")
+def _clock_ahead(evidence: Evidence) -> Iterator[str]:
+    ticks, early = _sum(evidence.run.rows, "ticks"), _sum(evidence.run.rows, "early")
     if early <= max(EARLY_TICKS, EARLY_TICKS_SHARE * ticks):
         return
-    ahead_ms = max(_there(seen.run.rows, "earliest_ms"), default=0.0)
-    known_to_ms = max((clock.error_ns / 1e6 for clock in seen.run.info.clocks), default=0.0)
+    ahead_ms = max(_values_present(evidence.run.rows, "earliest_ms"), default=0.0)
+    known_to_ms = max((clock.error_ns / 1e6 for clock in evidence.run.info.clocks), default=0.0)
     if ahead_ms > CLOCK_AHEAD_MS + known_to_ms:
         yield (
             f"the publisher's clock is ahead by at least {ahead_ms:.1f} ms: {early:.0f} of {ticks:.0f} ticks "
-            "were received before they were due; latencies and staleness are too low by as much"
+            "were received before they were due; latencies and staleness read too low by at least that"
         )
 
 
-def _effect_ms(seen: Evidence) -> float:
+def _effect_ms(evidence: Evidence) -> float:
     """By how much the trigger raised effective p99."""
-    before, during = seen.summary.before, seen.summary.during
+    before, during = evidence.summary.before, evidence.summary.during
     before_ms = before.effective_p99.ms if before and before.effective_p99 else 0.0
     during_ms = during.effective_p99.ms if during and during.effective_p99 else 0.0
     return max(0.0, during_ms - before_ms)
 
 
-def _generator_saturated(seen: Evidence) -> Iterator[str]:
-    cpu = [row.get("generator_cpu") for row in seen.run.rows if (row["t_s"] or 0) >= 0]
+def _generator_saturated(evidence: Evidence) -> Iterator[str]:
+    cpu = [row.get("generator_cpu") for row in evidence.run.rows if (row["t_s"] or 0) >= 0]
     runs = zip(*(cpu[offset:] for offset in range(GENERATOR_CPU_SECONDS)), strict=False)
     means = [sum(part) / GENERATOR_CPU_SECONDS for part in runs if None not in part]
     if means and max(means) >= GENERATOR_CPU:
         yield (
-            f"the generator's core was saturated: {percent(max(means))} busy over {GENERATOR_CPU_SECONDS} s, "
-            f"less than {percent(GENERATOR_CPU)} is allowed"
+            f"the load generator's core was saturated: mean of {GENERATOR_CPU_SECONDS} s: "
+            f"expected < {percent(GENERATOR_CPU)}, got {percent(max(means))}"
         )
 
 
-def _feed_late(seen: Evidence) -> Iterator[str]:
+def _feed_late(evidence: Evidence) -> Iterator[str]:
     calm = [
         row["tick_late_ms"]
-        for row in _phase_rows(seen.run, "before")
+        for row in _phase_rows(evidence.run, "before")
         if row.get("tick_late_ms") is not None and (row.get("pod_loop_max") or 0.0) < TICK_LATE_POD_LOOP
     ]
     late = [value for value in calm if value is not None and value > TICK_LATE_MS]
     if calm and len(late) > TICK_LATE_SHARE * len(calm):
         yield (
-            f"the feed was late although the pods had time: more than {TICK_LATE_MS:g} ms in {len(late)} of "
-            f"{len(calm)} calm seconds before the trigger, up to {max(late):.0f} ms"
+            f"the feed was late although the pods were not busy: by more than {TICK_LATE_MS:g} ms in "
+            f"{len(late)} of {len(calm)} seconds before the trigger, up to {max(late):.0f} ms"
         )
 
 
-def _machine_shared(seen: Evidence) -> Iterator[str]:
-    # Somebody else's gateway may run on this machine: then it is one of the other processes.
-    ours = not seen.run.info.scenario.get("target", {}).get("url")
-    rows = _phase_rows(seen.run, *OBSERVED)
-    for worst in taken(rows, seen.run.info.machine, foreign=ours):
+def _noisy_host(evidence: Evidence) -> Iterator[str]:
+    # An external target may run on this host: its CPU then counts as that of other processes.
+    own_stack = not evidence.run.info.scenario.get("target", {}).get("url")
+    rows = _phase_rows(evidence.run, *OBSERVED)
+    for worst in taken(rows, evidence.run.info.machine, foreign=own_stack):
         if worst.too_much:
             yield worst.sentence
 
 
-def _exhausted(seen: Evidence) -> Iterator[str]:
-    tries, later = _sum(seen.run.rows, "exhausted"), _sum(seen.run.rows, "unopened")
-    if tries:
-        yield f"this machine ran out of ports or file descriptors: {tries:.0f} tries could not even begin"
+def _exhausted(evidence: Evidence) -> Iterator[str]:
+    attempts, later = _sum(evidence.run.rows, "exhausted"), _sum(evidence.run.rows, "unopened")
+    if attempts:
+        yield f"this host ran out of ports or file descriptors: {attempts:.0f} attempts could not start"
     if later:
         yield (
-            "this machine ran out of ports or file descriptors: "
+            "this host ran out of ports or file descriptors: "
             f"{later:.0f} connections of joined sessions could not be opened"
         )
 
 
-def _more_received_than_sent(seen: Evidence) -> Iterator[str]:
-    sent = _there(seen.run.rows, "ticks_sent")
-    received = _sum(seen.run.rows, "ticks")
+def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
+    sent = _values_present(evidence.run.rows, "ticks_sent")
+    received = _sum(evidence.run.rows, "ticks")
     if not sent:
         return
     # The last second's deliveries may have been counted on one side of a boundary only, and a pod that is
     # killed takes the count of up to a second with it.
-    of_one_pod = max(_there(seen.run.pods, "ticks_sent"), default=max(sent))
-    if received > sum(sent) + max(sent) + lost_reports(seen.run) * of_one_pod:
-        yield f"more ticks were received than sent: {received:.0f} against {sum(sent):.0f}"
+    of_one_pod = max(_values_present(evidence.run.pods, "ticks_sent"), default=max(sent))
+    if received > sum(sent) + max(sent) + lost_reports(evidence.run) * of_one_pod:
+        yield f"more ticks received than sent: {received:.0f} received, {sum(sent):.0f} sent"
 
 
-def _baseline_unsteady(seen: Evidence) -> Iterator[str]:
-    rows = _phase_rows(seen.run, "before")
+def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
+    rows = _phase_rows(evidence.run, "before")
     shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
     low = shares[shares < BASELINE_USEFUL]
     if len(low):
         yield (
-            f"the baseline is not steady: {percent(low.min())} usefully connected in its worst second, "
-            f"{percent(BASELINE_USEFUL)} are wanted"
+            f"the baseline is not steady: clients served in its worst second: "
+            f"expected ≥ {percent(BASELINE_USEFUL)}, got {percent(low.min())}"
         )
     # Processes agree on where a second ends to some tens of milliseconds: what the trigger did first may have
     # been counted in the second before it.
-    calm = rows if seen.run.info.trigger_s is None else rows[:-1]
-    allowed = max(1, int(BASELINE_LOST_SHARE * seen.summary.clients))
-    for name, what in (("disconnects", "disconnects"), ("attempts", "tries to connect")):
+    calm = rows if evidence.run.info.trigger_s is None else rows[:-1]
+    allowed = max(1, int(BASELINE_LOST_SHARE * evidence.summary.clients))
+    for name, what in (("disconnects", "disconnects"), ("attempts", "connection attempts")):
         number = _sum(calm, name)
         if number > allowed:
             yield (
-                f"the baseline is not steady: {what} before the trigger: {number:.0f}, {allowed} "
-                f"{'is' if allowed == 1 else 'are'} allowed with {count(seen.summary.clients)} clients"
+                f"the baseline is not steady: {what} before the trigger: expected ≤ {allowed} with "
+                f"{count(evidence.summary.clients)} clients, got {number:.0f}"
             )
-    loop = seen.summary.before.pod_loop if seen.summary.before else None
+    loop = evidence.summary.before.pod_loop if evidence.summary.before else None
     if loop is not None and loop > BASELINE_POD_LOOP:
         yield (
-            f"the baseline is overloaded: the pods' event loops were {percent(loop)} occupied, "
-            f"{percent(BASELINE_POD_LOOP)} is allowed"
+            f"the baseline is overloaded: utilisation of the pods' event loops: "
+            f"expected ≤ {percent(BASELINE_POD_LOOP)}, got {percent(loop)}"
         )
 
 
-def _trigger_without_effect(seen: Evidence) -> Iterator[str]:
-    trigger = seen.run.info.trigger_s
-    if trigger is None or seen.run.info.control:
+def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
+    trigger = evidence.run.info.trigger_s
+    if trigger is None or evidence.run.info.control:
         return
-    if trigger_name(seen.run) in DROPS_AT_ONCE:
-        rows = seen.run.between(trigger, trigger + TRIGGER_SECONDS)
+    if trigger_name(evidence.run) in DROPS_AT_ONCE:
+        rows = evidence.run.between(trigger, trigger + TRIGGER_SECONDS)
         if len(rows) == TRIGGER_SECONDS and not _sum(rows, "disconnects"):
-            yield f"the trigger did nothing: nobody was disconnected within {TRIGGER_SECONDS} s of it"
+            yield f"the trigger had no effect: no client was disconnected within {TRIGGER_SECONDS} s"
         return
-    storm = seen.summary.storm
+    storm = evidence.summary.storm
     if storm is not None and not storm.disconnects and not storm.stale_client_s:
-        yield "the trigger did nothing: nobody was disconnected, and nobody's newest tick was ever 1 s old"
+        yield "the trigger had no effect: no client was disconnected, and none had data older than 1 s"
 
 
-def _refusals_disagree(seen: Evidence) -> Iterator[str]:
-    counted = refusals(seen.run.rows)
+def _refusals_disagree(evidence: Evidence) -> Iterator[str]:
+    counted = refusals(evidence.run.rows)
     if counted.agree or counted.unexplained is None:
         return
     because = (
-        "some clients had given up before their refusal reached them"
+        "some clients gave up before their refusal reached them"
         if counted.unexplained < 0
-        else "something else answered with 429 or 503, or a pod was killed before it could report"
+        else "something else answered 429 or 503, or a pod was killed before it reported"
     )
-    sidecars = f", the sidecars {counted.sidecars}" if counted.sidecars else ""
+    sidecars = f", sidecars {counted.sidecars}" if counted.sidecars else ""
     yield (
-        f"clients counted {counted.clients} refusals by a limit, {front_of([seen.run])} {counted.nginx}"
-        f"{sidecars} and the pods {counted.pods}: {because}"
+        f"refusals by a limit do not add up: clients counted {counted.clients}, "
+        f"{proxy_name([evidence.run])} {counted.nginx}{sidecars}, pods {counted.pods}: {because}"
     )
 
 
-def _not_pinned(seen: Evidence) -> Iterator[str]:
-    if seen.run.info.machine.get("pinned") is False:
-        yield "generator and stack were not pinned to cores of their own; they may have disturbed each other"
+def _not_pinned(evidence: Evidence) -> Iterator[str]:
+    if evidence.run.info.machine.get("pinned") is False:
+        yield "load generator and stack were not pinned to separate cores: they may have slowed each other"
 
 
-def _predicted(seen: Evidence) -> Iterator[str]:
-    if seen.run.info.predicted:
+def _predicted(evidence: Evidence) -> Iterator[str]:
+    if evidence.run.info.predicted:
         yield "predicted by a model, not measured"
 
 
-def _others_unknown(seen: Evidence) -> Iterator[str]:
-    rows = _phase_rows(seen.run, "before", "during", "after", "tail")
-    ours = not seen.run.info.scenario.get("target", {}).get("url")
-    if rows and ours and not seen.run.info.predicted and not _there(rows, "foreign_cpu"):
-        yield "what other processes used is not known, because the parts ran on several machines"
+def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
+    rows = _phase_rows(evidence.run, "before", "during", "after", "tail")
+    own_stack = not evidence.run.info.scenario.get("target", {}).get("url")
+    if rows and own_stack and not evidence.run.info.predicted and not _values_present(rows, "foreign_cpu"):
+        yield "CPU of other processes is not known: the parts ran on several hosts"
 
 
-def _tries_held_back(seen: Evidence) -> Iterator[str]:
-    held = _sum(_phase_rows(seen.run, "during", "after", "tail"), "held_back")
-    if held:
+def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
+    delayed = _sum(_phase_rows(evidence.run, "during", "after", "tail"), "held_back")
+    if delayed:
         yield (
-            f"the cap on tries, fleet.max_attempts_per_s, made {held:.0f} tries wait: "
+            f"the cap fleet.max_attempts_per_s delayed {delayed:.0f} attempts: "
             "the storm was gentler than its policy"
         )
 
 
-def _clients_missing(seen: Evidence) -> Iterator[str]:
-    missing = max(_there(seen.run.rows, "missing"), default=0.0)
+def _clients_missing(evidence: Evidence) -> Iterator[str]:
+    missing = max(_values_present(evidence.run.rows, "missing"), default=0.0)
     if missing:
-        yield f"a process of the generator died, and {missing:.0f} clients with it: they count as not served"
+        yield f"a load generator process died with {missing:.0f} clients: they count as not served"
 
 
-def _tries_late(seen: Evidence) -> Iterator[str]:
+def _attempts_late(evidence: Evidence) -> Iterator[str]:
     late = [
         (row["retry_late_p99_ms"] or 0.0, row.get("generator_cpu") or 0.0)
-        for row in _phase_rows(seen.run, "during", "after", "tail")
+        for row in _phase_rows(evidence.run, "during", "after", "tail")
         if row.get("retry_late_p99_ms") is not None
     ]
     worst_ms, cpu = max(late, default=(0.0, 0.0))
     if worst_ms > RETRY_LATE_MS:
         yield (
-            f"in the worst second, one try in a hundred began at least {worst_ms:.0f} ms after its policy "
-            f"wanted it; the generator used {percent(cpu)} of a core in that second"
+            f"in the worst second, 1 % of the attempts started at least {worst_ms:.0f} ms later than their "
+            f"policy "
+            f"asked for; the load generator used {percent(cpu)} of a core in that second"
         )
 
 
@@ -351,15 +351,15 @@ PROBLEMS = (
     _clock_error,
     _clock_ahead,
     _feed_late,
-    _machine_shared,
+    _noisy_host,
     _exhausted,
     _more_received_than_sent,
     _baseline_unsteady,
     _trigger_without_effect,
-    _tries_held_back,
+    _attempts_delayed_by_cap,
     _clients_missing,
 )
-WARNINGS = (_predicted, _refusals_disagree, _tries_late, _not_pinned, _others_unknown)
+WARNINGS = (_predicted, _refusals_disagree, _attempts_late, _not_pinned, _other_processes_unknown)
 
 
 def _phase_rows(run: Run, *names: str) -> list[Row]:
@@ -367,9 +367,9 @@ def _phase_rows(run: Run, *names: str) -> list[Row]:
     return [row for phase in phases for row in run.between(phase.from_s, phase.to_s)]
 
 
-def _there(rows: list[Row] | tuple[Row, ...], name: str) -> list[float]:
+def _values_present(rows: list[Row] | tuple[Row, ...], name: str) -> list[float]:
     return [cell for row in rows if (cell := row.get(name)) is not None]
 
 
 def _sum(rows: list[Row] | tuple[Row, ...], name: str) -> float:
-    return sum(_there(rows, name))
+    return sum(_values_present(rows, name))

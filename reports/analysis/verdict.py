@@ -34,7 +34,7 @@ RANKED: tuple[VerdictName, ...] = (
     "OUTAGE",
     "INVALID",
 )
-"""From good to bad; METASTABLE and OUTAGE are as bad as each other for whoever is out."""
+"""From good to bad; METASTABLE and OUTAGE are equally bad for the clients."""
 
 GOODPUT = 0.90
 DRAIN_SLOPE = 0.001
@@ -83,15 +83,19 @@ def judge(run: Run, summary: Summary, validity: Validity) -> Verdict:
 def _recovered(recovery: Recovery, *, lasting: bool) -> str:
     """lasting: the trigger went on for longer than the second in which it began."""
     since = "the end of the trigger" if lasting else "the trigger"
-    text = f"everything held again from {recovery.time_to_recover_s} s after {since}, "
+    text = f"recovered {recovery.time_to_recover_s} s after {since}, "
+    lasted = f"for {recovery.window_s} consecutive seconds"
     last = recovery.mitigation
     if last is None:
-        return f"{text}for {recovery.window_s} s on end"
-    text += f"{last.after_s} s after {last.name} (the last mitigation), for {recovery.window_s} s on end"
+        return f"{text}{lasted}"
+    text += f"{last.after_s} s after {last.name} (the last mitigation), {lasted}"
     if last.served_before is None:
         return text
     only = "only " if last.served_before < GOODPUT else ""
-    return f"{text}; {only}{percent(last.served_before)} were served in the {last.watched_s} s before it"
+    return (
+        f"{text}; {only}{percent(last.served_before)} of the clients were served in the {last.watched_s} s "
+        "before the mitigation"
+    )
 
 
 def swings(values: Sequence[float], threshold: float) -> int:
@@ -115,8 +119,8 @@ def _judge_unrecovered(run: Run, summary: Summary, from_s: int, to_s: int) -> Ve
     length = to_s - from_s
     if length < FEWEST_SECONDS:
         served = series.availability(run.between(from_s, to_s))
-        seen = f"not back within {length} s, too few to tell more by: {percent(served)} were served in them"
-        return _judge_down(run, seen)
+        down = f"not recovered within {length} s, too short to show a trend: {percent(served)} of the clients"
+        return _judge_down(run, f"{down} were served")
     if length < FEWEST_FOR_THIRDS:
         return _judge_served(run, summary, to_s - FEWEST_SECONDS, to_s, f"the last {FEWEST_SECONDS} s")
     useful = series.column(run.between(from_s + length / 3, to_s), "useful")
@@ -125,7 +129,7 @@ def _judge_unrecovered(run: Run, summary: Summary, from_s: int, to_s: int) -> Ve
     if moves >= SWINGS:
         share = percent(swing / max(1, summary.clients))
         return Verdict(
-            "FLAPPING", f"clients went and came: {moves} swings of more than {share} of the clients"
+            "FLAPPING", f"availability oscillated ({moves} swings of more than {share} of the clients)"
         )
     return _judge_served(run, summary, to_s - length // 3, to_s, "the last third", rising=True)
 
@@ -139,38 +143,43 @@ def _judge_served(
     slope = rise_per_s(useful.tolist()) / max(1, summary.clients) if rising else 0.0
     rises = slope > DRAIN_SLOPE
     drains = rises and (served or 0.0) + slope * DRAIN_WITHIN_S >= GOODPUT
-    more = f"{percent(slope)} of the clients more every second"
+    rising_by = f"rising by {percent(slope)} of the clients per second"
     if served is None or served < GOODPUT:
         down = f"only {percent(served)} of the clients were served in {when}"
         if drains and (_rescued(run) or 0.0) >= GOODPUT:
-            return _judge_down(run, f"{down}, and {more}")
+            return _judge_down(run, f"{down}, {rising_by}")
         if rises and not drains:
-            return _judge_down(run, f"{down}, and {more}, too few to be back within {DRAIN_WITHIN_S} s")
+            return _judge_down(run, f"{down}, {rising_by}: too slow to recover within {DRAIN_WITHIN_S} s")
         if not drains:
-            return _judge_down(run, f"{down}, with no sign of more")
+            return _judge_down(run, f"{down}, not recovering")
     if drains:
         return Verdict(
-            "SLOW_DRAIN", f"not steady again, but {percent(served)} were served in {when}, and {more}"
+            "SLOW_DRAIN",
+            f"not fully recovered: {percent(served)} of the clients were served in {when}, {rising_by}",
         )
-    lacks = "; ".join(summary.recovery.missing) or "no window of the required length was good throughout"
-    return Verdict("SLOW_DRAIN", f"{percent(served)} are served, but not everything is back: {lacks}")
+    window_s = summary.recovery.window_s
+    unmet = "; ".join(summary.recovery.missing) or f"no {window_s} consecutive seconds met all conditions"
+    return Verdict(
+        "SLOW_DRAIN",
+        f"not fully recovered: {percent(served)} of the clients were served in {when}; {unmet}",
+    )
 
 
 def _judge_down(run: Run, down: str) -> Verdict:
     rescued = _rescued(run)
     if rescued is None:
-        return Verdict("OUTAGE", f"{down}; no rescue was tried")
+        return Verdict("OUTAGE", f"{down}; no rescue was attempted")
     if rescued >= GOODPUT:
         return Verdict(
             "METASTABLE",
-            f"{down}; another policy brought {percent(rescued)} of the same clients back, "
-            "to the same pods, at the same rate",
+            f"{down}; recovered to {percent(rescued)} after the rescue policy, with the same clients, pods "
+            "and feed rate: metastable",
         )
-    return Verdict("OUTAGE", f"{down}; the rescue policy did not bring them back ({percent(rescued)})")
+    return Verdict("OUTAGE", f"{down}; not recovered after the rescue policy either ({percent(rescued)})")
 
 
 def _rescued(run: Run) -> float | None:
-    """The share of clients served at the end of the rescue; None where none was tried."""
+    """The share of clients served at the end of the rescue; None without a rescue."""
     phase = run.phase("rescue")
     rescue = run.between(phase.from_s, phase.to_s)[-RESCUE_SECONDS:] if phase else []
     return (series.availability(rescue) or 0.0) if rescue else None

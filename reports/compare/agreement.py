@@ -25,20 +25,18 @@ class Pair(Struct, frozen=True):
 
     arm: str
     measure: Measure
-    ours: Range | None
-    """Measured."""
-    theirs: Range | None
-    """Predicted."""
+    measured_range: Range | None
+    predicted_range: Range | None
 
     @property
     def measured(self) -> float | None:
         """The median; None where it never came, or is only a bound."""
-        return _known(self.ours)
+        return _known(self.measured_range)
 
     @property
     def predicted(self) -> float | None:
         """Likewise."""
-        return _known(self.theirs)
+        return _known(self.predicted_range)
 
     @property
     def ratio(self) -> float | None:
@@ -51,19 +49,20 @@ class Pair(Struct, frozen=True):
     def agrees(self) -> bool | None:
         """Whether the medians are close to each other, or neither ever came; None where bounds leave that
         open."""
-        if self.ours is None or self.theirs is None:
-            return True if self.ours is self.theirs else None
+        if self.measured_range is None or self.predicted_range is None:
+            return True if self.measured_range is self.predicted_range else None
         measured, predicted = (
-            inf if side.median is None else side.median for side in (self.ours, self.theirs)
+            inf if side.median is None else side.median
+            for side in (self.measured_range, self.predicted_range)
         )
         if inf in (measured, predicted):
             return measured == predicted
         # What is only known to be at least so much may be anything above it, and agrees with nothing for
         # sure.
-        if self.ours.at_least:
-            apart = not self.theirs.at_least and predicted < (1 - ALLOWED) * measured
+        if self.measured_range.at_least:
+            apart = not self.predicted_range.at_least and predicted < (1 - ALLOWED) * measured
             return False if apart else None
-        if self.theirs.at_least:
+        if self.predicted_range.at_least:
             return False if predicted > (1 + ALLOWED) * measured else None
         return abs(predicted - measured) <= ALLOWED * abs(measured)
 
@@ -88,12 +87,12 @@ class Agreement(Struct, frozen=True):
 
 def agreement(measured: Sequence[Run], predicted: Sequence[Run]) -> Agreement:
     """Compares arm by arm; arms that only one side has are left out, and so are invalid runs."""
-    ours, theirs = _valid(by_arm(measured)), _valid(by_arm(predicted))
-    arms = [arm for arm in ours if arm in theirs]
+    real, model = _valid(by_arm(measured)), _valid(by_arm(predicted))
+    arms = [arm for arm in real if arm in model]
     return Agreement(
-        tuple((arm, _verdicts(ours[arm]), _verdicts(theirs[arm])) for arm in arms),
+        tuple((arm, _verdicts(real[arm]), _verdicts(model[arm])) for arm in arms),
         tuple(
-            Pair(arm, measure, _range(measure, ours[arm]), _range(measure, theirs[arm]))
+            Pair(arm, measure, _range(measure, real[arm]), _range(measure, model[arm]))
             for arm in arms
             for measure in MEASURES
             if measure.key in _KEYS
@@ -115,8 +114,8 @@ def agreement_table(found: Agreement) -> TextTable:
                 (
                     arm,
                     pair.measure.name,
-                    _text(pair.measure, pair.ours),
-                    _text(pair.measure, pair.theirs),
+                    _text(pair.measure, pair.measured_range),
+                    _text(pair.measure, pair.predicted_range),
                     ratio,
                     agrees if judged else "",
                 )

@@ -1,6 +1,6 @@
 """One arm of a comparison: its runs taken together, and how two arms stand to each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from msgspec import Struct
@@ -95,9 +95,9 @@ def order_p(a: ArmResult, b: ArmResult) -> float:
 
     One test, so nothing is to be corrected. Both arms need a valid run.
     """
-    ours, theirs = ([_run_standing(result) for result in arm.results] for arm in (a, b))
-    places = {one: float(place) for place, one in enumerate(sorted({*ours, *theirs}))}
-    return rank_test([places[one] for one in ours], [places[one] for one in theirs])
+    of_a, of_b = ([_run_standing(result) for result in arm.results] for arm in (a, b))
+    ranks = {standing: float(rank) for rank, standing in enumerate(sorted({*of_a, *of_b}))}
+    return rank_test([ranks[standing] for standing in of_a], [ranks[standing] for standing in of_b])
 
 
 def alike(a: ArmResult, b: ArmResult) -> bool:
@@ -128,6 +128,26 @@ def differs_enough(a: ArmResult, b: ArmResult) -> bool:
     )
 
 
+def middle_run(runs: Sequence[Run]) -> Run:
+    """The middle valid run by verdict, time to recover and availability, the worse one of two middle ones.
+
+    Where no run is valid, the first one.
+    """
+    valid = [run for run in runs if judgement_of(run).validity.valid]
+    if not valid:
+        return runs[0]
+    return sorted(valid, key=lambda run: standing(arm_result(run.info.arm, [run], ())))[len(valid) // 2]
+
+
+def middle_runs(arms: Mapping[str, Sequence[Run]]) -> dict[str, Run]:
+    """The middle run of each arm, by the arm's name, with the round where there are several."""
+    chosen = {name: middle_run(group) for name, group in arms.items()}
+    return {
+        f"{name}, round {run.info.round}" if len(arms[name]) > 1 else name: run
+        for name, run in chosen.items()
+    }
+
+
 def _result(judgement: Judgement) -> RunResult:
     summary = judgement.summary
     return RunResult(
@@ -148,7 +168,7 @@ def _standing(verdict: VerdictName, recovered_s: float, availability: float | No
 
 
 def _overlap(a: ArmResult, b: ArmResult, key: str) -> bool:
-    ours, theirs = a.ranges.get(key), b.ranges.get(key)
-    if ours is None or theirs is None:
+    of_a, of_b = a.ranges.get(key), b.ranges.get(key)
+    if of_a is None or of_b is None:
         return False
-    return ours.lowest <= theirs.highest and theirs.lowest <= ours.highest
+    return of_a.lowest <= of_b.highest and of_b.lowest <= of_a.highest

@@ -1,11 +1,13 @@
-"""Which runs may be set side by side: those that differ only in what is being studied."""
+"""Which runs may be compared: those that differ only in the variables under study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from reports.rundir.reader import Run
+from reports.rundir.schema import RunInfo
 
 IGNORED_KEYS = frozenset({"name", "summary", "matrix", "edge.port", "fleet.seed", "slo", "hypothesis"})
 """Keys of a scenario that change nothing about a result, or that differ between rounds on purpose."""
@@ -38,12 +40,12 @@ def by_arm(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def orders(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """In which order the arms ran, round by round; nothing where that is not known, or nobody ran."""
+    """In which order the arms ran, round by round; empty where that is not known, or no arm ran."""
     rounds: dict[int, dict[str, str]] = {}
     for run in studied(runs):
         if run.info.predicted:
             return []
-        # Of a run that was repeated, the last try counts.
+        # Of a run that was repeated, the last attempt counts.
         started = rounds.setdefault(run.info.round, {})
         started[run.info.arm] = max(run.info.started_utc, started.get(run.info.arm, ""))
     if any(len(set(started.values())) < len(started) for started in rounds.values()):
@@ -63,15 +65,12 @@ def variables(runs: Sequence[Run]) -> tuple[str, ...]:
     arms = by_arm(runs)
     first, *others = [run for arm in arms.values() for run in arm]
     for run in others:
-        mine, other = {"predicted": first.info.predicted}, {"predicted": run.info.predicted}
-        _same("kind of run", mine, other, first, run)
+        _same_info("kind of run", lambda info: {"predicted": info.predicted}, first, run)
         _same("machine", first.info.machine, run.info.machine, first, run)
-        # A part that only one of them has, such as another front, is no other version of anything.
+        # A part that only one of them has, such as another proxy, is no other version of anything.
         shared = sorted(first.info.versions.keys() & run.info.versions.keys())
-        had, has = ({name: one.info.versions[name] for name in shared} for one in (first, run))
-        _same("versions", had, has, first, run)
-        ours, theirs = ({"latencies count from": one.info.reference} for one in (first, run))
-        _same("ticks", ours, theirs, first, run)
+        _same_info("versions", partial(_some_versions, names=shared), first, run)
+        _same_info("ticks", lambda info: {"latencies count from": info.reference}, first, run)
     for arm in arms.values():
         for run in arm[1:]:
             _same("scenario", settings(arm[0]), settings(run), arm[0], run)
@@ -163,14 +162,21 @@ def _event_of(key: str) -> str:
 
 
 def _same_trigger(runs: Sequence[Run]) -> None:
-    """Refuses a run that was struck at another moment than the others, or not at all.
+    """Refuses a run whose trigger came at another moment than that of the others, or not at all.
 
-    Its stretches of time would be others. A run that ended before its trigger does not count.
+    Its phases would be others. A run that ended before its trigger does not count.
     """
     lasted = [run for run in runs if run.info.trigger_s is not None or run.info.status == "complete"]
     for run in lasted[1:]:
-        ours, theirs = ({"trigger_s": one.info.trigger_s} for one in (lasted[0], run))
-        _same("trigger", ours, theirs, lasted[0], run)
+        _same_info("trigger", lambda info: {"trigger_s": info.trigger_s}, lasted[0], run)
+
+
+def _some_versions(info: RunInfo, names: Sequence[str]) -> dict[str, str]:
+    return {name: info.versions[name] for name in names}
+
+
+def _same_info(what: str, of: Callable[[RunInfo], Mapping[str, Any]], run: Run, other: Run) -> None:
+    _same(what, of(run.info), of(other.info), run, other)
 
 
 def _same(what: str, a: Mapping[str, Any], b: Mapping[str, Any], run: Run, other: Run) -> None:

@@ -11,11 +11,10 @@ from reports.compare.arm import ArmResult, alike, arm_result, standing
 from reports.compare.comparable import ComparisonError, by_arm, variables
 from reports.compare.control import Control, controls, under_control
 from reports.compare.headline import believe, effects, headline
-from reports.compare.measures import BY_KEY, KEY_MEASURES, Measure
+from reports.compare.measures import BY_KEY, KEY_MEASURES, Measure, Names
 from reports.compare.ranges import Range
 from reports.compare.statistics import ALPHA, CONFIDENCE, holm, rank_test, ratio_interval, smallest_p
-from reports.rundir.reader import Run
-from reports.text.proxy_name import front_of
+from reports.rundir.reader import Run, proxy_name
 
 __all__ = ["ArmResult", "Comparison", "ComparisonError", "Contrast", "compare"]
 
@@ -56,11 +55,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """By the other arms' names, then by the keys of measures of which more is better or worse."""
     controls: tuple[Control, ...]
     winners: tuple[str, ...]
-    """The best arm, and those that cannot be told from it; empty where no run is valid."""
-    spread: bool
-    """Ticks carried no time: what is called fan-out is the spread since the first receipt of a tick."""
-    front: str
-    """What stood in front of the pods; see `front.front_of`."""
+    """The best arm, and those that cannot be told apart from it; empty where no run is valid."""
+    names: Names
+    """What the measures are called in these runs."""
     headline: str
     effects: tuple[str, ...]
     """What each variable alone changed."""
@@ -71,7 +68,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 def compare(runs: Sequence[Run]) -> Comparison:
     """Compares runs by arm; works for a single one as well.
 
-    Control runs are no arms; the arms of one that does not hold are INVALID. Raises ComparisonError where two
+    Control runs are no arms; the arms of one that failed are INVALID. Raises ComparisonError where two
     runs must not be compared.
     """
     varied = variables(runs)
@@ -86,12 +83,16 @@ def compare(runs: Sequence[Run]) -> Comparison:
         contrasts={arm.name: contrasts(arm, arms[0]) for arm in arms[1:]},
         controls=found,
         winners=winners,
-        spread=any(run.info.reference == "first receipt" for run in runs),
-        front=front_of(run for group in groups.values() for run in group),
+        names=_names([run for group in groups.values() for run in group]),
         headline=headline(arms, winners),
         effects=effects(arms, varied),
         believe=believe(arms, winners, found),
     )
+
+
+def _names(runs: Sequence[Run]) -> Names:
+    spread = any(run.info.reference == "first receipt" for run in runs)
+    return Names(proxy=proxy_name(runs), fanout="fan-out spread" if spread else "fan-out")
 
 
 def contrasts(arm: ArmResult, reference: ArmResult) -> dict[str, Contrast]:

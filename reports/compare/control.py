@@ -1,7 +1,7 @@
-"""The control: the same steady state without a trigger. Where it does not hold, no arm is to be believed.
+"""The control run: the same steady state without a trigger. Where it fails, no arm is valid.
 
 A control stands for every arm that has its steady state: the same scenario but for policy, limit, events,
-phases and what sidecars do about failures, which make no difference while nobody has to reconnect, on the
+phases and what sidecars do about failures, which make no difference while no client has to reconnect, on the
 same machine with the same versions.
 """
 
@@ -41,11 +41,11 @@ class Control(Struct, frozen=True, kw_only=True):
     availability: float | None
     effective_p99: Latency | None
     problems: tuple[str, ...]
-    """Empty where it held."""
+    """Empty where it is valid."""
 
 
 def control_problems(run: Run) -> tuple[str, ...]:
-    """Why a control does not hold; nothing where it does. A run that cannot be trusted shows nothing."""
+    """Why a control run failed; empty where it is valid. A run that cannot be trusted shows nothing."""
     judgement = judgement_of(run)
     if run.info.status != "complete":
         because = f": {run.info.problem}" if run.info.problem else ""
@@ -56,19 +56,21 @@ def control_problems(run: Run) -> tuple[str, ...]:
     problems = []
     served = series.availability(rows)
     if served is None or served < AVAILABILITY:
-        problems.append(f"availability was {units.percent(served)}, {units.percent(AVAILABILITY)} is wanted")
-    for name, what in (("disconnects", "disconnects"), ("attempts", "tries to connect")):
+        problems.append(
+            f"availability: expected ≥ {units.percent(AVAILABILITY)}, got {units.percent(served)}"
+        )
+    for name, what in (("disconnects", "disconnects"), ("attempts", "connection attempts")):
         number = series.total(series.column(rows, name))
         if number:
-            problems.append(f"{what} without a trigger: {number:.0f}")
+            problems.append(f"{what} without a trigger: expected 0, got {number:.0f}")
     third = len(rows) // 3
     first_ms, last_ms = _p99_ms(rows[:third]), _p99_ms(rows[len(rows) - third :])
     if first_ms is None or last_ms is None:
-        problems.append("there is no effective p99 to go by")
+        problems.append("no effective p99 was measured")
     elif last_ms > (allowed_ms := max(P99_FACTOR * first_ms, first_ms + P99_FLOOR_MS)):
         problems.append(
-            f"effective p99 rose from {units.milliseconds(first_ms)} in its first third to "
-            f"{units.milliseconds(last_ms)} in its last, {units.milliseconds(allowed_ms)} is allowed"
+            f"effective p99 of the last third: expected ≤ {units.milliseconds(allowed_ms)} after "
+            f"{units.milliseconds(first_ms)} in the first third, got {units.milliseconds(last_ms)}"
         )
     return tuple(problems)
 
@@ -97,7 +99,7 @@ def controls(runs: Sequence[Run]) -> tuple[Control, ...]:
 
 
 def under_control(runs: Sequence[Run], found: Sequence[Control]) -> list[Run]:
-    """The same runs, of which those are INVALID whose control does not hold."""
+    """The same runs; those whose control run failed are INVALID."""
     objections = {name: _objection(control) for control in found if control.problems for name in control.arms}
     return [
         run if run.info.control or run.info.arm not in objections else _invalid(run, objections[run.info.arm])
@@ -106,16 +108,16 @@ def under_control(runs: Sequence[Run], found: Sequence[Control]) -> list[Run]:
 
 
 def control_lines(found: Sequence[Control]) -> list[str]:
-    """One line for every control: what it stands for, and whether it held."""
+    """One line for every control run: which arms it stands for, and whether it is valid."""
     lines = []
     for control in found:
-        names = ", ".join(f"\u201c{name}\u201d" for name in control.arms) or "no arm here"
-        what = "Control" if control.every else f"Control for {names}"
+        names = ", ".join(f"\u201c{name}\u201d" for name in control.arms) or "no arm of these"
+        what = "Control run" if control.every else f"Control run for {names}"
         if control.problems:
-            lines.append(f"{what}: does not hold: {'; '.join(control.problems)}")
+            lines.append(f"{what} failed: {'; '.join(control.problems)}")
         else:
             lines.append(
-                f"{what}: held ({control.seconds} s without a trigger: "
+                f"{what} valid ({control.seconds} s without a trigger: "
                 f"availability {units.percent(control.availability)}, "
                 f"effective p99 {units.latency(control.effective_p99)})"
             )
@@ -157,8 +159,8 @@ def _steady(run: Run) -> list[Row]:
 def _p99_ms(rows: Sequence[Row]) -> float | None:
     """The median of the seconds' effective p99.
 
-    Ticks of the last second may still be on their way when the books are closed, and one second that others
-    spoilt is no trend; neither moves a median.
+    Ticks of the last second may still be on their way when the recording ends, and one second with a noisy
+    host is no trend; neither moves a median.
     """
     values = series.column(rows, "effective_p99_ms")
     there = values[~np.isnan(values)]
@@ -168,7 +170,7 @@ def _p99_ms(rows: Sequence[Row]) -> float | None:
 def _objection(control: Control) -> str:
     more = len(control.problems) - 1
     return (
-        f"the control run without a trigger does not hold: {control.problems[0]}"
+        f"the control run without a trigger failed: {control.problems[0]}"
         f"{f' (and {more} more)' if more else ''}"
     )
 
@@ -177,6 +179,6 @@ def _invalid(run: Run, reason: str) -> Run:
     judged = judgement_of(run)
     validity = Validity(False, (reason, *judged.validity.problems), judged.validity.warnings)
     judgement = Judgement(judged.summary, validity, Verdict("INVALID", reason))
-    # As run.json has it, so that whoever reads the run finds this judgement.
+    # As run.json has it, so that every reader of the run finds this judgement.
     info = msgspec.structs.replace(run.info, **msgspec.to_builtins(judgement))
     return msgspec.structs.replace(run, info=info)

@@ -1,4 +1,4 @@
-"""Events in words: short for a figure, and with their details for a table.
+"""Events as text: short for a figure, and with their details for a table.
 
 Details come from events.jsonl, so every one of them may be missing.
 """
@@ -15,11 +15,11 @@ Details = Mapping[str, Any]
 
 
 class Words(Struct, frozen=True):
-    """How an event is told."""
+    """How an event is written."""
 
     short: Callable[[Details], str]
     more: Mapping[str, str] = {}
-    """By detail, what is said of it where it is there and not nothing; `{}` stands for its value."""
+    """By detail, its text where it has a value other than nothing; `{}` stands for the value."""
 
 
 def _lasting(what: str) -> Callable[[Details], str]:
@@ -66,11 +66,11 @@ WORDS: dict[str, Words] = {
     "scale": Words(_named("scale", "pods"), {"added": "{} added", "removed": "{} removed"}),
     "feed_burst": Words(_burst),
     "feed_stall": Words(_lasting("feed stall")),
-    "push_policy": Words(_named("push", "policy"), {"reach_s": "the last client has it after {} s"}),
+    "push_policy": Words(_named("push", "policy"), {"reach_s": "all clients have it after {} s"}),
     "set_limit": Words(_named("limit", "limit")),
     "probes": Words(lambda details: "conflated probes" if details.get("conflated") else "probes"),
 }
-"""By name; an event that is not here is told by its name and all that is known about it."""
+"""By name; an event that is not here is written as its name and all of its details."""
 
 SPOKEN: dict[str, Callable[[Details], str]] = {
     "drop_all": lambda _: "the loss of every connection",
@@ -78,11 +78,11 @@ SPOKEN: dict[str, Callable[[Details], str]] = {
         f"the loss of {_dropped_share(details).removeprefix('drop ')} of the connections"
     ),
     "kill_pod": lambda details: f"the loss of {_pod(details)}",
-    "pause_pod": lambda details: f"a standstill of {_pod(details)}{_for(details)}",
+    "pause_pod": lambda details: f"a freeze of {_pod(details)}{_for(details)}",
     "rolling_restart": lambda _: "a rolling restart",
     "scale": lambda details: f"scaling to {label(details.get('pods', '?'))} pods",
     "feed_burst": lambda details: f"a feed {_burst(details)}",
-    "feed_stall": lambda details: f"a standstill of the feed{_for(details)}",
+    "feed_stall": lambda details: f"a stall of the feed{_for(details)}",
     "push_policy": lambda details: f"pushing the policy {_name(details.get('policy', '?'))}",
     "set_limit": lambda details: f"setting the limit {_name(details.get('limit', '?'))}",
     "nginx_reload": lambda _: "a reload of nginx",

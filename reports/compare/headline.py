@@ -1,4 +1,4 @@
-"""A comparison in sentences: who did best and by how much, what each change did alone, how sure that is."""
+"""A comparison in sentences: the best arm, the effect of each change alone, and the confidence."""
 
 from collections.abc import Iterator, Sequence
 from math import inf
@@ -24,9 +24,9 @@ def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
         return f"The arms cannot be told apart: {_outcomes(arms)}{_all_served(arms)}."
     if reference.name in winners:
         others = [name for name in winners if name != reference.name]
-        beside = f"; {_names(others)} cannot be told from it" if others else ""
+        beside = f"; {_names(others)} cannot be told apart from it" if others else ""
         name = _quoted(reference.name)
-        return f"No arm is shown to beat the reference {name}: it {_outcome(reference)}{beside}."
+        return f"No arm outperforms the reference {name}, which {_outcome(reference)}{beside}."
     if best.verdict == "RECOVERED":
         first = f"{_names(winners)} did best: {_outcomes([arm for arm in arms if arm.name in winners])}."
     else:
@@ -37,15 +37,15 @@ def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
 
 
 def order_sentence(orders: Sequence[Sequence[str]]) -> str:
-    """Whether the arms changed places from round to round; nothing of one round, or of one arm."""
+    """Whether the order of the arms changed from round to round; empty for one round, or one arm."""
     if len(orders) < 2 or max(map(len, orders)) < 2:
         return ""
     if len({tuple(order) for order in orders}) == 1:
         return (
-            "The arms ran in the same order in every round: what a run leaves behind for the next one always "
-            "fell on the same arm."
+            "The arms ran in the same order in every round: an after-effect of one run on the next one "
+            "always fell on the same arm."
         )
-    return "The arms changed places from round to round."
+    return "The order of the arms changed from round to round."
 
 
 def effects(arms: Sequence[ArmResult], variables: Sequence[str]) -> tuple[str, ...]:
@@ -57,23 +57,22 @@ def effects(arms: Sequence[ArmResult], variables: Sequence[str]) -> tuple[str, .
         pairs = list(_pairs(arms, key))
         sentences += [_effect(key, arms[0], before, after) for before, after in pairs]
         if not pairs:
-            sentences.append(f"{key} never changes alone here: what it did by itself cannot be told.")
+            sentences.append(f"{key} never changes alone here: its effect alone is unknown.")
     return tuple(sentences)
 
 
 def believe(arms: Sequence[ArmResult], winners: Sequence[str], controls: Sequence[Control] = ()) -> str:
-    """How many runs stand behind it, how many are valid, whether they decide anything; what is missing."""
+    """The confidence: how many runs there are, how many are valid, what they decide, and what is missing."""
     runs, valid = sum(arm.runs for arm in arms), sum(arm.valid for arm in arms)
     fewest, most = min(arm.runs for arm in arms), max(arm.runs for arm in arms)
     number = str(fewest) if fewest == most else f"{fewest} to {most}"
     per_arm = " per arm" if len(arms) > 1 else ""
     sentences = []
     if not valid:
-        return "No: not one run is valid, and the numbers only help to find out why."
+        return "None: no run is valid. Use the numbers only to find out why."
     if most == 1:
-        subject = "a difference" if len(arms) > 1 else "what it shows"
         more = f"use --repeats {runs_needed()} or more"
-        sentences.append(f"One run{per_arm}: {subject} is an observation, not a proof; {more}.")
+        sentences.append(f"One run{per_arm} (n = 1): not statistically significant; {more}.")
     else:
         sentences.append(f"{number} runs{per_arm}{', all valid' if valid == runs else ''}.")
     if valid < runs:
@@ -81,7 +80,7 @@ def believe(arms: Sequence[ArmResult], winners: Sequence[str], controls: Sequenc
         invalid = ", ".join(f"{_quoted(arm.name)} {number} of {arm.runs}" for arm, number in missing)
         sentences.append(f"{runs - valid} of {runs} runs invalid and left out ({invalid}).")
     sentences += _too_few(arms, most)
-    sentences += _told_apart(arms, winners)
+    sentences += _comparisons(arms, winners)
     sentences += _uncontrolled(arms, controls)
     return " ".join(sentences)
 
@@ -95,15 +94,25 @@ def _one_arm(arm: ArmResult) -> str:
 
 
 def _outcome(arm: ArmResult) -> str:
+    """What became of an arm, as a predicate: `did not recover within 38 s (OUTAGE)`."""
     if not arm.valid:
         return "has no valid run"
     if arm.verdict == "STEADY":
-        return "was steady without a trigger"
+        return f"was {_state(arm)}"
+    if arm.recovered_s < inf or _recoveries(arm):
+        return _state(arm)
+    return f"did not recover{_within(arm)} ({arm.verdict})"
+
+
+def _state(arm: ArmResult) -> str:
+    """What became of an arm that has a valid run, as a state: `not recovered within 38 s (OUTAGE)`."""
+    if arm.verdict == "STEADY":
+        return "steady without a trigger"
     if arm.recovered_s < inf:
         return f"recovered after {units.seconds(arm.recovered_s)}"
     if _recoveries(arm):
         return f"recovered in only {_recoveries(arm)} of {arm.valid} runs ({arm.verdict})"
-    return f"did not recover{_within(arm)} ({arm.verdict})"
+    return f"not recovered{_within(arm)} ({arm.verdict})"
 
 
 def _recoveries(arm: ArmResult) -> int:
@@ -178,33 +187,29 @@ def _effect(key: str, reference: ArmResult, before: ArmResult, after: ArmResult)
     without = [_quoted(arm.name) for arm in (before, after) if not arm.valid]
     if without:
         have = "has" if len(without) == 1 else "have"
-        return f"{change}: cannot be told, {' and '.join(without)} {have} no valid run."
+        return f"{change}: unknown, {' and '.join(without)} {have} no valid run."
     served = " → ".join(units.percent(arm.median(AVAILABILITY)) for arm in (before, after))
     if alike(before, after):
-        return f"{change} changed nothing that shows: {_state(after)}; availability {served}."
+        return f"{change} had no measurable effect: {_state(after)}; availability {served}."
     states = [_state(before), _state(after)]
     course = f"still {states[1]}" if states[0] == states[1] else " → ".join(states)
     return f"{change}: {course}; availability {served}."
 
 
-def _state(arm: ArmResult) -> str:
-    return _outcome(arm).replace("did not recover", "not recovered").removeprefix("was ")
-
-
 def _too_few(arms: Sequence[ArmResult], most: int) -> Iterator[str]:
     others = [arm for arm in arms[1:] if arm.valid and arms[0].valid]
     if most > 1 and others and not any(decidable(arms[0], arm) for arm in others):
-        yield f"No test can decide with so few: use --repeats {runs_needed()} or more."
+        yield f"Too few runs for a test: use --repeats {runs_needed()} or more."
 
 
-def _told_apart(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]:
+def _comparisons(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]:
     reference = arms[0]
     best = min((arm for arm in arms if arm.name in winners), key=standing, default=None)
     if best is None or len(arms) == 1:
         return
     if len(winners) > 1:
         tested = all(decidable(best, arm) for arm in arms if arm.name in winners and arm is not best)
-        why = "no rank test tells them from the best" if tested else "their ranges overlap"
+        why = "no rank test tells them apart from the best" if tested else "their ranges overlap"
         yield (
             f"{_names(winners)} cannot be told apart: {why}, or less than "
             f"{units.seconds(SOONER.floor)} and {SERVED.floor * 100:.0f} points of availability lie between "
@@ -214,17 +219,17 @@ def _told_apart(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[s
         return
     if decidable(best, reference):
         yield (
-            f"A rank test of whole runs tells {_quoted(best.name)} from the reference "
+            f"A rank test of whole runs tells {_quoted(best.name)} apart from the reference "
             f"(p = {order_p(best, reference):.2g})."
         )
         return
     recovered = best.recovered_s < inf
     key, what = (TIME_TO_RECOVER, "time to recover") if recovered else (AVAILABILITY, "availability")
-    ours, theirs = best.ranges.get(key), reference.ranges.get(key)
-    if ours is None or theirs is None:
+    best_range, reference_range = best.ranges.get(key), reference.ranges.get(key)
+    if best_range is None or reference_range is None:
         return
-    apart = ours.highest < theirs.lowest or theirs.highest < ours.lowest
-    spans = f"{_span(best, ours, key)} against {_span(reference, theirs, key)}"
+    apart = best_range.highest < reference_range.lowest or reference_range.highest < best_range.lowest
+    spans = f"{_span(best, best_range, key)} against {_span(reference, reference_range, key)}"
     yield f"Ranges of {what} {'do not overlap' if apart else 'overlap'}: {spans}."
 
 

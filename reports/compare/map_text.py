@@ -47,7 +47,7 @@ def map_rows(found: StormMap) -> tuple[MapRow, ...]:
 
 
 def map_sentences(found: StormMap) -> tuple[str, ...]:
-    """Which loads are stable, vulnerable and so on, and how far S1 and S2 foretold who would stay down."""
+    """Which loads are stable, vulnerable and so on, and how far S1 and S2 predicted which would stay down."""
     sentences = [
         f"{region.capitalize()} at {found.load_key} = {enumerated(map(_point_text, points))}."
         for region in REGIONS

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.compare.statistics import at_the_top, below_test
+from reports.rundir.columns import OUTCOMES
 from reports.rundir.latency import Latency
 from reports.text import units
 
@@ -68,13 +69,24 @@ class Effect(Struct, frozen=True):
         )
 
 
+class Names(Struct, frozen=True, kw_only=True):
+    """What the names of measures call a part that is not the same in all runs."""
+
+    proxy: str = "proxy"
+    fanout: str = "fan-out"
+    """`fan-out spread` where ticks carry no time: then it counts from the first receipt of a tick."""
+
+
 class Measure(Struct, frozen=True):
     """One number of a run."""
 
     key: str
     group: str
-    """Heading that it shares with its neighbours; empty where it stands alone."""
+    """Heading that it shares with the measures beside it; empty where it stands alone.
+
+    `{proxy}` and `{fanout}` stand for these fields of `Names`."""
     heading: str
+    """Likewise."""
     of: Callable[[Summary], Latency | float | None]
     write: Callable[[float | None], str]
     """Turns a value into text with its unit; latencies are in milliseconds."""
@@ -83,7 +95,19 @@ class Measure(Struct, frozen=True):
     @property
     def name(self) -> str:
         """The measure in a sentence."""
-        return f"{self.group} {self.heading}".strip()
+        return self.name_for(Names())
+
+    def name_for(self, names: Names) -> str:
+        """The measure in a sentence about runs with these names."""
+        return f"{self.group_for(names)} {self.heading_for(names)}".strip()
+
+    def group_for(self, names: Names) -> str:
+        """The group, with these names."""
+        return self.group.format(proxy=names.proxy, fanout=names.fanout)
+
+    def heading_for(self, names: Names) -> str:
+        """The heading, with these names."""
+        return self.heading.format(proxy=names.proxy, fanout=names.fanout)
 
     @property
     def least(self) -> str:
@@ -152,17 +176,19 @@ MEASURES: tuple[Measure, ...] = (
         Measure(f"{key}_{name}", group, name, _phase(name, field), units.milliseconds, QUICKER)
         for key, group, field in (
             ("effective_p99", "effective p99", "effective_p99"),
-            ("fanout_p99", "fan-out p99", "fanout_p99_ms"),
+            ("fanout_p99", "{fanout} p99", "fanout_p99_ms"),
         )
         for name in PHASES
     ),
     Measure("attempts_peak", "", "peak attempts", _storm("attempts_peak_per_s"), units.per_second, FEWER),
-    Measure("amplification", "", "attempts per drop", _storm("amplification"), units.times, ONCE),
+    Measure(
+        "amplification", "", "reconnect attempts per disconnect", _storm("amplification"), units.times, ONCE
+    ),
     Measure("limited", "", "refusals", _storm("limited"), units.count),
     Measure(AVAILABILITY, "", "availability", _storm("availability"), units.percent, SERVED),
     Measure("pod_cpu", "pod CPU", "during", _phase("during", "pod_cpu"), units.percent, IDLER),
     Measure("pod_loop", "pod loop", "during", _phase("during", "pod_loop"), units.percent, IDLER),
-    Measure("nginx_cpu", "nginx CPU", "during", _phase("during", "nginx_cpu"), units.percent, IDLER),
+    Measure("nginx_cpu", "{proxy} CPU", "during", _phase("during", "nginx_cpu"), units.percent, IDLER),
     Measure("generator_cpu", "generator CPU", "during", _phase("during", "generator_cpu"), units.percent),
     Measure(
         TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds, SOONER
@@ -178,30 +204,24 @@ EXPERIENCE: tuple[Measure, ...] = (
         for key in ("p50", "p99", "max")
     ),
     Measure("disconnects", "", "disconnects", _storm("disconnects"), units.count, FEWER),
-    Measure("stale", "", "by the client itself, for want of ticks", _storm("stale"), units.count, FEWER),
-    Measure("missed", "", "ticks missed while away", _storm("missed"), units.count, FEWER),
-    Measure("attempts", "", "tries to connect", _storm("attempts"), units.count, FEWER),
+    Measure("stale", "", "disconnects by the client's watchdog", _storm("stale"), units.count, FEWER),
+    Measure("missed", "", "ticks missed while disconnected", _storm("missed"), units.count, FEWER),
+    Measure("attempts", "", "connection attempts", _storm("attempts"), units.count, FEWER),
     *(
-        Measure(f"outcome_{name}", "", f"tries that {ended}", _outcome(name), units.count)
-        for name, ended in (
-            ("joined", "joined"),
-            ("limited", "a limit refused"),
-            ("refused", "were refused otherwise, or met a bad gateway"),
-            ("timeout", "timed out"),
-            ("reset", "lost their connection"),
-            ("rejected", "the gateway rejected"),
-            ("broken", "met a protocol error"),
-            ("tls", "failed in their TLS handshake"),
-            ("exhausted", "this machine could not begin"),
-            ("abandoned", "were abandoned at the rescue"),
-        )
+        Measure(f"outcome_{name}", "", f"attempts: {ending}", _outcome(name), units.count)
+        for name, ending in OUTCOMES.items()
     ),
     Measure("gave_up", "", "clients that gave up for good", _storm("gave_up"), units.count, FEWER),
-    Measure("nginx_limited", "", "refusals in nginx's own log", _storm("nginx_limited"), units.count),
-    Measure("pod_limited", "", "refusals by the pods", _refused_by_pods, units.count),
-    Measure("burst_peak", "", "busiest 100 ms of tries ÷ mean", _storm("burst_peak"), units.times),
+    Measure("nginx_limited", "", "refusals in the log of {proxy}", _storm("nginx_limited"), units.count),
+    Measure("pod_limited", "", "handshakes shed by the pods", _refused_by_pods, units.count),
+    Measure("burst_peak", "", "busiest 100 ms of attempts ÷ mean", _storm("burst_peak"), units.times),
     Measure(
-        "burst_dispersion", "", "variance ÷ mean, per 100 ms", _storm("burst_dispersion"), units.plain, EVENER
+        "burst_dispersion",
+        "",
+        "attempts per 100 ms, variance ÷ mean",
+        _storm("burst_dispersion"),
+        units.plain,
+        EVENER,
     ),
     Measure(
         "pod_spread", "", "clients of the fullest pod ÷ mean, at the end", _pod_spread, units.times, EVENER
@@ -211,7 +231,7 @@ EXPERIENCE: tuple[Measure, ...] = (
         "tick_cpu", "", "CPU per delivered tick, before", lambda s: s.tick_cpu_s, units.microseconds, CHEAPER
     ),
 )
-"""What the clients and the gateway went through from the trigger to the end of `after`."""
+"""Client impact, and what the gateway did, from the trigger to the end of `after`."""
 
 SIDECARS: tuple[Measure, ...] = (
     *(
@@ -235,25 +255,25 @@ SIDECARS: tuple[Measure, ...] = (
     *(
         Measure(f"sidecar_{key}", "", heading, _sidecars(key), units.count)
         for key, heading in (
-            ("retries", "tries made again by sidecars"),
-            ("retry_successes", "of these, answered well"),
-            ("retries_denied", "not made again: out of budget, or of a circuit breaker"),
-            ("connect_failures", "connections to a pod that did not come about"),
-            ("timed_out", "tries that took longer than a try may"),
-            ("connection_overflow", "times out of connections (circuit breaker)"),
-            ("pending_overflow", "turned away: too many waited (circuit breaker)"),
+            ("retries", "retries by sidecars"),
+            ("retry_successes", "of these, successful"),
+            ("retries_denied", "retries denied by budget or circuit breaker"),
+            ("connect_failures", "failed connections to a pod"),
+            ("timed_out", "requests past the per-attempt timeout"),
+            ("connection_overflow", "connections denied by circuit breaker"),
+            ("pending_overflow", "pending requests denied by circuit breaker"),
             ("ejections", "ejections of a pod (outlier detection)"),
-            ("limited", "refused by the limit at the sidecars"),
+            ("limited", "requests refused by the sidecars' limit"),
         )
     ),
 )
 """What sidecars took and did; only in reports on runs that have some."""
 
 AT_REST: tuple[Measure, ...] = (
-    Measure("rest_fanout_p50", "", "fan-out p50", _at_rest("fanout_p50_ms"), units.milliseconds),
-    Measure("rest_fanout_p99", "", "fan-out p99", _at_rest("fanout_p99_ms"), units.milliseconds),
+    Measure("rest_fanout_p50", "", "{fanout} p50", _at_rest("fanout_p50_ms"), units.milliseconds),
+    Measure("rest_fanout_p99", "", "{fanout} p99", _at_rest("fanout_p99_ms"), units.milliseconds),
     Measure("rest_pod_cpu", "", "CPU of all pods", _at_rest("pod_cpu_total"), units.percent),
-    Measure("rest_nginx_cpu", "", "nginx CPU", _at_rest("nginx_cpu"), units.percent),
+    Measure("rest_nginx_cpu", "", "{proxy} CPU", _at_rest("nginx_cpu"), units.percent),
 )
 """What a steady state costs without anything going wrong; only of runs without a trigger."""
 

@@ -13,7 +13,7 @@ from reports.rundir.latency import Latency
 class Range(Struct, frozen=True, kw_only=True):
     """One measure over the runs of an arm.
 
-    None stands for a recovery that nobody saw; it counts as later than any that was seen.
+    None stands for a recovery that did not come; it counts as later than any other.
     """
 
     values: tuple[float | None, ...]
@@ -36,17 +36,17 @@ class Range(Struct, frozen=True, kw_only=True):
 
     @property
     def numbers(self) -> list[float]:
-        """The values, infinite where nobody saw one."""
+        """The values, infinite where there was no recovery."""
         return [inf if value is None else value for value in self.values]
 
     @property
     def lowest(self) -> float:
-        """The lowest value, infinite where nobody saw one."""
+        """The lowest value, infinite where there was no recovery."""
         return inf if self.low is None else self.low
 
     @property
     def highest(self) -> float:
-        """The highest value, infinite where somebody did not see one."""
+        """The highest value, infinite where a run has no recovery."""
         return inf if self.high is None else self.high
 
 
@@ -69,13 +69,13 @@ def _range(found: list[tuple[float, bool]]) -> Range:
     # Of an end that may be as high as it likes, this much is known.
     high = median_interval(values).high if is_open else interval.high
     return Range(
-        values=tuple(map(_seen, values)),
+        values=tuple(map(_to_optional, values)),
         bounds=tuple(bounds),
-        median=_seen(_median(ordered)),
-        low=_seen(ordered[0]),
-        high=_seen(ordered[-1]),
-        interval_low=_seen(interval.low),
-        interval_high=_seen(high),
+        median=_to_optional(_median(ordered)),
+        low=_to_optional(ordered[0]),
+        high=_to_optional(ordered[-1]),
+        interval_low=_to_optional(interval.low),
+        interval_high=_to_optional(high),
         interval_open=is_open,
         coverage=interval.coverage,
         # A bound above the middle may be as high as it likes: the median stays where it is.
@@ -88,7 +88,7 @@ def _median(ordered: list[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def _seen(value: float) -> float | None:
+def _to_optional(value: float) -> float | None:
     return None if value == inf else value
 
 

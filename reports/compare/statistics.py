@@ -2,7 +2,7 @@
 
 The unit is a run. Everything is exact, so nothing is drawn at random: an interval says itself in how many
 of all cases it holds what it is meant to hold, which for a few runs is not what one would like. A value
-that never came, such as a recovery that nobody saw, is infinite: ranks put it above all others. A value
+that never came, such as a recovery, is infinite: ranks put it above all others. A value
 that is only a lower bound may be as large as it likes. Nothing here takes NaN.
 """
 
@@ -129,7 +129,7 @@ def below_test(values: Sequence[float], limits: Sequence[float], *, steps: bool 
     """The p of values that are as high as the limits: small where that can be excluded.
 
     `limits` are values of other runs, each raised to where a rise would matter. It is the one-sided rank
-    test of the limits against the values. That test is exact for a rise of all runs; one that strikes in
+    test of the limits against the values. That test is exact for a rise of all runs; one that occurs in
     some of them may hide among the others. Where such a rise is known, because values never came, or
     because `steps` says that they are steps of a ladder, medians have to lie apart as well, by sign tests
     of both sides. Nothing is higher than what never came: an infinite limit cannot be reached.
@@ -237,7 +237,7 @@ def _mann_whitney(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]
     together = {*a, *b}
     if len(together) == 1:
         return 0.0, 1.0
-    # It takes a second to import, and runs that nobody repeated need no test.
+    # It takes a second to import, and runs without repeats need no test.
     from scipy.stats import PermutationMethod, mannwhitneyu  # noqa: PLC0415
 
     method: Any = "auto"

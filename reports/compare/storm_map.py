@@ -1,12 +1,12 @@
 """The load × trigger map: where a system is stable, where it is vulnerable, and where it stays down.
 
 A comparison that crosses one load (clients, cost of a handshake, rate of the feed) with one size of its
-trigger (a field of the event that strikes first) is such a map. The regions are those of Huang et al.,
+trigger (a field of the event that fires first) is such a map. The regions are those of Huang et al.,
 "Metastable Failures in the Wild", OSDI 2022, as far as runs can show them:
 
-- a load is **stable** where the system recovered from every trigger that was tried,
+- a load is **stable** where the system recovered from every trigger in the map,
 - **vulnerable** where it is steady without a trigger, but some trigger left it down after it was over,
-- **overloaded** where not even the steady state holds: its control run says so,
+- **overloaded** where even the steady state fails, as its control run shows,
 - **unknown** where some trigger has no valid run, or was still being recovered from at the end.
 
 A cell is **metastable** where a valid run stayed down (FLAPPING, METASTABLE or OUTAGE; only the verdict
@@ -34,7 +34,7 @@ REGIONS: dict[Region, str] = {
     "vulnerable": "recovered, but another trigger left this load down",
     "metastable": "a valid run stayed down after the trigger was over",
     "overloaded": "not steady even without a trigger",
-    "unknown": "no valid run, or one that was still coming back at its end",
+    "unknown": "no valid run, or a run that was still recovering at its end",
 }
 """Each region of a cell, and what it means."""
 
@@ -59,7 +59,7 @@ class Cell(Struct, frozen=True, kw_only=True):
     down: int
     """Valid runs that stayed down."""
     s1: float | None
-    """S1 at the first try, which may be infinite; None where it is not known."""
+    """S1 at the first attempt, which may be infinite; None where it is not known."""
     s2: float | None
 
 
@@ -137,7 +137,7 @@ def _keys(runs: Sequence[Run]) -> tuple[str, str, str] | None:
     if not all(_is_number(table.get(key)) for table in tables for key in varied):
         return None
     name = str(tables[0][f"{trigger_key.rsplit('.', 1)[0]}.do"])
-    # The size of a mitigation, or of a fault that strikes later, is no size of the trigger.
+    # The size of a mitigation, or of a fault that fires later, is no size of the trigger.
     return (load_key, trigger_key, name) if name in map(trigger_name, arms) else None
 
 
@@ -146,16 +146,16 @@ def _is_number(value: Any) -> bool:
 
 
 def _overloaded(steady: Sequence[Run]) -> bool:
-    """Whether control runs of one load show that its steady state does not hold.
+    """Whether control runs of one load show that its steady state fails.
 
-    A control that others disturbed, or that failed for another reason, shows nothing.
+    A control run that a noisy host invalidated, or that failed for another reason, shows nothing.
     """
     return not any(not control_problems(run) for run in steady) and any(map(_breaks_down, steady))
 
 
 def _breaks_down(control: Run) -> bool:
     judged = judgement_of(control)
-    if control.info.status != "complete" or judged.validity.spoilt_by_machine:
+    if control.info.status != "complete" or judged.validity.invalidated_by_host:
         return False
     if judged.validity.valid:
         return bool(control_problems(control))
@@ -204,7 +204,7 @@ def _cell(point: LoadPoint, size: float, runs: Sequence[Run]) -> Cell:
     names = _valid_verdicts(runs)
     ranked = sorted(names, key=RANKED.index)
     stability = runs[0].info.stability if runs else {}
-    tries = stability.get("s1") or ()
+    by_attempt = stability.get("s1") or ()
     return Cell(
         load=point.value,
         trigger=size,
@@ -215,7 +215,7 @@ def _cell(point: LoadPoint, size: float, runs: Sequence[Run]) -> Cell:
         verdict=ranked[len(ranked) // 2] if ranked else None,
         unrecovered=sum(name != "RECOVERED" for name in names) / len(names) if names else None,
         down=sum(name in DOWN for name in names),
-        s1=_finite_or_not(tries[0]) if tries else None,
+        s1=_finite_or_not(by_attempt[0]) if by_attempt else None,
         s2=_finite_or_not(stability["s2"]) if "s2" in stability else None,
     )
 

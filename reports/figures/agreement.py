@@ -1,4 +1,4 @@
-"""The figure of an agreement: tries a second, predicted on top of measured, a panel for each arm."""
+"""The figure of an agreement: attempts per second, predicted on top of measured, a panel for each arm."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,10 +30,10 @@ def agreement_figure(measured: Sequence[Run], predicted: Sequence[Run]) -> Figur
         drawing.subplots_adjust(
             left=0.08, right=0.985, top=1 - 0.55 / height, bottom=0.5 / height, hspace=0.42
         )
-        for panel, (ours, theirs) in zip(panels, pairs, strict=False):
-            _frame(panel, f"{ours.name}: measured {ours.verdict}, predicted {theirs.verdict}")
-            _draw(panel, ours, MEASURED)
-            _draw(panel, theirs, PREDICTED)
+        for panel, (real, model) in zip(panels, pairs, strict=False):
+            _frame(panel, f"{real.name}: measured {real.verdict}, predicted {model.verdict}")
+            _draw(panel, real, MEASURED)
+            _draw(panel, model, PREDICTED)
             panel.set_ylim(bottom=0)
         panels[-1].set_xlabel("seconds from the trigger")
         handles = [
@@ -41,22 +41,22 @@ def agreement_figure(measured: Sequence[Run], predicted: Sequence[Run]) -> Figur
             for label, look in (("measured", MEASURED), ("predicted", PREDICTED))
         ]
         drawing.legend(handles=handles, loc="upper right", ncols=2, frameon=False)
-        drawing.suptitle("Tries to connect, per second", x=0.08, ha="left", fontsize=11, color=INK)
+        drawing.suptitle("Connection attempts per second", x=0.08, ha="left", fontsize=11, color=INK)
     return drawing
 
 
 def agreement_alt_text(measured: Sequence[Run], predicted: Sequence[Run]) -> str:
     """The figure in words: the highest second of each arm on either side."""
     parts = [
-        f"{ours.name}: at most {_peak(ours)} measured, {_peak(theirs)} predicted"
-        for ours, theirs in _pairs(measured, predicted)
+        f"{real.name}: at most {_peak(real)} measured, {_peak(model)} predicted"
+        for real, model in _pairs(measured, predicted)
     ]
-    return f"Tries to connect per second, predicted on top of measured. {'; '.join(parts)}."
+    return f"Connection attempts per second, predicted on top of measured. {'; '.join(parts)}."
 
 
 def _pairs(measured: Sequence[Run], predicted: Sequence[Run]) -> list[tuple[ArmTraces, ArmTraces]]:
-    theirs = {arm.name: arm for arm in traces(predicted)}
-    return [(ours, theirs[ours.name]) for ours in traces(measured) if ours.name in theirs]
+    models = {arm.name: arm for arm in traces(predicted)}
+    return [(arm, models[arm.name]) for arm in traces(measured) if arm.name in models]
 
 
 def _frame(panel: Axes, title: str) -> None:

@@ -1,8 +1,6 @@
-"""What a figure marks on its clock: what struck, when the trigger was over, when a rescue came.
+"""Marks on the time axis of a figure: events with their labels, phases, the rescue, and recoveries.
 
-Events of different arms that are the same and strike at the same time are one mark.
-
-Marks on the figure's clock: events with their labels, phases, and when arms had recovered.
+Equal events of several arms that run at the same time are one mark.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +10,7 @@ from matplotlib.axes import Axes
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reports.analysis.actions import strikes, trigger_name
+from reports.analysis.actions import fired_events, trigger_name
 from reports.compare.event_text import short_words
 from reports.figures.palette import GREY, INK, colour
 from reports.figures.traces import ArmTraces
@@ -61,7 +59,7 @@ def marks(arms: Sequence[ArmTraces]) -> list[Mark]:
             else:
                 found[place] = replace(found[place], arms=(*found[place].arms, arm))
     every = sorted(found, key=lambda mark: mark.at_s)
-    return _said_once([replace(mark, common=len(mark.arms) == len(arms)) for mark in every])
+    return _without_repeated_texts([replace(mark, common=len(mark.arms) == len(arms)) for mark in every])
 
 
 def stagger(places: Sequence[tuple[float, float]], right: float) -> list[Label]:
@@ -90,15 +88,15 @@ def stagger(places: Sequence[tuple[float, float]], right: float) -> list[Label]:
 def _marks(run: Run) -> Iterator[Mark]:
     trigger_s, end_s = run.info.trigger_s, run.info.trigger_end_s
     zero_s = trigger_s or 0
-    struck = strikes(run.events)
-    trigger = next((strike for strike in struck if strike.kind == "fault"), None)
+    events = fired_events(run.events)
+    trigger = next((event for event in events if event.kind == "fault"), None)
     if trigger_s is not None and trigger is None:
         yield _mark(0.0, f"trigger: {trigger_name(run).replace('_', ' ')}")
-    for strike in struck:
-        text = short_words(strike.name, strike.details)
-        lasting = strike.ended_s is not None and strike.ended_s - strike.began_s >= SPAN_S
-        until_s = strike.ended_s - zero_s if strike.ended_s is not None and lasting else None
-        yield _mark(strike.began_s - zero_s, f"trigger: {text}" if strike is trigger else text, until_s)
+    for event in events:
+        text = short_words(event.name, event.details)
+        lasting = event.ended_s is not None and event.ended_s - event.began_s >= SPAN_S
+        until_s = event.ended_s - zero_s if event.ended_s is not None and lasting else None
+        yield _mark(event.began_s - zero_s, f"trigger: {text}" if event is trigger else text, until_s)
     if trigger_s is not None and end_s is not None and end_s > trigger_s:
         yield _mark(end_s - trigger_s, "trigger over")
 
@@ -112,8 +110,8 @@ def _same(other: Mark, mark: Mark, arm: int) -> bool:
     return other.text == mark.text and abs(other.at_s - mark.at_s) <= TOGETHER_S and arm not in other.arms
 
 
-def _said_once(found: Sequence[Mark]) -> list[Mark]:
-    """What strikes again and again has its text at the first strike, with their number."""
+def _without_repeated_texts(found: Sequence[Mark]) -> list[Mark]:
+    """An event that fires again and again has its text at the first mark, with their number."""
     times: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for place, mark in enumerate(found):
         times.setdefault((mark.text, mark.arms), []).append(place)
@@ -125,7 +123,7 @@ def _said_once(found: Sequence[Mark]) -> list[Mark]:
 
 
 MOST_RECOVERIES = 6
-"""So many are told in words; the others are dots alone."""
+"""This many are written out; the others are dots alone."""
 
 FONT_PT, LINE_PT, GAP_PT, DOT_PT = 9.0, 13.0, 5.0, 7.5
 CHARACTER_PT = 4.8
@@ -217,7 +215,7 @@ def draw_recoveries(panel: Axes, arms: Sequence[ArmTraces]) -> None:
         panel.text(
             at_s,
             0.86 - 0.13 * line,
-            f"\u25cf {arms[index].name}: steady after {units.seconds(recovered_s)}",
+            f"\u25cf {arms[index].name}: recovered after {units.seconds(recovered_s)}",
             color=colour(index),
             ha="left" if right else "right",
             va="center",

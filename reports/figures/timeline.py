@@ -22,9 +22,8 @@ from reports.figures.compact import compact
 from reports.figures.marks import Mark, draw_marks, draw_phases, draw_recoveries, labelled, marks
 from reports.figures.palette import GREY, STYLE, look
 from reports.figures.traces import ArmTraces, traces
-from reports.rundir.reader import Run
+from reports.rundir.reader import Run, proxy_name
 from reports.text import units
-from reports.text.proxy_name import front_of
 
 THICK, THIN = 2.0, 0.9
 WIDTH_IN, LEFT, RIGHT = 10.0, 0.075, 0.985
@@ -45,7 +44,7 @@ _FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 def figure(runs: Sequence[Run]) -> Figure:
     """Four panels over seconds from the trigger, the last one in two strips.
 
-    A run whose control does not hold has to have been marked by `under_control` before.
+    A run whose control run failed has to have been marked by `under_control` before.
     """
     arms = traces(runs)
     first_s, last_s = _extent(arms)
@@ -61,15 +60,15 @@ def figure(runs: Sequence[Run]) -> Figure:
         )
         drawing.subplots_adjust(left=LEFT, right=RIGHT, top=1 - head / height, bottom=0.045)
         latency, served, attempts, pods, edge = panels
-        bounds = "\u25b3 at least: never came before the end  ·  thin: fan-out latency"
+        bounds = "\u25b3 at least: not delivered by the end  ·  thin: fan-out latency"
         _title(latency, "Effective latency, p99", bounds, 7 + marked.height_pt)
         late = any(arm.recovered_at_s != arm.recovered_s for arm in arms)
-        since = "  ·  steady after: from the end of the trigger" if late else ""
-        _title(served, "Clients usefully connected", f"thin: connected at all{since}")
-        _title(attempts, "Tries to connect, per second", "thin: refused by a limit")
-        _title(pods, "Pods: event loop occupied", "thin: CPU, per pod")
-        front = front_of(run for arm in arms for run in arm.runs)
-        _title(edge, f"{front}: CPU", "thin: CPU of the load generator")
+        since = "  ·  recovered after: from the end of the trigger" if late else ""
+        _title(served, "Clients served (fresh data < 1 s)", f"thin: connected{since}")
+        _title(attempts, "Connection attempts per second", "thin: refused by a limit")
+        _title(pods, "Pods: event loop utilisation", "thin: CPU, per pod")
+        proxy = proxy_name(run for arm in arms for run in arm.runs)
+        _title(edge, f"{proxy}: CPU", "thin: CPU of the load generator")
         for index, arm in enumerate(arms):
             drawn = look(index)
             _draw_latency(latency, arm, drawn)
@@ -119,31 +118,31 @@ def svg(drawing: Figure, alt: str, prefix: str = "") -> str:
 
 
 def alt_text(runs: Sequence[Run]) -> str:
-    """What the figure shows, for who cannot see it."""
+    """What the figure shows, for those who cannot see it."""
     arms = traces(runs)
-    front = front_of(runs)
+    proxy = proxy_name(runs)
     parts = []
     for arm in arms:
         since = "" if arm.recovered_at_s == arm.recovered_s else " from the trigger\u2019s end"
         end = (
             f"recovered after {units.seconds(arm.recovered_s)}{since}"
             if arm.recovered_s is not None
-            else "did not recover by itself"
+            else "did not recover"
         )
         rescued = f", rescued at {arm.rescued_s} s" if arm.rescued_s is not None else ""
         parts.append(f"{arm.name} ({arm.verdict}): {end}{rescued}")
-    told = [_told(mark, arms) for mark in marks(arms) if mark.text]
-    marked = f"Marked: {'; '.join(told)}. " if told else ""
+    texts = [_mark_text(mark, arms) for mark in marks(arms) if mark.text]
+    marked = f"Marked: {'; '.join(texts)}. " if texts else ""
     return (
-        "Five charts over seconds from the trigger: effective and fan-out latency, clients usefully "
-        f"connected, tries to connect, pods' event loops and CPU, CPU of {front} and generator. "
+        "Five charts over seconds from the trigger: effective and fan-out latency, clients served, "
+        f"connection attempts, event loops and CPU of the pods, CPU of {proxy} and load generator. "
         + marked
         + ". ".join(parts)
         + "."
     )
 
 
-def _told(mark: Mark, arms: Sequence[ArmTraces]) -> str:
+def _mark_text(mark: Mark, arms: Sequence[ArmTraces]) -> str:
     whose = "" if mark.common else f" ({', '.join(arms[index].name for index in mark.arms)})"
     return f"{mark.text} at {mark.at_s:.0f} s{whose}"
 

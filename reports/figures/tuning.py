@@ -1,7 +1,7 @@
 """The figure of a search: what each candidate costs, in its worst storm.
 
 Two panels share the time to recover: to the left against the peak of the pods' load, to the right against the
-time until the last neighbours are back. Candidates differ by shape as well as by colour.
+recovery time of the slowest shared-IP group. Candidates differ by shape as well as by colour.
 """
 
 from collections.abc import Sequence
@@ -27,37 +27,37 @@ class Marking(Struct, frozen=True):
     filled: bool = True
 
 
-CHOSEN = Marking("chosen", "*", COLOURS[2], 16)
-FIX = Marking("the incident's fix", "D", COLOURS[0], 9)
-NOW = Marking("as it is now", "s", COLOURS[6], 9)
-ON_FRONT = Marking("nothing is better in all three", "o", COLOURS[1], 7)
-KEEPING = Marking("keeps all constraints", "o", COLOURS[1], 6, filled=False)
-BREAKING = Marking("does not", "x", GREY, 6)
-MARKINGS = (BREAKING, KEEPING, ON_FRONT, NOW, FIX, CHOSEN)
+CHOSEN = Marking("recommended", "*", COLOURS[2], 16)
+FIX = Marking("fix of the incident", "D", COLOURS[0], 9)
+NOW = Marking("current settings", "s", COLOURS[6], 9)
+ON_FRONT = Marking("Pareto-optimal", "o", COLOURS[1], 7)
+MEETING = Marking("meets all constraints", "o", COLOURS[1], 6, filled=False)
+VIOLATING = Marking("violates a constraint", "x", GREY, 6)
+MARKINGS = (VIOLATING, MEETING, ON_FRONT, NOW, FIX, CHOSEN)
 """What is drawn later lies on top."""
 
 PANELS = (
     ("peak_load", "Peak load of the pods", units.percent),
-    ("nat_victim_s", "Last neighbours back", units.seconds),
+    ("nat_victim_s", "Slowest shared-IP group recovered", units.seconds),
 )
 
 
-def marking(found: Tuning, one: Tuned) -> Marking:
+def marking(found: Tuning, finalist: Tuned) -> Marking:
     """How a finalist is drawn."""
-    origins = one.origin.split(" = ")
-    if one.name == found.chosen:
+    origins = finalist.origin.split(" = ")
+    if finalist.name == found.chosen:
         return CHOSEN
     if "incident's fix" in origins:
         return FIX
     if "now" in origins:
         return NOW
-    if one.name in found.front:
+    if finalist.name in found.front:
         return ON_FRONT
-    return BREAKING if one.broken else KEEPING
+    return VIOLATING if finalist.broken else MEETING
 
 
 def tuned_figure(found: Tuning) -> Figure:
-    """The finalists that came back in every storm; the others are named in the legend's last line."""
+    """The finalists that recovered in every storm; the others are named in the legend's last line."""
     with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(10.0, 4.6))
         panels = drawing.subplots(1, 2)
@@ -81,34 +81,37 @@ def tuned_figure(found: Tuning) -> Figure:
 
 def tuned_alt_text(found: Tuning) -> str:
     """What the figure shows, for those who cannot see it."""
-    parts = [f"{marking(found, one).label}: {one.name}, {_told(one)}" for one in _told_of(found)]
+    parts = [
+        f"{marking(found, finalist).label}: {finalist.name}, {_description(finalist)}"
+        for finalist in _described(found)
+    ]
     return (
-        "Two charts over the time to recover in the worst storm: peak load of the pods, and time until the "
-        f"last neighbours are back. {'. '.join(parts)}."
+        "Two charts over the time to recover in the worst storm: peak load of the pods, and recovery "
+        f"time of the slowest shared-IP group. {'. '.join(parts)}."
     )
 
 
-def _told_of(found: Tuning) -> list[Tuned]:
+def _described(found: Tuning) -> list[Tuned]:
     shown = {CHOSEN.label, FIX.label, NOW.label, ON_FRONT.label}
-    return [one for one in found.finalists if marking(found, one).label in shown]
+    return [finalist for finalist in found.finalists if marking(found, finalist).label in shown]
 
 
-def _told(one: Tuned) -> str:
-    score = one.score
+def _description(finalist: Tuned) -> str:
+    score = finalist.score
     if score.time_to_recover_s is None:
-        return f"recovered from {score.recovered} of {score.storms} storms"
+        return f"{score.recovered} of {score.storms} storms recovered"
     return (
         f"recovers in {units.seconds(score.time_to_recover_s)}, peak load {units.percent(score.peak_load)}, "
-        f"last neighbours back after {units.seconds(score.nat_victim_s)}"
+        f"slowest shared-IP group after {units.seconds(score.nat_victim_s)}"
     )
 
 
 def _draw(panel: Axes, found: Tuning, key: str) -> None:
     for kind in MARKINGS:
         points = [
-            (one.score.time_to_recover_s, getattr(one.score, key))
-            for one in found.finalists
-            if marking(found, one) == kind
+            (finalist.score.time_to_recover_s, getattr(finalist.score, key))
+            for finalist in found.finalists
+            if marking(found, finalist) == kind
         ]
         there = [(x, y) for x, y in points if x is not None and y is not None]
         panel.plot(

@@ -1,1 +1,1 @@
-"""The gate: has a candidate got worse than its baseline, by as much as matters?"""
+"""The gate: has a candidate regressed from its baseline, by at least the minimum effect?"""

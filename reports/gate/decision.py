@@ -1,25 +1,26 @@
-"""What a gate decides, and why: the reason first, in one sentence.
+"""The outcome of a gate, and its reason in one sentence.
 
-Any gauge that is worse, and any objective that is broken, makes a regression. To pass, all of them have to
-exclude one. Everything between is inconclusive, and no side without a valid run is ever compared. A run that
-is INVALID by itself is not left out: a candidate of which more runs are than of its baseline does not pass.
+Any measure that is worse, and any SLO that is violated, makes a regression. To pass, a regression has to be
+excluded for all of them. Everything between is inconclusive, and no side without a valid run is ever
+compared. Runs that are INVALID for their own reasons count: a candidate with more of them than its baseline
+does not pass.
 
 A run of the candidate during which a part of the stack failed makes the gate fail, whatever the other runs
-show: a pod that crashes is no measurement that may be left out. So does any failure that ends the runs before
-the gate was done with them. A recorded run of the baseline that failed is left out, and counted as not valid.
+show: a crashed pod is not a measurement to be left out. So does any failure that ends the runs too early. A
+recorded run of the baseline that failed is left out, and counted as not valid.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from reports.compare.statistics import ALPHA, greater_test
 from reports.gate.effect import MOST_MORE, findings
 from reports.gate.finding import Counted, Finding
 from reports.gate.looks import runs_to_exclude, runs_to_tell, share_of_alpha
 from reports.gate.measures import Gauge, Measured
-from reports.gate.slo import Promise
+from reports.gate.slo import SloDecision
 
 Outcome = Literal["pass", "regression", "inconclusive", "invalid", "failed"]
 
@@ -38,19 +39,19 @@ class Side(Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     """Why the others are not valid, each reason once."""
     disturbed: int = 0
-    """Runs during which others used the machine's cores: they say nothing about the side."""
+    """Runs invalidated by other load on the host: they say nothing about the side."""
     failures: tuple[str, ...] = ()
     """What ended each run during which a part of the stack failed."""
 
     @property
     def counted(self) -> Counted:
-        """Its runs but for the disturbed ones."""
+        """Its runs without those that the host invalidated."""
         valid = len(self.measured)
         return Counted(valid, max(0, self.runs - valid - self.disturbed))
 
 
 def side_of(name: str, runs: Sequence[Measured]) -> Side:
-    """A side of runs that were measured; those that are INVALID failed by themselves."""
+    """A side of measured runs; those that are INVALID failed for their own reasons."""
     valid = tuple(run for run in runs if run.verdict != "INVALID")
     return Side(name=name, runs=len(runs), measured=valid)
 
@@ -62,21 +63,22 @@ class Decision(Struct, frozen=True, kw_only=True):
     reason: str
     findings: tuple[Finding, ...]
     """None without a baseline."""
-    promises: tuple[Promise, ...]
+    slos: tuple[SloDecision, ...] = field(name="promises")
     baseline: Side | None
     candidate: Side
     look: int
-    """Which look at the runs it was, from 0, and of how many; the tests are corrected for it. Below 0: there
-    are too few runs yet for the first one."""
+    """Which interim analysis it was, from 0, and of how many; the tests are adjusted for it.
+
+    Below 0: there are too few runs yet for the first one."""
     looks: int
     excluded: tuple[str, ...]
-    """Keys of the gauges of which this look or an earlier one has excluded a worsening."""
+    """Keys of the measures for which this interim analysis or an earlier one excluded a regression."""
     doubts: tuple[str, ...]
-    """What does not let it pass, whatever the gauges say."""
+    """Why it cannot pass, whatever the measures show."""
     more: int | None
-    """How many more rounds would decide, where it is inconclusive and that can be told."""
+    """Further rounds that would decide, where it is inconclusive and that can be estimated."""
     notes: tuple[str, ...] = ()
-    """What the reader should know beside it."""
+    """Notes for the reader."""
 
 
 def decide(
@@ -84,24 +86,23 @@ def decide(
     candidate: Side,
     gauges: Sequence[Gauge],
     *,
-    promises: Sequence[Promise] = (),
+    slos: Sequence[SloDecision] = (),
     look: int = 0,
     looks: int = 1,
     earlier: Decision | None = None,
     notes: Sequence[str] = (),
     broken_off: tuple[Outcome, str] | None = None,
 ) -> Decision:
-    """Compares the two sides, and the candidate with what it promises; without a baseline, only that.
+    """Compares the two sides, and the candidate with its SLOs; without a baseline, only these.
 
-    `earlier` is what the look before this one decided; a look that has no more runs than that one may
-    spend nothing. `broken_off`: the outcome, and its reason, where something has ended the runs before their
-    time.
+    `earlier` is the decision of the previous interim analysis; one with no more runs than that may spend
+    nothing. `broken_off`: the outcome, and its reason, where something ended the runs too early.
     """
-    found: tuple[Finding, ...] = ()
+    results: tuple[Finding, ...] = ()
     sides = [side for side in (baseline, candidate) if side is not None]
     empty = next((side for side in sides if not side.measured), None)
     if empty is None and baseline is not None:
-        found = findings(
+        results = findings(
             baseline.measured,
             candidate.measured,
             gauges,
@@ -110,23 +111,23 @@ def decide(
             excluded=earlier.excluded if earlier is not None else (),
         )
     doubts = tuple(_doubts(baseline, candidate))
-    outcome, reason = _outcome(empty, found, promises, doubts, comparing=baseline is not None)
+    outcome, reason = _outcome(empty, results, slos, doubts, comparing=baseline is not None)
     if candidate.failures and (broken_off is None or broken_off[0] != "failed"):
         broken_off = "failed", _failed(candidate)
     outcome, reason = broken_off or (outcome, reason)
-    more = _more(found, promises, candidate) if outcome == "inconclusive" and not doubts else None
+    more = _more(results, slos, candidate) if outcome == "inconclusive" and not doubts else None
     if outcome == "inconclusive" and not doubts:
         reason += _how_many_more(more)
     return Decision(
         outcome=outcome,
         reason=reason,
-        findings=found,
-        promises=tuple(promises),
+        findings=results,
+        slos=tuple(slos),
         baseline=baseline,
         candidate=candidate,
         look=look,
         looks=looks,
-        excluded=tuple(one.key for one in found if one.excluded),
+        excluded=tuple(result.key for result in results if result.excluded),
         doubts=doubts,
         more=more,
         notes=tuple(notes),
@@ -134,8 +135,9 @@ def decide(
 
 
 def look_of(baseline: Side | None, candidate: Side, first: int) -> int:
-    """Which look this is, from 0, where the first one takes `first` runs a side. Runs that were disturbed are
-    none, and use up nothing; those that failed are what is looked at."""
+    """Which interim analysis this is, from 0, where the first one takes `first` runs a side.
+
+    Runs that the host invalidated do not count; those that failed do."""
     sides = [side for side in (baseline, candidate) if side is not None]
     return min(side.runs - side.disturbed for side in sides) - first
 
@@ -163,8 +165,8 @@ def _doubts(baseline: Side | None, candidate: Side) -> Iterator[str]:
     ]
     if candidate.disturbed and greater_test(*disturbed) <= ALPHA:
         yield (
-            f"others used the machine's cores in {candidate.disturbed} of {candidate.runs} runs, and in "
-            f"{baseline.disturbed} of {baseline.runs} of the baseline: the change may have been what did"
+            f"the host invalidated {candidate.disturbed} of {candidate.runs} runs of the candidate and "
+            f"{baseline.disturbed} of {baseline.runs} of the baseline: the change itself may be the cause"
         )
 
 
@@ -174,27 +176,27 @@ def _because(side: Side) -> str:
 
 def _outcome(
     empty: Side | None,
-    found: Sequence[Finding],
-    promises: Sequence[Promise],
+    results: Sequence[Finding],
+    slos: Sequence[SloDecision],
     doubts: Sequence[str],
     *,
     comparing: bool,
 ) -> tuple[Outcome, str]:
     if empty is not None:
         return "invalid", f"{empty.name} has no valid run among {empty.runs}{_because(empty)}"
-    if not found and not promises:
-        what = "no measure was measured on either side" if comparing else "there is no objective to keep"
+    if not results and not slos:
+        what = "no measure has a value on either side" if comparing else "there is no SLO to check"
         return "invalid", what
-    worse = [one.why for one in found if one.answer == "worse"]
-    worse += [one.why for one in promises if one.answer == "broken"]
+    worse = [result.why for result in results if result.answer == "worse"]
+    worse += [slo.why for slo in slos if slo.answer == "violated"]
     if worse:
         return "regression", worse[0] + _and_more(worse)
-    undecided = [*doubts, *(one.why for one in promises if one.answer == "inconclusive")]
+    undecided = [*doubts, *(slo.why for slo in slos if slo.answer == "inconclusive")]
     # What is nearest to a regression is named first.
-    undecided += [one.why for one in sorted(found, key=_suspicion) if one.answer == "inconclusive"]
+    undecided += [result.why for result in sorted(results, key=_suspicion) if result.answer == "inconclusive"]
     if undecided:
         return "inconclusive", undecided[0] + _and_more(undecided)
-    return "pass", _passed(found, promises)
+    return "pass", _passed(results, slos)
 
 
 def _failed(side: Side) -> str:
@@ -212,25 +214,25 @@ def _and_more(reasons: Sequence[str]) -> str:
     return f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
 
 
-def _passed(found: Sequence[Finding], promises: Sequence[Promise]) -> str:
+def _passed(results: Sequence[Finding], slos: Sequence[SloDecision]) -> str:
     parts = []
-    if found:
-        parts.append(f"none of {len(found)} measures is worse by as much as matters")
-    if promises:
-        parts.append(f"all objectives are kept ({len(promises)})")
+    if results:
+        parts.append(f"no regression ≥ the minimum effect in any of {len(results)} measures")
+    if slos:
+        parts.append(f"all SLOs met ({len(slos)})")
     return ", and ".join(parts)
 
 
-def _more(found: Sequence[Finding], promises: Sequence[Promise], candidate: Side) -> int | None:
-    wanted = [one.more for one in found if one.answer == "inconclusive"]
-    if any(one.answer == "inconclusive" for one in promises):
-        # Runs that disagree are as likely to go on disagreeing; twice as many are a fair try.
-        wanted.append(len(candidate.measured))
-    numbers = [number for number in wanted if number is not None]
-    return max(numbers) if len(numbers) == len(wanted) else None
+def _more(results: Sequence[Finding], slos: Sequence[SloDecision], candidate: Side) -> int | None:
+    needed = [result.more for result in results if result.answer == "inconclusive"]
+    if any(slo.answer == "inconclusive" for slo in slos):
+        # Runs that disagree are as likely to disagree further; doubling their number is a fair guess.
+        needed.append(len(candidate.measured))
+    known = [number for number in needed if number is not None]
+    return max(known) if len(known) == len(needed) else None
 
 
 def _how_many_more(more: int | None) -> str:
     if more is None:
-        return f"; it would take more than {MOST_MORE} further rounds, if rounds can decide it at all"
-    return f"; {more} more round{'s' if more != 1 else ''} would decide, as it looks now"
+        return f"; more than {MOST_MORE} further rounds needed, if rounds can decide it at all"
+    return f"; about {more} more round{'s' if more != 1 else ''} needed to decide"

@@ -1,16 +1,17 @@
-"""One gauge on both sides: is it worse, is a worsening excluded, or is it inconclusive?
+"""One measure on both sides: is it worse, is a regression excluded, or is it inconclusive?
 
 - *worse*: a one-sided rank test says that the candidate's runs tend to be worse, after Holm's correction for
-  the gauges and within the share of α that this look may spend, and the medians differ by as much as matters.
-- *not worse*: the same test, made of the baseline's runs after each was worsened by as much as matters, says
-  that the candidate's runs are better than those, within the share of β that a look may spend. That a test
-  found no worsening is not enough: few or noisy runs find nothing either. There is no correction for the
-  gauges: a gate passes where *all* of them exclude a worsening.
+  the measures and within the share of α that this interim analysis may spend, and the medians differ by at
+  least the minimum effect.
+- *not worse*: the same test against the baseline's runs, each made worse by the minimum effect, says that the
+  candidate's runs are better than those, within the share of β that an interim analysis may spend. That a
+  test found no regression is not enough: few or noisy runs find nothing either. There is no correction for
+  the measures: a gate passes where a regression is excluded for *all* of them.
 - *better*: not worse, and the first test the other way round.
 - *inconclusive*: neither.
 
-Formulas, with the medians b of the baseline and c of the candidate, both turned so that more is worse: a
-worsening matters from max(floor, relative · min(|b|, |c|)) on; the excess is c − b less that.
+Formulas, with the medians b of the baseline and c of the candidate, both turned so that more is worse: the
+minimum effect is max(floor, relative · min(|b|, |c|)); the excess is c − b less that.
 """
 
 from collections.abc import Collection, Sequence
@@ -21,13 +22,13 @@ import numpy as np
 from msgspec import Struct
 
 from reports.compare.statistics import ALPHA, Floats, at_the_top, greater_test, holm, ratio_interval
-from reports.gate.finding import Answer, Counted, Finding, Spread, p_text, ratio_text
+from reports.gate.finding import Answer, Counted, Finding, Spread
 from reports.gate.looks import BETA, runs_to_exclude, runs_to_tell
 from reports.gate.measures import FAILED, Gauge, Measured, reading
 from reports.text import units
 
 MOST_MORE = 100
-"""Where more rounds than these would be needed, no number is named."""
+"""Where more rounds than these would be needed, no number is given."""
 
 
 class _Sample(Struct, frozen=True):
@@ -55,15 +56,15 @@ def findings(
     counted: tuple[Counted, Counted] | None = None,
     excluded: Collection[str] = (),
 ) -> tuple[Finding, ...]:
-    """Every gauge that was measured on at least one side; both need a run.
+    """The result of every measure that at least one side has; both sides need a run.
 
     `share` of α and of β may be spent. `counted`: the runs of the baseline and of the candidate; where some
-    of them failed, these are one more gauge. Where none did, no test of them can find anything, so they
-    cost the others nothing (Tarone 1990). `excluded`: keys of which an earlier look has excluded a
-    worsening within its share; as long as all runs together still exclude it by β as a whole, it stays
+    of them failed, these are one more measure. Where none did, no test of them can find anything, so they
+    cost the others nothing (Tarone 1990). `excluded`: keys for which an earlier interim analysis excluded a
+    regression within its share; as long as all runs together still exclude it by β as a whole, it stays
     excluded.
     """
-    samples = [found for gauge in gauges if (found := _sample(gauge, baseline, candidate)) is not None]
+    samples = [sample for gauge in gauges if (sample := _sample(gauge, baseline, candidate)) is not None]
     whole = [sample for sample in samples if len(sample.baseline) and len(sample.candidate)]
     failures = counted if counted and any(side.failed for side in counted) else None
     worse = {sample.gauge.key: _p(sample) for sample in whole}
@@ -72,7 +73,7 @@ def findings(
         worse[FAILED] = _p_failed(*failures)
     worse, better = _corrected(worse, share), _corrected(better, share)
     fewest = runs_to_tell(len(worse) or 1, share)
-    answered = [
+    results = [
         _finding(
             sample,
             _Tests(
@@ -86,27 +87,27 @@ def findings(
         for sample in samples
     ]
     if failures:
-        answered.append(_failures(*failures, worse[FAILED]))
-    return tuple(answered)
+        results.append(_failures(*failures, worse[FAILED]))
+    return tuple(results)
 
 
 class _Tests(Struct, frozen=True, kw_only=True):
-    """What else there is to know of a gauge before it is answered."""
+    """The tests of one measure."""
 
     worse: float | None
-    """p, corrected; None where there is no worsening that would matter."""
+    """p, adjusted; None where the difference is below the minimum effect."""
     better: float | None
     share: float
     excluded: bool
     fewest: int
-    """Runs that it takes to call anything worse."""
+    """Runs needed to call anything worse."""
 
 
 def _corrected(tests: dict[str, float | None], share: float) -> dict[str, float | None]:
     corrected = holm({key: 1.0 if p is None else p for key, p in tests.items()})
     return {
-        key: None if tests[key] is None else min(1.0, found / share if share > 0 else inf)
-        for key, found in corrected.items()
+        key: None if tests[key] is None else min(1.0, p / share if share > 0 else inf)
+        for key, p in corrected.items()
     }
 
 
@@ -122,7 +123,7 @@ def _failures(baseline: Counted, candidate: Counted, p: float | None) -> Finding
     before, now = (f"{side.failed} of {side.valid + side.failed}" for side in (baseline, candidate))
     answer: Answer = "not worse" if p is None else "worse" if p <= ALPHA else "inconclusive"
     if answer == "worse":
-        why = f"INVALID runs went from {before} to {now} ({p_text(p)})"
+        why = f"INVALID runs went from {before} to {now} ({units.p_value(p)})"
     else:
         why = f"INVALID runs: {now} against {before}"
         why += ", for reasons that a change can cause" if answer == "inconclusive" else ""
@@ -152,26 +153,27 @@ def _failures(baseline: Counted, candidate: Counted, p: float | None) -> Finding
 
 def spread_of(gauge: Gauge, runs: Sequence[Measured]) -> Spread | None:
     """One gauge over runs; None where none of them has it."""
-    found = _side(gauge, runs)
-    return _spread(gauge, *found) if len(found[0]) else None
+    values, is_open = _side(gauge, runs)
+    return _spread(gauge, values, is_open) if len(values) else None
 
 
 def _side(gauge: Gauge, runs: Sequence[Measured]) -> tuple[Floats, tuple[bool, ...]]:
-    found = [one for run in runs if (one := reading(gauge, run)) is not None]
-    numbers = np.array([number for number, _ in found], np.float64)
-    return numbers, tuple(bound for _, bound in found)
+    readings = [value for run in runs if (value := reading(gauge, run)) is not None]
+    numbers = np.array([number for number, _ in readings], np.float64)
+    return numbers, tuple(is_bound for _, is_bound in readings)
 
 
 def _sample(gauge: Gauge, baseline: Sequence[Measured], candidate: Sequence[Measured]) -> _Sample | None:
-    ours, theirs = _side(gauge, baseline), _side(gauge, candidate)
-    if not (len(ours[0]) or len(theirs[0])):
+    before, before_open = _side(gauge, baseline)
+    after, after_open = _side(gauge, candidate)
+    if not (len(before) or len(after)):
         return None
-    missing = len(candidate) - len(theirs[0]) if len(ours[0]) == len(baseline) else 0
-    return _Sample(gauge, ours[0], theirs[0], ours[1], theirs[1], missing)
+    missing = len(candidate) - len(after) if len(before) == len(baseline) else 0
+    return _Sample(gauge, before, after, before_open, after_open, missing)
 
 
 def _p(sample: _Sample) -> float | None:
-    """The p of the test, uncorrected; None where there is no worsening that would matter."""
+    """The p of the test, not adjusted; None where the difference is below the minimum effect."""
     if not _worsened(sample):
         return None
     baseline, candidate = sample.sign * sample.baseline, sample.sign * sample.candidate
@@ -196,7 +198,7 @@ def _worsened(sample: _Sample) -> bool:
 def _excess(
     sample: _Sample, baseline: Sequence[float] | Floats, candidate: Sequence[float] | Floats
 ) -> float:
-    """How much worse than is allowed the candidate's median is; below 0, it does not matter."""
+    """How much worse the candidate's median is than the minimum effect; negative where it is below it."""
     before, now = float(np.median(baseline)), float(np.median(candidate))
     # Where neither ever came, they are alike: infinity less infinity is nothing here.
     change = 0.0 if before == now else sample.sign * (now - before)
@@ -265,7 +267,7 @@ def _more(sample: _Sample, tests: _Tests, p: float) -> int | None:
     excess = _excess(sample, sample.baseline, candidate)
     least = runs_to_exclude(tests.share or 1.0) if excess < 0 else tests.fewest
     if runs < runs_to_exclude():
-        # So few tell little of how the rest will be.
+        # So few say little about the runs to come.
         return max(1, least - runs)
     tested, wanted = (p, BETA) if excess < 0 else (tests.worse, ALPHA)
     if excess in {0.0, inf, -inf} or tested is None or not 0 < tested < 0.5:
@@ -292,16 +294,16 @@ def _ratio(sample: _Sample) -> _Ratio:
     bounds = any((*sample.baseline_open, *sample.candidate_open))
     if sample.gauge.any_shift or baseline in {0.0, inf} or candidate == inf or bounds:
         return _Ratio()
-    found = ratio_interval(sample.candidate.tolist(), sample.baseline.tolist())
+    interval = ratio_interval(sample.candidate.tolist(), sample.baseline.tolist())
     middle = candidate / baseline
     # Of many runs whose distributions differ in shape, the quotient of medians may lie outside.
-    high = max(found.high, middle)
+    high = max(interval.high, middle)
     return _Ratio(
         middle=middle,
-        low=min(found.low, middle),
-        high=_seen(high),
-        never=found.never,
-        coverage=found.coverage,
+        low=min(interval.low, middle),
+        high=_to_optional(high),
+        never=interval.never,
+        coverage=interval.coverage,
     )
 
 
@@ -312,15 +314,15 @@ def _spread(gauge: Gauge, values: Floats, is_open: Sequence[bool]) -> Spread:
     at_least = any(bound and value <= median for value, bound in zip(values, is_open, strict=True))
     written = "never" if median == inf else gauge.write(median)
     return Spread(
-        median=_seen(median),
-        low=_seen(float(values.min())),
-        high=_seen(float(values.max())),
+        median=_to_optional(median),
+        low=_to_optional(float(values.min())),
+        high=_to_optional(float(values.max())),
         at_least=at_least,
         text=f"\u2265 {written}" if at_least else written,
     )
 
 
-def _seen(value: float) -> float | None:
+def _to_optional(value: float) -> float | None:
     return None if value == inf else value
 
 
@@ -331,19 +333,20 @@ def _why(sample: _Sample, answer: Answer, p: float | None, ratio: _Ratio) -> str
     if answer == "worse":
         change = f"{gauge.name} went from {before} to {now}"
         if gauge.any_shift and before == now:
-            change = f"{gauge.name}: worse more often than before, though mostly {now}"
-        shown = ratio_text(ratio.middle, ratio.low, ratio.high, ratio.coverage, never=ratio.never)
-        figures = ", ".join(filter(None, (shown, p_text(p))))
+            change = f"{gauge.name} is worse in more runs than before, although mostly {now}"
+        shown = units.ratio(ratio.middle, ratio.low, ratio.high, ratio.coverage, never=ratio.never)
+        figures = ", ".join(filter(None, (shown, units.p_value(p))))
         return f"{change} ({figures})"
     if answer == "inconclusive":
         runs = min(len(sample.baseline), len(sample.candidate))
         if runs < runs_to_exclude():
-            return f"{gauge.name}: {runs} runs are too few to exclude a worsening ({now} against {before})"
+            return f"{gauge.name}: {runs} runs are too few to exclude a regression ({now} against {before})"
         if sample.missing:
             return f"{gauge.name} was not measured in {sample.missing} of the candidate's runs"
         if any(sample.candidate_open):
-            return f"of {gauge.name} only a lower bound is known in some runs: {now} against {before}"
+            return f"{gauge.name}: only a lower bound is known in some runs ({now} against {before})"
         return (
-            f"{gauge.name} may have got worse by as much as matters ({gauge.least}): {now} against {before}"
+            f"{gauge.name}: a regression ≥ the minimum effect ({gauge.least}) cannot be excluded "
+            f"({now} against {before})"
         )
     return f"{gauge.name}: {now} against {before}"

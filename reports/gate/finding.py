@@ -1,10 +1,8 @@
-"""What a gate found of one gauge, and how a ratio and a p are written."""
+"""The result of one measure in a gate."""
 
 from typing import Literal
 
 from msgspec import Struct
-
-from reports.text import units
 
 Answer = Literal["worse", "better", "not worse", "inconclusive"]
 
@@ -22,16 +20,16 @@ class Spread(Struct, frozen=True, kw_only=True):
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What was found of one gauge."""
+    """The result of one measure."""
 
     key: str
     name: str
     better: str
     least: str
-    """The smallest worsening that matters."""
+    """The minimum effect."""
     answer: Answer
     why: str
-    """The answer in a sentence, with its figures."""
+    """The result in a sentence, with its figures."""
     baseline: Spread
     candidate: Spread
     ratio: float | None
@@ -41,15 +39,15 @@ class Finding(Struct, frozen=True, kw_only=True):
     ratio_high: float | None
     """None as well where the interval has no end."""
     ratio_never: bool
-    """It has no end because runs of the candidate never came to it."""
+    """It has no end because runs of the candidate never reached it."""
     coverage: float | None
-    """In what share of all cases such an interval holds the true ratio, at the least."""
+    """The least probability that the interval contains the true ratio."""
     p: float | None
-    """Of the test, corrected; None where none was needed, because nothing is worse by as much as matters."""
+    """Of the test, adjusted; None where the difference is below the minimum effect: then none is made."""
     more: int | None
-    """How many more rounds would decide, as it looks now; None where it is decided, or where none would."""
+    """Estimate of the further rounds needed to decide; None where it is decided, or where none would."""
     excluded: bool = False
-    """A worsening was excluded, by this look or an earlier one, within its share of β."""
+    """A regression was excluded, by this interim analysis or an earlier one, within its share of β."""
 
 
 class Counted(Struct, frozen=True):
@@ -57,7 +55,7 @@ class Counted(Struct, frozen=True):
 
     valid: int
     failed: int
-    """INVALID for a reason that a change can cause, or never come about."""
+    """INVALID for a reason that a change can cause, or never recorded."""
 
     @property
     def share(self) -> float:
@@ -68,28 +66,3 @@ class Counted(Struct, frozen=True):
     def values(self) -> list[float]:
         """1 for each failed run, 0 for each valid one."""
         return [1.0] * self.failed + [0.0] * self.valid
-
-
-def ratio_text(
-    ratio: float | None,
-    low: float | None = None,
-    high: float | None = None,
-    coverage: float | None = None,
-    *,
-    never: bool = False,
-) -> str:
-    """`0.72× (0.70 to 0.74, 96 %)`; nothing without a ratio."""
-    if ratio is None:
-        return ""
-    text = f"{ratio:.2f}{units.TIMES}"
-    if low is None or coverage is None:
-        return text
-    end = f" to {high:.2f}" if high is not None else " to never" if never else " or more"
-    return f"{text} ({low:.2f}{end}, {units.coverage(coverage)})"
-
-
-def p_text(p: float | None) -> str:
-    """`p 0.0043`, `p < 0.001`; nothing without a test."""
-    if p is None:
-        return ""
-    return "p < 0.001" if p < 0.001 else f"p {p:.2g}"

@@ -19,7 +19,7 @@ MOST_ANNOTATIONS = 10
 
 
 def annotations(decision: Decision, scenario: str) -> list[str]:
-    """A line for the outcome, and one for each gauge and objective that is worse, broken or inconclusive."""
+    """A line for the outcome, and one for each measure and SLO that is worse, violated or inconclusive."""
     found = [
         _annotation(_COMMANDS[decision.outcome], f"{TITLES[decision.outcome]} {scenario}", decision.reason)
     ]
@@ -27,10 +27,10 @@ def annotations(decision: Decision, scenario: str) -> list[str]:
         if finding.answer in {"worse", "inconclusive"}:
             command = "error" if finding.answer == "worse" else "warning"
             found.append(_annotation(command, f"{finding.name}: {finding.answer}", finding.why))
-    for promise in decision.promises:
-        if promise.answer != "kept":
-            command = "error" if promise.answer == "broken" else "warning"
-            found.append(_annotation(command, f"objective {promise.answer}", promise.why))
+    for slo in decision.slos:
+        if slo.answer != "met":
+            command = "error" if slo.answer == "violated" else "warning"
+            found.append(_annotation(command, f"SLO {slo.answer}", slo.why))
     return found[:MOST_ANNOTATIONS]
 
 

@@ -1,6 +1,6 @@
 """Files that grow from gate to gate: a table for change-point tools, and a trend across commits.
 
-Both are written anew as a whole, so that nobody ever finds half a line in them.
+Both are rewritten as a whole, so that no reader ever finds half a line in them.
 """
 
 import csv
@@ -22,7 +22,7 @@ from reports.rundir.reader import Run
 
 
 class GateFileError(Exception):
-    """A file that cannot be continued; the message says which, what was found and what is allowed."""
+    """A file that cannot be continued; the message names it, and says what was expected."""
 
 
 class Commit(Struct, frozen=True):
@@ -119,15 +119,15 @@ def trend_entry(
         outcome=decision.outcome,
         reason=decision.reason,
         runs=len(decision.candidate.measured),
-        measures={key: found for key, found in measures.items() if found is not None},
+        measures={key: spread for key, spread in measures.items() if spread is not None},
     )
 
 
 def _number(run: Run, key: str) -> float | None:
     summary = judgement_of(run).summary
     if key == TIME_TO_RECOVER:
-        found = summary.recovery
-        time_s = found.at_least_s if found.time_to_recover_s is None else found.time_to_recover_s
+        recovery = summary.recovery
+        time_s = recovery.at_least_s if recovery.time_to_recover_s is None else recovery.time_to_recover_s
         return None if time_s is None else float(time_s)
     value = BY_KEY[key].of(summary)
     return value if value is None or isinstance(value, float | int) else value.ms

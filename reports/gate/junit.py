@@ -1,6 +1,6 @@
-"""A decision as JUnit XML: a test case for the runs, for each gauge and for each objective.
+"""A decision as JUnit XML: a test case for the runs, for each measure and for each SLO.
 
-What is worse or broken is a failure; what is inconclusive, and runs that cannot be trusted, are errors: the
+What is worse or violated is a failure; what is inconclusive, and runs that cannot be trusted, are errors: the
 format has no word for them, and they must not pass.
 """
 
@@ -27,13 +27,13 @@ def junit(decision: Decision, scenario: str) -> str:
             _add(case, "failure", "regression", finding.why)
         elif finding.answer == "inconclusive":
             _add(case, "error", "inconclusive", finding.why)
-    for promise in decision.promises:
-        case = _case(scenario, promise.rule)
+    for slo in decision.slos:
+        case = _case(scenario, slo.rule)
         cases.append(case)
-        if promise.answer == "broken":
-            _add(case, "failure", "objective broken", promise.why)
-        elif promise.answer == "inconclusive":
-            _add(case, "error", "inconclusive", promise.why)
+        if slo.answer == "violated":
+            _add(case, "failure", "SLO violated", slo.why)
+        elif slo.answer == "inconclusive":
+            _add(case, "error", "inconclusive", slo.why)
     counts = {
         "tests": str(len(cases)),
         "failures": str(sum(case.find("failure") is not None for case in cases)),

@@ -1,21 +1,21 @@
-"""How much error each look of a gate may spend, and how many runs a side needs for it."""
+"""How much error each interim analysis of a gate may spend, and how many runs a side needs for it."""
 
 from math import comb
 
 from reports.compare.statistics import ALPHA
 
 BETA = 0.05
-"""How often a gate may call a measure not worse that is worse by as much as matters, all looks together."""
+"""How often a gate may miss a regression of the minimum effect, over all its interim analyses."""
 
 
 FIRST_SHARE = 2 / 3
-"""Of α and of β, for the first of several looks: most gates need no other, and the sooner one decides the
-cheaper."""
+"""The share of α and of β of the first of several interim analyses: most gates need no other."""
 
 
 def runs_to_exclude(share: float = 1.0) -> int:
-    """How many runs a side needs before a worsening can be excluded with this share of β: with as many coins,
-    all have to fall on one side."""
+    """How many runs a side needs before a regression can be excluded with this share of β.
+
+    With as many coins, all have to fall on one side."""
     runs = 1
     while share > 0 and 0.5**runs > share * BETA:
         runs += 1
@@ -23,11 +23,10 @@ def runs_to_exclude(share: float = 1.0) -> int:
 
 
 def share_of_alpha(look: int, looks: int) -> float:
-    """The share of α, and of β, that a look may spend, counted from 0, of so many; together they spend no
-    more than there is.
+    """The share of α, and of β, that interim analysis `look`, counted from 0, of `looks` may spend.
 
-    What the first look leaves is dealt out evenly, whether there is a further look or not (Bonferroni). A
-    look before the first one, at fewer runs than that is meant for, may spend nothing.
+    What the first one leaves is divided evenly among the others, whether they come or not (Bonferroni), so
+    that all together spend no more than 1. One before the first, at fewer runs, may spend nothing.
     """
     if look < 0:
         return 0.0

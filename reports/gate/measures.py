@@ -1,4 +1,4 @@
-"""What a gate looks at, and the numbers of one run that it needs: few enough to be kept by the dozen."""
+"""The measures of a gate, and the numbers of one run that it needs: few enough to keep for dozens of runs."""
 
 from collections.abc import Callable, Iterable
 from math import inf
@@ -16,7 +16,7 @@ FAILED = "failed"
 runs."""
 
 _STUCK: VerdictName = "METASTABLE"
-"""Stands for `OUTAGE`, too: both mean that nobody came back, and only a rescue tells one from the other."""
+"""Stands for `OUTAGE`, too: both mean no recovery, and only a rescue distinguishes them."""
 
 DEFAULT_KEYS = (
     AVAILABILITY,
@@ -38,16 +38,16 @@ class Value(Struct, frozen=True, array_like=True):
     """One measure of one run."""
 
     number: float | None
-    """None: a recovery that nobody saw."""
+    """None: a recovery that did not come."""
     at_least: bool = False
     """Only a lower bound is known."""
 
 
 class Measured(Struct, frozen=True):
-    """What a gate needs to know of one run."""
+    """The numbers of one run that a gate needs."""
 
     verdict: VerdictName
-    """`INVALID` for a run that failed by itself, and then there are no values."""
+    """`INVALID` for a run that failed for its own reasons, and then there are no values."""
     values: dict[str, Value]
     """By the keys of measures, without those that were not measured."""
 
@@ -59,7 +59,7 @@ class Gauge(Struct, frozen=True, kw_only=True):
     name: str
     effect: Effect
     least: str
-    """The smallest change that matters, in words."""
+    """The minimum effect, as text."""
     write: Callable[[float | None], str]
     any_shift: bool = False
     """Any change that a test can tell matters, whatever the medians say."""
@@ -74,12 +74,18 @@ def gauges(keys: Iterable[str] = DEFAULT_KEYS) -> tuple[Gauge, ...]:
             name="verdict",
             effect=Effect("lower", floor=0.5),
             least="any",
-            write=_verdict_at,
+            write=_verdict_name,
             any_shift=True,
         ),
         *(
-            Gauge(key=found.key, name=found.name, effect=found.effect, least=found.least, write=found.write)
-            for found in measures
+            Gauge(
+                key=measure.key,
+                name=measure.name,
+                effect=measure.effect,
+                least=measure.least,
+                write=measure.write,
+            )
+            for measure in measures
         ),
     )
 
@@ -89,11 +95,11 @@ def measured(judgement: Judgement, keys: Iterable[str] = ALLOWED_KEYS) -> Measur
     summary = judgement.summary
     values = {}
     for key in keys:
-        found = BY_KEY[key].of(summary)
-        if isinstance(found, Latency):
-            values[key] = Value(found.ms, found.at_least)
-        elif found is not None:
-            values[key] = Value(float(found))
+        value = BY_KEY[key].of(summary)
+        if isinstance(value, Latency):
+            values[key] = Value(value.ms, value.at_least)
+        elif value is not None:
+            values[key] = Value(float(value))
         elif key == TIME_TO_RECOVER and summary.storm:
             values[key] = Value(None)
     return Measured(judgement.verdict.name, values)
@@ -111,7 +117,7 @@ def reading(gauge: Gauge, run: Measured) -> tuple[float, bool] | None:
     return (inf if value.number is None else value.number), value.at_least
 
 
-def _verdict_at(place: float | None) -> str:
+def _verdict_name(rank: float | None) -> str:
     # The median of an even number of verdicts may lie between two of them: then it is the worse one.
-    name = RANKED[0 if place is None else int(place + 0.5)]
+    name = RANKED[0 if rank is None else int(rank + 0.5)]
     return "METASTABLE or OUTAGE" if name == _STUCK else name

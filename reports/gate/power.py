@@ -1,4 +1,4 @@
-"""Gates played with recorded runs, again and again: how often do they cry wolf, and how often do they sleep?
+"""Gates simulated on recorded runs: the false-positive rate, and the rate of missed regressions.
 
 Runs cost time, decisions do not. Each gate draws its runs from the recorded ones, with replacement and each
 side for itself, and goes on from round to round as a real one does.
@@ -19,7 +19,7 @@ UNCHANGED = "unchanged"
 
 
 class Pool(Struct, frozen=True, kw_only=True):
-    """Recorded runs of a scenario, and of the same with regressions planted into it."""
+    """Recorded runs of a scenario, and of the same with seeded regressions."""
 
     scenario: str
     commit: str
@@ -28,12 +28,13 @@ class Pool(Struct, frozen=True, kw_only=True):
     overrides: dict[str, tuple[str, ...]]
     """By arm, what was changed."""
     arms: dict[str, tuple[Measured, ...]]
-    """By arm, its runs; `UNCHANGED` is the baseline. Those that are INVALID failed by themselves: what
-    others on the machine disturbed is not kept."""
+    """By arm, its runs; `UNCHANGED` is the baseline.
+
+    INVALID ones failed for their own reasons: runs that the host invalidated are not kept."""
 
 
 class Tally(Struct, frozen=True, kw_only=True):
-    """What gates said of one arm against the unchanged one."""
+    """Outcomes of the gates of one arm against the unchanged one."""
 
     arm: str
     gates: int
@@ -62,10 +63,10 @@ def play_gate(
     rng: random.Random,
 ) -> tuple[Decision, int]:
     """One gate, and the number of its rounds."""
-    ours, theirs = ([rng.choice(side) for _ in range(most_rounds)] for side in (baseline, candidate))
+    drawn = [[rng.choice(side) for _ in range(most_rounds)] for side in (baseline, candidate)]
     number, earlier = rounds, None
     while True:
-        sides = side_of("baseline", ours[:number]), side_of("candidate", theirs[:number])
+        sides = side_of("baseline", drawn[0][:number]), side_of("candidate", drawn[1][:number])
         decision = decide(
             *sides,
             gauges,

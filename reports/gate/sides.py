@@ -1,4 +1,4 @@
-"""Which runs a gate may set against each other, and what it takes from them.
+"""Which runs a gate may compare, and what it takes from them.
 
 Baseline and candidate may differ in whatever a change may have touched: policy, limit, costs, watchdog. They
 may not differ in the load, the faults and the stretches of time, on which every number depends, nor in the
@@ -18,7 +18,7 @@ from reports.gate.decision import Side
 from reports.gate.measures import ALLOWED_KEYS, measured
 from reports.rundir.reader import Run
 
-OURS = "reconnect-storm"
+OWN_PACKAGE = "reconnect-storm"
 """The package whose versions are what is compared."""
 
 LOAD_KEYS = ("fleet.clients", "fleet.clients_per_ip", "feed.rate_hz", "feed.payload_bytes", "target.url")
@@ -32,17 +32,17 @@ BASELINE, CANDIDATE = "baseline", "candidate"
 def side(name: str, runs: Sequence[Run], missing: int = 0) -> Side:
     """What a gate needs to know of these runs; `missing` are rounds that left none."""
     judged = [judgement_of(run) for run in runs]
-    invalid = [found.validity for found in judged if not found.validity.valid]
+    invalid = [judgement.validity for judgement in judged if not judgement.validity.valid]
     problems = [problem for validity in invalid for problem in validity.problems]
     if missing:
         problems.append(f"{missing} round{'s' if missing > 1 else ''} left no run")
     return Side(
         name=name,
         runs=len(runs) + missing,
-        measured=tuple(measured(found, ALLOWED_KEYS) for found in judged if found.validity.valid),
+        measured=tuple(measured(judgement, ALLOWED_KEYS) for judgement in judged if judgement.validity.valid),
         problems=tuple(dict.fromkeys(problems)),
         failures=tuple(run.info.problem for run in runs if run.info.status == "failed"),
-        disturbed=sum(validity.spoilt_by_machine for validity in invalid),
+        disturbed=sum(validity.invalidated_by_host for validity in invalid),
     )
 
 
@@ -51,9 +51,9 @@ def missing_rounds(folder: Path) -> int:
     crashed before it began to record leaves a folder without one, or none at all."""
     rounds: dict[int, bool] = {}
     for path in folder.iterdir() if folder.is_dir() else ():
-        found = _ROUND.fullmatch(path.name)
-        if found and path.is_dir():
-            number = int(found[1])
+        match = _ROUND.fullmatch(path.name)
+        if match and path.is_dir():
+            number = int(match[1])
             rounds[number] = rounds.get(number, False) or any(path.rglob("run.json"))
     if not any(rounds.values()):
         return 0
@@ -82,8 +82,8 @@ def changes(
     same_scenario: both have to be versions of one scenario, as their names tell; two files that somebody set
     against each other need not. Raises ComparisonError where they must not be compared.
     """
-    every = [_as(BASELINE, run) for run in baseline] + [_as(CANDIDATE, run) for run in candidate]
-    found = variables(every)
+    every = [_in_arm(BASELINE, run) for run in baseline] + [_in_arm(CANDIDATE, run) for run in candidate]
+    varied = variables(every)
     ours, theirs = baseline[0], candidate[0]
     for key in (("name",) if same_scenario else ()) + LOAD_KEYS:
         values = [_setting(run.info.scenario, key) for run in (ours, theirs)]
@@ -92,16 +92,16 @@ def changes(
                 f"baseline was recorded with a different load: {key}: {values[0]!r} in {ours.directory}, "
                 f"{values[1]!r} in {theirs.directory}: expected the same load on both sides"
             )
-    return found
+    return varied
 
 
-def _as(arm: str, run: Run) -> Run:
+def _in_arm(arm: str, run: Run) -> Run:
     """The same run in this arm, with nothing of our own version, which is what a gate compares."""
-    versions = {name: found for name, found in run.info.versions.items() if name != OURS}
+    versions = {name: version for name, version in run.info.versions.items() if name != OWN_PACKAGE}
     return replace(run, info=replace(run.info, arm=arm, versions=versions))
 
 
 def _setting(scenario: dict[str, Any], key: str) -> Any:
     section, _, name = key.partition(".")
-    found = scenario.get(section)
-    return found.get(name) if name and isinstance(found, dict) else found
+    value = scenario.get(section)
+    return value.get(name) if name and isinstance(value, dict) else value

@@ -1,7 +1,6 @@
-"""A decision in rows and sentences, for any medium."""
+"""A decision as rows and sentences, for any medium."""
 
 from reports.gate.decision import Decision, Side
-from reports.gate.finding import p_text, ratio_text
 from reports.text import units
 from reports.text.tables import TextTable
 
@@ -25,59 +24,61 @@ def findings_table(decision: Decision) -> TextTable:
     """Every gauge, what is worse first."""
     return TextTable(
         label="Candidate against baseline",
-        headings=("measure", "baseline", "candidate", "ratio", "matters from", "p", "answer"),
+        headings=("measure", "baseline", "candidate", "ratio", "minimum effect", "p", "result"),
         rows=tuple(
             (
-                f"{one.name} ({one.better} is better)" if one.key != "verdict" else one.name,
-                one.baseline.text,
-                one.candidate.text,
-                ratio_text(one.ratio, one.ratio_low, one.ratio_high, one.coverage, never=one.ratio_never)
+                f"{row.name} ({row.better} is better)" if row.key != "verdict" else row.name,
+                row.baseline.text,
+                row.candidate.text,
+                units.ratio(row.ratio, row.ratio_low, row.ratio_high, row.coverage, never=row.ratio_never)
                 or units.NOTHING,
-                one.least,
-                p_text(one.p).removeprefix("p ") or units.NOTHING,
-                one.answer,
+                row.least,
+                units.p_value(row.p).removeprefix("p ") or units.NOTHING,
+                row.answer,
             )
-            for one in sorted(decision.findings, key=lambda one: _ORDER.index(one.answer))
+            for row in sorted(decision.findings, key=lambda finding: _ORDER.index(finding.answer))
         ),
-        words=frozenset({"measure", "matters from", "answer"}),
+        words=frozenset({"measure", "minimum effect", "result"}),
     )
 
 
-def promises_table(decision: Decision) -> TextTable:
-    """Every objective."""
+def slo_table(decision: Decision) -> TextTable:
+    """Every SLO."""
     return TextTable(
-        label="Objectives",
-        headings=("objective", "found", "runs", "broken in", "answer"),
+        label="SLOs",
+        headings=("SLO", "measured", "runs", "violated in", "result"),
         rows=tuple(
-            (one.rule, ", ".join(dict.fromkeys(one.found)), str(one.runs), str(one.broken), one.answer)
-            for one in decision.promises
+            (slo.rule, ", ".join(dict.fromkeys(slo.found)), str(slo.runs), str(slo.broken), slo.answer)
+            for slo in decision.slos
         ),
-        words=frozenset({"objective", "found", "answer"}),
+        words=frozenset({"SLO", "measured", "result"}),
     )
 
 
 def tables(decision: Decision) -> list[TextTable]:
     """Those that have rows."""
-    return [table for table in (findings_table(decision), promises_table(decision)) if table.rows]
+    return [table for table in (findings_table(decision), slo_table(decision)) if table.rows]
 
 
 def lines(decision: Decision) -> list[str]:
-    """What the decision rests on."""
-    found = [
+    """The runs, corrections and notes behind a decision."""
+    sentences = [
         _side_line(what, side)
         for what, side in (("Baseline", decision.baseline), ("Candidate", decision.candidate))
         if side is not None
     ]
     if decision.findings and decision.looks > 1:
-        look = f"look {max(0, decision.look) + 1} of up to {decision.looks}"
-        found.append(f"p is corrected for {len(decision.findings)} measures, and for this being {look}.")
+        sentences.append(
+            f"p is adjusted for {len(decision.findings)} measures (Holm) and for sequential testing: interim "
+            f"analysis {max(0, decision.look) + 1} of {decision.looks}."
+        )
     shown = {one.coverage for one in decision.findings if one.coverage is not None}
     if shown:
-        found.append(
-            "In brackets: the exact interval of the ratio, and in what share of all cases such an interval "
-            "holds the true one, at the least."
+        sentences.append(
+            "In brackets: the exact interval of the ratio, and the least probability that it contains the "
+            "true ratio."
         )
-    return [*found, *decision.notes]
+    return [*sentences, *decision.notes]
 
 
 def _side_line(what: str, side: Side) -> str:
@@ -87,7 +88,7 @@ def _side_line(what: str, side: Side) -> str:
     text += f" ({counted})" if counted else ""
     lost = [
         f"{number} {how}"
-        for number, how in ((side.counted.failed, "failed"), (side.disturbed, "disturbed by others"))
+        for number, how in ((side.counted.failed, "failed"), (side.disturbed, "invalidated by the host"))
         if number
     ]
     text += f"; {', '.join(lost)}" if lost else ""

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from reports.compare.comparison import Comparison, Contrast, Decision
-from reports.compare.measures import BY_KEY, KEY_MEASURES, Measure
+from reports.compare.measures import BY_KEY, KEY_MEASURES
 from reports.compare.statistics import runs_needed
 from reports.text import units
-from reports.text.proxy_name import at_front
 
 _DECISIONS: tuple[Decision, ...] = ("better", "worse", "no difference", "inconclusive")
 
@@ -25,9 +24,9 @@ class AgainstRow(Struct, frozen=True):
 
     name: str
     least: str
-    """The smallest difference that matters."""
+    """The minimum effect."""
     decisive: bool
-    """It is one of the key measures, which are corrected for being several."""
+    """It is one of the key measures, whose p is adjusted for their number."""
     cells: tuple[AgainstCell, ...]
     """For every arm but the reference."""
 
@@ -42,7 +41,7 @@ def against_rows(comparison: Comparison) -> list[AgainstRow]:
     keys = dict.fromkeys([*KEY_MEASURES, *BY_KEY])
     return [
         AgainstRow(
-            _name(BY_KEY[key], comparison),
+            BY_KEY[key].name_for(comparison.names),
             BY_KEY[key].least,
             key in KEY_MEASURES,
             tuple(_against(arm.get(key)) for arm in arms),
@@ -63,65 +62,31 @@ def against_lines(comparison: Comparison) -> list[str]:
             lines.append(f"{arm.name} against {comparison.arms[0].name}: {'; '.join(filter(None, groups))}.")
     needed = runs_needed(len(KEY_MEASURES))
     if lines and min(arm.valid for arm in comparison.arms) < needed:
-        lines.append(f"To decide on {len(KEY_MEASURES)} measures together takes {needed} valid runs per arm.")
+        lines.append(f"Testing {len(KEY_MEASURES)} measures together takes {needed} valid runs per arm.")
     return lines
-
-
-def group_of(measure: Measure, comparison: Comparison) -> str:
-    """The measure's group, as it is to be called where ticks carried no time, or nginx was not in front."""
-    group = measure.group.replace("fan-out", "fan-out spread") if comparison.spread else measure.group
-    return at_front(group, comparison.front)
-
-
-def heading_of(measure: Measure, comparison: Comparison) -> str:
-    """The measure's heading, likewise."""
-    return at_front(measure.heading, comparison.front)
-
-
-def _name(measure: Measure, comparison: Comparison) -> str:
-    return f"{group_of(measure, comparison)} {heading_of(measure, comparison)}".strip()
 
 
 def _against(contrast: Contrast | None) -> AgainstCell:
     if contrast is None:
         return AgainstCell(units.NOTHING)
-    return AgainstCell(contrast.decision, ", ".join(filter(None, (_ratio(contrast), _p(contrast)))))
+    return AgainstCell(
+        contrast.decision, ", ".join(filter(None, (_ratio(contrast), units.p_value(contrast.p))))
+    )
 
 
 def _ratio(contrast: Contrast) -> str:
-    if contrast.ratio is None:
-        return ""
-    text = f"{contrast.bound} {_factor(contrast.ratio)}".strip()
-    if contrast.ratio_low is None or contrast.coverage is None:
-        return text
-    return f"{text} ({_span(contrast)}, {units.coverage(contrast.coverage)})"
-
-
-def _span(contrast: Contrast) -> str:
-    """The interval of a ratio that has one."""
-    low = _factor(contrast.ratio_low or 0.0)
-    if contrast.ratio_high is None:
-        return f"{low} to never" if contrast.ratio_never else f"{low} or more"
-    high = _factor(contrast.ratio_high)
-    return (f"up to {high}" if not contrast.ratio_low else units.span(low, high)) or high
-
-
-def _factor(value: float) -> str:
-    digits = 0 if value >= 9.995 else 2 if value >= 0.095 else 3
-    return f"{value:,.{digits}f}{units.TIMES}"
-
-
-def _p(contrast: Contrast) -> str:
-    if contrast.p is None:
-        return ""
-    return "p < 0.001" if contrast.p < 0.001 else f"p {contrast.p:.2g}"
+    return units.ratio(
+        *(contrast.ratio, contrast.ratio_low, contrast.ratio_high, contrast.coverage),
+        bound=contrast.bound,
+        never=contrast.ratio_never,
+    )
 
 
 def _decided(contrasts: Mapping[str, Contrast], decision: Decision) -> str:
     names = []
     for key, found in contrasts.items():
         if found.decision == decision:
-            ratio = f"{found.bound} {_factor(found.ratio)}".strip() if found.ratio is not None else ""
+            ratio = units.ratio(found.ratio, bound=found.bound)
             shown = ratio if decision in {"better", "worse"} else ""
             names.append(f"{BY_KEY[key].name} {shown}".strip())
     return f"{decision}: {', '.join(names)}" if names else ""

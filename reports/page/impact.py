@@ -1,4 +1,4 @@
-"""What a storm cost the clients, in a sentence for each arm."""
+"""Client impact, in a sentence for each arm."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -14,10 +14,10 @@ def impact_sentences(arms: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
 
     Nothing for an arm without a storm; the arm's name is left out where there is only one.
     """
-    told = {name: _sentence(runs) for name, runs in arms.items()}
+    sentences = {name: _sentence(runs) for name, runs in arms.items()}
     return tuple(
         f"{text[0].upper()}{text[1:]}." if len(arms) == 1 else f"“{name}”: {text}."
-        for name, text in told.items()
+        for name, text in sentences.items()
         if text
     )
 
@@ -31,8 +31,8 @@ def _sentence(runs: Sequence[Run]) -> str:
         return ""
     parts = [*_stale(storms)]
     missed = median(storm.missed for storm, _ in storms)
-    # Who is still away has not found out yet what it missed.
-    parts.append(f"{units.count(missed)} ticks missed by clients that came back")
+    # A client that is still disconnected has not found out yet what it missed.
+    parts.append(f"{units.count(missed)} ticks missed by clients that reconnected")
     gave_up = median(storm.gave_up for storm, _ in storms)
     if gave_up:
         parts.append(f"{units.count(gave_up)} clients gave up for good")
@@ -45,6 +45,4 @@ def _stale(storms: Sequence[tuple[Storm, int]]) -> list[str]:
         return []
     total_s = median(stale_s for stale_s, _ in known)
     each_s = median(stale_s / max(1, clients) for stale_s, clients in known)
-    return [
-        f"{total_s:,.0f} client-seconds with data older than 1 s, {units.seconds(each_s)} for each client"
-    ]
+    return [f"{total_s:,.0f} client-seconds with data older than 1 s, {units.seconds(each_s)} per client"]

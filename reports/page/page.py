@@ -6,22 +6,21 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from reports.analysis.judgement import judgement_of
-from reports.analysis.shared_ips import Neighbourhood, NeighbourRow, neighbour_rows
+from reports.compare.arm import middle_runs
 from reports.compare.comparable import by_arm, orders
 from reports.compare.comparison import Comparison, compare
 from reports.compare.control import control_lines, under_control
 from reports.compare.headline import order_sentence
 from reports.compare.map_text import map_headings, map_rows, map_sentences
-from reports.compare.measures import KEY_MEASURES
-from reports.compare.representative import middle_runs
-from reports.compare.statistics import runs_needed
 from reports.compare.storm_map import StormMap, storm_map
 from reports.page.actions import action_table
 from reports.page.contrasts import AgainstRow, against_rows
 from reports.page.impact import impact_sentences
 from reports.page.listing import scenario_listing
+from reports.page.notes import Notes, notes
 from reports.page.pods import pod_sentences, pod_table
 from reports.page.refusals import refusal_table
+from reports.page.shared_ips import shared_ip_table
 from reports.page.stability import stability_rows
 from reports.page.table import GridRow, experience_grid, main_grid, sidecar_grid
 from reports.rundir.reader import Run
@@ -59,8 +58,8 @@ class MapChapter(Struct, frozen=True):
     found: StormMap
     regions: tuple[str, ...]
     """A sentence for each region that there is."""
-    foretold: tuple[str, ...]
-    """How far S1 and S2 foretold it."""
+    predicted: tuple[str, ...]
+    """How far S1 and S2 predicted it."""
     table: TextTable
 
 
@@ -80,26 +79,25 @@ class Page(Struct, frozen=True, kw_only=True):
     table: tuple[GridRow, ...]
     against: tuple[AgainstRow, ...]
     """The other arms against the first; empty where there are too few runs for that."""
-    runs_to_decide: int
-    """Valid runs that each arm needs until a test of all key measures together can decide."""
-    coverage: str
-    """How often the intervals of medians hold the true one; nothing where every arm has one run."""
+    notes: Notes
+    """What the columns of each table mean."""
     controls: tuple[str, ...]
     """A line for every control run, and one for the order in which the arms ran."""
     stability: tuple[StabilityRow, ...]
     shown: str
-    """Which run of an arm the next three tables have."""
+    """Which run of an arm the tables of actions, pods and refusals show."""
     actions: TextTable | None
-    """What was done and what followed; None where nothing but the trigger struck."""
+    """Actions and effects; None where nothing but the trigger ran."""
     pods: TextTable | None
     """None where no pod stands out."""
     pod_sentences: tuple[str, ...]
     sidecars: tuple[GridRow, ...]
     """Empty where no run has any."""
     refusals: TextTable | None
-    """None where nobody was refused."""
+    """None where nothing was refused."""
     impact: tuple[str, ...]
-    neighbours: tuple[NeighbourRow, ...]
+    shared_ips: TextTable | None
+    """None where shared IPs made no difference."""
     runs: tuple[RunRow, ...]
     experience: tuple[GridRow, ...]
     versions: dict[str, str]
@@ -120,6 +118,7 @@ def page(runs: Sequence[Run]) -> Page:
     name = str(first.scenario.get("name") or first.arm)
     several = len(comparison.arms) > 1
     middle = middle_runs(arms)
+    sidecars = tuple(sidecar_grid(comparison))
     return Page(
         title=f"{name}: {len(comparison.arms)} arms compared" if several else name,
         about=str(first.scenario.get("summary", "")),
@@ -130,18 +129,17 @@ def page(runs: Sequence[Run]) -> Page:
         arms=tuple(arm.name for arm in comparison.arms),
         table=tuple(main_grid(comparison)),
         against=tuple(against_rows(comparison)),
-        runs_to_decide=runs_needed(len(KEY_MEASURES)),
-        coverage=_coverage(comparison),
+        notes=notes(comparison, sidecars=bool(sidecars)),
         controls=tuple(filter(None, [*control_lines(comparison.controls), order_sentence(orders(runs))])),
         stability=tuple(StabilityRow(n.symbol, n.meaning, tuple(texts)) for n, texts in stability),
         shown=_shown(arms),
         actions=action_table(middle),
         pods=pod_table(middle),
         pod_sentences=pod_sentences(middle),
-        sidecars=tuple(sidecar_grid(comparison)),
+        sidecars=sidecars,
         refusals=refusal_table(middle),
         impact=impact_sentences(arms),
-        neighbours=tuple(neighbour_rows(neighbours_of(arms))),
+        shared_ips=shared_ip_table(arms),
         runs=tuple(_run_row(run) for run in sorted(runs, key=lambda run: run.info.started_utc)),
         experience=tuple(experience_grid(comparison)),
         versions={key: str(value) for key, value in first.versions.items()},
@@ -177,25 +175,10 @@ def _cell(text: str) -> str:
     return f"{verdict}{bracket}{numbers.replace(' ', _NO_BREAK)}"
 
 
-def neighbours_of(arms: Mapping[str, Sequence[Run]]) -> dict[str, list[tuple[Neighbourhood, ...]]]:
-    """For each arm, what its runs say by how many clients share an address."""
-    return {name: [judgement_of(run).summary.neighbours for run in runs] for name, runs in arms.items()}
-
-
-def _coverage(comparison: Comparison) -> str:
-    found = {
-        len(span.values): span.coverage
-        for arm in comparison.arms
-        for span in arm.ranges.values()
-        if len(span.values) > 1
-    }
-    return ", ".join(f"{units.coverage(found[number])} of {number} runs" for number in sorted(found))
-
-
 def _shown(arms: Mapping[str, Sequence[Run]]) -> str:
     if all(len(group) == 1 for group in arms.values()):
         return ""
-    return "Of each arm its middle valid run is shown, or its first one where none is valid."
+    return "Shown for each arm: its median valid run, or its first run where none is valid."
 
 
 def _run_row(run: Run) -> RunRow:

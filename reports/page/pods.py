@@ -1,4 +1,4 @@
-"""How each pod fared, as text."""
+"""Per-pod results, as text."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +19,7 @@ def pod_table(runs: Mapping[str, Run]) -> TextTable | None:
     if not any(_sentence(summary) for summary in found.values()):
         return None
     return TextTable(
-        label="How each pod fared",
+        label="Per-pod results",
         headings=("arm", "pod", "joined after", "loop", "CPU", "saturated after", "clients at the end"),
         rows=tuple(_row(name, pod) for name, summary in found.items() for pod in summary.pods),
         grouped=True,
@@ -29,11 +29,11 @@ def pod_table(runs: Mapping[str, Run]) -> TextTable | None:
 def pod_sentences(runs: Mapping[str, Run]) -> tuple[str, ...]:
     """One sentence for each of `runs` in which a pod was saturated, joined late or was gone, or one got far
     more clients than others."""
-    told = {name: _sentence(judgement_of(run).summary) for name, run in runs.items()}
-    alone = len(told) == 1
+    sentences = {name: _sentence(judgement_of(run).summary) for name, run in runs.items()}
+    alone = len(sentences) == 1
     return tuple(
         f"{text[0].upper()}{text[1:]}." if alone else f"“{name}”: {text}."
-        for name, text in told.items()
+        for name, text in sentences.items()
         if text
     )
 
@@ -46,12 +46,12 @@ def _row(name: str, pod: PodSummary) -> tuple[str, ...]:
         units.percent(pod.loop),
         units.percent(pod.cpu),
         units.seconds(pod.saturated_after_s),
-        "not there" if pod.clients_at_end is None else units.count(pod.clients_at_end),
+        "gone" if pod.clients_at_end is None else units.count(pod.clients_at_end),
     )
 
 
 def _sentence(summary: Summary) -> str:
-    """Nothing where all pods were there all the time, none was saturated and clients were even."""
+    """Empty where all pods ran all the time, none was saturated and clients were evenly spread."""
     pods = summary.pods
     early = [pod for pod in pods if pod.joined_after_s is None]
     late = [pod for pod in pods if pod.joined_after_s is not None]
@@ -59,12 +59,14 @@ def _sentence(summary: Summary) -> str:
     zero = "trigger" if summary.storm else "start"
     parts = [_saturated(early, f"after the {zero}")] if _times(early) else []
     if late:
-        then = _saturated(late, "after joining") if _times(late) else "none of these was ever saturated"
+        then = _saturated(late, "after joining") if _times(late) else "none of these ever saturated"
         parts.append(f"{_pods(len(late))} joined later, {then}")
     if gone:
-        parts.append(f"{_pods(gone)} not there at the end")
+        parts.append(f"{_pods(gone)} gone at the end")
     if summary.pod_spread is not None and summary.pod_spread >= UNEVEN:
-        parts.append(f"the fullest had {units.times(summary.pod_spread)} the mean of clients at the end")
+        parts.append(
+            f"the fullest pod had {units.times(summary.pod_spread)} the mean number of clients at the end"
+        )
     return "; ".join(parts)
 
 

@@ -1,17 +1,16 @@
-"""Who refused whom, as text."""
+"""Refusals as each side counted them, as text."""
 
 from collections.abc import Mapping
 
 from reports.analysis.judgement import judgement_of
 from reports.analysis.refusals import Refusals
-from reports.rundir.reader import Run
+from reports.rundir.reader import Run, proxy_name
 from reports.text import units
-from reports.text.proxy_name import front_of
 from reports.text.tables import TextTable
 
 
 def refusal_table(runs: Mapping[str, Run]) -> TextTable | None:
-    """Refusals in each of `runs`, which are by the name to show; None where nobody refused anything."""
+    """Refusals in each of `runs`, which are by the name to show; None where nothing was refused."""
     storms = {name: judgement_of(run).summary.storm for name, run in runs.items()}
     found = {name: storm.refusals for name, storm in storms.items() if storm and storm.refusals}
     if not any(any(_counts(counted, sidecars=True)) for counted in found.values()):
@@ -20,15 +19,15 @@ def refusal_table(runs: Mapping[str, Run]) -> TextTable | None:
     return TextTable(
         label="Refusals by a limit, as each side counted them",
         headings=(
-            *("arm", "clients", front_of(runs.values())),
+            *("arm", "clients", proxy_name(runs.values())),
             *(("sidecars",) if sidecars else ()),
-            *("pods", "left over"),
+            *("pods", "unaccounted"),
         ),
         rows=tuple(
             (
                 name,
                 *map(units.count, _counts(counted, sidecars=sidecars)),
-                _left_over(counted),
+                _unaccounted(counted),
             )
             for name, counted in found.items()
         ),
@@ -40,8 +39,8 @@ def _counts(counted: Refusals, *, sidecars: bool) -> tuple[int | None, ...]:
     return (counted.clients, counted.nginx, *between, counted.pods)
 
 
-def _left_over(counted: Refusals) -> str:
+def _unaccounted(counted: Refusals) -> str:
     if not counted.unexplained:
         return units.count(counted.unexplained)
     text = f"{counted.unexplained:+,d}".replace("-", "\u2212")
-    return text if counted.agree else f"{text}, too many"
+    return text if counted.agree else f"{text}, exceeds tolerance"

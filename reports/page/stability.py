@@ -27,14 +27,14 @@ def _seconds(key: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _s1(stability: Mapping[str, Any]) -> str:
-    tries = stability.get("s1") or ()
-    if not tries:
+    by_attempt = stability.get("s1") or ()
+    if not by_attempt:
         return units.NOTHING
-    first = units.INFINITE if tries[0] is None else f"{tries[0]:.1f}"
-    calm = stability.get("calm_from_try")
-    if calm == 0:
-        return f"{first}, calm from the start"
-    return f"{first}, {'never calm' if calm is None else f'calm from try {calm + 1}'}"
+    first = units.INFINITE if by_attempt[0] is None else f"{by_attempt[0]:.1f}"
+    index = stability.get("calm_from_try")
+    if index == 0:
+        return f"{first}; ≤ 1 from the start"
+    return f"{first}; {'never ≤ 1' if index is None else f'≤ 1 from attempt {index + 1}'}"
 
 
 def _s2(stability: Mapping[str, Any]) -> str:
@@ -43,7 +43,7 @@ def _s2(stability: Mapping[str, Any]) -> str:
 
 def _limit(stability: Mapping[str, Any]) -> str:
     bites = stability.get("limit_bites_from_clients_per_address")
-    return "none" if bites is None else f"bites above {bites:.1f} clients"
+    return "none" if bites is None else f"refuses above {bites:.1f} clients"
 
 
 def _returning(stability: Mapping[str, Any]) -> str:
@@ -58,50 +58,53 @@ NUMBERS: tuple[StabilityNumber, ...] = (
     StabilityNumber("N", "Clients.", _plain("clients")),
     StabilityNumber(
         "s·N",
-        "Clients that lose their connection to the first fault and come back at once; all, where it is not "
-        "known beforehand how many that will be.",
+        "Clients that lose their connection to the first fault and reconnect at once; all clients, where "
+        "their "
+        "number is not known beforehand.",
         _returning,
         optional=True,
     ),
     StabilityNumber("P", "Gateway pods, at the start.", _plain("pods")),
-    StabilityNumber("capacity", "Cores that the pods can fill together.", _plain("capacity_cores")),
+    StabilityNumber("capacity", "Cores that all pods together can use.", _plain("capacity_cores")),
     StabilityNumber(
         "c",
-        "CPU that one full handshake costs a pod.",
+        "CPU time that one full handshake costs a pod.",
         lambda stability: units.milliseconds(1000 * stability.get("handshake_cpu_s", 0.0)),
     ),
     StabilityNumber(
         "\u03c1",
-        "Share of the capacity that the steady feed takes; only the rest is left for handshakes.",
+        "Share of the capacity that the feed takes in steady state; the rest is left for handshakes.",
         lambda stability: units.percent(stability.get("utilisation")),
     ),
     StabilityNumber(
         "t*",
-        "The shortest time in which all who come back can be let in, done perfectly.",
+        "The shortest possible time to readmit all returning clients.",
         _seconds("readmission_s"),
     ),
     StabilityNumber(
         "S1",
-        "Work that clients ask for again before it is done, per unit of capacity: above 1, handshakes for "
-        "clients that have given up crowd out all others. First try, and the try from which it stays at 1 "
-        "or below. Only the delays of a policy count: gates such as circuit breakers are not in it.",
+        "Work that clients request again before it is done, per unit of capacity. Above 1, handshakes for "
+        "clients that have given up starve all others. Given for the first attempt, with the attempt from "
+        "which "
+        "it stays at 1 or below. It counts the delays of a policy, not throttles such as circuit breakers.",
         _s1,
     ),
     StabilityNumber(
         "S2",
-        "Time to let everybody in, per time that a client tolerates old data: above 1, the first ones back "
-        "leave again before the last ones are in, and the storm feeds itself. Of a policy, it has the delay "
-        "before the first try; gates such as circuit breakers are not in it.",
+        "Time to readmit all clients, per time that a client tolerates old data. Above 1, the first clients "
+        "back leave again before the last ones are in, and the storm sustains itself. It counts a policy’s "
+        "delay "
+        "before the first attempt, not throttles such as circuit breakers.",
         _s2,
     ),
     StabilityNumber(
         "per-address limit",
-        "How many clients behind one address it takes until the limit refuses any at the first retry.",
+        "The number of clients behind one IP above which the limit refuses some at their first retry.",
         _limit,
     ),
     StabilityNumber(
         "limit for all",
-        "New connections that a limit for all clients together lets in.",
+        "New connections per second that a limit for all clients together admits.",
         _global_rate,
         optional=True,
     ),

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from reports.analysis.judgement import judgement_of
-from reports.analysis.shared_ips import neighbour_rows
 from reports.compare.arm import ArmResult
 from reports.compare.comparable import by_arm, orders, studied
 from reports.compare.comparison import Comparison, compare
@@ -20,7 +19,8 @@ from reports.compare.measures import AT_REST, EXPERIENCE, MEASURES, SIDECARS, Me
 from reports.compare.statistics import share_interval
 from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
-from reports.page.contrasts import against_lines, group_of, heading_of
+from reports.page.contrasts import against_lines
+from reports.page.shared_ips import shared_ip_table
 from reports.page.stability import stability_lines
 from reports.rundir.reader import Run
 from reports.text import units
@@ -54,7 +54,7 @@ def main_grid(comparison: Comparison) -> list[GridRow]:
 
 
 def experience_grid(comparison: Comparison) -> list[GridRow]:
-    """What clients and gateway went through, without the rows in which nothing happened anywhere."""
+    """Client impact, without the rows in which nothing happened in any arm."""
     return _where_something_happened(_grid(comparison, EXPERIENCE))
 
 
@@ -66,16 +66,17 @@ def sidecar_grid(comparison: Comparison) -> list[GridRow]:
 
 
 def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
-    """Headline, stability, table and doubts, for a terminal `width` columns wide. Raises ComparisonError.
+    """Headline, stability, table and validity issues, for a terminal `width` columns wide.
 
-    A map of load against trigger takes the place of all but the doubts: it has too many arms for a table.
+    Raises ComparisonError. A map of load against trigger takes the place of all but the issues: it has too
+    many arms for a table.
     """
     comparison = compare(runs)
     found = storm_map(runs)
     runs = under_control(runs, comparison.controls)
     stability = {name: group[0].info.stability for name, group in by_arm(runs).items()}
     if found:
-        return Group(*_map_parts(found, comparison, width), *_doubts(runs))
+        return Group(*_map_parts(found, comparison, width), *_issues(runs))
     parts: list[RenderableType] = [Text(units.unbroken(comparison.headline), style="bold")]
     parts += [Text(units.unbroken(sentence)) for sentence in comparison.effects]
     parts += [Text(units.unbroken(sentence)) for sentence in against_lines(comparison)]
@@ -84,7 +85,7 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [Text(line) for line in (order_sentence(orders(runs)),) if line]
     parts += [Text(), *_action_parts(runs)]
     parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
-    parts += [Text(), terminal_table(comparison, width), *_neighbour_lines(runs), *_doubts(runs)]
+    parts += [Text(), terminal_table(comparison, width), *_shared_ip_parts(runs), *_issues(runs)]
     return Group(*parts)
 
 
@@ -112,8 +113,8 @@ def _where_something_happened(rows: Sequence[GridRow]) -> list[GridRow]:
 def _grid(comparison: Comparison, measures: Sequence[Measure]) -> list[GridRow]:
     return [
         GridRow(
-            group_of(measure, comparison),
-            heading_of(measure, comparison),
+            measure.group_for(comparison.names),
+            measure.heading_for(comparison.names),
             tuple(_cell(measure, arm) for arm in comparison.arms),
         )
         for measure in measures
@@ -210,7 +211,7 @@ def _map_parts(found: StormMap, comparison: Comparison, width: int) -> list[Rend
 
 
 def _action_parts(runs: Sequence[Run]) -> list[RenderableType]:
-    """What was done in a single run, and what was seen before and after it; nothing of several runs."""
+    """Actions and effects of a single run; nothing of several runs."""
     alone = studied(runs)
     rows = action_rows(alone[0]) if len(alone) == 1 else []
     if not rows:
@@ -223,33 +224,20 @@ def _action_parts(runs: Sequence[Run]) -> list[RenderableType]:
     return [table, Text()]
 
 
-def _neighbour_lines(runs: Sequence[Run]) -> list[RenderableType]:
-    arms = {
-        name: [judgement_of(run).summary.neighbours for run in group] for name, group in by_arm(runs).items()
-    }
-    rows = neighbour_rows(arms)
-    if not rows:
+def _shared_ip_parts(runs: Sequence[Run]) -> list[RenderableType]:
+    found = shared_ip_table(by_arm(runs))
+    if found is None:
         return []
     table = _empty_table(2)
-    for heading in (
-        "arm",
-        "behind one\naddress",
-        "clients",
-        "availability",
-        "tries",
-        "refused",
-        "back\nafter",
-    ):
-        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            *(row.arm, row.clients_per_ip, row.clients, row.availability, row.attempts, row.limited),
-            row.back_after,
-        )
+    for heading in found.headings:
+        justify: JustifyMethod = "left" if heading == "arm" else "right"
+        table.add_column(heading.replace(" ", "\n"), justify=justify, no_wrap=True)
+    for row in found.rows:
+        table.add_row(*map(Text, row))
     return [Text(), table]
 
 
-def _doubts(runs: Sequence[Run]) -> list[Text]:
+def _issues(runs: Sequence[Run]) -> list[Text]:
     lines = []
     for run in runs:
         validity = judgement_of(run).validity

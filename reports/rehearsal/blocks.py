@@ -10,7 +10,7 @@ class Words(Struct, frozen=True):
 
     text: str
     quiet: bool = False
-    """An explanation, for who wants to know."""
+    """An explanation, in small print."""
 
 
 class Points(Struct, frozen=True):
@@ -27,7 +27,7 @@ class Code(Struct, frozen=True):
 
 
 class Picture(Struct, frozen=True):
-    """A figure, by its name; whoever writes the report has it."""
+    """A figure, by its name; the writer of the report has its drawing."""
 
     name: str
     alt: str

@@ -11,34 +11,14 @@ from math import isnan, nan
 from msgspec import Struct
 
 from reports.analysis.metrics import unaided_stretch
-from reports.analysis.slo import EFFECTIVE_P99, Bound, Held, metric_name, satisfies, write
+from reports.analysis.slo import EFFECTIVE_P99, Bound, SloResult, metric_name, satisfies, write
 from reports.rundir import series
 from reports.rundir.reader import Run
 from reports.rundir.series import Row
+from reports.rundir.slo_metrics import SLO_METRICS, Highest, Mean, Quantile, Total
 
 LIVE_AVAILABILITY = Bound(metric="availability", operator=">=", bound=0.99)
 """What is watched in any case."""
-
-PER_SECOND = {
-    "effective_p99_ms": "effective_p99_ms",
-    "fanout_p50_ms": "fanout_p50_ms",
-    "fanout_p99_ms": "fanout_p99_ms",
-    "staleness_p99_ms": "staleness_p99_ms",
-    "attempts_per_s": "attempts",
-    "attempts_peak_per_s": "attempts",
-    "pod_cpu": "pod_cpu",
-    "pod_loop": "pod_loop",
-    "nginx_cpu": "nginx_cpu",
-}
-"""Metrics that each second has for itself, with their columns in series.csv."""
-
-ADDED_UP = {
-    "limited": "limited",
-    "missed": "missed",
-    "gave_up": "gave_up",
-    "stale_client_s": "stale_client_s",
-}
-"""Metrics that grow from second to second, with the columns they are the sums of."""
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -57,9 +37,9 @@ class Alert(Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """`availability 42 %, ≥ 99 % is wanted`."""
+        """`availability: expected ≥ 99 %, got 42 %`."""
         found = f"{'≥ ' if self.at_least else ''}{write(self.metric, self.found)}"
-        return f"{metric_name(self.metric)} {found}, {self.limit} is wanted"
+        return f"{metric_name(self.metric)}: expected {self.limit}, got {found}"
 
 
 def alerts(run: Run, objectives: Sequence[Bound]) -> tuple[Alert, ...]:
@@ -95,7 +75,7 @@ def _first(run: Run, bound: Bound, stretch: tuple[int, int], *, objective: bool)
                 t_s=int(row["t_s"] or 0) - stretch[0],
                 found=value,
                 at_least=bound.metric == EFFECTIVE_P99 and bool(row.get("effective_at_least")),
-                limit=Held(bound=bound, found=None, kept=None).limit,
+                limit=SloResult(bound=bound, found=None, met=None).limit,
                 objective=objective,
             )
             return
@@ -106,9 +86,11 @@ def _values(bound: Bound, rows: Sequence[Row]) -> list[float]:
     if bound.metric == "availability":
         shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
         return [float(share) for share in shares]
-    if bound.metric in PER_SECOND:
-        return [float(value) for value in series.column(rows, PER_SECOND[bound.metric])]
-    if bound.metric in ADDED_UP:
-        column = series.column(rows, ADDED_UP[bound.metric])
-        return list(accumulate(0.0 if isnan(value) else value for value in column.tolist()))
+    metric = SLO_METRICS.get(bound.metric)
+    match metric.source if metric else None:
+        case Quantile(column=column) | Mean(column=column) | Highest(column=column):
+            return [float(value) for value in series.column(rows, column)]
+        case Total(column=column):
+            values = series.column(rows, column).tolist()
+            return list(accumulate(0.0 if isnan(value) else value for value in values))
     return [nan] * len(rows)

@@ -1,56 +1,57 @@
-"""The chapters that say whether to believe it, and what it takes to repeat it."""
+"""The chapters on validity and conditions: whether the result is sound, and how to reproduce it."""
 
 import shlex
 
 from reports.page.listing import scenario_listing
+from reports.page.notes import NO_ISSUES
 from reports.page.stability import stability_rows
 from reports.rehearsal.blocks import Block, Code, Points, Table, Words
 from reports.rehearsal.facts import Facts
+from reports.rundir.reader import proxy_name
 from reports.text import units
-from reports.text.proxy_name import front_of
 from reports.text.tables import TextTable
 
 
 def stability(found: Facts) -> tuple[Block, ...]:
-    """Was a storm to be expected?"""
+    """The stability estimate."""
     rows = stability_rows({"": found.run.info.stability})
     if not rows:
-        return (Words("Not known: the gateway is not ours."),)
+        return (Words("Not known: the target is external."),)
     table = TextTable(
         label="Stability numbers",
-        headings=("number", "value", "what it means"),
+        headings=("number", "value", "meaning"),
         rows=tuple((number.symbol, texts[0], number.meaning) for number, texts in rows),
-        words=frozenset({"what it means"}),
+        words=frozenset({"meaning"}),
     )
     return (Table(table),)
 
 
 def objectives(found: Facts) -> tuple[Block, ...]:
-    """What the service promises."""
+    """The SLOs, and whether each was met."""
     if not found.objectives:
-        return (Words("The scenario has no objectives."),)
+        return (Words("The scenario has no SLOs."),)
     table = TextTable(
-        label="Objectives",
-        headings=("objective", "found", "answer"),
-        rows=tuple((held.rule, held.found_text, held.answer) for held in found.objectives),
-        words=frozenset({"answer"}),
+        label="SLOs",
+        headings=("SLO", "measured", "result"),
+        rows=tuple((slo.rule, slo.found_text, slo.answer) for slo in found.objectives),
+        words=frozenset({"result"}),
     )
     return (Table(table),)
 
 
 def prechecks(found: Facts) -> tuple[Block, ...]:
-    """What had to hold before it began."""
+    """The checks before the first event."""
     checks = found.rehearsal.prechecks
     if not checks:
         return (Words("No pre-checks were recorded."),)
     table = TextTable(
         label="Pre-checks",
-        headings=("check", "wanted", "found", "answer"),
+        headings=("check", "expected", "measured", "result"),
         rows=tuple(
             (check.name, check.wanted, check.found, "passed" if check.passed else "failed")
             for check in checks
         ),
-        words=frozenset({"wanted", "found", "answer"}),
+        words=frozenset({"expected", "measured", "result"}),
     )
     return (Table(table),)
 
@@ -59,7 +60,9 @@ def decisions(found: Facts) -> tuple[Block, ...]:
     """What the operator was asked, and chose."""
     if not found.rehearsal.decisions:
         played = (
-            "The operator was asked nothing." if found.rehearsal.interactive else "The timeline was scripted."
+            "The operator was asked for no decision."
+            if found.rehearsal.interactive
+            else "The timeline was scripted."
         )
         return (Words(played),)
     zero_s = found.run.info.trigger_s or 0
@@ -80,23 +83,25 @@ def decisions(found: Facts) -> tuple[Block, ...]:
 
 
 def validity(found: Facts) -> tuple[Block, ...]:
-    """Can it be believed?"""
+    """The verdict, and any validity issue."""
     judged = found.judgement.validity
-    said = (
+    issues = (
         *(f"INVALID: {problem}." for problem in judged.problems),
         *(f"Note: {warning}." for warning in judged.warnings),
     )
     verdict = Words(f"{found.judgement.verdict.name}: {found.judgement.verdict.reason}.")
-    return (verdict, Points(said) if said else Words("Nothing to object to the measurement."))
+    return (verdict, Points(issues) if issues else Words(NO_ISSUES))
 
 
 def configurations(found: Facts) -> tuple[Block, ...]:
-    """What it was played with, and how to play it again."""
+    """The conditions of the run, and how to reproduce it."""
     info = found.run.info
     edge: tuple[Block, ...] = (
-        (Code(f"{front_of([found.run])}, before and after", found.edge_diff),)
+        (Code(f"{proxy_name([found.run])}, before and after", found.edge_diff),)
         if found.edge_diff
-        else (Words(f"{front_of([found.run])} had the same configuration before and after, or is not ours."),)
+        else (
+            Words(f"{proxy_name([found.run])} had the same configuration before and after, or is external."),
+        )
     )
     machine = ", ".join(
         f"{key.replace('_', ' ')} {units.setting(value)}" for key, value in info.machine.items()
@@ -111,7 +116,7 @@ def configurations(found: Facts) -> tuple[Block, ...]:
                 f"Versions: {versions}.",
             )
         ),
-        Code("To repeat it", (shlex.join(info.command), *_replay(found))),
+        Code("To reproduce", (shlex.join(info.command), *_replay(found))),
         *edge,
         Code("The scenario, with every default", tuple(scenario_listing(info.scenario).splitlines())),
     )

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from reports.analysis.judgement import Judgement, judgement_of
 from reports.analysis.metrics import unaided_stretch
-from reports.analysis.slo import Held, evaluate, hypothesis_of, objectives_of
+from reports.analysis.slo import SloResult, evaluate, hypothesis_of, objectives_of
 from reports.rehearsal.detection import Alert, alerts
 from reports.rehearsal.fixes import Fix, fixes
 from reports.rehearsal.surprises import Surprise, surprises
@@ -18,7 +18,7 @@ from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError, Rehearsal
 
 EDGE_FILES = ("gateway.conf", "gateway.yaml", "haproxy.cfg")
-"""Configurations of fronts; a copy of what was there before the events has `.before` behind it."""
+"""Configurations of proxies; a copy from before the events has the suffix `.before`."""
 REPLAY = "rehearsed.toml"
 """The scenario that an operator's choices became."""
 MOST_DIFF_LINES = 400
@@ -46,8 +46,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     run: Run
     rehearsal: Rehearsal
     judgement: Judgement
-    hypothesis: Held | None
-    objectives: tuple[Held, ...]
+    hypothesis: SloResult | None
+    objectives: tuple[SloResult, ...]
     alerts: tuple[Alert, ...]
     fixes: tuple[Fix, ...]
     blast: BlastRadius | None
@@ -57,14 +57,13 @@ class Facts(Struct, frozen=True, kw_only=True):
     replay: Path | None
     """Where the operator's choices can be played again; None where there are none."""
     edge_diff: tuple[str, ...]
-    """The front's configuration before and after, as a unified diff; empty where that is the same, or not
-    there."""
+    """Changes of the proxy's configuration, as a unified diff; empty where there are none, or no files."""
 
 
 def facts(run: Run) -> Facts:
     """Everything about one rehearsal, from its judged run. Raises RecordError where it is none."""
     if run.info.rehearsal is None:
-        raise RecordError(f"{run.directory}: it is no rehearsal: run.json has no rehearsal in it")
+        raise RecordError(f"{run.directory}: not a rehearsal: run.json has no rehearsal")
     judgement = judgement_of(run)
     summary = judgement.summary
     objectives, hypothesis = objectives_of(run), hypothesis_of(run)
@@ -84,7 +83,7 @@ def facts(run: Run) -> Facts:
 
 
 def edge_diff(directory: Path) -> tuple[str, ...]:
-    """What events changed in the front's configuration. Raises RecordError where it cannot be read."""
+    """What events changed in the proxy's configuration. Raises RecordError where it cannot be read."""
     for after in EDGE_FILES:
         texts: list[list[str]] = []
         for name in (f"{after}.before", after):

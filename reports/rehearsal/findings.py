@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from reports.rehearsal.blocks import Block, Points, Table, Words
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.fixes import fix_sentences
-from reports.rehearsal.outcome import GOOD_VERDICTS
+from reports.rehearsal.outcome import GOOD_VERDICTS, HYPOTHESIS_RESULTS
 from reports.text import units
 from reports.text.tables import TextTable
 
-OWNER, TICKET, RETEST = "owner", "ticket", "re-test on"
+QUESTION, OWNER, TICKET, RETEST = "question", "owner", "ticket", "re-test on"
 
 
 def surprises_chapter(found: Facts) -> tuple[Block, ...]:
     """What the rules found."""
     if not found.surprises:
-        return (Words("No rule found anything."),)
+        return (Words("No surprises."),)
     return (Points(tuple(f"{units.capitalised(name)}. {one.text}" for name, one in found.surprises.items())),)
 
 
@@ -28,25 +28,25 @@ def actions_chapter(found: Facts) -> tuple[Block, ...]:
     """Action items, with blanks for people to fill in."""
     table = TextTable(
         label="Action items, to be filled in",
-        headings=("no.", "to be settled", OWNER, TICKET, RETEST),
+        headings=("no.", QUESTION, OWNER, TICKET, RETEST),
         rows=tuple(
             (str(number), text, "", "", "") for number, text in enumerate([*questions(found), ""], start=1)
         ),
-        words=frozenset({"to be settled", OWNER, TICKET, RETEST}),
+        words=frozenset({QUESTION, OWNER, TICKET, RETEST}),
     )
     return (
-        Words("To be filled in by the team; the empty line is for what no rule can see."),
-        Table(table, blank=frozenset({"to be settled", OWNER, TICKET, RETEST})),
+        Words("To be filled in by the team; the empty line is for anything that the rules miss."),
+        Table(table, blank=frozenset({QUESTION, OWNER, TICKET, RETEST})),
     )
 
 
 def finding_sentences(found: Facts) -> tuple[str, ...]:
-    """Verdict, hypothesis, objectives that were not kept, fixes and surprises, a sentence each."""
+    """Verdict, hypothesis, SLOs that were not met, mitigations and surprises, a sentence each."""
     return tuple(_findings(found))
 
 
 def questions(found: Facts) -> tuple[str, ...]:
-    """What somebody should settle."""
+    """The questions to be answered."""
     return tuple(_questions(found))
 
 
@@ -54,25 +54,23 @@ def _findings(found: Facts) -> Iterator[str]:
     verdict, hypothesis = found.judgement.verdict, found.hypothesis
     yield f"{verdict.name}: {verdict.reason}."
     if hypothesis is not None:
-        yield f"Hypothesis {_STATE[hypothesis.kept]}: {hypothesis.rule}; found {hypothesis.found_text}."
-    for held in found.objectives:
-        if held.kept is not True:
-            yield f"Objective {held.answer}: {held.rule}; found {held.found_text}."
+        result = HYPOTHESIS_RESULTS[hypothesis.met]
+        yield f"Hypothesis {result}: expected {hypothesis.rule}; got {hypothesis.found_text}."
+    for slo in found.objectives:
+        if slo.met is not True:
+            yield f"SLO {slo.answer}: expected {slo.rule}; got {slo.found_text}."
     yield from fix_sentences(found.fixes, found.judgement.summary)
     yield from (surprise.text for surprise in found.surprises.values())
 
 
-_STATE = {True: "held", False: "did not hold", None: "not tested"}
-
-
 def _questions(found: Facts) -> Iterator[str]:
     if not found.judgement.validity.valid:
-        yield "The measurement is not to be relied on: what has to change before the rehearsal is repeated?"
-    if found.hypothesis is not None and found.hypothesis.kept is False:
-        yield f"What has to change so that the hypothesis holds: {found.hypothesis.rule}?"
-    for held in found.objectives:
-        if held.kept is False:
-            yield f"What has to change so that this objective is kept: {held.rule}?"
+        yield "The measurement is invalid: what has to change before the rehearsal is repeated?"
+    if found.hypothesis is not None and found.hypothesis.met is False:
+        yield f"What has to change to confirm the hypothesis: {found.hypothesis.rule}?"
+    for slo in found.objectives:
+        if slo.met is False:
+            yield f"What has to change to meet this SLO: {slo.rule}?"
     if found.judgement.verdict.name not in GOOD_VERDICTS and found.judgement.validity.valid:
-        yield "The service did not come back: what would bring it back, and who may do it at night?"
+        yield "The service did not recover: what would recover it, and who is authorised to do it on call?"
     yield from (surprise.consider for surprise in found.surprises.values())

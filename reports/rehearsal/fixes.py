@@ -1,8 +1,8 @@
-"""Which fix was a fix: what the service did from each mitigation to the next one.
+"""The effect of each mitigation: what the service did from one to the next.
 
 A mitigation that works may take a while: pods first work off what they have queued, and delays have to grow.
-So each is judged by the last seconds before the next one, not by the seconds right after it. What follows
-something need not be its doing; only a comparison of runs with and without it can tell.
+So each is judged by the last seconds before the next one, not by the seconds right after it. What follows a
+mitigation need not be its effect; only a comparison of runs with and without it can tell.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from reports.analysis.actions import Strike, strikes
+from reports.analysis.actions import FiredEvent, fired_events
 from reports.analysis.metrics import Summary, unaided_stretch
 from reports.compare.event_text import spoken_words
 from reports.rundir import series
@@ -24,7 +24,7 @@ MATTERS = 0.10
 """Of all clients."""
 SERVED = 0.90
 
-Effect = Literal["came back", "better", "no change", "worse", "was not down", "unknown"]
+Effect = Literal["recovered", "better", "no change", "worse", "unaffected", "unknown"]
 
 
 class Fix(Struct, frozen=True, kw_only=True):
@@ -59,9 +59,9 @@ def fixes(run: Run, summary: Summary) -> tuple[Fix, ...]:
     trigger_s, end_s = stretch
     groups = _together(
         [
-            strike
-            for strike in strikes(run.events)
-            if strike.kind == "mitigation" and trigger_s <= strike.began_s < end_s
+            event
+            for event in fired_events(run.events)
+            if event.kind == "mitigation" and trigger_s <= event.began_s < end_s
         ]
     )
     ends = [int(group[0].began_s) for group in groups[1:]] + [end_s]
@@ -73,26 +73,26 @@ def fixes(run: Run, summary: Summary) -> tuple[Fix, ...]:
 
 
 def fix_sentences(found: Sequence[Fix], summary: Summary) -> tuple[str, ...]:
-    """What each was followed by, and whether that can be credited to it."""
-    told = [_sentence(fix, summary) for fix in found]
-    credited = next((fix for fix in reversed(found) if fix.effect == "came back"), None)
+    """What followed each mitigation, and whether that can be credited to it."""
+    sentences = [_sentence(fix, summary) for fix in found]
+    credited = next((fix for fix in reversed(found) if fix.effect == "recovered"), None)
     if credited is not None and len(credited.what) > 1:
-        told.append(
-            f"{units.capitalised(credited.name)} went in together: this run cannot say which of them did it. "
-            "A comparison of runs with each of them alone can."
+        sentences.append(
+            f"{units.capitalised(credited.name)} were applied together: this run cannot say which of them "
+            "worked. Compare runs with each of them alone."
         )
-    if found and credited is None and all(fix.effect != "was not down" for fix in found):
-        told.append("None of what was done brought the service back.")
-    return tuple(told)
+    if found and credited is None and all(fix.effect != "unaffected" for fix in found):
+        sentences.append("No mitigation was followed by a recovery.")
+    return tuple(sentences)
 
 
-def _together(struck: Sequence[Strike]) -> list[list[Strike]]:
-    groups: list[list[Strike]] = []
-    for strike in struck:
-        if groups and strike.began_s - groups[-1][0].began_s <= TOGETHER_S:
-            groups[-1].append(strike)
+def _together(events: Sequence[FiredEvent]) -> list[list[FiredEvent]]:
+    groups: list[list[FiredEvent]] = []
+    for event in events:
+        if groups and event.began_s - groups[-1][0].began_s <= TOGETHER_S:
+            groups[-1].append(event)
         else:
-            groups.append([strike])
+            groups.append([event])
     return groups
 
 
@@ -104,14 +104,14 @@ def _recovered_s(summary: Summary) -> int | None:
     return found.counted_from_s + found.time_to_recover_s
 
 
-def _fix(run: Run, group: Sequence[Strike], trigger_s: int, until_s: int, recovered_s: int | None) -> Fix:
+def _fix(run: Run, group: Sequence[FiredEvent], trigger_s: int, until_s: int, recovered_s: int | None) -> Fix:
     began_s = int(group[0].began_s)
     before = run.between(max(trigger_s, began_s - LOOKED_AT_S), began_s)
     after = run.between(max(began_s + 1, until_s - LOOKED_AT_S), until_s)
     served_before, served_after = series.availability(before), series.availability(after)
     recovered = recovered_s is not None and began_s <= recovered_s < until_s
     return Fix(
-        what=tuple(spoken_words(strike.name, strike.details) for strike in group),
+        what=tuple(spoken_words(event.name, event.details) for event in group),
         began_s=round(group[0].began_s - trigger_s, 1),
         until_s=until_s - trigger_s,
         availability_before=served_before,
@@ -127,21 +127,21 @@ def _effect(before: float | None, after: float | None) -> Effect:
     if before is None or after is None:
         return "unknown"
     if before >= SERVED:
-        return "was not down" if after >= SERVED else "worse"
+        return "unaffected" if after >= SERVED else "worse"
     if after >= SERVED:
-        return "came back"
+        return "recovered"
     if after - before >= MATTERS:
         return "better"
     return "worse" if before - after >= MATTERS else "no change"
 
 
 _WORDS: dict[Effect, str] = {
-    "came back": "the service came back after it",
-    "better": "it got better after it, but not well",
-    "no change": "it changed nothing for the clients",
-    "worse": "it got worse after it",
-    "was not down": "the service was not down when it came",
-    "unknown": "what followed was not recorded for long enough",
+    "recovered": "the service recovered after it",
+    "better": "availability rose after it, but the service did not recover",
+    "no change": "no measurable effect on the clients",
+    "worse": "availability fell after it",
+    "unaffected": "the service was unaffected at the time",
+    "unknown": "not recorded for long enough to tell",
 }
 
 
@@ -150,10 +150,12 @@ def _sentence(fix: Fix, summary: Summary) -> str:
         f"availability {units.percent(fix.availability_before)} before, "
         f"{units.percent(fix.availability_after)} by {units.seconds(fix.until_s)}"
     )
-    tries = f"tries {units.per_second(fix.attempts_before)}, then {units.per_second(fix.attempts_after)}"
+    attempts = (
+        f"attempts {units.per_second(fix.attempts_before)}, then {units.per_second(fix.attempts_after)}"
+    )
     text = (
         f"{units.capitalised(fix.name)}, at {units.seconds(round(fix.began_s))}: {_WORDS[fix.effect]} "
-        f"({served}; {tries})."
+        f"({served}; {attempts})."
     )
     return f"{text} {saturated}" if (saturated := _new_pods(fix, summary)) else text
 

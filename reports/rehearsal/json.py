@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from reports.analysis.slo import Held
-from reports.rehearsal.blocks import Points, RehearsalPage
+from reports.analysis.slo import SloResult
+from reports.rehearsal.blocks import RehearsalPage
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.findings import finding_sentences, questions
-from reports.rehearsal.previous import HEADING, differences
+from reports.rehearsal.previous import changes, differences
 
 SCHEMA_VERSION = 1
 
@@ -51,7 +51,7 @@ def document(page: RehearsalPage, found: Sequence[Facts]) -> dict[str, Any]:
         "nginx_diff": latest.edge_diff,
         "events": latest.run.events,
         "earlier": [_result(one) for one in earlier],
-        "did_it_hold": _held(page),
+        "did_it_hold": changes(found),
         "differences": differences(earlier[-1], latest) if earlier else [],
     }
 
@@ -70,26 +70,15 @@ def _result(found: Facts) -> dict[str, Any]:
         "verdict": found.judgement.verdict,
         "valid": found.judgement.validity.valid,
         "time_to_recover_s": summary.recovery.time_to_recover_s,
-        "hypothesis": _held_bound(found.hypothesis) if found.hypothesis else None,
-        "objectives": [_held_bound(held) for held in found.objectives],
+        "hypothesis": _bound_result(found.hypothesis) if found.hypothesis else None,
+        "objectives": [_bound_result(result) for result in found.objectives],
     }
 
 
-def _held_bound(held: Held) -> dict[str, Any]:
+def _bound_result(result: SloResult) -> dict[str, Any]:
     return {
-        **msgspec.to_builtins(held.bound),
-        "found": held.found,
-        "at_least": held.at_least,
-        "kept": held.kept,
+        **msgspec.to_builtins(result.bound),
+        "found": result.found,
+        "at_least": result.at_least,
+        "kept": result.met,
     }
-
-
-def _held(page: RehearsalPage) -> list[str]:
-    return [
-        item
-        for chapter in page.chapters
-        if chapter.heading == HEADING
-        for block in chapter.blocks
-        if isinstance(block, Points)
-        for item in block.items
-    ]

@@ -1,29 +1,32 @@
-"""How a rehearsal came out, in plain words: for who reads only one paragraph."""
+"""The outcome of a rehearsal, for readers of a single paragraph."""
 
 from collections.abc import Iterator
 
-from reports.analysis.actions import strikes
+from reports.analysis.actions import fired_events
+from reports.analysis.slo import SloResult
 from reports.compare.event_text import spoken_words
 from reports.rehearsal.blocks import Tile
 from reports.rehearsal.facts import Facts
 from reports.text import units
 
 GOOD_VERDICTS = frozenset({"RECOVERED", "STEADY"})
-_ANSWERS = {True: "held", False: "did not hold", None: "not known"}
+HYPOTHESIS_RESULTS = {True: "confirmed", False: "refuted", None: "not tested"}
 
 
 def outcome(found: Facts) -> str:
-    """What struck, how far it reached, what ended it, what it cost: one paragraph."""
-    return " ".join([*_struck(found), *_ended(found), *_fixed(found), *_cost(found), *_hypothesis(found)])
+    """The trigger, its reach, what ended it and what it cost: one paragraph."""
+    return " ".join(
+        [*_trigger(found), *_ended(found), *_mitigations(found), *_cost(found), *_hypothesis(found)]
+    )
 
 
 def alarms(found: Facts) -> tuple[str, ...]:
-    """Why the result is not to be relied on, the most important reason first."""
-    said = [f"It was aborted: {found.rehearsal.aborted}"] if found.rehearsal.aborted else []
+    """Why the result is not reliable, the most important reason first."""
+    reasons = [f"The run was aborted: {found.rehearsal.aborted}"] if found.rehearsal.aborted else []
     failed = [check.name for check in found.rehearsal.prechecks if not check.passed]
     if failed:
-        said.append(f"It began although a pre-check had failed: {', '.join(failed)}")
-    return (*said, *found.judgement.validity.problems)
+        reasons.append(f"The run started although a pre-check had failed: {', '.join(failed)}")
+    return (*reasons, *found.judgement.validity.problems)
 
 
 def tiles(found: Facts) -> tuple[Tile, ...]:
@@ -32,17 +35,13 @@ def tiles(found: Facts) -> tuple[Tile, ...]:
     storm, during = summary.storm, summary.during
     shown = [Tile("verdict", verdict.name, good=verdict.name in GOOD_VERDICTS)]
     if found.hypothesis:
-        kept = found.hypothesis.kept
-        shown.append(
-            Tile(
-                "hypothesis", _ANSWERS[kept], f"found {found.hypothesis.found_text}, {found.hypothesis.limit}"
-            )
-        )
-        shown[-1] = Tile(shown[-1].name, shown[-1].value, shown[-1].note, kept)
+        result = found.hypothesis
+        note = f"expected {result.limit}, got {result.found_text}"
+        shown.append(Tile("hypothesis", HYPOTHESIS_RESULTS[result.met], note, result.met))
     if found.objectives:
-        kept_ones = sum(held.kept is True for held in found.objectives)
+        met = sum(result.met is True for result in found.objectives)
         number = len(found.objectives)
-        shown.append(Tile("objectives kept", f"{kept_ones} of {number}", good=kept_ones == number))
+        shown.append(Tile("SLOs met", f"{met} of {number}", good=met == number))
     if storm:
         shown += [
             _recovery_tile(found),
@@ -52,7 +51,7 @@ def tiles(found: Facts) -> tuple[Tile, ...]:
             before = summary.before.effective_p99 if summary.before else None
             shown.append(
                 Tile(
-                    "p99 over all clients",
+                    "effective p99",
                     units.latency(during.effective_p99),
                     f"{units.latency(before)} before",
                 )
@@ -65,21 +64,23 @@ def _reach(found: Facts) -> Iterator[Tile]:
     blast, storm = found.blast, found.judgement.summary.storm
     if storm and storm.stale_client_s is not None:
         each = units.seconds(storm.stale_client_s / max(1, found.judgement.summary.clients))
-        yield Tile("stale data", f"{units.count(storm.stale_client_s)} client-s", f"{each} for each client")
+        yield Tile("stale data", f"{units.count(storm.stale_client_s)} client-s", f"{each} per client")
     if blast:
         yield Tile(
-            "clients hit", f"{units.count(blast.out_at_worst)} of {units.count(blast.clients)}", "at worst"
+            "clients affected",
+            f"{units.count(blast.out_at_worst)} of {units.count(blast.clients)}",
+            "at worst",
         )
 
 
 def trigger_words(found: Facts) -> str:
-    """What struck first, as the subject of a sentence; empty where nothing did."""
-    struck = (
-        spoken_words(strike.name, strike.details)
-        for strike in strikes(found.run.events)
-        if strike.kind == "fault"
+    """The first fault, as the subject of a sentence; empty without one."""
+    faults = (
+        spoken_words(event.name, event.details)
+        for event in fired_events(found.run.events)
+        if event.kind == "fault"
     )
-    return next(struck, "")
+    return next(faults, "")
 
 
 def time_to_recover(found: Facts) -> str:
@@ -92,27 +93,26 @@ def time_to_recover(found: Facts) -> str:
 
 def _recovery_tile(found: Facts) -> Tile:
     recovered = found.judgement.summary.recovery.time_to_recover_s is not None
-    note = "from the trigger’s end" if recovered else "not within what was seen"
+    note = "from the trigger’s end" if recovered else "not within the run"
     return Tile("time to recover", time_to_recover(found), note, good=None if recovered else False)
 
 
-def _struck(found: Facts) -> Iterator[str]:
+def _trigger(found: Facts) -> Iterator[str]:
     pods = found.run.info.stability.get("pods")
     on = f" on {units.count(pods)} pods" if isinstance(pods, int) else ""
     clients = units.count(found.judgement.summary.clients)
     what = trigger_words(found)
-    yield f"{units.capitalised(what)} struck {clients} clients{on}." if what else f"{clients} clients{on}."
+    yield f"{units.capitalised(what)} hit {clients} clients{on}." if what else f"{clients} clients{on}."
     blast = found.blast
     if blast and blast.out_at_worst:
         share = blast.out_at_worst / max(1, blast.clients)
-        whose = (
-            "not one of them had"
-            if share >= 1
-            else f"{units.count(blast.out_at_worst)} of them ({units.percent(share)}) did not have"
+        affected = "all" if share >= 1 else f"{units.count(blast.out_at_worst)} of them"
+        yield (
+            f"{_when(blast.worst_s)} after it began, {affected} ({units.percent(share)}) were without fresh "
+            "data."
         )
-        yield f"{_when(blast.worst_s)} after it began, {whose} a fresh tick."
     elif blast:
-        yield "Nobody was without fresh ticks."
+        yield "No client was without fresh data."
     if found.alerts:
         first = found.alerts[0]
         yield f"An alert could have fired {_when(first.t_s).lower()} after it began: {first.text}."
@@ -131,22 +131,22 @@ def _ended(found: Facts) -> Iterator[str]:
         from_s = zero_s if recovery.counted_from_s is None else recovery.counted_from_s
         after = units.seconds(from_s - zero_s + recovery.time_to_recover_s)
         since = "" if from_s == zero_s else f" ({time_to_recover(found)} after it had ended)"
-        yield f"Everything was as before again {after} after it began{since}."
+        yield f"The service had recovered {after} after it began{since}."
     elif recovery.at_least_s is not None:
-        yield f"It did not recover within {units.seconds(recovery.at_least_s)} of the trigger’s end."
+        yield f"The service did not recover within {units.seconds(recovery.at_least_s)} of the trigger’s end."
     else:
-        yield "Whether it recovered was not seen."
+        yield "The run is too short to say whether it recovered."
 
 
-def _fixed(found: Facts) -> Iterator[str]:
+def _mitigations(found: Facts) -> Iterator[str]:
     for fix in found.fixes:
         match fix.effect:
-            case "came back":
-                yield f"The service came back after {fix.name}."
+            case "recovered":
+                yield f"The service recovered after {fix.name}."
             case "no change" | "worse":
                 yield f"{units.capitalised(fix.name)} did not help."
             case "better":
-                yield f"{units.capitalised(fix.name)} was followed by some relief."
+                yield f"Availability rose after {fix.name}, but the service did not recover."
 
 
 def _cost(found: Facts) -> Iterator[str]:
@@ -155,13 +155,16 @@ def _cost(found: Facts) -> Iterator[str]:
         each = storm.stale_client_s / max(1, found.judgement.summary.clients)
         yield (
             f"It cost {units.count(storm.stale_client_s)} client-seconds of stale data, "
-            f"{units.seconds(each)} a client."
+            f"{units.seconds(each)} per client."
         )
 
 
 def _hypothesis(found: Facts) -> Iterator[str]:
     if found.hypothesis and not found.judgement.validity.valid:
-        answer = _ANSWERS[found.hypothesis.kept]
-        yield f"Hypothesis by these figures, which are not to be relied on: {answer}."
+        yield f"By these figures, which are not reliable, the hypothesis was {_result(found.hypothesis)}."
     elif found.hypothesis:
-        yield f"The hypothesis {_ANSWERS[found.hypothesis.kept].replace('not known', 'could not be tested')}."
+        yield f"The hypothesis was {_result(found.hypothesis)}."
+
+
+def _result(hypothesis: SloResult) -> str:
+    return HYPOTHESIS_RESULTS[hypothesis.met]

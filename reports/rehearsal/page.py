@@ -5,22 +5,23 @@ The chapters of a rehearsal's report, in the order in which somebody in a hurry 
 
 from collections.abc import Callable
 
+from reports.page import notes
 from reports.rehearsal import evidence, findings, story
 from reports.rehearsal.blocks import Block, Chapter, Picture, RehearsalPage
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.outcome import alarms, outcome, tiles
 
 
-def rehearsal_page(found: Facts, alt: str, held: Chapter | None = None) -> RehearsalPage:
+def rehearsal_page(found: Facts, alt: str, previous: Chapter | None = None) -> RehearsalPage:
     """The report on one rehearsal.
 
-    alt: what its figure shows. held: the chapter on this one and earlier ones, where there are any.
+    alt: what its figure shows. previous: the comparison with previous rehearsals, where there are any.
     """
     info = found.run.info
     name = str(info.scenario.get("name") or info.arm)
     own = chapters(found, alt)
-    before_figure = [chapter.heading for chapter in own].index(ON_ONE_CLOCK)
-    how = "the operator decided" if found.rehearsal.interactive else "scripted"
+    before_figure = [chapter.heading for chapter in own].index(TIMELINE)
+    how = "interactive" if found.rehearsal.interactive else "scripted"
     return RehearsalPage(
         title=f"Rehearsal: {name}",
         subtitle=f"{moment(info.started_utc)} · {how} · seed {info.seed}",
@@ -28,7 +29,7 @@ def rehearsal_page(found: Facts, alt: str, held: Chapter | None = None) -> Rehea
         outcome=outcome(found),
         alarms=alarms(found),
         tiles=tiles(found),
-        chapters=(*own[:before_figure], *([held] if held else []), *own[before_figure:]),
+        chapters=(*own[:before_figure], *([previous] if previous else []), *own[before_figure:]),
     )
 
 
@@ -39,19 +40,19 @@ def moment(started_utc: str) -> str:
 
 
 FIGURE = "figure"
-ON_ONE_CLOCK = "On one clock"
+TIMELINE = "Timeline"
 
 CHAPTERS: dict[str, Callable[[Facts], tuple[Block, ...]]] = {
     "Hypothesis": story.hypothesis,
-    ON_ONE_CLOCK: lambda _: (),
+    TIMELINE: lambda _: (),
     "Steady state before and after": story.steady_state,
     "Blast radius": story.blast_radius,
-    "Timeline": story.timeline,
-    "Impact": story.impact,
-    "Wrong fix, real fix": story.wrong_and_real_fix,
-    "Clients that share an address": story.nat_victims,
-    "Was a storm to be expected?": evidence.stability,
-    "Objectives": evidence.objectives,
+    "Events and alerts": story.timeline,
+    "Client impact": story.impact,
+    "Effect of each mitigation": story.mitigations,
+    "Clients by shared IP": story.shared_ips,
+    "Stability estimate": evidence.stability,
+    "SLOs": evidence.objectives,
     "Pre-checks": evidence.prechecks,
     "The operator’s decisions": evidence.decisions,
     "Validity": evidence.validity,
@@ -66,10 +67,10 @@ CHAPTERS: dict[str, Callable[[Facts], tuple[Block, ...]]] = {
 def chapters(found: Facts, alt: str) -> tuple[Chapter, ...]:
     """All chapters of one rehearsal.
 
-    alt: what the figure shows, for who cannot see it.
+    alt: what the figure shows, for those who cannot see it.
     """
-    picture = Picture(FIGURE, alt, story.CAPTION)
+    picture = Picture(FIGURE, alt, notes.FIGURE)
     return tuple(
-        Chapter(heading, (picture,) if heading == ON_ONE_CLOCK else write(found))
+        Chapter(heading, (picture,) if heading == TIMELINE else write(found))
         for heading, write in CHAPTERS.items()
     )

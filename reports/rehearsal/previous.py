@@ -1,22 +1,22 @@
-"""Did last month's fix hold? Several rehearsals of one scenario, the older ones first."""
+"""The latest rehearsal of a scenario compared with previous ones, the older ones first."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reports.analysis.slo import Held
+from reports.analysis.slo import SLO_RESULTS, SloResult
 from reports.analysis.verdict import RANKED
 from reports.compare.comparable import is_switch, label, setting, settings
 from reports.compare.measures import BY_KEY, Effect, Measure
 from reports.rehearsal.blocks import Block, Chapter, Picture, Points, Table, Words
 from reports.rehearsal.facts import Facts
-from reports.rehearsal.outcome import time_to_recover
+from reports.rehearsal.outcome import HYPOTHESIS_RESULTS, time_to_recover
 from reports.rundir.latency import Latency
 from reports.text import units
 from reports.text.tables import TextTable
 
-HEADING = "Did it hold?"
+HEADING = "Compared with previous rehearsals"
 FIGURE = "compared"
-AGAINST = "latest against the one before"
+AGAINST = "latest against previous"
 
 MEASURES = (
     "time_to_recover_s",
@@ -42,18 +42,18 @@ STALE = Measure(
     units.count,
     Effect("lower", 0.1, 10.0),
 )
-"""Ticks missed are not among them: who is still away at the end has not found out yet what it missed."""
+"""Ticks missed are not among them: a client that is disconnected at the end has not counted its own yet."""
 
 
-def held_chapter(found: Sequence[Facts], alt: str) -> Chapter:
+def previous_chapter(found: Sequence[Facts], alt: str) -> Chapter:
     """The chapter on several rehearsals, of which the last is the latest."""
     blocks: tuple[Block, ...] = (
-        Points(tuple(_sentences(found))),
-        Picture(FIGURE, alt, "One line for each rehearsal; its verdict stands beside its date."),
+        Points(changes(found)),
+        Picture(FIGURE, alt, "One line per rehearsal, named by its date, with its verdict."),
         Table(_table(found)),
         Words(
-            "Better and worse: a difference that matters, by the bounds that comparisons of arms use. With "
-            "one run each it may be chance; only repeats of both can tell.",
+            "Better, worse: the difference reaches the minimum effect that comparisons of arms use. With one "
+            "run each it may be chance; only repeats of both can tell.",
             quiet=True,
         ),
     )
@@ -69,16 +69,21 @@ def label_of(found: Facts, others: Sequence[Facts]) -> str:
     return name if len(twins) == 1 else f"{name} ({found.run.directory.name})"
 
 
-def _sentences(found: Sequence[Facts]) -> Iterator[str]:
+def changes(found: Sequence[Facts]) -> tuple[str, ...]:
+    """How the latest rehearsal compares with the one before it, a sentence each; empty for a single one."""
+    return tuple(_changes(found)) if len(found) > 1 else ()
+
+
+def _changes(found: Sequence[Facts]) -> Iterator[str]:
     before, latest = found[-2], found[-1]
     was, became = before.judgement.verdict.name, latest.judgement.verdict.name
     yield f"Verdict: {was}, then {became}: {_ranked(was, became)}."
     if before.hypothesis and latest.hypothesis:
-        yield f"Hypothesis: {_then_now('held', before.hypothesis, latest.hypothesis)}."
-    for bound, now in {held.rule: held for held in latest.objectives}.items():
-        then = next((held for held in before.objectives if held.rule == bound), None)
-        if then is not None and (then.kept, now.kept) != (True, True):
-            yield f"{units.capitalised(bound)}: {_then_now('kept', then, now)}."
+        yield f"Hypothesis: {_then_now(HYPOTHESIS_RESULTS, before.hypothesis, latest.hypothesis)}."
+    for rule, now in {slo.rule: slo for slo in latest.objectives}.items():
+        then = next((slo for slo in before.objectives if slo.rule == rule), None)
+        if then is not None and (then.met, now.met) != (True, True):
+            yield f"SLO {rule}: {_then_now(SLO_RESULTS, then, now)}."
     old, new = set(before.surprises), set(latest.surprises)
     if old - new:
         yield f"No longer seen: {', '.join(sorted(old - new))}."
@@ -86,10 +91,10 @@ def _sentences(found: Sequence[Facts]) -> Iterator[str]:
         yield f"New surprises: {', '.join(sorted(new - old))}."
     doubtful = [label_of(one, found) for one in found if not one.judgement.validity.valid]
     if doubtful:
-        yield f"Not to be relied on: {', '.join(doubtful)}."
+        yield f"Not reliable: {', '.join(doubtful)}."
     changed = differences(before, latest)
     if changed:
-        yield f"What differs, and may be the reason: {'; '.join(changed)}."
+        yield f"Other differences, possible causes: {'; '.join(changed)}."
     else:
         yield "Scenario, seed, machine and versions are the same."
 
@@ -117,14 +122,13 @@ def _label(value: Any) -> str:
     return label(value) if isinstance(value, Mapping) else units.setting(value)
 
 
-def _then_now(word: str, then: Held, now: Held) -> str:
-    answers: dict[bool | None, str] = {True: word, False: f"not {word}", None: "not known"}
-    return f"{answers[then.kept]} before ({then.found_text}), {answers[now.kept]} now ({now.found_text})"
+def _then_now(results: Mapping[bool | None, str], then: SloResult, now: SloResult) -> str:
+    return f"{results[then.met]} before ({then.found_text}), {results[now.met]} now ({now.found_text})"
 
 
 def _ranked(was: str, became: str) -> str:
     if "INVALID" in {was, became}:
-        return "that says nothing"
+        return "not comparable"
     names = [str(name) for name in RANKED]
     steps = names.index(became) - names.index(was)
     return "no change" if not steps else "better" if steps < 0 else "worse"
@@ -152,12 +156,12 @@ def _table(found: Sequence[Facts]) -> TextTable:
 
 
 def _answers(
-    name: str, found: Sequence[Facts], of: Callable[[Facts], Held | None]
+    name: str, found: Sequence[Facts], of: Callable[[Facts], SloResult | None]
 ) -> Iterator[tuple[str, ...]]:
-    held = [of(one) for one in found]
-    if any(held):
-        answers = {True: "held", False: "did not hold", None: "not known"}
-        yield (name, *(answers[one.kept] if one else units.NOTHING for one in held), "")
+    results = [of(rehearsal) for rehearsal in found]
+    if any(results):
+        texts = (HYPOTHESIS_RESULTS[result.met] if result else units.NOTHING for result in results)
+        yield (name, *texts, "")
 
 
 def _row(measure: Measure, found: Sequence[Facts]) -> tuple[str, ...]:
@@ -175,7 +179,7 @@ def _text(measure: Measure, one: Facts) -> str:
 
 
 def _against(measure: Measure, before: Facts, latest: Facts) -> str:
-    """Whether the difference matters, and which way; nothing where it cannot be told."""
+    """Whether the difference reaches the minimum effect, and which way; empty where that is unknown."""
     was, became = (measure.of(one.judgement.summary) for one in (before, latest))
     numbers = [value.ms if isinstance(value, Latency) else value for value in (was, became)]
     if measure.key == "time_to_recover_s" and numbers.count(None) == 1:
@@ -184,5 +188,5 @@ def _against(measure: Measure, before: Facts, latest: Facts) -> str:
         return ""
     a, b = (float(number or 0) for number in numbers)
     if not measure.effect.matters(a, b):
-        return "less than matters"
+        return "below minimum effect"
     return "better" if (b < a) == (measure.effect.better == "lower") else "worse"

@@ -1,39 +1,35 @@
-"""The chapters that tell what happened: who was hit, when, what was done, what it cost."""
+"""The chapters on what happened: the hypothesis, who was affected, when, the mitigations, the cost."""
 
 from collections.abc import Callable
 
 from reports.analysis.metrics import PhaseSummary
-from reports.analysis.shared_ips import neighbour_rows
 from reports.page.impact import impact_sentences
+from reports.page.notes import ACTIONS, SHARED_IPS, STRETCH
 from reports.page.pods import pod_sentences, pod_table
 from reports.page.refusals import refusal_table
+from reports.page.shared_ips import shared_ip_table
 from reports.rehearsal.blocks import Block, Points, Table, Words
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.fixes import fix_sentences
-from reports.rehearsal.outcome import time_to_recover
+from reports.rehearsal.outcome import HYPOTHESIS_RESULTS, time_to_recover
 from reports.rehearsal.timeline import timeline_table
+from reports.rundir.reader import proxy_name
 from reports.text import units
-from reports.text.proxy_name import front_of
 from reports.text.tables import TextTable
-
-CAPTION = (
-    "Thick lines are what a panel is named after. Shaded: the phase “during”, and whatever went on for a "
-    "while. Vertical lines are events."
-)
 
 
 def hypothesis(found: Facts) -> tuple[Block, ...]:
     """What the rehearsal set out to show, as a bound, and what came out."""
-    held = found.hypothesis
-    if held is None:
-        return (Words("The scenario states none."),)
-    statement = (Words(f"“{held.bound.statement}”"),) if held.bound.statement else ()
-    answer = {True: "It held", False: "It did not hold", None: "That is not known"}[held.kept]
-    return (*statement, Words(f"As a bound: {held.rule}. Found: {held.found_text}. {answer}."))
+    result = found.hypothesis
+    if result is None:
+        return (Words("The scenario states no hypothesis."),)
+    statement = (Words(f"“{result.bound.statement}”"),) if result.bound.statement else ()
+    answer = units.capitalised(HYPOTHESIS_RESULTS[result.met])
+    return (*statement, Words(f"{answer}: expected {result.rule}; got {result.found_text}."))
 
 
 def steady_state(found: Facts) -> tuple[Block, ...]:
-    """The service before it, during it, and at the end."""
+    """The service before the trigger, during the storm, and at the end."""
     summary = found.judgement.summary
     stretches = [
         (name, phase)
@@ -49,93 +45,92 @@ def steady_state(found: Facts) -> tuple[Block, ...]:
     measures: tuple[tuple[str, Callable[[PhaseSummary], str]], ...] = (
         ("seconds, from the trigger", lambda phase: _stretch(phase.from_s, phase.to_s, found)),
         ("availability", lambda phase: units.percent(phase.availability)),
-        ("p99 over all clients (effective)", lambda phase: units.latency(phase.effective_p99)),
-        ("p99 of the ticks that arrived (fan-out)", lambda phase: units.milliseconds(phase.fanout_p99_ms)),
+        ("effective p99 (all clients)", lambda phase: units.latency(phase.effective_p99)),
+        ("fan-out p99 (delivered ticks)", lambda phase: units.milliseconds(phase.fanout_p99_ms)),
         ("staleness p99", lambda phase: units.milliseconds(phase.staleness_p99_ms)),
-        ("tries to connect", lambda phase: units.per_second(phase.attempts_per_s)),
-        ("pods’ event loops occupied", lambda phase: units.percent(phase.pod_loop)),
+        ("connection attempts", lambda phase: units.per_second(phase.attempts_per_s)),
+        ("event loop utilisation of the pods", lambda phase: units.percent(phase.pod_loop)),
         ("CPU per pod", lambda phase: units.percent(phase.pod_cpu)),
-        (f"{front_of([found.run])} CPU", lambda phase: units.percent(phase.nginx_cpu)),
+        (f"{proxy_name([found.run])} CPU", lambda phase: units.percent(phase.nginx_cpu)),
     )
     recovery = summary.recovery
     last = (
-        "At the end: the first stretch in which everything was as before again."
+        "At the end: the first window in which the service had recovered."
         if recovery.time_to_recover_s is not None
         else f"At the end: the last {recovery.window_s} s before the rescue or the end. Not recovered: "
-        f"{'; '.join(recovery.missing) or 'nothing was there to tell it by'}."
+        f"{'; '.join(recovery.missing) or 'nothing was recorded to judge it by'}."
     )
     table = TextTable(
         label="The steady state before, the storm, and the end",
         headings=("measure", *(name for name, _ in stretches)),
         rows=tuple((name, *(text(phase) for _, phase in stretches)) for name, text in measures),
     )
-    reserved = found.run.info.scenario.get("gateway", {}).get("cpu") == "occupy"
+    reserved = found.run.info.scenario.get("gateway", {}).get("cpu") in {"reserve", "occupy"}
     note = " Handshakes occupy the event loop without using CPU: see pod loop, not pod CPU."
     return (Table(table), Words(f"{last}{note if reserved else ''}", quiet=True))
 
 
 def blast_radius(found: Facts) -> tuple[Block, ...]:
-    """Who was hit."""
+    """How many clients and pods were affected."""
     blast = found.blast
     if blast is None:
-        return (Words("Nothing struck, or nothing was recorded after it."),)
+        return (Words("There was no trigger, or nothing was recorded after it."),)
     clients = max(1, blast.clients)
     alone = {found.run.info.arm: found.run}
-    pods = pod_sentences(alone) or (("No pod was ever saturated.",) if blast.pods else ())
+    pods = pod_sentences(alone) or (("No pod was saturated.",) if blast.pods else ())
     points = (
         f"{units.count(blast.out_at_worst)} of {units.count(blast.clients)} clients "
-        f"({units.percent(blast.out_at_worst / clients)}) had no tick under 1 s old in the worst second, "
+        f"({units.percent(blast.out_at_worst / clients)}) were not served in the worst second, "
         f"{units.seconds(blast.worst_s)} after the trigger.",
-        f"{units.count(blast.disconnects)} connections were lost, {units.times(blast.disconnects / clients)} "
-        "the number of clients.",
+        f"{units.count(blast.disconnects)} disconnects, {units.times(blast.disconnects / clients)} the "
+        "number of clients.",
         *pods,
     )
     table = pod_table(alone)
     return (
         Points(points),
-        *([Table(_without_group(table))] if table else []),
+        *([Table(table.without_first_column())] if table else []),
     )
 
 
 def timeline(found: Facts) -> tuple[Block, ...]:
-    """Detection, what was done, what followed."""
-    broke = tuple(
-        f"{units.seconds(alert.t_s)}: {alert.text}{'' if alert.objective else ' (watched in any case)'}"
+    """Events, actions and alerts."""
+    fired = tuple(
+        f"{units.seconds(alert.t_s)}: "
+        f"{alert.text}{'' if alert.objective else ' (watched in every rehearsal)'}"
         for alert in found.alerts
     )
     detected = (
         (
-            Words("An alert could have fired at these seconds, each the first in which its bound broke:"),
-            Points(broke),
+            Words("An alert could have fired at these seconds, each the first that violated its bound:"),
+            Points(fired),
         )
-        if broke
-        else (Words("No bound broke in any second: no alert would have fired."),)
+        if fired
+        else (Words("No second violated a bound: no alert would have fired."),)
     )
     explained = (
-        "Seconds count from the trigger. Before → after: the five seconds before it, and the five that begin "
-        "five seconds after its end. What was seen after something need not be its doing. “–”: not recorded, "
-        "or over before. p99 counts all clients by the second in which ticks were due, so an alert on it "
-        "fires only once they are late."
+        f"{ACTIONS} Effective p99 counts all clients by the second in which ticks were due, so an alert on "
+        "it fires only once they are late."
     )
     return (Table(timeline_table(found)), Words(explained, quiet=True), *detected)
 
 
 def impact(found: Facts) -> tuple[Block, ...]:
-    """What it cost the clients."""
-    told = impact_sentences({found.run.info.arm: [found.run]})
-    if not told:
-        return (Words("Nothing struck, so nobody lost anything."),)
-    return (Points(told), Words("From the trigger to the end of “after”.", quiet=True))
+    """Client impact."""
+    sentences = impact_sentences({found.run.info.arm: [found.run]})
+    if not sentences:
+        return (Words("There was no trigger, so no client was affected."),)
+    return (Points(sentences), Words(STRETCH, quiet=True))
 
 
-def wrong_and_real_fix(found: Facts) -> tuple[Block, ...]:
-    """What of that which was done can have ended it."""
+def mitigations(found: Facts) -> tuple[Block, ...]:
+    """The effect of each mitigation."""
     if not found.fixes:
-        return (Words("Nothing was done against it before it ended."),)
+        return (Words("There was no mitigation before it ended."),)
     explained = (
-        f"Availability and tries: in the five seconds before, and in the last five before the next thing was "
-        f"done. It recovered after {time_to_recover(found)} from the trigger’s end. One run shows what "
-        "followed what, not what caused what."
+        "Availability and attempts: in the 5 s before the mitigation, and in the last 5 s before the next "
+        f"one. Time to recover: {time_to_recover(found)} from the trigger’s end. One run shows what "
+        "followed a mitigation, not what it caused."
     )
     return (
         Points(fix_sentences(found.fixes, found.judgement.summary)),
@@ -143,48 +138,20 @@ def wrong_and_real_fix(found: Facts) -> tuple[Block, ...]:
     )
 
 
-def nat_victims(found: Facts) -> tuple[Block, ...]:
-    """Clients that share their address."""
-    rows = neighbour_rows({"": [found.judgement.summary.neighbours]})
-    if not rows:
-        return (Words("No limit refused anybody, and no clients shared an address with more than others."),)
-    table = TextTable(
-        label="Clients by how many share their source address",
-        headings=(
-            "behind one address",
-            "clients",
-            "availability",
-            "tries",
-            "refused by a limit",
-            "back after",
-        ),
-        rows=tuple(
-            (row.clients_per_ip, row.clients, row.availability, row.attempts, row.limited, row.back_after)
-            for row in rows
-        ),
-    )
-    refused = refusal_table({found.run.info.arm: found.run})
+def shared_ips(found: Facts) -> tuple[Block, ...]:
+    """Clients by shared IP, and refusals as each side counted them."""
+    run = found.run
+    table = shared_ip_table({run.info.arm: [run]})
+    if table is None:
+        return (Words("No client was refused by a limit, and no IP had more clients than others."),)
+    refused = refusal_table({run.info.arm: run})
     return (
-        Table(table),
-        *((Words(f"{refused.label}:"), Table(_without_group(refused))) if refused else ()),
-        Words(
-            "From the trigger on. Back after: from its end until 99 % of them were usefully connected, and "
-            "stayed so.",
-            quiet=True,
-        ),
+        Table(table.without_first_column()),
+        Words(SHARED_IPS, quiet=True),
+        *((Words(f"{refused.label}:"), Table(refused.without_first_column())) if refused else ()),
     )
 
 
 def _stretch(from_s: int, to_s: int, found: Facts) -> str:
     zero_s = found.run.info.trigger_s or 0
     return f"{from_s - zero_s} to {to_s - zero_s}".replace("-", "\u2212")
-
-
-def _without_group(table: TextTable) -> TextTable:
-    """The table of a single run, which needs no column with its name."""
-    return TextTable(
-        label=table.label,
-        headings=table.headings[1:],
-        rows=tuple(row[1:] for row in table.rows),
-        words=table.words,
-    )

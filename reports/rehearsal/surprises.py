@@ -1,6 +1,6 @@
 """Surprises: what a reader would not have expected, found by rules.
 
-Add one: write a rule, a function from what a rule judges by to a surprise or None, and enter it in
+Add one: write a rule, a function from the evidence to a surprise or None, and enter it in
 `SURPRISES`. A rule says nothing where it has no data.
 """
 
@@ -20,11 +20,11 @@ from reports.text import units
 
 SATURATED_WITHIN_S = 20
 WASTED = 0.5
-TRIES_PER_DROP = 10.0
+ATTEMPTS_PER_DISCONNECT = 10.0
 RISEN = 1.5
-FEWEST_TRIES_PER_S = 10.0
+FEWEST_ATTEMPTS_PER_S = 10.0
 BURST, BURSTS_S = 0.5, 10
-"""Share of a second's tries within one tenth of it, and in how many seconds it is looked for."""
+"""Share of a second's attempts within one tenth of it, and in how many seconds it is looked for."""
 DROPS_PER_CLIENT = 1.5
 BACK = 0.9
 LOST_AGAIN = 0.2
@@ -38,7 +38,7 @@ class Surprise(Struct, frozen=True, kw_only=True):
 
     text: str
     consider: str
-    """A question for whoever takes the action item."""
+    """A question for the owner of the action item."""
 
 
 Rule = Callable[[Evidence], Surprise | None]
@@ -46,78 +46,78 @@ Rule = Callable[[Evidence], Surprise | None]
 
 def surprises(run: Run, summary: Summary) -> dict[str, Surprise]:
     """What the rules found, by the name of the rule."""
-    seen = Evidence(run, summary)
-    found = {name: rule(seen) for name, rule in SURPRISES.items()}
+    evidence = Evidence(run, summary)
+    found = {name: rule(evidence) for name, rule in SURPRISES.items()}
     return {name: surprise for name, surprise in found.items() if surprise is not None}
 
 
-def _synchronised_waves(seen: Evidence) -> Surprise | None:
-    stretch = aftermath(seen.run)
+def _synchronised_waves(evidence: Evidence) -> Surprise | None:
+    stretch = aftermath(evidence.run)
     if stretch is None:
         return None
-    tries = series.aligned(seen.run, "attempts", *stretch)
-    peaks = series.aligned(seen.run, "attempts_peak_100ms", *stretch)
-    found = waves(tries)
+    attempts = series.aligned(evidence.run, "attempts", *stretch)
+    peaks = series.aligned(evidence.run, "attempts_peak_100ms", *stretch)
+    found = waves(attempts)
     if found is not None:
         return Surprise(
             text=(
-                f"Tries to connect came in waves {units.seconds(found.period_s)} apart "
+                f"Connection attempts came in waves {units.seconds(found.period_s)} apart "
                 f"(autocorrelation {found.strength:.2f}): up to {units.count(found.peak_per_s)} in a second "
                 f"where the mean is {units.count(found.mean_per_s)}, and up to "
                 f"{units.count(series.highest(peaks))} within a tenth of a second."
             ),
             consider="Does the clients' back-off still have jitter at its cap?",
         )
-    busy = tries >= FEWEST_TRIES_PER_S
-    within = series.shares(peaks, tries)[busy & ~np.isnan(peaks)]
+    busy = attempts >= FEWEST_ATTEMPTS_PER_S
+    within = series.shares(peaks, attempts)[busy & ~np.isnan(peaks)]
     if len(within) < BURSTS_S or np.median(within) < BURST:
         return None
     return Surprise(
         text=(
-            f"Tries to connect came in bursts: in half of the {len(within)} seconds with tries, at least "
-            f"{units.percent(float(np.median(within)))} of them began within one tenth of the second."
+            f"Connection attempts came in bursts: in half of the {len(within)} seconds with attempts, at "
+            f"least {units.percent(float(np.median(within)))} of them started within one tenth of the second."
         ),
-        consider="What makes the clients try in step: a time-out that all of them share, without jitter?",
+        consider="What synchronises the clients: a common timeout without jitter?",
     )
 
 
-def _refused_neighbours(seen: Evidence) -> Surprise | None:
-    shared = [group for group in seen.summary.neighbours if group.clients_per_ip > 1 and group.limited]
-    refused = sum(group.limited for group in seen.summary.neighbours)
+def _refused_shared_ips(evidence: Evidence) -> Surprise | None:
+    shared = [group for group in evidence.summary.shared_ips if group.clients_per_ip > 1 and group.limited]
+    refused = sum(group.limited for group in evidence.summary.shared_ips)
     if not shared:
         return None
-    limited, tries = sum(group.limited for group in shared), sum(group.attempts for group in shared)
+    limited, attempts = sum(group.limited for group in shared), sum(group.attempts for group in shared)
     clients = sum(group.clients for group in shared)
     return Surprise(
         text=(
             f"{units.count(limited)} of {units.count(refused)} refusals hit the {units.count(clients)} "
-            f"clients that share their address with others: {units.percent(limited / max(1, tries))} of "
-            "their tries were refused, however well each of them behaved."
+            f"clients behind a shared IP: {units.percent(limited / max(1, attempts))} of their attempts "
+            "were refused, although each of them behaved well."
         ),
-        consider="Who of the real users sits behind a shared address, and does the limit exempt them?",
+        consider="Which real users are behind a shared IP, and does the limit exempt them?",
     )
 
 
-def _uneven_pods(seen: Evidence) -> Surprise | None:
-    if seen.summary.pod_spread is None or seen.summary.pod_spread < UNEVEN:
+def _uneven_pods(evidence: Evidence) -> Surprise | None:
+    if evidence.summary.pod_spread is None or evidence.summary.pod_spread < UNEVEN:
         return None
-    clients = {pod.pod: pod.clients_at_end for pod in seen.summary.pods if pod.clients_at_end is not None}
+    clients = {pod.pod: pod.clients_at_end for pod in evidence.summary.pods if pod.clients_at_end is not None}
     fullest, emptiest = max(clients, key=lambda pod: clients[pod]), min(clients, key=lambda pod: clients[pod])
     return Surprise(
         text=(
             f"The pods were unevenly loaded at the end: pod {fullest} had {units.count(clients[fullest])} "
             f"clients, pod {emptiest} had {units.count(clients[emptiest])}; the fullest "
-            f"{units.times(seen.summary.pod_spread)} the mean."
+            f"{units.times(evidence.summary.pod_spread)} the mean."
         ),
-        consider="What moves long-lived connections to the emptier pods, and who would notice the full one?",
+        consider="What rebalances long-lived connections, and which alert fires for a full pod?",
     )
 
 
-def _second_wave(seen: Evidence) -> Surprise | None:
-    stretch = unaided_stretch(seen.run)
+def _second_wave(evidence: Evidence) -> Surprise | None:
+    stretch = unaided_stretch(evidence.run)
     if stretch is None:
         return None
-    rows = seen.run.between(*stretch)
+    rows = evidence.run.between(*stretch)
     served = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
     down = next((place for place, share in enumerate(served) if share < BACK), None)
     if down is None:
@@ -130,30 +130,30 @@ def _second_wave(seen: Evidence) -> Surprise | None:
         if back_s is not None and served[place] < BACK - LOST_AGAIN:
             return Surprise(
                 text=(
-                    f"There was a second wave: {units.percent(BACK)} of the clients were back at "
+                    f"There was a second wave: {units.percent(BACK)} of the clients were served at "
                     f"{units.seconds(back_s)}, and at {units.seconds(place)} only "
                     f"{units.percent(float(served[place]))} were."
                 ),
-                consider="What dropped them again: a watchdog, a probe, or a restart because of the first?",
+                consider="What disconnected them again: a watchdog, a probe, or a restart?",
             )
     return None
 
 
-def _wasted_work(seen: Evidence) -> Surprise | None:
-    wasted = seen.summary.storm.wasted_work if seen.summary.storm else None
+def _wasted_work(evidence: Evidence) -> Surprise | None:
+    wasted = evidence.summary.storm.wasted_work if evidence.summary.storm else None
     if wasted is None or wasted < WASTED:
         return None
     return Surprise(
         text=(
-            f"{units.percent(wasted)} of the handshakes that pods paid for were wasted: on clients that had "
-            "left by then, or that were gone again within 5 s."
+            f"{units.percent(wasted)} of the handshakes were wasted: their clients had left by then, or left "
+            "within 5 s."
         ),
-        consider="Can a pod find out that a client has gone before it goes on with its handshake?",
+        consider="Can a pod detect that a client has left before it continues the handshake?",
     )
 
 
-def _saturated_new_pods(seen: Evidence) -> Surprise | None:
-    new = [pod for pod in seen.summary.pods if pod.joined_after_s is not None]
+def _saturated_new_pods(evidence: Evidence) -> Surprise | None:
+    new = [pod for pod in evidence.summary.pods if pod.joined_after_s is not None]
     times = sorted(
         pod.saturated_after_s
         for pod in new
@@ -164,69 +164,69 @@ def _saturated_new_pods(seen: Evidence) -> Surprise | None:
     after = units.span(units.seconds(times[0]), units.seconds(times[-1])) or units.seconds(times[-1])
     return Surprise(
         text=f"{len(times)} of {len(new)} pods that joined were saturated within {after} of joining.",
-        consider="Should the autoscaler add pods while the clients' retries are what fills them?",
+        consider="Should the autoscaler add pods while retries are what saturates them?",
     )
 
 
-def _gave_up(seen: Evidence) -> Surprise | None:
-    if seen.summary.storm is None or not seen.summary.storm.gave_up:
+def _gave_up(evidence: Evidence) -> Surprise | None:
+    if evidence.summary.storm is None or not evidence.summary.storm.gave_up:
         return None
     return Surprise(
         text=(
-            f"{units.count(seen.summary.storm.gave_up)} of {units.count(seen.summary.clients)} clients gave "
-            "up for good: their policy allowed no further try."
+            f"{units.count(evidence.summary.storm.gave_up)} of {units.count(evidence.summary.clients)} "
+            "clients gave up for good: their policy allowed no further attempt."
         ),
-        consider="What does a user see whose client has given up, and what brings it back?",
+        consider="What does a user see whose client has given up, and what makes it reconnect?",
     )
 
 
-def _tries_per_drop(seen: Evidence) -> Surprise | None:
-    storm = seen.summary.storm
-    if storm is None or storm.amplification is None or storm.amplification < TRIES_PER_DROP:
+def _retry_amplification(evidence: Evidence) -> Surprise | None:
+    storm = evidence.summary.storm
+    if storm is None or storm.amplification is None or storm.amplification < ATTEMPTS_PER_DISCONNECT:
         return None
     return Surprise(
         text=(
-            f"Every lost connection was followed by {units.plain(storm.amplification)} tries: "
-            f"{units.count(storm.attempts)} tries for {units.count(storm.disconnects)} connections lost."
+            f"Every disconnect was followed by {units.plain(storm.amplification)} attempts: "
+            f"{units.count(storm.attempts)} attempts for {units.count(storm.disconnects)} disconnects."
         ),
-        consider="Is there a budget for the clients' retries?",
+        consider="Do the clients have a retry budget?",
     )
 
 
-def _dropped_again(seen: Evidence) -> Surprise | None:
-    storm = seen.summary.storm
-    if storm is None or storm.disconnects < DROPS_PER_CLIENT * max(1, seen.summary.clients):
+def _disconnected_again(evidence: Evidence) -> Surprise | None:
+    storm = evidence.summary.storm
+    if storm is None or storm.disconnects < DROPS_PER_CLIENT * max(1, evidence.summary.clients):
         return None
-    by_themselves = f", {units.count(storm.stale)} times by the client's own watchdog" if storm.stale else ""
+    by_watchdog = f", {units.count(storm.stale)} by the client's own watchdog" if storm.stale else ""
     return Surprise(
         text=(
-            f"Clients lost their connection more than once: {units.count(storm.disconnects)} times, with "
-            f"{units.count(seen.summary.clients)} clients{by_themselves}."
+            f"Clients were disconnected more than once: {units.count(storm.disconnects)} disconnects of "
+            f"{units.count(evidence.summary.clients)} clients{by_watchdog}."
         ),
-        consider="Does the back-off reset as soon as a connection opens, or once it has proved stable?",
+        consider="Does the back-off reset as soon as a connection opens, or once it is stable?",
     )
 
 
-def _more_tries_after_a_fix(seen: Evidence) -> Surprise | None:
-    for action in seen.summary.actions:
+def _more_attempts_after_a_mitigation(evidence: Evidence) -> Surprise | None:
+    for action in evidence.summary.actions:
         before, after = action.before, action.after
         if action.kind != "mitigation" or before is None or after is None:
             continue
         was, became = before.attempts_per_s or 0.0, after.attempts_per_s or 0.0
-        if became >= max(RISEN * was, FEWEST_TRIES_PER_S):
+        if became >= max(RISEN * was, FEWEST_ATTEMPTS_PER_S):
             return Surprise(
                 text=(
                     f"After {short_words(action.name, action.details)}, at "
-                    f"{units.seconds(round(action.t_s))}, tries rose "
+                    f"{units.seconds(round(action.t_s))}, attempts rose "
                     f"from {units.per_second(was)} to {units.per_second(became)}."
                 ),
-                consider="Do clients ask again at once when they are refused quickly?",
+                consider="Do clients retry at once when they are refused quickly?",
             )
     return None
 
 
-def _calm_fanout(seen: Evidence) -> Surprise | None:
-    before, during = seen.summary.before, seen.summary.during
+def _calm_fanout(evidence: Evidence) -> Surprise | None:
+    before, during = evidence.summary.before, evidence.summary.during
     if before is None or during is None or during.effective_p99 is None or before.effective_p99 is None:
         return None
     was, became = before.fanout_p99_ms, during.fanout_p99_ms
@@ -236,25 +236,25 @@ def _calm_fanout(seen: Evidence) -> Surprise | None:
         return None
     return Surprise(
         text=(
-            f"Fan-out p99, which only those see who are still connected, looked calm: "
-            f"{units.milliseconds(became)}, after {units.milliseconds(was)} before. Over all clients it was "
-            f"{units.latency(during.effective_p99)}."
+            "Fan-out p99, which counts connected clients only, looked healthy: "
+            f"{units.milliseconds(became)}, after {units.milliseconds(was)} before. Effective p99, over all "
+            f"clients, was {units.latency(during.effective_p99)}."
         ),
-        consider="Which dashboard counts the clients that are not connected?",
+        consider="Which dashboard counts the clients that are disconnected?",
     )
 
 
 SURPRISES: dict[str, Rule] = {
     "synchronised waves": _synchronised_waves,
-    "innocent neighbours refused": _refused_neighbours,
+    "well-behaved clients rate-limited": _refused_shared_ips,
     "new pods saturated": _saturated_new_pods,
     "second wave": _second_wave,
-    "dropped again": _dropped_again,
+    "disconnected again": _disconnected_again,
     "uneven pods": _uneven_pods,
-    "more tries after a fix": _more_tries_after_a_fix,
+    "more attempts after a mitigation": _more_attempts_after_a_mitigation,
     "wasted work": _wasted_work,
-    "tries per lost connection": _tries_per_drop,
-    "calm fan-out": _calm_fanout,
+    "retry amplification": _retry_amplification,
+    "healthy fan-out p99": _calm_fanout,
     "gave up for good": _gave_up,
 }
-"""Every rule by its name, in the order in which a reader wants to hear of them."""
+"""Every rule by its name, the most important one first."""

@@ -1,4 +1,4 @@
-"""The timeline: when it was detected, what struck, what was done, and what was seen after it."""
+"""Events and alerts in order of time, with what was measured before and after each event."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,35 +8,35 @@ from msgspec import Struct
 from reports.analysis.actions import Action
 from reports.analysis.metrics import rescued_at_s
 from reports.compare.event_text import full_words
-from reports.page.actions import AT_ONCE_S, Seen, changes
+from reports.page.actions import AT_ONCE_S, Columns, changes
 from reports.rehearsal.facts import Facts
 from reports.text import units
 from reports.text.tables import TextTable
 
-_SEEN: Seen = (
-    ("p99", lambda effect: units.latency(effect.effective_p99)),
+_COLUMNS: Columns = (
+    ("effective p99", lambda effect: units.latency(effect.effective_p99)),
     ("availability", lambda effect: units.percent(effect.availability)),
     ("pod loop", lambda effect: units.percent(effect.pod_loop)),
     ("pod CPU", lambda effect: units.percent(effect.pod_cpu)),
-    ("tries", lambda effect: units.per_second(effect.attempts_per_s)),
+    ("attempts", lambda effect: units.per_second(effect.attempts_per_s)),
 )
 _LIFECYCLE = {
-    "pod_killed": "a pod was killed by its probe",
-    "pod_restarted": "a pod was restarted",
-    "pod_ejected": "a pod was taken out of the balancing",
+    "pod_killed": "killed by its liveness probe",
+    "pod_restarted": "restarted",
+    "pod_ejected": "removed from load balancing",
 }
 """What the orchestrator did by itself, by its name in events.jsonl."""
 
 
 class Moment(Struct, frozen=True, kw_only=True):
-    """Something that happened, at `t_s` seconds from the trigger."""
+    """An event or alert, at `t_s` seconds from the trigger."""
 
     t_s: float
     what: str
     action: Action | None = None
-    """What was seen before and after it, where it is a strike."""
+    """The action, with what was measured before and after it, where it is one."""
     rank: int = 2
-    """Within a second, decisions come first, then strikes, then what was seen."""
+    """Within a second, decisions come first, then actions, then what was observed."""
 
 
 def moments(found: Facts) -> tuple[Moment, ...]:
@@ -47,13 +47,13 @@ def moments(found: Facts) -> tuple[Moment, ...]:
 def timeline_table(found: Facts) -> TextTable:
     """The moments as a table."""
     return TextTable(
-        label="What happened, and what was seen before and after it",
-        headings=("at", "what", *(name for name, _ in _SEEN)),
+        label="Events and alerts",
+        headings=("at", "event", *(name for name, _ in _COLUMNS)),
         rows=tuple(
-            (units.seconds(round(moment.t_s)).replace("-", "\u2212"), moment.what, *_seen(moment.action))
+            (units.seconds(round(moment.t_s)).replace("-", "\u2212"), moment.what, *_changes(moment.action))
             for moment in moments(found)
         ),
-        words=frozenset({"what"}),
+        words=frozenset({"event"}),
     )
 
 
@@ -66,22 +66,22 @@ def _moments(found: Facts) -> Iterator[Moment]:
         head = "trigger: " if action is trigger else ""
         # Where the details say how long it was to last, that is enough.
         lasting = (action.lasted_s or 0.0) >= AT_ONCE_S and not {"for_s", "reach_s"} & {*action.details}
-        lasted = f", over after {units.seconds(round(action.lasted_s or 0.0, 1))}" if lasting else ""
+        lasted = f", ended after {units.seconds(round(action.lasted_s or 0.0, 1))}" if lasting else ""
         yield Moment(t_s=action.t_s, what=f"{head}{what}{lasted}", action=action, rank=1)
     for line in found.run.events:
         what = _LIFECYCLE.get(str(line.get("event")), "")
         if what and isinstance(line.get("t_s"), int | float):
-            yield Moment(t_s=line["t_s"] - zero_s, what=f"{what}: pod {line.get('pod', '?')}")
+            yield Moment(t_s=line["t_s"] - zero_s, what=f"pod {line.get('pod', '?')} {what}")
     if found.alerts:
-        yield Moment(t_s=found.alerts[0].t_s, what=f"detection: {found.alerts[0].text}")
+        yield Moment(t_s=found.alerts[0].t_s, what=f"alert: {found.alerts[0].text}")
     for choice in found.rehearsal.decisions:
-        yield Moment(t_s=round(choice.t_s - zero_s, 1), what=f"the operator chose: {choice.chosen}", rank=0)
+        yield Moment(t_s=round(choice.t_s - zero_s, 1), what=f"operator: {choice.chosen}", rank=0)
     for t_s, number in sorted(_new_and_saturated(found).items()):
         yield Moment(t_s=t_s, what=f"saturated: {number} of the pods that joined")
     recovery = summary.recovery
     if recovery.time_to_recover_s is not None and recovery.counted_from_s is not None:
         at_s = recovery.counted_from_s - zero_s + recovery.time_to_recover_s
-        yield Moment(t_s=at_s, what=f"everything is as before again, for {recovery.window_s} s on end")
+        yield Moment(t_s=at_s, what=f"recovered, for {recovery.window_s} consecutive seconds")
     rescue_s = rescued_at_s(found.run)
     if rescue_s is not None:
         yield Moment(t_s=rescue_s - zero_s, what="rescue: a gentle policy is pushed to all clients")
@@ -99,5 +99,5 @@ def _new_and_saturated(found: Facts) -> Counter[int]:
     )
 
 
-def _seen(action: Action | None) -> tuple[str, ...]:
-    return ("",) * len(_SEEN) if action is None else changes(action, _SEEN)
+def _changes(action: Action | None) -> tuple[str, ...]:
+    return ("",) * len(_COLUMNS) if action is None else changes(action, _COLUMNS)

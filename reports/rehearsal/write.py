@@ -16,7 +16,7 @@ from reports.rehearsal.json import document
 from reports.rehearsal.page import FIGURE, rehearsal_page
 from reports.rehearsal.pdf import pdf
 from reports.rehearsal.previous import FIGURE as COMPARED
-from reports.rehearsal.previous import held_chapter, label_of
+from reports.rehearsal.previous import label_of, previous_chapter
 from reports.rundir.files import replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
@@ -48,13 +48,13 @@ def write_rehearsals(runs: Sequence[Run], directory: Path) -> RehearsalFiles:
     latest = found[-1]
     drawings = {FIGURE: figure([latest.run])}
     alt = {FIGURE: alt_text([latest.run])}
-    held = None
+    previous = None
     if len(found) > 1:
         # As arms of one figure, each called by when it was.
         named = [_named(one.run, label_of(one, found)) for one in found]
         drawings[COMPARED], alt[COMPARED] = figure(named), alt_text(named)
-        held = held_chapter(found, alt[COMPARED])
-    page = rehearsal_page(latest, alt[FIGURE], held)
+        previous = previous_chapter(found, alt[COMPARED])
+    page = rehearsal_page(latest, alt[FIGURE], previous)
     return _write(page, found, drawings, alt, directory)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.rundir.columns import NEIGHBOUR_COLUMNS, POD_COLUMNS, SERIES_COLUMNS
+from reports.rundir.columns import POD_COLUMNS, SERIES_COLUMNS, SHARED_IP_COLUMNS
 from reports.rundir.histograms import Buckets
 from reports.rundir.latency import highest_us, lowest_us, places_of
 from reports.rundir.reader import Run
@@ -75,18 +75,18 @@ class MemoryWriter(RunWriter):
         self.directory = _NOWHERE
         self.info = info
         self._rows: list[Mapping[str, Any]] = []
-        self._of_neighbours: list[Mapping[str, Any]] = []
+        self._of_shared_ips: list[Mapping[str, Any]] = []
         self._of_pods: list[Mapping[str, Any]] = []
-        self._told: list[dict[str, Any]] = []
+        self._lines: list[dict[str, Any]] = []
         self._histograms: dict[Tag, dict[int, Buckets]] = {tag: {} for tag in TAGS}
 
     def row(self, values: Mapping[str, Any]) -> None:
         """Keeps a second."""
         self._rows.append(values)
 
-    def neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def shared_ips(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps a second by how many clients share an address."""
-        self._of_neighbours += rows
+        self._of_shared_ips += rows
 
     def pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps a second by pod."""
@@ -96,9 +96,9 @@ class MemoryWriter(RunWriter):
         """Keeps these seconds instead."""
         self._rows = [*rows]
 
-    def replace_neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def replace_shared_ips(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps these seconds by how many clients share an address instead."""
-        self._of_neighbours = [*rows]
+        self._of_shared_ips = [*rows]
 
     def replace_pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps these seconds of pods instead."""
@@ -106,7 +106,7 @@ class MemoryWriter(RunWriter):
 
     def event(self, t_s: float, name: str, **details: Any) -> None:
         """Keeps an event."""
-        self._told.append({"t_s": round(t_s, 3), "event": name, **details})
+        self._lines.append({"t_s": round(t_s, 3), "event": name, **details})
 
     def histogram(self, tag: Tag, second: int, histogram: Any) -> None:
         """Keeps the histogram of a second."""
@@ -130,9 +130,9 @@ class MemoryWriter(RunWriter):
             directory=_NOWHERE,
             info=self.info,
             rows=_numbers(self._rows, SERIES_COLUMNS),
-            neighbours=_numbers(self._of_neighbours, NEIGHBOUR_COLUMNS),
+            shared_ips=_numbers(self._of_shared_ips, SHARED_IP_COLUMNS),
             pods=_numbers(self._of_pods, POD_COLUMNS),
-            events=tuple(self._told),
+            events=tuple(self._lines),
             histograms=self._histograms,
         )
 

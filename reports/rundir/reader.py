@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,8 +33,8 @@ class Run(Struct, frozen=True):
     info: RunInfo
     rows: tuple[dict[str, float | None], ...]
     """series.csv with numbers; None where a cell is empty."""
-    neighbours: tuple[dict[str, float | None], ...]
-    """neighbours.csv with numbers."""
+    shared_ips: tuple[dict[str, float | None], ...]
+    """shared_ips.csv with numbers."""
     pods: tuple[dict[str, float | None], ...]
     """pods.csv with numbers, in order of time."""
     events: tuple[dict[str, Any], ...]
@@ -48,7 +49,7 @@ class Run(Struct, frozen=True):
         info = load_info(directory)
         try:
             rows = _read_rows(directory / "series.csv", "t_s")
-            neighbours = _read_rows(directory / "neighbours.csv", "t_s", "clients_per_ip")
+            shared_ips = _read_rows(_shared_ips_path(directory), "t_s", "clients_per_ip")
             pods = _read_rows(directory / "pods.csv", "t_s", "pod")
             beside = directory / "sidecars.csv"
             sidecars = _read_rows(beside, "t_s", "pod") if beside.exists() else ()
@@ -57,11 +58,17 @@ class Run(Struct, frozen=True):
             histograms = _read_histograms(directory / "latency.hlog")
         except (OSError, ValueError, csv.Error) as error:
             raise RecordError(f"{directory}: {error}") from None
-        return cls(directory, info, rows, neighbours, pods, events, histograms, sidecars)
+        return cls(directory, info, rows, shared_ips, pods, events, histograms, sidecars)
 
     def phase(self, name: str) -> Phase | None:
         """The phase of that name; None where the run never got there."""
         return next((phase for phase in self.info.phases if phase.name == name), None)
+
+    @property
+    def proxy(self) -> str:
+        """The name of the proxy; nginx where the run does not say, as older ones do not."""
+        edge = self.info.scenario.get("edge", {})
+        return str(edge.get("proxy") or edge.get("front") or "nginx")
 
     def column(self, name: str) -> list[float | None]:
         """One column of the series, a value a second."""
@@ -70,6 +77,12 @@ class Run(Struct, frozen=True):
     def between(self, from_s: float, to_s: float) -> list[dict[str, float | None]]:
         """The rows of [from_s, to_s)."""
         return [row for row in self.rows if row["t_s"] is not None and from_s <= row["t_s"] < to_s]
+
+
+def proxy_name(runs: Iterable[Run]) -> str:
+    """The proxy of all these runs; `proxy` where they do not have the same one."""
+    names = {run.proxy for run in runs}
+    return names.pop() if len(names) == 1 else "proxy"
 
 
 def load_info(directory: Path) -> RunInfo:
@@ -93,6 +106,12 @@ def load_info(directory: Path) -> RunInfo:
     if info.status == "running" and not _alive(info.pid):
         info.status, info.problem = "interrupted", "the process that ran it died"
     return info
+
+
+def _shared_ips_path(directory: Path) -> Path:
+    """The table of clients by shared IP, under the name that older versions gave it where that is there."""
+    path, former = directory / "shared_ips.csv", directory / "neighbours.csv"
+    return former if former.exists() and not path.exists() else path
 
 
 def _read_rows(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:

@@ -2,14 +2,14 @@
 
     run.json        scenario, seed, versions, machine, phases, status; summary, validity and verdict
     series.csv      one row a second, in seconds of steady state (the ramp is negative)
-    neighbours.csv  the same by how many clients share a source address
+    shared_ips.csv  the same by how many clients share a source IP; `neighbours.csv` in older directories
     pods.csv        the same by pod
     sidecars.csv    the same by sidecar; not there where pods have none
     latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `effective` and
                     `censored` (by the second in which the tick was due), `staleness` (by the second in
                     which it was so), values in microseconds
     events.jsonl    what happened when
-    nginx/ pods/    their configuration and logs; in nginx/, those of another front where that was there
+    nginx/ pods/    their configuration and logs; in nginx/, those of another proxy where that was used
 
 Everything is appended as it happens, so a run that failed or was interrupted is readable, and says so. The
 tables and latency.hlog are written anew at the end, with what became known late.
@@ -76,7 +76,7 @@ class Rehearsal(Struct, kw_only=True):
     prechecks: tuple[PreCheck, ...] = ()
     decisions: tuple[Decision, ...] = ()
     aborted: str = ""
-    """Which abort condition ended it, or that the operator did; empty where it was played to its end."""
+    """Which abort condition ended it, or that the operator did; empty where it ran to its end."""
 
 
 class ClockOffset(Struct, frozen=True, kw_only=True):
@@ -109,7 +109,7 @@ class RunInfo(Struct, kw_only=True):
     started_utc: str
     trigger_s: int | None = None
     trigger_end_s: int | None = None
-    """When the last strike of the trigger was over; None: in the second in which it began."""
+    """When the trigger was over; None: in the second in which it began."""
     rescued_at_s: int | None = None
     phases: tuple[Phase, ...] = ()
     versions: dict[str, str]
@@ -117,7 +117,7 @@ class RunInfo(Struct, kw_only=True):
     stability: dict[str, Any]
     command: list[str]
     nginx_limited: int | None = None
-    """Refusals by a limit in the own log of nginx, or of another front; None where that was not ours."""
+    """Refusals by a limit in the log of the run's own proxy; None without one."""
     reference: Literal["due", "first receipt"] | None = None
     """What fan-out latencies count from; from the first receipt they are a spread."""
     rehearsal: Rehearsal | None = None

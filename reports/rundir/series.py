@@ -53,7 +53,7 @@ def shares(parts: Seconds, wholes: Seconds) -> Seconds:
 
 
 def availability(rows: Sequence[Row]) -> float | None:
-    """Usefully connected client-seconds ÷ all client-seconds."""
+    """Client-seconds served ÷ all client-seconds."""
     return ratio(total(column(rows, "useful")), total(column(rows, "clients")))
 
 

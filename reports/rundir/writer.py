@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from reports.rundir.columns import NEIGHBOUR_COLUMNS, POD_COLUMNS, SERIES_COLUMNS, SIDECAR_COLUMNS
+from reports.rundir.columns import POD_COLUMNS, SERIES_COLUMNS, SHARED_IP_COLUMNS, SIDECAR_COLUMNS
 from reports.rundir.files import replacing
 from reports.rundir.histograms import Histogram
 from reports.rundir.schema import RunInfo, Tag
@@ -31,7 +31,7 @@ class RunWriter:
         info.pid = os.getpid()
         self.save()
         self._series = _Table(directory / "series.csv", SERIES_COLUMNS)
-        self._neighbours = _Table(directory / "neighbours.csv", NEIGHBOUR_COLUMNS)
+        self._shared_ips = _Table(directory / "shared_ips.csv", SHARED_IP_COLUMNS)
         self._pods = _Table(directory / "pods.csv", POD_COLUMNS)
         self._sidecars: _Table | None = None
         self._events = (directory / "events.jsonl").open("w", encoding="utf-8")
@@ -42,9 +42,9 @@ class RunWriter:
         """Appends one second to series.csv."""
         self._series.append([values])
 
-    def neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Appends one second to neighbours.csv, a row for each number of clients that share an address."""
-        self._neighbours.append(rows)
+    def shared_ips(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Appends one second to shared_ips.csv, a row for each number of clients per IP."""
+        self._shared_ips.append(rows)
 
     def pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Appends one second to pods.csv, a row for each pod that has reported."""
@@ -59,9 +59,9 @@ class RunWriter:
         """Writes series.csv anew, with what only became known later."""
         self._series.replace(rows)
 
-    def replace_neighbours(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Writes neighbours.csv anew, with what became known later."""
-        self._neighbours.replace(rows)
+    def replace_shared_ips(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes shared_ips.csv anew, with what became known later."""
+        self._shared_ips.replace(rows)
 
     def replace_pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes pods.csv anew, with what pods reported later."""
@@ -97,7 +97,7 @@ class RunWriter:
 
     def close(self) -> None:
         """Closes the files; `save` may still be called."""
-        for stream in (self._series, self._neighbours, self._pods, self._events, self._hlog):
+        for stream in (self._series, self._shared_ips, self._pods, self._events, self._hlog):
             stream.close()
         if self._sidecars:
             self._sidecars.close()

@@ -16,3 +16,12 @@ class TextTable(Struct, frozen=True, kw_only=True):
     words: frozenset[str] = frozenset()
     """Headings of columns of words, which begin at the left; all others are numbers."""
     grouped: bool = False
+
+    def without_first_column(self) -> "TextTable":
+        """The table of a single run, which needs no column with its name."""
+        return TextTable(
+            label=self.label,
+            headings=self.headings[1:],
+            rows=tuple(row[1:] for row in self.rows),
+            words=self.words,
+        )

@@ -91,6 +91,47 @@ def span(low: str, high: str) -> str:
     return f"{low.removesuffix(unit)} to {high}"
 
 
+def factor(value: float) -> str:
+    """`0.72×`, `12×`, `0.012×`."""
+    digits = 0 if value >= 9.995 else 2 if value >= 0.095 else 3
+    return f"{value:,.{digits}f}{TIMES}"
+
+
+def ratio(
+    value: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    share: float | None = None,
+    *,
+    bound: str = "",
+    never: bool = False,
+) -> str:
+    """`0.72× (0.70 to 0.74×, 96 %)`: a ratio, its interval and how often that holds; nothing without one.
+
+    bound: stands before a ratio of which only a bound is known. never: the interval has no upper end because
+    some values never came.
+    """
+    if value is None:
+        return ""
+    text = f"{bound} {factor(value)}".strip()
+    if low is None or share is None:
+        return text
+    if high is None:
+        interval = f"{factor(low)} {'to never' if never else 'or more'}"
+    elif not low:
+        interval = f"up to {factor(high)}"
+    else:
+        interval = span(factor(low), factor(high)) or factor(high)
+    return f"{text} ({interval}, {coverage(share)})"
+
+
+def p_value(p: float | None) -> str:
+    """`p 0.0043`, `p < 0.001`; nothing without a test."""
+    if p is None:
+        return ""
+    return "p < 0.001" if p < 0.001 else f"p {p:.2g}"
+
+
 def coverage(share: float) -> str:
     """How often an interval holds what it is meant to hold, never more than it does: `96 %` of 0.968."""
     return f"{floor(share * 100 + 1e-9)} %"

@@ -1,10 +1,10 @@
-"""What a search for settings found: outcomes, scores, constraints, the Pareto front, and the choice.
+"""The result of a search for settings: outcomes, scores, constraints, the Pareto front, and the choice.
 
 Every candidate plays several storms, of other sizes and with other seeds. Its score is the worst of them in
-each measure by itself. A candidate is on the **front** where none that keeps the constraints as well is at
+each measure by itself. A candidate is on the **front** where none that meets the constraints as well is at
 least as good in all three objectives and better in one:
 
-    time to recover · peak of the pods' load · time until the last neighbours are back
+    time to recover · peak load of the pods · recovery time of the slowest shared-IP group
 
 What is chosen from the front is least far from the best of each: the sum of ln(value / best) over the three.
 """
@@ -46,7 +46,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     base_load: float | None
     """The same before the trigger, as a mean over the seconds."""
     nat_victim_s: float | None
-    """When the last group of clients with equally many neighbours was back, from the trigger's end."""
+    """When the slowest group of clients by shared IP had recovered, from the trigger's end."""
     availability: float | None
     """From the trigger until the whole run would have ended."""
     effective_p99_ms: float | None
@@ -54,11 +54,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def outcome(run: Run, *, trigger: str, seed: int, until_s: int) -> Outcome:
-    """The outcome of a run; where it ended before `until_s`, everybody was well and stays so until then."""
+    """The outcome of a run; one that ended before `until_s` is taken to serve all clients until then."""
     judged = assess(run)
     summary, stretch = judged.summary, storm_stretch(run)
     rows = run.between(*stretch) if stretch else []
-    back = [one.back_after_s for one in summary.neighbours]
+    back = [one.back_after_s for one in summary.shared_ips]
     p99 = summary.during.effective_p99 if summary.during else None
     return Outcome(
         trigger=trigger,
@@ -119,14 +119,14 @@ def score(outcomes: Sequence[Outcome]) -> Score:
 
 
 def _worst(values: Sequence[float | None], *, lowest: bool = False) -> float | None:
-    there = [value for value in values if value is not None]
-    if len(there) < len(values):
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return None
-    return min(there) if lowest else max(there)
+    return min(known) if lowest else max(known)
 
 
 class Constraints(Struct, frozen=True, kw_only=True):
-    """What settings have to keep in every storm, besides that it is recovered from."""
+    """Bounds that settings have to meet in every storm, besides that it recovers."""
 
     min_availability: float = 0.0
     max_time_to_recover_s: float | None = None
@@ -135,30 +135,31 @@ class Constraints(Struct, frozen=True, kw_only=True):
     max_nat_victim_s: float | None = None
 
     def broken(self, found: Score) -> tuple[str, ...]:
-        """What a score does not keep, in words."""
+        """The constraints that a score violates, a text each."""
         return tuple(words for words, _ in self._judged(found))
 
     def excess(self, found: Score) -> float:
-        """By how much it misses them: the sum of value ÷ bound - 1; 0 where it keeps all."""
+        """By how much it violates them: the sum of value ÷ bound - 1; 0 where it meets all."""
         return sum(much for _, much in self._judged(found))
 
     def _judged(self, found: Score) -> list[tuple[str, float]]:
         judged = []
         if found.recovered < found.storms:
             lost = found.storms - found.recovered
-            judged.append((f"{lost} of {found.storms} storms not recovered from", _NEVER * lost))
+            judged.append((f"{lost} of {found.storms} storms not recovered", _NEVER * lost))
         for name, value, bound, write in (
             ("time to recover", found.time_to_recover_s, self.max_time_to_recover_s, units.seconds),
             ("peak load", found.peak_load, self.max_cpu, units.percent),
-            ("last neighbours back", found.nat_victim_s, self.max_nat_victim_s, units.seconds),
+            ("slowest shared-IP group recovered", found.nat_victim_s, self.max_nat_victim_s, units.seconds),
         ):
             if bound is not None and (value is None or value > bound):
                 text = "never" if value is None else write(value)
                 much = _NEVER if value is None else value / max(bound, 1e-9) - 1
-                judged.append((f"{name}: {text}, {write(bound)} allowed", much))
+                judged.append((f"{name}: expected ≤ {write(bound)}, got {text}", much))
         served = found.availability or 0.0
         if served < self.min_availability:
-            words = f"availability: {units.percent(served)}, {units.percent(self.min_availability)} wanted"
+            expected = units.percent(self.min_availability)
+            words = f"availability: expected ≥ {expected}, got {units.percent(served)}"
             judged.append((words, 1 - served / self.min_availability))
         return judged
 
@@ -195,16 +196,16 @@ def times_as_much(found: Score, other: Score) -> dict[str, float | None]:
     """How many times as much `found` takes as `other`, by objective; None where either never came."""
     result: dict[str, float | None] = {}
     for name in OBJECTIVES:
-        mine, its = found.objective(name), other.objective(name)
-        known = mine < inf and its < inf
-        result[name] = _amount(mine, name) / _amount(its, name) if known else None
+        value, base = found.objective(name), other.objective(name)
+        known = value < inf and base < inf
+        result[name] = _amount(value, name) / _amount(base, name) if known else None
     return result
 
 
 def ranked(scores: Mapping[str, Score], constraints: Constraints) -> tuple[str, ...]:
-    """All names from the best to the worst: who keeps the constraints first, then by distance.
+    """All names from the best to the worst: those that meet the constraints first, then by distance.
 
-    Whoever misses them comes by how much; a name decides where everything else is the same.
+    Those that violate them follow by excess; the name decides where everything else is equal.
     """
     best = best_of_each(scores)
     return tuple(
@@ -230,7 +231,7 @@ class Tuned(Struct, frozen=True, kw_only=True):
     score: Score
     outcomes: tuple[Outcome, ...]
     broken: tuple[str, ...]
-    """Constraints that it does not keep, in words."""
+    """Constraints that it violates, a text each."""
 
 
 class Tuning(Struct, frozen=True, kw_only=True):
@@ -250,13 +251,13 @@ class Tuning(Struct, frozen=True, kw_only=True):
     triggers: tuple[str, ...]
     seeds: int
     chosen: str | None
-    """None where no candidate keeps all constraints."""
+    """None where no candidate meets all constraints."""
     front: tuple[str, ...]
-    """Those that keep the constraints, and that none of these dominates."""
+    """Those that meet the constraints, and that none of these dominates."""
     finalists: tuple[Tuned, ...]
     """Every candidate that played all storms, from the best to the worst."""
     settings: str = ""
-    """Of the chosen one, ready to paste."""
+    """Of the chosen one, as configuration to paste."""
     notes: tuple[str, ...] = ()
     command: str = ""
 
@@ -272,7 +273,7 @@ class Tuning(Struct, frozen=True, kw_only=True):
 def chosen_and_front(
     scores: Mapping[str, Score], constraints: Constraints
 ) -> tuple[str | None, tuple[str, ...]]:
-    """(the choice, the front) among those that keep the constraints."""
+    """(the choice, the front) among those that meet the constraints."""
     keeping = {name: found for name, found in scores.items() if not constraints.broken(found)}
     on_front = front(keeping)
     best = best_of_each(keeping)

@@ -1,4 +1,4 @@
-"""What the report on a search for settings says, as plain text and in order."""
+"""The report on a search for settings, as plain text and in order."""
 
 from msgspec import Struct
 
@@ -9,7 +9,7 @@ from reports.tuning.result import OBJECTIVES, Score, Tuned, Tuning, times_as_muc
 _WORDS = {
     "time_to_recover_s": "time to recover",
     "peak_load": "peak load",
-    "nat_victim_s": "time until the last neighbours are back",
+    "nat_victim_s": "recovery time of the slowest shared-IP group",
 }
 
 
@@ -31,7 +31,7 @@ def tuned_page(found: Tuning) -> TunedPage:
     """The content of the page."""
     chosen = found.named(found.chosen) if found.chosen else None
     return TunedPage(
-        title=f"{found.scenario}: settings to ship",
+        title=f"{found.scenario}: recommended settings",
         about=found.summary,
         headline=headline(found),
         sentences=sentences(found),
@@ -45,56 +45,59 @@ def tuned_page(found: Tuning) -> TunedPage:
 def headline(found: Tuning) -> str:
     """The answer in a sentence or two."""
     if found.chosen:
-        one = found.named(found.chosen)
-        return f"Ship {one.name}: {_in_words(one.score)}."
+        finalist = found.named(found.chosen)
+        return f"Recommended: {finalist.name}: {_in_words(finalist.score)}."
     if not found.finalists:
-        return "No candidate has played all storms."
+        return "No candidate was evaluated on every storm."
     nearest = found.finalists[0]
-    return f"No candidate keeps all constraints. Nearest is {nearest.name}: {'; '.join(nearest.broken)}."
+    return f"No candidate meets all constraints. Closest: {nearest.name}: {'; '.join(nearest.broken)}."
 
 
 def sentences(found: Tuning) -> tuple[str, ...]:
     """What was searched, and how far other settings are from the choice."""
     lines = [
         f"{found.tried:,} candidates in {found.storms:,} simulated storms of {found.clients:,} clients and "
-        f"{found.pods} pods; {len(found.finalists)} of them played {_storms_played(found)}. Every figure is "
-        "the worst of a candidate's storms, and all of them are predicted."
+        f"{found.pods} pods; {len(found.finalists)} finalists were evaluated on {_storms_played(found)}. "
+        "Every figure is predicted, and the worst over a candidate's storms."
     ]
     if not found.complete:
-        lines.append("The search was stopped before its end.")
+        lines.append("The search was stopped before it was complete.")
     if found.chosen:
         best = found.named(found.chosen)
         if found.tried > 1:
             # The best of many is partly the luckiest.
             lines.append(
-                "It was chosen by these very storms: expect somewhat worse of it in storms of other seeds."
+                "The choice is based on these storms: expect somewhat worse results with other seeds."
             )
         for origin, words in (
-            ("incident's fix", "The incident's own fix"),
-            ("now", "What there is now"),
+            ("incident's fix", "Fix of the incident"),
+            ("now", "Current settings"),
             ("naive", "Retrying at once"),
         ):
             other = found.of_origin(origin)
             if other:
-                lines.append(f"{words} ({other.name}) {_against(other, best)}.")
+                lines.append(f"{words} ({other.name}): {_against(other, best)}.")
     return (*lines, *found.notes)
 
 
 def finalists_table(found: Tuning) -> TextTable:
     """Every finalist, from the best to the worst."""
     return TextTable(
-        label="Candidates that played all storms, worst storm of each",
+        label="Finalists, worst storm of each",
         headings=(
             "settings",
             "time to recover",
             "peak load",
-            "last neighbours back",
+            "slowest shared-IP group recovered",
             "availability",
             "effective p99",
             "recovered",
             "",
         ),
-        rows=tuple((one.name, *_figures(one.score), _remark(found, one)) for one in found.finalists),
+        rows=tuple(
+            (finalist.name, *_figures(finalist.score), _remark(found, finalist))
+            for finalist in found.finalists
+        ),
         words=frozenset({"settings", ""}),
     )
 
@@ -106,23 +109,23 @@ def finalist_lines(found: Tuning) -> list[str]:
         name, recover, load, back, served, p99, recovered, remark = row
         lines += [
             f"{place}. {name}" + (f"  [{remark}]" if remark else ""),
-            f"   time to recover: {recover}; peak load: {load}; last neighbours back: {back}; "
-            f"availability: {served}; effective p99: {p99}; recovered from {recovered} storms",
+            f"   time to recover: {recover}; peak load: {load}; slowest shared-IP group recovered: {back}; "
+            f"availability: {served}; effective p99: {p99}; storms recovered: {recovered}",
         ]
     return lines
 
 
-def storms_table(one: Tuned) -> TextTable:
+def storms_table(finalist: Tuned) -> TextTable:
     """The chosen settings, storm by storm."""
     return TextTable(
-        label="The chosen settings, storm by storm",
+        label="The recommended settings, storm by storm",
         headings=(
             "storm",
             "seed",
             "verdict",
             "time to recover",
             "peak load",
-            "last neighbours back",
+            "slowest shared-IP group recovered",
             "availability",
         ),
         rows=tuple(
@@ -135,7 +138,7 @@ def storms_table(one: Tuned) -> TextTable:
                 units.seconds(each.nat_victim_s),
                 units.percent(each.availability),
             )
-            for each in one.outcomes
+            for each in finalist.outcomes
         ),
         words=frozenset({"verdict"}),
     )
@@ -156,40 +159,40 @@ def _or_never(value: float | None) -> str:
     return "never" if value is None else units.seconds(value)
 
 
-def _remark(found: Tuning, one: Tuned) -> str:
-    remarks = [] if one.origin == "drawn" else [one.origin]
-    if one.name == found.chosen:
-        remarks.insert(0, "chosen")
-    elif one.name in found.front:
-        remarks.append("on the front")
-    return "; ".join([*remarks, *one.broken])
+def _remark(found: Tuning, finalist: Tuned) -> str:
+    remarks = [] if finalist.origin == "drawn" else [finalist.origin]
+    if finalist.name == found.chosen:
+        remarks.insert(0, "recommended")
+    elif finalist.name in found.front:
+        remarks.append("Pareto-optimal")
+    return "; ".join([*remarks, *finalist.broken])
 
 
 def _in_words(score: Score) -> str:
     return (
-        f"in the worst storm recovered after {_or_never(score.time_to_recover_s)}, pods at no more than "
-        f"{units.percent(score.peak_load)}, the last neighbours back after {_or_never(score.nat_victim_s)}, "
-        f"{units.percent(score.availability)} served"
+        f"worst storm: recovered after {_or_never(score.time_to_recover_s)}, peak load "
+        f"{units.percent(score.peak_load)}, slowest shared-IP group recovered after "
+        f"{_or_never(score.nat_victim_s)}, availability {units.percent(score.availability)}"
     )
 
 
 def _against(other: Tuned, best: Tuned) -> str:
     if other.name == best.name:
-        return "is what was chosen"
+        return "the same as recommended"
     if other.score.recovered < other.score.storms:
         lost = other.score.storms - other.score.recovered
-        return f"does not recover from {lost} of {other.score.storms} storms"
+        return f"{lost} of {other.score.storms} storms not recovered"
     factors = times_as_much(other.score, best.score)
-    told = [
+    parts = [
         f"{units.times(value)} the {_WORDS[name]}"
         for name in OBJECTIVES
         if (value := factors[name]) is not None
     ]
-    return f"takes {', '.join(told)}"
+    return ", ".join(parts)
 
 
 def _storms_played(found: Tuning) -> str:
     if not found.complete:
-        return f"{found.finalists[0].score.storms if found.finalists else 0} storms, the most that any did"
+        return f"{found.finalists[0].score.storms if found.finalists else 0} storms, the most that any played"
     seeds = "one seed" if found.seeds == 1 else f"{found.seeds} seeds"
     return f"all of them ({', '.join(found.triggers)}) with {seeds}"

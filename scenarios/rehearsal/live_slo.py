@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from reports.rundir.schema import Tag
+from reports.rundir.slo_metrics import COMPARISONS, SLO_METRICS, Highest, Mean, Quantile, Ratio, Total
 from scenarios.runner.operator import Row
 from scenarios.scenario.slo import Objective
 
@@ -15,35 +16,31 @@ State = Literal["met", "violated", "undecided"]
 Percentile = Callable[[Tag, float], float | None]
 """A percentile of the same seconds, in milliseconds, by tag; None without data."""
 
-_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    "<": lambda value, bound: value < bound,
-    "<=": lambda value, bound: value <= bound,
-    ">": lambda value, bound: value > bound,
-    ">=": lambda value, bound: value >= bound,
-}
-
 
 def state(objective: Objective, value: float | None) -> State:
     """Whether this value meets the objective."""
     if value is None:
         return "undecided"
-    return "met" if _COMPARISONS[objective.operator](value, objective.bound) else "violated"
+    return "met" if COMPARISONS[objective.operator](value, objective.bound) else "violated"
 
 
 def measured(metric: str, rows: Sequence[Row], percentile: Percentile) -> float | None:
-    """The metric over these seconds; None without data, and for metrics that only the end of a run gives."""
-    if metric in _PERCENTILES:
-        return percentile(*_PERCENTILES[metric])
-    if metric in _QUOTIENTS:
-        above, below = _QUOTIENTS[metric]
-        whole = sum(_total(rows, name) for name in below)
-        return sum(_total(rows, name) for name in above) / whole if whole else None
-    values = [row[_COLUMNS.get(metric, metric)] for row in rows if _COLUMNS.get(metric, metric) in row]
-    if not values:
-        return None
-    if metric in _MEANS:
-        return float(sum(values) / len(values))
-    return float(max(values) if metric in _HIGHEST else sum(values))
+    """The metric over these seconds; None where nothing is known, and for what only the end tells."""
+    match SLO_METRICS[metric].source:
+        case Quantile(tag=tag, percent=percent):
+            return percentile(tag, percent)
+        case Ratio(above=above, below=below):
+            whole = sum(_total(rows, name) for name in below)
+            return sum(_total(rows, name) for name in above) / whole if whole else None
+        case Mean(column=column):
+            values = _values(rows, column)
+            return sum(values) / len(values) if values else None
+        case Highest(column=column):
+            return max(_values(rows, column), default=None)
+        case Total(column=column):
+            values = _values(rows, column)
+            return sum(values) if values else None
+    return None
 
 
 def recovery_state(objective: Objective, recovered_after_s: float | None, waited_s: float | None) -> State:
@@ -63,18 +60,5 @@ def _total(rows: Sequence[Row], name: str) -> float:
     return float(sum(row.get(name, 0.0) for row in rows))
 
 
-_PERCENTILES: dict[str, tuple[Tag, float]] = {
-    "effective_p99_ms": ("effective", 99),
-    "fanout_p50_ms": ("fanout", 50),
-    "fanout_p99_ms": ("fanout", 99),
-    "staleness_p99_ms": ("staleness", 99),
-}
-_QUOTIENTS = {
-    "availability": (("useful",), ("clients",)),
-    "amplification": (("attempts",), ("disconnects",)),
-    "wasted_work": (("gone_early", "short_sessions"), ("handshakes",)),
-}
-_COLUMNS = {"attempts_per_s": "attempts", "attempts_peak_per_s": "attempts"}
-"""Metrics whose column has another name."""
-_MEANS = ("attempts_per_s", "pod_cpu", "pod_loop", "nginx_cpu")
-_HIGHEST = ("attempts_peak_per_s",)
+def _values(rows: Sequence[Row], name: str) -> list[float]:
+    return [float(row[name]) for row in rows if name in row]

@@ -99,7 +99,7 @@ class Collector:
             directory=self.writer.directory,
             info=self.writer.info,
             rows=tuple({**self.row(s), "t_s": s - self.zero} for s in seconds if self.row(s)),
-            neighbours=(),
+            shared_ips=(),
             pods=(),
             events=(),
             histograms={
@@ -194,7 +194,7 @@ class Collector:
         """Appends every row before `second` that has not been written yet."""
         for ready in sorted(s for s in self._rows if self._written < s < second):
             self.writer.row(self._finished(ready))
-            self.writer.neighbours(self._neighbour_rows(ready))
+            self.writer.shared_ips(self._shared_ip_rows(ready))
             self.writer.pods(self._pod_rows(ready))
             self.writer.sidecars(self._sidecar_rows(ready))
             if ready in self._fanout:
@@ -219,8 +219,8 @@ class Collector:
                 row["sidecar_refused"] = sidecar_refused.get(second, 0)
             row.update(self._effective_p99(second))
         self.writer.replace_rows(self._finished(second) for second in _before(end, self._rows))
-        self.writer.replace_neighbours(
-            row for second in _before(end, self._neighbours) for row in self._neighbour_rows(second)
+        self.writer.replace_shared_ips(
+            row for second in _before(end, self._neighbours) for row in self._shared_ip_rows(second)
         )
         self.writer.replace_pods(
             row for second in _before(end, self._pods.seconds) for row in self._pod_rows(second)
@@ -249,7 +249,7 @@ class Collector:
         rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
         return {**rounded, "t_s": second - self.zero}
 
-    def _neighbour_rows(self, second: int) -> list[dict[str, Any]]:
+    def _shared_ip_rows(self, second: int) -> list[dict[str, Any]]:
         return [
             {"t_s": second - self.zero, "clients_per_ip": size, **msgspec.structs.asdict(group)}
             for size, group in self._neighbours.get(second, {}).items()

@@ -4,41 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from reports.rundir.slo_metrics import PHASE_METRICS, STORM_METRICS, Operator
 from scenarios.fields import invalid
-
-PhaseMetric = Literal[
-    "availability",
-    "effective_p99_ms",
-    "fanout_p50_ms",
-    "fanout_p99_ms",
-    "staleness_p99_ms",
-    "attempts_per_s",
-    "attempts_peak_per_s",
-    "limited",
-    "pod_cpu",
-    "pod_loop",
-    "nginx_cpu",
-]
-"""Measured in each phase separately. CPU and loop utilisation are shares of one core and of time."""
-
-StormMetric = Literal[
-    "availability",
-    "staleness_p99_ms",
-    "stale_client_s",
-    "missed",
-    "amplification",
-    "attempts_peak_per_s",
-    "limited",
-    "gave_up",
-    "wasted_work",
-    "time_to_recover_s",
-]
-"""Measured from the trigger to the end of `after`; the time to recover may be longer."""
-
-Operator = Literal["<", "<=", ">", ">="]
-
-_OF_PHASES = PhaseMetric.__args__  # type: ignore[attr-defined]
-_OF_THE_STORM = StormMetric.__args__  # type: ignore[attr-defined]
 
 
 class Objective(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,7 +17,7 @@ class Objective(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     bound: float
 
     def __post_init__(self) -> None:
-        expected = _OF_THE_STORM if self.phase == "storm" else _OF_PHASES
+        expected = STORM_METRICS if self.phase == "storm" else PHASE_METRICS
         if self.metric not in expected:
             names = ", ".join(expected)
             raise ValueError(invalid("metric", self.metric, f'one of {names} with phase "{self.phase}"'))

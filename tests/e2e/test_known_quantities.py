@@ -40,7 +40,7 @@ def test_a_pool_without_runs_enough_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = calibrate("--aa-from", str(tmp_path / "empty"), runs=tmp_path / "runs")
     assert done.returncode == 2
-    assert "found no run directory there" in done.stderr
+    assert "no run directory: expected one" in done.stderr
 
 
 def test_a_check_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_refusals_agree_between_clients_and_proxy_until_the_limit_is_lifted(run:
     assert limited > 0, "30 naive clients behind one address must meet a limit of 3 a second"
     assert total(run, "nginx_limited", 0, 12) == pytest.approx(limited, rel=0.05, abs=3)
     assert total(run, "limited", 7, 12) == 0
-    alone = [row["limited"] or 0 for row in run.neighbours if row["clients_per_ip"] == 1]
+    alone = [row["limited"] or 0 for row in run.shared_ips if row["clients_per_ip"] == 1]
     assert alone
     assert sum(alone) == 0
 

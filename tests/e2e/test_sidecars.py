@@ -105,7 +105,7 @@ def test_a_limit_at_sidecars_that_lost_the_source_refuses_clients_that_are_alone
     assert sum(row["limited"] or 0 for row in run.rows if (row["t_s"] or 0) < 2) == 0, (
         "not before the fleet is up"
     )
-    (size,) = {row["clients_per_ip"] for row in run.neighbours}
+    (size,) = {row["clients_per_ip"] for row in run.shared_ips}
     assert size == 1
     first = run.between(2, 4)
     assert sum(row["attempts"] or 0 for row in first) > CLIENTS

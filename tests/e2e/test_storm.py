@@ -121,7 +121,7 @@ def test_a_limit_strikes_those_who_share_an_address_and_a_cap_on_tries_marks_the
     output, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *crowd))
     assert len({line.split("\t")[2] for line in access_log(run)}) == 31
     limited = {
-        size: sum(r["limited"] or 0 for r in run.neighbours if r["clients_per_ip"] == size)
+        size: sum(r["limited"] or 0 for r in run.shared_ips if r["clients_per_ip"] == size)
         for size in (1, 30)
     }
     assert limited[1] == 0

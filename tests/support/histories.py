@@ -113,7 +113,7 @@ def sidecar_second(t_s: float, pod: int, **changes: float | None) -> Row:
     return row | good | changes
 
 
-def neighbours(limited: float) -> tuple[Row, ...]:
+def shared_ips(limited: float) -> tuple[Row, ...]:
     """Half of the clients are alone, half behind one address."""
     return tuple(
         {
@@ -191,7 +191,7 @@ def history(
         directory=directory,
         info=RunInfo(**{**_info(trigger_s, rescued_at_s, tail_from_s, end), **info}),
         rows=tuple(rows),
-        neighbours=(),
+        shared_ips=(),
         pods=tuple(pods),
         events=tuple(events),
         sidecars=tuple(sidecars),

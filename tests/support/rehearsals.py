@@ -12,7 +12,7 @@ from reports.rundir.schema import Decision, PreCheck, Rehearsal
 from reports.rundir.series import Row
 from reports.rundir.writer import RunWriter
 from tests.support.acted_runs import LIMIT, PUSH, SCALE, acted
-from tests.support.histories import Event, history, latencies_of, neighbours, scenario, seconds, storm
+from tests.support.histories import Event, history, latencies_of, scenario, seconds, shared_ips, storm
 
 HOSTILE = (
     '<script>alert("a")</script> | `b` $x^$ _c_ \u0007 ![](http://example.com/d) \u6f22\u5b57 \U0001f525'
@@ -69,7 +69,7 @@ def rehearsed(
         "rehearsal": rehearsal or Rehearsal(prechecks=CHECKS),
     }
     run = acted(name, back_s, *actions, limited=limited, **(made | info))
-    return judged(msgspec.structs.replace(run, neighbours=neighbours(limited)))
+    return judged(msgspec.structs.replace(run, shared_ips=shared_ips(limited)))
 
 
 def plain(rows: list[Row], **info: Any) -> Run:
@@ -130,7 +130,7 @@ def saved(run: Run, directory: Path) -> Path:
     writer = RunWriter(directory, run.info)
     for row in run.rows:
         writer.row(row)
-    writer.neighbours(run.neighbours)
+    writer.shared_ips(run.shared_ips)
     writer.pods(run.pods)
     for line in run.events:
         details = {key: value for key, value in line.items() if key not in {"t_s", "event"}}

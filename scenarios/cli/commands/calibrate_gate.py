@@ -164,7 +164,7 @@ def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> Non
         kept = tuple(
             measured(found, DEFAULT_KEYS) if found.validity.valid else Measured("INVALID", {})
             for found in judged
-            if not found.validity.spoilt_by_machine
+            if not found.validity.invalidated_by_host
         )
         arms[arm] = (*arms.get(arm, ()), *kept)
         overrides[arm] = () if arm == UNCHANGED else PLANTED[arm](load(scenario_name))

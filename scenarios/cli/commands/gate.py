@@ -17,7 +17,7 @@ from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, 
 from reports.gate.history import Commit, GateFileError, append_runs, read_trend
 from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
 from reports.gate.sides import BASELINE, CANDIDATE, changes, missing_rounds, of_one_arm, side
-from reports.gate.slo import promises
+from reports.gate.slo import slo_decisions
 from reports.gate.terminal import terminal_decision
 from reports.rundir.files import find_runs, point_latest
 from reports.rundir.reader import Run
@@ -307,7 +307,7 @@ def _decision(
         against,
         ours,
         gate.gauges,
-        promises=promises(candidate),
+        slos=slo_decisions(candidate),
         look=look_of(against, ours, gate.schedule.rounds) if looks > 1 else 0,
         looks=looks,
         earlier=earlier,

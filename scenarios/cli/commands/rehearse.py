@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from reports.analysis.disturbance import taken
 from reports.analysis.judgement import judge_run, judgement_of
-from reports.analysis.slo import Held, evaluate, hypothesis_of, objectives_of
+from reports.analysis.slo import SloResult, evaluate, hypothesis_of, objectives_of
 from reports.analysis.validity import GENERATOR_LAG_MS
 from reports.compare.event_text import short_words
 from reports.page.table import terminal_report
@@ -161,7 +161,7 @@ class _Stage:
             console.print(f"report: {written}", markup=False, highlight=False, soft_wrap=True)
         return self._status(judged, promises)
 
-    def _status(self, judged: Run, promises: list[tuple[str, Held]]) -> int:
+    def _status(self, judged: Run, promises: list[tuple[str, SloResult]]) -> int:
         if self.interrupted:
             return INTERRUPTED
         if self.failed:
@@ -170,7 +170,7 @@ class _Stage:
             return BROKEN
         if not judged.info.validity.get("valid"):
             return INVALID
-        return GOOD if all(held.kept for _, held in promises) else BROKEN
+        return GOOD if all(held.met for _, held in promises) else BROKEN
 
     def _on_signal(self) -> None:
         self.interrupted = True
@@ -240,7 +240,7 @@ def _check_script(script: Scenario) -> None:
         )
 
 
-def _promises(judged: Run) -> list[tuple[str, Held]]:
+def _promises(judged: Run) -> list[tuple[str, SloResult]]:
     """The hypothesis and the objectives, with what was found."""
     summary = judgement_of(judged).summary
     hypothesis = hypothesis_of(judged)
@@ -248,7 +248,7 @@ def _promises(judged: Run) -> list[tuple[str, Held]]:
     return found + [("objective", evaluate(bound, summary)) for bound in objectives_of(judged)]
 
 
-def _as_dict(judged: Run, promises: list[tuple[str, Held]]) -> dict[str, object]:
+def _as_dict(judged: Run, promises: list[tuple[str, SloResult]]) -> dict[str, object]:
     return {
         "directory": str(judged.directory),
         "status": judged.info.status,

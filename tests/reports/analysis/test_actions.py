@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reports.analysis.actions import LastMitigation, Strike, strikes, trigger_name
+from reports.analysis.actions import FiredEvent, LastMitigation, fired_events, trigger_name
 from reports.analysis.metrics import summarise
 from reports.rundir.series import Row
 from reports.text import units
@@ -21,10 +21,10 @@ def test_a_strike_is_a_beginning_and_an_end() -> None:
         {"t_s": 30.0, "event": "rescue", "policy": "incident"},
         *strike("feed_stall", "fault", 58.0, for_s=10.0),
     ]
-    assert strikes(events) == [
-        Strike("drop_all", "fault", 8.05, 8.06, {}),
-        Strike("push_policy", "mitigation", 20.05, 25.06, POLICY),
-        Strike("feed_stall", "fault", 58.0, None, {"for_s": 10.0}),
+    assert fired_events(events) == [
+        FiredEvent("drop_all", "fault", 8.05, 8.06, {}),
+        FiredEvent("push_policy", "mitigation", 20.05, 25.06, POLICY),
+        FiredEvent("feed_stall", "fault", 58.0, None, {"for_s": 10.0}),
     ]
 
 
@@ -33,7 +33,7 @@ def test_strikes_that_overlap_keep_their_own_ends() -> None:
     second = strike("pause_pod", "fault", 9.0, 12.0, pod=1)
     third = strike("pause_pod", "fault", 10.0, 19.0, pod=0)
     events = sorted([*first, *second, *third], key=lambda line: float(line["t_s"]))
-    assert [(found.details["pod"], found.began_s, found.ended_s) for found in strikes(events)] == [
+    assert [(found.details["pod"], found.began_s, found.ended_s) for found in fired_events(events)] == [
         (0, 8.0, 18.0),
         (1, 9.0, 12.0),
         (0, 10.0, 19.0),
@@ -42,8 +42,8 @@ def test_strikes_that_overlap_keep_their_own_ends() -> None:
 
 def test_what_an_end_adds_belongs_to_its_strike_and_an_end_alone_to_none() -> None:
     begin, end = strike("kill_pod", "fault", 8.0, 9.0, pod=0)
-    assert strikes([begin, end | {"clients": 50}])[0].details == {"pod": 0, "clients": 50}
-    assert strikes([end]) == []
+    assert fired_events([begin, end | {"clients": 50}])[0].details == {"pod": 0, "clients": 50}
+    assert fired_events([end]) == []
 
 
 def acted(rows: list[Row], events: list[Event], **info: Any) -> Any:

@@ -44,71 +44,69 @@ NOTICED: dict[str, tuple[list[Row], dict[str, Any], str]] = {
     "a third of the pods' core for 8 s": (
         rows(stack_foreign_cpu=(8, 16, 0.33)),
         TWO_CORES,
-        "from second 8 to 13, other processes used 33 % of core 0, the pods' and nginx's, 20 % is allowed: "
-        "the result may be theirs",
+        "noisy host: other processes used 33 % of core 0 (pods and proxy) from second 8 to 13, expected ≤ 20 "
+        "%",
     ),
     "a third of the generator's core for 8 s, at the very end": (
         rows(generator_foreign_cpu=(36, 44, 0.33)),
         TWO_CORES,
-        "from second 36 to 41, other processes used 33 % of core 1, the generator's, 20 % is allowed: "
-        "the result may be theirs",
+        "noisy host: other processes used 33 % of core 1 (load generator) from second 36 to 41, expected ≤ "
+        "20 %",
     ),
     "a hypervisor that takes a core for 3 s": (
         rows(stack_steal=(20, 23, 0.9)),
         TWO_CORES,
-        "from second 18 to 23, the hypervisor took 54 % of core 0, the pods' and nginx's, 20 % is allowed: "
-        "the result may be theirs",
+        "noisy host: the hypervisor took 54 % of core 0 (pods and proxy) from second 18 to 23, expected ≤ 20 "
+        "%",
     ),
     "little for long": (
         rows(stack_foreign_cpu=(10, 30, 0.12)),
         TWO_CORES,
-        "from second 10 to 25, other processes used 12 % of core 0, the pods' and nginx's, 10 % is allowed: "
-        "the result may be theirs",
+        "noisy host: other processes used 12 % of core 0 (pods and proxy) from second 10 to 25, expected ≤ "
+        "10 %",
     ),
     "little all the time": (
         rows(generator_steal=(0, 44, 0.12)),
         TWO_CORES,
-        "the hypervisor took 12 % of core 1, the generator's, 10 % is allowed: the result may be theirs",
+        "noisy host: the hypervisor took 12 % of core 1 (load generator), expected ≤ 10 %",
     ),
     "one of several cores, for 8 s": (
         rows(stack_foreign_cpu=(8, 16, 1.0)),
         LARGE,
-        "from second 8 to 13, other processes used 100 % of a core among 0, 1, 2, 3, the pods' and nginx's, "
-        "20 % is allowed: the result may be theirs",
+        "noisy host: other processes used 100 % of one of cores 0, 1, 2, 3 (pods and proxy) from second 8 to "
+        "13, expected ≤ 20 %",
     ),
     "a whole run of 4 s": (
         rows(4, stack_foreign_cpu=(1, 3, 0.5)),
         TWO_CORES,
-        "other processes used 26 % of core 0, the pods' and nginx's, 20 % is allowed: "
-        "the result may be theirs",
+        "noisy host: other processes used 26 % of core 0 (pods and proxy), expected ≤ 20 %",
     ),
     "a core for 8 s, in a run that knows of the machine alone": (
         old(rows(foreign_cpu=(8, 16, 1.0))),
         TWO_CORES,
-        "from second 8 to 13, other processes used 50 % of the machine's 2 cores, 20 % is allowed: "
-        "the result may be theirs",
+        "noisy host: other processes used 50 % of the machine's 2 cores from second 8 to 13, expected ≤ 20 %",
     ),
     "a core for 8 s, on a large machine that does not pin": (
         old(rows(foreign_cpu=(8, 16, 1.0))),
         UNPINNED,
-        "from second 8 to 13, other processes used 3.1 % of the machine's 32 cores, 1.6 % is allowed: "
-        "the result may be theirs",
+        "noisy host: other processes used 3.1 % of the machine's 32 cores from second 8 to 13, expected ≤ "
+        "1.6 %",
     ),
     "3.2 of 32 cores all the time": (
         old(rows(foreign_cpu=(0, 44, 3.2))),
         LARGE,
-        "other processes used 10 % of the machine's 32 cores, 1.6 % is allowed: the result may be theirs",
+        "noisy host: other processes used 10 % of the machine's 32 cores, expected ≤ 1.6 %",
     ),
     "a core that all parts share": (
         rows(stack_foreign_cpu=(8, 16, 0.5), generator_foreign_cpu=(8, 16, 0.5)),
         {"cores": 8, "stack_cores": [5], "generator_cores": [5]},
-        "from second 8 to 13, other processes used 50 % of core 5, everybody's, 20 % is allowed: "
-        "the result may be theirs",
+        "noisy host: other processes used 50 % of core 5 (the whole run) from second 8 to 13, expected ≤ 20 "
+        "%",
     ),
     "a machine that says nothing about itself": (
         old(rows(foreign_cpu=(0, 44, 0.15))),
         {},
-        "other processes used 15 % of the machine's 1 cores, 10 % is allowed: the result may be theirs",
+        "noisy host: other processes used 15 % of the machine's 1 cores, expected ≤ 10 %",
     ),
 }
 
@@ -149,7 +147,8 @@ def test_what_is_counted_a_second_early_and_missing_in_the_next_is_nothing() -> 
 def test_a_second_without_a_figure_is_left_out() -> None:
     found = rows(stack_foreign_cpu=(8, 16, 0.5))
     found[10]["stack_foreign_cpu"] = None
-    assert complaints(found, TWO_CORES)[0].startswith("from second 8 to 14, other processes used 50 %")
+    used = "noisy host: other processes used 50 % of core 0 (pods and proxy)"
+    assert complaints(found, TWO_CORES)[0] == f"{used} from second 8 to 14, expected ≤ 20 %"
 
 
 def test_where_other_processes_do_not_count_the_hypervisor_does() -> None:

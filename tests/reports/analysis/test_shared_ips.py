@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from reports.analysis.metrics import summarise
-from reports.analysis.shared_ips import Neighbourhood, neighbour_rows, neighbourhoods
+from reports.analysis.shared_ips import SharedIpGroup, shared_ip_groups
+from reports.page.shared_ips import group_table
 from reports.rundir.series import Row
 from tests.support.histories import history, storm
 
@@ -25,13 +26,13 @@ def second(t_s: int, size: int, useful: float, *, attempts: float = 0.0, limited
 
 
 def run_of(*rows: Row) -> Any:
-    return replace(history(storm(100.0)), neighbours=rows)
+    return replace(history(storm(100.0)), shared_ips=rows)
 
 
 def test_each_group_is_counted_for_itself_from_the_trigger_on() -> None:
     rows = [second(t, 1, 100.0 if t > 10 else 50.0, attempts=5.0) for t in range(20)]
     rows += [second(t, 40, 10.0, attempts=80.0, limited=70.0) for t in range(20)]
-    alone, crowded = neighbourhoods(run_of(*rows), 8, 20)
+    alone, crowded = shared_ip_groups(run_of(*rows), 8, 20)
     assert (alone.clients_per_ip, alone.clients, alone.attempts, alone.limited) == (1, 100, 60, 0)
     assert alone.availability == pytest.approx((3 * 50 + 9 * 100) / 1200)
     assert alone.back_after_s == 3
@@ -49,7 +50,7 @@ def test_each_group_is_counted_for_itself_from_the_trigger_on() -> None:
     ids=["never away", "99 % will do", "too short to tell", "away again at the end"],
 )
 def test_a_group_is_back_when_it_stays_back(useful: list[float], back_after_s: int | None) -> None:
-    (group,) = neighbourhoods(run_of(*(second(8 + t, 1, n) for t, n in enumerate(useful))), 8, 18)
+    (group,) = shared_ip_groups(run_of(*(second(8 + t, 1, n) for t, n in enumerate(useful))), 8, 18)
     assert group.back_after_s == back_after_s
 
 
@@ -58,20 +59,20 @@ def test_a_group_is_back_after_the_triggers_end() -> None:
     back = [
         group.back_after_s
         for end_s in (None, 8, 11, 14)
-        for group in neighbourhoods(run_of(*rows), 8, 18, trigger_end_s=end_s)
+        for group in shared_ip_groups(run_of(*rows), 8, 18, trigger_end_s=end_s)
     ]
     assert back == [4, 4, 1, 0]
 
 
 def test_a_summary_holds_them_and_a_run_without_a_trigger_has_none() -> None:
     rows = [second(t, 1, 100.0) for t in range(60)]
-    assert [group.clients for group in summarise(run_of(*rows)).neighbours] == [100]
-    calm = replace(history(storm(100.0), trigger_s=None), neighbours=tuple(rows))
-    assert summarise(calm).neighbours == ()
+    assert [group.clients for group in summarise(run_of(*rows)).shared_ips] == [100]
+    calm = replace(history(storm(100.0), trigger_s=None), shared_ips=tuple(rows))
+    assert summarise(calm).shared_ips == ()
 
 
-def group(size: int, *, limited: int = 0, back_after_s: int | None = 5) -> Neighbourhood:
-    return Neighbourhood(
+def group(size: int, *, limited: int = 0, back_after_s: int | None = 5) -> SharedIpGroup:
+    return SharedIpGroup(
         clients_per_ip=size,
         clients=100,
         availability=0.5,
@@ -81,17 +82,22 @@ def group(size: int, *, limited: int = 0, back_after_s: int | None = 5) -> Neigh
     )
 
 
+def rows_of(arms: dict[str, list[tuple[SharedIpGroup, ...]]]) -> list[tuple[str, ...]]:
+    table = group_table(arms)
+    assert table is not None
+    return [*table.rows]
+
+
 def test_rows_are_medians_over_runs_and_a_run_that_is_not_back_is_later_than_all_others() -> None:
-    runs: list[tuple[Neighbourhood, ...]] = [
+    runs: list[tuple[SharedIpGroup, ...]] = [
         (group(1, limited=n, back_after_s=back),) for n, back in ((1, 4), (9, 6), (3, None))
     ]
-    (row,) = neighbour_rows({"naive": runs})
-    assert (row.arm, row.limited, row.back_after, row.attempts) == ("naive", "3", "5 s", "1,200")
-    (row,) = neighbour_rows({"naive": [*runs, (group(1, limited=2, back_after_s=None),)]})
-    assert row.back_after == "not back"
+    assert rows_of({"naive": runs}) == [("naive", "1", "100", "50 %", "1,200", "3", "5 s")]
+    (row,) = rows_of({"naive": [*runs, (group(1, limited=2, back_after_s=None),)]})
+    assert row[-1] == "not recovered"
 
 
 def test_where_addresses_made_no_difference_nothing_is_said() -> None:
-    assert neighbour_rows({"a": [(group(1),)], "b": [(group(1),)]}) == []
-    assert neighbour_rows({}) == []
-    assert [row.clients_per_ip for row in neighbour_rows({"a": [(group(1), group(200))]})] == ["1", "200"]
+    assert group_table({"a": [(group(1),)], "b": [(group(1),)]}) is None
+    assert group_table({}) is None
+    assert [row[1] for row in rows_of({"a": [(group(1), group(200))]})] == ["1", "200"]

@@ -78,7 +78,7 @@ def test_a_comparison_has_their_rows_where_an_arm_has_some() -> None:
     rows = {row.heading: [cell.text for cell in row.cells] for row in grid}
     assert rows["CPU of one, before"] == ["–", "2.0 %"]
     assert rows["memory per 1,000 clients, before"] == ["–", "1,000 MB"]
-    assert rows["tries made again by sidecars"] == ["–", "216"]
+    assert rows["retries by sidecars"] == ["–", "216"]
     assert "ejections of a pod (outlier detection)" not in rows, "it never happened"
     assert "fan-out p50" not in rows, "there was a storm"
 
@@ -110,6 +110,6 @@ def test_the_report_has_a_section_on_them_only_where_there_are_some(tmp_path: Pa
         folder.mkdir()
         write_report(runs, folder)
         texts[name] = [(folder / file).read_text(encoding="utf-8") for file in ("report.md", "report.html")]
-    assert all("tries made again by sidecars" in text for text in texts["with"])
-    assert all("sidecars what they answered by themselves; pods what" in text for text in texts["with"])
+    assert all("retries by sidecars" in text for text in texts["with"])
+    assert all("sidecars: their own answers. Pods: handshakes" in text for text in texts["with"])
     assert not any("idecar" in text for text in texts["without"])

@@ -29,7 +29,7 @@ HISTORIES: dict[str, tuple[Callable[[], Run], str, str]] = {
     "everything held again": (
         lambda: history(storm(lambda t: 0.0 if t < 20 else 100.0)),
         "RECOVERED",
-        "from 12 s after the trigger, for 30 s on end",
+        "recovered 12 s after the trigger, for 30 consecutive seconds",
     ),
     "down until another policy came": (
         lambda: rescued(10.0, 99.0),
@@ -39,9 +39,9 @@ HISTORIES: dict[str, tuple[Callable[[], Run], str, str]] = {
     "down, whatever came": (
         lambda: rescued(10.0, 40.0),
         "OUTAGE",
-        "the rescue policy did not bring them back (40 %)",
+        "not recovered after the rescue policy either (40 %)",
     ),
-    "down, and nothing was tried": (lambda: history(storm(10.0)), "OUTAGE", "no rescue was tried"),
+    "down, and nothing was tried": (lambda: history(storm(10.0)), "OUTAGE", "no rescue was attempted"),
     "down after a good start": (
         lambda: history(storm(lambda t: 60.0 if t < 30 else 30.0)),
         "OUTAGE",
@@ -50,17 +50,17 @@ HISTORIES: dict[str, tuple[Callable[[], Run], str, str]] = {
     "coming back slowly": (
         lambda: history(storm(lambda t: t - 8.0)),
         "SLOW_DRAIN",
-        "1.0 % of the clients more every second",
+        "rising by 1.0 % of the clients per second",
     ),
     "almost back, and rising too slowly to be done": (
         lambda: history(storm(lambda t: 80.0 + 0.3 * (t - 8))),
         "SLOW_DRAIN",
-        "0.3 % of the clients more every second",
+        "rising by 0.3 % of the clients per second",
     ),
     "back but for a few": (
         lambda: history(storm(97.0)),
         "SLOW_DRAIN",
-        "97 % are served, but not everything is back: 97 % of the clients were served, 99 % are wanted",
+        "in the last third; clients served: expected ≥ 99 %, got 97 %",
     ),
     "up and down": (
         lambda: history(storm(lambda t: 50 + 30 * math.sin(t / 2))),
@@ -91,26 +91,26 @@ PUSH = strike("push_policy", "mitigation", 20.05, 25.06)
 RECOVERED: dict[str, tuple[Callable[[], Run], str]] = {
     "by itself": (
         lambda: history(storm(back_from(20))),
-        "everything held again from 12 s after the trigger, for 30 s on end",
+        "recovered 12 s after the trigger, for 30 consecutive seconds",
     ),
     "after a trigger that went on for a while": (
         lambda: history(storm(back_from(20)), trigger_end_s=15),
-        "everything held again from 5 s after the end of the trigger, for 30 s on end",
+        "recovered 5 s after the end of the trigger, for 30 consecutive seconds",
     ),
     "after a mitigation, having been down": (
         lambda: history(storm(back_from(30)), events=PUSH),
-        "everything held again from 22 s after the trigger, 5 s after push_policy (the last mitigation), "
-        "for 30 s on end; only 12 % were served in the 10 s before it",
+        "recovered 22 s after the trigger, 5 s after push_policy (the last mitigation), "
+        "for 30 consecutive seconds; only 12 % of the clients were served in the 10 s before the mitigation",
     ),
     "after a mitigation that it did not need": (
         lambda: history(storm(back_from(30, 98.0)), events=PUSH),
-        "everything held again from 22 s after the trigger, 5 s after push_policy (the last mitigation), "
-        "for 30 s on end; 98 % were served in the 10 s before it",
+        "recovered 22 s after the trigger, 5 s after push_policy (the last mitigation), "
+        "for 30 consecutive seconds; 98 % of the clients were served in the 10 s before the mitigation",
     ),
     "with a mitigation that came with the trigger": (
         lambda: history(storm(back_from(30)), events=strike("set_limit", "mitigation", 8.05, 9.0)),
-        "everything held again from 22 s after the trigger, 21 s after set_limit (the last mitigation), "
-        "for 30 s on end",
+        "recovered 22 s after the trigger, 21 s after set_limit (the last mitigation), "
+        "for 30 consecutive seconds",
     ),
 }
 
@@ -214,9 +214,11 @@ RISING = [5.0 + 1.2 * t for t in range(40)]
 @pytest.mark.parametrize(
     ("after_rescue", "name", "reason"),
     [
-        pytest.param(None, "SLOW_DRAIN", "1.2 % of the clients more every second", id="no rescue"),
-        pytest.param(99.0, "METASTABLE", "1.2 % of the clients more every second; another", id="it worked"),
-        pytest.param(60.0, "SLOW_DRAIN", "1.2 % of the clients more every second", id="it did not work"),
+        pytest.param(None, "SLOW_DRAIN", "rising by 1.2 % of the clients per second", id="no rescue"),
+        pytest.param(
+            99.0, "METASTABLE", "rising by 1.2 % of the clients per second; recovered to", id="it worked"
+        ),
+        pytest.param(60.0, "SLOW_DRAIN", "rising by 1.2 % of the clients per second", id="it did not work"),
     ],
 )
 def test_a_rescue_that_worked_outranks_a_rise(after_rescue: float | None, name: str, reason: str) -> None:
@@ -229,7 +231,7 @@ def test_a_rescue_that_worked_outranks_a_rise(after_rescue: float | None, name: 
 def test_a_rise_that_nobody_can_wait_for_is_no_slow_drain() -> None:
     found = unrecovered([20.0 + 0.16 * t for t in range(38)])
     assert found.name == "OUTAGE"
-    assert "0.2 % of the clients more every second, too few to be back within 300 s" in found.reason
+    assert "rising by 0.2 % of the clients per second: too slow to recover within 300 s" in found.reason
 
 
 @pytest.mark.parametrize("seconds_after", range(1, 18))
@@ -245,8 +247,9 @@ def test_fewer_seconds_than_six_are_too_few_to_judge_by(seconds_after: int, serv
     found = unrecovered([served] * seconds_after)
     assert found == Verdict(
         "OUTAGE",
-        f"not back within {seconds_after} s, too few to tell more by: {served:.0f} % were served in them; "
-        "no rescue was tried",
+        f"not recovered within {seconds_after} s, too short to show a trend: {served:.0f} % of the clients "
+        f"were served; "
+        "no rescue was attempted",
     )
     assert unrecovered([served] * 6).name == ("SLOW_DRAIN" if served >= 90 else "OUTAGE")
 
@@ -258,7 +261,7 @@ def test_a_short_storm_is_an_outage_wherever_its_last_second_is(last: float, tri
     useful = [0.0, 2.0, 5.0, 9.0, 12.0, 20.0, 30.0, 45.0, 50.0, 65.0, 80.0, last]
     found = unrecovered(useful, trigger_end_s=trigger_end_s)
     assert found.name == "OUTAGE"
-    assert "in the last 6 s, with no sign of more" in found.reason
+    assert "in the last 6 s, not recovering" in found.reason
 
 
 def test_swings_are_not_looked_for_in_a_short_stretch() -> None:

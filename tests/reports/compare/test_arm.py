@@ -246,7 +246,7 @@ def test_what_was_decided_is_told_in_words() -> None:
     found = compare([*a, *b])
     assert against_lines(found) == [
         "b against a: better: time to recover 0.12×; "
-        "no difference: effective p99 after, attempts per drop; inconclusive: availability."
+        "no difference: effective p99 after, reconnect attempts per disconnect; inconclusive: availability."
     ]
     rows = {row.name: row for row in against_rows(found)}
     row = rows["time to recover"]
@@ -262,9 +262,9 @@ def test_what_was_decided_is_told_in_words() -> None:
 def test_a_line_says_how_many_runs_it_takes_and_nothing_is_said_where_no_test_can_decide() -> None:
     arms = [five(arm, "RECOVERED", range(start, start + 4)) for arm, start in (("a", 40), ("b", 3))]
     assert against_lines(compare([*arms[0], *arms[1]])) == [
-        "b against a: no difference: effective p99 after, attempts per drop; "
+        "b against a: no difference: effective p99 after, reconnect attempts per disconnect; "
         "inconclusive: availability, time to recover.",
-        "To decide on 6 measures together takes 5 valid runs per arm.",
+        "Testing 6 measures together takes 5 valid runs per arm.",
     ]
     three = compare([*arms[0][:3], *arms[1][:3]])
     assert against_lines(three) == []

@@ -43,7 +43,7 @@ def test_each_variable_is_told_apart_from_the_others() -> None:
         "recovered after 13 s; availability 8.0 % → 80 %.",
         "fleet.policy on top of per-ip (naive → incident): not recovered within 54 s (METASTABLE) → "
         "recovered after 9 s; availability 9.0 % → 90 %.",
-        "edge.limit alone (none → per-ip) changed nothing that shows: "
+        "edge.limit alone (none → per-ip) had no measurable effect: "
         "not recovered within 54 s (METASTABLE); availability 8.0 % → 9.0 %.",
         "edge.limit on top of incident (none → per-ip): recovered after 13 s → recovered after 9 s; "
         "availability 80 % → 90 %.",
@@ -53,8 +53,8 @@ def test_each_variable_is_told_apart_from_the_others() -> None:
 def test_two_variables_that_change_together_are_not_told_apart() -> None:
     found = compare([TWO_BY_TWO[0], TWO_BY_TWO[3]])
     assert found.effects == (
-        "fleet.policy never changes alone here: what it did by itself cannot be told.",
-        "edge.limit never changes alone here: what it did by itself cannot be told.",
+        "fleet.policy never changes alone here: its effect alone is unknown.",
+        "edge.limit never changes alone here: its effect alone is unknown.",
     )
 
 
@@ -75,7 +75,7 @@ def test_an_event_that_is_switched_on_is_called_by_its_name() -> None:
         ]
     )
     assert [sentence.partition(":")[0] for sentence in found.effects] == [
-        "scale alone changed nothing that shows",
+        "scale alone had no measurable effect",
         "push_policy on top of scale",
     ]
 
@@ -100,7 +100,7 @@ HEADLINES: dict[str, tuple[list[Run], str]] = {
     ),
     "a reference that nothing beats": (
         [run("a", "RECOVERED", 3), run("b", "RECOVERED", 30), run("c", "RECOVERED", 4)],
-        "No arm is shown to beat the reference “a”: it recovered after 3 s; “c” cannot be told from it.",
+        "No arm outperforms the reference “a”, which recovered after 3 s; “c” cannot be told apart from it.",
     ),
     "two winners": (
         [run("a", "OUTAGE"), run("b", "RECOVERED", 30), run("c", "RECOVERED", 31)],
@@ -156,7 +156,7 @@ def test_the_headline_says_what_came_out(runs: list[Run], expected: str) -> None
 
 
 BELIEVES: dict[str, tuple[list[Run], str]] = {
-    "one run per arm": (TWO_BY_TWO, "an observation, not a proof; use --repeats 4 or more."),
+    "one run per arm": (TWO_BY_TWO, "(n = 1): not statistically significant; use --repeats 4 or more."),
     "all valid": ([run(arm, "RECOVERED", 3) for arm in "aabb"], "2 runs per arm, all valid."),
     "one left out": (
         [run("a", "RECOVERED", 3), run("a", "INVALID"), run("b", "RECOVERED", 3)],
@@ -193,21 +193,22 @@ BELIEVES: dict[str, tuple[list[Run], str]] = {
     ),
     "a test that decides": (
         [*(run("a", "OUTAGE") for _ in range(4)), *(run("b", "RECOVERED", s) for s in (3, 4, 5, 6))],
-        "4 runs per arm, all valid. A rank test of whole runs tells “b” from the reference (p = 0.029).",
+        "4 runs per arm, all valid. A rank test of whole runs tells “b” apart from the reference (p = "
+        "0.029).",
     ),
     "a test that does not": (
         [
             *(run("a", "RECOVERED", s) for s in (9, 20, 30, 31)),
             *(run("b", "RECOVERED", s) for s in (3, 5, 10, 19)),
         ],
-        "“a” and “b” cannot be told apart: no rank test tells them from the best, or less than",
+        "“a” and “b” cannot be told apart: no rank test tells them apart from the best, or less than",
     ),
     "three runs": (
         [run(arm, "RECOVERED", s) for arm in "ab" for s in (3, 4, 5)],
-        "3 runs per arm, all valid. No test can decide with so few: use --repeats 4 or more.",
+        "3 runs per arm, all valid. Too few runs for a test: use --repeats 4 or more.",
     ),
     "no control": ([run("a", "RECOVERED", 3)], "No control run."),
-    "nothing valid": ([run("a", "INVALID"), run("b", "INVALID")], "No: not one run is valid"),
+    "nothing valid": ([run("a", "INVALID"), run("b", "INVALID")], "None: no run is valid."),
 }
 
 
@@ -221,14 +222,14 @@ def test_ranges_are_set_side_by_side_only_where_both_arms_have_one() -> None:
     found = compare([*unknown, run("b", "SLOW_DRAIN", served=0.3), run("b", "SLOW_DRAIN", served=0.5)])
     assert (found.winners, found.believe) == (
         ("b",),
-        "2 runs per arm, all valid. No test can decide with so few: use --repeats 4 or more. No control run.",
+        "2 runs per arm, all valid. Too few runs for a test: use --repeats 4 or more. No control run.",
     )
 
 
 def test_an_effect_needs_a_valid_run_on_both_sides() -> None:
     some = [run("naive + none", "INVALID"), run("incident + none", "RECOVERED", 3)]
     assert compare(some).effects == (
-        "fleet.policy alone (naive → incident): cannot be told, “naive + none” has no valid run.",
+        "fleet.policy alone (naive → incident): unknown, “naive + none” has no valid run.",
     )
     assert compare([some[0], run("incident + none", "INVALID")]).effects == ()
 
@@ -259,8 +260,8 @@ def in_order(*orders: str, **info: Any) -> list[Run]:
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
-        (in_order("ab", "ba"), "changed places from round to round"),
-        (in_order("abc", "abc", "bca"), "changed places"),
+        (in_order("ab", "ba"), "order of the arms changed from round to round"),
+        (in_order("abc", "abc", "bca"), "order of the arms changed"),
         (in_order("ab", "ab"), "in the same order in every round"),
         (in_order("ab"), ""),
         (in_order("a", "a"), ""),

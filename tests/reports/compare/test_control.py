@@ -48,19 +48,22 @@ PROBLEMS: dict[str, tuple[Run, tuple[str, ...]]] = {
     "interrupted": (control(status="interrupted"), ("it is interrupted, not complete",)),
     "not to be trusted": (
         control(seconds(0, 30, foreign_cpu=1.0)),
-        ("other processes used 50 % of the machine's 2 cores, 10 % is allowed: the result may be theirs",),
+        ("noisy host: other processes used 50 % of the machine's 2 cores, expected ≤ 10 %",),
     ),
     "served too little": (
         trusted(control([*seconds(0, 10, useful=90.0), *seconds(10, 30)])),
-        ("availability was 97 %, 99 % is wanted",),
+        ("availability: expected ≥ 99 %, got 97 %",),
     ),
     "lost and tried again": (
         BAD,
-        ("disconnects without a trigger: 2", "tries to connect without a trigger: 3"),
+        (
+            "disconnects without a trigger: expected 0, got 2",
+            "connection attempts without a trigger: expected 0, got 3",
+        ),
     ),
     "slower and slower": (
         control([*seconds(0, 20), *seconds(20, 30, effective_p99_ms=100.0)]),
-        ("effective p99 rose from 60 ms in its first third to 100 ms in its last, 90 ms is allowed",),
+        ("effective p99 of the last third: expected ≤ 90 ms after 60 ms in the first third, got 100 ms",),
     ),
     "slower by less than a calm run moves": (
         control([*seconds(0, 20, effective_p99_ms=10.0), *seconds(20, 30, effective_p99_ms=35.0)]),
@@ -68,7 +71,7 @@ PROBLEMS: dict[str, tuple[Run, tuple[str, ...]]] = {
     ),
     "nothing recorded": (
         trusted(control([])),
-        ("availability was –, 99 % is wanted", "there is no effective p99 to go by"),
+        ("availability: expected ≥ 99 %, got –", "no effective p99 was measured"),
     ),
 }
 
@@ -86,7 +89,7 @@ def test_a_control_is_no_arm() -> None:
     assert found.variables == ("fleet.policy",)
     assert "control" not in found.believe
     assert control_lines(found.controls) == [
-        "Control: held (30 s without a trigger: availability 100 %, effective p99 60 ms)"
+        "Control run valid (30 s without a trigger: availability 100 %, effective p99 60 ms)"
     ]
 
 
@@ -98,11 +101,13 @@ def test_controls_alone_are_what_is_studied() -> None:
 
 def test_arms_whose_control_does_not_hold_are_invalid() -> None:
     found = compare([BAD, arm("naive"), arm("incident")])
-    reason = "the control run without a trigger does not hold: disconnects without a trigger: 2 (and 1 more)"
+    problem = "disconnects without a trigger: expected 0, got 2"
+    reason = f"the control run without a trigger failed: {problem} (and 1 more)"
     assert [(one.valid, one.verdict, one.reasons) for one in found.arms] == [(0, "INVALID", (reason,))] * 2
     assert found.headline == "No arm has a valid run, so nothing can be concluded."
     assert control_lines(found.controls) == [
-        "Control: does not hold: disconnects without a trigger: 2; tries to connect without a trigger: 3"
+        "Control run failed: disconnects without a trigger: expected 0, got 2; connection attempts without a "
+        "trigger: expected 0, got 3"
     ]
 
 
@@ -142,7 +147,7 @@ def test_a_control_stands_for_arms_with_its_steady_state(changes: dict[str, Any]
 def test_a_control_of_another_machine_or_version_stands_for_nobody(other: dict[str, Any]) -> None:
     found = compare([control(**other), arm("naive")])
     assert "No control run." in found.believe
-    assert control_lines(found.controls)[0].startswith("Control for no arm here: held (30 s")
+    assert control_lines(found.controls)[0].startswith("Control run for no arm of these valid (30 s")
 
 
 @pytest.mark.parametrize("name", catalog())
@@ -162,7 +167,7 @@ def test_arms_without_a_control_of_their_own_are_named() -> None:
     more = arm("more", scenario=scenario(fleet__policy="naive", fleet__clients=200))
     found = compare([control(), arm("naive"), more])
     assert "No control run for “more”." in found.believe
-    assert control_lines(found.controls)[0].startswith("Control for “naive”: held")
+    assert control_lines(found.controls)[0].startswith("Control run for “naive” valid")
 
 
 def test_a_control_that_others_spoilt_does_not_count_where_another_one_can_be_trusted() -> None:

@@ -104,7 +104,7 @@ def test_one_run_that_stayed_down_is_enough_for_a_load_to_be_vulnerable() -> Non
 
 
 TRUSTED, DOUBTFUL = Validity(True), Validity(False, ("the baseline is overloaded",))
-DISTURBED = Validity(False, ("others had the cores",), spoilt_by_machine=True)
+DISTURBED = Validity(False, ("others had the cores",), invalidated_by_host=True)
 
 
 def before(served: float | None, loop: float | None) -> PhaseSummary:

@@ -13,7 +13,7 @@ from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, 
 from reports.gate.github import MOST_ANNOTATIONS, annotations, step_summary
 from reports.gate.junit import junit
 from reports.gate.measures import gauges
-from reports.gate.slo import Promise
+from reports.gate.slo import SloDecision
 from reports.gate.terminal import terminal_decision
 from reports.gate.text import lines, title
 from tests.support.gate_runs import TYPICAL, drawn, run, side
@@ -21,8 +21,8 @@ from tests.support.gate_runs import TYPICAL, drawn, run, side
 HOSTILE = 'x" onload=a|b`<script>%0A::error::\n,:]]>\x00'
 
 
-def promise(answer: Any, rule: str = "availability ≥ 90 %, from the trigger on") -> Promise:
-    return Promise(rule=rule, found=("28 %",), runs=2, broken=0, answer=answer, why=f"{rule}: {answer}")
+def promise(answer: Any, rule: str = "availability ≥ 90 %, from the trigger on") -> SloDecision:
+    return SloDecision(rule=rule, found=("28 %",), runs=2, broken=0, answer=answer, why=f"{rule}: {answer}")
 
 
 def decided(
@@ -41,14 +41,14 @@ NOTHING = Side(name="mine.toml", runs=3, measured=(), problems=("others used the
 def test_nothing_worse_passes() -> None:
     decision = decided()
     assert decision.outcome == "pass"
-    assert decision.reason == "none of 8 measures is worse by as much as matters"
+    assert decision.reason == "no regression ≥ the minimum effect in any of 8 measures"
     assert decision.more is None
 
 
 def test_anything_worse_is_a_regression_and_the_reason_comes_first() -> None:
     decision = decided({"pod_loop": 1.5, "attempts": 1.5})
     assert decision.outcome == "regression"
-    assert decision.reason.startswith("tries to connect went from")
+    assert decision.reason.startswith("connection attempts went from")
     assert decision.reason.endswith("(and 1 more)")
 
 
@@ -58,27 +58,27 @@ def test_what_excludes_nothing_does_not_pass() -> None:
     decision = decide(baseline, candidate, gauges())
     assert decision.outcome == "inconclusive"
     assert decision.more is not None
-    assert f"{decision.more} more rounds would decide" in decision.reason
+    assert f"about {decision.more} more rounds needed to decide" in decision.reason
 
 
 def test_one_more_round_is_one() -> None:
     decision = decided(runs=4)
     assert (decision.outcome, decision.more) == ("inconclusive", 1)
-    assert decision.reason.endswith("1 more round would decide, as it looks now")
+    assert decision.reason.endswith("about 1 more round needed to decide")
 
 
 def test_where_rounds_do_not_help_it_says_so() -> None:
     same = side(*[run(effective_p99_after=[900])] * 6)
     decision = decide(same, same, gauges(("effective_p99_after",)))
     assert (decision.outcome, decision.more) == ("inconclusive", None)
-    assert decision.reason.endswith("more than 100 further rounds, if rounds can decide it at all")
+    assert decision.reason.endswith("more than 100 further rounds needed, if rounds can decide it at all")
 
 
 @pytest.mark.parametrize(
     ("baseline", "candidate"), [(NOTHING, side(run())), (side(run()), NOTHING), (None, NOTHING)]
 )
 def test_a_side_without_a_valid_run_is_never_compared(baseline: Side | None, candidate: Side) -> None:
-    decision = decide(baseline, candidate, gauges(), promises=[promise("kept")])
+    decision = decide(baseline, candidate, gauges(), slos=[promise("met")])
     assert decision.outcome == "invalid"
     assert decision.reason == "mine.toml has no valid run among 3: others used the cores"
     assert decision.findings == ()
@@ -97,22 +97,22 @@ def test_nothing_to_decide_on_is_invalid() -> None:
 @pytest.mark.parametrize(
     ("answers", "outcome"),
     [
-        (["kept", "kept"], "pass"),
-        (["kept", "broken"], "regression"),
-        (["inconclusive", "broken"], "regression"),
-        (["kept", "inconclusive"], "inconclusive"),
+        (["met", "met"], "pass"),
+        (["met", "violated"], "regression"),
+        (["inconclusive", "violated"], "regression"),
+        (["met", "inconclusive"], "inconclusive"),
     ],
 )
 def test_objectives_alone_decide_where_there_is_no_baseline(answers: list[str], outcome: str) -> None:
-    decision = decide(None, side(run(), run()), gauges(), promises=[promise(answer) for answer in answers])
+    decision = decide(None, side(run(), run()), gauges(), slos=[promise(answer) for answer in answers])
     assert decision.outcome == outcome
     assert decision.more == (2 if outcome == "inconclusive" else None)
 
 
 def test_a_broken_objective_fails_a_candidate_that_is_no_worse() -> None:
-    decision = decided(promises=[promise("broken")])
+    decision = decided(slos=[promise("violated")])
     assert decision.outcome == "regression"
-    assert decided(promises=[promise("kept")]).reason.endswith("and all objectives are kept (1)")
+    assert decided(slos=[promise("met")]).reason.endswith("and all SLOs met (1)")
 
 
 def test_every_outcome_has_its_exit_status() -> None:
@@ -137,7 +137,7 @@ def shown(decision: Decision) -> str:
 
 
 def test_the_screen_begins_with_the_reason_and_fits() -> None:
-    text = shown(decided({"pod_loop": 1.5}, looks=4, promises=[promise("kept")], notes=["In turn."]))
+    text = shown(decided({"pod_loop": 1.5}, looks=4, slos=[promise("met")], notes=["In turn."]))
     assert text.startswith("REGRESSION: pod loop during went from")
     assert len(text.splitlines()) <= 24
     rows = text.splitlines()
@@ -145,7 +145,7 @@ def test_the_screen_begins_with_the_reason_and_fits() -> None:
     assert "pod loop" in rows[first]
     assert rows[first].rstrip().endswith("worse")
     assert "Baseline: runs:before, 6 valid runs of 6 (6 RECOVERED)" in text
-    assert "p is corrected for 8 measures, and for this being look 1 of up to 4." in text
+    assert "p is adjusted for 8 measures (Holm) and for sequential testing: interim analysis 1 of 4." in text
     assert "availability ≥ 90 %" in text
     assert "In turn." in text
 
@@ -157,9 +157,7 @@ def test_an_invalid_side_says_why() -> None:
 
 
 def test_junit_has_a_case_for_everything_that_was_decided() -> None:
-    decision = decided(
-        {"pod_loop": 1.5}, promises=[promise("broken"), promise("inconclusive"), promise("kept")]
-    )
+    decision = decided({"pod_loop": 1.5}, slos=[promise("violated"), promise("inconclusive"), promise("met")])
     root = ET.fromstring(junit(decision, "gate-quick").encode())
     cases = root.findall(".//testcase")
     assert len(cases) == 1 + 8 + 3
@@ -191,7 +189,7 @@ def test_annotations_are_one_line_each_whatever_is_in_them() -> None:
         None,
         side(run(), name=HOSTILE),
         gauges(),
-        promises=[promise("broken", HOSTILE), promise("inconclusive")],
+        slos=[promise("violated", HOSTILE), promise("inconclusive")],
     )
     found = annotations(decision, HOSTILE)
     assert [line.split(" ")[0] for line in found] == ["::error", "::error", "::warning"]
@@ -211,15 +209,15 @@ def test_annotations_tell_what_is_worse_and_what_is_open() -> None:
     undecided = annotations(decided(noise=40), "gate-quick")
     assert undecided[0].startswith("::warning title=INCONCLUSIVE")
     assert annotations(decided(), "gate-quick") == [
-        "::notice title=PASS gate-quick::none of 8 measures is worse by as much as matters"
+        "::notice title=PASS gate-quick::no regression ≥ the minimum effect in any of 8 measures"
     ]
-    many = decided(promises=[promise("broken")] * 20)
+    many = decided(slos=[promise("violated")] * 20)
     assert len(annotations(many, "gate-quick")) == MOST_ANNOTATIONS
 
 
 def test_the_summary_of_a_step_is_markdown_in_which_every_value_is_text() -> None:
     decision = decide(
-        None, side(run(), name=HOSTILE), gauges(), promises=[promise("broken", HOSTILE)], notes=[HOSTILE]
+        None, side(run(), name=HOSTILE), gauges(), slos=[promise("violated", HOSTILE)], notes=[HOSTILE]
     )
     text = step_summary(decision, HOSTILE)
     assert "<script>" not in text
@@ -261,7 +259,7 @@ FAILING: dict[str, tuple[Side, Side, str, str]] = {
         with_failures("before", 7, failed=1),
         with_failures("after", 8),
         "pass",
-        "none of 9 measures",
+        "any of 9 measures",
     ),
     "most runs of the candidate failed": (
         with_failures("before", 12),
@@ -269,17 +267,17 @@ FAILING: dict[str, tuple[Side, Side, str, str]] = {
         "regression",
         "INVALID runs went from 0 of 12 to 9 of 12",
     ),
-    "others disturbed both": (
+    "the host disturbed both": (
         with_failures("before", 8, disturbed=2),
         with_failures("after", 8, disturbed=3),
         "pass",
-        "none of 8 measures",
+        "any of 8 measures",
     ),
-    "others disturbed the candidate alone, time and again": (
+    "the host disturbed the candidate alone, time and again": (
         with_failures("before", 8),
         with_failures("after", 8, disturbed=8),
         "inconclusive",
-        "others used the machine's cores in 8 of 16 runs, and in 0 of 8 of the baseline",
+        "the host invalidated 8 of 16 runs of the candidate and 0 of 8 of the baseline",
     ),
 }
 
@@ -302,11 +300,11 @@ def test_both_sides_say_how_many_runs_they_lost_and_why() -> None:
     assert text[1] == (
         "Candidate: after, 7 valid runs of 8 (7 RECOVERED); 1 failed: disconnects before the trigger: 1"
     )
-    assert "3 disturbed by others" in lines(decide(*FAILING["others disturbed both"][:2], gauges()))[1]
+    assert "3 invalidated by the host" in lines(decide(*FAILING["the host disturbed both"][:2], gauges()))[1]
 
 
 def test_without_a_baseline_a_candidate_that_spoils_a_run_does_not_pass_on_its_objectives() -> None:
-    decision = decide(None, with_failures("mine.toml", 4, failed=1), gauges(), promises=[promise("kept")])
+    decision = decide(None, with_failures("mine.toml", 4, failed=1), gauges(), slos=[promise("met")])
     assert decision.outcome == "inconclusive"
     assert decision.reason == "1 of 5 runs failed: disconnects before the trigger: 1"
 

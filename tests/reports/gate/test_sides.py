@@ -8,7 +8,7 @@ import pytest
 from reports.compare.comparable import ComparisonError
 from reports.gate.measures import Value
 from reports.gate.sides import changes, missing_rounds, of_one_arm, side
-from reports.gate.slo import promises
+from reports.gate.slo import slo_decisions
 from reports.rundir.reader import Run
 from tests.support.histories import scenario
 from tests.support.judged_runs import run as judged
@@ -94,32 +94,32 @@ def served(*shares: float | None) -> list[Run]:
 @pytest.mark.parametrize(
     ("shares", "broken", "answer"),
     [
-        ([0.6], 0, "kept"),
-        ([0.4], 1, "broken"),
+        ([0.6], 0, "met"),
+        ([0.4], 1, "violated"),
         ([0.6, 0.4], 1, "inconclusive"),
         ([0.6, 0.4, 0.6, 0.6, 0.6], 1, "inconclusive"),
-        ([0.4, *[0.6] * 8], 1, "kept"),
-        ([0.6, *[0.4] * 8], 8, "broken"),
+        ([0.4, *[0.6] * 8], 1, "met"),
+        ([0.6, *[0.4] * 8], 8, "violated"),
         ([None], 0, "inconclusive"),
     ],
 )
 def test_runs_that_agree_decide_and_others_by_their_share(
     shares: list[float | None], broken: int, answer: str
 ) -> None:
-    (found,) = promises(served(*shares))
+    (found,) = slo_decisions(served(*shares))
     assert (found.broken, found.answer) == (broken, answer)
     assert found.rule.startswith("availability ≥ 50 %")
 
 
 def test_a_promise_says_what_was_found() -> None:
-    assert promises(served(0.4, 0.4))[0].why.endswith("broken in 2 of 2 runs (found 40 %)")
-    assert promises(served(0.6))[0].why.endswith("kept in 1 runs (found 60 %)")
-    assert promises(served(None))[0].why.endswith("no run tells")
+    assert slo_decisions(served(0.4, 0.4))[0].why.endswith("violated in 2 of 2 runs (measured 40 %)")
+    assert slo_decisions(served(0.6))[0].why.endswith("met in 1 runs (measured 60 %)")
+    assert slo_decisions(served(None))[0].why.endswith("not measured in any run")
 
 
 def test_without_objectives_or_valid_runs_nothing_is_promised() -> None:
-    assert promises([run()]) == ()
-    assert promises([judged("naive + none", "INVALID", scenario=scenario(slo=SLO))]) == ()
+    assert slo_decisions([run()]) == ()
+    assert slo_decisions([judged("naive + none", "INVALID", scenario=scenario(slo=SLO))]) == ()
 
 
 def test_a_key_that_stands_in_no_table_is_a_setting_like_any_other() -> None:

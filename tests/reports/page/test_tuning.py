@@ -7,12 +7,12 @@ import msgspec
 
 from reports.figures.timeline import svg
 from reports.figures.tuning import (
-    BREAKING,
     CHOSEN,
     FIX,
-    KEEPING,
+    MEETING,
     NOW,
     ON_FRONT,
+    VIOLATING,
     marking,
     tuned_alt_text,
     tuned_figure,
@@ -38,43 +38,43 @@ def found(**more: object) -> Tuning:
 
 def test_the_headline_says_what_to_ship() -> None:
     assert headline(found()) == (
-        "Ship spread: in the worst storm recovered after 19 s, pods at no more than 50 %, the last "
-        "neighbours back after 19 s, 80 % served."
+        "Recommended: spread: worst storm: recovered after 19 s, peak load 50 %, slowest shared-IP group "
+        "recovered after 19 s, availability 80 %."
     )
 
 
 def test_without_a_choice_it_says_who_is_nearest() -> None:
     none = found(constraints=Constraints(max_cpu=0.4))
     assert headline(none) == (
-        "No candidate keeps all constraints. Nearest is spread: peak load: 50 %, 40 % allowed."
+        "No candidate meets all constraints. Closest: spread: peak load: expected ≤ 40 %, got 50 %."
     )
     assert tuned_page(none).storms is None
-    assert headline(tuning({})) == "No candidate has played all storms."
+    assert headline(tuning({})) == "No candidate was evaluated on every storm."
 
 
 def test_it_says_how_far_the_others_are_from_the_choice() -> None:
     text = " ".join(sentences(found(notes=("push_policy is left out",))))
-    fix = "The incident's own fix (js <b>) takes 2.0× the time to recover, 2.0× the peak load, 2.0× the time"
+    fix = "Fix of the incident (js <b>): 2.0× the time to recover, 2.0× the peak load, 2.0× the recovery time"
     assert fix in text
-    assert "What there is now (naive) does not recover from 1 of 1 storms." in text
+    assert "Current settings (naive): 1 of 1 storms not recovered." in text
     assert text.endswith("push_policy is left out")
 
 
 def test_settings_that_are_chosen_already_are_said_to_be() -> None:
     now = tuning({"a": (9, 0.5, 9)}, origins={"a": "now"})
-    assert "What there is now (a) is what was chosen." in sentences(now)
+    assert "Current settings (a): the same as recommended." in sentences(now)
 
 
 def test_a_search_that_was_stopped_says_so() -> None:
-    assert "The search was stopped before its end." in sentences(found(complete=False))
+    assert "The search was stopped before it was complete." in sentences(found(complete=False))
     assert "0 storms" in sentences(tuning({}, complete=False))[0]
 
 
 def test_every_finalist_is_drawn_by_what_it_is() -> None:
     kinds = {one.name: marking(found(), one) for one in found().finalists}
-    assert kinds == {"spread": CHOSEN, "js <b>": FIX, "full": ON_FRONT, "slow": KEEPING, "naive": NOW}
+    assert kinds == {"spread": CHOSEN, "js <b>": FIX, "full": ON_FRONT, "slow": MEETING, "naive": NOW}
     broken = found(constraints=Constraints(max_nat_victim_s=50))
-    assert marking(broken, broken.named("slow")) == BREAKING
+    assert marking(broken, broken.named("slow")) == VIOLATING
 
 
 def test_the_figure_is_one_svg_that_says_what_it_shows() -> None:
@@ -82,10 +82,10 @@ def test_the_figure_is_one_svg_that_says_what_it_shows() -> None:
     root = ElementTree.fromstring(svg(tuned_figure(found()), alt))
     assert root.get("role") == "img"
     assert root.get("aria-label") == alt
-    assert "chosen: spread, recovers in 19 s, peak load 50 %, last neighbours back after 19 s" in alt
-    assert "as it is now: naive, recovered from 0 of 1 storms" in alt
+    assert "recommended: spread, recovers in 19 s, peak load 50 %, slowest shared-IP group after 19 s" in alt
+    assert "current settings: naive, 0 of 1 storms recovered" in alt
     text = " ".join(root.itertext())
-    assert "as it is now (1 never recovered, not shown)" in text
+    assert "current settings (1 never recovered, not shown)" in text
 
 
 def test_the_files_hold_the_result_and_escape_what_is_in_it(tmp_path: Path) -> None:

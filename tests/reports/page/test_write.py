@@ -27,10 +27,10 @@ from tests.support.acted_runs import LIMIT, PUSH, SCALE, acted, incident
 from tests.support.histories import (
     history,
     latencies_of,
-    neighbours,
     pod_second,
     scenario,
     seconds,
+    shared_ips,
     storm,
     strike,
 )
@@ -85,7 +85,7 @@ REPORTS: dict[str, Callable[[], list[Run]]] = {
         for name in (HOSTILE, "_a name that a legend would hide")
     ],
     "clients that share addresses": lambda: [
-        msgspec.structs.replace(arm(name, 3), neighbours=neighbours(limited))
+        msgspec.structs.replace(arm(name, 3), shared_ips=shared_ips(limited))
         for name, limited in (("naive + none", 0.0), ("naive + per-ip", 30.0))
     ],
     "ticks without a time": lambda: [arm("naive + none", 3, reference="first receipt")],
@@ -214,9 +214,12 @@ def test_the_terminal_says_first_what_came_out_and_last_what_is_wrong() -> None:
     runs[1].rows[3]["useful"] = 50.0
     lines = [line for line in text_of(runs, 200).splitlines() if line.strip()]
     assert lines[0].startswith("“incident + per-ip” did best: recovered after 10 s.")
-    assert lines[-1].startswith("INVALID  naive + per-ip, round 1: the baseline is not steady: 50 % usefully")
+    assert lines[-1].startswith(
+        "INVALID  naive + per-ip, round 1: the baseline is not steady: clients served in its worst second: "
+        "expected"
+    )
     order = [
-        next(i for i, line in enumerate(lines) if part in line) for part in ("did best", "N 100", "arm ")
+        next(i for i, line in enumerate(lines) if part in line) for part in ("did best", "N 100", "arm  ")
     ]
     assert order == sorted(order)
 
@@ -228,8 +231,8 @@ def test_extremes_stand_below_the_median_of_several_rounds() -> None:
 
 def test_the_report_has_its_parts_in_order(written: Written) -> None:
     markdown, html = written("four arms")
-    parts = ["did best", "Believe it?", "Numbers", "On one clock", "Was a storm to be expected?", "Verdicts"]
-    parts += ["Validity", "What the clients went through", "Conditions", "Scenario", "To repeat it"]
+    parts = ["did best", "Confidence:", "Numbers", "Timeline", "Stability estimate", "Verdicts"]
+    parts += ["Validity", "Client impact", "Conditions", "Scenario", "To reproduce"]
     for path, mark in ((markdown, "{}"), (html, ">{}<")):
         text = path.read_text(encoding="utf-8")
         places = [text.index(parts[0]), *(text.index(mark.format(part)) for part in parts[1:])]
@@ -278,7 +281,7 @@ def test_the_arms_are_set_against_the_reference_where_there_are_runs_enough(writ
 
 
 def test_a_control_has_one_line_and_is_no_arm(written: Written) -> None:
-    line = "Control: held (30 s without a trigger: availability 100 %, effective p99 60 ms)"
+    line = "Control run valid (30 s without a trigger: availability 100 %, effective p99 60 ms)"
     texts = [path.read_text() for path in written("two arms, five rounds, a control")]
     texts.append(text_of(runs_of("two arms, five rounds, a control"), 500))
     for text in texts:
@@ -296,12 +299,12 @@ def test_every_arm_says_how_many_of_its_runs_were_metastable(written: Written) -
 
 def test_who_shares_an_address_is_told_apart(written: Written) -> None:
     terminal = text_of(runs_of("clients that share addresses"), 100)
-    assert re.search(r"naive \+ per-ip +50 +50 +20 % +[\d,]+ +[\d,]+ +not back", terminal)
+    assert re.search(r"naive \+ per-ip +50 +50 +20 % +[\d,]+ +[\d,]+ +not recovered", terminal)
     assert re.search(r"naive \+ none +1 +50 +100 % +[\d,]+ +0 +0 s", terminal)
     for path in written("clients that share addresses"):
-        assert "Who shares an address" in path.read_text(encoding="utf-8")
+        assert "Clients by shared IP" in path.read_text(encoding="utf-8")
     for path in written("one run"):
-        assert "Who shares an address" not in path.read_text(encoding="utf-8")
+        assert "Clients by shared IP" not in path.read_text(encoding="utf-8")
 
 
 def test_a_spread_is_called_one(written: Written) -> None:
@@ -333,7 +336,7 @@ def test_the_figure_scales_has_a_name_and_no_date(written: Written) -> None:
 
 def test_the_alternative_text_tells_every_arm_and_its_end() -> None:
     text = alt_text(runs_of("four arms"))
-    assert "naive + none (METASTABLE): did not recover by itself, rescued at 40 s." in text
+    assert "naive + none (METASTABLE): did not recover, rescued at 40 s." in text
     assert "incident + none (RECOVERED): recovered after 12 s." in text
 
 
@@ -363,8 +366,8 @@ def test_what_was_done_stands_with_what_was_seen_before_and_after_it(written: Wr
 
 def test_of_several_rounds_the_middle_run_is_shown_and_named(written: Written) -> None:
     markdown = written("an incident, three rounds")[0].read_text()
-    assert "| scale + push, round 2 | 12 s | push incident: the last client has it after 2 s |" in markdown
-    assert "Of each arm its middle valid run is shown" in markdown
+    assert "| scale + push, round 2 | 12 s | push incident: all clients have it after 2 s |" in markdown
+    assert "Shown for each arm: its median valid run" in markdown
     assert "round 1 | 12 s" not in markdown
 
 
@@ -377,9 +380,7 @@ def test_where_no_run_is_valid_the_first_one_is_shown() -> None:
 
 def test_the_terminal_tells_what_was_done_in_a_single_run() -> None:
     text = text_of(runs_of("one run of an incident"), 100)
-    assert re.search(
-        r"^at +what was done +effective p99 +availability +pod loop +tries *$", text, re.MULTILINE
-    )
+    assert re.search(r"^at +action +effective p99 +availability +pod loop +attempts *$", text, re.MULTILINE)
     assert re.search(r"^12 s +push incident +≥ 5.0 s → (≥ )?[\d.]+ m?s +5.0 % → ", text, re.MULTILINE)
     for other in ("an incident", "one run"):
         assert "what was done" not in text_of(runs_of(other), 100)
@@ -408,15 +409,15 @@ PODS: dict[str, tuple[list[Row], str]] = {
     "even and idle": ([pod_second(t, pod) for t in range(62) for pod in range(2)], ""),
     "one is gone": (
         [pod_second(t, pod) for t in range(62) for pod in range(2) if pod or t < 30],
-        "1 pod not there at the end.",
+        "1 pod gone at the end.",
     ),
     "one came late and had time": (
         [pod_second(t, pod) for t in range(62) for pod in range(2) if pod or t >= 30],
-        "1 pod joined later, none of these was ever saturated.",
+        "1 pod joined later, none of these ever saturated.",
     ),
     "one has them all": (
         [pod_second(t, pod, clients=100.0 * pod) for t in range(62) for pod in range(2)],
-        "The fullest had 2.0× the mean of clients at the end.",
+        "The fullest pod had 2.0× the mean number of clients at the end.",
     ),
     "one after the other was saturated": (
         [pod_second(t, pod, loop=0.99 if t > 10 + 3 * pod else 0.1) for t in range(62) for pod in range(3)],
@@ -448,7 +449,7 @@ def test_refusals_are_set_side_by_side_where_there_are_any(written: Written) -> 
 LEFT_OVER = {
     "agree": (100.0, 100.0, "0"),
     "a few clients gave up": (99.0, 100.0, "−54"),
-    "clients count more": (105.0, 100.0, "+270, too many"),
+    "clients count more": (105.0, 100.0, "+270, exceeds tolerance"),
 }
 
 
@@ -464,12 +465,12 @@ def test_what_is_left_over_of_refusals_is_judged(label: str) -> None:
 def test_what_a_storm_cost_is_a_sentence_for_each_arm(written: Written) -> None:
     markdown = written("an incident")[0].read_text()
     assert (
-        "- “nothing”: 3,800 client-seconds with data older than 1 s, 38 s for each client; "
-        "0 ticks missed by clients that came back." in markdown
+        "- “nothing”: 3,800 client-seconds with data older than 1 s, 38 s per client; "
+        "0 ticks missed by clients that reconnected." in markdown
     )
     lost = [row | {"missed": 5.0, "gave_up": 1.0, "stale_client_s": None} for row in storm(5.0)]
     assert page([history(lost)]).impact == (
-        "270 ticks missed by clients that came back; 54 clients gave up for good.",
+        "270 ticks missed by clients that reconnected; 54 clients gave up for good.",
     )
     assert page([history(seconds(0, 20), trigger_s=None)]).impact == ()
 
@@ -514,7 +515,7 @@ def test_labels_of_the_figure_have_the_colours_of_their_arms(written: Written) -
     drawing = written("an incident")[0].with_name("figure.svg").read_text()
     assert re.search(r'fill: #cc79a7"[^>]*>limit per-ip<', drawing)
     assert re.search(r'fill: #222222"[^>]*>scale 3<', drawing)
-    assert "steady after: from the end of the trigger" in drawing
+    assert "recovered after: from the end of the trigger" in drawing
 
 
 def test_a_trace_is_the_median_over_rounds_with_its_extremes() -> None:
@@ -581,7 +582,7 @@ def test_who_comes_back_and_a_limit_for_all_have_rows_where_they_are_known() -> 
 def test_stability_numbers_that_json_cannot_hold_are_infinite() -> None:
     stability = history([]).info.stability | CALM
     texts = {number.symbol: cells[0] for number, cells in stability_rows({"a": stability})}
-    assert (texts["t*"], texts["S2"], texts["S1"]) == ("\u221e", "\u221e", "0.9, calm from the start")
+    assert (texts["t*"], texts["S2"], texts["S1"]) == ("\u221e", "\u221e", "0.9; ≤ 1 from the start")
 
 
 def test_without_any_try_there_is_no_s1() -> None:
@@ -605,7 +606,7 @@ def test_what_all_arms_share_is_said_once() -> None:
     usual = history([]).info.stability
     lines = stability_lines({"a": usual, "b": usual | CALM})
     assert lines[0].startswith("N 100 · P 2 · capacity 1 · c 20 ms")
-    assert lines[1] == "a: t* 6.3 s · S1 6.1, never calm · S2 2.0"
+    assert lines[1] == "a: t* 6.3 s · S1 6.1; never ≤ 1 · S2 2.0"
     assert len(lines) == 3
 
 

@@ -1,4 +1,4 @@
-"""Several rehearsals: did last month's fix hold?"""
+"""Several rehearsals: the latest compared with previous ones."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from reports.figures.palette import COLOURS, LINES
 from reports.rehearsal import write_rehearsals
 from reports.rehearsal.facts import facts
-from reports.rehearsal.previous import differences, held_chapter, label_of
+from reports.rehearsal.previous import differences, label_of, previous_chapter
 from reports.rundir.reader import Run
 from scenarios.cli.main import main
 from tests.support.acted_runs import LIMIT, PUSH, SCALE
@@ -23,11 +23,11 @@ OCTOBER, NOVEMBER = "2026-10-25T20:00:00Z", "2026-11-25T20:00:00Z"
 
 
 def sentences(before: Run, latest: Run) -> list[str]:
-    return list(held_chapter([facts(before), facts(latest)], "").blocks[0].items)  # type: ignore[union-attr]
+    return list(previous_chapter([facts(before), facts(latest)], "").blocks[0].items)  # type: ignore[union-attr]
 
 
 def rows(before: Run, latest: Run) -> dict[str, tuple[str, ...]]:
-    table = held_chapter([facts(before), facts(latest)], "").blocks[2].content  # type: ignore[union-attr]
+    table = previous_chapter([facts(before), facts(latest)], "").blocks[2].content  # type: ignore[union-attr]
     return {row[0]: row[1:] for row in table.rows}
 
 
@@ -37,27 +37,27 @@ FIXED = (rehearsed(None, SCALE, started_utc=OCTOBER), rehearsed(26, PUSH, LIMIT,
 def test_a_fix_that_holds_is_told_first() -> None:
     told = sentences(*FIXED)
     assert told[0] == "Verdict: OUTAGE, then RECOVERED: better."
-    assert told[1] == "Hypothesis: not held before (never within 49 s), held now (13 s)."
-    rule = "Time to recover ≤ 60 s, from the trigger’s end"
-    assert f"{rule}: not kept before (never within 49 s), kept now (13 s)." in told
+    assert told[1] == "Hypothesis: refuted before (never within 49 s), confirmed now (13 s)."
+    rule = "SLO time to recover ≤ 60 s, from the trigger’s end"
+    assert f"{rule}: violated before (never within 49 s), met now (13 s)." in told
     assert any(line.startswith("No longer seen: ") and "new pods saturated" in line for line in told)
 
 
 def test_a_fix_that_did_not_hold_is_told_as_well() -> None:
     told = sentences(*reversed(FIXED))
     assert told[0] == "Verdict: RECOVERED, then OUTAGE: worse."
-    assert told[1] == "Hypothesis: held before (13 s), not held now (never within 49 s)."
+    assert told[1] == "Hypothesis: confirmed before (13 s), refuted now (never within 49 s)."
     assert any(line.startswith("New surprises: ") for line in told)
 
 
 def test_the_table_sets_measure_beside_measure_and_says_which_way() -> None:
     found = rows(*FIXED)
     assert found["verdict"] == ("OUTAGE", "RECOVERED", "")
-    assert found["hypothesis"] == ("did not hold", "held", "")
+    assert found["hypothesis"] == ("refuted", "confirmed", "")
     assert found["time to recover"] == ("≥ 49 s", "13 s", "better")
     assert found["availability"] == ("5.0 %", "57 %", "better")
     assert found["client-seconds of stale data"] == ("3,800", "1,710", "better")
-    assert found["effective p99 during"][-1] == "less than matters"
+    assert found["effective p99 during"][-1] == "below minimum effect"
     assert found["first alert after"] == ("0 s", "0 s", "")
     assert rows(*reversed(FIXED))["time to recover"] == ("13 s", "≥ 49 s", "worse")
 
@@ -81,7 +81,7 @@ def test_what_else_differs_is_told_since_it_may_be_the_reason() -> None:
         "version of nginx 1.31.3 → 1.32",
     ]
     assert differences(*map(facts, pair)) == expected
-    assert sentences(*pair)[-1] == f"What differs, and may be the reason: {'; '.join(expected)}."
+    assert sentences(*pair)[-1] == f"Other differences, possible causes: {'; '.join(expected)}."
 
 
 def test_an_event_that_was_switched_off_is_told_by_its_name() -> None:
@@ -96,8 +96,8 @@ def test_an_event_that_was_switched_off_is_told_by_its_name() -> None:
 def test_a_rehearsal_that_is_not_to_be_relied_on_proves_nothing() -> None:
     spoilt = rehearsed(26, PUSH, started_utc=NOVEMBER, status="interrupted", problem="the power failed")
     told = sentences(FIXED[0], spoilt)
-    assert told[0] == "Verdict: OUTAGE, then INVALID: that says nothing."
-    assert "Not to be relied on: 2026-11-25." in told
+    assert told[0] == "Verdict: OUTAGE, then INVALID: not comparable."
+    assert "Not reliable: 2026-11-25." in told
 
 
 def test_rehearsals_without_a_hypothesis_or_a_trigger_can_stand_side_by_side() -> None:
@@ -128,7 +128,7 @@ def test_the_report_is_about_the_latest_and_has_the_older_ones_beside_it(tmp_pat
     found.feed(html)
     assert len(found.ids) == len(set(found.ids))
     assert found.seen["svg"] == 2
-    assert html.index("Did it hold?") < html.index("On one clock")
+    assert html.index("Compared with previous rehearsals") < html.index("Timeline")
     markdown = files.markdown.read_text(encoding="utf-8")
     assert "2026-11-25 20:00 UTC" in markdown
     assert all(len(widths) == 1 for widths in markdown_tables(markdown))
@@ -175,6 +175,6 @@ def test_no_two_arms_look_the_same_until_there_are_more_than_colours() -> None:
 @pytest.mark.parametrize("number", [2, 3])
 def test_several_older_ones_have_a_column_each(number: int) -> None:
     runs = [facts(rehearsed(30, started_utc=f"2026-0{month}-01T20:00:00Z")) for month in range(1, number + 1)]
-    table = held_chapter(runs, "").blocks[2].content  # type: ignore[union-attr]
+    table = previous_chapter(runs, "").blocks[2].content  # type: ignore[union-attr]
     assert len(table.headings) == number + 2
     assert {len(row) for row in table.rows} == {number + 2}

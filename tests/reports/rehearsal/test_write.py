@@ -124,21 +124,21 @@ def test_the_blanks_are_blank_in_every_medium(written: Written) -> None:
 
 OUTCOMES: dict[str, str] = {
     "scripted, recovered": (
-        "A feed burst ×4 for 4 s struck 100 clients on 2 pods. Less than a second after it began, 95 of them "
-        "(95 %) did not have a fresh tick. An alert could have fired less than a second after it began: "
-        "effective p99 ≥ 5 s, ≤ 500 ms is wanted. Everything was as before again 22 s after it began (17 s "
-        "after it had ended). Scaling to 3 pods did not help. The service came back after pushing the policy "
-        "incident and setting the limit per-ip. It cost 2,090 client-seconds of stale data, 21 s a client. "
-        "The hypothesis held."
+        "A feed burst ×4 for 4 s hit 100 clients on 2 pods. Less than a second after it began, 95 of them "
+        "(95 %) were without fresh data. An alert could have fired less than a second after it began: "
+        "effective p99: expected ≤ 500 ms, got ≥ 5 s. The service had recovered 22 s after it began (17 s "
+        "after it had ended). Scaling to 3 pods did not help. The service recovered after pushing the policy "
+        "incident and setting the limit per-ip. It cost 2,090 client-seconds of stale data, 21 s per client. "
+        "The hypothesis was confirmed."
     ),
-    "nothing was done": "It did not recover within 49 s of the trigger’s end. It cost",
-    "rescued": "It did not recover within 35 s of the trigger’s end. Scaling to 3 pods did not help.",
-    "nobody was hit": "Nobody was without fresh ticks. Everything was as before again 0 s after it began.",
+    "nothing was done": "The service did not recover within 49 s of the trigger’s end. It cost",
+    "rescued": "not recover within 35 s of the trigger’s end. Scaling to 3 pods did not help.",
+    "nobody was hit": "No client was without fresh data. The service had recovered 0 s after it began.",
     "no trigger": "100 clients on 2 pods.",
     "nothing recorded": "0 clients on 2 pods.",
-    "a foreign gateway": "100 clients. Less than a second after it began, not one of them had a fresh tick.",
-    "interrupted in the storm": "not one of them had a fresh tick.",
-    "hostile": "The hypothesis could not be tested.",
+    "a foreign gateway": "100 clients. Less than a second after it began, all (100 %) were without fresh",
+    "interrupted in the storm": "all (100 %) were without fresh data.",
+    "hostile": "The hypothesis was not tested.",
 }
 
 
@@ -152,34 +152,38 @@ def test_a_fix_that_brought_some_relief_is_told() -> None:
     for row in run.rows:
         if (row["t_s"] or 0) > 30:
             row["useful"] = 50.0
-    assert "Pushing the policy incident was followed by some relief." in outcome(facts(run))
+    assert "Availability rose after pushing the policy incident, but the service did not recover." in outcome(
+        facts(run)
+    )
 
 
 def test_a_recovery_of_which_nothing_could_be_seen_is_not_made_up() -> None:
     run = rehearsed(30)
     run.info.summary["recovery"]["time_to_recover_s"] = None
     run.info.summary["recovery"]["at_least_s"] = None
-    assert "Whether it recovered was not seen." in outcome(facts(run))
+    assert "The run is too short to say whether it recovered." in outcome(facts(run))
     assert ("time to recover", "unknown") in [(tile.name, tile.value) for tile in tiles(facts(run))]
 
 
 def test_an_aborted_rehearsal_says_so_before_anything_else(written: Written) -> None:
     markdown = text_of(written("aborted").markdown)
-    assert markdown.index("It was aborted: fan-out p99 above 10 s for 10 s") < markdown.index("A feed burst")
-    assert "It began although a pre-check had failed: steady state" in markdown
-    assert "aborted: fan-out p99 above" in markdown.partition("## Timeline")[2]
+    assert markdown.index("The run was aborted: fan-out p99 above 10 s for 10 s") < markdown.index(
+        "A feed burst"
+    )
+    assert "The run started although a pre-check had failed: steady state" in markdown
+    assert "aborted: fan-out p99 above" in markdown.partition("## Events and alerts")[2]
 
 
 def test_the_tiles_have_what_matters() -> None:
     found = {tile.name: (tile.value, tile.good) for tile in tiles(facts(rehearsed(30, SCALE)))}
     assert found["verdict"] == ("RECOVERED", True)
-    assert found["hypothesis"] == ("held", True)
-    assert found["objectives kept"] == ("2 of 4", False)
+    assert found["hypothesis"] == ("confirmed", True)
+    assert found["SLOs met"] == ("2 of 4", False)
     assert found["time to recover"] == ("17 s", None)
     assert found["availability"] == ("48 %", None)
     never = {tile.name: (tile.value, tile.good) for tile in tiles(facts(rehearsed(None)))}
     assert never["time to recover"] == ("≥ 49 s", False)
-    assert never["hypothesis"] == ("did not hold", False)
+    assert never["hypothesis"] == ("refuted", False)
 
 
 def test_the_timeline_is_in_order_and_has_detection_actions_decisions_and_recovery() -> None:
@@ -188,12 +192,12 @@ def test_the_timeline_is_in_order_and_has_detection_actions_decisions_and_recove
     assert told == sorted(told, key=lambda one: one[0])
     for expected in (
         (0, "trigger: burst ×4 for 4 s"),
-        (0, "detection: effective p99 ≥ 5 s, ≤ 500 ms is wanted"),
-        (8, "scale 3: 1 added, over after 2.5 s"),
+        (0, "alert: effective p99: expected ≤ 500 ms, got ≥ 5 s"),
+        (8, "scale 3: 1 added, ended after 2.5 s"),
         (11, "saturated: 1 of the pods that joined"),
-        (8, "the operator chose: scale to 3 pods"),
-        (12, "the operator chose: wait"),
-        (22, "everything is as before again, for 30 s on end"),
+        (8, "operator: scale to 3 pods"),
+        (12, "operator: wait"),
+        (22, "recovered, for 30 consecutive seconds"),
     ):
         assert expected in told
 
@@ -212,15 +216,15 @@ def test_what_the_orchestrator_did_and_a_rescue_are_on_the_timeline() -> None:
     )
     told = [moment.what for moment in moments(facts(run))]
     assert told[-3:] == [
-        "a pod was killed by its probe: pod 1",
-        "a pod was restarted: pod ?",
+        "pod 1 killed by its liveness probe",
+        "pod ? restarted",
         "rescue: a gentle policy is pushed to all clients",
     ]
 
 
 def test_the_effect_of_each_action_stands_beside_it(written: Written) -> None:
     markdown = text_of(written("scripted, recovered").markdown)
-    assert "| 8 s | scale 3: 1 added, over after 2.5 s | ≥ 5.0 s → ≥ 5.0 s | 5.0 % → 5.0 % |" in markdown
+    assert "| 8 s | scale 3: 1 added, ended after 2.5 s | ≥ 5.0 s → ≥ 5.0 s | 5.0 % → 5.0 % |" in markdown
 
 
 def test_the_diff_of_nginx_and_the_commands_are_shown(tmp_path: Path) -> None:
@@ -232,7 +236,7 @@ def test_the_diff_of_nginx_and_the_commands_are_shown(tmp_path: Path) -> None:
     found = rehearsal_page(facts(run), "")
     blocks = {block.label: block.lines for block in found.chapters[-1].blocks if isinstance(block, Code)}
     assert "+    limit_req zone=per_ip;" in blocks["nginx, before and after"]
-    assert blocks["To repeat it"] == (
+    assert blocks["To reproduce"] == (
         "reconnect-storm run mass-drop",
         f"reconnect-storm rehearse {tmp_path / 'run' / 'rehearsed.toml'}",
     )

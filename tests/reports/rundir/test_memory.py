@@ -56,7 +56,7 @@ def test_a_run_in_memory_is_judged_as_the_one_in_its_directory(tmp_path: Path) -
     simulate(plan, writer=writer, histogram=Tally)
     kept, read = writers[0].run(), Run.load(tmp_path / "run")
     assert kept.rows == read.rows
-    assert kept.neighbours == read.neighbours
+    assert kept.shared_ips == read.shared_ips
     assert kept.pods == read.pods
     assert kept.events == read.events
     assert msgspec.json.encode(assess(kept)) == msgspec.json.encode(assess(read))

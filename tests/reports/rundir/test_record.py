@@ -89,7 +89,7 @@ def test_pods_can_be_replaced_and_then_continued(tmp_path: Path) -> None:
     assert [row["pod"] for row in Run.load(tmp_path / "run").pods] == [7, 7, 8]
 
 
-@pytest.mark.parametrize("file", ["series.csv", "neighbours.csv", "pods.csv"])
+@pytest.mark.parametrize("file", ["series.csv", "shared_ips.csv", "pods.csv"])
 def test_a_table_without_rows_has_its_columns(tmp_path: Path, file: str) -> None:
     RunWriter(tmp_path / "run", history([]).info).close()
     assert (tmp_path / "run" / file).read_text(encoding="utf-8").startswith("t_s,")
@@ -235,3 +235,12 @@ def test_a_new_run_knows_who_writes_it(tmp_path: Path) -> None:
     written(tmp_path / "run")
     info: RunInfo = load_info(tmp_path / "run")
     assert info.pid == os.getpid()
+
+
+def test_a_directory_with_the_former_name_of_the_table_of_shared_ips_is_read(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path / "run", history([]).info)
+    writer.shared_ips([{"t_s": 0, "clients_per_ip": 20, "clients": 40}])
+    writer.close()
+    (tmp_path / "run" / "shared_ips.csv").rename(tmp_path / "run" / "neighbours.csv")
+    (row,) = Run.load(tmp_path / "run").shared_ips
+    assert (row["clients_per_ip"], row["clients"]) == (20, 40)

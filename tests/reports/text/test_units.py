@@ -67,3 +67,19 @@ def test_numbers_are_written_with_their_unit(text: str, expected: str) -> None:
 )
 def test_no_number_is_a_dash_in_every_unit(write: Callable[[None], str]) -> None:
     assert write(None) == units.NOTHING
+
+
+def test_a_ratio_has_its_interval_and_how_often_that_holds() -> None:
+    assert units.ratio(None) == ""
+    assert units.ratio(1.5) == "1.50×"
+    assert units.ratio(1.5, bound="≥") == "≥ 1.50×"
+    assert units.ratio(1.5, 1.2, 1.9, 0.968) == "1.50× (1.20 to 1.90×, 96 %)"
+    assert units.ratio(1.5, 0.0, 1.9, 0.968) == "1.50× (up to 1.90×, 96 %)"
+    assert units.ratio(1.5, 1.5, 1.5, 0.9) == "1.50× (1.50×, 90 %)"
+    assert units.ratio(1.5, 1.2, None, 0.9) == "1.50× (1.20× or more, 90 %)"
+    assert units.ratio(1.5, 1.2, None, 0.9, never=True) == "1.50× (1.20× to never, 90 %)"
+    assert [units.ratio(12.0), units.ratio(0.0123)] == ["12×", "0.012×"]
+
+
+def test_a_p_has_two_digits() -> None:
+    assert [units.p_value(p) for p in (None, 0.0002, 0.0123)] == ["", "p < 0.001", "p 0.012"]

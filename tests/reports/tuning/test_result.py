@@ -52,10 +52,10 @@ def test_what_never_came_once_never_comes_in_the_worst_case() -> None:
     [
         (Constraints(), ()),
         (Constraints(max_time_to_recover_s=20), ()),
-        (Constraints(max_time_to_recover_s=15), ("time to recover: 20 s, 15 s allowed",)),
-        (Constraints(max_cpu=0.4), ("peak load: 50 %, 40 % allowed",)),
-        (Constraints(max_nat_victim_s=10), ("last neighbours back: 30 s, 10 s allowed",)),
-        (Constraints(min_availability=0.9), ("availability: 80 %, 90 % wanted",)),
+        (Constraints(max_time_to_recover_s=15), ("time to recover: expected ≤ 15 s, got 20 s",)),
+        (Constraints(max_cpu=0.4), ("peak load: expected ≤ 40 %, got 50 %",)),
+        (Constraints(max_nat_victim_s=10), ("slowest shared-IP group recovered: expected ≤ 10 s, got 30 s",)),
+        (Constraints(min_availability=0.9), ("availability: expected ≥ 90 %, got 80 %",)),
     ],
 )
 def test_a_constraint_that_is_broken_says_what_was_found_and_allowed(
@@ -68,8 +68,10 @@ def test_a_constraint_that_is_broken_says_what_was_found_and_allowed(
 
 def test_settings_that_do_not_recover_keep_no_constraints() -> None:
     lost = scored(None, 1.0, None)
-    assert Constraints().broken(lost) == ("1 of 1 storms not recovered from",)
-    assert "last neighbours back: never, 60 s allowed" in Constraints(max_nat_victim_s=60).broken(lost)
+    assert Constraints().broken(lost) == ("1 of 1 storms not recovered",)
+    assert "slowest shared-IP group recovered: expected ≤ 60 s, got never" in Constraints(
+        max_nat_victim_s=60
+    ).broken(lost)
 
 
 @given(SCORES)

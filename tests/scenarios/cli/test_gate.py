@@ -68,7 +68,7 @@ def _no_storm(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_runs_that_are_alike_pass(fast: Path) -> None:
     result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{fast}")
     assert result.exit_code == 0, result.output
-    assert words(result).startswith("PASS: none of")
+    assert words(result).startswith("PASS: no regression")
 
 
 def test_runs_that_are_worse_are_a_regression(fast: Path, slow: Path) -> None:
@@ -86,7 +86,7 @@ def test_too_few_runs_are_inconclusive(tmp_path: Path, fast: Path) -> None:
     few = recorded(tmp_path, 5, runs=2)
     result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{few}")
     assert result.exit_code == 4
-    assert "more rounds would decide" in words(result)
+    assert "more rounds needed to decide" in words(result)
 
 
 def test_no_valid_run_is_invalid_on_either_side(tmp_path: Path, fast: Path) -> None:
@@ -111,14 +111,14 @@ def test_objectives_alone_decide_on_recorded_runs(tmp_path: Path) -> None:
     assert typed("--candidate", f"runs:{kept}").exit_code == 0
     result = typed("--candidate", f"runs:{broken}")
     assert result.exit_code == 1
-    assert words(result).startswith("REGRESSION: availability ≥ 50 %")
+    assert words(result).startswith("REGRESSION: SLO availability ≥ 50 %")
 
 
 FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
     "another load": ({"scenario": scenario(fleet__clients=7)}, "fleet.clients"),
     "another machine": ({"machine": {"cores": 64, "cpu_model": "test", "pinned": True}}, "machine: cores"),
-    "other versions": ({"versions": {"reconnect-storm": "0.1.0", "nginx": "1.9"}}, "key nginx"),
-    "another scenario": ({"scenario": scenario(name="other")}, "key name"),
+    "other versions": ({"versions": {"reconnect-storm": "0.1.0", "nginx": "1.9"}}, "versions: nginx"),
+    "another scenario": ({"scenario": scenario(name="other")}, "name: "),
 }
 
 

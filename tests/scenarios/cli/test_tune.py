@@ -47,8 +47,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
 def test_it_prints_the_settings_to_ship(whole: tuple[Result, Path]) -> None:
     shown, folder = whole
     assert shown.exit_code == 0, shown.output
-    assert shown.stdout.startswith("Ship ")
-    for text in ("The incident's own fix", "socket.io-client (JavaScript):", "python-socketio:", "tune.html"):
+    assert shown.stdout.startswith("Recommended: ")
+    for text in ("Fix of the incident", "socket.io-client (JavaScript):", "python-socketio:", "tune.html"):
         assert text in shown.output
     found = msgspec.json.decode(results(folder).read_bytes(), type=Tuning)
     assert found.complete
@@ -70,7 +70,7 @@ def test_where_nobody_keeps_the_constraints_the_nearest_are_shown(tmp_path: Path
     found = json.loads(shown.stdout)
     assert found["chosen"] is None
     assert found["settings"] == ""
-    assert all("0 s allowed" in " ".join(one["broken"]) for one in found["finalists"])
+    assert all("expected ≤ 0 s" in " ".join(one["broken"]) for one in found["finalists"])
 
 
 def test_ctrl_c_keeps_what_was_computed_and_resume_goes_on(
@@ -87,7 +87,7 @@ def test_ctrl_c_keeps_what_was_computed_and_resume_goes_on(
     monkeypatch.setattr(search, "evaluate", interrupted)
     stopped = tune(tmp_path)
     assert stopped.exit_code == 130
-    assert "The search was stopped before its end." in stopped.output
+    assert "The search was stopped before it was complete." in stopped.output
     path = results(tmp_path)
     assert json.loads(path.read_text())["storms"] == 5
     played += [None] * 100

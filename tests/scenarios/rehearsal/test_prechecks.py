@@ -95,17 +95,17 @@ FAILURES: dict[str, tuple[dict[str, Any], str, str]] = {
     "others use the pods' core": (
         {"taken": taken(rows(stack_foreign_cpu=0.9), MACHINE)},
         "host quiet",
-        "other processes used 0.31 of core 0, the pods' and nginx's",
+        "other processes used 0.31 of core 0 (pods and proxy)",
     ),
     "others use the generator's core": (
         {"taken": taken(rows(generator_foreign_cpu=0.9), MACHINE)},
         "host quiet",
-        "other processes used 0.32 of core 1, the generator's",
+        "other processes used 0.32 of core 1 (load generator)",
     ),
     "the hypervisor takes it": (
         {"taken": taken(rows(stack_steal=0.9), MACHINE)},
         "host quiet",
-        "the hypervisor took 0.30 of core 0, the pods' and nginx's",
+        "the hypervisor took 0.30 of core 0 (pods and proxy)",
     ),
     "others use a machine of which no core is ours": (
         {"taken": taken(rows(foreign_cpu=1.8), {"cores": 2})},
@@ -150,8 +150,7 @@ def test_somebody_elses_gateway_on_this_machine_is_one_of_the_others() -> None:
 def test_what_is_allowed_is_said_once_for_each_set_of_cores() -> None:
     (check,) = (one for one in prechecks(known(), THRESHOLDS) if one.name == "host quiet")
     assert check.wanted == (
-        "CPU of other processes up to 0.20 of core 0, the pods' and nginx's; "
-        "up to 0.20 of core 1, the generator's"
+        "others have up to 0.20 of core 0 (pods and proxy); up to 0.20 of core 1 (load generator)"
     )
 
 

@@ -363,8 +363,8 @@ def test_a_second_is_written_whole_and_once_however_late_it_comes(
     run = written(collector, end=6)
     assert run.column("t_s") == [*range(6)]
     assert run.column("useful") == [8.0] * 6
-    assert [row["t_s"] for row in run.neighbours] == [*range(6)]
-    for second, row in enumerate(run.neighbours):
+    assert [row["t_s"] for row in run.shared_ips] == [*range(6)]
+    for second, row in enumerate(run.shared_ips):
         times = 2 if second == cut else 1
         assert (row["connected"], row["useful"], row["attempts"], row["limited"]) == (
             *(8, 8, second * times, times),
@@ -454,7 +454,7 @@ def test_a_second_that_never_comes_leaves_its_row_to_the_others(collector: Colle
     assert run.column("nginx_cpu") == [0.1] * 4
     assert run.column("useful") == [8, 8, None, 8]
     assert sorted(run.histograms["fanout"]) == [0, 1, 3]
-    assert [row["t_s"] for row in run.neighbours] == [0, 1, 3]
+    assert [row["t_s"] for row in run.shared_ips] == [0, 1, 3]
 
 
 def test_what_comes_after_the_end_still_tells_of_the_seconds_before_it(collector: Collector) -> None:
@@ -534,7 +534,7 @@ def test_clients_with_equally_many_neighbours_have_rows_of_their_own(collector: 
     collector.on_interval(interval(3, neighbours={20: group}))
     collector.write_until(4)
     collector.writer.close()
-    (row,) = Run.load(collector.writer.directory).neighbours
+    (row,) = Run.load(collector.writer.directory).shared_ips
     assert (row["t_s"], row["clients_per_ip"], row["useful"]) == (3 - collector.zero, 20, 29.5)
 
 

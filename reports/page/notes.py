@@ -1,0 +1,112 @@
+"""The paragraphs below the tables and figures of a report: what they show, in any medium."""
+
+from msgspec import Struct
+
+from reports.compare.comparison import Comparison
+from reports.compare.measures import KEY_MEASURES
+from reports.compare.statistics import runs_needed
+from reports.text import units
+
+NO_ISSUES = "No validity issues."
+STRETCH = "From the trigger to the end of “after”."
+MAP = "S1 and S2 are explained under “Stability estimate”."
+FIGURE = (
+    "Thick lines: what the panel is named after. Shaded: the phase “during”, and every event that lasted "
+    "for a while. Vertical lines: events; where only some arms had one, it has their colours. Of an arm "
+    "with several runs, the line is the median and the band reaches from the lowest to the highest."
+)
+NUMBERS = (
+    "“≥”: at least; the value had not been reached by then. Effective p99: over all clients, connected or "
+    "not. Fan-out p99: over delivered ticks only. Served: connected, with data less than 1 s old. "
+    "Availability: client-seconds served, as a share of all client-seconds. Refusals: attempts answered "
+    "with 429 or 503. Reconnect attempts per disconnect: retry amplification. Availability, attempts and "
+    "refusals count from the trigger to the end of “after”. Time to recover counts from the end of the "
+    "trigger. Rescue: a forced-recovery probe at the end of “after”, which pushes a gentle policy to all "
+    "clients; a fleet that recovers only then was METASTABLE. Metastable runs: of the valid runs, with the "
+    "exact 95 % interval of their share (Clopper–Pearson)."
+)
+ACTIONS = (
+    "Times count from the trigger; in a run without one, from the start of the steady state. Before: the 5 "
+    "s before the action. After: the 5 s that begin 5 s after its end. An effect need not be due to the "
+    "action: others may fall into the same seconds. “–”: not recorded, or later than the rescue or the end "
+    "of the run."
+)
+PODS = (
+    "From the trigger to the rescue or the end of the run. Joined after: its first report, from the "
+    "trigger. Saturated: its event loop was occupied for at least 95 % of 3 consecutive seconds; the time "
+    "counts from the trigger, or from when it joined. Loop and CPU are means."
+)
+SIDECARS = (
+    "CPU as a share of one core. Memory is resident memory, with the program’s own pages counted for each "
+    "sidecar. “Before” and “during” are means; counts are from the trigger to the end of “after”, or over "
+    "the whole run where there is no trigger."
+)
+SHARED_IPS = (
+    "From the trigger on. Recovered after: from the end of the trigger until 99 % of the clients were "
+    "served, and stayed so to the end."
+)
+
+
+class Notes(Struct, frozen=True, kw_only=True):
+    """Every paragraph of one report, by the chapter that it belongs to."""
+
+    numbers: str
+    against: str
+    refusals: str
+    no_issues: str = NO_ISSUES
+    stretch: str = STRETCH
+    map: str = MAP
+    figure: str = FIGURE
+    actions: str = ACTIONS
+    pods: str = PODS
+    sidecars: str = SIDECARS
+    shared_ips: str = SHARED_IPS
+
+
+def notes(comparison: Comparison, *, sidecars: bool) -> Notes:
+    """The paragraphs of a report on these arms; sidecars: some of them have sidecars."""
+    return Notes(
+        numbers=f"{_median_note(comparison)}{NUMBERS}",
+        against=_against_note(comparison),
+        refusals=refusals_note(comparison.names.proxy, sidecars=sidecars),
+    )
+
+
+def refusals_note(proxy: str, *, sidecars: bool) -> str:
+    """What each side of the table of refusals counts."""
+    beside = "; sidecars: their own answers" if sidecars else ""
+    return (
+        f"Clients: answers of 429 or 503. {units.capitalised(proxy)}: lines of its log{beside}. Pods: "
+        "handshakes that they shed. Unaccounted: counted by clients and by none of the others; negative "
+        "where clients gave up before the answer came."
+    )
+
+
+def _median_note(comparison: Comparison) -> str:
+    coverage = {
+        len(span.values): span.coverage
+        for arm in comparison.arms
+        for span in arm.ranges.values()
+        if len(span.values) > 1
+    }
+    if not coverage:
+        return ""
+    cases = ", ".join(f"{units.coverage(coverage[runs])} for {runs} runs" for runs in sorted(coverage))
+    return (
+        "Median over runs; in brackets, the interval of order statistics of the median: up to eight runs, "
+        f"from the lowest to the highest. Probability that it contains the true median: {cases}. "
+    )
+
+
+def _against_note(comparison: Comparison) -> str:
+    return (
+        f"Each arm against “{comparison.arms[0].name}”: the ratio of medians; in brackets, its exact "
+        "interval (Hodges–Lehmann, from the Mann–Whitney rank test), for arms whose runs differ by a "
+        "factor, and the least probability that it contains the true ratio; and the p of that test, where "
+        "there are enough runs for it to decide. Better, worse: p ≤ 0.05, and the medians differ by at "
+        "least the minimum effect. No difference: the whole 95 % interval lies within the minimum effect; "
+        "tested for each measure alone. All else is inconclusive. Or more: no upper end is known. * Key "
+        f"measures: p is adjusted for their number (Holm), which takes {runs_needed(len(KEY_MEASURES))} "
+        "valid runs per arm. The others are not adjusted: one in twenty may differ by chance. Nothing is "
+        "adjusted for the number of arms."
+    )
