@@ -1,4 +1,4 @@
-"""What every command does with the terminal: exit statuses, complaints, and an end that cleans up."""
+"""The terminal of every command: exit statuses, errors, and cleanup."""
 
 import asyncio
 import contextlib
@@ -105,7 +105,7 @@ def stack_failed(error: StackError) -> int:
 def warn_of_leftovers() -> None:
     """Names processes of an earlier run: they would share the cores."""
     for process in machine.leftovers():
-        complain(f"warning: a process of an earlier run is still there: {process}")
+        complain(f"warning: a process of an earlier run is still running: {process}")
 
 
 @contextlib.contextmanager
