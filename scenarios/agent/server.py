@@ -154,7 +154,7 @@ class Agent:
             async with asyncio.timeout(_LEAVING_S):
                 await self._taken.acquire()
         except TimeoutError:
-            await _send(socket, Refused("another run has it"))
+            await _send(socket, Refused("in use by another run"))
             await socket.close()
             return socket
         try:
@@ -184,7 +184,7 @@ class Agent:
             try:
                 await self._role.idle()
             except Exception as error:  # Whatever it was: the host shall be useful again.
-                print(f"while nobody has taken this host: {error!r}", flush=True)  # noqa: T201
+                print(f"while idle: {error!r}", flush=True)  # noqa: T201
             await asyncio.sleep(_AGAIN_S)
 
 
@@ -209,7 +209,7 @@ class _Tenant:
                 try:
                     order = decode_order(message.data)
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                    await _send(self._socket, Done(f"the agent does not understand: {error}"))
+                    await _send(self._socket, Done(f"invalid order: {error}"))
                     continue
                 await _send(self._socket, Done(await self._carry_out(order)))
         finally:
@@ -253,7 +253,7 @@ class _Tenant:
                 use = self._account.use()
             except (OSError, ValueError, LookupError, psutil.Error) as error:
                 # The next one covers this second, too.
-                print(f"the CPU account cannot be read: {error!r}", flush=True)  # noqa: T201
+                print(f"cannot read the CPU account: {error!r}", flush=True)  # noqa: T201
             else:
                 reading = CpuReading(
                     t_ns=time.monotonic_ns(), cpu_ns=use.cpu_ns, throttled_ns=use.throttled_ns

@@ -178,7 +178,7 @@ class _Rig:
                 async with asyncio.timeout(plan.patience_s + plan.seconds):
                     joining, steady = await _stock_lines(child, clients, plan.seconds)
             except TimeoutError:
-                raise StackError(f"only some of Locust's own {clients} users joined in time") from None
+                raise StackError(f"timed out: not all of Locust's own {clients} users joined") from None
             finally:
                 await child.stop()
         return Stock(
@@ -269,7 +269,9 @@ class _Running(Struct):
             if error := self.generator.child.ended():
                 raise error
             if time.monotonic() > deadline:
-                raise StackError(f"waited {self.patience_s:g} s in vain for all {what}: {self._state()}")
+                raise StackError(
+                    f"timed out after {self.patience_s:g} s waiting for all {what}: {self._state()}"
+                )
             await asyncio.sleep(0.05)
 
     def _state(self) -> str:
@@ -327,7 +329,7 @@ async def _stock_lines(
             joined_at = len(lines)
         if joined_at is not None and len(lines) >= joined_at + _SETTLE_S + seconds:
             return lines[:joined_at], lines[joined_at + _SETTLE_S - 1 :]
-    raise child.ended() or StackError("Locust's own users fell silent")
+    raise child.ended() or StackError("Locust's own users stopped reporting")
 
 
 def _stock_rate(lines: list[dict[str, int]], what: str) -> float:

@@ -1,4 +1,4 @@
-"""What every command does with the terminal: exit statuses, complaints, and an end that cleans up."""
+"""The terminal of every command: exit statuses, errors, and cleanup."""
 
 import asyncio
 import contextlib
@@ -114,7 +114,7 @@ def warn_of_leftovers() -> None:
     from scenarios.host import machine  # noqa: PLC0415
 
     for process in machine.leftovers():
-        complain(f"warning: a process of an earlier run is still there: {process}")
+        complain(f"warning: a process of an earlier run is still running: {process}")
 
 
 @contextlib.contextmanager

@@ -118,9 +118,9 @@ class StormChannel:
         if self.storm is not None and self.storm.over.is_set():
             _wait_until(lambda: self.storm is None, _LEAVE_S)
         if self.storm is not None:
-            raise RefusedError("another storm is under way: one at a time")
+            raise RefusedError("another storm is running: expected one at a time")
         if self._runner.state in {STATE_SPAWNING, STATE_RUNNING}:
-            raise RefusedError("a test that was started by hand is running: stop it in the web UI first")
+            raise RefusedError("a test started in the web UI is running: stop it first")
         self.storm = storm
         try:
             yield storm
@@ -133,7 +133,7 @@ class StormChannel:
         _wait_until(lambda: len(runner.clients.ready) >= self._expect_workers, _WORKERS_S)
         workers = [worker.id for worker in runner.clients.ready]
         if len(workers) < self._expect_workers:
-            raise RefusedError(f"{len(workers)} workers are ready, {self._expect_workers} are expected")
+            raise RefusedError(f"{len(workers)} workers are ready: expected {self._expect_workers}")
         cap_of(fleet, 0, max(1, len(workers)))
         log.info("storm: %d clients on %d workers", fleet.clients, len(workers))
         # The test's start makes the head, which answers for the storm from then on.
@@ -150,7 +150,7 @@ class StormChannel:
                 storm.closed.wait(_LEAVE_S)
             forget_missing(runner)
             _wait_until(lambda: staying <= {worker.id for worker in runner.clients.ready}, _READY_AGAIN_S)
-            log.info("storm over: %d workers are ready", len(runner.clients.ready))
+            log.info("storm ended: %d workers are ready", len(runner.clients.ready))
         if not storm.begun:
             raise RefusedError(storm.reason)
 
@@ -162,7 +162,7 @@ def greeted(messages: Iterator[Message], token: str) -> GeneratorSettings:
         raise RefusedError("wrong or missing token")
     begin = next(messages, None)
     if not isinstance(begin, Begin):
-        raise RefusedError("settings were expected after the token")
+        raise RefusedError("invalid message after the token: expected settings")
     return begin.settings
 
 

@@ -74,5 +74,5 @@ def ask(url: str, *, preamble: bytes = b"", exchanges: int = EXCHANGES) -> list[
     except ClockError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise ClockError(f"{url}: the gateway's clock cannot be asked: {error}") from None
+        raise ClockError(f"{url}: cannot read the gateway's clock: {error}") from None
     return found

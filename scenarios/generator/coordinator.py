@@ -64,11 +64,11 @@ class Head:
         """Takes a second."""
         self.tell(interval)
         if interval.held_back and not self._held_back:
-            log.warning("fleet.max_attempts_per_s holds attempts back: the storm is gentler than its policy")
+            log.warning("fleet.max_attempts_per_s delays attempts: the load is lower than that of the policy")
         self._held_back += interval.held_back
         if self._early <= _FEW_EARLY < self._early + interval.early:
             log.warning(
-                "the publisher's clock is ahead by at least %.1f ms: latencies are too low by as much",
+                "the publisher's clock is ahead by at least %.1f ms: latencies are too low by that amount",
                 interval.earliest_ns / 1e6,
             )
         self._early += interval.early
@@ -119,13 +119,13 @@ class Head:
                 for message in unframer.receive(data):
                     self._obey(message)
         except (OSError, FrameError) as error:
-            log.warning("the channel to the runner: %s", error)
+            log.warning("channel to the runner: %s", error)
         except Exception as error:  # Whatever it was: who follows no orders any more must not go on.
-            log.exception("an order of the runner's could not be carried out")
-            self.tell(Aborted(f"an order could not be carried out: {error!r}"))
+            log.exception("an order of the runner failed")
+            self.tell(Aborted(f"an order failed: {error!r}"))
             gevent.sleep(_LAST_WORDS_S)
         # Nobody is left to read what this process would measure, or to tell it what to do.
-        log.warning("the channel to the runner has ended: stopping")
+        log.warning("the channel to the runner was closed: stopping")
         self._quit_run()
 
     def _watch_health(self, url: str) -> None:

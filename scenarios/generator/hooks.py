@@ -237,7 +237,7 @@ def _begin_worker(environment: Environment, runner: WorkerRunner) -> Worker | No
         log.error("%s", error)
         reason = str(error)
     except Exception as error:  # Without its part, the worker would count users that do nothing.
-        log.exception("this worker cannot take part")
+        log.exception("this worker cannot start its clients")
         reason = repr(error)
     runner.send_message(TROUBLE, {"reason": reason})
     return None
@@ -276,8 +276,8 @@ def _part(environment: Environment, kind: type[Worker] | type[Master], method: s
     try:
         getattr(part, method)(message)
     except Exception as error:  # Locust would log it and go on, with a part that has missed a message.
-        log.exception("%s could not be carried out", method)
-        part.on_failure(f"{method} could not be carried out: {error!r}")
+        log.exception("%s failed", method)
+        part.on_failure(f"{method} failed: {error!r}")
 
 
 def _settings(environment: Environment) -> GeneratorSettings:

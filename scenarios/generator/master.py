@@ -122,7 +122,7 @@ class Master:
         """A worker joined; while the test is being stopped, its own workers come back."""
         if name in self._workers or self._runner.state not in {STATE_SPAWNING, STATE_RUNNING}:
             return
-        log.warning("worker %s joined; it will have clients from the next test on", name)
+        log.warning("worker %s joined; it gets clients from the next test on", name)
         self._merger.joined(name)
 
     def _obey(self, order: Message) -> None:
@@ -144,9 +144,7 @@ class Master:
         if self._runner.state in {STATE_SPAWNING, STATE_RUNNING}:
             for name, clients in self._merger.living(self._living()).items():
                 self._lost.add(name)
-                log.error(
-                    "worker %s is gone, and with it %d clients: they are counted as missing", name, clients
-                )
+                log.error("lost worker %s with %d clients, which count as missing", name, clients)
             for name in sorted(self._workers - self._lost - set(self._living())):
                 # It never reported a second, so nobody knows which clients went with it.
                 self._lost.add(name)

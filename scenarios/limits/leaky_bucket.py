@@ -99,7 +99,7 @@ class EdgeRule(Struct, frozen=True, kw_only=True):
     def rate(self) -> Rate:
         """What nginx makes of the rate."""
         if self.rate_per_s is None:
-            raise ValueError(f"limit {self.name!r} has no rate yet: the scenario decides on it")
+            raise ValueError(f"limit {self.name!r} has no rate: it is derived from the scenario")
         return nginx_rate(self.rate_per_s)
 
     @property

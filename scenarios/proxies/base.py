@@ -123,7 +123,7 @@ class LocalProxy(ABC):
     def accept(self, name: str, complaint: str) -> None:
         """Raises StackError where the proxy complains of the file of that name."""
         if complaint:
-            raise StackError(f"{self.name} does not accept {self.directory / name}: {complaint}")
+            raise StackError(f"{self.name} rejects {self.directory / name}: {complaint}")
 
     def write(self, name: str, text: str) -> None:
         """Puts a file in the place of the one of that name, at once and whole."""

@@ -180,13 +180,15 @@ class LocalEnvoy(LocalProxy):
             for name in changed:
                 wrong = [key for key in now if key[0] == name and key[1] != "success"]
                 if any(now[key] > before.get(key, 0) for key in wrong):
-                    raise StackError(f"envoy does not accept {self.directory / name}; see {self.log}")
+                    raise StackError(f"envoy rejects {self.directory / name}; see {self.log}")
             if all(now.get((name, "success"), 0) > before.get((name, "success"), 0) for name in changed):
                 return
             if self.child is not None and (error := self.child.ended()):
                 raise error
             await asyncio.sleep(POLL_S)
-        raise StackError(f"envoy did not read {changed[0]} within {POLLS * POLL_S:g} s; see {self.log}")
+        raise StackError(
+            f"timed out: envoy did not load {changed[0]} within {POLLS * POLL_S:g} s; see {self.log}"
+        )
 
     def _read(self, name: str) -> str:
         return (self.directory / name).read_text(encoding="utf-8")

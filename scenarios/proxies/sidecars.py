@@ -147,7 +147,7 @@ class Sidecars:
     async def _check(self, sidecar: Sidecar) -> None:
         complaint = await asyncio.to_thread(check_syntax, sidecar.configuration, self._binary)
         if complaint:
-            raise StackError(f"Envoy does not accept {sidecar.configuration}: {complaint}")
+            raise StackError(f"Envoy rejects {sidecar.configuration}: {complaint}")
 
     async def _read(self) -> None:
         """Once a second, just after it has ended, asks all of them."""

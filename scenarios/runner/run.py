@@ -232,13 +232,13 @@ class _Conductor:
             if latest is not None and latest.missing:
                 # Those who join meanwhile wait for the next run.
                 raise StackError(
-                    f"{latest.missing} of {fleet.clients} clients were lost before the storm, with their"
+                    f"{latest.missing} of {fleet.clients} clients were lost during the ramp, with their"
                     " generator process"
                 )
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"only {latest.connected if latest else 0} of {fleet.clients} clients"
-                    " joined before the storm; the gateway cannot carry them"
+                    f"timed out during the ramp: {latest.connected if latest else 0} of {fleet.clients}"
+                    " clients joined; the gateway cannot carry the load"
                 )
             await asyncio.sleep(0.1)
 

@@ -17,7 +17,7 @@ class _Jumping(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None:
-            raise RuntimeError("everybody waits for something that nobody will ever do")
+            raise RuntimeError("deadlock: every task waits, and no timer is set")
         self.now_s += max(0.0, timeout)
         return super().select(0)
 

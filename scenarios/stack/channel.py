@@ -93,13 +93,15 @@ class Channel:
             async with asyncio.timeout(_BOOKS_TIMEOUT_S):
                 await self._books_closed.wait()
         except TimeoutError:
-            raise StackError(f"the generator did not close its books within {_BOOKS_TIMEOUT_S:g} s") from None
+            raise StackError(
+                f"timed out after {_BOOKS_TIMEOUT_S:g} s waiting for the generator's final results"
+            ) from None
 
     async def _send(self, message: Message) -> None:
         try:
             await self._stream.send(message)
         except OSError as error:
-            raise StackError(f"the channel to the generator broke: {error}") from None
+            raise StackError(f"lost the channel to the generator: {error}") from None
 
     async def _close(self) -> None:
         self._reading.cancel()
@@ -124,8 +126,6 @@ class Channel:
         except Exception as error:
             # Whoever waits for an end of the generator learns of it; else nobody would miss its seconds.
             if not self.aborted.done():
-                self.aborted.set_exception(
-                    StackError(f"what the generator reported could not be taken: {error!r}")
-                )
+                self.aborted.set_exception(StackError(f"invalid report of the generator: {error!r}"))
             raise
         return "the channel was closed"

@@ -39,7 +39,7 @@ class Unframer:
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)
             if length > self.longest:
-                raise FrameError(f"a message of {length} bytes, {self.longest} are allowed")
+                raise FrameError(f"a message of {length} bytes: expected at most {self.longest}")
             end = _LENGTH.size + length
             if len(self._buffer) < end:
                 return

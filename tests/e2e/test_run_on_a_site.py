@@ -188,7 +188,7 @@ def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
             with made.storm("run", "--retries", "0", sets=(), runs=tmp_path / "second") as second:
                 output, _ = second.communicate(timeout=PATIENCE_S)
             assert second.returncode == 5
-            assert "another run has it" in output
+            assert "in use by another run" in output
             storm.send_signal(signal.SIGKILL)
             storm.communicate()
         wait_for("idle hosts", made.idle)

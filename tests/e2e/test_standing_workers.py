@@ -206,12 +206,12 @@ def test_who_may_take_the_master_and_who_may_not(site: Site) -> None:
 
         site.get("/swarm", {"user_count": "4", "spawn_rate": "4", "host": site.url})
         await until(lambda: site.metric("connected_clients") == 4)
-        await refused("a test that was started by hand is running: stop it in the web UI first")
+        await refused("a test started in the web UI is running: stop it first")
         site.get("/stop", {"now": "1"})
 
         took: list[Interval] = []
         generator = await site.storm(took)
-        await refused("another storm is under way: one at a time")
+        await refused("another storm is running: expected one at a time")
         with pytest.raises(urllib.error.HTTPError, match="409"):
             site.get("/swarm", {"user_count": "4", "spawn_rate": "4", "host": site.url})
         await until(lambda: bool(took) and took[-1].connected == CLIENTS)

@@ -96,7 +96,7 @@ class RemoteChild:
 
     def _error(self, *, by_itself: bool) -> StackError:
         if self._ended.is_set() and self._code is None:
-            return StackError(f"{self.name} is out of reach: {self._channel.name} has gone")
+            return StackError(f"{self.name} is unreachable: lost {self._channel.name}")
         return end_error(self.name, self._code, self.log, by_itself=by_itself)
 
     async def _end(self, how: Literal["kill", "term"]) -> None:
@@ -154,7 +154,7 @@ class AgentChannel:
                 channel = cls(socket, name, on_reading)
                 await channel._begin()
         except (aiohttp.ClientError, OSError, ValueError, msgspec.MsgspecError) as error:
-            raise StackError(f"{name} cannot be taken: {error or 'no answer'}") from None
+            raise StackError(f"{name} cannot be acquired: {error or 'no answer'}") from None
         return channel
 
     async def start(self, name: str, order: StartPod | StartNginx, log: Path) -> RemoteChild:
@@ -197,9 +197,9 @@ class AgentChannel:
                 self._reader = asyncio.create_task(self._read())
             case Refused(reason=reason):
                 await self._socket.close()
-                raise StackError(f"{self.name} cannot be taken: {reason}")
+                raise StackError(f"{self.name} cannot be acquired: {reason}")
             case _:
-                raise aiohttp.ClientError("it does not speak our language")
+                raise aiohttp.ClientError("incompatible agent protocol")
 
     async def _read(self) -> None:
         try:
@@ -210,7 +210,7 @@ class AgentChannel:
                 self._child.on_end(None)
             self._gone = True
             while self._unanswered:
-                self._answered(Done(f"{self.name} has gone"))
+                self._answered(Done(f"lost {self.name}"))
 
     def _take_in(self, report: Report | None) -> None:
         match report:

@@ -72,7 +72,7 @@ class RemoteGenerator(Channel):
                 answer = await stream.receive()
         except (OSError, FrameError) as error:
             await stream.close()
-            raise StackError(f"{master} does not answer as one should: {error or 'no answer'}") from None
+            raise StackError(f"{master}: invalid answer: {error or 'no answer'}") from None
         except BaseException:
             await stream.close()
             raise

@@ -76,8 +76,8 @@ class RemotePodHosts:
         """The first ones that have no pod. Raises StackError where there are not enough."""
         if count > len(self._free):
             raise StackError(
-                f"{count} more pods are wanted, and {len(self._free)} of {len(self.hosts)} gateway hosts"
-                " are free"
+                f"{count} more pods needed, but only {len(self._free)} of {len(self.hosts)} gateway hosts"
+                " are idle"
             )
         taken, self._free = self._free[:count], self._free[count:]
         return list(taken)

@@ -147,7 +147,7 @@ def test_nothing_but_health_is_told_without_the_token(tmp_path: Path) -> None:
                     assert response.status == 403
         async with made.http.get(made.url + HEALTH_PATH) as response:
             assert response.status == 200
-        with pytest.raises(StackError, match="cannot be taken: 403"):
+        with pytest.raises(StackError, match="cannot be acquired: 403"):
             await made.take("wrong")
         assert made.role.begun == 0
 
@@ -218,7 +218,7 @@ def test_what_a_runner_has_started_ends_when_it_leaves(tmp_path: Path) -> None:
         await channel.close()
         await until(lambda: made.role.children[0].ended() is not None)
         await child.wait()
-        assert "out of reach" in str(child.ended_by_itself())
+        assert "unreachable" in str(child.ended_by_itself())
         await until(lambda: made.role.serving)
 
     on_a_bench(tmp_path, leave)
@@ -231,7 +231,7 @@ def test_a_runner_hears_of_an_agent_that_goes(tmp_path: Path) -> None:
         # What a connection that breaks looks like from here.
         await channel._socket.close()
         await child.wait()
-        assert "pod-0 is out of reach: the host agent at 127.0.0.1" in str(child.ended())
+        assert "pod-0 is unreachable: lost the host agent at 127.0.0.1" in str(child.ended())
         with pytest.raises(StackError, match="does not answer"):
             await channel.order(Reload())
         await child.kill()
@@ -326,7 +326,7 @@ def test_a_host_has_one_runner_at_a_time(tmp_path: Path, monkeypatch: pytest.Mon
 
     async def compete(made: Bench) -> None:
         first = await made.take()
-        with pytest.raises(StackError, match="cannot be taken: another run has it"):
+        with pytest.raises(StackError, match="cannot be acquired: in use by another run"):
             await made.take()
         async with made.http.get(made.url + HEALTH_PATH) as response:
             assert await response.text() == "taken\n"
@@ -347,7 +347,7 @@ def test_an_order_that_cannot_be_carried_out_says_why(tmp_path: Path) -> None:
             await channel.start("nginx", StartNginx(256), tmp_path / "error.log")
         await channel._socket.send_bytes(b"\xc1")
         done = await unanswered(channel)
-        assert done.problem.startswith("the agent does not understand")
+        assert done.problem.startswith("invalid order")
         await channel.close()
 
     on_a_bench(tmp_path, fail)

@@ -215,7 +215,7 @@ def test_one_storm_at_a_time(connect: Connect, runner: Runner) -> None:
     begun(connect)
     other = connect()
     other.say(Hello(TOKEN), Begin(SETTINGS))
-    assert other.hears() == Refused("another storm is under way: one at a time")
+    assert other.hears() == Refused("another storm is running: expected one at a time")
     assert runner.log == ["start 6 at 3/s"]
 
 
@@ -239,7 +239,7 @@ def no_start(runner: Runner) -> None:
         pytest.param(
             None,
             [Hello("x" * 5_000)],
-            "a message of 5021 bytes, 4096 are allowed",
+            "a message of 5021 bytes: expected at most 4096",
             "",
             id="a stranger with much to say",
         ),
@@ -256,14 +256,14 @@ def no_start(runner: Runner) -> None:
         pytest.param(
             by_hand,
             [Hello(TOKEN), Begin(SETTINGS)],
-            "a test that was started by hand is running: stop it in the web UI first",
+            "a test started in the web UI is running: stop it first",
             "",
             id="a test by hand",
         ),
         pytest.param(
             too_few,
             [Hello(TOKEN), Begin(SETTINGS)],
-            "1 workers are ready, 2 are expected",
+            "1 workers are ready: expected 2",
             "_WORKERS_S",
             id="too few workers",
         ),
@@ -337,7 +337,7 @@ def test_a_second_that_cannot_be_understood_ends_the_storm(
     hooks._part(environment, Master, "on_second_of_worker", FromWorker("b", interval=said))
     ended = peer.hears()
     assert isinstance(ended, Ended)
-    assert "on_second_of_worker could not be carried out" in ended.reason
+    assert "on_second_of_worker failed" in ended.reason
 
 
 def test_a_worker_that_is_lost_before_it_reported_anything_ends_the_storm(

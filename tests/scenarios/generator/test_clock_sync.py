@@ -84,7 +84,10 @@ def test_a_preamble_comes_before_anything_else() -> None:
 
 @pytest.mark.parametrize(
     ("status", "text", "problem"),
-    [(503, "no", "answered with status 503"), (200, "noon", "cannot be asked: invalid literal")],
+    [
+        (503, "no", "answered with status 503"),
+        (200, "noon", "cannot read the gateway's clock: invalid literal"),
+    ],
 )
 def test_an_answer_that_tells_no_time_is_an_error(status: int, text: str, problem: str) -> None:
     with server(status, text) as (url, _), pytest.raises(ClockError, match=problem):
@@ -94,5 +97,5 @@ def test_an_answer_that_tells_no_time_is_an_error(status: int, text: str, proble
 def test_nobody_there_is_an_error() -> None:
     with server() as (url, _):
         pass
-    with pytest.raises(ClockError, match=r"/clock: the gateway's clock cannot be asked: .*refused"):
+    with pytest.raises(ClockError, match=r"/clock: cannot read the gateway's clock: .*refused"):
         ask(url)

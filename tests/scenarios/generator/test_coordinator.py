@@ -67,7 +67,7 @@ def test_a_publishers_clock_that_is_ahead_is_said_once(caplog: pytest.LogCapture
         head.on_interval(interval(second, early=1, earliest_ns=7_000_000))
     head.stop()
     said = [record.message for record in caplog.records]
-    assert said == ["the publisher's clock is ahead by at least 7.0 ms: latencies are too low by as much"]
+    assert said == ["the publisher's clock is ahead by at least 7.0 ms: latencies are too low by that amount"]
 
 
 def test_a_run_whose_policy_fails_inside_a_client_is_aborted_and_told_why() -> None:

@@ -201,7 +201,7 @@ def test_the_zone_has_room_for_every_address_twice(clients: int, megabytes: int)
 def test_a_rule_whose_rate_is_not_decided_yet_cannot_be_written() -> None:
     assert edge_rule().bucket == BucketRule(3_000, 2)
     assert edge_rule().zone == "some_limit"
-    with pytest.raises(ValueError, match="'some-limit' has no rate yet"):
+    with pytest.raises(ValueError, match="'some-limit' has no rate"):
         _ = edge_rule(rate_per_s=None).bucket
 
 

@@ -194,8 +194,11 @@ GREETINGS: dict[str, tuple[list[Message], str]] = {
     "a wrong token": ([Hello("a tokem"), Begin(SETTINGS)], "wrong or missing token"),
     "a prefix of the token": ([Hello("a toke")], "wrong or missing token"),
     "settings without a token": ([CloseBooks()], "wrong or missing token"),
-    "a token and nothing else": ([Hello("a token")], "settings were expected after the token"),
-    "a token and an order": ([Hello("a token"), CloseBooks()], "settings were expected after the token"),
+    "a token and nothing else": ([Hello("a token")], "invalid message after the token: expected settings"),
+    "a token and an order": (
+        [Hello("a token"), CloseBooks()],
+        "invalid message after the token: expected settings",
+    ),
 }
 
 
