@@ -31,7 +31,7 @@ class Context(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):
-    """An action, `at_s` seconds after the start of the steady state."""
+    """One thing that happens, `at_s` seconds after the steady state began."""
 
     kind: ClassVar[Kind] = "fault"
     any_target: ClassVar[bool] = False
@@ -39,11 +39,11 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
 
     at_s: Seconds
     enabled: bool = True
-    """False switches it off; arms of a comparison can differ by that."""
+    """False leaves it out; arms of a comparison can differ by that."""
     every_s: PositiveSeconds | Annotated[tuple[PositiveSeconds, ...], _TWO] | None = None
-    """Time from the start of one action to the next; two numbers are the bounds of a random time."""
+    """Strike again so long after the last strike began; two numbers are drawn between, anew each time."""
     times: Count = 1
-    """Number of actions in all; more than one needs `every_s`."""
+    """How many strikes there are in all; more than one needs `every_s`."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""The feed sends more ticks per second, or none, while every connection stays open."""
+"""The feed sends more ticks a second, or none, while every connection stays up."""
 
 import asyncio
 from typing import Annotated
@@ -11,9 +11,9 @@ from scenarios.fields import PositiveSeconds
 
 
 class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
-    """The feed sends `factor` times as many ticks per second for `for_s`, and then returns to its rate.
+    """The feed sends `factor` times as many ticks a second, for so long; afterwards its own rate again.
 
-    A burst that starts during another one replaces it.
+    A burst that begins during another one takes its place.
     """
 
     factor: Annotated[float, Meta(gt=0, le=1_000)]
@@ -32,11 +32,11 @@ class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
 
 
 class FeedStall(Event, frozen=True, kw_only=True, tag="feed_stall"):
-    """The feed stalls for `for_s`, and then sends all ticks that were due, in order.
+    """No tick goes out for so long, then all that came due meanwhile do, in order.
 
-    If several stalls overlap, ticks are sent when the last one is over.
+    Where several stalls overlap, ticks go out when the last of them is over.
 
-    A consumer group that rebalances behaves like this, repeatedly: `every_s = [30, 40]`.
+    A consumer group that rebalances behaves like that, and does it again and again: `every_s = [30, 40]`.
     """
 
     for_s: PositiveSeconds = 10.0

@@ -9,10 +9,10 @@ from scenarios.fields import Index, Seconds
 
 
 class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
-    """A pod is killed with SIGKILL, and restarted some time later; nginx keeps it in the upstream.
+    """A pod is killed with SIGKILL, and started again some time later; nginx goes on asking it meanwhile.
 
-    A pod that is already dead is not killed again, and one that another event has restarted is not restarted
-    again.
+    A pod that is dead already is not killed again, and one that somebody else has started by then is not
+    started again.
     """
 
     pod: Index = 0

@@ -1,4 +1,4 @@
-"""A pod is frozen for a while."""
+"""A pod stands still for a while."""
 
 import asyncio
 
@@ -8,10 +8,10 @@ from scenarios.fields import Index, PositiveSeconds
 
 
 class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
-    """A pod is frozen (SIGSTOP) and continues with SIGCONT: a long garbage collection, a frozen host.
+    """A pod is stopped with SIGSTOP and goes on with SIGCONT: a long garbage collection, a frozen host.
 
-    If several pauses overlap, the pod continues when the last one is over. A dead pod cannot be paused, and a
-    pod that is killed during a pause restarts without one.
+    Where several pauses overlap, it goes on when the last of them is over. A pod that is dead cannot be
+    paused, and one that is killed meanwhile comes back without a pause.
     """
 
     pod: Index = 0
@@ -19,7 +19,7 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
 
     @property
     def lasts_s(self) -> float:
-        """As long as it is frozen."""
+        """As long as it stands still."""
         return self.for_s
 
     def complaint(self, context: Context) -> tuple[str, object, str] | None:

@@ -8,10 +8,10 @@ from scenarios.fields import Seconds
 
 
 class NginxReload(Event, frozen=True, kw_only=True, tag="nginx_reload"):
-    """The proxy reloads its configuration, and no client is disconnected.
+    """The front reads its configuration again, and nobody is dropped.
 
-    Old workers of nginx and HAProxy keep their connections, and new workers accept new ones; HAProxy loses
-    the counts of its limits. Envoy finds that nothing has changed.
+    Old workers of nginx and HAProxy keep the connections they have, and new ones take what comes; HAProxy
+    forgets whom its limits have counted. Envoy finds that nothing has changed.
     """
 
     kind = "mitigation"
@@ -23,14 +23,15 @@ class NginxReload(Event, frozen=True, kw_only=True, tag="nginx_reload"):
 
 
 class NginxRestart(Event, frozen=True, kw_only=True, tag="nginx_restart"):
-    """The proxy, nginx or another, is restarted: all clients are disconnected, and limits lose their counts.
+    """The front, nginx or another, ends and starts again: everybody is dropped, and limits forget whom they
+    have counted.
 
-    A proxy that is already down is not stopped again, and one that another event has started is not started
-    again.
+    One that is down already is not ended again, and one that somebody else has started by then is not
+    started again.
     """
 
     down_s: Seconds = 0.0
-    """Time without a listener in between."""
+    """How long nothing listens in between."""
 
     async def strike(self, stack: Stack) -> Details:
         """Ends it, waits, and starts it on the same port."""

@@ -8,13 +8,13 @@ from scenarios.fields import Seconds
 
 
 class RollingRestart(Event, frozen=True, kw_only=True, tag="rolling_restart"):
-    """One pod after the other is restarted with SIGTERM, until it is ready; each disconnects its clients.
+    """One pod after the other is ended with SIGTERM, started again and awaited; each drops its clients.
 
-    Pods that have left before their turn are skipped.
+    Pods that have left by the time when it would be their turn are passed over.
     """
 
     gap_s: Seconds = 2.0
-    """Time from the readiness of a pod to the restart of the next one."""
+    """Between a pod's readiness and the end of the next one."""
 
     async def strike(self, stack: Stack) -> Details:
         """Restarts all that are there now, and still are when it is their turn."""

@@ -46,11 +46,11 @@ class BaseLimit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class NoLimit(BaseLimit, frozen=True, kw_only=True):
-    """Every connection attempt is admitted immediately.
+    """Everybody is let in, at once.
 
         refused where never
 
-    Only the clients' reconnect policy then protects the gateway.
+    What keeps the gateway alive is then up to the clients alone.
 
     Source: the incident.
     """
@@ -61,9 +61,9 @@ class _AtEdge(BaseLimit, frozen=True, kw_only=True):
     nodelay: ClassVar[bool] = True
 
     exempt: tuple[str, ...] = ()
-    """IP ranges that are not counted, such as `10.0.0.0/8` or `2001:db8::/32`."""
+    """Address ranges, such as `10.0.0.0/8` or `2001:db8::/32`, that are not counted."""
     dry_run: bool = False
-    """Refuse nothing, and log what would have been refused."""
+    """Refuse nobody, and log who would have been."""
 
     def __post_init__(self) -> None:
         for network in self.exempt:
@@ -78,15 +78,15 @@ class _AtEdge(BaseLimit, frozen=True, kw_only=True):
 
 
 class PerIp(_AtEdge, frozen=True, kw_only=True):
-    """New connections per second from one client IP; nginx refuses the rest with 429.
+    """New connections per second from one source address; nginx refuses the rest with 429.
 
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst
 
-    A rate of 3 with a burst of 2 means three at once, then three per second. A refusal is not charged to the
-    IP. Only a GET without a session id counts, so the other requests of a polling client pass; a request with
-    a forged session id passes as well, and is rejected with 400 by the pod. Clients behind a shared IP share
-    one allowance. nginx has whole rates only: a fraction is rounded to whole requests per minute. Other
-    proxies get the same rate, and admit the same requests with a bucket of burst + 1 tokens.
+    A rate of 3 with a burst of 2 means three at once, then three a second. A refusal costs the address
+    nothing. Only a GET without a session id counts, so that a polling client's other requests get through; a
+    made-up session id slips past, and earns a cheap 400 at the pod. Clients behind one address share one
+    allowance. nginx keeps whole rates only: a fraction is rounded to whole requests a minute. Other fronts
+    are given the same rate, and let in the same requests from a bucket of burst + 1 tokens.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -96,12 +96,12 @@ class PerIp(_AtEdge, frozen=True, kw_only=True):
 
 
 class PerIpStrict(PerIp, frozen=True, kw_only=True):
-    """New connections from one client IP with a minimum interval.
+    """New connections from one source address with a minimum distance in time.
 
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > 0
 
-    This is `rate=3r/s` without a burst: not three per second, but one every 334 ms. Of two clients behind a
-    shared IP that reconnect at the same moment, one is refused.
+    This is `rate=3r/s` without a burst: not three in a second, but one in every 334 ms. Two users behind one
+    address who come back at the same moment already stand in each other's way.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -110,12 +110,12 @@ class PerIpStrict(PerIp, frozen=True, kw_only=True):
 
 
 class PerIpAllRequests(PerIp, frozen=True, kw_only=True):
-    """The common mistake: every request of a client IP counts, not only new connections.
+    """The common mistake: every request of a source address counts, not only new connections.
 
         excess' = max(0, excess − rate·Δt + 1) for each request; refused where excess' > burst
 
-    A WebSocket is one request, so the effect is the same as with `per-ip`. A client that begins with polling
-    makes five requests for one connection; the first three pass, and the client never connects.
+    A WebSocket is one request and fares as under `per-ip`. A client that begins with polling makes five
+    requests for one connection, of which the first three get through, and never connects.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -124,13 +124,13 @@ class PerIpAllRequests(PerIp, frozen=True, kw_only=True):
 
 
 class PerIpDelay(PerIp, frozen=True, kw_only=True):
-    """As `per-ip`, but nginx delays the requests of a burst to the rate.
+    """As `per-ip`, but whoever comes in a burst waits at nginx until it is their turn.
 
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst; delay = excess' / rate
 
-    This is a burst without `nodelay`. The delay counts against the client's connect timeout: with a burst of
-    more than rate · timeout, the last clients give up before nginx forwards their request. Other proxies
-    cannot delay requests (no queueing): a scenario with one of them and this limit is rejected.
+    This is a burst without `nodelay`. The wait counts against the client's own time-out: with a burst of more
+    than rate · time-out, the last ones in line give up before nginx has let them through. Other fronts cannot
+    hold anybody back: a scenario that has one of them with this limit is refused.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -139,13 +139,13 @@ class PerIpDelay(PerIp, frozen=True, kw_only=True):
 
 
 class Global(_AtEdge, frozen=True, kw_only=True):
-    """New connections per second of all clients together, at half of the gateway's capacity.
+    """New connections per second of all addresses together, at half of what the gateway can take in.
 
         rate = 0.5·P·(1−ρ)/c; excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst
 
-    P is the pods' capacity in cores, ρ the share of it that the steady feed uses, c the CPU-seconds of one
-    handshake; `rate_per_s` overrides the rate. Clients behind a shared IP have no disadvantage. But the limit
-    does not distinguish clients: those that retry fastest starve the others.
+    P is the pods' capacity in cores, ρ the share of it that the steady feed takes, c the CPU-seconds of one
+    handshake; `rate_per_s` overrides it. It does not care how many users share an address, and does not know
+    one user from another either: a client that retries fast enough takes everybody's turns.
 
     Source: derived in scenarios/scenario/stability.py; the rule is that of nginx's
     ngx_http_limit_req_module.c.
@@ -158,14 +158,14 @@ class Global(_AtEdge, frozen=True, kw_only=True):
 
 
 class LagShed(BaseLimit, frozen=True, kw_only=True):
-    """A pod whose event loop is late sheds new connections before they cost anything.
+    """A pod whose event loop is late turns new connections away, before they have cost anything.
 
         503 where lag > above_lag_ms
 
-    It needs no rate, because it follows from the real cost of handshakes. The lag is measured after the fact,
-    so a wave that arrives between two measurements is still admitted.
+    It needs no rate, because it follows from what handshakes really cost. The lag is known only once it is
+    there, so that a wave which arrives between two measurements still gets in.
 
-    Source: the limit's own definition; gateway_stub implements it.
+    Source: the limit's own definition; gateway_stub carries it out.
     """
 
     above_lag_ms: Annotated[float, Meta(gt=0, le=86_400_000)] = 250.0
@@ -175,14 +175,14 @@ class LagShed(BaseLimit, frozen=True, kw_only=True):
 
 
 class HandshakeSlots(BaseLimit, frozen=True, kw_only=True):
-    """A pod has a maximum number of concurrent handshakes, and sheds the others with 503.
+    """A pod carries out only so many handshakes at once; for the others there is 503 at once.
 
-        503 where active handshakes ≥ slots
+        503 where handshakes under way ≥ slots
 
-    An active handshake finishes before its client gives up, if slots·c is well below the client's connect
-    timeout, with c the CPU-seconds of one handshake.
+    What is under way is finished before its client gives up, if slots·c is well below the client's time-out,
+    with c the CPU-seconds of one handshake.
 
-    Source: the limit's own definition; gateway_stub implements it.
+    Source: the limit's own definition; gateway_stub carries it out.
     """
 
     slots: Annotated[int, Meta(ge=1, le=1_000_000)] = 2
