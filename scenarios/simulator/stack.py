@@ -1,8 +1,8 @@
 """The modelled stack, as events see it: the real one's methods, on an engine instead of processes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
 from scenarios.scenario.timeline import strikes
 from scenarios.simulator.engine import Engine
+from scenarios.stack.expected import expecting
 from scenarios.stack.probes import Orchestrator
 
 SECOND_NS = 1_000_000_000
@@ -149,17 +150,9 @@ class SimulatedGateway:
         await asyncio.gather(*(pod.start() for pod in added))
         return count
 
-    @contextmanager
-    def coming_back(self, index: int) -> Iterator[None]:
+    def coming_back(self, index: int) -> AbstractContextManager[None]:
         """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
-        pods = self.pods[index : index + 1]
-        for pod in pods:
-            pod.expected += 1
-        try:
-            yield
-        finally:
-            for pod in pods:
-                pod.expected -= 1
+        return expecting(self.pods[index : index + 1])
 
     async def kill(self, index: int) -> int:
         """Ends a pod at once; returns how many clients it had."""

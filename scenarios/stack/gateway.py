@@ -3,8 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +18,7 @@ from scenarios.host.process import Child, LocalChild, StackError, Watch
 from scenarios.limits.registry import limit
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
+from scenarios.stack.expected import expecting
 from scenarios.stack.pod import Pod
 
 _CONTROL_TIMEOUT_S = 60.0
@@ -105,28 +106,15 @@ class Gateway:
         added = [self._new_pod(index, host) for index, host in enumerate(hosts, len(self.pods))]
         # Who counts pods from now on counts these.
         self.pods += added
-        for pod in added:
-            pod.expected += 1
-        try:
+        with expecting(added):
             if self._sidecars:
                 await self._sidecars.add(added)
             await asyncio.gather(*map(self._start, added))
-        finally:
-            for pod in added:
-                pod.expected -= 1
         return count
 
-    @contextmanager
-    def coming_back(self, index: int) -> Iterator[None]:
+    def coming_back(self, index: int) -> AbstractContextManager[None]:
         """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
-        pods = self.pods[index : index + 1]
-        for pod in pods:
-            pod.expected += 1
-        try:
-            yield
-        finally:
-            for pod in pods:
-                pod.expected -= 1
+        return expecting(self.pods[index : index + 1])
 
     async def kill(self, index: int) -> int:
         """Ends a pod with SIGKILL; returns how many clients it had."""
@@ -249,8 +237,7 @@ class Gateway:
                 await pod.control(controls)
 
     async def _start(self, pod: Pod) -> None:
-        pod.expected += 1
-        try:
+        with expecting([pod]):
             await pod.start(self.controls)
             child = await pod.await_ready()
             if child is None:
@@ -258,8 +245,6 @@ class Gateway:
             await self._bring_up_to_date(pod)
             if pod.has(child):
                 pod.ready = pod.entered = True
-        finally:
-            pod.expected -= 1
 
     def _new_pod(self, index: int, host: PodHost) -> Pod:
         gateway, feed = self._scenario.gateway, self._scenario.feed

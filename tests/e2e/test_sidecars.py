@@ -20,11 +20,12 @@ pytestmark = pytest.mark.e2e
 
 CLIENTS = 60
 
+# The pod that is added has six seconds to start in.
 TIMELINE = """event=[
     {at_s=2, do="drop_all"},
     {at_s=4, do="kill_pod", pod=1, restart_after_s=0.5},
     {at_s=7, do="scale", pods=3},
-    {at_s=9, do="drop_all"},
+    {at_s=13, do="drop_all"},
 ]"""
 
 
@@ -38,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         *SMALL_STORM,
         *("mesh.sidecar=envoy", "mesh.retries=3", 'mesh.retry_on=["connect-failure", "reset"]'),
         *(LIMIT, "mesh.source=peer", " ".join(TIMELINE.split())),
-        *("phases.duration_s=12", "phases.during_s=3", "phases.recovery_window_s=2"),
+        *("phases.duration_s=17", "phases.during_s=3", "phases.recovery_window_s=2"),
     )
     folder = tmp_path_factory.mktemp("runs")
     done = subprocess.run(

@@ -13,8 +13,8 @@ from reports.compare.measures import BY_KEY
 from reports.gate.looks import BETA
 from reports.gate.measures import Measured, gauges
 from reports.gate.power import UNCHANGED, Pool, play_gate, tally
-from scenarios.cli.calibrate_gate import _keep, good
-from scenarios.cli.gate_options import MOST_ROUNDS, ROUNDS
+from scenarios.cli.commands.calibrate_gate import _keep, good
+from scenarios.cli.commands.gate_options import MOST_ROUNDS, ROUNDS
 from scenarios.gate.checkout import PROJECT
 from scenarios.gate.seeded_regressions import PLANTED
 from scenarios.scenario.loader import load
@@ -208,6 +208,7 @@ def test_sides_that_fail_alike_are_not_called_worse_for_it() -> None:
     assert called <= 0.05 * 200
 
 
+@pytest.mark.needs_checkout
 def test_runs_that_failed_are_kept_in_a_pool_and_disturbed_ones_are_not(tmp_path: Path) -> None:
     runs = [
         judged("unchanged", "RECOVERED", 3),

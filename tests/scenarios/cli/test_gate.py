@@ -62,7 +62,7 @@ def _no_storm(monkeypatch: pytest.MonkeyPatch) -> None:
     def play(*_: object, **__: object) -> None:
         raise AssertionError("a storm was started")
 
-    monkeypatch.setattr("scenarios.cli.gate.play", play)
+    monkeypatch.setattr("scenarios.cli.commands.gate.play", play)
 
 
 def test_runs_that_are_alike_pass(fast: Path) -> None:
@@ -139,8 +139,14 @@ def test_runs_of_another_schema_are_refused(tmp_path: Path, fast: Path) -> None:
     ("arguments", "said"),
     [
         (("--baseline", "runs:/nowhere"), ("/nowhere", "no run directory")),
-        (("--baseline", "git:no-such-branch"), ("git:no-such-branch", "allowed: a branch")),
-        (("--baseline", "git:--upload-pack=x"), ("git:--upload-pack=x", "allowed: a branch")),
+        pytest.param(
+            *(("--baseline", "git:no-such-branch"), ("git:no-such-branch", "allowed: a branch")),
+            marks=pytest.mark.needs_checkout,
+        ),
+        pytest.param(
+            *(("--baseline", "git:--upload-pack=x"), ("git:--upload-pack=x", "allowed: a branch")),
+            marks=pytest.mark.needs_checkout,
+        ),
         (("--baseline", "nope.toml"), ("nope.toml", "no such scenario")),
         (("--set", "slo=[]"), ("gate-quick", "key slo", "--baseline")),
         (("--rounds", "5", "--max-rounds", "3"), ("--max-rounds: found 3, allowed: 5 or more",)),
@@ -170,6 +176,7 @@ def test_a_stored_baseline_with_too_few_runs_is_refused_before_anything_is_start
     assert_refused(typed("--baseline", f"runs:{few}"), "found 3 valid runs, allowed: 5 or more")
 
 
+@pytest.mark.needs_git
 def test_every_output_says_the_same(
     tmp_path: Path, fast: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,12 +203,14 @@ def test_every_output_says_the_same(
     assert (whole["outcome"], whole["exit_status"], whole["runs"]) == ("regression", 1, None)
 
 
+@pytest.mark.needs_git
 def test_a_trend_needs_a_commit(tmp_path: Path, fast: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{fast}", "--trend", "trend.jsonl")
     assert_refused(result, "git:HEAD")
 
 
+@pytest.mark.needs_git
 def test_a_trend_of_somebody_else_is_left_alone(
     tmp_path: Path, fast: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,7 +298,7 @@ def test_a_gate_that_is_broken_off_does_not_pass_on_what_it_has(
         recorded(directory / "candidate", 5)
         raise error
 
-    monkeypatch.setattr("scenarios.cli.gate.play", play)
+    monkeypatch.setattr("scenarios.cli.commands.gate.play", play)
     result = typed("mass-drop", "--baseline", "mass-drop", "--runs", tmp_path)
     assert result.exit_code == status, result.output
     assert said in words(result)
@@ -333,8 +342,8 @@ def test_a_gate_whose_candidate_crashes_does_not_pass(
                 raise StackError("pod 0 ended with status 1")
             options["enough"](number)
 
-    monkeypatch.setattr("scenarios.cli.gate.play", crashing)
-    monkeypatch.setattr("scenarios.cli.gate._changes", lambda *_: ())
+    monkeypatch.setattr("scenarios.cli.commands.gate.play", crashing)
+    monkeypatch.setattr("scenarios.cli.commands.gate._changes", lambda *_: ())
     result = typed("gate-quick", "--baseline", f"runs:{fast}", "--runs", tmp_path)
     assert result.exit_code == 5, result.output
     assert "FAILED: pod 0 ended with status 1" in words(result)
