@@ -46,7 +46,7 @@ class Pod:
             tick_cpu_us=settings.tick_cpu_us,
         )
         self.totals = dict.fromkeys((*_COUNTED, "join_races"), 0)
-        self.monitor = LoopMonitor(self._counts, lambda: self.cost.reserved_ns)
+        self.monitor = LoopMonitor(self._counts, lambda: self.cost.blocked_ns)
         epoch_ns = settings.epoch_ns or time.monotonic_ns()
         self.health = Health(self.monitor.recent_lag_ms, settings.busy_lag_ms, epoch_ns)
         self.admitter = Admitter(settings.controls.admission)

@@ -94,7 +94,7 @@ def _share(request: web.Request) -> float:
     except ValueError:
         share = math.nan
     if not 0 <= share <= 1:
-        raise web.HTTPBadRequest(text=f"share: {text!r} found, a number from 0 to 1 is required\n")
+        raise web.HTTPBadRequest(text=f"share: invalid value {text!r}: expected a number from 0 to 1\n")
     return share
 
 
@@ -103,7 +103,7 @@ def _rng(request: web.Request) -> random.Random:
     try:
         return random.Random(int(text))  # noqa: S311
     except ValueError:
-        raise web.HTTPBadRequest(text=f"seed: {text!r} found, a whole number is required\n") from None
+        raise web.HTTPBadRequest(text=f"seed: invalid value {text!r}: expected an integer\n") from None
 
 
 def prometheus_text(totals: dict[str, float], last: PodStatistics | None) -> str:

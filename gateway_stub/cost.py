@@ -13,15 +13,15 @@ from gateway_stub.protocol import UPGRADE_SHARE
 
 
 class Cost:
-    """Spends what handshakes and ticks cost, and adds up what it only reserved."""
+    """Spends what handshakes and ticks cost, and adds up the time for which it only blocked."""
 
     def __init__(
-        self, mode: Literal["burn", "reserve"], *, handshake_cpu_ms: float, tick_cpu_us: float
+        self, mode: Literal["burn", "occupy"], *, handshake_cpu_ms: float, tick_cpu_us: float
     ) -> None:
         self.mode = mode
         self.handshake_cpu_ms = handshake_cpu_ms
         self.tick_cpu_us = tick_cpu_us
-        self.reserved_ns = 0
+        self.blocked_ns = 0
 
     def upgrade(self) -> None:
         """TLS and authentication."""
@@ -38,10 +38,10 @@ class Cost:
     def _spend(self, nanoseconds: int) -> None:
         if nanoseconds <= 0:
             return
-        if self.mode == "reserve":
+        if self.mode == "occupy":
             started = time.monotonic_ns()
             time.sleep(nanoseconds / 1e9)
-            self.reserved_ns += time.monotonic_ns() - started
+            self.blocked_ns += time.monotonic_ns() - started
         else:
             burn(nanoseconds)
 

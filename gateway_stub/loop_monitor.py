@@ -1,6 +1,6 @@
 """How busy a pod is: CPU time, and the share of time in which its event loop was not waiting.
 
-The two differ. A loop that shares its core with others, or that a handshake only reserves, is occupied
+The two differ. A loop that shares its core with others, or that a handshake only blocks, is occupied
 without using CPU. Linux counts for every thread how long it ran and how long it stood in the run queue;
 what remains is the time that the loop slept, waiting for work. Counting costs the loop nothing.
 """
@@ -27,12 +27,12 @@ class LoopMonitor:
     """Prints a `PodStatistics` line a second, from a thread, so that a blocked loop still reports.
 
     counts: called once a second; returns the fields that the application counts, as differences.
-    reserved_ns: returns the total time for which handshakes kept the loop asleep on purpose.
+    blocked_ns: returns the total time for which handshakes kept the loop asleep on purpose.
     """
 
-    def __init__(self, counts: Callable[[], dict[str, float]], reserved_ns: Callable[[], int]) -> None:
+    def __init__(self, counts: Callable[[], dict[str, float]], blocked_ns: Callable[[], int]) -> None:
         self._counts = counts
-        self._reserved_ns = reserved_ns
+        self._blocked_ns = blocked_ns
         self._thread_id = threading.get_native_id()
         self._worst_lag_s = 0.0
         self._probe_due = math.inf
@@ -103,7 +103,7 @@ class LoopMonitor:
                 return
 
     def _occupied_ns(self) -> int:
-        return ran_and_queued_ns(self._thread_id) + self._reserved_ns()
+        return ran_and_queued_ns(self._thread_id) + self._blocked_ns()
 
 
 def seconds_to_report(now_s: float) -> float:

@@ -75,7 +75,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     control_port: int = 0
     token: Annotated[str, Meta(min_length=1)]
     controls: Controls = Controls()
-    cpu: Literal["burn", "reserve"] = "burn"
+    cpu: Literal["burn", "occupy"] = "burn"
     snapshot_bytes: int = 0
     rate_hz: float = 5.0
     payload_bytes: int = 200
@@ -115,7 +115,7 @@ class PodStatistics(Struct, frozen=True, kw_only=True):
     throttled_ns: int = 0
     """How long a CPU quota held the pod's container up; put in by whoever knows that."""
     occupied_ns: int
-    """How long the event loop was not waiting for work: running, runnable, or reserved."""
+    """How long the event loop was not waiting for work: running, runnable, or occupied."""
     lag_ms: float
     """Worst lateness of a 50 ms probe on the loop."""
     clients: int

@@ -214,11 +214,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m gateway_stub.tick_source")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="ticks a second")
+    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="ticks per second")
     parser.add_argument("--padding", type=int, default=60, metavar="BYTES")
     delays = parser.add_mutually_exclusive_group()
-    delays.add_argument("--delays", action="store_true", help="date each tick back by a known time")
-    delays.add_argument("--delays-from", type=Path, metavar="FILE", help="the same, from a JSON list of ns")
+    delays.add_argument("--delays", action="store_true", help="backdate each tick by a known delay")
+    delays.add_argument(
+        "--delays-from",
+        type=Path,
+        metavar="FILE",
+        help="backdate each tick by a delay from this JSON list of ns",
+    )
     options = parser.parse_args()
     delays_ns = known_delays_ns() if options.delays else []
     if options.delays_from:

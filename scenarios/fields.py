@@ -16,6 +16,14 @@ NameOrTable = str | dict[str, Any]
 """A registry's entry by name, or a table with `name` and that entry's parameters."""
 
 
+def invalid(key: str, value: object, expected: str) -> str:
+    """The text of an error about a value: `fleet.clients: invalid value 0: expected an integer >= 1`.
+
+    key: of a scenario file, an option, or a file. Without one, whoever catches the error puts it in front.
+    """
+    return f"{key and key + ': '}invalid value {value!r}: expected {expected}"
+
+
 def share_of(whole: int, index: int, processes: int) -> int:
     """What process number `index` of so many has of something; all shares together are the whole.
 

@@ -28,7 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"needs_{name}: is skipped where there is not {need.what}")
     wish = os.environ.get(SKIP_VARIABLE, SKIP_VALUES[0])
     if wish not in SKIP_VALUES:
-        raise pytest.UsageError(f"{SKIP_VARIABLE}: found {wish!r}, allowed: {' or '.join(SKIP_VALUES)}")
+        raise pytest.UsageError(
+            f"{SKIP_VARIABLE}: invalid value {wish!r}: expected {' or '.join(SKIP_VALUES)}"
+        )
 
 
 # After those that are not asked for have been left out: an engine is looked for only where it matters.

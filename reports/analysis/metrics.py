@@ -18,24 +18,11 @@ from reports.analysis.refusals import Refusals, refusals
 from reports.analysis.shared_ips import Neighbourhood, neighbourhoods
 from reports.analysis.sidecars import SidecarSummary, sidecar_summary
 from reports.rundir import latency, series
+from reports.rundir.columns import OUTCOMES
 from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.rundir.schema import Phase
 from reports.rundir.series import Row
-
-OUTCOMES = (
-    "joined",
-    "limited",
-    "refused",
-    "timeout",
-    "reset",
-    "rejected",
-    "broken",
-    "tls",
-    "exhausted",
-    "abandoned",
-)
-"""How a try to connect can end; each is a column of series.csv."""
 
 SLOTS_PER_S = 10
 DEFAULT_WINDOW_S = 30

@@ -177,7 +177,7 @@ def _same(what: str, a: Mapping[str, Any], b: Mapping[str, Any], run: Run, other
     for key in dict.fromkeys([*a, *b]):
         if _canonical(a.get(key)) != _canonical(b.get(key)):
             raise ComparisonError(
-                f"these runs cannot be compared: {what}: key {key}: found {a.get(key)!r} in {run.directory} "
+                f"these runs cannot be compared: {what}: {key} is {a.get(key)!r} in {run.directory} "
                 f"and {b.get(key)!r} in {other.directory}"
             )
 

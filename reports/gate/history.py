@@ -73,8 +73,8 @@ def append_runs(path: Path, runs: Sequence[Run], keys: Sequence[str], commit: Co
     for row in rows:
         if list(row) != header:
             raise GateFileError(
-                f"{path}: found the columns {','.join(header)}, allowed: {','.join(row)}; "
-                "begin another file where the measures change"
+                f"{path}: invalid columns {','.join(header)}: expected {','.join(row)}; "
+                "use another file if the metrics change"
             )
     with replacing(path) as stream:
         stream.write(before)
@@ -95,9 +95,7 @@ def read_trend(path: Path) -> list[TrendEntry]:
         try:
             entries.append(msgspec.json.decode(line, type=TrendEntry))
         except msgspec.DecodeError as error:
-            raise GateFileError(
-                f"{path}: line {number}: {error}; allowed: lines that a gate has written"
-            ) from None
+            raise GateFileError(f"{path}: line {number}: {error}; expected lines written by a gate") from None
     return entries
 
 

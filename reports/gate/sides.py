@@ -23,7 +23,7 @@ OURS = "reconnect-storm"
 
 LOAD_KEYS = ("fleet.clients", "fleet.clients_per_ip", "feed.rate_hz", "feed.payload_bytes", "target.url")
 
-_ROUND = re.compile(r"(\d{2,3})(?:-try\d+)?")
+_ROUND = re.compile(r"(\d{2,3})(?:-(?:try|attempt)\d+)?")
 """The folder of a round's run, or of another try of it."""
 
 BASELINE, CANDIDATE = "baseline", "candidate"
@@ -65,10 +65,10 @@ def of_one_arm(runs: Sequence[Run], arm: str, source: str) -> list[Run]:
     studied = [run for run in runs if not run.info.control]
     arms = list(dict.fromkeys(run.info.arm for run in studied))
     if arm and arm not in arms:
-        raise ComparisonError(f"{source}: found no arm {arm!r}, allowed: {', '.join(map(repr, arms))}")
+        raise ComparisonError(f"{source}: invalid arm {arm!r}: expected {', '.join(map(repr, arms))}")
     if not arm and len(arms) > 1:
         raise ComparisonError(
-            f"{source}: found runs of several arms, allowed: one of {', '.join(map(repr, arms))}, "
+            f"{source}: has runs of several arms: expected one of {', '.join(map(repr, arms))}, "
             f"such as {source}@{arms[0]}"
         )
     return [run for run in studied if not arm or run.info.arm == arm]
@@ -89,8 +89,8 @@ def changes(
         values = [_setting(run.info.scenario, key) for run in (ours, theirs)]
         if values[0] != values[1]:
             raise ComparisonError(
-                f"the baseline is a foreign one: key {key}: found {values[0]!r} in {ours.directory} and "
-                f"{values[1]!r} in {theirs.directory}, allowed: the same load on both sides"
+                f"baseline was recorded with a different load: {key}: {values[0]!r} in {ours.directory}, "
+                f"{values[1]!r} in {theirs.directory}: expected the same load on both sides"
             )
     return found
 

@@ -1,16 +1,16 @@
 """A resolved scenario as TOML, with what differs between the arms of a comparison."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from reports.compare.comparison import Comparison
+from reports.rundir.toml import key_text, value_text
 
 
 def scenario_listing(scenario: Mapping[str, Any], comparison: Comparison | None = None) -> str:
     """A resolved scenario as TOML; keys that differ between arms say so. What is left out is not in it."""
     plain = [(key, value) for key, value in scenario.items() if not _is_table(value) and value != ""]
-    lines = [f"{key} = {_toml(value)}" for key, value in plain]
+    lines = [f"{key} = {value_text(value)}" for key, value in plain]
     shown = []
     for section, value in scenario.items():
         tables = {section: value} if isinstance(value, Mapping) else {}
@@ -21,7 +21,7 @@ def scenario_listing(scenario: Mapping[str, Any], comparison: Comparison | None 
                 heading = f"[{section}]" if name == section else f"[[{section}]]{_varied(name, comparison)}"
                 lines += ["", heading]
                 lines += [
-                    f"{_toml_key(key)} = {_toml(item)}{_varied(f'{name}.{key}', comparison)}"
+                    f"{key_text(key)} = {value_text(item)}{_varied(f'{name}.{key}', comparison)}"
                     for key, item in table.items()
                     if item is not None
                 ]
@@ -42,15 +42,3 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, Mapping) or (
         isinstance(value, list | tuple) and bool(value) and all(isinstance(item, Mapping) for item in value)
     )
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _toml_key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() else json.dumps(key, ensure_ascii=False)

@@ -69,8 +69,8 @@ def steady_state(found: Facts) -> tuple[Block, ...]:
         headings=("measure", *(name for name, _ in stretches)),
         rows=tuple((name, *(text(phase) for _, phase in stretches)) for name, text in measures),
     )
-    reserved = found.run.info.scenario.get("gateway", {}).get("cpu") == "reserve"
-    note = " Pods reserve the time of a handshake instead of burning it: see their loops, not their CPU."
+    reserved = found.run.info.scenario.get("gateway", {}).get("cpu") == "occupy"
+    note = " Handshakes occupy the event loop without using CPU: see pod loop, not pod CPU."
     return (Table(table), Words(f"{last}{note if reserved else ''}", quiet=True))
 
 

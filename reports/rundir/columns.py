@@ -1,5 +1,19 @@
 """What the columns of a run directory's tables mean. A cell is empty where the second has no value."""
 
+OUTCOMES = {
+    "joined": "the namespace is joined",
+    "limited": "answered with 429 or 503",
+    "refused": "no connection, or the proxy found no pod (502, 504)",
+    "timeout": "not joined within the client's connect timeout",
+    "reset": "the connection ended before the namespace was joined",
+    "rejected": "any other HTTP status, or the namespace was refused",
+    "broken": "the answer broke the protocol",
+    "tls": "the TLS handshake failed",
+    "exhausted": "this host ran out of ports, descriptors or memory",
+    "abandoned": "given up by the client because a new policy was pushed",
+}
+"""How a connection attempt can end; each is a column of series.csv."""
+
 SERIES_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state; the row covers [t_s, t_s + 1)",
     "clients": "clients that have been started",

@@ -14,7 +14,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         runs = sorted(file.parent for file in path.resolve().rglob("run.json")) if path.is_dir() else []
         if not runs:
-            raise RecordError(f"{path}: found no run directory there, allowed: one, or a folder of them")
+            raise RecordError(f"{path}: no run directory: expected one, or a folder of them")
         found += runs
     return found
 

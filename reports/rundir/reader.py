@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from reports.rundir.histograms import Buckets
+from reports.rundir.renamed import present_scenario
 from reports.rundir.schema import SCHEMA_VERSION, TAGS, Phase, RecordError, RunInfo, Tag
 
 _FORMER_VERSIONS = {
@@ -83,11 +84,12 @@ def load_info(directory: Path) -> RunInfo:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
         because = _FORMER_VERSIONS.get(version, "") if isinstance(version, int) else ""
-        raise RecordError(f"{path}: found schema version {version}, allowed: {SCHEMA_VERSION}{because}")
+        raise RecordError(f"{path}: invalid schema version {version}: expected {SCHEMA_VERSION}{because}")
     try:
         info = msgspec.convert(raw, RunInfo)
     except msgspec.ValidationError as error:
         raise RecordError(f"{path}: {error}") from None
+    info.scenario = present_scenario(info.scenario, [])
     if info.status == "running" and not _alive(info.pid):
         info.status, info.problem = "interrupted", "the process that ran it died"
     return info
@@ -102,7 +104,7 @@ def _read_rows(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:
         )
         missing = [column for column in needed if column not in (reader.fieldnames or ())]
     if rows and missing:
-        raise ValueError(f"{path.name}: found no column {', '.join(missing)}")
+        raise ValueError(f"{path.name}: missing column {', '.join(missing)}")
     return rows
 
 

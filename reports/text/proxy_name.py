@@ -9,7 +9,7 @@ DEFAULT = "nginx"
 
 def front_of(runs: Iterable[Run]) -> str:
     """The front of all these runs; `front` where they do not have the same one."""
-    names = {run.info.scenario.get("edge", {}).get("front", DEFAULT) for run in runs}
+    names = {run.info.scenario.get("edge", {}).get("proxy", DEFAULT) for run in runs}
     return str(names.pop()) if len(names) == 1 else "front"
 
 

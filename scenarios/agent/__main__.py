@@ -23,7 +23,10 @@ from scenarios.host.token import TOKEN_VARIABLE, TokenError, token_from_environm
 _END_S = 5.0
 _FROM_0 = click.FloatRange(min=0)
 _HOST = click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address of the agent and of what it runs."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Listen address of the agent, and of the pod or nginx that it starts.",
 )
 _AGENT_PORT = click.option("--agent-port", default=8100, show_default=True, help="Port of the agent.")
 
@@ -41,13 +44,45 @@ def main() -> None:
 @main.command("gateway")
 @_HOST
 @_AGENT_PORT
-@click.option("--port", default=8000, show_default=True, help="Port of the pod for clients.")
-@click.option("--control-port", default=8001, show_default=True, help="Port of its controls and metrics.")
-@click.option("--handshake-cpu-ms", type=_FROM_0, default=0.0, show_default=True)
-@click.option("--tick-cpu-us", type=_FROM_0, default=0.0, show_default=True)
-@click.option("--rate-hz", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True)
-@click.option("--payload-bytes", type=click.IntRange(min=0), default=200, show_default=True)
-@click.option("--snapshot-bytes", type=click.IntRange(min=0), default=2_000, show_default=True)
+@click.option("--port", default=8000, show_default=True, help="Client port of the pod.")
+@click.option(
+    "--control-port", default=8001, show_default=True, help="Port of the pod's control endpoints and metrics."
+)
+@click.option(
+    "--handshake-cpu-ms",
+    type=_FROM_0,
+    default=0.0,
+    show_default=True,
+    help="CPU per handshake while idle, in ms.",
+)
+@click.option(
+    "--tick-cpu-us",
+    type=_FROM_0,
+    default=0.0,
+    show_default=True,
+    help="CPU per tick and client while idle, in µs.",
+)
+@click.option(
+    "--rate-hz",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Ticks per second while idle.",
+)
+@click.option(
+    "--payload-bytes",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Padding of a tick while idle.",
+)
+@click.option(
+    "--snapshot-bytes",
+    type=click.IntRange(min=0),
+    default=2_000,
+    show_default=True,
+    help="Size of the snapshot for a client that joins while idle.",
+)
 def gateway_command(
     host: str,
     agent_port: int,
@@ -59,7 +94,7 @@ def gateway_command(
     payload_bytes: int,
     snapshot_bytes: int,
 ) -> None:
-    """Run a pod; what a handshake costs, and so on, is for the one that stands alone."""
+    """Run a pod. Costs and feed given here apply while the host is idle; a run sets its own."""
     settings = idle_settings(
         Controls(handshake_cpu_ms=handshake_cpu_ms),
         host=host,
@@ -84,17 +119,17 @@ def gateway_command(
     default="gateway:8000",
     show_default=True,
     metavar="HOST:PORT,…",
-    help="Pods to send clients to while there is no run; a name may stand for many.",
+    help="Upstream pods while idle; a name may resolve to several addresses.",
 )
 @click.option(
     "--trust",
     multiple=True,
     metavar="NETWORK",
-    help="A network beside nginx's own whose PROXY protocol headers are believed, such as 192.0.2.0/24;"
-    " may be repeated, in the environment with spaces.",
+    help="Network, besides nginx's own, whose PROXY protocol headers are trusted, such as 192.0.2.0/24;"
+    " may be repeated; separated by spaces in the environment.",
 )
 def nginx_command(host: str, agent_port: int, port: int, pods: str, trust: tuple[str, ...]) -> None:
-    """Run nginx."""
+    """Run nginx. --pods applies while the host is idle; a run sets its own upstream."""
     try:
         named = parse_all(pods)
     except ValueError as error:
@@ -102,7 +137,7 @@ def nginx_command(host: str, agent_port: int, port: int, pods: str, trust: tuple
     try:
         networks = [str(ipaddress.ip_network(network)) for network in trust]
     except ValueError as error:
-        raise click.UsageError(f"--trust: found {error}, allowed: a network such as 192.0.2.0/24") from None
+        raise click.UsageError(f"--trust: {error}: expected a network such as 192.0.2.0/24") from None
     with tempfile.TemporaryDirectory(prefix="reconnect-storm-") as folder:
         role = NginxRole(listen=host, port=port, pods=named, folder=Path(folder) / "nginx")
         _run(role, host, agent_port, trust=networks)

@@ -71,7 +71,7 @@ class GatewayRole:
     async def carry_out(self, order: Order) -> LocalChild | None:
         """Starts a pod."""
         if not isinstance(order, StartPod):
-            raise StackError(f"this host is for pods: found the order {type(order).__name__}")
+            raise StackError(f"invalid order {type(order).__name__}: this host runs pods")
         # Where it listens is this host's business.
         settings = replace(
             order.settings,
@@ -140,7 +140,7 @@ class NginxRole:
             case Reload():
                 await self._host.reload()
             case _:
-                raise StackError(f"this host is for nginx: found the order {type(order).__name__}")
+                raise StackError(f"invalid order {type(order).__name__}: this host runs nginx")
         return None
 
     async def idle(self) -> None:

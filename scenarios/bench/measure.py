@@ -277,8 +277,8 @@ class _Running(Struct):
             return "the generator has reported nothing"
         latest = self.intervals[-1]
         failed = [f"{count} {name}" for name, count in latest.outcomes.items() if name != "joined"]
-        tries = f"; tries in the last second: {', '.join(failed)}" if failed else ""
-        return f"{latest.connected} of {latest.clients} clients joined{tries}"
+        attempts = f"; failed attempts in the last second: {', '.join(failed)}" if failed else ""
+        return f"{latest.connected} of {latest.clients} clients joined{attempts}"
 
 
 class _Busiest(Struct):

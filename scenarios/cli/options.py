@@ -49,6 +49,17 @@ def runs_folder() -> Path:
     return Path(os.environ.get(RUNS_VARIABLE) or "runs")
 
 
+def renamed_option(old: str, new: str, parameter: str) -> Callable[[Any], Any]:
+    """Accepts `old`, hidden and with a warning, for `new`, whose value goes to `parameter`."""
+
+    def forward(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            click.echo(f"reconnect-storm: warning: {old} is now {new}", err=True)
+            ctx.default_map = {**(ctx.default_map or {}), parameter: value}
+
+    return click.option(old, hidden=True, expose_value=False, is_eager=True, callback=forward)
+
+
 RUNS_OPTION = click.option(
     "--runs",
     "runs_folder",
@@ -65,21 +76,21 @@ _RETRIES_OPTION = click.option(
     type=click.IntRange(0, 10),
     default=1,
     show_default=True,
-    help="Further tries of a run during which others used the machine's cores.",
+    help="Retries for runs invalidated by other load on this host.",
 )
 
 MODEL_OPTIONS = (
     click.option(
         "--slot-ms",
         type=click.FloatRange(min=0.1, max=1_000),
-        help="How finely time is cut; by default 10 ms, and more for many clients.",
+        help="Time step of the simulation, in ms; default: 10, more for many clients.",
     ),
     click.option(
         "--costs",
         "costs_file",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="Take what things cost from a file: what `simulate --keep-costs` has written, or what was"
-        " measured of another gateway, as TOML.",
+        help="Read CPU costs from a file: JSON written by `simulate --keep-costs`, or TOML with costs"
+        " measured on another gateway.",
     ),
     click.option(
         "--calibrate",
@@ -87,7 +98,7 @@ MODEL_OPTIONS = (
         type=click.Path(path_type=Path, exists=True),
         multiple=True,
         metavar="RUN",
-        help="Take what things cost from these recorded runs, or folders of them.",
+        help="Fit CPU costs to these recorded runs, or folders of them.",
     ),
     click.option(
         "--set",
@@ -104,13 +115,13 @@ TARGET_OPTIONS = (
         "--target",
         default="",
         metavar="URL",
-        help="Somebody's Socket.IO gateway instead of nginx and pods of our own; short for"
-        " --set target.url=URL. Its namespace, auth, headers and so on are keys of [target].",
+        help="Existing Socket.IO gateway to test instead of nginx and pods of this program; same as"
+        " --set target.url=URL. Set its namespace, auth and headers in [target].",
     ),
     click.option(
         "--allow-remote",
         is_flag=True,
-        help="Let the target be something else than this machine's loopback.",
+        help="Allow a target outside this host's loopback; only with the owner's permission.",
     ),
 )
 
@@ -149,7 +160,7 @@ def carries_out_a_scenario(
             "--nginx",
             "nginx_binary",
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            help="Another nginx than the pinned one.",
+            help="nginx executable to use instead of the pinned one.",
         ),
         *(() if once else (_RETRIES_OPTION,)),
         *TARGET_OPTIONS,

@@ -1,4 +1,4 @@
-"""What every command that has made or read runs ends with: their report, printed and written."""
+"""Prints and writes the report of runs, and maps them to an exit status."""
 
 import json
 from pathlib import Path
@@ -17,10 +17,9 @@ from scenarios.exit_status import FAILED, GOOD, INVALID
 
 
 def report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
-    """Prints and writes the report; returns the exit status that the runs deserve.
+    """Prints and writes the report; returns the exit status of the runs.
 
-    A run during which a part of the stack failed says more than one that is invalid, unless the same arm has
-    a valid run of the same round.
+    A failed part of the stack outranks an invalid run, unless the same arm has a valid run of the same round.
     """
     rehearsals = [run for run in runs if run.info.rehearsal is not None]
     others = [run for run in runs if run.info.rehearsal is None]
@@ -72,7 +71,7 @@ def shown_agreement(found: Agreement) -> Table:
 
 
 def _write(rehearsals: list[Run], others: list[Run], directory: Path) -> list[Path]:
-    """Writes the report on the rehearsals, and the one on all other runs; returns where they are."""
+    """Writes the report of the rehearsals and that of all other runs; returns their paths."""
     # Loading the plotting library takes longer than all the rest of the program's start.
     written: list[Path] = []
     if rehearsals:

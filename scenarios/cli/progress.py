@@ -1,4 +1,4 @@
-"""The live view of a run: numbers that are rewritten in place, or a line now and then without a terminal."""
+"""The live view of a run: updated in place on a terminal, else a line every few seconds."""
 
 from rich.console import Console
 from rich.live import Live
@@ -42,17 +42,17 @@ class LiveView:
             self._console.print(self._title, highlight=False, markup=False)
 
     def expect_more(self, runs: int) -> None:
-        """So many runs come on top of those that were planned."""
+        """Adds runs to those that were planned."""
         self._runs += runs
 
     def repeat(self, reason: str) -> None:
-        """The same run begins once more."""
+        """The same run is repeated."""
         self._ticks = 0
         self._whole_s = 0.0
-        self._console.print(f"{self._title} once more: {reason}", highlight=False, markup=False)
+        self._console.print(f"{self._title} retrying: {reason}", highlight=False, markup=False)
 
     def show(self, progress: Progress) -> None:
-        """Shows where the run stands."""
+        """Shows the state of the run."""
         self._whole_s = max(self._whole_s, progress.seconds_left)
         if self._console.is_terminal:
             self._live.update(self._panel(progress), refresh=True)
@@ -86,17 +86,17 @@ class SearchProgress:
         self._progress.stop()
 
     def begin(self, storms: int) -> None:
-        """This many storms are planned."""
+        """Sets the number of storms."""
         self._progress.update(self._bar, total=storms)
 
     def at_least(self, storms: int) -> None:
-        """This many have been played, now or earlier."""
+        """Sets how many storms are done, of this search or an earlier part of it."""
         self._progress.update(self._bar, completed=max(storms, self._progress.tasks[0].completed))
 
     def advance(self) -> None:
-        """One more has been played."""
+        """One more storm is done."""
         self._progress.advance(self._bar)
 
     def note(self, text: str) -> None:
-        """A line that stays."""
+        """Prints a line above the bar."""
         self._progress.console.print(text, highlight=False)

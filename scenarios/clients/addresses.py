@@ -21,7 +21,7 @@ def source_address(address_index: int) -> str:
     last, rest = divmod(address_index, _NETWORKS * _NETWORKS)
     second, third = divmod(rest, _NETWORKS)
     if last >= 200:
-        raise ValueError(f"address index {address_index}: found more than 8,000,000 addresses")
+        raise ValueError(f"address index {address_index}: expected fewer than 8,000,000")
     return f"127.{_FIRST + second}.{_FIRST + third}.{1 + last}"
 
 

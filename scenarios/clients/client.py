@@ -34,10 +34,10 @@ from scenarios.clients.protocol.packets import (
 from scenarios.clients.protocol.session import Session
 from scenarios.clients.protocol.ticks import Tick
 from scenarios.clients.timers import Timer, cancel
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 from scenarios.wire.interval import outcome_of_status
 
-ROUND_TRIPS_PER_TRY = 3
+ROUND_TRIPS_PER_ATTEMPT = 3
 """TCP, TLS 1.3 and the upgrade: what a client pays in round trips before a gateway sees its request."""
 
 
@@ -48,7 +48,6 @@ class Client:
         "_connection",
         "_delays",
         "_first",
-        "_gate",
         "_index",
         "_joined_ns",
         "_last_ping_ns",
@@ -65,6 +64,7 @@ class Client:
         "_session",
         "_started_ns",
         "_stopped",
+        "_throttle",
         "_timer",
         "_wanted_ns",
     )
@@ -74,19 +74,19 @@ class Client:
         self._recorder = population.recorder
         self._index = index
         self._seat = seat
-        # Clients draw apart, so that one client's number of tries does not shift the others' delays.
+        # Clients draw apart, so that one client's number of attempts does not shift the others' delays.
         self._rng = random.Random((population.fleet.seed << 32) + population.first_index + index)  # noqa: S311
         self._round_trip_s = population.fleet.rtt_ms / 1000 * self._rng.uniform(0.5, 1.5)
         self._follow_from_now(population.policy_for(self))
-        # The gate that let the present try through, until it is told how the try ended.
-        self._passed: Gate | None = None
+        # The throttle that let the present attempt through, until it is told how the attempt ended.
+        self._passed: Throttle | None = None
         self._first = True
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._timer: Timer | None = None
         self._started_ns = 0
         self._wanted_ns = 0
-        # When a try may begin that the cap makes wait; 0 where none does.
+        # When an attempt may begin that the cap makes wait; 0 where none does.
         self._place_ns = 0
         self._joined_ns = 0
         self._last_tick_ns = 0
@@ -95,7 +95,7 @@ class Client:
         self._stopped = False
 
     def start(self) -> None:
-        """Begins the first try now."""
+        """Begins the first attempt now."""
         self._wanted_ns = monotonic_ns()
         self._at(self._wanted_ns, self._begin_try)
 
@@ -103,7 +103,7 @@ class Client:
         """Leaves for good."""
         self._stopped = True
         self._leave_queue()
-        self._tell_gate(joined=False)
+        self._tell_throttle(joined=False)
         if self._session is not None and self._connection is not None:
             self._connection.send(self._session.closing())
         self._close()
@@ -121,23 +121,23 @@ class Client:
             self._lost("cut")
 
     def follow(self, followed: FollowedPolicy) -> None:
-        """Takes another policy; a client without a connection gives up its try and starts over."""
+        """Takes another policy; a client without a connection gives up its attempt and starts over."""
         if self._stopped:
             return
         if self._started_ns:
             self._count_attempt("abandoned")
-        # A try that the cap made wait has not begun, yet its gate waits for the end of it.
+        # An attempt that the cap made wait has not begun, yet its throttle waits for the end of it.
         self._leave_queue()
-        self._tell_gate(joined=False)
+        self._tell_throttle(joined=False)
         self._follow_from_now(followed)
         if not self.joined:
             self._come_back()
 
     def _follow_from_now(self, followed: FollowedPolicy) -> None:
         self._policy = followed
-        self._gate: Gate | None = None
+        self._throttle: Throttle | None = None
         with self._population.policy_guarded():
-            self._gate = followed.gate()
+            self._throttle = followed.throttle()
         self._start_policy_over()
 
     def _start_policy_over(self) -> None:
@@ -145,7 +145,7 @@ class Client:
         with self._population.policy_guarded():
             self._delays = self._policy.delays(self._rng)
 
-    # -- one try ------------------------------------------------------------------------------------
+    # -- one attempt ------------------------------------------------------------------------------------
 
     def _come_back(self) -> None:
         self._close()
@@ -167,7 +167,7 @@ class Client:
 
     def _begin_try(self) -> None:
         now = monotonic_ns()
-        if self._gate is not None and not self._is_let_through(self._gate, now):
+        if self._throttle is not None and not self._is_let_through(self._throttle, now):
             return
         wait_ns = self._population.attempts_cap.wait_ns(now)
         if wait_ns:
@@ -177,11 +177,11 @@ class Client:
         else:
             self._begin_admitted_try()
 
-    def _is_let_through(self, gate: Gate, now_ns: int) -> bool:
+    def _is_let_through(self, throttle: Throttle, now_ns: int) -> bool:
         wait_ns: float = math.inf
         with self._population.policy_guarded():
-            wait_s = gate.wait_s(now_ns / 1e9, self._rng, self._first)
-            # Rounded up: asked a nanosecond too early, a gate would say no once more.
+            wait_s = throttle.wait_s(now_ns / 1e9, self._rng, self._first)
+            # Rounded up: asked a nanosecond too early, a throttle would say no once more.
             wait_ns = wait_s if wait_s == math.inf else math.ceil(wait_s * 1e9)
         if wait_ns == math.inf:
             self._give_up()
@@ -189,18 +189,18 @@ class Client:
             self._wanted_ns = now_ns + int(wait_ns)
             self._at(self._wanted_ns, self._begin_try)
         else:
-            self._passed = gate
+            self._passed = throttle
             return True
         return False
 
-    def _tell_gate(self, *, joined: bool) -> None:
-        gate, self._passed = self._passed, None
-        if gate is not None:
+    def _tell_throttle(self, *, joined: bool) -> None:
+        throttle, self._passed = self._passed, None
+        if throttle is not None:
             with self._population.policy_guarded():
-                gate.ended(joined, monotonic_ns() / 1e9)
+                throttle.ended(joined, monotonic_ns() / 1e9)
 
     def _leave_queue(self) -> None:
-        """A try that the cap makes wait will not begin: others may have its place."""
+        """An attempt that the cap makes wait will not begin: others may have its place."""
         place_ns, self._place_ns = self._place_ns, 0
         if place_ns:
             self._population.attempts_cap.give_back(place_ns)
@@ -210,8 +210,8 @@ class Client:
         self._place_ns = 0
         self._started_ns = monotonic_ns()
         self._recorder.attempt_began(self._index, self._started_ns)
-        latency_s = self._round_trip_s * ROUND_TRIPS_PER_TRY
-        # From when the try was wanted: the machine's lateness is not the network's.
+        latency_s = self._round_trip_s * ROUND_TRIPS_PER_ATTEMPT
+        # From when the attempt was wanted: the machine's lateness is not the network's.
         self._wanted_ns += int(latency_s * 1e9)
         if latency_s:
             self._at(self._wanted_ns, self._dial)
@@ -223,7 +223,7 @@ class Client:
         self._recorder.retry_late_ns.append(now - self._wanted_ns)
         self._session = self._new_session()
         # The round trips come off the gateway's time to answer, this process's lateness does not.
-        timeout_s = self._population.fleet.connect_timeout_s - self._round_trip_s * ROUND_TRIPS_PER_TRY
+        timeout_s = self._population.fleet.connect_timeout_s - self._round_trip_s * ROUND_TRIPS_PER_ATTEMPT
         self._at(now + int(timeout_s * 1e9), self._on_connect_timeout)
         self._open_connection()
 
@@ -252,7 +252,7 @@ class Client:
         self._recorder.attempt_ended(self._index, outcome, self._started_ns, monotonic_ns())
         self._started_ns = 0
         if self._passed is not None:
-            self._tell_gate(joined=outcome == "joined")
+            self._tell_throttle(joined=outcome == "joined")
 
     def _attempt_ended(self, outcome: str) -> None:
         self._count_attempt(outcome)
@@ -354,7 +354,7 @@ class Client:
         return min(ping, (fresh_ns + int(fleet.stale_after_s * 1e9), "stale"))
 
     def _lost(self, outcome: str, reason: str = "") -> None:
-        """Ends the try with that outcome or, if it had joined, the session for that reason."""
+        """Ends the attempt with that outcome or, if it had joined, the session for that reason."""
         recorder = self._recorder
         if recorder.joined[self._index]:
             recorder.disconnects[reason or outcome] += 1

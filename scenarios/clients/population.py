@@ -1,4 +1,4 @@
-"""What the clients of one process share: the target, policies, the recorder, and a cap on their tries."""
+"""What the clients of one process share: the target, policies, the recorder, and a cap on their attempts."""
 
 import contextlib
 import logging
@@ -21,9 +21,9 @@ from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.target import Endpoint, addresses_for
 from scenarios.clients.recorder import Recorder
 from scenarios.clients.timers import NEVER_NS, Timers
-from scenarios.fields import share_of
+from scenarios.fields import invalid, share_of
 from scenarios.policies.registry import Policy, PolicyError
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 from scenarios.scenario.model import Fleet
 from scenarios.scenario.validate import ScenarioError
 
@@ -35,17 +35,17 @@ _PORTS = 64_000
 
 
 class AttemptsCap:
-    """Lets so many tries begin in a second, and sends the rest to later seconds, in order; 0 lets all."""
+    """Lets so many attempts begin in a second, and sends the rest to later seconds, in order; 0 lets all."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
         self._second = 0
         self._taken = 0
-        # Places that were given back, by the time at which their tries would have begun.
+        # Places that were given back, by the time at which their attempts would have begun.
         self._free_ns: list[int] = []
 
     def wait_ns(self, now_ns: int) -> int:
-        """How long a try that wants to begin now has to wait; its place is taken."""
+        """How long an attempt that wants to begin now has to wait; its place is taken."""
         if not self._per_second:
             return 0
         current = now_ns // _SECOND_NS
@@ -64,12 +64,12 @@ class AttemptsCap:
         return self._second * _SECOND_NS + place * _SECOND_NS // self._per_second - now_ns
 
     def give_back(self, place_ns: int) -> None:
-        """The try that was to begin at this time, after a wait, will not: others may have its place."""
+        """The attempt that was to begin at this time, after a wait, will not: others may have its place."""
         heappush(self._free_ns, place_ns)
 
 
 def cap_of(fleet: Fleet, index: int, processes: int) -> int:
-    """How many tries may begin in a second in process number `index` of so many; 0 where there is no cap.
+    """How many attempts may begin in a second in process number `index` of so many; 0 where there is no cap.
 
     Raises ScenarioError where the cap leaves this process none.
     """
@@ -78,26 +78,29 @@ def cap_of(fleet: Fleet, index: int, processes: int) -> int:
     if cap and not share:
         needed = max(processes, index + 1)
         raise ScenarioError(
-            f"key fleet.max_attempts_per_s: found {cap}, allowed: 0, or at least {needed} from the beginning,"
-            f" which is one a second for each of {needed} generator processes"
+            invalid(
+                "fleet.max_attempts_per_s",
+                cap,
+                f"0, or at least {needed}: one per second for each of {needed} generator processes",
+            )
         )
     return share
 
 
 class FollowedPolicy:
-    """A policy as the clients of one process follow it: with the gate that they share, if they share one."""
+    """A policy for the clients of one process, with the throttle that they share, if any."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._shared_gate = policy.gate() if policy.shared_gate else None
+        self._shared_throttle = policy.throttle() if policy.shared_throttle else None
 
     def delays(self, rng: random.Random) -> Iterator[float]:
-        """The policy from try 0 on."""
+        """The policy from attempt 0 on."""
         return self._policy.delays(rng)
 
-    def gate(self) -> Gate | None:
-        """The gate for a client that begins to follow the policy; it keeps it as long as it does."""
-        return self._shared_gate if self._policy.shared_gate else self._policy.gate()
+    def throttle(self) -> Throttle | None:
+        """The throttle for a client that begins to follow the policy; it keeps it as long as it does."""
+        return self._shared_throttle if self._policy.shared_throttle else self._policy.throttle()
 
 
 class Follower(Protocol):
@@ -171,7 +174,7 @@ class Population:
 
     @contextlib.contextmanager
     def policy_guarded(self) -> Iterator[None]:
-        """Takes note of what a policy raises, or its gate: it may be a module of the user's own.
+        """Takes note of what a policy raises, or its throttle: it may be a module of the user's own.
 
         Raised into the event loop, it would leave one client after the other without a timer, and the storm
         would end for a reason that nobody sees.

@@ -38,7 +38,7 @@ class Timers:
     def run_due(self, now_ns: int) -> None:
         """Calls back for everything due by `now_ns`; what that sets anew waits for the next call.
 
-        Called by a callback it does nothing: a try that fails at once, time and again, would never end.
+        Called by a callback it does nothing: an attempt that fails at once, time and again, would never end.
         """
         if self._running:
             return

@@ -6,9 +6,9 @@ from scenarios.fields import Share
 
 
 class DropAll(Event, frozen=True, kw_only=True, tag="drop_all"):
-    """Every pod cuts all its clients at once; the feed goes on.
+    """Every pod disconnects all its clients at once; the feed continues.
 
-    Pods of somebody else cannot be told to: there, the clients lose their connections by themselves.
+    The pods of an external target cannot be told to: there, the clients close their own connections.
     """
 
     any_target = True
@@ -22,9 +22,9 @@ class DropAll(Event, frozen=True, kw_only=True, tag="drop_all"):
 
 
 class DropShare(Event, frozen=True, kw_only=True, tag="drop_share"):
-    """Every pod cuts this share of its clients at once, whoever they are; the feed goes on.
+    """Every pod disconnects a random share of its clients at once; the feed continues.
 
-    Pods of somebody else cannot be told to: there, the clients lose their connections by themselves.
+    The pods of an external target cannot be told to: there, the clients close their own connections.
     """
 
     any_target = True

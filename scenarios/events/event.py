@@ -1,7 +1,6 @@
-"""What an event is: its fields are its parameters in a scenario file, `strike` carries it out.
+"""The base of all events: the fields are the parameters in a scenario file, `strike` runs the event.
 
-To add one, write a struct with `strike` in a file of its own and enter it in `registry.py`; docs/events.md
-tells more.
+To add one, write a struct with `strike` in its own file and enter it in `registry.py`; see docs/events.md.
 """
 
 import random
@@ -11,39 +10,39 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from scenarios.events.stack import Stack
-from scenarios.fields import Count, PositiveSeconds, Seconds
+from scenarios.fields import Count, PositiveSeconds, Seconds, invalid
 
 Kind = Literal["fault", "mitigation", "condition"]
-"""The first fault is the run's trigger; a condition is there from the start, and neither harms nor helps."""
+"""The first fault is the run's trigger; a condition is neither fault nor mitigation."""
 
 _TWO = Meta(min_length=2, max_length=2)
 
 Details = dict[str, Any]
-"""What events.jsonl says about a strike besides its name and time."""
+"""Details of a strike in events.jsonl, besides its name and time."""
 
 
 class Context(Struct, frozen=True):
-    """What the check of an event needs to know of its scenario."""
+    """What the check of an event uses of its scenario."""
 
     pods: int
-    """The most pods that it has at any time: events may add some."""
+    """Highest number of pods at any time: events may add some."""
     proxy: str
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):
-    """One thing that happens, `at_s` seconds after the steady state began."""
+    """An action, `at_s` seconds after the start of the steady state."""
 
     kind: ClassVar[Kind] = "fault"
     any_target: ClassVar[bool] = False
-    """Whether it can also be done to somebody else's gateway, which has no pods or nginx of ours."""
+    """Whether it works with an external target, which has no pods or proxy of this program."""
 
     at_s: Seconds
     enabled: bool = True
-    """False leaves it out; arms of a comparison can differ by that."""
+    """False switches it off; arms of a comparison can differ by that."""
     every_s: PositiveSeconds | Annotated[tuple[PositiveSeconds, ...], _TWO] | None = None
-    """Strike again so long after the last strike began; two numbers are drawn between, anew each time."""
+    """Time from the start of one action to the next; two numbers are the bounds of a random time."""
     times: Count = 1
-    """How many strikes there are in all; more than one needs `every_s`."""
+    """Number of actions in all; more than one needs `every_s`."""
 
     @property
     def name(self) -> str:
@@ -52,11 +51,11 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
 
     @property
     def lasts_s(self) -> float:
-        """How long one strike goes on, as far as that is known beforehand."""
+        """Expected duration of one strike."""
         return 0.0
 
     def strikes_s(self, rng: random.Random) -> Iterator[float]:
-        """When it strikes, in seconds of steady state."""
+        """Times of the strikes, in seconds of steady state."""
         at_s = self.at_s
         for _ in range(self.times):
             yield at_s
@@ -64,26 +63,26 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
                 return
             at_s += rng.uniform(*self.every_s) if isinstance(self.every_s, tuple) else self.every_s
 
-    def complaint(self, _context: Context) -> tuple[str, object, str] | None:
-        """(field, what was found, what is allowed) where the event does not fit the scenario."""
-        return None
+    def complaint(self, _context: Context) -> str:
+        """Why the event does not fit the scenario, beginning with the field; empty if it does."""
+        return ""
 
     async def strike(self, stack: Stack) -> Details:
-        """Does it, and returns when it is over."""
+        """Runs the event, and returns when it has ended."""
         raise NotImplementedError
 
 
-def common_complaint(event: Event) -> tuple[str, object, str] | None:
-    """What is wrong with the fields that all events have."""
+def common_complaint(event: Event) -> str:
+    """What is wrong with the fields that all events have; empty if nothing is."""
     if event.times > 1 and event.every_s is None:
-        return "times", event.times, "1, or every_s to say how long after the last one"
+        return invalid("times", event.times, "1 without every_s, the time between two strikes")
     if isinstance(event.every_s, tuple) and event.every_s[0] > event.every_s[1]:
-        return "every_s", list(event.every_s), "the shorter time first"
-    return None
+        return invalid("every_s", list(event.every_s), "the shorter time first")
+    return ""
 
 
-def pod_complaint(pod: int, context: Context) -> tuple[str, object, str] | None:
-    """What is wrong with the number of a pod."""
+def pod_complaint(pod: int, context: Context) -> str:
+    """What is wrong with the index of a pod; empty if nothing is."""
     if pod < context.pods:
-        return None
-    return "pod", pod, f"from 0 to {context.pods - 1}: there are {context.pods} pods"
+        return ""
+    return invalid("pod", pod, f"0 to {context.pods - 1} with {context.pods} pods")

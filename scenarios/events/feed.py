@@ -1,4 +1,4 @@
-"""The feed sends more ticks a second, or none, while every connection stays up."""
+"""The feed sends more ticks per second, or none, while every connection stays open."""
 
 import asyncio
 from typing import Annotated
@@ -11,9 +11,9 @@ from scenarios.fields import PositiveSeconds
 
 
 class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
-    """The feed sends `factor` times as many ticks a second, for so long; afterwards its own rate again.
+    """The feed sends `factor` times as many ticks per second for `for_s`, and then returns to its rate.
 
-    A burst that begins during another one takes its place.
+    A burst that starts during another one replaces it.
     """
 
     factor: Annotated[float, Meta(gt=0, le=1_000)]
@@ -21,33 +21,33 @@ class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
 
     @property
     def lasts_s(self) -> float:
-        """As long as the burst."""
+        """Duration of the burst."""
         return self.for_s
 
     async def strike(self, stack: Stack) -> Details:
-        """Tells everybody beforehand when the rate rises and falls, and waits until it is over."""
+        """Announces the times at which the rate rises and falls, and waits for the end."""
         await stack.burst_feed(self.factor, self.for_s)
         await asyncio.sleep(self.for_s)
         return {"factor": self.factor, "for_s": self.for_s}
 
 
 class FeedStall(Event, frozen=True, kw_only=True, tag="feed_stall"):
-    """No tick goes out for so long, then all that came due meanwhile do, in order.
+    """The feed stalls for `for_s`, and then sends all ticks that were due, in order.
 
-    Where several stalls overlap, ticks go out when the last of them is over.
+    If several stalls overlap, ticks are sent when the last one is over.
 
-    A consumer group that rebalances behaves like that, and does it again and again: `every_s = [30, 40]`.
+    A consumer group that rebalances behaves like this, repeatedly: `every_s = [30, 40]`.
     """
 
     for_s: PositiveSeconds = 10.0
 
     @property
     def lasts_s(self) -> float:
-        """As long as nothing goes out."""
+        """Duration of the stall."""
         return self.for_s
 
     async def strike(self, stack: Stack) -> Details:
-        """Holds the feed back, and waits for its end."""
+        """Stalls the feed, and waits for the end."""
         await stack.own_gateway.stall_feed(self.for_s)
         await asyncio.sleep(self.for_s)
         return {"for_s": self.for_s}

@@ -9,22 +9,22 @@ from scenarios.fields import Index, Seconds
 
 
 class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
-    """A pod is killed with SIGKILL, and started again some time later; nginx goes on asking it meanwhile.
+    """A pod is killed with SIGKILL, and restarted some time later; nginx keeps it in the upstream.
 
-    A pod that is dead already is not killed again, and one that somebody else has started by then is not
-    started again.
+    A pod that is already dead is not killed again, and one that another event has restarted is not restarted
+    again.
     """
 
     pod: Index = 0
     restart: bool = True
     restart_after_s: Seconds = 1.0
 
-    def complaint(self, context: Context) -> tuple[str, object, str] | None:
-        """The pod has to be there."""
+    def complaint(self, context: Context) -> str:
+        """The pod has to exist."""
         return pod_complaint(self.pod, context)
 
     async def strike(self, stack: Stack) -> Details:
-        """Kills it, waits, and starts it again."""
+        """Kills the pod, waits, and restarts it."""
         gateway = stack.own_gateway
         with gateway.coming_back(self.pod) if self.restart else nullcontext():
             clients = await gateway.kill(self.pod)

@@ -1,4 +1,4 @@
-"""A pod stands still for a while."""
+"""A pod is frozen for a while."""
 
 import asyncio
 
@@ -8,10 +8,10 @@ from scenarios.fields import Index, PositiveSeconds
 
 
 class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
-    """A pod is stopped with SIGSTOP and goes on with SIGCONT: a long garbage collection, a frozen host.
+    """A pod is frozen (SIGSTOP) and continues with SIGCONT: a long garbage collection, a frozen host.
 
-    Where several pauses overlap, it goes on when the last of them is over. A pod that is dead cannot be
-    paused, and one that is killed meanwhile comes back without a pause.
+    If several pauses overlap, the pod continues when the last one is over. A dead pod cannot be paused, and a
+    pod that is killed during a pause restarts without one.
     """
 
     pod: Index = 0
@@ -19,15 +19,15 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
 
     @property
     def lasts_s(self) -> float:
-        """As long as it stands still."""
+        """As long as it is frozen."""
         return self.for_s
 
-    def complaint(self, context: Context) -> tuple[str, object, str] | None:
-        """The pod has to be there."""
+    def complaint(self, context: Context) -> str:
+        """The pod has to exist."""
         return pod_complaint(self.pod, context)
 
     async def strike(self, stack: Stack) -> Details:
-        """Stops it, waits, lets it go on; it goes on in any case."""
+        """Freezes the pod, waits, and resumes it in any case."""
         async with stack.own_gateway.paused(self.pod):
             await asyncio.sleep(self.for_s)
         return {"pod": self.pod, "for_s": self.for_s}

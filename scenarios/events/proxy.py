@@ -1,4 +1,4 @@
-"""The proxy reads its configuration again, or is restarted."""
+"""The proxy is reloaded or restarted."""
 
 import asyncio
 
@@ -8,33 +8,32 @@ from scenarios.fields import Seconds
 
 
 class NginxReload(Event, frozen=True, kw_only=True, tag="nginx_reload"):
-    """The front reads its configuration again, and nobody is dropped.
+    """The proxy reloads its configuration, and no client is disconnected.
 
-    Old workers of nginx and HAProxy keep the connections they have, and new ones take what comes; HAProxy
-    forgets whom its limits have counted. Envoy finds that nothing has changed.
+    Old workers of nginx and HAProxy keep their connections, and new workers accept new ones; HAProxy loses
+    the counts of its limits. Envoy finds that nothing has changed.
     """
 
     kind = "mitigation"
 
     async def strike(self, stack: Stack) -> Details:
-        """With the configuration that is in force."""
+        """Reloads the configuration in force."""
         await stack.own_nginx.reload()
         return {}
 
 
 class NginxRestart(Event, frozen=True, kw_only=True, tag="nginx_restart"):
-    """The front, nginx or another, ends and starts again: everybody is dropped, and limits forget whom they
-    have counted.
+    """The proxy, nginx or another, is restarted: all clients are disconnected, and limits lose their counts.
 
-    One that is down already is not ended again, and one that somebody else has started by then is not
-    started again.
+    A proxy that is already down is not stopped again, and one that another event has started is not started
+    again.
     """
 
     down_s: Seconds = 0.0
-    """How long nothing listens in between."""
+    """Time without a listener in between."""
 
     async def strike(self, stack: Stack) -> Details:
-        """Ends it, waits, and starts it on the same port."""
+        """Stops the proxy, waits, and starts it on the same port."""
         nginx = stack.own_nginx
         await nginx.stop()
         await asyncio.sleep(self.down_s)

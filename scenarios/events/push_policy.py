@@ -9,9 +9,9 @@ from scenarios.policies.registry import PolicyError, policy
 
 
 class PushPolicy(Event, frozen=True, kw_only=True, tag="push_policy"):
-    """Every client gets the policy at a moment of its own within the reach time, connected or not.
+    """Every client gets the policy at a random moment within the reach time, connected or not.
 
-    A client that is waiting or trying when it gets it starts over with it.
+    A client that is waiting or connecting at that moment starts again with the new policy.
     """
 
     kind = "mitigation"
@@ -19,20 +19,20 @@ class PushPolicy(Event, frozen=True, kw_only=True, tag="push_policy"):
 
     policy: NameOrTable
     reach_s: Seconds = 5.0
-    """How long it takes until the last client has it."""
+    """Time until the last client has the policy."""
 
     @property
     def lasts_s(self) -> float:
-        """Until the last one has it."""
+        """Until the last client has the policy."""
         return self.reach_s
 
-    def complaint(self, _context: Context) -> tuple[str, object, str] | None:
-        """The policy has to be one."""
+    def complaint(self, _context: Context) -> str:
+        """The policy has to be valid."""
         try:
             policy(self.policy)
         except PolicyError as error:
-            return "policy", self.policy, str(error)
-        return None
+            return f"policy: {error}"
+        return ""
 
     async def strike(self, stack: Stack) -> Details:
         """Tells the clients, and waits until all have it."""

@@ -8,16 +8,16 @@ from scenarios.fields import Seconds
 
 
 class RollingRestart(Event, frozen=True, kw_only=True, tag="rolling_restart"):
-    """One pod after the other is ended with SIGTERM, started again and awaited; each drops its clients.
+    """One pod after the other is restarted with SIGTERM, until it is ready; each disconnects its clients.
 
-    Pods that have left by the time when it would be their turn are passed over.
+    Pods that have left before their turn are skipped.
     """
 
     gap_s: Seconds = 2.0
-    """Between a pod's readiness and the end of the next one."""
+    """Time from the readiness of a pod to the restart of the next one."""
 
     async def strike(self, stack: Stack) -> Details:
-        """Restarts all that are there now, and still are when it is their turn."""
+        """Restarts all pods that run now, and still run at their turn."""
         gateway = stack.own_gateway
         restarted = 0
         for position, pod in enumerate(gateway.running):

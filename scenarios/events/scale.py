@@ -6,10 +6,10 @@ from scenarios.fields import Count
 
 
 class Scale(Event, frozen=True, kw_only=True, tag="scale"):
-    """The number of pods becomes `pods`: new ones are started, and join the front's upstream by a reload once
-    they are ready; surplus ones leave the upstream and are ended.
+    """The number of pods becomes `pods`: new pods join the proxy's upstream by a reload when they are ready;
+    surplus pods leave the upstream and are stopped.
 
-    A pod that is dead and about to be started again counts. Of orders that overlap, the last one holds.
+    A dead pod that is about to be restarted counts. If several `scale` events overlap, the last one applies.
     """
 
     kind = "mitigation"
@@ -17,7 +17,7 @@ class Scale(Event, frozen=True, kw_only=True, tag="scale"):
     pods: Count
 
     async def strike(self, stack: Stack) -> Details:
-        """Starts or ends what it takes."""
+        """Starts or stops the difference."""
         gateway = stack.own_gateway
         there = gateway.running
         surplus = there[self.pods :]

@@ -8,19 +8,19 @@ from scenarios.limits.registry import LimitError
 
 
 class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
-    """The limit becomes this one: the front gets it by a reload, the pods over their control endpoints."""
+    """The limit is replaced: at the proxy by a reload, at the pods through their control endpoints."""
 
     kind = "mitigation"
 
     limit: NameOrTable
 
-    def complaint(self, context: Context) -> tuple[str, object, str] | None:
-        """The limit has to be one that the front can carry out."""
+    def complaint(self, context: Context) -> str:
+        """The proxy has to support the limit."""
         try:
             limit_at(context.proxy, self.limit)
         except LimitError as error:
-            return "limit", self.limit, str(error)
-        return None
+            return f"limit: {error}"
+        return ""
 
     async def strike(self, stack: Stack) -> Details:
         """Puts it in force."""

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from reports.rundir.schema import SCHEMA_VERSION
 from scenarios.exit_status import GOOD, INVALID, USAGE
+from scenarios.fields import invalid
 from scenarios.scenario.redact import secrets_in
 from scenarios.scenario.redact_text import hide
 
@@ -34,7 +35,7 @@ _ENTRIES = (
 
 
 class CheckoutError(Exception):
-    """A version that is not there, or cannot run; the message says what was found and what is allowed."""
+    """A version that does not exist, or cannot run; the message says which and why."""
 
 
 class Revision(Struct, frozen=True):
@@ -57,7 +58,7 @@ def revision(ref: str, repository: Path = PROJECT) -> Revision:
     if found.returncode:
         because = found.stderr.decode(errors="replace").strip() or f"no such commit in {repository}"
         raise CheckoutError(
-            f"git:{ref}: {because}; allowed: a branch, a tag or a commit that this clone has "
+            f"git:{ref}: {because}; expected a branch, a tag or a commit of this clone "
             "(a shallow clone has few)"
         )
     commit = found.stdout.decode().strip()
@@ -84,7 +85,7 @@ def command_of(root: Path) -> list[str]:
         if (root / file).is_file():
             return [sys.executable, "-m", module]
     files = ", ".join(file for file, _ in _ENTRIES)
-    raise CheckoutError(f"{root}: found none of {files}, expected a version of reconnect-storm")
+    raise CheckoutError(f"{root}: has none of {files}: expected a version of reconnect-storm")
 
 
 def check_can_run(name: str, root: Path, scenario: str, overrides: Sequence[str]) -> None:
@@ -97,7 +98,7 @@ def check_can_run(name: str, root: Path, scenario: str, overrides: Sequence[str]
     try:
         command = command_of(root)
     except CheckoutError:
-        raise CheckoutError(f"{name}: expected a version of reconnect-storm, found another project") from None
+        raise CheckoutError(f"{name}: not a version of reconnect-storm") from None
     settings = [part for override in overrides for part in ("--set", override)]
     probed = _ask(name, root, [*command, "probe", scenario, *settings])
     if probed.returncode == USAGE and "No such command" in probed.stderr:
@@ -114,7 +115,7 @@ def check_can_run(name: str, root: Path, scenario: str, overrides: Sequence[str]
         raise CheckoutError(f"{name}: invalid answer of `probe`: {probed.stdout.strip()[:200]!r}") from None
     if found != SCHEMA_VERSION:
         raise CheckoutError(
-            f"{name}: found run directories of schema version {found}, expected: {SCHEMA_VERSION}"
+            invalid(f"{name}: schema version of its run directories", found, str(SCHEMA_VERSION))
         )
 
 

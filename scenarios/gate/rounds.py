@@ -1,4 +1,4 @@
-"""The runs of a gate: both sides in turn, round after round, until somebody says that it is enough.
+"""The runs of a gate: both sides in turn, round after round, until the result is conclusive.
 
 Odd rounds begin with the baseline and even ones with the candidate, so that what one run leaves behind for
 the next falls on both alike. Both sides of a round share their seed.
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from reports.rundir.files import find_runs
 from reports.rundir.reader import load_info
@@ -17,42 +16,43 @@ from scenarios.exit_status import FAILED, GOOD, INVALID
 from scenarios.gate.checkout import command_of
 from scenarios.host import machine
 from scenarios.host.process import StackError, exit_text, start
-from scenarios.runner.plan import Plan
+from scenarios.runner.plan import Plan, with_seed
 from scenarios.runner.progress import RunView
+from scenarios.runner.retry import attempt_folder, until_quiet
 from scenarios.runner.run import run
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_in
 from scenarios.scenario.redact_text import hide_in_logs
 
 _GRACE_S = 15.0
-"""How long a version of its own may take to end its pods, nginx and clients."""
+"""Time for another version to end its pods, nginx and clients."""
 
 
 class Player(Struct, frozen=True, kw_only=True):
-    """One side that is carried out now."""
+    """One side that is run now."""
 
     name: str
     scenario: Scenario
     source: str
-    """The scenario's name or file, as another version is to be told."""
+    """The scenario's name or file, for the command line of another version."""
     overrides: tuple[str, ...] = ()
     root: Path | None = None
-    """Where the version to be run is; None for this one, in this process."""
+    """Folder of another version; None for this one, in this process."""
     nginx_binary: Path | None = None
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
-    """How often each side is carried out."""
+    """How many runs each side makes."""
 
     rounds: int
-    """At least."""
+    """Runs per side before the first analysis."""
     most_rounds: int
     retries: int
-    """Further tries of a run during which others used the machine's cores."""
+    """Retries for runs invalidated by other load on this host."""
 
     @property
     def looks(self) -> int:
-        """How often the runs are looked at, at the most."""
+        """Upper limit of interim analyses."""
         return self.most_rounds - self.rounds + 1
 
 
@@ -62,52 +62,51 @@ async def play(
     directory: Path,
     view: RunView,
     *,
-    spoilt: Callable[[Path], str],
+    invalidated: Callable[[Path], str],
     enough: Callable[[int], bool],
 ) -> None:
-    """Carries out rounds into `directory`/NAME/ROUND.
+    """Runs rounds into `directory`/NAME/ROUND.
 
-    spoilt: why a run is worth another try; an empty text where it is not.
-    enough: asked after each round, with its number, from the first one on; what it says counts from
-    `schedule.rounds` on. Raises StackError, MachineError, and whatever `enough` raises.
+    invalidated: why other load invalidated a run; an empty text if it did not.
+    enough: called after each round with its number; its answer counts from `schedule.rounds` on.
+
+    Raises StackError, MachineError, and whatever `enough` raises.
     """
     for number in range(1, schedule.most_rounds + 1):
         if number > schedule.rounds:
             view.expect_more(len(players))
         for player in players if number % 2 else reversed(players):
             view.begin(f"{player.name}, round {number}" if len(players) > 1 else f"round {number}")
-            await _play_until_left_alone(player, number, directory, schedule.retries, view, spoilt)
+            await _play(player, number, directory, schedule.retries, view, invalidated)
         if enough(number) and number >= schedule.rounds:
             return
 
 
-async def _play_until_left_alone(
+async def _play(
     player: Player,
     number: int,
     directory: Path,
     retries: int,
     view: RunView,
-    spoilt: Callable[[Path], str],
+    invalidated: Callable[[Path], str],
 ) -> None:
-    for again in range(1, retries + 2):
-        folder = directory / player.name / (f"{number:02}" + (f"-try{again}" if again > 1 else ""))
+    seed = player.scenario.fleet.seed + number - 1
+
+    async def attempt(number_of_attempt: int) -> str:
+        folder = attempt_folder(directory / player.name / f"{number:02}", number_of_attempt)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        seed = player.scenario.fleet.seed + number - 1
         if player.root is None:
             await run(_plan(player, number, seed, folder), view.show)
         else:
             await _run_elsewhere(player, player.root, seed, folder)
-        because = spoilt(folder)
-        if not because:
-            return
-        if again <= retries:
-            view.repeat(because)
+        return invalidated(folder)
+
+    await until_quiet(retries + 1, attempt, view.repeat)
 
 
 def _plan(player: Player, number: int, seed: int, folder: Path) -> Plan:
-    fleet = replace(player.scenario.fleet, seed=seed)
     return Plan(
-        scenario=replace(player.scenario, fleet=fleet),
+        scenario=with_seed(player.scenario, seed),
         directory=folder,
         arm=player.name,
         round=number,
@@ -116,7 +115,7 @@ def _plan(player: Player, number: int, seed: int, folder: Path) -> Plan:
 
 
 async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) -> None:
-    """Has another version carry out a run, in a process of its own that ends with this one."""
+    """Makes another version run it, in a child process that ends with this one."""
     folder.mkdir()
     log = folder / "command.log"
     overrides = [*player.overrides, f"fleet.seed={seed}"]

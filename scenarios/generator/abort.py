@@ -16,7 +16,7 @@ def armed(abort: Abort, *, remote: bool) -> list[str]:
     error_share = abort.error_share or (REMOTE_ERROR_SHARE if remote else None)
     p99_ms = abort.fanout_p99_ms or (REMOTE_FANOUT_P99_MS if remote else None)
     return [
-        *([f"failed tries ≥ {error_share:.0%}"] if error_share else []),
+        *([f"failed attempts ≥ {error_share:.0%}"] if error_share else []),
         *([f"fan-out p99 > {p99_ms:g} ms"] if p99_ms else []),
         *([f"availability < {abort.availability_below:.0%}"] if abort.availability_below else []),
         *([f"{shown_url(abort.health_url)} unhealthy"] if abort.health_url else []),
@@ -24,9 +24,9 @@ def armed(abort: Abort, *, remote: bool) -> list[str]:
 
 
 class Guard:
-    """Looks at every second.
+    """Checks every second.
 
-    remote: the target is not on this machine's loopback. clients: how many there are to be.
+    remote: the target is not on this host's loopback. clients: size of the fleet.
     """
 
     def __init__(self, abort: Abort, *, remote: bool, clients: int) -> None:
@@ -40,7 +40,7 @@ class Guard:
         self._seconds = {"errors": 0, "p99": 0, "availability": 0, "health": 0}
 
     def reason_to_stop(self, interval: Interval, unhealthy: str = "") -> str:
-        """Why the run has to stop now, in a sentence; empty while it may go on.
+        """Why the run has to stop now, in a sentence; empty while it may continue.
 
         unhealthy: what was wrong with the last answer of the health URL, empty for a good one.
         """
@@ -51,9 +51,9 @@ class Guard:
         served = None if interval.useful is None or not clients else interval.useful / clients
         if served is not None and clients >= self._clients and served > _UP:
             self._all_were_up = True
-        if not self._all_were_up:  # While the fleet is brought up, nobody misses anything.
+        if not self._all_were_up:  # Not during the ramp.
             served = None
-        # None where a second says nothing: it neither counts nor begins the count anew.
+        # None without data: such a second neither counts nor resets the count.
         breaches = {
             "errors": None if errors is None else errors >= (self._error_share or inf),
             "p99": None if p99_ms is None else p99_ms > (self._p99_ms or inf),
@@ -64,7 +64,7 @@ class Guard:
             if broken is not None:
                 self._seconds[name] = self._seconds[name] + 1 if broken else 0
         what = {
-            "errors": f"{errors or 0:.0%} of the tries failed, abort.error_share is {self._error_share}",
+            "errors": f"{errors or 0:.0%} of the attempts failed, abort.error_share is {self._error_share}",
             "p99": f"fan-out p99 was {p99_ms or 0:.0f} ms, abort.fanout_p99_ms is {self._p99_ms}",
             "availability": f"{served or 0:.0%} of the clients were served, "
             f"abort.availability_below is {self._availability}",
@@ -72,5 +72,5 @@ class Guard:
         }
         for name, seconds in self._seconds.items():
             if seconds >= self._for_s and breaches[name]:
-                return f"{what[name]}, for {seconds} s in a row"
+                return f"{what[name]}, for {seconds} consecutive seconds"
         return ""

@@ -64,7 +64,7 @@ class Head:
         """Takes a second."""
         self.tell(interval)
         if interval.held_back and not self._held_back:
-            log.warning("fleet.max_attempts_per_s holds tries back: the storm is gentler than its policy")
+            log.warning("fleet.max_attempts_per_s holds attempts back: the storm is gentler than its policy")
         self._held_back += interval.held_back
         if self._early <= _FEW_EARLY < self._early + interval.early:
             log.warning(

@@ -144,7 +144,7 @@ def _prepare_master(environment: Environment, runner: MasterRunner) -> None:
     if not options.channel_port:
         return
     if options.headless:
-        log.error("--channel-port: found with --headless, allowed: on a master that stands, with its web UI")
+        log.error("--channel-port: not supported with --headless: expected a master with a web UI")
         sys.exit(2)
     try:
         storms = StormChannel(
@@ -196,8 +196,8 @@ def _begin_master(
         cap_of(settings.scenario.fleet, 0, max(1, len(workers)))
         if settings.scenario.fleet.max_attempts_per_s and environment.parsed_options.enable_rebalancing:  # type: ignore[union-attr]
             raise ScenarioError(
-                "--enable-rebalancing: found with a cap, fleet.max_attempts_per_s, allowed: without one: the"
-                " cap is divided among the workers that are there when a test begins"
+                "--enable-rebalancing: not supported with fleet.max_attempts_per_s, which is divided among"
+                " the workers that are connected when a test begins"
             )
     except ScenarioError as error:
         raise StopTest(str(error)) from None

@@ -23,7 +23,7 @@ class Choice(Struct, frozen=True):
     def settings(self) -> GeneratorSettings:
         """Settings of a test that begins now. Raises ScenarioError."""
         if not self.scenario.target.url:
-            raise ScenarioError("--host: found nothing, allowed: http://host:port of a gateway")
+            raise ScenarioError("--host: missing: expected http://host:port of a gateway")
         return GeneratorSettings(
             scenario=self.scenario, epoch_ns=epoch_of_1970(), allow_remote=self.allow_remote
         )
@@ -35,7 +35,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         "--scenario",
         default="mass-drop",
         include_in_web_ui=False,
-        help="Scenario whose fleet, feed and target the clients take: a name from the catalogue, or a file.",
+        help="Scenario that defines fleet, feed and target: a name from the catalogue, or a file.",
     )
     parser.add_argument(
         "--set",
@@ -51,14 +51,14 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         action="store_true",
         default=False,
         include_in_web_ui=False,
-        help="Let --host be something else than this machine's loopback.",
+        help="Allow a --host outside this host's loopback; only with the owner's permission.",
     )
     parser.add_argument(
         "--own-target",
         default="",
         metavar="URL",
         include_in_web_ui=False,
-        help="A gateway of ours that is not on this machine, instead of --host; clients go to no other.",
+        help="Your own gateway on another host, instead of --host; clients connect to no other target.",
     )
     parser.add_argument(
         "--web-name",
@@ -67,15 +67,14 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         default=[],
         metavar="HOST",
         include_in_web_ui=False,
-        help="A name under which the web UI may be asked for, beside this machine's loopback and addresses;"
-        " may be repeated.",
+        help="Host name that the web UI accepts besides this host's loopback and addresses; may be repeated.",
     )
     parser.add_argument(
         "--channel-host",
         default="127.0.0.1",
         metavar="ADDRESS",
         include_in_web_ui=False,
-        help="Where a master listens for runs that take it; on this machine's loopback by default.",
+        help="Listen address of a long-running master for runs that use it; default: this host's loopback.",
     )
     parser.add_argument(
         "--channel-port",
@@ -83,15 +82,15 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         default=0,
         metavar="PORT",
         include_in_web_ui=False,
-        help="Port for them; they have to know the token in RECONNECT_STORM_TOKEN, or in the file that"
-        " RECONNECT_STORM_TOKEN_FILE names. 0: nobody can take it.",
+        help="Listen port for runs that use this master. They need the token in RECONNECT_STORM_TOKEN, or in"
+        " the file that RECONNECT_STORM_TOKEN_FILE names. 0: no run can use it.",
     )
 
 
 def choice_of(options: Any) -> Choice:
     """What --host or --own-target, --scenario and --set say. Raises ScenarioError."""
     if options.own_target and options.host:
-        raise ScenarioError("--own-target: found beside --host, allowed: one of the two")
+        raise ScenarioError("--own-target: not supported together with --host: expected one of the two")
     scenario = load(options.scenario, options.overrides)
     url = options.own_target or options.host or scenario.target.url
     return Choice(

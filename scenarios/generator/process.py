@@ -43,8 +43,8 @@ class Generator:
 
     name: what to call this process. index, processes: which of how many generator processes this is; an index
     beyond them is that of one which came later. What the scenario says of all clients together is divided,
-    so that it does not matter how many processes there are. Raises ClockError where the settings say whom to
-    ask for the time, and nobody answers, and ScenarioError where the cap on tries leaves this process none.
+    so that it does not matter how many processes there are. Raises ClockError if the clock that the settings
+    name does not answer, and ScenarioError if the cap on attempts leaves none for this process.
     """
 
     def __init__(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from locust.stats import RequestStats, StatsEntry, StatsError
 
-from scenarios.wire.interval import OUTCOMES, Interval, Samples
+from reports.rundir.columns import OUTCOMES
+from scenarios.wire.interval import Interval, Samples
 
 
 def feed(stats: RequestStats, interval: Interval) -> None:

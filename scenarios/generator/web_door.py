@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from scenarios.fields import invalid
+
 START = "locust.swarm"
 CHANGING = frozenset({START, "locust.stop", "locust.reset_stats"})
 """Pages of Locust that change something and may be asked to."""
@@ -62,7 +64,7 @@ class Door(Struct, frozen=True, kw_only=True):
         if not self._is_ours(host):
             return Refusal(
                 421,
-                f"Host: found {host!r}, allowed: this machine's loopback, or a name given with --web-name",
+                invalid("Host", host, "this host's loopback, or a name given with --web-name"),
             )
         changes = request.method not in _READING or request.page in CHANGING
         if not changes:
@@ -92,14 +94,14 @@ class Door(Struct, frozen=True, kw_only=True):
 
     def _form_refusal(self, request: Request) -> Refusal | None:
         if request.content_type not in _FORM_TYPES:
-            return Refusal(415, f"Content-Type: found {request.content_type!r}, allowed: an HTML form")
+            return Refusal(415, invalid("Content-Type", request.content_type, "an HTML form"))
         if request.query:
-            return Refusal(403, "query: found one, allowed: none; what a test needs is in its form")
+            return Refusal(403, "query string: expected none; settings of a test are in its form")
         unknown = sorted(request.form.keys() - FORM_KEYS - {"host"})
         if unknown:
             return Refusal(403, f"{', '.join(unknown)}: only on the command line")
         if any(target not in self.targets for target in request.form.get("host", ())):
-            return Refusal(403, "host: found another target than this process was started for")
+            return Refusal(403, "host: expected the target that this process was started with")
         return None
 
 
@@ -120,11 +122,11 @@ def _other_origin(headers: Mapping[str, str], host: str) -> str:
     """
     site = headers.get("sec-fetch-site")
     if site is not None and site not in _OWN_PAGE:
-        return f"Sec-Fetch-Site: found {site!r}, allowed: a page of this web UI"
+        return invalid("Sec-Fetch-Site", site, "a page of this web UI")
     for name in ("origin", "referer"):
         sender = headers.get(name)
         if sender is not None and not _same_host(sender, host):
-            return f"{name.capitalize()}: found another page, allowed: a page of this web UI"
+            return f"{name.capitalize()}: expected a page of this web UI"
     return ""
 
 

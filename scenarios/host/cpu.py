@@ -76,10 +76,10 @@ class CpuSampler:
         sidecars: Sequence[int] = (),
     ) -> CpuShares:
         """Shares over the `span_s` seconds since the last sample, of these processes and their children."""
-        front = [] if nginx is None else _with_children(nginx)
+        proxy = [] if nginx is None else _with_children(nginx)
         load = [] if generator is None else _with_children(generator)
         # Who has just been ended may still be on its way out, and is in nobody's account until it is gone.
-        stack = {*front, *pods, *sidecars, *self._last_stack}
+        stack = {*proxy, *pods, *sidecars, *self._last_stack}
         now = {pid: spent for pid in {*stack, *load, self._own_pid} if (spent := _spent(pid)) is not None}
         last, self._last, self._last_stack = self._last, now, stack & now.keys()
         (last_machine, last_cores) = self._last_machine, self._last_cores
@@ -110,7 +110,7 @@ class CpuSampler:
         # The runner is kept nowhere, so it is taken to have been where the question is.
         shared = by_stack + by_load if set(self._cores.stack) & set(self._cores.generator) else None
         return CpuShares(
-            nginx=None if nginx is None else own(front),
+            nginx=None if nginx is None else own(proxy),
             generator=None if generator is None else own(load),
             foreign=(machine.busy - last_machine.busy) / span_s - by_stack - by_load - runner,
             steal=(machine.steal - last_machine.steal) / span_s,

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from scenarios.fields import invalid
 from scenarios.scenario.redact_text import shown_url
 
 Address = tuple[str, int]
@@ -13,14 +14,14 @@ Address = tuple[str, int]
 
 
 def parse(text: str) -> Address:
-    """`host:port`. Raises ValueError with what was found and what is allowed."""
+    """`host:port`. Raises ValueError with the invalid value and what is expected."""
     try:
         parts = urlsplit(f"//{text.strip()}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
     if not host or not port or parts.netloc != text.strip() or "@" in text:
-        raise ValueError(f"found {shown_url(text)!r}, allowed: host:port, such as gateway:8100")
+        raise ValueError(invalid("", shown_url(text), "host:port, such as gateway:8100"))
     return host, port
 
 

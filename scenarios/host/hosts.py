@@ -1,4 +1,4 @@
-"""Where pods and the front run, as those see it who start them: this machine, or others with a host agent.
+"""Where pods and the proxy run, as those see it who start them: this machine, or others with a host agent.
 
 A host knows its addresses, ports and clock; what is started, and when, its user decides.
 """
@@ -52,8 +52,8 @@ class PodHosts(Protocol):
         """The place is free again: its pod has left for good."""
 
 
-class FrontHost(Protocol):
-    """The place for nginx, or for another front."""
+class ProxyHost(Protocol):
+    """The place for nginx, or for another proxy."""
 
     url: str
     """Where clients reach it."""
@@ -69,10 +69,10 @@ class FrontHost(Protocol):
         """The folder for its configuration, logs and pid file, on that host."""
 
     async def configure(self, files: Mapping[str, str]) -> None:
-        """Puts a configuration in its place. Raises StackError where the front does not accept it."""
+        """Puts a configuration in its place. Raises StackError where the proxy does not accept it."""
 
     async def start(self, *, descriptors: int) -> Child:
-        """Starts the front; returns once it takes connections. Raises StackError."""
+        """Starts the proxy; returns once it takes connections. Raises StackError."""
 
     async def reload(self) -> None:
         """Makes it read its configuration again; returns once that is in force. Raises StackError."""

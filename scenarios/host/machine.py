@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 from msgspec import Struct
 
+from scenarios.fields import invalid
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import shown_arguments
 
@@ -27,7 +28,7 @@ MOST_DESCRIPTORS = 1 << 20
 
 
 class MachineError(Exception):
-    """The machine cannot carry the scenario; the message says what was found and what is allowed."""
+    """This host cannot run the scenario; the message names the value and what is expected."""
 
 
 class Cores(Struct, frozen=True):
@@ -73,12 +74,16 @@ def check(scenario: Scenario) -> None:
     needed = needed_descriptors(scenario.fleet.clients)
     if hard != resource.RLIM_INFINITY and needed > hard:
         raise MachineError(
-            f"key fleet.clients: found {scenario.fleet.clients}, which needs {needed} file descriptors,"
-            f" allowed: {(hard - SPARE_DESCRIPTORS) // 4} with this machine's {hard} (ulimit -Hn)"
+            invalid(
+                "fleet.clients",
+                scenario.fleet.clients,
+                f"at most {(hard - SPARE_DESCRIPTORS) // 4} with this host's {hard} file descriptors"
+                f" (ulimit -Hn); {needed} needed",
+            )
         )
     if scenario.edge.port and not _port_is_free(scenario.edge.port):
         raise MachineError(
-            f"key edge.port: found {scenario.edge.port}, which is in use, allowed: a free port, or 0 for any"
+            invalid("edge.port", scenario.edge.port, "a free port, or 0 for any; this one is in use")
         )
 
 
@@ -87,8 +92,12 @@ def check_descriptors(clients: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and clients + SPARE_DESCRIPTORS > hard:
         raise MachineError(
-            f"found {clients} clients for one process, allowed: {hard - SPARE_DESCRIPTORS}, or more of them,"
-            f" with this machine's {hard} file descriptors (ulimit -Hn)"
+            invalid(
+                "clients per process",
+                clients,
+                f"at most {hard - SPARE_DESCRIPTORS} with this host's {hard} file descriptors (ulimit -Hn);"
+                " use more processes",
+            )
         )
 
 

@@ -16,7 +16,7 @@ SHORTEST = 16
 
 
 class TokenError(Exception):
-    """There is no token that could be used; the message says what was found and what is allowed."""
+    """No usable token; the message names the variable or file, and what is expected."""
 
 
 def token_from_environment() -> str:
@@ -38,7 +38,7 @@ def read_or_create(path: Path) -> str:
         return _long_enough(path.read_text(encoding="ascii").strip(), f"file {path}")
     except (OSError, UnicodeDecodeError) as error:
         raise TokenError(
-            f"file {path}: found {error}, allowed: a file with the token, or a folder to make one in;"
+            f"file {path}: {error}: expected a file with the token, or a folder to create one in;"
             f" {FILE_VARIABLE} names another file, {TOKEN_VARIABLE} the token itself"
         ) from None
 
@@ -58,5 +58,5 @@ def _create(path: Path) -> None:
 
 def _long_enough(token: str, where: str) -> str:
     if len(token) < SHORTEST:
-        raise TokenError(f"{where}: found {len(token)} characters, allowed: {SHORTEST} or more")
+        raise TokenError(f"{where}: invalid token of {len(token)} characters: expected at least {SHORTEST}")
     return token

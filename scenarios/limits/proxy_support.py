@@ -1,10 +1,10 @@
-"""What each front cannot do; what a front is in a run, `scenarios/proxies/registry.py` says.
+"""Which limits each proxy supports; `scenarios/proxies/registry.py` has the proxies themselves.
 
-A limit means the same at every front, or is refused when the scenario is loaded: nothing is approximated
-silently.
+A limit works in the same way at every proxy, or is rejected when the scenario is loaded: nothing is
+approximated silently.
 """
 
-from scenarios.fields import NameOrTable
+from scenarios.fields import NameOrTable, invalid
 from scenarios.limits.registry import LimitError, Limits, limit
 from scenarios.limits.token_bucket import token_rule
 
@@ -13,19 +13,23 @@ DEFAULT = "nginx"
 HAPROXY_RULES = 3
 """Keys that HAProxy can track for one request."""
 _HAPROXY_TAG = 2**31
-"""What is missing of a bucket has to be told from what is not, in the 32 bits of a tag."""
+"""Bound of the tokens missing from a bucket, so that they fit into the 32 bits of a tag."""
 
 
-def limit_at(front: str, spec: NameOrTable) -> Limits:
-    """What a scenario's limit comes down to. Raises LimitError, also where the front cannot carry it out."""
+def limit_at(proxy: str, spec: NameOrTable) -> Limits:
+    """The rules of a scenario's limit. Raises LimitError, also if the proxy does not support it."""
     limits = limit(spec)
     delaying = [rule.name for rule in limits.rules if not rule.nodelay]
-    if front != DEFAULT and delaying:
+    if proxy != DEFAULT and delaying:
         raise LimitError(
-            f"limit {delaying[0]!r}: found at front {front!r}, which lets in or refuses, and holds nobody "
-            f"back; allowed: {delaying[0].removesuffix('-delay')} there, or front {DEFAULT!r}"
+            invalid(
+                "",
+                delaying[0],
+                f"{delaying[0].removesuffix('-delay')} with proxy {proxy!r}, which cannot delay requests;"
+                f" {DEFAULT!r} can",
+            )
         )
-    if front == "haproxy":
+    if proxy == "haproxy":
         _check_haproxy(limits)
     return limits
 
@@ -34,15 +38,17 @@ def _check_haproxy(limits: Limits) -> None:
     if len(limits.rules) > HAPROXY_RULES:
         names = "+".join(rule.name for rule in limits.rules)
         raise LimitError(
-            f"limit {names!r}: found {len(limits.rules)} rules at front 'haproxy', allowed: "
-            f"{HAPROXY_RULES} there"
+            invalid("", names, f"at most {HAPROXY_RULES} rules with proxy 'haproxy', got {len(limits.rules)}")
         )
     for rule in limits.rules:
-        # Where the scenario decides on the rate, it is hardly ever a whole one a second.
+        # A rate that is derived from the scenario is rarely a whole number per second.
         interval_ms = token_rule(rule).interval_ms if rule.rate_per_s is not None else 60_000
         most = _HAPROXY_TAG // interval_ms - 2
         if rule.burst > most:
             raise LimitError(
-                f"limit {rule.name!r}: found a burst of {rule.burst} at front 'haproxy', allowed: "
-                f"up to {most} there at this rate"
+                invalid(
+                    f"burst of limit {rule.name!r}",
+                    rule.burst,
+                    f"at most {most} at this rate with proxy 'haproxy'",
+                )
             )

@@ -1,9 +1,9 @@
-"""Connection limits by name: what the front and the pods refuse, and on which grounds.
+"""Connection limits by name: which requests the proxy rate-limits and the pods shed.
 
-A limit at the front is one or more rules. `nginx/gateway.conf.template` writes them as directives, and
-`leaky_bucket.py` follows them as a pure function; for the other fronts, their templates and `token_bucket.py`
-do. A limit at the pod answers 503 before the handshake has cost anything. Names joined by
-`+` work together, such as `per-ip+global` or `per-ip+lag-shed`: a connection needs the consent of all, and no
+A limit at the proxy is one or more rules. `nginx/gateway.conf.template` writes them as directives, and
+`leaky_bucket.py` follows them as a pure function; the other proxies have their own templates, and
+`token_bucket.py`. A limit at the pod answers 503 before the handshake has cost anything. Names joined by
+`+` work together, such as `per-ip+global` or `per-ip+lag-shed`: a connection has to pass all of them, and no
 rule of nginx is charged for a request that another rule of nginx refuses.
 
 To add one, write a struct with its formula and source, and enter it in `LIMITS`.
@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from gateway_stub.protocol import Admission
+from scenarios.fields import invalid
 from scenarios.limits.leaky_bucket import EdgeRule, Key
 
 RatePerS = Annotated[float, Meta(ge=1 / 60, le=10_000)]
@@ -26,14 +27,14 @@ _EVERYWHERE = ("exempt", "dry_run")
 
 
 class LimitError(ValueError):
-    """A limit that is not there, or parameters that it does not take."""
+    """An unknown limit, or invalid parameters."""
 
 
 class Limits(Struct, frozen=True):
-    """What a scenario's limit comes down to."""
+    """The rules and the admission control of a scenario's limit."""
 
     rules: tuple[EdgeRule, ...] = ()
-    """In the order in which the front asks them."""
+    """In the order in which the proxy evaluates them."""
     admission: Admission = Admission()
 
 
@@ -41,16 +42,16 @@ class BaseLimit(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What all limits have in common; the fields are their parameters."""
 
     def limits(self, name: str) -> Limits:  # noqa: ARG002
-        """What it comes down to; `name` is what its rules are called."""
+        """Its rules; `name` is their name."""
         return Limits()
 
 
 class NoLimit(BaseLimit, frozen=True, kw_only=True):
-    """Everybody is let in, at once.
+    """Every connection attempt is admitted immediately.
 
         refused where never
 
-    What keeps the gateway alive is then up to the clients alone.
+    Only the clients' reconnect policy then protects the gateway.
 
     Source: the incident.
     """
@@ -61,9 +62,9 @@ class _AtEdge(BaseLimit, frozen=True, kw_only=True):
     nodelay: ClassVar[bool] = True
 
     exempt: tuple[str, ...] = ()
-    """Address ranges, such as `10.0.0.0/8` or `2001:db8::/32`, that are not counted."""
+    """IP ranges that are not counted, such as `10.0.0.0/8` or `2001:db8::/32`."""
     dry_run: bool = False
-    """Refuse nobody, and log who would have been."""
+    """Refuse nothing, and log what would have been refused."""
 
     def __post_init__(self) -> None:
         for network in self.exempt:
@@ -78,15 +79,15 @@ class _AtEdge(BaseLimit, frozen=True, kw_only=True):
 
 
 class PerIp(_AtEdge, frozen=True, kw_only=True):
-    """New connections per second from one source address; nginx refuses the rest with 429.
+    """New connections per second from one client IP; nginx refuses the rest with 429.
 
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst
 
-    A rate of 3 with a burst of 2 means three at once, then three a second. A refusal costs the address
-    nothing. Only a GET without a session id counts, so that a polling client's other requests get through; a
-    made-up session id slips past, and earns a cheap 400 at the pod. Clients behind one address share one
-    allowance. nginx keeps whole rates only: a fraction is rounded to whole requests a minute. Other fronts
-    are given the same rate, and let in the same requests from a bucket of burst + 1 tokens.
+    A rate of 3 with a burst of 2 means three at once, then three per second. A refusal is not charged to the
+    IP. Only a GET without a session id counts, so the other requests of a polling client pass; a request with
+    a forged session id passes as well, and is rejected with 400 by the pod. Clients behind a shared IP share
+    one allowance. nginx has whole rates only: a fraction is rounded to whole requests per minute. Other
+    proxies get the same rate, and admit the same requests with a bucket of burst + 1 tokens.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -96,12 +97,12 @@ class PerIp(_AtEdge, frozen=True, kw_only=True):
 
 
 class PerIpStrict(PerIp, frozen=True, kw_only=True):
-    """New connections from one source address with a minimum distance in time.
+    """New connections from one client IP with a minimum interval.
 
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > 0
 
-    This is `rate=3r/s` without a burst: not three in a second, but one in every 334 ms. Two users behind one
-    address who come back at the same moment already stand in each other's way.
+    This is `rate=3r/s` without a burst: not three per second, but one every 334 ms. Of two clients behind a
+    shared IP that reconnect at the same moment, one is refused.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -110,12 +111,12 @@ class PerIpStrict(PerIp, frozen=True, kw_only=True):
 
 
 class PerIpAllRequests(PerIp, frozen=True, kw_only=True):
-    """The common mistake: every request of a source address counts, not only new connections.
+    """The common mistake: every request of a client IP counts, not only new connections.
 
         excess' = max(0, excess − rate·Δt + 1) for each request; refused where excess' > burst
 
-    A WebSocket is one request and fares as under `per-ip`. A client that begins with polling makes five
-    requests for one connection, of which the first three get through, and never connects.
+    A WebSocket is one request, so the effect is the same as with `per-ip`. A client that begins with polling
+    makes five requests for one connection; the first three pass, and the client never connects.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -124,13 +125,13 @@ class PerIpAllRequests(PerIp, frozen=True, kw_only=True):
 
 
 class PerIpDelay(PerIp, frozen=True, kw_only=True):
-    """As `per-ip`, but whoever comes in a burst waits at nginx until it is their turn.
+    """As `per-ip`, but nginx delays the requests of a burst to the rate.
 
         excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst; delay = excess' / rate
 
-    This is a burst without `nodelay`. The wait counts against the client's own time-out: with a burst of more
-    than rate · time-out, the last ones in line give up before nginx has let them through. Other fronts cannot
-    hold anybody back: a scenario that has one of them with this limit is refused.
+    This is a burst without `nodelay`. The delay counts against the client's connect timeout: with a burst of
+    more than rate · timeout, the last clients give up before nginx forwards their request. Other proxies
+    cannot delay requests (no queueing): a scenario with one of them and this limit is rejected.
 
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c.
     """
@@ -139,13 +140,13 @@ class PerIpDelay(PerIp, frozen=True, kw_only=True):
 
 
 class Global(_AtEdge, frozen=True, kw_only=True):
-    """New connections per second of all addresses together, at half of what the gateway can take in.
+    """New connections per second of all clients together, at half of the gateway's capacity.
 
         rate = 0.5·P·(1−ρ)/c; excess' = max(0, excess − rate·Δt + 1); refused where excess' > burst
 
-    P is the pods' capacity in cores, ρ the share of it that the steady feed takes, c the CPU-seconds of one
-    handshake; `rate_per_s` overrides it. It does not care how many users share an address, and does not know
-    one user from another either: a client that retries fast enough takes everybody's turns.
+    P is the pods' capacity in cores, ρ the share of it that the steady feed uses, c the CPU-seconds of one
+    handshake; `rate_per_s` overrides the rate. Clients behind a shared IP have no disadvantage. But the limit
+    does not distinguish clients: those that retry fastest starve the others.
 
     Source: derived in scenarios/scenario/stability.py; the rule is that of nginx's
     ngx_http_limit_req_module.c.
@@ -158,14 +159,14 @@ class Global(_AtEdge, frozen=True, kw_only=True):
 
 
 class LagShed(BaseLimit, frozen=True, kw_only=True):
-    """A pod whose event loop is late turns new connections away, before they have cost anything.
+    """A pod whose event loop is late sheds new connections before they cost anything.
 
         503 where lag > above_lag_ms
 
-    It needs no rate, because it follows from what handshakes really cost. The lag is known only once it is
-    there, so that a wave which arrives between two measurements still gets in.
+    It needs no rate, because it follows from the real cost of handshakes. The lag is measured after the fact,
+    so a wave that arrives between two measurements is still admitted.
 
-    Source: the limit's own definition; gateway_stub carries it out.
+    Source: the limit's own definition; gateway_stub implements it.
     """
 
     above_lag_ms: Annotated[float, Meta(gt=0, le=86_400_000)] = 250.0
@@ -175,14 +176,14 @@ class LagShed(BaseLimit, frozen=True, kw_only=True):
 
 
 class HandshakeSlots(BaseLimit, frozen=True, kw_only=True):
-    """A pod carries out only so many handshakes at once; for the others there is 503 at once.
+    """A pod has a maximum number of concurrent handshakes, and sheds the others with 503.
 
-        503 where handshakes under way ≥ slots
+        503 where active handshakes ≥ slots
 
-    What is under way is finished before its client gives up, if slots·c is well below the client's time-out,
-    with c the CPU-seconds of one handshake.
+    An active handshake finishes before its client gives up, if slots·c is well below the client's connect
+    timeout, with c the CPU-seconds of one handshake.
 
-    Source: the limit's own definition; gateway_stub carries it out.
+    Source: the limit's own definition; gateway_stub implements it.
     """
 
     slots: Annotated[int, Meta(ge=1, le=1_000_000)] = 2
@@ -209,16 +210,16 @@ def limit(spec: str | dict[str, Any]) -> Limits:
 
     A combination takes a table of parameters for each of its limits, as in
     `{name = "per-ip+global", per-ip = {burst = 5}}`; `exempt` and `dry_run` may be given once for all. Raises
-    LimitError with what was found and what is allowed.
+    LimitError with the invalid value and what is expected.
     """
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = table.pop("name", None)
     names = [part.strip() for part in name.split("+")] if isinstance(name, str) else []
     unknown = [part for part in names if part not in LIMITS] if names else [name]
     if unknown:
-        raise LimitError(f"found limit {unknown[0]!r}, allowed: {', '.join(LIMITS)}, or several joined by +")
+        raise LimitError(invalid("", unknown[0], f"{', '.join(LIMITS)}, or several joined by +"))
     if len(set(names)) < len(names):
-        raise LimitError(f"found limit {name!r}, allowed: each limit once")
+        raise LimitError(invalid("", name, "each limit once"))
     if len(names) == 1:
         return _single(names[0], table)
     return _together([_single(part, own) for part, own in _shared_out(names, table).items()])
@@ -230,8 +231,8 @@ def _single(name: str, table: dict[str, Any]) -> Limits:
         return msgspec.convert(table, kind).limits(name)
     except msgspec.ValidationError as error:
         allowed = ", ".join(kind.__struct_fields__) or "no parameters"
-        found = ", ".join(f"{key} = {value!r}" for key, value in table.items())
-        raise LimitError(f"limit {name!r}: found {found}: {error}; allowed: {allowed}") from None
+        given = ", ".join(f"{key} = {value!r}" for key, value in table.items())
+        raise LimitError(f"limit {name!r}: invalid parameters {given}: {error}; expected {allowed}") from None
 
 
 def _shared_out(names: list[str], table: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -246,7 +247,9 @@ def _shared_out(names: list[str], table: dict[str, Any]) -> dict[str, dict[str, 
             own[key].update(value)
         else:
             allowed = ", ".join([*(f"{name} = {{…}}" for name in names), *(_EVERYWHERE if at_edge else ())])
-            raise LimitError(f"limit {'+'.join(names)!r}: found {key} = {value!r}, allowed: {allowed}")
+            raise LimitError(
+                f"limit {'+'.join(names)!r}: invalid parameter {key} = {value!r}: expected {allowed}"
+            )
     return own
 
 
@@ -256,8 +259,8 @@ def _together(parts: list[Limits]) -> Limits:
     if dry and len(dry) < len(rules):
         everyone = ", ".join(rule.name for rule in rules)
         raise LimitError(
-            f"limit {'+'.join(rule.name for rule in rules)!r}: found dry_run for {', '.join(dry)} alone, "
-            f"allowed: for all of {everyone}, or for none; nginx has one switch for them"
+            f"limit {'+'.join(rule.name for rule in rules)!r}: dry_run is set for {', '.join(dry)} only: "
+            f"expected for all of {everyone}, or for none; nginx has one switch for all of them"
         )
     admission = Admission()
     for part in parts:

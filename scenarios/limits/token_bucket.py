@@ -1,4 +1,4 @@
-"""The limit of fronts other than nginx as a pure rule: a bucket of tokens that fills all the time.
+"""The limit of proxies other than nginx as a pure rule: a bucket of tokens that fills all the time.
 
     tokens' = min(burst + 1, tokens + rate·Δt); refused where tokens' < 1; otherwise one is taken
 

@@ -1,4 +1,4 @@
-"""Back-offs: how long a client waits before try n = 0, 1, 2, …, whatever the other tries of its process do.
+"""Back-offs: the delay before attempt n = 0, 1, 2, …, independent of the other attempts of the process.
 
 Each is a frozen value whose `delays(rng)` gives seconds. Nothing here reads a clock or a global random
 source: the same seed gives the same delays.
@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 
 # Up to a day: with infinity, some formulas below would have no value.
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -20,20 +20,20 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class BasePolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What policies have in common: unless one says otherwise, every try may begin when its delay is over."""
+    """What policies have in common: by default an attempt starts when its delay is over."""
 
-    def gate(self) -> Gate | None:
-        """A new gate, or None for a policy that only waits."""
+    def throttle(self) -> Throttle | None:
+        """A new throttle, or None for a policy that only waits."""
         return None
 
     @property
-    def shared_gate(self) -> bool:
-        """Whether all clients of a process ask one gate, rather than each a gate of its own."""
+    def shared_throttle(self) -> bool:
+        """Whether all clients of a process share one throttle."""
         return False
 
 
 class Naive(BasePolicy, frozen=True, kw_only=True):
-    """Try again at once; only the try's own round trips slow it down.
+    """Reconnect immediately; only the round trips of an attempt slow the client down.
 
         delay(n) = 0
 
@@ -46,14 +46,14 @@ class Naive(BasePolicy, frozen=True, kw_only=True):
 
 
 class Backo2(BasePolicy, frozen=True, kw_only=True):
-    """socket.io-client's own back-off, whose cap comes after the jitter.
+    """The back-off of socket.io-client, which applies the cap after the jitter.
 
         ms = min·2ⁿ; r = random(); dev = ⌊r·jitter·ms⌋; ms -= dev where ⌊10·r⌋ is even, else ms += dev
         delay(n) = ⌊min(ms, max)⌋ ms
 
-    One random number gives both sign and size, so the multipliers form a comb over [0.55, 1.5), and the
-    jitter is gone once min·2ⁿ is well above max: everybody who is still out then waits exactly max. After
-    about a thousand tries the arithmetic overflows, and half the delays are 0.
+    One random number gives both sign and size, so the multipliers form a comb over [0.55, 1.5). The jitter
+    is lost once min·2ⁿ is well above max: every client then waits exactly max. After about a thousand
+    attempts the arithmetic overflows, and half of the delays are 0.
     Source: socketio/socket.io, packages/socket.io-client/lib/contrib/backo2.ts.
     """
 
@@ -76,12 +76,13 @@ class Backo2(BasePolicy, frozen=True, kw_only=True):
 
 
 class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
-    """python-socketio's own back-off, whose jitter is so many seconds, however long the delay.
+    """The back-off of python-socketio, whose jitter is a fixed number of seconds.
 
         delay(n) = max(0, min(min·2ⁿ, max) + jitter·(2·u - 1)), u = random()
 
-    The parameters are its reconnection_delay, reconnection_delay_max and randomization_factor. A short delay
-    drowns in the jitter (with min = 0.2 s, 30 % of the clients come back at once), a long one hardly has any.
+    The parameters are its reconnection_delay, reconnection_delay_max and randomization_factor. The jitter
+    dominates short delays (with min = 0.2 s, 30 % of the clients reconnect immediately), and hardly changes
+    long ones.
     Source: miguelgrinberg/python-socketio, AsyncClient._handle_reconnect.
     """
 
@@ -98,11 +99,11 @@ class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
 
 
 class FullJitter(BasePolicy, frozen=True, kw_only=True):
-    """Wait anywhere between nothing and a ceiling that doubles with every try.
+    """Wait a random time between 0 and a ceiling that doubles with every attempt.
 
         delay(n) = U(0, min(cap, base·2ⁿ))
 
-    The mean is half the ceiling. AWS's simulator counts tries from 1, so its first ceiling is 2·base.
+    The mean is half the ceiling. AWS's simulator counts attempts from 1, so its first ceiling is 2·base.
     Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
     """
 
@@ -117,13 +118,13 @@ class FullJitter(BasePolicy, frozen=True, kw_only=True):
 
 
 class EqualJitter(BasePolicy, frozen=True, kw_only=True):
-    """Wait for half of a ceiling that doubles with every try, and for a random part of the other half.
+    """Wait half of a ceiling that doubles with every attempt, and a random part of the other half.
 
         v = min(cap, base·2ⁿ)
         delay(n) = v/2 + U(0, v/2)
 
-    Nobody comes back at once, and the mean is three quarters of the ceiling. AWS's simulator counts tries
-    from 1, so its first ceiling is 2·base.
+    No client reconnects immediately, and the mean is three quarters of the ceiling. AWS's simulator counts
+    attempts from 1, so its first ceiling is 2·base.
     Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
     """
 
@@ -139,12 +140,12 @@ class EqualJitter(BasePolicy, frozen=True, kw_only=True):
 
 
 class DecorrelatedJitter(BasePolicy, frozen=True, kw_only=True):
-    """Wait anywhere between the base and three times the last delay.
+    """Wait a random time between the base and three times the last delay.
 
         delay(n) = min(cap, U(base, 3·delay(n-1))), delay(-1) = base
 
-    The cap comes after the draw, so some wait exactly the cap: with these defaults 29 % of those who are out
-    for long.
+    The cap is applied after the draw, so some clients wait exactly the cap: with these defaults, 29 % of the
+    clients in a long outage.
     Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
     """
 
@@ -159,13 +160,13 @@ class DecorrelatedJitter(BasePolicy, frozen=True, kw_only=True):
 
 
 class Grpc(BasePolicy, frozen=True, kw_only=True):
-    """gRPC's connection back-off, whose jitter comes after the cap and therefore lasts.
+    """The connection back-off of gRPC, which applies the jitter after the cap, so it is never lost.
 
         delay(n) = min(cap, base·factorⁿ)·U(1 - jitter, 1 + jitter)
 
-    gRPC makes its first try at once; here n counts from its first retry, so that a client that has just lost
-    its connection waits. gRPC also counts a delay from the start of the try before, so that its own clients
-    wait a little less. Its document and grpc-go leave the jitter out of the first delay; gRPC core does not.
+    gRPC makes its first attempt immediately; here n counts from its first retry, so a client that has just
+    lost its connection waits. gRPC also counts a delay from the start of the last attempt, so its own clients
+    wait a little less. Its document and grpc-go have no jitter in the first delay; gRPC core does.
     Source: grpc/grpc, doc/connection-backoff.md and src/core/util/backoff.cc.
     """
 
@@ -182,14 +183,14 @@ class Grpc(BasePolicy, frozen=True, kw_only=True):
 
 
 class AxiosRetry(BasePolicy, frozen=True, kw_only=True):
-    """A few retries without jitter inside one time budget, and then the call has failed.
+    """A few retries without jitter within a time budget, after which the client gives up.
 
         delay(0) = 0
         delay(k) = min(base·2ᵏ, max) ms, k = 1, …, retries; none whose delays sum to the budget or more
 
-    With 200 ms and a budget of 1,500 ms that is 0, 400 and 800 ms: the third retry never comes. In
-    axios-retry the tries themselves are paid from the same budget; a policy has no clock, so this is the most
-    that comes. Who has given up stays out, unless `again_after_s` says when the caller makes a new call.
+    With 200 ms and a budget of 1,500 ms that is 0, 400 and 800 ms: there is no third retry. In axios-retry
+    the duration of the attempts counts against the same budget; a policy has no clock, so this is the most.
+    A client that has given up stays disconnected unless `again_after_s` starts a new call.
     Source: softonic/axios-retry, src/index.ts, with the delays of the incident's author.
     """
 
@@ -217,15 +218,15 @@ class AxiosRetry(BasePolicy, frozen=True, kw_only=True):
 
 
 class Spread(BasePolicy, frozen=True, kw_only=True):
-    """Come back once, anywhere in a window wide enough for the gateway, then back off with full jitter.
+    """Reconnect at a random time in a window wide enough for the gateway, then back off with full jitter.
 
         delay(0) = hold + U(0, window)
         delay(n) = U(0, min(cap, base·2ⁿ⁻¹)) for n ≥ 1
 
-    Where N clients each cost c seconds of CPU, a window W ≥ 2·N·c/(P·(1 - ρ)) asks for no more than half of
-    what P pods have left beside the feed. A hold gives a gateway time to work off what it still has queued
-    for clients that have gone.
-    Source: derived here, in the shape of the fixes at which public projects have ended.
+    If N clients each cost c seconds of CPU, a window W ≥ 2·N·c/(P·(1 - ρ)) needs at most half of what P pods
+    have left beside the feed. A hold gives a gateway time to finish the queued handshakes of clients that
+    have left.
+    Source: derived here, like the fixes of public projects.
     """
 
     hold_s: Seconds = 0.0

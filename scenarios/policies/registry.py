@@ -1,8 +1,8 @@
-"""Reconnect policies by name: when a client that has lost its connection tries again.
+"""Reconnect policies by name: when a client that has lost its connection reconnects.
 
-A policy is a frozen value. A client takes one of its delays before each try, starts a new iterator when its
-back-off resets and, where there is a gate, asks it when the delay is over. `backoffs.py` has the policies
-that only wait, `gated_policies.py` those with a gate.
+A policy is a frozen value. A client takes one of its delays before each attempt, starts a new iterator when
+its back-off resets and, if there is a throttle, asks it when the delay is over. `backoff.py` has the policies
+that only wait, `throttled.py` those with a throttle.
 
 Add one: write the struct there, give it `delays`, and enter it in `POLICIES`.
 """
@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from scenarios.fields import share_of
+from scenarios.fields import invalid, share_of
 from scenarios.policies.backoff import (
     AxiosRetry,
     Backo2,
@@ -35,30 +35,31 @@ from scenarios.policies.backoff import (
     Spread,
 )
 from scenarios.policies.throttled import CircuitBreaker, RetryBudget, SreThrottle, TokenBucket
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 
 _DELAYS_CHECKED = 100
 
 
 class Policy(Protocol):
-    """Anything that can say how long to wait before each try, and who else has to agree."""
+    """Delays before each attempt, and an optional throttle."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
-        """Delays in seconds, the first of them before try 0. Who gets no further one gives up for good."""
+        """Delays in seconds, the first of them before attempt 0; at their end the client gives up for
+        good."""
         ...
 
-    def gate(self) -> Gate | None:
-        """A new gate; None if every try may begin when its delay is over."""
+    def throttle(self) -> Throttle | None:
+        """A new throttle; None if every attempt may begin when its delay is over."""
         ...
 
     @property
-    def shared_gate(self) -> bool:
-        """Whether all clients of a process ask one gate, rather than each a gate of its own."""
+    def shared_throttle(self) -> bool:
+        """Whether all clients of a process share one throttle."""
         ...
 
 
 class PolicyError(ValueError):
-    """A policy that is not there, or parameters that it does not take."""
+    """An unknown policy, or invalid parameters."""
 
 
 class UserDefined(BasePolicy, frozen=True, kw_only=True):
@@ -93,7 +94,7 @@ POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
 def policy(spec: str | dict[str, Any]) -> Policy:
     """The policy that a scenario asks for: a name, a table with `name`, or `module:function`.
 
-    Raises PolicyError with what was found and what is allowed.
+    Raises PolicyError with the invalid value and what is expected.
     """
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = table.pop("name", None)
@@ -101,22 +102,24 @@ def policy(spec: str | dict[str, Any]) -> Policy:
         _check_function(name, table)
         return UserDefined(function=name, parameters=table)
     if not isinstance(name, str) or name not in POLICIES:
-        raise PolicyError(f"found policy {name!r}, allowed: {', '.join(POLICIES)} or module:function")
+        raise PolicyError(invalid("", name, f"{', '.join(POLICIES)} or module:function"))
     kind, defaults = POLICIES[name]
     try:
         return msgspec.convert({**defaults, **table}, kind)  # type: ignore[return-value]
     except msgspec.ValidationError as error:
         allowed = ", ".join(kind.__struct_fields__) or "no parameters"
-        found = ", ".join(f"{key} = {value!r}" for key, value in table.items())
-        raise PolicyError(f"policy {name!r}: found {found}: {error}; allowed: {allowed}") from None
+        given = ", ".join(f"{key} = {value!r}" for key, value in table.items())
+        raise PolicyError(
+            f"policy {name!r}: invalid parameters {given}: {error}; expected {allowed}"
+        ) from None
 
 
 def divided(whole: Policy, index: int, processes: int) -> Policy:
-    """The part of a policy that process number `index` of so many has to keep.
+    """The policy for process number `index` of `processes`.
 
-    What a shared gate counts in absolute numbers is divided, so that all gates together allow what one would.
+    Absolute numbers of a shared throttle are divided, so that all throttles together allow what one would.
     """
-    if processes == 1 or not whole.shared_gate:
+    if processes == 1 or not whole.shared_throttle:
         return whole
     match whole:
         case RetryBudget(min_per_s=number):
@@ -135,14 +138,12 @@ def _import_function(path: str) -> Any:
 
 
 def _checked_delays(path: str, rng: random.Random, parameters: dict[str, Any]) -> Iterator[float]:
-    """The delays of a function of the user's own. Raises PolicyError where it fails, or gives no delay."""
+    """The delays of a user-defined function. Raises PolicyError if it fails, or yields an invalid delay."""
     function = _import_function(path)
     try:
         for delay in function(rng, **parameters):
             if isinstance(delay, bool) or not isinstance(delay, Real) or not math.isfinite(delay):
-                raise PolicyError(
-                    f"policy {path!r}: found delay {delay!r}, allowed: a finite number of seconds"
-                )
+                raise PolicyError(invalid(f"delay of policy {path!r}", delay, "a finite number of seconds"))
             yield float(delay)
     except PolicyError:
         raise
@@ -157,12 +158,12 @@ def _checked_delays(path: str, rng: random.Random, parameters: dict[str, Any]) -
 def _check_function(path: str, parameters: dict[str, Any]) -> None:
     function = _import_function(path)
     if not callable(function):
-        raise PolicyError(f"policy {path!r}: found {function!r}, allowed: a function(rng, **parameters)")
+        raise PolicyError(invalid(f"policy {path!r}", function, "a function(rng, **parameters)"))
     try:
         inspect.signature(function).bind(None, **parameters)
     except TypeError as error:
         allowed = f"{path}{inspect.signature(function)}"
-        raise PolicyError(f"policy {path!r}: {error}; allowed: {allowed}") from None
+        raise PolicyError(f"policy {path!r}: {error}; expected {allowed}") from None
     except ValueError:  # Written in C, without a signature to check.
         return
     # What fails soon fails before anything is started.

@@ -1,10 +1,10 @@
-"""Policies with a gate: a client waits for its delay, and then until a gate lets the try through.
+"""Policies with a throttle: a client waits for its delay, and then until the throttle admits the attempt.
 
-Without a base the delays are 0, as of the naive client, so that only the gate holds a try back; with one they
-are those of full jitter. With `shared`, all clients ask one gate, as if they were one program's calls;
-without it each has its own, as in a browser. Several generator processes have a gate each, and divide what it
-allows in absolute numbers. Where a gate turns a try away without knowing for how long, the client asks again
-after `ask_again_s`.
+Without a base the delays are 0, as those of a naive client, and only the throttle delays an attempt; with a
+base they are those of full jitter. With `shared`, all clients ask one throttle, as in one program; otherwise
+each client has its own, as in a browser. Several generator processes have one throttle each, and divide its
+absolute numbers among them. If a throttle rejects an attempt without a wait time, the client asks
+again after `ask_again_s`.
 """
 
 import math
@@ -15,14 +15,20 @@ from typing import Annotated
 from msgspec import Meta
 
 from scenarios.policies.backoff import BasePolicy, FullJitter, Seconds, Share
-from scenarios.policies.throttles import BreakerGate, BucketGate, BudgetGate, Gate, ThrottleGate
+from scenarios.policies.throttles import (
+    AdaptiveThrottle,
+    BreakerThrottle,
+    BucketThrottle,
+    BudgetThrottle,
+    Throttle,
+)
 
-# More than nothing: asking a closed gate again at once would never end.
+# More than 0: asking a closed throttle again immediately would never end.
 AskAgain = Annotated[float, Meta(gt=0, le=86_400)]
 
 
 class GatedPolicy(BasePolicy, frozen=True, kw_only=True):
-    """What policies with a gate have in common."""
+    """What policies with a throttle have in common."""
 
     base_s: Seconds = 0.0
     cap_s: Seconds = 30.0
@@ -30,7 +36,7 @@ class GatedPolicy(BasePolicy, frozen=True, kw_only=True):
     ask_again_s: AskAgain = 1.0
 
     @property
-    def shared_gate(self) -> bool:
+    def shared_throttle(self) -> bool:
         return self.shared
 
     def delays(self, rng: random.Random) -> Iterator[float]:
@@ -38,13 +44,14 @@ class GatedPolicy(BasePolicy, frozen=True, kw_only=True):
 
 
 class CircuitBreaker(GatedPolicy, frozen=True, kw_only=True):
-    """Stop trying when most tries fail, and let one through after a fixed time to see.
+    """Stop when most attempts fail, and test with one attempt after a fixed time.
 
         opens: failures/fires > error_threshold over the last `buckets` seconds
-        half-opens: exactly reset_s after it opened; one try is let through, which closes or opens it
+        half-opens: exactly reset_s after it opened; one attempt is admitted, which closes or opens it
 
-    Nothing is random: clients whose breakers opened together come back together. There is no least volume, so
-    a failure can open it at once. A client with a breaker of its own then tries about once per reset time.
+    Nothing is random: clients whose breakers opened at the same time retry at the same time. There is no
+    minimum volume, so one failure can open it. A client with its own breaker then makes about one attempt per
+    reset time.
     Source: nodeshift/opossum, lib/circuit.js (where the reset time is 30 s unless set).
     """
 
@@ -52,8 +59,8 @@ class CircuitBreaker(GatedPolicy, frozen=True, kw_only=True):
     reset_s: Seconds = 10.0
     buckets: Annotated[int, Meta(ge=1, le=3600)] = 10
 
-    def gate(self) -> Gate:
-        return BreakerGate(
+    def throttle(self) -> Throttle:
+        return BreakerThrottle(
             error_threshold=self.error_threshold,
             reset_s=self.reset_s,
             bucket_s=1.0,
@@ -63,14 +70,14 @@ class CircuitBreaker(GatedPolicy, frozen=True, kw_only=True):
 
 
 class RetryBudget(GatedPolicy, frozen=True, kw_only=True):
-    """Allow a share of retries on top of first tries, and a few in any case.
+    """Allow retries as a share of first attempts, plus a fixed number per second.
 
-        retries ≤ min_per_s·window + ratio·first tries, both over the last window
+        retries ≤ min_per_s·window + ratio·first attempts, both over the last window
 
-    With the defaults that is 50 + 0.2 times the first tries per 10 s. A budget belongs to one program, so it
-    is shared. When everybody loses the connection at once, everybody's first try is free; only retries are
-    held down.
-    Source: tower-rs/tower, tower/src/retry/budget/tps_budget.rs (with 10 per second in any case unless set).
+    With the defaults that is 50 + 0.2 times the first attempts per 10 s. A budget belongs to one program, so
+    it is shared. When all clients lose the connection at once, all first attempts are free; only retries are
+    throttled.
+    Source: tower-rs/tower, tower/src/retry/budget/tps_budget.rs (with a minimum of 10 per second by default).
     """
 
     shared: bool = True
@@ -78,8 +85,8 @@ class RetryBudget(GatedPolicy, frozen=True, kw_only=True):
     min_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 5
     window_s: Annotated[int, Meta(ge=1, le=60)] = 10
 
-    def gate(self) -> Gate:
-        return BudgetGate(
+    def throttle(self) -> Throttle:
+        return BudgetThrottle(
             ratio=self.ratio,
             min_per_s=self.min_per_s,
             window_s=self.window_s,
@@ -88,37 +95,37 @@ class RetryBudget(GatedPolicy, frozen=True, kw_only=True):
 
 
 class SreThrottle(GatedPolicy, frozen=True, kw_only=True):
-    """Turn a try away with a probability that grows with the share of recent tries that failed.
+    """Reject an attempt with a probability that grows with the share of recent attempts that failed.
 
         p(reject) = max(0, (requests - k·accepts)/(requests + 1)) over the last window
 
-    What is turned away counts as a request. A gateway that accepts at least one in k is not throttled at all.
-    A client on its own is let through with probability 1/(n + 1) after n asks that came to nothing.
+    A rejected attempt counts as a request. If the gateway accepts at least one in k, nothing is throttled. A
+    single client is admitted with probability 1/(n + 1) after n failed or rejected attempts.
     Source: Site Reliability Engineering, chapter 21, "Client-Side Throttling".
     """
 
     k: Annotated[float, Meta(ge=1, le=1000)] = 2.0
     window_s: Annotated[float, Meta(ge=1, le=86_400)] = 120.0
 
-    def gate(self) -> Gate:
-        return ThrottleGate(k=self.k, window_s=self.window_s, ask_again_s=self.ask_again_s)
+    def throttle(self) -> Throttle:
+        return AdaptiveThrottle(k=self.k, window_s=self.window_s, ask_again_s=self.ask_again_s)
 
 
 class TokenBucket(GatedPolicy, frozen=True, kw_only=True):
-    """Pay for every retry with a token, of which each success brings back a part.
+    """Every retry costs a token, and each success returns a part of one.
 
         tokens = capacity; per retry, tokens -= 1; per success, tokens = min(capacity, tokens + per_success)
 
-    First tries are free. Nothing but a success fills the bucket, so a client with a bucket of its own gives
-    up for good when that is empty; with a shared one it asks again, until enough others have succeeded.
+    First attempts are free. Only a success fills the bucket, so a client with its own bucket gives up for
+    good when the bucket is empty; with a shared bucket it asks again until enough others have succeeded.
     Source: Marc Brooker, "Fixing retries with token buckets and circuit breakers", 2022-02-28.
     """
 
     capacity: Annotated[float, Meta(ge=0, le=1_000_000)] = 10.0
     per_success: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.1
 
-    def gate(self) -> Gate:
-        return BucketGate(
+    def throttle(self) -> Throttle:
+        return BucketThrottle(
             capacity=self.capacity,
             per_success=self.per_success,
             ask_again_s=self.ask_again_s if self.shared else math.inf,

@@ -1,7 +1,7 @@
-"""Gates: may a try begin now, given how the tries before it have ended?
+"""Throttles: may an attempt begin now, given how the attempts before it have ended?
 
-A gate is asked when a try's delay is over. It counts what it lets through, and is told how each of those
-ended. All times are seconds on one clock that does not go back; nothing here reads it.
+A throttle is asked when an attempt's delay is over. It counts the attempts that it lets through, and learns
+the outcome of each. All times are seconds on one clock that does not go back; nothing here reads it.
 """
 
 import random
@@ -12,18 +12,19 @@ from typing import Literal, Protocol
 _ROUNDING_S = 1e-6
 
 
-class Gate(Protocol):
-    """Decides locally whether a try may begin."""
+class Throttle(Protocol):
+    """Decides locally whether an attempt may begin."""
 
     def wait_s(self, now_s: float, rng: random.Random, first: bool) -> float:
-        """0.0: begin now, and the gate counts the try. Else ask again after so many seconds; infinity: never.
+        """0.0: begin now, and the throttle counts the attempt. Else ask again after these seconds; infinity:
+        never.
 
-        first: whether it is try 0 of this outage.
+        first: whether it is attempt 0 of this outage.
         """
         ...
 
     def ended(self, joined: bool, now_s: float) -> None:
-        """A try that the gate let through has ended; `joined` says whether it made a session."""
+        """An attempt that the throttle let through has ended; `joined` says whether it made a session."""
         ...
 
 
@@ -54,7 +55,7 @@ class RollingSum:
         return self._total
 
 
-class BreakerGate:
+class BreakerThrottle:
     """opossum's circuit breaker.
 
     Every ask counts as a fire, also one that is turned away. In every state a failure counts, but only in the
@@ -110,8 +111,8 @@ class BreakerGate:
             self._half_open_s, self._probing = now_s + self._reset_s, False
 
 
-class BudgetGate:
-    """tower's budget: first tries deposit, retries withdraw, and a reserve allows some retries in any case.
+class BudgetThrottle:
+    """tower's budget: first attempts deposit, retries withdraw, and a reserve allows a few retries.
 
     Amounts are whole, as there: a deposit is 1 and a withdrawal ⌊1/ratio⌋, or above a ratio of 1, 1000 and
     ⌊1000/ratio⌋. They count in the current tenth of the window and in the ten before it.
@@ -140,10 +141,10 @@ class BudgetGate:
         return 0.0
 
     def ended(self, joined: bool, now_s: float) -> None:
-        """Changes nothing: a budget is about how many tries there are, not how they end."""
+        """Changes nothing: a budget is about how many attempts there are, not how they end."""
 
 
-class ThrottleGate:
+class AdaptiveThrottle:
     """The SRE book's adaptive throttling: the less has been accepted, the more is turned away."""
 
     __slots__ = ("_accepts", "_ask_again_s", "_k", "_requests")
@@ -169,8 +170,8 @@ class ThrottleGate:
             self._accepts.add(1, now_s)
 
 
-class BucketGate:
-    """A bucket of tokens: a retry takes one, a success puts a part of one back, and first tries are free."""
+class BucketThrottle:
+    """A bucket of tokens: a retry takes one, a success returns a part of one, first attempts are free."""
 
     __slots__ = ("_ask_again_s", "_capacity", "_per_success", "_tokens")
 

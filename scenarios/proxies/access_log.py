@@ -1,4 +1,4 @@
-"""What a front's access log says, whichever front wrote it."""
+"""What a proxy's access log says, whichever proxy wrote it."""
 
 import contextlib
 import math
@@ -12,16 +12,16 @@ COLUMNS = 10
 
 
 class AccessLine(Struct, frozen=True):
-    """One request, as the front logged it."""
+    """One request, as the proxy logged it."""
 
     ended_wall_s: float
     remote_address: str
     status: int
     limit_status: str
     """PASSED, DELAYED or REJECTED, the latter two also with `_DRY_RUN`; `-` where no rule counted it, or
-    where the front does not tell."""
+    where the proxy does not tell."""
     upstream_status: str
-    """What the pod answered; `-` where the front answered by itself."""
+    """What the pod answered; `-` where the proxy answered by itself."""
 
 
 def read_lines(path: Path, line_of: Callable[[Sequence[str]], AccessLine]) -> list[AccessLine]:
@@ -41,5 +41,5 @@ def read_lines(path: Path, line_of: Callable[[Sequence[str]], AccessLine]) -> li
 
 
 def refusals_per_second(lines: list[AccessLine], wall_epoch_s: float) -> Counter[int]:
-    """Requests that a limit at the front refused, by second since the epoch."""
+    """Requests that a limit at the proxy refused, by second since the epoch."""
     return Counter(int(line.ended_wall_s - wall_epoch_s) for line in lines if line.limit_status == "REJECTED")

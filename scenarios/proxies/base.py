@@ -1,6 +1,6 @@
-"""A front as a child of this process, whichever it is: its folder, its port, its start.
+"""A proxy as a child of this process, whichever it is: its folder, its port, its start.
 
-What fronts and sidecars have in common: a program, a template, and a validator of what came of it.
+What proxies and sidecars have in common: a program, a template, and a validator of what came of it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ POLL_S = 0.05
 _ANY = "0.0.0.0"  # noqa: S104
 
 
-class LocalFront(ABC):
+class LocalProxy(ABC):
     """Configuration and logs are in one folder.
 
     trusted: networks whose PROXY protocol headers it believes, where it looks at that.
@@ -59,7 +59,7 @@ class LocalFront(ABC):
 
     @abstractmethod
     async def configure(self, files: Mapping[str, str]) -> None:
-        """Puts a configuration in its place. Raises StackError where the front does not accept it."""
+        """Puts a configuration in its place. Raises StackError where the proxy does not accept it."""
 
     @abstractmethod
     async def reload(self) -> None:
@@ -121,7 +121,7 @@ class LocalFront(ABC):
         raise StackError(f"{self.name} did not reload within {POLLS * POLL_S:g} s; see {self.log}")
 
     def accept(self, name: str, complaint: str) -> None:
-        """Raises StackError where the front complains of the file of that name."""
+        """Raises StackError where the proxy complains of the file of that name."""
         if complaint:
             raise StackError(f"{self.name} does not accept {self.directory / name}: {complaint}")
 

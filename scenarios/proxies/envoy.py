@@ -24,7 +24,7 @@ from scenarios.host.process import StackError
 from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LIMITS, LimitError
 from scenarios.proxies.access_log import AccessLine, read_lines
-from scenarios.proxies.base import POLL_S, POLLS, LocalFront, complaint, made_executable, template
+from scenarios.proxies.base import POLL_S, POLLS, LocalProxy, complaint, made_executable, template
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
 
@@ -40,9 +40,7 @@ def executable() -> Path:
         binary = Path(folder) / "_bin" / "envoy"
         if binary.is_file():
             return made_executable(binary)
-    raise MachineError(
-        "Envoy: found none, allowed: the one of the optional extra; install reconnect-storm[envoy]"
-    )
+    raise MachineError("Envoy: not installed; install the optional extra reconnect-storm[envoy]")
 
 
 def check_syntax(configuration: Path, binary: Path | None = None) -> str:
@@ -133,7 +131,7 @@ _COUNTERS = {ROUTES: "http.gateway.rds.gateway", PODS: "cluster.gateway"}
 _COUNTER = re.compile(r"^(\S+)\.update_(success|rejected|failure): (\d+)$", re.MULTILINE)
 
 
-class LocalEnvoy(LocalFront):
+class LocalEnvoy(LocalProxy):
     """Envoy in front of the pods; it takes up another limit, or other pods, while it runs."""
 
     name = "envoy"

@@ -14,7 +14,7 @@ from pathlib import Path
 from scenarios.host.machine import MachineError, needed_descriptors
 from scenarios.limits.token_bucket import token_rule
 from scenarios.proxies.access_log import AccessLine, read_lines
-from scenarios.proxies.base import LocalFront, complaint, program, template
+from scenarios.proxies.base import LocalProxy, complaint, program, template
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
 
@@ -40,7 +40,7 @@ def executable() -> Path:
     """The system's HAProxy. Raises MachineError where there is none."""
     found = program("haproxy")
     if found is None:
-        raise MachineError("HAProxy: found none on the PATH, allowed: the system's; install its package")
+        raise MachineError("HAProxy: not on the PATH: expected the system's package")
     return found
 
 
@@ -95,7 +95,7 @@ def read_access_log(path: Path) -> list[AccessLine]:
     return read_lines(path, access_line)
 
 
-class LocalHaproxy(LocalFront):
+class LocalHaproxy(LocalProxy):
     """HAProxy in front of the pods; old workers keep the connections that they have when it is reloaded."""
 
     name = "haproxy"

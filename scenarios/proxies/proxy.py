@@ -6,15 +6,15 @@ import shutil
 from msgspec.structs import replace
 
 from scenarios.fields import NameOrTable
-from scenarios.host.hosts import FrontHost
+from scenarios.host.hosts import ProxyHost
 from scenarios.host.machine import needed_descriptors
 from scenarios.host.process import Child, Watch
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.model import Scenario
 
 
-class Front:
-    """The front on its host, of the kind that the scenario names; its configuration may change while it runs.
+class Proxy:
+    """The proxy on its host, of the kind that the scenario names; its configuration may change while it runs.
 
     Starts, ends and changes take turns, so that no process begins with what has just been replaced. A start
     finds a process and does nothing; an end, or a reload, finds none and does nothing.
@@ -26,14 +26,14 @@ class Front:
         self,
         scenario: Scenario,
         *,
-        host: FrontHost,
+        host: ProxyHost,
         pods: list[str],
         watch: Watch,
         pod_cores: float | None = None,
     ) -> None:
         self.child: Child | None = None
         self._scenario = scenario
-        self._kind = FRONTS[scenario.edge.front]
+        self._kind = PROXIES[scenario.edge.proxy]
         self._host = host
         self._pods = pods
         self._watch = watch

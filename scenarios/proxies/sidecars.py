@@ -70,7 +70,7 @@ class Sidecars:
         return [sidecar.child for sidecar in self._by_pod.values() if sidecar.child is not None]
 
     def address(self, pod: int) -> str:
-        """Where the front sends what is for this pod."""
+        """Where the proxy sends what is for this pod."""
         return self._by_pod[pod].address
 
     async def add(self, pods: Sequence[Served]) -> None:

@@ -58,7 +58,7 @@ def decision_points(scenario: Scenario) -> tuple[float, ...]:
     Raises ValueError for a scenario without a fault.
     """
     if scenario.trigger_s is None:
-        raise ValueError("found no fault in the timeline")
+        raise ValueError("the timeline has no fault")
     points: list[float] = []
     for event in mitigations(scenario):
         if not points or event.at_s > points[-1] + TOGETHER_S:
@@ -109,7 +109,7 @@ def words(event: Event) -> str:
             return f"push back-off ({_name(spec)}) to the clients"
         case SetLimit(limit=spec):
             return f"set the limit {_name(spec)}"
-    raise TypeError(f"found {event.name}, allowed: what an operator may choose")
+    raise TypeError(f"{event.name} is not a mitigation that an operator can choose")
 
 
 def patience_s(scenario: Scenario) -> float:

@@ -1,6 +1,6 @@
-"""Objectives while a run goes on: what a metric is so far, and whether its bound holds.
+"""Objectives during a run: a metric so far, and whether its SLO is met.
 
-What a report says later rests on more: effective latencies become known only when clients return.
+The report is based on more data: effective latencies become known only when clients return.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,10 +10,10 @@ from reports.rundir.schema import Tag
 from scenarios.runner.operator import Row
 from scenarios.scenario.slo import Objective
 
-State = Literal["holds", "broken", "not known"]
+State = Literal["met", "violated", "undecided"]
 
 Percentile = Callable[[Tag, float], float | None]
-"""A percentile of the same seconds, in milliseconds, by tag; None where nothing is known."""
+"""A percentile of the same seconds, in milliseconds, by tag; None without data."""
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": lambda value, bound: value < bound,
@@ -24,14 +24,14 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 
 def state(objective: Objective, value: float | None) -> State:
-    """Whether the bound holds for this value."""
+    """Whether this value meets the objective."""
     if value is None:
-        return "not known"
-    return "holds" if _COMPARISONS[objective.operator](value, objective.bound) else "broken"
+        return "undecided"
+    return "met" if _COMPARISONS[objective.operator](value, objective.bound) else "violated"
 
 
 def measured(metric: str, rows: Sequence[Row], percentile: Percentile) -> float | None:
-    """The metric over these seconds; None where nothing is known, and for what only the end tells."""
+    """The metric over these seconds; None without data, and for metrics that only the end of a run gives."""
     if metric in _PERCENTILES:
         return percentile(*_PERCENTILES[metric])
     if metric in _QUOTIENTS:
@@ -47,16 +47,16 @@ def measured(metric: str, rows: Sequence[Row], percentile: Percentile) -> float 
 
 
 def recovery_state(objective: Objective, recovered_after_s: float | None, waited_s: float | None) -> State:
-    """The same for a bound on the time to recover. While it runs, an upper bound can be broken already."""
+    """The state of a bound on the time to recover. An upper bound can be violated before the recovery."""
     if recovered_after_s is not None:
         return state(objective, recovered_after_s)
-    late = objective.operator in {"<", "<="} and state(objective, waited_s) == "broken"
-    return "broken" if late else "not known"
+    late = objective.operator in {"<", "<="} and state(objective, waited_s) == "violated"
+    return "violated" if late else "undecided"
 
 
 def told(value: float | None) -> str:
-    """A value in a few characters."""
-    return "not known" if value is None else f"{value:.4g}"
+    """A value as short text."""
+    return "unknown" if value is None else f"{value:.4g}"
 
 
 def _total(rows: Sequence[Row], name: str) -> float:
@@ -75,6 +75,6 @@ _QUOTIENTS = {
     "wasted_work": (("gone_early", "short_sessions"), ("handshakes",)),
 }
 _COLUMNS = {"attempts_per_s": "attempts", "attempts_peak_per_s": "attempts"}
-"""Metrics that are not called as their column is."""
+"""Metrics whose column has another name."""
 _MEANS = ("attempts_per_s", "pod_cpu", "pod_loop", "nginx_cpu")
 _HIGHEST = ("attempts_peak_per_s",)

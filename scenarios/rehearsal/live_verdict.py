@@ -1,4 +1,4 @@
-"""The verdict as it forms: what a run looks like by the second that has just ended."""
+"""The live verdict: the state of a run by the second that has just ended."""
 
 from collections.abc import Sequence
 from math import nan
@@ -11,9 +11,9 @@ from scenarios.runner.operator import Row
 
 Word = Literal[
     "steady",
-    "unharmed",
-    "fault going on",
-    "storm going on",
+    "unaffected",
+    "fault active",
+    "degraded",
     "recovering",
     "recovered",
     "not recovering",
@@ -23,20 +23,20 @@ Word = Literal[
 SERVED = 0.90
 WELL_SERVED = 0.99
 RISING_PER_S = 0.005
-"""Of the clients; a rise that is slower is no sign of a recovery to somebody who watches."""
+"""Share of the clients per second; a slower rise is not shown as a recovery."""
 WATCHED_S = 10
-"""A rise is looked for in so many seconds."""
+"""Seconds in which a rise is looked for."""
 PATIENCE_S = 20
-"""A storm that has not turned for so long after the fault is called one that does not."""
+"""Seconds after the fault without a rise, after which the state is `not recovering`."""
 
 
 class Forming(Struct, frozen=True, kw_only=True):
-    """What it looks like."""
+    """State, sentence, and since when all clients are served."""
 
     word: Word
     sentence: str
     well_since_s: int | None = None
-    """The second from which on everybody has been served; None while somebody is not."""
+    """The second since which all clients have been served; None while some are not."""
 
 
 def forming(
@@ -46,10 +46,10 @@ def forming(
     trigger_end_s: int | None,
     window_s: int,
 ) -> Forming:
-    """Looks at the seconds so far, in order.
+    """The state after these seconds, which are in order.
 
-    trigger_end_s: when the last fault was over; None while it goes on. window_s: for how long all has to be
-    well until a recovery counts.
+    trigger_end_s: when the last fault ended; None while it is active. window_s: for how long all clients have
+    to be served before a recovery counts.
     """
     known = [(int(row["t_s"]), _share(row)) for row in rows if row.get("clients") and "useful" in row]
     if not known:
@@ -59,13 +59,13 @@ def forming(
         return Forming(word="steady", sentence=f"steady state: {share:.0%} served")
     since = _well_since(known, trigger_s if trigger_end_s is None else trigger_end_s)
     if all(each >= WELL_SERVED for t_s, each in known if t_s >= trigger_s):
-        sentence = f"unharmed: {share:.0%} served; nobody was out so far"
-        return Forming(word="unharmed", sentence=sentence, well_since_s=since)
+        sentence = f"unaffected: {share:.0%} served, no client disconnected so far"
+        return Forming(word="unaffected", sentence=sentence, well_since_s=since)
     if trigger_end_s is None:
-        return Forming(word="fault going on", sentence=f"the fault goes on: {share:.0%} served")
+        return Forming(word="fault active", sentence=f"fault active: {share:.0%} served")
     if since is not None:
         held_s = now_s + 1 - since
-        counts = "" if held_s >= window_s else f"; it counts after {window_s} s"
+        counts = "" if held_s >= window_s else f"; counts as recovered after {window_s} s"
         sentence = f"recovered since {since} s: {share:.0%} served for {held_s} s{counts}"
         return Forming(word="recovered", sentence=sentence, well_since_s=since)
     return _not_back(known, share, trigger_s, trigger_end_s)
@@ -81,14 +81,14 @@ def _not_back(
     waited_s = now_s + 1 - trigger_end_s
     if rise > RISING_PER_S:
         word: Word = "recovering"
-        sentence = f"recovering: {share:.0%} served, {rise:.1%} of the clients more every second"
+        sentence = f"recovering: {share:.0%} served, rising by {rise:.1%} of clients per second"
     elif share >= SERVED:
-        word, sentence = "recovering", f"nearly back: {share:.0%} served, {WELL_SERVED:.0%} are wanted"
+        word, sentence = "recovering", f"recovering: {share:.0%} served, expected ≥ {WELL_SERVED:.0%}"
     elif waited_s < PATIENCE_S:
-        word, sentence = "storm going on", f"storm going on: {share:.0%} served"
+        word, sentence = "degraded", f"degraded: {share:.0%} served"
     else:
         word = "not recovering"
-        sentence = f"not recovering: {share:.0%} served, {waited_s} s after the fault was over"
+        sentence = f"not recovering: {share:.0%} served, {waited_s} s after the fault ended"
     return Forming(word=word, sentence=sentence)
 
 

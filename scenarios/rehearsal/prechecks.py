@@ -1,6 +1,6 @@
-"""What has to hold before anything is broken, judged by the seconds of steady state that there are.
+"""Checks before the first fault, based on the seconds of steady state so far.
 
-Every check is one function from what is known to a `PreCheck`.
+Every check is one function from `PrecheckInput` to a `PreCheck`.
 """
 
 import resource
@@ -16,21 +16,21 @@ from scenarios.scenario.model import Scenario
 from scenarios.scenario.slo import Objective
 
 LEAST_STEADY_S = 2
-"""Whole seconds of steady state that have to have been seen."""
+"""Least number of whole seconds of steady state."""
 
 
-class Allowed(Struct, frozen=True, kw_only=True):
-    """What the validity of a run is judged by."""
+class Thresholds(Struct, frozen=True, kw_only=True):
+    """Thresholds that the validity of a run uses, too."""
 
     generator_lag_ms: float
 
 
 class Taken(Protocol):
-    """What others had of some cores in the worst seconds, as the validity of a run is judged by."""
+    """CPU of other processes on some cores in the worst seconds, as the validity of a run uses it."""
 
     @property
     def what(self) -> str:
-        """Who they were, and what they did."""
+        """Who used the CPU, such as `other processes used`."""
 
     @property
     def where(self) -> str:
@@ -38,25 +38,25 @@ class Taken(Protocol):
 
     @property
     def cores(self) -> float:
-        """How many cores' worth."""
+        """CPU used, in cores."""
 
     @property
     def allowed_cores(self) -> float:
-        """How much of that is allowed."""
+        """Tolerance, in cores."""
 
     @property
     def too_much(self) -> bool:
-        """Whether it is more."""
+        """Whether it exceeds the tolerance."""
 
 
-class Known(Struct, frozen=True, kw_only=True):
-    """What the checks look at."""
+class PrecheckInput(Struct, frozen=True, kw_only=True):
+    """The data that the checks use."""
 
     scenario: Scenario
     rows: Sequence[Row]
     """The whole seconds of steady state so far."""
     taken: Sequence[Taken]
-    """By others in these seconds; of other processes nothing where that is not known, or no matter."""
+    """CPU of other processes in these seconds; empty if unknown, or irrelevant."""
     percentile: Percentile
     armed: Sequence[str]
     """Abort conditions in force, each with its bound."""
@@ -66,7 +66,7 @@ class Known(Struct, frozen=True, kw_only=True):
     allowed_descriptors: int
 
 
-def prechecks(known: Known, allowed: Allowed) -> tuple[PreCheck, ...]:
+def prechecks(known: PrecheckInput, thresholds: Thresholds) -> tuple[PreCheck, ...]:
     """All checks, in the order in which they are shown."""
     return (
         _joined(known),
@@ -74,17 +74,17 @@ def prechecks(known: Known, allowed: Allowed) -> tuple[PreCheck, ...]:
         *_objectives(known),
         _armed(known),
         _quiet(known),
-        _generator(known, allowed),
+        _generator(known, thresholds),
         _descriptors(known),
     )
 
 
 def precheck_of(objective: Objective) -> tuple[str, str]:
-    """What the check of an objective of the phase `before` is called, and what it wants."""
+    """Name and expectation of the check for an objective of the phase `before`."""
     return f"objective: {objective.metric} {objective.phase}", f"{objective.operator} {objective.bound:g}"
 
 
-def _joined(known: Known) -> PreCheck:
+def _joined(known: PrecheckInput) -> PreCheck:
     wanted = known.scenario.fleet.clients
     found = min((int(row.get("connected", 0)) for row in known.rows), default=0)
     return PreCheck(
@@ -95,18 +95,18 @@ def _joined(known: Known) -> PreCheck:
     )
 
 
-def _steady(known: Known) -> PreCheck:
+def _steady(known: PrecheckInput) -> PreCheck:
     lost = sum(int(row.get("disconnects", 0)) for row in known.rows)
-    tries = sum(int(row.get("attempts", 0)) for row in known.rows)
+    attempts = sum(int(row.get("attempts", 0)) for row in known.rows)
     return PreCheck(
         name="steady state measured",
-        wanted=f"{LEAST_STEADY_S} s or more, nobody dropped, no try to connect",
-        found=f"{len(known.rows)} s, {lost} dropped, {tries} tries",
-        passed=len(known.rows) >= LEAST_STEADY_S and not lost and not tries,
+        wanted=f"at least {LEAST_STEADY_S} s, no disconnects, no connection attempts",
+        found=f"{len(known.rows)} s, {lost} disconnects, {attempts} attempts",
+        passed=len(known.rows) >= LEAST_STEADY_S and not lost and not attempts,
     )
 
 
-def _objectives(known: Known) -> list[PreCheck]:
+def _objectives(known: PrecheckInput) -> list[PreCheck]:
     checks = []
     for objective in known.scenario.slo:
         if objective.phase == "before":
@@ -117,53 +117,53 @@ def _objectives(known: Known) -> list[PreCheck]:
                     name=name,
                     wanted=wanted,
                     found=told(value),
-                    passed=state(objective, value) == "holds",
+                    passed=state(objective, value) == "met",
                 )
             )
     return checks
 
 
-def _armed(known: Known) -> PreCheck:
-    none = "none; the target is on this machine" if not known.remote else "none"
+def _armed(known: PrecheckInput) -> PreCheck:
+    none = "none; the target is on this host" if not known.remote else "none"
     conditions = ", ".join(known.armed)
     return PreCheck(
         name="abort conditions armed",
-        wanted="one or more, unless the target is on this machine",
-        found=f"{conditions}, for {known.scenario.abort.for_s} s in a row" if conditions else none,
+        wanted="at least one, unless the target is on this host",
+        found=f"{conditions}, for {known.scenario.abort.for_s} consecutive seconds" if conditions else none,
         passed=bool(known.armed) or not known.remote,
     )
 
 
-def _quiet(known: Known) -> PreCheck:
-    # What others use is not known where parts of ours are on other machines; that is said, and fails nothing.
+def _quiet(known: PrecheckInput) -> PreCheck:
+    # Unknown if parts of the stack are on other hosts; that does not fail the check.
     knows = any(row.get("foreign_cpu") is not None for row in known.rows) or not known.rows
-    found = [] if knows else ["what other processes use is not known"]
+    found = [] if knows else ["CPU of other processes: unknown"]
     found += [f"{one.what} {one.cores:.2f} of {one.where}" for one in known.taken]
     wanted = [f"up to {one.allowed_cores:.2f} of {one.where}" for one in known.taken]
     return PreCheck(
-        name="machine quiet",
-        wanted="others have " + ("; ".join(dict.fromkeys(wanted)) or "next to nothing"),
-        found="; ".join(found) or "nothing is known",
+        name="host quiet",
+        wanted="CPU of other processes " + ("; ".join(dict.fromkeys(wanted)) or "near 0"),
+        found="; ".join(found) or "unknown",
         passed=not any(one.too_much for one in known.taken),
     )
 
 
-def _generator(known: Known, allowed: Allowed) -> PreCheck:
+def _generator(known: PrecheckInput, thresholds: Thresholds) -> PreCheck:
     lags = sorted(row["generator_lag_p99_ms"] for row in known.rows if "generator_lag_p99_ms" in row)
     lag = lags[(len(lags) - 1) // 2] if lags else None
     return PreCheck(
         name="generator on time",
-        wanted=f"p99 loop lag of the median second up to {allowed.generator_lag_ms:g} ms",
-        found="not known" if lag is None else f"{lag:.1f} ms",
-        passed=lag is not None and lag <= allowed.generator_lag_ms,
+        wanted=f"p99 loop lag of the median second at most {thresholds.generator_lag_ms:g} ms",
+        found="unknown" if lag is None else f"{lag:.1f} ms",
+        passed=lag is not None and lag <= thresholds.generator_lag_ms,
     )
 
 
-def _descriptors(known: Known) -> PreCheck:
+def _descriptors(known: PrecheckInput) -> PreCheck:
     unlimited = known.allowed_descriptors == resource.RLIM_INFINITY
     return PreCheck(
         name="file descriptors",
-        wanted=f"{known.needed_descriptors} or more",
+        wanted=f"at least {known.needed_descriptors}",
         found="unlimited" if unlimited else str(known.allowed_descriptors),
         passed=unlimited or known.allowed_descriptors >= known.needed_descriptors,
     )

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from reports.rundir.toml import key_text, value_text
 from scenarios.events.event import Event
 from scenarios.rehearsal.decisions import left_to_the_operator
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_of, without_secrets
-from scenarios.scenario.toml import key_text, value_text
 
 _HEAD = """\
 # What was rehearsed: the script, and what the operator chose. To play it again:

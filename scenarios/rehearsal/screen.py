@@ -1,7 +1,4 @@
-"""A rehearsal on a screen: its board as lines of text.
-
-A row of numbers as a row of small bars.
-"""
+"""The screen of a rehearsal: the dashboard state as lines of text, with sparklines."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +6,7 @@ from msgspec import Struct
 from rich.text import Text
 
 from scenarios.rehearsal.decisions import Option
-from scenarios.rehearsal.state import Board, Happening, Promise
+from scenarios.rehearsal.state import DashboardState, Happening, SloState
 from scenarios.runner.operator import Row
 
 _HISTORY_S = 60
@@ -17,16 +14,16 @@ _LAST = 5
 _NEXT = 4
 _WORD_STYLES = {
     "steady": "bold green",
-    "unharmed": "bold green",
+    "unaffected": "bold green",
     "recovered": "bold green",
     "recovering": "bold yellow",
-    "fault going on": "bold red",
-    "storm going on": "bold red",
+    "fault active": "bold red",
+    "degraded": "bold red",
     "not recovering": "bold white on red",
     "rescue": "bold magenta",
 }
 _KIND_STYLES = {"fault": "red", "mitigation": "cyan", "rescue": "magenta", "decision": "bold cyan"}
-_MARKS = {"holds": ("✓", "green"), "broken": ("✗", "bold red"), "not known": ("…", "dim")}
+_MARKS = {"met": ("✓", "green"), "violated": ("✗", "bold red"), "undecided": ("…", "dim")}
 
 
 class Gauge(Struct, frozen=True):
@@ -36,7 +33,7 @@ class Gauge(Struct, frozen=True):
     column: str
     written: Callable[[float], str]
     top: float | None = None
-    """What the highest bar stands for; None: the highest value shown."""
+    """Value of the highest bar; None: the highest value shown."""
 
 
 def _percent(share: float) -> str:
@@ -62,62 +59,62 @@ GAUGES = (
 )
 
 
-def screen(board: Board, *, width: int) -> Text:
-    """Numbers with their history, the timeline, what was promised, and the question, if there is one."""
-    lines = [_head(board), Text(), *_gauges(board, width), Text(), *_timeline(board)]
-    promises = board.promises()
-    if promises:
-        lines += [Text(), *map(_promise, promises)]
-    if board.options:
-        lines += [Text(), question(board.options, apart="\n  ")]
+def screen(dashboard: DashboardState, *, width: int) -> Text:
+    """Numbers with their history, the timeline, the SLOs, and the question to the operator, if any."""
+    lines = [_head(dashboard), Text(), *_gauges(dashboard, width), Text(), *_timeline(dashboard)]
+    slos = dashboard.slos()
+    if slos:
+        lines += [Text(), *map(_slo, slos)]
+    if dashboard.options:
+        lines += [Text(), question(dashboard.options, apart="\n  ")]
     text = Text("\n").join(lines)
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
 
 
 def question(options: tuple[Option, ...], *, apart: str = "  ") -> Text:
-    """What there is to choose, each with its key. apart: what stands before each."""
+    """The options, each with its key. apart: separator before each."""
     text = Text("your choice:", style="bold")
     for option in options:
         text.append(apart).append(f"[{option.key}]", "bold reverse").append(f" {option.words}", "bold")
     return text
 
 
-def plain_second(board: Board) -> str:
+def plain_second(dashboard: DashboardState) -> str:
     """The last second in one line."""
-    if not board.rows:
+    if not dashboard.rows:
         return ""
-    row, share = board.rows[-1], board.shares_served()[-1]
+    row, share = dashboard.rows[-1], dashboard.shares_served()[-1]
     gauges = "  ".join(f"{gauge.name} {_now(gauge, row)}" for gauge in GAUGES)
     served = "–" if share is None else _percent(share)
-    return f"  {row['t_s']:>4} s  served {served}  {gauges}  | {board.forming().sentence}"
+    return f"  {row['t_s']:>4} s  served {served}  {gauges}  | {dashboard.forming().sentence}"
 
 
 def plain_event(happening: Happening) -> str:
-    """Something that happened, in one line."""
-    over = " is over" if happening.phase == "end" else ""
+    """A timeline entry in one line."""
+    over = " ended" if happening.phase == "end" else ""
     kind = f"{happening.kind}: " if happening.kind else ""
     return f"  {happening.t_s:>6.1f} s  {kind}{happening.what}{over}"
 
 
-def _head(board: Board) -> Text:
-    seen = board.forming()
-    text = Text(f"{board.now_s} s ", style="bold").append(
-        f"of {board.scenario.phases.duration_s} s at most   "
+def _head(dashboard: DashboardState) -> Text:
+    seen = dashboard.forming()
+    text = Text(f"{dashboard.now_s} s ", style="bold").append(
+        f"of max. {dashboard.scenario.phases.duration_s} s   "
     )
     return text.append(seen.sentence, _WORD_STYLES[seen.word])
 
 
-def _gauges(board: Board, width: int) -> list[Text]:
+def _gauges(dashboard: DashboardState, width: int) -> list[Text]:
     history = max(10, min(_HISTORY_S, width - 42))
-    served = board.shares_served()
+    served = dashboard.shares_served()
     now = next((share for share in reversed(served) if share is not None), None)
     lines = [
         _gauge("served", "–" if now is None else _percent(now), sparkline(served, width=history, top=1.0))
     ]
     for gauge in GAUGES:
-        bars = sparkline(board.series(gauge.column), width=history, top=gauge.top)
-        lines.append(_gauge(gauge.name, _now(gauge, board.rows[-1] if board.rows else {}), bars))
+        bars = sparkline(dashboard.series(gauge.column), width=history, top=gauge.top)
+        lines.append(_gauge(gauge.name, _now(gauge, dashboard.rows[-1] if dashboard.rows else {}), bars))
     return lines
 
 
@@ -130,18 +127,20 @@ def _now(gauge: Gauge, row: Row) -> str:
     return "–" if value is None else gauge.written(value)
 
 
-def _timeline(board: Board) -> list[Text]:
-    lines = [Text(plain_event(each), _KIND_STYLES.get(each.kind, "dim")) for each in board.happened[-_LAST:]]
-    for each in board.coming()[:_NEXT]:
-        ahead = max(0, each.t_s - board.now_s)
+def _timeline(dashboard: DashboardState) -> list[Text]:
+    lines = [
+        Text(plain_event(each), _KIND_STYLES.get(each.kind, "dim")) for each in dashboard.happened[-_LAST:]
+    ]
+    for each in dashboard.coming()[:_NEXT]:
+        ahead = max(0, each.t_s - dashboard.now_s)
         lines.append(Text(f"  {each.t_s:>6.1f} s  {each.what}, in {ahead:.0f} s", "dim"))
     return lines
 
 
-def _promise(promise: Promise) -> Text:
-    mark, style = _MARKS[promise.state]
-    found = f": {promise.found}" if promise.found else ""
-    return Text(f"{mark} ", style).append(f"{promise.text}{found}")
+def _slo(slo: SloState) -> Text:
+    mark, style = _MARKS[slo.state]
+    found = f": {slo.found}" if slo.found else ""
+    return Text(f"{mark} ", style).append(f"{slo.text}{found}")
 
 
 _BARS = "▁▂▃▄▅▆▇█"

@@ -1,4 +1,4 @@
-"""What is known of a rehearsal while it goes on: seconds, events, checks, promises, and what comes next."""
+"""The state of a rehearsal's dashboard: seconds, events, checks, SLOs, and scheduled events."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,26 +23,26 @@ _COMMON = ("do", "kind", "phase", *Event.__struct_fields__)
 
 
 class Happening(Struct, frozen=True):
-    """Something on the timeline."""
+    """An entry of the timeline."""
 
     t_s: float
     what: str
     kind: str
     """`fault`, `mitigation`, `condition`, `decision`, `rescue`, `end`, or empty."""
     phase: str = ""
-    """`begin` or `end` of what takes time."""
+    """`begin` or `end` of an event that takes time."""
 
 
-class Promise(Struct, frozen=True):
-    """An objective, or the hypothesis, and how it stands."""
+class SloState(Struct, frozen=True):
+    """An objective, or the hypothesis, and its state so far."""
 
     text: str
     state: State
     found: str
 
 
-class Board:
-    """Collects what a screen shows. words: how events are told."""
+class DashboardState:
+    """Collects what the screen shows. words: the text of an event."""
 
     def __init__(self, scenario: Scenario, words: Words) -> None:
         self.scenario = scenario
@@ -50,18 +50,18 @@ class Board:
         self.happened: list[Happening] = []
         self.prechecks: tuple[PreCheck, ...] = ()
         self.options: tuple[Option, ...] = ()
-        """What the operator is being asked; empty while nothing is."""
+        """The options that the operator is asked to choose from; empty while there is no question."""
         self.trigger_end_s: int | None = None
         self.rescued_at_s: int | None = None
         self._words = words
 
     @property
     def now_s(self) -> int:
-        """The second that goes on."""
+        """The current second."""
         return int(self.rows[-1]["t_s"]) + 2 if self.rows else 0
 
     def add_event(self, t_s: float, name: str, details: Mapping[str, Any]) -> Happening:
-        """Takes an event as events.jsonl has it."""
+        """Adds an event, with details as in events.jsonl."""
         told_of = {key: value for key, value in details.items() if key not in _COMMON}
         phase = str(details.get("phase", ""))
         if name == "rescue":
@@ -72,25 +72,25 @@ class Board:
         return happening
 
     def add_decision(self, t_s: float, chosen: str) -> Happening:
-        """Takes what the operator chose."""
+        """Adds a choice of the operator."""
         happening = Happening(t_s, chosen, "decision")
         self.happened.append(happening)
         return happening
 
     def coming(self) -> list[Happening]:
-        """What the script still has, in order of time."""
+        """Scheduled events, in order of time."""
         found = [self._planned(strike.at_s, strike.event) for strike in strikes(self.scenario)]
         phases = self.scenario.phases
         if phases.rescue_at_s:
-            found.append(Happening(phases.rescue_at_s, "rescue, if fewer than 90% are served", "rescue"))
-        found.append(Happening(phases.duration_s, "the end, at the latest", "end"))
+            found.append(Happening(phases.rescue_at_s, "rescue, if less than 90% served", "rescue"))
+        found.append(Happening(phases.duration_s, "end of the run, at the latest", "end"))
         return [each for each in found if each.t_s >= self.now_s]
 
     def forming(self) -> Forming:
-        """The verdict as it forms."""
+        """The live verdict."""
         if self.rescued_at_s is not None:
             share = self.shares_served()[-1] or 0.0
-            sentence = f"not recovered; {share:.0%} served since another policy was pushed as the proof"
+            sentence = f"not recovered; {share:.0%} served since the rescue policy was pushed"
             return Forming(word="rescue", sentence=sentence)
         trigger = self.scenario.trigger_s
         return forming(
@@ -100,18 +100,18 @@ class Board:
             window_s=self.scenario.phases.recovery_window_s,
         )
 
-    def promises(self) -> list[Promise]:
-        """The hypothesis and the objectives, each as it stands."""
+    def slos(self) -> list[SloState]:
+        """The hypothesis and the objectives, each with its state so far."""
         hypothesis = self.scenario.hypothesis
         every: list[Objective] = [*([hypothesis] if hypothesis else []), *self.scenario.slo]
-        return [self._promise(objective) for objective in every]
+        return [self._slo(objective) for objective in every]
 
     def series(self, column: str) -> list[float | None]:
-        """One number of every second."""
+        """One column, for every second."""
         return [row.get(column) for row in self.rows]
 
     def shares_served(self) -> list[float | None]:
-        """Clients served, of all, in every second."""
+        """Share of the clients that are served, for every second."""
         return [
             row["useful"] / row["clients"] if row.get("clients") and "useful" in row else None
             for row in self.rows
@@ -119,35 +119,35 @@ class Board:
 
     @property
     def _unaided_until_s(self) -> int:
-        """Where the rescue began, or the last second ended; what a rescue achieves counts for nothing."""
+        """Start of the rescue, or end of the last second: seconds of a rescue do not count."""
         return self.now_s - 1 if self.rescued_at_s is None else self.rescued_at_s
 
     def _planned(self, at_s: float, event: Event) -> Happening:
         details = {key: value for key, value in to_builtins(event).items() if key not in _COMMON}
         return Happening(at_s, self._words(event.name, details), event.kind)
 
-    def _promise(self, objective: Objective) -> Promise:
+    def _slo(self, objective: Objective) -> SloState:
         name = "hypothesis: " if isinstance(objective, Hypothesis) else ""
         where = "" if objective.phase == "storm" else f" {objective.phase}"
         text = f"{name}{objective.metric}{where} {objective.operator} {objective.bound:g}"
         if objective.metric == "time_to_recover_s":
             after, waited = self._recovery()
             found = f"{after:g}" if after is not None else "" if waited is None else f"{waited:g} so far"
-            return Promise(text, recovery_state(objective, after, waited), found)
+            return SloState(text, recovery_state(objective, after, waited), found)
         check = self._checked(objective)
         if check is not None:
-            return Promise(text, "holds" if check.passed else "broken", check.found)
+            return SloState(text, "met" if check.passed else "violated", check.found)
         rows = self._rows_of(objective.phase)
         value = measured(objective.metric, rows, _only_at_the_end)
-        return Promise(text, state(objective, value), "" if value is None else told(value))
+        return SloState(text, state(objective, value), "" if value is None else told(value))
 
     def _checked(self, objective: Objective) -> PreCheck | None:
-        """The check before the first fault that was about the same bound: it knew latencies as well."""
+        """The check of the same bound before the first fault; unlike this state, it includes latencies."""
         name, wanted = precheck_of(objective)
         return next((check for check in self.prechecks if (check.name, check.wanted) == (name, wanted)), None)
 
     def _recovery(self) -> tuple[float | None, float | None]:
-        """(time to recover, time waited for it), in seconds from the trigger's end; None while it is open."""
+        """(time to recover, time waited for it), in seconds from the trigger's end; None while undecided."""
         if self.trigger_end_s is None:
             return None, None
         since = self.forming().well_since_s

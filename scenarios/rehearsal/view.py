@@ -1,4 +1,4 @@
-"""Shows a rehearsal as it happens: a screen that is rewritten every second, or lines without a terminal."""
+"""Shows a rehearsal live: a screen that is updated every second, or lines without a terminal."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from rich.text import Text
 from reports.rundir.schema import PreCheck
 from scenarios.rehearsal.decisions import Option
 from scenarios.rehearsal.screen import plain_event, plain_second, question, screen
-from scenarios.rehearsal.state import Board, Happening
+from scenarios.rehearsal.state import DashboardState, Happening
 from scenarios.runner.progress import Progress, plain_line
 
 _PLAIN_EVERY_S = 5
@@ -18,9 +18,9 @@ _PLAIN_EVERY_S = 5
 class RehearsalView:
     """Shows one rehearsal. With a terminal events scroll by above the screen."""
 
-    def __init__(self, console: Console, board: Board) -> None:
+    def __init__(self, console: Console, dashboard: DashboardState) -> None:
         self._console = console
-        self._board = board
+        self._dashboard = dashboard
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> "RehearsalView":
@@ -32,13 +32,13 @@ class RehearsalView:
         self._live.stop()
 
     def progress(self, progress: Progress) -> None:
-        """Until the steady state there is nothing but that the stack comes up."""
-        if self._board.happened:
+        """Shows the start of the stack, until the steady state."""
+        if self._dashboard.happened:
             return
         if self._console.is_terminal:
             self._live.update(Text(plain_line(progress)), refresh=True)
         elif progress.phase == "start":
-            self._say("  the stack starts, and the clients join")
+            self._say("  starting the stack; clients join")
 
     def checked(self, prechecks: Sequence[PreCheck]) -> None:
         """The checks before the first fault are done."""
@@ -46,24 +46,24 @@ class RehearsalView:
         for check in prechecks:
             mark, style = ("ok", "green") if check.passed else ("!!", "bold red")
             text = Text(f"  {mark} ", style).append(f"{check.name}: {check.found}", "default")
-            self._console.print(text.append(f" (wanted: {check.wanted})", "dim"), soft_wrap=True)
+            self._console.print(text.append(f" (expected: {check.wanted})", "dim"), soft_wrap=True)
 
     def happened(self, happening: Happening) -> None:
-        """Calls out an event."""
+        """Prints an event."""
         style = {"fault": "bold red", "mitigation": "bold cyan", "rescue": "bold magenta"}
         self._say(plain_event(happening), style=style.get(happening.kind, ""))
         self._refresh()
 
     def second(self, t_s: int) -> None:
-        """A second is over."""
+        """A second has ended."""
         if self._console.is_terminal:
             self._refresh()
         elif t_s % _PLAIN_EVERY_S == 0:
-            self._say(plain_second(self._board))
+            self._say(plain_second(self._dashboard))
 
     def asked(self, options: tuple[Option, ...]) -> None:
-        """The operator is asked; with no options: no more."""
-        self._board.options = options
+        """Asks the operator; without options, the question is withdrawn."""
+        self._dashboard.options = options
         if self._console.is_terminal:
             self._refresh()
         elif options:
@@ -71,7 +71,7 @@ class RehearsalView:
 
     def _refresh(self) -> None:
         if self._console.is_terminal:
-            self._live.update(screen(self._board, width=self._console.width), refresh=True)
+            self._live.update(screen(self._dashboard, width=self._console.width), refresh=True)
 
     def _say(self, line: str, style: str = "") -> None:
         self._console.print(Text(line, style), soft_wrap=True)

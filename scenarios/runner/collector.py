@@ -15,6 +15,7 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from gateway_stub.protocol import PodStatistics
+from reports.rundir.columns import OUTCOMES
 from reports.rundir.latency import percentile, total
 from reports.rundir.reader import Run
 from reports.rundir.schema import HIGHEST_US, TAGS, Tag, new_histogram
@@ -22,7 +23,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine, SidecarSeconds
 from scenarios.runner.pod_stats import PodSeconds
-from scenarios.wire.interval import OUTCOMES, Interval, Neighbours, Samples
+from scenarios.wire.interval import Interval, Neighbours, Samples
 from scenarios.wire.merge import later_neighbours
 
 SECOND_NS = 1_000_000_000

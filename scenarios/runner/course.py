@@ -26,7 +26,7 @@ _SERVED = 0.90
 
 
 class Course:
-    """Plays one run's script; an operator finds in it the desk.
+    """Plays one run's script; an operator finds in it the run_control.
 
     until(t_s): returns at that time. now_s(): the time. note(name, **details): writes what happened.
     """
@@ -92,7 +92,7 @@ class Course:
             self._info.rehearsal = self._operator.rehearsal
         self._collector.writer.save()
 
-    # -- the desk -----------------------------------------------------------------------------------
+    # -- for the operator ---------------------------------------------------------------------------
 
     @property
     def pods(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Who may sit at a run's desk: sees what happens, acts on the running stack, and can end the run.
+"""The operator of a run, and its controls: sees each second, acts on the running stack, can end the run.
 
 A run without an operator follows its script to the end. All times are seconds of steady state.
 """
@@ -12,20 +12,20 @@ from scenarios.events.event import Event
 from scenarios.scenario.model import Scenario
 
 Row = Mapping[str, Any]
-"""One second as series.csv has it, as far as it is known; always with `t_s`."""
+"""One second as in series.csv, as far as it is known; always with `t_s`."""
 
 
-class Desk(Protocol):
-    """What can be seen of a run and done to it while it goes on."""
+class RunControl(Protocol):
+    """Read and control access to a run in progress."""
 
     @property
     def scenario(self) -> Scenario:
-        """What is played; its phases move when the run is extended."""
+        """The scenario being run; its phases move when the run is extended."""
         ...
 
     @property
     def pods(self) -> int | None:
-        """How many pods are there to stay; None where the gateway is somebody else's."""
+        """Number of pods that are not being removed; None for an external target."""
         ...
 
     @property
@@ -34,23 +34,23 @@ class Desk(Protocol):
         ...
 
     def now_s(self) -> float:
-        """The time."""
+        """The current time."""
         ...
 
     async def until(self, t_s: float) -> None:
-        """Returns at that time, or at once where it has passed."""
+        """Returns at that time, or at once if it has passed."""
         ...
 
     def rows(self, from_s: int, to_s: int) -> list[Row]:
-        """The seconds of [from_s, to_s) of which something is known."""
+        """The known seconds of [from_s, to_s)."""
         ...
 
     def percentile_ms(self, tag: Tag, percent: float, from_s: int, to_s: int) -> float | None:
-        """A percentile of what is known by now about [from_s, to_s); None where nothing is."""
+        """A percentile of the known values of [from_s, to_s); None without any."""
         ...
 
     async def strike(self, event: Event) -> None:
-        """Carries an event out as the script would, and returns when it is over."""
+        """Runs an event as the script would, and returns when it has ended."""
         ...
 
     def extend(self, by_s: int) -> None:
@@ -59,37 +59,36 @@ class Desk(Protocol):
 
 
 class Operator(Protocol):
-    """Follows one run, and works at its desk."""
+    """Follows one run, and acts through its `RunControl`."""
 
     ended: "asyncio.Future[str]"
-    """Resolved with the reason when the run has to end before its time."""
+    """Resolved with the reason when the run has to end early."""
 
     def end(self, reason: str) -> None:
-        """Makes it end, unless it is ending already."""
+        """Ends the run, unless it is ending already."""
         ...
 
     @property
     def rehearsal(self) -> Rehearsal:
-        """What run.json is to say about it, as far as it is known."""
+        """The record for run.json, as far as it is known."""
         ...
 
-    def on_second(self, t_s: int, row: Row, desk: Desk) -> None:
-        """A second is over."""
+    def on_second(self, t_s: int, row: Row, run_control: RunControl) -> None:
+        """A second has ended."""
         ...
 
     def on_event(self, t_s: float, name: str, details: Mapping[str, Any]) -> None:
-        """Something has happened; `details` as events.jsonl has them."""
+        """An event has happened; `details` as in events.jsonl."""
         ...
 
-    def clears(self, desk: Desk) -> bool:
-        """Whether the first fault may strike; asked just before it. Where it says no, it
-        has ended the run."""
+    def clears(self, run_control: RunControl) -> bool:
+        """Whether the first fault may fire; asked just before it. If not, the operator has ended the run."""
         ...
 
-    async def operate(self, desk: Desk) -> None:
-        """Does what there is to be done, from the first fault on."""
+    async def operate(self, run_control: RunControl) -> None:
+        """Operates the run from the first fault on."""
         ...
 
 
 CHECK_BEFORE_S = 0.3
-"""How long before the first fault the operator is asked whether it may strike."""
+"""Time before the first fault at which the operator is asked whether it may fire."""

@@ -7,6 +7,7 @@ the same arm. All arms of a round share their seed.
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from math import gcd
 from pathlib import Path
 from typing import TypeVar
@@ -59,7 +60,7 @@ def plans(
     ]
     return controls + [
         Plan(
-            scenario=_with_seed(arm, scenario.fleet.seed + round_number - 1),
+            scenario=with_seed(arm, scenario.fleet.seed + round_number - 1),
             directory=directory / f"{round_number:02}-{position}-{slug(label)}",
             arm=label,
             round=round_number,
@@ -117,5 +118,11 @@ def slug(label: str) -> str:
     return re.sub(r"[^\w.]+", "-", label).strip("-")
 
 
-def _with_seed(scenario: Scenario, seed: int) -> Scenario:
+def utc_stamp() -> str:
+    """The time as a folder's name, such as 20260131T235959Z."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def with_seed(scenario: Scenario, seed: int) -> Scenario:
+    """The scenario with another seed."""
     return replace(scenario, fleet=replace(scenario.fleet, seed=seed))

@@ -1,4 +1,4 @@
-"""Where a run stands, once a second, and who shows it."""
+"""The progress of a run, once per second, and the view that shows it."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """Where a run stands; sent once a second."""
+    """The state of a run; sent once per second."""
 
     phase: str
     seconds_left: float
@@ -27,15 +27,15 @@ class RunView(Protocol):
         ...
 
     def expect_more(self, runs: int) -> None:
-        """This many runs come on top of those that were planned."""
+        """Adds runs to those that were planned."""
         ...
 
     def repeat(self, reason: str) -> None:
-        """The same run begins once more."""
+        """The same run is repeated."""
         ...
 
     def show(self, progress: Progress) -> None:
-        """Shows where the run stands."""
+        """Shows the state of the run."""
         ...
 
 

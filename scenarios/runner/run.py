@@ -22,7 +22,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError, Watch, first_of
 from scenarios.proxies.access_log import refusals_per_second
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from scenarios.proxies.sidecar_stats import refused_per_second
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
@@ -125,10 +125,10 @@ def _failed(info: RunInfo, error: BaseException) -> None:
 
 
 def _versions_of_parts(scenario: Scenario) -> dict[str, str]:
-    """Of the front, and of the sidecars: each is of a kind that a front can be."""
-    kinds = [scenario.edge.front] if not scenario.target.url else []
+    """Of the proxy, and of the sidecars: each is of a kind that a proxy can be."""
+    kinds = [scenario.edge.proxy] if not scenario.target.url else []
     kinds += [scenario.mesh.sidecar] if scenario.mesh.sidecar != "none" else []
-    return {name: version for kind in kinds for name, version in FRONTS[kind].versions().items()}
+    return {name: version for kind in kinds for name, version in PROXIES[kind].versions().items()}
 
 
 class _Conductor:
@@ -291,8 +291,8 @@ class _Conductor:
             end = self.collector.zero + info.phases[-1].to_s
         refusals = by_sidecars = None
         if not self.scenario.target.url:
-            front = FRONTS[self.scenario.edge.front]
-            log = front.read_access_log(self.plan.directory / "nginx" / "access.log")
+            proxy = PROXIES[self.scenario.edge.proxy]
+            log = proxy.read_access_log(self.plan.directory / "nginx" / "access.log")
             refusals = refusals_per_second(log, self.epoch_wall_s)
             info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
         if self.scenario.mesh.sidecar != "none":

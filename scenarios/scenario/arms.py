@@ -21,7 +21,7 @@ def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
         labels = [_label(key, value) for value in values]
         if len(set(labels)) < len(labels):
             raise ScenarioError(
-                f"{source}: key matrix.{shown_key(key)}: found a value twice, allowed: each value once"
+                f"{source}: matrix.{shown_key(key)}: duplicate value: expected each value once"
             )
         # Two values that differ in a secret alone are two arms as well.
         labels = told_apart([_label(shown_key(key), shown_at(steps(key), value)) for value in values])

@@ -1,4 +1,4 @@
-"""An error of the validator as one line: file, key, what was found, what is expected."""
+"""An error of the validator as one line: file, key, invalid value, what is expected."""
 
 import re
 from collections.abc import Mapping
@@ -7,12 +7,25 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 
 from scenarios.events.registry import EVENTS
+from scenarios.fields import invalid
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import shown_at, shown_key
 from scenarios.scenario.redact_text import shown_text
 
 # The steps of a path in a msgspec error: `.key`, `[index]`, or `[...]` for a value of a dictionary.
 _STEP = re.compile(r"\.\w+|\[\d+\]|\[\.\.\.\]")
+
+_TYPE = re.compile("`([^`]*)`")
+_TYPES = {
+    "int": "an integer",
+    "float": "a number",
+    "str": "a string",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
+"""Types of the validator's messages, in the words of TOML."""
 
 
 def explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: str) -> str:
@@ -44,17 +57,21 @@ def explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: st
         where = f"{dotted}.{unknown}" if dotted else unknown
         fields = ", ".join(getattr(kind, "__struct_fields__", ()))
         fields += ", do" if dotted.startswith("event[") else ""
-        return f"{source}: key {where}: found an unknown key, allowed: {fields}"
+        return f"{source}: {where}: unknown key: expected one of {fields}"
     if "missing required field" in message:
         missing = message.split("`")[1]
-        return f"{source}: key {dotted}.{missing}: found nothing, allowed: a value; it is required"
-    allowed = message.removeprefix("Expected ").replace("`", "")
+        return f"{source}: {dotted}.{missing}: missing: expected a value"
+    expected = _TYPE.sub(_in_toml, message.removeprefix("Expected "))
     literal = get_args(kind) if str(get_origin(kind)).endswith("Literal") else ()
     if dotted.endswith(".do"):
         literal = tuple(EVENTS)
     if literal:
-        allowed = ", ".join(map(repr, literal))
-    return f"{source}: key {dotted or '(top level)'}: found {shown_at(places, found)!r}, allowed: {allowed}"
+        expected = ", ".join(map(repr, literal))
+    return f"{source}: {invalid(dotted or '(top level)', shown_at(places, found), expected)}"
+
+
+def _in_toml(kinds: re.Match[str]) -> str:
+    return " or ".join(_TYPES.get(kind, kind) for kind in kinds[1].split(" | "))
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -1,16 +1,21 @@
-"""Reads a scenario file and checks all of it, so that a mistake costs one line and no run.
+"""Reads and checks a scenario file, so that an error costs one line and no run.
 
-A mistake names the file, the key, what was found and what is allowed.
+An error names the file, the key, the invalid value and what is expected.
 """
 
+import functools
+import logging
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from reports.rundir.renamed import present_scenario, present_setting
 from scenarios.scenario.arms import arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import parse_override, set_key
 from scenarios.scenario.redact import shown_override
+from scenarios.scenario.toml import steps
 from scenarios.scenario.validate import ScenarioError, build
 
 CATALOG = Path(__file__).parents[1] / "catalog"
@@ -28,18 +33,36 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ScenarioError(
-            f"{name_or_path}: no such scenario; built-in: {', '.join(catalog())}, or give a file"
+            f"{name_or_path}: no such scenario: expected a file, or one of {', '.join(catalog())}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:  # Besides its own error: an endless number or nesting.
         raise ScenarioError(f"{path}: not valid TOML: {error}") from None
     source = str(path)
+    former: list[str] = []
+    table = present_scenario(table, former)
     for override in overrides:
-        key, value = parse_override(override)
+        key, value = _present_override(*parse_override(override), former)
         shown = f"--set {shown_override(override)}"
         set_key(table, key, value, source=shown)
         source += f" with {shown}"
+    if former:
+        _warn(f"{path}: {'; '.join(former)}")
     scenario = build(table, source=source, default_name=path.stem)
     arms(scenario, source=source)
     return scenario
+
+
+def _present_override(key: str, value: Any, former: list[str]) -> tuple[str, Any]:
+    path = ".".join(steps(key))
+    if path in {"matrix", "arms"}:
+        return key, present_scenario({path: value}, former)[path]
+    present, value = present_setting(path, value, former)
+    return (key if present == path else present), value
+
+
+@functools.cache
+def _warn(text: str) -> None:
+    """Warns once of former names in a file: several commands load it more than once."""
+    logging.getLogger(__name__).warning("reconnect-storm: warning: %s", text)

@@ -1,8 +1,7 @@
-"""A proxy beside each pod: what it is asked to do, and what it cannot do.
+"""The sidecars of a service mesh: their settings, and what they do not support.
 
-In a service mesh every pod has a sidecar, and all that goes to the pod goes through it. It can retry, bound
-and cut off what goes to its own pod, and nothing else: it has one pod behind it, sees one pod's share of the
-clients, and sees them only after the front has let them in.
+Every pod has a sidecar, and all traffic to the pod passes through it. It can retry, limit and cut off
+requests to its own pod only: it sees the clients of one pod, and only after the proxy has accepted them.
 """
 
 from typing import Annotated, Any, Literal
@@ -11,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway_stub.protocol import Admission
-from scenarios.fields import Count, NameOrTable, PositiveSeconds, Seconds
+from scenarios.fields import Count, NameOrTable, PositiveSeconds, Seconds, invalid
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import LimitError, limit
 
@@ -21,45 +20,42 @@ RetryOn = Literal["connect-failure", "reset", "gateway-error", "5xx", "503"]
 OrNone = Annotated[int, Meta(ge=0, le=1_000_000)]
 """A bound, or 0 for none."""
 
-Complaint = tuple[str, object, str]
-"""Key, what was found, what is allowed."""
-
 
 class Mesh(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The sidecars. Whatever is left out is off, also where Envoy's own default would be on."""
+    """The sidecars. Keys that are left out are off, also where Envoy's own default is on."""
 
     sidecar: Literal["none", "envoy"] = "none"
-    """What stands beside each pod; all that the front sends to the pod goes through it."""
+    """Proxy beside each pod; all traffic from the proxy to the pod passes through it."""
     retries: Annotated[int, Meta(ge=0, le=100)] = 0
-    """How often a sidecar tries again, at its own pod, before the client hears of it; 0 switches it off.
+    """Retries of a sidecar, at its own pod, before the client gets an answer; 0: none.
     Before retry n it waits, at random, up to (2ⁿ - 1)·25 ms, and 250 ms at the most."""
     retry_on: tuple[RetryOn, ...] = ("connect-failure", "reset", "gateway-error")
-    """What is worth another try. A try that took longer than `per_try_timeout_s` is a gateway error."""
+    """Conditions for a retry. An attempt that took longer than `per_try_timeout_s` is a gateway error."""
     per_try_timeout_s: Seconds = 0.0
-    """How long one try may wait for the pod's answer to a request or to a WebSocket's upgrade; 0 for ever."""
+    """Timeout of one attempt, for the pod's answer to a request or to a WebSocket's upgrade; 0: none."""
     connect_timeout_s: PositiveSeconds = 60.0
-    """How long the pod may take to accept a connection; as long as nginx waits, unless said otherwise."""
+    """Timeout for the pod to accept a connection; the default is that of nginx."""
     retry_budget_percent: Annotated[float, Meta(ge=0, le=100)] = 0.0
     """Retries under way at a sidecar, as a share of its requests under way, open WebSockets among them; 0 for
     no budget."""
     retry_budget_min_concurrency: Count = 3
-    """So many retries at once are within the budget in any case."""
+    """Concurrent retries that are always within the budget."""
     max_connections: OrNone = 0
     """Circuit breaker: connections from a sidecar to its pod, those of joined clients among them."""
     max_pending: OrNone = 0
-    """Circuit breaker: requests that wait for a connection to the pod; who comes on top gets 503."""
+    """Circuit breaker: requests that wait for a connection to the pod; further ones get 503."""
     outlier_failures: OrNone = 0
-    """Outlier detection: after so many failures on end the pod is ejected; its sidecar then answers 503."""
+    """Outlier detection: after this many consecutive failures the pod is ejected; its sidecar answers 503."""
     outlier_on: Literal["5xx", "gateway-failure"] = "5xx"
     """What counts as a failure: 500 to 599, or 502, 503 and 504 alone. A pod that cannot be reached, and a
-    try that timed out, count as either."""
+    attempt that timed out, count as either."""
     outlier_ejection_s: PositiveSeconds = 30.0
-    """How long the first ejection lasts; the n-th on end, n times as long."""
+    """Duration of the first ejection; the n-th consecutive one lasts n times as long."""
     limit: NameOrTable = "none"
     """A limit on new connections at each sidecar, by the names of `edge.limit`."""
     source: Literal["forwarded", "peer"] = "forwarded"
-    """Which address that limit counts by: the client's, as the front forwards it, or that of whoever opened
-    the connection, which is the front: then all clients are one."""
+    """The address that this limit counts by: the client's, as the proxy forwards it, or that of the peer,
+    which is the proxy: then all clients share one address."""
 
 
 _NOTHING_ASKED = Mesh()
@@ -71,42 +67,42 @@ def sidecar_rule(mesh: Mesh) -> EdgeRule | None:
     return rules[0] if rules else None
 
 
-def mesh_complaint(mesh: Mesh, *, target_url: str) -> Complaint | None:
-    """What single bounds cannot say; None where all can be carried out."""
+def mesh_complaint(mesh: Mesh, *, target_url: str) -> str:
+    """What is wrong with a combination of keys, beginning with one of them; empty if nothing is."""
     if mesh.sidecar == "none":
-        return _asked_of_nobody(mesh)
+        return _without_sidecar(mesh)
     if target_url:
-        return "sidecar", repr(mesh.sidecar), "'none' with target.url; somebody else's pods get no sidecars"
+        return invalid("sidecar", mesh.sidecar, "'none' with target.url; an external target gets no sidecars")
     if mesh.retries and not mesh.retry_on:
-        return "retry_on", "no condition", "at least one with mesh.retries"
+        return invalid("retry_on", [], "at least one condition with mesh.retries")
     if mesh.retry_budget_percent and not mesh.retries:
-        return "retry_budget_percent", mesh.retry_budget_percent, "0 without mesh.retries"
+        return invalid("retry_budget_percent", mesh.retry_budget_percent, "0 without mesh.retries")
     return _limit_complaint(mesh.limit)
 
 
-def _asked_of_nobody(mesh: Mesh) -> Complaint | None:
+def _without_sidecar(mesh: Mesh) -> str:
     asked, default = msgspec.structs.asdict(mesh), msgspec.structs.asdict(_NOTHING_ASKED)
     for key, value in asked.items():
         if value != default[key]:
-            return key, repr(value), f"{default[key]!r} where mesh.sidecar is 'none'"
-    return None
+            return invalid(key, value, f"{default[key]!r} if mesh.sidecar is 'none'")
+    return ""
 
 
-def _limit_complaint(spec: str | dict[str, Any]) -> Complaint | None:
+def _limit_complaint(spec: str | dict[str, Any]) -> str:
     try:
         asked = limit(spec)
     except LimitError as error:
-        return "limit", repr(spec), str(error)
-    allowed = ""
+        return f"limit: {error}"
+    expected = ""
     if asked.admission != Admission():
-        allowed = "a limit of new connections; what pods turn away is in edge.limit"
+        expected = "a limit on new connections; load shedding of the pods belongs in edge.limit"
     elif len(asked.rules) > 1:
-        allowed = "one limit; Envoy would charge one rule for what another refuses"
+        expected = "one limit; Envoy would count what another rule refuses"
     for rule in asked.rules[:1]:
         if not rule.nodelay:
-            allowed = "a limit that refuses; Envoy lets nobody wait"
+            expected = "a limit that refuses; Envoy cannot delay requests"
         elif rule.exempt:
-            allowed = "no exempt ranges at a sidecar; edge.limit takes them"
+            expected = "no exempt ranges at a sidecar; edge.limit supports them"
         elif rule.rate_per_s is None:
-            allowed = f"{{name = '{rule.name}', rate_per_s = …}}, the rate of each sidecar"
-    return ("limit", repr(spec), allowed) if allowed else None
+            expected = f"{{name = '{rule.name}', rate_per_s = …}}, the rate of each sidecar"
+    return invalid("limit", spec, expected) if expected else ""

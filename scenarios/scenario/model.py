@@ -39,13 +39,13 @@ class AddressShare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The clients: how many, from where, and what they do when they lose their connection."""
+    """The clients: their number, source addresses, and reconnect policy."""
 
     clients: Annotated[int, Meta(ge=1, le=1_000_000)] = 300
     clients_per_ip: (
         Count | Annotated[tuple[AddressShare, ...], Meta(min_length=1, max_length=MOST_ADDRESS_SHARES)]
     ) = 1
-    """How many clients share a source address: one number, or shares of the clients, each with its own."""
+    """Clients behind a shared IP: one number, or shares of the clients, each with its own."""
     source: Literal["auto", "bind", "proxy-protocol", "x-forwarded-for", "same"] = "auto"
     """How the source addresses are made: by binding to 127/8, by a PROXY protocol header in front of each
     connection, by a request header that the target has to trust, or not at all. `auto` binds where the
@@ -56,15 +56,15 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     gateway sets, as load balancers do that keep a session at one pod, goes along with all further requests
     of that session, and not with those of the next one."""
     connect_timeout_s: PositiveSeconds = 1.0
-    """From the start of a try until the namespace is joined; then the client hangs up and tries again."""
+    """Timeout of an attempt, from its start until the namespace is joined; then the client reconnects."""
     stale_after_s: Seconds = 2.0
     """A joined client whose feed is stale for this long hangs up; 0 switches the watchdog off."""
     stale_by: Literal["gap", "age"] = "gap"
     """What the watchdog looks at: how long ago the last tick came in, or how old the newest tick is by its
     due time. A client that only waits for bytes does not notice a feed that is late but steady."""
     reset_backoff: Literal["open", "joined", "stable"] = "open"
-    """When the policy starts again at try 0: at the Engine.IO open (as socket.io-client does), once joined,
-    or once a session has been joined for `stable_after_s`."""
+    """When the policy resets to attempt 0: at the Engine.IO open (as socket.io-client does), once joined, or
+    once a session has been joined for `stable_after_s`."""
     stable_after_s: PositiveSeconds = 10.0
     rtt_ms: Milliseconds = 40.0
     """Median round trip of a client; each client has its own, drawn from 0.5 to 1.5 times this."""
@@ -72,12 +72,12 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ramp_per_s: Annotated[float, Meta(gt=0, le=100_000)] = 300.0
     """First connections per second while the fleet is brought up; handshakes are free of charge then."""
     max_attempts_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    """No more tries than this begin in a second, whatever the policy says; a run in which that happened is
-    marked. 0 switches it off."""
+    """Upper limit of attempts per second, whatever the policy says; a run in which it applied is marked.
+    0 switches it off."""
 
 
 class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The pods, and what a handshake costs them."""
+    """The pods, and their costs."""
 
     pods: Annotated[int, Meta(ge=1, le=256)] = 2
     cores: Annotated[int, Meta(ge=1, le=256)] = 1
@@ -85,9 +85,10 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     handshake_cpu_ms: Milliseconds = 10.0
     tick_cpu_us: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
     """CPU of one delivered tick on top of what the pod's libraries take: filters, permissions, compression.
-    Paid per client before a tick goes out, burned or reserved as `cpu` says."""
+    Paid per client before a tick goes out, spent as `cpu` says."""
     snapshot_bytes: Annotated[int, Meta(ge=0, le=16_000_000)] = 2_000
-    cpu: Literal["burn", "reserve"] = "burn"
+    cpu: Literal["burn", "occupy"] = "burn"
+    """How costs are spent: `burn` uses CPU; `occupy` blocks the event loop without using CPU."""
     balance: Literal["least_conn", "round_robin", "hash"] = "least_conn"
     backlog: Annotated[int, Meta(ge=1, le=65_535)] = 128
     """Connections that wait in a pod's accept queue; 128 is aiohttp's own. A long queue is a store of work
@@ -106,7 +107,7 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The ticks that every pod sends to every client, on one fixed schedule."""
 
     rate_hz: Annotated[float, Meta(gt=1, le=1_000)] = 5.0
-    """Above 1, because a client counts as usefully connected while its newest tick is under 1 s old."""
+    """Above 1, because a client counts as served while its newest tick is under 1 s old."""
     payload_bytes: Annotated[int, Meta(ge=0, le=1_000_000)] = 200
     event: Annotated[str, Meta(min_length=1)] = "tick"
     due_field: Path | None = None
@@ -121,7 +122,7 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Somebody else's Socket.IO gateway; without a `url`, nginx and pods of our own are started."""
+    """An external Socket.IO gateway; without a `url`, a proxy and pods are started."""
 
     url: Url = ""
     """`http://` or `https://`, host, port, and the Engine.IO path with its query, if not `/socket.io/`. Where
@@ -140,11 +141,11 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Abort(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When a run is broken off, to spare its target. What is left out is off for a target on this machine's
+    """When a run is aborted, to protect its target. What is left out is off for a target on this machine's
     loopback, and has a default for any other."""
 
     error_share: Annotated[float, Meta(gt=0, le=1)] | None = None
-    """Ended tries that did not join, of all ended tries; 0.9 for a target elsewhere."""
+    """Ended attempts that did not join, of all ended attempts; 0.9 for a target elsewhere."""
     fanout_p99_ms: Annotated[float, Meta(gt=0, le=86_400_000)] | None = None
     """10,000 for a target elsewhere."""
     availability_below: Share | None = None
@@ -154,15 +155,15 @@ class Abort(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     unhealthy, also an answer that is no HTTP, or none. Asked directly: `http_proxy` of the environment is
     not honoured."""
     for_s: Count = 10
-    """So many seconds in a row."""
+    """For how many consecutive seconds."""
 
 
 class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What stands between the clients and the pods."""
+    """The proxy between the clients and the pods."""
 
     limit: NameOrTable = "none"
-    front: Literal["nginx", "envoy", "haproxy"] = "nginx"
-    """Limits mean the same at each; what one of them cannot do is refused when the scenario is loaded."""
+    proxy: Literal["nginx", "envoy", "haproxy"] = "nginx"
+    """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """0 takes a free port."""
 
@@ -171,16 +172,17 @@ class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the time of a run is cut: before, during, after and, where it did not recover, the rescue."""
 
     duration_s: Annotated[int, Meta(ge=2, le=86_400)] = 66
-    """At the most; a run that has been well for a whole recovery window ends early."""
+    """Upper limit; a run that has been recovered for a whole recovery window ends early."""
     during_s: Count = 15
-    """The first seconds after the trigger; `after` follows, up to `rescue_at_s` or the end."""
+    """The first seconds after the trigger; `after` follows, until `rescue_at_s` or the end."""
     recovery_window_s: Count = 30
-    """How long the steady state must hold again before it counts as recovered."""
+    """How long the steady state must last before the run counts as recovered."""
     rescue_at_s: Annotated[int, Meta(ge=0)] = 44
-    """Where fewer than 90 % are served by now, every client gets the rescue policy: the proof that the
-    same clients, pods and rate can work, so that the outage was a metastable one. 0 switches it off."""
+    """If less than 90 % are served at this time, every client gets the rescue policy (forced-recovery probe):
+    a recovery with the same clients, pods and rate shows that the outage was metastable. 0 switches it
+    off."""
     control_s: Annotated[int, Meta(ge=0, le=86_400)] = 12
-    """How long the control run of a comparison lasts, in which nothing goes wrong. 0 switches it off."""
+    """Duration of the control run of a comparison, which has no fault. 0 switches it off."""
     rescue_s: Count = 13
     """How long the rescue may take."""
     rescue_policy: NameOrTable = field(
@@ -202,7 +204,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     abort: Abort = field(default_factory=Abort)
     event: tuple[AnyEvent, ...] = ()
     slo: tuple[Objective, ...] = ()
-    """What the service promises; see `gate` and `rehearse`."""
+    """The SLOs of the service; see `gate` and `rehearse`."""
     hypothesis: Hypothesis | None = None
     phases: Phases = field(default_factory=Phases)
     matrix: Annotated[
@@ -215,6 +217,6 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def trigger_s(self) -> float | None:
-        """When the first fault strikes, in seconds of steady state; None in a run without a trigger."""
+        """When the first fault fires, in seconds of steady state; None in a run without a trigger."""
         faults = (event.at_s for event in self.event if event.kind == "fault" and event.enabled)
         return min(faults, default=None)

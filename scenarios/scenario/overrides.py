@@ -12,13 +12,13 @@ def parse_override(text: str) -> tuple[str, Any]:
     parts = split_override(text)
     if parts is None:
         raise ScenarioError(
-            f"--set {shown_override(text)}: found no key=value, allowed: for example fleet.clients=1000"
+            f"--set {shown_override(text)}: invalid: expected KEY=VALUE, such as fleet.clients=1000"
         )
     key, raw = parts
     value = read_value(raw)
     if value == raw and "\n" in raw:
         raise ScenarioError(
-            f"--set {shown_override(text)}: found a line break, allowed: one key and its value"
+            f"--set {shown_override(text)}: invalid line break: expected one key and its value"
         )
     return key, value
 
@@ -32,13 +32,13 @@ def set_key(table: dict[str, Any], dotted: str, value: Any, *, source: str) -> N
         place = place.setdefault(parent, {}) if isinstance(place, dict) else _entry(place, parent)
         if not isinstance(place, dict | list):
             raise ScenarioError(
-                f"{source}: key {dotted}: found no table at {shown_key(parent)}, allowed: keys in tables"
+                f"{source}: {dotted}: {shown_key(parent)} is not a table: expected keys in tables"
             )
     if isinstance(place, dict):
         place[last] = value
     elif _entry(place, last) is None:
         raise ScenarioError(
-            f"{source}: key {dotted}: found {shown_key(last)}, allowed: a place from 0 to {len(place) - 1}"
+            f"{source}: {dotted}: invalid index {shown_key(last)}: expected 0 to {len(place) - 1}"
         )
     else:
         place[int(last)] = value

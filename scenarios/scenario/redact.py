@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
+from reports.rundir.toml import value_text
 from scenarios.scenario.model import ARMS, MATRIX, SECRET, URL, VALUES, Scenario
 from scenarios.scenario.redact_text import (
     HIDDEN,
@@ -20,7 +21,7 @@ from scenarios.scenario.redact_text import (
     shown_url,
     told_apart,
 )
-from scenarios.scenario.toml import read_value, split_override, steps, value_text
+from scenarios.scenario.toml import read_value, split_override, steps
 
 _SETS = frozenset({"--set", "--baseline-set", "--candidate-set"})
 

@@ -1,8 +1,10 @@
-"""Service-level objectives and hypotheses: a measured number and the bound that it has to keep."""
+"""Service-level objectives and hypotheses: a metric and its bound."""
 
 from typing import Literal
 
 from msgspec import Struct
+
+from scenarios.fields import invalid
 
 PhaseMetric = Literal[
     "availability",
@@ -17,7 +19,7 @@ PhaseMetric = Literal[
     "pod_loop",
     "nginx_cpu",
 ]
-"""Measured in each phase for itself. CPU and loop utilisation are shares of one core and of time."""
+"""Measured in each phase separately. CPU and loop utilisation are shares of one core and of time."""
 
 StormMetric = Literal[
     "availability",
@@ -31,7 +33,7 @@ StormMetric = Literal[
     "wasted_work",
     "time_to_recover_s",
 ]
-"""Measured from the trigger to the end of `after`; the time to recover, also later."""
+"""Measured from the trigger to the end of `after`; the time to recover may be longer."""
 
 Operator = Literal["<", "<=", ">", ">="]
 
@@ -40,7 +42,7 @@ _OF_THE_STORM = StormMetric.__args__  # type: ignore[attr-defined]
 
 
 class Objective(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A bound that has to be kept. What was never reached, such as a recovery, keeps no bound."""
+    """A bound on a metric. A value that was never reached, such as a recovery, violates it."""
 
     metric: str
     phase: Literal["before", "during", "after", "storm"] = "storm"
@@ -48,14 +50,13 @@ class Objective(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     bound: float
 
     def __post_init__(self) -> None:
-        allowed = _OF_THE_STORM if self.phase == "storm" else _OF_PHASES
-        if self.metric not in allowed:
-            raise ValueError(
-                f'metric: found "{self.metric}", allowed with phase "{self.phase}": {", ".join(allowed)}'
-            )
+        expected = _OF_THE_STORM if self.phase == "storm" else _OF_PHASES
+        if self.metric not in expected:
+            names = ", ".join(expected)
+            raise ValueError(invalid("metric", self.metric, f'one of {names} with phase "{self.phase}"'))
 
 
 class Hypothesis(Objective, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a rehearsal sets out to show, in words and as a bound."""
+    """What a rehearsal expects, in words and as a bound."""
 
     statement: str

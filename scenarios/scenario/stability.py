@@ -4,8 +4,8 @@ These groups, not absolute counts, are what a small bench shares with production
 handshakes behave as many clients with cheap ones do.
 
 With N clients of which the first fault drops the share s, capacity P in pod-cores, c CPU-seconds per
-handshake, f per delivered tick, R ticks a second, T the connect time-out, D̄ the mean delay before try n, w
-the width of the first retry window, τ the staleness that a client tolerates:
+handshake, f per delivered tick, R ticks a second, T the connect time-out, D̄ the mean delay before attempt n,
+w the width of the first retry window, τ the staleness that a client tolerates:
 
 - ρ = N·f·R / P, the share of the capacity that the steady feed takes
 - t* = (c/(f·R)) · ln((1-(1-s)·ρ)/(1-ρ)), the shortest time in which all can be let back in; s·N·c/P as f → 0
@@ -15,7 +15,8 @@ the width of the first retry window, τ the staleness that a client tolerates:
   q requests for one connection that the limit counts
 - a limit for all together lets in 0.5·P·(1-ρ)/c a second, half of what there is room for
 
-Where a policy gives up, only those who still make try n count for its S1; a try that nobody makes has S1 = 0.
+If a policy gives up, only clients that still make attempt n count for its S1; an attempt that no client makes
+has S1 = 0.
 """
 
 import math
@@ -39,7 +40,7 @@ SPARE_SHARE = 0.5
 """How much of the capacity that is left a limit for all together hands out."""
 
 _REQUESTS_PER_CONNECTION = {"websocket": 1, "polling-upgrade": 5}
-_TRIES = 12
+_ATTEMPTS = 12
 _SAMPLES = 500
 
 
@@ -55,11 +56,11 @@ class Stability(Struct, frozen=True, kw_only=True):
     readmission_s: float
     """t*; infinite where the feed alone fills the capacity."""
     s1: tuple[float, ...]
-    """S1 with the mean delay before try 0, 1, 2, …"""
+    """S1 with the mean delay before attempt 0, 1, 2, …"""
     s2: float
     """Infinite without a wait; 0 where no watchdog runs."""
     calm_from_try: int | None
-    """The first try from which S1 stays at 1 or below; None where that never comes."""
+    """The first attempt from which S1 stays at 1 or below; None where that never comes."""
     limit_bites_from_clients_per_address: float | None
     """k above which the limit refuses anybody at the first retry; None without a limit per address."""
     returning: int
@@ -90,14 +91,14 @@ def stability(
     load = _load(scenario, tick_cpu_s, pod_cores)
     cost = gateway.handshake_cpu_ms / 1000
     share = _dropped_share(scenario)
-    tries, width = _tries(scenario)
+    attempts, width = _attempts(scenario)
     work = fleet.clients * share * cost
 
     s1 = tuple(
         _ratio(work * made, (fleet.connect_timeout_s + delay) * load.capacity * load.spare)
-        for made, delay in tries
+        for made, delay in attempts
     )
-    first, mean = tries[0]
+    first, mean = attempts[0]
     window = fleet.stale_after_s + width * load.spare
     rules = [rule for rule in edge_rules(scenario, tick_cpu_s, pod_cores=pod_cores) if not rule.dry_run]
     return Stability(
@@ -143,7 +144,7 @@ def edge_rules(
 
 def _load(scenario: Scenario, tick_cpu_s: float, pod_cores: float | None) -> _Load:
     gateway = scenario.gateway
-    if gateway.cpu == "reserve":
+    if gateway.cpu == "occupy":
         # It only occupies each pod's loop, so every pod counts whole.
         capacity = float(gateway.pods)
     elif pod_cores is not None:
@@ -177,17 +178,17 @@ def _bites_from(rule: EdgeRule, scenario: Scenario, mean_delay_s: float) -> floa
     return rule.rate.millis / 1000 * (mean_delay_s + scenario.fleet.connect_timeout_s) / requests
 
 
-def _tries(scenario: Scenario) -> tuple[list[tuple[float, float]], float]:
-    """For each try the share of clients that make it and their mean delay; the width of the first window.
+def _attempts(scenario: Scenario) -> tuple[list[tuple[float, float]], float]:
+    """For each attempt the share of clients that make it and their mean delay; the width of the first window.
 
-    Delays are in seconds, and 0 before a try that nobody makes.
+    Delays are in seconds, and 0 before an attempt that nobody makes.
     """
     chosen = policy(scenario.fleet.policy)
     rng = random.Random(scenario.fleet.seed)  # noqa: S311
-    draws = [list(islice(chosen.delays(rng), _TRIES)) for _ in range(_SAMPLES)]
-    made = [[draw[n] for draw in draws if len(draw) > n] for n in range(_TRIES)]
-    tries = [(len(column) / _SAMPLES, statistics.fmean(column) if column else 0.0) for column in made]
-    return tries, max(made[0], default=0.0) - min(made[0], default=0.0)
+    draws = [list(islice(chosen.delays(rng), _ATTEMPTS)) for _ in range(_SAMPLES)]
+    made = [[draw[n] for draw in draws if len(draw) > n] for n in range(_ATTEMPTS)]
+    attempts = [(len(column) / _SAMPLES, statistics.fmean(column) if column else 0.0) for column in made]
+    return attempts, max(made[0], default=0.0) - min(made[0], default=0.0)
 
 
 def _calm_from(s1: tuple[float, ...]) -> int | None:

@@ -1,6 +1,5 @@
-"""Keys and values of TOML, one at a time: read from what follows `--set`, and written as a person would."""
+"""Keys and values of TOML, one at a time, as they follow `--set`."""
 
-import json
 import tomllib
 from typing import Any
 
@@ -47,28 +46,3 @@ def read_value(raw: str) -> Any:
         return raw
     # A line break begins another key, which nobody would look at.
     return found["value"] if len(found) == 1 else raw
-
-
-def key_text(key: str) -> str:
-    """A key, with quotes if it needs them."""
-    return key if key.isascii() and key.replace("_", "").replace("-", "").isalnum() else _text(key)
-
-
-def value_text(value: Any) -> str:
-    """A value on one line."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            return _text(value)
-        case dict():
-            inside = ", ".join(f"{key_text(key)} = {value_text(item)}" for key, item in value.items())
-            return f"{{ {inside} }}" if inside else "{}"
-        case list() | tuple():
-            return f"[{', '.join(map(value_text, value))}]"
-    return repr(value)
-
-
-def _text(text: str) -> str:
-    """A basic string of TOML; JSON's are that, but for one character that TOML wants escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

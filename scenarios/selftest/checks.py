@@ -20,7 +20,7 @@ from scenarios.selftest.readings import (
     burned_s,
     injected_delays_ns,
     percentile,
-    refused_tries,
+    refused_attempts,
 )
 
 _POLICIES = "scenarios.selftest.policies"
@@ -70,7 +70,7 @@ def _read_delay(run: Run) -> list[Reading]:
 
 # -- refusals ---------------------------------------------------------------------------------------
 
-_TRYING, _TRIES, _EVERY_MS = 60, 12, 400
+_TRYING, _ATTEMPTS, _EVERY_MS = 60, 12, 400
 _LIMIT = {"name": "per-ip", "rate_per_s": 1 / 60, "burst": 9}
 
 _REFUSALS = {
@@ -78,7 +78,7 @@ _REFUSALS = {
         **_COMMON_FLEET,
         "clients": _TRYING,
         "clients_per_ip": _TRYING,
-        "policy": {"name": f"{_POLICIES}:tries", "number": _TRIES, "every_s": _EVERY_MS / 1000},
+        "policy": {"name": f"{_POLICIES}:attempts", "number": _ATTEMPTS, "every_s": _EVERY_MS / 1000},
     },
     "gateway": {"pods": 1, "handshake_cpu_ms": 0.0},
     # The limit comes after the ramp, which it would have refused as well.
@@ -89,12 +89,12 @@ _REFUSALS = {
 
 def _read_refusals(run: Run) -> list[Reading]:
     rule = limit(_LIMIT).rules[0].bucket
-    known = refused_tries(rule, clients=_TRYING, tries=_TRIES, every_ms=_EVERY_MS)
+    known = refused_attempts(rule, clients=_TRYING, attempts=_ATTEMPTS, every_ms=_EVERY_MS)
     storm = run.info.summary.get("storm") or {}
     return [
-        _reading("refusals", "refusals as clients counted them", "tries", known, storm.get("limited")),
-        _reading("refusals", "refusals in nginx's log", "tries", known, storm.get("nginx_limited")),
-        _reading("refusals", "clients that gave up", "clients", known / _TRIES, storm.get("gave_up")),
+        _reading("refusals", "refusals as clients counted them", "attempts", known, storm.get("limited")),
+        _reading("refusals", "refusals in nginx's log", "attempts", known, storm.get("nginx_limited")),
+        _reading("refusals", "clients that gave up", "clients", known / _ATTEMPTS, storm.get("gave_up")),
     ]
 
 
@@ -224,7 +224,7 @@ CHECKS: dict[str, Check] = {
         read=_read_refusals,
     ),
     "cpu": Check(
-        what="a pod that burns known CPU time for each handshake, a generator that does for each try",
+        what="a pod that burns known CPU time for each handshake, a generator that does for each attempt",
         scenario=_CPU,
         read=_read_cpu,
     ),

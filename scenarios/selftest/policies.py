@@ -17,8 +17,8 @@ def away(rng: random.Random, away_s: float, spread_s: float = 0.0) -> Iterator[f
         yield away_s + spread_s * (rng.random() - 0.5)
 
 
-def tries(_rng: random.Random, number: int, every_s: float) -> Iterator[float]:
-    """So many tries, one every so many seconds; then it gives up."""
+def attempts(_rng: random.Random, number: int, every_s: float) -> Iterator[float]:
+    """So many attempts, one every so many seconds; then it gives up."""
     for _ in range(number):
         yield every_s
 

@@ -1,8 +1,8 @@
-"""What a calibration knows beforehand, and whether the measurement says the same.
+"""Known values of the self-test, and the comparison with what was measured.
 
-Everything here is arithmetic: how long somebody was away, how many tries a leaky bucket has no room for, how
-old a tick becomes while the feed stands still. What was read back comes from a run directory, which
-`calibration_checks.py` looks into.
+Everything here is arithmetic: how long a client was disconnected, how many attempts a leaky bucket refuses,
+how old a tick becomes while the feed stalls. The measured values come from a run directory, which `checks.py`
+reads.
 """
 
 import math
@@ -21,7 +21,7 @@ ALLOWED = 0.02
 STALE_S = 1.0
 """From this age on the newest tick counts as stale."""
 
-Unit = Literal["ms", "clients", "tries", "handshakes", "ticks", "client-s", "CPU-s"]
+Unit = Literal["ms", "clients", "attempts", "handshakes", "ticks", "client-s", "CPU-s"]
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -83,13 +83,13 @@ def percentile(percent: float, values: Iterable[float]) -> float:
     return ordered[rank - 1]
 
 
-def refused_tries(rule: BucketRule, *, clients: int, tries: int, every_ms: int) -> int:
+def refused_attempts(rule: BucketRule, *, clients: int, attempts: int, every_ms: int) -> int:
     """Refusals where so many clients behind one address try at the same moments until they are let in.
 
-    The bucket is empty at first, and a client that was refused `tries` times gives up.
+    The bucket is empty at first, and a client that was refused `attempts` times gives up.
     """
     bucket, outside, refused = LeakyBucket(), clients, 0
-    for number in range(tries):
+    for number in range(attempts):
         asking, outside = outside, 0
         for _ in range(asking):
             decision, (after,) = decide([rule], [bucket], number * every_ms)

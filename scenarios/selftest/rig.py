@@ -1,4 +1,4 @@
-"""Carries out the checks of a calibration, each with the runner that carries out everything else."""
+"""Runs the checks of the self-test with the same runner as every other run."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from scenarios.host import machine
 from scenarios.host.cpu import CpuSampler
 from scenarios.host.process import start
 from scenarios.runner.plan import Plan
+from scenarios.runner.retry import attempt_folder, until_quiet
 from scenarios.runner.run import run
 from scenarios.scenario.model import Scenario, Target
 from scenarios.scenario.validate import build
@@ -26,37 +27,40 @@ from scenarios.stack.tick_source import tick_sources
 
 SAMPLER = "sampler"
 SAMPLED_S = 6.0
-"""CPU time that is burned for it: of each process up to two of the kernel's ticks of 10 ms are lost."""
+"""CPU time to burn: up to two kernel ticks of 10 ms per process are lost."""
 
 _SAMPLE_S = 1.0
 
 
 class Rig(Struct, frozen=True, kw_only=True):
-    """Where run directories go, who judges them, and how often a check may be repeated."""
+    """Folder of the run directories, their judge, and the attempts per check."""
 
     directory: Path
     judge: Callable[[Path], Run]
     """Loads and judges a run directory."""
-    disturbed: Callable[[Sequence[dict[str, float | None]], Mapping[str, Any]], bool]
-    """Whether others had too much of a machine's cores in these seconds, as for any run."""
-    tries: int
+    noisy: Callable[[Sequence[dict[str, float | None]], Mapping[str, Any]], bool]
+    """Whether other processes used too much CPU in these seconds, as for any run."""
+    attempts: int
     on_progress: Callable[[str], None]
 
     async def readings(self, name: str, check: Check) -> list[Reading]:
-        """What the check reads back; carried out again while others used the machine and a try is left."""
+        """The measurements of a check; repeated while other load makes them differ from the known values."""
         readings: list[Reading] = []
-        for number in range(1, self.tries + 1):
-            self.on_progress(f"{name}: {check.what}{f', try {number}' if number > 1 else ''}")
-            directory = self.directory / (name if number == 1 else f"{name}-try{number}")
+
+        async def measure(attempt: int) -> str:
+            nonlocal readings
+            self.on_progress(f"{name}: {check.what}{f', attempt {attempt}' if attempt > 1 else ''}")
+            directory = attempt_folder(self.directory / name, attempt)
             source_cpu_s = await _carry_out(name, check, directory)
             judged = self.judge(directory)
             readings = check.read(judged)
-            if all_good(readings) or not self._disturbed(judged, source_cpu_s):
-                break
+            return "" if all_good(readings) or not self._noisy(judged, source_cpu_s) else "noisy host"
+
+        await until_quiet(self.attempts, measure, lambda _: None)
         return readings
 
-    def _disturbed(self, judged: Run, source_cpu_s: float) -> bool:
-        """Whether others had the machine. The source of ticks is somebody else, to a run, but not to us."""
+    def _noisy(self, judged: Run, source_cpu_s: float) -> bool:
+        """Whether other processes used the host's cores; the source of ticks does not count as one."""
         if judged.info.validity.get("spoilt_by_machine"):
             return True
         known = [row for row in judged.rows if row.get("foreign_cpu") is not None]
@@ -71,10 +75,10 @@ class Rig(Struct, frozen=True, kw_only=True):
             for row in known
             if (row["t_s"] or 0) >= 0
         ]
-        return self.disturbed(theirs, judged.info.machine)
+        return self.noisy(theirs, judged.info.machine)
 
     async def sampled(self) -> list[Reading]:
-        """The CPU sampler against what a burner and its child say that they have used."""
+        """The CPU sampler, compared with the CPU time that a burner and its child report."""
         self.on_progress(f"{SAMPLER}: a process and its child that burn {SAMPLED_S:g} CPU-seconds")
         sampler, found_s = CpuSampler(os.getpid()), 0.0
         sampler.sample(1.0, nginx=None, generator=os.getpid(), pods=[])
@@ -90,7 +94,7 @@ class Rig(Struct, frozen=True, kw_only=True):
             saying = asyncio.ensure_future(child.process.stdout.readline())
             said = False
             while not said:
-                # Once more after it has said so: it has used nothing since.
+                # One more sample after the report: it has used no CPU since.
                 said = saying.done()
                 await asyncio.wait([saying], timeout=_SAMPLE_S)
                 now_ns = time.monotonic_ns()

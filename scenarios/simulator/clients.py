@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scenarios.clients.client import ROUND_TRIPS_PER_TRY
+from scenarios.clients.client import ROUND_TRIPS_PER_ATTEMPT
 from scenarios.scenario.model import AddressShare, Fleet
 
 Ints = npt.NDArray[np.int64]
 
 AWAY, TRYING, JOINED, GONE = 0, 1, 2, 3
-"""Waiting for the next try, or on the way to the edge with it; trying there; joined; given up."""
+"""Waiting for the next attempt, or on the way to the edge with it; trying there; joined; given up."""
 
 NO_GATE = -1
 
@@ -32,14 +32,14 @@ class Crowd:
         self.booked = np.zeros(count, bool)
         """Of one who is away: whether its next attempt is booked, and nobody has to be asked about it."""
         self.passed = np.full(count, NO_GATE, np.int16)
-        """The policy whose gate let its latest attempt through, until that gate hears how it ended."""
+        """The policy whose throttle let its latest attempt through, until the outcome is reported to it."""
         self.attempt = np.zeros(count, np.int32)
-        """Number of its latest try; what has an older number is about a try that has ended."""
+        """Number of its latest attempt; what has an older number is about an attempt that has ended."""
         self.first = np.ones(count, bool)
-        """Whether the next try is the first one of an outage."""
+        """Whether the next attempt is the first one of an outage."""
         self.policy = np.zeros(count, np.int16)
         self.path = np.zeros(count, np.int32)
-        self.tries = np.zeros(count, np.int32)
+        self.outage_attempts = np.zeros(count, np.int32)
         """How many delays of its path it has taken."""
         self.pod = np.zeros(count, np.int16)
         self.joined_s = np.zeros(count)
@@ -48,8 +48,8 @@ class Crowd:
         self.has_tick = np.zeros(count, bool)
         """Whether it has had a tick in its present session."""
         # In order, so that clients who move in step lie next to each other in memory.
-        self.travel_s = ROUND_TRIPS_PER_TRY * fleet.rtt_ms / 1000 * np.sort(rng.uniform(0.5, 1.5, count))
-        """From the start of a try until the edge sees its request."""
+        self.travel_s = ROUND_TRIPS_PER_ATTEMPT * fleet.rtt_ms / 1000 * np.sort(rng.uniform(0.5, 1.5, count))
+        """From the start of an attempt until the edge sees its request."""
         self.address, self.group, self.sizes = seats(fleet, rng)
 
     def groups_of(self, clients: Any) -> Ints:

@@ -89,5 +89,5 @@ def read(path: Path) -> tuple[Costs, tuple[str, ...]]:
         return msgspec.json.decode(path.read_bytes(), type=Costs), ()
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         kind = MeasuredGateway if path.suffix == ".toml" else Costs
-        allowed = ", ".join(field.name for field in fields(kind))
-        raise CostFileError(f"{path}: {error}; allowed: {allowed}") from None
+        expected = ", ".join(field.name for field in fields(kind))
+        raise CostFileError(f"{path}: {error}; expected {expected}") from None

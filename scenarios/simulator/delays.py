@@ -1,6 +1,6 @@
 """Delays of many clients at once, drawn by the very policies that the real clients follow.
 
-A policy is an iterator of delays. Many iterators are run, each for as many tries as any client makes: a
+A policy is an iterator of delays. Many iterators are run, each for as many attempts as any client makes: a
 table of paths. A client whose back-off starts over draws a path and then takes one delay after the other from
 it, so that delays that depend on each other, as those of decorrelated jitter do, still do. Who follows a
 policy that ends gives up where its path does.
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 TRIES = 48
-"""For so many tries each path is run beforehand; it goes on as soon as somebody has come so far."""
+"""For so many attempts each path is run beforehand; it goes on as soon as somebody has come so far."""
 
 
 class DelayPaths:
@@ -36,20 +36,20 @@ class DelayPaths:
         """The paths of `count` clients that start over, of shape (count,)."""
         return rng.integers(0, len(self.table), count, dtype=np.int32)
 
-    def delays_s(self, paths: Any, tries: Any) -> Floats:
-        """The delay before try number `tries` on each path; NaN where the client gives up."""
-        last = int(tries.max(initial=0))
+    def delays_s(self, paths: Any, attempts: Any) -> Floats:
+        """The delay before attempt number `attempts` on each path; NaN where the client gives up."""
+        last = int(attempts.max(initial=0))
         if last >= self.table.shape[1]:
             self._extend(max(last + 1, 2 * self.table.shape[1]))
-        delays: Floats = self.table[paths, tries]
+        delays: Floats = self.table[paths, attempts]
         return delays
 
-    def _extend(self, tries: int) -> None:
-        """Lets every path go on up to so many tries."""
+    def _extend(self, attempts: int) -> None:
+        """Lets every path go on up to so many attempts."""
         done = self.table.shape[1]
-        table = np.full((len(self.table), tries), np.nan)
+        table = np.full((len(self.table), attempts), np.nan)
         table[:, :done] = self.table
         for row, iterator in zip(table, self._iterators, strict=True):
-            delays = list(islice(iterator, tries - done))
+            delays = list(islice(iterator, attempts - done))
             row[done : done + len(delays)] = delays
         self.table = table

@@ -35,7 +35,7 @@ def _where_all_is_the_same(before: Rules, after: Rules) -> set[str]:
 
 
 def _as_written(rule: EdgeRule) -> tuple[Any, ...]:
-    """What a front reads: a rate as it can be kept."""
+    """What a proxy reads: a rate as it can be kept."""
     return rule.rate, replace(rule, rate_per_s=None)
 
 
@@ -45,7 +45,7 @@ def _nothing(_before: Rules, _after: Rules) -> set[str]:
 
 
 class Counting(Struct, frozen=True):
-    """How a front keeps the buckets of a rule."""
+    """How a proxy keeps the buckets of a rule."""
 
     rule_of: Callable[[EdgeRule], Any]
     admit_at_once: Callable[[Any, Ints, Ints, int, Ints], tuple[Ints, Ints, Ints]]
@@ -61,7 +61,7 @@ COUNTING = {
     "envoy": Counting(token_bucket.token_rule, token_bucket.admit_at_once, True, _where_all_is_the_same),
     "haproxy": Counting(token_bucket.token_rule, token_bucket.admit_at_once, False, _nothing),
 }
-"""By front."""
+"""By proxy."""
 
 
 class Buckets:
@@ -114,7 +114,7 @@ class Buckets:
 class Limiter:
     """All rules of a limit; addresses: how many there are. requests: that a client makes for a connection.
 
-    before: what was in force until a reload; None where the front has just been started.
+    before: what was in force until a reload; None where the proxy has just been started.
     """
 
     def __init__(
@@ -123,10 +123,10 @@ class Limiter:
         *,
         addresses: int,
         requests: int,
-        front: str = "nginx",
+        proxy: str = "nginx",
         before: "Limiter | None" = None,
     ) -> None:
-        counting = COUNTING[front]
+        counting = COUNTING[proxy]
         self._in_turn = counting.in_turn
         old = {buckets.rule.name: buckets for buckets in before._rules} if before else {}
         kept = counting.kept(before.rules, rules) if before else set()
@@ -207,7 +207,7 @@ def fill_least(connections: Ints, arrivals: int) -> Ints:
 
 
 class Balancer:
-    """Sends newcomers to pods, as every front does with `least_conn`, `round_robin` or `hash`."""
+    """Sends newcomers to pods, as every proxy does with `least_conn`, `round_robin` or `hash`."""
 
     def __init__(self, kind: str, *, addresses: int, seed: int) -> None:
         self._kind = kind
@@ -249,7 +249,7 @@ class Balancer:
 def _rendezvous(addresses: int, pods: Sequence[int], seed: int) -> Ints:
     """The pod of each address: the one that scores highest, so that few move when one comes or goes.
 
-    Stands for the fronts' own hashes, which keep the same promise by other means.
+    Stands for the proxies' own hashes, which keep the same promise by other means.
     """
     index = np.arange(addresses, dtype=np.uint64)
     best, home = np.zeros(addresses, np.uint64), np.full(addresses, pods[0], np.int64)

@@ -106,7 +106,7 @@ class Engine:
         self._balancer.route(pods)
 
     def set_rules(self, rules: tuple[EdgeRule, ...]) -> None:
-        """The edge is reloaded with these rules, and keeps of its buckets what its kind of front keeps."""
+        """The edge is reloaded with these rules, and keeps of its buckets what its kind of proxy keeps."""
         self._limiter = self._limiter_of(rules, before=self._limiter)
 
     def _limiter_of(self, rules: Sequence[EdgeRule], before: Limiter | None = None) -> Limiter:
@@ -114,7 +114,7 @@ class Engine:
             rules,
             addresses=self.crowd.addresses,
             requests=self._requests,
-            front=self._scenario.edge.front,
+            proxy=self._scenario.edge.proxy,
             before=before,
         )
 
@@ -288,7 +288,7 @@ class Engine:
         self._end_attempts(clients, "limited", np.full(len(clients), now_s))
 
     def _there(self, clients: Any, attempts: Any) -> Any:
-        """Whether each client still waits for the answer to that try."""
+        """Whether each client still waits for the answer to that attempt."""
         return (self.crowd.attempt[clients] == attempts) & (self.crowd.state[clients] == TRYING)
 
     def _in_time(self, clients: Any, at_s: Floats) -> Any:
@@ -298,7 +298,7 @@ class Engine:
         """Newcomers whose upgrade has been paid for go on to join, if they are still there."""
         count = len(self.pods.alive)
         self.counted["handshakes"] += np.bincount(served.pods, minlength=count)
-        there = self._there(served.clients, served.tries) & self._in_time(served.clients, served.done_s)
+        there = self._there(served.clients, served.attempts) & self._in_time(served.clients, served.done_s)
         self.counted["gone_early"] += np.bincount(served.pods[~there], minlength=count)
         clients, pods = served.clients[there], served.pods[there]
         if self.admission.handshake_slots and len(clients):
@@ -370,7 +370,7 @@ class Engine:
         self._waiting.come_back(clients, at_s)
 
     def _answer(self, clients: Any, outcome: str, at_s: Floats) -> None:
-        """The edge ends tries by itself; no pod has heard of them."""
+        """The edge ends these attempts; they reach no pod."""
         if len(clients):
             self._count(clients, outcome, at_s)
             self._waiting.come_back(clients, at_s)
@@ -386,4 +386,4 @@ class Engine:
         if outcome == "limited":
             groups = np.bincount(self.crowd.group[clients], minlength=len(self.crowd.sizes))
             self.ledger.limited_by_group += groups
-        self._waiting.tell_gates(clients, joined=outcome == "joined", at_s=at_s)
+        self._waiting.tell_throttles(clients, joined=outcome == "joined", at_s=at_s)

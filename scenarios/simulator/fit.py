@@ -57,13 +57,13 @@ def calibrate(runs: Sequence[Run], costs: Costs = _DEFAULT, seed: int = 1) -> Ca
     """
     gateways = {_gateway(run) for run in runs}
     if len(gateways) != 1:
-        raise CalibrationError(f"the runs have gateways that differ: found {len(gateways)}, allowed: 1")
+        raise CalibrationError(f"the runs have {len(gateways)} different gateways: expected 1")
     if any(run.info.predicted for run in runs):
-        raise CalibrationError("a predicted run says nothing about what things cost; give measured ones")
+        raise CalibrationError("costs cannot be fitted to predicted runs: expected measured ones")
     pods = [row for run in runs for row in run.pods if _steady(row)]
     seconds = [row for run in runs for row in run.rows if _steady(row) and row.get("nginx_cpu") is not None]
     if len(pods) < _FEWEST_SECONDS:
-        raise CalibrationError(f"found {len(pods)} seconds of pods, allowed: {_FEWEST_SECONDS} or more")
+        raise CalibrationError(f"the runs have {len(pods)} pod-seconds: expected at least {_FEWEST_SECONDS}")
     rng = np.random.default_rng(seed)
     gateway = runs[0].info.scenario["gateway"]
     charged_s = gateway["handshake_cpu_ms"] / 1000 if gateway["cpu"] == "burn" else 0.0

@@ -3,7 +3,7 @@
 In a turn of the loop a pod finishes what has become ready (joins, ends of connections), takes on one newcomer
 from its accept queue and pays for the upgrade, and, every so many turns, sends a tick that has come due. Work
 for clients that have left is done all the same, unless the scenario cancels it. Pods that burn share the
-cores of the scenario; pods that reserve have a loop each to themselves.
+cores of the scenario; pods with cpu = "occupy" have a loop each to themselves.
 
 All arrays have one element per pod; times are seconds.
 """
@@ -30,8 +30,8 @@ class Served(Struct, frozen=True):
     pods: Ints
     """Of each newcomer, shape (n,)."""
     clients: Any
-    tries: Any
-    """The number that the client's try had."""
+    attempts: Any
+    """The number that the client's attempt had."""
     waited_s: Floats
     done_s: Floats
     """When the upgrade was paid for."""
@@ -84,7 +84,7 @@ class Pods:
         self.capacity = min(backlog, LONGEST_QUEUE)
         """Of each accept queue."""
         self._queue_client = np.zeros((count, self.capacity), np.int32)
-        self._queue_try = np.zeros((count, self.capacity), np.int32)
+        self._queue_attempt = np.zeros((count, self.capacity), np.int32)
         self._queue_since = np.zeros((count, self.capacity))
         self._head = np.zeros(count, np.int64)
         self.queued = np.zeros(count, np.int64)
@@ -93,7 +93,7 @@ class Pods:
         self._tick_turns = np.zeros(count, np.int64)
         """Turns that the tick which is being sent has had."""
 
-    def enqueue(self, pods: Any, clients: Any, tries: Any, arrived_s: Any) -> npt.NDArray[np.bool_]:
+    def enqueue(self, pods: Any, clients: Any, attempts: Any, arrived_s: Any) -> npt.NDArray[np.bool_]:
         """Puts newcomers into the accept queues; returns who found room, of shape (n,)."""
         order = np.argsort(pods.astype(np.uint16), kind="stable")
         counts = np.bincount(pods, minlength=len(self.alive))
@@ -103,7 +103,7 @@ class Pods:
         who, where = order[fits], sorted_pods[fits]
         place = (self._head[where] + self.queued[where] + rank[fits]) % self.capacity
         self._queue_client[where, place] = clients[who]
-        self._queue_try[where, place] = tries[who]
+        self._queue_attempt[where, place] = attempts[who]
         self._queue_since[where, place] = arrived_s[who]
         self.queued += np.bincount(where, minlength=len(self.alive))
         found_room = np.zeros(len(pods), bool)
@@ -120,14 +120,14 @@ class Pods:
         return 1.0 if self.queued[pod] >= self.capacity else float(self.queued[pod] * self.turn_s[pod])
 
     def take_older(self, than_s: float) -> tuple[Ints, Any, Any]:
-        """Takes out who has been in an accept queue since before a moment: (pods, clients, tries)."""
+        """Takes out who has been in an accept queue since before a moment: (pods, clients, attempts)."""
         rank = np.arange(self.capacity)
         place = (self._head[:, None] + rank) % self.capacity
         waiting = rank < np.where(self.alive & ~self.paused, self.queued, 0)[:, None]
         old = waiting & (np.take_along_axis(self._queue_since, place, 1) < than_s)
         pods = np.nonzero(old)[0]
         at = place[old]
-        taken = pods, self._queue_client[pods, at], self._queue_try[pods, at]
+        taken = pods, self._queue_client[pods, at], self._queue_attempt[pods, at]
         # They came first, so they stand in front.
         counts = old.sum(axis=1)
         self._head = (self._head + counts) % self.capacity
@@ -135,16 +135,16 @@ class Pods:
         return taken
 
     def keep(self, wanted: Callable[[Any, Any], Any]) -> None:
-        """Takes everybody out of the accept queues for whom `wanted(clients, tries)` is false."""
+        """Takes everybody out of the accept queues for whom `wanted(clients, attempts)` is false."""
         rank = np.arange(self.capacity)
         place = (self._head[:, None] + rank) % self.capacity
         clients = np.take_along_axis(self._queue_client, place, 1)
-        tries = np.take_along_axis(self._queue_try, place, 1)
+        attempts = np.take_along_axis(self._queue_attempt, place, 1)
         since = np.take_along_axis(self._queue_since, place, 1)
-        stays = wanted(clients, tries) & (rank < self.queued[:, None])
+        stays = wanted(clients, attempts) & (rank < self.queued[:, None])
         order = np.argsort(~stays, axis=1, kind="stable")
         self._queue_client = np.take_along_axis(clients, order, 1)
-        self._queue_try = np.take_along_axis(tries, order, 1)
+        self._queue_attempt = np.take_along_axis(attempts, order, 1)
         self._queue_since = np.take_along_axis(since, order, 1)
         self._head[:] = 0
         self.queued = stays.sum(axis=1)
@@ -201,7 +201,7 @@ class Pods:
         pods = np.repeat(np.arange(count), taken)
         rank = np.arange(len(pods)) - np.repeat(np.cumsum(taken) - taken, taken)
         place = (self._head[pods] + rank) % self.capacity
-        clients, tries = self._queue_client[pods, place], self._queue_try[pods, place]
+        clients, attempts = self._queue_client[pods, place], self._queue_attempt[pods, place]
         since = self._queue_since[pods, place]
         begun = np.maximum(from_s + ((ready + idle)[pods] + rank * turn[pods]) * slow[pods], since)
         self._head = (self._head + taken) % self.capacity
@@ -222,7 +222,7 @@ class Pods:
         return Served(
             pods=pods,
             clients=clients,
-            tries=tries,
+            attempts=attempts,
             waited_s=begun - since,
             done_s=begun + upgrade * slow[pods],
             ticks=sent,

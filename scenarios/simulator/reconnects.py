@@ -1,9 +1,9 @@
-"""Clients between two tries: delays, gates, the cap on tries, and policies that are pushed.
+"""Clients between two attempts: delays, throttles, the cap on attempts, and policies that are pushed.
 
 A client waits for one thing at a time, which comes due in one slot of time: the start of its next attempt,
-where it has to ask whether it may begin; the arrival of that attempt at the edge; or the end of its patience
-with it. An attempt is booked at its start as soon as nobody has to be asked any more, which without a gate
-and a cap is when its client begins to wait; a pushed policy that comes first takes it back. All times are
+where it has to ask whether it may begin; the arrival of that attempt at the edge; or its connect timeout. An
+attempt is booked as soon as neither throttle nor cap has to be asked, which without both is when its client
+begins to wait; a pushed policy that comes first takes it back. All times are
 seconds, and arrays have one element per client named.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scenarios.policies.registry import Policy
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 from scenarios.scenario.model import Fleet
 from scenarios.simulator.calendar import Calendar
 from scenarios.simulator.clients import AWAY, GONE, NO_GATE, TRYING, Crowd
@@ -29,31 +29,31 @@ Floats = npt.NDArray[np.float64]
 _PATHS = 4_096
 
 
-class PolicyGates:
-    """The gates of one policy: one for each client, one that all share, or none.
+class PolicyThrottles:
+    """The throttles of one policy: one for each client, one that all share, or none.
 
-    What happens in one slot of time is not told in order; to a gate that is shared, time does not go back.
+    Events of one slot are not reported in order; for a shared throttle, time does not go back.
     """
 
     def __init__(self, policy: Policy, clients: int) -> None:
-        gates = [policy.gate() for _ in range(1 if policy.shared_gate else clients)]
-        self._gates = [gate for gate in gates if gate is not None]
-        self._shared = policy.shared_gate
+        throttles = [policy.throttle() for _ in range(1 if policy.shared_throttle else clients)]
+        self._throttles = [throttle for throttle in throttles if throttle is not None]
+        self._shared = policy.shared_throttle
         self._now_s = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self._gates)
+        return bool(self._throttles)
 
     def wait_s(self, client: int, now_s: float, rng: random.Random, first: bool) -> float:
-        """As `Gate.wait_s`, of that client's gate."""
+        """As `Throttle.wait_s`, of that client's throttle."""
         return self._gate_of(client).wait_s(self._not_before(now_s), rng, first)
 
     def ended(self, client: int, joined: bool, now_s: float) -> None:
-        """As `Gate.ended`."""
+        """As `Throttle.ended`."""
         self._gate_of(client).ended(joined, self._not_before(now_s))
 
-    def _gate_of(self, client: int) -> Gate:
-        return self._gates[0 if self._shared else client]
+    def _gate_of(self, client: int) -> Throttle:
+        return self._throttles[0 if self._shared else client]
 
     def _not_before(self, now_s: float) -> float:
         if not self._shared:
@@ -63,7 +63,7 @@ class PolicyGates:
 
 
 class Waiting:
-    """Who waits for what. end_attempts(clients, outcome, at_s): ends tries without a session."""
+    """Who waits for what. end_attempts(clients, outcome, at_s): ends attempts without a session."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Waiting:
         self._end_attempts = end_attempts
         self._calendar = Calendar()
         self._policies: list[DelayPaths] = []
-        self._gates: list[PolicyGates] = []
+        self._throttles: list[PolicyThrottles] = []
         """Of each policy."""
         self._asks: list[bool] = []
         """Of each policy: whether something else than a delay may keep its clients from trying."""
@@ -124,13 +124,13 @@ class Waiting:
         for number, places in self._by_policy(clients):
             mine = clients[places]
             crowd.path[mine] = self._policies[number].draw(self._rng, len(mine))
-        crowd.tries[clients] = 0
+        crowd.outage_attempts[clients] = 0
 
     def _add(self, policy: Policy) -> int:
         paths = min(_PATHS, max(64, self._crowd.count))
         self._policies.append(DelayPaths(policy, paths=paths, seed=self._fleet.seed))
-        self._gates.append(gates := PolicyGates(policy, self._crowd.count))
-        self._asks.append(bool(gates or self._fleet.max_attempts_per_s))
+        self._throttles.append(throttles := PolicyThrottles(policy, self._crowd.count))
+        self._asks.append(bool(throttles or self._fleet.max_attempts_per_s))
         return len(self._policies) - 1
 
     def _follow(self, clients: Any, number: int, at_s: Floats) -> None:
@@ -157,19 +157,19 @@ class Waiting:
         if begun.any():
             crowd.first[clients[begun]] = False
             self._ledger.outcomes["abandoned"] += int(begun.sum())
-        # An attempt that its gate has let through, but not the cap yet, is over for that gate, too.
-        self.tell_gates(clients, joined=False, at_s=at_s)
+        # An attempt that its throttle has let through, but not the cap yet, is over for that throttle, too.
+        self.tell_throttles(clients, joined=False, at_s=at_s)
 
-    # -- tries --------------------------------------------------------------------------------------
+    # -- attempts --------------------------------------------------------------------------------------
 
     def come_back(self, clients: Any, at_s: Floats) -> None:
         """Each of these waits for its next delay, counted from `at_s`."""
         crowd = self._crowd
-        tries = crowd.tries[clients]
+        attempts = crowd.outage_attempts[clients]
         delays_s = np.empty(len(clients))
         for number, mine in self._by_policy(clients):
-            delays_s[mine] = self._policies[number].delays_s(crowd.path[clients[mine]], tries[mine])
-        crowd.tries[clients] = tries + 1
+            delays_s[mine] = self._policies[number].delays_s(crowd.path[clients[mine]], attempts[mine])
+        crowd.outage_attempts[clients] = attempts + 1
         over = np.isnan(delays_s)
         if over.any():
             self._give_up(clients[over])
@@ -203,7 +203,7 @@ class Waiting:
         return due[crowd.slot[due] == marks]
 
     def let_begin(self, clients: Any) -> None:
-        """The delay of these is over: they begin as soon as their gates and the cap let them."""
+        """The delay of these is over: they begin as soon as their throttles and the cap let them."""
         if not len(clients):
             return
         crowd = self._crowd
@@ -211,30 +211,30 @@ class Waiting:
         clients = clients[np.argsort(crowd.started_s[clients], kind="stable")]
         # Nothing begins in a second that is over: what happened in it has been reported.
         crowd.started_s[clients] = np.maximum(crowd.started_s[clients], int(self._now_s))
-        for number, gates in enumerate(self._gates):
-            if gates:
-                clients = clients[self._ask(number, gates, clients)]
+        for number, throttles in enumerate(self._throttles):
+            if throttles:
+                clients = clients[self._ask(number, throttles, clients)]
         self._begin(clients, self._places(crowd.started_s[clients]))
 
-    def tell_gates(self, clients: Any, *, joined: bool, at_s: Floats) -> None:
-        """Attempts have ended: the gate that let one through, of whichever policy, hears of it."""
-        if not any(self._gates):
+    def tell_throttles(self, clients: Any, *, joined: bool, at_s: Floats) -> None:
+        """Attempts have ended: the throttle that let one through, of whichever policy, hears of it."""
+        if not any(self._throttles):
             return
         crowd = self._crowd
         numbers = crowd.passed[clients]
         crowd.passed[clients] = NO_GATE
         told = np.flatnonzero(numbers != NO_GATE)
         for place in told[np.argsort(at_s[told], kind="stable")].tolist():
-            self._gates[numbers[place]].ended(int(clients[place]), joined, float(at_s[place]))
+            self._throttles[numbers[place]].ended(int(clients[place]), joined, float(at_s[place]))
 
-    def _ask(self, number: int, gates: PolicyGates, clients: Any) -> npt.NDArray[np.bool_]:
-        """Whom the gates of that policy keep from nothing, of shape (n,)."""
+    def _ask(self, number: int, throttles: PolicyThrottles, clients: Any) -> npt.NDArray[np.bool_]:
+        """Whom the throttles of that policy keep from nothing, of shape (n,)."""
         crowd = self._crowd
         passed = np.ones(len(clients), bool)
         for place in np.flatnonzero(crowd.policy[clients] == number).tolist():
             client = int(clients[place])
             start_s = float(crowd.started_s[client])
-            wait_s = gates.wait_s(client, start_s, self._draws, bool(crowd.first[client]))
+            wait_s = throttles.wait_s(client, start_s, self._draws, bool(crowd.first[client]))
             passed[place] = wait_s == 0
             if not wait_s:
                 crowd.passed[client] = number

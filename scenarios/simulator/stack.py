@@ -210,7 +210,7 @@ class SimulatedNginx:
         self._stack = stack
 
     async def reload(self) -> None:
-        """Changes nothing but what its kind of front forgets: connections stay."""
+        """Changes nothing but what its kind of proxy forgets: connections stay."""
         self._stack.reload()
 
     async def stop(self) -> None:

@@ -10,7 +10,7 @@ from scenarios.host.cpu import CpuSampler, CpuShares
 from scenarios.host.hosts import CpuReading
 from scenarios.host.machine import Cores
 from scenarios.host.process import Child, LocalChild
-from scenarios.proxies.proxy import Front
+from scenarios.proxies.proxy import Proxy
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
 from scenarios.wire.interval import Interval
@@ -29,7 +29,7 @@ class LocalCpu:
     """All parts are children of this process, on cores of their own where the system keeps them there."""
 
     def __init__(
-        self, gateway: Gateway | None, nginx: Front | None, generator: Generator, cores: Cores
+        self, gateway: Gateway | None, nginx: Proxy | None, generator: Generator, cores: Cores
     ) -> None:
         self._gateway = gateway
         self._nginx = nginx

@@ -5,11 +5,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from reports.rundir.schema import ClockOffset
+from scenarios.fields import invalid
 from scenarios.host import machine
 from scenarios.host.local import LocalPodHosts
 from scenarios.host.machine import MachineError
 from scenarios.proxies.envoy import executable
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
 from scenarios.stack.cpu_meters import LocalCpu
@@ -28,19 +29,19 @@ class LocalPlace:
         self.machine = machine.describe(self._cores)
 
     def check(self, scenario: Scenario, nginx_binary: Path | None) -> None:
-        """Ports and descriptors have to be there, and the programs of the front and of sidecars."""
+        """Ports and descriptors have to be there, and the programs of the proxy and of sidecars."""
         machine.check(scenario)
         if scenario.mesh.sidecar == "envoy":
             executable()
         if scenario.target.url:
             return
-        front = scenario.edge.front
+        proxy = scenario.edge.proxy
         if nginx_binary is None:
-            FRONTS[front].executable()
+            PROXIES[proxy].executable()
         elif not os.access(nginx_binary, os.X_OK):
-            raise MachineError(f"--nginx: found {nginx_binary}, allowed: a program that may be executed")
-        elif front != "nginx":
-            raise MachineError(f"--nginx: found {nginx_binary}, allowed: none, for the front is {front}")
+            raise MachineError(invalid("--nginx", str(nginx_binary), "an executable file"))
+        elif proxy != "nginx":
+            raise MachineError(invalid("--nginx", str(nginx_binary), f"none with edge.proxy = {proxy!r}"))
 
     def fitted(self, scenario: Scenario) -> Scenario:
         """As it is: the generator decides."""
@@ -51,7 +52,7 @@ class LocalPlace:
         scenario = wanted.scenario
         gateway = nginx = None
         if not scenario.target.url:
-            host = FRONTS[scenario.edge.front].host(
+            host = PROXIES[scenario.edge.proxy].host(
                 port=scenario.edge.port or machine.free_ports(1)[0],
                 directory=wanted.directory / "nginx",
                 cores=self._cores.stack,

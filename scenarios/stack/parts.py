@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from gateway_stub.protocol import PodStatistics
 from reports.rundir.schema import ClockOffset
-from scenarios.host.hosts import FrontHost, PodHosts
+from scenarios.host.hosts import PodHosts, ProxyHost
 from scenarios.host.process import Watch
-from scenarios.proxies.proxy import Front
+from scenarios.proxies.proxy import Proxy
 from scenarios.proxies.sidecar_stats import SidecarLine
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
@@ -38,10 +38,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Parts(Struct, frozen=True):
-    """What has been started; gateway and nginx, or another front, are None where the target is not ours."""
+    """What has been started; gateway and nginx, or another proxy, are None where the target is not ours."""
 
     gateway: Gateway | None
-    nginx: Front | None
+    nginx: Proxy | None
     generator: Channel
     cpu: CpuMeter
 
@@ -72,11 +72,11 @@ async def start_own(
     stops: AsyncExitStack,
     wanted: Wanted,
     pod_hosts: PodHosts,
-    nginx_host: FrontHost,
+    nginx_host: ProxyHost,
     pod_cores: float | None = None,
     sidecars: Sidecars | None = None,
-) -> tuple[Gateway, Front]:
-    """Starts pods and the front on these hosts."""
+) -> tuple[Gateway, Proxy]:
+    """Starts pods and the proxy on these hosts."""
     # Without a limit: neighbours behind one address would hold up the ramp.
     scenario = replace(wanted.scenario, edge=replace(wanted.scenario.edge, limit="none"))
     gateway = Gateway(
@@ -90,7 +90,7 @@ async def start_own(
     )
     stops.push_async_callback(gateway.stop)
     await gateway.start()
-    nginx = Front(scenario, host=nginx_host, pods=gateway.addresses, watch=wanted.watch, pod_cores=pod_cores)
+    nginx = Proxy(scenario, host=nginx_host, pods=gateway.addresses, watch=wanted.watch, pod_cores=pod_cores)
     stops.push_async_callback(nginx.stop)
     await nginx.start()
     return gateway, nginx

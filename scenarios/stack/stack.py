@@ -8,7 +8,7 @@ from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.events.stack import ProbeSettings
 from scenarios.fields import NameOrTable
 from scenarios.limits.registry import limit
-from scenarios.proxies.proxy import Front
+from scenarios.proxies.proxy import Proxy
 from scenarios.scenario.model import Scenario
 from scenarios.stack.channel import Channel
 from scenarios.stack.gateway import Gateway
@@ -28,7 +28,7 @@ class Stack:
         self,
         scenario: Scenario,
         gateway: Gateway | None,
-        nginx: Front | None,
+        nginx: Proxy | None,
         generator: Channel,
         note: Callable[..., Any],
     ) -> None:
@@ -46,8 +46,8 @@ class Stack:
         return self.gateway
 
     @property
-    def own_nginx(self) -> Front:
-        """nginx, or the other front that the scenario names, likewise."""
+    def own_nginx(self) -> Proxy:
+        """nginx, or the other proxy that the scenario names, likewise."""
         assert self.nginx is not None  # noqa: S101
         return self.nginx
 

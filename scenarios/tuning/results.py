@@ -58,8 +58,8 @@ class Results(Generic[_Result]):
         whole = [line for line in lines if line.endswith(b"\n")]
         if whole and msgspec.json.decode(whole[0]) != asked:
             raise ResultsError(
-                f"{path}: found results of another scenario, other costs or another version, allowed: those "
-                "of the same one; leave --resume out to begin anew"
+                f"{path}: results of another scenario, other costs or another version: expected the same; "
+                "omit --resume to start a new search"
             )
         for line in whole[1:]:
             entry = msgspec.json.decode(line)

@@ -28,7 +28,7 @@ class Scaled(Struct, frozen=True):
 
 
 def scaled(scenario: Scenario, most_clients: int, *, tick_cpu_s: float = TICK_CPU_S) -> Scaled:
-    """The scenario with no more than so many clients, and a few pods that reserve their time.
+    """The scenario with no more than so many clients, and a few pods with cpu = "occupy".
 
     tick_cpu_s: what a delivered tick costs the bench's own pods.
     """
@@ -39,7 +39,7 @@ def scaled(scenario: Scenario, most_clients: int, *, tick_cpu_s: float = TICK_CP
     pods = min(gateway.pods, MOST_PODS)
     if gateway.pods > 1:
         pods = max(pods, FEWEST_PODS)
-    capacity = float(gateway.pods if gateway.cpu == "reserve" else min(gateway.pods, gateway.cores))
+    capacity = float(gateway.pods if gateway.cpu == "occupy" else min(gateway.pods, gateway.cores))
     fewer = fleet.clients / clients
     # Per client there is this many times as much capacity on the bench.
     richer = fewer * pods / capacity
@@ -64,7 +64,7 @@ def scaled(scenario: Scenario, most_clients: int, *, tick_cpu_s: float = TICK_CP
             gateway=replace(
                 gateway,
                 pods=pods,
-                cpu="reserve",
+                cpu="occupy",
                 handshake_cpu_ms=float(f"{handshake_ms:.4g}"),
                 tick_cpu_us=float(f"{tick_us:.4g}"),
                 backlog=max(1, round(gateway.backlog / richer)),

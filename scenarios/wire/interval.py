@@ -8,20 +8,6 @@ from msgspec import Struct
 from reports.rundir.schema import ClockOffset
 from scenarios.clients.protocol.ticks import Reference
 
-OUTCOMES = {
-    "joined": "the namespace is joined",
-    "limited": "answered with 429 or 503",
-    "refused": "no connection, or the edge found no pod (502, 504)",
-    "timeout": "not joined within the client's connect time-out",
-    "reset": "the connection ended before the namespace was joined",
-    "rejected": "any other HTTP status, or the namespace was refused",
-    "broken": "the answer broke the protocol",
-    "tls": "the TLS handshake failed",
-    "exhausted": "this machine ran out of ports, descriptors or memory",
-    "abandoned": "given up by the client because a new policy was pushed",
-}
-"""How an attempt can end."""
-
 
 def outcome_of_status(status: int) -> str:
     """How an attempt ended that was answered with this HTTP status."""
@@ -150,7 +136,7 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """99th percentile of the loop lag of the process that was latest, where that of `loop_lag` is smaller:
     among the probes of many processes, those of one that stood still are hardly seen."""
     retry_late: Samples
-    """How late tries began to connect: actual minus intended, by the policy's delay and the round trips."""
+    """How late attempts began: actual minus intended time, by the policy's delay and the round trips."""
     staleness: Samples = Samples()
     """Age of the newest tick of every client, joined or not, at every point of the 100 ms grid."""
     stale_clients: float | None = None

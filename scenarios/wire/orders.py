@@ -46,7 +46,7 @@ class BooksClosed(Struct, frozen=True, tag=True):
 
 class PushPolicy(Struct, frozen=True, tag=True):
     """All clients follow this policy, each from a moment of its own within the reach time on; whoever waits
-    or tries then starts over with it."""
+    or connecting then starts again with it."""
 
     policy: NameOrTable
     reach_s: float = 0.0

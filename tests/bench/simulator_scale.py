@@ -32,7 +32,7 @@ def storm(clients: int, policy: str, seconds: int) -> Scenario:
         "fleet.clients": clients,
         "fleet.policy": policy,
         "gateway.pods": pods,
-        "gateway.cpu": "reserve",
+        "gateway.cpu": "occupy",
         "gateway.backlog": 4_096,
         "gateway.handshake_cpu_ms": 1000 * DRAIN_S * pods / clients,
         "phases.duration_s": seconds,

@@ -1,4 +1,4 @@
-"""A storm of requests through a real front with a limit, and a pure rule that has to decide as it did."""
+"""A storm of requests through a real proxy with a limit, and a pure rule that has to decide as it did."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +15,14 @@ from scenarios.limits.leaky_bucket import Decision, EdgeRule, LeakyBucket
 from scenarios.limits.token_bucket import TokenBucket, token_rule
 from scenarios.proxies import envoy, haproxy, nginx
 from scenarios.proxies.access_log import COLUMNS, AccessLine
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import build
 
-OTHER_FRONTS = ["envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)]
+OTHER_PROXIES = ["envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)]
 
 SLACK_MS = range(-2, 3)
-"""A front decides by its monotonic clock and logs by the wall clock, both cut to whole milliseconds."""
+"""A proxy decides by its monotonic clock and logs by the wall clock, both cut to whole milliseconds."""
 
 
 class Request(Struct, frozen=True):
@@ -39,7 +39,7 @@ class Request(Struct, frozen=True):
 
 
 class Logged(Struct, frozen=True):
-    """What the front says about it."""
+    """What the proxy says about it."""
 
     request: Request
     start_ms: int
@@ -49,7 +49,7 @@ class Logged(Struct, frozen=True):
 
 
 class Pure(Struct, frozen=True):
-    """A front's rule without the front."""
+    """A proxy's rule without the proxy."""
 
     rule_of: Callable[[EdgeRule], Any]
     fresh: Any
@@ -123,10 +123,10 @@ def storm_of(addresses: Sequence[str]) -> list[Request]:
     return requests
 
 
-def scenario(spec: Any, source: str = "bind", front: str = "nginx") -> Scenario:
+def scenario(spec: Any, source: str = "bind", proxy: str = "nginx") -> Scenario:
     """Half of what its gateway has room for is 10 handshakes a second."""
     table = {
-        "edge": {"limit": spec, "front": front},
+        "edge": {"limit": spec, "proxy": proxy},
         "fleet": {"clients": 10, "source": source},
         "gateway": {"pods": 1, "handshake_cpu_ms": 50.0},
     }
@@ -179,30 +179,30 @@ async def _carry_out(folder: Path, cases: Mapping[str, Case]) -> None:
             chosen, requests = case
             await stops.enter_async_context(await asyncio.start_server(_answer, "127.0.0.1", pod_port))
             (folder / name).mkdir()
-            kind = FRONTS[chosen.edge.front]
+            kind = PROXIES[chosen.edge.proxy]
             host = kind.host(port=port, directory=folder / name, cores=(), binary=None)
             await host.configure(kind.render(chosen, host, [f"127.0.0.1:{pod_port}"], None))
-            front = await host.start(descriptors=1024)
+            proxy = await host.start(descriptors=1024)
             # One that ends has written its log.
-            stops.push_async_callback(front.stop)
+            stops.push_async_callback(proxy.stop)
             storms.append(_storm(chosen, requests, port))
         await asyncio.gather(*storms)
 
 
 def carried_out(folder: Path, cases: Mapping[str, Case]) -> dict[str, list[Logged]]:
-    """What each scenario's front did with its requests, by name; a folder for each has its log.
+    """What each scenario's proxy did with its requests, by name; a folder for each has its log.
 
     All storm at once, for they mostly wait.
     """
     asyncio.run(_carry_out(folder, cases))
     return {
-        name: logged(folder / name, chosen.edge.front, requests) for name, (chosen, requests) in cases.items()
+        name: logged(folder / name, chosen.edge.proxy, requests) for name, (chosen, requests) in cases.items()
     }
 
 
-def logged(folder: Path, front: str, requests: Sequence[Request]) -> list[Logged]:
-    """The log, in the order in which the front took the requests up."""
-    pure = PURE[front]
+def logged(folder: Path, proxy: str, requests: Sequence[Request]) -> list[Logged]:
+    """The log, in the order in which the proxy took the requests up."""
+    pure = PURE[proxy]
     lines = []
     for text in (folder / "access.log").read_text(encoding="utf-8").splitlines():
         row = text.split("\t")
@@ -221,12 +221,12 @@ def logged(folder: Path, front: str, requests: Sequence[Request]) -> list[Logged
     return [line for *_, line in sorted(lines, key=lambda line: line[:3])]
 
 
-def compare(front: str, rules: Sequence[EdgeRule], lines: Sequence[Logged]) -> tuple[list[Logged], int]:
-    """Lines on which rule and front differ, whatever a millisecond does; and how many none can change.
+def compare(proxy: str, rules: Sequence[EdgeRule], lines: Sequence[Logged]) -> tuple[list[Logged], int]:
+    """Lines on which rule and proxy differ, whatever a millisecond does; and how many none can change.
 
-    Where a millisecond decides, the rule goes on from what the front did.
+    Where a millisecond decides, the rule goes on from what the proxy did.
     """
-    pure = PURE[front]
+    pure = PURE[proxy]
     own = [pure.rule_of(rule) for rule in rules]
     dry_run = any(rule.dry_run for rule in rules)
     buckets: dict[tuple[str, str], Any] = {}

@@ -66,7 +66,7 @@ def test_more_clients_than_descriptors_are_refused_before_anything_starts() -> N
         check=False,
     )
     assert done.returncode == 2
-    assert "found 901 clients for one process, allowed: 644" in done.stderr
+    assert "clients per process: invalid value 901: expected at most 644" in done.stderr
 
 
 def test_a_target_that_does_not_answer_is_named() -> None:

@@ -43,7 +43,7 @@ async def played(folder: Path, *players: Player) -> list[int]:
 
     schedule = Schedule(rounds=1, most_rounds=3, retries=0)
     with LiveView(Console(quiet=True), len(players)) as view:
-        await play(players, schedule, folder, view, spoilt=lambda _: "", enough=enough)
+        await play(players, schedule, folder, view, invalidated=lambda _: "", enough=enough)
     return asked
 
 

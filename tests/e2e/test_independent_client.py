@@ -13,7 +13,7 @@ from scenarios.host.local import LocalPodHosts
 from scenarios.host.machine import free_ports
 from scenarios.host.process import Watch
 from scenarios.proxies.nginx import LocalNginx
-from scenarios.proxies.proxy import Front
+from scenarios.proxies.proxy import Proxy
 from scenarios.scenario.loader import load
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
@@ -48,7 +48,7 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
     try:
         await gateway.start()
         host = LocalNginx(port=port, directory=tmp_path / "nginx")
-        nginx = Front(scenario, host=host, pods=gateway.addresses, watch=watch)
+        nginx = Proxy(scenario, host=host, pods=gateway.addresses, watch=watch)
         await nginx.start()
         generator = await Generator.start(
             scenario,

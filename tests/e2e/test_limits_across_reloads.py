@@ -1,4 +1,4 @@
-"""What is left in the buckets when a running front gets another limit: at the real one, and in the model."""
+"""What is left in the buckets when a running proxy gets another limit: at the real one, and in the model."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from scenarios.host.machine import free_ports
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.stability import edge_rules
 from scenarios.simulator.edge import Limiter
 from tests.e2e.command_line import PATIENCE_S
-from tests.e2e.limit_storms import OTHER_FRONTS, _answer, scenario
+from tests.e2e.limit_storms import OTHER_PROXIES, _answer, scenario
 
 pytestmark = pytest.mark.e2e
 
@@ -34,8 +34,8 @@ SEQUENCES: dict[str, tuple[list[Any], dict[str, list[int]]]] = {
     "a larger burst": ([per_ip(), per_ip(4)], {"nginx": [3, 2], "envoy": [3, 5], "haproxy": [3, 5]}),
     "a smaller burst": ([per_ip(4), per_ip(1)], {"nginx": [5, 0], "envoy": [5, 2], "haproxy": [5, 2]}),
     "another one as well": ([per_ip(), BOTH], {"nginx": [3, 0], "envoy": [3, 3], "haproxy": [3, 3]}),
-    "another one instead": ([per_ip(), STRICT], {front: [3, 1] for front in FRONTS}),
-    "off in between": ([per_ip(), "none", per_ip()], {front: [3, ASKING, 3] for front in FRONTS}),
+    "another one instead": ([per_ip(), STRICT], {proxy: [3, 1] for proxy in PROXIES}),
+    "off in between": ([per_ip(), "none", per_ip()], {proxy: [3, ASKING, 3] for proxy in PROXIES}),
     "in earnest after a dry run": (
         [per_ip(dry_run=True), per_ip()],
         {"nginx": [ASKING, 0], "envoy": [ASKING, 3], "haproxy": [ASKING, 3]},
@@ -53,7 +53,7 @@ async def status_of(port: int) -> int:
 
 
 def workers(host: Any) -> set[int]:
-    """The processes of a front beneath its master."""
+    """The processes of a proxy beneath its master."""
     return {worker.pid for worker in psutil.Process(host.child.pid).children()}
 
 
@@ -66,16 +66,16 @@ async def reload(host: Any) -> None:
             await asyncio.sleep(0.02)
 
 
-async def let_in(front: str, folder: Path, limits: list[Any]) -> list[int]:
+async def let_in(proxy: str, folder: Path, limits: list[Any]) -> list[int]:
     """How many requests get through after each change."""
     port, pod_port = free_ports(2)
-    kind = FRONTS[front]
+    kind = PROXIES[proxy]
     async with AsyncExitStack() as stops:
         await stops.enter_async_context(await asyncio.start_server(_answer, "127.0.0.1", pod_port))
         host = kind.host(port=port, directory=folder, cores=(), binary=None)
         found = []
         for number, limit in enumerate(limits):
-            chosen = scenario(limit, "same", front)
+            chosen = scenario(limit, "same", proxy)
             await host.configure(kind.render(chosen, host, [f"127.0.0.1:{pod_port}"], None))
             if number:
                 await reload(host)
@@ -85,29 +85,29 @@ async def let_in(front: str, folder: Path, limits: list[Any]) -> list[int]:
         return found
 
 
-def predicted(front: str, limits: list[Any]) -> list[int]:
+def predicted(proxy: str, limits: list[Any]) -> list[int]:
     limiter, found = None, []
     for number, limit in enumerate(limits):
-        rules = edge_rules(scenario(limit, "same", front))
-        limiter = Limiter(rules, addresses=1, requests=1, front=front, before=limiter)
+        rules = edge_rules(scenario(limit, "same", proxy))
+        limiter = Limiter(rules, addresses=1, requests=1, proxy=proxy, before=limiter)
         whole, _, _ = limiter.admit(np.zeros(ASKING, np.int64), 300 * number)
         found.append(int(whole.sum()))
     return found
 
 
-@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("proxy", PROXIES)
 @pytest.mark.parametrize("sequence", SEQUENCES)
-def test_the_model_leaves_in_the_buckets_what_a_front_keeps_at_a_change_of_the_limit(
-    front: str, sequence: str
+def test_the_model_leaves_in_the_buckets_what_a_proxy_keeps_at_a_change_of_the_limit(
+    proxy: str, sequence: str
 ) -> None:
     limits, expected = SEQUENCES[sequence]
-    assert predicted(front, limits) == expected[front]
+    assert predicted(proxy, limits) == expected[proxy]
 
 
-@pytest.mark.parametrize("front", ["nginx", *OTHER_FRONTS])
+@pytest.mark.parametrize("proxy", ["nginx", *OTHER_PROXIES])
 @pytest.mark.parametrize("sequence", SEQUENCES)
-def test_a_change_of_the_limit_leaves_in_the_buckets_what_the_front_keeps(
-    tmp_path: Path, front: str, sequence: str
+def test_a_change_of_the_limit_leaves_in_the_buckets_what_the_proxy_keeps(
+    tmp_path: Path, proxy: str, sequence: str
 ) -> None:
     limits, expected = SEQUENCES[sequence]
-    assert asyncio.run(let_in(front, tmp_path, limits)) == expected[front]
+    assert asyncio.run(let_in(proxy, tmp_path, limits)) == expected[proxy]

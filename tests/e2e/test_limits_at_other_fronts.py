@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from scenarios.proxies.access_log import refusals_per_second
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.stability import edge_rules
-from tests.e2e.limit_storms import OTHER_FRONTS, Logged, Request, carried_out, compare, scenario, storm_of
+from tests.e2e.limit_storms import OTHER_PROXIES, Logged, Request, carried_out, compare, scenario, storm_of
 
 # Milliseconds decide.
 pytestmark = [pytest.mark.e2e, pytest.mark.measures, pytest.mark.needs_loopback_range]
@@ -43,28 +43,28 @@ OTHER_STORMS = {
 
 
 class Storms:
-    """What a front did with all of them."""
+    """What a proxy did with all of them."""
 
-    def __init__(self, front: str, folder: Path) -> None:
-        self.front = front
+    def __init__(self, proxy: str, folder: Path) -> None:
+        self.proxy = proxy
         self.folder = folder
-        cases = {name: (scenario(name, front=front), STORM) for name in NAMES}
+        cases = {name: (scenario(name, proxy=proxy), STORM) for name in NAMES}
         for name, (spec, source, requests) in OTHER_STORMS.items():
-            cases[name] = (scenario(spec, source, front), requests)
+            cases[name] = (scenario(spec, source, proxy), requests)
         self._rules = {name: edge_rules(chosen) for name, (chosen, _) in cases.items()}
         self.lines: dict[str, list[Logged]] = carried_out(folder, cases)
 
     def compared(self, name: str) -> tuple[list[Logged], int]:
-        return compare(self.front, self._rules[name], self.lines[name])
+        return compare(self.proxy, self._rules[name], self.lines[name])
 
 
-@pytest.fixture(scope="module", params=OTHER_FRONTS)
+@pytest.fixture(scope="module", params=OTHER_PROXIES)
 def storms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Storms:
     return Storms(request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_front_refuses_whom_the_rule_refuses(storms: Storms, name: str) -> None:
+def test_a_proxy_refuses_whom_the_rule_refuses(storms: Storms, name: str) -> None:
     differ, certain = storms.compared(name)
     lines = storms.lines[name]
     assert differ == []
@@ -74,7 +74,7 @@ def test_a_front_refuses_whom_the_rule_refuses(storms: Storms, name: str) -> Non
     assert refused, "the storm has to be one that the limit refuses a part of"
     assert {line.status for line in refused} == {429}
     assert {line.status for line in lines if line.limit_status != "REJECTED"} == {200}
-    log = FRONTS[storms.front].read_access_log(storms.folder / name / "access.log")
+    log = PROXIES[storms.proxy].read_access_log(storms.folder / name / "access.log")
     assert refusals_per_second(log, wall_epoch_s=0.0).total() == len(refused)
     if name != "per-ip-all-requests":
         assert {line.status for line in lines if not line.request.new} == {200}
@@ -92,9 +92,9 @@ def test_exempt_ranges_and_networks_count_as_the_rule_says(storms: Storms) -> No
     assert storms.compared("exempt")[0] == []
 
 
-def test_whether_a_rule_is_charged_for_what_a_later_one_refuses_depends_on_the_front(storms: Storms) -> None:
+def test_whether_a_rule_is_charged_for_what_a_later_one_refuses_depends_on_the_proxy(storms: Storms) -> None:
     *crowd, first, second = [line.status for line in storms.lines["one a minute"]]
     assert set(crowd) == {200}
     # All together refuse the first try; at Envoy it has cost the address its one try a minute all the same.
-    assert [first, second] == [429, 429 if storms.front == "envoy" else 200]
+    assert [first, second] == [429, 429 if storms.proxy == "envoy" else 200]
     assert storms.compared("one a minute")[0] == []

@@ -10,9 +10,9 @@ import pytest
 from reports.rundir.reader import Run
 from scenarios.host.machine import free_ports
 from scenarios.proxies.access_log import COLUMNS
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, carried_out
-from tests.e2e.limit_storms import OTHER_FRONTS, scenario
+from tests.e2e.limit_storms import OTHER_PROXIES, scenario
 
 pytestmark = pytest.mark.e2e
 
@@ -29,21 +29,21 @@ TIMELINE = """[
 ]"""
 
 
-@pytest.fixture(scope="module", params=OTHER_FRONTS)
-def front(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(scope="module", params=OTHER_PROXIES)
+def proxy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def run(front: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(proxy: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     _, (run,) = carried_out(
-        tmp_path_factory.mktemp(front),
+        tmp_path_factory.mktemp(proxy),
         "run",
         "--retries",
         "0",
         sets=(
             *SMALL_STORM,
-            f"edge.front={front}",
+            f"edge.proxy={proxy}",
             "fleet.ramp_per_s=300",
             "edge.limit=per-ip",
             "gateway.balance=hash",
@@ -72,7 +72,7 @@ def test_clients_are_dropped_and_all_come_back(run: Run) -> None:
     assert total(run, "nginx_cpu", 2, 5) > 0
 
 
-def test_refusals_agree_between_clients_and_front_until_the_limit_is_lifted(run: Run) -> None:
+def test_refusals_agree_between_clients_and_proxy_until_the_limit_is_lifted(run: Run) -> None:
     limited = total(run, "limited", 0, 12)
     assert limited > 0, "30 naive clients behind one address must meet a limit of 3 a second"
     assert total(run, "nginx_limited", 0, 12) == pytest.approx(limited, rel=0.05, abs=3)
@@ -95,11 +95,11 @@ def test_a_pod_that_is_added_gets_clients(run: Run) -> None:
     assert clients[11] > 0
 
 
-def test_source_addresses_come_through_and_each_has_one_pod(run: Run, front: str) -> None:
+def test_source_addresses_come_through_and_each_has_one_pod(run: Run, proxy: str) -> None:
     lines = access_log(run)
     assert len({line[2] for line in lines}) == NEIGHBOURS + 1
     pods = defaultdict(set)
-    seen = FRONTS[front].read_access_log(run.directory / "nginx" / "access.log")
+    seen = PROXIES[proxy].read_access_log(run.directory / "nginx" / "access.log")
     first_refusal_s = min(line.ended_wall_s for line in seen if line.limit_status == "REJECTED")
     for line, row in zip(seen, lines, strict=True):
         # Those that the first drop ended.
@@ -110,11 +110,11 @@ def test_source_addresses_come_through_and_each_has_one_pod(run: Run, front: str
     assert len(set.union(*pods.values())) == 2
 
 
-def test_what_the_events_changed_can_be_read_in_the_run(run: Run, front: str) -> None:
+def test_what_the_events_changed_can_be_read_in_the_run(run: Run, proxy: str) -> None:
     limit, pod = {"envoy": ("max_tokens: 3", "endpoint:"), "haproxy": ("deny_status 429", "server pod-")}[
-        front
+        proxy
     ]
-    name = FRONTS[front].configuration
+    name = PROXIES[proxy].configuration
     before, after = (
         (run.directory / "nginx" / file).read_text(encoding="utf-8") for file in (f"{name}.before", name)
     )
@@ -124,9 +124,9 @@ def test_what_the_events_changed_can_be_read_in_the_run(run: Run, front: str) ->
 
 
 def test_the_emptiest_pod_gets_the_next_one_and_one_that_cannot_be_reached_is_a_bad_gateway(
-    tmp_path: Path, front: str
+    tmp_path: Path, proxy: str
 ) -> None:
-    asyncio.run(_fill_pods(front, tmp_path / "nginx"))
+    asyncio.run(_fill_pods(proxy, tmp_path / "nginx"))
 
 
 async def _fill_pods(name: str, folder: Path) -> None:
@@ -140,14 +140,14 @@ async def _fill_pods(name: str, folder: Path) -> None:
                 held[port] += 1
                 await reader.read()
             except (OSError, EOFError):
-                pass  # the front has looked whether somebody is there, or has ended
+                pass  # the proxy has looked whether somebody is there, or has ended
             finally:
                 writer.close()
 
         return await asyncio.start_server(hold, "127.0.0.1", port)
 
     port, nobody, *ports = free_ports(5)
-    chosen, kind = scenario("none", front=name), FRONTS[name]
+    chosen, kind = scenario("none", proxy=name), PROXIES[name]
     folder.mkdir()
     async with contextlib.AsyncExitStack() as stops:
 
@@ -161,14 +161,14 @@ async def _fill_pods(name: str, folder: Path) -> None:
             await stops.enter_async_context(await holder(each))
         host = kind.host(port=port, directory=folder, cores=(), binary=None)
         await host.configure(kind.render(chosen, host, [f"127.0.0.1:{each}" for each in ports], None))
-        front = await host.start(descriptors=1024)
-        stops.push_async_callback(front.stop)
+        proxy = await host.start(descriptors=1024)
+        stops.push_async_callback(proxy.stop)
 
         asked = []
         async with asyncio.timeout(PATIENCE_S):
             for number in range(1, 10):
                 asked.append(await ask())
-                while sum(held.values()) < number:  # noqa: ASYNC110 - the front is another process
+                while sum(held.values()) < number:  # noqa: ASYNC110 - the proxy is another process
                     await asyncio.sleep(0.01)
         assert dict(held) == dict.fromkeys(ports, 3)
 

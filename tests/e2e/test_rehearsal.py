@@ -116,7 +116,7 @@ def test_a_breach_ends_a_rehearsal_early_and_it_is_judged_and_reported(tmp_path:
     ) as process:
         output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1, output
-    assert "abort.availability_below is 0.9, for 2 s in a row" in output
+    assert "abort.availability_below is 0.9, for 2 consecutive seconds" in output
     (path,) = find_runs([tmp_path])
     run = Run.load(path)
     assert run.info.status == "complete"

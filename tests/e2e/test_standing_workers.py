@@ -243,11 +243,15 @@ def test_who_may_take_the_master_and_who_may_not(site: Site) -> None:
 @pytest.mark.parametrize(
     ("options", "environment", "problem"),
     [
-        (["--channel-port", "1"], {TOKEN_VARIABLE: "short"}, "found 5 characters, allowed: 16 or more"),
+        (
+            ["--channel-port", "1"],
+            {TOKEN_VARIABLE: "short"},
+            "invalid token of 5 characters: expected at least 16",
+        ),
         (
             ["--channel-port", "1", "--headless", "-u", "1"],
             {TOKEN_VARIABLE: TOKEN},
-            "--channel-port: found with --headless",
+            "--channel-port: not supported with --headless",
         ),
     ],
 )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from reports.rundir import latency
+from reports.rundir.columns import OUTCOMES
 from reports.rundir.reader import Run
-from scenarios.wire.interval import OUTCOMES
 from tests.e2e.command_line import SMALL_STORM, carried_out, lone_pod
 
 pytestmark = pytest.mark.e2e

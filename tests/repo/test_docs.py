@@ -521,7 +521,7 @@ def test_the_event_that_the_page_begins_with_loads_and_strikes(
     (event,) = msgspec.convert(table["event"], tuple[with_no_op.AnyEvent])  # type: ignore[name-defined]
     assert type(event) is with_no_op.EVENTS["no_op"]
     assert list(event.strikes_s(random.Random(1))) == [3]
-    assert event.complaint(Scenario(fleet=Fleet(clients=1))) is None
+    assert event.complaint(Scenario(fleet=Fleet(clients=1))) == ""
     assert asyncio.run(event.strike(None)) == {"note": "lunch"}
 
 

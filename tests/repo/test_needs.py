@@ -46,7 +46,7 @@ def test_where_nothing_may_be_skipped_a_missing_tool_is_an_error() -> None:
 def test_a_wish_that_nobody_understands_is_refused() -> None:
     done = without_tools("tests/scenarios/gate/test_checkout.py", "perhaps")
     assert done.returncode == 4
-    assert f"{SKIP_VARIABLE}: found 'perhaps', allowed: allow or forbid" in done.stderr
+    assert f"{SKIP_VARIABLE}: invalid value 'perhaps': expected allow or forbid" in done.stderr
 
 
 def test_no_file_has_a_way_of_its_own_to_skip() -> None:

@@ -12,7 +12,7 @@ from itertools import count, repeat
 
 from scenarios.clients.population import FollowedPolicy
 from scenarios.policies.registry import Policy
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 
 
 def listed(rng: random.Random, waits_s: list[float]) -> Iterator[float]:
@@ -120,13 +120,13 @@ class PlainClient:
         self.started_s: float | None = None
         self._first = True
         self._timer = 0
-        self._passed: Gate | None = None
+        self._passed: Throttle | None = None
         self._place: int | None = None
         self._rng = random.Random(1)
         self._follow_from_now(followed)
 
     def _follow_from_now(self, followed: FollowedPolicy) -> None:
-        self._followed, self._gate = followed, followed.gate()
+        self._followed, self._gate = followed, followed.throttle()
         self._delays: Iterator[float] = followed.delays(self._rng)
 
     def follow(self, followed: FollowedPolicy) -> None:
@@ -202,9 +202,9 @@ class PlainClient:
         self._tell_gate(joined=outcome == "joined")
 
     def _tell_gate(self, *, joined: bool) -> None:
-        gate, self._passed = self._passed, None
-        if gate is not None:
-            gate.ended(joined, self.world.now_s)
+        throttle, self._passed = self._passed, None
+        if throttle is not None:
+            throttle.ended(joined, self.world.now_s)
 
     def _cancel(self) -> None:
         self._timer += 1

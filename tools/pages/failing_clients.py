@@ -16,8 +16,8 @@ def attempts_s(
     Every attempt fails `fails_after_s` after its start. A client asks its throttle as the real one does: when
     its delay is over, and again after the time that the throttle returns.
     """
-    shared = policy.gate() if policy.shared_gate else None
-    throttles = [shared or policy.gate() for _ in range(clients)]
+    shared = policy.throttle() if policy.shared_throttle else None
+    throttles = [shared or policy.throttle() for _ in range(clients)]
     sources = [random.Random((seed << 32) + client) for client in range(clients)]  # noqa: S311
     delays = [policy.delays(source) for source in sources]
     began: list[float] = []

@@ -64,7 +64,7 @@ def drawings(policies: list[Entry]) -> dict[Path, str]:
 def _entry(name: str) -> Entry:
     kind, _ = POLICIES[name]
     chosen = policy(name)
-    throttle = chosen.gate() is not None
+    throttle = chosen.throttle() is not None
     alt, drawing = _figure_of_attempts(name, chosen) if throttle else _figure_of_delays(name, chosen)
     return Entry(
         name=name,

@@ -1,4 +1,4 @@
-"""The command that measures the load generator itself."""
+"""`bench`: measures the load generator itself."""
 
 import asyncio
 import sys
@@ -22,25 +22,42 @@ from scenarios.scenario.validate import ScenarioError
 
 
 @click.command("bench")
-@click.option("--clients", type=click.IntRange(1, 100_000), default=1_000, show_default=True)
 @click.option(
-    "--rate", "rate_hz", type=click.FloatRange(0.1, 1_000), default=10.0, show_default=True, help="Ticks/s."
+    "--clients",
+    type=click.IntRange(1, 100_000),
+    default=1_000,
+    show_default=True,
+    help="Clients that receive ticks.",
 )
-@click.option("--seconds", type=click.IntRange(1, 3_600), default=10, show_default=True, help="Each part.")
+@click.option(
+    "--rate",
+    "rate_hz",
+    type=click.FloatRange(0.1, 1_000),
+    default=10.0,
+    show_default=True,
+    help="Ticks per second and client.",
+)
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, 3_600),
+    default=10,
+    show_default=True,
+    help="Duration of each part, in seconds.",
+)
 @click.option(
     "--many",
     "many_clients",
     type=click.IntRange(1, 1_000_000),
     default=MANY_CLIENTS,
     show_default=True,
-    help="Clients that join, and come back, at once.",
+    help="Clients in the parts that connect and reconnect all clients at once.",
 )
 @click.option(
     "--processes",
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Generator and source processes for these.",
+    help="Generator processes, and tick source processes, for --many.",
 )
 @click.option(
     "--patience",
@@ -48,10 +65,10 @@ from scenarios.scenario.validate import ScenarioError
     type=click.FloatRange(1),
     default=60.0,
     show_default=True,
-    help="Seconds to wait for clients that do not join.",
+    help="Timeout for clients to join, in seconds.",
 )
 @click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. feed.event."
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. feed.event=price."
 )
 @decorated_by(*TARGET_OPTIONS)
 @JSON_OPTION
@@ -60,9 +77,10 @@ def bench_command(*, overrides: tuple[str, ...], target: str, as_json: bool, **v
 
     The same parts are measured with Locust's own Socket.IO user, side by side.
 
-    With a target, only the reception of its ticks is measured.
+    With --target, only the reception of the target's ticks is measured.
 
-    Exit status: 0 good, 2 usage or configuration, 5 a part failed, or clients did not join, 130 interrupted.
+    Exit status: 0 good, 2 usage or configuration, 5 a part of the stack failed, or
+    clients did not join, 130 interrupted.
     """
     with usage_errors(ScenarioError, TargetError, machine.MachineError):
         scenario = load("mass-drop", (*overrides, *target_override(target)))

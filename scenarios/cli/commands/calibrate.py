@@ -1,10 +1,9 @@
-"""The command that tests the measurement itself; like `cli.py`, it knows how runs are made and how judged."""
+"""`calibrate`: tests the measurement itself by injecting known values."""
 
 import asyncio
 import json
 import random
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -19,12 +18,13 @@ from reports.compare.statistics import runs_needed
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
+from scenarios.cli.options import JSON_OPTION, RUNS_OPTION, renamed_option
 from scenarios.cli.terminal import complain, console, errors, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
-from scenarios.runner.plan import plans
+from scenarios.runner.plan import Plan, plans, utc_stamp
+from scenarios.runner.retry import attempt_folder, other_load, until_quiet
 from scenarios.runner.run import run
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
@@ -37,32 +37,33 @@ from scenarios.selftest.rig import SAMPLER, Rig
 
 NAMES = (*CHECKS, SAMPLER)
 _GROUP = runs_needed(len(KEY_MEASURES))
-"""Fewer runs a side could not call any difference after Holm, and would pass for nothing."""
+"""Runs per side. With fewer, no difference is significant after Holm, and the test would always pass."""
 
 
 @click.command("calibrate")
-@click.option("--only", multiple=True, type=click.Choice(NAMES), help="This check alone; may be repeated.")
-@click.option("--aa", is_flag=True, help="Also compare runs of one and the same scenario with each other.")
+@click.option("--only", multiple=True, type=click.Choice(NAMES), help="Run this check only; may be repeated.")
+@click.option("--aa", is_flag=True, help="Also compare runs of the same scenario (A/A test).")
 @click.option(
     "--aa-runs",
     type=click.IntRange(2 * _GROUP, 1_000),
     default=16,
     show_default=True,
-    help="How many of them to make.",
+    help="Runs to record for the A/A test.",
 )
 @click.option(
     "--aa-from",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="FOLDER",
-    help="Compare those recorded there, and make none; nothing else is checked unless --only says so.",
+    help="Use the runs in this folder for the A/A test, and run no checks except those of --only.",
 )
 @click.option(
-    "--tries",
+    "--attempts",
     type=click.IntRange(1, 10),
     default=3,
     show_default=True,
-    help="Of a check, or a run, during which others used the machine's cores.",
+    help="Attempts per check or run that is invalidated by other load on this host.",
 )
+@renamed_option("--tries", "--attempts", "attempts")
 @RUNS_OPTION
 @JSON_OPTION
 def calibrate_command(
@@ -71,24 +72,24 @@ def calibrate_command(
     aa: bool,
     aa_runs: int,
     aa_from: Path | None,
-    tries: int,
+    attempts: int,
     runs_folder: Path,
     as_json: bool,
 ) -> None:
     """Inject known values and check the measurements.
 
-    Exit status: 0 where every figure is within 2 % of what is known, and no more than one of twenty A/A
-    comparisons calls a difference; 5 where a part of the stack failed; else 3.
+    Exit status: 0 if every measurement is within 2 % of the known value, and at most one of twenty A/A
+    comparisons reports a difference; 5 if a part of the stack failed; else 3.
     """
-    directory = runs_folder / "calibration" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    directory = runs_folder / "calibration" / utc_stamp()
     wanted = only or (() if aa_from else NAMES)
     readings: list[Reading] = []
     pool: list[Run] = []
     rig = Rig(
         directory=directory,
         judge=judge_run,
-        disturbed=lambda rows, machine: any(one.too_much for one in taken(rows, machine)),
-        tries=tries,
+        noisy=lambda rows, machine: any(one.too_much for one in taken(rows, machine)),
+        attempts=attempts,
         on_progress=_progress,
     )
 
@@ -96,7 +97,7 @@ def calibrate_command(
         for name in wanted:
             readings.extend(await (rig.sampled() if name == SAMPLER else rig.readings(name, CHECKS[name])))
         if aa and not aa_from:
-            await _record(directory / "aa", aa_runs, tries)
+            await _record(directory / "aa", aa_runs, attempts)
 
     warn_of_leftovers()
     try:
@@ -122,20 +123,18 @@ def calibrate_command(
     sys.exit(GOOD if good else INVALID)
 
 
-async def _record(directory: Path, runs: int, tries: int) -> None:
-    """Makes the pool of an A/A comparison: one scenario, again and again, each time with another seed."""
+async def _record(directory: Path, runs: int, attempts: int) -> None:
+    """Records the pool of an A/A test: runs of one scenario, each with another seed."""
     scenario = load(aa.SCENARIO, aa.OVERRIDES)
     for number, plan in enumerate(plans(scenario, repeats=runs, directory=directory), start=1):
-        for again in range(1, tries + 1):
-            _progress(f"A/A: run {number} of {runs}{f', try {again}' if again > 1 else ''}")
-            folder = (
-                plan.directory
-                if again == 1
-                else plan.directory.with_name(f"{plan.directory.name}-try{again}")
-            )
+
+        async def play(attempt: int, number: int = number, plan: Plan = plan) -> str:
+            _progress(f"A/A: run {number} of {runs}{f', attempt {attempt}' if attempt > 1 else ''}")
+            folder = attempt_folder(plan.directory, attempt)
             await run(replace(plan, directory=folder), lambda _: None)
-            if not judge_run(folder).info.validity["spoilt_by_machine"]:
-                break
+            return other_load(folder)
+
+        await until_quiet(attempts, play, lambda _: None)
 
 
 def _verdicts(pool: list[Run]) -> Verdicts:
@@ -143,8 +142,8 @@ def _verdicts(pool: list[Run]) -> Verdicts:
     valid = [found for found in pool if found.info.validity.get("valid")]
     if len(valid) < 2 * _GROUP:
         raise ComparisonError(
-            f"A/A: found {len(valid)} valid runs of {len(pool)}, allowed: at least {2 * _GROUP}, "
-            f"{_GROUP} on either side"
+            f"A/A: {len(valid)} of {len(pool)} runs are valid: expected at least {2 * _GROUP}, "
+            f"{_GROUP} per side"
         )
     differences = []
     for pair in draws(len(valid), _GROUP, COMPARISONS, random.Random(1)):  # noqa: S311
@@ -175,7 +174,9 @@ def _show(readings: list[Reading], verdicts: Verdicts | None, *, as_json: bool) 
 
 
 def _table(readings: list[Reading]) -> Table:
-    table = Table("", "check", "what", "known", "read back", "error", "allowed", box=None, pad_edge=False)
+    table = Table(
+        "", "check", "quantity", "injected", "measured", "error", "tolerance", box=None, pad_edge=False
+    )
     for column in table.columns[3:]:
         column.justify = "right"
     for reading in readings:
@@ -195,8 +196,8 @@ def _aa_sentence(verdicts: Verdicts) -> str:
     sign = "ok" if verdicts.good else "!!"
     where = "; ".join(", ".join(keys) for keys in verdicts.called)
     return (
-        f"{sign}  A/A: {len(verdicts.called)} of {verdicts.comparisons} comparisons called a difference, "
-        f"{verdicts.allowed} is allowed: {verdicts.group} against {verdicts.group} runs, "
+        f"{sign}  A/A: {len(verdicts.called)} of {verdicts.comparisons} comparisons reported a difference, "
+        f"expected at most {verdicts.allowed}: {verdicts.group} against {verdicts.group} runs, "
         f"drawn from {verdicts.runs}{f' ({where})' if where else ''}"
     )
 

@@ -1,10 +1,9 @@
-"""The command that tests the gate itself: does it cry wolf, and does it find what is planted?"""
+"""`calibrate-gate`: the gate's false-positive rate, and its missed regressions."""
 
 import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -27,6 +26,8 @@ from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.gate.seeded_regressions import PLANTED
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
+from scenarios.runner.plan import utc_stamp
+from scenarios.runner.retry import other_load
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError
@@ -41,14 +42,15 @@ FEWEST_CAUGHT = 0.95
     "--record",
     "rounds",
     type=click.IntRange(1, 1_000),
-    help="Make so many runs of each arm first, and keep their numbers in --pool.",
+    help="Record N runs per arm first, and add their results to --pool.",
+    metavar="N",
 )
 @click.option(
     "--arm",
     "only",
     multiple=True,
     type=click.Choice([UNCHANGED, *PLANTED]),
-    help="Record this arm alone, and add it to what is in --pool; may be repeated.",
+    help="With --record: record this arm only; may be repeated.",
 )
 @click.option(
     "--pool",
@@ -56,10 +58,22 @@ FEWEST_CAUGHT = 0.95
     type=click.Path(path_type=Path, dir_okay=False),
     default="gate-pool.json",
     show_default=True,
-    help="The numbers of recorded runs.",
+    help="File with the results of recorded runs.",
 )
-@click.option("--gates", type=click.IntRange(1, 100_000), default=200, show_default=True, help="Of each arm.")
-@click.option("--retries", type=click.IntRange(0, 10), default=1, show_default=True)
+@click.option(
+    "--gates",
+    type=click.IntRange(1, 100_000),
+    default=200,
+    show_default=True,
+    help="Gates simulated per arm.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 10),
+    default=1,
+    show_default=True,
+    help="Retries for runs invalidated by other load on this host.",
+)
 @RUNS_OPTION
 @JSON_OPTION
 def calibrate_gate_command(
@@ -75,10 +89,11 @@ def calibrate_gate_command(
 ) -> None:
     """Measure the gate's false-positive rate and its missed regressions.
 
-    Gates are played with runs drawn from recorded ones.
+    Simulates gates with runs drawn from recorded ones: of the unchanged scenario, and of scenarios with a
+    seeded regression.
 
-    Exit status: 0 where it calls at most 1 in 20 unchanged ones and at least 19 in 20 of each planted one;
-    5 where a part of the stack failed; else 3.
+    Exit status: 0 if at most 1 in 20 unchanged scenarios fail and at least 19 in 20 of each seeded regression
+    do; 5 if a part of the stack failed; else 3.
     """
     with usage_errors(ScenarioError, MachineError, RecordError, CheckoutError):
         if rounds:
@@ -86,7 +101,7 @@ def calibrate_gate_command(
             _keep(pool_file, scenario_name, recorded)
     pool = _read(pool_file)
     if all(run.verdict == "INVALID" for run in pool.arms.get(UNCHANGED, ())):
-        fail(f"{pool_file}: found no valid run of the arm {UNCHANGED!r}, allowed: one or more")
+        fail(f"{pool_file}: no valid run of the arm {UNCHANGED!r}: expected at least one")
     tallies = [
         tally(pool, arm, gauges(), gates=gates, rounds=ROUNDS, most_rounds=MOST_ROUNDS)
         for arm, runs in pool.arms.items()
@@ -102,7 +117,7 @@ def calibrate_gate_command(
 
 
 def good(found: Tally) -> bool:
-    """Whether the gate did with this arm what it promises."""
+    """Whether the gate met its targets for this arm."""
     called, _, _ = found.share("regression")
     return called <= MOST_FALSE_ALARMS if found.arm == UNCHANGED else called >= FEWEST_CAUGHT
 
@@ -110,7 +125,7 @@ def good(found: Tally) -> bool:
 def _recorded(
     scenario_name: str, rounds: int, arms: Sequence[str], runs_folder: Path, retries: int
 ) -> dict[str, list[Run]]:
-    directory = runs_folder / "calibrate-gate" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    directory = runs_folder / "calibrate-gate" / utc_stamp()
     scenario = load(scenario_name)
     players = []
     for arm in arms:
@@ -121,17 +136,14 @@ def _recorded(
     warn_of_leftovers()
     try:
         with LiveView(errors, rounds * len(players)) as view:
-            run_until_done(play(players, schedule, directory, view, spoilt=_spoilt, enough=lambda _: True))
+            run_until_done(
+                play(players, schedule, directory, view, invalidated=other_load, enough=lambda _: True)
+            )
     except asyncio.CancelledError:
         sys.exit(INTERRUPTED)
     except StackError as error:
         sys.exit(stack_failed(error))
     return {arm: [judge_run(path) for path in find_runs([directory / arm])] for arm in arms}
-
-
-def _spoilt(folder: Path) -> str:
-    validity = judge_run(folder).info.validity
-    return "; ".join(validity["problems"]) if validity["spoilt_by_machine"] else ""
 
 
 def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> None:
@@ -142,8 +154,8 @@ def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> Non
     now = (first.info.scenario["name"], first.info.machine, first.info.versions)
     if before and (before.scenario, before.machine, before.versions) != now:
         fail(
-            f"{path}: found runs of {before.scenario} on some machine with some versions, allowed: runs of"
-            f" {now[0]} on this one with the same; begin another file"
+            f"{path}: has runs of {before.scenario} from another host or other versions: expected runs of"
+            f" {now[0]} from this host and with these versions; use another file"
         )
     arms = dict(before.arms) if before else {}
     overrides = dict(before.overrides) if before else {}
@@ -172,12 +184,12 @@ def _read(path: Path) -> Pool:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Pool)
     except (OSError, msgspec.DecodeError) as error:
-        fail(f"{path}: {error}; allowed: a pool that calibrate-gate --record has written")
+        fail(f"{path}: {error}; expected a file written by calibrate-gate --record")
 
 
 def _table(tallies: Sequence[Tally]) -> Table:
     table = Table(
-        "", "arm", "runs", "gates", "regression", "pass", "inconclusive", "rounds", "called worse", box=None
+        "", "arm", "runs", "gates", "regression", "pass", "inconclusive", "rounds", "worse", box=None
     )
     for found in tallies:
         called = [f"{key} {number}" for key, number in list(found.by.items())[:4]]

@@ -1,4 +1,4 @@
-"""Looks at the machine before a run does: what is there, what is missing, and what it means."""
+"""Checks a host before a run: cores, limits, proxies, leftover processes."""
 
 import asyncio
 import resource
@@ -21,20 +21,20 @@ from scenarios.host import machine
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.proxies import nginx
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 
 
 class Finding(Struct, frozen=True):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     good: bool
     found: str
     advice: str = ""
-    """What it means, or what to do; empty where all is well."""
+    """Consequence, or what to do; empty if the check is good."""
 
 
 @click.command("doctor")
@@ -51,7 +51,7 @@ def doctor_command(
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        table = Table("", "what", "found", "", box=None)
+        table = Table("", "check", "result", "", box=None)
         for finding in found:
             advice = "" if finding.good else finding.advice
             table.add_row("ok" if finding.good else "!!", finding.what, finding.found, advice)
@@ -60,27 +60,27 @@ def doctor_command(
 
 
 def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Finding]:
-    """Everything that could spoil a run of `scenario` on this machine."""
+    """Every check of whether this host can run `scenario`."""
     return [
         _python(),
         _cores(scenario),
         _descriptors(scenario),
         _source_addresses(),
         _loop_accounting(),
-        *_fronts(scenario, nginx_binary),
+        *_proxies(scenario, nginx_binary),
         _leftovers(),
     ]
 
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("Python", sys.version_info >= (3, 11), version, "3.11 or newer is needed")
+    return Finding("Python", sys.version_info >= (3, 11), version, "needs 3.11 or newer")
 
 
 def _cores(scenario: Scenario) -> Finding:
     cores = machine.assign_cores(scenario.gateway.cores)
     found = f"stack on {list(cores.stack) or 'any'}, generator on {list(cores.generator) or 'any'}"
-    return Finding("Cores", cores.pinned, found, "the generator shares a core with the gateway it measures")
+    return Finding("Cores", cores.pinned, found, "the generator shares a core with the gateway")
 
 
 def _descriptors(scenario: Scenario) -> Finding:
@@ -91,7 +91,7 @@ def _descriptors(scenario: Scenario) -> Finding:
     return Finding(
         "File descriptors",
         enough,
-        f"{allowed} allowed, {needed} needed for {scenario.fleet.clients} clients",
+        f"limit {allowed}, {needed} needed for {scenario.fleet.clients} clients",
         "raise the hard limit (ulimit -Hn) or use fewer clients",
     )
 
@@ -103,7 +103,10 @@ def _source_addresses() -> Finding:
             sock.bind((address, 0))
         except OSError as error:
             return Finding(
-                "Source addresses", False, f"cannot bind to {address}: {error}", "all clients share one"
+                "Source addresses",
+                False,
+                f"cannot bind to {address}: {error}",
+                "all clients share one address",
             )
     return Finding("Source addresses", True, f"one per client, from {address}")
 
@@ -111,21 +114,21 @@ def _source_addresses() -> Finding:
 def _loop_accounting() -> Finding:
     there = Path("/proc/self/schedstat").exists()
     found = "from the kernel's schedstat" if there else "no schedstat"
-    return Finding("Loop utilisation", there, found, "it will show CPU time only")
+    return Finding("Loop utilisation", there, found, "shows CPU time only")
 
 
-def _fronts(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
-    """The fronts that there are; one that is missing is no fault unless the scenario wants it."""
-    front = scenario.edge.front
+def _proxies(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
+    """The installed proxies; a missing one is a failure only if the scenario needs it."""
+    proxy = scenario.edge.proxy
     return [
-        *([_nginx(scenario, nginx_binary)] if front == "nginx" else []),
-        *(_other_front(name, scenario if front == name else None) for name in FRONTS if name != "nginx"),
+        *([_nginx(scenario, nginx_binary)] if proxy == "nginx" else []),
+        *(_other_proxy(name, scenario if proxy == name else None) for name in PROXIES if name != "nginx"),
     ]
 
 
-def _other_front(name: str, scenario: Scenario | None) -> Finding:
-    """scenario: which wants it, and whose configuration it has to take."""
-    kind = FRONTS[name]
+def _other_proxy(name: str, scenario: Scenario | None) -> Finding:
+    """scenario: the one that needs this proxy, and whose configuration is checked; None if it does not."""
+    kind = PROXIES[name]
     with tempfile.TemporaryDirectory() as folder:
         try:
             kind.executable()
@@ -134,7 +137,7 @@ def _other_front(name: str, scenario: Scenario | None) -> Finding:
                 host = kind.host(port=1, directory=Path(folder), cores=(), binary=None)
                 asyncio.run(host.configure(kind.render(scenario, host, ["127.0.0.1:2"], None)))
         except (MachineError, StackError, OSError, subprocess.CalledProcessError) as error:
-            return Finding(name, scenario is None, str(error), f"a run with edge.front = {name!r} needs it")
+            return Finding(name, scenario is None, str(error), f"required by edge.proxy = {name!r}")
     return Finding(name, True, version)
 
 
@@ -151,14 +154,14 @@ def _nginx(scenario: Scenario, binary: Path | None) -> Finding:
             complaint = nginx.check_syntax(configuration, binary)
             version = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True)  # noqa: S603
         except (OSError, subprocess.CalledProcessError) as error:
-            return Finding("nginx", False, str(error), "give another one with --nginx PATH")
+            return Finding("nginx", False, str(error), "specify another executable with --nginx PATH")
     return Finding(
-        "nginx", not complaint, complaint or version.stderr.strip(), "it does not take our configuration"
+        "nginx", not complaint, complaint or version.stderr.strip(), "rejects the generated configuration"
     )
 
 
 def _leftovers() -> Finding:
     found = machine.leftovers()
     return Finding(
-        "Leftover processes", not found, "; ".join(found) or "none", "they share the cores: end them"
+        "Leftover processes", not found, "; ".join(found) or "none", "they use the same cores: stop them"
     )

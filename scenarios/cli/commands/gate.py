@@ -1,11 +1,9 @@
-"""The command that says whether a change has made a storm worse; like `cli.py`, it knows how runs are made
-and how they are judged."""
+"""The CI gate: says whether a change has made a storm worse. It makes runs and judges them."""
 
 import asyncio
 import contextlib
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,27 +36,30 @@ from scenarios.cli.commands.gate_output import as_json, continue_trend, tell_git
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import FAILED, INTERRUPTED
+from scenarios.fields import invalid
 from scenarios.gate.checkout import PROJECT, CheckoutError, check_can_run, checkout, revision
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.host import machine
 from scenarios.host.process import StackError
+from scenarios.runner.plan import utc_stamp
+from scenarios.runner.retry import other_load
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError
 
 
 class _Source(Struct, frozen=True, kw_only=True):
-    """A side as the user named it: runs that are there already, or a player that makes them."""
+    """A side as the user named it: stored runs, or a player that makes them."""
 
     text: str
     stored: tuple[Run, ...] = ()
     missing: int = 0
-    """Rounds that should be there and left no run, of those that are there already."""
+    """Rounds of stored runs that left no run directory."""
     player: Player | None = None
 
 
 class _Gate(Struct, frozen=True, kw_only=True):
-    """What is to be decided, and by what."""
+    """What to decide, and on which data."""
 
     options: Options
     directory: Path
@@ -67,7 +68,7 @@ class _Gate(Struct, frozen=True, kw_only=True):
     gauges: tuple[Gauge, ...]
     schedule: Schedule
     commit: Commit | None
-    """Whose result it is; None where no file wants to know."""
+    """Commit of the candidate; None if no output file needs it."""
 
 
 @click.command("gate")
@@ -77,7 +78,7 @@ def gate_command(**values: Any) -> None:
 
     Compares a candidate with its baseline until that is decided.
 
-    Exit status: 0 it has not, 1 it has or an objective is broken, 2 usage, 3 no valid run, 4 inconclusive,
+    Exit status: 0 no regression, 1 a regression or an SLO violated, 2 usage, 3 no valid run, 4 inconclusive,
     5 a part of the stack failed.
     """
     options = Options(**values)
@@ -95,7 +96,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
     rounds, most = _rounds(options)
     for file in (options.junit_file, options.csv_file, options.trend_file):
         if file is not None and not file.absolute().parent.is_dir():
-            fail(f"{file}: found no folder {file.absolute().parent}, allowed: a file in a folder that exists")
+            fail(f"{file}: no such folder {file.absolute().parent}: expected a file in an existing folder")
     commit = None
     if options.trend_file or options.csv_file:
         commit = _commit(options.candidate)
@@ -111,7 +112,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
     live = [source for source in (baseline, candidate) if source and source.player]
     gate = _Gate(
         options=options,
-        directory=options.runs_folder / "gate" / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
+        directory=options.runs_folder / "gate" / utc_stamp(),
         baseline=baseline,
         candidate=candidate,
         gauges=gauges(options.measures or DEFAULT_KEYS),
@@ -124,7 +125,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
     if live and baseline:
         gate = _first_look(gate, baseline)
     if not baseline and candidate.player and not candidate.player.scenario.slo:
-        fail(f"{candidate.text}: key slo: found none, allowed: an objective, or --baseline to compare with")
+        fail(f"{candidate.text}: slo: missing: expected at least one SLO, or --baseline")
     return gate
 
 
@@ -133,7 +134,7 @@ def _rounds(options: Options) -> tuple[int, int]:
     rounds = options.rounds or min(usual[0], options.most_rounds or usual[0])
     most = options.most_rounds or max(usual[1], rounds)
     if most < rounds:
-        fail(f"--max-rounds: found {most}, allowed: {rounds} or more, as many as --rounds")
+        fail(invalid("--max-rounds", most, f">= {rounds}, the value of --rounds"))
     return rounds, most
 
 
@@ -142,13 +143,16 @@ def _first_look(gate: _Gate, baseline: _Source) -> _Gate:
     fewest = fewest_rounds(gate.gauges, gate.schedule.rounds, gate.schedule.most_rounds)
     if gate.schedule.most_rounds < fewest:
         fail(
-            f"--max-rounds: found {gate.schedule.most_rounds}, allowed: {fewest} or more, to decide on "
-            f"{len(gate.gauges)} measures"
+            invalid(
+                "--max-rounds",
+                gate.schedule.most_rounds,
+                f">= {fewest} to decide on {len(gate.gauges)} metrics",
+            )
         )
     if baseline.stored:
         valid = side(baseline.text, baseline.stored).measured
         if 0 < len(valid) < fewest:
-            fail(f"{baseline.text}: found {len(valid)} valid runs, allowed: {fewest} or more")
+            fail(f"{baseline.text}: has {len(valid)} valid runs: expected at least {fewest}")
     return msgspec.structs.replace(gate, schedule=msgspec.structs.replace(gate.schedule, rounds=fewest))
 
 
@@ -210,7 +214,7 @@ def _carried_out(gate: _Gate) -> tuple[Decision, list[Run]]:
                 errors if gate.options.as_json else console, gate.schedule.rounds * len(players)
             ) as view:
                 run_until_done(
-                    play(players, gate.schedule, gate.directory, view, spoilt=_spoilt, enough=enough)
+                    play(players, gate.schedule, gate.directory, view, invalidated=other_load, enough=enough)
                 )
         except asyncio.CancelledError:
             if gate.directory.exists():
@@ -234,16 +238,6 @@ def _nothing_to_compare_with(gate: _Gate) -> bool:
 
 def _stored(source: _Source | None) -> tuple[Run, ...]:
     return source.stored if source else ()
-
-
-def _spoilt(folder: Path) -> str:
-    judged = [judge_run(path) for path in find_runs([folder])]
-    return "; ".join(
-        problem
-        for run in judged
-        if run.info.validity["spoilt_by_machine"]
-        for problem in run.info.validity["problems"]
-    )
 
 
 def _runs(gate: _Gate) -> tuple[list[Run], list[Run]]:

@@ -10,7 +10,7 @@ from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS
 from scenarios.cli.options import JSON_OPTION, RUNS_OPTION, decorated_by
 
 STORED, VERSION = "runs:", "git:"
-"""What a side begins with that is no scenario."""
+"""Prefixes of a side that is not a scenario."""
 DEFAULT_SCENARIO = "gate-quick"
 
 ROUNDS, MOST_ROUNDS = 5, 8
@@ -46,32 +46,45 @@ WITH_OPTIONS = decorated_by(
         "--baseline",
         default="",
         metavar="SOURCE",
-        help="What to compare with: a scenario's name or file, runs:FOLDER (runs:FOLDER@ARM where there are"
-        " several arms), or git:REF, a version of this project that carries out SCENARIO. Without it,"
-        " SCENARIO has to keep its [[slo]].",
+        help="Baseline: a scenario's name or file, runs:FOLDER (runs:FOLDER@ARM if it has several arms), or"
+        " git:REF, a version of this project that runs SCENARIO. Without a baseline, SCENARIO has to meet"
+        " its [[slo]].",
     ),
-    click.option("--candidate", default="", metavar="SOURCE", help="The same; by default SCENARIO."),
+    click.option(
+        "--candidate",
+        default="",
+        metavar="SOURCE",
+        help="Candidate, in the same forms as --baseline; default: SCENARIO.",
+    ),
     click.option(
         "--rounds",
         type=click.IntRange(1, 1_000),
-        help=f"Runs of each side before anything is decided.  [default: {ROUNDS}, or {ROUNDS_ALONE} without a"
+        help=f"Runs per side before the first analysis.  [default: {ROUNDS}, or {ROUNDS_ALONE} without a"
         " baseline]",
     ),
     click.option(
         "--max-rounds",
         "most_rounds",
         type=click.IntRange(1, 1_000),
-        help="Where they do not decide, go on up to so many."
+        help="Upper limit of runs per side if the result is still inconclusive."
         f"  [default: {MOST_ROUNDS}, or {MOST_ROUNDS_ALONE} without a baseline]",
     ),
     click.option(
         "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key on both sides."
     ),
     click.option(
-        "--baseline-set", "baseline_overrides", multiple=True, metavar="KEY=VALUE", help="On one side."
+        "--baseline-set",
+        "baseline_overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key for the baseline only.",
     ),
     click.option(
-        "--candidate-set", "candidate_overrides", multiple=True, metavar="KEY=VALUE", help="On one side."
+        "--candidate-set",
+        "candidate_overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key for the candidate only.",
     ),
     click.option(
         "--measure",
@@ -79,39 +92,50 @@ WITH_OPTIONS = decorated_by(
         multiple=True,
         type=click.Choice(ALLOWED_KEYS),
         metavar="KEY",
-        help="Decide on this measure, and no others but the verdict; may be repeated.  [default:"
+        help="Decide on this metric and the verdict only; may be repeated.  [default:"
         f" {', '.join(DEFAULT_KEYS)}]",
     ),
-    click.option("--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE"),
+    click.option(
+        "--junit",
+        "junit_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write the result as JUnit XML.",
+    ),
     click.option(
         "--csv",
         "csv_file",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Add the candidate's runs to a table for change-point tools.",
+        help="Append the candidate's runs to a CSV table for change-point detection.",
     ),
     click.option(
         "--trend",
         "trend_file",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Add the result to a history of JSON lines, and draw it into FILE.svg.",
+        help="Append the result to a history of JSON lines, and plot it to FILE.svg.",
     ),
     click.option(
         "--github/--no-github",
         "on_github",
         default=lambda: os.environ.get("GITHUB_ACTIONS") == "true",
-        show_default="where GitHub Actions runs it",
-        help="Annotations, and a summary of the step.",
+        show_default="on in GitHub Actions",
+        help="Write annotations and a step summary for GitHub Actions.",
     ),
     click.option(
         "--retries",
         type=click.IntRange(0, 10),
         default=1,
         show_default=True,
-        help="Further tries of a run during which others used the machine's cores.",
+        help="Retries for runs invalidated by other load on this host.",
     ),
-    click.option("--nginx", "nginx_binary", type=click.Path(path_type=Path, exists=True, dir_okay=False)),
+    click.option(
+        "--nginx",
+        "nginx_binary",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="nginx executable to use instead of the pinned one.",
+    ),
     RUNS_OPTION,
     JSON_OPTION,
 )

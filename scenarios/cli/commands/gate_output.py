@@ -1,7 +1,7 @@
-"""Where a gate's decision goes besides the terminal; like `cli.py`, it may know of reports.
+"""Files and annotations that a gate writes besides its terminal output.
 
-What loads the plotting library or the templates is imported where it is needed: it takes longer than all the
-rest of the program's start.
+Modules that load the plotting library or the templates are imported inside functions: loading them takes
+longer than the rest of the program's start.
 """
 
 import json
@@ -56,7 +56,7 @@ def as_json(decision: Decision, scenario: str, runs: Path | None) -> str:
 
 
 def tell_github(decision: Decision, scenario: str, *, to_stderr: bool) -> None:
-    """Prints annotations, and adds to the step's summary where there is one. Raises OSError."""
+    """Prints annotations, and appends to the step summary if there is one. Raises OSError."""
     from reports.gate.github import annotations, step_summary  # noqa: PLC0415
 
     for line in annotations(decision, scenario):

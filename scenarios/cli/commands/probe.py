@@ -14,7 +14,7 @@ from scenarios.scenario.validate import ScenarioError
 @click.argument("scenario_name", metavar="SCENARIO")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 def probe_command(scenario_name: str, overrides: tuple[str, ...]) -> None:
-    """Say as JSON which run directories this version would write of a scenario.
+    """Print as JSON which schema of run directories this version writes for a scenario.
 
     For other versions of reconnect-storm, such as a gate that compares with this one: the answer's keys
     may grow, but none changes its meaning. A scenario that cannot be run ends with status 2 and one line.

@@ -1,15 +1,13 @@
-"""The command that plays a rehearsal; like `cli.py`, it knows how runs are made and how judged."""
+"""`rehearse`: plays an outage live, and writes its report."""
 
 import asyncio
 import contextlib
 import functools
 import json
-import os
 import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -22,26 +20,27 @@ from reports.analysis.slo import Held, evaluate, hypothesis_of, objectives_of
 from reports.analysis.validity import GENERATOR_LAG_MS
 from reports.compare.event_text import short_words
 from reports.page.table import terminal_report
-from reports.rundir.files import point_latest
+from reports.rundir.files import point_latest, replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import PreCheck, RecordError
 from scenarios.cli.options import Options, carries_out_a_scenario
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.clients.protocol.target import TargetError, resolve
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED, INVALID
+from scenarios.fields import invalid
 from scenarios.generator.abort import armed
 from scenarios.host import machine
 from scenarios.host.process import StackError
 from scenarios.rehearsal.decisions import OPTIONS, left_to_the_operator, options
 from scenarios.rehearsal.keys import keys_pressed
 from scenarios.rehearsal.operator import ByKey, ByList, Choices, Rehearsing
-from scenarios.rehearsal.prechecks import LEAST_STEADY_S, Allowed, Known, prechecks
+from scenarios.rehearsal.prechecks import LEAST_STEADY_S, PrecheckInput, Thresholds, prechecks
 from scenarios.rehearsal.replay import rehearsed, scenario_file
-from scenarios.rehearsal.state import Board
+from scenarios.rehearsal.state import DashboardState
 from scenarios.rehearsal.view import RehearsalView
 from scenarios.runner import deployment
-from scenarios.runner.operator import Desk
-from scenarios.runner.plan import Plan, slug
+from scenarios.runner.operator import RunControl
+from scenarios.runner.plan import Plan, slug, utc_stamp
 from scenarios.runner.run import run
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.model import Scenario
@@ -52,25 +51,27 @@ REPLAY = "rehearsed.toml"
 
 
 @click.command("rehearse")
-@click.option("--interactive", is_flag=True, help="Ask what to do where the script has a mitigation.")
+@click.option(
+    "--interactive", is_flag=True, help="Choose each mitigation by key instead of following the script."
+)
 @click.option(
     "--choose",
     metavar="CHOICE,…",
-    help=f"Choices of an interactive rehearsal, made beforehand: {', '.join(OPTIONS)}.",
+    help=f"Choices of an interactive rehearsal, given in advance: {', '.join(OPTIONS)}.",
 )
-@click.option("--force", is_flag=True, help="Go on where a check before the first fault has failed.")
+@click.option("--force", is_flag=True, help="Continue if a check before the first fault fails.")
 @functools.partial(carries_out_a_scenario, default="incident", once=True)
 def rehearse_command(options: Options, *, interactive: bool, choose: str | None, force: bool) -> None:
     """Play an outage once, live, and keep the record of it.
 
-    Before the first fault it is checked that there is a steady state to break. With --interactive the faults
-    strike by themselves, and you choose what is done about them, by key, while the storm runs; what you chose
-    is left as a scenario, rehearsed.toml, that can be played again. Ctrl-C or a condition in [abort] ends it
-    early; it is reported all the same.
+    The steady state is checked before the first fault. With --interactive the faults fire as scripted, and
+    you choose the mitigations by key while the storm runs; your choices are saved as a scenario,
+    rehearsed.toml, which you can run again. Ctrl-C or a condition in [abort] ends the rehearsal early; the
+    report is written anyway.
 
-    Exit status: 0 the hypothesis and all objectives held, 1 one of them did not, or a check or an abort
-    condition ended it, 2 usage or configuration, 3 invalid run, 5 a part of the stack failed, 130 ended with
-    Ctrl-C.
+    Exit status: 0 the hypothesis and all SLOs are met, 1 one of them is violated, or a check or an abort
+    condition ended the rehearsal, 2 usage or configuration, 3 invalid run, 5 a part of the stack failed,
+    130 ended with Ctrl-C.
     """
     with _usage_errors():
         script = replace(options.load(), matrix={}, arms={})
@@ -78,9 +79,9 @@ def rehearse_command(options: Options, *, interactive: bool, choose: str | None,
         _check_script(script)
         deployment.check([script], options.nginx_binary)
     if interactive and choices is None and not sys.stdin.isatty():
-        fail("--interactive: found no terminal to press keys at, allowed: a terminal, or --choose")
+        fail("--interactive: standard input is not a terminal: expected a terminal, or --choose")
     warn_of_leftovers()
-    directory = options.runs_folder / slug(script.name) / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    directory = options.runs_folder / slug(script.name) / utc_stamp()
     stage = _Stage(script, options, directory, interactive=interactive or choices is not None, force=force)
     try:
         run_until_done(stage.play(choices))
@@ -105,7 +106,7 @@ class _Stage:
     ) -> None:
         self.interrupted = False
         self.failed = GOOD
-        """The exit status that a failure asks for."""
+        """Exit status of a failure; 0 without one."""
         self._script = script
         self._options = options
         self._directory = directory
@@ -113,7 +114,7 @@ class _Stage:
         self._force = force
 
     async def play(self, choices: Choices | None) -> None:
-        """Plays it, and leaves the replay of an interactive one."""
+        """Runs the rehearsal; writes the replay of an interactive one."""
         script, options = self._script, self._options
         scenario = left_to_the_operator(script) if self._interactive else script
         plan = Plan(
@@ -123,25 +124,23 @@ class _Stage:
             nginx_binary=options.nginx_binary,
             allow_remote=options.allow_remote,
         )
-        board = Board(scenario, short_words)
+        dashboard = DashboardState(scenario, short_words)
         screen = errors if options.as_json else console
         with contextlib.ExitStack() as stack:
             if self._interactive and choices is None:
                 choices = ByKey(stack.enter_context(keys_pressed(sys.stdin)))
-            view = stack.enter_context(RehearsalView(screen, board))
+            view = stack.enter_context(RehearsalView(screen, dashboard))
             rehearsing = Rehearsing(
-                script, board, view, check=self._check, choices=choices, force=self._force
+                script, dashboard, view, check=self._check, choices=choices, force=self._force
             )
             stack.enter_context(_ended_by_signals(rehearsing, self._on_signal))
             await run(plan, view.progress, rehearsing)
         if self._interactive:
-            _write(
-                self._directory / REPLAY,
-                scenario_file(rehearsed(rehearsing.played, rehearsing.chosen), REPLAY),
-            )
+            with replacing(self._directory / REPLAY) as stream:
+                stream.write(scenario_file(rehearsed(rehearsing.played, rehearsing.chosen), REPLAY))
 
     def report(self) -> int:
-        """Judges and reports what there is; returns the exit status that it deserves."""
+        """Judges the run and writes its report; returns the exit status."""
         # Loading the plotting library takes longer than all the rest of the program's start.
         from reports.rehearsal import write_rehearsal  # noqa: PLC0415
 
@@ -176,27 +175,27 @@ class _Stage:
     def _on_signal(self) -> None:
         self.interrupted = True
 
-    def _check(self, desk: Desk) -> tuple[PreCheck, ...]:
-        scenario = desk.scenario
-        seconds = int(desk.now_s())
+    def _check(self, run_control: RunControl) -> tuple[PreCheck, ...]:
+        scenario = run_control.scenario
+        seconds = int(run_control.now_s())
         remote = bool(scenario.target.url) and not _loopback(scenario, self._options)
-        rows = [row for row in desk.rows(0, seconds) if "connected" in row]
-        known = Known(
+        rows = [row for row in run_control.rows(0, seconds) if "connected" in row]
+        known = PrecheckInput(
             scenario=scenario,
             rows=rows,
-            # Somebody else's gateway on this machine is one of the others.
+            # An external target on this host counts as another process.
             taken=taken(
                 [dict(row) for row in rows],
                 machine.describe(machine.assign_cores(scenario.gateway.cores)),
                 foreign=not scenario.target.url,
             ),
-            percentile=lambda tag, percent: desk.percentile_ms(tag, percent, 0, seconds),
+            percentile=lambda tag, percent: run_control.percentile_ms(tag, percent, 0, seconds),
             armed=armed(scenario.abort, remote=remote),
             remote=remote,
             needed_descriptors=machine.needed_descriptors(scenario.fleet.clients),
             allowed_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         )
-        return prechecks(known, Allowed(generator_lag_ms=GENERATOR_LAG_MS))
+        return prechecks(known, Thresholds(generator_lag_ms=GENERATOR_LAG_MS))
 
 
 @contextlib.contextmanager
@@ -222,19 +221,22 @@ def _choices(text: str, script: Scenario) -> ByList:
     offered = [option.name for option in options(script, None if script.target.url else script.gateway.pods)]
     for name in names:
         if name not in offered:
-            raise ScenarioError(f"--choose: found {name!r}, allowed: {', '.join(offered)}")
+            raise ScenarioError(invalid("--choose", name, f"one of {', '.join(offered)}"))
     return ByList(names)
 
 
 def _check_script(script: Scenario) -> None:
-    """Raises ScenarioError where there is nothing to rehearse."""
+    """Raises ScenarioError if the script has no fault, or one without a steady state before it."""
     if script.trigger_s is None:
-        raise ScenarioError(f"{script.name}: key event: found no fault, allowed: one or more in a rehearsal")
+        raise ScenarioError(f"{script.name}: event: expected at least one fault in a rehearsal")
     least = LEAST_STEADY_S + 1
     if script.trigger_s < least:
         raise ScenarioError(
-            f"{script.name}: key event[].at_s: found a fault at {script.trigger_s:g}, allowed: {least} or"
-            " more in a rehearsal, so that there is a steady state to check"
+            invalid(
+                f"{script.name}: event[].at_s",
+                script.trigger_s,
+                f">= {least} for a fault in a rehearsal, after a steady state",
+            )
         )
 
 
@@ -256,13 +258,6 @@ def _as_dict(judged: Run, promises: list[tuple[str, Held]]) -> dict[str, object]
         "validity": judged.info.validity,
         "verdict": judged.info.verdict,
     }
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _loopback(scenario: Scenario, options: Options) -> bool:

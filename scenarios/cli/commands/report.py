@@ -19,7 +19,7 @@ from scenarios.cli.terminal import usage_errors
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the report; else next to the runs.",
+    help="Folder for the report; default: the folder of the runs.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
 def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> None:

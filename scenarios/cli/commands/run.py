@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import sys
-from datetime import UTC, datetime
 from typing import NoReturn
 
 import click
@@ -22,8 +21,8 @@ from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.runner import deployment
-from scenarios.runner.plan import plans
-from scenarios.runner.retry import run_undisturbed
+from scenarios.runner.plan import plans, utc_stamp
+from scenarios.runner.retry import run_until_quiet
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 
@@ -43,7 +42,7 @@ def run_command(options: Options) -> None:
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="Rounds of all arms; 4 can tell two arms apart, 5 each measure of theirs.",
+    help="Runs per arm: 4 for the overall test, 5 for per-metric tests.",
 )
 @carries_out_a_scenario
 def compare_command(options: Options, repeats: int) -> None:
@@ -58,7 +57,7 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
 
     A part of the stack that fails ends the comparison: what it says of an arm then rests on the runs before.
     """
-    directory = options.runs_folder / scenario.name / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    directory = options.runs_folder / scenario.name / utc_stamp()
     todo = plans(
         scenario,
         repeats=repeats,
@@ -75,14 +74,14 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
             spoilt = []
             for plan in todo:
                 view.begin(plan.arm)
-                if not run_undisturbed(plan, options.retries, view) and plan.control:
+                if not run_until_quiet(plan, options.retries, view) and plan.control:
                     spoilt.append(plan)
             # Without its control no arm counts, so one that was disturbed gets another chance at the end.
             view.expect_more(len(spoilt))
             for plan in spoilt:
                 view.begin(plan.arm)
                 later = plan.directory.with_name(f"{plan.directory.name}-later")
-                run_undisturbed(msgspec.structs.replace(plan, directory=later), options.retries, view)
+                run_until_quiet(msgspec.structs.replace(plan, directory=later), options.retries, view)
     except asyncio.CancelledError:
         status = INTERRUPTED
     except StackError as error:

@@ -1,8 +1,7 @@
-"""The command that predicts runs instead of carrying them out, and judges them as if they had been."""
+"""`simulate`: predicts runs with the model, and judges them like real ones."""
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -22,7 +21,8 @@ from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
 from scenarios.cli.print_report import report, shown_agreement
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import GOOD, INTERRUPTED
-from scenarios.runner.plan import plans, slug
+from scenarios.fields import invalid
+from scenarios.runner.plan import plans, slug, utc_stamp, with_seed
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -34,14 +34,12 @@ from scenarios.simulator.run import Prediction, simulate
 @click.command("simulate")
 @click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
 @decorated_by(*MODEL_OPTIONS)
-@click.option(
-    "--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Rounds of all arms."
-)
+@click.option("--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Runs per arm.")
 @click.option(
     "--keep-costs",
     "kept_costs",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write what things cost to this JSON file, for --costs.",
+    help="Write the CPU costs to this JSON file, for --costs.",
 )
 @click.option(
     "--against",
@@ -49,7 +47,7 @@ from scenarios.simulator.run import Prediction, simulate
     type=click.Path(path_type=Path, exists=True),
     multiple=True,
     metavar="RUN",
-    help="Predict these recorded runs instead of a scenario, and say how far the two agree.",
+    help="Predict these recorded runs instead of a scenario, and report how far the two agree.",
 )
 @RUNS_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
@@ -70,8 +68,8 @@ def simulate_command(
 
     Policies, limits, events and verdicts are those of real runs.
 
-    Leaves run directories of the same format as a real run's, marked as predicted, so that every report and
-    comparison works on them. Ctrl-C keeps what was computed by then.
+    Writes run directories in the same format as a real run's, marked as predicted, so that every report and
+    comparison works on them. Ctrl-C keeps what has been computed.
 
     Exit status: 0 good, 2 usage or configuration, 3 invalid, 130 interrupted.
     """
@@ -79,21 +77,20 @@ def simulate_command(
         costs, implied = read(costs_file) if costs_file else (Costs(), ())
         if implied and measured:
             raise CostFileError(
-                f"{costs_file}: found another gateway's costs beside --against, allowed: costs as JSON, since"
-                " recorded runs have a gateway of their own"
+                f"{costs_file}: TOML costs not supported together with --against, whose runs define their own"
+                " gateway: expected costs as JSON"
             )
         costs = calibrated(costs, recorded, quiet=as_json)
         if kept_costs:
             with replacing(kept_costs) as stream:
                 stream.write(msgspec.json.format(msgspec.json.encode(costs)).decode() + "\n")
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         known = [judge_run(path) for path in find_runs(measured)] if measured else []
         if known:
-            directory = runs_folder / "agreement" / stamp
+            directory = runs_folder / "agreement" / utc_stamp()
             predictions = predictions_of(known, repeats=repeats, directory=directory)
         else:
             scenario = load(scenario_name, (*implied, *overrides))
-            directory = runs_folder / scenario.name / stamp
+            directory = runs_folder / scenario.name / utc_stamp()
             predictions = [
                 Prediction(
                     scenario=plan.scenario,
@@ -118,7 +115,7 @@ def simulate_command(
 
 
 def _predict(predictions: list[Prediction]) -> int:
-    """Carries all of them out; returns 130 where the user stopped it."""
+    """Simulates all of them; returns 130 if the user stopped it."""
     with Progress(console=errors, transient=True) as progress:
         for number, plan in enumerate(predictions, start=1):
             task = progress.add_task(f"[{number}/{len(predictions)}] {plan.arm}")
@@ -136,22 +133,18 @@ def _predict(predictions: list[Prediction]) -> int:
 
 
 def predictions_of(measured: Sequence[Run], *, repeats: int, directory: Path) -> list[Prediction]:
-    """Every arm of recorded runs, to be predicted as often as asked for, each time with another seed."""
-    arms = by_arm(measured)
+    """Every arm of recorded runs, predicted `repeats` times, each time with another seed."""
+    arms = {arm: msgspec.convert(runs[0].info.scenario, Scenario) for arm, runs in by_arm(measured).items()}
     return [
         Prediction(
-            scenario=_with_seed(msgspec.convert(runs[0].info.scenario, Scenario), number),
+            scenario=with_seed(scenario, scenario.fleet.seed + number - 1),
             directory=directory / f"{number:02}-{position}-{slug(arm)}",
             arm=arm,
             round=number,
         )
         for number in range(1, repeats + 1)
-        for position, (arm, runs) in enumerate(arms.items(), start=1)
+        for position, (arm, scenario) in enumerate(arms.items(), start=1)
     ]
-
-
-def _with_seed(scenario: Scenario, number: int) -> Scenario:
-    return replace(scenario, fleet=replace(scenario.fleet, seed=scenario.fleet.seed + number - 1))
 
 
 def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory: Path) -> None:
@@ -162,23 +155,21 @@ def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory:
     found = agreement(measured, predicted)
     errors.print(shown_agreement(found))
     same, all_ = found.same_verdict
-    errors.print(f"verdict as measured in {same} of {all_} predicted runs")
+    errors.print(f"predicted verdict matches the measured one in {same} of {all_} runs")
     file = directory / "agreement.svg"
     drawn = svg(agreement_figure(measured, predicted), agreement_alt_text(measured, predicted))
     with replacing(file) as stream:
         stream.write(drawn)
-    errors.print(f"tries a second, predicted on top of measured: {file}", highlight=False, soft_wrap=True)
+    errors.print(f"attempts per second, predicted over measured: {file}", highlight=False, soft_wrap=True)
 
 
 def check_known(scenario: Scenario) -> None:
-    """What the model does not know is said before it computes anything."""
+    """Raises ScenarioError for a scenario that the model does not support."""
     if scenario.target.url:
-        raise ScenarioError(
-            "target.url: found somebody else's gateway, allowed: none, for nobody knows its costs"
-        )
+        raise ScenarioError("target.url: not supported by simulate: external targets have no cost model")
     if scenario.mesh.sidecar != "none":
         raise ScenarioError(
-            f"mesh.sidecar: found {scenario.mesh.sidecar!r}, allowed: 'none', for the model knows no sidecars"
+            invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': the model has no sidecars")
         )
 
 
@@ -199,7 +190,7 @@ def calibration_table(found: Calibration) -> Table:
         "value",
         "range",
         box=None,
-        title=f"from {found.seconds} seconds of pods",
+        title=f"fitted to {found.seconds} pod-seconds",
         caption="range: the middle 95 % of fits to seconds drawn again; seconds of one run resemble each "
         "other, so the true cost may well lie outside. Of pod_start, the extremes.",
     )

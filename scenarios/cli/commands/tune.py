@@ -1,7 +1,6 @@
-"""The command that searches for the settings to ship."""
+"""`tune`: searches for recommended settings with the simulator."""
 
 import sys
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,10 +13,12 @@ from reports.tuning.result import Constraints
 from reports.tuning.text import finalist_lines, headline, sentences
 from scenarios.cli.commands.simulate import calibrated, check_known
 from scenarios.cli.commands.tune_confirm import confirm
-from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
+from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by, renamed_option
 from scenarios.cli.progress import SearchProgress
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED
+from scenarios.fields import invalid
+from scenarios.runner.plan import utc_stamp
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -35,57 +36,71 @@ _RESULTS = "evaluations.jsonl"
 @click.argument("scenario_name", metavar="[SCENARIO]", default="production")
 @decorated_by(*MODEL_OPTIONS)
 @click.option(
-    "--trials", type=click.IntRange(0, 10_000), default=96, show_default=True, help="Candidates to draw."
+    "--trials", type=click.IntRange(0, 10_000), default=96, show_default=True, help="Candidates to sample."
 )
 @click.option(
     "--finalists",
     type=click.IntRange(1, 1_000),
     default=8,
     show_default=True,
-    help="How many play all storms.",
+    help="Finalists evaluated on every storm.",
 )
-@click.option(
-    "--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="Seeds that each storm has."
-)
+@click.option("--seeds", type=click.IntRange(1, 100), default=5, show_default=True, help="Seeds per storm.")
 @click.option(
     "--sizes",
     default="0.25,0.5,1",
     show_default=True,
     metavar="SHARES",
-    help="How large the trigger is, as shares of the scenario's own.",
+    help="Sizes of the trigger, as shares of the scenario's own.",
 )
 @click.option(
-    "--min-availability", type=click.FloatRange(0, 1), default=0.0, help="From the trigger on, 0 to 1."
+    "--min-availability",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Min availability from the trigger on, 0 to 1.",
 )
-@click.option("--max-time-to-recover-s", type=click.FloatRange(min=0), help="From the trigger's end.")
-@click.option("--max-cpu", type=click.FloatRange(0, 1), help="Of the pods' time, at its peak; 0 to 1.")
-@click.option("--max-nat-victim-s", type=click.FloatRange(min=0), help="Until the last neighbours are back.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the draw.")
 @click.option(
-    "--processes", type=click.IntRange(1, 256), help="How many compute at once; by default one for each core."
+    "--max-time-to-recover-s",
+    type=click.FloatRange(min=0),
+    help="Max time to recover after the trigger has ended, in seconds.",
 )
+@click.option("--max-cpu", type=click.FloatRange(0, 1), help="Max peak CPU of the pods, 0 to 1.")
+@click.option(
+    "--max-shared-ip-recovery-s",
+    type=click.FloatRange(min=0),
+    help="Max recovery time of clients behind a shared IP, in seconds.",
+)
+@renamed_option("--max-nat-victim-s", "--max-shared-ip-recovery-s", "max_shared_ip_recovery_s")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Seed for candidate sampling.",
+)
+@click.option("--processes", type=click.IntRange(1, 256), help="Worker processes; default: one per core.")
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="FOLDER",
-    help="Go on with the search in this folder.",
+    help="Continue the search in this folder.",
 )
 @click.option(
-    "--confirm", "confirmed", is_flag=True, help="Carry out the chosen settings on the real bench, too."
+    "--confirm", "confirmed", is_flag=True, help="Also run the recommended settings on the real stack."
 )
 @click.option(
     "--confirm-clients",
     type=click.IntRange(min=10),
     default=300,
     show_default=True,
-    help="How many clients the bench has at the most.",
+    help="Max clients for the confirmation run.",
 )
 @click.option(
     "--confirm-s",
     type=click.IntRange(min=30),
     default=150,
     show_default=True,
-    help="For how long the bench watches after the trigger, at the most.",
+    help="Max duration of the confirmation run after the trigger, in seconds.",
 )
 @RUNS_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -102,7 +117,7 @@ def tune_command(
     min_availability: float,
     max_time_to_recover_s: float | None,
     max_cpu: float | None,
-    max_nat_victim_s: float | None,
+    max_shared_ip_recovery_s: float | None,
     seed: int,
     slot_ms: float | None,
     processes: int | None,
@@ -117,25 +132,24 @@ def tune_command(
 
     Prints the recommended settings.
 
-    Every candidate plays simulated storms of several sizes and seeds and counts by its worst one. Ctrl-C
-    keeps what was computed; --resume goes on with it.
+    Every candidate is simulated in storms of several sizes and seeds, and ranked by its worst storm. Ctrl-C
+    keeps what has been computed; --resume continues from there.
 
-    Exit status: 0 good, 1 no candidate keeps the constraints, 2 usage or configuration, 130 interrupted; with
-    --confirm also 3 a run is invalid, 5 a part of the stack failed.
+    Exit status: 0 good, 1 no candidate meets the constraints, 2 usage or configuration, 130 interrupted; with
+    --confirm also 3 invalid run, 5 a part of the stack failed.
     """
     constraints = Constraints(
         min_availability=min_availability,
         max_time_to_recover_s=max_time_to_recover_s,
         max_cpu=max_cpu,
-        max_nat_victim_s=max_nat_victim_s,
+        max_nat_victim_s=max_shared_ip_recovery_s,
     )
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     with usage_errors(ScenarioError, RecordError, CalibrationError, CostFileError, ResultsError):
         costs, implied = read(costs_file) if costs_file else (Costs(), ())
         scenario, left_out = _scenario(scenario_name, (*implied, *overrides))
         costs = calibrated(costs, recorded, quiet=as_json)
         triggers = sized(scenario, _sizes(sizes))
-        directory = resume or runs_folder / f"tune-{scenario.name}" / stamp
+        directory = resume or runs_folder / f"tune-{scenario.name}" / utc_stamp()
         search = Search(
             scenario=scenario,
             triggers=triggers,
@@ -151,9 +165,7 @@ def tune_command(
         )
     with SearchProgress(errors) as view:
         complete = search.run(view, processes)
-    notes = tuple(
-        f"{name} is left out, because it would replace the settings that are tried" for name in left_out
-    )
+    notes = tuple(f"event {name} is left out: it would replace the settings under test" for name in left_out)
     found = finished(search, complete=complete, notes=notes, command=sys.argv[1:])
     # Loading the plotting library takes longer than all the rest of the program's start.
     from reports.page.tuning import write_tuning  # noqa: PLC0415
@@ -191,11 +203,11 @@ def tune_command(
 
 
 def _scenario(name: str, overrides: tuple[str, ...]) -> tuple[Scenario, tuple[str, ...]]:
-    """(what is played, the names of events that are left out)."""
+    """The scenario to simulate, and the names of the events that are left out."""
     scenario = replace(load(name, overrides), matrix={}, arms={})
     check_known(scenario)
     if scenario.trigger_s is None:
-        raise ScenarioError(f"{name}: key event: found no fault, allowed: one, or there is no storm")
+        raise ScenarioError(f"{name}: event: expected at least one fault")
     return without_mitigations(scenario)
 
 
@@ -205,7 +217,7 @@ def _sizes(text: str) -> list[float]:
     except ValueError:
         found = []
     if not found or not all(0 < size <= 1 for size in found):
-        raise ScenarioError(f"--sizes: found {text!r}, allowed: shares above 0, up to 1, such as 0.25,0.5,1")
+        raise ScenarioError(invalid("--sizes", text, "shares > 0 and <= 1, such as 0.25,0.5,1"))
     return found
 
 

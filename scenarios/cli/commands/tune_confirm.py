@@ -1,4 +1,4 @@
-"""The chosen settings on the real bench, beside what the model predicts for that very bench."""
+"""The recommended settings on the real stack, compared with what the model predicts for it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.runner import deployment
 from scenarios.runner.plan import plans
-from scenarios.runner.retry import run_undisturbed
+from scenarios.runner.retry import run_until_quiet
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import Costs
@@ -28,7 +28,7 @@ from scenarios.tuning.space import Candidate
 
 _DURING_S = 15
 _RETRIES = 1
-"""Of a run that others on the machine have disturbed."""
+"""Retries for runs invalidated by other load on this host."""
 
 
 def confirm(
@@ -40,7 +40,7 @@ def confirm(
     most_clients: int,
     watch_s: int,
 ) -> int:
-    """Carries out each arm once, scaled to the bench, and says how far it agrees; returns the exit status."""
+    """Runs each arm once, scaled to this host, and reports the agreement; returns the exit status."""
     bench = on_the_bench(scenario, arms, most_clients=most_clients, watch_s=watch_s)
     for sentence in bench.sentences:
         errors.print(f"scaled: {sentence}", markup=False, highlight=False, soft_wrap=True)
@@ -52,7 +52,7 @@ def confirm(
         with LiveView(errors, len(todo)) as view:
             for plan in todo:
                 view.begin(plan.arm)
-                run_undisturbed(plan, _RETRIES, view)
+                run_until_quiet(plan, _RETRIES, view)
     except asyncio.CancelledError:
         return INTERRUPTED
     except StackError as error:
@@ -72,14 +72,14 @@ def confirm(
     found = agreement(runs, [judge_run(path) for path in find_runs([predicted])])
     console.print(shown_agreement(found))
     same, every = found.same_verdict
-    console.print(f"measured agrees with predicted: the verdict of {same} of {every} arms", highlight=False)
+    console.print(f"predicted verdict matches the measured one in {same} of {every} arms", highlight=False)
     return status
 
 
 def on_the_bench(
     scenario: Scenario, arms: Mapping[str, Candidate], *, most_clients: int, watch_s: int
 ) -> Scaled:
-    """The scenario scaled down, with the arms, watched for no longer than `watch_s` after its trigger."""
+    """The scenario scaled down, with the arms, ending `watch_s` after its trigger at the latest."""
     found = scaled(scenario, most_clients)
     small, phases = found.scenario, found.scenario.phases
     length_s = min(phases.duration_s, int(small.trigger_s or 0) + watch_s)

@@ -11,6 +11,7 @@ import h11
 from msgspec import Struct
 
 from scenarios.clients.protocol.session import Upgrade
+from scenarios.fields import invalid
 from scenarios.scenario.model import Fleet, Target
 from scenarios.scenario.redact import shown_key
 from scenarios.scenario.redact_text import HIDDEN, shown_url
@@ -21,7 +22,7 @@ _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 class TargetError(ValueError):
-    """A target that cannot be used; the message names the key, what was found and what is allowed."""
+    """A target that cannot be used; the message names the key, its value and what is expected."""
 
 
 class Address(Struct, frozen=True):
@@ -63,13 +64,19 @@ def resolve(target: Target, *, allow_remote: bool = False) -> Endpoint:
     # Anything else in a request line would have to be escaped first.
     if wrong or not target.url.isascii() or " " in target.url:
         raise TargetError(
-            f"key target.url: found {shown_url(target.url)!r}, allowed: http://host:port or https://host:port,"
-            " with a path and a query if they are not /socket.io/"
+            invalid(
+                "target.url",
+                shown_url(target.url),
+                "http://host:port or https://host:port, with path and query if not /socket.io/",
+            )
         )
     if url.username is not None or url.fragment:
         raise TargetError(
-            f"key target.url: found {shown_url(target.url)!r}, allowed: a URL without user name and fragment;"
-            " credentials go into target.auth or target.headers"
+            invalid(
+                "target.url",
+                shown_url(target.url),
+                "a URL without user name and fragment; credentials go into target.auth or target.headers",
+            )
         )
     port = port or _PORTS[url.scheme]
     assert url.hostname  # noqa: S101
@@ -77,8 +84,8 @@ def resolve(target: Target, *, allow_remote: bool = False) -> Endpoint:
     elsewhere = next((each.address[0] for each in found if not _is_loopback(each)), None)
     if elsewhere is not None and not allow_remote:
         raise TargetError(
-            f"key target.url: found {url.hostname} ({elsewhere}), which is not this machine's loopback,"
-            " allowed: with --allow-remote, and only if whoever runs it agreed to be stormed"
+            f"target.url: {url.hostname} ({elsewhere}) is outside this host's loopback:"
+            " expected --allow-remote, and only with the owner's permission"
         )
     path = (url.path if url.path.strip("/") else DEFAULT_PATH) + (f"?{url.query}" if url.query else "")
     headers = dict(target.headers)
@@ -112,7 +119,7 @@ def _resolved(host: str, port: int) -> tuple[Address, ...]:
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError) as error:
-        raise TargetError(f"key target.url: host {host} cannot be resolved: {error}") from None
+        raise TargetError(f"target.url: host {host} cannot be resolved: {error}") from None
     found = {Address(family, (str(name), port)) for family, _, _, _, (name, *_) in answers}
     # Resolvers turn the order from one question to the next. The older family comes first.
     ordered = sorted(found, key=lambda each: (each.family != socket.AF_INET, _packed(each)))
@@ -145,12 +152,15 @@ def source_of(fleet: Fleet, endpoint: Endpoint) -> str:
         return "bind" if binds else "same"
     if fleet.source == "bind" and not binds:
         raise TargetError(
-            "key fleet.source: found 'bind', allowed: for a target on 127.0.0.1, and on Linux;"
-            " otherwise proxy-protocol, x-forwarded-for or same"
+            invalid(
+                "fleet.source",
+                "bind",
+                "proxy-protocol, x-forwarded-for or same; bind needs a target on 127.0.0.1, and Linux",
+            )
         )
     if fleet.source == "proxy-protocol" and not addresses_for(endpoint, "proxy-protocol"):
         raise TargetError(
-            "key fleet.source: found 'proxy-protocol', allowed: for a target with an IPv4 address"
+            invalid("fleet.source", "proxy-protocol", "another source for a target without an IPv4 address")
         )
     return fleet.source
 
@@ -163,12 +173,10 @@ def _check_headers(headers: dict[str, str]) -> None:
             # What it says has the value in it.
             key = "target.cookies, or target.headers" if name == "Cookie" else "target.headers"
             raise TargetError(
-                f"key {key}: found {shown_key(name)} = {HIDDEN}, allowed: names and values of HTTP"
+                f"{key}: invalid header {shown_key(name)} = {HIDDEN}: expected names and values of HTTP"
             ) from None
         if name.lower() in _OURS or name.lower().startswith("sec-websocket-"):
-            raise TargetError(
-                f"key target.headers: found {name}, allowed: headers that HTTP itself does not need"
-            )
+            raise TargetError(invalid("target.headers", name, "headers that are not set by HTTP itself"))
 
 
 def _binds_to_all_of_127() -> bool:
@@ -177,11 +185,11 @@ def _binds_to_all_of_127() -> bool:
 
 def _tls(target: Target) -> ssl.SSLContext:
     if target.ca_file and not Path(target.ca_file).is_file():
-        raise TargetError(f"key target.ca_file: found {target.ca_file}, allowed: a file with certificates")
+        raise TargetError(invalid("target.ca_file", target.ca_file, "a file with certificates"))
     try:
         context = ssl.create_default_context(cafile=target.ca_file or None)
     except (ssl.SSLError, OSError) as error:
-        raise TargetError(f"key target.ca_file: {target.ca_file}: {error}") from None
+        raise TargetError(f"target.ca_file: {target.ca_file}: {error}") from None
     context.set_alpn_protocols(["http/1.1"])
     if target.insecure:
         context.check_hostname = False

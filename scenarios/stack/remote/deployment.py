@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from gateway_stub.protocol import CLOCK_PATH
 from reports.rundir.schema import ClockOffset
+from scenarios.fields import invalid
 from scenarios.host import machine
 from scenarios.host.machine import MachineError
 from scenarios.scenario.model import Scenario
@@ -40,34 +41,38 @@ class SitePlace:
         self.clocks = tuple(_offset(host) for host in hosts if not host.here)
 
     def check(self, scenario: Scenario, nginx_binary: Path | None) -> None:
-        """Enough hosts have to be there, and what only this machine can do must not be wanted."""
+        """Raises MachineError for too few hosts, and for what remote hosts do not support."""
         needed, found = places_needed(scenario), len(self._survey.gateways)
         if needed > found:
             raise MachineError(
-                f"key gateway.pods, or an event scale: found {found} gateway hosts, needed {needed};"
-                f" only whoever runs the containers can add some: docker compose up --scale gateway={needed}"
+                f"gateway.pods or event scale: needs {needed} gateway hosts, {found} are running;"
+                f" start more: docker compose up --scale gateway={needed}"
             )
         if nginx_binary is not None:
-            raise MachineError(f"--nginx: found {nginx_binary}, allowed: none, for nginx is on another host")
-        if scenario.edge.front != "nginx":
+            raise MachineError(invalid("--nginx", str(nginx_binary), "none: nginx runs on another host"))
+        if scenario.edge.proxy != "nginx":
             raise MachineError(
-                f"key edge.front: found {scenario.edge.front!r}, allowed: 'nginx', because the hosts of a"
-                " site run no other"
+                invalid("edge.proxy", scenario.edge.proxy, "'nginx', the only proxy of remote hosts")
             )
         if scenario.edge.port not in {0, self._survey.nginx.info.port}:
             raise MachineError(
-                f"key edge.port: found {scenario.edge.port}, allowed: 0, or {self._survey.nginx.info.port},"
-                " where nginx of this site listens"
+                invalid(
+                    "edge.port",
+                    scenario.edge.port,
+                    f"0, or {self._survey.nginx.info.port}, where the remote nginx listens",
+                )
             )
         if scenario.mesh.sidecar != "none":
             raise MachineError(
-                f"key mesh.sidecar: found {scenario.mesh.sidecar!r}, allowed: 'none', because the pods are on"
-                " other hosts, and a sidecar has to be beside its pod"
+                invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': remote hosts run no sidecars")
             )
         if scenario.fleet.source == "bind":
             raise MachineError(
-                "key fleet.source: found 'bind', allowed: auto, proxy-protocol or same,"
-                " because nginx is on another host than the clients' addresses"
+                invalid(
+                    "fleet.source",
+                    "bind",
+                    "auto, proxy-protocol or same: nginx is on another host than the clients",
+                )
             )
         if self._site.generator is None:
             machine.check_descriptors(scenario.fleet.clients)
@@ -75,9 +80,12 @@ class SitePlace:
         for host in (*self._survey.gateways, self._survey.nginx):
             if descriptors > host.info.descriptors:
                 raise MachineError(
-                    f"key fleet.clients: found {scenario.fleet.clients}, which needs {descriptors} file"
-                    f" descriptors, allowed: what {host.info.descriptors} are enough for, the limit at"
-                    f" {host.agent[0]} (ulimits of its container)"
+                    invalid(
+                        "fleet.clients",
+                        scenario.fleet.clients,
+                        f"fewer clients: they need {descriptors} file descriptors, the limit at"
+                        f" {host.agent[0]} is {host.info.descriptors} (ulimits of its container)",
+                    )
                 )
 
     def fitted(self, scenario: Scenario) -> Scenario:

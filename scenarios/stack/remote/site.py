@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from scenarios.fields import invalid
 from scenarios.host.dns import Address, parse, parse_all
 from scenarios.host.machine import MachineError
 from scenarios.host.token import TokenError, token_from_environment
@@ -37,7 +38,7 @@ class Site(Struct, frozen=True, kw_only=True):
 def site_from_environment(environment: Mapping[str, str] = os.environ) -> Site | None:
     """The site that the environment names; None where it names none, and everything is a child of ours.
 
-    Raises MachineError with the variable, what was found, and what is allowed.
+    Raises MachineError with the variable, its invalid value, and what is expected.
     """
     if not environment.get(GATEWAYS):
         return None
@@ -49,7 +50,7 @@ def site_from_environment(environment: Mapping[str, str] = os.environ) -> Site |
     if shown_url(target_url) != target_url:
         # What else is in it would stand in logs of our own nginx.
         raise MachineError(
-            f"environment variable {TARGET}: found {shown_url(target_url)!r}, allowed: http://host:port"
+            invalid(f"environment variable {TARGET}", shown_url(target_url), "http://host:port")
         )
     generator = environment.get(GENERATOR)
     return Site(

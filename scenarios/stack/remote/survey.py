@@ -91,8 +91,7 @@ async def _found(variable: str, named: Sequence[Address]) -> list[Address]:
     if not found:
         names = ", ".join(host for host, _ in named)
         raise MachineError(
-            f"environment variable {variable}: found {names}, which nobody answers to,"
-            " allowed: names of hosts that are there; are the services up?"
+            f"environment variable {variable}: cannot resolve {names}: expected names of running hosts"
         )
     return found
 
@@ -101,10 +100,10 @@ async def _look_at(http: aiohttp.ClientSession, agent: Address, role: Role) -> S
     info = await _ask(http, agent, HOST_PATH, HostInfo)
     name = f"the host agent at {agent[0]}:{agent[1]}"
     if info.role != role:
-        raise MachineError(f"{name}: found one for {info.role}, allowed: one for {role}")
+        raise MachineError(f"{name}: runs {info.role}: expected {role}")
     ours = machine.versions()["reconnect-storm"]
     if info.version != ours:
-        raise MachineError(f"{name}: found version {info.version}, allowed: {ours}, as here")
+        raise MachineError(f"{name}: runs version {info.version}: expected {ours}, as here")
     clock = ClockDifference(0, 0)
     if info.boot_id != boot_id():
         clock = difference([await _exchange(http, agent) for _ in range(EXCHANGES)])
@@ -122,8 +121,8 @@ async def _ask(http: aiohttp.ClientSession, agent: Address, path: str, kind: typ
     try:
         async with http.get(f"http://{agent[0]}:{agent[1]}{path}") as response:
             if response.status == 403:
-                raise MachineError(f"{name}: found that it refuses our token, allowed: the one that it has")
+                raise MachineError(f"{name}: rejects the token: expected the one of the agent")
             response.raise_for_status()
             return msgspec.json.decode(await response.read(), type=kind)
     except (aiohttp.ClientError, OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise MachineError(f"{name}: found no proper answer ({error or 'time-out'})") from None
+        raise MachineError(f"{name}: no valid answer ({error or 'timeout'})") from None

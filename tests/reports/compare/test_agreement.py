@@ -96,7 +96,7 @@ def test_the_command_predicts_recorded_runs_and_says_how_far_it_agrees(
     arguments: list[Any] = ["simulate", "--against", str(folder / "measured"), "--runs", str(folder / "out")]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
-    assert "verdict as measured in 2 of 2 predicted runs" in done.output
+    assert "predicted verdict matches the measured one in 2 of 2 runs" in done.output
     (drawn,) = (folder / "out").rglob("agreement.svg")
     assert "gentle: at most" in drawn.read_text()
 

@@ -16,19 +16,19 @@ def test_the_variables_are_the_keys_in_which_arms_differ() -> None:
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "another machine": (
         {"machine": {"cores": 4, "cpu_model": "test", "pinned": True}},
-        r"machine: key cores: found 2 in runs/naive .* and 4 in runs/incident",
+        r"machine: cores is 2 in runs/naive .* and 4 in runs/incident",
     ),
     "other versions": (
         {"versions": {"reconnect-storm": "0.1.0", "nginx": "1.27"}},
-        r"versions: key nginx: found '1.31.3' in runs/naive .* and '1.27' in runs/incident",
+        r"versions: nginx is '1.31.3' in runs/naive .* and '1.27' in runs/incident",
     ),
     "another way to spend CPU": (
-        {"scenario": scenario(fleet__policy="incident", gateway__cpu="reserve")},
-        r"key gateway.cpu: found 'burn' .* and 'reserve'",
+        {"scenario": scenario(fleet__policy="incident", gateway__cpu="occupy")},
+        r"gateway.cpu is 'burn' .* and 'occupy'",
     ),
     "other stretches of time": (
         {"scenario": scenario(phases__during_s=5)},
-        r"key phases.during_s: found 15 .* and 5",
+        r"phases.during_s is 15 .* and 5",
     ),
 }
 
@@ -49,7 +49,7 @@ def test_a_spread_is_not_compared_with_a_latency() -> None:
 
 def test_runs_of_one_arm_must_have_one_scenario() -> None:
     other = run("naive + none", "OUTAGE", scenario=scenario(fleet__clients=200))
-    with pytest.raises(ComparisonError, match=r"key fleet.clients: found 100 .* and 200"):
+    with pytest.raises(ComparisonError, match=r"fleet.clients is 100 .* and 200"):
         compare([run("naive + none", "OUTAGE"), other])
 
 
@@ -130,8 +130,8 @@ def test_a_key_that_one_arm_does_not_have_is_none_there() -> None:
 
 
 TRIGGERS: dict[str, tuple[dict[str, Any], str]] = {
-    "another moment": ({"trigger_s": 12}, r"trigger: key trigger_s: found 8 in runs/a and 12 in runs/b"),
-    "no trigger": ({"trigger_s": None}, r"trigger: key trigger_s: found 8 in runs/a and None in runs/b"),
+    "another moment": ({"trigger_s": 12}, r"trigger: trigger_s is 8 in runs/a and 12 in runs/b"),
+    "no trigger": ({"trigger_s": None}, r"trigger: trigger_s is 8 in runs/a and None in runs/b"),
 }
 
 

@@ -47,16 +47,16 @@ def test_another_version_of_this_project_is_what_is_compared() -> None:
 REFUSED: dict[str, tuple[Run, str]] = {
     "another machine": (
         run(machine={"cores": 64, "cpu_model": "test", "pinned": True}),
-        "machine: key cores",
+        "machine: cores",
     ),
-    "other versions": (run(versions={"reconnect-storm": "0.1.0", "nginx": "1.9"}), "versions: key nginx"),
-    "another load": (with_scenario(fleet__clients=7), "key fleet.clients"),
-    "another feed": (with_scenario(feed__rate_hz=9.0), "key feed.rate_hz"),
-    "another way to spend CPU": (with_scenario(gateway__cpu="reserve"), "gateway.cpu"),
+    "other versions": (run(versions={"reconnect-storm": "0.1.0", "nginx": "1.9"}), "versions: nginx"),
+    "another load": (with_scenario(fleet__clients=7), "fleet.clients"),
+    "another feed": (with_scenario(feed__rate_hz=9.0), "feed.rate_hz"),
+    "another way to spend CPU": (with_scenario(gateway__cpu="occupy"), "gateway.cpu"),
     "other phases": (with_scenario(phases__during_s=3), "phases.during_s"),
-    "another scenario": (with_scenario(name="other"), "key name: found 'mass-drop'"),
+    "another scenario": (with_scenario(name="other"), "name: 'mass-drop'"),
     "another moment of the trigger": (run(trigger_s=9), "trigger"),
-    "somebody else's gateway": (with_scenario(target={"url": "http://x"}), "key target.url"),
+    "somebody else's gateway": (with_scenario(target={"url": "http://x"}), "target.url"),
 }
 
 
@@ -72,10 +72,10 @@ def test_two_files_need_not_have_one_name() -> None:
 
 def test_of_several_arms_one_has_to_be_named() -> None:
     both = [run(), run("incident + none"), run(control=True, arm="control")]
-    with pytest.raises(ComparisonError, match=r"several arms, allowed: one of 'naive \+ none', 'incident"):
+    with pytest.raises(ComparisonError, match=r"several arms: expected one of 'naive \+ none', 'incident"):
         of_one_arm(both, "", "runs:x")
     assert [one.info.arm for one in of_one_arm(both, "incident + none", "runs:x")] == ["incident + none"]
-    with pytest.raises(ComparisonError, match="found no arm 'nope'"):
+    with pytest.raises(ComparisonError, match="invalid arm 'nope'"):
         of_one_arm(both, "nope", "runs:x")
     assert len(of_one_arm(both[:1], "", "runs:x")) == 1
 
@@ -143,7 +143,7 @@ def test_runs_that_failed_are_told_from_those_that_others_disturbed_and_from_mis
         ({"01": True, "02": True}, 0),
         ({"01": True, "02": False}, 1),
         ({"01": True, "03": True}, 1),
-        ({"01": True, "02": False, "02-try2": True, "03": True}, 0),
+        ({"01": True, "02": False, "02-attempt2": True, "03": True}, 0),
         ({"01": True, "02": False, "02-try2": False}, 1),
         ({"01-1-naive": True, "03-1-naive": True}, 0),
         ({"20261122": True, "20261130": True}, 0),

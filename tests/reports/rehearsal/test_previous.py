@@ -163,7 +163,7 @@ def test_a_rehearsal_of_an_older_schema_is_refused_with_the_reason(tmp_path: Pat
     path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
     result = CliRunner().invoke(main, ["report", str(run)])
     assert result.exit_code == 2
-    assert "found schema version 1, allowed: 2: it was written before staleness" in result.output
+    assert "invalid schema version 1: expected 2: it was written before staleness" in result.output
     assert not (run / "rehearsal.html").exists()
 
 

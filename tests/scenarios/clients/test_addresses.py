@@ -46,7 +46,7 @@ def test_neighbours_share_no_network_of_three_octets() -> None:
 
 
 def test_beyond_the_last_address_there_is_an_error_with_the_number() -> None:
-    with pytest.raises(ValueError, match=r"8000000: found more than 8,000,000"):
+    with pytest.raises(ValueError, match=r"8000000: expected fewer than 8,000,000"):
         source_address(LAST + 1)
 
 

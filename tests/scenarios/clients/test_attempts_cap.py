@@ -104,7 +104,8 @@ def test_shares_of_all_processes_are_the_whole_and_differ_by_one_at_the_most(
 def test_a_cap_that_leaves_a_process_nothing_is_refused(cap: int, index: int, processes: int) -> None:
     needed = max(processes, index + 1)
     with pytest.raises(
-        ScenarioError, match=rf"key fleet\.max_attempts_per_s: found {cap}, allowed: 0, or at least {needed}"
+        ScenarioError,
+        match=rf"fleet\.max_attempts_per_s: invalid value {cap}: expected 0, or at least {needed}",
     ):
         cap_of(Fleet(max_attempts_per_s=cap), index, processes)
 

@@ -25,7 +25,7 @@ from socketio import packet as socketio
 
 from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.policies.registry import Policy
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.wire.interval import Interval
 from scenarios.wire.orders import (
@@ -65,24 +65,24 @@ Seen = dict[str, Any]
 
 
 class Counted:
-    """A policy of these delays that counts how often it is started over, and makes gates of one kind."""
+    """A policy of these delays that counts how often it is started over, and makes throttles of one kind."""
 
     def __init__(self, delays_s: Callable[[], Iterator[float]] = lambda: repeat(0.01)) -> None:
-        self.starts = self.gates = 0
-        self.shared_gate = False
-        self.new_gate: Callable[[], Gate | None] = lambda: None
+        self.starts = self.throttles = 0
+        self.shared_throttle = False
+        self.new_throttle: Callable[[], Throttle | None] = lambda: None
         self._delays_s = delays_s
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         self.starts += 1
         return self._delays_s()
 
-    def gate(self) -> Gate | None:
-        self.gates += 1
-        return self.new_gate()
+    def throttle(self) -> Throttle | None:
+        self.throttles += 1
+        return self.new_throttle()
 
 
-class LoggedGate:
+class LoggedThrottle:
     """Says these waiting times, then 0, and writes down what it is asked and told."""
 
     def __init__(self, log: list[str], *waits_s: float) -> None:
@@ -99,12 +99,12 @@ class LoggedGate:
 
 
 def gated(*waits_s: float, log: list[str] | None = None, shared: bool = False) -> tuple[Counted, list[str]]:
-    """A policy whose gates share one log."""
+    """A policy whose throttles share one log."""
     log = [] if log is None else log
     kept = log
     policy = Counted()
-    policy.shared_gate = shared
-    policy.new_gate = lambda: LoggedGate(kept, *waits_s)
+    policy.shared_throttle = shared
+    policy.new_throttle = lambda: LoggedThrottle(kept, *waits_s)
     return policy, log
 
 
@@ -424,15 +424,15 @@ def gives_up(policy: Policy, tries: int) -> Seen:
 
 
 def ends() -> Seen:
-    gate, _ = gated(0.0, 0.0, float("inf"))
+    throttle, _ = gated(0.0, 0.0, float("inf"))
     return {
         "no delay left": gives_up(Counted(lambda: iter([0.01, 0.01])), 3),
         "no delay at all": gives_up(Counted(lambda: iter([])), 1),
-        "the gate never opens": gives_up(gate, 2),
+        "the throttle never opens": gives_up(throttle, 2),
     }
 
 
-@pytest.mark.parametrize("end", ["no delay left", "no delay at all", "the gate never opens"])
+@pytest.mark.parametrize("end", ["no delay left", "no delay at all", "the throttle never opens"])
 def test_a_client_that_gives_up_stays_away_until_it_is_given_another_policy(seen: Seen, end: str) -> None:
     found = seen["ends"][end]
     assert found["requests"] == 0
@@ -440,7 +440,7 @@ def test_a_client_that_gives_up_stays_away_until_it_is_given_another_policy(seen
     assert found["outcomes"].keys() == {"limited"}
 
 
-# -- gates ------------------------------------------------------------------------------------------
+# -- throttles ------------------------------------------------------------------------------------------
 
 
 def asking() -> Seen:
@@ -454,7 +454,7 @@ def asking() -> Seen:
         log.append("dropped")
         scene.server.drop()
         scene.until(lambda: log.count("joined") == 2)
-        return {"log": list(log), "gates": policy.gates}
+        return {"log": list(log), "throttles": policy.throttles}
 
 
 def test_a_gate_is_asked_before_each_try_and_told_how_those_ended_that_it_let_through(seen: Seen) -> None:
@@ -466,18 +466,18 @@ def test_a_gate_is_asked_before_each_try_and_told_how_those_ended_that_it_let_th
 
 
 def test_a_gate_outlives_the_resets_of_the_back_off(seen: Seen) -> None:
-    assert seen["asking"]["gates"] == 1
+    assert seen["asking"]["throttles"] == 1
 
 
 def sharing() -> Seen:
-    gates = {}
+    throttles = {}
     for shared in (False, True):
         policy, _ = gated(shared=shared)
         with world(3, policy=policy) as scene:
             scene.start()
             scene.until_joined()
-            gates[str(shared)] = policy.gates
-    return gates
+            throttles[str(shared)] = policy.throttles
+    return throttles
 
 
 def test_clients_have_a_gate_each_unless_their_policy_shares_one(seen: Seen) -> None:
@@ -546,7 +546,7 @@ def test_places_before_the_cap_do_not_stay_taken_by_tries_that_a_pushed_policy_g
 class Raising:
     """A policy of a user's own that fails in one place."""
 
-    shared_gate = False
+    shared_throttle = False
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -566,21 +566,21 @@ class Raising:
         while True:
             yield odd.get(self.where, 0.01)
 
-    def gate(self) -> Gate:
-        self._fail("making a gate")
+    def throttle(self) -> Throttle:
+        self._fail("making a throttle")
         return self
 
     def wait_s(self, now_s: float, rng: random.Random, first: bool) -> float:
-        self._fail("asking the gate")
+        self._fail("asking the throttle")
         return 0.0
 
     def ended(self, joined: bool, now_s: float) -> None:
-        self._fail("telling the gate")
+        self._fail("telling the throttle")
 
 
 FAILURES = {
     **dict.fromkeys(
-        ("delays", "a later delay", "making a gate", "asking the gate", "telling the gate"),
+        ("delays", "a later delay", "making a throttle", "asking the throttle", "telling the throttle"),
         "LookupError: no such delay (test_client_mechanisms.py, line ",
     ),
     "text": "TypeError: ",

@@ -30,8 +30,9 @@ from msgspec import Struct, field
 from socketio import packet as socketio
 from websockets.frames import Opcode
 
+from reports.rundir.columns import OUTCOMES
 from scenarios.scenario.model import Fleet, Scenario, Target
-from scenarios.wire.interval import DISCONNECTS, OUTCOMES, Interval
+from scenarios.wire.interval import DISCONNECTS, Interval
 from scenarios.wire.orders import CloseBooks, GeneratorSettings
 from tests.support.server_bytes import (
     HANDSHAKE,

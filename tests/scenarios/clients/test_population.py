@@ -19,7 +19,7 @@ from scenarios.clients.protocol.target import resolve
 from scenarios.clients.protocol.ticks import TickReader
 from scenarios.clients.recorder import Recorder
 from scenarios.policies.registry import Policy, policy
-from scenarios.policies.throttles import Gate, ThrottleGate
+from scenarios.policies.throttles import AdaptiveThrottle, Throttle
 from scenarios.scenario.model import Feed, Fleet, Target
 
 MS = 1_000_000
@@ -179,34 +179,34 @@ def test_a_population_that_has_stopped_calls_nobody_back(clock: list[int]) -> No
 
 
 class Named:
-    """A policy that is told from others by its one delay; gated: it makes gates."""
+    """A policy that is told from others by its one delay; gated: it makes throttles."""
 
-    def __init__(self, delay_s: float, *, gated: bool = False, shared_gate: bool = False) -> None:
+    def __init__(self, delay_s: float, *, gated: bool = False, shared_throttle: bool = False) -> None:
         self.delay_s = delay_s
         self.gated = gated
-        self.shared_gate = shared_gate
+        self.shared_throttle = shared_throttle
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         yield self.delay_s
 
-    def gate(self) -> Gate | None:
-        return ThrottleGate(k=2.0, window_s=120.0, ask_again_s=1.0) if self.gated else None
+    def throttle(self) -> Throttle | None:
+        return AdaptiveThrottle(k=2.0, window_s=120.0, ask_again_s=1.0) if self.gated else None
 
 
 @pytest.mark.parametrize(
-    ("kind", "gates"),
+    ("kind", "throttles"),
     [
-        pytest.param(Named(1, gated=True), 2, id="gates of their own"),
-        pytest.param(Named(1, gated=True, shared_gate=True), 1, id="a shared gate"),
-        pytest.param(Named(1), 0, id="no gate"),
-        pytest.param(Named(1, shared_gate=True), 0, id="no gate to share"),
+        pytest.param(Named(1, gated=True), 2, id="throttles of their own"),
+        pytest.param(Named(1, gated=True, shared_throttle=True), 1, id="a shared throttle"),
+        pytest.param(Named(1), 0, id="no throttle"),
+        pytest.param(Named(1, shared_throttle=True), 0, id="no throttle to share"),
     ],
 )
-def test_who_follows_a_policy_gets_a_gate_as_it_says(kind: Policy, gates: int) -> None:
+def test_who_follows_a_policy_gets_a_gate_as_it_says(kind: Policy, throttles: int) -> None:
     followed = FollowedPolicy(kind)
     # Kept until they are counted: equal addresses would mean nothing otherwise.
-    given = [followed.gate() for _ in range(2)]
-    assert len({id(gate) for gate in given if gate is not None}) == gates
+    given = [followed.throttle() for _ in range(2)]
+    assert len({id(throttle) for throttle in given if throttle is not None}) == throttles
 
 
 class Follower:

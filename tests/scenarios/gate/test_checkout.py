@@ -66,7 +66,7 @@ def test_a_commit_has_an_id_and_a_date(repository: Path) -> None:
 @pytest.mark.parametrize("ref", ["nope", "", "-x", "--help", "HEAD:file", "HEAD~9"])
 def test_what_is_no_commit_is_refused(repository: Path, ref: str) -> None:
     with (
-        pytest.raises(CheckoutError, match="allowed: a branch, a tag or a commit"),
+        pytest.raises(CheckoutError, match="expected a branch, a tag or a commit"),
         checkout(ref, repository),
     ):
         pass
@@ -133,7 +133,7 @@ SAME = json.dumps({"schema_version": SCHEMA_VERSION, "a later key": [1]})
         ),
         pytest.param(
             {"probe": ('{"schema_version": 1}', 0)},
-            f"git:old: found run directories of schema version 1, expected: {SCHEMA_VERSION}",
+            f"git:old: schema version of its run directories: invalid value 1: expected {SCHEMA_VERSION}",
             id="its run directories are others",
         ),
         pytest.param({"probe": ("hello", 0)}, "git:old: invalid answer of `probe`: 'hello'", id="no JSON"),
@@ -161,7 +161,7 @@ def test_the_newest_layout_counts_where_a_version_has_several(other_version: Cal
 
 @pytest.mark.needs_git
 def test_another_project_cannot_run(repository: Path) -> None:
-    with pytest.raises(CheckoutError, match="git:v2: expected a version of reconnect-storm"):
+    with pytest.raises(CheckoutError, match="git:v2: not a version of reconnect-storm"):
         check_can_run("git:v2", repository, "gate-quick", ())
 
 

@@ -24,7 +24,7 @@ REMOTE = Abort(for_s=1)
 @pytest.mark.parametrize(
     ("abort", "remote", "seen", "reason"),
     [
-        pytest.param(ERRORS, False, tries(4, 6), "60% of the tries failed", id="too many failed"),
+        pytest.param(ERRORS, False, tries(4, 6), "60% of the attempts failed", id="too many failed"),
         pytest.param(ERRORS, False, tries(6, 4), "", id="few failed"),
         pytest.param(ERRORS, False, tries(0, 0), "", id="no try ended"),
         pytest.param(Abort(error_share=1.0, for_s=1), False, tries(0, 9), "100% of", id="all failed"),
@@ -54,7 +54,7 @@ def test_a_breach_counts_only_in_so_many_seconds_in_a_row() -> None:
     bad, good = tries(0, 9), tries(9, 0)
     reasons = [guard.reason_to_stop(each) for each in (bad, bad, good, bad, bad, bad)]
     assert reasons[:-1] == [""] * 5
-    assert reasons[-1] == "100% of the tries failed, abort.error_share is 0.5, for 3 s in a row"
+    assert reasons[-1] == "100% of the attempts failed, abort.error_share is 0.5, for 3 consecutive seconds"
 
 
 def test_each_condition_counts_by_itself() -> None:
@@ -68,7 +68,7 @@ def test_an_unhealthy_target_stops_the_run_with_what_it_answered() -> None:
     guard = Guard(Abort(health_url="http://h/health", for_s=2), remote=False, clients=10)
     seconds = ("is slow", "", "HTTP Error 503", "HTTP Error 503")
     reasons = [guard.reason_to_stop(tries(9, 0), unhealthy) for unhealthy in seconds]
-    assert reasons == ["", "", "", "http://h/health HTTP Error 503, for 2 s in a row"]
+    assert reasons == ["", "", "", "http://h/health HTTP Error 503, for 2 consecutive seconds"]
 
 
 def test_availability_counts_once_all_clients_have_been_up() -> None:
@@ -93,7 +93,7 @@ def test_clients_of_a_process_that_died_are_not_served() -> None:
     ("abort", "remote", "said"),
     [
         pytest.param(Abort(), False, [], id="none on loopback"),
-        pytest.param(Abort(), True, ["failed tries ≥ 90%", "fan-out p99 > 10000 ms"], id="two elsewhere"),
+        pytest.param(Abort(), True, ["failed attempts ≥ 90%", "fan-out p99 > 10000 ms"], id="two elsewhere"),
         pytest.param(
             Abort(availability_below=0.2, health_url="http://h/"),
             False,

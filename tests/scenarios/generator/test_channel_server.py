@@ -154,7 +154,7 @@ Connect = Callable[[], Peer]
 def connect(runner: Runner) -> Iterator[Connect]:
     def check(settings: GeneratorSettings) -> None:
         if settings.scenario.summary == "useless":
-            raise ValueError("key target.url: found nothing")
+            raise ValueError("target.url: missing")
 
     channel = StormChannel(cast(MasterRunner, runner), ("127.0.0.1", 0), TOKEN, check=check, expect_workers=2)
     runner.storms = channel
@@ -249,7 +249,7 @@ def no_start(runner: Runner) -> None:
                 Hello(TOKEN),
                 Begin(GeneratorSettings(scenario=Scenario(summary="useless"), epoch_ns=0)),
             ],
-            "key target.url: found nothing",
+            "target.url: missing",
             "",
             id="settings that cannot be used",
         ),
@@ -316,7 +316,7 @@ def test_a_cap_below_the_number_of_workers_is_refused(connect: Connect) -> None:
     peer.say(Hello(TOKEN), Begin(GeneratorSettings(scenario=Scenario(fleet=fleet), epoch_ns=0)))
     refused = peer.hears()
     assert isinstance(refused, Refused)
-    assert "key fleet.max_attempts_per_s: found 1, allowed: 0, or at least 2" in refused.reason
+    assert "fleet.max_attempts_per_s: invalid value 1: expected 0, or at least 2" in refused.reason
 
 
 def test_workers_that_come_in_the_middle_of_a_test_get_numbers_of_their_own() -> None:

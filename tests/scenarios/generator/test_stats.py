@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from locust.stats import RequestStats
 
+from reports.rundir.columns import OUTCOMES
 from scenarios.generator.stats import feed
-from scenarios.wire.interval import OUTCOMES, Samples
+from scenarios.wire.interval import Samples
 from tests.scenarios.runner.test_collector import MS, interval
 
 

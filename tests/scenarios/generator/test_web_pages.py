@@ -59,7 +59,7 @@ def test_the_form_starts_tests_with_what_it_shows(client: FlaskClient) -> None:
     ("more", "answer"),
     [
         ({"x": "1", "allow_remote": "true"}, "allow_remote, x: only on the command line\n"),
-        ({"host": "http://victim"}, "host: found another target than this process was started for\n"),
+        ({"host": "http://victim"}, "host: expected the target that this process was started with\n"),
     ],
 )
 def test_the_form_cannot_lift_a_guard_rail(client: FlaskClient, more: dict[str, str], answer: str) -> None:

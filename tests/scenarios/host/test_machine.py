@@ -33,7 +33,7 @@ def test_a_port_in_use_is_refused_by_name() -> None:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
         port = sock.getsockname()[1]
-        with pytest.raises(machine.MachineError, match=rf"edge.port: found {port}.* in use, allowed"):
+        with pytest.raises(machine.MachineError, match=rf"edge.port: invalid value {port}: .* in use"):
             machine.check(build({"edge": {"port": port}}, source="test"))
 
 
@@ -41,7 +41,9 @@ def test_more_clients_than_descriptors_are_refused_with_the_number_that_fits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _kind: (1024, 1024))
-    with pytest.raises(machine.MachineError, match=r"fleet.clients: found 300, .* allowed: 192 "):
+    with pytest.raises(
+        machine.MachineError, match=r"fleet.clients: invalid value 300: expected at most 192 "
+    ):
         machine.check(build({}, source="test"))
 
 

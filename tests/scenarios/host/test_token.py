@@ -53,13 +53,15 @@ def test_the_environment_has_the_last_word(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_short_token_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "")
-    with pytest.raises(TokenError, match=f"{TOKEN_VARIABLE}: found 0 characters, allowed: {SHORTEST}"):
+    with pytest.raises(
+        TokenError, match=f"{TOKEN_VARIABLE}: invalid token of 0 characters: expected at least {SHORTEST}"
+    ):
         token_from_environment()
     (tmp_path / "token").write_text("short\n")
-    with pytest.raises(TokenError, match="token: found 5 characters"):
+    with pytest.raises(TokenError, match="token: invalid token of 5 characters"):
         read_or_create(tmp_path / "token")
 
 
 def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(TokenError, match=f"nowhere/token: found .*{FILE_VARIABLE}"):
+    with pytest.raises(TokenError, match=f"nowhere/token: .*{FILE_VARIABLE}"):
         read_or_create(tmp_path / "nowhere" / "token")

@@ -1,4 +1,4 @@
-"""What a front cannot do is said when a scenario is loaded, or before anything is started."""
+"""What a proxy cannot do is said when a scenario is loaded, or before anything is started."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -11,45 +11,45 @@ from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LIMITS, LimitError, limit
 from scenarios.proxies import envoy
 from scenarios.proxies.access_log import COLUMNS, refusals_per_second
-from scenarios.proxies.registry import FRONTS
+from scenarios.proxies.registry import PROXIES
 from scenarios.runner import deployment
 from scenarios.scenario.arms import arms
 from scenarios.scenario.model import Edge
 from scenarios.scenario.validate import ScenarioError, build
 from scenarios.simulator.edge import COUNTING
 
-ELSEWHERE = [front for front in FRONTS if front != "nginx"]
+ELSEWHERE = [proxy for proxy in PROXIES if proxy != "nginx"]
 
 
-def test_every_front_that_a_scenario_may_name_can_be_started_and_simulated() -> None:
-    (names,) = [get_args(field.type) for field in msgspec.structs.fields(Edge) if field.name == "front"]
-    assert set(names) == set(FRONTS) == set(COUNTING)
+def test_every_proxy_that_a_scenario_may_name_can_be_started_and_simulated() -> None:
+    (names,) = [get_args(field.type) for field in msgspec.structs.fields(Edge) if field.name == "proxy"]
+    assert set(names) == set(PROXIES) == set(COUNTING)
 
 
-def test_a_front_that_is_not_there_is_refused_by_name() -> None:
+def test_a_proxy_that_is_not_there_is_refused_by_name() -> None:
     with pytest.raises(
-        ScenarioError, match=r"key edge.front: found 'apache', allowed: 'nginx', 'envoy', 'haproxy'"
+        ScenarioError, match=r"edge.proxy: invalid value 'apache': expected 'nginx', 'envoy', 'haproxy'"
     ):
-        build({"edge": {"front": "apache"}}, source="test")
+        build({"edge": {"proxy": "apache"}}, source="test")
 
 
-@pytest.mark.parametrize("front", ELSEWHERE)
+@pytest.mark.parametrize("proxy", ELSEWHERE)
 @pytest.mark.parametrize("name", [name for name in LIMITS if name != "per-ip-delay"])
-def test_a_limit_means_the_same_at_every_front(front: str, name: str) -> None:
-    assert limit_at(front, name) == limit(name)
+def test_a_limit_means_the_same_at_every_proxy(proxy: str, name: str) -> None:
+    assert limit_at(proxy, name) == limit(name)
 
 
-@pytest.mark.parametrize("front", ELSEWHERE)
+@pytest.mark.parametrize("proxy", ELSEWHERE)
 @pytest.mark.parametrize(
     "spec", ["per-ip-delay", "global+per-ip-delay", {"name": "per-ip-delay", "burst": 9, "dry_run": True}]
 )
-def test_a_front_that_cannot_hold_anybody_back_says_so(front: str, spec: Any) -> None:
-    with pytest.raises(LimitError, match=rf"limit 'per-ip-delay': found at front '{front}', .* per-ip there"):
-        limit_at(front, spec)
+def test_a_proxy_that_cannot_hold_anybody_back_says_so(proxy: str, spec: Any) -> None:
+    with pytest.raises(LimitError, match=rf"value 'per-ip-delay': expected per-ip with proxy '{proxy}'"):
+        limit_at(proxy, spec)
     assert limit_at("nginx", spec) == limit(spec)
 
 
-@pytest.mark.parametrize("front", ELSEWHERE)
+@pytest.mark.parametrize("proxy", ELSEWHERE)
 @pytest.mark.parametrize(
     ("table", "key"),
     [
@@ -60,65 +60,67 @@ def test_a_front_that_cannot_hold_anybody_back_says_so(front: str, spec: Any) ->
         ),
     ],
 )
-def test_the_refusal_names_the_key(front: str, table: dict[str, Any], key: str) -> None:
-    table = {**table, "edge": {**table.get("edge", {}), "front": front}}
-    with pytest.raises(ScenarioError, match=rf"test: key {key}: .*front '{front}'"):
+def test_the_refusal_names_the_key(proxy: str, table: dict[str, Any], key: str) -> None:
+    table = {**table, "edge": {**table.get("edge", {}), "proxy": proxy}}
+    with pytest.raises(ScenarioError, match=rf"test: {key}: .*proxy '{proxy}'"):
         build(table, source="test")
 
 
 def test_haproxy_says_how_many_rules_and_how_large_a_burst_it_can_keep() -> None:
-    with pytest.raises(LimitError, match="found 4 rules at front 'haproxy', allowed: 3 there"):
+    with pytest.raises(LimitError, match="expected at most 3 rules with proxy 'haproxy', got 4"):
         limit_at("haproxy", "per-ip+per-ip-strict+per-ip-all-requests+global")
     for spec, most in (
         ({"name": "global", "burst": 40_000}, 35_789),
         ({"name": "per-ip", "burst": 40_000, "rate_per_s": 0.5}, 35_789),
     ):
-        with pytest.raises(LimitError, match=f"a burst of 40000 at front 'haproxy', allowed: up to {most}"):
+        with pytest.raises(LimitError, match=f"invalid value 40000: expected at most {most} .* 'haproxy'"):
             limit_at("haproxy", spec)
         assert limit_at("haproxy", {**spec, "burst": most})
     assert limit_at("haproxy", {"name": "per-ip", "burst": 100_000})
 
 
-def test_arms_may_differ_by_front_and_each_is_checked() -> None:
-    matrix = {"edge.front": ["nginx", "envoy"], "edge.limit": ["none", "per-ip"]}
+def test_arms_may_differ_by_proxy_and_each_is_checked() -> None:
+    matrix = {"edge.proxy": ["nginx", "envoy"], "edge.limit": ["none", "per-ip"]}
     assert len(arms(build({"matrix": matrix}, source="test"))) == 4
     scenario = build({"matrix": {**matrix, "edge.limit": ["none", "per-ip-delay"]}}, source="test")
-    with pytest.raises(ScenarioError, match=r"key edge.limit: limit 'per-ip-delay': found at front 'envoy'"):
+    with pytest.raises(ScenarioError, match=r"edge.limit: invalid value 'per-ip-delay': .*proxy 'envoy'"):
         arms(scenario)
 
 
-def test_without_its_program_a_front_is_refused_before_anything_starts(
+def test_without_its_program_a_proxy_is_refused_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scenario = build({"edge": {"front": "envoy"}}, source="test")
+    scenario = build({"edge": {"proxy": "envoy"}}, source="test")
     deployment.check([scenario])
     monkeypatch.setattr(envoy, "find_spec", lambda _name: None)
-    with pytest.raises(MachineError, match=r"install reconnect-storm\[envoy\]"):
+    with pytest.raises(MachineError, match=r"install the optional extra reconnect-storm\[envoy\]"):
         deployment.check([scenario])
     monkeypatch.setattr("shutil.which", lambda _name, **_: None)
-    with pytest.raises(MachineError, match="HAProxy: found none on the PATH"):
-        deployment.check([build({"edge": {"front": "haproxy"}}, source="test")])
-    elsewhere = build({"edge": {"front": "envoy"}, "target": {"url": "http://127.0.0.1:1"}}, source="test")
+    with pytest.raises(MachineError, match="HAProxy: not on the PATH"):
+        deployment.check([build({"edge": {"proxy": "haproxy"}}, source="test")])
+    elsewhere = build({"edge": {"proxy": "envoy"}, "target": {"url": "http://127.0.0.1:1"}}, source="test")
     deployment.check([elsewhere])
 
 
-@pytest.mark.parametrize("front", ELSEWHERE)
-def test_another_nginx_is_of_no_use_to_another_front(front: str) -> None:
-    with pytest.raises(MachineError, match=rf"--nginx: found nginx, allowed: none, for the front is {front}"):
-        deployment.check([build({"edge": {"front": front}}, source="test")], Path("nginx"))
+@pytest.mark.parametrize("proxy", ELSEWHERE)
+def test_another_nginx_is_of_no_use_to_another_proxy(proxy: str) -> None:
+    with pytest.raises(
+        MachineError, match=rf"--nginx: invalid value 'nginx': expected none with edge.proxy = '{proxy}'"
+    ):
+        deployment.check([build({"edge": {"proxy": proxy}}, source="test")], Path("nginx"))
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_lines_of_an_access_log_that_cannot_be_read_cost_no_run(front: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_lines_of_an_access_log_that_cannot_be_read_cost_no_run(proxy: str, tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     good = ["100", "200", "127.1.2.3", "GET", "429", "REJECTED", "-", "-", "websocket", "-"]
     bad = [["nan", *good[1:]], [*good[:4], "-", *good[5:]], ["\0\0", *good[1:]], good[:3], ["é"] * COLUMNS]
     log.write_text("\n".join("\t".join(row) for row in (good, *bad, good)), encoding="utf-8")
-    lines = FRONTS[front].read_access_log(log)
+    lines = PROXIES[proxy].read_access_log(log)
     assert [line.status for line in lines] == [429, 429]
     assert sum(refusals_per_second(lines, wall_epoch_s=0.0).values()) <= 2
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_an_access_log_that_cannot_be_opened_costs_no_run(front: str, tmp_path: Path) -> None:
-    assert FRONTS[front].read_access_log(tmp_path) == []
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_an_access_log_that_cannot_be_opened_costs_no_run(proxy: str, tmp_path: Path) -> None:
+    assert PROXIES[proxy].read_access_log(tmp_path) == []

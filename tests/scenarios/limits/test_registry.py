@@ -151,22 +151,22 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     ),
     "mistake in a part": (
         {"name": "per-ip+global", "global": {"rate": 3}},
-        "limit 'global': found rate = 3",
+        "limit 'global': invalid parameters rate = 3",
         "rate_per_s, burst",
     ),
     "dry run of a part": (
         {"name": "per-ip+global", "global": {"dry_run": True}},
-        "dry_run for global alone",
+        "dry_run is set for global only",
         "for all of per-ip, global",
     ),
 }
 
 
-@pytest.mark.parametrize(("spec", "found", "allowed"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_names_what_was_found_and_what_is_allowed(spec: Any, found: str, allowed: str) -> None:
+@pytest.mark.parametrize(("spec", "invalid", "expected"), MISTAKES.values(), ids=MISTAKES)
+def test_an_error_names_what_is_invalid_and_what_is_expected(spec: Any, invalid: str, expected: str) -> None:
     with pytest.raises(LimitError) as error:
         limit(spec)
     message = str(error.value)
-    assert found in message
-    assert allowed in message
+    assert invalid in message
+    assert expected in message
     assert "\n" not in message

@@ -45,20 +45,20 @@ def test_a_new_iterator_starts_over_at_try_zero(name: str) -> None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_only_policies_with_a_gate_have_one_and_each_time_a_new_one(name: str) -> None:
     chosen: Policy = policy(name)
-    gates = chosen.gate(), chosen.gate()
-    assert (gates[0] is not None) == (name in GATED)
-    assert name not in GATED or gates[0] is not gates[1]
+    throttles = chosen.throttle(), chosen.throttle()
+    assert (throttles[0] is not None) == (name in GATED)
+    assert name not in GATED or throttles[0] is not throttles[1]
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_only_a_retry_budget_is_shared_unless_asked_for(name: str) -> None:
-    assert policy(name).shared_gate == (name == "retry-budget")
+    assert policy(name).shared_throttle == (name == "retry-budget")
 
 
 @pytest.mark.parametrize("name", sorted(GATED))
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "one each"])
 def test_any_gate_may_be_shared_or_not(name: str, shared: bool) -> None:
-    assert policy({"name": name, "shared": shared}).shared_gate == shared
+    assert policy({"name": name, "shared": shared}).shared_throttle == shared
 
 
 @pytest.mark.parametrize("name", sorted(GATED))
@@ -82,8 +82,8 @@ def test_a_table_changes_some_parameters_of_a_named_policy() -> None:
 def test_a_function_of_the_users_own_is_a_policy() -> None:
     chosen = policy({"name": f"{__name__}:stepwise", "step_s": 10})
     assert [math.floor(s) for s in islice(chosen.delays(random.Random(1)), 4)] == [0, 10, 20, 30]
-    assert chosen.gate() is None
-    assert not chosen.shared_gate
+    assert chosen.throttle() is None
+    assert not chosen.shared_throttle
 
 
 def test_a_function_without_a_signature_to_check_is_taken_as_it_is() -> None:
@@ -122,7 +122,7 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "negative window": ({"name": "spread", "window_s": -1}, "window_s = -1", "`float` >= 0.0"),
     "endless cap": ({"name": "spread", "cap_s": math.inf}, "cap_s = inf", "`float` <= 86400.0"),
     "cap that is not a number": ({"name": "spread", "cap_s": math.nan}, "cap_s = nan", "`float`"),
-    "closed gate asked again at once": (
+    "closed throttle asked again at once": (
         {"name": "circuit-breaker", "ask_again_s": 0},
         "ask_again_s = 0",
         "error_threshold, reset_s, buckets",
@@ -142,13 +142,13 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("spec", "found", "allowed"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_names_what_was_found_and_what_is_allowed(spec: Any, found: str, allowed: str) -> None:
+@pytest.mark.parametrize(("spec", "invalid", "expected"), MISTAKES.values(), ids=MISTAKES)
+def test_an_error_names_what_is_invalid_and_what_is_expected(spec: Any, invalid: str, expected: str) -> None:
     with pytest.raises(PolicyError) as error:
         policy(spec)
     message = str(error.value)
-    assert found in message
-    assert allowed in message
+    assert invalid in message
+    assert expected in message
     assert "\n" not in message
 
 
@@ -195,10 +195,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "failed: LookupError: no such delay (test_registry.py, line ",
     ),
     "an error later": ({"name": f"{__name__}:failing", "gives": None, "after": 50}, "failed: LookupError"),
-    "a text": ({"name": f"{__name__}:failing", "gives": "1"}, "found delay '1', allowed: a finite number"),
-    "a truth": ({"name": f"{__name__}:failing", "gives": True}, "found delay True, allowed"),
-    "no number": ({"name": f"{__name__}:failing", "gives": math.nan}, "found delay nan, allowed"),
-    "without end": ({"name": f"{__name__}:failing", "gives": math.inf}, "found delay inf, allowed"),
+    "a text": ({"name": f"{__name__}:failing", "gives": "1"}, "invalid value '1': expected a finite number"),
+    "a truth": ({"name": f"{__name__}:failing", "gives": True}, "invalid value True: expected"),
+    "no number": ({"name": f"{__name__}:failing", "gives": math.nan}, "invalid value nan: expected"),
+    "without end": ({"name": f"{__name__}:failing", "gives": math.inf}, "invalid value inf: expected"),
     "no iterator": (
         {"name": f"{__name__}:no_iterator"},
         "failed: TypeError: 'float' object is not iterable",

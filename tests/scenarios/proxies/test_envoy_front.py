@@ -25,7 +25,7 @@ TWO_PODS = ["127.0.0.1:9001", "127.0.0.1:9002"]
 
 
 def rendered(directory: Path, limit: Any = "none", **changes: Any) -> dict[str, str]:
-    scenario = build({"edge": {"front": "envoy", "limit": limit}, **changes}, source="test")
+    scenario = build({"edge": {"proxy": "envoy", "limit": limit}, **changes}, source="test")
     return render(scenario, listen="127.0.0.1:18999", pods=TWO_PODS, directory=directory)
 
 

@@ -24,7 +24,7 @@ def test_it_is_found_where_only_administrators_have_their_programs(
 
 
 def lines_of(limit: Any = "none", **changes: Any) -> list[str]:
-    scenario = build({"edge": {"front": "haproxy", "limit": limit}, **changes}, source="test")
+    scenario = build({"edge": {"proxy": "haproxy", "limit": limit}, **changes}, source="test")
     text = render(scenario, listen="127.0.0.1:18999", pods=["127.0.0.1:9001", "127.0.0.1:9002"])
     return [line.strip() for line in text.splitlines()]
 

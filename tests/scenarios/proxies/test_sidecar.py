@@ -183,7 +183,7 @@ def test_a_limit_counts_what_nginx_would_count_in_buckets_of_the_same_size(
 
 
 @pytest.mark.parametrize(("source", "peer"), [("forwarded", False), ("peer", True)])
-def test_the_source_is_whom_the_front_names_or_the_front(source: str, peer: bool) -> None:
+def test_the_source_is_whom_the_proxy_names_or_the_proxy(source: str, peer: bool) -> None:
     found = Rendered({**ENVOY, "limit": "per-ip", "source": source})
     assert found.manager["use_remote_address"] is peer
 

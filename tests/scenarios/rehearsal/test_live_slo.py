@@ -90,17 +90,17 @@ def test_without_a_second_nothing_is_known(metric: str) -> None:
 def test_a_bound_is_kept(operator: str, kept: set[float]) -> None:
     objective = Objective(metric="availability", operator=operator, bound=2)  # type: ignore[arg-type]
     for value in (1.0, 2.0, 3.0):
-        assert state(objective, value) == ("holds" if value in kept else "broken")
-    assert state(objective, None) == "not known"
+        assert state(objective, value) == ("met" if value in kept else "violated")
+    assert state(objective, None) == "undecided"
 
 
 RECOVERIES: dict[str, tuple[str, float | None, float | None, State]] = {
-    "in time": ("<=", 12, None, "holds"),
-    "too late": ("<=", 31, None, "broken"),
-    "not yet": ("<=", None, 12, "not known"),
-    "not yet, and too late already": ("<=", None, 31, "broken"),
-    "the fault still goes on": ("<=", None, None, "not known"),
-    "not yet, as it should be": (">=", None, 31, "not known"),
+    "in time": ("<=", 12, None, "met"),
+    "too late": ("<=", 31, None, "violated"),
+    "not yet": ("<=", None, 12, "undecided"),
+    "not yet, and too late already": ("<=", None, 31, "violated"),
+    "the fault still goes on": ("<=", None, None, "undecided"),
+    "not yet, as it should be": (">=", None, 31, "undecided"),
 }
 
 
@@ -113,4 +113,4 @@ def test_a_bound_on_the_recovery(
 
 
 def test_values_are_short() -> None:
-    assert [told(value) for value in (None, 1 / 3, 12.0)] == ["not known", "0.3333", "12"]
+    assert [told(value) for value in (None, 1 / 3, 12.0)] == ["unknown", "0.3333", "12"]

@@ -1,4 +1,4 @@
-"""The operator of a rehearsal, at a desk on which time passes when somebody waits for it."""
+"""The operator of a rehearsal, with a `RunControl` whose time passes when it is waited for."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
 from scenarios.rehearsal.decisions import MOST_EXTRA_S, Option, left_to_the_operator, options
 from scenarios.rehearsal.operator import ByKey, ByList, Choices, Rehearsing
-from scenarios.rehearsal.state import Board
+from scenarios.rehearsal.state import DashboardState
 from scenarios.rehearsal.view import RehearsalView
-from scenarios.runner.operator import Desk, Row
+from scenarios.runner.operator import Row, RunControl
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import build
 
 PASSED = PreCheck(name="steady state", wanted="2 s", found="5 s", passed=True)
-FAILED = PreCheck(name="machine quiet", wanted="0.2", found="1.3", passed=False)
+FAILED = PreCheck(name="host quiet", wanted="0.2", found="1.3", passed=False)
 
 
 def script(**phases: Any) -> Scenario:
@@ -54,8 +54,8 @@ class FakeView(RehearsalView):
         self.shown.append(" ".join(option.key for option in options))
 
 
-class FakeDesk:
-    """A desk with a clock of its own. served(t_s): the share of the clients that are."""
+class FakeRunControl:
+    """A `RunControl` with a clock of its own. served(t_s): the share of the clients that are."""
 
     def __init__(self, scenario: Scenario, operator: Rehearsing, served: Callable[[float], float]) -> None:
         self.scenario = scenario
@@ -107,19 +107,19 @@ class Never:
 
 def operated(
     choices: Choices | None, served: Callable[[float], float] = lambda t_s: 1.0 if t_s < 4 else 0.05
-) -> tuple[Rehearsing, FakeDesk, FakeView]:
+) -> tuple[Rehearsing, FakeRunControl, FakeView]:
     """A rehearsal from its first fault on, until nobody is asked any more."""
 
-    async def play() -> tuple[Rehearsing, FakeDesk, FakeView]:
+    async def play() -> tuple[Rehearsing, FakeRunControl, FakeView]:
         played = left_to_the_operator(script())
         view = FakeView()
-        board = Board(played, lambda name, _: name)
-        rehearsing = Rehearsing(script(), board, view, check=lambda _: (PASSED,), choices=choices)
-        desk = FakeDesk(played, rehearsing, served)
-        await desk.until(3)
-        assert rehearsing.clears(desk)
-        await rehearsing.operate(desk)
-        return rehearsing, desk, view
+        dashboard = DashboardState(played, lambda name, _: name)
+        rehearsing = Rehearsing(script(), dashboard, view, check=lambda _: (PASSED,), choices=choices)
+        run_control = FakeRunControl(played, rehearsing, served)
+        await run_control.until(3)
+        assert rehearsing.clears(run_control)
+        await rehearsing.operate(run_control)
+        return rehearsing, run_control, view
 
     return asyncio.run(play())
 
@@ -131,48 +131,48 @@ def decided(rehearsing: Rehearsing) -> list[tuple[float, str]]:
 def test_a_second_that_comes_late_is_on_the_board_as_well() -> None:
     told: dict[int, Row] = {}
 
-    class LateDesk(FakeDesk):
+    class LateRunControl(FakeRunControl):
         def rows(self, from_s: int, to_s: int) -> list[Row]:
             return [told[t_s] for t_s in range(from_s, to_s) if t_s in told]
 
-    async def play() -> Board:
-        board = Board(script(), lambda name, _: name)
-        rehearsing = Rehearsing(script(), board, FakeView(), check=lambda _: (PASSED,))
-        desk = LateDesk(script(), rehearsing, lambda _: 1.0)
+    async def play() -> DashboardState:
+        dashboard = DashboardState(script(), lambda name, _: name)
+        rehearsing = Rehearsing(script(), dashboard, FakeView(), check=lambda _: (PASSED,))
+        run_control = LateRunControl(script(), rehearsing, lambda _: 1.0)
         for t_s in range(20):
             told[t_s] = {"t_s": t_s, "nginx_cpu": 0.1}
             for late in ({t_s} - {5, 7}) | ({5} if t_s == 6 else set()) | ({7} if t_s == 17 else set()):
                 told[late] = {"t_s": late, "clients": 100, "useful": 100.0}
-            rehearsing.on_second(t_s, told[t_s], desk)
-        return board
+            rehearsing.on_second(t_s, told[t_s], run_control)
+        return dashboard
 
-    board = asyncio.run(play())
-    assert [row["t_s"] for row in board.rows] == [*range(20)]
-    assert board.shares_served() == [1.0] * 20
+    dashboard = asyncio.run(play())
+    assert [row["t_s"] for row in dashboard.rows] == [*range(20)]
+    assert dashboard.shares_served() == [1.0] * 20
 
 
 def test_a_fake_desk_is_a_desk() -> None:
-    desk: Desk = FakeDesk(script(), None, lambda _: 1.0)  # type: ignore[arg-type]
-    assert desk.rows(0, 1) == []
-    assert desk.percentile_ms("fanout", 99, 0, 1) is None
+    run_control: RunControl = FakeRunControl(script(), None, lambda _: 1.0)  # type: ignore[arg-type]
+    assert run_control.rows(0, 1) == []
+    assert run_control.percentile_ms("fanout", 99, 0, 1) is None
 
 
 def test_who_has_no_choices_is_not_asked() -> None:
-    rehearsing, desk, _ = operated(None)
+    rehearsing, run_control, _ = operated(None)
     assert not rehearsing.rehearsal.interactive
     assert decided(rehearsing) == []
-    assert desk.struck == []
+    assert run_control.struck == []
 
 
 def test_choices_are_made_at_the_script_s_mitigations_and_a_while_after_each_choice() -> None:
-    rehearsing, desk, view = operated(ByList(["scale", "wait", "push"]))
+    rehearsing, run_control, view = operated(ByList(["scale", "wait", "push"]))
     assert rehearsing.rehearsal.interactive
     assert decided(rehearsing) == [
         (20.0, "scale to 9 pods"),
         (30.0, "wait"),
         (32.0, "push back-off (incident) to the clients"),
     ]
-    assert desk.struck == [(20.0, "scale"), (32.0, "push_policy")]
+    assert run_control.struck == [(20.0, "scale"), (32.0, "push_policy")]
     assert [event.name for event in rehearsing.chosen] == ["scale", "push_policy"]
     events = [decision.event for decision in rehearsing.rehearsal.decisions]
     assert events[1] is None
@@ -183,20 +183,20 @@ def test_choices_are_made_at_the_script_s_mitigations_and_a_while_after_each_cho
 
 
 def test_a_late_choice_moves_the_rescue_and_the_end() -> None:
-    rehearsing, desk, _ = operated(ByList(["wait", "wait", "wait", "scale", "push"]))
+    rehearsing, run_control, _ = operated(ByList(["wait", "wait", "wait", "scale", "push"]))
     assert decided(rehearsing)[-2:] == [
         (42.0, "scale to 9 pods"),
         (52.0, "push back-off (incident) to the clients"),
     ]
     # The script gives its last mitigation 28 s until the rescue.
-    assert desk.scenario.phases.rescue_at_s == 80
-    assert desk.scenario.phases.duration_s == 110
-    assert rehearsing.played.phases == desk.scenario.phases
+    assert run_control.scenario.phases.rescue_at_s == 80
+    assert run_control.scenario.phases.duration_s == 110
+    assert rehearsing.played.phases == run_control.scenario.phases
 
 
 def test_a_rehearsal_is_not_prolonged_for_ever() -> None:
-    rehearsing, desk, _ = operated(ByList(["push"] * 100))
-    assert desk.scenario.phases.rescue_at_s == 60 + MOST_EXTRA_S
+    rehearsing, run_control, _ = operated(ByList(["push"] * 100))
+    assert run_control.scenario.phases.rescue_at_s == 60 + MOST_EXTRA_S
     last_s, _ = decided(rehearsing)[-1]
     assert last_s < 60 + MOST_EXTRA_S - 1
 
@@ -224,23 +224,23 @@ def test_no_answer_until_it_is_too_late_is_one_too(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("force", "cleared"), [(False, False), (True, True)])
 def test_a_check_that_fails_ends_it_before_anything_is_broken(force: bool, cleared: bool) -> None:
     async def check() -> Rehearsing:
-        board, view = Board(script(), lambda name, _: name), FakeView()
-        rehearsing = Rehearsing(script(), board, view, check=lambda _: (PASSED, FAILED), force=force)
-        assert rehearsing.clears(FakeDesk(script(), rehearsing, lambda _: 1.0)) == cleared
-        assert view.shown == ["steady state", "machine quiet"]
+        dashboard, view = DashboardState(script(), lambda name, _: name), FakeView()
+        rehearsing = Rehearsing(script(), dashboard, view, check=lambda _: (PASSED, FAILED), force=force)
+        assert rehearsing.clears(FakeRunControl(script(), rehearsing, lambda _: 1.0)) == cleared
+        assert view.shown == ["steady state", "host quiet"]
         return rehearsing
 
     rehearsing = asyncio.run(check())
     assert rehearsing.rehearsal.prechecks == (PASSED, FAILED)
     assert rehearsing.ended.done() != cleared
-    reason = "" if cleared else "pre-check failed: machine quiet: found 1.3, wanted 0.2"
+    reason = "" if cleared else "pre-check failed: host quiet: expected 0.2, got 1.3"
     assert rehearsing.rehearsal.aborted == reason
 
 
 def test_the_first_reason_to_end_is_the_one_that_counts() -> None:
     async def end() -> Rehearsing:
-        board = Board(script(), lambda name, _: name)
-        rehearsing = Rehearsing(script(), board, FakeView(), check=lambda _: ())
+        dashboard = DashboardState(script(), lambda name, _: name)
+        rehearsing = Rehearsing(script(), dashboard, FakeView(), check=lambda _: ())
         begun = [rehearsing.begun]
         rehearsing.on_event(0, "steady", {})
         begun.append(rehearsing.begun)

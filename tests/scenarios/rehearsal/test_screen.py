@@ -8,7 +8,7 @@ import pytest
 from reports.rundir.schema import PreCheck
 from scenarios.rehearsal.decisions import options
 from scenarios.rehearsal.screen import plain_event, plain_second, question, screen, sparkline
-from scenarios.rehearsal.state import Board
+from scenarios.rehearsal.state import DashboardState
 from scenarios.runner.operator import Row
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import build
@@ -62,9 +62,9 @@ def second(t_s: int, share: float = 1.0) -> Row:
     }
 
 
-def board(*shares: float, **changes: Any) -> Board:
+def dashboard(*shares: float, **changes: Any) -> DashboardState:
     """The clients are dropped at second 4."""
-    found = Board(script(**changes), told)
+    found = DashboardState(script(**changes), told)
     found.rows += [second(t_s, share) for t_s, share in enumerate(shares)]
     if len(shares) > 4:
         details = {"kind": "fault", "phase": "begin", "at_s": 4, "dropped": 200}
@@ -78,15 +78,16 @@ STORM = (*[1.0] * 4, *[0.05] * 8)
 
 
 def test_before_anything_is_known_there_is_a_screen_already() -> None:
-    text = screen(board(), width=100).plain
+    text = screen(dashboard(), width=100).plain
     assert "nothing measured yet" in text
     assert "drop_all, in 4 s" in text
-    assert plain_second(board()) == ""
+    assert plain_second(dashboard()) == ""
 
 
 def test_the_numbers_that_matter_are_there_with_their_history() -> None:
     lines = {
-        line[:24].strip(): line[24:].split() for line in screen(board(*STORM), width=100).plain.split("\n")
+        line[:24].strip(): line[24:].split()
+        for line in screen(dashboard(*STORM), width=100).plain.split("\n")
     }
     assert lines["served"] == ["5%", "████▁▁▁▁▁▁▁▁"]
     assert lines["connected"] == ["10", "████▁▁▁▁▁▁▁▁"]
@@ -99,16 +100,16 @@ def test_the_numbers_that_matter_are_there_with_their_history() -> None:
 
 
 def test_what_has_happened_is_above_what_comes() -> None:
-    text = screen(board(*STORM), width=100).plain
+    text = screen(dashboard(*STORM), width=100).plain
     places = [
         text.index(part)
         for part in (
             "4.0 s  fault: drop_all dropped=200\n",
-            "4.1 s  fault: drop_all dropped=200 is over",
+            "4.1 s  fault: drop_all dropped=200 ended",
             "20.0 s  scale pods=9, in 7 s",
             "30.0 s  push_policy policy=incident reach_s=5.0, in 17 s",
-            "60.0 s  rescue, if fewer than 90% are served, in 47 s",
-            "90.0 s  the end, at the latest, in 77 s",
+            "60.0 s  rescue, if less than 90% served, in 47 s",
+            "90.0 s  end of the run, at the latest, in 77 s",
         )
     ]
     assert places == sorted(places)
@@ -116,23 +117,23 @@ def test_what_has_happened_is_above_what_comes() -> None:
 
 def test_a_run_without_a_rescue_has_none_to_come() -> None:
     phases = {"duration_s": 90, "during_s": 10, "rescue_at_s": 0}
-    assert "rescue" not in screen(board(*STORM, phases=phases), width=100).plain
+    assert "rescue" not in screen(dashboard(*STORM, phases=phases), width=100).plain
 
 
-def promises(found: Board) -> dict[str, tuple[str, str]]:
-    return {promise.text: (promise.state, promise.found) for promise in found.promises()}
+def slos(found: DashboardState) -> dict[str, tuple[str, str]]:
+    return {slo.text: (slo.state, slo.found) for slo in found.slos()}
 
 
-def test_promises_stand_as_the_seconds_so_far_say() -> None:
-    assert promises(board(*STORM)) == {
-        "hypothesis: time_to_recover_s <= 20": ("not known", "8 so far"),
-        "availability before >= 0.99": ("holds", "1"),
-        "availability during >= 0.5": ("broken", "0.05"),
-        "availability after >= 0.5": ("not known", ""),
-        "effective_p99_ms during <= 500": ("not known", ""),
-        "gave_up <= 0": ("holds", "0"),
+def test_slos_stand_as_the_seconds_so_far_say() -> None:
+    assert slos(dashboard(*STORM)) == {
+        "hypothesis: time_to_recover_s <= 20": ("undecided", "8 so far"),
+        "availability before >= 0.99": ("met", "1"),
+        "availability during >= 0.5": ("violated", "0.05"),
+        "availability after >= 0.5": ("undecided", ""),
+        "effective_p99_ms during <= 500": ("undecided", ""),
+        "gave_up <= 0": ("met", "0"),
     }
-    text = screen(board(*STORM), width=100).plain
+    text = screen(dashboard(*STORM), width=100).plain
     assert "✓ availability before >= 0.99: 1" in text
     assert "✗ availability during >= 0.5: 0.05" in text
 
@@ -140,59 +141,59 @@ def test_promises_stand_as_the_seconds_so_far_say() -> None:
 @pytest.mark.parametrize(
     ("shares", "found"),
     [
-        pytest.param([1.0] * 3, ("not known", ""), id="before the fault"),
-        pytest.param([*STORM, *[0.05] * 13], ("broken", "21 so far"), id="too late already"),
-        pytest.param([*STORM, *[1.0] * 3], ("not known", "8 so far"), id="back, but not for long"),
+        pytest.param([1.0] * 3, ("undecided", ""), id="before the fault"),
+        pytest.param([*STORM, *[0.05] * 13], ("violated", "21 so far"), id="too late already"),
+        pytest.param([*STORM, *[1.0] * 3], ("undecided", "8 so far"), id="back, but not for long"),
         pytest.param(
-            [*STORM, *[0.05] * 8, *[1.0] * 4], ("not known", "16 so far"), id="back in time, if it lasts"
+            [*STORM, *[0.05] * 8, *[1.0] * 4], ("undecided", "16 so far"), id="back in time, if it lasts"
         ),
-        pytest.param([*STORM, *[1.0] * 9], ("holds", "8"), id="back for as long as it takes to count"),
+        pytest.param([*STORM, *[1.0] * 9], ("met", "8"), id="back for as long as it takes to count"),
     ],
 )
 def test_the_recovery_is_told(shares: list[float], found: tuple[str, str]) -> None:
-    assert promises(board(*shares))["hypothesis: time_to_recover_s <= 20"] == found
+    assert slos(dashboard(*shares))["hypothesis: time_to_recover_s <= 20"] == found
 
 
 def test_what_a_rescue_achieves_counts_for_nothing() -> None:
-    found = board(*STORM, *[0.05] * 8)
-    before = promises(found)
+    found = dashboard(*STORM, *[0.05] * 8)
+    before = slos(found)
     found.add_event(20.05, "rescue", {"policy": "spread"})
     found.rows += [second(t_s, 1.0) for t_s in range(20, 40)]
-    assert "not recovered; 100% served since another policy was pushed" in screen(found, width=120).plain
-    assert promises(found) == {**before, "hypothesis: time_to_recover_s <= 20": ("not known", "16 so far")}
+    assert "not recovered; 100% served since the rescue policy was pushed" in screen(found, width=120).plain
+    assert slos(found) == {**before, "hypothesis: time_to_recover_s <= 20": ("undecided", "16 so far")}
 
 
 def test_what_was_checked_before_the_fault_is_known_from_then_on() -> None:
-    found = board(
+    found = dashboard(
         *STORM, slo=[{"metric": "effective_p99_ms", "phase": "before", "operator": "<=", "bound": 150}]
     )
     text = "effective_p99_ms before <= 150"
-    assert promises(found)[text] == ("not known", "")
-    for passed, state in ((True, "holds"), (False, "broken")):
+    assert slos(found)[text] == ("undecided", "")
+    for passed, state in ((True, "met"), (False, "violated")):
         name = "objective: effective_p99_ms before"
         found.prechecks = (PreCheck(name=name, wanted="<= 150", found="87.42", passed=passed),)
-        assert promises(found)[text] == (state, "87.42")
+        assert slos(found)[text] == (state, "87.42")
 
 
 def test_without_a_fault_everything_is_before() -> None:
-    calm = Board(script(event=[], phases={"rescue_at_s": 0}), told)
+    calm = DashboardState(script(event=[], phases={"rescue_at_s": 0}), told)
     calm.rows.append(second(0, 0.5))
-    assert promises(calm)["availability during >= 0.5"] == ("holds", "0.5")
+    assert slos(calm)["availability during >= 0.5"] == ("met", "0.5")
 
 
-def test_a_scenario_without_promises_shows_none() -> None:
-    assert "✓" not in screen(board(*STORM, slo=[], hypothesis=None), width=100).plain
+def test_a_scenario_without_slos_shows_none() -> None:
+    assert "✓" not in screen(dashboard(*STORM, slo=[], hypothesis=None), width=100).plain
 
 
 def test_a_question_shows_each_choice_with_its_key() -> None:
-    asked = board(*STORM)
+    asked = dashboard(*STORM)
     asked.options = options(asked.scenario, 4)
     assert "[s] scale to 9 pods" in screen(asked, width=160).plain
     assert "[w] wait" in question(asked.options).plain
 
 
 def test_decisions_and_the_rescue_are_called_out() -> None:
-    found = board(*STORM)
+    found = dashboard(*STORM)
     assert plain_event(found.add_decision(20.4, "scale to 9 pods")) == "    20.4 s  decision: scale to 9 pods"
     assert plain_event(found.add_event(60, "rescue", {"policy": "spread"})) == (
         "    60.0 s  rescue: rescue policy=spread"
@@ -201,9 +202,9 @@ def test_decisions_and_the_rescue_are_called_out() -> None:
 
 
 def test_a_second_is_told_in_one_line() -> None:
-    found = board(*STORM)
+    found = dashboard(*STORM)
     assert plain_second(found).startswith("    11 s  served 5%  connected 10  attempts 310/s")
-    assert "storm going on" in plain_second(found)
+    assert "degraded" in plain_second(found)
     found.rows.append({"t_s": 12})
     assert "served –  connected –" in plain_second(found)
 

@@ -19,7 +19,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.events.event import Event
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
-from scenarios.runner.operator import CHECK_BEFORE_S, Desk, Row
+from scenarios.runner.operator import CHECK_BEFORE_S, Row, RunControl
 from scenarios.scenario.model import Fleet, Phases, Scenario
 from scenarios.wire.interval import Samples
 from tests.scenarios.runner.test_collector import MS, interval, pod_line
@@ -54,7 +54,9 @@ class FakeStack:
 class Operator:
     """Clears, or does not; then does `work`."""
 
-    def __init__(self, *, clears: bool = True, work: Callable[["Operator", Desk], Any] | None = None) -> None:
+    def __init__(
+        self, *, clears: bool = True, work: Callable[["Operator", RunControl], Any] | None = None
+    ) -> None:
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.asked_s: float | None = None
         self._clears = clears
@@ -67,19 +69,19 @@ class Operator:
     def end(self, reason: str) -> None:
         self.ended.set_result(reason)
 
-    def on_second(self, t_s: int, row: Row, desk: Desk) -> None: ...
+    def on_second(self, t_s: int, row: Row, run_control: RunControl) -> None: ...
 
     def on_event(self, t_s: float, name: str, details: Mapping[str, Any]) -> None: ...
 
-    def clears(self, desk: Desk) -> bool:
-        self.asked_s = desk.now_s()
+    def clears(self, run_control: RunControl) -> bool:
+        self.asked_s = run_control.now_s()
         if not self._clears:
             self.end("a check failed")
         return self._clears
 
-    async def operate(self, desk: Desk) -> None:
+    async def operate(self, run_control: RunControl) -> None:
         if self._work:
-            await self._work(self, desk)
+            await self._work(self, run_control)
 
 
 class Told:
@@ -351,8 +353,8 @@ def test_nothing_is_broken_where_the_operator_does_not_clear_it(tmp_path: Path) 
 
 
 def test_an_operator_may_end_it(tmp_path: Path) -> None:
-    async def stop(operator: Operator, desk: Desk) -> None:
-        await desk.until(9.5)
+    async def stop(operator: Operator, run_control: RunControl) -> None:
+        await run_control.until(9.5)
         operator.end("enough")
 
     found = played(tmp_path, Fault(at_s=4), Fix(at_s=12), operator=lambda: Operator(work=stop))
@@ -363,14 +365,14 @@ def test_an_operator_may_end_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rescue_at_s", [0, 12])
 def test_an_operator_acts_and_prolongs(tmp_path: Path, rescue_at_s: int) -> None:
-    async def act(_operator: Operator, desk: Desk) -> None:
-        await desk.until(10)
-        assert desk.pods is None
-        assert desk.trigger_end_s == 4
-        assert [row["t_s"] for row in desk.rows(0, 3)] == [0, 1, 2]
-        assert desk.percentile_ms("fanout", 99, 0, 3) is None
-        await desk.strike(Fix(at_s=10, takes_s=1))
-        desk.extend(5)
+    async def act(_operator: Operator, run_control: RunControl) -> None:
+        await run_control.until(10)
+        assert run_control.pods is None
+        assert run_control.trigger_end_s == 4
+        assert [row["t_s"] for row in run_control.rows(0, 3)] == [0, 1, 2]
+        assert run_control.percentile_ms("fanout", 99, 0, 3) is None
+        await run_control.strike(Fix(at_s=10, takes_s=1))
+        run_control.extend(5)
 
     found = played(
         tmp_path, Fault(at_s=4), operator=lambda: Operator(work=act), served=5.0, rescue_at_s=rescue_at_s
@@ -383,7 +385,7 @@ def test_an_operator_acts_and_prolongs(tmp_path: Path, rescue_at_s: int) -> None
 
 
 def test_an_operator_who_fails_fails_the_run(tmp_path: Path) -> None:
-    async def fail(_operator: Operator, _desk: Desk) -> None:
+    async def fail(_operator: Operator, _run_control: RunControl) -> None:
         raise RuntimeError("a pod did not answer")
 
     with pytest.raises(RuntimeError, match="did not answer"):

@@ -57,23 +57,23 @@ def test_the_trigger_is_the_first_event_whatever_the_order_in_the_file(tmp_path:
 
 
 MISTAKES = {
-    "unknown table": ("flet = 3", "flet", "an unknown key", "name, summary, fleet"),
-    "unknown key": ("[fleet]\nclient = 3", "fleet.client", "an unknown key", "clients, clients_per_ip"),
+    "unknown table": ("flet = 3", "flet", "unknown key", "name, summary, fleet"),
+    "unknown key": ("[fleet]\nclient = 3", "fleet.client", "unknown key", "clients, clients_per_ip"),
     "unknown key of an event": (
         TRIGGER + "pod = 1",
         "event[0].pod",
-        "an unknown key",
+        "unknown key",
         "at_s, enabled, every_s, times, do",
     ),
-    "number for a table": ("fleet = 3", "fleet", "3", "object"),
-    "text for a number": ('[fleet]\nclients = "many"', "fleet.clients", "'many'", "int"),
-    "fraction for a count": ("[fleet]\nclients = 2.5", "fleet.clients", "2.5", "int"),
-    "number for a policy": ("[fleet]\npolicy = 5", "fleet.policy", "5", "str | object"),
-    "single table for an array": ("[event]\nat_s = 3", "event", "{'at_s': 3}", "array"),
-    "below the bound": ("[fleet]\nclients = 0", "fleet.clients", "0", "int >= 1"),
-    "not a number": ("[fleet]\nconnect_timeout_s = nan", "fleet.connect_timeout_s", "nan", "float > 0.0"),
-    "above the bound": ("[gateway]\npods = 257", "gateway.pods", "257", "int <= 256"),
-    "on an open bound": ("[feed]\nrate_hz = 1", "feed.rate_hz", "1", "float > 1.0"),
+    "number for a table": ("fleet = 3", "fleet", "3", "a table"),
+    "text for a number": ('[fleet]\nclients = "many"', "fleet.clients", "'many'", "an integer, got a string"),
+    "fraction for a count": ("[fleet]\nclients = 2.5", "fleet.clients", "2.5", "an integer"),
+    "number for a policy": ("[fleet]\npolicy = 5", "fleet.policy", "5", "a string or a table"),
+    "single table for an array": ("[event]\nat_s = 3", "event", "{'at_s': 3}", "a list"),
+    "below the bound": ("[fleet]\nclients = 0", "fleet.clients", "0", "an integer >= 1"),
+    "not a number": ("[fleet]\nconnect_timeout_s = nan", "fleet.connect_timeout_s", "nan", "a number > 0.0"),
+    "above the bound": ("[gateway]\npods = 257", "gateway.pods", "257", "an integer <= 256"),
+    "on an open bound": ("[feed]\nrate_hz = 1", "feed.rate_hz", "1", "a number > 1.0"),
     "empty text": ('[feed]\nevent = ""', "feed.event", "''", "length >= 1"),
     "value outside a list of one": (
         '[fleet]\ntransport = "polling"',
@@ -88,7 +88,7 @@ MISTAKES = {
         "'least_conn', 'round_robin', 'hash'",
     ),
     "unknown event": (TRIGGER.replace("drop_all", "drop_some"), "event[0].do", "'drop_some'", "'drop_all'"),
-    "event without a deed": ("[[event]]\nat_s = 8", "event[0].do", "nothing", "it is required"),
+    "event without a deed": ("[[event]]\nat_s = 8", "event[0].do", "missing", "expected a value"),
     "unknown policy": ('[fleet]\npolicy = "exponential"', "fleet.policy", "'exponential'", "naive, incident"),
     "unknown parameter of a policy": (
         '[fleet]\npolicy = {name = "spread", wide_s = 1}',
@@ -136,8 +136,8 @@ MISTAKES = {
     "shares of addresses without a size": (
         "[fleet]\nclients_per_ip = [{share = 0.5}]",
         "fleet.clients_per_ip[0].clients_per_ip",
-        "nothing",
-        "required",
+        "missing",
+        "expected a value",
     ),
     "address share out of range": (
         "[fleet]\nclients_per_ip = [{share = 1.5, clients_per_ip = 1}]",
@@ -149,21 +149,26 @@ MISTAKES = {
         '[target]\nheaders = {X = "a\\r\\nb"}',
         'target.headers."X"',
         "'(hidden)'",
-        "str",
+        "a string",
     ),
     "event after the end": (
         TRIGGER.replace("8", "60") + PHASES,
         "event[0].at_s",
         "60",
-        "below 24, where the run ends or the rescue begins",
+        "less than 24, where the run ends or the rescue begins",
     ),
     "event without a baseline before it": (
         TRIGGER.replace("8", "0.5") + PHASES,
         "event[].at_s",
         "0.5",
-        "1 or more",
+        "at least 1",
     ),
-    "during longer than the run": (TRIGGER + PHASES.replace("15", "53"), "phases.during_s", "53", "up to 52"),
+    "during longer than the run": (
+        TRIGGER + PHASES.replace("15", "53"),
+        "phases.during_s",
+        "53",
+        "at most 52",
+    ),
     "rescue too early": (
         TRIGGER + PHASES.replace("24", "23"),
         "phases.rescue_at_s",
@@ -179,32 +184,32 @@ MISTAKES = {
     "matrix key without values": (
         '[matrix]\n"fleet.policy" = []',
         "matrix.fleet.policy",
-        "no values",
-        "at least one",
+        "[]",
+        "at least one value",
     ),
     "matrix value given twice": (
         '[matrix]\n"fleet.policy" = ["naive", "incident", "naive"]',
         "matrix.fleet.policy",
-        "a value twice",
+        "duplicate value",
         "each value once",
     ),
     "matrix values outside an array, below good ones": (
         '[matrix]\n"fleet.clients" = [1, 2]\n"fleet.policy" = "naive"',
         'matrix."fleet.policy"',
         "'naive'",
-        "array",
+        "a list",
     ),
     "matrix values outside an array": (
         '[matrix]\n"fleet.policy" = "naive"',
         'matrix."fleet.policy"',
         "'naive'",
-        "array",
+        "a list",
     ),
     "matrix value of a wrong type": (
         '[matrix]\n"fleet.policy" = [[1]]',
         'matrix."fleet.policy"[0]',
         "[1]",
-        "bool | int | float | str | object",
+        "true or false or an integer or a number or a string or a table",
     ),
     "matrix value that names nothing": (
         '[matrix]\n"fleet.policy" = ["naive", "late"]',
@@ -212,38 +217,43 @@ MISTAKES = {
         "'late'",
         "naive, incident",
     ),
-    "matrix value out of range": ('[matrix]\n"fleet.clients" = [1, 0]', "fleet.clients", "0", "int >= 1"),
+    "matrix value out of range": (
+        '[matrix]\n"fleet.clients" = [1, 0]',
+        "fleet.clients",
+        "0",
+        "an integer >= 1",
+    ),
     "matrix key that is not there": (
         '[matrix]\n"fleet.polcy" = ["naive"]',
         "fleet.polcy",
-        "an unknown key",
+        "unknown key",
         "clients, clients_per_ip",
     ),
     "matrix key inside an array": (
         TRIGGER + '[matrix]\n"event.at_s" = [3]',
         "event.at_s",
-        "found at_s",
-        "a place from 0 to 0",
+        "invalid index at_s",
+        "0 to 0",
     ),
     "matrix key at a place that is not there": (
         TRIGGER + '[matrix]\n"event.1.at_s" = [3]',
         "event.1.at_s",
-        "no table at 1",
+        "1 is not a table",
         "keys in tables",
     ),
     "arms beside a matrix": (
         '[matrix]\n"fleet.clients" = [3]\n[arms.one]\n"fleet.clients" = 3',
         "arms",
-        "arms beside a matrix",
+        "not supported together with matrix",
         "one of the two",
     ),
     "an arm that sets what is not there": (
         '[arms.one]\n"fleet.size" = 3',
         "fleet.size",
-        "an unknown key",
+        "unknown key",
         "clients",
     ),
-    "repeats without a distance": (TRIGGER + "times = 2", "event[0].times", "2", "1, or every_s"),
+    "repeats without a distance": (TRIGGER + "times = 2", "event[0].times", "2", "1 without every_s"),
     "a longer time before a shorter one": (
         TRIGGER + "times = 2\nevery_s = [4, 3]",
         "event[0].every_s",
@@ -254,13 +264,13 @@ MISTAKES = {
         '[[event]]\nat_s = 8\ndo = "drop_share"\nshare = 1.5',
         "event[0].share",
         "1.5",
-        "float <= 1.0",
+        "a number <= 1.0",
     ),
     "a pod that is not there": (
         '[[event]]\nat_s = 8\ndo = "kill_pod"\npod = 2',
         "event[0].pod",
         "2",
-        "from 0 to 1: there are 2 pods",
+        "0 to 1 with 2 pods",
     ),
     "a pushed policy that is none": (
         TRIGGER + '[[event]]\nat_s = 9\ndo = "push_policy"\npolicy = "patience"',
@@ -278,21 +288,21 @@ MISTAKES = {
         '[target]\nurl = "http://127.0.0.1:1"\n[[event]]\nat_s = 8\ndo = "kill_pod"',
         "event[0].do",
         "'kill_pod'",
-        "drop_all, drop_share, push_policy; the target is not ours",
+        "drop_all, drop_share, push_policy; the target is external",
     ),
 }
 
 
-@pytest.mark.parametrize(("text", "key", "found", "allowed"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_names_file_key_found_and_allowed(
-    tmp_path: Path, text: str, key: str, found: str, allowed: str
+@pytest.mark.parametrize(("text", "key", "invalid", "expected"), MISTAKES.values(), ids=MISTAKES)
+def test_an_error_names_file_key_invalid_value_and_what_is_expected(
+    tmp_path: Path, text: str, key: str, invalid: str, expected: str
 ) -> None:
     path = written(tmp_path, text)
     message = refusal(path)
-    where, _, rest = message.partition(f"key {key}: ")
+    where, _, rest = message.partition(f": {key}: ")
     assert path in where
-    assert found in rest
-    assert allowed in rest
+    assert invalid in rest
+    assert expected in rest
 
 
 def test_a_name_that_is_neither_built_in_nor_a_file_lists_the_catalogue() -> None:
@@ -353,7 +363,7 @@ def test_any_table_is_a_scenario_or_a_one_line_refusal(table: dict[str, Any]) ->
         result: Scenario | str = build(table, source="any.toml")
     except ScenarioError as error:
         result = str(error)
-    assert isinstance(result, Scenario) or re.fullmatch(r"any\.toml: key .+: .+", result)
+    assert isinstance(result, Scenario) or re.fullmatch(r"any\.toml: .+: .+", result)
 
 
 OVERRIDES: dict[str, tuple[str, tuple[str, Any]]] = {
@@ -390,25 +400,25 @@ def test_overrides_apply_in_order_and_reach_into_the_file(tmp_path: Path) -> Non
 
 
 BAD_OVERRIDES = {
-    "no value": ("fleet.clients", ("--set fleet.clients", "found no key=value", "fleet.clients=1000")),
-    "no key": ("=3", ("--set =3", "found no key=value")),
+    "no value": ("fleet.clients", ("--set fleet.clients", "expected KEY=VALUE", "fleet.clients=1000")),
+    "no key": ("=3", ("--set =3", "expected KEY=VALUE")),
     "wrong type": (
         "fleet.clients=no",
-        ("mass-drop.toml with --set fleet.clients=no: key fleet.clients", "'no'", "int"),
+        ("mass-drop.toml with --set fleet.clients=no: fleet.clients", "'no'", "an integer"),
     ),
-    "unknown key": ("fleet.size=3", ("key fleet.size", "unknown key", "clients")),
-    "dot at the end": ("fleet.=3", ("key fleet.", "unknown key", "clients")),
+    "unknown key": ("fleet.size=3", (": fleet.size", "unknown key", "clients")),
+    "dot at the end": ("fleet.=3", (": fleet.", "unknown key", "clients")),
     "key inside a text": (
         "summary.x=3",
-        ("--set summary.x=(hidden): key summary.x", "no table at summary", "keys in tables"),
+        ("--set summary.x=(hidden): summary.x", "summary is not a table", "keys in tables"),
     ),
     "key inside an array of events": (
         "event.at_s=9",
-        ("--set event.at_s=9: key event.at_s", "found at_s", "a place from 0 to 0"),
+        ("--set event.at_s=9: event.at_s", "invalid index at_s", "0 to 0"),
     ),
     "whole array with a mistake": (
         "event=[{at_s=86400, do='drop_all'}]",
-        ("key event[0].at_s", "86400", "below 44"),
+        (": event[0].at_s", "86400", "less than 44"),
     ),
 }
 
@@ -482,5 +492,34 @@ def test_a_resolved_arm_has_no_matrix_and_differs_in_nothing_else() -> None:
 
 def test_a_bad_arm_is_reported_under_the_name_of_its_source() -> None:
     scenario = Scenario(matrix={"edge.limit": ("per-user",)})
-    with pytest.raises(ScenarioError, match=r"^storm\.toml: key edge\.limit: found limit 'per-user'"):
+    with pytest.raises(ScenarioError, match=r"^storm\.toml: edge\.limit: invalid value 'per-user'"):
         arms(scenario, source="storm.toml")
+
+
+FORMER = {
+    "in a file": ('[edge]\nfront = "envoy"\n[gateway]\ncpu = "reserve"', ()),
+    "in --set": ("", ("edge.front=envoy", "gateway.cpu=reserve")),
+    "in quoted keys of --set": ("", ('edge."front"=envoy', 'gateway={cpu = "reserve"}')),
+    "in a file, against --set": ('[edge]\nfront = "nginx"', ("edge.proxy=envoy", "gateway.cpu=reserve")),
+}
+
+
+@pytest.mark.parametrize(("text", "overrides"), FORMER.values(), ids=FORMER)
+def test_former_names_load_with_one_warning_per_file(
+    tmp_path: Path, text: str, overrides: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = written(tmp_path, text)
+    for _ in range(2):
+        scenario = load(path, overrides)
+        assert (scenario.edge.proxy, scenario.gateway.cpu) == ("envoy", "occupy")
+    (warning,) = caplog.messages
+    assert warning == (
+        f"reconnect-storm: warning: {path}: edge.front is now edge.proxy; "
+        'gateway.cpu = "reserve" is now "occupy"'
+    )
+
+
+def test_former_names_in_a_matrix_given_by_an_override(caplog: pytest.LogCaptureFixture) -> None:
+    crossed = arms(load("mass-drop", ['matrix={"edge.front" = ["nginx", "envoy"]}']))
+    assert [arm.edge.proxy for arm in crossed.values()] == ["nginx", "envoy"]
+    assert "edge.front is now edge.proxy" in caplog.text

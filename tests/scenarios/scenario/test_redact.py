@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
+from reports.rundir.toml import value_text
 from scenarios.cli.main import main
 from scenarios.generator.abort import Guard, armed
 from scenarios.rehearsal.replay import rehearsed, scenario_file
@@ -30,7 +31,6 @@ from scenarios.scenario.redact import (
     without_secrets,
 )
 from scenarios.scenario.redact_text import hide, hide_in_logs, shown_text, shown_url, told_apart
-from scenarios.scenario.toml import value_text
 from scenarios.scenario.validate import ScenarioError, build
 from scenarios.simulator.run import Prediction, simulate
 

@@ -15,7 +15,7 @@ def test_an_objective_is_read_from_plain_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "metric", "allowed"),
+    ("phase", "metric", "expected"),
     [
         ("storm", "pod_cpu", "time_to_recover_s"),
         ("after", "time_to_recover_s", "pod_cpu"),
@@ -23,10 +23,12 @@ def test_an_objective_is_read_from_plain_values() -> None:
     ],
 )
 def test_a_metric_that_a_phase_does_not_have_is_refused_with_those_it_has(
-    phase: str, metric: str, allowed: str
+    phase: str, metric: str, expected: str
 ) -> None:
     raw = {"metric": metric, "phase": phase, "operator": "<", "bound": 1}
-    with pytest.raises(msgspec.ValidationError, match=f'found "{metric}".*"{phase}".*{allowed}'):
+    with pytest.raises(
+        msgspec.ValidationError, match=f"invalid value '{metric}': expected .*{expected}.*{phase}"
+    ):
         msgspec.convert(raw, Objective)
 
 

@@ -136,7 +136,7 @@ def test_s2_is_zero_where_no_watchdog_runs() -> None:
 
 @pytest.mark.parametrize(
     ("cpu", "pods", "cores", "capacity"),
-    [("burn", 9, 2, 2), ("burn", 2, 9, 2), ("reserve", 9, 2, 9), ("reserve", 1, 2, 1)],
+    [("burn", 9, 2, 2), ("burn", 2, 9, 2), ("occupy", 9, 2, 9), ("occupy", 1, 2, 1)],
     ids=[
         "nine pods that burn share two cores",
         "two pods cannot burn more than two of nine cores",
@@ -198,7 +198,7 @@ def test_the_limit_bites_where_one_address_asks_more_often_than_it_allows(
 
 GLOBAL: dict[str, tuple[Any, dict[str, Any], float | None]] = {
     "half of what the feed leaves": ("global", {}, 7.5),
-    "in pods that only reserve": ("global", {"cpu": "reserve", "cores": 1}, 7.5),
+    "in pods that only reserve": ("global", {"cpu": "occupy", "cores": 1}, 7.5),
     "on one core": ("global", {"cores": 1}, 2.5),
     "beside another limit": ("per-ip+global", {}, 7.5),
     "asked for": ({"name": "global", "rate_per_s": 40}, {}, 40.0),
@@ -259,7 +259,7 @@ QUOTAS: dict[str, tuple[str, float | None, float]] = {
     "half a core each": ("burn", 0.5, 1.5),
     "more than a loop can use": ("burn", 4.0, 3.0),
     "none": ("burn", None, 2.0),
-    "no CPU is burned": ("reserve", 0.5, 3.0),
+    "no CPU is burned": ("occupy", 0.5, 3.0),
 }
 
 

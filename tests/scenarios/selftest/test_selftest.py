@@ -28,7 +28,7 @@ from scenarios.selftest.readings import (
     burned_s,
     injected_delays_ns,
     percentile,
-    refused_tries,
+    refused_attempts,
 )
 from scenarios.wire.orders import GENERATOR_VARIABLE
 from tests.support.histories import history, pod_second, second
@@ -100,7 +100,7 @@ SLOW = 16  # one a minute, cut off to thousandths a second
 
 
 @pytest.mark.parametrize(
-    ("rule", "clients", "tries", "every_ms", "refused"),
+    ("rule", "clients", "attempts", "every_ms", "refused"),
     [
         pytest.param(BucketRule(SLOW, 9), 60, 12, 400, 600, id="ten are let in, the others never"),
         pytest.param(BucketRule(SLOW, 9), 10, 12, 400, 0, id="room for all"),
@@ -109,15 +109,17 @@ SLOW = 16  # one a minute, cut off to thousandths a second
     ],
 )
 def test_the_leaky_bucket_says_how_many_tries_are_refused(
-    rule: BucketRule, clients: int, tries: int, every_ms: int, refused: int
+    rule: BucketRule, clients: int, attempts: int, every_ms: int, refused: int
 ) -> None:
-    assert refused_tries(rule, clients=clients, tries=tries, every_ms=every_ms) == refused
+    assert refused_attempts(rule, clients=clients, attempts=attempts, every_ms=every_ms) == refused
 
 
 @given(st.integers(0, 20), st.integers(1, 40), st.integers(1, 20))
-def test_a_bucket_that_hardly_leaks_lets_in_as_many_as_it_holds(burst: int, clients: int, tries: int) -> None:
-    found = refused_tries(BucketRule(SLOW, burst), clients=clients, tries=tries, every_ms=100)
-    assert found == max(0, clients - burst - 1) * tries
+def test_a_bucket_that_hardly_leaks_lets_in_as_many_as_it_holds(
+    burst: int, clients: int, attempts: int
+) -> None:
+    found = refused_attempts(BucketRule(SLOW, burst), clients=clients, attempts=attempts, every_ms=100)
+    assert found == max(0, clients - burst - 1) * attempts
 
 
 # -- absence and staleness --------------------------------------------------------------------------
@@ -184,7 +186,7 @@ def test_who_is_away_comes_back_around_a_known_time() -> None:
 
 
 def test_who_tries_so_many_times_then_gives_up() -> None:
-    assert list(policies.tries(random.Random(1), 3, 0.4)) == [0.4, 0.4, 0.4]
+    assert list(policies.attempts(random.Random(1), 3, 0.4)) == [0.4, 0.4, 0.4]
 
 
 def test_only_a_generator_burns() -> None:

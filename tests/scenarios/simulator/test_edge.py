@@ -127,7 +127,7 @@ def test_at_envoy_requests_of_one_moment_are_decided_like_one_after_the_other(
 ) -> None:
     rules = rules_of(name)
     own = [token_rule(rule) for rule in rules]
-    limiter = Limiter(rules, addresses=ADDRESSES, requests=1, front="envoy")
+    limiter = Limiter(rules, addresses=ADDRESSES, requests=1, proxy="envoy")
     buckets: dict[tuple[int, int], TokenBucket] = {}
     now_ms = 0
     for pause_ms, addresses in bursts:
@@ -146,7 +146,7 @@ def test_at_envoy_requests_of_one_moment_are_decided_like_one_after_the_other(
 
 
 def test_at_envoy_a_polling_client_may_be_refused_at_a_later_request() -> None:
-    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, requests=5, front="envoy")
+    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, requests=5, proxy="envoy")
     whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000)
     assert whole.tolist() == [False, False]
     assert begun.tolist() == [True, True]
@@ -155,13 +155,13 @@ def test_at_envoy_a_polling_client_may_be_refused_at_a_later_request() -> None:
 def test_at_envoy_a_rule_is_charged_for_what_a_later_one_refuses() -> None:
     spec = {"name": "per-ip-strict+global", "global": {"rate_per_s": 1, "burst": 0}}
     asked = {
-        front: [
+        proxy: [
             limiter.admit(np.array([address]), now_ms)[0].tolist()
             for address, now_ms in ((0, 0), (1, 900), (1, 1000))
         ]
-        for front, limiter in (
-            (front, Limiter(limit(spec).rules, addresses=2, requests=1, front=front))
-            for front in ("nginx", "envoy")
+        for proxy, limiter in (
+            (proxy, Limiter(limit(spec).rules, addresses=2, requests=1, proxy=proxy))
+            for proxy in ("nginx", "envoy")
         )
     }
     assert asked["nginx"] == [[True], [False], [True]]
@@ -194,24 +194,24 @@ SAME_AS_WRITTEN = {**per_ip(2), "rate_per_s": 1.001 / 60}
         pytest.param([per_ip(2), per_ip(3), per_ip(5)], [3, 1, 2], [3, 4, 6], [3, 4, 6], id="twice more"),
     ],
 )
-def test_a_reload_leaves_in_the_buckets_what_the_front_keeps(
+def test_a_reload_leaves_in_the_buckets_what_the_proxy_keeps(
     specs: list[Any], nginx: list[int], envoy: list[int], haproxy: list[int]
 ) -> None:
-    for front, expected in {"nginx": nginx, "envoy": envoy, "haproxy": haproxy}.items():
+    for proxy, expected in {"nginx": nginx, "envoy": envoy, "haproxy": haproxy}.items():
         limiter, let_in = None, []
         for number, spec in enumerate(specs):
-            limiter = Limiter(limit(spec).rules, addresses=1, requests=1, front=front, before=limiter)
+            limiter = Limiter(limit(spec).rules, addresses=1, requests=1, proxy=proxy, before=limiter)
             whole, _, _ = limiter.admit(np.zeros(6, np.int64), 300 * number)
             let_in.append(int(whole.sum()))
-        assert let_in == expected, front
+        assert let_in == expected, proxy
 
 
-def test_a_front_that_is_started_has_empty_buckets() -> None:
-    for front in COUNTING:
-        made = engine(fleet={"clients": 6, "clients_per_ip": 6, "policy": "naive"}, edge={"front": front})
+def test_a_proxy_that_is_started_has_empty_buckets() -> None:
+    for proxy in COUNTING:
+        made = engine(fleet={"clients": 6, "clients_per_ip": 6, "policy": "naive"}, edge={"proxy": proxy})
         made.set_rules(limit(per_ip(2)).rules)
         for at_s, joined in ((1, 3), (2, 3)):
             run_until(made, at_s)
             made.end_edge()
             made.edge_is_up = True
-            assert joined_by(made, at_s + 0.5) == joined, front
+            assert joined_by(made, at_s + 0.5) == joined, proxy

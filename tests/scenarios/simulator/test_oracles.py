@@ -31,7 +31,7 @@ FREE = Costs(
 def engine(slot_s: float = 0.001, seconds: int = 60, costs: Costs = FREE, **tables: Any) -> Engine:
     table = {
         "fleet": {"clients": 1, "rtt_ms": 0, "stale_after_s": 0, **tables.pop("fleet", {})},
-        "gateway": {"pods": 1, "cpu": "reserve", **tables.pop("gateway", {})},
+        "gateway": {"pods": 1, "cpu": "occupy", **tables.pop("gateway", {})},
         **tables,
     }
     scenario = build(table, source="test")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scenarios.policies.registry import policy
-from scenarios.policies.throttles import Gate
+from scenarios.policies.throttles import Throttle
 from scenarios.simulator.clients import AWAY, JOINED, TRYING
 from scenarios.simulator.engine import Engine
 from scenarios.simulator.recorder import SLOTS_PER_S
@@ -238,16 +238,16 @@ def test_places_that_a_pushed_policy_gives_up_go_to_others(reach_s: float) -> No
     assert attempts_by_second(made)[1:16] == [20] * 15
 
 
-# -- gates ------------------------------------------------------------------------------------------
+# -- throttles ------------------------------------------------------------------------------------------
 
 
 class Noted:
-    """A policy whose gates write down what they are asked and told, and let everybody through.
+    """A policy whose throttles write down what they are asked and told, and let everybody through.
 
     closed_s: how long each has the first ask wait.
     """
 
-    shared_gate = False
+    shared_throttle = False
 
     def __init__(self, delay_s: float = 0.0, closed_s: float = 0.0) -> None:
         self.delay_s, self.closed_s = delay_s, closed_s
@@ -258,13 +258,13 @@ class Noted:
         while True:
             yield self.delay_s
 
-    def gate(self) -> Gate:
+    def throttle(self) -> Throttle:
         self.logs.append([])
         self.times_s.append([])
-        return NotedGate(self.logs[-1], self.times_s[-1], self.closed_s)
+        return NotedThrottle(self.logs[-1], self.times_s[-1], self.closed_s)
 
 
-class NotedGate:
+class NotedThrottle:
     def __init__(self, log: list[str], times_s: list[float], closed_s: float) -> None:
         self._log, self._times_s, self._closed_s = log, times_s, closed_s
 

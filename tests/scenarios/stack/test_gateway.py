@@ -1,6 +1,6 @@
 """Whatever is done to pods and to nginx at the same time: each order has a result, and none breaks the stack.
 
-Real gateway, pods, front, events and timeline on hosts of which every process takes its time to start, to
+Real gateway, pods, proxy, events and timeline on hosts of which every process takes its time to start, to
 answer and to end. Time is virtual.
 """
 
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from gateway_stub.protocol import CONTROLS_PATH, Controls, Settings
 from reports.rundir.schema import new_histogram
 from scenarios.host.process import StackError, Watch, first_of
-from scenarios.proxies.proxy import Front
+from scenarios.proxies.proxy import Proxy
 from scenarios.runner.timeline import Timeline
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.run import ZERO_S, Prediction, _Conductor
@@ -142,7 +142,7 @@ class Places:
         self.unused.append(host)
 
 
-class FrontPlace:
+class ProxyPlace:
     """A host for nginx, which reads its configuration when it starts and when it is told to."""
 
     url, listen = "http://127.0.0.1:8080", "127.0.0.1:8080"
@@ -237,7 +237,7 @@ class Rig:
         self.scenario = scenario
         self.watch = Watch()
         self.places = Places(places)
-        self.front_place = FrontPlace(folder / "nginx")
+        self.proxy_place = ProxyPlace(folder / "nginx")
         self.gateway = Gateway(
             scenario,
             epoch_ns=0,
@@ -256,18 +256,18 @@ class Rig:
         await self.gateway._http.close()
         self.gateway._http = Http(self.places)  # type: ignore[assignment]
         failed = asyncio.create_task(self.watch.failed())
-        front = None
+        proxy = None
         try:
             await self.gateway.start()
-            front = Front(
+            proxy = Proxy(
                 self.scenario,
-                host=self.front_place,
+                host=self.proxy_place,
                 pods=self.gateway.addresses,
                 watch=self.watch,
             )
-            await front.start()
+            await proxy.start()
             began_s = loop.time()
-            self.stack = Stack(self.scenario, self.gateway, front, Generator(), self._note)  # type: ignore[arg-type]
+            self.stack = Stack(self.scenario, self.gateway, proxy, Generator(), self._note)  # type: ignore[arg-type]
             self.begun.set()
             timeline = Timeline(
                 self.scenario,
@@ -290,14 +290,14 @@ class Rig:
                 playing.cancel()
                 await asyncio.gather(playing, return_exceptions=True)
         finally:
-            if front is not None:
-                await front.stop()
+            if proxy is not None:
+                await proxy.stop()
             await self.gateway.stop()
             await self.watch.stop()
             failed.cancel()
             await asyncio.gather(failed, return_exceptions=True)
         assert not any(place.process for place in self.places.places), "a pod is left"
-        assert not any(process.alive for process in self.front_place.processes), "nginx is left"
+        assert not any(process.alive for process in self.proxy_place.processes), "nginx is left"
 
     def _note(self, name: str, **details: Any) -> None:
         self.lines.append((asyncio.get_running_loop().time(), name, details))
@@ -331,7 +331,7 @@ def settled(rig: Rig) -> None:
             assert not process.paused
             assert process.controls == gateway.controls, f"{pod.name} knows what is in force"
     assert len(rig.places.given_back) == sum(pod.withdrawn for pod in gateway.pods)
-    assert rig.front_place.read == rig.front_place.written, "nginx has its latest configuration"
+    assert rig.proxy_place.read == rig.proxy_place.written, "nginx has its latest configuration"
 
 
 def played(

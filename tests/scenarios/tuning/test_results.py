@@ -81,7 +81,7 @@ def test_a_first_line_of_which_half_is_there_begins_anew(tmp_path: Path) -> None
 
 def test_results_about_something_else_are_refused(tmp_path: Path) -> None:
     kept(tmp_path)
-    with pytest.raises(ResultsError, match=r"evaluations\.jsonl: found results of another scenario"):
+    with pytest.raises(ResultsError, match=r"evaluations\.jsonl: results of another scenario"):
         kept(tmp_path, "another question")
 
 

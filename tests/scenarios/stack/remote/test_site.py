@@ -58,11 +58,14 @@ def test_a_site_is_what_the_environment_names() -> None:
 
 
 MISTAKES: dict[str, tuple[dict[str, str], str]] = {
-    "no nginx": ({GATEWAYS: "gateway:8100"}, f"variable {NGINX}: found '', allowed: host:port"),
-    "no port": ({GATEWAYS: "gateway", NGINX: "n:1"}, f"variable {GATEWAYS}: found 'gateway', allowed"),
-    "a comma too many": ({GATEWAYS: "gateway:8100,", NGINX: "n:1"}, "found ''"),
-    "a URL": ({GATEWAYS: "http://gateway:8100", NGINX: "n:1"}, "found 'http://gateway:8100'"),
-    "a port out of range": ({GATEWAYS: "g:99999", NGINX: "n:1"}, "found 'g:99999'"),
+    "no nginx": ({GATEWAYS: "gateway:8100"}, f"variable {NGINX}: invalid value '': expected host:port"),
+    "no port": (
+        {GATEWAYS: "gateway", NGINX: "n:1"},
+        f"variable {GATEWAYS}: invalid value 'gateway': expected",
+    ),
+    "a comma too many": ({GATEWAYS: "gateway:8100,", NGINX: "n:1"}, "invalid value ''"),
+    "a URL": ({GATEWAYS: "http://gateway:8100", NGINX: "n:1"}, "invalid value 'http://gateway:8100'"),
+    "a port out of range": ({GATEWAYS: "g:99999", NGINX: "n:1"}, "invalid value 'g:99999'"),
     "two generators": ({GATEWAYS: "g:1", NGINX: "n:1", GENERATOR: "a:1,b:2"}, GENERATOR),
 }
 
@@ -94,7 +97,7 @@ def test_a_mistake_in_the_environment_shows_no_secret(variable: str, value: str)
 
 def test_a_token_that_will_not_do_is_a_mistake_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "short")
-    with pytest.raises(MachineError, match="found 5 characters"):
+    with pytest.raises(MachineError, match="invalid token of 5 characters"):
         site_from_environment({GATEWAYS: "gateway:8100", NGINX: "nginx:8100"})
 
 
@@ -130,22 +133,22 @@ REFUSED: dict[str, tuple[list[str], Path | None, str]] = {
     "too many pods": (
         ["gateway.pods=3"],
         None,
-        "found 2 gateway hosts, needed 3; .*docker compose up --scale gateway=3",
+        "needs 3 gateway hosts, 2 are running; .*docker compose up --scale gateway=3",
     ),
     "a scale beyond them": (
         ['event=[{at_s=3, do="drop_all"}, {at_s=5, do="scale", pods=9}]'],
         None,
-        "found 2 gateway hosts, needed 9",
+        "needs 9 gateway hosts, 2 are running",
     ),
-    "another nginx": ([], Path("/opt/nginx"), "--nginx: found /opt/nginx"),
-    "sidecars": (["mesh.sidecar=envoy"], None, "mesh.sidecar: found 'envoy', allowed: 'none'"),
-    "another port": (["edge.port=9000"], None, "edge.port: found 9000, allowed: 0, or 8080"),
-    "another front": (["edge.front=envoy"], None, "edge.front: found 'envoy', allowed: 'nginx'"),
-    "addresses of this machine": (['fleet.source="bind"'], None, "fleet.source: found 'bind'"),
+    "another nginx": ([], Path("/opt/nginx"), "--nginx: invalid value '/opt/nginx'"),
+    "sidecars": (["mesh.sidecar=envoy"], None, "mesh.sidecar: invalid value 'envoy': expected 'none'"),
+    "another port": (["edge.port=9000"], None, "edge.port: invalid value 9000: expected 0, or 8080"),
+    "another proxy": (["edge.proxy=envoy"], None, "edge.proxy: invalid value 'envoy': expected 'nginx'"),
+    "addresses of this machine": (['fleet.source="bind"'], None, "fleet.source: invalid value 'bind'"),
     "more clients than descriptors": (
         ["fleet.clients=5000"],
         None,
-        "found 5000, which needs 20256 .* 10000 are enough for, the limit at 10.0.0.2",
+        "invalid value 5000: .* need 20256 file descriptors, the limit at 10.0.0.2 is 10000",
     ),
 }
 
@@ -192,7 +195,7 @@ def test_a_site_of_which_nobody_answers_is_refused_before_anything_starts(
 ) -> None:
     monkeypatch.setenv(GATEWAYS, "gateway.invalid:8100")
     monkeypatch.setenv(NGINX, "nginx.invalid:8100")
-    with pytest.raises(MachineError, match=f"{GATEWAYS}: found gateway.invalid, which nobody answers to"):
+    with pytest.raises(MachineError, match=f"{GATEWAYS}: cannot resolve gateway.invalid"):
         check([load("mass-drop", [])])
 
 
