@@ -8,14 +8,15 @@ STAMP = $(VENV)/.complete
 REPEATS ?= 1
 ARGS ?=
 
-# How many end-to-end tests run at once; they mostly wait. Those that measure run alone.
-TOGETHER ?= 4
+# How many end-to-end tests run at once; they mostly wait. Those that measure run alone. Tracing doubles the CPU time
+# that a process takes to start.
+TOGETHER ?= $(if $(COVERAGE),2,4)
 
 # A command for between the fast tests and the others.
 BEFORE_E2E ?= true
 
-# COVERAGE=yes counts what the fast tests and the processes that they start go through, and checks it; it makes them
-# half as slow again.
+# COVERAGE=yes counts the lines and branches that the tests and the processes that they start go through, and checks
+# the total. Tests that measure are not traced: they would measure the tracing. All others take half as long again.
 COVERAGE ?=
 TRACED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 
@@ -58,10 +59,10 @@ unit: $(STAMP) ## Run the fast tests
 	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose" -n 2 $(TRACED)
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
-	$(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile
+	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
 	$(BIN)/pytest -m "e2e and measures"
 
-coverage: $(STAMP) ## Say what `make unit COVERAGE=yes` has covered, all processes together; less than before fails
+coverage: $(STAMP) ## Say what `make unit e2e COVERAGE=yes` has covered, all processes together; less than before fails
 	@$(BIN)/coverage combine --quiet --keep
 	@$(BIN)/coverage report
 
