@@ -24,21 +24,21 @@ TRACED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 BASELINE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint unit e2e coverage compose-test bench micro calibrate gate docs clean
+.PHONY: help setup compare test lint unit e2e coverage compose-test bench micro oldest calibrate gate docs clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the virtual environment with the pinned dependencies
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found %d.%d; set PYTHON=…" % sys.version_info[:2])'
 	@echo "setting up $(VENV) (once)"
 	@# Debian has ensurepip in a package of its own: without it, the pip that is there installs into the environment.
 	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
 	@pip="$(BIN)/pip"; [ -x "$$pip" ] || pip="$(PYTHON) -m pip --python $(BIN)/python"; \
-	 $$pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
-	 $$pip install --quiet --disable-pip-version-check --no-deps -e .
+	 $$pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock && \
+	 $$pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 compare: $(STAMP) ## Compare naive reconnects with back-off and per-IP limits (about five minutes)
@@ -72,6 +72,11 @@ compose-test: $(STAMP) ## Run the stack in containers; needs a Docker engine, se
 bench: $(STAMP) ## Measure the load generator itself (about two minutes)
 	@$(BIN)/reconnect-storm bench $(ARGS)
 
+oldest: ## Run the fast tests with the oldest dependencies that pyproject.toml allows
+	$(PYTHON) -m venv --clear .venv-oldest && $(PYTHON) tools/oldest.py >.venv-oldest/constraints.txt
+	.venv-oldest/bin/pip install --quiet --disable-pip-version-check -c .venv-oldest/constraints.txt -e ".[dev]"
+	.venv-oldest/bin/pytest -m "not e2e and not compose" -n 2
+
 micro: $(STAMP) ## Time the functions that run most often, or that somebody waits for (half a minute)
 	$(BIN)/pytest tests/bench --benchmark-enable --benchmark-sort=name $(ARGS)
 
@@ -85,4 +90,4 @@ docs: $(STAMP) ## Write the pages of docs/ that come from the code
 	@$(BIN)/python -m tools.pages
 
 clean: ## Remove the virtual environment and caches; runs/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* *.egg-info
+	rm -rf $(VENV) .venv-oldest dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* *.egg-info

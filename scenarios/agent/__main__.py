@@ -30,10 +30,11 @@ _AGENT_PORT = click.option("--agent-port", default=8100, show_default=True, help
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "AGENT"})
 def main() -> None:
-    """Runs pods, or nginx, for a reconnect-storm on another host, and by itself while there is none.
+    """Run a pod or nginx on this host for a run on another host.
 
-    Each option can also be given in the environment: AGENT_GATEWAY_HANDSHAKE_CPU_MS=10. The token is in
-    RECONNECT_STORM_TOKEN, or in the file that RECONNECT_STORM_TOKEN_FILE names.
+    Without such a run, the pod or nginx runs by itself. Each option can also be given in the environment:
+    AGENT_GATEWAY_HANDSHAKE_CPU_MS=10. The token is in RECONNECT_STORM_TOKEN, or in the file that
+    RECONNECT_STORM_TOKEN_FILE names.
     """
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,21 @@ def decorated_by(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda command: functools.reduce(lambda inner, decorate: decorate(inner), decorators, command)
 
 
+RUNS_VARIABLE = "RECONNECT_STORM_RUNS"
+
+
+def runs_folder() -> Path:
+    """Where run directories are unless a command says otherwise."""
+    return Path(os.environ.get(RUNS_VARIABLE) or "runs")
+
+
 RUNS_OPTION = click.option(
     "--runs",
     "runs_folder",
     type=click.Path(path_type=Path, file_okay=False),
-    default="runs",
-    show_default=True,
-    help="Where run directories go.",
+    default=runs_folder,
+    show_default=f"${RUNS_VARIABLE}, or runs",
+    help="Folder for run directories.",
 )
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")

@@ -9,15 +9,15 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
 
 from scenarios.exit_status import FAILED, INTERRUPTED, INVALID, USAGE
-from scenarios.host import machine
-from scenarios.host.process import AbortedError, StackError, first_of
-from scenarios.policies.registry import PolicyError
+
+if TYPE_CHECKING:
+    from scenarios.host.process import StackError
 
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 
@@ -63,10 +63,15 @@ class Commands(click.Group):
             silence(sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
         except Exception as error:
-            sys.exit(_unexpected(first_of(error)))
+            sys.exit(_unexpected(error))
 
 
 def _unexpected(error: BaseException) -> int:
+    # Loaded only now: `--help` needs none of it.
+    from scenarios.host.process import StackError, first_of  # noqa: PLC0415
+    from scenarios.policies.registry import PolicyError  # noqa: PLC0415
+
+    error = first_of(error)
     if isinstance(error, StackError):
         return stack_failed(error)
     if isinstance(error, PolicyError):
@@ -96,14 +101,18 @@ def _kept(error: BaseException) -> str:
     return f"traceback: {stream.name}"
 
 
-def stack_failed(error: StackError) -> int:
+def stack_failed(error: "StackError") -> int:
     """Says which part failed; returns the exit status. Nothing has failed in a run that was aborted."""
+    from scenarios.host.process import AbortedError  # noqa: PLC0415
+
     complain(str(error))
     return INVALID if isinstance(error, AbortedError) else FAILED
 
 
 def warn_of_leftovers() -> None:
     """Names processes of an earlier run: they would share the cores."""
+    from scenarios.host import machine  # noqa: PLC0415
+
     for process in machine.leftovers():
         complain(f"warning: a process of an earlier run is still there: {process}")
 

@@ -47,6 +47,12 @@ class Revision(Struct, frozen=True):
 
 def revision(ref: str, repository: Path = PROJECT) -> Revision:
     """The commit that a branch, a tag or an id stands for. Raises CheckoutError."""
+    if repository == PROJECT and not (PROJECT / ".git").exists():
+        # git would look in the folders above, and find the repository that an environment is in.
+        raise CheckoutError(
+            f"git:{ref}: invalid in an installation: expected a clone of reconnect-storm that is run itself; "
+            "run directories can be compared everywhere: runs:FOLDER"
+        )
     found = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if found.returncode:
         because = found.stderr.decode(errors="replace").strip() or f"no such commit in {repository}"

@@ -1,9 +1,13 @@
 """Micro-benchmarks of what runs most often, or makes somebody wait: `make micro` prints their times.
 
-In all other test runs each is carried out once, so that none of them rots. Nothing asserts how fast it is.
+In all other test runs each is carried out once, so that none of them rots. Only `make micro` asserts a
+time: that of the program's start, for which everybody waits.
 """
 
 import random
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -97,3 +101,22 @@ def test_a_report_is_written_figures_and_all(benchmark: BenchmarkFixture, tmp_pa
     markdown, html = benchmark(lambda: write_report([run], tmp_path))
     assert markdown.exists()
     assert html.exists()
+
+
+def cpu_s_of_children() -> float:
+    """CPU time of all processes that this one has started and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.parametrize(("command", "most_s"), [("--help", 0.3), ("list", 0.5)])
+@pytest.mark.benchmark(timer=cpu_s_of_children)
+def test_the_program_starts_with_little_cpu(benchmark: BenchmarkFixture, command: str, most_s: float) -> None:
+    program = [sys.executable, "-m", "reconnect_storm", command]
+    benchmark.pedantic(  # type: ignore[no-untyped-call]
+        lambda: subprocess.run(program, check=True, capture_output=True, timeout=60),
+        rounds=9,
+        warmup_rounds=1,
+    )
+    if benchmark.stats is not None:
+        assert benchmark.stats.stats.median < most_s

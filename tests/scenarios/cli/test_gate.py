@@ -62,7 +62,7 @@ def _no_storm(monkeypatch: pytest.MonkeyPatch) -> None:
     def play(*_: object, **__: object) -> None:
         raise AssertionError("a storm was started")
 
-    monkeypatch.setattr("scenarios.cli.gate.play", play)
+    monkeypatch.setattr("scenarios.cli.commands.gate.play", play)
 
 
 def test_runs_that_are_alike_pass(fast: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_gate_that_is_broken_off_does_not_pass_on_what_it_has(
         recorded(directory / "candidate", 5)
         raise error
 
-    monkeypatch.setattr("scenarios.cli.gate.play", play)
+    monkeypatch.setattr("scenarios.cli.commands.gate.play", play)
     result = typed("mass-drop", "--baseline", "mass-drop", "--runs", tmp_path)
     assert result.exit_code == status, result.output
     assert said in words(result)
@@ -342,8 +342,8 @@ def test_a_gate_whose_candidate_crashes_does_not_pass(
                 raise StackError("pod 0 ended with status 1")
             options["enough"](number)
 
-    monkeypatch.setattr("scenarios.cli.gate.play", crashing)
-    monkeypatch.setattr("scenarios.cli.gate._changes", lambda *_: ())
+    monkeypatch.setattr("scenarios.cli.commands.gate.play", crashing)
+    monkeypatch.setattr("scenarios.cli.commands.gate._changes", lambda *_: ())
     result = typed("gate-quick", "--baseline", f"runs:{fast}", "--runs", tmp_path)
     assert result.exit_code == 5, result.output
     assert "FAILED: pod 0 ended with status 1" in words(result)

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
-from scenarios.cli.main import main
+from scenarios.cli.main import COMMANDS, main
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError
 from scenarios.policies.registry import PolicyError
@@ -23,8 +24,8 @@ from scenarios.scenario.loader import load
 from tests.support.histories import history, storm, with_seconds
 
 
-def typed(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+def typed(*arguments: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, env=env)
 
 
 def assert_refused(result: Result, *said: str) -> None:
@@ -146,11 +147,71 @@ def test_the_doctor_looks_at_everything_that_a_run_needs() -> None:
     assert {"Cores", "File descriptors", "Source addresses", "Leftover processes"} <= set(found)
 
 
-@pytest.mark.parametrize("command", ["list", "run", "compare", "rehearse", "report", "doctor"])
-def test_every_command_explains_itself(command: str) -> None:
-    result = typed(command, "--help")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_in_its_help_what_the_list_of_commands_says(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert name in (command.name, "agent")
+    assert command.get_short_help_str(limit=200) == COMMANDS[name][1]
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"locust", "agent"}])
+def test_every_command_explains_itself(name: str) -> None:
+    result = typed(name, "--help")
     assert result.exit_code == 0
-    assert "--json" in result.output
+    for line in result.output.splitlines():
+        assert not line.rstrip().endswith("--"), "an option without a word on what it does"
+
+
+HEAVY = ("gevent", "jinja2", "locust", "matplotlib", "psutil", "scipy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "not_loaded"),
+    [(["--help"], (*HEAVY, "msgspec", "numpy")), (["list"], HEAVY)],
+    ids=["help", "list"],
+)
+def test_what_a_command_does_not_need_is_not_loaded(
+    arguments: list[str], not_loaded: tuple[str, ...]
+) -> None:
+    source = (
+        "import sys; from scenarios.cli.main import main; main(sys.argv[1:], standalone_mode=False);"
+        "print('loaded:', *sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded = done.stdout.rpartition("loaded: ")[2].split()
+    assert {"click", "scenarios"} <= set(loaded)
+    assert set(loaded) & set(not_loaded) == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--version"], "locust "),
+        (["--", "--help"], "Usage: locust"),
+        (["--help"], "--allow-remote"),
+        (["--headless", "--host", "http://192.0.2.1:1"], "allow-remote"),
+    ],
+)
+def test_locust_gets_its_own_options(arguments: list[str], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "scenarios.cli", "locust", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said in done.stdout, done.stdout
+    assert done.returncode == (2 if "--host" in arguments else 0)
+
+
+def test_run_directories_go_where_the_environment_says(tmp_path: Path) -> None:
+    assert typed("report", env={"RECONNECT_STORM_RUNS": str(tmp_path / "elsewhere")}).output.count(
+        "elsewhere/latest"
+    )
 
 
 # -- nothing ends with a traceback ---------------------------------------------------------------------------
@@ -183,7 +244,7 @@ def test_whatever_ends_a_command_is_one_line_and_an_exit_status(
         raise error
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("scenarios.cli.main.catalog", fail)
+    monkeypatch.setattr("scenarios.cli.commands.list.catalog", fail)
     result = typed("list")
     assert result.exit_code == status, result.output
     assert said in result.output
@@ -197,7 +258,7 @@ def test_who_wants_the_traceback_of_an_unexpected_error_gets_it(monkeypatch: pyt
     def fail() -> None:
         raise KeyError("t_s")
 
-    monkeypatch.setattr("scenarios.cli.main.catalog", fail)
+    monkeypatch.setattr("scenarios.cli.commands.list.catalog", fail)
     monkeypatch.setenv("RECONNECT_STORM_DEBUG", "1")
     result = typed("list")
     assert result.exit_code == 5
@@ -210,7 +271,7 @@ def test_who_stops_reading_is_not_told_about_it(arguments: tuple[str, ...]) -> N
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        command = [sys.executable, "-m", "scenarios.cli.main", *arguments]
+        command = [sys.executable, "-m", "scenarios.cli", *arguments]
         done = subprocess.run(
             command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
         )

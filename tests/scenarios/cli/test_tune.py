@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from reports.tuning.result import Tuning
-from scenarios.cli import tune as command
+from scenarios.cli.commands import tune as command
+from scenarios.cli.commands.tune_confirm import on_the_bench
 from scenarios.cli.main import main
-from scenarios.cli.tune_confirm import on_the_bench
 from scenarios.scenario.loader import load
 from scenarios.tuning import search
 from scenarios.tuning.evaluate import evaluate

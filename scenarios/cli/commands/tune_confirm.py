@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from reports.analysis.judgement import judge_run
 from reports.compare.agreement import agreement
 from reports.rundir.files import find_runs
+from scenarios.cli.print_report import report, shown_agreement
 from scenarios.cli.progress import LiveView
-from scenarios.cli.report import report, shown_agreement
 from scenarios.cli.terminal import console, errors, stack_failed, usage_errors
 from scenarios.exit_status import INTERRUPTED
 from scenarios.host.machine import MachineError

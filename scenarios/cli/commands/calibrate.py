@@ -75,7 +75,7 @@ def calibrate_command(
     runs_folder: Path,
     as_json: bool,
 ) -> None:
-    """Test the measurement itself: is what is known beforehand read back from a run?
+    """Inject known values and check the measurements.
 
     Exit status: 0 where every figure is within 2 % of what is known, and no more than one of twenty A/A
     comparisons calls a difference; 5 where a part of the stack failed; else 3.

@@ -17,7 +17,7 @@ from reports.gate.power import UNCHANGED, Pool, Tally, tally
 from reports.rundir.files import find_runs, replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from scenarios.cli.gate_options import DEFAULT_SCENARIO, MOST_ROUNDS, ROUNDS
+from scenarios.cli.commands.gate_options import DEFAULT_SCENARIO, MOST_ROUNDS, ROUNDS
 from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
@@ -73,8 +73,9 @@ def calibrate_gate_command(
     runs_folder: Path,
     as_json: bool,
 ) -> None:
-    """Test the gate itself: how often does it call a regression where nothing has changed, and how often does
-    it miss one that was planted? Gates are played with runs drawn from recorded ones.
+    """Measure the gate's false-positive rate and its missed regressions.
+
+    Gates are played with runs drawn from recorded ones.
 
     Exit status: 0 where it calls at most 1 in 20 unchanged ones and at least 19 in 20 of each planted one;
     5 where a part of the stack failed; else 3.

@@ -24,7 +24,7 @@ from reports.gate.terminal import terminal_decision
 from reports.rundir.files import find_runs, point_latest
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from scenarios.cli.gate_options import (
+from scenarios.cli.commands.gate_options import (
     MOST_ROUNDS,
     MOST_ROUNDS_ALONE,
     ROUNDS,
@@ -34,7 +34,7 @@ from scenarios.cli.gate_options import (
     WITH_OPTIONS,
     Options,
 )
-from scenarios.cli.gate_output import as_json, continue_trend, tell_github, write_junit
+from scenarios.cli.commands.gate_output import as_json, continue_trend, tell_github, write_junit
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import FAILED, INTERRUPTED
@@ -73,7 +73,9 @@ class _Gate(Struct, frozen=True, kw_only=True):
 @click.command("gate")
 @WITH_OPTIONS
 def gate_command(**values: Any) -> None:
-    """Has a change made the storm worse? Compare a candidate with its baseline until that is decided.
+    """Decide whether a change has made the storm worse.
+
+    Compares a candidate with its baseline until that is decided.
 
     Exit status: 0 it has not, 1 it has or an objective is broken, 2 usage, 3 no valid run, 4 inconclusive,
     5 a part of the stack failed.

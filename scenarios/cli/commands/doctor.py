@@ -8,15 +8,23 @@ import sys
 import tempfile
 from pathlib import Path
 
+import click
+import msgspec
 from msgspec import Struct
+from rich.table import Table
 
+from scenarios.cli.options import JSON_OPTION
+from scenarios.cli.terminal import console, usage_errors
 from scenarios.clients.addresses import source_address
+from scenarios.exit_status import GOOD, INVALID
 from scenarios.host import machine
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.proxies import nginx
 from scenarios.proxies.registry import FRONTS
+from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import ScenarioError
 
 
 class Finding(Struct, frozen=True):
@@ -27,6 +35,28 @@ class Finding(Struct, frozen=True):
     found: str
     advice: str = ""
     """What it means, or what to do; empty where all is well."""
+
+
+@click.command("doctor")
+@click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--nginx", "nginx_binary", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@JSON_OPTION
+def doctor_command(
+    scenario_name: str, overrides: tuple[str, ...], nginx_binary: Path | None, as_json: bool
+) -> None:
+    """Check whether this machine can run a scenario without distorting it."""
+    with usage_errors(ScenarioError, MachineError):
+        found = findings(load(scenario_name, overrides), nginx_binary)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        table = Table("", "what", "found", "", box=None)
+        for finding in found:
+            advice = "" if finding.good else finding.advice
+            table.add_row("ok" if finding.good else "!!", finding.what, finding.found, advice)
+        console.print(table)
+    sys.exit(GOOD if all(finding.good for finding in found) else INVALID)
 
 
 def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Finding]:

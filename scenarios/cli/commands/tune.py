@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from reports.rundir.schema import RecordError
 from reports.tuning.result import Constraints
 from reports.tuning.text import finalist_lines, headline, sentences
+from scenarios.cli.commands.simulate import calibrated, check_known
+from scenarios.cli.commands.tune_confirm import confirm
 from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
 from scenarios.cli.progress import SearchProgress
-from scenarios.cli.simulate import calibrated, check_known
 from scenarios.cli.terminal import console, errors, fail, usage_errors
-from scenarios.cli.tune_confirm import confirm
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
@@ -113,7 +113,9 @@ def tune_command(
     runs_folder: Path,
     as_json: bool,
 ) -> None:
-    """Search reconnect policies and limits with the simulator, and print the settings to ship.
+    """Search for the best reconnect policy and limits with the simulator.
+
+    Prints the recommended settings.
 
     Every candidate plays simulated storms of several sizes and seeds and counts by its worst one. Ctrl-C
     keeps what was computed; --resume goes on with it.

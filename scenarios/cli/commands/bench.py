@@ -56,7 +56,9 @@ from scenarios.scenario.validate import ScenarioError
 @decorated_by(*TARGET_OPTIONS)
 @JSON_OPTION
 def bench_command(*, overrides: tuple[str, ...], target: str, as_json: bool, **values: Any) -> None:
-    """Measure the load generator itself, beside Locust's own Socket.IO user.
+    """Measure the load generator itself.
+
+    The same parts are measured with Locust's own Socket.IO user, side by side.
 
     With a target, only the reception of its ticks is measured.
 

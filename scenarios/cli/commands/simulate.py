@@ -19,7 +19,7 @@ from reports.rundir.files import find_runs, point_latest, replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
 from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
-from scenarios.cli.report import report, shown_agreement
+from scenarios.cli.print_report import report, shown_agreement
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.runner.plan import plans, slug
@@ -66,7 +66,9 @@ def simulate_command(
     runs_folder: Path,
     as_json: bool,
 ) -> None:
-    """Predict every arm of a scenario: the same policies, limits, events and verdicts, without the load.
+    """Predict every arm of a scenario with a model, without any load.
+
+    Policies, limits, events and verdicts are those of real runs.
 
     Leaves run directories of the same format as a real run's, marked as predicted, so that every report and
     comparison works on them. Ctrl-C keeps what was computed by then.

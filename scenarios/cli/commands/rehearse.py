@@ -61,7 +61,7 @@ REPLAY = "rehearsed.toml"
 @click.option("--force", is_flag=True, help="Go on where a check before the first fault has failed.")
 @functools.partial(carries_out_a_scenario, default="incident", once=True)
 def rehearse_command(options: Options, *, interactive: bool, choose: str | None, force: bool) -> None:
-    """Play an outage once, live, and leave the record of it.
+    """Play an outage once, live, and keep the record of it.
 
     Before the first fault it is checked that there is a steady state to break. With --interactive the faults
     strike by themselves, and you choose what is done about them, by key, while the storm runs; what you chose

@@ -1,0 +1,101 @@
+"""Runs of one scenario, or of all its arms, and the report on them."""
+
+import asyncio
+import contextlib
+import sys
+from datetime import UTC, datetime
+from typing import NoReturn
+
+import click
+import msgspec
+
+from reports.analysis.judgement import judge_run
+from reports.compare.comparison import ComparisonError
+from reports.rundir.files import find_runs, point_latest
+from reports.rundir.schema import RecordError
+from scenarios.cli.options import Options, carries_out_a_scenario
+from scenarios.cli.print_report import report
+from scenarios.cli.progress import LiveView
+from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
+from scenarios.clients.protocol.target import TargetError
+from scenarios.exit_status import GOOD, INTERRUPTED
+from scenarios.host.machine import MachineError
+from scenarios.host.process import StackError
+from scenarios.runner import deployment
+from scenarios.runner.plan import plans
+from scenarios.runner.retry import run_undisturbed
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.validate import ScenarioError
+
+
+@click.command("run")
+@carries_out_a_scenario
+def run_command(options: Options) -> None:
+    """Run one scenario, without its matrix, and report on it."""
+    with _usage_errors():
+        scenario = msgspec.structs.replace(options.load(), matrix={}, arms={})
+    _carry_out(scenario, options, repeats=1)
+
+
+@click.command("compare")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Rounds of all arms; 4 can tell two arms apart, 5 each measure of theirs.",
+)
+@carries_out_a_scenario
+def compare_command(options: Options, repeats: int) -> None:
+    """Run every arm of a scenario and compare them."""
+    with _usage_errors():
+        scenario = options.load()
+    _carry_out(scenario, options, repeats=repeats)
+
+
+def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoReturn:
+    """Carries out all arms in turn, reports on whatever was measured, and ends the program.
+
+    A part of the stack that fails ends the comparison: what it says of an arm then rests on the runs before.
+    """
+    directory = options.runs_folder / scenario.name / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    todo = plans(
+        scenario,
+        repeats=repeats,
+        directory=directory,
+        nginx_binary=options.nginx_binary,
+        allow_remote=options.allow_remote,
+    )
+    status = GOOD
+    with _usage_errors():
+        deployment.check([plan.scenario for plan in todo], options.nginx_binary)
+    warn_of_leftovers()
+    try:
+        with LiveView(errors if options.as_json else console, len(todo)) as view:
+            spoilt = []
+            for plan in todo:
+                view.begin(plan.arm)
+                if not run_undisturbed(plan, options.retries, view) and plan.control:
+                    spoilt.append(plan)
+            # Without its control no arm counts, so one that was disturbed gets another chance at the end.
+            view.expect_more(len(spoilt))
+            for plan in spoilt:
+                view.begin(plan.arm)
+                later = plan.directory.with_name(f"{plan.directory.name}-later")
+                run_undisturbed(msgspec.structs.replace(plan, directory=later), options.retries, view)
+    except asyncio.CancelledError:
+        status = INTERRUPTED
+    except StackError as error:
+        status = stack_failed(error)
+    except OSError as error:
+        fail(f"{directory}: {error}")
+    if directory.exists():
+        point_latest(directory, options.runs_folder / "latest")
+        with _usage_errors():
+            runs = [judge_run(path) for path in find_runs([directory])]
+            status = max(status, report(runs, directory, as_json=options.as_json))
+    sys.exit(status)
+
+
+def _usage_errors() -> contextlib.AbstractContextManager[None]:
+    return usage_errors(ScenarioError, TargetError, RecordError, ComparisonError, MachineError)
