@@ -10,7 +10,7 @@ ARGS ?=
 
 # How many end-to-end tests run at once; they mostly wait. Those that measure run alone. Tracing doubles the CPU time
 # that a process takes to start.
-TOGETHER ?= $(if $(COVERAGE),2,4)
+TOGETHER ?= $(if $(COVERAGE),3,4)
 
 # A command for between the fast tests and the others.
 BEFORE_E2E ?= true
