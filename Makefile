@@ -8,14 +8,15 @@ STAMP = $(VENV)/.complete
 REPEATS ?= 1
 ARGS ?=
 
-# Number of concurrent end-to-end tests; they mostly wait. Tests that measure run alone.
-TOGETHER ?= 4
+# Number of concurrent end-to-end tests; they mostly wait. Tests that measure run alone. Tracing doubles the CPU time that a
+# process takes to start.
+TOGETHER ?= $(if $(COVERAGE),3,4)
 
 # A command to run between the fast tests and the others.
 BEFORE_E2E ?= true
 
-# COVERAGE=yes measures and checks the coverage of the fast tests and of the processes that they start; they then take
-# half as long again.
+# COVERAGE=yes measures and checks the coverage of the tests and of the processes that they start. Tests that measure are
+# not traced; all others take half as long again.
 COVERAGE ?=
 TRACED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 
@@ -58,10 +59,10 @@ unit: $(STAMP) ## Run the fast tests
 	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose" -n 2 $(TRACED)
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
-	$(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile
+	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
 	$(BIN)/pytest -m "e2e and measures"
 
-coverage: $(STAMP) ## Report the coverage of `make unit COVERAGE=yes`; fails if it is lower than fail_under
+coverage: $(STAMP) ## Report the coverage of `make unit e2e COVERAGE=yes`; fails if it is lower than fail_under
 	@$(BIN)/coverage combine --quiet --keep
 	@$(BIN)/coverage report
 

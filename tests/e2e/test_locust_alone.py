@@ -205,7 +205,7 @@ def test_a_run_that_its_targets_health_ends_leaves_no_secret_behind(pod: str, tm
     )
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "scenarios.cli.main", "run", "--runs", str(tmp_path), "--retries", "0"),
+            *(sys.executable, "-m", "scenarios.cli", "run", "--runs", str(tmp_path), "--retries", "0"),
             *("--target", f"{pod}/?t=open-sesame", *(part for text in sets for part in ("--set", text))),
         ],
         capture_output=True,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -55,8 +56,10 @@ def install(wheel: Path, environment: Path) -> Path:
             link = site / top
             if not link.exists():
                 link.symlink_to(Path(str(distribution(name).locate_file(top))))
+    # Where Python has no ensurepip, as on Debian, `make setup` makes an environment without pip.
+    has_pip = sys.executable if find_spec("pip") else str(Path(sys.base_prefix) / "bin" / "python3")
     python = environment / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    pip = [has_pip, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
     subprocess.run(
         [*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel)], check=True, timeout=120
     )
