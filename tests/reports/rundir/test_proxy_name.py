@@ -14,7 +14,7 @@ from tests.support.histories import history, scenario, seconds
 from tests.support.judged_runs import run
 
 
-def behind(proxy: str, arm: str = "naive + none", key: str = "front", **info: Any) -> Run:
+def behind(proxy: str, arm: str = "naive + none", key: str = "proxy", **info: Any) -> Run:
     return run(arm, "OUTAGE", scenario=scenario(**{f"edge__{key}": proxy}), **info)
 
 

@@ -148,7 +148,7 @@ def test_runs_of_another_schema_are_refused(tmp_path: Path, fast: Path) -> None:
             marks=pytest.mark.needs_checkout,
         ),
         (("--baseline", "nope.toml"), ("nope.toml", "no such scenario")),
-        (("--set", "slo=[]"), ("gate-quick", "key slo", "--baseline")),
+        (("--set", "slo=[]"), ("gate-quick", "slo: missing", "--baseline")),
         (("--rounds", "5", "--max-rounds", "3"), ("--max-rounds: invalid value 3: expected >= 5",)),
         (
             ("--baseline", "gate-quick", "--rounds", "2", "--max-rounds", "3"),

@@ -150,7 +150,7 @@ def test_somebody_elses_gateway_on_this_machine_is_one_of_the_others() -> None:
 def test_what_is_allowed_is_said_once_for_each_set_of_cores() -> None:
     (check,) = (one for one in prechecks(known(), THRESHOLDS) if one.name == "host quiet")
     assert check.wanted == (
-        "others have up to 0.20 of core 0 (pods and proxy); up to 0.20 of core 1 (load generator)"
+        "CPU of other processes up to 0.20 of core 0 (pods and proxy); up to 0.20 of core 1 (load generator)"
     )
 
 
