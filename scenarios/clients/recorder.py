@@ -20,7 +20,7 @@ import numpy as np
 from scenarios.clients.protocol.schedule import Schedule
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.scenario.model import MOST_ADDRESS_SHARES
-from scenarios.wire.interval import Interval, Neighbours, Samples
+from scenarios.wire.interval import Interval, Samples, SharedIpGroup
 from scenarios.wire.merge import add, add_by_key
 
 SECOND_NS = 1_000_000_000
@@ -190,8 +190,8 @@ class Recorder:
         outcomes: Counter[str] = Counter()
         for (_, outcome), count in self._outcomes.items():
             outcomes[outcome] += count
-        neighbours = self._take_neighbours()
-        useful = [group.useful for group in neighbours.values() if group.useful is not None]
+        shared_ips = self._take_shared_ips()
+        useful = [group.useful for group in shared_ips.values() if group.useful is not None]
         interval = Interval(
             second=second,
             clients=self.started,
@@ -207,7 +207,7 @@ class Recorder:
             gave_up=self.gave_up,
             outcomes=dict(outcomes),
             disconnects=dict(self.disconnects),
-            neighbours=neighbours,
+            shared_ips=shared_ips,
             ticks=len(latency) + len(late),
             missed=self._missed,
             early=len(early),
@@ -224,12 +224,12 @@ class Recorder:
         self._new_second()
         return interval
 
-    def _take_neighbours(self) -> dict[int, Neighbours]:
+    def _take_shared_ips(self) -> dict[int, SharedIpGroup]:
         joined = self._by_group(np.frombuffer(self.joined, np.uint8).astype(bool))
         clients = self._by_group(np.ones(self.started, bool))
         useful = np.mean(self._useful, axis=0) if self._useful else None
         return {
-            size: Neighbours(
+            size: SharedIpGroup(
                 clients=int(clients[group]),
                 connected=int(joined[group]),
                 useful=None if useful is None else float(useful[group]),

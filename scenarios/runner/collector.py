@@ -23,8 +23,8 @@ from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine, SidecarSeconds
 from scenarios.runner.pod_stats import PodSeconds
-from scenarios.wire.interval import Interval, Neighbours, Samples
-from scenarios.wire.merge import later_neighbours
+from scenarios.wire.interval import Interval, Samples, SharedIpGroup
+from scenarios.wire.merge import later_shared_ips
 
 SECOND_NS = 1_000_000_000
 
@@ -64,7 +64,7 @@ class Collector:
             "censored": self._censored,
             "staleness": self._staleness,
         }
-        self._neighbours: dict[int, dict[int, Neighbours]] = {}
+        self._shared_ips: dict[int, dict[int, SharedIpGroup]] = {}
         self._written = -1
 
     def row(self, second: int) -> dict[str, Any]:
@@ -121,8 +121,8 @@ class Collector:
             t_s = interval.second - self.zero
             self.writer.event(t_s, f"worker_{change.change}", worker=change.name, clients=change.clients)
         # Closing the books ends a second early; its two parts are one second.
-        known_neighbours = self._neighbours.get(interval.second, {})
-        self._neighbours[interval.second] = later_neighbours(known_neighbours, interval.neighbours)
+        known_shared_ips = self._shared_ips.get(interval.second, {})
+        self._shared_ips[interval.second] = later_shared_ips(known_shared_ips, interval.shared_ips)
         row = self._rows.setdefault(interval.second, {})
         fanout = self._add(self._fanout, interval.second, interval.fanout)
         staleness = self._add(self._staleness, interval.second, interval.staleness)
@@ -220,7 +220,7 @@ class Collector:
             row.update(self._effective_p99(second))
         self.writer.replace_rows(self._finished(second) for second in _before(end, self._rows))
         self.writer.replace_shared_ips(
-            row for second in _before(end, self._neighbours) for row in self._shared_ip_rows(second)
+            row for second in _before(end, self._shared_ips) for row in self._shared_ip_rows(second)
         )
         self.writer.replace_pods(
             row for second in _before(end, self._pods.seconds) for row in self._pod_rows(second)
@@ -252,7 +252,7 @@ class Collector:
     def _shared_ip_rows(self, second: int) -> list[dict[str, Any]]:
         return [
             {"t_s": second - self.zero, "clients_per_ip": size, **msgspec.structs.asdict(group)}
-            for size, group in self._neighbours.get(second, {}).items()
+            for size, group in self._shared_ips.get(second, {}).items()
         ]
 
     def _pod_rows(self, second: int) -> list[dict[str, Any]]:

@@ -11,12 +11,12 @@ from scenarios.scenario.model import AddressShare, Fleet
 Ints = npt.NDArray[np.int64]
 
 AWAY, TRYING, JOINED, GONE = 0, 1, 2, 3
-"""Waiting for the next attempt, or on the way to the edge with it; trying there; joined; given up."""
+"""Waiting for the next attempt, or on the way to the proxy with it; attempting there; joined; given up."""
 
 NO_GATE = -1
 
 
-class Crowd:
+class ClientTable:
     """Arrays with one element per client; times are seconds."""
 
     def __init__(self, fleet: Fleet, rng: np.random.Generator) -> None:

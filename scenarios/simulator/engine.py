@@ -19,14 +19,14 @@ from gateway_stub.protocol import UPGRADE_SHARE, Admission
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.policies.registry import Policy
 from scenarios.scenario.model import Scenario
-from scenarios.simulator.accept_queue import Knocking
+from scenarios.simulator.accept_queue import AcceptQueue
 from scenarios.simulator.calendar import ranks
-from scenarios.simulator.clients import AWAY, TRYING, Crowd
+from scenarios.simulator.clients import AWAY, TRYING, ClientTable
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.edge import Balancer, Limiter
 from scenarios.simulator.pods import Pods, Served
-from scenarios.simulator.reconnects import Waiting
-from scenarios.simulator.recorder import SLOTS_PER_S, Ledger
+from scenarios.simulator.reconnects import Reconnects
+from scenarios.simulator.recorder import SLOTS_PER_S, Recorder
 from scenarios.simulator.sessions import Sessions
 
 Floats = npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ class Engine:
         self._scenario = scenario
         self._slot = 0
         self._rng = np.random.default_rng(fleet.seed)
-        self.crowd = crowd = Crowd(fleet, self._rng)
+        self.table = table = ClientTable(fleet, self._rng)
         self.pods = Pods(
             pods,
             costs=costs,
@@ -73,18 +73,18 @@ class Engine:
             burns=burns,
             backlog=gateway.backlog,
         )
-        clients = np.bincount(crowd.group, minlength=len(crowd.sizes))
-        self.ledger = Ledger(seconds=seconds, due_s=due_s, sizes=crowd.sizes, group_clients=clients)
-        self.ledger.away_by_held[0] = fleet.clients
-        self.sessions = Sessions(fleet, crowd, self.pods, self.ledger, costs, due_s=due_s)
-        self._waiting = Waiting(
-            fleet, crowd, self.ledger, slot_s=slot_s, rng=self._rng, end_attempts=self._end_attempts
+        clients = np.bincount(table.group, minlength=len(table.sizes))
+        self.recorder = Recorder(seconds=seconds, due_s=due_s, sizes=table.sizes, group_clients=clients)
+        self.recorder.away_by_held[0] = fleet.clients
+        self.sessions = Sessions(fleet, table, self.pods, self.recorder, costs, due_s=due_s)
+        self._reconnects = Reconnects(
+            fleet, table, self.recorder, slot_s=slot_s, rng=self._rng, end_attempts=self._end_attempts
         )
-        self._waiting.begin_with(policy)
-        self._knocking = Knocking(crowd, self.pods, slot_s)
+        self._reconnects.begin_with(policy)
+        self._accept_queue = AcceptQueue(table, self.pods, slot_s)
         self._requests = _REQUESTS[fleet.transport]
         self._limiter = self._limiter_of(())
-        self._balancer = Balancer(gateway.balance, addresses=crowd.addresses, seed=fleet.seed)
+        self._balancer = Balancer(gateway.balance, addresses=table.addresses, seed=fleet.seed)
         self._join_s = 0.0
         self._paused_at_s = np.full(pods, math.inf)
         self._joining: list[tuple[Any, Any, Any]] = []
@@ -99,7 +99,7 @@ class Engine:
 
     def push_policy(self, policy: Policy, reach_s: float) -> None:
         """Everybody follows another policy, each from a moment of its own within the reach time on."""
-        self._waiting.push(policy, self.now_s, reach_s)
+        self._reconnects.push(policy, self.now_s, reach_s)
 
     def route(self, pods: list[int]) -> None:
         """From now on newcomers go to these pods."""
@@ -112,7 +112,7 @@ class Engine:
     def _limiter_of(self, rules: Sequence[EdgeRule], before: Limiter | None = None) -> Limiter:
         return Limiter(
             rules,
-            addresses=self.crowd.addresses,
+            addresses=self.table.addresses,
             requests=self._requests,
             proxy=self._scenario.edge.proxy,
             before=before,
@@ -126,7 +126,7 @@ class Engine:
     def set_feed(self, due_s: Floats) -> None:
         """From now on ticks are due at these times; those that were due by now stay as they were."""
         self.sessions.due_s = due_s
-        self.ledger.set_feed(due_s)
+        self.recorder.set_feed(due_s)
 
     def start_pod(self, pod: int) -> None:
         """A pod is there; it sends the ticks that come due from now on."""
@@ -135,14 +135,14 @@ class Engine:
 
     def settle(self, pods: list[int]) -> None:
         """Begins with everybody on these pods, which send the very first tick."""
-        crowd = self.crowd
+        table = self.table
         for pod in pods:
             self.start_pod(pod)
             self.sessions.last_tick[pod] = -1
         self.route(pods)
-        crowd.pod[:] = self._balancer.choose(crowd.address, self.pods.connections, self._rng)
-        self.pods.connections += np.bincount(crowd.pod, minlength=len(self.pods.alive))
-        self.sessions.begin(np.arange(crowd.count), np.zeros(crowd.count))
+        table.pod[:] = self._balancer.choose(table.address, self.pods.connections, self._rng)
+        self.pods.connections += np.bincount(table.pod, minlength=len(self.pods.alive))
+        self.sessions.begin(np.arange(table.count), np.zeros(table.count))
 
     def end_pod(self, pod: int) -> int:
         """A pod ends, and with it all its connections; returns how many clients it had."""
@@ -184,7 +184,7 @@ class Engine:
         latest = self.sessions.latest_due(self.now_s)
         if latest >= 0:
             holding = self.sessions.with_tick.sum(axis=1)
-            self.ledger.close_books(self.now_s, latest, holding, self.sessions.last_tick)
+            self.recorder.close_books(self.now_s, latest, holding, self.sessions.last_tick)
 
     def take_nginx_cpu_s(self) -> float:
         """CPU of the edge since the last call, which is to be made once a second."""
@@ -200,22 +200,22 @@ class Engine:
     def step(self) -> None:
         """Moves everything on by one slot."""
         from_s, end_s = self.now_s, (self._slot + 1) * self.slot_s
-        crowd = self.crowd
+        table = self.table
         # All that it does happens in this slot: no second that has been reported changes.
-        self._waiting.reach(end_s)
-        due = self._waiting.take_due(self._slot)
-        state = crowd.state[due]
+        self._reconnects.reach(end_s)
+        due = self._reconnects.take_due(self._slot)
+        state = table.state[due]
         late = due[state == TRYING]
-        self._end_attempts(late, "timeout", crowd.due_s[late])
+        self._end_attempts(late, "timeout", table.due_s[late])
         away = due[state == AWAY]
-        booked = crowd.booked[away]
-        self._waiting.let_begin(away[~booked])
+        booked = table.booked[away]
+        self._reconnects.let_begin(away[~booked])
         self._arrive(away[booked], end_s)
-        self._knocking.knock_again(self._slot, end_s)
+        self._accept_queue.retransmit(self._slot, end_s)
         self._work(from_s, end_s)
         self._watch(end_s)
         if int(end_s * SLOTS_PER_S + 1e-6) != int(from_s * SLOTS_PER_S + 1e-6):
-            self.ledger.sample(end_s, self.sessions.last_tick, self.sessions.with_tick)
+            self.recorder.sample(end_s, self.sessions.last_tick, self.sessions.with_tick)
         self._slot += 1
         self.now_s = end_s
 
@@ -223,31 +223,31 @@ class Engine:
         """Requests reach the edge."""
         if not len(clients):
             return
-        crowd = self.crowd
-        crowd.first[clients] = False
-        crowd.attempt[clients] += 1
-        crowd.state[clients] = TRYING
-        arrived_s = crowd.due_s[clients] + self.costs.edge_delay_s
+        table = self.table
+        table.first[clients] = False
+        table.attempt[clients] += 1
+        table.state[clients] = TRYING
+        arrived_s = table.due_s[clients] + self.costs.edge_delay_s
         if not self.edge_is_up:
             self._answer(clients, "refused", arrived_s)
             return
         self._nginx_cpu_s += len(clients) * self.costs.nginx_request_cpu_s
         if self._limiter.has_rules:
             clients, arrived_s = self._let_in(clients, arrived_s, end_s)
-        keys = crowd.address[clients] if self._balancer.by_address else clients
+        keys = table.address[clients] if self._balancer.by_address else clients
         pods = self._balancer.choose(keys, self.pods.connections, self._rng)
         there = (pods >= 0) & self.pods.alive[pods]
         if not there.all():
             self._answer(clients[~there], "refused", arrived_s[~there])
             clients, pods, arrived_s = clients[there], pods[there], arrived_s[there]
-        crowd.pod[clients] = pods
+        table.pod[clients] = pods
         self.pods.connections += np.bincount(pods, minlength=len(self.pods.alive))
-        self._waiting.schedule(clients, crowd.started_s[clients] + self._scenario.fleet.connect_timeout_s)
-        self._knocking.knock(clients, arrived_s)
+        self._reconnects.schedule(clients, table.started_s[clients] + self._scenario.fleet.connect_timeout_s)
+        self._accept_queue.connect(clients, arrived_s)
 
     def _let_in(self, clients: Any, arrived_s: Floats, end_s: float) -> tuple[Any, Floats]:
         """Asks the rules at the edge; returns whom they let in, and when those go on."""
-        address = self.crowd.address[clients]
+        address = self.table.address[clients]
         whole, begun, held_s = self._limiter.admit(address, int(end_s * 1000))
         if begun.any():
             # The first request of a polling client costs its handshake, whatever becomes of the next ones.
@@ -289,10 +289,10 @@ class Engine:
 
     def _there(self, clients: Any, attempts: Any) -> Any:
         """Whether each client still waits for the answer to that attempt."""
-        return (self.crowd.attempt[clients] == attempts) & (self.crowd.state[clients] == TRYING)
+        return (self.table.attempt[clients] == attempts) & (self.table.state[clients] == TRYING)
 
     def _in_time(self, clients: Any, at_s: Floats) -> Any:
-        return at_s <= self.crowd.started_s[clients] + self._scenario.fleet.connect_timeout_s
+        return at_s <= self.table.started_s[clients] + self._scenario.fleet.connect_timeout_s
 
     def _upgrade(self, served: Served) -> None:
         """Newcomers whose upgrade has been paid for go on to join, if they are still there."""
@@ -308,11 +308,11 @@ class Engine:
         if not len(clients):
             return
         if self._scenario.fleet.reset_backoff == "open":
-            self._waiting.start_over(clients)
+            self._reconnects.start_over(clients)
         burned_s = self._join_s if self._scenario.gateway.cpu == "burn" else 0.0
         join_s = self._join_s + self.costs.join_cpu_s
         self.pods.add_ready(np.bincount(pods, minlength=count), join_s, burned_s + self.costs.join_cpu_s)
-        self._joining.append((pods, clients, self.crowd.attempt[clients].copy()))
+        self._joining.append((pods, clients, self.table.attempt[clients].copy()))
 
     def _pay_for_joins(self, pods: Any, clients: Any, attempts: Any, served: Served) -> None:
         """Joins are the last of what was ready; each is over when it has been paid for."""
@@ -328,14 +328,14 @@ class Engine:
         """Joins have been paid for; who is still there has a session."""
         there = self._there(clients, attempts) & self._in_time(clients, at_s)
         count = len(self.pods.alive)
-        self.counted["gone_early"] += np.bincount(self.crowd.pod[clients[~there]], minlength=count)
+        self.counted["gone_early"] += np.bincount(self.table.pod[clients[~there]], minlength=count)
         clients, at_s = clients[there], at_s[there]
         if not len(clients):
             return
         if self._scenario.fleet.reset_backoff == "joined":
-            self._waiting.start_over(clients)
+            self._reconnects.start_over(clients)
         self._count(clients, "joined", at_s)
-        self.counted["joined"] += np.bincount(self.crowd.pod[clients], minlength=count)
+        self.counted["joined"] += np.bincount(self.table.pod[clients], minlength=count)
         self.sessions.begin(clients, at_s)
 
     # -- ends ---------------------------------------------------------------------------------------
@@ -362,28 +362,28 @@ class Engine:
         if not len(clients):
             return
         fleet = self._scenario.fleet
-        self.ledger.disconnects[reason] += len(clients)
+        self.recorder.disconnects[reason] += len(clients)
         self.sessions.end(clients, at_s)
         if fleet.reset_backoff == "stable":
-            lasted_s = at_s - self.crowd.joined_s[clients]
-            self._waiting.start_over(clients[lasted_s >= fleet.stable_after_s])
-        self._waiting.come_back(clients, at_s)
+            lasted_s = at_s - self.table.joined_s[clients]
+            self._reconnects.start_over(clients[lasted_s >= fleet.stable_after_s])
+        self._reconnects.come_back(clients, at_s)
 
     def _answer(self, clients: Any, outcome: str, at_s: Floats) -> None:
         """The edge ends these attempts; they reach no pod."""
         if len(clients):
             self._count(clients, outcome, at_s)
-            self._waiting.come_back(clients, at_s)
+            self._reconnects.come_back(clients, at_s)
 
     def _end_attempts(self, clients: Any, outcome: str, at_s: Floats) -> None:
         """Tries that a pod has heard of end without a session."""
         if len(clients):
-            self.pods.connections -= np.bincount(self.crowd.pod[clients], minlength=len(self.pods.alive))
+            self.pods.connections -= np.bincount(self.table.pod[clients], minlength=len(self.pods.alive))
             self._answer(clients, outcome, at_s)
 
     def _count(self, clients: Any, outcome: str, at_s: Floats) -> None:
-        self.ledger.outcomes[outcome] += len(clients)
+        self.recorder.outcomes[outcome] += len(clients)
         if outcome == "limited":
-            groups = np.bincount(self.crowd.group[clients], minlength=len(self.crowd.sizes))
-            self.ledger.limited_by_group += groups
-        self._waiting.tell_throttles(clients, joined=outcome == "joined", at_s=at_s)
+            groups = np.bincount(self.table.group[clients], minlength=len(self.table.sizes))
+            self.recorder.limited_by_group += groups
+        self._reconnects.tell_throttles(clients, joined=outcome == "joined", at_s=at_s)

@@ -20,9 +20,9 @@ from scenarios.policies.registry import Policy
 from scenarios.policies.throttles import Throttle
 from scenarios.scenario.model import Fleet
 from scenarios.simulator.calendar import Calendar
-from scenarios.simulator.clients import AWAY, GONE, NO_GATE, TRYING, Crowd
+from scenarios.simulator.clients import AWAY, GONE, NO_GATE, TRYING, ClientTable
 from scenarios.simulator.delays import DelayPaths
-from scenarios.simulator.recorder import SLOTS_PER_S, Ledger
+from scenarios.simulator.recorder import SLOTS_PER_S, Recorder
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,21 +62,21 @@ class PolicyThrottles:
         return self._now_s
 
 
-class Waiting:
+class Reconnects:
     """Who waits for what. end_attempts(clients, outcome, at_s): ends attempts without a session."""
 
     def __init__(
         self,
         fleet: Fleet,
-        crowd: Crowd,
-        ledger: Ledger,
+        table: ClientTable,
+        recorder: Recorder,
         *,
         slot_s: float,
         rng: np.random.Generator,
         end_attempts: Callable[[Any, str, Floats], None],
     ) -> None:
         self.slot = 0
-        self._fleet, self._crowd, self._ledger = fleet, crowd, ledger
+        self._fleet, self._table, self._recorder = fleet, table, recorder
         self._slot_s, self._rng = slot_s, rng
         self._draws = random.Random(fleet.seed)  # noqa: S311
         self._end_attempts = end_attempts
@@ -96,13 +96,13 @@ class Waiting:
 
     def begin_with(self, policy: Policy) -> None:
         """Everybody follows the policy from the beginning."""
-        self._crowd.policy[:] = self._add(policy)
-        self.start_over(np.arange(self._crowd.count))
+        self._table.policy[:] = self._add(policy)
+        self.start_over(np.arange(self._table.count))
 
     def push(self, policy: Policy, now_s: float, reach_s: float) -> None:
         """Everybody follows another policy, each from a moment of its own within the reach time on."""
         number = self._add(policy)
-        clients = np.arange(self._crowd.count)
+        clients = np.arange(self._table.count)
         moments = now_s + self._rng.random(len(clients)) * reach_s
         order = np.argsort(moments)
         # A policy that is still on its way reaches nobody any more.
@@ -120,23 +120,23 @@ class Waiting:
 
     def start_over(self, clients: Any) -> None:
         """Each of these begins a new path of its policy."""
-        crowd = self._crowd
+        table = self._table
         for number, places in self._by_policy(clients):
             mine = clients[places]
-            crowd.path[mine] = self._policies[number].draw(self._rng, len(mine))
-        crowd.outage_attempts[clients] = 0
+            table.path[mine] = self._policies[number].draw(self._rng, len(mine))
+        table.outage_attempts[clients] = 0
 
     def _add(self, policy: Policy) -> int:
-        paths = min(_PATHS, max(64, self._crowd.count))
+        paths = min(_PATHS, max(64, self._table.count))
         self._policies.append(DelayPaths(policy, paths=paths, seed=self._fleet.seed))
-        self._throttles.append(throttles := PolicyThrottles(policy, self._crowd.count))
+        self._throttles.append(throttles := PolicyThrottles(policy, self._table.count))
         self._asks.append(bool(throttles or self._fleet.max_attempts_per_s))
         return len(self._policies) - 1
 
     def _follow(self, clients: Any, number: int, at_s: Floats) -> None:
-        crowd = self._crowd
-        state = crowd.state[clients]
-        crowd.policy[clients] = number
+        table = self._table
+        state = table.state[clients]
+        table.policy[clients] = number
         self.start_over(clients)
         trying = state == TRYING
         self._end_attempts(clients[trying], "abandoned", at_s[trying])
@@ -147,16 +147,16 @@ class Waiting:
 
     def _give_up_tries(self, clients: Any, at_s: Floats) -> None:
         """Of these, none has arrived at the edge: what has not begun is not made, the rest is given up."""
-        crowd = self._crowd
-        booked = crowd.booked[clients]
+        table = self._table
+        booked = table.booked[clients]
         clients, at_s = clients[booked], at_s[booked]
-        begun = crowd.started_s[clients] <= at_s
+        begun = table.started_s[clients] <= at_s
         unmade = clients[~begun]
-        self._ledger.attempted(crowd.started_s[unmade], crowd.groups_of(unmade), -1)
-        self._give_places_back(crowd.started_s[unmade])
+        self._recorder.attempted(table.started_s[unmade], table.groups_of(unmade), -1)
+        self._give_places_back(table.started_s[unmade])
         if begun.any():
-            crowd.first[clients[begun]] = False
-            self._ledger.outcomes["abandoned"] += int(begun.sum())
+            table.first[clients[begun]] = False
+            self._recorder.outcomes["abandoned"] += int(begun.sum())
         # An attempt that its throttle has let through, but not the cap yet, is over for that throttle, too.
         self.tell_throttles(clients, joined=False, at_s=at_s)
 
@@ -164,12 +164,12 @@ class Waiting:
 
     def come_back(self, clients: Any, at_s: Floats) -> None:
         """Each of these waits for its next delay, counted from `at_s`."""
-        crowd = self._crowd
-        attempts = crowd.outage_attempts[clients]
+        table = self._table
+        attempts = table.outage_attempts[clients]
         delays_s = np.empty(len(clients))
         for number, mine in self._by_policy(clients):
-            delays_s[mine] = self._policies[number].delays_s(crowd.path[clients[mine]], attempts[mine])
-        crowd.outage_attempts[clients] = attempts + 1
+            delays_s[mine] = self._policies[number].delays_s(table.path[clients[mine]], attempts[mine])
+        table.outage_attempts[clients] = attempts + 1
         over = np.isnan(delays_s)
         if over.any():
             self._give_up(clients[over])
@@ -181,63 +181,63 @@ class Waiting:
         if len(self._policies) == 1:
             yield 0, slice(None)
             return
-        numbers = self._crowd.policy[clients]
+        numbers = self._table.policy[clients]
         for number in np.unique(numbers).tolist():
             yield number, np.flatnonzero(numbers == number)
 
     def schedule(self, clients: Any, due_s: Floats) -> None:
         """Each of these is looked at again at that time, in the next slot at the earliest."""
         slots = np.maximum((due_s / self._slot_s).astype(np.int64), self.slot + 1)
-        self._crowd.due_s[clients] = due_s
-        self._crowd.slot[clients] = slots
+        self._table.due_s[clients] = due_s
+        self._table.slot[clients] = slots
         self._calendar.put(clients, slots)
 
     def take_due(self, slot: int) -> Any:
         """Who has to be looked at in this slot, each once; slots are taken in order."""
-        self.slot, crowd = slot, self._crowd
+        self.slot, table = slot, self._table
         due = self._calendar.take(slot)
-        due = due[crowd.slot[due] == slot]
+        due = due[table.slot[due] == slot]
         # Who was entered twice keeps the later mark only; no mark is the number of a slot.
-        marks = -1 - np.arange(len(due), dtype=crowd.slot.dtype)
-        crowd.slot[due] = marks
-        return due[crowd.slot[due] == marks]
+        marks = -1 - np.arange(len(due), dtype=table.slot.dtype)
+        table.slot[due] = marks
+        return due[table.slot[due] == marks]
 
     def let_begin(self, clients: Any) -> None:
         """The delay of these is over: they begin as soon as their throttles and the cap let them."""
         if not len(clients):
             return
-        crowd = self._crowd
+        table = self._table
         # Who wanted to begin first asks first.
-        clients = clients[np.argsort(crowd.started_s[clients], kind="stable")]
+        clients = clients[np.argsort(table.started_s[clients], kind="stable")]
         # Nothing begins in a second that is over: what happened in it has been reported.
-        crowd.started_s[clients] = np.maximum(crowd.started_s[clients], int(self._now_s))
+        table.started_s[clients] = np.maximum(table.started_s[clients], int(self._now_s))
         for number, throttles in enumerate(self._throttles):
             if throttles:
                 clients = clients[self._ask(number, throttles, clients)]
-        self._begin(clients, self._places(crowd.started_s[clients]))
+        self._begin(clients, self._places(table.started_s[clients]))
 
     def tell_throttles(self, clients: Any, *, joined: bool, at_s: Floats) -> None:
         """Attempts have ended: the throttle that let one through, of whichever policy, hears of it."""
         if not any(self._throttles):
             return
-        crowd = self._crowd
-        numbers = crowd.passed[clients]
-        crowd.passed[clients] = NO_GATE
+        table = self._table
+        numbers = table.passed[clients]
+        table.passed[clients] = NO_GATE
         told = np.flatnonzero(numbers != NO_GATE)
         for place in told[np.argsort(at_s[told], kind="stable")].tolist():
             self._throttles[numbers[place]].ended(int(clients[place]), joined, float(at_s[place]))
 
     def _ask(self, number: int, throttles: PolicyThrottles, clients: Any) -> npt.NDArray[np.bool_]:
         """Whom the throttles of that policy keep from nothing, of shape (n,)."""
-        crowd = self._crowd
+        table = self._table
         passed = np.ones(len(clients), bool)
-        for place in np.flatnonzero(crowd.policy[clients] == number).tolist():
+        for place in np.flatnonzero(table.policy[clients] == number).tolist():
             client = int(clients[place])
-            start_s = float(crowd.started_s[client])
-            wait_s = throttles.wait_s(client, start_s, self._draws, bool(crowd.first[client]))
+            start_s = float(table.started_s[client])
+            wait_s = throttles.wait_s(client, start_s, self._draws, bool(table.first[client]))
             passed[place] = wait_s == 0
             if not wait_s:
-                crowd.passed[client] = number
+                table.passed[client] = number
             elif wait_s == math.inf:
                 self._give_up(clients[place : place + 1])
             else:
@@ -259,7 +259,7 @@ class Waiting:
             places = self._take_places(second * cap, len(mine))
             later = places // cap > second
             begin_s[mine[later]] = places[later] // cap + places[later] % cap / cap
-            self._ledger.held_back += int(later.sum())
+            self._recorder.held_back += int(later.sum())
         return begin_s
 
     def _take_places(self, first: int, count: int) -> npt.NDArray[np.int64]:
@@ -281,32 +281,32 @@ class Waiting:
             heapq.heappush(self._free_places, place)
 
     def _give_up(self, clients: Any) -> None:
-        self._crowd.state[clients] = GONE
-        self._ledger.gave_up += len(clients)
+        self._table.state[clients] = GONE
+        self._recorder.gave_up += len(clients)
 
     def _wait_until(self, clients: Any, start_s: Floats) -> None:
         """These want to begin an attempt then."""
-        crowd = self._crowd
+        table = self._table
         # Who had to be looked at earlier than now does not begin earlier than now.
         start_s = np.maximum(start_s, self._now_s)
-        crowd.state[clients] = AWAY
+        table.state[clients] = AWAY
         if not any(self._asks):
             self._begin(clients, start_s)
             return
-        asks = np.array(self._asks)[crowd.policy[clients]]
+        asks = np.array(self._asks)[table.policy[clients]]
         asking, asking_s = clients[asks], start_s[asks]
-        crowd.booked[asking] = False
-        crowd.started_s[asking] = asking_s
+        table.booked[asking] = False
+        table.started_s[asking] = asking_s
         self.schedule(asking, asking_s)
         self._begin(clients[~asks], start_s[~asks])
 
     def _begin(self, clients: Any, start_s: Floats) -> None:
         """These begin then, unless a pushed policy comes first."""
-        crowd = self._crowd
-        crowd.booked[clients] = True
-        crowd.started_s[clients] = start_s
-        self._ledger.attempted(start_s, crowd.groups_of(clients))
-        self.schedule(clients, start_s + crowd.travel_s[clients])
+        table = self._table
+        table.booked[clients] = True
+        table.started_s[clients] = start_s
+        self._recorder.attempted(start_s, table.groups_of(clients))
+        self.schedule(clients, start_s + table.travel_s[clients])
 
     @property
     def _now_s(self) -> float:

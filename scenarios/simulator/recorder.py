@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scenarios.wire.interval import Interval, Neighbours, Samples
+from scenarios.wire.interval import Interval, Samples, SharedIpGroup
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ def samples(counts: Any) -> Samples:
     return Samples(_VALUES_US[filled].tobytes(), np.asarray(counts)[filled].astype(np.int64).tobytes())
 
 
-class Ledger:
+class Recorder:
     """Counts of one run; seconds and ticks are whole numbers from 0 on.
 
     tick_seconds: the second in which each tick is due. groups: for each address size, how many clients.
@@ -177,8 +177,8 @@ class Ledger:
             gave_up=self.gave_up,
             outcomes=dict(self.outcomes),
             disconnects=dict(self.disconnects),
-            neighbours={
-                int(size): Neighbours(
+            shared_ips={
+                int(size): SharedIpGroup(
                     clients=int(self._group_clients[group]),
                     connected=int(connected_by_group[group]),
                     useful=None if useful is None else float(useful[group]),

@@ -39,8 +39,8 @@ ZERO_S = 3
 
 _INTO_THE_SECOND_S = 0.05
 _WELL = 0.999
-"""Of the clients, and of each group with equally many neighbours; more than a recovery asks for, so that none
-is cut off by a hair."""
+"""Of the clients, and of each group by how many share an IP; more than a recovery asks for, so that none is
+cut off by a hair."""
 
 
 class Prediction(Struct, frozen=True, kw_only=True):
@@ -193,7 +193,7 @@ class _Conductor:
         window_s = phases.recovery_window_s + 2
         clients = self.scenario.fleet.clients
         # Those behind the most crowded addresses may be few, and have to be back, too.
-        fewest = int(np.bincount(self.engine.crowd.group).min())
+        fewest = int(np.bincount(self.engine.table.group).min())
         well = max(clients - (1 - _WELL) * fewest, _WELL * clients)
         for second in range(int(last_s) + 1 + window_s, phases.duration_s + 1):
             await self._until(second)
@@ -226,8 +226,8 @@ class _Conductor:
     def _report(self, second: int) -> None:
         engine, collector = self.engine, self.collector
         pods, sessions = engine.pods, engine.sessions
-        effective, censored = engine.ledger.take_latencies()
-        interval = engine.ledger.take_interval(second, connected_by_group=sessions.joined_by_group)
+        effective, censored = engine.recorder.take_latencies()
+        interval = engine.recorder.take_interval(second, connected_by_group=sessions.joined_by_group)
         collector.on_interval(replace(interval, effective=effective, censored=censored))
         totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
         for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
@@ -253,7 +253,7 @@ class _Conductor:
 
     def _finish(self) -> None:
         info, collector = self.writer.info, self.collector
-        effective, censored = self.engine.ledger.take_latencies()
+        effective, censored = self.engine.recorder.take_latencies()
         empty = Samples()
         last = collector.latest
         if last is not None:
@@ -267,7 +267,7 @@ class _Conductor:
                     attempts_per_slot=(0,),
                     outcomes={},
                     disconnects={},
-                    neighbours={},
+                    shared_ips={},
                     ticks=0,
                     missed=0,
                     fanout=empty,

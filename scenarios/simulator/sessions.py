@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scenarios.scenario.model import Fleet
-from scenarios.simulator.clients import AWAY, JOINED, TRYING, Crowd
+from scenarios.simulator.clients import AWAY, JOINED, TRYING, ClientTable
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.pods import Pods, Served
-from scenarios.simulator.recorder import Ledger
+from scenarios.simulator.recorder import Recorder
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -27,9 +27,9 @@ class Sessions:
     """The sessions of all pods. due_s: when each tick is due; may be replaced by times that agree so far."""
 
     def __init__(
-        self, fleet: Fleet, crowd: Crowd, pods: Pods, ledger: Ledger, costs: Costs, *, due_s: Floats
+        self, fleet: Fleet, table: ClientTable, pods: Pods, recorder: Recorder, costs: Costs, *, due_s: Floats
     ) -> None:
-        count, groups = len(pods.alive), len(crowd.sizes)
+        count, groups = len(pods.alive), len(table.sizes)
         self.due_s = due_s
         self.last_tick = np.full(count, -1, np.int64)
         """The newest tick that each pod has sent."""
@@ -43,8 +43,8 @@ class Sessions:
         self.ticks_sent = np.zeros(count, np.int64)
         self.short = np.zeros(count, np.int64)
         """Sessions that ended within 5 s."""
-        self._fleet, self._crowd, self._pods = fleet, crowd, pods
-        self._ledger, self._costs = ledger, costs
+        self._fleet, self._table, self._pods = fleet, table, pods
+        self._recorder, self._costs = recorder, costs
         self._heard_s = np.zeros(count)
         self._newcomers: list[list[tuple[Any, Any]]] = [[] for _ in range(count)]
 
@@ -63,18 +63,18 @@ class Sessions:
 
     def begin(self, clients: Any, at_s: Floats) -> None:
         """These have joined the pods that they were trying."""
-        crowd = self._crowd
-        crowd.state[clients] = JOINED
-        crowd.slot[clients] = -1
-        crowd.joined_s[clients] = at_s
-        crowd.has_tick[clients] = False
-        pods = crowd.pod[clients]
+        table = self._table
+        table.state[clients] = JOINED
+        table.slot[clients] = -1
+        table.joined_s[clients] = at_s
+        table.has_tick[clients] = False
+        pods = table.pod[clients]
         counts = np.bincount(pods, minlength=len(self.last_tick))
         self._pods.joined += counts
-        self.joined_by_group += np.bincount(crowd.group[clients], minlength=len(crowd.sizes))
+        self.joined_by_group += np.bincount(table.group[clients], minlength=len(table.sizes))
         parts = np.split(clients[np.argsort(pods, kind="stable")], np.cumsum(counts[counts > 0])[:-1])
         for pod, part in zip(np.flatnonzero(counts).tolist(), parts, strict=True):
-            self._newcomers[pod].append((part, crowd.attempt[part].copy()))
+            self._newcomers[pod].append((part, table.attempt[part].copy()))
 
     def send_ticks(self, served: Served) -> None:
         """What the pods have sent reaches their clients."""
@@ -87,7 +87,7 @@ class Sessions:
             clients = self._pods.joined[pods]
             upto = np.floor(clients[:, None] * (np.arange(1, _POINTS + 1) / _POINTS)).astype(np.int64)
             after_s = (begin_s - due_s)[:, None] + cost_s[:, None] * _AT + self._costs.edge_delay_s
-            self._ledger.delivered(
+            self._recorder.delivered(
                 np.repeat(ticks, _POINTS), after_s.ravel(), np.diff(upto, axis=1, prepend=0).ravel()
             )
             self.ticks_sent[pods] += clients
@@ -102,16 +102,16 @@ class Sessions:
         parts, self._newcomers[pod] = self._newcomers[pod], []
         if not parts:
             return
-        crowd = self._crowd
+        table = self._table
         clients = np.concatenate([part for part, _ in parts])
         attempts = np.concatenate([part for _, part in parts])
-        clients = clients[(crowd.attempt[clients] == attempts) & (crowd.state[clients] == JOINED)]
+        clients = clients[(table.attempt[clients] == attempts) & (table.state[clients] == JOINED)]
         if not len(clients):
             return
-        held = np.maximum(crowd.held[clients], self._ledger.closed)
-        self._ledger.caught_up(held, int(self.last_tick[pod]), now_s)
-        crowd.has_tick[clients] = True
-        self.with_tick[pod] += np.bincount(crowd.group[clients], minlength=len(crowd.sizes))
+        held = np.maximum(table.held[clients], self._recorder.closed)
+        self._recorder.caught_up(held, int(self.last_tick[pod]), now_s)
+        table.has_tick[clients] = True
+        self.with_tick[pod] += np.bincount(table.group[clients], minlength=len(table.sizes))
 
     def stale(self, now_s: float) -> tuple[Any, Floats]:
         """(clients whose watchdog has had enough of waiting by now, when each of them had)."""
@@ -122,33 +122,33 @@ class Sessions:
         silent = (now_s - last_s >= after_s) & (self._pods.joined > 0) & (after_s > 0)
         if not silent.any():
             return np.empty(0, np.int64), np.empty(0)
-        crowd = self._crowd
-        members = np.flatnonzero((crowd.state == JOINED) & silent[crowd.pod])
-        since_s = np.maximum(last_s[crowd.pod[members]], crowd.joined_s[members])
+        table = self._table
+        members = np.flatnonzero((table.state == JOINED) & silent[table.pod])
+        since_s = np.maximum(last_s[table.pod[members]], table.joined_s[members])
         stale = now_s - since_s >= after_s
         return members[stale], since_s[stale] + after_s
 
     def on(self, pods: Any) -> tuple[Any, Any]:
         """(clients with a session, clients that are trying) on these pods."""
-        crowd = self._crowd
-        mine = np.isin(crowd.pod, pods)
-        return np.flatnonzero(mine & (crowd.state == JOINED)), np.flatnonzero(mine & (crowd.state == TRYING))
+        table = self._table
+        mine = np.isin(table.pod, pods)
+        return np.flatnonzero(mine & (table.state == JOINED)), np.flatnonzero(mine & (table.state == TRYING))
 
     def end(self, clients: Any, at_s: Floats) -> None:
         """These sessions are over; what comes then is not said here."""
-        crowd, ledger, count = self._crowd, self._ledger, len(self.last_tick)
-        pods, groups = crowd.pod[clients], crowd.group[clients]
-        had = crowd.has_tick[clients]
-        held = np.maximum(self.last_tick[pods[had]], np.maximum(crowd.held[clients[had]], ledger.closed))
-        crowd.held[clients[had]] = held
-        ledger.away_by_held += np.bincount(held + 1, minlength=len(ledger.away_by_held))
+        table, recorder, count = self._table, self._recorder, len(self.last_tick)
+        pods, groups = table.pod[clients], table.group[clients]
+        had = table.has_tick[clients]
+        held = np.maximum(self.last_tick[pods[had]], np.maximum(table.held[clients[had]], recorder.closed))
+        table.held[clients[had]] = held
+        recorder.away_by_held += np.bincount(held + 1, minlength=len(recorder.away_by_held))
         np.subtract.at(self.with_tick, (pods[had], groups[had]), 1)
-        crowd.has_tick[clients] = False
-        crowd.state[clients] = AWAY
-        crowd.first[clients] = True
+        table.has_tick[clients] = False
+        table.state[clients] = AWAY
+        table.first[clients] = True
         counts = np.bincount(pods, minlength=count)
         self._pods.joined -= counts
         self._pods.connections -= counts
-        self.joined_by_group -= np.bincount(groups, minlength=len(crowd.sizes))
+        self.joined_by_group -= np.bincount(groups, minlength=len(table.sizes))
         self._pods.add_ready(counts * self._pods.alive, self._costs.close_cpu_s)
-        self.short += np.bincount(pods[at_s - crowd.joined_s[clients] < SHORT_SESSION_S], minlength=count)
+        self.short += np.bincount(pods[at_s - table.joined_s[clients] < SHORT_SESSION_S], minlength=count)

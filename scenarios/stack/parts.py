@@ -77,7 +77,7 @@ async def start_own(
     sidecars: Sidecars | None = None,
 ) -> tuple[Gateway, Proxy]:
     """Starts pods and the proxy on these hosts."""
-    # Without a limit: neighbours behind one address would hold up the ramp.
+    # Without a limit: clients behind a shared IP would delay the ramp.
     scenario = replace(wanted.scenario, edge=replace(wanted.scenario.edge, limit="none"))
     gateway = Gateway(
         scenario,

@@ -51,11 +51,11 @@ def scaled(scenario: Scenario, most_clients: int, *, tick_cpu_s: float = TICK_CP
         f"{handshake_ms:.3g} ms instead of {gateway.handshake_cpu_ms:g} ms, a tick {tick_us:.3g} µs more, so "
         "that N·c/P, ρ, S1 and S2 are the same"
     ]
-    per_ip, cut = _neighbours(fleet.clients_per_ip, clients)
+    per_ip, cut = _shared_ips(fleet.clients_per_ip, clients)
     if cut:
         sentences.append(
-            f"instead of {cut:,} clients behind one address there are as many as the bench has; the limit "
-            "per address stays as it is, so that neighbours fare better than they would in the whole"
+            f"instead of {cut:,} clients behind one IP, all clients of this run are; the limit per IP stays as "
+            "it is, so clients behind a shared IP recover sooner than in the whole"
         )
     return Scaled(
         replace(
@@ -88,7 +88,7 @@ def scaled_limit(spec: NameOrTable, fewer: float) -> NameOrTable:
     return table
 
 
-def _neighbours(
+def _shared_ips(
     parts: int | tuple[AddressShare, ...], clients: int
 ) -> tuple[int | tuple[AddressShare, ...], int]:
     """(clients per address on the bench, the largest number that had to be cut, or 0)."""

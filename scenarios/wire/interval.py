@@ -64,7 +64,7 @@ class Samples(Struct, frozen=True):
         return float(values[min(place, len(values) - 1)]) / 1000
 
 
-class Neighbours(Struct, frozen=True, kw_only=True):
+class SharedIpGroup(Struct, frozen=True, kw_only=True):
     """Clients that share their source address with equally many, in one second."""
 
     clients: int
@@ -115,7 +115,7 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """What a reconnect policy raised inside a client, so far; whoever follows it cannot be relied on."""
     gave_up: int = 0
     """Clients whose policy allowed no further attempt."""
-    neighbours: dict[int, Neighbours] = {}
+    shared_ips: dict[int, SharedIpGroup] = {}
     """By how many clients share a source address."""
     ticks: int
     missed: int

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from msgspec.structs import replace
 
-from scenarios.wire.interval import Interval, Neighbours, Samples, WorkerChange
+from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
 
 _Key = TypeVar("_Key")
 
@@ -36,9 +36,9 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         gave_up=sum(part.gave_up for part in parts),
         outcomes=_counts(part.outcomes for part in parts),
         disconnects=_counts(part.disconnects for part in parts),
-        neighbours={
-            size: _neighbours([part.neighbours[size] for part in parts if size in part.neighbours])
-            for size in sorted({size for part in parts for size in part.neighbours})
+        shared_ips={
+            size: _shared_ips([part.shared_ips[size] for part in parts if size in part.shared_ips])
+            for size in sorted({size for part in parts for size in part.shared_ips})
         },
         ticks=sum(part.ticks for part in parts),
         missed=sum(part.missed for part in parts),
@@ -93,18 +93,18 @@ def over_both(first: Interval, first_points: int, second: Interval, second_point
         second,
         useful=mean(first.useful, second.useful),
         stale_clients=mean(first.stale_clients, second.stale_clients),
-        neighbours={
-            size: replace(group, useful=mean(first.neighbours[size].useful, group.useful))
-            if size in first.neighbours
+        shared_ips={
+            size: replace(group, useful=mean(first.shared_ips[size].useful, group.useful))
+            if size in first.shared_ips
             else group
-            for size, group in second.neighbours.items()
+            for size, group in second.shared_ips.items()
         },
     )
 
 
-def later_neighbours(
-    first: Mapping[int, Neighbours], second: Mapping[int, Neighbours]
-) -> dict[int, Neighbours]:
+def later_shared_ips(
+    first: Mapping[int, SharedIpGroup], second: Mapping[int, SharedIpGroup]
+) -> dict[int, SharedIpGroup]:
     """Two parts of one second of the same clients: counts are added, gauges are those of the later one."""
     return {
         **first,
@@ -208,7 +208,7 @@ def _later(first: Interval, second: Interval) -> Interval:
         useful=first.useful if second.useful is None else second.useful,
         stale_clients=first.stale_clients if second.stale_clients is None else second.stale_clients,
         attempts_per_slot=first.attempts_per_slot + second.attempts_per_slot,
-        neighbours=later_neighbours(first.neighbours, second.neighbours),
+        shared_ips=later_shared_ips(first.shared_ips, second.shared_ips),
         clocks=second.clocks,
         busiest_cpu_ns=first.busiest_cpu_ns + second.busiest_cpu_ns,
         rss_bytes=second.rss_bytes,
@@ -223,7 +223,7 @@ def _with_gauges_of(first: Interval, second: Interval) -> Interval:
         second,
         useful=first.useful if second.useful is None else second.useful,
         stale_clients=first.stale_clients if second.stale_clients is None else second.stale_clients,
-        neighbours=later_neighbours(_uncounted(first.neighbours), second.neighbours),
+        shared_ips=later_shared_ips(_uncounted(first.shared_ips), second.shared_ips),
     )
 
 
@@ -238,7 +238,7 @@ def _without_counts(interval: Interval) -> Interval:
         attempts_per_slot=(),
         outcomes={},
         disconnects={},
-        neighbours=_uncounted(interval.neighbours),
+        shared_ips=_uncounted(interval.shared_ips),
         ticks=0,
         missed=0,
         fanout=Samples(),
@@ -256,12 +256,12 @@ def _without_counts(interval: Interval) -> Interval:
     )
 
 
-def _uncounted(neighbours: Mapping[int, Neighbours]) -> dict[int, Neighbours]:
-    return {size: replace(group, attempts=0, limited=0) for size, group in neighbours.items()}
+def _uncounted(shared_ips: Mapping[int, SharedIpGroup]) -> dict[int, SharedIpGroup]:
+    return {size: replace(group, attempts=0, limited=0) for size, group in shared_ips.items()}
 
 
-def _neighbours(groups: list[Neighbours]) -> Neighbours:
-    return Neighbours(
+def _shared_ips(groups: list[SharedIpGroup]) -> SharedIpGroup:
+    return SharedIpGroup(
         clients=sum(group.clients for group in groups),
         connected=sum(group.connected for group in groups),
         useful=_sum_of_all(group.useful for group in groups),

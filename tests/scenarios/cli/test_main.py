@@ -385,7 +385,7 @@ SPOILT: dict[str, tuple[str, bytes]] = {
     "series without its seconds": ("series.csv", b"a,b\n1,2\n"),
     "series of letters": ("series.csv", b"t_s,useful\nx,y\n"),
     "pods without their numbers": ("pods.csv", b"t_s,cpu\n1,2\n"),
-    "neighbours without their sizes": ("shared_ips.csv", b"t_s,clients\n1,2\n"),
+    "shared IPs without their sizes": ("shared_ips.csv", b"t_s,clients\n1,2\n"),
     "a histogram that cannot be unpacked": (
         "latency.hlog",
         b"Tag=fanout,1.000,1.000,5.000,HISTFAAAABB42pNpmSzMwMDAxAABzFCaEUoz2X+AsQA/awJ/\n",

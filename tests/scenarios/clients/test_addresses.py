@@ -39,7 +39,7 @@ def test_the_first_forty_thousand_differ_in_what_ip_hash_looks_at() -> None:
     assert len(networks) == 40_000
 
 
-def test_neighbours_share_no_network_of_three_octets() -> None:
+def test_addresses_share_no_network_of_three_octets() -> None:
     first, second, later = (source_address(index).split(".") for index in (0, 1, 200))
     assert first[2] != second[2]
     assert first[1] != later[1]

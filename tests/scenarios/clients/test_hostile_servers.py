@@ -705,7 +705,7 @@ class Fate(Struct):
 
     def add(self, interval: Interval) -> None:
         """Takes a second, or a part of one."""
-        self.attempts += sum(group.attempts for group in interval.neighbours.values())
+        self.attempts += sum(group.attempts for group in interval.shared_ips.values())
         self.outcomes = Counter(self.outcomes) + Counter(interval.outcomes)
         self.disconnects = Counter(self.disconnects) + Counter(interval.disconnects)
         self.connected = interval.connected

@@ -8,7 +8,7 @@ from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.protocol.schedule import ObservedSchedule, Schedule, SharedSchedule
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, USEFUL_STALENESS_NS, Recorder
-from scenarios.wire.interval import Neighbours, Samples
+from scenarios.wire.interval import Samples, SharedIpGroup
 
 EPOCH_NS = 77 * SECOND_NS
 RATE_HZ = 5.0
@@ -324,15 +324,15 @@ def test_clients_are_counted_apart_by_how_many_share_their_address() -> None:
     recorder.sample_slot(due(0) + USEFUL_STALENESS_NS - 1)
     recorder.sample_slot(due(0) + USEFUL_STALENESS_NS)
     interval = recorder.take_interval(0)
-    assert interval.neighbours == {
-        1: Neighbours(clients=2, connected=1, useful=0.0, attempts=2, limited=1),
-        50: Neighbours(clients=3, connected=2, useful=0.5, attempts=3, limited=1),
+    assert interval.shared_ips == {
+        1: SharedIpGroup(clients=2, connected=1, useful=0.0, attempts=2, limited=1),
+        50: SharedIpGroup(clients=3, connected=2, useful=0.5, attempts=3, limited=1),
     }
     assert (interval.useful, interval.attempts) == (0.5, 5)
     assert interval.outcomes == {"joined": 3, "limited": 2}
-    assert recorder.take_interval(0).neighbours == {
-        1: Neighbours(clients=2, connected=1, useful=None, attempts=0, limited=0),
-        50: Neighbours(clients=3, connected=2, useful=None, attempts=0, limited=0),
+    assert recorder.take_interval(0).shared_ips == {
+        1: SharedIpGroup(clients=2, connected=1, useful=None, attempts=0, limited=0),
+        50: SharedIpGroup(clients=3, connected=2, useful=None, attempts=0, limited=0),
     }
 
 
@@ -340,7 +340,7 @@ def test_a_process_without_clients_reports_zeros() -> None:
     recorder = recorder_of(0)
     recorder.sample_slot(EPOCH_NS + SLOT_NS)
     interval = recorder.take_interval(0)
-    assert (interval.clients, interval.connected, interval.useful, interval.neighbours) == (0, 0, 0, {})
+    assert (interval.clients, interval.connected, interval.useful, interval.shared_ips) == (0, 0, 0, {})
     assert (interval.staleness, interval.stale_clients) == (Samples.of([]), 0)
 
 
@@ -369,7 +369,7 @@ def test_a_second_that_is_cut_within_a_slot_loses_no_attempt(slots_before: int) 
 
     assert first.attempts + second.attempts == slots_before + 2
     for interval in (first, second):
-        assert interval.attempts == sum(interval.attempts_per_slot) == interval.neighbours[1].attempts
+        assert interval.attempts == sum(interval.attempts_per_slot) == interval.shared_ips[1].attempts
 
 
 def test_an_interval_names_its_first_attempt_and_its_last_join() -> None:

@@ -124,4 +124,4 @@ def test_means_of_a_second_that_was_cut_are_over_the_whole_of_it(
     first, second = took
     assert first.second == second.second == 10
     assert second.useful == (None if useful is None else pytest.approx(useful))
-    assert second.neighbours[1].useful == second.useful
+    assert second.shared_ips[1].useful == second.useful

@@ -18,7 +18,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CoreShares, CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine
 from scenarios.runner.collector import SECOND_NS, Collector
-from scenarios.wire.interval import Interval, Neighbours, Samples, WorkerChange
+from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
 
 MS = 1_000_000
 
@@ -301,7 +301,7 @@ def told_of(second: int, *, cut: bool = False) -> list[Interval]:
     """What a generator tells of a second, in order: all at once, or in two parts."""
 
     def part(number: int, useful: float | None) -> Interval:
-        group = Neighbours(clients=10, connected=9 - number, useful=useful, attempts=second, limited=1)
+        group = SharedIpGroup(clients=10, connected=9 - number, useful=useful, attempts=second, limited=1)
         earlier = {due: Samples.of([(second - due) * 1000 * MS + number * MS]) for due in range(second + 1)}
         return interval(
             second,
@@ -311,7 +311,7 @@ def told_of(second: int, *, cut: bool = False) -> list[Interval]:
             attempts_per_slot=(second,),
             outcomes={"joined": 1, "limited": 1},
             disconnects={"stale": number},
-            neighbours={5: group},
+            shared_ips={5: group},
             fanout=Samples.of([(second + number + 1) * MS] * 3),
             staleness=Samples.of([(second + number + 1) * 100 * MS] * 10),
             stale_clients=1.0,
@@ -529,9 +529,9 @@ def test_where_nginx_is_not_ours_its_refusals_are_not_known(collector: Collector
     assert row["nginx_limited"] is None
 
 
-def test_clients_with_equally_many_neighbours_have_rows_of_their_own(collector: Collector) -> None:
-    group = Neighbours(clients=40, connected=30, useful=29.5, attempts=7, limited=2)
-    collector.on_interval(interval(3, neighbours={20: group}))
+def test_clients_have_rows_by_how_many_share_an_ip(collector: Collector) -> None:
+    group = SharedIpGroup(clients=40, connected=30, useful=29.5, attempts=7, limited=2)
+    collector.on_interval(interval(3, shared_ips={20: group}))
     collector.write_until(4)
     collector.writer.close()
     (row,) = Run.load(collector.writer.directory).shared_ips

@@ -66,7 +66,7 @@ def test_handshakes_are_worked_off_one_after_the_other_as_computed_by_hand() -> 
     )
     assert made.drop(1.0) == 10
     assert [joined_by(made, 1 + 0.1 * n + 0.045) for n in range(11)] == list(range(11))
-    assert made.ledger.outcomes == {"joined": 10}
+    assert made.recorder.outcomes == {"joined": 10}
     assert made.pods.occupied_s.sum() == pytest.approx(1.0, abs=0.01)
 
 
@@ -77,9 +77,9 @@ def test_who_gives_up_leaves_its_work_behind() -> None:
     made = run_until(engine(fleet=fleet, gateway={"handshake_cpu_ms": 100}), 1)
     made.drop(1.0)
     run_until(made, 4.9)
-    assert made.ledger.outcomes == {}
+    assert made.recorder.outcomes == {}
     run_until(made, 6)
-    assert made.ledger.outcomes == {"joined": 1, "timeout": 3}
+    assert made.recorder.outcomes == {"joined": 1, "timeout": 3}
     assert made.counted["gone_early"].sum() >= 2
     assert made.pods.occupied_s.sum() == pytest.approx(4 * 0.07 + 0.03, abs=0.002)
 
@@ -169,7 +169,7 @@ def test_a_small_storm_is_the_same_as_in_a_plain_event_loop(
     assert [joined_by(made, 1 + tenth / 10) for tenth in tenths] == [
         sum(t_s <= tenth / 10 for t_s in theirs) for tenth in tenths
     ]
-    assert made.ledger.attempts_by_slot[:70].sum() == their_tries
+    assert made.recorder.attempts_by_slot[:70].sum() == their_tries
 
 
 def test_a_single_pod_keeps_the_known_mean_wait_of_a_queue_with_constant_service() -> None:

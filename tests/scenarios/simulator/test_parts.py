@@ -1,4 +1,4 @@
-"""The model's calendar, delays, clients, ledger and clock."""
+"""The model's calendar, delays, clients, recorder and clock."""
 
 import asyncio
 import random
@@ -13,9 +13,9 @@ from scenarios.policies.backoff import DecorrelatedJitter
 from scenarios.policies.registry import POLICIES, policy
 from scenarios.scenario.model import AddressShare, Fleet
 from scenarios.simulator.calendar import Calendar
-from scenarios.simulator.clients import Crowd, seats
+from scenarios.simulator.clients import ClientTable, seats
 from scenarios.simulator.delays import TRIES, DelayPaths
-from scenarios.simulator.recorder import BINS, Ledger, bins_of, samples
+from scenarios.simulator.recorder import BINS, Recorder, bins_of, samples
 from scenarios.simulator.virtual_time import run_in_virtual_time
 
 # -- calendar ---------------------------------------------------------------------------------------
@@ -111,17 +111,17 @@ def test_seats_keep_the_shares_and_the_sizes() -> None:
 
 
 def test_travel_takes_the_round_trips_of_a_try() -> None:
-    crowd = Crowd(Fleet(clients=1_000, rtt_ms=40), np.random.default_rng(1))
-    assert crowd.travel_s.min() >= 0.06
-    assert crowd.travel_s.max() <= 0.18
-    assert crowd.addresses == 1_000
+    table = ClientTable(Fleet(clients=1_000, rtt_ms=40), np.random.default_rng(1))
+    assert table.travel_s.min() >= 0.06
+    assert table.travel_s.max() <= 0.18
+    assert table.addresses == 1_000
 
 
-# -- ledger -----------------------------------------------------------------------------------------
+# -- recorder -----------------------------------------------------------------------------------------
 
 
-def ledger(clients: int = 10) -> Ledger:
-    made = Ledger(
+def recorder(clients: int = 10) -> Recorder:
+    made = Recorder(
         seconds=20, due_s=np.arange(100) / 5, sizes=np.array([1]), group_clients=np.array([clients])
     )
     made.away_by_held[0] = clients
@@ -144,7 +144,7 @@ def test_a_bin_is_one_per_cent_wide() -> None:
 
 
 def test_who_comes_back_learns_what_was_missed_and_how_late() -> None:
-    made = ledger(clients=2)
+    made = recorder(clients=2)
     made.caught_up(np.array([-1, -1]), 0, now_s=0.1)
     assert made.away_by_held.sum() == 0
     # One of them leaves with tick 4 (due at 0.8 s) and has tick 10 (due at 2 s) at 2.1 s.
@@ -165,7 +165,7 @@ def values_ms_of(found: object) -> list[int]:
 
 
 def test_closed_books_hold_a_bound_for_every_tick_that_somebody_lacks() -> None:
-    made = ledger(clients=3)
+    made = recorder(clients=3)
     # Two hold tick 2; one has had tick 4 from a pod that is up to date.
     made.away_by_held[0] = 0
     made.away_by_held[3] = 2
@@ -180,7 +180,7 @@ def test_closed_books_hold_a_bound_for_every_tick_that_somebody_lacks() -> None:
 
 
 def test_staleness_and_usefulness_are_looked_at_on_the_grid() -> None:
-    made = ledger(clients=3)
+    made = recorder(clients=3)
     made.away_by_held[:] = 0
     made.away_by_held[1] = 1
     # Two are on a pod that has sent tick 9 (due at 1.8 s); one is away and holds tick 0.
@@ -192,18 +192,18 @@ def test_staleness_and_usefulness_are_looked_at_on_the_grid() -> None:
 
 
 def test_tries_count_where_they_begin_and_can_be_taken_back() -> None:
-    made = ledger()
+    made = recorder()
     made.attempted(np.array([0.05, 1.25, 1.26]), np.zeros(3, np.int64))
     made.attempted(np.array([1.26]), np.zeros(1, np.int64), -1)
     made.attempted(np.full(500, 1.9), np.zeros(500, np.int64))
     assert made.take_interval(0, connected_by_group=np.array([0])).attempts_per_slot[0] == 1
     second = made.take_interval(1, connected_by_group=np.array([0]))
     assert second.attempts_per_slot == (0, 0, 1, 0, 0, 0, 0, 0, 0, 500)
-    assert second.neighbours[1].attempts == 501
+    assert second.shared_ips[1].attempts == 501
 
 
 def test_a_feed_that_changes_moves_the_ticks_to_come() -> None:
-    made = ledger(clients=1)
+    made = recorder(clients=1)
     made.set_feed(np.arange(100) / 10)
     made.delivered(np.array([15]), np.array([0.1]), np.array([1]))
     effective, _ = made.take_latencies()
@@ -241,7 +241,7 @@ def test_tries_are_counted_by_tenth_of_a_second_and_by_group_however_many_there_
     groups: int, count: int
 ) -> None:
     rng = np.random.default_rng(count)
-    books = Ledger(
+    books = Recorder(
         seconds=4, due_s=np.arange(3.0), sizes=np.arange(1, groups + 1), group_clients=np.full(groups, 250)
     )
     starts_s, of_group = rng.uniform(0, 6, count), rng.integers(0, groups, count)

@@ -44,7 +44,7 @@ def clients(count: int, *, pods: int = 1, handshake_cpu_ms: float = 0.001, **fle
 
 
 def attempts_by_second(made: Engine) -> list[int]:
-    return [int(n) for n in made.ledger.attempts_by_slot.reshape(-1, SLOTS_PER_S).sum(axis=1)]
+    return [int(n) for n in made.recorder.attempts_by_slot.reshape(-1, SLOTS_PER_S).sum(axis=1)]
 
 
 def attempts_by(made: Engine) -> int:
@@ -53,9 +53,9 @@ def attempts_by(made: Engine) -> int:
 
 
 def under_way(made: Engine) -> int:
-    crowd = made.crowd
-    travelling = (crowd.state == AWAY) & crowd.booked & (crowd.started_s < made.now_s - 1e-9)
-    return int(((crowd.state == TRYING) | travelling).sum())
+    table = made.table
+    travelling = (table.state == AWAY) & table.booked & (table.started_s < made.now_s - 1e-9)
+    return int(((table.state == TRYING) | travelling).sum())
 
 
 def seen_at_its_end(made: Engine, until_s: int) -> list[int]:
@@ -123,8 +123,8 @@ def become(made: Engine, mode: str) -> None:
 
 def moments_of_the_push(made: Engine) -> list[float]:
     """When the policy that was just pushed reaches each client."""
-    moments = np.full(made.crowd.count, made.now_s)
-    if (push := made._waiting._push) is not None:
+    moments = np.full(made.table.count, made.now_s)
+    if (push := made._reconnects._push) is not None:
         moments[push[0]] = push[1]
     return moments.tolist()
 
@@ -141,7 +141,7 @@ def test_clients_try_wait_and_follow_policies_as_in_a_plain_event_loop(seed: int
     )
     world = PlainWorld(
         policy(script.policy),
-        travel_s=made.crowd.travel_s.tolist(),
+        travel_s=made.table.travel_s.tolist(),
         timeout_s=TIMEOUT_S,
         cap=script.cap,
         horizon_s=HORIZON_S,
@@ -164,10 +164,10 @@ def test_clients_try_wait_and_follow_policies_as_in_a_plain_event_loop(seed: int
 
     starts = np.histogram(world.starts, bins=np.arange(HORIZON_S + 1))[0].tolist()
     assert attempts_by_second(made)[:HORIZON_S] == starts
-    assert +made.ledger.outcomes == world.outcomes
-    assert (made.ledger.gave_up, made.ledger.held_back) == (world.gave_up, world.held_back)
+    assert +made.recorder.outcomes == world.outcomes
+    assert (made.recorder.gave_up, made.recorder.held_back) == (world.gave_up, world.held_back)
     assert (joined_by(made, HORIZON_S), under_way(made)) == (world.connected, world.under_way)
-    assert attempts_by(made) == sum(made.ledger.outcomes.values()) + under_way(made)
+    assert attempts_by(made) == sum(made.recorder.outcomes.values()) + under_way(made)
 
 
 # -- the cap ----------------------------------------------------------------------------------------
@@ -189,8 +189,8 @@ def test_everybody_whom_the_cap_holds_back_comes_through_in_the_next_seconds(
         assert max(by_second) <= cap
     else:
         assert by_second[3 : 3 + full + 1] == [cap] * full + [rest]
-        assert made.ledger.held_back == max(0, count - cap)
-    assert made.ledger.outcomes == {"joined": count} == {"joined": attempts_by(made)}
+        assert made.recorder.held_back == max(0, count - cap)
+    assert made.recorder.outcomes == {"joined": count} == {"joined": attempts_by(made)}
 
 
 def test_no_second_has_more_attempts_than_the_cap_also_while_all_of_them_fail() -> None:
@@ -203,16 +203,16 @@ def test_no_second_has_more_attempts_than_the_cap_also_while_all_of_them_fail() 
 
 def test_who_wanted_to_try_first_is_let_through_first() -> None:
     made = run_until(clients(90, max_attempts_per_s=20, policy="naive"), 3.4)
-    crowd = made.crowd
+    table = made.table
     waves = []
     for share in (0.5, 0.5, 1.0):
-        before = crowd.state == JOINED
+        before = table.state == JOINED
         made.drop(share)
-        waves.append(np.flatnonzero(before & (crowd.state == AWAY)))
+        waves.append(np.flatnonzero(before & (table.state == AWAY)))
         run_until(made, made.now_s + 0.03)
     run_until(made, 12)
     assert [len(wave) for wave in waves] == [45, 22, 23]
-    began = [crowd.started_s[wave] for wave in waves]
+    began = [table.started_s[wave] for wave in waves]
     assert began[0].max() <= began[1].min() < began[1].max() <= began[2].min()
     assert joined_by(made, 12) == 90
 
@@ -221,7 +221,7 @@ def test_those_held_back_are_spread_over_their_second_as_real_ones_are() -> None
     made = run_until(clients(10, max_attempts_per_s=4, rtt_ms=0, policy="naive"), 7.9)
     made.drop(1.0)
     run_until(made, 8)
-    assert sorted(made.crowd.started_s.round(6).tolist()) == [
+    assert sorted(made.table.started_s.round(6).tolist()) == [
         *([7.9] * 4),
         *(8.0, 8.25, 8.5, 8.75, 9.0, 9.25),
     ]
@@ -298,11 +298,11 @@ def test_a_gated_attempt_is_booked_when_it_begins_and_not_when_it_arrives(closed
     run_until(made, 2)
     made.drop(1.0)
     run_until(made, 5)
-    (asked_s, *again_s, ended_s), travel_s = noted.times_s[0], made.crowd.travel_s[0]
+    (asked_s, *again_s, ended_s), travel_s = noted.times_s[0], made.table.travel_s[0]
     assert asked_s == pytest.approx(2.25)
     begun_s = again_s[0] if closed_s else asked_s
     assert begun_s == pytest.approx(2.25 + closed_s, abs=SLOT_S)
-    assert np.flatnonzero(made.ledger.attempts_by_slot).tolist() == [int(begun_s * SLOTS_PER_S)]
+    assert np.flatnonzero(made.recorder.attempts_by_slot).tolist() == [int(begun_s * SLOTS_PER_S)]
     assert ended_s == pytest.approx(begun_s + travel_s, abs=3 * SLOT_S)
 
 
@@ -330,7 +330,7 @@ def test_the_gate_that_let_an_attempt_through_hears_of_its_end_and_not_the_pushe
     assert joined_by(made, 5) == 1
     assert old.logs == [["first", "failed"] if abandoned else []]
     assert new.logs == [["again" if abandoned else "first", "joined"]]
-    assert made.ledger.outcomes["abandoned"] == abandoned
+    assert made.recorder.outcomes["abandoned"] == abandoned
     assert attempts_by(made) == 1 + abandoned
 
 
@@ -346,7 +346,7 @@ def test_an_attempt_that_the_cap_holds_back_is_over_for_its_gate_when_a_policy_i
     made.push_policy(policy(steady(3600)), 0)
     run_until(made, 6)
     assert old.logs == [["first", "failed"]] * 3
-    assert made.ledger.outcomes == {"abandoned": 1}
+    assert made.recorder.outcomes == {"abandoned": 1}
     assert attempts_by(made) == 1
 
 
@@ -356,7 +356,7 @@ def test_a_breaker_that_is_pushed_starts_closed_for_those_who_were_trying() -> N
     made.edge_is_up = True
     made.pause_pod(0)
     run_until(made, 2)
-    assert (made.crowd.state == TRYING).all()
+    assert (made.table.state == TRYING).all()
     made.push_policy(policy("circuit-breaker"), 0)
     run_until(made, 2.5)
     assert attempts_by_second(made)[2] == 20
@@ -374,7 +374,7 @@ def test_whether_an_attempt_is_a_retry_is_known_also_to_a_gate_that_is_pushed_la
     made.push_policy(policy({"name": "token-bucket", "capacity": 0}), 0)
     made.edge_is_up = True
     assert joined_by(made, 6) == 1 - gave_up
-    assert made.ledger.gave_up == gave_up
+    assert made.recorder.gave_up == gave_up
 
 
 # -- pushes -----------------------------------------------------------------------------------------
@@ -415,13 +415,13 @@ def test_every_attempt_is_booked_once_whatever_is_pushed_over_whatever(
         made.push_policy(policy(second), reach_s)
     seen += seen_at_its_end(made, 12)
     assert attempts_by_second(made)[1:12] == seen, "what was reported has not changed"
-    assert attempts_by(made) == sum(made.ledger.outcomes.values()) + under_way(made)
+    assert attempts_by(made) == sum(made.recorder.outcomes.values()) + under_way(made)
     assert not cap or max(attempts_by_second(made)[:12]) <= cap
     # Whoever has given up is back, too.
     made.push_policy(policy(steady(0.5)), 0)
     made.charge_handshakes(0.001)
     assert joined_by(made, 30) == 40
-    assert attempts_by(made) == sum(made.ledger.outcomes.values())
+    assert attempts_by(made) == sum(made.recorder.outcomes.values())
 
 
 def test_who_has_the_pushed_policy_and_who_has_not_yet_are_told_apart() -> None:
@@ -430,12 +430,12 @@ def test_who_has_the_pushed_policy_and_who_has_not_yet_are_told_apart() -> None:
     made.push_policy(policy({"name": "token-bucket", "capacity": 0}), 8)
     run_until(made, 5)
     # Half of them have been reached, and have given up: their retries are not free.
-    assert made.ledger.gave_up == pytest.approx(100, abs=25)
-    still = 200 - made.ledger.gave_up
+    assert made.recorder.gave_up == pytest.approx(100, abs=25)
+    still = 200 - made.recorder.gave_up
     before = attempts_by(made)
     run_until(made, 6)
     assert attempts_by(made) - before == pytest.approx(still / 0.62, rel=0.25)
-    assert attempts_by(made) == sum(made.ledger.outcomes.values()) + under_way(made)
+    assert attempts_by(made) == sum(made.recorder.outcomes.values()) + under_way(made)
 
 
 # -- policies that end ------------------------------------------------------------------------------
@@ -446,8 +446,8 @@ def test_a_policy_ends_after_exactly_its_number_of_delays(number: int) -> None:
     made = run_until(clients(3, rtt_ms=1, policy=listed(*([0.02] * number))), 1)
     made.end_edge()
     run_until(made, 2 + 0.04 * number)
-    assert attempts_by(made) == 3 * number == sum(made.ledger.outcomes.values())
-    assert made.ledger.gave_up == 3
+    assert attempts_by(made) == 3 * number == sum(made.recorder.outcomes.values())
+    assert made.recorder.gave_up == 3
 
 
 # -- a full accept queue ----------------------------------------------------------------------------
@@ -464,7 +464,7 @@ def test_an_attempt_that_was_given_up_does_not_knock_for_the_next_one() -> None:
     made.edge_is_up = True
     made.pause_pod(0)
     run_until(made, 1.6)
-    # One is in the queue, the other one knocks at 2 s. Both start over, and knock at 2.6 s.
+    # One is in the queue, the other one connects at 2 s. Both start over, and connect at 2.6 s.
     made.push_policy(policy("naive"), 0)
     run_until(made, 1.8)
     made.resume_pod(0)

@@ -78,8 +78,8 @@ def lines(run: Run, name: str, phase: str = "end") -> Iterator[dict[str, Any]]:
 def test_a_reload_empties_the_buckets_of_haproxy_alone(tmp_path: Path, proxy: str, let_in: int) -> None:
     limit = 'edge.limit={name="per-ip-strict", rate_per_s=0.0167}'
     event = 'event=[{at_s=2, do="drop_all"}, {at_s=5, do="nginx_reload"}]'
-    neighbours = (f"fleet.clients_per_ip={CLIENTS}", f"edge.proxy={proxy}", "phases.duration_s=10")
-    found = predicted(tmp_path, *SMALL, limit, event, *neighbours)
+    shared_ips = (f"fleet.clients_per_ip={CLIENTS}", f"edge.proxy={proxy}", "phases.duration_s=10")
+    found = predicted(tmp_path, *SMALL, limit, event, *shared_ips)
     assert total(found, "joined", 2) == let_in
     assert total(found, "nginx_limited") == pytest.approx(total(found, "limited"), rel=0.02)
 

@@ -50,7 +50,7 @@ def test_it_says_what_was_done_and_what_could_not_be_kept() -> None:
     assert [part.clients_per_ip for part in parts] == [1, 20, 15]
 
 
-def test_an_even_number_of_neighbours_is_cut_to_what_there_is() -> None:
+def test_an_even_number_of_clients_per_ip_is_cut_to_what_there_is() -> None:
     found = scaled(production("fleet.clients_per_ip=1000"), 300)
     assert found.scenario.fleet.clients_per_ip == 300
     assert len(found.sentences) == 2

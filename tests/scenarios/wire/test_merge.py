@@ -14,7 +14,7 @@ from gateway_stub.feed_schedule import FeedSchedule
 from reports.rundir.schema import ClockOffset
 from scenarios.clients.protocol.schedule import SharedSchedule
 from scenarios.clients.recorder import SECOND_NS, Recorder
-from scenarios.wire.interval import Interval, Neighbours, Samples, WorkerChange
+from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
 from scenarios.wire.merge import Merger, merge, over_both
 from tests.scenarios.clients.test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
 from tests.scenarios.runner.test_collector import MS, interval
@@ -151,7 +151,7 @@ def test_what_is_no_histogram_is_added_too() -> None:
         staleness=Samples.of([7 * MS]),
         stale_clients=1.5,
         outcomes={"joined": 2, "limited": 1},
-        neighbours={1: Neighbours(clients=10, connected=9, useful=3.5, attempts=3, limited=1)},
+        shared_ips={1: SharedIpGroup(clients=10, connected=9, useful=3.5, attempts=3, limited=1)},
         reference=None,
         cpu_ns=5,
         busiest_cpu_ns=5,
@@ -166,9 +166,9 @@ def test_what_is_no_histogram_is_added_too() -> None:
         first_attempt_ns=40,
         last_join_ns=None,
         outcomes={"joined": 9},
-        neighbours={
-            1: Neighbours(clients=8, connected=7, useful=3.0, attempts=6, limited=2),
-            6: Neighbours(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
+        shared_ips={
+            1: SharedIpGroup(clients=8, connected=7, useful=3.0, attempts=6, limited=2),
+            6: SharedIpGroup(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
         },
         reference="due",
     )
@@ -185,9 +185,9 @@ def test_what_is_no_histogram_is_added_too() -> None:
         staleness=Samples.of([7 * MS] * 2),
         stale_clients=3.0,
         outcomes={"joined": 11, "limited": 1},
-        neighbours={
-            1: Neighbours(clients=18, connected=16, useful=6.5, attempts=9, limited=3),
-            6: Neighbours(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
+        shared_ips={
+            1: SharedIpGroup(clients=18, connected=16, useful=6.5, attempts=9, limited=3),
+            6: SharedIpGroup(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
         },
         loop_lag=Samples.of([MS] * 200),
         reference="due",
@@ -274,7 +274,7 @@ def test_a_process_that_was_only_out_of_reach_is_not_missing_any_more() -> None:
     assert handed_out == [(20, 0), (10, 10), (20, 0)]
 
 
-NEW = Neighbours(clients=5, connected=0, useful=0.0, attempts=5, limited=2)
+NEW = SharedIpGroup(clients=5, connected=0, useful=0.0, attempts=5, limited=2)
 
 
 def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
@@ -287,7 +287,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
         stale_clients=5.0,
         attempts=3,
         attempts_per_slot=(1, 2),
-        neighbours={1: Neighbours(clients=8, connected=3, useful=2.0, attempts=3, limited=1)},
+        shared_ips={1: SharedIpGroup(clients=8, connected=3, useful=2.0, attempts=3, limited=1)},
         fanout=Samples.of([MS]),
         cpu_ns=4,
         busiest_cpu_ns=4,
@@ -301,7 +301,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
         stale_clients=None,
         attempts=4,
         attempts_per_slot=(4,),
-        neighbours={1: Neighbours(clients=10, connected=9, useful=None, attempts=4, limited=0), 5: NEW},
+        shared_ips={1: SharedIpGroup(clients=10, connected=9, useful=None, attempts=4, limited=0), 5: NEW},
         rss_bytes=60,
     )
     merger.add("a", first)
@@ -312,8 +312,8 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
     assert (both.attempts, both.cpu_ns, both.fanout) == (7, 8, Samples.of([MS, MS]))
     assert both.busiest_cpu_ns == 8
     assert both.attempts_per_slot == (1, 2, 4)
-    together = Neighbours(clients=10, connected=9, useful=2.0, attempts=7, limited=1)
-    assert both.neighbours == {1: together, 5: NEW}
+    together = SharedIpGroup(clients=10, connected=9, useful=2.0, attempts=7, limited=1)
+    assert both.shared_ips == {1: together, 5: NEW}
 
 
 def test_the_rest_of_a_second_whose_first_part_was_handed_out_is_handed_out_for_all_at_once() -> None:
@@ -342,15 +342,15 @@ def test_each_part_of_a_second_that_was_cut_tells_of_all_processes(
 ) -> None:
     merger = Merger()
     merger.living(["a", "b"])
-    group = Neighbours(clients=10, connected=10, useful=None, attempts=1, limited=0)
+    group = SharedIpGroup(clients=10, connected=10, useful=None, attempts=1, limited=0)
     rest = replace(group, useful=7.0, attempts=2)
     found = []
     steps = order.split()
     for step in steps:
         process, part = step[0], step[1]
         told = {
-            "1": interval(4, useful=None, stale_clients=None, attempts=1, neighbours={1: group}),
-            "2": interval(4, useful=7.0, stale_clients=3.0, attempts=2, neighbours={1: rest}),
+            "1": interval(4, useful=None, stale_clients=None, attempts=1, shared_ips={1: group}),
+            "2": interval(4, useful=7.0, stale_clients=3.0, attempts=2, shared_ips={1: rest}),
             "9": interval(9),
         }[part]
         merger.add(process, told)
@@ -358,17 +358,17 @@ def test_each_part_of_a_second_that_was_cut_tells_of_all_processes(
     assert [(each.attempts, each.useful, each.clients) for each in found][: len(handed_out)] == handed_out
     assert sum(each.attempts for each in found) == sum(int(step[1]) for step in steps if step[1] != "9")
     for each in found:
-        assert (each.neighbours[1].clients, each.neighbours[1].attempts) == (20, each.attempts)
-        assert each.neighbours[1].useful == each.useful
+        assert (each.shared_ips[1].clients, each.shared_ips[1].attempts) == (20, each.attempts)
+        assert each.shared_ips[1].useful == each.useful
 
 
 def test_a_mean_over_both_parts_of_a_second_weighs_them_by_their_points() -> None:
-    first = interval(4, useful=2.0, stale_clients=8.0, neighbours={1: NEW})
-    second = interval(4, useful=7.0, stale_clients=3.0, neighbours={1: replace(NEW, useful=5.0), 9: NEW})
+    first = interval(4, useful=2.0, stale_clients=8.0, shared_ips={1: NEW})
+    second = interval(4, useful=7.0, stale_clients=3.0, shared_ips={1: replace(NEW, useful=5.0), 9: NEW})
     both = over_both(first, 3, second, 7)
     assert both.useful == pytest.approx(5.5)
     assert both.stale_clients == pytest.approx(4.5)
-    assert both.neighbours == {1: replace(NEW, useful=pytest.approx(3.5)), 9: NEW}
+    assert both.shared_ips == {1: replace(NEW, useful=pytest.approx(3.5)), 9: NEW}
     for useful in (None, 7.0):
         whole = over_both(replace(first, useful=None), 0, replace(second, useful=useful), 10)
         assert whole.useful == useful

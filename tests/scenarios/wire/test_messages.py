@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reports.rundir.schema import ClockOffset
 from scenarios.scenario.model import Abort, AddressShare, Feed, Fleet, Scenario, Target
 from scenarios.wire.framing import FrameError, Unframer, frame
-from scenarios.wire.interval import Interval, Neighbours, Samples, WorkerChange
+from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
 from scenarios.wire.orders import (
     Aborted,
     Begin,
@@ -77,10 +77,10 @@ intervals_of_any = st.builds(
     stale_clients=st.none() | st.floats(0, 1e6),
     outcomes=by_name,
     disconnects=by_name,
-    neighbours=st.dictionaries(
+    shared_ips=st.dictionaries(
         st.integers(1, 1_000),
         st.builds(
-            Neighbours,
+            SharedIpGroup,
             clients=whole,
             connected=whole,
             useful=st.none() | st.floats(0, 1e6),
