@@ -54,8 +54,8 @@ def scaled(scenario: Scenario, most_clients: int, *, tick_cpu_s: float = TICK_CP
     per_ip, cut = _shared_ips(fleet.clients_per_ip, clients)
     if cut:
         sentences.append(
-            f"instead of {cut:,} clients behind one IP, all clients of this run are; the limit per IP stays as "
-            "it is, so clients behind a shared IP recover sooner than in the whole"
+            f"instead of {cut:,} clients behind one IP, all clients of this run are; the limit per IP is not "
+            "scaled, so clients behind a shared IP recover sooner than in the whole"
         )
     return Scaled(
         replace(
