@@ -69,20 +69,30 @@ def taken(rows: Sequence[Row], machine: Mapping[str, Any], *, foreign: bool = Tr
     machine: as run.json has it. foreign: whether other processes count. Of a run that does not tell of its
     cores, because they were not its own or because it is an old one, the whole machine is judged.
     """
+    return tuple(map(_worst, _by_cores(rows, machine, foreign=foreign)))
+
+
+def worst_windows(rows: Sequence[Row], machine: Mapping[str, Any]) -> tuple[Taken, ...]:
+    """The worst window of each length that fits into the run, for every set of cores, allowed or not."""
+    return tuple(window for windows in _by_cores(rows, machine, foreign=True) for window in windows)
+
+
+def _by_cores(rows: Sequence[Row], machine: Mapping[str, Any], *, foreign: bool) -> list[list[Taken]]:
     kinds = (("foreign_cpu", FOREIGN), ("steal", STEAL)) if foreign else (("steal", STEAL),)
-    windows: list[Taken | None] = []
+    found: list[list[Taken]] = []
     for column, what in kinds:
         pinned = [
-            _worst(rows, f"{part}_{column}", what, where, 1) for part, where in _pinned_cores(machine).items()
+            _windows(rows, f"{part}_{column}", what, where, 1)
+            for part, where in _pinned_cores(machine).items()
         ]
         if not any(pinned):
             cores = int(machine.get("cores") or 1)
-            pinned = [_worst(rows, column, what, f"the machine's {cores} cores", cores)]
-        windows += pinned
-    return tuple(window for window in windows if window is not None)
+            pinned = [_windows(rows, column, what, f"the machine's {cores} cores", cores)]
+        found += pinned
+    return [windows for windows in found if windows]
 
 
-def _worst(rows: Sequence[Row], column: str, what: str, where: str, of: int) -> Taken | None:
+def _windows(rows: Sequence[Row], column: str, what: str, where: str, of: int) -> list[Taken]:
     known = [row for row in rows if row.get(column) is not None]
     used = series.column(known, column)
 
@@ -104,8 +114,11 @@ def _worst(rows: Sequence[Row], column: str, what: str, where: str, of: int) -> 
         )
 
     if not known:
-        return None
-    fitting = [worst(window) for window in WINDOWS if window.seconds <= len(known)] or [worst(WINDOWS[0])]
+        return []
+    return [worst(window) for window in WINDOWS if window.seconds <= len(known)] or [worst(WINDOWS[0])]
+
+
+def _worst(fitting: Sequence[Taken]) -> Taken:
     # The shortest window says best when it was, unless it was throughout.
     throughout = [window for window in reversed(fitting) if window.throughout]
     too_much = throughout + [window for window in fitting if window.too_much]

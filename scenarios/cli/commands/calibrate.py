@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 from msgspec.structs import replace
 from rich.table import Table
 
@@ -32,6 +33,7 @@ from scenarios.scenario.validate import ScenarioError
 from scenarios.selftest import aa
 from scenarios.selftest.aa import COMPARISONS, Verdicts, called, draws
 from scenarios.selftest.checks import CHECKS
+from scenarios.selftest.other_load import OtherLoad, other_loads
 from scenarios.selftest.readings import ALLOWED, Reading, all_good, as_dicts
 from scenarios.selftest.rig import SAMPLER, Rig
 
@@ -119,7 +121,8 @@ def calibrate_command(
         except ComparisonError as error:
             complain(str(error))
             good = False
-    _show(readings, verdicts, as_json=as_json)
+    load_of_others = other_loads((found.rows, found.info.machine) for found in pool)
+    _show(readings, verdicts, load_of_others, as_json=as_json)
     sys.exit(GOOD if good else INVALID)
 
 
@@ -159,11 +162,14 @@ def _verdicts(pool: list[Run]) -> Verdicts:
     )
 
 
-def _show(readings: list[Reading], verdicts: Verdicts | None, *, as_json: bool) -> None:
+def _show(
+    readings: list[Reading], verdicts: Verdicts | None, load: tuple[OtherLoad, ...], *, as_json: bool
+) -> None:
     if as_json:
         found = {
             "readings": as_dicts(readings),
             "aa": aa.as_dict(verdicts) if verdicts else None,
+            "other_load": msgspec.to_builtins(load),
         }
         click.echo(json.dumps(found, indent=2))
         return
@@ -171,6 +177,8 @@ def _show(readings: list[Reading], verdicts: Verdicts | None, *, as_json: bool) 
         console.print(_table(readings))
     if verdicts:
         console.print(_aa_sentence(verdicts), highlight=False)
+    if load:
+        console.print(_load_table(load))
 
 
 def _table(readings: list[Reading]) -> Table:
@@ -188,6 +196,24 @@ def _table(readings: list[Reading]) -> Table:
             "–" if reading.found is None else f"{reading.found:,.2f} {reading.unit}",
             "–" if reading.error is None else f"{reading.error:+.2%}",
             f"±{ALLOWED:.0%}",
+        )
+    return table
+
+
+def _load_table(load: tuple[OtherLoad, ...]) -> Table:
+    table = Table(
+        "", "worst seconds of each run", "runs", "median", "highest", "expected", box=None, pad_edge=False
+    )
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for row in load:
+        table.add_row(
+            "ok" if row.good else "!!",
+            f"{row.seconds} s: {row.what} of {row.where}",
+            str(row.runs),
+            f"{row.median:.1%}",
+            f"{row.highest:.1%}",
+            f"≤ {row.allowed:.0%}",
         )
     return table
 
