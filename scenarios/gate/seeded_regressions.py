@@ -16,7 +16,7 @@ def _policy(scenario: Scenario, key: str, value: float) -> tuple[str, ...]:
     return (f"fleet.policy={{ {fields} }}",)
 
 
-PLANTED: dict[str, Callable[[Scenario], tuple[str, ...]]] = {
+SEEDED: dict[str, Callable[[Scenario], tuple[str, ...]]] = {
     "jitter removed": lambda scenario: _policy(scenario, "jitter", 0),
     "cap lowered to 1 s": lambda scenario: _policy(scenario, "max_ms", 1000),
     "limit dropped": lambda _: ("edge.limit=none",),

@@ -14,7 +14,7 @@ from scenarios.scenario.redact import secrets_of
 from scenarios.scenario.redact_text import hide, shown_text
 from scenarios.wire.framing import FrameError, Unframer, frame
 from scenarios.wire.interval import Interval
-from scenarios.wire.orders import Aborted, CloseBooks, GeneratorSettings, Message
+from scenarios.wire.orders import Aborted, Finalise, GeneratorSettings, Message
 
 log = logging.getLogger("reconnect_storm")
 
@@ -100,7 +100,7 @@ class Head:
     def _abort(self, reason: str) -> None:
         # The runner is to have all that was measured before it is told, by workers too, and to be told before
         # the end.
-        self._obey(CloseBooks())
+        self._obey(Finalise())
         gevent.sleep(_LAST_WORDS_S)
         self.tell(Aborted(reason))
         gevent.sleep(_LAST_WORDS_S)

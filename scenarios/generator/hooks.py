@@ -30,7 +30,7 @@ from scenarios.generator.options import Choice, add_arguments, choice_of, epoch_
 from scenarios.generator.process import Generator
 from scenarios.generator.stats import feed
 from scenarios.generator.web_door import Door, host_names
-from scenarios.generator.worker import BOOKS, SECOND, TROUBLE, Worker
+from scenarios.generator.worker import FINALISED, SECOND, TROUBLE, Worker
 from scenarios.host.token import TokenError, token_from_environment
 from scenarios.policies.registry import PolicyError
 from scenarios.scenario.redact_text import shown_url
@@ -39,8 +39,8 @@ from scenarios.wire.interval import Interval
 from scenarios.wire.orders import (
     GENERATOR_VARIABLE,
     Assignment,
-    BooksClosed,
-    CloseBooks,
+    Finalise,
+    Finalised,
     GeneratorSettings,
     Message,
 )
@@ -85,8 +85,8 @@ class Alone:
 
     def _obey(self, order: Message) -> None:
         self.generator.obey(order)
-        if isinstance(order, CloseBooks):
-            self._head.tell(BooksClosed())
+        if isinstance(order, Finalise):
+            self._head.tell(Finalised())
 
 
 def prepare(environment: Environment, **_: Any) -> None:
@@ -130,7 +130,7 @@ def _prepare_master(environment: Environment, runner: MasterRunner) -> None:
     assert options is not None  # noqa: S101
     for kind, method in (
         (SECOND, "on_second_of_worker"),
-        (BOOKS, "on_books_closed"),
+        (FINALISED, "on_finalised"),
         (TROUBLE, "on_trouble"),
     ):
         runner.register_message(kind, lambda msg, method=method, **_: _part(environment, Master, method, msg))

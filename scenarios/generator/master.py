@@ -14,9 +14,9 @@ from scenarios.wire.merge import Merger
 from scenarios.wire.orders import (
     Assignment,
     Begun,
-    BooksClosed,
-    CloseBooks,
     Ended,
+    Finalise,
+    Finalised,
     GeneratorSettings,
     Message,
     decode,
@@ -98,8 +98,8 @@ class Master:
         self._merger.add(message.node_id, interval)
         self._hand_on()
 
-    def on_books_closed(self, message: Any) -> None:
-        """A worker has reported everything up to the order to close the books."""
+    def on_finalised(self, message: Any) -> None:
+        """A worker has reported everything up to the order to finalise."""
         self._closing.discard(message.node_id)
         self._hand_on()
 
@@ -126,7 +126,7 @@ class Master:
         self._merger.joined(name)
 
     def _obey(self, order: Message) -> None:
-        if isinstance(order, CloseBooks):
+        if isinstance(order, Finalise):
             self._closing = set(self._living()) | {""}
         self._runner.send_message(ORDER, {"order": encode(order)})
 
@@ -154,7 +154,7 @@ class Master:
             self._head.on_interval(interval)
         if self._closing and not self._closing & set(self._living()):
             self._closing.clear()
-            self._head.tell(BooksClosed())
+            self._head.tell(Finalised())
 
     def _watch_workers(self) -> None:
         while True:

@@ -32,7 +32,7 @@ from scenarios.generator.clock_sync import LocalEpoch, ask, local_epoch
 from scenarios.policies.registry import Policy, divided, policy
 from scenarios.wire.interval import Interval
 from scenarios.wire.merge import over_both
-from scenarios.wire.orders import CloseBooks, Cut, GeneratorSettings, Message, PushPolicy, SetFeed
+from scenarios.wire.orders import Cut, Finalise, GeneratorSettings, Message, PushPolicy, SetFeed
 
 _GARBAGE_THRESHOLD = 500_000
 _CLOCK_PORT = 1_023
@@ -144,14 +144,14 @@ class Generator:
             case SetFeed(schedule):
                 assert isinstance(self._schedule, SharedSchedule), "somebody else's feed"  # noqa: S101
                 self._schedule.feed = schedule.shifted(self._ahead_ns)
-            case CloseBooks():
+            case Finalise():
                 now = monotonic_ns()
                 # An order may be the first thing that a process does after it stood still.
                 if now - self._last_probe_ns > LAG_PROBE_NS:
                     self._probe_lag(now)
                 # A second that has just ended is not to be counted with the one that is cut short.
                 self._turn_over(now)
-                self.recorder.close_books(now)
+                self.recorder.finalise(now)
                 self._report((now - self.recorder.epoch_ns) // SECOND_NS)
 
     def _policy(self, spec: NameOrTable) -> Policy:

@@ -9,9 +9,9 @@ from scenarios.clients.protocol.target import Endpoint
 from scenarios.generator.process import Generator
 from scenarios.generator.stats import feed
 from scenarios.wire.interval import Interval
-from scenarios.wire.orders import Assignment, CloseBooks, GeneratorSettings, decode, encode
+from scenarios.wire.orders import Assignment, Finalise, GeneratorSettings, decode, encode
 
-SECOND, BOOKS, TROUBLE = "storm_second", "storm_books_closed", "storm_trouble"
+SECOND, FINALISED, TROUBLE = "storm_second", "storm_books_closed", "storm_trouble"
 """Kinds of Locust messages from workers to the master."""
 
 
@@ -48,8 +48,8 @@ class Worker:
         """Takes an order from the master."""
         order = decode(message.data["order"])
         self.generator.obey(order)
-        if isinstance(order, CloseBooks):
-            self._runner.send_message(BOOKS, None)
+        if isinstance(order, Finalise):
+            self._runner.send_message(FINALISED, None)
 
     def on_failure(self, reason: str) -> None:
         """An order could not be carried out: the master has to end a test in which workers differ."""

@@ -120,7 +120,7 @@ class Collector:
         for change in interval.worker_changes:
             t_s = interval.second - self.zero
             self.writer.event(t_s, f"worker_{change.change}", worker=change.name, clients=change.clients)
-        # Closing the books ends a second early; its two parts are one second.
+        # Finalising ends a second early; its two parts are one second.
         known_shared_ips = self._shared_ips.get(interval.second, {})
         self._shared_ips[interval.second] = later_shared_ips(known_shared_ips, interval.shared_ips)
         row = self._rows.setdefault(interval.second, {})

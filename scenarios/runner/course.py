@@ -220,7 +220,7 @@ class Course:
     async def _rescue(self) -> None:
         phases = self.scenario.phases
         # What nobody held by now must not be credited with the rescue.
-        await self._stack.generator.close_books()
+        await self._stack.generator.finalise()
         await self._stack.generator.push_policy(phases.rescue_policy)
         self._info.rescued_at_s = phases.rescue_at_s
         self.set_phases()

@@ -220,7 +220,7 @@ class _Conductor:
         self.steady = True
         self._note_at(0, "steady", clients=self.scenario.fleet.clients)
         await course.play()
-        await stack.generator.close_books()
+        await stack.generator.finalise()
 
     async def _ramp(self) -> None:
         fleet = self.scenario.fleet

@@ -51,7 +51,7 @@ DELAYS_NS = tuple(injected_delays_ns(4_001, median_ms=20.0, spread=0.7, rng=rand
 _DELAY = {
     "fleet": {**_COMMON_FLEET, "clients": 200, "policy": "naive"},
     "feed": {"rate_hz": 10.0},
-    # A single client, at the end: the books of the steady state are closed long before the run's own.
+    # A single client, at the end: the accounting of the steady state is final long before the run's own.
     "event": [{"at_s": _DELAY_BEFORE_S, "do": "drop_share", "share": 0.005}],
     "phases": {"duration_s": _DELAY_BEFORE_S + 3, "during_s": 3, "rescue_at_s": 0},
 }

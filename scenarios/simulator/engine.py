@@ -179,12 +179,12 @@ class Engine:
         self._limiter = self._limiter_of(self._limiter.rules)
         self._cut(np.arange(len(self.pods.alive)))
 
-    def close_books(self) -> None:
+    def finalise(self) -> None:
         """Counts what nobody holds by now as censored."""
         latest = self.sessions.latest_due(self.now_s)
         if latest >= 0:
             holding = self.sessions.with_tick.sum(axis=1)
-            self.recorder.close_books(self.now_s, latest, holding, self.sessions.last_tick)
+            self.recorder.finalise(self.now_s, latest, holding, self.sessions.last_tick)
 
     def take_nginx_cpu_s(self) -> float:
         """CPU of the edge since the last call, which is to be made once a second."""

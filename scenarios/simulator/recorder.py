@@ -55,7 +55,7 @@ class Recorder:
         self._news = (seconds, 0)
         """The seconds [from, to) in which these two may hold something."""
         self.closed = -1
-        """The newest tick over which the books have been closed: nothing about it is news any more."""
+        """The newest tick whose accounting is final: nothing about it is news any more."""
         self.away_by_held = np.zeros(len(due_s) + 1, np.int64)
         """Clients without a tick from their present session, by the newest tick that they hold, plus 1."""
         self.attempts_by_slot = np.zeros(seconds * SLOTS_PER_S + SLOTS_PER_S, np.int64)
@@ -124,7 +124,7 @@ class Recorder:
         self._note_news(self._due_second[first:tick])
         self._missed += int(missed.sum())
 
-    def close_books(self, now_s: float, latest: int, joined: Ints, last_tick: Ints) -> None:
+    def finalise(self, now_s: float, latest: int, joined: Ints, last_tick: Ints) -> None:
         """Counts what nobody holds yet as censored.
 
         latest: the newest tick that is due. joined, last_tick: of each pod, clients with a tick from it, and

@@ -1,4 +1,4 @@
-"""Scenario → run directory, predicted: the same timeline and the same books, on a model in virtual time."""
+"""Scenario → run directory, predicted: the same timeline and the same accounting, on a model in virtual time."""
 
 import asyncio
 import sys
@@ -167,7 +167,7 @@ class _Conductor:
         await self._until(0)
         self.writer.event(0, "steady", clients=self.scenario.fleet.clients)
         await self._follow(course)
-        await self.stack.generator.close_books()
+        await self.stack.generator.finalise()
 
     async def _follow(self, course: Course) -> None:
         """Plays the course to its end or, if that is asked for, until everybody is well."""

@@ -233,9 +233,9 @@ class SimulatedGenerator:
         """Gives every client another reconnect policy, the last one after `reach_s`."""
         self._engine.push_policy(policy(spec), reach_s)
 
-    async def close_books(self) -> None:
+    async def finalise(self) -> None:
         """Ends the accounting at this moment."""
-        self._engine.close_books()
+        self._engine.finalise()
 
 
 class SimulatedStack:

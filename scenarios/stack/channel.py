@@ -10,7 +10,7 @@ from scenarios.fields import NameOrTable
 from scenarios.host.process import AbortedError, StackError
 from scenarios.wire.framing import FrameError, Unframer, frame
 from scenarios.wire.interval import Interval
-from scenarios.wire.orders import Aborted, BooksClosed, CloseBooks, Cut, Ended, Message, PushPolicy, SetFeed
+from scenarios.wire.orders import Aborted, Cut, Ended, Finalise, Finalised, Message, PushPolicy, SetFeed
 
 _CHUNK = 1 << 20
 _BOOKS_TIMEOUT_S = 10.0
@@ -85,10 +85,10 @@ class Channel:
         """Tells when the ticks of our own pods are due from now on."""
         await self._send(SetFeed(schedule))
 
-    async def close_books(self) -> None:
+    async def finalise(self) -> None:
         """Ends the accounting at this moment; returns once everything up to it has been reported."""
         self._books_closed.clear()
-        await self._send(CloseBooks())
+        await self._send(Finalise())
         try:
             async with asyncio.timeout(_BOOKS_TIMEOUT_S):
                 await self._books_closed.wait()
@@ -115,7 +115,7 @@ class Channel:
                 match message:
                     case Interval():
                         self._on_interval(message)
-                    case BooksClosed():
+                    case Finalised():
                         self._books_closed.set()
                     case Aborted(reason) if not self.aborted.done():
                         self.aborted.set_result(reason)

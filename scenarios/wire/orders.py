@@ -40,8 +40,8 @@ class Assignment(Struct, frozen=True):
     """Who has come since, where Locust's own rebalancing gives newcomers users."""
 
 
-class BooksClosed(Struct, frozen=True, tag=True):
-    """All intervals up to a `CloseBooks` have been sent."""
+class Finalised(Struct, frozen=True, tag=True):
+    """All intervals up to a `Finalise` have been sent."""
 
 
 class PushPolicy(Struct, frozen=True, tag=True):
@@ -70,7 +70,7 @@ class Aborted(Struct, frozen=True, tag=True):
     reason: str
 
 
-class CloseBooks(Struct, frozen=True, tag=True):
+class Finalise(Struct, frozen=True, tag=True):
     """Count what no client holds yet as censored at this moment, and report the open second."""
 
 
@@ -106,12 +106,12 @@ class Ended(Struct, frozen=True, tag=True):
 
 Message = (
     Interval
-    | BooksClosed
+    | Finalised
     | PushPolicy
     | Cut
     | SetFeed
     | Aborted
-    | CloseBooks
+    | Finalise
     | Hello
     | Begin
     | Begun

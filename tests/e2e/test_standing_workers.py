@@ -134,7 +134,7 @@ def test_storms_in_a_row_with_a_worker_lost_and_one_that_joins(site: Site) -> No
 
     async def play() -> None:
         generator = await steady_storm(site, first)
-        await generator.close_books()
+        await generator.finalise()
         assert site.metric("storm") == 1
         assert site.metric("connected_clients") == CLIENTS
         assert site.metric("workers") == 2
@@ -150,7 +150,7 @@ def test_storms_in_a_row_with_a_worker_lost_and_one_that_joins(site: Site) -> No
         await until(lambda: any(c.change == "joined" for each in second for c in each.worker_changes))
         seen = second[-1].second
         await until(lambda: second[-1].second >= seen + 2)
-        await generator.close_books()
+        await generator.finalise()
         await generator.stop()
 
         afterwards = second[until_here:]

@@ -23,7 +23,7 @@ from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_er
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.gate.checkout import PROJECT, CheckoutError, revision
 from scenarios.gate.rounds import Player, Schedule, play
-from scenarios.gate.seeded_regressions import PLANTED
+from scenarios.gate.seeded_regressions import SEEDED
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.runner.plan import utc_stamp
@@ -49,7 +49,7 @@ FEWEST_CAUGHT = 0.95
     "--arm",
     "only",
     multiple=True,
-    type=click.Choice([UNCHANGED, *PLANTED]),
+    type=click.Choice([UNCHANGED, *SEEDED]),
     help="With --record: record this arm only; may be repeated.",
 )
 @click.option(
@@ -97,7 +97,7 @@ def calibrate_gate_command(
     """
     with usage_errors(ScenarioError, MachineError, RecordError, CheckoutError):
         if rounds:
-            recorded = _recorded(scenario_name, rounds, only or (UNCHANGED, *PLANTED), runs_folder, retries)
+            recorded = _recorded(scenario_name, rounds, only or (UNCHANGED, *SEEDED), runs_folder, retries)
             _keep(pool_file, scenario_name, recorded)
     pool = _read(pool_file)
     if all(run.verdict == "INVALID" for run in pool.arms.get(UNCHANGED, ())):
@@ -129,9 +129,9 @@ def _recorded(
     scenario = load(scenario_name)
     players = []
     for arm in arms:
-        overrides = () if arm == UNCHANGED else PLANTED[arm](scenario)
-        planted = msgspec.structs.replace(load(scenario_name, overrides), matrix={}, arms={})
-        players.append(Player(name=arm, scenario=planted, source=scenario_name, overrides=overrides))
+        overrides = () if arm == UNCHANGED else SEEDED[arm](scenario)
+        seeded = msgspec.structs.replace(load(scenario_name, overrides), matrix={}, arms={})
+        players.append(Player(name=arm, scenario=seeded, source=scenario_name, overrides=overrides))
     schedule = Schedule(rounds=rounds, most_rounds=rounds, retries=retries)
     warn_of_leftovers()
     try:
@@ -167,14 +167,14 @@ def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> Non
             if not found.validity.invalidated_by_host
         )
         arms[arm] = (*arms.get(arm, ()), *kept)
-        overrides[arm] = () if arm == UNCHANGED else PLANTED[arm](load(scenario_name))
+        overrides[arm] = () if arm == UNCHANGED else SEEDED[arm](load(scenario_name))
     pool = Pool(
         scenario=now[0],
         commit=revision("HEAD", PROJECT).id,
         machine=first.info.machine,
         versions=first.info.versions,
         overrides=overrides,
-        arms={arm: arms[arm] for arm in (UNCHANGED, *PLANTED) if arm in arms},
+        arms={arm: arms[arm] for arm in (UNCHANGED, *SEEDED) if arm in arms},
     )
     with replacing(path) as stream:
         stream.write(msgspec.json.format(msgspec.json.encode(pool), indent=1).decode() + "\n")

@@ -1,4 +1,4 @@
-"""Gates played with recorded runs; and the regressions that are planted."""
+"""Gates played with recorded runs; and the seeded regressions."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from reports.gate.power import UNCHANGED, Pool, play_gate, tally
 from scenarios.cli.commands.calibrate_gate import _keep, good
 from scenarios.cli.commands.gate_options import MOST_ROUNDS, ROUNDS
 from scenarios.gate.checkout import PROJECT
-from scenarios.gate.seeded_regressions import PLANTED
+from scenarios.gate.seeded_regressions import SEEDED
 from scenarios.scenario.loader import load
 from tests.support.gate_runs import TYPICAL, drawn, run
 from tests.support.judged_runs import run as judged
@@ -70,17 +70,17 @@ def test_the_same_seed_plays_the_same_gates() -> None:
     assert first == second
 
 
-@pytest.mark.parametrize("name", PLANTED)
-def test_every_planted_regression_is_a_scenario_that_differs_in_one_key(name: str) -> None:
+@pytest.mark.parametrize("name", SEEDED)
+def test_every_seeded_regression_is_a_scenario_that_differs_in_one_key(name: str) -> None:
     scenario = load("gate-quick")
-    (override,) = PLANTED[name](scenario)
+    (override,) = SEEDED[name](scenario)
     changed = load("gate-quick", [override])
     assert changed != scenario
     section, _, key = override.partition("=")[0].partition(".")
     assert getattr(getattr(changed, section), key) != getattr(getattr(scenario, section), key)
 
 
-@pytest.mark.parametrize("arm", [UNCHANGED, *PLANTED])
+@pytest.mark.parametrize("arm", [UNCHANGED, *SEEDED])
 def test_the_gate_keeps_its_promises_with_the_runs_that_were_recorded(arm: str) -> None:
     pool = msgspec.json.decode((PROJECT / "docs" / "data" / "gate-pool.json").read_bytes(), type=Pool)
     assert len(pool.arms[arm]) >= 10

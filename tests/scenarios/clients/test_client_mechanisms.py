@@ -29,8 +29,8 @@ from scenarios.policies.throttles import Throttle
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.wire.interval import Interval
 from scenarios.wire.orders import (
-    CloseBooks,
     Cut,
+    Finalise,
     GeneratorSettings,
     Message,
     PushPolicy,
@@ -294,7 +294,7 @@ class World:
 
     def count(self) -> Seen:
         """All that has happened up to now."""
-        self.order(CloseBooks())
+        self.order(Finalise())
         kinds = ("outcomes", "disconnects")
         counts = {
             kind: dict(sum((Counter(getattr(part, kind)) for part in self.intervals), Counter()))
@@ -796,7 +796,7 @@ def feeds() -> Seen:
         server.ticking = False
         rest(0.05)
         received = scene.count()["ticks"]
-        # Closed books take the client to hold all that was due by now.
+        # Finalised accounting takes the client to hold all that was due by now.
         held = recorder.held_seq[0]
         at_ns = monotonic_ns() + 50_000_000
         feed = server.feed.changed(at_ns, 200.0).changed(at_ns + 200_000_000, 20.0)
@@ -810,7 +810,7 @@ def feeds() -> Seen:
         newest, counts = recorder.held_seq[0], scene.count()
         expected = [counts["missed"] + counts["ticks"] - received, newest - held]
         least = feed.latest_due(monotonic_ns())
-        scene.order(CloseBooks())
+        scene.order(Finalise())
         return {
             "expected": expected,
             "closed": [least, recorder.held_seq[0], feed.latest_due(monotonic_ns())],

@@ -33,7 +33,7 @@ from websockets.frames import Opcode
 from reports.rundir.columns import OUTCOMES
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.wire.interval import DISCONNECTS, Interval
-from scenarios.wire.orders import CloseBooks, GeneratorSettings
+from scenarios.wire.orders import Finalise, GeneratorSettings
 from tests.support.server_bytes import (
     HANDSHAKE,
     HEAD,
@@ -771,7 +771,7 @@ def drive() -> None:
         gevent.sleep(0.2)
         for name, generator in generators.items():
             try:
-                generator.obey(CloseBooks())
+                generator.obey(Finalise())
             except Exception:
                 fates[name].errors.append(traceback.format_exc())
     for client in clients:

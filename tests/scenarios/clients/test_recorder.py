@@ -90,14 +90,14 @@ def test_closing_the_books_censors_what_nobody_knows_yet_and_never_counts_it_aga
     receive(recorder, 0, 4, due(4) + MS)
     receive(recorder, 1, 7, due(7) + MS)
     now_ns = due(7) + 30 * MS
-    recorder.close_books(now_ns)
+    recorder.finalise(now_ns)
     interval = recorder.take_interval(1)
     assert interval.censored == {1: Samples.of([430 * MS, 230 * MS, 30 * MS])}
     assert interval.missed == 0
 
-    recorder.close_books(now_ns)
+    recorder.finalise(now_ns)
     assert recorder.take_interval(2).censored == {}
-    recorder.close_books(due(8))
+    recorder.finalise(due(8))
     assert recorder.take_interval(2).censored == {1: Samples.of([0, 0])}
     receive(recorder, 0, 10, due(10) + MS)
     interval = recorder.take_interval(2)
@@ -121,7 +121,7 @@ def test_closing_the_books_counts_each_tick_for_everybody_who_lacks_it(
     for client, seq in enumerate(held):
         recorder.held_seq[client] = seq
     now_ns = due(7) + 30 * MS
-    recorder.close_books(now_ns)
+    recorder.finalise(now_ns)
     expected: dict[int, list[int]] = {}
     for seq, clients in enumerate(lacking):
         if clients:
@@ -136,14 +136,14 @@ def test_closing_the_books_makes_nobody_fresher() -> None:
     recorder.joined[0] = 1
     receive(recorder, 0, 0, due(0))
     now_ns = due(0) + 2 * SECOND_NS
-    recorder.close_books(now_ns)
+    recorder.finalise(now_ns)
     recorder.sample_slot(now_ns)
     assert recorder.take_interval(2).useful == 0
 
 
 def test_books_can_be_closed_before_any_tick_was_seen() -> None:
     recorder = recorder_of(2)
-    recorder.close_books(EPOCH_NS + 9 * SECOND_NS)
+    recorder.finalise(EPOCH_NS + 9 * SECOND_NS)
     assert recorder.take_interval(9).censored == {}
 
 
@@ -190,7 +190,7 @@ def test_effective_latency_equals_brute_force(received: list[tuple[int, int, int
     for client, seq, now_ns in received:
         receive(recorder, client, seq, now_ns)
     end_ns = received[-1][2] + rest_ns
-    recorder.close_books(end_ns)
+    recorder.finalise(end_ns)
     interval = recorder.take_interval(0)
     effective, censored, missed = brute_force(received, end_ns)
     assert interval.effective == effective
@@ -216,7 +216,7 @@ def test_a_feed_that_numbers_anew_leaves_no_gap(seq: int, after_s: float, missed
         now_ns = due_ns + MS
         recorder.schedule.learn(tick, due_ns)
         recorder.tick_out_of_order(0, tick, due_ns, now_ns)
-    recorder.close_books(now_ns)
+    recorder.finalise(now_ns)
     interval = recorder.take_interval(0)
     assert (interval.ticks, interval.missed) == (2, missed)
     assert interval.fanout == Samples.of([MS, MS])
@@ -286,7 +286,7 @@ def test_a_tick_that_is_due_later_than_now_by_another_clock_makes_nobody_younger
 def test_closing_the_books_leaves_staleness_alone() -> None:
     recorder = recorder_of(1)
     receive(recorder, 0, 0, due(0))
-    recorder.close_books(due(10))
+    recorder.finalise(due(10))
     recorder.sample_slot(due(10))
     assert recorder.take_interval(2).staleness == Samples.of([2000 * MS])
 
@@ -417,7 +417,7 @@ def test_between_ticks_without_a_number_nothing_is_known_to_be_missed() -> None:
     recorder = recorder_of(1)
     for seq in (0, 1, 2, 9):
         receive_unnumbered(recorder, due(seq), due(seq) + MS)
-    recorder.close_books(due(50))
+    recorder.finalise(due(50))
     interval = recorder.take_interval(0)
     assert (interval.ticks, interval.missed, interval.censored) == (4, 0, {})
     assert interval.fanout == Samples.of([MS] * 4)
@@ -466,8 +466,8 @@ def test_of_our_own_feed_whatever_no_client_holds_at_the_end_is_censored_however
         recorder.tick_out_of_order(client, held, feed.due_ns(held), feed.due_ns(held))
     recorder.take_interval(0)
     now_ns = feed.due_ns(gap) + 1
-    recorder.close_books(now_ns)
-    recorder.close_books(now_ns)
+    recorder.finalise(now_ns)
+    recorder.finalise(now_ns)
     censored = recorder.take_interval(1).censored
     counts = {second: int(samples.arrays()[1].sum()) for second, samples in censored.items()}
     assert sum(counts.values()) == 3 * gap - 1

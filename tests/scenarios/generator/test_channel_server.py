@@ -31,9 +31,9 @@ from scenarios.wire.orders import (
     Assignment,
     Begin,
     Begun,
-    BooksClosed,
-    CloseBooks,
     Ended,
+    Finalise,
+    Finalised,
     GeneratorSettings,
     Hello,
     Message,
@@ -192,15 +192,15 @@ def test_a_storm_gets_its_seconds_and_gives_orders_until_it_leaves(connect: Conn
     heard = peer.hears()
     assert isinstance(heard, Interval)
     assert (heard.clients, heard.processes) == (6, 2)
-    peer.say(CloseBooks())
-    until(lambda: "storm_order CloseBooks" in runner.log)
+    peer.say(Finalise())
+    until(lambda: "storm_order Finalise" in runner.log)
     for worker in ("a", "b"):
         assert runner.part is not None
-        runner.part.on_books_closed(FromWorker(worker))
-    assert peer.hears() == BooksClosed()
+        runner.part.on_finalised(FromWorker(worker))
+    assert peer.hears() == Finalised()
     peer.leaves()
     assert peer.hears() is None
-    assert runner.log == ["start 6 at 3/s", "storm_order CloseBooks", "stop"]
+    assert runner.log == ["start 6 at 3/s", "storm_order Finalise", "stop"]
 
 
 def test_the_next_storm_may_come_before_the_last_one_is_cleared_away(

@@ -14,7 +14,7 @@ from scenarios.generator.process import Generator
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.scenario.validate import ScenarioError
 from scenarios.wire.interval import Interval
-from scenarios.wire.orders import CloseBooks, GeneratorSettings
+from scenarios.wire.orders import Finalise, GeneratorSettings
 
 SETTINGS = GeneratorSettings(
     scenario=Scenario(fleet=Fleet(clients=3), target=Target(url="http://127.0.0.1:9")),
@@ -119,7 +119,7 @@ def test_means_of_a_second_that_was_cut_are_over_the_whole_of_it(
             generator.recorder.joined[0] = joined
             generator.recorder.held_due_ns[0] = now_ns
             generator.recorder.sample_slot(now_ns)
-        generator.obey(CloseBooks())
+        generator.obey(Finalise())
     generator.stop()
     first, second = took
     assert first.second == second.second == 10

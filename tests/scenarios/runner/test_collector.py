@@ -551,7 +551,7 @@ def test_a_percentile_over_several_seconds_is_known_while_the_run_goes_on(collec
 def test_a_generator_elsewhere_tells_the_cpu_of_its_busiest_process_itself(tmp_path: Path) -> None:
     collector = Collector(written_to(tmp_path), epoch_ns=0, cpu_in_intervals=True)
     collector.on_cpu(0, CpuShares(nginx=0.1, generator=None, foreign=None, steal=0.0))
-    # Closing the books ends a second early; its two parts are one row.
+    # Finalising ends a second early; its two parts are one row.
     collector.on_interval(interval(0, cpu_ns=800 * MS, busiest_cpu_ns=600 * MS, processes=2))
     collector.on_interval(interval(0, cpu_ns=200 * MS, busiest_cpu_ns=100 * MS, processes=2))
     (row,) = written(collector).rows

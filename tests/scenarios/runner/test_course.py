@@ -35,8 +35,8 @@ class FakeGenerator:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    async def close_books(self) -> None:
-        self.told.append("close books")
+    async def finalise(self) -> None:
+        self.told.append("finalise")
 
     async def push_policy(self, policy: Any, reach_s: float = 0.0) -> None:
         self.told.append(f"push {policy}")
@@ -188,7 +188,7 @@ def test_without_an_operator_the_script_is_played_to_its_end(tmp_path: Path) -> 
 def test_who_is_not_served_in_time_is_rescued(tmp_path: Path) -> None:
     found = played(tmp_path, Fault(at_s=4), rescue_at_s=10, served=5.0)
     assert found.info.rescued_at_s == 10
-    assert found.stack.generator.told[0] == "close books"
+    assert found.stack.generator.told[0] == "finalise"
     assert found.lines[-1] == (10.0, "rescue")
     assert found.course.end_s == 14
 

@@ -169,7 +169,7 @@ def test_closed_books_hold_a_bound_for_every_tick_that_somebody_lacks() -> None:
     # Two hold tick 2; one has had tick 4 from a pod that is up to date.
     made.away_by_held[0] = 0
     made.away_by_held[3] = 2
-    made.close_books(1.0, 4, np.array([1]), np.array([4]))
+    made.finalise(1.0, 4, np.array([1]), np.array([4]))
     _, censored = made.take_latencies()
     assert {second: values_ms_of(found) for second, found in censored.items()} == {0: [200, 200, 400, 400]}
     assert made.closed == 4
@@ -241,17 +241,17 @@ def test_tries_are_counted_by_tenth_of_a_second_and_by_group_however_many_there_
     groups: int, count: int
 ) -> None:
     rng = np.random.default_rng(count)
-    books = Recorder(
+    recorder = Recorder(
         seconds=4, due_s=np.arange(3.0), sizes=np.arange(1, groups + 1), group_clients=np.full(groups, 250)
     )
     starts_s, of_group = rng.uniform(0, 6, count), rng.integers(0, groups, count)
-    books.attempted(starts_s, of_group)
+    recorder.attempted(starts_s, of_group)
     seconds = np.minimum(starts_s.astype(int), 4)
     for second in range(5):
         for group in range(groups):
             wanted = int(((seconds == second) & (of_group == group)).sum())
-            assert books.attempts_by_group[second, group] == wanted
-    assert books.attempts_by_slot.sum() == count
-    books.attempted(starts_s, of_group, -1)
-    assert not books.attempts_by_group.any()
-    assert not books.attempts_by_slot.any()
+            assert recorder.attempts_by_group[second, group] == wanted
+    assert recorder.attempts_by_slot.sum() == count
+    recorder.attempted(starts_s, of_group, -1)
+    assert not recorder.attempts_by_group.any()
+    assert not recorder.attempts_by_slot.any()

@@ -1,4 +1,4 @@
-"""Whole predicted runs: every event on the model, books that add up, and the same format as a real run's."""
+"""Whole predicted runs: every event on the model, counts that add up, and the same format as a real run's."""
 
 from collections.abc import Iterator
 from pathlib import Path

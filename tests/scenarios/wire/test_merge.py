@@ -55,7 +55,7 @@ def recorded(
             report(0, now_ns)
     end_ns = received[-1][2] + SECOND_NS
     for recorder in recorders:
-        recorder.close_books(end_ns)
+        recorder.finalise(end_ns)
     report(1, end_ns)
     return merger.ready()
 

@@ -18,10 +18,10 @@ from scenarios.wire.orders import (
     Aborted,
     Begin,
     Begun,
-    BooksClosed,
-    CloseBooks,
     Cut,
     Ended,
+    Finalise,
+    Finalised,
     GeneratorSettings,
     Hello,
     Message,
@@ -114,8 +114,8 @@ intervals_of_any = st.builds(
 )
 messages = st.one_of(
     intervals_of_any,
-    st.just(BooksClosed()),
-    st.just(CloseBooks()),
+    st.just(Finalised()),
+    st.just(Finalise()),
     st.just(Cut()),
     st.builds(Aborted, st.text(max_size=9)),
     st.builds(Hello, st.text(max_size=9)),

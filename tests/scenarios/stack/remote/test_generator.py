@@ -18,10 +18,10 @@ from scenarios.wire.orders import (
     Aborted,
     Begin,
     Begun,
-    BooksClosed,
-    CloseBooks,
     Cut,
     Ended,
+    Finalise,
+    Finalised,
     GeneratorSettings,
     Hello,
     Message,
@@ -76,8 +76,8 @@ def test_a_storm_is_begun_ordered_about_and_ended() -> None:
         await stream.send(Begun(2), interval(0))
         while (order := await stream.receive()) is not None:
             heard.append(order)
-            if isinstance(order, CloseBooks):
-                await stream.send(interval(1), BooksClosed())
+            if isinstance(order, Finalise):
+                await stream.send(interval(1), Finalised())
 
     async def scene() -> None:
         async with master(play, heard) as address:
@@ -86,7 +86,7 @@ def test_a_storm_is_begun_ordered_about_and_ended() -> None:
             await generator.push_policy("spread", 2.5)
             await generator.cut(0.5)
             await generator.set_feed(FEED)
-            await generator.close_books()
+            await generator.finalise()
             assert took == [interval(0), interval(1)]
             await generator.stop()
 
@@ -97,7 +97,7 @@ def test_a_storm_is_begun_ordered_about_and_ended() -> None:
     assert begin.settings.scenario.target == Target(url=URL, headers={"X-A": "1"})
     assert (begin.settings.epoch_ns, begin.settings.clock_url) == (7, f"{URL}/healthz/clock")
     assert (begin.settings.own_stack, begin.settings.allow_remote) == (True, True)
-    assert orders == [PushPolicy("spread", 2.5), Cut(0.5), SetFeed(FEED), CloseBooks()]
+    assert orders == [PushPolicy("spread", 2.5), Cut(0.5), SetFeed(FEED), Finalise()]
 
 
 @pytest.mark.parametrize("allowed", [False, True])
@@ -193,10 +193,10 @@ GREETINGS: dict[str, tuple[list[Message], str]] = {
     "nothing": ([], "wrong or missing token"),
     "a wrong token": ([Hello("a tokem"), Begin(SETTINGS)], "wrong or missing token"),
     "a prefix of the token": ([Hello("a toke")], "wrong or missing token"),
-    "settings without a token": ([CloseBooks()], "wrong or missing token"),
+    "settings without a token": ([Finalise()], "wrong or missing token"),
     "a token and nothing else": ([Hello("a token")], "invalid message after the token: expected settings"),
     "a token and an order": (
-        [Hello("a token"), CloseBooks()],
+        [Hello("a token"), Finalise()],
         "invalid message after the token: expected settings",
     ),
 }
