@@ -24,7 +24,7 @@ TRACED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 BASELINE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint unit e2e coverage compose-test bench micro oldest calibrate gate docs clean
+.PHONY: help setup compare test lint unit e2e coverage compose-test bench micro oldest calibrate gate docs wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ gate: $(STAMP) ## Has a change made the storm worse? By the SLOs (a minute), or 
 
 docs: $(STAMP) ## Write the pages of docs/ that come from the code
 	@$(BIN)/python -m tools.pages
+
+wheel: $(STAMP) ## Build the source distribution and the wheel, into dist/
+	$(BIN)/python -m build --no-isolation
 
 clean: ## Remove the virtual environment and caches; runs/ stays
 	rm -rf $(VENV) .venv-oldest dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* *.egg-info

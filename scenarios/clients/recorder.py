@@ -5,7 +5,7 @@ everything else happens once a second, on whole arrays.
 
 Effective latency of tick k for one client: the first moment at which the client holds k or a later tick,
 minus k's due time. A client that was away therefore adds, when its next tick arrives, one value for every
-tick that it never got. What is not known yet when the accounting is finalised is censored: it took at least so long.
+tick that it never got. What is not known yet when the accounting is finalised is censored: a lower bound.
 
 Staleness of a client at a point of the 100 ms grid: that moment minus the due time of its newest tick, joined
 or not. A client that never held a tick counts from the first point of the grid at which it was there.

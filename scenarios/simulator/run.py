@@ -1,4 +1,4 @@
-"""Scenario → run directory, predicted: the same timeline and the same accounting, on a model in virtual time."""
+"""Scenario → run directory, predicted: the same timeline and accounting, on a model in virtual time."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Modelled clients attempt, wait, follow other policies and give up as real ones do, and the counts add up."""
+"""Modelled clients attempt, wait, follow other policies and give up as real ones do; the counts add up."""
 
 import random
 from collections.abc import Iterator
