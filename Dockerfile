@@ -22,7 +22,7 @@ RUN /opt/build/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation -
 FROM system
 RUN groupadd --gid 1000 storm \
  && useradd --uid 1000 --gid storm --no-create-home --home-dir /tmp --shell /usr/sbin/nologin storm \
- # Whoever the services run as, a new volume here can be written by them.
+ # Any user ID can write to a new volume here.
  && install --directory --mode 1777 /run/reconnect-storm
 COPY --from=installed /opt/venv /opt/venv
 WORKDIR /srv/reconnect-storm
@@ -36,7 +36,5 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     MPLCONFIGDIR=/tmp/matplotlib
 USER 1000:1000
-# A host agent by default; other services say in HEALTH_PORT and HEALTH_PATH where they answer.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["/srv/reconnect-storm/deploy/healthy.sh"]
 ENTRYPOINT ["reconnect-storm"]
 CMD ["--help"]
