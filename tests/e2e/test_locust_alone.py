@@ -176,8 +176,8 @@ def test_the_web_interface_starts_nothing_for_others_and_aims_at_nobody_else(pod
             "--own-target: not supported together with --host",
         ),
         (["--host", "http://me:open-sesame@127.0.0.1:9"], "a URL without user name"),
-        (["--host", "http://192.0.2.1/?t=open-sesame"], "not this machine's loopback"),
-        (["--host", "http://127.0.0.1", "--set", "target.header.A=open-sesame"], "found an unknown key"),
+        (["--host", "http://192.0.2.1/?t=open-sesame"], "outside this host's loopback"),
+        (["--host", "http://127.0.0.1", "--set", "target.header.A=open-sesame"], "unknown key"),
     ],
 )
 def test_what_cannot_be_used_is_refused_and_tells_no_secret(options: list[str], problem: str) -> None:

@@ -181,7 +181,7 @@ def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
         with made.storm("run", sets=("gateway.pods=4",), runs=tmp_path) as refused:
             output, _ = refused.communicate(timeout=PATIENCE_S)
         assert refused.returncode == 2
-        assert "found 3 gateway hosts, needed 4" in output
+        assert "needs 4 gateway hosts, 3 are running" in output
         with made.storm("run", "--retries", "0", sets=("phases.duration_s=60",), runs=tmp_path) as storm:
             wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
             assert made.health(EDGE) == "taken"
