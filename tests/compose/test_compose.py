@@ -166,7 +166,7 @@ def test_a_comparison_of_two_by_two_runs_against_the_containers(stack: Stack) ->
 def test_more_pods_than_containers_are_refused_before_anything_starts(stack: Stack) -> None:
     status, output = stack.storm("run", sets=('event=[{at_s=3, do="scale", pods=5}]',))
     assert status == 2, output
-    assert f"found {GATEWAYS} gateway hosts, needed 5" in " ".join(output.split())
+    assert f"needs 5 gateway hosts, {GATEWAYS} are running" in " ".join(output.split())
     assert "--scale gateway=5" in " ".join(output.split())
 
 
