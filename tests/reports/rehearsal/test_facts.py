@@ -140,7 +140,7 @@ EFFECTS: dict[str, tuple[Callable[[int], float], str]] = {
     ),
     "no change": (lambda t: 5.0, "no measurable effect on the clients"),
     "worse": (lambda t: 5.0 if t > 30 else 60.0, "availability fell after it"),
-    "unaffected": (lambda t: 100.0, "the service was unaffected at the time"),
+    "unaffected": (lambda t: 100.0, "the service was already healthy"),
     "unaffected before": (lambda t: 5.0 if t > 30 else 100.0, "availability fell after it"),
 }
 
