@@ -62,7 +62,7 @@ CASES: dict[str, tuple[Summary, Bound, bool | None, str]] = {
         msgspec.structs.replace(NEVER, recovery=Recovery(window_s=30)),
         bound("time_to_recover_s", "<", 1),
         False,
-        "never",
+        "not recovered",
     ),
     "a recovery without a storm": (NOTHING, bound("time_to_recover_s", "<", 1), None, "not known"),
     "a phase that was never reached": (NOTHING, bound("availability", ">", 0.5, "during"), None, "not known"),
