@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from reports.rundir import series
 from reports.rundir.series import Row
-from reports.text.units import percent
+from reports.text.units import distinct, percent
 
 FOREIGN, STEAL = "other processes used", "the hypervisor took"
 
@@ -57,10 +57,8 @@ class Taken(Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """Why the run is invalid."""
         when = "" if self.throughout else f" from second {self.from_s} to {self.to_s}"
-        return (
-            f"noisy host: {self.what} {percent(self.cores / self.of)} of {self.where}{when}, "
-            f"expected ≤ {percent(self.allowed_cores / self.of)}"
-        )
+        allowed, used = distinct(percent, self.allowed_cores / self.of, self.cores / self.of)
+        return f"noisy host: {self.what} {used} of {self.where}{when}, expected ≤ {allowed}"
 
 
 def taken(rows: Sequence[Row], machine: Mapping[str, Any], *, foreign: bool = True) -> tuple[Taken, ...]:

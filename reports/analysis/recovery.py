@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from reports.analysis.actions import LastMitigation
 from reports.rundir import series
-from reports.rundir.latency import effective, effective_windows
+from reports.rundir.latency import Latency, effective, effective_windows
 from reports.rundir.reader import Run
-from reports.text.units import latency, milliseconds, percent
+from reports.rundir.series import SERVED_WELL
+from reports.text.units import distinct, expected, milliseconds, per_second, percent
 
-USEFUL_SHARE = 0.99
+USEFUL_SHARE = SERVED_WELL
+"""Of the clients, to count as recovered."""
 P99_FACTOR = 1.5
 P99_FLOOR_MS = 25.0
 """On shared cores a calm p99 of 40 ms moves by as much from one minute to the next, without any storm."""
@@ -108,18 +110,17 @@ def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window
     good = np.flatnonzero(useful_good & first_good & p99_good & cpu_good & attempts_good)
     missing = []
     if not useful_good[-1]:
-        missing.append(f"clients served: expected ≥ {percent(USEFUL_SHARE)}, got {percent(share[-1])}")
+        missing.append(f"clients served: {expected('≥', percent, USEFUL_SHARE, share[-1])}")
     elif not first_good[-1]:
         missing.append(
-            f"clients served in the window's first second: expected ≥ {percent(USEFUL_SHARE)}, "
-            f"got {percent(first[-1])}"
+            f"clients served in the window's first second: {expected('≥', percent, USEFUL_SHARE, first[-1])}"
         )
     if not p99_good[-1]:
-        missing.append(f"effective p99: expected ≤ {milliseconds(p99_limit_ms)}, got {latency(p99[-1])}")
-    if not cpu_good[-1]:
-        missing.append(f"pod CPU: expected ≤ {percent(cpu_limit)}, got {percent(cpu[-1])}")
+        missing.append(f"effective p99: {_p99_text(p99_limit_ms, p99[-1])}")
+    if cpu_limit is not None and not cpu_good[-1]:
+        missing.append(f"pod CPU: {expected('≤', percent, cpu_limit, cpu[-1])}")
     if not attempts_good[-1]:
-        missing.append(f"attempts: expected ≤ {attempts_limit[-1]:.1f}/s, got {attempts[-1]:.1f}/s")
+        missing.append(f"attempts: {expected('≤', per_second, attempts_limit[-1], attempts[-1])}")
     return Recovery(
         window_s=window_s,
         counted_from_s=from_s,
@@ -138,6 +139,11 @@ def _first_possible(shares: NDArray[np.float64], from_start: int, window_s: int)
     possible = (lost <= 1 - USEFUL_SHARE) & (lost_until_end <= (1 - USEFUL_SHARE) * window_s)
     later = np.flatnonzero(possible[from_start:])
     return from_start + int(later[0]) if len(later) else len(shares)
+
+
+def _p99_text(limit_ms: float, p99: Latency | None) -> str:
+    limit, text = distinct(milliseconds, limit_ms, None if p99 is None else p99.ms)
+    return f"expected ≤ {limit}, got {'≥ ' if p99 and p99.at_least else ''}{text}"
 
 
 def _window_means(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What a storm meant to clients behind a shared IP: what a per-address limit costs them."""
+"""What a storm meant to clients behind a shared IP: what a per-IP limit costs them."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,6 @@ from msgspec import Struct
 from reports.rundir import series
 from reports.rundir.reader import Run
 
-USEFUL_SHARE = 0.99
 LASTING_S = 5
 
 
@@ -41,7 +40,7 @@ def shared_ip_groups(
 
 def _group(size: int, rows: Sequence[series.Row], trigger_end_s: int) -> SharedIpGroup:
     clients, useful = series.column(rows, "clients"), series.column(rows, "useful")
-    served = series.shares(useful, clients) >= USEFUL_SHARE
+    served = series.shares(useful, clients) >= series.SERVED_WELL
     lasting = 0
     while lasting < len(served) and served[-1 - lasting]:
         lasting += 1

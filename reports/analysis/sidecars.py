@@ -33,7 +33,7 @@ class SidecarSummary(Struct, frozen=True, kw_only=True):
     cpu_before_per_1000: float | None
     """Of all sidecars together, for every 1,000 clients."""
     rss_mb_per_1000: float | None
-    """Likewise, before the trigger."""
+    """Memory of all sidecars together before the trigger, for every 1,000 clients."""
     retries: int = 0
     """This and the following: from the trigger to the end of `after`; without a trigger, over all seconds."""
     retry_successes: int = 0

@@ -1,6 +1,6 @@
 """SLOs and hypotheses against what a run measured: met, violated, or undecided."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -18,7 +18,7 @@ Phase = Literal["before", "during", "after", "storm"]
 TIME_TO_RECOVER = "time_to_recover_s"
 EFFECTIVE_P99 = "effective_p99_ms"
 
-_WRITERS: dict[Unit, Callable[[float | None], str]] = {
+_WRITERS: dict[Unit, units.Writer] = {
     "share": units.percent,
     "milliseconds": units.milliseconds,
     "seconds": units.seconds,
@@ -68,14 +68,14 @@ class SloResult(Struct, frozen=True, kw_only=True):
 
     @property
     def found_text(self) -> str:
-        """`28 %`, `≥ 75 s`, `never within 75 s`, or that it is not known."""
+        """`28 %`, `≥ 75 s`, `not recovered within 75 s`, or that it is not known."""
         if self.found is None:
-            return "never" if self.met is False else "not known"
-        text = write(self.bound.metric, self.found)
+            return "not recovered" if self.met is False else "not known"
+        text = write_against(self.bound, self.found)
         if not self.at_least:
             return text
-        never = self.bound.metric == TIME_TO_RECOVER
-        return f"never within {text}" if never else f"≥ {text}"
+        unrecovered = self.bound.metric == TIME_TO_RECOVER
+        return f"not recovered within {text}" if unrecovered else f"≥ {text}"
 
     @property
     def answer(self) -> str:
@@ -90,7 +90,16 @@ def metric_name(metric: str) -> str:
 
 def write(metric: str, value: float | None) -> str:
     """A value of that metric, with its unit."""
-    return _WRITERS[SLO_METRICS[metric].unit](value) if metric in SLO_METRICS else units.plain(value)
+    return _writer(metric)(value)
+
+
+def write_against(bound: Bound, value: float) -> str:
+    """A value with its unit, which reads differently from the bound unless it is equal to it."""
+    return units.distinct(_writer(bound.metric), bound.bound, value)[1]
+
+
+def _writer(metric: str) -> units.Writer:
+    return _WRITERS[SLO_METRICS[metric].unit] if metric in SLO_METRICS else units.plain
 
 
 def satisfies(value: float, bound: Bound) -> bool:

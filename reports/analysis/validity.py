@@ -18,7 +18,7 @@ from reports.analysis.refusals import refusals
 from reports.rundir import series
 from reports.rundir.reader import Run, proxy_name
 from reports.rundir.series import Row
-from reports.text.units import count, percent
+from reports.text.units import count, distinct, expected, milliseconds, percent
 
 GENERATOR_LAG_MS = 5.0
 GENERATOR_LAG_SHARE_OF_EFFECT = 0.10
@@ -35,7 +35,6 @@ CLOCK_AHEAD_MS = 1.0
 EARLY_TICKS_SHARE = 0.001
 EARLY_TICKS = 5
 """A few ticks may seem early while the wall clock, by which the kernel stamps what it receives, is set."""
-BASELINE_USEFUL = 0.99
 BASELINE_LOST_SHARE = 0.0001
 """The share of clients that may disconnect or reconnect before the trigger; at least one client."""
 BASELINE_POD_LOOP = 0.7
@@ -92,9 +91,10 @@ def _incomplete(evidence: Evidence) -> Iterator[str]:
 def _generator_lag(evidence: Evidence) -> Iterator[str]:
     steady = _values_present(_phase_rows(evidence.run, "before"), "generator_lag_p99_ms")
     if steady and median(steady) > GENERATOR_LAG_MS:
+        _, lag = distinct(milliseconds, GENERATOR_LAG_MS, median(steady))
         yield (
-            f"the load generator was late before the trigger: p99 loop lag of the median second: "
-            f"expected ≤ {GENERATOR_LAG_MS:g} ms, got {median(steady):.1f} ms"
+            "load generator late before the trigger: median of the p99 loop lag per second: "
+            f"expected ≤ {GENERATOR_LAG_MS:g} ms, got {lag}"
         )
     trigger_s = evidence.run.info.trigger_s
     if trigger_s is None:
@@ -108,9 +108,10 @@ def _generator_lag(evidence: Evidence) -> Iterator[str]:
     ]
     allowed_ms, basis = _allowed_lag(evidence)
     if late and max(late) > allowed_ms:
+        allowed, lag = distinct(milliseconds, allowed_ms, max(late))
         yield (
-            f"the load generator was late during the storm: p99 loop lag: expected ≤ {allowed_ms:.0f} ms "
-            f"{basis}, got {max(late):.0f} ms"
+            f"load generator late during the storm: highest p99 loop lag of a second: expected ≤ {allowed} "
+            f"({basis}), got {lag}"
         )
 
 
@@ -123,8 +124,8 @@ def _allowed_lag(evidence: Evidence) -> tuple[float, str]:
     name = min(timeouts, key=lambda key: timeouts[key], default="")
     by_timeout_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * timeouts[name] if name else by_effect_ms
     if by_timeout_ms < by_effect_ms:
-        return by_timeout_ms, f"with {name} = {timeouts[name]:g}"
-    return by_effect_ms, f"for an effect of {effect_ms:.0f} ms"
+        return by_timeout_ms, f"{name} = {timeouts[name]:g}"
+    return by_effect_ms, _effect_text(effect_ms)
 
 
 def _client_timeouts_s(scenario: dict[str, Any]) -> dict[str, float]:
@@ -147,18 +148,16 @@ def _clock_error(evidence: Evidence) -> Iterator[str]:
     worst = max(clocks, key=lambda clock: clock.error_ns)
     effect_ms, error_ms = _effect_ms(evidence), worst.error_ns / 1e6
     allowed_ms = max(CLOCK_ERROR_MS, CLOCK_ERROR_SHARE_OF_EFFECT * effect_ms)
-    basis = f"for an effect of {effect_ms:.0f} ms"
+    basis = _effect_text(effect_ms)
     fleet = evidence.run.info.scenario.get("fleet", {})
     if fleet.get("stale_by") == "age" and fleet.get("stale_after_s"):
         # The age of a tick is the one thing that clients judge by two clocks.
         by_age_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * fleet["stale_after_s"]
         if by_age_ms < allowed_ms:
-            allowed_ms, basis = by_age_ms, f"with fleet.stale_after_s = {fleet['stale_after_s']:g}"
+            allowed_ms, basis = by_age_ms, f"fleet.stale_after_s = {fleet['stale_after_s']:g}"
     if error_ms > allowed_ms:
-        yield (
-            f"clock uncertainty of {worst.process}: expected ≤ {allowed_ms:.0f} ms {basis}, "
-            f"got {error_ms:.1f} ms"
-        )
+        allowed, error = distinct(milliseconds, allowed_ms, error_ms)
+        yield f"clock uncertainty of {worst.process}: expected ≤ {allowed} ({basis}), got {error}"
 
 
 def _clock_ahead(evidence: Evidence) -> Iterator[str]:
@@ -169,8 +168,9 @@ def _clock_ahead(evidence: Evidence) -> Iterator[str]:
     known_to_ms = max((clock.error_ns / 1e6 for clock in evidence.run.info.clocks), default=0.0)
     if ahead_ms > CLOCK_AHEAD_MS + known_to_ms:
         yield (
-            f"the publisher's clock is ahead by at least {ahead_ms:.1f} ms: {early:.0f} of {ticks:.0f} ticks "
-            "were received before they were due; latencies and staleness read too low by at least that"
+            f"the publisher's clock is ahead by at least {milliseconds(ahead_ms)}: {early:.0f} of "
+            f"{ticks:.0f} ticks were received before they were due; latencies and staleness read too low by "
+            "at least that"
         )
 
 
@@ -182,6 +182,12 @@ def _effect_ms(evidence: Evidence) -> float:
     return max(0.0, during_ms - before_ms)
 
 
+def _effect_text(effect_ms: float) -> str:
+    if not effect_ms:
+        return "the trigger did not raise effective p99"
+    return f"the trigger raised effective p99 by {milliseconds(effect_ms)}"
+
+
 def _generator_saturated(evidence: Evidence) -> Iterator[str]:
     cpu = [row.get("generator_cpu") for row in evidence.run.rows if (row["t_s"] or 0) >= 0]
     runs = zip(*(cpu[offset:] for offset in range(GENERATOR_CPU_SECONDS)), strict=False)
@@ -189,7 +195,7 @@ def _generator_saturated(evidence: Evidence) -> Iterator[str]:
     if means and max(means) >= GENERATOR_CPU:
         yield (
             f"the load generator's core was saturated: mean of {GENERATOR_CPU_SECONDS} s: "
-            f"expected < {percent(GENERATOR_CPU)}, got {percent(max(means))}"
+            f"{expected('<', percent, GENERATOR_CPU, max(means))}"
         )
 
 
@@ -203,7 +209,7 @@ def _feed_late(evidence: Evidence) -> Iterator[str]:
     if calm and len(late) > TICK_LATE_SHARE * len(calm):
         yield (
             f"the feed was late although the pods were not busy: by more than {TICK_LATE_MS:g} ms in "
-            f"{len(late)} of {len(calm)} seconds before the trigger, up to {max(late):.0f} ms"
+            f"{len(late)} of {len(calm)} seconds before the trigger, up to {milliseconds(max(late))}"
         )
 
 
@@ -242,11 +248,11 @@ def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
 def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     rows = _phase_rows(evidence.run, "before")
     shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
-    low = shares[shares < BASELINE_USEFUL]
+    low = shares[shares < series.SERVED_WELL]
     if len(low):
         yield (
-            f"the baseline is not steady: clients served in its worst second: "
-            f"expected ≥ {percent(BASELINE_USEFUL)}, got {percent(low.min())}"
+            "the baseline is not steady: clients served in its worst second: "
+            f"{expected('≥', percent, series.SERVED_WELL, low.min())}"
         )
     # Processes agree on where a second ends to some tens of milliseconds: what the trigger did first may have
     # been counted in the second before it.
@@ -262,8 +268,8 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     loop = evidence.summary.before.pod_loop if evidence.summary.before else None
     if loop is not None and loop > BASELINE_POD_LOOP:
         yield (
-            f"the baseline is overloaded: utilisation of the pods' event loops: "
-            f"expected ≤ {percent(BASELINE_POD_LOOP)}, got {percent(loop)}"
+            "the baseline is overloaded: utilisation of the pods' event loops: "
+            f"{expected('≤', percent, BASELINE_POD_LOOP, loop)}"
         )
 
 
@@ -319,7 +325,7 @@ def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
     if delayed:
         yield (
             f"the cap fleet.max_attempts_per_s delayed {delayed:.0f} attempts: "
-            "the storm was gentler than its policy"
+            "attempts were fewer than the policy would make"
         )
 
 
@@ -338,9 +344,8 @@ def _attempts_late(evidence: Evidence) -> Iterator[str]:
     worst_ms, cpu = max(late, default=(0.0, 0.0))
     if worst_ms > RETRY_LATE_MS:
         yield (
-            f"in the worst second, 1 % of the attempts started at least {worst_ms:.0f} ms later than their "
-            f"policy "
-            f"asked for; the load generator used {percent(cpu)} of a core in that second"
+            f"in the worst second, 1 % of the attempts started ≥ {milliseconds(worst_ms)} after the time set "
+            f"by the policy; the load generator used {percent(cpu)} of a core in that second"
         )
 
 

@@ -4,7 +4,7 @@ From the best to the worst: RECOVERED, SLOW_DRAIN (still improving, or all but b
 METASTABLE (down, though the same clients, pods and rate can work: the rescue proved it), OUTAGE (down, and
 nothing proved that). INVALID says nothing about the service; STEADY is a run without a trigger.
 
-What has not recovered is judged by its last third: with less than `GOODPUT` it is down, and a rescue that
+What has not recovered is judged by its last third: with less than `SERVED` it is down, and a rescue that
 worked outranks any rise before it. A rise makes a SLOW_DRAIN only where it is hardly chance, and would bring
 the service back within `DRAIN_WITHIN_S`. It takes `FEWEST_FOR_THIRDS` seconds to look for rises and swings;
 of fewer, the last `FEWEST_SECONDS` say how many are served; with fewer than those, it counts as down.
@@ -16,12 +16,13 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
-from reports.analysis.metrics import Summary, aftermath
+from reports.analysis.metrics import Summary, aftermath, rescued_at_s
 from reports.analysis.recovery import Recovery
 from reports.analysis.rise import FEWEST_SECONDS, rise_per_s
 from reports.analysis.validity import Validity
 from reports.rundir import series
 from reports.rundir.reader import Run
+from reports.rundir.series import SERVED
 from reports.text.units import percent
 
 VerdictName = Literal["STEADY", "RECOVERED", "SLOW_DRAIN", "FLAPPING", "METASTABLE", "OUTAGE", "INVALID"]
@@ -36,7 +37,6 @@ RANKED: tuple[VerdictName, ...] = (
 )
 """From good to bad; METASTABLE and OUTAGE are equally bad for the clients."""
 
-GOODPUT = 0.90
 DRAIN_SLOPE = 0.001
 """Of the clients, per second."""
 DRAIN_WITHIN_S = 300
@@ -50,6 +50,14 @@ SWINGS = 2
 RESCUE_SECONDS = 3
 FEWEST_FOR_THIRDS = 3 * FEWEST_SECONDS
 """So that the last third alone has as many seconds as anything is decided by."""
+
+
+_MITIGATIONS = {
+    "push_policy": "pushing a policy",
+    "set_limit": "setting a limit",
+    "scale": "scaling the pods",
+    "nginx_reload": "a reload of the proxy",
+}
 
 
 class Verdict(Struct, frozen=True):
@@ -84,18 +92,22 @@ def _recovered(recovery: Recovery, *, lasting: bool) -> str:
     """lasting: the trigger went on for longer than the second in which it began."""
     since = "the end of the trigger" if lasting else "the trigger"
     text = f"recovered {recovery.time_to_recover_s} s after {since}, "
-    lasted = f"for {recovery.window_s} consecutive seconds"
+    lasted = f"and stayed so for {recovery.window_s} consecutive seconds"
     last = recovery.mitigation
     if last is None:
         return f"{text}{lasted}"
-    text += f"{last.after_s} s after {last.name} (the last mitigation), {lasted}"
+    text += f"{last.after_s} s after {_mitigation_text(last.name)} (the last mitigation), {lasted}"
     if last.served_before is None:
         return text
-    only = "only " if last.served_before < GOODPUT else ""
+    only = "only " if last.served_before < SERVED else ""
     return (
         f"{text}; {only}{percent(last.served_before)} of the clients were served in the {last.watched_s} s "
         "before the mitigation"
     )
+
+
+def _mitigation_text(name: str) -> str:
+    return _MITIGATIONS.get(name, name.replace("_", " "))
 
 
 def swings(values: Sequence[float], threshold: float) -> int:
@@ -122,7 +134,7 @@ def _judge_unrecovered(run: Run, summary: Summary, from_s: int, to_s: int) -> Ve
         down = f"not recovered within {length} s, too short to show a trend: {percent(served)} of the clients"
         return _judge_down(run, f"{down} were served")
     if length < FEWEST_FOR_THIRDS:
-        return _judge_served(run, summary, to_s - FEWEST_SECONDS, to_s, f"the last {FEWEST_SECONDS} s")
+        return _judge_served(run, summary, to_s - FEWEST_SECONDS, to_s)
     useful = series.column(run.between(from_s + length / 3, to_s), "useful")
     swing = max(SWING * summary.clients, SWING_BY_CHANCE * summary.clients**0.5)
     moves = swings([float(value) for value in useful if not np.isnan(value)], swing)
@@ -131,22 +143,22 @@ def _judge_unrecovered(run: Run, summary: Summary, from_s: int, to_s: int) -> Ve
         return Verdict(
             "FLAPPING", f"availability oscillated ({moves} swings of more than {share} of the clients)"
         )
-    return _judge_served(run, summary, to_s - length // 3, to_s, "the last third", rising=True)
+    return _judge_served(run, summary, to_s - length // 3, to_s, rising=True)
 
 
-def _judge_served(
-    run: Run, summary: Summary, from_s: int, to_s: int, when: str, *, rising: bool = False
-) -> Verdict:
+def _judge_served(run: Run, summary: Summary, from_s: int, to_s: int, *, rising: bool = False) -> Verdict:
     """By the seconds of [from_s, to_s). rising: there are enough of them to look for a rise."""
+    end = "of the run" if rescued_at_s(run) is None else "before the forced-recovery probe"
+    when = f"the last {to_s - from_s} s {end}"
     served = series.availability(run.between(from_s, to_s))
     useful = series.aligned(run, "useful", from_s, to_s)
     slope = rise_per_s(useful.tolist()) / max(1, summary.clients) if rising else 0.0
     rises = slope > DRAIN_SLOPE
-    drains = rises and (served or 0.0) + slope * DRAIN_WITHIN_S >= GOODPUT
+    drains = rises and (served or 0.0) + slope * DRAIN_WITHIN_S >= SERVED
     rising_by = f"rising by {percent(slope)} of the clients per second"
-    if served is None or served < GOODPUT:
+    if served is None or served < SERVED:
         down = f"only {percent(served)} of the clients were served in {when}"
-        if drains and (_rescued(run) or 0.0) >= GOODPUT:
+        if drains and (_rescued(run) or 0.0) >= SERVED:
             return _judge_down(run, f"{down}, {rising_by}")
         if rises and not drains:
             return _judge_down(run, f"{down}, {rising_by}: too slow to recover within {DRAIN_WITHIN_S} s")
@@ -168,8 +180,8 @@ def _judge_served(
 def _judge_down(run: Run, down: str) -> Verdict:
     rescued = _rescued(run)
     if rescued is None:
-        return Verdict("OUTAGE", f"{down}; no rescue was attempted")
-    if rescued >= GOODPUT:
+        return Verdict("OUTAGE", f"{down}; no forced-recovery probe was run")
+    if rescued >= SERVED:
         return Verdict(
             "METASTABLE",
             f"{down}; recovered to {percent(rescued)} after the rescue policy, with the same clients, pods "

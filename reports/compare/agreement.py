@@ -30,12 +30,12 @@ class Pair(Struct, frozen=True):
 
     @property
     def measured(self) -> float | None:
-        """The median; None where it never came, or is only a bound."""
+        """The median of the measured runs; None where it never came, or is only a bound."""
         return _known(self.measured_range)
 
     @property
     def predicted(self) -> float | None:
-        """Likewise."""
+        """The median of the predicted runs; None where it never came, or is only a bound."""
         return _known(self.predicted_range)
 
     @property

@@ -23,7 +23,6 @@ from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from reports.text import units
 
-AVAILABILITY = 0.99
 FREE_KEYS = frozenset({"fleet.policy", "fleet.reset_backoff", "edge.limit"})
 FREE_SECTIONS = ("event.", "phases.", "mesh.")
 BOUND_KEY = "mesh.sidecar"
@@ -49,16 +48,14 @@ def control_problems(run: Run) -> tuple[str, ...]:
     judgement = judgement_of(run)
     if run.info.status != "complete":
         because = f": {run.info.problem}" if run.info.problem else ""
-        return (f"it is {run.info.status}, not complete{because}",)
+        return (f"its status is {run.info.status}{because}",)
     if not judgement.validity.valid:
         return judgement.validity.problems
     rows = _steady(run)
     problems = []
     served = series.availability(rows)
-    if served is None or served < AVAILABILITY:
-        problems.append(
-            f"availability: expected ≥ {units.percent(AVAILABILITY)}, got {units.percent(served)}"
-        )
+    if served is None or served < series.SERVED_WELL:
+        problems.append(f"availability: {units.expected('≥', units.percent, series.SERVED_WELL, served)}")
     for name, what in (("disconnects", "disconnects"), ("attempts", "connection attempts")):
         number = series.total(series.column(rows, name))
         if number:
@@ -68,9 +65,10 @@ def control_problems(run: Run) -> tuple[str, ...]:
     if first_ms is None or last_ms is None:
         problems.append("no effective p99 was measured")
     elif last_ms > (allowed_ms := max(P99_FACTOR * first_ms, first_ms + P99_FLOOR_MS)):
+        allowed, last = units.distinct(units.milliseconds, allowed_ms, last_ms)
         problems.append(
-            f"effective p99 of the last third: expected ≤ {units.milliseconds(allowed_ms)} after "
-            f"{units.milliseconds(first_ms)} in the first third, got {units.milliseconds(last_ms)}"
+            f"effective p99 of the last third: expected ≤ {allowed} after "
+            f"{units.milliseconds(first_ms)} in the first third, got {last}"
         )
     return tuple(problems)
 
@@ -111,8 +109,11 @@ def control_lines(found: Sequence[Control]) -> list[str]:
     """One line for every control run: which arms it stands for, and whether it is valid."""
     lines = []
     for control in found:
-        names = ", ".join(f"\u201c{name}\u201d" for name in control.arms) or "no arm of these"
-        what = "Control run" if control.every else f"Control run for {names}"
+        names = ", ".join(f"\u201c{name}\u201d" for name in control.arms)
+        if control.every:
+            what = "Control run"
+        else:
+            what = f"Control run for {names}" if names else "Control run that matches no arm:"
         if control.problems:
             lines.append(f"{what} failed: {'; '.join(control.problems)}")
         else:

@@ -21,10 +21,12 @@ def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
     reference = arms[0]
     best = min((arm for arm in arms if arm.name in winners), key=standing)
     if len(winners) == len(arms):
-        return f"The arms cannot be told apart: {_outcomes(arms)}{_all_served(arms)}."
+        same = len({_outcome(arm) for arm in arms if arm.valid}) == 1
+        difference = "No difference" if same else "No clear difference"
+        return f"{difference} between the arms: {_outcomes(arms)}{_all_served(arms)}."
     if reference.name in winners:
         others = [name for name in winners if name != reference.name]
-        beside = f"; {_names(others)} cannot be told apart from it" if others else ""
+        beside = f"; no clear difference from {_names(others)}" if others else ""
         name = _quoted(reference.name)
         return f"No arm outperforms the reference {name}, which {_outcome(reference)}{beside}."
     if best.verdict == "RECOVERED":
@@ -42,8 +44,8 @@ def order_sentence(orders: Sequence[Sequence[str]]) -> str:
         return ""
     if len({tuple(order) for order in orders}) == 1:
         return (
-            "The arms ran in the same order in every round: an after-effect of one run on the next one "
-            "always fell on the same arm."
+            "The arms ran in the same order in every round: carry-over between runs always affects the same "
+            "arm."
         )
     return "The order of the arms changed from round to round."
 
@@ -57,7 +59,7 @@ def effects(arms: Sequence[ArmResult], variables: Sequence[str]) -> tuple[str, .
         pairs = list(_pairs(arms, key))
         sentences += [_effect(key, arms[0], before, after) for before, after in pairs]
         if not pairs:
-            sentences.append(f"{key} never changes alone here: its effect alone is unknown.")
+            sentences.append(f"No two arms differ in {key} only: its own effect is unknown.")
     return tuple(sentences)
 
 
@@ -120,18 +122,27 @@ def _recoveries(arm: ArmResult) -> int:
 
 
 def _outcomes(arms: Sequence[ArmResult]) -> str:
-    """What arms did that cannot be told apart; where they do not read the same, the best and the worst."""
+    """What arms without a difference did; where they do not read the same, the best and the worst."""
     best, *others = sorted((arm for arm in arms if arm.valid), key=standing)
     if not others:
         return _outcome(best)
     worst = others[-1]
     outcomes = [_outcome(arm) for arm in (best, worst)]
     if outcomes[0] == outcomes[1]:
-        return f"each {outcomes[0]}"
+        return _shared_outcome(best)
     if worst.recovered_s < inf:
         times = [units.seconds(arm.recovered_s) for arm in (best, worst)]
         return f"they recovered after {units.span(*times)}"
     return f"{_quoted(best.name)} {outcomes[0]}, {_quoted(worst.name)} {outcomes[1]}"
+
+
+def _shared_outcome(arm: ArmResult) -> str:
+    """The same of several arms: `none recovered within 38 s (OUTAGE)`."""
+    if arm.verdict == "STEADY":
+        return f"all were {_state(arm)}"
+    if arm.recovered_s < inf or _recoveries(arm):
+        return f"each {_state(arm)}"
+    return f"none recovered{_within(arm)} ({arm.verdict})"
 
 
 def _all_served(arms: Sequence[ArmResult]) -> str:
@@ -209,18 +220,17 @@ def _comparisons(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[
         return
     if len(winners) > 1:
         tested = all(decidable(best, arm) for arm in arms if arm.name in winners and arm is not best)
-        why = "no rank test tells them apart from the best" if tested else "their ranges overlap"
+        why = "no significant difference (rank test)" if tested else "their ranges overlap"
         yield (
-            f"{_names(winners)} cannot be told apart: {why}, or less than "
-            f"{units.seconds(SOONER.floor)} and {SERVED.floor * 100:.0f} points of availability lie between "
-            "each and the best."
+            f"{_names(winners)}: {why}, or less than {units.seconds(SOONER.floor)} and "
+            f"{SERVED.floor * 100:.0f} percentage points of availability apart."
         )
     if reference.name in winners or min(best.valid, reference.valid) < 2:
         return
     if decidable(best, reference):
         yield (
-            f"A rank test of whole runs tells {_quoted(best.name)} apart from the reference "
-            f"(p = {order_p(best, reference):.2g})."
+            f"{_quoted(best.name)} differs significantly from the reference (rank test of whole runs, "
+            f"p = {order_p(best, reference):.2g})."
         )
         return
     recovered = best.recovered_s < inf

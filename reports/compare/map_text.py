@@ -90,7 +90,7 @@ def _number(value: float | None) -> str:
 
 
 def _point_text(point: LoadPoint) -> str:
-    tipped = "" if point.tipped_by is None else f" (tipped by {value_text(point.tipped_by)})"
+    tipped = "" if point.tipped_by is None else f" (does not recover from {value_text(point.tipped_by)})"
     return f"{value_text(point.value)}{tipped}"
 
 

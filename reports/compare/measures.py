@@ -86,7 +86,7 @@ class Measure(Struct, frozen=True):
 
     `{proxy}` and `{fanout}` stand for these fields of `Names`."""
     heading: str
-    """Likewise."""
+    """What this measure is called under its group's heading, with the same `{proxy}` and `{fanout}`."""
     of: Callable[[Summary], Latency | float | None]
     write: Callable[[float | None], str]
     """Turns a value into text with its unit; latencies are in milliseconds."""

@@ -25,8 +25,9 @@ from reports.analysis.judgement import judgement_of
 from reports.analysis.validity import BASELINE_POD_LOOP
 from reports.analysis.verdict import RANKED, VerdictName
 from reports.compare.comparable import EVENT, settings, studied, variables
-from reports.compare.control import AVAILABILITY, control_problems, controls, under_control
+from reports.compare.control import control_problems, controls, under_control
 from reports.rundir.reader import Run
+from reports.rundir.series import SERVED_WELL
 
 Region = Literal["stable", "vulnerable", "metastable", "overloaded", "unknown"]
 REGIONS: dict[Region, str] = {
@@ -163,7 +164,8 @@ def _breaks_down(control: Run) -> bool:
     if before is None:
         return False
     served, loop = before.availability, before.pod_loop
-    return (served is not None and served < AVAILABILITY) or (loop is not None and loop > BASELINE_POD_LOOP)
+    unserved = served is not None and served < SERVED_WELL
+    return unserved or (loop is not None and loop > BASELINE_POD_LOOP)
 
 
 def value_text(value: float) -> str:

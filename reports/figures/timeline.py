@@ -129,7 +129,7 @@ def alt_text(runs: Sequence[Run]) -> str:
             if arm.recovered_s is not None
             else "did not recover"
         )
-        rescued = f", rescued at {arm.rescued_s} s" if arm.rescued_s is not None else ""
+        rescued = f", forced-recovery probe at {arm.rescued_s} s" if arm.rescued_s is not None else ""
         parts.append(f"{arm.name} ({arm.verdict}): {end}{rescued}")
     texts = [_mark_text(mark, arms) for mark in marks(arms) if mark.text]
     marked = f"Marked: {'; '.join(texts)}. " if texts else ""

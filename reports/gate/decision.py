@@ -16,7 +16,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from reports.compare.statistics import ALPHA, greater_test
-from reports.gate.effect import MOST_MORE, findings
+from reports.gate.effect import findings
 from reports.gate.finding import Counted, Finding
 from reports.gate.looks import runs_to_exclude, runs_to_tell, share_of_alpha
 from reports.gate.measures import Gauge, Measured
@@ -234,5 +234,5 @@ def _more(results: Sequence[Finding], slos: Sequence[SloDecision], candidate: Si
 
 def _how_many_more(more: int | None) -> str:
     if more is None:
-        return f"; more than {MOST_MORE} further rounds needed, if rounds can decide it at all"
+        return "; more rounds are unlikely to decide it"
     return f"; about {more} more round{'s' if more != 1 else ''} needed to decide"

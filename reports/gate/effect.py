@@ -126,7 +126,7 @@ def _failures(baseline: Counted, candidate: Counted, p: float | None) -> Finding
         why = f"INVALID runs went from {before} to {now} ({units.p_value(p)})"
     else:
         why = f"INVALID runs: {now} against {before}"
-        why += ", for reasons that a change can cause" if answer == "inconclusive" else ""
+        why += ", not because of other load on the host" if answer == "inconclusive" else ""
     spreads = [
         Spread(median=side.share, low=side.share, high=side.share, at_least=False, text=text)
         for side, text in ((baseline, before), (candidate, now))
@@ -181,7 +181,7 @@ def _p(sample: _Sample) -> float | None:
 
 
 def _p_better(sample: _Sample) -> float | None:
-    """The same the other way round."""
+    """The p of an improvement: the test with both sides swapped, not adjusted; None where `_p` has none."""
     turned = _Sample(
         sample.gauge, sample.candidate, sample.baseline, sample.candidate_open, sample.baseline_open
     )

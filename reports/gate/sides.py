@@ -24,7 +24,7 @@ OWN_PACKAGE = "reconnect-storm"
 LOAD_KEYS = ("fleet.clients", "fleet.clients_per_ip", "feed.rate_hz", "feed.payload_bytes", "target.url")
 
 _ROUND = re.compile(r"(\d{2,3})(?:-(?:try|attempt)\d+)?")
-"""The folder of a round's run, or of another try of it."""
+"""The folder of a round's run, or of another attempt at it."""
 
 BASELINE, CANDIDATE = "baseline", "candidate"
 
@@ -35,7 +35,7 @@ def side(name: str, runs: Sequence[Run], missing: int = 0) -> Side:
     invalid = [judgement.validity for judgement in judged if not judgement.validity.valid]
     problems = [problem for validity in invalid for problem in validity.problems]
     if missing:
-        problems.append(f"{missing} round{'s' if missing > 1 else ''} left no run")
+        problems.append(f"{missing} round{'s' if missing > 1 else ''} produced no run directory")
     return Side(
         name=name,
         runs=len(runs) + missing,

@@ -28,7 +28,7 @@ NUMBERS = (
 ACTIONS = (
     "Times count from the trigger; in a run without one, from the start of the steady state. Before: the 5 "
     "s before the action. After: the 5 s that begin 5 s after its end. An effect need not be due to the "
-    "action: others may fall into the same seconds. “–”: not recorded, or later than the rescue or the end "
+    "action: other actions may overlap these seconds. “–”: not recorded, or later than the rescue or the end "
     "of the run."
 )
 PODS = (
@@ -105,8 +105,8 @@ def _against_note(comparison: Comparison) -> str:
         "factor, and the least probability that it contains the true ratio; and the p of that test, where "
         "there are enough runs for it to decide. Better, worse: p ≤ 0.05, and the medians differ by at "
         "least the minimum effect. No difference: the whole 95 % interval lies within the minimum effect; "
-        "tested for each measure alone. All else is inconclusive. Or more: no upper end is known. * Key "
-        f"measures: p is adjusted for their number (Holm), which takes {runs_needed(len(KEY_MEASURES))} "
+        "tested for each measure alone. Everything else is inconclusive. “Or more”: no upper end is known. * "
+        f"Key measures: p is adjusted for their number (Holm), which takes {runs_needed(len(KEY_MEASURES))} "
         "valid runs per arm. The others are not adjusted: one in twenty may differ by chance. Nothing is "
         "adjusted for the number of arms."
     )

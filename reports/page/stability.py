@@ -59,8 +59,7 @@ NUMBERS: tuple[StabilityNumber, ...] = (
     StabilityNumber(
         "s·N",
         "Clients that lose their connection to the first fault and reconnect at once; all clients, where "
-        "their "
-        "number is not known beforehand.",
+        "their number is not known beforehand.",
         _returning,
         optional=True,
     ),
@@ -85,20 +84,19 @@ NUMBERS: tuple[StabilityNumber, ...] = (
         "S1",
         "Work that clients request again before it is done, per unit of capacity. Above 1, handshakes for "
         "clients that have given up starve all others. Given for the first attempt, with the attempt from "
-        "which "
-        "it stays at 1 or below. It counts the delays of a policy, not throttles such as circuit breakers.",
+        "which it stays at 1 or below. It counts the delays of a policy, not throttles such as circuit "
+        "breakers.",
         _s1,
     ),
     StabilityNumber(
         "S2",
         "Time to readmit all clients, per time that a client tolerates old data. Above 1, the first clients "
         "back leave again before the last ones are in, and the storm sustains itself. It counts a policy’s "
-        "delay "
-        "before the first attempt, not throttles such as circuit breakers.",
+        "delay before the first attempt, not throttles such as circuit breakers.",
         _s2,
     ),
     StabilityNumber(
-        "per-address limit",
+        "per-IP limit",
         "The number of clients behind one IP above which the limit refuses some at their first retry.",
         _limit,
     ),

@@ -11,13 +11,13 @@ from math import isnan, nan
 from msgspec import Struct
 
 from reports.analysis.metrics import unaided_stretch
-from reports.analysis.slo import EFFECTIVE_P99, Bound, SloResult, metric_name, satisfies, write
+from reports.analysis.slo import EFFECTIVE_P99, Bound, SloResult, metric_name, satisfies, write_against
 from reports.rundir import series
 from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from reports.rundir.slo_metrics import SLO_METRICS, Highest, Mean, Quantile, Total
 
-LIVE_AVAILABILITY = Bound(metric="availability", operator=">=", bound=0.99)
+LIVE_AVAILABILITY = Bound(metric="availability", operator=">=", bound=series.SERVED_WELL)
 """What is watched in any case."""
 
 
@@ -31,6 +31,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     """In that second, in the metric's own unit."""
     at_least: bool
     """Only a lower bound of it is known."""
+    found_text: str
+    """As it is written beside the limit."""
     limit: str
     objective: bool
     """One of the scenario's own; not the availability that is watched in any case."""
@@ -38,7 +40,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """`availability: expected ≥ 99 %, got 42 %`."""
-        found = f"{'≥ ' if self.at_least else ''}{write(self.metric, self.found)}"
+        found = f"{'≥ ' if self.at_least else ''}{self.found_text}"
         return f"{metric_name(self.metric)}: expected {self.limit}, got {found}"
 
 
@@ -75,6 +77,7 @@ def _first(run: Run, bound: Bound, stretch: tuple[int, int], *, objective: bool)
                 t_s=int(row["t_s"] or 0) - stretch[0],
                 found=value,
                 at_least=bound.metric == EFFECTIVE_P99 and bool(row.get("effective_at_least")),
+                found_text=write_against(bound, value),
                 limit=SloResult(bound=bound, found=None, met=None).limit,
                 objective=objective,
             )

@@ -60,9 +60,7 @@ def decisions(found: Facts) -> tuple[Block, ...]:
     """What the operator was asked, and chose."""
     if not found.rehearsal.decisions:
         played = (
-            "The operator was asked for no decision."
-            if found.rehearsal.interactive
-            else "The timeline was scripted."
+            "The operator was not asked." if found.rehearsal.interactive else "The timeline was scripted."
         )
         return (Words(played),)
     zero_s = found.run.info.trigger_s or 0

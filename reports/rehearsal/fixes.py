@@ -22,7 +22,6 @@ TOGETHER_S = 3.0
 LOOKED_AT_S = 5
 MATTERS = 0.10
 """Of all clients."""
-SERVED = 0.90
 
 Effect = Literal["recovered", "better", "no change", "worse", "unaffected", "unknown"]
 
@@ -43,7 +42,7 @@ class Fix(Struct, frozen=True, kw_only=True):
     attempts_after: float | None
     effect: Effect
     recovered: bool
-    """Everything had recovered in this time."""
+    """The recovery of the run, as its verdict has it, began in this time."""
 
     @property
     def name(self) -> str:
@@ -81,7 +80,8 @@ def fix_sentences(found: Sequence[Fix], summary: Summary) -> tuple[str, ...]:
             f"{units.capitalised(credited.name)} were applied together: this run cannot say which of them "
             "worked. Compare runs with each of them alone."
         )
-    if found and credited is None and all(fix.effect != "unaffected" for fix in found):
+    helped = any(fix.recovered or fix.effect == "unaffected" for fix in found)
+    if found and credited is None and not helped:
         sentences.append("No mitigation was followed by a recovery.")
     return tuple(sentences)
 
@@ -126,9 +126,9 @@ def _fix(run: Run, group: Sequence[FiredEvent], trigger_s: int, until_s: int, re
 def _effect(before: float | None, after: float | None) -> Effect:
     if before is None or after is None:
         return "unknown"
-    if before >= SERVED:
-        return "unaffected" if after >= SERVED else "worse"
-    if after >= SERVED:
+    if before >= series.SERVED:
+        return "unaffected" if after >= series.SERVED else "worse"
+    if after >= series.SERVED:
         return "recovered"
     if after - before >= MATTERS:
         return "better"
@@ -136,13 +136,20 @@ def _effect(before: float | None, after: float | None) -> Effect:
 
 
 _WORDS: dict[Effect, str] = {
-    "recovered": "the service recovered after it",
+    "recovered": f"≥ {units.percent(series.SERVED)} of the clients were served again after it",
     "better": "availability rose after it, but the service did not recover",
     "no change": "no measurable effect on the clients",
     "worse": "availability fell after it",
-    "unaffected": "the service was unaffected at the time",
+    "unaffected": "the service was already healthy",
     "unknown": "not recorded for long enough to tell",
 }
+
+
+def _followed(fix: Fix) -> str:
+    """`recovered` looks at a few seconds alone; a recovery lasts, and needs more clients to be served."""
+    if fix.effect == "recovered" and fix.recovered:
+        return "the service recovered after it"
+    return _WORDS[fix.effect]
 
 
 def _sentence(fix: Fix, summary: Summary) -> str:
@@ -154,7 +161,7 @@ def _sentence(fix: Fix, summary: Summary) -> str:
         f"attempts {units.per_second(fix.attempts_before)}, then {units.per_second(fix.attempts_after)}"
     )
     text = (
-        f"{units.capitalised(fix.name)}, at {units.seconds(round(fix.began_s))}: {_WORDS[fix.effect]} "
+        f"{units.capitalised(fix.name)}, at {units.seconds(round(fix.began_s))}: {_followed(fix)} "
         f"({served}; {attempts})."
     )
     return f"{text} {saturated}" if (saturated := _new_pods(fix, summary)) else text

@@ -7,6 +7,7 @@ import msgspec
 
 from reports.analysis.slo import SloResult
 from reports.rehearsal.blocks import RehearsalPage
+from reports.rehearsal.detection import Alert
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.findings import finding_sentences, questions
 from reports.rehearsal.previous import changes, differences
@@ -36,7 +37,7 @@ def document(page: RehearsalPage, found: Sequence[Facts]) -> dict[str, Any]:
         "validity": judged["validity"],
         "stability": info.stability,
         "blast_radius": latest.blast,
-        "alerts": latest.alerts,
+        "alerts": [_alert(alert) for alert in latest.alerts],
         "fixes": latest.fixes,
         "surprises": latest.surprises,
         "findings": finding_sentences(latest),
@@ -73,6 +74,11 @@ def _result(found: Facts) -> dict[str, Any]:
         "hypothesis": _bound_result(found.hypothesis) if found.hypothesis else None,
         "objectives": [_bound_result(result) for result in found.objectives],
     }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    """Without the text of the measured value: `found` is the number."""
+    return {key: value for key, value in msgspec.to_builtins(alert).items() if key != "found_text"}
 
 
 def _bound_result(result: SloResult) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from reports.analysis.slo import SloResult
 from reports.compare.event_text import spoken_words
 from reports.rehearsal.blocks import Tile
 from reports.rehearsal.facts import Facts
+from reports.rundir import series
 from reports.text import units
 
 GOOD_VERDICTS = frozenset({"RECOVERED", "STEADY"})
@@ -141,8 +142,11 @@ def _ended(found: Facts) -> Iterator[str]:
 def _mitigations(found: Facts) -> Iterator[str]:
     for fix in found.fixes:
         match fix.effect:
-            case "recovered":
+            case "recovered" if fix.recovered:
                 yield f"The service recovered after {fix.name}."
+            case "recovered":
+                served = units.percent(series.SERVED)
+                yield f"≥ {served} of the clients were served again after {fix.name}."
             case "no change" | "worse":
                 yield f"{units.capitalised(fix.name)} did not help."
             case "better":

@@ -126,7 +126,7 @@ def impact(found: Facts) -> tuple[Block, ...]:
 def mitigations(found: Facts) -> tuple[Block, ...]:
     """The effect of each mitigation."""
     if not found.fixes:
-        return (Words("There was no mitigation before it ended."),)
+        return (Words("No mitigation was applied."),)
     explained = (
         "Availability and attempts: in the 5 s before the mitigation, and in the last 5 s before the next "
         f"one. Time to recover: {time_to_recover(found)} from the trigger’s end. One run shows what "

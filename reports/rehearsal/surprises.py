@@ -26,7 +26,6 @@ FEWEST_ATTEMPTS_PER_S = 10.0
 BURST, BURSTS_S = 0.5, 10
 """Share of a second's attempts within one tenth of it, and in how many seconds it is looked for."""
 DROPS_PER_CLIENT = 1.5
-BACK = 0.9
 LOST_AGAIN = 0.2
 BACK_FOR_S = 3
 LOOKED_FINE = 2.0
@@ -119,18 +118,18 @@ def _second_wave(evidence: Evidence) -> Surprise | None:
         return None
     rows = evidence.run.between(*stretch)
     served = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
-    down = next((place for place, share in enumerate(served) if share < BACK), None)
+    down = next((place for place, share in enumerate(served) if share < series.SERVED), None)
     if down is None:
         return None
     lasting, back_s = 0, None
     for place in range(down, len(served)):
-        lasting = lasting + 1 if served[place] >= BACK else 0
+        lasting = lasting + 1 if served[place] >= series.SERVED else 0
         if lasting == BACK_FOR_S and back_s is None:
             back_s = place - BACK_FOR_S + 1
-        if back_s is not None and served[place] < BACK - LOST_AGAIN:
+        if back_s is not None and served[place] < series.SERVED - LOST_AGAIN:
             return Surprise(
                 text=(
-                    f"There was a second wave: {units.percent(BACK)} of the clients were served at "
+                    f"There was a second wave: {units.percent(series.SERVED)} of the clients were served at "
                     f"{units.seconds(back_s)}, and at {units.seconds(place)} only "
                     f"{units.percent(float(served[place]))} were."
                 ),
@@ -230,7 +229,7 @@ def _calm_fanout(evidence: Evidence) -> Surprise | None:
     if before is None or during is None or during.effective_p99 is None or before.effective_p99 is None:
         return None
     was, became = before.fanout_p99_ms, during.fanout_p99_ms
-    if was is None or became is None or (during.availability or 0.0) >= BACK:
+    if was is None or became is None or (during.availability or 0.0) >= series.SERVED:
         return None
     if became > LOOKED_FINE * was or during.effective_p99.ms <= LOOKED_FINE * before.effective_p99.ms:
         return None

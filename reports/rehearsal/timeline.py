@@ -81,7 +81,7 @@ def _moments(found: Facts) -> Iterator[Moment]:
     recovery = summary.recovery
     if recovery.time_to_recover_s is not None and recovery.counted_from_s is not None:
         at_s = recovery.counted_from_s - zero_s + recovery.time_to_recover_s
-        yield Moment(t_s=at_s, what=f"recovered, for {recovery.window_s} consecutive seconds")
+        yield Moment(t_s=at_s, what=f"recovered, and stayed so for {recovery.window_s} consecutive seconds")
     rescue_s = rescued_at_s(found.run)
     if rescue_s is not None:
         yield Moment(t_s=rescue_s - zero_s, what="rescue: a gentle policy is pushed to all clients")

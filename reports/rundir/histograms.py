@@ -31,7 +31,7 @@ class Histogram(HdrHistogram):  # type: ignore[misc] # the library has no types
 
 
 class Buckets(Struct, frozen=True):
-    """The filled buckets of an HdrHistogram of `record.new_histogram`; both arrays are equally long."""
+    """The filled buckets of an HdrHistogram of `schema.new_histogram`; both arrays are equally long."""
 
     places: NDArray[np.int32]
     """Indices of the buckets, each once."""

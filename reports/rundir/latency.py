@@ -1,6 +1,6 @@
 """Percentiles of histograms, with what is only known to have taken longer than it was watched.
 
-Everything works on arrays of counts, one count per bucket of the histograms of `record.new_histogram`:
+Everything works on arrays of counts, one count per bucket of the histograms of `schema.new_histogram`:
 adding histograms is adding arrays, and a percentile is one pass over one array.
 """
 

@@ -11,6 +11,11 @@ Row = dict[str, float | None]
 Seconds = NDArray[np.float64]
 """One value a second; NaN where the second has none."""
 
+SERVED_WELL = 0.99
+"""Share of the clients that has to be served for the service to count as recovered or steady."""
+SERVED = 0.90
+"""Share of the clients below which the service counts as down."""
+
 
 def column(rows: Sequence[Row], name: str) -> Seconds:
     """One column of `rows`."""

@@ -1,7 +1,8 @@
 """Numbers as people read them: a unit on everything, three digits at most."""
 
 import re
-from math import floor, isnan
+from math import floor, isnan, nan
+from typing import Protocol
 
 from reports.rundir.latency import Latency
 
@@ -10,15 +11,44 @@ NOTHING = "\u2013"
 TIMES = "\u00d7"
 INFINITE = "\u221e"
 """Stands for null in the stability numbers of run.json: JSON has no infinity."""
+_MOST_MORE = 12
 
 
-def milliseconds(ms: float | None) -> str:
+class Writer(Protocol):
+    """Writes a number with its unit; with `more`, to so many more digits, where it has any."""
+
+    def __call__(self, value: float | None, /, *, more: int = 0) -> str: ...
+
+
+def distinct(write: Writer, bound: float, value: float | None) -> tuple[str, str]:
+    """A bound and a measured value as text, which read differently wherever the numbers differ.
+
+    `99 %` and `98.98 %`, not `99 %` and `99.0 %`: both get more digits until they differ.
+    """
+    if value is None or isnan(value):
+        return write(bound), NOTHING
+    texts = write(bound), write(value)
+    for more in range(1, _MOST_MORE + 1):
+        if value == bound or _read(texts[0]) != _read(texts[1]):
+            break
+        texts = write(bound, more=more), write(value, more=more)
+    return texts
+
+
+def expected(sign: str, write: Writer, bound: float, value: float | None) -> str:
+    """`expected ≥ 99 %, got 98.6 %`."""
+    bound_text, text = distinct(write, bound, value)
+    return f"expected {sign} {bound_text}, got {text}"
+
+
+def milliseconds(ms: float | None, *, more: int = 0) -> str:
     """`7.7 ms`, `85 ms`, `6.1 s`, `126 s`."""
     if ms is None:
         return NOTHING
     if ms >= 999.5:
-        return seconds(ms / 1000)
-    return f"{ms:.1f} ms" if ms < 9.95 else f"{ms:.0f} ms"
+        return seconds(ms / 1000, more=more)
+    digits = (1 if ms < 9.95 else 0) + _fraction(ms, more)
+    return f"{ms:.{digits}f} ms"
 
 
 def microseconds(value_s: float | None) -> str:
@@ -26,11 +56,12 @@ def microseconds(value_s: float | None) -> str:
     return NOTHING if value_s is None else f"{value_s * 1e6:,.0f} \u00b5s"
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: float | None, *, more: int = 0) -> str:
     """`0.4 s`, `6.1 s`, `14 s`; whole seconds without a fraction."""
     if value is None:
         return NOTHING
-    return f"{value:.0f} s" if value >= 9.95 or value == int(value) else f"{value:.1f} s"
+    digits = _fraction(value, more + (0 if value >= 9.95 else 1))
+    return f"{value:.{digits}f} s"
 
 
 def latency(value: Latency | None) -> str:
@@ -47,40 +78,45 @@ def megabytes(value: float | None) -> str:
     return f"{value:,.0f} MB" if value >= 9.95 else f"{value:.1f} MB"
 
 
-def percent(share: float | None) -> str:
-    """`7.9 %`, `42 %`, `99.2 %`; never 100 % unless it is all."""
+def percent(share: float | None, *, more: int = 0) -> str:
+    """`7.9 %`, `42 %`, `98.6 %`, `99 %`; never 100 % unless it is all."""
     if share is None or isnan(share):
         return NOTHING
-    value = share * 100
-    if 99.95 <= value < 100:
-        return "99.9 %"
-    return f"{value:.1f} %" if 0 < value < 9.95 or 99 < value < 100 else f"{value:.0f} %"
+    # A product of floats need not be whole where it should be: 100 * 0.29 is 28.999999999999996.
+    value = round(share * 100, _MOST_MORE)
+    digits = (1 if 0 < value < 9.95 else 0) + _fraction(value, more + (1 if 90 <= value < 100 else 0))
+    if value < 100 <= round(value, digits):
+        value = floor(value * 10**digits) / 10**digits
+    return f"{value:.{digits}f} %"
 
 
-def count(value: float | None) -> str:
+def count(value: float | None, *, more: int = 0) -> str:
     """`300`, `12,345`."""
-    return NOTHING if value is None else f"{value:,.0f}"
+    return NOTHING if value is None else f"{value:,.{_fraction(value, more)}f}"
 
 
-def per_second(value: float | None) -> str:
+def per_second(value: float | None, *, more: int = 0) -> str:
     """`312/s`, `0.4/s`."""
     if value is None:
         return NOTHING
-    return f"{value:,.0f}/s" if value >= 9.95 or value == int(value) else f"{value:.1f}/s"
+    digits = _fraction(value, more + (0 if value >= 9.95 else 1))
+    return f"{value:,.{digits}f}/s"
 
 
-def times(value: float | None) -> str:
+def times(value: float | None, *, more: int = 0) -> str:
     """`1.0x`, `37x`, with the multiplication sign."""
     if value is None:
         return NOTHING
-    return f"{value:,.0f}{TIMES}" if value >= 9.95 else f"{value:.1f}{TIMES}"
+    digits = (0 if value >= 9.95 else 1) + _fraction(value, more)
+    return f"{value:,.{digits}f}{TIMES}"
 
 
-def plain(value: float | None) -> str:
+def plain(value: float | None, *, more: int = 0) -> str:
     """`0.4`, `6.1`, `37`; for numbers without a unit."""
     if value is None:
         return NOTHING
-    return f"{value:,.0f}" if value >= 9.95 else f"{value:.2f}" if value < 0.995 else f"{value:.1f}"
+    digits = (0 if value >= 9.95 else 2 if value < 0.995 else 1) + _fraction(value, more)
+    return f"{value:,.{digits}f}"
 
 
 def span(low: str, high: str) -> str:
@@ -145,6 +181,17 @@ def unbroken(text: str) -> str:
 def capitalised(text: str) -> str:
     """The same text as the beginning of a sentence."""
     return text[:1].upper() + text[1:]
+
+
+def _fraction(value: float, digits: int) -> int:
+    """How many of so many digits after the point a number needs: a whole one needs none."""
+    return 0 if float(value).is_integer() else digits
+
+
+def _read(text: str) -> tuple[float, str]:
+    """The number in a text with one, and the rest: `99.0 %` says the same as `99 %`."""
+    number = re.match(r"-?[\d,]+(?:\.\d+)?", text)
+    return (float(number[0].replace(",", "")), text[number.end() :]) if number else (nan, text)
 
 
 def setting(value: object) -> str:

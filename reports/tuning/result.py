@@ -153,14 +153,17 @@ class Constraints(Struct, frozen=True, kw_only=True):
             ("slowest shared-IP group recovered", found.nat_victim_s, self.max_nat_victim_s, units.seconds),
         ):
             if bound is not None and (value is None or value > bound):
-                text = "never" if value is None else write(value)
                 much = _NEVER if value is None else value / max(bound, 1e-9) - 1
-                judged.append((f"{name}: expected ≤ {write(bound)}, got {text}", much))
+                known = (
+                    f"expected ≤ {write(bound)}, got never"
+                    if value is None
+                    else units.expected("≤", write, bound, value)
+                )
+                judged.append((f"{name}: {known}", much))
         served = found.availability or 0.0
         if served < self.min_availability:
-            expected = units.percent(self.min_availability)
-            words = f"availability: expected ≥ {expected}, got {units.percent(served)}"
-            judged.append((words, 1 - served / self.min_availability))
+            words = units.expected("≥", units.percent, self.min_availability, served)
+            judged.append((f"availability: {words}", 1 - served / self.min_availability))
         return judged
 
 

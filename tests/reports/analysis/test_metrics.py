@@ -329,7 +329,7 @@ def test_a_small_baseline_may_rise_by_twenty_five_milliseconds() -> None:
     [
         ({"useful": 95.0}, "clients served: expected ≥ 99 %, got 95 %"),
         ({"pod_cpu": 0.5}, "pod CPU: expected ≤ 15 %, got 50 %"),
-        ({"attempts": 3.0}, "attempts: expected ≤ 1.0/s, got 3.0/s"),
+        ({"attempts": 3.0}, "attempts: expected ≤ 1/s, got 3/s"),
     ],
 )
 def test_what_the_last_window_lacked_is_said(changes: dict[str, float], complaint: str) -> None:

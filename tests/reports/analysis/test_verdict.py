@@ -29,19 +29,24 @@ HISTORIES: dict[str, tuple[Callable[[], Run], str, str]] = {
     "everything held again": (
         lambda: history(storm(lambda t: 0.0 if t < 20 else 100.0)),
         "RECOVERED",
-        "recovered 12 s after the trigger, for 30 consecutive seconds",
+        "recovered 12 s after the trigger, and stayed so for 30 consecutive seconds",
     ),
     "down until another policy came": (
         lambda: rescued(10.0, 99.0),
         "METASTABLE",
-        "only 10 % of the clients were served in the last third",
+        "only 10 % of the clients were served in the last 13 s before the forced-recovery probe, "
+        "not recovering",
     ),
     "down, whatever came": (
         lambda: rescued(10.0, 40.0),
         "OUTAGE",
         "not recovered after the rescue policy either (40 %)",
     ),
-    "down, and nothing was tried": (lambda: history(storm(10.0)), "OUTAGE", "no rescue was attempted"),
+    "down, and nothing was tried": (
+        lambda: history(storm(10.0)),
+        "OUTAGE",
+        "no forced-recovery probe was run",
+    ),
     "down after a good start": (
         lambda: history(storm(lambda t: 60.0 if t < 30 else 30.0)),
         "OUTAGE",
@@ -60,7 +65,7 @@ HISTORIES: dict[str, tuple[Callable[[], Run], str, str]] = {
     "back but for a few": (
         lambda: history(storm(97.0)),
         "SLOW_DRAIN",
-        "in the last third; clients served: expected ≥ 99 %, got 97 %",
+        "s of the run; clients served: expected ≥ 99 %, got 97 %",
     ),
     "up and down": (
         lambda: history(storm(lambda t: 50 + 30 * math.sin(t / 2))),
@@ -91,26 +96,28 @@ PUSH = strike("push_policy", "mitigation", 20.05, 25.06)
 RECOVERED: dict[str, tuple[Callable[[], Run], str]] = {
     "by itself": (
         lambda: history(storm(back_from(20))),
-        "recovered 12 s after the trigger, for 30 consecutive seconds",
+        "recovered 12 s after the trigger, and stayed so for 30 consecutive seconds",
     ),
     "after a trigger that went on for a while": (
         lambda: history(storm(back_from(20)), trigger_end_s=15),
-        "recovered 5 s after the end of the trigger, for 30 consecutive seconds",
+        "recovered 5 s after the end of the trigger, and stayed so for 30 consecutive seconds",
     ),
     "after a mitigation, having been down": (
         lambda: history(storm(back_from(30)), events=PUSH),
-        "recovered 22 s after the trigger, 5 s after push_policy (the last mitigation), "
-        "for 30 consecutive seconds; only 12 % of the clients were served in the 10 s before the mitigation",
+        "recovered 22 s after the trigger, 5 s after pushing a policy (the last mitigation), "
+        "and stayed so for 30 consecutive seconds; only 12 % of the clients were served in the "
+        "10 s before the mitigation",
     ),
     "after a mitigation that it did not need": (
         lambda: history(storm(back_from(30, 98.0)), events=PUSH),
-        "recovered 22 s after the trigger, 5 s after push_policy (the last mitigation), "
-        "for 30 consecutive seconds; 98 % of the clients were served in the 10 s before the mitigation",
+        "recovered 22 s after the trigger, 5 s after pushing a policy (the last mitigation), "
+        "and stayed so for 30 consecutive seconds; 98 % of the clients were served in the 10 s "
+        "before the mitigation",
     ),
     "with a mitigation that came with the trigger": (
         lambda: history(storm(back_from(30)), events=strike("set_limit", "mitigation", 8.05, 9.0)),
-        "recovered 22 s after the trigger, 21 s after set_limit (the last mitigation), "
-        "for 30 consecutive seconds",
+        "recovered 22 s after the trigger, 21 s after setting a limit (the last mitigation), "
+        "and stayed so for 30 consecutive seconds",
     ),
 }
 
@@ -249,7 +256,7 @@ def test_fewer_seconds_than_six_are_too_few_to_judge_by(seconds_after: int, serv
         "OUTAGE",
         f"not recovered within {seconds_after} s, too short to show a trend: {served:.0f} % of the clients "
         f"were served; "
-        "no rescue was attempted",
+        "no forced-recovery probe was run",
     )
     assert unrecovered([served] * 6).name == ("SLOW_DRAIN" if served >= 90 else "OUTAGE")
 
@@ -261,7 +268,7 @@ def test_a_short_storm_is_an_outage_wherever_its_last_second_is(last: float, tri
     useful = [0.0, 2.0, 5.0, 9.0, 12.0, 20.0, 30.0, 45.0, 50.0, 65.0, 80.0, last]
     found = unrecovered(useful, trigger_end_s=trigger_end_s)
     assert found.name == "OUTAGE"
-    assert "in the last 6 s, not recovering" in found.reason
+    assert "in the last 6 s of the run, not recovering" in found.reason
 
 
 def test_swings_are_not_looked_for_in_a_short_stretch() -> None:

@@ -53,8 +53,8 @@ def test_each_variable_is_told_apart_from_the_others() -> None:
 def test_two_variables_that_change_together_are_not_told_apart() -> None:
     found = compare([TWO_BY_TWO[0], TWO_BY_TWO[3]])
     assert found.effects == (
-        "fleet.policy never changes alone here: its effect alone is unknown.",
-        "edge.limit never changes alone here: its effect alone is unknown.",
+        "No two arms differ in fleet.policy only: its own effect is unknown.",
+        "No two arms differ in edge.limit only: its own effect is unknown.",
     )
 
 
@@ -86,11 +86,11 @@ METASTABLE: tuple[VerdictName, int | None] = ("METASTABLE", None)
 HEADLINES: dict[str, tuple[list[Run], str]] = {
     "a tie of all": (
         [run("a", "RECOVERED", 9, served=0.8), run("b", "RECOVERED", 10, served=0.81)],
-        "The arms cannot be told apart: they recovered after 9 to 10 s, availability 80 to 81 %.",
+        "No clear difference between the arms: they recovered after 9 to 10 s, availability 80 to 81 %.",
     ),
     "none recovered, none better": (
         [run("a", "METASTABLE", served=0.1), run("b", "OUTAGE", served=0.11)],
-        "The arms cannot be told apart: “b” did not recover within 54 s (OUTAGE), "
+        "No clear difference between the arms: “b” did not recover within 54 s (OUTAGE), "
         "“a” did not recover within 54 s (METASTABLE), availability 10 to 11 %.",
     ),
     "none recovered, one less bad": (
@@ -100,7 +100,7 @@ HEADLINES: dict[str, tuple[list[Run], str]] = {
     ),
     "a reference that nothing beats": (
         [run("a", "RECOVERED", 3), run("b", "RECOVERED", 30), run("c", "RECOVERED", 4)],
-        "No arm outperforms the reference “a”, which recovered after 3 s; “c” cannot be told apart from it.",
+        "No arm outperforms the reference “a”, which recovered after 3 s; no clear difference from “c”.",
     ),
     "two winners": (
         [run("a", "OUTAGE"), run("b", "RECOVERED", 30), run("c", "RECOVERED", 31)],
@@ -112,7 +112,7 @@ HEADLINES: dict[str, tuple[list[Run], str]] = {
     ),
     "no trigger in any arm": (
         [run("a", "STEADY", served=None), run("b", "STEADY", served=None)],
-        "The arms cannot be told apart: each was steady without a trigger.",
+        "No difference between the arms: all were steady without a trigger.",
     ),
     "a reference of which no availability is known": (
         [run("a", "OUTAGE", served=None), run("b", "RECOVERED", 3)],
@@ -139,7 +139,7 @@ HEADLINES: dict[str, tuple[list[Run], str]] = {
             *(run("a", *end, served=0.4) for end in [RECOVERED, RECOVERED, RECOVERED, METASTABLE]),
             *(run("b", *end, served=0.4) for end in [RECOVERED, RECOVERED, METASTABLE, METASTABLE]),
         ],
-        "The arms cannot be told apart: “a” recovered after 9 s, "
+        "No clear difference between the arms: “a” recovered after 9 s, "
         "“b” recovered in only 2 of 4 runs (METASTABLE), availability 40 %.",
     ),
     "one run alone": ([run("a", "METASTABLE")], "METASTABLE: as it was."),
@@ -171,7 +171,7 @@ BELIEVES: dict[str, tuple[list[Run], str]] = {
             *(run("a", "RECOVERED", s) for s in (9, 20, 30)),
             *(run("b", "RECOVERED", s) for s in (3, 5, 10)),
         ],
-        "“a” and “b” cannot be told apart: their ranges overlap",
+        "“a” and “b”: their ranges overlap",
     ),
     "a recovery now and then": (
         [
@@ -189,19 +189,19 @@ BELIEVES: dict[str, tuple[list[Run], str]] = {
     ),
     "winners alike": (
         [run("a", "OUTAGE"), run("b", "RECOVERED", 30), run("c", "RECOVERED", 31)],
-        "cannot be told apart: their ranges overlap, or less than 2 s and 2 points of availability",
+        ": their ranges overlap, or less than 2 s and 2 percentage points of availability apart.",
     ),
     "a test that decides": (
         [*(run("a", "OUTAGE") for _ in range(4)), *(run("b", "RECOVERED", s) for s in (3, 4, 5, 6))],
-        "4 runs per arm, all valid. A rank test of whole runs tells “b” apart from the reference (p = "
-        "0.029).",
+        "4 runs per arm, all valid. “b” differs significantly from the reference (rank test of whole runs, "
+        "p = 0.029).",
     ),
     "a test that does not": (
         [
             *(run("a", "RECOVERED", s) for s in (9, 20, 30, 31)),
             *(run("b", "RECOVERED", s) for s in (3, 5, 10, 19)),
         ],
-        "“a” and “b” cannot be told apart: no rank test tells them apart from the best, or less than",
+        "“a” and “b”: no significant difference (rank test), or less than",
     ),
     "three runs": (
         [run(arm, "RECOVERED", s) for arm in "ab" for s in (3, 4, 5)],

@@ -306,7 +306,7 @@ def test_a_table_says_where_nothing_is_known() -> None:
 def test_sentences_name_the_loads_and_count_what_the_stability_numbers_foretold() -> None:
     assert map_sentences(mapped(runs(STORM))) == (
         "Stable at fleet.clients = 100 and 200.",
-        "Vulnerable at fleet.clients = 300 (tipped by 1) and 400 (tipped by 0.5).",
+        "Vulnerable at fleet.clients = 300 (does not recover from 1) and 400 (does not recover from 0.5).",
         "Stayed down: 3 of 8 cells with S1 above 1, and 0 of 4 cells with S1 at 1 or below.",
         "Stayed down: 3 of 4 cells with S2 above 1, and 0 of 8 cells with S2 at 1 or below.",
     )

@@ -134,7 +134,7 @@ def disturbed(arm: str = "naive + none") -> Run:
 def test_runs_that_failed_are_told_from_those_that_others_disturbed_and_from_missing_ones() -> None:
     found = side("runs:x", [run(), judged("naive + none", "INVALID"), disturbed()], missing=2)
     assert (found.runs, found.disturbed, found.counted.valid, found.counted.failed) == (5, 1, 1, 3)
-    assert found.problems == ("late", "others", "2 rounds left no run")
+    assert found.problems == ("late", "others", "2 rounds produced no run directory")
 
 
 @pytest.mark.parametrize(

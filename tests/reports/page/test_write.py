@@ -336,7 +336,7 @@ def test_the_figure_scales_has_a_name_and_no_date(written: Written) -> None:
 
 def test_the_alternative_text_tells_every_arm_and_its_end() -> None:
     text = alt_text(runs_of("four arms"))
-    assert "naive + none (METASTABLE): did not recover, rescued at 40 s." in text
+    assert "naive + none (METASTABLE): did not recover, forced-recovery probe at 40 s." in text
     assert "incident + none (RECOVERED): recovered after 12 s." in text
 
 
@@ -497,7 +497,9 @@ def test_two_figures_in_one_page_share_no_id(written: Written) -> None:
 
 def test_the_terminal_has_a_map_instead_of_its_arms() -> None:
     text = text_of(runs_of("a map"), 100)
-    assert text.startswith("Stable at fleet.clients = 100.\nVulnerable at fleet.clients = 200 (tipped by 1)")
+    assert text.startswith(
+        "Stable at fleet.clients = 100.\nVulnerable at fleet.clients = 200 (does not recover from 1)"
+    )
     assert re.search(r"^300 +RECOVERED +METASTABLE +METASTABLE +vulnerable *$", text, re.MULTILINE)
     assert "time to recover" not in text
     assert "INVALID  400 + 0.25, round 1: another process took the cores" in text

@@ -134,13 +134,17 @@ def test_where_nothing_helped_that_is_said() -> None:
 
 EFFECTS: dict[str, tuple[Callable[[int], float], str]] = {
     "recovered": (lambda t: 100.0 if t > 30 else 5.0, "the service recovered after it"),
+    "served again, short of a recovery": (
+        lambda t: 95.0 if t > 30 else 5.0,
+        "≥ 90 % of the clients were served again after it (availability 5.0 % before, 95 %",
+    ),
     "better": (
         lambda t: 50.0 if t > 30 else 5.0,
         "availability rose after it, but the service did not recover",
     ),
     "no change": (lambda t: 5.0, "no measurable effect on the clients"),
     "worse": (lambda t: 5.0 if t > 30 else 60.0, "availability fell after it"),
-    "unaffected": (lambda t: 100.0, "the service was unaffected at the time"),
+    "unaffected": (lambda t: 100.0, "the service was already healthy"),
     "unaffected before": (lambda t: 5.0 if t > 30 else 100.0, "availability fell after it"),
 }
 

@@ -37,16 +37,16 @@ FIXED = (rehearsed(None, SCALE, started_utc=OCTOBER), rehearsed(26, PUSH, LIMIT,
 def test_a_fix_that_holds_is_told_first() -> None:
     told = sentences(*FIXED)
     assert told[0] == "Verdict: OUTAGE, then RECOVERED: better."
-    assert told[1] == "Hypothesis: refuted before (never within 49 s), confirmed now (13 s)."
+    assert told[1] == "Hypothesis: refuted before (not recovered within 49 s), confirmed now (13 s)."
     rule = "SLO time to recover ≤ 60 s, from the trigger’s end"
-    assert f"{rule}: violated before (never within 49 s), met now (13 s)." in told
+    assert f"{rule}: violated before (not recovered within 49 s), met now (13 s)." in told
     assert any(line.startswith("No longer seen: ") and "new pods saturated" in line for line in told)
 
 
 def test_a_fix_that_did_not_hold_is_told_as_well() -> None:
     told = sentences(*reversed(FIXED))
     assert told[0] == "Verdict: RECOVERED, then OUTAGE: worse."
-    assert told[1] == "Hypothesis: confirmed before (13 s), refuted now (never within 49 s)."
+    assert told[1] == "Hypothesis: confirmed before (13 s), refuted now (not recovered within 49 s)."
     assert any(line.startswith("New surprises: ") for line in told)
 
 

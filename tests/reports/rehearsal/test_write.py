@@ -147,6 +147,16 @@ def test_the_outcome_is_a_paragraph_in_plain_words(name: str) -> None:
     assert OUTCOMES[name] in outcome(facts(REHEARSALS[name]()))
 
 
+def test_a_fix_after_which_most_clients_were_served_is_not_called_a_recovery() -> None:
+    run = rehearsed(None, PUSH)
+    for row in run.rows:
+        if (row["t_s"] or 0) > 30:
+            row["useful"] = 95.0
+    text = outcome(facts(run))
+    assert "The service did not recover within" in text
+    assert "≥ 90 % of the clients were served again after pushing the policy incident." in text
+
+
 def test_a_fix_that_brought_some_relief_is_told() -> None:
     run = rehearsed(None, PUSH)
     for row in run.rows:
@@ -197,7 +207,7 @@ def test_the_timeline_is_in_order_and_has_detection_actions_decisions_and_recove
         (11, "saturated: 1 of the pods that joined"),
         (8, "operator: scale to 3 pods"),
         (12, "operator: wait"),
-        (22, "recovered, for 30 consecutive seconds"),
+        (22, "recovered, and stayed so for 30 consecutive seconds"),
     ):
         assert expected in told
 

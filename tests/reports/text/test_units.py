@@ -27,6 +27,11 @@ from reports.text import units
         (units.percent(0.99999), "99.9 %"),
         (units.percent(1.0), "100 %"),
         (units.percent(0.992), "99.2 %"),
+        (units.percent(0.986), "98.6 %"),
+        (units.percent(0.99), "99 %"),
+        (units.percent(0.9), "90 %"),
+        (units.percent(0.901), "90.1 %"),
+        (units.percent(0.899), "90 %"),
         (units.percent(0.123), "12 %"),
         (units.percent(0.079), "7.9 %"),
         (units.percent(0), "0 %"),
@@ -48,6 +53,32 @@ from reports.text import units
 )
 def test_numbers_are_written_with_their_unit(text: str, expected: str) -> None:
     assert text == expected
+
+
+@pytest.mark.parametrize(
+    ("write", "bound", "value", "expected"),
+    [
+        (units.percent, 0.99, 0.97, ("99 %", "97 %")),
+        (units.percent, 0.99, 0.986, ("99 %", "98.6 %")),
+        (units.percent, 0.99, 0.98981, ("99 %", "98.98 %")),
+        (units.percent, 0.9, 0.89999, ("90 %", "89.999 %")),
+        (units.percent, 0.9999, 0.99985, ("99.99 %", "99.98 %")),
+        (units.percent, 0.99, 0.99, ("99 %", "99 %")),
+        (units.percent, 0.99, math.nan, ("99 %", units.NOTHING)),
+        (units.percent, 0.99, None, ("99 %", units.NOTHING)),
+        (units.milliseconds, 90.2, 90.4, ("90.2 ms", "90.4 ms")),
+        (units.milliseconds, 2_000, 2_040, ("2 s", "2.04 s")),
+        (units.seconds, 75, 75.2, ("75 s", "75.2 s")),
+        (units.per_second, 12, 12.3, ("12/s", "12.3/s")),
+        (units.count, 1_200, 1_200.4, ("1,200", "1,200.4")),
+        (units.times, 10, 10.2, ("10\u00d7", "10.2\u00d7")),
+        (units.plain, 0.41, 0.412, ("0.410", "0.412")),
+    ],
+)
+def test_a_bound_and_a_value_read_alike_only_where_they_are_equal(
+    write: units.Writer, bound: float, value: float | None, expected: tuple[str, str]
+) -> None:
+    assert units.distinct(write, bound, value) == expected
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,7 @@ def test_rounds_that_left_no_run_keep_a_candidate_from_passing(tmp_path: Path, f
     (tmp_path / "06").mkdir()
     result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{tmp_path}")
     assert result.exit_code == 4, result.output
-    assert "1 round left no run" in words(result)
+    assert "1 round produced no run directory" in words(result)
 
 
 def test_a_gate_whose_candidate_crashes_does_not_pass(
