@@ -62,7 +62,7 @@ REPLAY = "rehearsed.toml"
 @click.option("--force", is_flag=True, help="Continue if a check before the first fault fails.")
 @functools.partial(carries_out_a_scenario, default="incident", once=True)
 def rehearse_command(options: Options, *, interactive: bool, choose: str | None, force: bool) -> None:
-    """Play an outage once, live, and keep the record of it.
+    """Rehearse an outage live and write a report.
 
     The steady state is checked before the first fault. With --interactive the faults fire as scripted, and
     you choose the mitigations by key while the storm runs; your choices are saved as a scenario,
