@@ -99,7 +99,7 @@ def test_every_option_has_a_key_of_its_own_and_says_what_it_does() -> None:
     assert [option.words for option in every] == [
         "scale to 4 pods",
         "restart the pods, one after the other",
-        "push back-off (spread) to the clients",
+        "push policy spread to all clients",
         "set the limit per-ip",
         "wait",
     ]
