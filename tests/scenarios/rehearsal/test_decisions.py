@@ -103,6 +103,7 @@ def test_every_option_has_a_key_of_its_own_and_says_what_it_does() -> None:
         "set the limit per-ip",
         "wait",
     ]
+    assert decisions.words(SetLimit(at_s=9, limit="none")) == "remove the limit"
 
 
 def test_what_no_operator_may_choose_has_no_words() -> None:
