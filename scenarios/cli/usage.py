@@ -18,7 +18,7 @@ def usage_text(error: click.ClickException) -> str:
         and not isinstance(error, click.MissingParameter)
         and error.param is not None
     ):
-        return f"{_name_of(error.param)}: {_complaint(error.message, error.param.type)}"
+        return f"{_name_of(error.param)}: {_complaint(error.message, error.param)}"
     return _clause(error.format_message())
 
 
@@ -28,13 +28,14 @@ def no_such(kind: str, name: str, similar: Iterable[str]) -> str:
     return f"no such {kind} {name}" + (f": did you mean {suggested}?" if suggested else "")
 
 
-def _complaint(message: str, kind: click.ParamType) -> str:
-    value, expected = _VALUE.match(message), _expected(kind)
+def _complaint(message: str, parameter: click.Parameter) -> str:
+    value, expected = _VALUE.match(message), _expected(parameter)
     return f"invalid value {value[1]}: expected {expected}" if value and expected else _clause(message)
 
 
-def _expected(kind: click.ParamType) -> str:
-    """What a value of this type has to be; empty if click's own message has to do."""
+def _expected(parameter: click.Parameter) -> str:
+    """What its value has to be; empty for types of which click's own message says it."""
+    kind = parameter.type
     match kind:
         case click.Choice():
             return f"one of {', '.join(map(str, kind.choices))}"

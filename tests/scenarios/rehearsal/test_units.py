@@ -35,6 +35,7 @@ def test_a_share_is_never_shown_as_all_of_it_or_as_a_bound_that_it_does_not_reac
         ("time_to_recover_s", 20.0, "20 s"),
         ("attempts_per_s", 312.4, "312.4/s"),
         ("gave_up", 0.0, "0"),
+        ("attempts_per_s", 1 / 3, "0.3333/s"),
         ("amplification", 1.5, "1.5×"),
         ("availability", None, "unknown"),
     ],
