@@ -1,1 +1,1 @@
-"""What we try, and the machinery that tries it."""
+"""Runs scenarios: clients, proxies, stack, runner, simulator, commands."""

@@ -1,11 +1,13 @@
 """The command line: every command by its name, loaded when it is called."""
 
+import difflib
 import importlib
 from collections.abc import Mapping
 
 import click
 
 from scenarios.cli.terminal import Commands
+from scenarios.cli.usage import no_such
 
 _HERE = "scenarios.cli.commands"
 
@@ -23,7 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "rehearse": (
         f"{_HERE}.rehearse:rehearse_command",
-        "Play an outage once, live, and keep the record of it.",
+        "Rehearse an outage live and write a report.",
     ),
     "gate": (f"{_HERE}.gate:gate_command", "Decide whether a change has made the storm worse."),
     "tune": (
@@ -52,6 +54,16 @@ class LazyCommands(Commands):
         """The names, in the order of the table."""
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names. Suggests similar names if there is none."""
+        name = args[0]
+        if name not in COMMANDS and name not in HIDDEN and not ctx.resilient_parsing:
+            similar = difflib.get_close_matches(name, COMMANDS)
+            raise click.UsageError(no_such("command", repr(name), similar), ctx)
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the group of click has it
         """Imports a command; None where there is no such command."""
         place = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else HIDDEN.get(cmd_name)
@@ -71,7 +83,7 @@ class LazyCommands(Commands):
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="reconnect-storm")
 def main() -> None:
-    """What happens to a Socket.IO gateway when all its clients come back at once.
+    """Load-test a Socket.IO gateway with a reconnect storm.
 
     Exit status: 0 good, 1 a regression or an SLO violated, 2 usage or configuration, 3 invalid run,
     4 inconclusive, 5 a part of the stack failed, 130 interrupted.

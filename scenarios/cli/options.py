@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import functools
+import inspect
 import json
 import os
 from collections.abc import Callable
@@ -37,8 +38,23 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 def decorated_by(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A decorator that applies all of these."""
-    return lambda command: functools.reduce(lambda inner, decorate: decorate(inner), decorators, command)
+    """A decorator that applies all of these; help lists options in the order in which they are given."""
+    # click puts the decorator that is applied last first.
+    return lambda command: functools.reduce(
+        lambda inner, decorate: decorate(inner), reversed(decorators), command
+    )
+
+
+def scenario_argument(default: str) -> Callable[[Any], Any]:
+    """The argument [SCENARIO], and a sentence about it after the first paragraph of the command's help."""
+    sentence = f"SCENARIO is a name from `reconnect-storm list`, or a TOML file; default: {default}."
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        first, _, rest = (inspect.getdoc(command) or "").partition("\n\n")
+        command.__doc__ = "\n\n".join(filter(None, (first, sentence, rest)))
+        return click.argument("scenario_name", metavar="[SCENARIO]", default=default)(command)
+
+    return decorate
 
 
 RUNS_VARIABLE = "RECONNECT_STORM_RUNS"
@@ -71,7 +87,26 @@ RUNS_OPTION = click.option(
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
-_RETRIES_OPTION = click.option(
+REPORT_JSON_OPTION = click.option(
+    "--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON."
+)
+
+SET_OPTION = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key, e.g. fleet.clients=1000.",
+)
+
+NGINX_OPTION = click.option(
+    "--nginx",
+    "nginx_binary",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="nginx executable to use instead of the pinned one.",
+)
+
+RETRIES_OPTION = click.option(
     "--retries",
     type=click.IntRange(0, 10),
     default=1,
@@ -81,16 +116,11 @@ _RETRIES_OPTION = click.option(
 
 MODEL_OPTIONS = (
     click.option(
-        "--slot-ms",
-        type=click.FloatRange(min=0.1, max=1_000),
-        help="Time step of the simulation, in ms; default: 10, more for many clients.",
-    ),
-    click.option(
-        "--costs",
-        "costs_file",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="Read CPU costs from a file: JSON written by `simulate --keep-costs`, or TOML with costs"
-        " measured on another gateway.",
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key, e.g. fleet.clients=1000000.",
     ),
     click.option(
         "--calibrate",
@@ -101,11 +131,16 @@ MODEL_OPTIONS = (
         help="Fit CPU costs to these recorded runs, or folders of them.",
     ),
     click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Override a key, e.g. fleet.clients=1000000.",
+        "--costs",
+        "costs_file",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Read CPU costs from a file: JSON written by `simulate --keep-costs`, or TOML with costs"
+        " measured on another gateway.",
+    ),
+    click.option(
+        "--slot-ms",
+        type=click.FloatRange(min=0.1, max=1_000),
+        help="Time step of the simulation, in ms; default: 10, more for many clients.",
     ),
 )
 """What a prediction is made of, beside its scenario."""
@@ -145,26 +180,13 @@ def carries_out_a_scenario(
         common = Options(**{name: values.pop(name) for name in Options.__struct_fields__})
         command(common, **values)
 
-    decorated: Callable[..., None] = with_options
-    for decorate in (
-        click.argument("scenario_name", metavar="[SCENARIO]", default=default),
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Override a key, e.g. fleet.clients=1000.",
-        ),
-        RUNS_OPTION,
-        click.option(
-            "--nginx",
-            "nginx_binary",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            help="nginx executable to use instead of the pinned one.",
-        ),
-        *(() if once else (_RETRIES_OPTION,)),
+    decorated: Callable[..., None] = decorated_by(
+        scenario_argument(default),
+        SET_OPTION,
         *TARGET_OPTIONS,
-        click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON."),
-    ):
-        decorated = decorate(decorated)
+        *(() if once else (RETRIES_OPTION,)),
+        NGINX_OPTION,
+        RUNS_OPTION,
+        REPORT_JSON_OPTION,
+    )(with_options)
     return decorated

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from rich.console import Console
 
+from scenarios.cli.usage import usage_text
 from scenarios.exit_status import FAILED, INTERRUPTED, INVALID, USAGE
 
 if TYPE_CHECKING:
@@ -48,13 +49,21 @@ def silence(descriptor: int) -> None:
 
 
 class Commands(click.Group):
-    """A group of commands of which none ends with a traceback."""
+    """A group of commands of which none ends with a traceback, or with more than one line of an error."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parses the options before the command's name."""
+        with _usage_in_one_line():
+            return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carries the command out; what it does not expect becomes one line and an exit status."""
         try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
+            with _usage_in_one_line():
+                return super().invoke(ctx)
+        except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit):
             raise
         except (KeyboardInterrupt, click.Abort, asyncio.CancelledError):
             complain("interrupted")
@@ -64,6 +73,18 @@ class Commands(click.Group):
             sys.exit(128 + signal.SIGPIPE)
         except Exception as error:
             sys.exit(_unexpected(error))
+
+
+@contextlib.contextmanager
+def _usage_in_one_line() -> Iterator[None]:
+    """Ends the program where click rejects what was typed; without a command, click shows the help."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.ClickException as error:
+        complain(usage_text(error))
+        sys.exit(error.exit_code)
 
 
 def _unexpected(error: BaseException) -> int:

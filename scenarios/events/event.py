@@ -75,7 +75,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
 def common_complaint(event: Event) -> str:
     """What is wrong with the fields that all events have; empty if nothing is."""
     if event.times > 1 and event.every_s is None:
-        return invalid("times", event.times, "1 without every_s, the time between two strikes")
+        return invalid("times", event.times, "1 without every_s, the time between two actions")
     if isinstance(event.every_s, tuple) and event.every_s[0] > event.every_s[1]:
         return invalid("every_s", list(event.every_s), "the shorter time first")
     return ""

@@ -101,7 +101,7 @@ def check_can_run(name: str, root: Path, scenario: str, overrides: Sequence[str]
         raise CheckoutError(f"{name}: not a version of reconnect-storm") from None
     settings = [part for override in overrides for part in ("--set", override)]
     probed = _ask(name, root, [*command, "probe", scenario, *settings])
-    if probed.returncode == USAGE and "No such command" in probed.stderr:
+    if probed.returncode == USAGE and "no such command" in probed.stderr.lower():
         probed = _ask(name, root, [*command, "doctor", scenario, *settings])
         if probed.returncode in {GOOD, INVALID}:
             return

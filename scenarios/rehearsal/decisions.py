@@ -106,7 +106,9 @@ def words(event: Event) -> str:
         case RollingRestart():
             return "restart the pods, one after the other"
         case PushPolicy(policy=spec):
-            return f"push back-off ({_name(spec)}) to the clients"
+            return f"push policy {_name(spec)} to all clients"
+        case SetLimit(limit="none"):
+            return "remove the limit"
         case SetLimit(limit=spec):
             return f"set the limit {_name(spec)}"
     raise TypeError(f"{event.name} is not a mitigation that an operator can choose")

@@ -51,11 +51,6 @@ def recovery_state(objective: Objective, recovered_after_s: float | None, waited
     return "violated" if late else "undecided"
 
 
-def told(value: float | None) -> str:
-    """A value as short text."""
-    return "unknown" if value is None else f"{value:.4g}"
-
-
 def _total(rows: Sequence[Row], name: str) -> float:
     return float(sum(row.get(name, 0.0) for row in rows))
 

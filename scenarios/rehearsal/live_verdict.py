@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from reports.analysis.rise import rise_per_s
+from scenarios.rehearsal.units import percent
 from scenarios.runner.operator import Row
 
 Word = Literal[
@@ -56,17 +57,21 @@ def forming(
         return Forming(word="steady", sentence="nothing measured yet")
     now_s, share = known[-1]
     if trigger_s is None or now_s < trigger_s:
-        return Forming(word="steady", sentence=f"steady state: {share:.0%} served")
+        return Forming(word="steady", sentence=f"steady state: {percent(share)} served")
     since = _well_since(known, trigger_s if trigger_end_s is None else trigger_end_s)
     if all(each >= WELL_SERVED for t_s, each in known if t_s >= trigger_s):
-        sentence = f"unaffected: {share:.0%} served, no client disconnected so far"
+        sentence = f"unaffected: ≥ {percent(WELL_SERVED)} served in every second so far"
         return Forming(word="unaffected", sentence=sentence, well_since_s=since)
     if trigger_end_s is None:
-        return Forming(word="fault active", sentence=f"fault active: {share:.0%} served")
+        return Forming(word="fault active", sentence=f"fault active: {percent(share)} served")
     if since is not None:
         held_s = now_s + 1 - since
-        counts = "" if held_s >= window_s else f"; counts as recovered after {window_s} s"
-        sentence = f"recovered since {since} s: {share:.0%} served for {held_s} s{counts}"
+        sentence = f"≥ {percent(WELL_SERVED)} served since {since} s"
+        sentence = (
+            f"recovered: {sentence} ({held_s} s)"
+            if held_s >= window_s
+            else f"{sentence} ({held_s} s so far, {window_s} s needed)"
+        )
         return Forming(word="recovered", sentence=sentence, well_since_s=since)
     return _not_back(known, share, trigger_s, trigger_end_s)
 
@@ -81,14 +86,17 @@ def _not_back(
     waited_s = now_s + 1 - trigger_end_s
     if rise > RISING_PER_S:
         word: Word = "recovering"
-        sentence = f"recovering: {share:.0%} served, rising by {rise:.1%} of clients per second"
+        sentence = f"recovering: {percent(share)} served, rising by {rise * 100:.1f} % of clients per second"
     elif share >= SERVED:
-        word, sentence = "recovering", f"recovering: {share:.0%} served, expected ≥ {WELL_SERVED:.0%}"
+        word, sentence = (
+            "recovering",
+            f"recovering: {percent(share)} served, expected ≥ {percent(WELL_SERVED)}",
+        )
     elif waited_s < PATIENCE_S:
-        word, sentence = "degraded", f"degraded: {share:.0%} served"
+        word, sentence = "degraded", f"degraded: {percent(share)} served"
     else:
         word = "not recovering"
-        sentence = f"not recovering: {share:.0%} served, {waited_s} s after the fault ended"
+        sentence = f"not recovering: {percent(share)} served, {waited_s} s after the fault ended"
     return Forming(word=word, sentence=sentence)
 
 

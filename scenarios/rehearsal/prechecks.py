@@ -10,7 +10,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from reports.rundir.schema import PreCheck
-from scenarios.rehearsal.live_slo import Percentile, measured, state, told
+from reports.rundir.slo_metrics import SLO_METRICS
+from scenarios.rehearsal.live_slo import Percentile, measured, state
+from scenarios.rehearsal.units import metric_limit, metric_value
 from scenarios.runner.operator import Row
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.slo import Objective
@@ -81,7 +83,8 @@ def prechecks(known: PrecheckInput, thresholds: Thresholds) -> tuple[PreCheck, .
 
 def precheck_of(objective: Objective) -> tuple[str, str]:
     """Name and expectation of the check for an objective of the phase `before`."""
-    return f"objective: {objective.metric} {objective.phase}", f"{objective.operator} {objective.bound:g}"
+    name = f"SLO: {SLO_METRICS[objective.metric].name} {objective.phase}"
+    return name, metric_limit(objective.metric, objective.operator, objective.bound)
 
 
 def _joined(known: PrecheckInput) -> PreCheck:
@@ -116,7 +119,7 @@ def _objectives(known: PrecheckInput) -> list[PreCheck]:
                 PreCheck(
                     name=name,
                     wanted=wanted,
-                    found=told(value),
+                    found=metric_value(objective.metric, value),
                     passed=state(objective, value) == "met",
                 )
             )

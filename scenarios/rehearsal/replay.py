@@ -20,7 +20,7 @@ _HEAD = """\
 """
 _SECRETS = """\
 #
-# What opens the target's doors is left out; give it with --set.
+# Credentials of the target are left out; give them with --set.
 """
 
 

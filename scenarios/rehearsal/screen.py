@@ -7,6 +7,7 @@ from rich.text import Text
 
 from scenarios.rehearsal.decisions import Option
 from scenarios.rehearsal.state import DashboardState, Happening, SloState
+from scenarios.rehearsal.units import percent
 from scenarios.runner.operator import Row
 
 _HISTORY_S = 60
@@ -36,10 +37,6 @@ class Gauge(Struct, frozen=True):
     """Value of the highest bar; None: the highest value shown."""
 
 
-def _percent(share: float) -> str:
-    return f"{share:.0%}"
-
-
 def _ms(value: float) -> str:
     return f"{value:.0f} ms" if value < 1_000 else f"{value / 1_000:.1f} s"
 
@@ -54,8 +51,8 @@ GAUGES = (
     Gauge("refusals", "limited", _per_second),
     Gauge("fan-out p99", "fanout_p99_ms", _ms),
     Gauge("age of newest tick, p99", "staleness_p99_ms", _ms),
-    Gauge("pod CPU", "pod_cpu", _percent, 1.0),
-    Gauge("pod loop", "pod_loop", _percent, 1.0),
+    Gauge("pod CPU", "pod_cpu", percent, 1.0),
+    Gauge("pod loop", "pod_loop", percent, 1.0),
 )
 
 
@@ -86,7 +83,7 @@ def plain_second(dashboard: DashboardState) -> str:
         return ""
     row, share = dashboard.rows[-1], dashboard.shares_served()[-1]
     gauges = "  ".join(f"{gauge.name} {_now(gauge, row)}" for gauge in GAUGES)
-    served = "–" if share is None else _percent(share)
+    served = "–" if share is None else percent(share)
     return f"  {row['t_s']:>4} s  served {served}  {gauges}  | {dashboard.forming().sentence}"
 
 
@@ -110,7 +107,7 @@ def _gauges(dashboard: DashboardState, width: int) -> list[Text]:
     served = dashboard.shares_served()
     now = next((share for share in reversed(served) if share is not None), None)
     lines = [
-        _gauge("served", "–" if now is None else _percent(now), sparkline(served, width=history, top=1.0))
+        _gauge("served", "–" if now is None else percent(now), sparkline(served, width=history, top=1.0))
     ]
     for gauge in GAUGES:
         bars = sparkline(dashboard.series(gauge.column), width=history, top=gauge.top)

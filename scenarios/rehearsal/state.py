@@ -8,9 +8,10 @@ from msgspec import Struct, to_builtins
 from reports.rundir.schema import PreCheck, Tag
 from scenarios.events.event import Event
 from scenarios.rehearsal.decisions import Option
-from scenarios.rehearsal.live_slo import State, measured, recovery_state, state, told
-from scenarios.rehearsal.live_verdict import Forming, forming
+from scenarios.rehearsal.live_slo import State, measured, recovery_state, state
+from scenarios.rehearsal.live_verdict import SERVED, Forming, forming
 from scenarios.rehearsal.prechecks import precheck_of
+from scenarios.rehearsal.units import metric_rule, metric_value, percent
 from scenarios.runner.operator import Row
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.slo import Hypothesis, Objective
@@ -82,7 +83,9 @@ class DashboardState:
         found = [self._planned(strike.at_s, strike.event) for strike in strikes(self.scenario)]
         phases = self.scenario.phases
         if phases.rescue_at_s:
-            found.append(Happening(phases.rescue_at_s, "rescue, if less than 90% served", "rescue"))
+            found.append(
+                Happening(phases.rescue_at_s, f"rescue, if less than {percent(SERVED)} served", "rescue")
+            )
         found.append(Happening(phases.duration_s, "end of the run, at the latest", "end"))
         return [each for each in found if each.t_s >= self.now_s]
 
@@ -90,7 +93,7 @@ class DashboardState:
         """The live verdict."""
         if self.rescued_at_s is not None:
             share = self.shares_served()[-1] or 0.0
-            sentence = f"not recovered; {share:.0%} served since the rescue policy was pushed"
+            sentence = f"not recovered; {percent(share)} served since the rescue policy was pushed"
             return Forming(word="rescue", sentence=sentence)
         trigger = self.scenario.trigger_s
         return forming(
@@ -128,18 +131,20 @@ class DashboardState:
 
     def _slo(self, objective: Objective) -> SloState:
         name = "hypothesis: " if isinstance(objective, Hypothesis) else ""
-        where = "" if objective.phase == "storm" else f" {objective.phase}"
-        text = f"{name}{objective.metric}{where} {objective.operator} {objective.bound:g}"
-        if objective.metric == "time_to_recover_s":
+        metric = objective.metric
+        text = name + metric_rule(metric, objective.operator, objective.bound, objective.phase)
+        if metric == "time_to_recover_s":
             after, waited = self._recovery()
-            found = f"{after:g}" if after is not None else "" if waited is None else f"{waited:g} so far"
+            found = metric_value(metric, after) if after is not None else ""
+            if waited is not None:
+                found = f"{metric_value(metric, waited)} so far"
             return SloState(text, recovery_state(objective, after, waited), found)
         check = self._checked(objective)
         if check is not None:
             return SloState(text, "met" if check.passed else "violated", check.found)
         rows = self._rows_of(objective.phase)
-        value = measured(objective.metric, rows, _only_at_the_end)
-        return SloState(text, state(objective, value), "" if value is None else told(value))
+        value = measured(metric, rows, _only_at_the_end)
+        return SloState(text, state(objective, value), "" if value is None else metric_value(metric, value))
 
     def _checked(self, objective: Objective) -> PreCheck | None:
         """The check of the same bound before the first fault; unlike this state, it includes latencies."""

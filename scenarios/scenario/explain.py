@@ -1,7 +1,8 @@
 """An error of the validator as one line: file, key, invalid value, what is expected."""
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -10,7 +11,7 @@ from scenarios.events.registry import EVENTS
 from scenarios.fields import invalid
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import shown_at, shown_key
-from scenarios.scenario.redact_text import shown_text
+from scenarios.scenario.redact_text import HIDDEN, shown_text
 
 # The steps of a path in a msgspec error: `.key`, `[index]`, or `[...]` for a value of a dictionary.
 _STEP = re.compile(r"\.\w+|\[\d+\]|\[\.\.\.\]")
@@ -28,7 +29,10 @@ _TYPES = {
 """Types of the validator's messages, in the words of TOML."""
 
 
-def explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: str) -> str:
+def explain(
+    error: msgspec.ValidationError, table: Mapping[str, Any], source: str, overridden: Sequence[str] = ()
+) -> str:
+    """The error in one line. overridden: the keys that `--set` has put into the table, with dots."""
     message, _, path = str(error).partition(" - at `$")
     dotted = ""
     found: Any = table
@@ -55,9 +59,11 @@ def explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: st
     if "unknown field" in message:
         unknown = shown_key(message.split("`")[1])
         where = f"{dotted}.{unknown}" if dotted else unknown
-        fields = ", ".join(getattr(kind, "__struct_fields__", ()))
-        fields += ", do" if dotted.startswith("event[") else ""
-        return f"{source}: {where}: unknown key: expected one of {fields}"
+        fields = [*getattr(kind, "__struct_fields__", ()), *(["do"] if dotted.startswith("event[") else [])]
+        place = _set_key(where, overridden) or f"{source}: {where}"
+        suggested = _suggested(unknown, dotted, fields)
+        suggestion = f"did you mean {suggested}? " if suggested else ""
+        return f"{place}: unknown key: {suggestion}expected one of {', '.join(fields)}"
     if "missing required field" in message:
         missing = message.split("`")[1]
         return f"{source}: {dotted}.{missing}: missing: expected a value"
@@ -68,6 +74,24 @@ def explain(error: msgspec.ValidationError, table: Mapping[str, Any], source: st
     if literal:
         expected = ", ".join(map(repr, literal))
     return f"{source}: {invalid(dotted or '(top level)', shown_at(places, found), expected)}"
+
+
+def _set_key(where: str, overridden: Sequence[str]) -> str:
+    """The key as `--set` names it, or one inside it; empty if it was not set that way."""
+    path = where.replace("[", ".").replace("]", "")
+    return f"--set {path}" if any(f"{key}.".startswith(f"{path}.") for key in overridden) else ""
+
+
+def _suggested(unknown: str, dotted: str, fields: Sequence[str]) -> str:
+    """The key that was probably meant: the same name in another table, or a similar one in this table."""
+    if HIDDEN in unknown:
+        return ""
+    for section in msgspec.structs.fields(Scenario):
+        names = getattr(section.type, "__struct_fields__", ())
+        if unknown in names:
+            return f"{section.name}.{unknown}"
+    similar = difflib.get_close_matches(unknown, fields, n=1)
+    return ".".join(filter(None, (dotted, *similar))) if similar else ""
 
 
 def _in_toml(kinds: re.Match[str]) -> str:

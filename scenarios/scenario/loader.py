@@ -3,6 +3,7 @@
 An error names the file, the key, the invalid value and what is expected.
 """
 
+import difflib
 import functools
 import logging
 import tomllib
@@ -32,8 +33,10 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        similar = difflib.get_close_matches(name_or_path, catalog(), n=1)
+        suggestion = f"did you mean {similar[0]}? " if similar else ""
         raise ScenarioError(
-            f"{name_or_path}: no such scenario: expected a file, or one of {', '.join(catalog())}"
+            f"{name_or_path}: no such scenario: {suggestion}expected a file, or one of {', '.join(catalog())}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: cannot be read: {error}") from None
@@ -41,15 +44,17 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
         raise ScenarioError(f"{path}: not valid TOML: {error}") from None
     source = str(path)
     former: list[str] = []
+    overridden: list[str] = []
     table = present_scenario(table, former)
     for override in overrides:
         key, value = _present_override(*parse_override(override), former)
         shown = f"--set {shown_override(override)}"
         set_key(table, key, value, source=shown)
         source += f" with {shown}"
+        overridden.append(".".join(steps(key)))
     if former:
         _warn(f"{path}: {'; '.join(former)}")
-    scenario = build(table, source=source, default_name=path.stem)
+    scenario = build(table, source=source, default_name=path.stem, overridden=overridden)
     arms(scenario, source=source)
     return scenario
 

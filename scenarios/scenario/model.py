@@ -20,7 +20,7 @@ Path = str | Annotated[int, Meta(ge=0)]
 """Steps through JSON, such as `meta.ts`; a number is the place of an argument."""
 
 SECRET = "secret"  # noqa: S105 - a key, not a password
-"""Key of `Meta.extra` by which a field says what of it may be written down; see `secrets.py`."""
+"""Key of `Meta.extra` by which a field says what of it may be written down; see `redact.py`."""
 VALUES, URL, MATRIX, ARMS = "values", "url", "matrix", "arms"
 
 Secrets = Annotated[dict[str, Line], Meta(extra={SECRET: VALUES})]

@@ -3,7 +3,7 @@
 An error names the file, the key, the invalid value and what is expected.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,12 +25,17 @@ class ScenarioError(ValueError):
     """A scenario that cannot be used; the message is one line for the person who wrote it."""
 
 
-def build(table: Mapping[str, Any], *, source: str, default_name: str = "") -> Scenario:
-    """The scenario that a table describes; `source` is what an error message names."""
+def build(
+    table: Mapping[str, Any], *, source: str, default_name: str = "", overridden: Sequence[str] = ()
+) -> Scenario:
+    """The scenario that a table describes.
+
+    source: what an error message names. overridden: the keys that `--set` has put into the table.
+    """
     try:
         scenario = msgspec.convert(table, Scenario)
     except msgspec.ValidationError as error:
-        raise ScenarioError(explain(error, table, source)) from None
+        raise ScenarioError(explain(error, table, source, overridden)) from None
     if not scenario.name:
         scenario = msgspec.structs.replace(scenario, name=default_name)
     _check_meaning(scenario, source)

@@ -38,7 +38,7 @@ class Costs(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     nginx_idle_cpu: Annotated[float, Meta(ge=0, lt=1)] = 0.016
     """Likewise of nginx."""
     turns_per_tick: Annotated[int, Meta(ge=1, le=100)] = 4
-    """A broadcast takes so many turns of the event loop; in each of them a busy pod takes on one newcomer."""
+    """Turns of the event loop per broadcast; a busy pod accepts one new connection in each."""
     edge_delay_s: Seconds = 1e-3
     """From a client's request to the pod's accept queue, beyond the client's round trips."""
     pod_start_s: Seconds = 1.5

@@ -19,27 +19,29 @@ from scenarios.scenario.model import Fleet, Scenario
 from scenarios.tuning.snippets import javascript_snippet, python_snippet
 from scenarios.tuning.space import Candidate
 
-_JS_OPTIONS = {
+JS_OPTIONS = {
     "reconnectionDelay": "min_ms",
     "reconnectionDelayMax": "max_ms",
     "randomizationFactor": "jitter",
 }
-_PYTHON_OPTIONS = {
+"""Options of `io()`, and the parameters of the policy `socketio-js` that they set."""
+PYTHON_OPTIONS = {
     "reconnection_delay": "min_s",
     "reconnection_delay_max": "max_s",
     "randomization_factor": "jitter_s",
 }
+"""Options of `socketio.AsyncClient()`, and the parameters of the policy `socketio-python`."""
 
 
 _JITTER_DIES = (
-    "socket.io-client caps the delay after the jitter: once min·2ⁿ is far above the maximum, everybody who "
-    "is still out waits exactly as long. A randomizationFactor of 0 is taken for 0.5 by older clients."
+    "socket.io-client caps the delay after the jitter: once min·2ⁿ is far above the maximum, all "
+    "disconnected clients wait exactly the maximum. Older clients replace a randomizationFactor of 0 by 0.5."
 )
 _NOT_IN_PYTHON = (
-    "python-socketio's back-off knows only a jitter of so many seconds and, when it reconnects, waits no "
-    "longer than a second for the namespace. The loop above replaces it."
+    "python-socketio's back-off has only a jitter in seconds and, when it reconnects, waits at most one "
+    "second for the namespace. The loop above replaces it."
 )
-_OTHER_FORMULA = "socket.io-client's options know no other formula than min·2ⁿ, with a jitter in parts of it."
+_OTHER_FORMULA = "socket.io-client's options have no formula but min·2ⁿ, with a jitter as a share of it."
 _NOT_IN_JS = {
     "spread": "socket.io-client's options have no first window of its own, apart from the later delays.",
     "full-jitter": "socket.io-client's options have no jitter that stays once the cap is reached.",
@@ -75,22 +77,12 @@ def settings(chosen: Candidate, scenario: Scenario, nginx_lines: str) -> Setting
 
 def javascript_options(spec: NameOrTable) -> dict[str, float] | None:
     """The options of `io()` that make the stock client follow the policy; None where none do."""
-    return _options(spec, ("incident", "socketio-js"), _JS_OPTIONS)
+    return _options(spec, ("incident", "socketio-js"), JS_OPTIONS)
 
 
 def python_options(spec: NameOrTable) -> dict[str, float] | None:
     """The options of `socketio.AsyncClient()`, likewise."""
-    return _options(spec, ("socketio-python",), _PYTHON_OPTIONS)
-
-
-def policy_of_javascript(options: Mapping[str, float]) -> NameOrTable:
-    """The policy that a JavaScript client with these options follows."""
-    return {"name": "socketio-js", **{_JS_OPTIONS[key]: value for key, value in options.items()}}
-
-
-def policy_of_python(options: Mapping[str, float]) -> NameOrTable:
-    """The policy that a Python client with these options follows."""
-    return {"name": "socketio-python", **{_PYTHON_OPTIONS[key]: value for key, value in options.items()}}
+    return _options(spec, ("socketio-python",), PYTHON_OPTIONS)
 
 
 def text(found: Settings) -> str:
@@ -151,8 +143,8 @@ def _pods(spec: NameOrTable) -> str:
         )
     if admission["handshake_slots"]:
         lines.append(
-            f"carry out no more than {admission['handshake_slots']} handshakes at once in each pod; answer "
-            "the others with 503, before authentication"
+            f"allow at most {admission['handshake_slots']} concurrent handshakes per pod; answer the others "
+            "with 503, before authentication"
         )
     return "\n".join(lines)
 
@@ -167,8 +159,8 @@ def _cannot(chosen: Candidate) -> tuple[str, ...]:
     if chosen.reset_backoff != "open":
         when = "is joined" if chosen.reset_backoff == "joined" else "has lasted"
         found.append(
-            f"Stock clients start their back-off over once the connection is open. Here a session starts it "
-            f"over once it {when}, so that who is let in and dropped again does not come back at once."
+            f"Stock clients reset their back-off once the connection is open. Here it is reset once the "
+            f"session {when}, so that clients that are dropped again do not reconnect at once."
         )
     return tuple(found)
 

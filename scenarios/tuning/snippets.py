@@ -1,7 +1,7 @@
 """Code for policies that a stock client's options cannot express.
 
 JavaScript: the manager emits `close` before it asks its back-off for the first delay, and `reconnect_attempt`
-before a try whose failure makes it ask for the next one. With a jitter of 0 and the minimum equal to the
+before an attempt whose failure makes it ask for the next one. With a jitter of 0 and the minimum equal to the
 maximum, the delay that it is given is the one that was set.
 """
 
@@ -15,27 +15,27 @@ from scenarios.policies.registry import policy
 _JS = """\
 const socket = io(url, {{ timeout: {timeout_ms} }});
 const manager = socket.io;
-let tries = 0, last = 0, since = Infinity;
+let attempts = 0, last = 0, since = Infinity;
 
-function delay(n) {{  // milliseconds before try n
+function delay(n) {{  // milliseconds before attempt n
 {formula}
 }}
 
 function prepare() {{
-  last = Math.round(delay(tries));
+  last = Math.round(delay(attempts));
   manager.randomizationFactor(0);
   manager.reconnectionDelay(last);
   manager.reconnectionDelayMax(last);
 }}
 
 {reset}manager.on("close", () => {{ {over}prepare(); }});
-manager.on("reconnect_attempt", () => {{ tries += 1; prepare(); }});
+manager.on("reconnect_attempt", () => {{ attempts += 1; prepare(); }});
 prepare();"""
 
 _PYTHON = """\
 client = socketio.AsyncClient(reconnection=False)
 
-def delays():  # seconds before try 0, 1, 2, …
+def delays():  # seconds before attempt 0, 1, 2, …
 {formula}
 
 async def stay_connected(url):
@@ -58,11 +58,11 @@ def javascript_snippet(spec: NameOrTable, reset_backoff: str, *, timeout_ms: flo
     name, values = _named(spec)
     formula = "\n".join(f"  {line}" for line in _JS_FORMULAS[name](values))
     reset, over = {
-        "open": ("", "tries = 0; "),
-        "joined": ('socket.on("connect", () => { tries = 0; });\n', ""),
+        "open": ("", "attempts = 0; "),
+        "joined": ('socket.on("connect", () => { attempts = 0; });\n', ""),
         "stable": (
             'socket.on("connect", () => { since = Date.now(); });\n',
-            f"if (Date.now() - since >= {_ms(stable_s)}) tries = 0; since = Infinity; ",
+            f"if (Date.now() - since >= {_ms(stable_s)}) attempts = 0; since = Infinity; ",
         ),
     }[reset_backoff]
     return _JS.format(timeout_ms=timeout_ms, formula=formula, reset=reset, over=over)

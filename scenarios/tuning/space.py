@@ -234,13 +234,6 @@ def with_candidate(scenario: Scenario, one: Candidate) -> Scenario:
     )
 
 
-def stock_client(policy: NameOrTable) -> Literal["js", "python", "own code"]:
-    """Whose stock client can follow the policy."""
-    name = policy if isinstance(policy, str) else policy.get("name")
-    names = {family.policy: family.client for family in POLICY_FAMILIES}
-    return "js" if name == "incident" else names.get(str(name), "own code")
-
-
 def _pick(families: tuple[Any, ...], place: float) -> Any:
     return families[min(len(families) - 1, int(place * len(families)))]
 

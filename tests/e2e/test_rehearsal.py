@@ -66,7 +66,7 @@ def test_what_was_chosen_was_done_and_is_written_down(chosen: tuple[int, str, Ru
     assert rehearsal.interactive
     assert [decision.chosen for decision in rehearsal.decisions] == [
         "scale to 3 pods",
-        "push back-off (incident) to the clients",
+        "push policy incident to all clients",
     ]
     ended = [line["event"] for line in run.events if line.get("phase") == "end"]
     assert ended == ["drop_share", "scale", "push_policy"]

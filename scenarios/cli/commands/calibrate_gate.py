@@ -17,7 +17,7 @@ from reports.rundir.files import find_runs, replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
 from scenarios.cli.commands.gate_options import DEFAULT_SCENARIO, MOST_ROUNDS, ROUNDS
-from scenarios.cli.options import JSON_OPTION, RUNS_OPTION
+from scenarios.cli.options import JSON_OPTION, RETRIES_OPTION, RUNS_OPTION, scenario_argument
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
@@ -37,7 +37,7 @@ FEWEST_CAUGHT = 0.95
 
 
 @click.command("calibrate-gate")
-@click.argument("scenario_name", metavar="[SCENARIO]", default=DEFAULT_SCENARIO)
+@scenario_argument(DEFAULT_SCENARIO)
 @click.option(
     "--record",
     "rounds",
@@ -67,13 +67,7 @@ FEWEST_CAUGHT = 0.95
     show_default=True,
     help="Gates simulated per arm.",
 )
-@click.option(
-    "--retries",
-    type=click.IntRange(0, 10),
-    default=1,
-    show_default=True,
-    help="Retries for runs invalidated by other load on this host.",
-)
+@RETRIES_OPTION
 @RUNS_OPTION
 @JSON_OPTION
 def calibrate_gate_command(
@@ -92,8 +86,8 @@ def calibrate_gate_command(
     Simulates gates with runs drawn from recorded ones: of the unchanged scenario, and of scenarios with a
     seeded regression.
 
-    Exit status: 0 if at most 1 in 20 unchanged scenarios fail and at least 19 in 20 of each seeded regression
-    do; 5 if a part of the stack failed; else 3.
+    Exit status: 0 if the gate reports at most 1 in 20 unchanged scenarios, and at least 19 in 20 of each
+    seeded regression; 2 usage or configuration; 5 a part of the stack failed; 130 interrupted; else 3.
     """
     with usage_errors(ScenarioError, MachineError, RecordError, CheckoutError):
         if rounds:

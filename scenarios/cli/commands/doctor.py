@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from rich.table import Table
 
-from scenarios.cli.options import JSON_OPTION
+from scenarios.cli.options import JSON_OPTION, NGINX_OPTION, SET_OPTION, scenario_argument
 from scenarios.cli.terminal import console, usage_errors
 from scenarios.clients.addresses import source_address
 from scenarios.exit_status import GOOD, INVALID
@@ -38,14 +38,17 @@ class Finding(Struct, frozen=True):
 
 
 @click.command("doctor")
-@click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--nginx", "nginx_binary", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@scenario_argument("mass-drop")
+@SET_OPTION
+@NGINX_OPTION
 @JSON_OPTION
 def doctor_command(
     scenario_name: str, overrides: tuple[str, ...], nginx_binary: Path | None, as_json: bool
 ) -> None:
-    """Check whether this machine can run a scenario without distorting it."""
+    """Check whether this machine can run a scenario without distorting it.
+
+    Exit status: 0 every check passed, 2 usage or configuration, 3 a check failed.
+    """
     with usage_errors(ScenarioError, MachineError):
         found = findings(load(scenario_name, overrides), nginx_binary)
     if as_json:

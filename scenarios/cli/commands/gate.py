@@ -76,7 +76,7 @@ class _Gate(Struct, frozen=True, kw_only=True):
 def gate_command(**values: Any) -> None:
     """Decide whether a change has made the storm worse.
 
-    Compares a candidate with its baseline until that is decided.
+    Runs both sides until the result is conclusive or --max-rounds is reached.
 
     Exit status: 0 no regression, 1 a regression or an SLO violated, 2 usage, 3 no valid run, 4 inconclusive,
     5 a part of the stack failed.
@@ -295,12 +295,12 @@ def _decision(
             notes.append(
                 f"The sides differ in {', '.join(varied)}."
                 if varied
-                else "Both sides have the same scenario; what differs, if anything, is the program."
+                else "Both sides have the same scenario: any difference comes from the program."
             )
         if not (gate.baseline.player and gate.candidate.player):
             notes.append(
-                "The sides were not carried out in turn: whatever else changed on the machine between them "
-                "counts as a change."
+                "The sides did not alternate: any other change of the machine in between counts as part of "
+                "the change."
             )
     looks = gate.schedule.looks
     return decide(

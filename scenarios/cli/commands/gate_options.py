@@ -7,7 +7,14 @@ import click
 from msgspec import Struct
 
 from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS
-from scenarios.cli.options import JSON_OPTION, RUNS_OPTION, decorated_by
+from scenarios.cli.options import (
+    JSON_OPTION,
+    NGINX_OPTION,
+    RETRIES_OPTION,
+    RUNS_OPTION,
+    decorated_by,
+    scenario_argument,
+)
 
 STORED, VERSION = "runs:", "git:"
 """Prefixes of a side that is not a scenario."""
@@ -41,7 +48,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 WITH_OPTIONS = decorated_by(
-    click.argument("scenario_name", metavar="[SCENARIO]", default=DEFAULT_SCENARIO),
+    scenario_argument(DEFAULT_SCENARIO),
     click.option(
         "--baseline",
         default="",
@@ -123,19 +130,8 @@ WITH_OPTIONS = decorated_by(
         show_default="on in GitHub Actions",
         help="Write annotations and a step summary for GitHub Actions.",
     ),
-    click.option(
-        "--retries",
-        type=click.IntRange(0, 10),
-        default=1,
-        show_default=True,
-        help="Retries for runs invalidated by other load on this host.",
-    ),
-    click.option(
-        "--nginx",
-        "nginx_binary",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="nginx executable to use instead of the pinned one.",
-    ),
+    RETRIES_OPTION,
+    NGINX_OPTION,
     RUNS_OPTION,
     JSON_OPTION,
 )

@@ -22,7 +22,7 @@ def list_command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"scenarios": summaries, **parts}, indent=2))
         return
-    table = Table("scenario", "question", box=None)
+    table = Table("scenario", "summary", box=None)
     for name, summary in summaries.items():
         table.add_row(name, summary)
     console.print(table)

@@ -48,6 +48,8 @@ from scenarios.scenario.validate import ScenarioError
 
 STOPPED = "stopped by the operator"
 REPLAY = "rehearsed.toml"
+_KINDS = {"hypothesis": "hypothesis", "objective": "SLO"}
+"""Kinds of bounds in the JSON output, and what the terminal calls them."""
 
 
 @click.command("rehearse")
@@ -62,7 +64,7 @@ REPLAY = "rehearsed.toml"
 @click.option("--force", is_flag=True, help="Continue if a check before the first fault fails.")
 @functools.partial(carries_out_a_scenario, default="incident", once=True)
 def rehearse_command(options: Options, *, interactive: bool, choose: str | None, force: bool) -> None:
-    """Play an outage once, live, and keep the record of it.
+    """Rehearse an outage live and write a report.
 
     The steady state is checked before the first fault. With --interactive the faults fire as scripted, and
     you choose the mitigations by key while the storm runs; your choices are saved as a scenario,
@@ -151,8 +153,8 @@ class _Stage:
             click.echo(json.dumps(_as_dict(judged, promises), indent=2))
         else:
             console.print(terminal_report([judged], console.width))
-            for name, held in promises:
-                console.print(f"{name}: {held.rule}: {held.answer} ({held.found_text})", markup=False)
+            for kind, held in promises:
+                console.print(f"{_KINDS[kind]}: {held.rule}: {held.answer} ({held.found_text})", markup=False)
             if judged.info.rehearsal and judged.info.rehearsal.aborted:
                 console.print(f"ended early: {judged.info.rehearsal.aborted}", markup=False, soft_wrap=True)
             if self._interactive and (self._directory / REPLAY).exists():

@@ -9,7 +9,7 @@ from reports.analysis.judgement import judge_run
 from reports.compare.comparison import ComparisonError
 from reports.rundir.files import find_runs
 from reports.rundir.schema import RecordError
-from scenarios.cli.options import runs_folder
+from scenarios.cli.options import REPORT_JSON_OPTION, runs_folder
 from scenarios.cli.print_report import report
 from scenarios.cli.terminal import usage_errors
 
@@ -21,7 +21,7 @@ from scenarios.cli.terminal import usage_errors
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the report; default: the folder of the runs.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
+@REPORT_JSON_OPTION
 def report_command(paths: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Regenerate the report for run directories.
 

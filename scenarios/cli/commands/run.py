@@ -30,7 +30,11 @@ from scenarios.scenario.validate import ScenarioError
 @click.command("run")
 @carries_out_a_scenario
 def run_command(options: Options) -> None:
-    """Run one scenario, without its matrix, and report on it."""
+    """Run one scenario, without its matrix, and report on it.
+
+    Exit status: 0 the run is valid, 2 usage or configuration, 3 invalid run, 5 a part of the stack failed,
+    130 interrupted.
+    """
     with _usage_errors():
         scenario = msgspec.structs.replace(options.load(), matrix={}, arms={})
     _carry_out(scenario, options, repeats=1)
@@ -46,7 +50,11 @@ def run_command(options: Options) -> None:
 )
 @carries_out_a_scenario
 def compare_command(options: Options, repeats: int) -> None:
-    """Run every arm of a scenario and compare them."""
+    """Run every arm of a scenario and compare them.
+
+    Exit status: 0 every arm has a valid run in every round, 2 usage or configuration, 3 one has none,
+    5 a part of the stack failed, 130 interrupted.
+    """
     with _usage_errors():
         scenario = options.load()
     _carry_out(scenario, options, repeats=repeats)

@@ -17,7 +17,13 @@ from reports.compare.comparison import ComparisonError
 from reports.rundir.files import find_runs, point_latest, replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by
+from scenarios.cli.options import (
+    MODEL_OPTIONS,
+    REPORT_JSON_OPTION,
+    RUNS_OPTION,
+    decorated_by,
+    scenario_argument,
+)
 from scenarios.cli.print_report import report, shown_agreement
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import GOOD, INTERRUPTED
@@ -32,7 +38,7 @@ from scenarios.simulator.run import Prediction, simulate
 
 
 @click.command("simulate")
-@click.argument("scenario_name", metavar="[SCENARIO]", default="mass-drop")
+@scenario_argument("mass-drop")
 @decorated_by(*MODEL_OPTIONS)
 @click.option("--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Runs per arm.")
 @click.option(
@@ -50,7 +56,7 @@ from scenarios.simulator.run import Prediction, simulate
     help="Predict these recorded runs instead of a scenario, and report how far the two agree.",
 )
 @RUNS_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print summary, validity and verdict as JSON.")
+@REPORT_JSON_OPTION
 def simulate_command(
     *,
     scenario_name: str,

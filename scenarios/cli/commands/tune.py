@@ -13,7 +13,13 @@ from reports.tuning.result import Constraints
 from reports.tuning.text import finalist_lines, headline, sentences
 from scenarios.cli.commands.simulate import calibrated, check_known
 from scenarios.cli.commands.tune_confirm import confirm
-from scenarios.cli.options import MODEL_OPTIONS, RUNS_OPTION, decorated_by, renamed_option
+from scenarios.cli.options import (
+    MODEL_OPTIONS,
+    RUNS_OPTION,
+    decorated_by,
+    renamed_option,
+    scenario_argument,
+)
 from scenarios.cli.progress import SearchProgress
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED
@@ -33,7 +39,7 @@ _RESULTS = "evaluations.jsonl"
 
 
 @click.command("tune")
-@click.argument("scenario_name", metavar="[SCENARIO]", default="production")
+@scenario_argument("production")
 @decorated_by(*MODEL_OPTIONS)
 @click.option(
     "--trials", type=click.IntRange(0, 10_000), default=96, show_default=True, help="Candidates to sample."

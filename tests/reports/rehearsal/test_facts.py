@@ -203,7 +203,7 @@ def test_what_events_changed_at_nginx_is_a_unified_diff(tmp_path: Path) -> None:
         edge_diff(tmp_path)
 
 
-def test_the_same_is_found_of_another_front(tmp_path: Path) -> None:
+def test_the_same_is_found_of_another_proxy(tmp_path: Path) -> None:
     (tmp_path / "gateway.yaml").write_text("a: 2\n")
     (tmp_path / "gateway.yaml.before").write_text("a: 1\n")
     assert edge_diff(tmp_path)[:2] == ("--- nginx/gateway.yaml.before", "+++ nginx/gateway.yaml")

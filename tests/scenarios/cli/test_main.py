@@ -65,6 +65,56 @@ def test_an_override_is_named_in_its_own_mistake() -> None:
     assert_refused(typed("run", "--set", "fleet.clients=abc"), "--set fleet.clients=abc", "'abc'", "int")
 
 
+TYPED: dict[str, tuple[tuple[str, ...], str]] = {
+    "number out of range": (("compare", "--repeats", "0"), "--repeats: invalid value 0: expected 1 to 100"),
+    "no number": (("compare", "--repeats", "two"), "--repeats: invalid value 'two': expected 1 to 100"),
+    "number below its bound": (("tune", "--confirm-s", "3"), "--confirm-s: invalid value 3: expected >= 30"),
+    "none of the choices": (
+        ("calibrate-gate", "--arm", "calm"),
+        "--arm: invalid value 'calm': expected one of unchanged, ",
+    ),
+    "no such file": (("run", "--nginx", "/no/nginx"), "--nginx: file '/no/nginx' does not exist"),
+    "unknown option": (("compare", "--repeat", "2"), "no such option --repeat: did you mean --repeats"),
+    "unknown option before the command": (("--frozen", "run"), "no such option --frozen"),
+    "unknown command": (("rnu",), "no such command 'rnu': did you mean run?"),
+    "unknown command like no other": (("xyzzy",), "no such command 'xyzzy'"),
+    "option without its value": (("compare", "--repeats"), "option '--repeats' requires an argument"),
+    "too many arguments": (("run", "mass-drop", "more"), "got unexpected extra argument (more)"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), TYPED.values(), ids=TYPED)
+def test_what_cannot_be_parsed_is_one_line(arguments: tuple[str, ...], said: str) -> None:
+    result = typed(*arguments)
+    assert_refused(result)
+    assert result.stderr.startswith(f"reconnect-storm: {said}")
+
+
+def test_options_are_listed_in_the_order_in_which_they_are_written() -> None:
+    text = typed("gate", "--help").output
+    places = [text.index(f"  {option} ") for option in ("--baseline", "--candidate", "--rounds", "--json")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("run", "mass-drop"),
+        ("compare", "mass-drop"),
+        ("rehearse", "incident"),
+        ("simulate", "mass-drop"),
+        ("tune", "production"),
+        ("gate", "gate-quick"),
+        ("calibrate-gate", "gate-quick"),
+        ("doctor", "mass-drop"),
+    ],
+)
+def test_a_command_on_a_scenario_says_which_it_takes_and_its_default(name: str, default: str) -> None:
+    said = f"SCENARIO is a name from `reconnect-storm list`, or a TOML file; default: {default}."
+    # Help is wrapped at hyphens, too.
+    assert "".join(said.split()) in "".join(typed(name, "--help").output.split())
+
+
 def test_a_port_in_use_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

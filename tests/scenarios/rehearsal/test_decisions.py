@@ -99,10 +99,11 @@ def test_every_option_has_a_key_of_its_own_and_says_what_it_does() -> None:
     assert [option.words for option in every] == [
         "scale to 4 pods",
         "restart the pods, one after the other",
-        "push back-off (spread) to the clients",
+        "push policy spread to all clients",
         "set the limit per-ip",
         "wait",
     ]
+    assert decisions.words(SetLimit(at_s=9, limit="none")) == "remove the limit"
 
 
 def test_what_no_operator_may_choose_has_no_words() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from reports.rundir.schema import Tag
 from reports.rundir.slo_metrics import SLO_METRICS
-from scenarios.rehearsal.live_slo import State, measured, recovery_state, state, told
+from scenarios.rehearsal.live_slo import State, measured, recovery_state, state
 from scenarios.runner.operator import Row
 from scenarios.scenario.slo import Objective
 
@@ -111,7 +111,3 @@ def test_a_bound_on_the_recovery(
 ) -> None:
     objective = Objective(metric="time_to_recover_s", operator=operator, bound=30)  # type: ignore[arg-type]
     assert recovery_state(objective, after_s, waited_s) == found
-
-
-def test_values_are_short() -> None:
-    assert [told(value) for value in (None, 1 / 3, 12.0)] == ["unknown", "0.3333", "12"]

@@ -170,7 +170,7 @@ def test_choices_are_made_at_the_script_s_mitigations_and_a_while_after_each_cho
     assert decided(rehearsing) == [
         (20.0, "scale to 9 pods"),
         (30.0, "wait"),
-        (32.0, "push back-off (incident) to the clients"),
+        (32.0, "push policy incident to all clients"),
     ]
     assert run_control.struck == [(20.0, "scale"), (32.0, "push_policy")]
     assert [event.name for event in rehearsing.chosen] == ["scale", "push_policy"]
@@ -186,7 +186,7 @@ def test_a_late_choice_moves_the_rescue_and_the_end() -> None:
     rehearsing, run_control, _ = operated(ByList(["wait", "wait", "wait", "scale", "push"]))
     assert decided(rehearsing)[-2:] == [
         (42.0, "scale to 9 pods"),
-        (52.0, "push back-off (incident) to the clients"),
+        (52.0, "push policy incident to all clients"),
     ]
     # The script gives its last mitigation 28 s until the rescue.
     assert run_control.scenario.phases.rescue_at_s == 80
@@ -205,7 +205,7 @@ def test_while_the_service_is_well_nobody_is_asked() -> None:
     rehearsing, _, _ = operated(ByList(["wait"] * 9), served=lambda _: 1.0)
     assert decided(rehearsing) == []
     back_at_35 = operated(ByList(["push"] * 9), served=lambda t_s: 0.05 if 4 <= t_s < 25 else 1.0)[0]
-    assert decided(back_at_35) == [(20.0, "push back-off (incident) to the clients")]
+    assert decided(back_at_35) == [(20.0, "push policy incident to all clients")]
 
 
 def test_no_answer_until_it_is_too_late_is_one_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_secrets_stay_out_of_the_file_and_it_says_so() -> None:
     table: dict[str, Any] = {"target": target, "event": [{"do": "drop_all", "at_s": 6}]}
     text = scenario_file(build(table, source="test"), "rehearsed.toml")
     assert "open-sesame" not in text
-    assert "give it with --set" in text
+    assert "Credentials of the target are left out; give them with --set." in text
 
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)

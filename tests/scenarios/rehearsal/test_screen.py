@@ -89,14 +89,14 @@ def test_the_numbers_that_matter_are_there_with_their_history() -> None:
         line[:24].strip(): line[24:].split()
         for line in screen(dashboard(*STORM), width=100).plain.split("\n")
     }
-    assert lines["served"] == ["5%", "████▁▁▁▁▁▁▁▁"]
+    assert lines["served"] == ["5.0", "%", "████▁▁▁▁▁▁▁▁"]
     assert lines["connected"] == ["10", "████▁▁▁▁▁▁▁▁"]
     assert lines["attempts"] == ["310/s", "▁▁▁▁████████"]
     assert lines["refusals"][0] == "12/s"
     assert lines["fan-out p99"][:2] == ["80", "ms"]
     assert lines["age of newest tick, p99"][:2] == ["12.3", "s"]
-    assert lines["pod CPU"] == ["25%", "▃" * 12]
-    assert lines["pod loop"] == ["100%", "█" * 12]
+    assert lines["pod CPU"] == ["25", "%", "▃" * 12]
+    assert lines["pod loop"] == ["100", "%", "█" * 12]
 
 
 def test_what_has_happened_is_above_what_comes() -> None:
@@ -108,7 +108,7 @@ def test_what_has_happened_is_above_what_comes() -> None:
             "4.1 s  fault: drop_all dropped=200 ended",
             "20.0 s  scale pods=9, in 7 s",
             "30.0 s  push_policy policy=incident reach_s=5.0, in 17 s",
-            "60.0 s  rescue, if less than 90% served, in 47 s",
+            "60.0 s  rescue, if less than 90 % served, in 47 s",
             "90.0 s  end of the run, at the latest, in 77 s",
         )
     ]
@@ -126,32 +126,32 @@ def slos(found: DashboardState) -> dict[str, tuple[str, str]]:
 
 def test_slos_stand_as_the_seconds_so_far_say() -> None:
     assert slos(dashboard(*STORM)) == {
-        "hypothesis: time_to_recover_s <= 20": ("undecided", "8 so far"),
-        "availability before >= 0.99": ("met", "1"),
-        "availability during >= 0.5": ("violated", "0.05"),
-        "availability after >= 0.5": ("undecided", ""),
-        "effective_p99_ms during <= 500": ("undecided", ""),
-        "gave_up <= 0": ("met", "0"),
+        "hypothesis: time to recover ≤ 20 s, from the trigger’s end": ("undecided", "8 s so far"),
+        "availability ≥ 99 %, before": ("met", "100 %"),
+        "availability ≥ 50 %, during": ("violated", "5.0 %"),
+        "availability ≥ 50 %, after": ("undecided", ""),
+        "effective p99 ≤ 500 ms, during": ("undecided", ""),
+        "clients that gave up for good ≤ 0, from the trigger on": ("met", "0"),
     }
     text = screen(dashboard(*STORM), width=100).plain
-    assert "✓ availability before >= 0.99: 1" in text
-    assert "✗ availability during >= 0.5: 0.05" in text
+    assert "✓ availability ≥ 99 %, before: 100 %" in text
+    assert "✗ availability ≥ 50 %, during: 5.0 %" in text
 
 
 @pytest.mark.parametrize(
     ("shares", "found"),
     [
         pytest.param([1.0] * 3, ("undecided", ""), id="before the fault"),
-        pytest.param([*STORM, *[0.05] * 13], ("violated", "21 so far"), id="too late already"),
-        pytest.param([*STORM, *[1.0] * 3], ("undecided", "8 so far"), id="back, but not for long"),
+        pytest.param([*STORM, *[0.05] * 13], ("violated", "21 s so far"), id="too late already"),
+        pytest.param([*STORM, *[1.0] * 3], ("undecided", "8 s so far"), id="back, but not for long"),
         pytest.param(
-            [*STORM, *[0.05] * 8, *[1.0] * 4], ("undecided", "16 so far"), id="back in time, if it lasts"
+            [*STORM, *[0.05] * 8, *[1.0] * 4], ("undecided", "16 s so far"), id="back in time, if it lasts"
         ),
-        pytest.param([*STORM, *[1.0] * 9], ("met", "8"), id="back for as long as it takes to count"),
+        pytest.param([*STORM, *[1.0] * 9], ("met", "8 s"), id="back for as long as it takes to count"),
     ],
 )
 def test_the_recovery_is_told(shares: list[float], found: tuple[str, str]) -> None:
-    assert slos(dashboard(*shares))["hypothesis: time_to_recover_s <= 20"] == found
+    assert slos(dashboard(*shares))["hypothesis: time to recover ≤ 20 s, from the trigger’s end"] == found
 
 
 def test_what_a_rescue_achieves_counts_for_nothing() -> None:
@@ -159,26 +159,29 @@ def test_what_a_rescue_achieves_counts_for_nothing() -> None:
     before = slos(found)
     found.add_event(20.05, "rescue", {"policy": "spread"})
     found.rows += [second(t_s, 1.0) for t_s in range(20, 40)]
-    assert "not recovered; 100% served since the rescue policy was pushed" in screen(found, width=120).plain
-    assert slos(found) == {**before, "hypothesis: time_to_recover_s <= 20": ("undecided", "16 so far")}
+    assert "not recovered; 100 % served since the rescue policy was pushed" in screen(found, width=120).plain
+    assert slos(found) == {
+        **before,
+        "hypothesis: time to recover ≤ 20 s, from the trigger’s end": ("undecided", "16 s so far"),
+    }
 
 
 def test_what_was_checked_before_the_fault_is_known_from_then_on() -> None:
     found = dashboard(
         *STORM, slo=[{"metric": "effective_p99_ms", "phase": "before", "operator": "<=", "bound": 150}]
     )
-    text = "effective_p99_ms before <= 150"
+    text = "effective p99 ≤ 150 ms, before"
     assert slos(found)[text] == ("undecided", "")
     for passed, state in ((True, "met"), (False, "violated")):
-        name = "objective: effective_p99_ms before"
-        found.prechecks = (PreCheck(name=name, wanted="<= 150", found="87.42", passed=passed),)
-        assert slos(found)[text] == (state, "87.42")
+        name = "SLO: effective p99 before"
+        found.prechecks = (PreCheck(name=name, wanted="≤ 150 ms", found="87.42 ms", passed=passed),)
+        assert slos(found)[text] == (state, "87.42 ms")
 
 
 def test_without_a_fault_everything_is_before() -> None:
     calm = DashboardState(script(event=[], phases={"rescue_at_s": 0}), told)
     calm.rows.append(second(0, 0.5))
-    assert slos(calm)["availability during >= 0.5"] == ("met", "0.5")
+    assert slos(calm)["availability ≥ 50 %, during"] == ("met", "50 %")
 
 
 def test_a_scenario_without_slos_shows_none() -> None:
@@ -203,7 +206,7 @@ def test_decisions_and_the_rescue_are_called_out() -> None:
 
 def test_a_second_is_told_in_one_line() -> None:
     found = dashboard(*STORM)
-    assert plain_second(found).startswith("    11 s  served 5%  connected 10  attempts 310/s")
+    assert plain_second(found).startswith("    11 s  served 5.0 %  connected 10  attempts 310/s")
     assert "degraded" in plain_second(found)
     found.rows.append({"t_s": 12})
     assert "served –  connected –" in plain_second(found)

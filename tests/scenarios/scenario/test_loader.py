@@ -58,7 +58,18 @@ def test_the_trigger_is_the_first_event_whatever_the_order_in_the_file(tmp_path:
 
 MISTAKES = {
     "unknown table": ("flet = 3", "flet", "unknown key", "name, summary, fleet"),
-    "unknown key": ("[fleet]\nclient = 3", "fleet.client", "unknown key", "clients, clients_per_ip"),
+    "unknown key": (
+        "[fleet]\nclient = 3",
+        "fleet.client",
+        "unknown key: did you mean fleet.clients?",
+        "clients, clients_per_ip",
+    ),
+    "key of another table": (
+        "[gateway]\nlimit = 'per-ip'",
+        "gateway.limit",
+        "unknown key: did you mean edge.limit?",
+        "pods",
+    ),
     "unknown key of an event": (
         TRIGGER + "pod = 1",
         "event[0].pod",
@@ -307,8 +318,14 @@ def test_an_error_names_file_key_invalid_value_and_what_is_expected(
 
 def test_a_name_that_is_neither_built_in_nor_a_file_lists_the_catalogue() -> None:
     message = refusal("mass-dorp")
-    assert message.startswith("mass-dorp: no such scenario")
-    assert "mass-drop" in message
+    assert message.startswith(
+        "mass-dorp: no such scenario: did you mean mass-drop? expected a file, or one of "
+    )
+    assert "incident" in message
+
+
+def test_a_name_like_no_other_gets_no_suggestion() -> None:
+    assert "did you mean" not in refusal("xyzzy")
 
 
 @pytest.mark.parametrize(
@@ -406,8 +423,14 @@ BAD_OVERRIDES = {
         "fleet.clients=no",
         ("mass-drop.toml with --set fleet.clients=no: fleet.clients", "'no'", "an integer"),
     ),
-    "unknown key": ("fleet.size=3", (": fleet.size", "unknown key", "clients")),
-    "dot at the end": ("fleet.=3", (": fleet.", "unknown key", "clients")),
+    "unknown key": (
+        "fleet.clents=3",
+        ("--set fleet.clents: unknown key: did you mean fleet.clients? expected one of clients, ",),
+    ),
+    "unknown key of an event": ("event.0.pod=3", ("--set event.0.pod: unknown key: expected one of at_s",)),
+    "unknown table": ("flet.clients=3", ("--set flet: unknown key: did you mean fleet? ",)),
+    "key of another table": ("policy=naive", ("--set policy: unknown key: did you mean fleet.policy? ",)),
+    "dot at the end": ("fleet.=3", ("--set fleet.: unknown key", "clients")),
     "key inside a text": (
         "summary.x=3",
         ("--set summary.x=(hidden): summary.x", "summary is not a table", "keys in tables"),

@@ -20,7 +20,6 @@ from scenarios.tuning.space import (
     anchors,
     candidate,
     named,
-    stock_client,
     units,
     window,
     with_candidate,
@@ -102,17 +101,3 @@ def test_candidates_are_called_by_their_settings() -> None:
         reset_backoff="stable",
     )
     assert named(one).name == "spread window_s=8 base_s=0.25, reset once stable + per-ip burst=9"
-
-
-@pytest.mark.parametrize(
-    ("spec", "client"),
-    [
-        ("incident", "js"),
-        ({"name": "socketio-js", "min_ms": 5}, "js"),
-        ("socketio-python", "python"),
-        ("spread", "own code"),
-        ("grpc", "own code"),
-    ],
-)
-def test_it_is_known_whose_client_can_follow_a_policy(spec: object, client: str) -> None:
-    assert stock_client(spec) == client  # type: ignore[arg-type]
