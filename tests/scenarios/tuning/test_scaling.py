@@ -44,7 +44,7 @@ def test_what_fits_stays_as_it_is() -> None:
 def test_it_says_what_was_done_and_what_could_not_be_kept() -> None:
     found = scaled(production(), 300)
     assert found.sentences[0].startswith("10,000 clients became 300, and 10 pods 4; a handshake costs 267 ms")
-    assert "instead of 1,000 clients behind one address" in found.sentences[1]
+    assert "instead of 1,000 clients behind one IP" in found.sentences[1]
     parts = found.scenario.fleet.clients_per_ip
     assert isinstance(parts, tuple)
     assert [part.clients_per_ip for part in parts] == [1, 20, 15]
