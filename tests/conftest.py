@@ -5,6 +5,7 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
 try:
@@ -16,6 +17,10 @@ finally:
 from tests.support.needs import NEEDS, SKIP_VALUES, SKIP_VARIABLE, available
 
 __all__ = ["locust"]
+
+# A machine that stands still for a second is no fault of what a property is about.
+settings.register_profile("patient", parent=settings.default, deadline=None)
+settings.load_profile("patient")
 
 # Where a hook of git runs the tests, these would lead the repositories of tests to that one.
 for _name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
