@@ -90,7 +90,7 @@ def test_a_pod_that_is_added_gets_clients_and_one_that_is_removed_loses_them(run
     clients = {int(row["t_s"] or 0): row["clients"] or 0 for row in run.pods if row["pod"] == 2}
     assert clients[27] > 0
     assert max(clients) < 56, "nobody hears of it after it has left"
-    # A client that failed while pods restarted may wait 30 s by its policy: it was out before, and still may be.
+    # A client that failed while pods restarted may wait 30 s by its policy, and still be out.
     before = run.between(51, 52)[0]["connected"] or 0
     assert CLIENTS / 2 < before <= (run.rows[-1]["connected"] or 0)
 
