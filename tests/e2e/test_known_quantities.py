@@ -46,4 +46,4 @@ def test_a_pool_without_runs_enough_is_refused(tmp_path: Path) -> None:
 def test_a_check_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = calibrate("--only", "luck", runs=tmp_path)
     assert done.returncode == 2
-    assert "'luck' is not one of" in done.stderr
+    assert "invalid value 'luck': expected one of" in done.stderr
