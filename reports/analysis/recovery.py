@@ -18,8 +18,6 @@ from reports.rundir.reader import Run
 from reports.rundir.series import SERVED_WELL
 from reports.text.units import distinct, expected, milliseconds, per_second, percent
 
-USEFUL_SHARE = SERVED_WELL
-"""Of the clients, to count as recovered."""
 P99_FACTOR = 1.5
 P99_FLOOR_MS = 25.0
 """On shared cores a calm p99 of 40 ms moves by as much from one minute to the next, without any storm."""
@@ -102,7 +100,7 @@ def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window
         ATTEMPTS_FACTOR * baseline.attempts_per_s,
         ATTEMPTS_SHARE_PER_S * _window_means(clients, window_s),
     )
-    useful_good, first_good = share >= USEFUL_SHARE, first >= USEFUL_SHARE
+    useful_good, first_good = share >= SERVED_WELL, first >= SERVED_WELL
     p99_good = np.array([value is not None and value.ms <= p99_limit_ms for value in p99])
     cpu_good = np.full(starts, True) if cpu_limit is None else cpu <= cpu_limit
     attempts_good = attempts <= attempts_limit
@@ -110,10 +108,10 @@ def recovery(run: Run, baseline: Baseline | None, from_s: int, to_s: int, window
     good = np.flatnonzero(useful_good & first_good & p99_good & cpu_good & attempts_good)
     missing = []
     if not useful_good[-1]:
-        missing.append(f"clients served: {expected('≥', percent, USEFUL_SHARE, share[-1])}")
+        missing.append(f"clients served: {expected('≥', percent, SERVED_WELL, share[-1])}")
     elif not first_good[-1]:
         missing.append(
-            f"clients served in the window's first second: {expected('≥', percent, USEFUL_SHARE, first[-1])}"
+            f"clients served in the window's first second: {expected('≥', percent, SERVED_WELL, first[-1])}"
         )
     if not p99_good[-1]:
         missing.append(f"effective p99: {_p99_text(p99_limit_ms, p99[-1])}")
@@ -136,7 +134,7 @@ def _first_possible(shares: NDArray[np.float64], from_start: int, window_s: int)
     lost = np.nan_to_num(1 - shares)
     lost_until_end = np.cumsum(lost[::-1])[::-1]
     # Even if every client were served after the end.
-    possible = (lost <= 1 - USEFUL_SHARE) & (lost_until_end <= (1 - USEFUL_SHARE) * window_s)
+    possible = (lost <= 1 - SERVED_WELL) & (lost_until_end <= (1 - SERVED_WELL) * window_s)
     later = np.flatnonzero(possible[from_start:])
     return from_start + int(later[0]) if len(later) else len(shares)
 

@@ -10,12 +10,19 @@ from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from reports.rundir.slo_metrics import COMPARISONS, SLO_METRICS, Operator, Unit
+from reports.rundir.slo_metrics import (
+    COMPARISONS,
+    SIGNS,
+    SLO_METRICS,
+    TIME_TO_RECOVER,
+    Operator,
+    Unit,
+    period_text,
+)
 from reports.text import units
 
 Phase = Literal["before", "during", "after", "storm"]
 
-TIME_TO_RECOVER = "time_to_recover_s"
 EFFECTIVE_P99 = "effective_p99_ms"
 
 _WRITERS: dict[Unit, units.Writer] = {
@@ -26,9 +33,7 @@ _WRITERS: dict[Unit, units.Writer] = {
     "count": units.count,
     "times": units.times,
 }
-_SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 SLO_RESULTS: dict[bool | None, str] = {True: "met", False: "violated", None: "undecided"}
-_PHASE_WORDS = {"storm": "from the trigger on"}
 
 
 class Bound(Struct, frozen=True, kw_only=True):
@@ -56,15 +61,13 @@ class SloResult(Struct, frozen=True, kw_only=True):
     @property
     def rule(self) -> str:
         """`availability ≥ 90 %, from the trigger on`."""
-        phase = _PHASE_WORDS.get(self.bound.phase, self.bound.phase)
-        if self.bound.metric == TIME_TO_RECOVER:
-            phase = "from the trigger’s end"
-        return f"{metric_name(self.bound.metric)} {self.limit}, {phase}"
+        period = period_text(self.bound.metric, self.bound.phase)
+        return f"{metric_name(self.bound.metric)} {self.limit}, {period}"
 
     @property
     def limit(self) -> str:
         """`≥ 90 %`."""
-        return f"{_SIGNS[self.bound.operator]} {write(self.bound.metric, self.bound.bound)}"
+        return f"{SIGNS[self.bound.operator]} {write(self.bound.metric, self.bound.bound)}"
 
     @property
     def found_text(self) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from reports.rundir.reader import Run
 from reports.rundir.schema import RunInfo
+from reports.rundir.toml import label
 
 IGNORED_KEYS = frozenset({"name", "summary", "matrix", "edge.port", "fleet.seed", "slo", "hypothesis"})
 """Keys of a scenario that change nothing about a result, or that differ between rounds on purpose."""
@@ -128,14 +129,6 @@ def setting(run: Run, variable: str) -> str:
 def is_switch(variable: str) -> bool:
     """Whether it says of an event that it happens at all."""
     return variable.startswith(f"{EVENT}.") and variable.endswith(".enabled")
-
-
-def label(value: Any) -> str:
-    """A setting's value as people name it: a table by its name, with its parameters behind it."""
-    if isinstance(value, Mapping):
-        rest = " ".join(f"{key}={item}" for key, item in value.items() if key != "name")
-        return f"{value.get('name', '')} {rest}".strip()
-    return str(value)
 
 
 def _event_label(event: Mapping[str, Any]) -> str:

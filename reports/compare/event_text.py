@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from reports.compare.comparable import label
+from reports.rundir.toml import label
 from reports.text import units
 
 Details = Mapping[str, Any]

@@ -5,12 +5,13 @@ from typing import Any
 
 from reports.analysis.slo import SLO_RESULTS, SloResult
 from reports.analysis.verdict import RANKED
-from reports.compare.comparable import is_switch, label, setting, settings
+from reports.compare.comparable import is_switch, setting, settings
 from reports.compare.measures import BY_KEY, Effect, Measure
 from reports.rehearsal.blocks import Block, Chapter, Picture, Points, Table, Words
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.outcome import HYPOTHESIS_RESULTS, time_to_recover
 from reports.rundir.latency import Latency
+from reports.rundir.toml import label
 from reports.text import units
 from reports.text.tables import TextTable
 

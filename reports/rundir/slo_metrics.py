@@ -20,6 +20,10 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 
+SIGNS: dict[str, str] = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
+
+TIME_TO_RECOVER = "time_to_recover_s"
+
 Unit = Literal["share", "milliseconds", "seconds", "per second", "count", "times"]
 """A `share` is from 0 to 1, or in cores; `times` are a factor."""
 
@@ -131,8 +135,15 @@ SLO_METRICS: dict[str, SloMetric] = {
         source=Ratio(("gone_early", "short_sessions"), ("handshakes",)),
         storm=True,
     ),
-    "time_to_recover_s": SloMetric(name="time to recover", unit="seconds", source=None, storm=True),
+    TIME_TO_RECOVER: SloMetric(name="time to recover", unit="seconds", source=None, storm=True),
 }
 
 PHASE_METRICS = tuple(key for key, metric in SLO_METRICS.items() if metric.phase)
 STORM_METRICS = tuple(key for key, metric in SLO_METRICS.items() if metric.storm)
+
+
+def period_text(metric: str, phase: str) -> str:
+    """Over which time a bound counts: `before`, `from the trigger on`."""
+    if metric == TIME_TO_RECOVER:
+        return "from the trigger’s end"
+    return "from the trigger on" if phase == "storm" else phase

@@ -1,6 +1,7 @@
-"""Keys and values of TOML, as a person would write them."""
+"""Keys and values of a scenario as text: as TOML, and as the label of a setting."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -23,6 +24,14 @@ def value_text(value: Any) -> str:
         case list() | tuple():
             return f"[{', '.join(map(value_text, value))}]"
     return repr(value)
+
+
+def label(value: Any) -> str:
+    """A setting's value as people name it: a table by its name, with its parameters behind it."""
+    if isinstance(value, Mapping):
+        rest = " ".join(f"{key}={item}" for key, item in value.items() if key != "name")
+        return f"{value.get('name', '')} {rest}".strip()
+    return str(value)
 
 
 def _text(text: str) -> str:

@@ -13,14 +13,21 @@ _UP = 0.99
 
 def armed(abort: Abort, *, remote: bool) -> list[str]:
     """The abort conditions that are in force, each with its bound."""
-    error_share = abort.error_share or (REMOTE_ERROR_SHARE if remote else None)
-    p99_ms = abort.fanout_p99_ms or (REMOTE_FANOUT_P99_MS if remote else None)
+    error_share, p99_ms = _bounds(abort, remote=remote)
     return [
         *([f"failed attempts ≥ {error_share:.0%}"] if error_share else []),
         *([f"fan-out p99 > {p99_ms:g} ms"] if p99_ms else []),
         *([f"availability < {abort.availability_below:.0%}"] if abort.availability_below else []),
         *([f"{shown_url(abort.health_url)} unhealthy"] if abort.health_url else []),
     ]
+
+
+def _bounds(abort: Abort, *, remote: bool) -> tuple[float | None, float | None]:
+    """Error share and fan-out p99 in ms that end a run; a target elsewhere always has both."""
+    return (
+        abort.error_share or (REMOTE_ERROR_SHARE if remote else None),
+        abort.fanout_p99_ms or (REMOTE_FANOUT_P99_MS if remote else None),
+    )
 
 
 class Guard:
@@ -31,8 +38,7 @@ class Guard:
 
     def __init__(self, abort: Abort, *, remote: bool, clients: int) -> None:
         self._clients = clients
-        self._error_share = abort.error_share or (REMOTE_ERROR_SHARE if remote else None)
-        self._p99_ms = abort.fanout_p99_ms or (REMOTE_FANOUT_P99_MS if remote else None)
+        self._error_share, self._p99_ms = _bounds(abort, remote=remote)
         self._availability = abort.availability_below
         self._all_were_up = False
         self._health_url = shown_url(abort.health_url)

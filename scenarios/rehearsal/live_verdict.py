@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from reports.analysis.rise import rise_per_s
+from reports.rundir.series import SERVED, SERVED_WELL
 from scenarios.rehearsal.units import percent
 from scenarios.runner.operator import Row
 
@@ -21,8 +22,6 @@ Word = Literal[
     "rescue",
 ]
 
-SERVED = 0.90
-WELL_SERVED = 0.99
 RISING_PER_S = 0.005
 """Share of the clients per second; a slower rise is not shown as a recovery."""
 WATCHED_S = 10
@@ -59,14 +58,14 @@ def forming(
     if trigger_s is None or now_s < trigger_s:
         return Forming(word="steady", sentence=f"steady state: {percent(share)} served")
     since = _well_since(known, trigger_s if trigger_end_s is None else trigger_end_s)
-    if all(each >= WELL_SERVED for t_s, each in known if t_s >= trigger_s):
-        sentence = f"unaffected: ≥ {percent(WELL_SERVED)} served in every second so far"
+    if all(each >= SERVED_WELL for t_s, each in known if t_s >= trigger_s):
+        sentence = f"unaffected: ≥ {percent(SERVED_WELL)} served in every second so far"
         return Forming(word="unaffected", sentence=sentence, well_since_s=since)
     if trigger_end_s is None:
         return Forming(word="fault active", sentence=f"fault active: {percent(share)} served")
     if since is not None:
         held_s = now_s + 1 - since
-        sentence = f"≥ {percent(WELL_SERVED)} served since {since} s"
+        sentence = f"≥ {percent(SERVED_WELL)} served since {since} s"
         sentence = (
             f"recovered: {sentence} ({held_s} s)"
             if held_s >= window_s
@@ -90,7 +89,7 @@ def _not_back(
     elif share >= SERVED:
         word, sentence = (
             "recovering",
-            f"recovering: {percent(share)} served, expected ≥ {percent(WELL_SERVED)}",
+            f"recovering: {percent(share)} served, expected ≥ {percent(SERVED_WELL)}",
         )
     elif waited_s < PATIENCE_S:
         word, sentence = "degraded", f"degraded: {percent(share)} served"
@@ -108,7 +107,7 @@ def _well_since(known: Sequence[tuple[int, float]], not_before_s: int) -> int | 
     """The start of the unbroken stretch of well-served seconds at the end; None where there is none."""
     since = None
     for t_s, share in reversed(known):
-        if share < WELL_SERVED or t_s < not_before_s:
+        if share < SERVED_WELL or t_s < not_before_s:
             break
         since = t_s
     return since

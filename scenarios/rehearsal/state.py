@@ -6,10 +6,11 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from reports.rundir.schema import PreCheck, Tag
+from reports.rundir.series import SERVED
 from scenarios.events.event import Event
 from scenarios.rehearsal.decisions import Option
 from scenarios.rehearsal.live_slo import State, measured, recovery_state, state
-from scenarios.rehearsal.live_verdict import SERVED, Forming, forming
+from scenarios.rehearsal.live_verdict import Forming, forming
 from scenarios.rehearsal.prechecks import precheck_of
 from scenarios.rehearsal.units import metric_rule, metric_value, percent
 from scenarios.runner.operator import Row

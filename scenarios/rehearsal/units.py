@@ -2,12 +2,9 @@
 
 from math import floor
 
-from reports.rundir.slo_metrics import SLO_METRICS
+from reports.rundir.slo_metrics import SIGNS, SLO_METRICS, period_text
 
 _UNITS = {"milliseconds": " ms", "seconds": " s", "per second": "/s", "count": "", "times": "×"}
-_SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
-_PHASES = {"storm": "from the trigger on"}
-_TIME_TO_RECOVER = "time_to_recover_s"
 
 
 def percent(share: float) -> str:
@@ -28,10 +25,10 @@ def metric_value(metric: str, value: float | None) -> str:
 
 def metric_limit(metric: str, operator: str, bound: float) -> str:
     """`≥ 90 %`."""
-    return f"{_SIGNS[operator]} {metric_value(metric, bound)}"
+    return f"{SIGNS[operator]} {metric_value(metric, bound)}"
 
 
 def metric_rule(metric: str, operator: str, bound: float, phase: str) -> str:
     """`availability ≥ 90 %, from the trigger on`."""
-    when = "from the trigger’s end" if metric == _TIME_TO_RECOVER else _PHASES.get(phase, phase)
-    return f"{SLO_METRICS[metric].name} {metric_limit(metric, operator, bound)}, {when}"
+    limit = metric_limit(metric, operator, bound)
+    return f"{SLO_METRICS[metric].name} {limit}, {period_text(metric, phase)}"

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from reports.analysis.recovery import USEFUL_SHARE, baseline_of, recovery
+from reports.analysis.recovery import baseline_of, recovery
 from reports.rundir.schema import Tag
+from reports.rundir.series import SERVED, SERVED_WELL
 from scenarios.events.event import Event
 from scenarios.runner.collector import Collector
 from scenarios.runner.operator import CHECK_BEFORE_S, Operator, Row
@@ -21,8 +22,6 @@ from scenarios.runner.timeline import Timeline
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import phases_of
 from scenarios.stack.stack import Stack
-
-_SERVED = 0.90
 
 
 class Course:
@@ -159,7 +158,7 @@ class Course:
         if self.scenario.trigger_s is not None and self.scenario.phases.rescue_at_s:
             await self._until_moving(lambda: self.scenario.phases.rescue_at_s)
             phases = self.scenario.phases
-            if self._served_lately(3) < _SERVED:
+            if self._served_lately(3) < SERVED:
                 self.end_s = phases.rescue_at_s + phases.rescue_s
                 await self._rescue()
             else:
@@ -205,7 +204,7 @@ class Course:
         # Whoever is served in the second after the window holds every tick that was due in it.
         heard = min(rows[-1]["useful"], rows[-1]["connected"]) / clients
         # Most storms fail here, where it costs nothing; adding up histograms takes the generator's core.
-        if min(served, heard) < USEFUL_SHARE:
+        if min(served, heard) < SERVED_WELL:
             return False
         baseline = baseline_of(self._collector.recorded((0, trigger_s)))
         window = self._collector.recorded((from_s, last_s), unheard=1 - heard)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from reports.rundir.toml import label
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import set_key
 from scenarios.scenario.redact import shown_arms, shown_at, shown_key
@@ -31,19 +32,16 @@ def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
             for label, value in zip(labels, values, strict=True)
         }
     result = {}
-    for label, settings in crossed.items():
+    for arm, settings in crossed.items():
         table = msgspec.json.decode(msgspec.json.encode(scenario))
         table["matrix"] = table["arms"] = {}
         for key, value in settings.items():
             set_key(table, key, value, source=f"{source}: matrix")
-        result[label or shown_text(scenario.name)] = build(table, source=source)
+        result[arm or shown_text(scenario.name)] = build(table, source=source)
     return result
 
 
 def _label(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return f"{key.rpartition('.')[2]}={str(value).lower()}"
-    if isinstance(value, dict):
-        rest = " ".join(f"{key}={item}" for key, item in value.items() if key != "name")
-        return f"{value.get('name', '')} {rest}".strip()
-    return str(value)
+    return label(value)

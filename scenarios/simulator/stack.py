@@ -20,7 +20,7 @@ from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
 from scenarios.scenario.timeline import strikes
 from scenarios.simulator.engine import Engine
-from scenarios.stack.expected import expecting
+from scenarios.stack.expected import expecting, in_upstream, staying
 from scenarios.stack.probes import Orchestrator
 
 SECOND_NS = 1_000_000_000
@@ -122,13 +122,13 @@ class SimulatedGateway:
 
     @property
     def running(self) -> list[int]:
-        """The pods that are there to stay: they run, or somebody is about to start them."""
-        return [pod.index for pod in self.pods if (pod.running or pod.expected) and not pod.withdrawn]
+        """The pods that are there to stay."""
+        return staying(self.pods)
 
     @property
     def upstream(self) -> list[int]:
-        """The pods that the edge is to know: also those that have died, but none that was never ready."""
-        return [pod.index for pod in self.pods if pod.entered and not (pod.withdrawn or pod.ejected)]
+        """The pods that the edge is to know."""
+        return [pod.index for pod in in_upstream(self.pods)]
 
     @property
     def addresses(self) -> list[str]:

@@ -1,8 +1,8 @@
-"""Pods that are expected: something is about to start them, so they count as running before they are."""
+"""Which pods count, of real ones and modelled ones alike: those that stay, and those in the upstream."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 
 class Expected(Protocol):
@@ -10,6 +10,35 @@ class Expected(Protocol):
 
     expected: int
     """How many are about to start it."""
+
+
+class PodState(Expected, Protocol):
+    """What decides whether a pod counts."""
+
+    index: int
+    withdrawn: bool
+    """It has left for good."""
+    ejected: bool
+    """The proxy does not ask it while it is not ready."""
+    entered: bool
+    """It has been ready once."""
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process, ready or not, paused or not."""
+
+
+PodType = TypeVar("PodType", bound=PodState)
+
+
+def staying(pods: Iterable[PodState]) -> list[int]:
+    """The pods that are there to stay: running, or about to be started, and not withdrawn."""
+    return [pod.index for pod in pods if (pod.running or pod.expected) and not pod.withdrawn]
+
+
+def in_upstream(pods: Iterable[PodType]) -> list[PodType]:
+    """The pods that the proxy is to know: dead ones too, but none that left, is ejected or is yet to be ready."""
+    return [pod for pod in pods if pod.entered and not (pod.withdrawn or pod.ejected)]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from scenarios.host.process import Child, LocalChild, StackError, Watch
 from scenarios.limits.registry import limit
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
-from scenarios.stack.expected import expecting
+from scenarios.stack.expected import expecting, in_upstream, staying
 from scenarios.stack.pod import Pod
 
 _CONTROL_TIMEOUT_S = 60.0
@@ -73,20 +73,17 @@ class Gateway:
 
     @property
     def running(self) -> list[int]:
-        """The pods that are there to stay: they run, or somebody is about to start them, and nobody has
-        withdrawn them."""
-        return [pod.index for pod in self.pods if (pod.running or pod.expected) and not pod.withdrawn]
+        """The pods that are there to stay."""
+        return staying(self.pods)
 
     @property
     def addresses(self) -> list[str]:
-        """The pods that nginx is to know: also those that have died, but none that has left or is ejected, or
-        has never been ready.
+        """Where the pods in the upstream are.
 
         Where there are sidecars, nginx knows of these alone.
         """
-        known = [pod for pod in self.pods if pod.entered and not (pod.withdrawn or pod.ejected)]
         sidecars = self._sidecars
-        return [sidecars.address(pod.index) if sidecars else pod.address for pod in known]
+        return [sidecars.address(pod.index) if sidecars else pod.address for pod in in_upstream(self.pods)]
 
     @property
     def children(self) -> list[Child]:
