@@ -37,7 +37,7 @@ def staying(pods: Iterable[PodState]) -> list[int]:
 
 
 def in_upstream(pods: Iterable[PodType]) -> list[PodType]:
-    """The pods that the proxy is to know: dead ones too, but none that left, is ejected or is yet to be ready."""
+    """The pods that the proxy is to know: also dead ones; none that left, is ejected or never was ready."""
     return [pod for pod in pods if pod.entered and not (pod.withdrawn or pod.ejected)]
 
 
