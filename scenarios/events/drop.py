@@ -8,23 +8,22 @@ from scenarios.fields import Share
 class DropAll(Event, frozen=True, kw_only=True, tag="drop_all"):
     """Every pod disconnects all its clients at once; the feed continues.
 
-    The pods of an external target cannot be told to: there, the clients close their own connections.
+    A gateway of your own cannot be told to: there, nginx's workers are killed. With other proxies, and with
+    an external target, the clients close their own connections.
     """
 
     any_target = True
 
     async def strike(self, stack: Stack) -> Details:
         """Cuts them."""
-        if stack.gateway is None:
-            await stack.generator.cut()
-            return {"dropped_by": "clients"}
-        return {"dropped": await stack.gateway.drop(1.0)}
+        return await stack.drop(1.0)
 
 
 class DropShare(Event, frozen=True, kw_only=True, tag="drop_share"):
     """Every pod disconnects a random share of its clients at once; the feed continues.
 
-    The pods of an external target cannot be told to: there, the clients close their own connections.
+    A gateway of your own, or an external target, cannot be told to: there, the clients close their own
+    connections.
     """
 
     any_target = True
@@ -33,7 +32,4 @@ class DropShare(Event, frozen=True, kw_only=True, tag="drop_share"):
 
     async def strike(self, stack: Stack) -> Details:
         """Cuts them."""
-        if stack.gateway is None:
-            await stack.generator.cut(self.share)
-            return {"dropped_by": "clients", "share": self.share}
-        return {"dropped": await stack.gateway.drop(self.share), "share": self.share}
+        return {**await stack.drop(self.share), "share": self.share}

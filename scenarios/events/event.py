@@ -27,6 +27,12 @@ class Context(Struct, frozen=True):
     pods: int
     """Highest number of pods at any time: events may add some."""
     proxy: str
+    own_gateway: bool = False
+    """The pods are copies of the user's gateway, which takes no orders of this program."""
+    publisher: bool = False
+    """The feed has a publisher that this program starts."""
+    liveness: bool = True
+    """Pods have a liveness path."""
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):

@@ -1,13 +1,22 @@
 """The feed sends more ticks per second, or none, while every connection stays open."""
 
-import asyncio
 from typing import Annotated
 
 from msgspec import Meta
 
-from scenarios.events.event import Details, Event
+from scenarios.events.event import Context, Details, Event
 from scenarios.events.stack import Stack
 from scenarios.fields import PositiveSeconds
+
+
+def feed_complaint(name: str, context: Context) -> str:
+    """Why the feed cannot be changed; empty if it can."""
+    if context.own_gateway and not context.publisher:
+        return (
+            f"do: not supported: {name} needs a feed that this program can stall: expected feed.command, or"
+            " the built-in stub"
+        )
+    return ""
 
 
 class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
@@ -24,10 +33,13 @@ class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
         """Duration of the burst."""
         return self.for_s
 
+    def complaint(self, context: Context) -> str:
+        """The feed has to be the stub's, or that of a publisher."""
+        return feed_complaint(self.name, context)
+
     async def strike(self, stack: Stack) -> Details:
-        """Announces the times at which the rate rises and falls, and waits for the end."""
+        """Raises the rate, and lets it fall at the end."""
         await stack.burst_feed(self.factor, self.for_s)
-        await asyncio.sleep(self.for_s)
         return {"factor": self.factor, "for_s": self.for_s}
 
 
@@ -46,8 +58,11 @@ class FeedStall(Event, frozen=True, kw_only=True, tag="feed_stall"):
         """Duration of the stall."""
         return self.for_s
 
+    def complaint(self, context: Context) -> str:
+        """The feed has to be the stub's, or that of a publisher."""
+        return feed_complaint(self.name, context)
+
     async def strike(self, stack: Stack) -> Details:
         """Stalls the feed, and waits for the end."""
-        await stack.own_gateway.stall_feed(self.for_s)
-        await asyncio.sleep(self.for_s)
+        await stack.stall_feed(self.for_s)
         return {"for_s": self.for_s}

@@ -1,6 +1,6 @@
 """An orchestrator that probes pods, and acts on the results."""
 
-from scenarios.events.event import Details, Event
+from scenarios.events.event import Context, Details, Event
 from scenarios.events.stack import Stack
 from scenarios.fields import Count, PositiveSeconds, Seconds
 
@@ -27,6 +27,12 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     restart_after_s: Seconds = 1.0
     grace_s: Seconds = 5.0
     """Time without probes after a pod has started and is ready."""
+
+    def complaint(self, context: Context) -> str:
+        """A liveness probe needs something to ask."""
+        if context.liveness or self.conflated:
+            return ""
+        return "conflated: not supported as false without gateway.liveness_path: expected that key, or true"
 
     async def strike(self, stack: Stack) -> Details:
         """Probes until the run ends."""

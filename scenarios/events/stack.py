@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from scenarios.fields import NameOrTable
 
@@ -65,14 +65,6 @@ class Pods(Protocol):
         """These pods leave for good."""
         ...
 
-    async def stall_feed(self, for_s: float) -> None:
-        """No tick goes out for this long."""
-        ...
-
-    async def drop(self, share: float) -> int:
-        """Makes all pods cut that share of their clients at once; returns how many those were."""
-        ...
-
 
 class Proxy(Protocol):
     """The proxy in front of the pods."""
@@ -92,10 +84,6 @@ class Proxy(Protocol):
 
 class Clients(Protocol):
     """The clients, through their generator."""
-
-    async def cut(self, share: float = 1.0) -> None:
-        """Makes that share of the clients lose their connection."""
-        ...
 
     async def push_policy(self, spec: NameOrTable, reach_s: float = 0.0) -> None:
         """Gives every client another reconnect policy, the last one after `reach_s`."""
@@ -133,8 +121,16 @@ class Stack(Protocol):
         """Puts another limit in force."""
         ...
 
+    async def drop(self, share: float) -> dict[str, Any]:
+        """Cuts a share of the connections at once; returns how many were cut, or by what."""
+        ...
+
+    async def stall_feed(self, for_s: float) -> None:
+        """Stalls the feed for this long; returns when the stall has ended."""
+        ...
+
     async def burst_feed(self, factor: float, for_s: float) -> None:
-        """The feed's rate is `factor` times its own, for this long."""
+        """The feed's rate is `factor` times its own for this long; returns when the burst has ended."""
         ...
 
     async def watch_probes(self, probes: ProbeSettings) -> None:

@@ -76,3 +76,6 @@ class ProxyHost(Protocol):
 
     async def reload(self) -> None:
         """Makes it read its configuration again; returns once that is in force. Raises StackError."""
+
+    async def cut(self) -> bool:
+        """Cuts all connections at once; returns False, and does nothing, where the proxy cannot."""

@@ -65,6 +65,10 @@ class LocalProxy(ABC):
     async def reload(self) -> None:
         """Makes it read its configuration again; returns once that is in force. Raises StackError."""
 
+    async def cut(self) -> bool:
+        """Nothing: not every proxy has workers that can be killed one by one."""
+        return False
+
     @abstractmethod
     def arguments(self) -> list[str]:
         """Its command line, after the program."""

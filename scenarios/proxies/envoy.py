@@ -98,6 +98,7 @@ def render(
         "dry_run_header": _DRY_RUN_HEADER,
         "listen": listen,
         "log_columns": _LOG_COLUMNS,
+        "path": scenario.gateway.path,
         "places": PLACES,
         "pods": pods,
         "proxy_protocol": scenario.fleet.source == "proxy-protocol",

@@ -60,6 +60,7 @@ def render(
         connections=needed_descriptors(scenario.fleet.clients) // 2 - 64,
         listen=listen,
         log_columns=_LOG_COLUMNS,
+        path=scenario.gateway.path,
         pods=pods,
         proxy_protocol=scenario.fleet.source == "proxy-protocol",
         rules=edge_rules(scenario, pod_cores=pod_cores),

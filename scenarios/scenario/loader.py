@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from reports.rundir.renamed import present_scenario, present_setting
 from scenarios.scenario.arms import arms
 from scenarios.scenario.model import Scenario
@@ -55,6 +57,7 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
     if former:
         _warn(f"{path}: {'; '.join(former)}")
     scenario = build(table, source=source, default_name=path.stem, overridden=overridden)
+    scenario = replace(scenario, folder=_folder(scenario, path))
     arms(scenario, source=source)
     return scenario
 
@@ -65,6 +68,14 @@ def _present_override(key: str, value: Any, former: list[str]) -> tuple[str, Any
         return key, present_scenario({path: value}, former)[path]
     present, value = present_setting(path, value, former)
     return (key if present == path else present), value
+
+
+def _folder(scenario: Scenario, path: Path) -> str:
+    """Where relative working folders begin; nothing where the scenario starts no program of the user's."""
+    if not scenario.own_gateway:
+        return ""
+    of_file = Path.cwd() if path.parent == CATALOG else path.resolve().parent
+    return str(of_file / scenario.folder)
 
 
 @functools.cache

@@ -11,20 +11,14 @@ from msgspec import Meta, Struct, field
 from scenarios.events.registry import AnyEvent
 from scenarios.fields import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 from scenarios.scenario.mesh import Mesh
+from scenarios.scenario.program import SECRET, VALUES, Command, Line, Program, Secrets, Service, SignalName
 from scenarios.scenario.slo import Hypothesis, Objective
-
-Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*\Z")]
-"""Text that goes into a line of HTTP."""
 
 Path = str | Annotated[int, Meta(ge=0)]
 """Steps through JSON, such as `meta.ts`; a number is the place of an argument."""
 
-SECRET = "secret"  # noqa: S105 - a key, not a password
-"""Key of `Meta.extra` by which a field says what of it may be written down; see `redact.py`."""
-VALUES, URL, MATRIX, ARMS = "values", "url", "matrix", "arms"
+URL, MATRIX, ARMS = "url", "matrix", "arms"
 
-Secrets = Annotated[dict[str, Line], Meta(extra={SECRET: VALUES})]
-"""Names may be shown, their values may not."""
 Url = Annotated[Line, Meta(extra={SECRET: URL})]
 """Scheme, host, port and path may be shown; a user name, a query and a fragment may not."""
 
@@ -76,9 +70,40 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     0 switches it off."""
 
 
-class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The pods, and their costs."""
+class PodMetrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What to read from the Prometheus endpoint that every pod has, once a second."""
 
+    path: Line = "/metrics"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Port of the endpoint in pod 0, one more in each next pod; 0: the pod's own port."""
+    loop_utilisation: str = "nodejs_eventloop_utilization"
+    """Gauge from 0 to 1. Where it is missing, the main thread's scheduling statistics say it."""
+    loop_lag: str = "nodejs_eventloop_lag_p99_seconds"
+    """Gauge in seconds."""
+    clients: str = ""
+    """Gauge of joined clients; without one, connections to the pod are counted."""
+
+
+class Gateway(Program, frozen=True, kw_only=True):
+    """The pods: copies of your own gateway where there is a `command`, of the built-in stub where not.
+
+    Costs, `ping_…`, `backlog`, `busy_lag_ms` and `cancel_gone` are the stub's; a gateway of your own has its
+    own.
+    """
+
+    setup: Command = ""
+    """Command that is run once, in the same folder, before the pods start: `npm ci`."""
+    path: Line = "/socket.io/"
+    """Engine.IO path."""
+    ready_path: Line = ""
+    """HTTP path that answers 200 once a pod is ready; empty: ready once it accepts an Engine.IO session."""
+    liveness_path: Line = ""
+    """HTTP path that answers 200 while a pod is alive; the event `probes` needs it unless `conflated`."""
+    on_crash: Literal["fail", "leave", "restart"] = "fail"
+    """When a pod ends by itself: the run fails, or it goes on and the crash is one of its outcomes."""
+    crash_restart_s: Seconds = 1.0
+    """Time from a crash to the restart, with `on_crash = "restart"`."""
+    metrics: PodMetrics | None = None
     pods: Annotated[int, Meta(ge=1, le=256)] = 2
     cores: Annotated[int, Meta(ge=1, le=256)] = 1
     """Cores that pods and nginx share, so that a result means the same on a small and a large machine."""
@@ -103,8 +128,17 @@ class Gateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """From this loop lag on, a pod's readiness probe says no."""
 
 
-class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The ticks that every pod sends to every client, on one fixed schedule."""
+class Feed(Program, frozen=True, kw_only=True):
+    """The ticks that every pod sends to every client, on one fixed schedule.
+
+    With a `command`, a publisher of your own is started after the services and stopped with the run;
+    `{rate_hz}`, `{payload_bytes}` and `{event}` stand for the values below.
+    """
+
+    stall_signals: tuple[SignalName, SignalName] = ("SIGSTOP", "SIGCONT")
+    """What `feed_stall` sends to the publisher at its begin and at its end."""
+    burst_signals: tuple[SignalName, SignalName] | None = None
+    """What `feed_burst` sends to the publisher; without, it is started again with another `{rate_hz}`."""
 
     rate_hz: Annotated[float, Meta(gt=1, le=1_000)] = 5.0
     """Above 1, because a client counts as served while its newest tick is under 1 s old."""
@@ -201,6 +235,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     edge: Edge = field(default_factory=Edge)
     mesh: Mesh = field(default_factory=Mesh)
     target: Target = field(default_factory=Target)
+    service: tuple[Service, ...] = ()
+    """Programs that the gateway needs, in the order in which they are started."""
     abort: Abort = field(default_factory=Abort)
     event: tuple[AnyEvent, ...] = ()
     slo: tuple[Objective, ...] = ()
@@ -214,6 +250,14 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     arms: Annotated[dict[str, dict[str, Any]], Meta(extra={SECRET: ARMS})] = field(default_factory=dict)
     """Arms of a comparison by name, each with the keys that it sets; instead of a matrix, where crossing all
     would make too many. The first one is the reference."""
+    folder: Line = ""
+    """Folder that working folders are relative to. Left out: the folder of the scenario file, or the current
+    one for a command that was given on the command line."""
+
+    @property
+    def own_gateway(self) -> bool:
+        """Whether the pods are copies of the user's own gateway, and not of the stub."""
+        return bool(self.gateway.command) and not self.target.url
 
     @property
     def trigger_s(self) -> float | None:

@@ -4,30 +4,30 @@ Which parts of a scenario are secret is marked at its fields, in `model.py`. Wha
 misspelt key, is hidden as well: its value may be a secret in the wrong place.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
 
 from reports.rundir.toml import value_text
-from scenarios.scenario.model import ARMS, MATRIX, SECRET, URL, VALUES, Scenario
+from scenarios.scenario.model import ARMS, MATRIX, URL, Scenario
+from scenarios.scenario.program import SECRET, VALUES, VARIABLES, WORDS
 from scenarios.scenario.redact_text import (
     HIDDEN,
     cut_url,
     hide,
+    secret_parts,
+    shown_line,
     shown_name,
     shown_text,
     shown_url,
+    shown_variable,
+    shown_words,
     told_apart,
 )
 from scenarios.scenario.toml import read_value, split_override, steps
-
-_SETS = frozenset({"--set", "--baseline-set", "--candidate-set"})
-
-
-_URLS = frozenset({"--target", "--own-target", "--host", "-H"})
-
 
 # -- scenarios -----------------------------------------------------------------------------------------------
 
@@ -98,17 +98,23 @@ def shown_key(key: str) -> str:
 
 def _shown_argument(argument: str, before: str) -> str:
     option, separator, rest = argument.partition("=")
-    if before in _SETS:
-        return shown_override(argument)
-    if before in _URLS:
-        return shown_url(argument)
+    if before in _SHOWN_BEHIND:
+        return _SHOWN_BEHIND[before](argument)
     if not argument.startswith("-"):
         return shown_override(argument) if separator else shown_text(argument)
-    if separator and option in _URLS:
-        return f"{option}={shown_url(rest)}"
-    if separator and (option in _SETS or "=" in rest):
+    if separator and option in _SHOWN_BEHIND:
+        return f"{option}={_SHOWN_BEHIND[option](rest)}"
+    if separator and "=" in rest:
         return f"{option}={shown_override(rest)}"
     return shown_text(argument)
+
+
+_SHOWN_BEHIND: Mapping[str, Callable[[str], str]] = {
+    **dict.fromkeys(("--set", "--baseline-set", "--candidate-set"), shown_override),
+    **dict.fromkeys(("--target", "--own-target", "--host", "-H"), shown_url),
+    "--gateway": shown_line,
+}
+"""What may be written down of the value of an option."""
 
 
 def secrets_of(scenario: Scenario) -> frozenset[str]:
@@ -202,6 +208,63 @@ class _Url(_Hidden, frozen=True):
             yield from super().secrets(value)
 
 
+class _Words(_Hidden, frozen=True):
+    """A command, as a line or as its words."""
+
+    def at(self, _step: str | int) -> "_Shape":
+        return self
+
+    def shown(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return shown_line(value)
+        return shown_words(list(map(str, value))) if isinstance(value, list | tuple) else super().shown(value)
+
+    def secrets(self, value: Any) -> Iterator[str]:
+        try:
+            words = shlex.split(value) if isinstance(value, str) else list(map(str, value))
+        except ValueError:
+            words = []
+        yield from secret_parts(words)
+
+
+class _Variables(_Names, frozen=True):
+    """Variables of the environment by name."""
+
+    def shown(self, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return _Hidden.shown(self, value)
+        return {
+            shown_name(str(name)): shown_variable(str(name), text) if isinstance(text, str) else HIDDEN
+            for name, text in value.items()
+        }
+
+    def at(self, step: str | int) -> "_Shape":
+        return _Variable(str(step))
+
+    def secrets(self, value: Any) -> Iterator[str]:
+        for name, text in value.items() if isinstance(value, Mapping) else ():
+            yield from _Variable(str(name)).secrets(text)
+
+
+class _Variable(_Hidden, frozen=True):
+    """The value of one variable."""
+
+    name: str
+
+    def shown(self, value: Any) -> Any:
+        return shown_variable(self.name, value) if isinstance(value, str) else super().shown(value)
+
+    def secrets(self, value: Any) -> Iterator[str]:
+        if not isinstance(value, str):
+            yield from super().secrets(value)
+        elif shown_variable(self.name, value) == HIDDEN:
+            yield value
+        else:
+            for word in value.split():
+                if "://" in word:
+                    yield from _Url().secrets(word)
+
+
 class _Fields(Struct, frozen=True):
     """A table with known keys; any other key has been misspelt, and may be for a secret."""
 
@@ -278,7 +341,14 @@ class _Arms(_Hidden, frozen=True):
 _Shape = _Plain | _Hidden | _Fields | _ByKey | _Each
 
 
-_MARKED: dict[str, _Shape] = {VALUES: _Names(), URL: _Url(), MATRIX: _ByKey(lists=True), ARMS: _Arms()}
+_MARKED: dict[str, _Shape] = {
+    VALUES: _Names(),
+    WORDS: _Words(),
+    VARIABLES: _Variables(),
+    URL: _Url(),
+    MATRIX: _ByKey(lists=True),
+    ARMS: _Arms(),
+}
 
 
 def _shape(kind: Any) -> "_Shape":

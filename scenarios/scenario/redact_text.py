@@ -1,5 +1,7 @@
 """Secrets in texts: URLs, words, logs of other programs."""
 
+import re
+import shlex
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
@@ -122,3 +124,61 @@ def _shown_word(word: str) -> str:
     while begin and word[begin - 1] in _LETTERS:
         begin -= 1
     return word[:begin] + shown_url(word[begin:])
+
+
+# -- commands ------------------------------------------------------------------------------------------------
+
+
+_SECRET_NAME = re.compile(
+    r"pass|pwd|secret|token|key|auth|credential|cookie|session|private|salt|sign|dsn|jwt|bearer|pin$",
+    re.IGNORECASE,
+)
+_KNOWN_TOKEN = re.compile(
+    r"^(eyJ|sk[_-]|pk[_-]|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|AIza|-----BEGIN)"
+)
+_RANDOM = re.compile(r"^(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9+_=~-]{24,}$")
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Whether a value, of an option or a variable with this name, has to be taken for a secret."""
+    return bool(value and (_SECRET_NAME.search(name) or _KNOWN_TOKEN.match(value) or _RANDOM.match(value)))
+
+
+def shown_variable(name: str, value: str) -> str:
+    """The value of a variable of the environment."""
+    return HIDDEN if looks_secret(name, value) else shown_text(value)
+
+
+def shown_words(words: Sequence[str]) -> list[str]:
+    """The words of a command; the value of an option that looks like a secret is hidden."""
+    found = []
+    option = ""
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
+            found.append(f"{name}={HIDDEN}" if looks_secret(name, value) else shown_text(word))
+        elif not word.startswith("-") and looks_secret(option, word):
+            found.append(HIDDEN)
+        else:
+            found.append(shown_text(word))
+        option = word if word.startswith("-") or word.lower().endswith(("bearer", ":")) else ""
+    return found
+
+
+def shown_line(line: str) -> str:
+    """A command in one line."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return HIDDEN
+    shown = shown_words(words)
+    return line if shown == words else " ".join(shown)
+
+
+def secret_parts(words: Sequence[str]) -> Iterator[str]:
+    """The secrets in the words of a command."""
+    for word, shown in zip(words, shown_words(words), strict=True):
+        if shown == HIDDEN:
+            yield word
+        elif shown != word:
+            yield word.partition("=")[2] if shown.endswith(f"={HIDDEN}") else word

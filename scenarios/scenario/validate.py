@@ -18,6 +18,7 @@ from scenarios.policies.registry import PolicyError, policy
 from scenarios.scenario.explain import explain
 from scenarios.scenario.mesh import mesh_complaint
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.own_gateway import program_complaints
 from scenarios.scenario.redact_text import shown_url
 
 
@@ -64,6 +65,9 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
     if complaint:
         raise ScenarioError(f"{source}: mesh.{complaint}")
 
+    for complaint in program_complaints(scenario):
+        raise ScenarioError(f"{source}: {complaint}")
+
     health = scenario.abort.health_url
     if health and not health.startswith(("http://", "https://")):
         fail("abort.health_url", shown_url(health), "http://… or https://…")
@@ -86,7 +90,13 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
 
 def _check_events(scenario: Scenario, source: str, fail: Callable[[str, object, str], None]) -> None:
     pods = max([scenario.gateway.pods, *(getattr(event, "pods", 0) for event in scenario.event)])
-    context = Context(pods=pods, proxy=scenario.edge.proxy)
+    context = Context(
+        pods=pods,
+        proxy=scenario.edge.proxy,
+        own_gateway=scenario.own_gateway,
+        publisher=bool(scenario.feed.command),
+        liveness=bool(scenario.gateway.liveness_path) or not scenario.own_gateway,
+    )
     for place, event in enumerate(scenario.event):
         if scenario.target.url and not event.any_target:
             others = ", ".join(name for name, kind in EVENTS.items() if kind.any_target)

@@ -191,16 +191,6 @@ class SimulatedGateway:
         """From now on pods turn away whom this says."""
         self._engine.admission = admission
 
-    async def stall_feed(self, for_s: float) -> None:
-        """No tick goes out for so long."""
-        engine = self._engine
-        # A shorter stall does not end a longer one.
-        engine.stalled_until_s = max(engine.stalled_until_s, engine.now_s + for_s)
-
-    async def drop(self, share: float) -> int:
-        """Makes all pods cut that share of their clients at once; returns how many those were."""
-        return self._engine.drop(share)
-
 
 class SimulatedNginx:
     """The modelled edge."""
@@ -288,6 +278,17 @@ class SimulatedStack:
         gateway = replace(self.scenario.gateway, pods=max(1, self._routed))
         self._engine.set_rules(edge_rules(replace(self.scenario, edge=edge, gateway=gateway)))
 
+    async def drop(self, share: float) -> dict[str, Any]:
+        """Makes all pods cut that share of their clients at once; returns how many those were."""
+        return {"dropped": self._engine.drop(share)}
+
+    async def stall_feed(self, for_s: float) -> None:
+        """No tick goes out for so long."""
+        engine = self._engine
+        # A shorter stall does not end a longer one.
+        engine.stalled_until_s = max(engine.stalled_until_s, engine.now_s + for_s)
+        await asyncio.sleep(for_s)
+
     async def burst_feed(self, factor: float, for_s: float) -> None:
         """The feed's rate is `factor` times its own from now on, for so long."""
         rate_hz = self.scenario.feed.rate_hz
@@ -295,6 +296,7 @@ class SimulatedStack:
         burst = self._feed.changed(begin_ns, rate_hz * factor)
         self._feed = burst.changed(begin_ns + int(for_s * SECOND_NS), rate_hz)
         self._engine.set_feed(due_times(self._feed, len(self._engine.sessions.due_s)))
+        await asyncio.sleep(for_s)
 
 
 def due_times(feed: FeedSchedule, ticks: int) -> Any:

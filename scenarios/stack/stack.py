@@ -1,5 +1,6 @@
 """The running stack: what events act on."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.events.stack import ProbeSettings
 from scenarios.fields import NameOrTable
 from scenarios.limits.registry import limit
+from scenarios.programs.publisher import Publisher
 from scenarios.proxies.proxy import Proxy
 from scenarios.scenario.model import Scenario
 from scenarios.stack.channel import Channel
@@ -31,6 +33,7 @@ class Stack:
         nginx: Proxy | None,
         generator: Channel,
         note: Callable[..., Any],
+        publisher: Publisher | None = None,
     ) -> None:
         self.scenario = scenario
         self.gateway = gateway
@@ -38,6 +41,8 @@ class Stack:
         self.nginx = nginx
         self.generator = generator
         self.note = note
+        self.publisher = publisher
+        """The user's own, which takes its orders by signals."""
 
     @property
     def own_gateway(self) -> Gateway:
@@ -76,14 +81,41 @@ class Stack:
         await self.own_nginx.reconfigure(limit=spec)
         await self.own_gateway.set_admission(limit(spec).admission)
 
+    async def drop(self, share: float) -> dict[str, Any]:
+        """Cuts a share of the connections at once; returns how many were cut, or by what.
+
+        A gateway of the user's own takes no orders: the proxy cuts all connections, if it can, and otherwise
+        the clients cut theirs.
+        """
+        if self.gateway is not None and not self.scenario.own_gateway:
+            return {"dropped": await self.gateway.drop(share)}
+        if share == 1.0 and self.nginx is not None and await self.nginx.cut():
+            return {"dropped_by": self.scenario.edge.proxy}
+        await self.generator.cut(share)
+        return {"dropped_by": "clients"}
+
+    async def stall_feed(self, for_s: float) -> None:
+        """No tick goes out for this long."""
+        if self.publisher is not None:
+            async with self.publisher.stalled():
+                await asyncio.sleep(for_s)
+            return
+        await self.own_gateway.stall_feed(for_s)
+        await asyncio.sleep(for_s)
+
     async def burst_feed(self, factor: float, for_s: float) -> None:
-        """The feed's rate is `factor` times its own from a moment from now on, for so long."""
+        """The feed's rate is `factor` times its own from a moment from now on, for this long."""
+        if self.publisher is not None:
+            async with self.publisher.faster(factor):
+                await asyncio.sleep(for_s)
+            return
         feed = self.own_gateway.controls.feed
         assert feed is not None  # noqa: S101
         rate_hz = self.scenario.feed.rate_hz
         begin_ns = time.monotonic_ns() + _LEAD_NS
         end_ns = begin_ns + int(for_s * 1e9)
         await self._set_feed(feed.changed(begin_ns, rate_hz * factor).changed(end_ns, rate_hz))
+        await asyncio.sleep(for_s)
 
     async def _set_feed(self, schedule: FeedSchedule) -> None:
         await self.generator.set_feed(schedule)

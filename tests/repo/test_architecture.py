@@ -39,6 +39,7 @@ RANKS = (
     "scenarios.generator",
     "scenarios.clients.locustfile",  # what Locust is pointed at: a path that users know
     "scenarios.clients.stock_locustfile",
+    "scenarios.programs",
     "scenarios.proxies",
     "scenarios.agent",
     "scenarios.stack",

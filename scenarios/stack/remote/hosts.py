@@ -117,6 +117,10 @@ class RemoteNginxHost(RemoteHost):
         """Makes it read its configuration again; returns once new workers are there."""
         await self.channel.order(Reload())
 
+    async def cut(self) -> bool:
+        """Nothing: the pods there are the stub's, which cut their clients themselves."""
+        return False
+
     async def fetch_logs(self, http: aiohttp.ClientSession, token: str) -> None:
         """Copies its logs into the run, as far as they can be had."""
         host, port = self.surveyed.agent

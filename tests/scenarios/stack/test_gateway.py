@@ -171,6 +171,9 @@ class ProxyPlace:
             raise
         return made
 
+    async def cut(self) -> bool:
+        return False
+
     async def reload(self) -> None:
         assert [process.alive for process in self.processes][-1:] == [True], "there is nobody to reload"
         self.read = self.written

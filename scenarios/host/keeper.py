@@ -1,0 +1,144 @@
+"""Runs a program, and ends everything that it has started once it ends, or its user does.
+
+Run by its path with the isolated interpreter, so it imports nothing but the standard library:
+`keeper.py PARENT CORES DESCRIPTORS GROUP REPORT -- PROGRAM ARGUMENT…`, with CORES such as `0,1`, GROUP a
+folder of cgroup v2, each `-` for none, and REPORT a file descriptor to which the program's process id goes.
+
+The program is a process of its own session. The keeper adopts what the program leaves behind
+(PR_SET_CHILD_SUBREAPER), so no fork escapes it. SIGUSR1 makes the keeper kill everything; the kernel sends
+that when the keeper's parent ends, even by SIGKILL. The keeper ends as the program did.
+"""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_LINUX = sys.platform.startswith("linux")
+_AWAITED = {signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+_KILL_TIMEOUT_S = 5.0
+_CANNOT_START = 127
+
+
+def main(arguments: list[str]) -> None:
+    """Keeps the program until it ends, and ends with its status."""
+    parent, cores, descriptors, group, report, separator, *program = arguments
+    assert separator == "--"  # noqa: S101
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
+    if os.getppid() != int(parent):
+        sys.exit(1)  # it ended before the kernel was asked
+    keeper = os.getpid()
+    child = os.fork()
+    if not child:
+        _become(program, keeper, cores, int(descriptors), group)
+    os.write(int(report), f"{child}\n".encode())
+    os.close(int(report))
+    status = _until_ended(child)
+    _end_all(group)
+    _end_like(status)
+
+
+def _become(program: list[str], keeper: int, cores: str, descriptors: int, group: str) -> None:
+    """Executes the program in place of this process; never returns."""
+    try:
+        os.setsid()
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != keeper:
+            os._exit(1)
+        if group != "-":
+            with open(f"{group}/cgroup.procs", "w", encoding="ascii") as stream:  # noqa: PTH123
+                stream.write(str(os.getpid()))
+        if cores != "-" and _LINUX:
+            os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = min(descriptors, hard) if hard > 0 else descriptors
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        # An ignored or blocked signal stays so across an exec, and a background shell ignores SIGINT.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
+        os.execvp(program[0], program)  # noqa: S606
+    except OSError as error:
+        os.write(2, f"{program[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(_CANNOT_START)
+
+
+def _until_ended(child: int) -> int:
+    """Returns the wait status of the program; ends it on any signal but that of a child."""
+    while True:
+        if signal.sigwait(_AWAITED) != signal.SIGCHLD:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        for pid, status in _reaped():
+            if pid == child:
+                return status
+
+
+def _reaped() -> list[tuple[int, int]]:
+    """All children that have ended since the last call."""
+    found = []
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            found.append(ended)
+    return found
+
+
+def _end_all(group: str) -> None:
+    """Kills every descendant; orphans become children of this process, and are seen in the next turn."""
+    deadline = time.monotonic() + _KILL_TIMEOUT_S
+    while time.monotonic() < deadline:
+        left = _descendants(os.getpid())
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        _reaped()
+        if not left:
+            break
+        time.sleep(0.01)
+    if group != "-":
+        with contextlib.suppress(OSError):
+            os.rmdir(group)  # noqa: PTH106
+
+
+def _descendants(root: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc") if _LINUX else ():  # noqa: PTH208
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as stream:  # noqa: PTH123
+                # The name of the program may have spaces and brackets.
+                state, parent = stream.read().rpartition(b")")[2].split()[:2]
+                if state != b"Z" or int(parent) == root:
+                    children.setdefault(int(parent), []).append(int(name))
+    found, waiting = [], [root]
+    while waiting:
+        of_one = children.get(waiting.pop(), [])
+        found += of_one
+        waiting += of_one
+    return found
+
+
+def _end_like(status: int) -> None:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if number not in {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        os.kill(os.getpid(), number)
+    os._exit(os.waitstatus_to_exitcode(status))
+
+
+def _prctl(option: int, value: int) -> None:
+    if _LINUX:
+        ctypes.CDLL(None).prctl(option, int(value), 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Programs of the user's own: how they are started, asked, measured and ended."""

@@ -1,0 +1,142 @@
+"""Checks what a scenario says about a gateway of the user's own, its publisher and its services."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from gateway_stub.protocol import Admission
+from scenarios.events.set_limit import SetLimit
+from scenarios.fields import NameOrTable, invalid
+from scenarios.limits.registry import limit
+from scenarios.scenario.model import Feed, Gateway, Scenario
+from scenarios.scenario.program import Program, command_complaint, words_of
+
+STUB_KEYS = (
+    "handshake_cpu_ms",
+    "tick_cpu_us",
+    "snapshot_bytes",
+    "cpu",
+    "backlog",
+    "cancel_gone",
+    "ping_interval_s",
+    "ping_timeout_s",
+    "busy_lag_ms",
+)
+"""Keys of `gateway` that set the built-in stub."""
+OWN_KEYS = (
+    "setup",
+    "directory",
+    "environment",
+    "path",
+    "ready_path",
+    "liveness_path",
+    "on_crash",
+    "metrics",
+)
+"""Keys of `gateway` that belong to a command."""
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_-]*(?:\.[a-z_]+)?)\}")
+"""A placeholder in a word or a variable. Other braces, such as those of JSON, are left alone."""
+POD_PLACEHOLDERS = ("port", "pod", "host")
+FEED_PLACEHOLDERS = ("rate_hz", "payload_bytes", "event")
+RESERVED = ("gateway", "feed", *POD_PLACEHOLDERS, *FEED_PLACEHOLDERS)
+
+_GATEWAY = Gateway()
+_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
+
+
+def program_complaints(scenario: Scenario) -> Iterator[str]:
+    """Everything that is wrong with the user's own programs, each beginning with the key."""
+    gateway, feed = scenario.gateway, scenario.feed
+    yield from _commands(scenario)
+    if not gateway.command:
+        yield from _without_command(scenario)
+        return
+    if scenario.target.url:
+        yield "gateway.command: not supported together with target.url: expected one of the two"
+    for key in STUB_KEYS:
+        value = getattr(gateway, key)
+        if value != getattr(_GATEWAY, key):
+            yield invalid(
+                f"gateway.{key}", value, "no such key with gateway.command; it sets the built-in stub"
+            )
+    for key in ("path", "ready_path", "liveness_path"):
+        path = getattr(gateway, key)
+        if path and not _PATH.fullmatch(path):
+            yield invalid(
+                f"gateway.{key}", path, "a path that begins with /, of letters, digits and . _ ~ - /"
+            )
+    if feed.stall_signals != Feed().stall_signals and not feed.command:
+        yield "feed.stall_signals: not supported without feed.command"
+    yield from _limits(scenario)
+    yield from _services(scenario)
+    yield from _placeholders(scenario)
+
+
+def programs(scenario: Scenario) -> Mapping[str, Program]:
+    """All programs of the user's own, by their place in the scenario."""
+    named = {f"service[{place}]": service for place, service in enumerate(scenario.service)}
+    return {"gateway": scenario.gateway, "feed": scenario.feed, **named}
+
+
+def _commands(scenario: Scenario) -> Iterator[str]:
+    for place, program in programs(scenario).items():
+        if complaint := command_complaint(f"{place}.command", program.command):
+            yield complaint
+    if complaint := command_complaint("gateway.setup", scenario.gateway.setup):
+        yield complaint
+
+
+def _without_command(scenario: Scenario) -> Iterator[str]:
+    for key in OWN_KEYS:
+        value = getattr(scenario.gateway, key)
+        if value != getattr(_GATEWAY, key):
+            shown = {} if key == "environment" else value
+            yield invalid(f"gateway.{key}", msgspec.to_builtins(shown), "gateway.command beside it")
+    if scenario.feed.command:
+        yield "feed.command: not supported without gateway.command: the built-in stub has a feed of its own"
+    if scenario.service:
+        yield "service: not supported without gateway.command: the built-in stub needs no service"
+
+
+def _limits(scenario: Scenario) -> Iterator[str]:
+    """Load shedding is the pods' work: a pod has to take orders for it."""
+    asked: list[tuple[str, NameOrTable]] = [("edge.limit", scenario.edge.limit)]
+    asked += [
+        (f"event[{place}].limit", event.limit)
+        for place, event in enumerate(scenario.event)
+        if isinstance(event, SetLimit)
+    ]
+    for key, spec in asked:
+        if limit(spec).admission != Admission():
+            expected = "a limit at the proxy; your own gateway takes no orders to shed load"
+            yield invalid(key, spec, expected)
+
+
+def _services(scenario: Scenario) -> Iterator[str]:
+    seen: set[str] = set()
+    for place, service in enumerate(scenario.service):
+        if service.name in seen or service.name in RESERVED:
+            yield invalid(
+                f"service[{place}].name", service.name, f"a name that is not taken: {RESERVED[0]}, …"
+            )
+        if not service.command:
+            yield f"service[{place}].command: missing: expected the program and its arguments"
+        seen.add(service.name)
+
+
+def _placeholders(scenario: Scenario) -> Iterator[str]:
+    services = tuple(f"{service.name}.port" for service in scenario.service)
+    known = {
+        "gateway": (*POD_PLACEHOLDERS, *services),
+        "feed": (*FEED_PLACEHOLDERS, *services, "gateway.ports"),
+    }
+    for place, program in programs(scenario).items():
+        allowed = known.get(place, ("port", "host", *services))
+        texts = {f"{place}.command": " ".join(words_of(program.command))}
+        texts |= {f"{place}.environment.{name}": value for name, value in program.environment.items()}
+        for key, text in texts.items():
+            for name in PLACEHOLDER.findall(text):
+                if name not in allowed:
+                    expected = ", ".join(f"{{{one}}}" for one in allowed)
+                    yield invalid(key, f"{{{name}}}", f"one of {expected}")

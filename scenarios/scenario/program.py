@@ -1,0 +1,77 @@
+"""Programs of the user's own that a scenario has started: the gateway, its publisher, and services.
+
+A command is a list of words or a line that is split like a shell's; no shell ever reads it. Words and values
+of the environment may have placeholders; see docs/own-gateway.md.
+"""
+
+import shlex
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from scenarios.fields import PositiveSeconds, Seconds, invalid
+
+SECRET = "secret"  # noqa: S105 - a key, not a password
+"""Key of `Meta.extra` by which a field says what of it may be written down; see `redact.py`."""
+VALUES, WORDS, VARIABLES = "values", "words", "variables"
+
+Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*\Z")]
+"""Text in one line."""
+Word = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
+Secrets = Annotated[dict[str, Line], Meta(extra={SECRET: VALUES})]
+"""Names may be shown, their values may not."""
+Variables = Annotated[dict[str, Line], Meta(extra={SECRET: VARIABLES})]
+"""Values may be shown, but for those that look like secrets."""
+Command = Annotated[Line | tuple[Word, ...], Meta(extra={SECRET: WORDS})]
+"""Words may be shown, but for those that look like secrets."""
+SignalName = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGSTOP", "SIGCONT"]
+
+_SHELL = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"})
+
+
+class Program(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a program is started, and how it is asked to end."""
+
+    command: Command = ""
+    directory: Line = ""
+    """Working folder, relative to the folder of the scenario file."""
+    environment: Variables = field(default_factory=dict)
+    """Variables on top of those of the caller. Values that look like secrets are not written down."""
+    stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] = "SIGTERM"
+    stop_grace_s: Seconds = 5.0
+    """Time from the stop signal until every process that is left is killed."""
+    start_timeout_s: PositiveSeconds = 60.0
+    """Time from the start of the program until it must be ready."""
+
+
+class Service(Program, frozen=True, kw_only=True):
+    """A program that the gateway needs, such as a Redis: started before the pods, and stopped after them."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,30}\Z")]
+    """Others name it in placeholders: `{redis.port}`."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Port that the service listens on, as `{port}` and `PORT`; 0 takes a free one."""
+    ready_path: Line = ""
+    """HTTP path that answers 200 once the service is ready; empty: ready once it accepts connections."""
+
+
+def words_of(command: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a command. Raises ValueError for an open quotation mark."""
+    return tuple(shlex.split(command)) if isinstance(command, str) else command
+
+
+def command_complaint(key: str, command: str | tuple[str, ...]) -> str:
+    """What is wrong with a command, beginning with its key; empty if nothing is."""
+    try:
+        words = words_of(command)
+    except ValueError as error:
+        return f"{key}: cannot be split into words: {error}"
+    if not words:
+        return ""
+    if shell := sorted(_SHELL & set(words)):
+        expected = "a program and its arguments; no shell reads the command"
+        return invalid(key, shell[0], f"{expected}, so put the line into a script")
+    if "=" in words[0] and "/" not in words[0].partition("=")[0]:
+        name = words[0].partition("=")[0]
+        return f"{key}: begins with an assignment of {name}: expected it in the table environment beside it"
+    return ""
