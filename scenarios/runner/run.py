@@ -73,10 +73,10 @@ async def run(
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=machine.versions() | _versions_of_parts(plan.scenario),
         machine=place.machine,
-        # What somebody else's gateway can carry is not in the scenario.
+        # What a gateway other than the stub can carry is not in the scenario.
         stability=(
             {}
-            if plan.scenario.target.url
+            if plan.scenario.target.url or plan.scenario.own_gateway
             else msgspec.to_builtins(stability(plan.scenario, pod_cores=place.pod_cores))
         ),
         clocks=place.clocks,
@@ -193,12 +193,13 @@ class _Conductor:
             on_pod=self.collector.on_pod,
             on_sidecar=self.collector.on_sidecar,
             on_interval=self.collector.on_interval,
+            note=self._note,
             nginx_binary=self.plan.nginx_binary,
             allow_remote=self.plan.allow_remote,
         )
         parts = await self.place.start(stops, wanted)
         self.cpu = parts.cpu
-        return Stack(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note)
+        return Stack(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note, parts.publisher)
 
     async def _play(self) -> None:
         stack = self._running()
