@@ -207,6 +207,8 @@ class _Conductor:
         if stack.gateway:
             await stack.begin()
         self.collector.zero = self._now_second() + SETTLE_S
+        if stack.gateway:
+            stack.gateway.note_addresses()
         self.course = course = Course(
             self.scenario,
             stack,
@@ -218,6 +220,7 @@ class _Conductor:
         )
         course.set_phases()
         await self._until(0)
+        self._check_feed()
         self.steady = True
         self._note_at(0, "steady", clients=self.scenario.fleet.clients)
         await course.play()
@@ -243,6 +246,18 @@ class _Conductor:
                 )
             await asyncio.sleep(0.1)
 
+    def _check_feed(self) -> None:
+        """Raises StackError where a gateway of the user's own sends none of the ticks that are expected."""
+        if not self.scenario.own_gateway:
+            return
+        ticks = sum(self.collector.row(second).get("ticks", 0) for second in range(self.collector.zero))
+        if not ticks:
+            raise StackError(
+                f"no tick arrived from the gateway, with all {self.scenario.fleet.clients} clients joined:"
+                f" expected events named {self.scenario.feed.event!r} (feed.event) in the namespace"
+                f" {self.scenario.target.namespace!r} (target.namespace); see also target.emit"
+            )
+
     # -- time ---------------------------------------------------------------------------------------
 
     async def _until(self, t_s: float) -> None:
@@ -253,6 +268,8 @@ class _Conductor:
         return (time.monotonic_ns() - self.epoch_ns) // SECOND_NS
 
     def _now_s(self) -> float:
+        if not self.collector.zero:
+            return -float(SETTLE_S)  # nobody knows yet when the steady state begins
         return (time.monotonic_ns() - self.epoch_ns) / SECOND_NS - self.collector.zero
 
     async def _keep_time(self) -> None:

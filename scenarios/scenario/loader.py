@@ -17,7 +17,7 @@ from reports.rundir.renamed import present_scenario, present_setting
 from scenarios.scenario.arms import arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import parse_override, set_key
-from scenarios.scenario.own_gateway import STUB_KEYS
+from scenarios.scenario.program import STUB_KEYS
 from scenarios.scenario.redact import shown_override
 from scenarios.scenario.toml import steps
 from scenarios.scenario.validate import ScenarioError, build

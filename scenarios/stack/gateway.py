@@ -19,6 +19,7 @@ from scenarios.host.machine import needed_descriptors
 from scenarios.host.process import Child, LocalChild, StackError, Watch
 from scenarios.limits.registry import limit
 from scenarios.programs.kept import KeptProgram
+from scenarios.programs.tree import listens_elsewhere
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_of
@@ -264,12 +265,18 @@ class Gateway:
 
     # -- pods ---------------------------------------------------------------------------------------
 
-    def tolerate_crashes(self) -> None:
-        """From now on a pod that ends by itself is an outcome of the run, if the scenario says so."""
+    def begin(self) -> None:
+        """The fleet is up: from now on a crash of a pod is an outcome of the run, if the scenario says so."""
         self._tolerant = self._scenario.gateway.on_crash != "fail"
         for pod in self.pods:
             if isinstance(pod, OwnPod):
                 pod.tolerant = self._tolerant
+
+    def note_addresses(self) -> None:
+        """Writes an event for each pod of the user's own that listens on other addresses than loopback."""
+        for pod in self.pods:
+            if isinstance(pod, OwnPod) and listens_elsewhere(pod.host.port):
+                self._note("pod_listens_elsewhere", pod=pod.index, port=pod.host.port)
 
     async def _crashed(self, index: int, child: KeptProgram) -> None:
         """Writes how a pod has ended by itself, and starts it again if the scenario says so."""
@@ -300,6 +307,7 @@ class Gateway:
                 watch=self._watch,
                 on_second=self._on_second,
                 on_crash=self._crashed,
+                note=self._note,
             )
             own.tolerant = self._tolerant
             return own

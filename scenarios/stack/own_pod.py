@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from msgspec.structs import replace
@@ -49,6 +50,7 @@ class OwnPod(Pod):
         watch: Watch,
         on_second: Callable[[int, PodSecond], None],
         on_crash: Callable[[int, KeptProgram], Awaitable[None]],
+        note: Callable[..., Any],
     ) -> None:
         super().__init__(index, host=host, log=log, watch=watch, on_second=on_second)
         self.ready_timeout_s = scenario.gateway.start_timeout_s
@@ -61,6 +63,7 @@ class OwnPod(Pod):
         self._values = {**values, "port": host.port, "pod": index, "host": host.listen}
         self._http = http
         self._on_crash = on_crash
+        self._note = note
         self._crashes: set[asyncio.Task[None]] = set()
 
     async def launch(self, controls: Controls) -> Child:  # noqa: ARG002 - there is nothing to control
@@ -142,7 +145,8 @@ class OwnPod(Pod):
                 continue
             self.tell(await self._second(last, now))
             last = now
-            cut_log(self._log)
+            if cut_log(self._log):
+                self._note("log_cut", log=self._log.name)
 
     async def _second(self, last: TreeUse, now: TreeUse) -> PodSecond:
         second = PodSecond(
