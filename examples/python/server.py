@@ -109,7 +109,7 @@ async def drain(_app: web.Application) -> None:
     `sio.disconnect` would tell the clients to stay away: the JavaScript client does not come back after it.
     """
     draining.set()
-    await sio.eio.disconnect()
+    await asyncio.gather(*(sio.eio.disconnect(connection) for connection in list(sio.eio.sockets)))
 
 
 app = web.Application()
