@@ -59,6 +59,7 @@ class Generator(Channel):
             channel_fd=theirs.fileno(),
             allow_remote=allow_remote,
             own_stack=stub,
+            gentle_ramp=bool(own_url) and not stub,
         )
         fleet = scenario.fleet
         try:
