@@ -19,7 +19,7 @@ GATEWAYS: Mapping[str, str] = {
     "stubborn": "healthy, but ignores SIGTERM",
     "forking": "healthy; CHILDREN burn 20 % of a core each, and a daemon writes its process id into FILE",
     "chatty": "healthy, but prints several megabytes per second",
-    "leaky": "healthy, but prints its arguments and the variable API_TOKEN",
+    "leaky": "healthy, but prints its arguments and the variable API_TOKEN; ends at once with `exit`",
     "elsewhere": "healthy, but listens on another port than PORT",
     "exposed": "healthy, but listens on all interfaces",
     "never_ready": "accepts connections, and answers 503 to every request",
