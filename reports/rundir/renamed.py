@@ -1,6 +1,6 @@
-"""Former names of keys and values of a scenario.
+"""Former names of keys and values of a scenario, and of scenarios of the catalogue.
 
-A scenario file may still use them, and run.json of an earlier version does.
+A scenario file and a command may still use them, and run.json of an earlier version does.
 """
 
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import Any
 
 KEYS = {"edge.front": "edge.proxy"}
 VALUES = {("gateway.cpu", "reserve"): "occupy"}
+SCENARIOS = {"mesh-price": "mesh-overhead"}
 
 Notes = list[str]
 """One sentence for each former name that was found, such as `edge.front is now edge.proxy`."""
