@@ -549,9 +549,9 @@ def test_a_comparison_names_what_it_crosses_or_its_arms() -> None:
     crossed = Scenario(matrix={"fleet.policy": ("naive", "grpc"), "event.0.pods": (4, 9)})
     named = Scenario(arms={"left alone": {}, "scaled": {"event.0.enabled": True}})
     assert scenarios_page.compares(crossed) == (
-        '`fleet.policy` with `"naive"`, `"grpc"`; `event.0.pods` with `4`, `9`'
+        'Varies `fleet.policy` (`"naive"`, `"grpc"`) and `event.0.pods` (`4`, `9`).'
     )
-    assert scenarios_page.compares(named) == "left alone; scaled"
+    assert scenarios_page.compares(named) == "Arms: “left alone”, “scaled”."
     assert scenarios_page.compares(Scenario()) == ""
 
 
@@ -561,7 +561,7 @@ def test_a_scenario_states_its_objectives() -> None:
         "slo": [{"metric": "availability", "phase": "before", "operator": ">=", "bound": 0.99}],
     }
     assert scenarios_page.objectives(build(table, source="test")) == [
-        "the hypothesis “It ends”: `time_to_recover_s <= 60` from the trigger on",
-        "`availability >= 0.99` in “before”",
+        "the hypothesis “It ends”: time to recover ≤ 60 s, from the trigger’s end",
+        "availability ≥ 99 %, before",
     ]
     assert scenarios_page.objectives(Scenario()) == []
