@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.rundir.latency import Latency
@@ -35,7 +35,7 @@ class SloResult(Struct, frozen=True, kw_only=True):
     """None where nothing was measured, or where it was never reached."""
     at_least: bool = False
     """Only a lower bound of it is known."""
-    met: bool | None = field(name="kept")
+    met: bool | None
     """None where that is not known."""
 
     @property
