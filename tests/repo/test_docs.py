@@ -20,6 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
+from reports.rehearsal import previous
+from reports.rehearsal.page import CHAPTERS, TIMELINE
 from scenarios.events import registry
 from scenarios.events.drop import DropAll
 from scenarios.events.event import Event
@@ -565,3 +567,13 @@ def test_a_scenario_states_its_objectives() -> None:
         "availability ≥ 99 %, before",
     ]
     assert scenarios_page.objectives(Scenario()) == []
+
+
+def test_the_page_on_rehearsals_names_the_chapters_of_a_report_in_their_order() -> None:
+    text = (DOCS / "rehearsals.md").read_text(encoding="utf-8")
+    table = text.split("### Chapters")[1].split("###")[0]
+    cells = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")]
+    expected = [*CHAPTERS]
+    expected.insert(expected.index(TIMELINE), previous.HEADING)
+    assert cells[:3] == ["chapter", "---", "the top"]
+    assert [heading for cell in cells[3:] for heading in cell.split(", ")] == expected
