@@ -7,11 +7,14 @@ Another gateway's handshake is known as a whole, from the upgrade until the snap
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from msgspec.structs import fields
+
+LONGEST_QUEUE = 4_096
+"""Of the accept queue, as in the kernel's `net.core.somaxconn`."""
 
 Seconds = Annotated[float, Meta(ge=0)]
 
@@ -60,13 +63,35 @@ class MeasuredGateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Of a client that leaves."""
     idle_cpu: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Of a second in which nothing happens: a share of it."""
+    idle_with_clients_cpu: Annotated[float, Meta(ge=0)] | None = None
+    """The same with clients that receive no ticks, where it differs. Not modelled."""
+    memory_at_rest_mb: Annotated[float, Meta(ge=0)] | None = None
+    """Resident memory before the first client. Not modelled, like that of clients."""
+    memory_per_client_kb: Annotated[float, Meta(ge=0)] | None = None
+    backlog: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    """Connections that the kernel queues for the pod."""
+    accepts: Literal["all at once", "one per turn"] | None = None
+    """How the pod takes waiting connections from that queue."""
+    interval_95: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """95 % interval of a key above; not used by the model."""
+
+    @property
+    def queue(self) -> int | None:
+        """The model's accept queue, in connections; None where it was not measured.
+
+        A pod that accepts everything at once lets connections wait in the process instead, without a limit.
+        """
+        return LONGEST_QUEUE if self.accepts == "all at once" else self.backlog
+
+    @property
+    def keys(self) -> dict[str, float | int]:
+        """The keys of `[gateway]` that stand for this gateway."""
+        known = {"handshake_cpu_ms": self.handshake_cpu_ms, "tick_cpu_us": self.tick_cpu_us}
+        return {**known, **({} if self.queue is None else {"backlog": self.queue})}
 
     def overrides(self) -> tuple[str, ...]:
-        """The keys of a scenario that stand for this gateway."""
-        return (
-            f"gateway.handshake_cpu_ms={self.handshake_cpu_ms}",
-            f"gateway.tick_cpu_us={self.tick_cpu_us}",
-        )
+        """The same keys as `--set` takes them."""
+        return tuple(f"gateway.{key}={value}" for key, value in self.keys.items())
 
     def costs(self) -> Costs:
         """What comes on top of those keys."""
@@ -89,5 +114,5 @@ def read(path: Path) -> tuple[Costs, tuple[str, ...]]:
         return msgspec.json.decode(path.read_bytes(), type=Costs), ()
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         kind = MeasuredGateway if path.suffix == ".toml" else Costs
-        expected = ", ".join(field.name for field in fields(kind))
+        expected = ", ".join(each.name for each in fields(kind))
         raise CostFileError(f"{path}: {error}; expected {expected}") from None
