@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from reports.analysis.actions import trigger_name
 from reports.analysis.disturbance import taken
 from reports.analysis.metrics import Summary
+from reports.analysis.own_gateway import own_gateway_warnings
 from reports.analysis.pods import lost_reports
 from reports.analysis.refusals import refusals
 from reports.rundir import series
@@ -364,7 +365,14 @@ PROBLEMS = (
     _attempts_delayed_by_cap,
     _clients_missing,
 )
-WARNINGS = (_predicted, _refusals_disagree, _attempts_late, _not_pinned, _other_processes_unknown)
+WARNINGS = (
+    _predicted,
+    _refusals_disagree,
+    _attempts_late,
+    _not_pinned,
+    _other_processes_unknown,
+    lambda evidence: own_gateway_warnings(evidence.run),
+)
 
 
 def _phase_rows(run: Run, *names: str) -> list[Row]:

@@ -10,7 +10,9 @@ from reports.rundir.reader import Run
 from reports.rundir.schema import RunInfo
 from reports.rundir.toml import label
 
-IGNORED_KEYS = frozenset({"name", "summary", "matrix", "edge.port", "fleet.seed", "slo", "hypothesis"})
+IGNORED_KEYS = frozenset(
+    {"name", "summary", "folder", "matrix", "edge.port", "fleet.seed", "slo", "hypothesis"}
+)
 """Keys of a scenario that change nothing about a result, or that differ between rounds on purpose."""
 
 FIXED_KEYS = ("gateway.cpu", "phases.")

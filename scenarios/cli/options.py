@@ -25,12 +25,14 @@ class Options(Struct, frozen=True, kw_only=True):
     nginx_binary: Path | None
     retries: int
     target: str
+    gateway: str
     allow_remote: bool
     as_json: bool
 
     def load(self) -> Scenario:
         """The scenario with its overrides. Raises ScenarioError, TargetError."""
-        scenario = load(self.scenario_name, (*self.overrides, *target_override(self.target)))
+        own = gateway_override(self.gateway)
+        scenario = load(self.scenario_name, (*self.overrides, *target_override(self.target), *own))
         if scenario.target.url:
             endpoint = resolve(scenario.target, allow_remote=self.allow_remote)
             source_of(scenario.fleet, endpoint)
@@ -145,6 +147,14 @@ MODEL_OPTIONS = (
 )
 """What a prediction is made of, beside its scenario."""
 
+GATEWAY_OPTION = click.option(
+    "--gateway",
+    default="",
+    metavar="COMMAND",
+    help="Command that starts one pod of your own gateway, in the current folder, such as 'node server.js';"
+    " the port is in PORT, or {port} in the command. Same as --set gateway.command=COMMAND.",
+)
+
 TARGET_OPTIONS = (
     click.option(
         "--target",
@@ -166,6 +176,13 @@ def target_override(url: str) -> list[str]:
     return [f"target.url={json.dumps(url)}"] if url else []
 
 
+def gateway_override(command: str) -> list[str]:
+    """What `--gateway COMMAND` is short for: paths on a command line begin in the current folder."""
+    if not command:
+        return []
+    return [f"gateway.command={json.dumps(command)}", f"folder={json.dumps(str(Path.cwd()))}"]
+
+
 def carries_out_a_scenario(
     command: Callable[..., None], *, default: str = "mass-drop", once: bool = False
 ) -> Callable[..., None]:
@@ -183,6 +200,7 @@ def carries_out_a_scenario(
     decorated: Callable[..., None] = decorated_by(
         scenario_argument(default),
         SET_OPTION,
+        GATEWAY_OPTION,
         *TARGET_OPTIONS,
         *(() if once else (RETRIES_OPTION,)),
         NGINX_OPTION,

@@ -105,7 +105,11 @@ class Generator:
             endpoint=endpoint,
             source=source,
             subscription=Subscription(
-                self._reader, event=feed.event, namespace=target.namespace, auth=target.auth
+                self._reader,
+                event=feed.event,
+                namespace=target.namespace,
+                auth=target.auth,
+                emit=target.emit,
             ),
             recorder=self.recorder,
             clock=self._clock,

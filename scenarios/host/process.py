@@ -175,17 +175,18 @@ class Watch:
 
     async def _wait(self, child: Child) -> None:
         await child.wait()
-        self._tell(child.ended_by_itself())
+        self.tell(child.ended_by_itself())
 
     async def _await_failure(self, failing: Coroutine[None, None, None]) -> None:
         try:
             await failing
         except StackError as error:
-            self._tell(error)
+            self.tell(error)
         except Exception as error:  # An error that nobody expected ends what is watched all the same.
-            self._tell(StackError(repr(error)))
+            self.tell(StackError(repr(error)))
 
-    def _tell(self, error: StackError) -> None:
+    def tell(self, error: StackError) -> None:
+        """Something has failed that is not a child watched here."""
         if not self._failure.done():
             self._failure.set_exception(error)
 

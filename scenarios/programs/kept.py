@@ -20,8 +20,8 @@ _KEEPER = str(Path(__file__).parents[1] / "host" / "keeper.py")
 _KILLED_TIMEOUT_S = 10.0
 _LAST_LINES = 5
 _NO_LINES: tuple[bytes, ...] = ()
-_PRIVATE = "RECONNECT_STORM_"
-"""Variables with this prefix are this program's own, and may be credentials."""
+_CREDENTIALS = frozenset({"RECONNECT_STORM_TOKEN", "RECONNECT_STORM_TOKEN_FILE"})
+"""Variables that are none of a user's program's business."""
 
 
 class KeptProgram(Struct, eq=False):
@@ -174,4 +174,4 @@ async def start_kept(
 
 
 def _inherited() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
+    return {name: value for name, value in os.environ.items() if name not in _CREDENTIALS}

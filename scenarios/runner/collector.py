@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from gateway_stub.protocol import PodStatistics
 from reports.rundir.columns import OUTCOMES
 from reports.rundir.latency import percentile, total
 from reports.rundir.reader import Run
@@ -25,6 +24,7 @@ from scenarios.proxies.sidecar_stats import SidecarLine, SidecarSeconds
 from scenarios.runner.pod_stats import PodSeconds
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup
 from scenarios.wire.merge import later_shared_ips
+from scenarios.wire.pod_second import PodSecond
 
 SECOND_NS = 1_000_000_000
 
@@ -170,7 +170,7 @@ class Collector:
             row["stale_client_s"] = interval.stale_clients + interval.missing
         row.update(**_in_ms("fanout", fanout), **_in_ms("staleness", staleness))
 
-    def on_pod(self, index: int, line: PodStatistics) -> None:
+    def on_pod(self, index: int, line: PodSecond) -> None:
         """Takes a pod's statistics of the second, or longer, that just ended."""
         second = self._ended(line.t_ns)
         self._pods.add(second, index, line)

@@ -73,10 +73,10 @@ async def run(
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=machine.versions() | _versions_of_parts(plan.scenario),
         machine=place.machine,
-        # What somebody else's gateway can carry is not in the scenario.
+        # What a gateway other than the stub can carry is not in the scenario.
         stability=(
             {}
-            if plan.scenario.target.url
+            if plan.scenario.target.url or plan.scenario.own_gateway
             else msgspec.to_builtins(stability(plan.scenario, pod_cores=place.pod_cores))
         ),
         clocks=place.clocks,
@@ -193,12 +193,13 @@ class _Conductor:
             on_pod=self.collector.on_pod,
             on_sidecar=self.collector.on_sidecar,
             on_interval=self.collector.on_interval,
+            note=self._note,
             nginx_binary=self.plan.nginx_binary,
             allow_remote=self.plan.allow_remote,
         )
         parts = await self.place.start(stops, wanted)
         self.cpu = parts.cpu
-        return Stack(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note)
+        return Stack(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note, parts.publisher)
 
     async def _play(self) -> None:
         stack = self._running()
@@ -206,6 +207,8 @@ class _Conductor:
         if stack.gateway:
             await stack.begin()
         self.collector.zero = self._now_second() + SETTLE_S
+        if stack.gateway:
+            stack.gateway.note_addresses()
         self.course = course = Course(
             self.scenario,
             stack,
@@ -217,6 +220,7 @@ class _Conductor:
         )
         course.set_phases()
         await self._until(0)
+        self._check_feed()
         self.steady = True
         self._note_at(0, "steady", clients=self.scenario.fleet.clients)
         await course.play()
@@ -242,6 +246,18 @@ class _Conductor:
                 )
             await asyncio.sleep(0.1)
 
+    def _check_feed(self) -> None:
+        """Raises StackError where a gateway of the user's own sends none of the ticks that are expected."""
+        if not self.scenario.own_gateway:
+            return
+        ticks = sum(self.collector.row(second).get("ticks", 0) for second in range(self.collector.zero))
+        if not ticks:
+            raise StackError(
+                f"no tick arrived from the gateway, with all {self.scenario.fleet.clients} clients joined:"
+                f" expected events named {self.scenario.feed.event!r} (feed.event) in the namespace"
+                f" {self.scenario.target.namespace!r} (target.namespace); see also target.emit"
+            )
+
     # -- time ---------------------------------------------------------------------------------------
 
     async def _until(self, t_s: float) -> None:
@@ -252,6 +268,8 @@ class _Conductor:
         return (time.monotonic_ns() - self.epoch_ns) // SECOND_NS
 
     def _now_s(self) -> float:
+        if not self.collector.zero:
+            return -float(SETTLE_S)  # nobody knows yet when the steady state begins
         return (time.monotonic_ns() - self.epoch_ns) / SECOND_NS - self.collector.zero
 
     async def _keep_time(self) -> None:

@@ -7,7 +7,7 @@ import difflib
 import functools
 import logging
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from reports.rundir.renamed import present_scenario, present_setting
 from scenarios.scenario.arms import arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import parse_override, set_key
+from scenarios.scenario.program import STUB_KEYS
 from scenarios.scenario.redact import shown_override
 from scenarios.scenario.toml import steps
 from scenarios.scenario.validate import ScenarioError, build
@@ -54,6 +55,7 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
         set_key(table, key, value, source=shown)
         source += f" with {shown}"
         overridden.append(".".join(steps(key)))
+    _forget_stub(table, overridden)
     if former:
         _warn(f"{path}: {'; '.join(former)}")
     scenario = build(table, source=source, default_name=path.stem, overridden=overridden)
@@ -68,6 +70,15 @@ def _present_override(key: str, value: Any, former: list[str]) -> tuple[str, Any
         return key, present_scenario({path: value}, former)[path]
     present, value = present_setting(path, value, former)
     return (key if present == path else present), value
+
+
+def _forget_stub(table: dict[str, Any], overridden: Collection[str]) -> None:
+    """Drops the stub's settings of a file whose gateway an override has replaced by a command."""
+    gateway = table.get("gateway")
+    if isinstance(gateway, dict) and "gateway.command" in overridden:
+        for key in STUB_KEYS:
+            if f"gateway.{key}" not in overridden:
+                gateway.pop(key, None)
 
 
 def _folder(scenario: Scenario, path: Path) -> str:

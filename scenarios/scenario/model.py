@@ -156,7 +156,10 @@ class Feed(Program, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An external Socket.IO gateway; without a `url`, a proxy and pods are started."""
+    """An external Socket.IO gateway; without a `url`, a proxy and pods are started.
+
+    What clients say to a gateway, from `namespace` to `emit`, is said to one that is started, too.
+    """
 
     url: Url = ""
     """`http://` or `https://`, host, port, and the Engine.IO path with its query, if not `/socket.io/`. Where
@@ -164,6 +167,10 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     namespace: Annotated[str, Meta(pattern=r"^/[^,\x00-\x1f]*$", extra={SECRET: URL})] = "/"
     auth: Annotated[dict[str, Any] | None, Meta(extra={SECRET: VALUES})] = None
     """What a stock client is given as `auth`."""
+    emit: Annotated[
+        tuple[Annotated[tuple[Any, ...], Meta(min_length=1)], ...], Meta(extra={SECRET: VALUES})
+    ] = ()
+    """Events that a client emits once it has joined, such as `[["subscribe", "prices"]]`."""
     headers: Secrets = field(default_factory=dict)
     cookies: Secrets = field(default_factory=dict)
     ca_file: str = ""

@@ -10,20 +10,8 @@ from scenarios.events.set_limit import SetLimit
 from scenarios.fields import NameOrTable, invalid
 from scenarios.limits.registry import limit
 from scenarios.scenario.model import Feed, Gateway, Scenario
-from scenarios.scenario.program import Program, command_complaint, words_of
+from scenarios.scenario.program import STUB_KEYS, Program, command_complaint, words_of
 
-STUB_KEYS = (
-    "handshake_cpu_ms",
-    "tick_cpu_us",
-    "snapshot_bytes",
-    "cpu",
-    "backlog",
-    "cancel_gone",
-    "ping_interval_s",
-    "ping_timeout_s",
-    "busy_lag_ms",
-)
-"""Keys of `gateway` that set the built-in stub."""
 OWN_KEYS = (
     "setup",
     "directory",

@@ -26,6 +26,18 @@ Command = Annotated[Line | tuple[Word, ...], Meta(extra={SECRET: WORDS})]
 """Words may be shown, but for those that look like secrets."""
 SignalName = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGSTOP", "SIGCONT"]
 
+STUB_KEYS = (
+    "handshake_cpu_ms",
+    "tick_cpu_us",
+    "snapshot_bytes",
+    "cpu",
+    "backlog",
+    "cancel_gone",
+    "ping_interval_s",
+    "ping_timeout_s",
+    "busy_lag_ms",
+)
+"""Keys of `gateway` that set the built-in stub."""
 _SHELL = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"})
 
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from reports.rundir.toml import value_text
 from scenarios.scenario.model import ARMS, MATRIX, URL, Scenario
-from scenarios.scenario.program import SECRET, VALUES, VARIABLES, WORDS
+from scenarios.scenario.program import SECRET, STUB_KEYS, VALUES, VARIABLES, WORDS
 from scenarios.scenario.redact_text import (
     HIDDEN,
     cut_url,
@@ -33,8 +33,10 @@ from scenarios.scenario.toml import read_value, split_override, steps
 
 
 def without_secrets(scenario: Scenario) -> dict[str, Any]:
-    """The scenario as a report may show it."""
+    """The scenario as a report may show it; of a gateway of the user's own, without the stub's settings."""
     shown: dict[str, Any] = _shape(Scenario).shown(msgspec.to_builtins(scenario))
+    if scenario.own_gateway:
+        shown["gateway"] = {key: value for key, value in shown["gateway"].items() if key not in STUB_KEYS}
     return shown
 
 

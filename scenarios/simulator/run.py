@@ -14,7 +14,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
-from gateway_stub.protocol import PodStatistics
 from reports.rundir.schema import RunInfo, new_histogram
 from reports.rundir.writer import RunWriter
 from scenarios.host import machine
@@ -33,6 +32,7 @@ from scenarios.simulator.engine import Engine
 from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most_ticks
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.wire.interval import Interval, Samples
+from scenarios.wire.pod_second import PodSecond
 
 ZERO_S = 3
 """Where the steady state begins, in seconds of the model."""
@@ -232,7 +232,7 @@ class _Conductor:
         totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
         for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
             counts = {name: int(total[pod] - self._last[name][pod]) for name, total in totals.items()}
-            line = PodStatistics(
+            line = PodSecond(
                 t_ns=(second + 1) * SECOND_NS,
                 span_ns=SECOND_NS,
                 cpu_ns=int(pods.cpu_s[pod] * SECOND_NS),

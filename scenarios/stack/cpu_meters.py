@@ -10,6 +10,8 @@ from scenarios.host.cpu import CpuSampler, CpuShares
 from scenarios.host.hosts import CpuReading
 from scenarios.host.machine import Cores
 from scenarios.host.process import Child, LocalChild
+from scenarios.programs.kept import KeptProgram
+from scenarios.programs.publisher import Publisher
 from scenarios.proxies.proxy import Proxy
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
@@ -29,25 +31,43 @@ class LocalCpu:
     """All parts are children of this process, on cores of their own where the system keeps them there."""
 
     def __init__(
-        self, gateway: Gateway | None, nginx: Proxy | None, generator: Generator, cores: Cores
+        self,
+        gateway: Gateway | None,
+        nginx: Proxy | None,
+        generator: Generator,
+        cores: Cores,
+        *,
+        helpers: Sequence[KeptProgram] = (),
+        publisher: Publisher | None = None,
     ) -> None:
         self._gateway = gateway
         self._nginx = nginx
         self._generator = generator
+        self._helpers = helpers
+        self._publisher = publisher
         self._sampler = CpuSampler(os.getpid(), cores)
 
     def sample(self, span_s: float) -> CpuShares:
         """What the processes that are there now have used."""
         nginx = self._nginx.child if self._nginx else None
+        pods = self._gateway.children if self._gateway else []
         shares = self._sampler.sample(
             span_s,
             nginx=_pid(nginx) if nginx else None,
             generator=self._generator.child.pid,
-            pods=[_pid(child) for child in self._gateway.children] if self._gateway else [],
-            sidecars=[child.pid for child in self._gateway.sidecar_children] if self._gateway else [],
+            pods=[pid for child in pods for pid in _pids(child)],
+            sidecars=[
+                *(child.pid for child in (self._gateway.sidecar_children if self._gateway else [])),
+                *(pid for program in self._beside() for pid in _pids(program)),
+            ],
         )
         # While ours is down it uses nothing, which is not the same as not being ours.
         return replace(shares, nginx=0.0) if self._nginx and not nginx else shares
+
+    def _beside(self) -> list[KeptProgram]:
+        """Services and the publisher."""
+        publisher = self._publisher.child if self._publisher else None
+        return [*self._helpers, *([publisher] if publisher else [])]
 
 
 class Read(Protocol):
@@ -112,6 +132,13 @@ def _shares_our_clock(interval: Interval | None) -> bool:
     """
     clocks = interval.clocks if interval else ()
     return bool(clocks) and all(abs(clock.offset_ns) <= clock.error_ns + _ONE_CLOCK_NS for clock in clocks)
+
+
+def _pids(child: Child) -> list[int]:
+    """The process of a pod; of a user's own program, its keeper and all descendants."""
+    if isinstance(child, KeptProgram):
+        return [child.keeper.pid, *(process.pid for process in child.processes())]
+    return [_pid(child)]
 
 
 def _pid(child: Child) -> int:

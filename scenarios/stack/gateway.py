@@ -3,27 +3,37 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import aiohttp
 from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
-from gateway_stub.protocol import Admission, Controls, PodStatistics, Settings
+from gateway_stub.protocol import Admission, Controls, Settings
 from scenarios.host.hosts import PodHost, PodHosts
 from scenarios.host.machine import needed_descriptors
 from scenarios.host.process import Child, LocalChild, StackError, Watch
 from scenarios.limits.registry import limit
+from scenarios.programs.kept import KeptProgram
+from scenarios.programs.tree import listens_elsewhere
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.redact import secrets_of
+from scenarios.scenario.redact_text import hide, shown_text
 from scenarios.stack.expected import expecting, in_upstream, staying
+from scenarios.stack.own_pod import OwnPod
 from scenarios.stack.pod import Pod
+from scenarios.stack.stub_pod import StubPod
+from scenarios.wire.pod_second import PodSecond
 
 _CONTROL_TIMEOUT_S = 60.0
 """A pod under a storm answers when its loop comes to it."""
 _LEAVE_POLL_S = 0.05
+NO_VALUES: Mapping[str, str | int | float] = MappingProxyType({})
 
 
 class Gateway:
@@ -32,8 +42,9 @@ class Gateway:
     Whatever is done to pods may overlap, in any order. A pod takes orders while it is ready and not paused;
     one that becomes ready, or goes on, is brought up to date. Nothing happens to a pod that is not there yet.
 
-    on_statistics: called with a pod's index and its latest line, about once a second. sidecars: what stands
-    beside the pods; they begin and end with them.
+    on_second: called with a pod's index and what is known of its latest second. sidecars: what stands
+    beside the pods; they begin and end with them. note: writes an event of the run. values: of placeholders
+    in the command of a user's own gateway. cores: for its pods.
     """
 
     def __init__(
@@ -44,8 +55,11 @@ class Gateway:
         directory: Path,
         hosts: PodHosts,
         watch: Watch,
-        on_statistics: Callable[[int, PodStatistics], None],
+        on_second: Callable[[int, PodSecond], None],
+        note: Callable[..., Any],
         sidecars: Sidecars | None = None,
+        values: Mapping[str, str | int | float] = NO_VALUES,
+        cores: tuple[int, ...] = (),
     ) -> None:
         self.pods: list[Pod] = []
         self.controls = Controls(
@@ -57,11 +71,16 @@ class Gateway:
         self._directory = directory
         self._hosts = hosts
         self._watch = watch
-        self._on_statistics = on_statistics
+        self._on_second = on_second
+        self._note = note
         self._sidecars = sidecars
+        self._values = values
+        self._cores = cores
         self._token = secrets.token_urlsafe(24)
         self._drops = 0
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONTROL_TIMEOUT_S))
+        self._tolerant = False
+        """Pods of a user's own may end by themselves."""
 
     async def start(self) -> None:
         """Starts all pods; returns once each says that it is ready. Handshakes are free until charged.
@@ -166,6 +185,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Ends all pods."""
+        await asyncio.gather(*(pod.release() for pod in self.pods if isinstance(pod, OwnPod)))
         await asyncio.gather(*(pod.end(at_once=False) for pod in self.pods))
         if self._sidecars:
             await self._sidecars.stop()
@@ -243,10 +263,68 @@ class Gateway:
             if pod.has(child):
                 pod.ready = pod.entered = True
 
+    # -- pods ---------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The fleet is up: from now on a crash of a pod is an outcome of the run, if the scenario says so."""
+        self._tolerant = self._scenario.gateway.on_crash != "fail"
+        for pod in self.pods:
+            if isinstance(pod, OwnPod):
+                pod.tolerant = self._tolerant
+
+    def note_addresses(self) -> None:
+        """Writes an event for each pod of the user's own that listens on other addresses than loopback."""
+        for pod in self.pods:
+            if isinstance(pod, OwnPod) and listens_elsewhere(pod.host.port):
+                self._note("pod_listens_elsewhere", pod=pod.index, port=pod.host.port)
+
+    async def _crashed(self, index: int, child: KeptProgram) -> None:
+        """Writes how a pod has ended by itself, and starts it again if the scenario says so."""
+        gateway = self._scenario.gateway
+        secrets_known = secrets_of(self._scenario)
+        said = [hide(shown_text(line), secrets_known) for line in child.last_lines()]
+        self._note("pod_crashed", pod=index, ended=child.how_it_ended, last_lines=said)
+        if gateway.on_crash == "restart":
+            with self.coming_back(index):
+                await asyncio.sleep(gateway.crash_restart_s)
+                if await self.restart(index):
+                    self._note("pod_restarted", pod=index, after="crash")
+
     def _new_pod(self, index: int, host: PodHost) -> Pod:
+        log = self._directory / f"pod-{index}.log"
+        descriptors = needed_descriptors(self._scenario.fleet.clients)
+        if self._scenario.own_gateway:
+            own = OwnPod(
+                index,
+                self._scenario,
+                host=host,
+                log=log,
+                descriptors=descriptors,
+                cores=self._cores,
+                epoch_ns=self._epoch_ns,
+                values=self._values,
+                http=self._http,
+                watch=self._watch,
+                on_second=self._on_second,
+                on_crash=self._crashed,
+                note=self._note,
+            )
+            own.tolerant = self._tolerant
+            return own
+        return StubPod(
+            index,
+            self._settings(f"pod-{index}"),
+            host=host,
+            log=log,
+            descriptors=descriptors,
+            http=self._http,
+            watch=self._watch,
+            on_second=self._on_second,
+        )
+
+    def _settings(self, name: str) -> Settings:
         gateway, feed = self._scenario.gateway, self._scenario.feed
-        name = f"pod-{index}"
-        settings = Settings(
+        return Settings(
             name=name,
             token=self._token,
             cpu=gateway.cpu,
@@ -261,14 +339,4 @@ class Gateway:
             ping_timeout_s=gateway.ping_timeout_s,
             busy_lag_ms=gateway.busy_lag_ms,
             epoch_ns=self._epoch_ns,
-        )
-        return Pod(
-            index,
-            settings,
-            host=host,
-            log=self._directory / f"{name}.log",
-            descriptors=needed_descriptors(self._scenario.fleet.clients),
-            http=self._http,
-            watch=self._watch,
-            on_statistics=self._on_statistics,
         )

@@ -9,11 +9,14 @@ from scenarios.fields import invalid
 from scenarios.host import machine
 from scenarios.host.local import LocalPodHosts
 from scenarios.host.machine import MachineError
+from scenarios.programs.kept import KeptProgram
 from scenarios.proxies.envoy import executable
+from scenarios.proxies.proxy import Proxy
 from scenarios.proxies.registry import PROXIES
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
 from scenarios.stack.cpu_meters import LocalCpu
+from scenarios.stack.own_programs import check_programs, start_publisher, start_services
 from scenarios.stack.parts import Parts, Wanted, start_generator, start_own
 
 
@@ -35,6 +38,8 @@ class LocalPlace:
             executable()
         if scenario.target.url:
             return
+        if scenario.own_gateway:
+            check_programs(scenario)
         proxy = scenario.edge.proxy
         if nginx_binary is None:
             PROXIES[proxy].executable()
@@ -48,9 +53,10 @@ class LocalPlace:
         return scenario
 
     async def start(self, stops: AsyncExitStack, wanted: Wanted) -> Parts:
-        """Starts pods, nginx and generator."""
+        """Starts services, pods, publisher, proxy and generator."""
         scenario = wanted.scenario
-        gateway = nginx = None
+        gateway = nginx = publisher = None
+        helpers: list[KeptProgram] = []
         if not scenario.target.url:
             host = PROXIES[scenario.edge.proxy].host(
                 port=scenario.edge.port or machine.free_ports(1)[0],
@@ -59,9 +65,28 @@ class LocalPlace:
                 binary=wanted.nginx_binary,
             )
             hosts = LocalPodHosts(self._cores.stack)
-            gateway, nginx = await start_own(stops, wanted, hosts, host, sidecars=self._sidecars(wanted))
-        generator = await start_generator(stops, wanted, nginx.url if nginx else "", self._cores.generator)
-        return Parts(gateway, nginx, generator, LocalCpu(gateway, nginx, generator, self._cores))
+            services = (
+                await start_services(stops, wanted, self._cores.stack) if scenario.own_gateway else None
+            )
+            gateway, nginx = await start_own(
+                stops,
+                wanted,
+                hosts,
+                host,
+                sidecars=self._sidecars(wanted),
+                values=services.values if services else {},
+                cores=self._cores.stack,
+            )
+            if services:
+                helpers = services.children
+                publisher = await start_publisher(stops, wanted, services, gateway, self._cores.stack)
+        generator = await start_generator(stops, wanted, self._url(scenario, nginx), self._cores.generator)
+        meter = LocalCpu(gateway, nginx, generator, self._cores, helpers=helpers, publisher=publisher)
+        return Parts(gateway, nginx, generator, meter, publisher)
+
+    def _url(self, scenario: Scenario, nginx: Proxy | None) -> str:
+        """Where the proxy of this run is, if there is one."""
+        return nginx.url + scenario.gateway.path if nginx else ""
 
     def _sidecars(self, wanted: Wanted) -> Sidecars | None:
         if wanted.scenario.mesh.sidecar == "none":

@@ -1,6 +1,6 @@
 """What a run has to have started, and what has been started: pods, proxy, generator, CPU meter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,19 +8,20 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway_stub.protocol import PodStatistics
 from reports.rundir.schema import ClockOffset
 from scenarios.host.hosts import PodHosts, ProxyHost
 from scenarios.host.process import Watch
+from scenarios.programs.publisher import Publisher
 from scenarios.proxies.proxy import Proxy
 from scenarios.proxies.sidecar_stats import SidecarLine
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
 from scenarios.stack.channel import Channel
 from scenarios.stack.cpu_meters import CpuMeter
-from scenarios.stack.gateway import Gateway
+from scenarios.stack.gateway import NO_VALUES, Gateway
 from scenarios.stack.generator import Generator
 from scenarios.wire.interval import Interval
+from scenarios.wire.pod_second import PodSecond
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -30,9 +31,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
     directory: Path
     epoch_ns: int
     watch: Watch
-    on_pod: Callable[[int, PodStatistics], None]
+    on_pod: Callable[[int, PodSecond], None]
     on_sidecar: Callable[[int, SidecarLine], None]
     on_interval: Callable[[Interval], None]
+    note: Callable[..., Any]
+    """Writes an event of the run."""
     nginx_binary: Path | None = None
     allow_remote: bool = False
 
@@ -44,6 +47,8 @@ class Parts(Struct, frozen=True):
     nginx: Proxy | None
     generator: Channel
     cpu: CpuMeter
+    publisher: Publisher | None = None
+    """The user's own, if the scenario has one."""
 
 
 class Place(Protocol):
@@ -75,8 +80,10 @@ async def start_own(
     nginx_host: ProxyHost,
     pod_cores: float | None = None,
     sidecars: Sidecars | None = None,
+    values: Mapping[str, str | int | float] = NO_VALUES,
+    cores: tuple[int, ...] = (),
 ) -> tuple[Gateway, Proxy]:
-    """Starts pods and the proxy on these hosts."""
+    """Starts pods and the proxy on these hosts. values, cores: for pods of a user's own."""
     # Without a limit: clients behind a shared IP would delay the ramp.
     scenario = replace(wanted.scenario, edge=replace(wanted.scenario.edge, limit="none"))
     gateway = Gateway(
@@ -85,8 +92,11 @@ async def start_own(
         directory=wanted.directory / "pods",
         hosts=pod_hosts,
         watch=wanted.watch,
-        on_statistics=wanted.on_pod,
+        on_second=wanted.on_pod,
+        note=wanted.note,
         sidecars=sidecars,
+        values=values,
+        cores=cores,
     )
     stops.push_async_callback(gateway.stop)
     await gateway.start()

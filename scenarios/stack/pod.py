@@ -1,59 +1,43 @@
-"""One gateway pod as its keeper sees it: a process that may be started, killed, paused and asked."""
+"""One gateway pod: a process that may be started, killed, paused and asked, whatever gateway it is."""
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-import aiohttp
-import msgspec
-from msgspec.structs import replace
-
-from gateway_stub.protocol import (
-    CONTROLS_PATH,
-    DROP_PATH,
-    LIVENESS_PATH,
-    READINESS_PATH,
-    TOKEN_HEADER,
-    Controls,
-    PodStatistics,
-    Settings,
-)
-from scenarios.host.hosts import CpuReading, PodHost
+from gateway_stub.protocol import Controls
+from scenarios.host.hosts import PodHost
 from scenarios.host.process import Child, StackError, Watch
-
-READY_TIMEOUT_S = 60.0
-"""From the start of a pod until it says that it is ready; many that start at once share a core."""
+from scenarios.wire.pod_second import PodSecond
 
 _READY_POLL_S = 0.05
-_NO_KEEPING = {"Connection": "close"}
-"""A probe is a new connection each time, as an orchestrator's is."""
 
 
-class Pod:
+class Pod(ABC):
     """A pod keeps its host, its ports and its name over restarts.
 
     It has one process at a time: starts, ends, pauses and resumptions take turns. A start that finds a
     process does nothing, and neither does an end, or a pause, that finds none. Who waits for a process that
     is ended meanwhile waits no longer.
 
-    settings: without addresses and ports, which are its host's. on_statistics: called with the pod's index
-    and its latest line, about once a second, in the runner's time.
+    on_second: called with the pod's index and what is known of its latest second, in the runner's time.
     """
+
+    ready_timeout_s = 60.0
+    """From the start of a pod until it says that it is ready; many that start at once share a core."""
 
     def __init__(
         self,
         index: int,
-        settings: Settings,
         *,
         host: PodHost,
         log: Path,
-        descriptors: int,
-        http: aiohttp.ClientSession,
         watch: Watch,
-        on_statistics: Callable[[int, PodStatistics], None],
+        on_second: Callable[[int, PodSecond], None],
     ) -> None:
         self.index = index
+        self.name = f"pod-{index}"
         self.host = host
         self.address = f"{host.address}:{host.port}"
         self.withdrawn = False
@@ -73,27 +57,12 @@ class Pod:
         self.telling = asyncio.Lock()
         """Held by who tells it what is in force, so that the newest comes last."""
         self.clients = 0
-        """By its latest line."""
-        self.started_ns = 0
+        """By its latest second."""
         self.child: Child | None = None
-        self._settings = replace(
-            settings,
-            host=host.listen,
-            port=host.port,
-            control_host=host.listen,
-            control_port=host.control_port,
-            # The pod reads its own host's clock.
-            epoch_ns=settings.epoch_ns + host.clock_ahead_ns,
-        )
-        self._control = f"http://{host.address}:{host.control_port}"
         self._log = log
-        self._descriptors = descriptors
-        self._http = http
         self._watch = watch
-        self._on_statistics = on_statistics
+        self._on_second = on_second
         self._reader: asyncio.Task[None] | None = None
-        self._read_cpu: CpuReading | None = None
-        """The host's reading at this process's last line."""
         self._changing = asyncio.Lock()
         """Held by who starts, ends, pauses or resumes the process."""
         self._pauses = 0
@@ -102,10 +71,46 @@ class Pod:
         self._ending = False
         """Somebody has told the process to end."""
 
-    @property
-    def name(self) -> str:
-        """`pod-0` and so on."""
-        return self._settings.name
+    # -- what a kind of pod does in its own way -----------------------------------------------------
+
+    @abstractmethod
+    async def launch(self, controls: Controls) -> Child:
+        """Starts the process with these controls in force, and returns before it is ready."""
+
+    @abstractmethod
+    async def report(self, child: Child) -> None:
+        """Tells what is known of every second of the process, until that ends; see `tell`."""
+
+    @abstractmethod
+    async def is_live(self, timeout_s: float) -> bool:
+        """Whether it says in time that it is alive."""
+
+    @abstractmethod
+    async def is_ready(self, timeout_s: float) -> bool:
+        """Whether it says in time that it is ready, on the clients' port: the question waits behind them."""
+
+    @abstractmethod
+    async def drop(self, share: float, seed: int) -> int:
+        """Makes it cut that share of its clients; returns how many those were."""
+
+    @abstractmethod
+    async def control(self, controls: Controls) -> bool:
+        """Puts controls in force; returns whether the process has them now."""
+
+    def guard(self, child: Child) -> None:
+        """Makes the end of the process known, if nobody has told it to end."""
+        self._watch.over(child)
+
+    def check_start(self, child: Child) -> None:
+        """Raises StackError where the process has ended, or gone astray, before it was ready."""
+        if error := child.ended():
+            raise error
+
+    def not_ready(self) -> str:
+        """What to say of a process that was not ready in time."""
+        return f"{self.name} was not ready within {self.ready_timeout_s:g} s; see {self._log}"
+
+    # -- its life -----------------------------------------------------------------------------------
 
     @property
     def running(self) -> bool:
@@ -134,12 +139,10 @@ class Pod:
         async with self._changing:
             if self.child is not None or self.withdrawn:
                 return
-            settings = replace(self._settings, controls=controls.shifted(self.host.clock_ahead_ns))
-            self._read_cpu = None
-            self.child = child = await self.host.start(settings, log=self._log, descriptors=self._descriptors)
+            self.child = child = await self.launch(controls)
             self.in_force = controls
-            self._watch.over(child)
-            self._reader = asyncio.create_task(self._read(child))
+            self.guard(child)
+            self._reader = asyncio.create_task(self.report(child))
 
     async def await_ready(self) -> Child | None:
         """Returns the process once it says that it is ready; None where there is none, or it was ended.
@@ -149,17 +152,17 @@ class Pod:
         child = self.child
         if self.ready:
             return child
-        left_s = READY_TIMEOUT_S
+        left_s = self.ready_timeout_s
         while child is not None and self.has(child):
             began_s = time.monotonic()
             if await self.is_ready(5.0):
                 return child if self.has(child) else None
-            if self.has(child) and (error := child.ended()):
-                raise error
+            if self.has(child):
+                self.check_start(child)
             await asyncio.sleep(_READY_POLL_S)
             left_s -= 0.0 if self.paused else time.monotonic() - began_s
             if left_s <= 0:
-                raise StackError(f"{self.name} was not ready within {READY_TIMEOUT_S:g} s; see {self._log}")
+                raise StackError(self.not_ready())
         return None
 
     async def end(self, *, at_once: bool) -> int:
@@ -176,9 +179,14 @@ class Pod:
                 # What it has said before it ended is in the pipe still.
                 await asyncio.gather(self._reader, return_exceptions=True)
             # Who is cancelled before this leaves the process to whoever ends everything.
-            self.child, self.in_force, self.clients = None, None, 0
-            self._ending, self._pauses = False, 0
+            self.forget()
             return clients
+
+    def forget(self) -> None:
+        """The process has ended: a start makes another one."""
+        self.child, self.in_force, self.clients = None, None, 0
+        self.ready = self._ending = False
+        self._pauses = 0
 
     async def pause(self) -> Child | None:
         """The process stands still until as many have resumed it as have paused it; returns the process."""
@@ -199,79 +207,7 @@ class Pod:
                 await paused.resume()
             self._pauses -= 1
 
-    async def is_live(self, timeout_s: float) -> bool:
-        """Whether it says in time that it is alive, on a port of its own where no client waits."""
-        return await self._answers(self._control + LIVENESS_PATH, timeout_s)
-
-    async def is_ready(self, timeout_s: float) -> bool:
-        """Whether it says in time that it is ready, on the clients' port: the question waits behind them."""
-        return await self._answers(f"http://{self.address}{READINESS_PATH}", timeout_s)
-
-    async def _answers(self, url: str, timeout_s: float) -> bool:
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
-        try:
-            async with self._http.get(url, timeout=timeout, headers=_NO_KEEPING) as response:
-                return response.status == 200
-        except (aiohttp.ClientError, OSError, ValueError):
-            return False
-
-    async def drop(self, share: float, seed: int) -> int:
-        """Makes it cut that share of its clients; returns how many those were."""
-        answer = await self._post(f"{DROP_PATH}?share={share}&seed={seed}", b"")
-        return int(answer["dropped"]) if answer else 0
-
-    async def control(self, controls: Controls) -> bool:
-        """Puts controls in force; returns whether the process has them now."""
-        child = self.child
-        shifted = controls.shifted(self.host.clock_ahead_ns)
-        told = await self._post(CONTROLS_PATH, msgspec.json.encode(shifted)) is not None
-        if told and self.child is child:
-            self.in_force = controls
-        return told
-
-    async def _post(self, path: str, body: bytes) -> dict[str, int] | None:
-        """Its answer; None where it cannot, since it was ended or paused meanwhile. Raises StackError."""
-        url = self._control + path
-        headers = {TOKEN_HEADER: self._settings.token}
-        child, pauses = self.child, self._pauses_ever
-        try:
-            async with self._http.post(url, data=body, headers=headers) as response:
-                response.raise_for_status()
-                answer: dict[str, int] = await response.json()
-                return answer
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if child is None or not self.has(child) or self._pauses_ever != pauses:
-                return None
-            raise child.ended() or StackError(f"{self.name} did not answer {url}: {error!r}") from None
-
-    async def _read(self, child: Child) -> None:
-        decode = msgspec.json.Decoder(PodStatistics).decode
-        async for line in child.lines():
-            try:
-                statistics = decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                continue  # the half line of a pod that was killed, or no line of ours
-            self.clients = statistics.clients
-            self._on_statistics(self.index, self._in_our_terms(statistics))
-
-    def _in_our_terms(self, line: PodStatistics) -> PodStatistics:
-        """The line in the runner's time, with the CPU time of the whole host where that is read."""
-        line = replace(line, t_ns=line.t_ns - self.host.clock_ahead_ns)
-        last, now = self._read_cpu, self.host.reading
-        self._read_cpu = now
-        return line if last is None or now is None else by_reading(line, last, now)
-
-
-def by_reading(line: PodStatistics, last: CpuReading, now: CpuReading) -> PodStatistics:
-    """The line with the CPU time of its host between two readings, which were taken about when it began and
-    when it ended; as it is where there was no reading in between.
-    """
-    between_ns = now.t_ns - last.t_ns
-    if between_ns <= 0:
-        return line
-    scale = line.span_ns / between_ns
-    return replace(
-        line,
-        cpu_ns=round((now.cpu_ns - last.cpu_ns) * scale),
-        throttled_ns=round((now.throttled_ns - last.throttled_ns) * scale),
-    )
+    def tell(self, second: PodSecond) -> None:
+        """Hands on what is known of a second."""
+        self.clients = second.clients
+        self._on_second(self.index, second)

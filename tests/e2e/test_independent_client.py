@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import socketio
 
-from gateway_stub.protocol import PodStatistics
 from scenarios.host.local import LocalPodHosts
 from scenarios.host.machine import free_ports
 from scenarios.host.process import Watch
@@ -18,6 +17,7 @@ from scenarios.scenario.loader import load
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.generator import Generator
 from scenarios.wire.interval import Interval
+from scenarios.wire.pod_second import PodSecond
 
 pytestmark = [pytest.mark.e2e, pytest.mark.measures]
 
@@ -25,13 +25,13 @@ SECOND_NS = 1_000_000_000
 CLIENTS = 30
 
 
-async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval], list[PodStatistics]]:
+async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval], list[PodSecond]]:
     """Lets 30 clients of ours and one of python-socketio listen to one pod for eight seconds."""
     scenario = load("mass-drop", [f"fleet.clients={CLIENTS}", "gateway.pods=1"])
     epoch_ns = time.monotonic_ns() // SECOND_NS * SECOND_NS
     theirs: list[dict[str, Any]] = []
     ours: list[Interval] = []
-    lines: list[PodStatistics] = []
+    lines: list[PodSecond] = []
     watch = Watch()
     gateway = Gateway(
         scenario,
@@ -39,7 +39,8 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
         directory=tmp_path / "pods",
         hosts=LocalPodHosts(),
         watch=watch,
-        on_statistics=lambda _index, line: lines.append(line),
+        on_second=lambda _index, line: lines.append(line),
+        note=lambda *_, **__: None,
     )
     (port,) = free_ports(1)
     nginx = generator = None

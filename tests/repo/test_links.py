@@ -8,11 +8,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
-    "deploy", "docs", "gateway_stub", "nginx", "reconnect_storm", "reports", "scenarios", "tests", "tools",
+    "deploy", "docs", "examples", "gateway_stub", "nginx", "reconnect_storm", "reports", "scenarios",
+    "tests", "tools",
 )  # fmt: skip
 PAGES = [
     *sorted(ROOT.glob("*.md")),
-    *sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md")),
+    *sorted(
+        path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.md")
+        if "node_modules" not in path.parts
+    ),
 ]
 
 OF_A_RUN = {"nginx/gateway.conf", "nginx/gateway.yaml"}

@@ -8,6 +8,7 @@ Source of the formats: the Engine.IO protocol, version 4, and the Socket.IO prot
 
 import json
 import re
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Annotated, Any
 
@@ -110,11 +111,18 @@ _decode_open = msgspec.json.Decoder(_Open).decode
 class Subscription:
     """What the sessions of a process have in common: where they join, and what they read there.
 
-    event: the name of the tick event. auth: what a stock client would be given as `auth`.
+    event: the name of the tick event. auth: what a stock client would be given as `auth`. emit: events that a
+    client sends once it has joined, each its name and its arguments.
     """
 
     def __init__(
-        self, reader: TickReader, *, event: str = "tick", namespace: str = "/", auth: Any = None
+        self,
+        reader: TickReader,
+        *,
+        event: str = "tick",
+        namespace: str = "/",
+        auth: Any = None,
+        emit: Sequence[Sequence[Any]] = (),
     ) -> None:
         self.reader = reader
         path = namespace.partition("?")[0]
@@ -128,6 +136,7 @@ class Subscription:
         prefix = b"42" + (self.namespace + b"," if self.namespace else b"")
         self.plain_tick = tuple(prefix + start for start in self.tick_prefixes)
         self.plain_tick_skip = len(prefix)
+        self.emit = tuple(prefix + msgspec.json.encode(event) for event in emit)
         self.chunks: dict[bytes, Events] = {}
         """What chunks mean at any time."""
         self._recent: dict[bytes, tuple[Events, int]] = {}
@@ -212,6 +221,8 @@ class Conversation:
             elif kind == _CONNECT and self.phase == Phase.JOINING:
                 self.phase = Phase.JOINED
                 event = _JOINED
+                for packet in self._subscription.emit:
+                    self._send_packet(packet)
             elif kind == _CONNECT_ERROR:
                 self.phase = Phase.OVER
                 event = _REJECTED

@@ -62,6 +62,8 @@ class SitePlace:
                     f"0, or {self._survey.nginx.info.port}, where the remote nginx listens",
                 )
             )
+        if scenario.own_gateway:
+            raise MachineError("gateway.command: not supported by remote hosts: they run the built-in stub")
         if scenario.mesh.sidecar != "none":
             raise MachineError(
                 invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': remote hosts run no sidecars")

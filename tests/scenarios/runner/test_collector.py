@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway_stub.protocol import PodStatistics
 from reports.rundir.reader import Run
 from reports.rundir.schema import ClockOffset, RunInfo
 from reports.rundir.writer import RunWriter
@@ -19,6 +18,7 @@ from scenarios.host.cpu import CoreShares, CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
+from scenarios.wire.pod_second import PodSecond
 
 MS = 1_000_000
 
@@ -45,8 +45,8 @@ def interval(second: int, **changes: Any) -> Interval:
     return msgspec.structs.replace(empty, **changes)
 
 
-def pod_line(second: int, **changes: Any) -> PodStatistics:
-    quiet = PodStatistics(
+def pod_line(second: int, **changes: Any) -> PodSecond:
+    quiet = PodSecond(
         t_ns=(second + 1) * SECOND_NS + 3 * MS,
         span_ns=SECOND_NS,
         cpu_ns=0,

@@ -247,7 +247,8 @@ class Rig:
             directory=folder / "pods",
             hosts=self.places,
             watch=self.watch,
-            on_statistics=lambda _pod, _line: None,
+            on_second=lambda _pod, _line: None,
+            note=lambda *_, **__: None,
         )
         self.lines: list[tuple[float, str, dict[str, Any]]] = []
         self.stack: Stack

@@ -7,12 +7,14 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import Controls, PodStatistics, Settings
 from scenarios.host.hosts import CpuReading
 from scenarios.host.process import LocalChild, StackError, Watch, start
-from scenarios.stack.pod import Pod, by_reading
+from scenarios.stack.stub_pod import StubPod, by_reading
+from scenarios.wire.pod_second import PodSecond, of_stub
 
 LINE = PodStatistics(
     t_ns=9_000,
@@ -96,13 +98,13 @@ NO_LINES = {
 def test_a_line_that_is_no_statistics_makes_nobody_deaf_for_those_to_come(
     tmp_path: Path, said: bytes
 ) -> None:
-    heard: list[PodStatistics] = []
+    heard: list[PodSecond] = []
 
     async def listen() -> None:
         good = msgspec.json.encode(LINE)
         watch = Watch()
         async with aiohttp.ClientSession() as http:
-            pod = Pod(
+            pod = StubPod(
                 0,
                 Settings(name="pod-0", token="t", epoch_ns=0, controls=Controls()),
                 host=Talker(good, said, good),
@@ -110,7 +112,7 @@ def test_a_line_that_is_no_statistics_makes_nobody_deaf_for_those_to_come(
                 descriptors=64,
                 http=http,
                 watch=watch,
-                on_statistics=lambda _, line: heard.append(line),
+                on_second=lambda _, line: heard.append(line),
             )
             await pod.start(Controls())
             assert pod.child is not None
@@ -119,7 +121,7 @@ def test_a_line_that_is_no_statistics_makes_nobody_deaf_for_those_to_come(
         await watch.stop()
 
     asyncio.run(listen())
-    assert heard == [LINE, LINE]
+    assert [replace(line, rss_bytes=None) for line in heard] == [of_stub(LINE)] * 2
 
 
 @pytest.mark.parametrize("error", [StackError("gone"), RuntimeError("gone")], ids=["expected", "unexpected"])
