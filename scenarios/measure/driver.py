@@ -140,7 +140,8 @@ class _Measuring:
         self, size: Sizes
     ) -> tuple[Estimate | None, Estimate | None, list[Sequence[Window]], int]:
         """(memory per client, idle CPU with clients, the cycles, how many were discarded)."""
-        plan, good, discarded = self.plan, [], 0
+        plan, discarded = self.plan, 0
+        good: list[Sequence[Window]] = []
         self.on_progress(f"memory: {size.clients} clients in {size.ramp_s} s")
         async with self._generator(size) as generator:
             first = self.next

@@ -102,8 +102,8 @@ def costs_toml(found: Measured, *, version: str, date: str) -> str:
     content, known = costs_file(found), {line.key: line for line in lines(found)}
     head = [
         f"# Costs of one pod of: {found.gateway}",
-        f"# Measured by reconnect-storm {version} on {date}: {found.cycles} cycles of {found.clients} clients.",
-        f"# CPU: {found.machine.get('cpu_model', 'unknown')}. Comments give the 95 % interval.",
+        f"# Measured by reconnect-storm {version} on {date}, on {found.machine.get('cpu_model', 'unknown')}.",
+        f"# {found.cycles} cycles of {found.clients} clients; comments give the 95 % interval.",
         "# `reconnect-storm simulate` and `tune` read this file with --costs.",
         "",
     ]

@@ -117,7 +117,10 @@ class Seconds:
 
     def _shares(self, span_s: float) -> dict[str, Any]:
         pods = [process.pid for process in self._bed.processes()]
-        found = self._sampler.sample(span_s, nginx=None, generator=self.generator_pid, pods=pods)
+        helpers = [process.pid for process in self._bed.helpers()]
+        found = self._sampler.sample(
+            span_s, nginx=None, generator=self.generator_pid, pods=pods, sidecars=helpers
+        )
         row: dict[str, float | None] = {"foreign_cpu": found.foreign, "steal": found.steal}
         for part, of_cores in (("stack", found.stack), ("generator", found.generator_core)):
             if of_cores is not None:

@@ -1,6 +1,7 @@
 """`measure`: the costs of one gateway, for `simulate` and `tune`."""
 
 import asyncio
+import shlex
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,7 +12,14 @@ import msgspec
 from msgspec.structs import replace
 
 from reports.rundir.files import replacing
-from scenarios.cli.options import JSON_OPTION, SET_OPTION, decorated_by, scenario_argument
+from scenarios.cli.options import (
+    GATEWAY_OPTION,
+    JSON_OPTION,
+    SET_OPTION,
+    decorated_by,
+    gateway_override,
+    scenario_argument,
+)
 from scenarios.cli.terminal import (
     complain,
     console,
@@ -32,14 +40,16 @@ from scenarios.measure.table import measured_table, notes
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.redact import without_secrets
 from scenarios.scenario.validate import ScenarioError
+from scenarios.stack.own_programs import check_programs
 
 _DEFAULT = "mass-drop"
 
 
 @click.command("measure")
 @scenario_argument(_DEFAULT)
-@decorated_by(SET_OPTION)
+@decorated_by(GATEWAY_OPTION, SET_OPTION)
 @click.option(
     "--out",
     "file",
@@ -72,6 +82,7 @@ _DEFAULT = "mass-drop"
 def measure_command(
     *,
     scenario_name: str,
+    gateway: str,
     overrides: tuple[str, ...],
     file: Path | None,
     cycles: int,
@@ -91,11 +102,12 @@ def measure_command(
     not join, 130 interrupted.
     """
     with usage_errors(ScenarioError, machine.MachineError):
-        scenario = load(scenario_name, overrides)
+        scenario = load(scenario_name, (*overrides, *gateway_override(gateway)))
         if scenario.target.url:
             raise ScenarioError("target.url: not supported by measure: expected gateway.command, or neither")
         scenario = replace(scenario, fleet=replace(scenario.fleet, clients=most_clients))
         machine.check(replace(scenario, edge=replace(scenario.edge, port=0)))
+        check_programs(scenario)
     file = file or Path("costs.toml" if scenario_name == _DEFAULT else f"costs-{scenario.name}.toml")
     if not file.parent.is_dir():
         fail(f"--out {file}: no such folder: {file.parent}")
@@ -146,8 +158,11 @@ def _say_progress(part: str) -> None:
 
 
 def _name(scenario: Scenario) -> str:
-    del scenario
-    return "built-in stub"
+    """What the gateway is called: its command as it may be shown."""
+    if not scenario.own_gateway:
+        return "built-in stub"
+    command = without_secrets(scenario)["gateway"]["command"]
+    return command if isinstance(command, str) else shlex.join(command)
 
 
 def _today() -> str:
