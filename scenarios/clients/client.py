@@ -4,11 +4,8 @@
        ▲                        │ an outcome                   │ a disconnect
        └────────────────────────┴──────────────────────────────┘
 
-`messages.py` says what each of them means.
-
-There is no greenlet per client: callbacks on the hub's own I/O and timer watchers do all the work, so a
-client costs a few objects and a tick costs a few microseconds. A client waits for one thing at a time and
-therefore needs one timer.
+Callbacks on the hub's own I/O and timer watchers do all the work, without a greenlet per client. A client
+costs a few objects; it waits for one thing at a time and therefore needs one timer.
 """
 
 import errno
@@ -20,19 +17,11 @@ from time import monotonic_ns
 from scenarios.clients.addresses import Seat
 from scenarios.clients.connection import EXHAUSTED, Connection
 from scenarios.clients.population import FollowedPolicy, Population
-from scenarios.clients.protocol.packets import (
-    Broken,
-    Dropped,
-    Event,
-    Events,
-    Joined,
-    Opened,
-    Pinged,
-    Refused,
-    Rejected,
-)
+from scenarios.clients.protocol import packets
+from scenarios.clients.protocol.packets import Event, Events
 from scenarios.clients.protocol.session import Session
 from scenarios.clients.protocol.ticks import Tick
+from scenarios.clients.ramp import TIMEOUT_S as RAMP_TIMEOUT_S
 from scenarios.clients.timers import Timer, cancel
 from scenarios.policies.throttles import Throttle
 from scenarios.wire.interval import outcome_of_status
@@ -57,6 +46,7 @@ class Client:
         "_place_ns",
         "_policy",
         "_population",
+        "_ramp",
         "_recorder",
         "_rng",
         "_round_trip_s",
@@ -81,6 +71,8 @@ class Client:
         # The throttle that let the present attempt through, until it is told how the attempt ended.
         self._passed: Throttle | None = None
         self._first = True
+        # Until the first join of a client that is brought up gently.
+        self._ramp = population.ramp
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._timer: Timer | None = None
@@ -95,7 +87,16 @@ class Client:
         self._stopped = False
 
     def start(self) -> None:
-        """Begins the first attempt now."""
+        """Begins the first attempt now, or as soon as the ramp has room for it."""
+        if self._ramp is None:
+            self.begin_attempt()
+        else:
+            self._ramp.wait(self)
+
+    def begin_attempt(self) -> None:
+        """Begins an attempt now, unless the client has left meanwhile."""
+        if self._stopped:
+            return
         self._wanted_ns = monotonic_ns()
         self._at(self._wanted_ns, self._begin_try)
 
@@ -156,14 +157,10 @@ class Client:
             delay = next(self._delays, None)
             delay_ns = None if delay is None else int(delay * 1e9)
         if delay_ns is None:
-            self._give_up()
+            self._recorder.gave_up += 1  # without a timer, only a pushed policy brings it back
             return
         self._wanted_ns = monotonic_ns() + delay_ns
         self._at(self._wanted_ns, self._begin_try)
-
-    def _give_up(self) -> None:
-        """Without a timer, only a pushed policy brings the client back."""
-        self._recorder.gave_up += 1
 
     def _begin_try(self) -> None:
         now = monotonic_ns()
@@ -184,7 +181,7 @@ class Client:
             # Rounded up: asked a nanosecond too early, a throttle would say no once more.
             wait_ns = wait_s if wait_s == math.inf else math.ceil(wait_s * 1e9)
         if wait_ns == math.inf:
-            self._give_up()
+            self._recorder.gave_up += 1  # without a timer, only a pushed policy brings it back
         elif wait_ns > 0:
             self._wanted_ns = now_ns + int(wait_ns)
             self._at(self._wanted_ns, self._begin_try)
@@ -223,20 +220,19 @@ class Client:
         self._recorder.retry_late_ns.append(now - self._wanted_ns)
         self._session = self._new_session()
         # The round trips come off the gateway's time to answer, this process's lateness does not.
-        timeout_s = self._population.fleet.connect_timeout_s - self._round_trip_s * ROUND_TRIPS_PER_ATTEMPT
+        patience_s = RAMP_TIMEOUT_S if self._ramp else self._population.fleet.connect_timeout_s
+        timeout_s = patience_s - self._round_trip_s * ROUND_TRIPS_PER_ATTEMPT
         self._at(now + int(timeout_s * 1e9), self._on_connect_timeout)
         self._open_connection()
 
     def _open_connection(self) -> None:
         population = self._population
         self._connection = population.connection(self._on_open, self._on_data, self._on_error)
-        error = self._connection.open(population.dial(self._index, self._seat))
-        if error:
+        if error := self._connection.open(population.dial(self._index, self._seat)):
             self._on_error(error)
 
     def _new_session(self) -> Session:
-        population = self._population
-        return Session(population.upgrade_request(self._seat), population.subscription)
+        return Session(self._population.upgrade_request(self._seat), self._population.subscription)
 
     def _on_connect_timeout(self) -> None:
         self._drain()
@@ -251,13 +247,20 @@ class Client:
     def _count_attempt(self, outcome: str) -> None:
         self._recorder.attempt_ended(self._index, outcome, self._started_ns, monotonic_ns())
         self._started_ns = 0
-        if self._passed is not None:
-            self._tell_throttle(joined=outcome == "joined")
+        self._tell_throttle(joined=outcome == "joined")
 
     def _attempt_ended(self, outcome: str) -> None:
+        ramp, took_ns, joined = self._ramp, monotonic_ns() - self._started_ns, outcome == "joined"
         self._count_attempt(outcome)
-        if outcome != "joined":
+        if joined:
+            self._ramp = None
+        elif ramp is None:
             self._come_back()
+        else:
+            self._close()
+            ramp.wait(self)
+        if ramp is not None:
+            ramp.ended(joined=joined, took_ns=took_ns)
 
     # -- one session --------------------------------------------------------------------------------
 
@@ -294,14 +297,14 @@ class Client:
     def _on_event(self, event: Event, received_ns: int) -> None:
         fleet = self._population.fleet
         match event:
-            case Opened(interval_s, timeout_s):
+            case packets.Opened(interval_s, timeout_s):
                 self._ping_patience_ns = int((interval_s + timeout_s) * 1e9)
                 self._last_ping_ns = received_ns
                 if fleet.reset_backoff == "open":
                     self._start_policy_over()
-            case Pinged():
+            case packets.Pinged():
                 self._last_ping_ns = received_ns
-            case Joined():
+            case packets.Joined():
                 if fleet.reset_backoff == "joined":
                     self._start_policy_over()
                 self._attempt_ended("joined")
@@ -309,15 +312,15 @@ class Client:
                 self._joined_ns = self._last_tick_ns = received_ns
                 # By a timer even where it is due: what came in behind the join has to be handled first.
                 self._at(self._patience()[0], self._watch)
-            case Refused(status):
+            case packets.Refused(status):
                 self._lost(outcome_of_status(status), "refused")
-            case Rejected():
+            case packets.Rejected():
                 self._say_goodbye()
                 self._lost("rejected", "dropped")
-            case Dropped():
+            case packets.Dropped():
                 self._say_goodbye()
                 self._lost("reset", "dropped")
-            case Broken():
+            case packets.Broken():
                 self._lost("broken")
 
     def _say_goodbye(self) -> None:
@@ -360,10 +363,9 @@ class Client:
             recorder.disconnects[reason or outcome] += 1
             self._first = True
             fleet = self._population.fleet
-            if fleet.reset_backoff == "stable":
-                lasted_ns = monotonic_ns() - self._joined_ns
-                if lasted_ns >= fleet.stable_after_s * 1e9:
-                    self._start_policy_over()
+            stable_ns = self._joined_ns + fleet.stable_after_s * 1e9
+            if fleet.reset_backoff == "stable" and monotonic_ns() >= stable_ns:
+                self._start_policy_over()
             if outcome in {"stale", "ping_timeout"} and self._session is not None:
                 assert self._connection is not None  # noqa: S101
                 self._connection.send(self._session.closing())

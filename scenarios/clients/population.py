@@ -19,6 +19,7 @@ from scenarios.clients.clock import Clock
 from scenarios.clients.connection import Connection, Dial, OnData, TlsConnection
 from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.target import Endpoint, addresses_for
+from scenarios.clients.ramp import Ramp
 from scenarios.clients.recorder import Recorder
 from scenarios.clients.timers import NEVER_NS, Timers
 from scenarios.fields import invalid, share_of
@@ -122,6 +123,7 @@ class Population:
     """The surroundings of the clients of one process.
 
     loop: gevent's event loop. source: how source addresses are made, as in `Fleet.source` but for `auto`.
+    ramp: what brings the fleet up gently; without it, each client begins when it is started.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Population:
         attempts_cap: AttemptsCap,
         clock: Clock,
         first_index: int = 0,
+        ramp: Ramp | None = None,
     ) -> None:
         self.loop = loop
         self.fleet = fleet
@@ -147,6 +150,7 @@ class Population:
         self.subscription = subscription
         self.recorder = recorder
         self.attempts_cap = attempts_cap
+        self.ramp = ramp
         self.first_index = first_index
         # Apart from the clients' own draws, and different in each process.
         self._moments = random.Random(f"push {fleet.seed} {first_index}")  # noqa: S311

@@ -26,6 +26,7 @@ from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.schedule import ObservedSchedule, SharedSchedule
 from scenarios.clients.protocol.target import Endpoint, source_of
 from scenarios.clients.protocol.ticks import TickReader
+from scenarios.clients.ramp import Ramp
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorder
 from scenarios.fields import NameOrTable
 from scenarios.generator.clock_sync import LocalEpoch, ask, local_epoch
@@ -115,6 +116,7 @@ class Generator:
             clock=self._clock,
             attempts_cap=cap,
             first_index=index * PER_PROCESS,
+            ramp=Ramp.for_timeout(fleet.connect_timeout_s) if settings.gentle_ramp else None,
         )
         # Apart from what clients draw, and different in each process.
         self._victims = random.Random(f"cut {fleet.seed} {index}")  # noqa: S311

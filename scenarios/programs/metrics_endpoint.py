@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import aiohttp
 
-_SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{[^}]*\})? +([^ ]+)", re.MULTILINE)
+_SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{[^}]*\})? +([^ \n]+)", re.MULTILINE)
 _MOST_BYTES = 4_000_000
 
 

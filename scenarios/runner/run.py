@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from reports.rundir.columns import OUTCOMES
 from reports.rundir.schema import RunInfo
 from reports.rundir.writer import RunWriter
 from scenarios.host import machine
@@ -229,6 +230,7 @@ class _Conductor:
     async def _ramp(self) -> None:
         fleet = self.scenario.fleet
         deadline = time.monotonic() + _RAMP_TIMEOUT_S + fleet.clients / fleet.ramp_per_s
+        most = 0
         while True:
             latest = self.collector.latest
             if latest is not None and latest.connected == fleet.clients:
@@ -239,12 +241,23 @@ class _Conductor:
                     f"{latest.missing} of {fleet.clients} clients were lost during the ramp, with their"
                     " generator process"
                 )
+            if self.scenario.own_gateway and latest is not None and latest.connected > most:
+                # A gentle ramp takes as long as the gateway needs.
+                most = latest.connected
+                deadline = max(deadline, time.monotonic() + _RAMP_TIMEOUT_S)
             if time.monotonic() > deadline:
-                raise StackError(
-                    f"timed out during the ramp: {latest.connected if latest else 0} of {fleet.clients}"
-                    " clients joined; the gateway cannot carry the load"
-                )
+                raise StackError(self._ramp_failed(latest.connected if latest else 0))
             await asyncio.sleep(0.1)
+
+    def _ramp_failed(self, connected: int) -> str:
+        """What to say of a fleet that did not come up, with how its attempts ended."""
+        rows = [self.collector.row(second) for second in range(self._now_second())]
+        ended = {name: sum(row.get(name, 0) for row in rows) for name in OUTCOMES if name != "joined"}
+        worst = sorted(ended, key=lambda name: -ended[name])[:2]
+        how = [f"{ended[name]} {name} ({OUTCOMES[name]})" for name in worst if ended[name]]
+        return f"timed out during the ramp: {connected} of {self.scenario.fleet.clients} clients joined;" + (
+            f" failed attempts: {', '.join(how)}" if how else " the gateway cannot carry the load"
+        )
 
     def _check_feed(self) -> None:
         """Raises StackError where a gateway of the user's own sends none of the ticks that are expected."""

@@ -181,9 +181,11 @@ class _Hidden(Struct, frozen=True):
 
 
 class _Names(_Hidden, frozen=True):
-    """A table whose names may be shown."""
+    """A table whose names may be shown, or lists of which only the length may."""
 
     def shown(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [self.shown(item) for item in value]
         if not isinstance(value, Mapping):
             return super().shown(value)
         return {shown_name(str(name)): HIDDEN for name in value}

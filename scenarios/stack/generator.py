@@ -47,8 +47,10 @@ class Generator(Channel):
 
         own_url: where nginx of our own listens; without one, the scenario's target is the target.
         """
+        stub = bool(own_url) and not scenario.own_gateway
         if own_url:
-            scenario = replace(scenario, target=Target(url=own_url))
+            said = Target() if stub else scenario.target
+            scenario = replace(scenario, target=replace(said, url=own_url))
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         settings = GeneratorSettings(
@@ -56,7 +58,8 @@ class Generator(Channel):
             epoch_ns=epoch_ns,
             channel_fd=theirs.fileno(),
             allow_remote=allow_remote,
-            own_stack=bool(own_url),
+            own_stack=stub,
+            gentle_ramp=bool(own_url) and not stub,
         )
         fleet = scenario.fleet
         try:

@@ -23,7 +23,9 @@ class GeneratorSettings(Struct, frozen=True, kw_only=True):
     """Where the runner listens, if one started this generator."""
     allow_remote: bool = False
     own_stack: bool = False
-    """The target is nginx and pods of our own, which keep the scenario's feed rate."""
+    """The target is the stub behind its proxy: its pods keep the scenario's schedule of ticks."""
+    gentle_ramp: bool = False
+    """Clients are brought up no faster than the gateway takes them."""
     clock_url: str = ""
     """Where our own pods tell how long ago the epoch was; empty where all processes share one clock."""
 
