@@ -69,6 +69,11 @@ def needed_descriptors(clients: int) -> int:
     return 4 * clients + SPARE_DESCRIPTORS
 
 
+def most_clients() -> int:
+    """For how many clients the open files of a process of this machine suffice."""
+    return (descriptor_limit() - SPARE_DESCRIPTORS) // 4
+
+
 def descriptor_limit() -> int:
     """Open files that a process of this machine may have, at the most; not more than is of use."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -6,8 +6,10 @@ Another gateway's handshake is known as a whole, from the upgrade until the snap
 `gateway.handshake_cpu_ms` is the whole then, and what this project's pods spend on top of it is nothing.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -46,6 +48,9 @@ class Costs(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """From a client's request to the pod's accept queue, beyond the client's round trips."""
     pod_start_s: Seconds = 1.5
     """From the start of a pod until it is ready."""
+
+
+_Kind = TypeVar("_Kind", bound=Struct)
 
 
 class CostFileError(ValueError):
@@ -107,12 +112,20 @@ class MeasuredGateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 def read(path: Path) -> tuple[Costs, tuple[str, ...]]:
     """(costs, keys of the scenario that go with them). Raises CostFileError."""
+    if path.suffix == ".toml":
+        measured = read_measured(path)
+        return measured.costs(), measured.overrides()
+    return _decoded(path, msgspec.json.Decoder(Costs).decode, Costs), ()
+
+
+def read_measured(path: Path) -> MeasuredGateway:
+    """What was measured of a gateway, from a file of TOML. Raises CostFileError."""
+    return _decoded(path, partial(msgspec.toml.decode, type=MeasuredGateway), MeasuredGateway)
+
+
+def _decoded(path: Path, decode: Callable[[bytes], _Kind], kind: type[_Kind]) -> _Kind:
     try:
-        if path.suffix == ".toml":
-            measured = msgspec.toml.decode(path.read_bytes(), type=MeasuredGateway)
-            return measured.costs(), measured.overrides()
-        return msgspec.json.decode(path.read_bytes(), type=Costs), ()
+        return decode(path.read_bytes())
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
-        kind = MeasuredGateway if path.suffix == ".toml" else Costs
         expected = ", ".join(each.name for each in fields(kind))
         raise CostFileError(f"{path}: {error}; expected {expected}") from None

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from msgspec.structs import replace
 
 from reports.rundir.files import replacing
 from scenarios.cli.options import (
@@ -105,8 +104,7 @@ def measure_command(
         scenario = load(scenario_name, (*overrides, *gateway_override(gateway)))
         if scenario.target.url:
             raise ScenarioError("target.url: not supported by measure: expected gateway.command, or neither")
-        scenario = replace(scenario, fleet=replace(scenario.fleet, clients=most_clients))
-        machine.check(replace(scenario, edge=replace(scenario.edge, port=0)))
+        most_clients = min(most_clients, machine.most_clients())
         check_programs(scenario)
     file = file or Path("costs.toml" if scenario_name == _DEFAULT else f"costs-{scenario.name}.toml")
     if not file.parent.is_dir():
@@ -122,9 +120,7 @@ def measure_command(
     found: list[Measured] = []
 
     async def work() -> None:
-        found.append(
-            await measure(plan, lambda part: errors.print(f"{part} …", style="dim", highlight=False))
-        )
+        found.append(await measure(plan, _say_progress))
 
     try:
         run_until_done(work())
@@ -133,9 +129,7 @@ def measure_command(
     except StackError as error:
         sys.exit(stack_failed(error))
     except NoisyHostError as error:
-        complain(
-            f"INVALID: {error}; in more than {retries} cycles: stop other load on this host, or --retries"
-        )
+        complain(f"INVALID: {error}, in more than {retries} cycles: stop the other load on this host")
         sys.exit(INVALID)
     text = costs_toml(found[0], version=version("reconnect-storm"), date=_today())
     try:
@@ -148,9 +142,14 @@ def measure_command(
         return
     console.print(measured_table(found[0]))
     for note in notes(found[0]):
-        console.print(f"- {note}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"costs: {file}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"next: reconnect-storm tune --costs {file}", markup=False, highlight=False, soft_wrap=True)
+        _say(f"- {note}")
+    simulated = "" if scenario_name == _DEFAULT else f"{shlex.quote(scenario_name)} "
+    _say(f"costs: {file}")
+    _say(f"next: reconnect-storm tune {simulated}--costs {shlex.quote(str(file))}")
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_progress(part: str) -> None:
