@@ -106,8 +106,8 @@ def server(backlog: int, way: str) -> Iterator[tuple["subprocess.Popen[str]", tu
     process = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(backlog), way], stdout=subprocess.PIPE, text=True
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         yield process, ("127.0.0.1", int(process.stdout.readline()))
     finally:
         process.kill()

@@ -14,6 +14,7 @@ from scenarios.cli.main import main
 from scenarios.scenario.loader import load
 from scenarios.scenario.program import STUB_KEYS
 from scenarios.scenario.stability import stability
+from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError, Costs
 from scenarios.simulator.fit import CalibrationError, calibrate
 from scenarios.simulator.own_gateway import modelled
@@ -78,6 +79,15 @@ def test_measured_costs_take_the_place_of_the_stubs(own: Path) -> None:
 def test_stability_is_estimated_with_the_measured_handshake(own: Path) -> None:
     scenario, _ = modelled(load(str(own)), Costs(), KEYS)
     assert stability(scenario).handshake_cpu_s == pytest.approx(0.0045)
+
+
+@pytest.mark.parametrize("limit", ["global", "per-ip+global"])
+def test_a_rate_that_follows_from_an_unknown_handshake_is_refused(own: Path, limit: str) -> None:
+    with pytest.raises(
+        ScenarioError, match=r"edge\.limit: invalid value .*: expected a limit with rate_per_s"
+    ):
+        load(str(own), [f"edge.limit={limit}"])
+    load(str(own), ['edge.limit={name="global", rate_per_s=20}'])
 
 
 def test_fitted_costs_are_the_whole_of_a_handshake_and_a_tick(own: Path) -> None:
