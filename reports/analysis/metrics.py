@@ -110,7 +110,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     end."""
     storm: Storm | None = None
     recovery: Recovery = field(default_factory=lambda: Recovery(window_s=DEFAULT_WINDOW_S))
-    shared_ips: tuple[SharedIpGroup, ...] = field(default=(), name="neighbours")
+    shared_ips: tuple[SharedIpGroup, ...] = ()
     """From the trigger on, by how many clients share a source IP."""
     pods: tuple[PodSummary, ...] = ()
     pod_spread: float | None = None

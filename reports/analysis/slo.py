@@ -1,50 +1,30 @@
 """SLOs and hypotheses against what a run measured: met, violated, or undecided."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from reports.rundir.slo_metrics import (
-    COMPARISONS,
-    SIGNS,
-    SLO_METRICS,
-    TIME_TO_RECOVER,
-    Operator,
-    Unit,
-    period_text,
-)
-from reports.text import units
-
-Phase = Literal["before", "during", "after", "storm"]
+from reports.rundir.slo_metrics import COMPARISONS, SLO_METRICS, TIME_TO_RECOVER, Bound
+from reports.text.slo import limit_text, rule_text, write_against
 
 EFFECTIVE_P99 = "effective_p99_ms"
 
-_WRITERS: dict[Unit, units.Writer] = {
-    "share": units.percent,
-    "milliseconds": units.milliseconds,
-    "seconds": units.seconds,
-    "per second": units.per_second,
-    "count": units.count,
-    "times": units.times,
-}
 SLO_RESULTS: dict[bool | None, str] = {True: "met", False: "violated", None: "undecided"}
 
 
-class Bound(Struct, frozen=True, kw_only=True):
-    """A bound as run.json has it, in the scenario's `slo` or `hypothesis`."""
+class StatedBound(Bound, frozen=True, kw_only=True):
+    """The bound of a hypothesis, with its words."""
 
-    metric: str
-    phase: Phase = "storm"
-    operator: Operator
-    bound: float
     statement: str = ""
-    """Of a hypothesis, in words."""
+
+
+_Bound = TypeVar("_Bound", bound=Bound)
 
 
 class SloResult(Struct, frozen=True, kw_only=True):
@@ -55,19 +35,18 @@ class SloResult(Struct, frozen=True, kw_only=True):
     """None where nothing was measured, or where it was never reached."""
     at_least: bool = False
     """Only a lower bound of it is known."""
-    met: bool | None = field(name="kept")
+    met: bool | None
     """None where that is not known."""
 
     @property
     def rule(self) -> str:
         """`availability ≥ 90 %, from the trigger on`."""
-        period = period_text(self.bound.metric, self.bound.phase)
-        return f"{metric_name(self.bound.metric)} {self.limit}, {period}"
+        return rule_text(self.bound)
 
     @property
     def limit(self) -> str:
         """`≥ 90 %`."""
-        return f"{SIGNS[self.bound.operator]} {write(self.bound.metric, self.bound.bound)}"
+        return limit_text(self.bound)
 
     @property
     def found_text(self) -> str:
@@ -86,25 +65,6 @@ class SloResult(Struct, frozen=True, kw_only=True):
         return SLO_RESULTS[self.met]
 
 
-def metric_name(metric: str) -> str:
-    """What a metric is called; its own name where it is not known here."""
-    return SLO_METRICS[metric].name if metric in SLO_METRICS else metric
-
-
-def write(metric: str, value: float | None) -> str:
-    """A value of that metric, with its unit."""
-    return _writer(metric)(value)
-
-
-def write_against(bound: Bound, value: float) -> str:
-    """A value with its unit, which reads differently from the bound unless it is equal to it."""
-    return units.distinct(_writer(bound.metric), bound.bound, value)[1]
-
-
-def _writer(metric: str) -> units.Writer:
-    return _WRITERS[SLO_METRICS[metric].unit] if metric in SLO_METRICS else units.plain
-
-
 def satisfies(value: float, bound: Bound) -> bool:
     """Whether a value meets a bound."""
     return COMPARISONS[bound.operator](value, bound.bound)
@@ -114,15 +74,15 @@ def objectives_of(run: Run) -> tuple[Bound, ...]:
     """The objectives in a run's scenario; none in one that was written before there were any. Raises
     RecordError."""
     return tuple(
-        _bound(run, f"slo[{number}]", table)
+        _bound(run, f"slo[{number}]", table, Bound)
         for number, table in enumerate(run.info.scenario.get("slo") or ())
     )
 
 
-def hypothesis_of(run: Run) -> Bound | None:
+def hypothesis_of(run: Run) -> StatedBound | None:
     """The hypothesis in a run's scenario. Raises RecordError."""
     table = run.info.scenario.get("hypothesis")
-    return None if table is None else _bound(run, "hypothesis", table)
+    return None if table is None else _bound(run, "hypothesis", table, StatedBound)
 
 
 def evaluate(bound: Bound, summary: Summary) -> SloResult:
@@ -161,8 +121,8 @@ def _measured(bound: Bound, summary: Summary) -> Latency | None:
     return value if isinstance(value, Latency) or value is None else Latency(float(value))
 
 
-def _bound(run: Run, key: str, table: Mapping[str, Any]) -> Bound:
+def _bound(run: Run, key: str, table: Mapping[str, Any], kind: type[_Bound]) -> _Bound:
     try:
-        return msgspec.convert(table, Bound)
+        return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         raise RecordError(f"{run.directory / 'run.json'}: scenario.{key}: {error}") from None

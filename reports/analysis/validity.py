@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from reports.analysis.actions import trigger_name
 from reports.analysis.disturbance import taken
@@ -60,7 +60,7 @@ class Validity(Struct, frozen=True):
     valid: bool
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    invalidated_by_host: bool = field(default=False, name="spoilt_by_machine")
+    invalidated_by_host: bool = False
     """The run is complete, but other load on the host distorted it: a retry may be valid."""
 
 

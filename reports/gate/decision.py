@@ -13,7 +13,7 @@ recorded run of the baseline that failed is left out, and counted as not valid.
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from reports.compare.statistics import ALPHA, greater_test
 from reports.gate.effect import findings
@@ -63,7 +63,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     reason: str
     findings: tuple[Finding, ...]
     """None without a baseline."""
-    slos: tuple[SloDecision, ...] = field(name="promises")
+    slos: tuple[SloDecision, ...]
     baseline: Side | None
     candidate: Side
     look: int

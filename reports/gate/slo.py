@@ -24,7 +24,7 @@ class SloDecision(Struct, frozen=True, kw_only=True):
     """What each run measured."""
     runs: int
     """Those for which the result is known."""
-    broken: int
+    violated: int
     """Of these, the ones that violated it."""
     answer: Literal["met", "violated", "inconclusive"]
     why: str
@@ -40,33 +40,34 @@ def slo_decisions(runs: Sequence[Run]) -> tuple[SloDecision, ...]:
     for bound in objectives_of(valid[0][0]):
         results = [evaluate(bound, judgement.summary) for _, judgement in valid]
         answers = [result.met for result in results if result.met is not None]
-        broken = answers.count(False)
-        answer = _answer(len(answers), broken)
+        violated = answers.count(False)
+        answer = _answer(len(answers), violated)
         texts = tuple(result.found_text for result in results)
         decisions.append(
             SloDecision(
                 rule=results[0].rule,
                 found=texts,
                 runs=len(answers),
-                broken=broken,
+                violated=violated,
                 answer=answer,
-                why=_why(results[0].rule, texts, len(answers), broken),
+                why=_why(results[0].rule, texts, len(answers), violated),
             )
         )
     return tuple(decisions)
 
 
-def _answer(runs: int, broken: int) -> Literal["met", "violated", "inconclusive"]:
+def _answer(runs: int, violated: int) -> Literal["met", "violated", "inconclusive"]:
     if not runs:
         return "inconclusive"
-    if broken in {0, runs}:
-        return "violated" if broken else "met"
-    low, high = share_interval(broken, runs)
+    if violated in {0, runs}:
+        return "violated" if violated else "met"
+    low, high = share_interval(violated, runs)
     return "violated" if low > 0.5 else "met" if high < 0.5 else "inconclusive"
 
 
-def _why(rule: str, found: Sequence[str], runs: int, broken: int) -> str:
+def _why(rule: str, found: Sequence[str], runs: int, violated: int) -> str:
     shown = ", ".join(dict.fromkeys(found))
     if not runs:
         return f"SLO {rule}: not measured in any run"
-    return f"SLO {rule}: {f'violated in {broken} of' if broken else 'met in'} {runs} runs (measured {shown})"
+    result = f"violated in {violated} of" if violated else "met in"
+    return f"SLO {rule}: {result} {runs} runs (measured {shown})"

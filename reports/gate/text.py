@@ -48,7 +48,7 @@ def slo_table(decision: Decision) -> TextTable:
         label="SLOs",
         headings=("SLO", "measured", "runs", "violated in", "result"),
         rows=tuple(
-            (slo.rule, ", ".join(dict.fromkeys(slo.found)), str(slo.runs), str(slo.broken), slo.answer)
+            (slo.rule, ", ".join(dict.fromkeys(slo.found)), str(slo.runs), str(slo.violated), slo.answer)
             for slo in decision.slos
         ),
         words=frozenset({"SLO", "measured", "result"}),

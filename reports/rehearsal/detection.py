@@ -11,11 +11,12 @@ from math import isnan, nan
 from msgspec import Struct
 
 from reports.analysis.metrics import unaided_stretch
-from reports.analysis.slo import EFFECTIVE_P99, Bound, SloResult, metric_name, satisfies, write_against
+from reports.analysis.slo import EFFECTIVE_P99, satisfies
 from reports.rundir import series
 from reports.rundir.reader import Run
 from reports.rundir.series import Row
-from reports.rundir.slo_metrics import SLO_METRICS, Highest, Mean, Quantile, Total
+from reports.rundir.slo_metrics import SLO_METRICS, Bound, Highest, Mean, Quantile, Total
+from reports.text.slo import limit_text, metric_name, write_against
 
 LIVE_AVAILABILITY = Bound(metric="availability", operator=">=", bound=series.SERVED_WELL)
 """What is watched in any case."""
@@ -78,7 +79,7 @@ def _first(run: Run, bound: Bound, stretch: tuple[int, int], *, objective: bool)
                 found=value,
                 at_least=bound.metric == EFFECTIVE_P99 and bool(row.get("effective_at_least")),
                 found_text=write_against(bound, value),
-                limit=SloResult(bound=bound, found=None, met=None).limit,
+                limit=limit_text(bound),
                 objective=objective,
             )
             return

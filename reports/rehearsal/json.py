@@ -12,7 +12,7 @@ from reports.rehearsal.facts import Facts
 from reports.rehearsal.findings import finding_sentences, questions
 from reports.rehearsal.previous import changes, differences
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def document(page: RehearsalPage, found: Sequence[Facts]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def document(page: RehearsalPage, found: Sequence[Facts]) -> dict[str, Any]:
         "nginx_diff": latest.edge_diff,
         "events": latest.run.events,
         "earlier": [_result(one) for one in earlier],
-        "did_it_hold": changes(found),
+        "compared_with_previous": changes(found),
         "differences": differences(earlier[-1], latest) if earlier else [],
     }
 
@@ -86,5 +86,5 @@ def _bound_result(result: SloResult) -> dict[str, Any]:
         **msgspec.to_builtins(result.bound),
         "found": result.found,
         "at_least": result.at_least,
-        "kept": result.met,
+        "met": result.met,
     }

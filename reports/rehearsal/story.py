@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from reports.analysis.metrics import PhaseSummary
+from reports.analysis.slo import StatedBound
 from reports.page.impact import impact_sentences
 from reports.page.notes import ACTIONS, SHARED_IPS, STRETCH
 from reports.page.pods import pod_sentences, pod_table
@@ -23,7 +24,8 @@ def hypothesis(found: Facts) -> tuple[Block, ...]:
     result = found.hypothesis
     if result is None:
         return (Words("The scenario states no hypothesis."),)
-    statement = (Words(f"“{result.bound.statement}”"),) if result.bound.statement else ()
+    words = result.bound.statement if isinstance(result.bound, StatedBound) else ""
+    statement = (Words(f"“{words}”"),) if words else ()
     answer = units.capitalised(HYPOTHESIS_RESULTS[result.met])
     return (*statement, Words(f"{answer}: expected {result.rule}; got {result.found_text}."))
 

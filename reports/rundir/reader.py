@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from reports.rundir.histograms import Buckets
-from reports.rundir.renamed import present_scenario
+from reports.rundir.renamed import present_results, present_scenario
 from reports.rundir.schema import SCHEMA_VERSION, TAGS, Phase, RecordError, RunInfo, Tag
 
 _FORMER_VERSIONS = {
@@ -103,6 +103,8 @@ def load_info(directory: Path) -> RunInfo:
     except msgspec.ValidationError as error:
         raise RecordError(f"{path}: {error}") from None
     info.scenario = present_scenario(info.scenario, [])
+    info.summary = present_results("summary", info.summary)
+    info.validity = present_results("validity", info.validity)
     if info.status == "running" and not _alive(info.pid):
         info.status, info.problem = "interrupted", "the process that ran it died"
     return info

@@ -1,6 +1,6 @@
-"""Former names of keys and values of a scenario.
+"""Former names: of keys and values of a scenario, of scenarios of the catalogue, and of results in run.json.
 
-A scenario file may still use them, and run.json of an earlier version does.
+A scenario file and a command may still use them, and run.json of an earlier version does.
 """
 
 from collections.abc import Mapping
@@ -8,6 +8,12 @@ from typing import Any
 
 KEYS = {"edge.front": "edge.proxy"}
 VALUES = {("gateway.cpu", "reserve"): "occupy"}
+RESULTS = {
+    "summary": {"neighbours": "shared_ips"},
+    "validity": {"spoilt_by_machine": "invalidated_by_host"},
+}
+"""By section of run.json."""
+SCENARIOS = {"mesh-price": "mesh-overhead"}
 
 Notes = list[str]
 """One sentence for each former name that was found, such as `edge.front is now edge.proxy`."""
@@ -24,6 +30,11 @@ def present_setting(key: str, value: Any, notes: Notes) -> tuple[str, Any]:
     if present != key:
         _note(notes, f"{key} is now {present}")
     return present, _value(present, value, notes)
+
+
+def present_results(section: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """A section of run.json under present names."""
+    return {RESULTS[section].get(key, key): value for key, value in table.items()}
 
 
 def _section(name: str, value: Any, notes: Notes) -> Any:

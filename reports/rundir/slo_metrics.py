@@ -1,4 +1,5 @@
-"""The metrics that an SLO or a hypothesis may name: what each is called, its unit, and where it is measured.
+"""Bounds of SLOs and hypotheses, and the metrics that they may name: what each is called, its unit, and where
+it is measured.
 
 A scenario checks its bounds against this list, a live view computes the metrics from its rows, and a report
 writes them with their names. Add one: enter it in `SLO_METRICS`.
@@ -26,6 +27,18 @@ TIME_TO_RECOVER = "time_to_recover_s"
 
 Unit = Literal["share", "milliseconds", "seconds", "per second", "count", "times"]
 """A `share` is from 0 to 1, or in cores; `times` are a factor."""
+
+
+class Bound(Struct, frozen=True, kw_only=True):
+    """A bound on a metric, as a scenario has it in `slo` or `hypothesis`.
+
+    In run.json of another version, the metric may be one that is not known here.
+    """
+
+    metric: str
+    phase: Literal["before", "during", "after", "storm"] = "storm"
+    operator: Operator
+    bound: float
 
 
 class Quantile(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from math import inf
 
+from reports.text.units import milliseconds, percent
 from scenarios.scenario.model import Abort
 from scenarios.scenario.redact_text import shown_url
 from scenarios.wire.interval import Interval
@@ -15,9 +16,9 @@ def armed(abort: Abort, *, remote: bool) -> list[str]:
     """The abort conditions that are in force, each with its bound."""
     error_share, p99_ms = _bounds(abort, remote=remote)
     return [
-        *([f"failed attempts ≥ {error_share:.0%}"] if error_share else []),
-        *([f"fan-out p99 > {p99_ms:g} ms"] if p99_ms else []),
-        *([f"availability < {abort.availability_below:.0%}"] if abort.availability_below else []),
+        *([f"failed attempts ≥ {percent(error_share)}"] if error_share else []),
+        *([f"fan-out p99 > {milliseconds(p99_ms)}"] if p99_ms else []),
+        *([f"availability < {percent(abort.availability_below)}"] if abort.availability_below else []),
         *([f"{shown_url(abort.health_url)} unhealthy"] if abort.health_url else []),
     ]
 
@@ -70,9 +71,10 @@ class Guard:
             if broken is not None:
                 self._seconds[name] = self._seconds[name] + 1 if broken else 0
         what = {
-            "errors": f"{errors or 0:.0%} of the attempts failed, abort.error_share is {self._error_share}",
-            "p99": f"fan-out p99 was {p99_ms or 0:.0f} ms, abort.fanout_p99_ms is {self._p99_ms}",
-            "availability": f"{served or 0:.0%} of the clients were served, "
+            "errors": f"{percent(errors or 0)} of the attempts failed, "
+            f"abort.error_share is {self._error_share}",
+            "p99": f"fan-out p99 was {milliseconds(p99_ms or 0)}, abort.fanout_p99_ms is {self._p99_ms}",
+            "availability": f"{percent(served or 0)} of the clients were served, "
             f"abort.availability_below is {self._availability}",
             "health": f"{self._health_url} {unhealthy}",
         }

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from reports.analysis.rise import rise_per_s
 from reports.rundir.series import SERVED, SERVED_WELL
-from scenarios.rehearsal.units import percent
+from reports.text.units import distinct, percent
 from scenarios.runner.operator import Row
 
 Word = Literal[
@@ -85,12 +85,10 @@ def _not_back(
     waited_s = now_s + 1 - trigger_end_s
     if rise > RISING_PER_S:
         word: Word = "recovering"
-        sentence = f"recovering: {percent(share)} served, rising by {rise * 100:.1f} % of clients per second"
+        sentence = f"recovering: {percent(share)} served, rising by {percent(rise)} of clients per second"
     elif share >= SERVED:
-        word, sentence = (
-            "recovering",
-            f"recovering: {percent(share)} served, expected ≥ {percent(SERVED_WELL)}",
-        )
+        expected, served = distinct(percent, SERVED_WELL, share)
+        word, sentence = "recovering", f"recovering: {served} served, expected ≥ {expected}"
     elif waited_s < PATIENCE_S:
         word, sentence = "degraded", f"degraded: {percent(share)} served"
     else:

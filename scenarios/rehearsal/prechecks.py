@@ -10,9 +10,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from reports.rundir.schema import PreCheck
-from reports.rundir.slo_metrics import SLO_METRICS
+from reports.text import units
+from reports.text.slo import limit_text, metric_name, write_against
 from scenarios.rehearsal.live_slo import Percentile, measured, state
-from scenarios.rehearsal.units import metric_limit, metric_value
 from scenarios.runner.operator import Row
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.slo import Objective
@@ -83,8 +83,7 @@ def prechecks(known: PrecheckInput, thresholds: Thresholds) -> tuple[PreCheck, .
 
 def precheck_of(objective: Objective) -> tuple[str, str]:
     """Name and expectation of the check for an objective of the phase `before`."""
-    name = f"SLO: {SLO_METRICS[objective.metric].name} {objective.phase}"
-    return name, metric_limit(objective.metric, objective.operator, objective.bound)
+    return f"SLO: {metric_name(objective.metric)} {objective.phase}", limit_text(objective)
 
 
 def _joined(known: PrecheckInput) -> PreCheck:
@@ -92,8 +91,8 @@ def _joined(known: PrecheckInput) -> PreCheck:
     found = min((int(row.get("connected", 0)) for row in known.rows), default=0)
     return PreCheck(
         name="all clients joined",
-        wanted=f"{wanted} in every second",
-        found=f"{found} in the worst second",
+        wanted=f"{units.count(wanted)} in every second",
+        found=f"{units.count(found)} in the worst second",
         passed=found == wanted,
     )
 
@@ -119,7 +118,7 @@ def _objectives(known: PrecheckInput) -> list[PreCheck]:
                 PreCheck(
                     name=name,
                     wanted=wanted,
-                    found=metric_value(objective.metric, value),
+                    found="unknown" if value is None else write_against(objective, value),
                     passed=state(objective, value) == "met",
                 )
             )
@@ -154,10 +153,11 @@ def _quiet(known: PrecheckInput) -> PreCheck:
 def _generator(known: PrecheckInput, thresholds: Thresholds) -> PreCheck:
     lags = sorted(row["generator_lag_p99_ms"] for row in known.rows if "generator_lag_p99_ms" in row)
     lag = lags[(len(lags) - 1) // 2] if lags else None
+    wanted, found = units.distinct(units.milliseconds, thresholds.generator_lag_ms, lag)
     return PreCheck(
         name="generator on time",
-        wanted=f"p99 loop lag of the median second at most {thresholds.generator_lag_ms:g} ms",
-        found="unknown" if lag is None else f"{lag:.1f} ms",
+        wanted=f"p99 loop lag of the median second at most {wanted}",
+        found="unknown" if lag is None else found,
         passed=lag is not None and lag <= thresholds.generator_lag_ms,
     )
 

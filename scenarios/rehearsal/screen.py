@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from rich.text import Text
 
+from reports.text import units
 from scenarios.rehearsal.decisions import Option
 from scenarios.rehearsal.state import DashboardState, Happening, SloState
-from scenarios.rehearsal.units import percent
 from scenarios.runner.operator import Row
 
 _HISTORY_S = 60
@@ -32,27 +32,19 @@ class Gauge(Struct, frozen=True):
 
     name: str
     column: str
-    written: Callable[[float], str]
+    written: Callable[[float | None], str]
     top: float | None = None
     """Value of the highest bar; None: the highest value shown."""
 
 
-def _ms(value: float) -> str:
-    return f"{value:.0f} ms" if value < 1_000 else f"{value / 1_000:.1f} s"
-
-
-def _per_second(value: float) -> str:
-    return f"{value:.0f}/s"
-
-
 GAUGES = (
-    Gauge("connected", "connected", lambda value: f"{value:.0f}"),
-    Gauge("attempts", "attempts", _per_second),
-    Gauge("refusals", "limited", _per_second),
-    Gauge("fan-out p99", "fanout_p99_ms", _ms),
-    Gauge("age of newest tick, p99", "staleness_p99_ms", _ms),
-    Gauge("pod CPU", "pod_cpu", percent, 1.0),
-    Gauge("pod loop", "pod_loop", percent, 1.0),
+    Gauge("connected", "connected", units.count),
+    Gauge("attempts", "attempts", units.per_second),
+    Gauge("refusals", "limited", units.per_second),
+    Gauge("fan-out p99", "fanout_p99_ms", units.milliseconds),
+    Gauge("age of newest tick, p99", "staleness_p99_ms", units.milliseconds),
+    Gauge("pod CPU", "pod_cpu", units.percent, 1.0),
+    Gauge("pod loop", "pod_loop", units.percent, 1.0),
 )
 
 
@@ -83,7 +75,7 @@ def plain_second(dashboard: DashboardState) -> str:
         return ""
     row, share = dashboard.rows[-1], dashboard.shares_served()[-1]
     gauges = "  ".join(f"{gauge.name} {_now(gauge, row)}" for gauge in GAUGES)
-    served = "–" if share is None else percent(share)
+    served = units.percent(share)
     return f"  {row['t_s']:>4} s  served {served}  {gauges}  | {dashboard.forming().sentence}"
 
 
@@ -106,9 +98,7 @@ def _gauges(dashboard: DashboardState, width: int) -> list[Text]:
     history = max(10, min(_HISTORY_S, width - 42))
     served = dashboard.shares_served()
     now = next((share for share in reversed(served) if share is not None), None)
-    lines = [
-        _gauge("served", "–" if now is None else percent(now), sparkline(served, width=history, top=1.0))
-    ]
+    lines = [_gauge("served", units.percent(now), sparkline(served, width=history, top=1.0))]
     for gauge in GAUGES:
         bars = sparkline(dashboard.series(gauge.column), width=history, top=gauge.top)
         lines.append(_gauge(gauge.name, _now(gauge, dashboard.rows[-1] if dashboard.rows else {}), bars))
@@ -120,8 +110,7 @@ def _gauge(name: str, now: str, bars: str) -> Text:
 
 
 def _now(gauge: Gauge, row: Row) -> str:
-    value = row.get(gauge.column)
-    return "–" if value is None else gauge.written(value)
+    return gauge.written(row.get(gauge.column))
 
 
 def _timeline(dashboard: DashboardState) -> list[Text]:

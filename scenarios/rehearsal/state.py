@@ -7,12 +7,13 @@ from msgspec import Struct, to_builtins
 
 from reports.rundir.schema import PreCheck, Tag
 from reports.rundir.series import SERVED
+from reports.text.slo import rule_text, write, write_against
+from reports.text.units import percent
 from scenarios.events.event import Event
 from scenarios.rehearsal.decisions import Option
 from scenarios.rehearsal.live_slo import State, measured, recovery_state, state
 from scenarios.rehearsal.live_verdict import Forming, forming
 from scenarios.rehearsal.prechecks import precheck_of
-from scenarios.rehearsal.units import metric_rule, metric_value, percent
 from scenarios.runner.operator import Row
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.slo import Hypothesis, Objective
@@ -133,19 +134,20 @@ class DashboardState:
     def _slo(self, objective: Objective) -> SloState:
         name = "hypothesis: " if isinstance(objective, Hypothesis) else ""
         metric = objective.metric
-        text = name + metric_rule(metric, objective.operator, objective.bound, objective.phase)
+        text = name + rule_text(objective)
         if metric == "time_to_recover_s":
             after, waited = self._recovery()
-            found = metric_value(metric, after) if after is not None else ""
+            found = write_against(objective, after) if after is not None else ""
             if waited is not None:
-                found = f"{metric_value(metric, waited)} so far"
+                found = f"{write(metric, waited)} so far"
             return SloState(text, recovery_state(objective, after, waited), found)
         check = self._checked(objective)
         if check is not None:
             return SloState(text, "met" if check.passed else "violated", check.found)
         rows = self._rows_of(objective.phase)
         value = measured(metric, rows, _only_at_the_end)
-        return SloState(text, state(objective, value), "" if value is None else metric_value(metric, value))
+        found = "" if value is None else write_against(objective, value)
+        return SloState(text, state(objective, value), found)
 
     def _checked(self, objective: Objective) -> PreCheck | None:
         """The check of the same bound before the first fault; unlike this state, it includes latencies."""

@@ -4,6 +4,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from reports.text.units import milliseconds, percent
+
 
 class Progress(Struct, frozen=True, kw_only=True):
     """The state of a run; sent once per second."""
@@ -41,12 +43,10 @@ class RunView(Protocol):
 
 def plain_line(progress: Progress) -> str:
     """One line of numbers: phase, seconds left, connected, attempts/s, refusals/s, p99, CPU."""
-    p99 = "–" if progress.fanout_p99_ms is None else f"{progress.fanout_p99_ms:.0f} ms"
-    cpu = "–" if progress.pod_cpu is None else f"{progress.pod_cpu:.0%}"
-    loop = "–" if progress.pod_loop is None else f"{progress.pod_loop:.0%}"
     return (
         f"  {progress.phase:<7} {progress.seconds_left:>3.0f} s left"
         f"  connected {progress.connected}/{progress.clients}"
         f"  attempts {progress.attempts_per_s}/s  refused {progress.refusals_per_s}/s"
-        f"  p99 {p99}  pod CPU {cpu}  loop {loop}"
+        f"  p99 {milliseconds(progress.fanout_p99_ms)}"
+        f"  pod CPU {percent(progress.pod_cpu)}  loop {percent(progress.pod_loop)}"
     )

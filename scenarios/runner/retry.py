@@ -39,7 +39,7 @@ def other_load(folder: Path) -> str:
     """Why other load invalidated the run in this folder; an empty text if it did not."""
     found = [judge_run(path).info.validity for path in find_runs([folder])]
     return "; ".join(
-        problem for validity in found if validity["spoilt_by_machine"] for problem in validity["problems"]
+        problem for validity in found if validity["invalidated_by_host"] for problem in validity["problems"]
     )
 
 

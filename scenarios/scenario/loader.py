@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from reports.rundir.renamed import present_scenario, present_setting
+from reports.rundir.renamed import SCENARIOS, present_scenario, present_setting
 from scenarios.scenario.arms import arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import parse_override, set_key
@@ -32,7 +32,10 @@ def catalog() -> dict[str, Path]:
 
 def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
     """The scenario of that name in the catalogue, or in that file, with `key=value` overrides applied."""
-    path = catalog().get(name_or_path, Path(name_or_path))
+    name = SCENARIOS.get(name_or_path, name_or_path)
+    if name != name_or_path:
+        _warn(f"scenario {name_or_path} is now {name}")
+    path = catalog().get(name, Path(name))
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -91,5 +94,5 @@ def _folder(scenario: Scenario, path: Path) -> str:
 
 @functools.cache
 def _warn(text: str) -> None:
-    """Warns once of former names in a file: several commands load it more than once."""
+    """Warns once of former names: several commands load a scenario more than once."""
     logging.getLogger(__name__).warning("reconnect-storm: warning: %s", text)

@@ -1,20 +1,14 @@
 """Service-level objectives and hypotheses: a metric and its bound."""
 
-from typing import Literal
-
-from msgspec import Struct
-
-from reports.rundir.slo_metrics import PHASE_METRICS, STORM_METRICS, Operator
+from reports.rundir.slo_metrics import PHASE_METRICS, STORM_METRICS, Bound
 from scenarios.fields import invalid
 
 
-class Objective(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A bound on a metric. A value that was never reached, such as a recovery, violates it."""
+class Objective(Bound, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A bound on a metric that exists in its phase.
 
-    metric: str
-    phase: Literal["before", "during", "after", "storm"] = "storm"
-    operator: Operator
-    bound: float
+    A value that was never reached, such as a recovery, violates it.
+    """
 
     def __post_init__(self) -> None:
         expected = STORM_METRICS if self.phase == "storm" else PHASE_METRICS

@@ -61,7 +61,7 @@ class Rig(Struct, frozen=True, kw_only=True):
 
     def _noisy(self, judged: Run, source_cpu_s: float) -> bool:
         """Whether other processes used the host's cores; the source of ticks does not count as one."""
-        if judged.info.validity.get("spoilt_by_machine"):
+        if judged.info.validity.get("invalidated_by_host"):
             return True
         known = [row for row in judged.rows if row.get("foreign_cpu") is not None]
         source = source_cpu_s / max(1, len(known))

@@ -16,6 +16,7 @@ import psutil
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from scenarios.host.machine import free_ports
+from tests.support.gateways import FOLDER as GATEWAYS_FOR_TESTS
 
 MARK = "RECONNECT_STORM_TESTS"
 """Environment variable with the folder of one test session; the processes that it starts inherit it."""
@@ -139,7 +140,7 @@ def storm_processes() -> list[psutil.Process]:
         ours = (
             *("start.py gateway_stub", "-m gateway_stub", "-m scenarios.agent", "locustfile.py"),
             *("nginx: master", "nginx: worker", "gateway.conf", "envoy.yaml", "haproxy.cfg"),
-            "/sidecars/sidecar-",
+            *("/sidecars/sidecar-", "host/keeper.py", str(GATEWAYS_FOR_TESTS), "node server.js"),
         )
         if process.info["status"] != psutil.STATUS_ZOMBIE and any(mark in line for mark in ours):
             with contextlib.suppress(psutil.Error):

@@ -76,7 +76,7 @@ def test_a_generator_that_stood_still_hangs_nobody_up_and_the_run_is_invalid(tmp
         process.send_signal(signal.SIGCONT)
     (run,) = runs_in(tmp_path)
     assert run.info.verdict["name"] == "INVALID"
-    assert run.info.validity["spoilt_by_machine"]
+    assert run.info.validity["invalidated_by_host"]
     assert any("load generator late" in one for one in run.info.validity["problems"])
     assert max(lag for lag in run.column("generator_lag_p99_ms") if lag is not None) > 1000 * STILL_S * 0.9
     # The pods went on sending, so that nobody had a reason to hang up.
@@ -91,6 +91,6 @@ def test_a_busy_loop_on_the_pods_core_makes_a_run_invalid_and_it_is_carried_out_
     first, *again = runs_in(tmp_path)
     assert first.info.machine["stack_cores"] == [int(core)]
     assert first.info.verdict["name"] == "INVALID"
-    assert first.info.validity["spoilt_by_machine"]
+    assert first.info.validity["invalidated_by_host"]
     assert any(f"of core {core} (pods and proxy)" in one for one in first.info.validity["problems"])
     assert len(again) == 1

@@ -93,5 +93,5 @@ def test_a_scenario_is_held_to_its_objectives(tmp_path: Path) -> None:
     # A busy machine may make the run invalid, which is a result and not a failure.
     assert (done.returncode, whole["outcome"]) in {(0, "pass"), (3, "invalid")}, done.stderr
     assert whole["exit_status"] == done.returncode
-    assert [promise["answer"] for promise in whole["promises"]] in (["met"], [])
+    assert [slo["answer"] for slo in whole["slos"]] in (["met"], [])
     assert len(find_runs([tmp_path / "latest" / "candidate"])) == whole["candidate"]["runs"]

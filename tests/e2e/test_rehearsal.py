@@ -79,7 +79,7 @@ def test_the_checks_come_before_the_first_fault(chosen: tuple[int, str, Run]) ->
     assert run.info.rehearsal is not None
     checks = {check.name: check for check in run.info.rehearsal.prechecks}
     assert checks["all clients joined"].passed
-    assert checks["abort conditions armed"].found.startswith("availability < 1%")
+    assert checks["abort conditions armed"].found.startswith("availability < 1.0 %")
     assert output.index("pre-checks") < output.index("fault: drop 50 %")
     assert output.index("your choice:") < output.index("decision: scale to 3 pods")
 
@@ -121,7 +121,7 @@ def test_a_breach_ends_a_rehearsal_early_and_it_is_judged_and_reported(tmp_path:
     run = Run.load(path)
     assert run.info.status == "complete"
     assert run.info.rehearsal is not None
-    assert "50% of the clients were served" in run.info.rehearsal.aborted
+    assert "50 % of the clients were served" in run.info.rehearsal.aborted
     assert run.rows[-1]["t_s"] in range(4, 9), "long before the end"
     assert run.info.summary["storm"]["availability"] < 0.95
     assert run.histograms["censored"], "who was out counts, though the generator ended by itself"

@@ -68,7 +68,13 @@ JUDGES = (
 )
 """The only importers of what reports make of a run directory; others stop at `reports.rundir`."""
 
-RULES = ("reports.analysis.recovery", "reports.analysis.rise", "reports.analysis.disturbance")
+RULES = (
+    "reports.text.units",
+    "reports.text.slo",
+    "reports.analysis.recovery",
+    "reports.analysis.rise",
+    "reports.analysis.disturbance",
+)
 """Pure rules that a run applies while it goes on, as its report does later."""
 
 SHARED_WITH_PODS = ("gateway_stub.protocol", "gateway_stub.feed_schedule")
@@ -92,6 +98,8 @@ PURE = (
     "scenarios.rehearsal.replay",
     "scenarios.rehearsal.screen",
     "scenarios.rehearsal.state",
+    "reports.text.units",
+    "reports.text.slo",
     "reports.analysis.metrics",
     "reports.analysis.shared_ips",
     "reports.analysis.validity",

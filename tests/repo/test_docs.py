@@ -20,6 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
+from reports.rehearsal import previous
+from reports.rehearsal.page import CHAPTERS, TIMELINE
 from scenarios.events import registry
 from scenarios.events.drop import DropAll
 from scenarios.events.event import Event
@@ -549,9 +551,9 @@ def test_a_comparison_names_what_it_crosses_or_its_arms() -> None:
     crossed = Scenario(matrix={"fleet.policy": ("naive", "grpc"), "event.0.pods": (4, 9)})
     named = Scenario(arms={"left alone": {}, "scaled": {"event.0.enabled": True}})
     assert scenarios_page.compares(crossed) == (
-        '`fleet.policy` with `"naive"`, `"grpc"`; `event.0.pods` with `4`, `9`'
+        'Varies `fleet.policy` (`"naive"`, `"grpc"`) and `event.0.pods` (`4`, `9`).'
     )
-    assert scenarios_page.compares(named) == "left alone; scaled"
+    assert scenarios_page.compares(named) == "Arms: “left alone”, “scaled”."
     assert scenarios_page.compares(Scenario()) == ""
 
 
@@ -561,7 +563,17 @@ def test_a_scenario_states_its_objectives() -> None:
         "slo": [{"metric": "availability", "phase": "before", "operator": ">=", "bound": 0.99}],
     }
     assert scenarios_page.objectives(build(table, source="test")) == [
-        "the hypothesis “It ends”: `time_to_recover_s <= 60` from the trigger on",
-        "`availability >= 0.99` in “before”",
+        "the hypothesis “It ends”: time to recover ≤ 60 s, from the trigger’s end",
+        "availability ≥ 99 %, before",
     ]
     assert scenarios_page.objectives(Scenario()) == []
+
+
+def test_the_page_on_rehearsals_names_the_chapters_of_a_report_in_their_order() -> None:
+    text = (DOCS / "rehearsals.md").read_text(encoding="utf-8")
+    table = text.split("### Chapters")[1].split("###")[0]
+    cells = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")]
+    expected = [*CHAPTERS]
+    expected.insert(expected.index(TIMELINE), previous.HEADING)
+    assert cells[:3] == ["chapter", "---", "the top"]
+    assert [heading for cell in cells[3:] for heading in cell.split(", ")] == expected

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from reports.text.slo import rule_text
 from scenarios.events.event import Event
 from scenarios.runner.plan import plans
 from scenarios.scenario.arms import arms
 from scenarios.scenario.loader import catalog, load
 from scenarios.scenario.model import Scenario
-from scenarios.scenario.slo import Objective
 from scenarios.scenario.stability import stability
 from tools.pages.docstrings import described
 from tools.pages.parameters import parameters, written
@@ -47,7 +47,7 @@ class Entry(Struct, frozen=True):
     summary: str
     arms: list[str]
     compares: str
-    """What differs between the arms; empty where nothing does."""
+    """A sentence about what differs between the arms; empty where nothing does."""
     timeline: list[Moment]
     objectives: list[str]
     """The hypothesis and the objectives."""
@@ -92,26 +92,25 @@ def timeline(every: dict[str, Scenario]) -> list[Moment]:
 
 
 def compares(scenario: Scenario) -> str:
-    """The keys that a matrix crosses with their values, or the names of the arms."""
+    """A sentence about the keys that a matrix crosses and their values, or about the named arms."""
+    if scenario.arms:
+        return f"Arms: {', '.join(f'“{name}”' for name in scenario.arms)}."
     crossed = [
-        f"`{key}` with {', '.join(f'`{written(value)}`' for value in values)}"
+        f"`{key}` ({', '.join(f'`{written(value)}`' for value in values)})"
         for key, values in scenario.matrix.items()
     ]
-    return "; ".join(crossed or scenario.arms)
+    return f"Varies {' and '.join(crossed)}." if crossed else ""
 
 
 def objectives(scenario: Scenario) -> list[str]:
     """The hypothesis and the objectives, each with its bound."""
     hypothesis = scenario.hypothesis
     found = (
-        [f"the hypothesis “{hypothesis.statement.rstrip('.')}”: {_bound(hypothesis)}"] if hypothesis else []
+        [f"the hypothesis “{hypothesis.statement.rstrip('.')}”: {rule_text(hypothesis)}"]
+        if hypothesis
+        else []
     )
-    return [*found, *map(_bound, scenario.slo)]
-
-
-def _bound(objective: Objective) -> str:
-    where = "from the trigger on" if objective.phase == "storm" else f"in “{objective.phase}”"
-    return f"`{objective.metric} {objective.operator} {objective.bound:g}` {where}"
+    return [*found, *map(rule_text, scenario.slo)]
 
 
 def _entry(name: str, scenario: Scenario) -> Entry:

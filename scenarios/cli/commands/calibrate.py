@@ -19,6 +19,7 @@ from reports.compare.statistics import runs_needed
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
+from reports.text.units import percent
 from scenarios.cli.options import JSON_OPTION, RUNS_OPTION, renamed_option
 from scenarios.cli.terminal import complain, console, errors, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
@@ -194,8 +195,8 @@ def _table(readings: list[Reading]) -> Table:
             reading.what,
             f"{reading.known:,.2f} {reading.unit}",
             "–" if reading.found is None else f"{reading.found:,.2f} {reading.unit}",
-            "–" if reading.error is None else f"{reading.error:+.2%}",
-            f"±{ALLOWED:.0%}",
+            "–" if reading.error is None else f"{reading.error * 100:+.2f} %",
+            f"±{percent(ALLOWED)}",
         )
     return table
 
@@ -211,9 +212,9 @@ def _load_table(load: tuple[OtherLoad, ...]) -> Table:
             "ok" if row.good else "!!",
             f"{row.seconds} s: {row.what} of {row.where}",
             str(row.runs),
-            f"{row.median:.1%}",
-            f"{row.highest:.1%}",
-            f"≤ {row.allowed:.0%}",
+            percent(row.median),
+            percent(row.highest),
+            f"≤ {percent(row.allowed)}",
         )
     return table
 

@@ -16,6 +16,7 @@ from reports.gate.power import UNCHANGED, Pool, Tally, tally
 from reports.rundir.files import find_runs, replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
+from reports.text.units import percent
 from scenarios.cli.gate_options import DEFAULT_SCENARIO, MOST_ROUNDS, ROUNDS
 from scenarios.cli.options import JSON_OPTION, RETRIES_OPTION, RUNS_OPTION, scenario_argument
 from scenarios.cli.progress import LiveView
@@ -193,9 +194,9 @@ def _table(tallies: Sequence[Tally]) -> Table:
             found.arm,
             str(found.runs),
             str(found.gates),
-            f"{share:.1%} ({low:.1%} to {high:.1%})",
-            f"{found.share('pass')[0]:.1%}",
-            f"{found.share('inconclusive')[0]:.1%}",
+            f"{percent(share)} ({percent(low)} to {percent(high)})",
+            percent(found.share("pass")[0]),
+            percent(found.share("inconclusive")[0]),
             f"{found.rounds:.1f}",
             ", ".join(called),
         )

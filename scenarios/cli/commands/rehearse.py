@@ -147,23 +147,24 @@ class _Stage:
         from reports.rehearsal import write_rehearsal  # noqa: PLC0415
 
         judged = judge_run(self._directory)
-        promises = _promises(judged)
+        results = _slo_results(judged)
         files = write_rehearsal(judged, self._directory)
         if self._options.as_json:
-            click.echo(json.dumps(_as_dict(judged, promises), indent=2))
+            click.echo(json.dumps(_as_dict(judged, results), indent=2))
         else:
             console.print(terminal_report([judged], console.width))
-            for kind, held in promises:
-                console.print(f"{_KINDS[kind]}: {held.rule}: {held.answer} ({held.found_text})", markup=False)
+            for kind, result in results:
+                text = f"{result.rule}: {result.answer} ({result.found_text})"
+                console.print(f"{_KINDS[kind]}: {text}", markup=False)
             if judged.info.rehearsal and judged.info.rehearsal.aborted:
                 console.print(f"ended early: {judged.info.rehearsal.aborted}", markup=False, soft_wrap=True)
             if self._interactive and (self._directory / REPLAY).exists():
                 console.print(f"replay: {self._directory / REPLAY}", markup=False, soft_wrap=True)
             written = "\n        ".join(map(str, msgspec.structs.astuple(files)))
             console.print(f"report: {written}", markup=False, highlight=False, soft_wrap=True)
-        return self._status(judged, promises)
+        return self._status(judged, results)
 
-    def _status(self, judged: Run, promises: list[tuple[str, SloResult]]) -> int:
+    def _status(self, judged: Run, results: list[tuple[str, SloResult]]) -> int:
         if self.interrupted:
             return INTERRUPTED
         if self.failed:
@@ -172,7 +173,7 @@ class _Stage:
             return BROKEN
         if not judged.info.validity.get("valid"):
             return INVALID
-        return GOOD if all(held.met for _, held in promises) else BROKEN
+        return GOOD if all(result.met for _, result in results) else BROKEN
 
     def _on_signal(self) -> None:
         self.interrupted = True
@@ -242,7 +243,7 @@ def _check_script(script: Scenario) -> None:
         )
 
 
-def _promises(judged: Run) -> list[tuple[str, SloResult]]:
+def _slo_results(judged: Run) -> list[tuple[str, SloResult]]:
     """The hypothesis and the objectives, with what was found."""
     summary = judgement_of(judged).summary
     hypothesis = hypothesis_of(judged)
@@ -250,12 +251,12 @@ def _promises(judged: Run) -> list[tuple[str, SloResult]]:
     return found + [("objective", evaluate(bound, summary)) for bound in objectives_of(judged)]
 
 
-def _as_dict(judged: Run, promises: list[tuple[str, SloResult]]) -> dict[str, object]:
+def _as_dict(judged: Run, results: list[tuple[str, SloResult]]) -> dict[str, object]:
     return {
         "directory": str(judged.directory),
         "status": judged.info.status,
         "rehearsal": msgspec.to_builtins(judged.info.rehearsal),
-        "promises": [{"kind": kind, **msgspec.to_builtins(held)} for kind, held in promises],
+        "slos": [{"kind": kind, **msgspec.to_builtins(result)} for kind, result in results],
         "summary": judged.info.summary,
         "validity": judged.info.validity,
         "verdict": judged.info.verdict,

@@ -10,17 +10,11 @@ from hypothesis import strategies as st
 from reports.analysis.judgement import judgement_of
 from reports.analysis.metrics import PhaseSummary, Summary
 from reports.analysis.recovery import Recovery
-from reports.analysis.slo import (
-    Bound,
-    evaluate,
-    hypothesis_of,
-    metric_name,
-    objectives_of,
-    write,
-)
+from reports.analysis.slo import evaluate, hypothesis_of, objectives_of
 from reports.rundir.latency import Latency
 from reports.rundir.schema import RecordError
-from reports.rundir.slo_metrics import SLO_METRICS, SloMetric
+from reports.rundir.slo_metrics import SLO_METRICS, Bound, SloMetric
+from reports.text.slo import metric_name, write
 from tests.support.histories import scenario, storm
 from tests.support.rehearsals import HYPOTHESIS, plain, rehearsed
 

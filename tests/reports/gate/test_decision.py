@@ -22,7 +22,7 @@ HOSTILE = 'x" onload=a|b`<script>%0A::error::\n,:]]>\x00'
 
 
 def promise(answer: Any, rule: str = "availability ≥ 90 %, from the trigger on") -> SloDecision:
-    return SloDecision(rule=rule, found=("28 %",), runs=2, broken=0, answer=answer, why=f"{rule}: {answer}")
+    return SloDecision(rule=rule, found=("28 %",), runs=2, violated=0, answer=answer, why=f"{rule}: {answer}")
 
 
 def decided(

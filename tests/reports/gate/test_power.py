@@ -216,7 +216,7 @@ def test_runs_that_failed_are_kept_in_a_pool_and_disturbed_ones_are_not(tmp_path
         judged(
             "unchanged",
             "INVALID",
-            validity={"valid": False, "problems": ["others"], "warnings": [], "spoilt_by_machine": True},
+            validity={"valid": False, "problems": ["others"], "warnings": [], "invalidated_by_host": True},
         ),
     ]
     _keep(tmp_path / "pool.json", "gate-quick", {UNCHANGED: runs})

@@ -92,7 +92,7 @@ def served(*shares: float | None) -> list[Run]:
 
 
 @pytest.mark.parametrize(
-    ("shares", "broken", "answer"),
+    ("shares", "violated", "answer"),
     [
         ([0.6], 0, "met"),
         ([0.4], 1, "violated"),
@@ -104,10 +104,10 @@ def served(*shares: float | None) -> list[Run]:
     ],
 )
 def test_runs_that_agree_decide_and_others_by_their_share(
-    shares: list[float | None], broken: int, answer: str
+    shares: list[float | None], violated: int, answer: str
 ) -> None:
     (found,) = slo_decisions(served(*shares))
-    assert (found.broken, found.answer) == (broken, answer)
+    assert (found.violated, found.answer) == (violated, answer)
     assert found.rule.startswith("availability ≥ 50 %")
 
 
@@ -127,7 +127,7 @@ def test_a_key_that_stands_in_no_table_is_a_setting_like_any_other() -> None:
 
 
 def disturbed(arm: str = "naive + none") -> Run:
-    validity = {"valid": False, "problems": ["others"], "warnings": [], "spoilt_by_machine": True}
+    validity = {"valid": False, "problems": ["others"], "warnings": [], "invalidated_by_host": True}
     return judged(arm, "INVALID", validity=validity)
 
 

@@ -14,7 +14,7 @@ from reports.analysis.judgement import judgement_of
 from reports.analysis.metrics import Summary
 from reports.analysis.pods import PodSummary
 from reports.analysis.shared_ips import SharedIpGroup
-from reports.analysis.slo import Bound, objectives_of
+from reports.analysis.slo import objectives_of
 from reports.rehearsal.detection import alerts
 from reports.rehearsal.facts import MOST_DIFF_LINES, edge_diff, facts, unified
 from reports.rehearsal.fixes import fix_sentences, fixes
@@ -23,6 +23,7 @@ from reports.rehearsal.waves import waves
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError, Rehearsal
 from reports.rundir.series import Row
+from reports.rundir.slo_metrics import Bound
 from tests.support.acted_runs import LIMIT, PUSH, SCALE
 from tests.support.histories import (
     CLIENTS,

@@ -136,7 +136,7 @@ def test_the_report_is_about_the_latest_and_has_the_older_ones_beside_it(tmp_pat
         assert (tmp_path / picture).exists()
     told = json.loads(files.json.read_text())
     assert [one["verdict"]["name"] for one in told["earlier"]] == ["OUTAGE"]
-    assert told["did_it_hold"][0] == "Verdict: OUTAGE, then RECOVERED: better."
+    assert told["compared_with_previous"][0] == "Verdict: OUTAGE, then RECOVERED: better."
     assert told["verdict"]["name"] == "RECOVERED"
 
 

@@ -64,7 +64,7 @@ def test_every_report_is_well_formed_and_asks_nobody_for_anything(name: str, wri
     for widths in markdown_tables(text_of(files.markdown)):
         assert len(widths) == 1
     assert files.pdf.read_bytes().startswith(b"%PDF-")
-    assert json.loads(files.json.read_text(encoding="utf-8"))["rehearsal_schema_version"] == 1
+    assert json.loads(files.json.read_text(encoding="utf-8"))["rehearsal_schema_version"] == 2
 
 
 @pytest.mark.parametrize("name", REHEARSALS)

@@ -244,3 +244,14 @@ def test_a_directory_with_the_former_name_of_the_table_of_shared_ips_is_read(tmp
     (tmp_path / "run" / "shared_ips.csv").rename(tmp_path / "run" / "neighbours.csv")
     (row,) = Run.load(tmp_path / "run").shared_ips
     assert (row["clients_per_ip"], row["clients"]) == (20, 40)
+
+
+def test_results_under_their_former_names_are_read_under_the_present_ones(tmp_path: Path) -> None:
+    writer = written(tmp_path / "run")
+    group = {"clients_per_ip": 20, "clients": 40}
+    writer.info.summary = {"clients": 100, "neighbours": [group]}
+    writer.info.validity = {"valid": False, "spoilt_by_machine": True}
+    writer.save()
+    info = load_info(tmp_path / "run")
+    assert info.summary == {"clients": 100, "shared_ips": [group]}
+    assert info.validity == {"valid": False, "invalidated_by_host": True}

@@ -57,7 +57,7 @@ def test_ours_stand_beside_locusts_own() -> None:
 def test_a_saturated_core_is_called_that() -> None:
     shown = lines(WHOLE)
     assert [line.split("meanwhile ")[1] for line in shown if "meanwhile" in line] == [
-        "up to 70% –",
+        "up to 70 % –",
         "saturated –",
     ]
 

@@ -24,10 +24,10 @@ REMOTE = Abort(for_s=1)
 @pytest.mark.parametrize(
     ("abort", "remote", "seen", "reason"),
     [
-        pytest.param(ERRORS, False, tries(4, 6), "60% of the attempts failed", id="too many failed"),
+        pytest.param(ERRORS, False, tries(4, 6), "60 % of the attempts failed", id="too many failed"),
         pytest.param(ERRORS, False, tries(6, 4), "", id="few failed"),
         pytest.param(ERRORS, False, tries(0, 0), "", id="no try ended"),
-        pytest.param(Abort(error_share=1.0, for_s=1), False, tries(0, 9), "100% of", id="all failed"),
+        pytest.param(Abort(error_share=1.0, for_s=1), False, tries(0, 9), "100 % of", id="all failed"),
         pytest.param(Abort(for_s=1), False, tries(0, 9), "", id="failures on loopback by default"),
         pytest.param(REMOTE, True, tries(1, 19), "abort.error_share is 0.9", id="elsewhere by default"),
         pytest.param(REMOTE, True, tries(3, 17), "", id="elsewhere by default, few failed"),
@@ -54,7 +54,7 @@ def test_a_breach_counts_only_in_so_many_seconds_in_a_row() -> None:
     bad, good = tries(0, 9), tries(9, 0)
     reasons = [guard.reason_to_stop(each) for each in (bad, bad, good, bad, bad, bad)]
     assert reasons[:-1] == [""] * 5
-    assert reasons[-1] == "100% of the attempts failed, abort.error_share is 0.5, for 3 consecutive seconds"
+    assert reasons[-1] == "100 % of the attempts failed, abort.error_share is 0.5, for 3 consecutive seconds"
 
 
 def test_each_condition_counts_by_itself() -> None:
@@ -80,24 +80,24 @@ def test_availability_counts_once_all_clients_have_been_up() -> None:
     assert guard.reason_to_stop(low) == ""
     assert guard.reason_to_stop(interval(0)) == ""
     assert guard.reason_to_stop(low) == ""
-    assert "30% of the clients were served, abort.availability_below is 0.5" in guard.reason_to_stop(low)
+    assert "30 % of the clients were served, abort.availability_below is 0.5" in guard.reason_to_stop(low)
 
 
 def test_clients_of_a_process_that_died_are_not_served() -> None:
     guard = Guard(Abort(availability_below=0.5, for_s=1), remote=False, clients=10)
     assert guard.reason_to_stop(interval(0)) == ""
-    assert "40% of the clients" in guard.reason_to_stop(interval(0, clients=4, useful=4.0, missing=6))
+    assert "40 % of the clients" in guard.reason_to_stop(interval(0, clients=4, useful=4.0, missing=6))
 
 
 @pytest.mark.parametrize(
     ("abort", "remote", "said"),
     [
         pytest.param(Abort(), False, [], id="none on loopback"),
-        pytest.param(Abort(), True, ["failed attempts ≥ 90%", "fan-out p99 > 10000 ms"], id="two elsewhere"),
+        pytest.param(Abort(), True, ["failed attempts ≥ 90 %", "fan-out p99 > 10 s"], id="two elsewhere"),
         pytest.param(
             Abort(availability_below=0.2, health_url="http://h/"),
             False,
-            ["availability < 20%", "http://h/ unhealthy"],
+            ["availability < 20 %", "http://h/ unhealthy"],
             id="what the scenario says",
         ),
     ],

@@ -21,8 +21,11 @@ LIMITS: list[Any] = [
 BALANCES = ["least_conn", "round_robin", "hash"]
 
 
-def rendered(tmp_path: Path, limit: Any, balance: str) -> Path:
-    scenario = build({"edge": {"limit": limit}, "gateway": {"balance": balance}}, source="test")
+def rendered(tmp_path: Path, limit: Any, balance: str, *, clients: int = 300) -> Path:
+    fleet = {"clients": clients}
+    scenario = build(
+        {"fleet": fleet, "edge": {"limit": limit}, "gateway": {"balance": balance}}, source="test"
+    )
     path = tmp_path / "gateway.conf"
     pods = ["127.0.0.1:9001", "127.0.0.1:9002"]
     path.write_text(
@@ -87,6 +90,12 @@ DIRECTIVES: dict[str, tuple[Any, list[str]]] = {
 def test_a_limit_is_rendered_as_directives(tmp_path: Path, limit: Any, directives: list[str]) -> None:
     text = rendered(tmp_path, limit, "least_conn").read_text(encoding="utf-8")
     assert [line for line in directives if line not in text] == []
+
+
+def test_a_zone_has_room_for_the_addresses_of_all_clients(tmp_path: Path) -> None:
+    text = rendered(tmp_path, "global+per-ip", "least_conn", clients=100_000).read_text(encoding="utf-8")
+    assert "zone=per_ip:26m " in text
+    assert "zone=global:1m " in text
 
 
 def test_a_folder_with_an_odd_name_does_not_break_out_of_the_configuration(tmp_path: Path) -> None:

@@ -41,6 +41,11 @@ FORMING: dict[str, tuple[Sequence[float | None], str, str]] = {
         "recovering",
         "95 % served, expected ≥ 99 %",
     ),
+    "all but a few are back": (
+        [*CALM, *[0.05] * 30, *[0.9896] * 12],
+        "recovering",
+        "98.96 % served, expected ≥ 99 %",
+    ),
     "all are back": (
         [*CALM, 0.1, 0.5, 1.0, 0.99],
         "recovered",

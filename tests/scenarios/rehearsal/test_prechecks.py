@@ -134,10 +134,12 @@ def test_without_any_second_everything_that_is_measured_fails() -> None:
 
 
 def test_armed_conditions_are_shown_with_their_bounds() -> None:
-    checks = prechecks(known(remote=True, armed=["failed attempts ≥ 90%", "availability < 20%"]), THRESHOLDS)
+    checks = prechecks(
+        known(remote=True, armed=["failed attempts ≥ 90 %", "availability < 20 %"]), THRESHOLDS
+    )
     (armed,) = [check for check in checks if check.name == "abort conditions armed"]
     assert armed.passed
-    assert armed.found == "failed attempts ≥ 90%, availability < 20%, for 10 consecutive seconds"
+    assert armed.found == "failed attempts ≥ 90 %, availability < 20 %, for 10 consecutive seconds"
 
 
 def test_somebody_elses_gateway_on_this_machine_is_one_of_the_others() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.rundir.renamed import SCENARIOS
 from scenarios.events.drop import DropAll
 from scenarios.scenario.arms import arms
 from scenarios.scenario.loader import catalog, load
@@ -540,6 +541,22 @@ def test_former_names_load_with_one_warning_per_file(
         f"reconnect-storm: warning: {path}: edge.front is now edge.proxy; "
         'gateway.cpu = "reserve" is now "occupy"'
     )
+
+
+def test_a_scenario_of_the_catalogue_loads_under_its_former_name_with_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for _ in range(2):
+        assert load("mesh-price") == load("mesh-overhead")
+    assert caplog.messages == ["reconnect-storm: warning: scenario mesh-price is now mesh-overhead"]
+
+
+@pytest.mark.parametrize(("former", "present"), SCENARIOS.items())
+def test_a_former_name_of_a_scenario_is_free_and_its_present_one_is_in_the_catalogue(
+    former: str, present: str
+) -> None:
+    assert former not in catalog()
+    assert present in catalog()
 
 
 def test_former_names_in_a_matrix_given_by_an_override(caplog: pytest.LogCaptureFixture) -> None:

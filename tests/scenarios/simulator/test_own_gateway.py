@@ -83,9 +83,7 @@ def test_stability_is_estimated_with_the_measured_handshake(own: Path) -> None:
 
 @pytest.mark.parametrize("limit", ["global", "per-ip+global"])
 def test_a_rate_that_follows_from_an_unknown_handshake_is_refused(own: Path, limit: str) -> None:
-    with pytest.raises(
-        ScenarioError, match=r"edge\.limit: .* expected a limit with rate_per_s"
-    ):
+    with pytest.raises(ScenarioError, match=r"edge\.limit: .* expected a limit with rate_per_s"):
         load(str(own), [f"edge.limit={limit}"])
     load(str(own), ['edge.limit={name="global", rate_per_s=20}'])
 

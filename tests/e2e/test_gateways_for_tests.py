@@ -1,0 +1,190 @@
+"""The gateways in tests/support/gateways do what their names say, without this program."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import socketio
+
+from scenarios.host.machine import free_ports
+from tests.e2e.command_line import PATIENCE_S, get, running, wait_for
+from tests.support.gateways import GATEWAYS, words
+
+pytestmark = pytest.mark.e2e
+
+ARGUMENTS = {"slow": ("0.5",), "crashing": ("60",), "forking": ("2",)}
+LISTENING = sorted(set(GATEWAYS) - {"never_ready", "exiting", "publisher", "elsewhere"})
+
+
+@contextlib.contextmanager
+def gateway(name: str, *arguments: object, log: Path) -> "Iterator[tuple[subprocess.Popen[str], int]]":
+    """A gateway that runs, and its port; what it prints goes into the log."""
+    (port,) = free_ports(1)
+    with (
+        log.open("w") as stream,
+        running(
+            words(name, *arguments),
+            stdout=stream,
+            stderr=stream,
+            env={**os.environ, "PORT": str(port), "API_TOKEN": "s3cret-token"},
+        ) as process,
+    ):
+        yield process, port
+        process.kill()
+
+
+def wait_until_ready(port: int) -> None:
+    wait_for("a gateway that is ready", lambda: get(f"http://127.0.0.1:{port}/readyz") == "ready\n")
+
+
+def arguments_of(name: str, tmp_path: Path) -> tuple[object, ...]:
+    return (*ARGUMENTS.get(name, ()), *((tmp_path / "pids",) if name == "forking" else ()))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+@pytest.fixture(autouse=True)
+def _no_daemon_is_left(tmp_path: Path) -> Iterator[None]:
+    """Nobody keeps a daemon here but the test."""
+    yield
+    if (tmp_path / "pids").exists():
+        for pid in (tmp_path / "pids").read_text().split():
+            psutil.Process(int(pid)).kill()
+
+
+@pytest.mark.parametrize("name", LISTENING)
+def test_it_is_ready_sends_ticks_and_ends_on_sigterm(name: str, tmp_path: Path, log: Path) -> None:
+    with gateway(name, *arguments_of(name, tmp_path), log=log) as (process, port):
+        wait_until_ready(port)
+        for path, answer in (("healthz", "alive\n"), ("metrics", "gateway_clients 0\n")):
+            assert get(f"http://127.0.0.1:{port}/{path}") == answer
+        ticks = []
+        with socketio.SimpleClient() as client:
+            client.connect(f"http://127.0.0.1:{port}", transports=["websocket"])
+            with contextlib.suppress(socketio.exceptions.TimeoutError):
+                ticks += [client.receive(timeout=1.5) for _ in range(3)]
+        numbers = [tick["seq"] for _, tick in ticks]
+        assert numbers == ([] if name == "silent" else [*range(numbers[0], numbers[0] + 3)])
+        children = psutil.Process(process.pid).children()
+        process.terminate()
+        if name == "stubborn":
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1)
+        else:
+            assert process.wait(PATIENCE_S) == 0
+            assert "drains" in log.read_text()
+        for child in children:
+            child.kill()
+
+
+def test_a_crash_has_a_traceback_and_a_status(log: Path) -> None:
+    with gateway("crashing", 0.2, 1, 1, log=log) as (process, _):
+        assert process.wait(PATIENCE_S) == 1
+    assert log.read_text().endswith("RuntimeError: the cache is inconsistent\n")
+
+
+def test_only_one_pod_crashes_where_one_is_named(log: Path) -> None:
+    with gateway("crashing", 0, 0, 1, log=log) as (process, port):
+        wait_until_ready(port)
+        time.sleep(0.3)
+        assert process.poll() is None
+
+
+def test_children_burn_cpu_and_a_daemon_has_left(tmp_path: Path, log: Path) -> None:
+    pids = tmp_path / "pids"
+    with gateway("forking", 2, pids, log=log) as (process, port):
+        wait_until_ready(port)
+        daemon = psutil.Process(int(pids.read_text()))
+        burning = psutil.Process(process.pid).children()
+        assert len(burning) == 2
+        assert daemon.ppid() != process.pid
+        assert os.getsid(daemon.pid) != os.getsid(process.pid)
+        for child in burning:
+            wait_for("CPU that a child uses", lambda child=child: child.cpu_times().user > 0.1)  # type: ignore[misc]
+            child.kill()
+
+
+def test_megabytes_are_printed(log: Path) -> None:
+    with gateway("chatty", log=log) as (_, port):
+        wait_until_ready(port)
+        wait_for("megabytes of a log", lambda: log.stat().st_size > 3_000_000)
+
+
+def test_arguments_and_a_token_are_printed(log: Path) -> None:
+    with gateway("leaky", "--password=hunter2", log=log) as (_, port):
+        wait_until_ready(port)
+    assert "starts with ['--password=hunter2'] and API_TOKEN=s3cret-token" in log.read_text()
+
+
+def test_the_wrong_port_is_another_one(log: Path) -> None:
+    with gateway("elsewhere", log=log) as (process, port):
+        wait_for("a port", lambda: psutil.Process(process.pid).net_connections(kind="tcp"))
+        (listening,) = psutil.Process(process.pid).net_connections(kind="tcp")
+        assert listening.laddr.port != port
+
+
+@pytest.mark.parametrize(("name", "address"), [("healthy", "127.0.0.1"), ("exposed", "0.0.0.0")])
+def test_it_listens_on_this_address(log: Path, name: str, address: str) -> None:
+    with gateway(name, log=log) as (process, port):
+        wait_until_ready(port)
+        (listening,) = psutil.Process(process.pid).net_connections(kind="tcp4")
+        assert listening.laddr == (address, port)
+
+
+def test_one_is_never_ready_for_anything(log: Path) -> None:
+    with gateway("never_ready", log=log) as (_, port):
+        for path in ("readyz", "socket.io/?EIO=4&transport=polling"):
+            url = f"http://127.0.0.1:{port}/{path}"
+            wait_for("an answer", lambda url=url: get(url) == "waits for the database\n")  # type: ignore[misc]
+
+
+def test_one_exits_at_once_with_a_message(log: Path) -> None:
+    with gateway("exiting", log=log) as (process, _):
+        assert process.wait(PATIENCE_S) == 3
+    assert log.read_text() == "config.yaml: DATABASE_URL is not set\n"
+
+
+def numbers(client: "socketio.SimpleClient") -> Iterator[int]:
+    """The number of each tick that comes in."""
+    while True:
+        yield client.receive(timeout=PATIENCE_S)[1]["seq"]
+
+
+def test_a_publisher_can_be_stalled_and_started_again_at_another_rate(tmp_path: Path, log: Path) -> None:
+    def publisher(port: int, rate_hz: int) -> "contextlib.AbstractContextManager[subprocess.Popen[str]]":
+        program = words("publisher", port, rate_hz, tmp_path / "count")
+        return running(program, stdout=subprocess.DEVNULL)
+
+    with gateway("silent", log=log) as (_, port), socketio.SimpleClient() as client:
+        wait_until_ready(port)
+        client.connect(f"http://127.0.0.1:{port}", transports=["websocket"])
+        received = numbers(client)
+        with publisher(port, 10) as process:
+            assert [next(received) for _ in range(3)] == [1, 2, 3]
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(0.5)
+            process.send_signal(signal.SIGCONT)
+            assert [next(received) for _ in range(5)] == [4, 5, 6, 7, 8]
+        counted = int((tmp_path / "count").read_text())
+        with publisher(port, 40):
+            assert next(number for number in received if number > counted) == counted + 1
+
+
+def test_a_tick_that_is_posted_is_sent(log: Path) -> None:
+    with gateway("silent", log=log) as (_, port), socketio.SimpleClient() as client:
+        wait_until_ready(port)
+        client.connect(f"http://127.0.0.1:{port}", transports=["websocket"])
+        tick = json.dumps({"seq": 7}).encode()
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/ticks", tick, timeout=10).close()
+        assert client.receive(timeout=PATIENCE_S) == ["tick", {"seq": 7}]

@@ -1,0 +1,276 @@
+"""Storms at gateways that are started by a command: events, measurements, feeds, services and secrets."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports.rundir.reader import Run
+from scenarios.scenario.redact_text import HIDDEN
+from tests.e2e.command_line import carried_out
+from tests.e2e.own_gateway import (
+    CLIENTS,
+    OWN_STORM,
+    RATE_HZ,
+    end_of,
+    files_with,
+    of_pod,
+    pod_log,
+    stormed,
+    table,
+    toml,
+    total,
+)
+from tests.support.gateways import line, words
+from tests.support.needs import ROOT
+
+pytestmark = pytest.mark.e2e
+
+EXAMPLES = ROOT / "examples"
+LISTENS = re.compile(r"process (\d+) listens on 127\.0\.0\.1:(\d+)")
+
+
+# -- every event ---------------------------------------------------------------------------------------------
+
+# A pod may take seconds to start; what comes next leaves it as many.
+TIMELINE = """[
+    {at_s=2, do="kill_pod", pod=1, restart_after_s=0.5},
+    {at_s=9, do="pause_pod", pod=0, for_s=2},
+    {at_s=13, do="drop_all"},
+    {at_s=17, do="scale", pods=3},
+    {at_s=24, do="drop_share", share=0.5},
+    {at_s=27, do="rolling_restart", gap_s=0.5},
+    {at_s=42, do="scale", pods=2},
+]"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    # So that nobody leaves a pod that is paused.
+    sets = (f"event={' '.join(TIMELINE.split())}", "fleet.stale_after_s=6", "phases.duration_s=47")
+    return stormed(tmp_path_factory.mktemp("runs"), line("healthy"), *sets)[1]
+
+
+def test_all_clients_get_ticks_of_a_gateway_that_was_started_by_a_command(run: Run) -> None:
+    assert run.between(0, 2)[0]["connected"] == CLIENTS
+    assert total(run, "ticks", 0, 2) == pytest.approx(2 * CLIENTS * RATE_HZ, rel=0.2)
+    assert run.info.reference == "due"
+    assert run.rows[-1]["connected"] == CLIENTS
+    assert {row["pod"] for row in run.pods if (row["t_s"] or 0) < 15} == {0, 1}
+
+
+def test_every_event_begins_and_ends(run: Run) -> None:
+    for phase in ("begin", "end"):
+        names = [line["event"] for line in run.events if line.get("phase") == phase]
+        assert sorted(set(names)) == sorted(set(re.findall(r'do="(\w+)"', TIMELINE)))
+
+
+def test_a_killed_pod_loses_its_clients_and_is_started_again_on_its_port(run: Run) -> None:
+    assert end_of(run, "kill_pod")["clients"] == pytest.approx(CLIENTS / 2, abs=3)
+    assert total(run, "disconnects", 2, 4) >= CLIENTS / 2 - 3
+    assert run.between(8, 9)[0]["connected"] == CLIENTS
+    first, second, *_ = LISTENS.findall(pod_log(run, 1))
+    assert first[0] != second[0]
+    assert first[1] == second[1]
+
+
+def test_a_paused_pod_sends_nothing_and_goes_on(run: Run) -> None:
+    rates = [row["ticks"] or 0 for row in run.between(9, 11)]
+    assert min(rates) < 0.8 * CLIENTS * RATE_HZ
+    assert run.between(12, 13)[0]["connected"] == CLIENTS
+
+
+def test_nginx_drops_all_clients_while_the_pods_go_on(run: Run) -> None:
+    assert end_of(run, "drop_all")["dropped_by"] == "nginx"
+    assert total(run, "disconnects", 13, 15) >= CLIENTS
+    assert run.between(16, 17)[0]["connected"] == CLIENTS
+
+
+def test_clients_drop_a_share_themselves(run: Run) -> None:
+    assert end_of(run, "drop_share")["dropped_by"] == "clients"
+    assert total(run, "disconnects", 24, 26) == pytest.approx(CLIENTS / 2, abs=2)
+
+
+def test_a_pod_that_is_added_gets_a_port_of_its_own_and_one_that_is_removed_drains(run: Run) -> None:
+    assert end_of(run, "scale")["added"] == 1
+    ports = [LISTENS.findall(pod_log(run, pod))[0][1] for pod in range(3)]
+    assert len(set(ports)) == 3
+    assert of_pod(run, 2, "cpu", from_s=20)
+    assert not of_pod(run, 2, "cpu", from_s=46), "nobody hears of it after it has left"
+    assert pod_log(run, 2).rstrip().endswith("drains")
+
+
+def test_a_rolling_restart_drains_each_pod_before_it_is_started_again(run: Run) -> None:
+    assert end_of(run, "rolling_restart")["pods"] == 3
+    for pod in (0, 2):
+        told = [text for text in pod_log(run, pod).splitlines() if text]
+        before, drains, after = told[:3]
+        assert LISTENS.fullmatch(before)
+        assert drains == "drains"
+        assert LISTENS.fullmatch(after)
+    assert total(run, "disconnects", 27, 42) >= CLIENTS
+
+
+def test_nothing_but_a_command_is_needed(tmp_path: Path) -> None:
+    """Ready is then who accepts an Engine.IO session, and a tick has the time of its first receipt."""
+    short = tuple(key for key in OWN_STORM if not key.startswith(("gateway.", "feed.")))
+    arguments = ("run", "--retries", "0", "--gateway", line("healthy"))
+    _, (run,) = carried_out(tmp_path, *arguments, sets=short)
+    assert run.info.reference == "first receipt"
+    assert run.rows[-1]["connected"] == CLIENTS
+
+
+# -- probes --------------------------------------------------------------------------------------------------
+
+PROBES = '{at_s=0, do="probes", conflated=%s, period_s=0.5, timeout_s=0.4, failures=2, grace_s=1}'
+DEEDS = {
+    "false": ["pod_ejected", "pod_readmitted"],
+    "true": ["pod_ejected", "pod_killed", "pod_restarted", "pod_readmitted"],
+}
+
+
+@pytest.mark.parametrize(("conflated", "expected"), DEEDS.items())
+def test_probes_ask_the_paths_of_the_gateway(tmp_path: Path, conflated: str, expected: list[str]) -> None:
+    pause = '{at_s=2, do="pause_pod", pod=1, for_s=3}'
+    sets = ("gateway.liveness_path=/healthz", f"event=[{PROBES % conflated}, {pause}]")
+    _, run = stormed(tmp_path, line("healthy"), *sets, "phases.duration_s=14")
+    assert [line["event"] for line in run.events if line["event"].startswith("pod_")] == expected
+
+
+# -- what is measured ----------------------------------------------------------------------------------------
+
+
+def test_the_cpu_of_a_pod_is_that_of_all_its_processes(tmp_path: Path) -> None:
+    """The children use 40 % of a core when they get it; the pod alone, a few per cent."""
+    forking = line("forking", 2, tmp_path / "pids")
+    _, run = stormed(tmp_path / "runs", forking, "gateway.pods=1")
+    used = of_pod(run, 0, "cpu")
+    assert sum(used) / len(used) > 0.2
+
+
+def test_gauges_of_the_gateway_are_in_the_rows_of_its_pods(tmp_path: Path) -> None:
+    metrics = table({"path": "/metrics", "clients": "gateway_clients"})
+    _, run = stormed(tmp_path, line("healthy"), f"gateway.metrics={metrics}")
+    clients = [of_pod(run, pod, "clients")[1] for pod in (0, 1)]
+    assert sum(clients) == CLIENTS
+
+
+def test_without_metrics_clients_and_loop_of_a_pod_come_from_the_kernel(tmp_path: Path) -> None:
+    _, run = stormed(tmp_path, line("healthy"))
+    assert sum(of_pod(run, pod, "clients")[1] for pod in (0, 1)) == CLIENTS
+    assert all(0 <= share <= 1.1 for pod in (0, 1) for share in of_pod(run, pod, "loop"))
+
+
+# -- the feed ------------------------------------------------------------------------------------------------
+
+
+def test_a_publisher_feeds_all_pods_and_can_be_stalled_and_sped_up(tmp_path: Path) -> None:
+    publisher = words("publisher", "{gateway.ports}", "{rate_hz}", tmp_path / "count")
+    stall, burst = (
+        '{at_s=3, do="feed_stall", for_s=2.5}',
+        '{at_s=9, do="feed_burst", factor=4, for_s=3}',
+    )
+    _, run = stormed(
+        tmp_path / "runs",
+        line("silent"),
+        f"feed.command={toml(publisher)}",
+        f"event=[{stall}, {burst}]",
+        "fleet.stale_after_s=6",
+        "phases.duration_s=16",
+    )
+    calm = CLIENTS * RATE_HZ
+    assert total(run, "ticks", 1, 2) == pytest.approx(calm, rel=0.3)
+    assert total(run, "ticks", 4, 5) == 0
+    assert total(run, "ticks", 2, 8) == pytest.approx(6 * calm, rel=0.2), (
+        "after a stall, all that was due is sent"
+    )
+    assert total(run, "ticks", 10, 12) > 2 * 2 * calm
+    assert total(run, "ticks", 14, 15) == pytest.approx(calm, rel=0.3)
+
+
+def test_a_gateway_without_ticks_makes_the_run_invalid_and_the_event_is_named(tmp_path: Path) -> None:
+    output, run = stormed(tmp_path, line("silent"))
+    assert run.info.verdict["name"] == "INVALID"
+    assert "tick" in output
+
+
+# -- services and set-up -------------------------------------------------------------------------------------
+
+
+def test_a_service_runs_before_the_pods_and_they_are_told_its_port(tmp_path: Path) -> None:
+    server = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
+    service = f'[{{name="store", ready_path="/", command={toml(server)}}}]'
+    asks = line("leaky", "{store.port}", "{pod}", "{port}")
+    _, run = stormed(tmp_path, asks, f"service={service}")
+    for pod in (0, 1):
+        found = re.search(r"starts with \['(\d+)', '(\d+)', '(\d+)'\]", pod_log(run, pod))
+        assert found
+        assert int(found[2]) == pod
+        assert int(found[1]) != int(found[3]) == int(LISTENS.findall(pod_log(run, pod))[0][1])
+
+
+def test_the_set_up_command_is_run_once_before_all_pods(tmp_path: Path) -> None:
+    write = f"import pathlib; pathlib.Path({str(tmp_path / 'set-up')!r}).open('a').write('done ')"
+    setup = [sys.executable, "-c", write]
+    stormed(tmp_path / "runs", line("healthy"), f"gateway.setup={toml(setup)}")
+    assert (tmp_path / "set-up").read_text() == "done "
+
+
+# -- secrets -------------------------------------------------------------------------------------------------
+
+SECRETS = {"an argument": "hunter2-in-words", "a variable": "s3cret-variable", "a URL": "pw-in-url"}
+
+
+def test_secrets_of_a_command_are_in_no_file_and_in_no_output(tmp_path: Path) -> None:
+    url = f"postgres://me:{SECRETS['a URL']}@127.0.0.1/x"
+    variables = table({"API_TOKEN": SECRETS["a variable"], "DATABASE": url})
+    gateway = line("leaky", f"--password={SECRETS['an argument']}", url)
+    output, run = stormed(tmp_path, gateway, f"gateway.environment={variables}")
+    assert "starts with" in pod_log(run, 0)
+    for what, secret in SECRETS.items():
+        assert secret not in output, what
+        assert files_with(tmp_path, secret) == [], what
+    assert run.info.scenario["gateway"]["environment"]["API_TOKEN"] == HIDDEN
+
+
+# -- the examples --------------------------------------------------------------------------------------------
+
+SHORT = (
+    "fleet.clients=20",
+    "fleet.clients_per_ip=1",
+    "fleet.policy=incident",
+    'event=[{at_s=3, do="drop_all"}]',
+    "phases.duration_s=10",
+    "phases.during_s=4",
+    "phases.recovery_window_s=4",
+    "phases.rescue_at_s=0",
+)
+
+
+def example(tmp_path: Path, scenario: Path, *sets: str) -> Run:
+    _, (run,) = carried_out(tmp_path, "run", "--retries", "0", str(scenario), sets=(*SHORT, *sets))
+    return run
+
+
+def assert_stormed(run: Run) -> None:
+    assert run.info.reference == "due"
+    assert run.between(1, 2)[0]["connected"] == CLIENTS
+    assert total(run, "disconnects", 3, 5) >= CLIENTS
+    assert run.rows[-1]["connected"] == CLIENTS
+    assert sum(of_pod(run, pod, "clients")[1] for pod in (0, 1)) == CLIENTS
+    assert run.info.scenario["gateway"]["environment"]["TOKEN_SECRET"] == HIDDEN
+
+
+@pytest.mark.needs_node
+def test_the_example_for_node_can_be_stormed(tmp_path: Path, node_modules: Path) -> None:
+    folder = tmp_path / "node"
+    shutil.copytree(EXAMPLES / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
+    (folder / "node_modules").symlink_to(node_modules / "node_modules")
+    assert_stormed(example(tmp_path / "runs", folder / "storm.toml", "gateway.setup="))
+
+
+def test_the_example_for_python_can_be_stormed(tmp_path: Path) -> None:
+    interpreter = f"gateway.command={toml([sys.executable, 'server.py'])}"
+    assert_stormed(example(tmp_path, EXAMPLES / "python" / "storm.toml", interpreter))

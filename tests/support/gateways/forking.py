@@ -1,0 +1,47 @@
+"""A gateway with CHILDREN that burn CPU, and a daemon that writes its process id into FILE."""
+
+import os
+import time
+from pathlib import Path
+
+SHARE_OF_A_CORE = 0.2
+_PERIOD_S = 0.1
+
+
+def burn() -> None:
+    """Uses that share of a core."""
+    while True:
+        end_s = time.process_time() + SHARE_OF_A_CORE * _PERIOD_S
+        while time.process_time() < end_s:
+            pass
+        time.sleep((1 - SHARE_OF_A_CORE) * _PERIOD_S)
+
+
+def become_daemon(file: Path) -> None:
+    """Leaves a process that has another session, another parent and no open log."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(nothing, descriptor)
+    with file.open("a", encoding="ascii") as stream:
+        stream.write(f"{os.getpid()}\n")
+    while True:
+        time.sleep(1)
+
+
+def main(arguments: list[str]) -> None:
+    children, file = arguments
+    become_daemon(Path(file))
+    for _ in range(int(children)):
+        if not os.fork():
+            burn()
+    # Imported here: the children need none of it.
+    from tests.support.gateways.shared import gateway, serve
+
+    serve(gateway())

@@ -1,0 +1,7 @@
+"""A gateway that behaves."""
+
+from tests.support.gateways.shared import gateway, serve
+
+
+def main(_arguments: list[str]) -> None:
+    serve(gateway())

@@ -1,0 +1,33 @@
+"""A publisher: sends ticks to the pods at PORTS (with commas), RATE per second, and counts them in FILE."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import math
+import time
+from pathlib import Path
+
+TIMEOUT_S = 0.5
+"""A pod that is paused or gone must not delay the others for long."""
+
+
+def publish(port: str, tick: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=TIMEOUT_S)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("POST", "/ticks", tick, {"Content-Type": "application/json"})
+        connection.getresponse().read()
+    connection.close()
+
+
+def main(arguments: list[str]) -> None:
+    ports, rate_hz, file = arguments[0].split(","), float(arguments[1]), Path(arguments[2])
+    # The count goes on where the publisher is started again, at this rate or another.
+    counted = int(file.read_text(encoding="ascii")) if file.exists() else 0
+    print(f"publishes {rate_hz:g} ticks per second to ports {', '.join(ports)}", flush=True)
+    begin = math.ceil(time.time() * rate_hz)
+    for seq, due in zip(itertools.count(counted + 1), itertools.count(begin)):
+        time.sleep(max(0.0, due / rate_hz - time.time()))
+        file.write_text(str(seq), encoding="ascii")
+        for port in ports:
+            publish(port, json.dumps({"seq": seq, "ts": round(due / rate_hz * 1000)}))

@@ -1,0 +1,75 @@
+"""What the gateways have in common: ticks, health, metrics, and an address from the environment."""
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import socketio
+from aiohttp import web
+
+HOST = os.environ.get("HOST", "127.0.0.1")
+PORT = int(os.environ.get("PORT", "3000"))
+RATE_HZ = 5.0
+
+
+def gateway(*, rate_hz: float = RATE_HZ, at_start: Callable[[], None] | None = None) -> web.Application:
+    """A gateway that behaves. rate_hz: of its own ticks, 0 for none; at_start: called in its event loop."""
+    sio = socketio.AsyncServer(async_mode="aiohttp")
+    joined: set[str] = set()
+
+    async def connect(sid: str, *_: object) -> None:
+        joined.add(sid)
+
+    async def disconnect(sid: str, *_: object) -> None:
+        joined.discard(sid)
+
+    async def publish() -> None:
+        seq = math.ceil(time.time() * rate_hz)
+        while True:
+            await asyncio.sleep(max(0.0, seq / rate_hz - time.time()))
+            await sio.emit("tick", {"seq": seq, "ts": round(seq / rate_hz * 1000)})
+            seq += 1
+
+    async def post_tick(request: web.Request) -> web.Response:
+        await sio.emit("tick", await request.json())
+        return web.Response()
+
+    async def start(_app: web.Application) -> None:
+        if rate_hz:
+            sio.start_background_task(publish)
+        if at_start is not None:
+            at_start()
+
+    async def drain(_app: web.Application) -> None:
+        print("drains", flush=True)
+        await asyncio.gather(*(sio.eio.disconnect(connection) for connection in list(sio.eio.sockets)))
+
+    def answers(text: Callable[[], str]) -> Callable[[web.Request], Any]:
+        async def answer(_request: web.Request) -> web.Response:
+            return web.Response(text=text())
+
+        return answer
+
+    sio.on("connect", connect)
+    sio.on("disconnect", disconnect)
+    app = web.Application()
+    sio.attach(app)
+    app.router.add_get("/healthz", answers(lambda: "alive\n"))
+    app.router.add_get("/readyz", answers(lambda: "ready\n"))
+    app.router.add_get("/metrics", answers(lambda: f"gateway_clients {len(joined)}\n"))
+    app.router.add_post("/ticks", post_tick)
+    app.on_startup.append(start)
+    app.on_shutdown.append(drain)
+    return app
+
+
+def serve(app: web.Application, *, host: str = HOST, port: int = PORT, ends_on_sigterm: bool = True) -> None:
+    """Serves until SIGTERM; says so in one line."""
+
+    def say(*_: object) -> None:
+        print(f"process {os.getpid()} listens on {host}:{port}", flush=True)
+
+    web.run_app(app, host=host, port=port, print=say, handle_signals=ends_on_sigterm, shutdown_timeout=0.2)
