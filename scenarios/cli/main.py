@@ -23,6 +23,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         f"{_HERE}.simulate:simulate_command",
         "Predict every arm of a scenario with a model, without any load.",
     ),
+    "measure": (
+        f"{_HERE}.measure:measure_command",
+        "Measure what one pod of a gateway costs, in about a minute.",
+    ),
     "rehearse": (
         f"{_HERE}.rehearse:rehearse_command",
         "Rehearse an outage live and write a report.",

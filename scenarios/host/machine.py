@@ -7,6 +7,7 @@ import platform
 import resource
 import socket
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,26 @@ def needed_descriptors(clients: int) -> int:
     return 4 * clients + SPARE_DESCRIPTORS
 
 
+def most_clients() -> int:
+    """For how many clients the open files of a process of this machine suffice."""
+    return (descriptor_limit() - SPARE_DESCRIPTORS) // 4
+
+
 def descriptor_limit() -> int:
     """Open files that a process of this machine may have, at the most; not more than is of use."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+
+
+@contextlib.contextmanager
+def descriptors_raised() -> Iterator[None]:
+    """As long as this lasts, this process may have as many open files as the host allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, descriptor_limit()), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def check(scenario: Scenario) -> None:

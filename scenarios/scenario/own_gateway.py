@@ -88,7 +88,7 @@ def _without_command(scenario: Scenario) -> Iterator[str]:
 
 
 def _limits(scenario: Scenario) -> Iterator[str]:
-    """Load shedding is the pods' work: a pod has to take orders for it."""
+    """Load shedding is the pods' work, and a rate for all clients follows from the cost of a handshake."""
     asked: list[tuple[str, NameOrTable]] = [("edge.limit", scenario.edge.limit)]
     asked += [
         (f"event[{place}].limit", event.limit)
@@ -98,6 +98,9 @@ def _limits(scenario: Scenario) -> Iterator[str]:
     for key, spec in asked:
         if limit(spec).admission != Admission():
             expected = "a limit at the proxy; your own gateway takes no orders to shed load"
+            yield invalid(key, spec, expected)
+        if any(rule.rate_per_s is None for rule in limit(spec).rules):
+            expected = "a limit with rate_per_s; it follows from the CPU of a handshake only with the stub"
             yield invalid(key, spec, expected)
 
 

@@ -6,12 +6,17 @@ Another gateway's handshake is known as a whole, from the upgrade until the snap
 `gateway.handshake_cpu_ms` is the whole then, and what this project's pods spend on top of it is nothing.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from msgspec.structs import fields
+
+LONGEST_QUEUE = 4_096
+"""Of the accept queue, as in the kernel's `net.core.somaxconn`."""
 
 Seconds = Annotated[float, Meta(ge=0)]
 
@@ -45,6 +50,9 @@ class Costs(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """From the start of a pod until it is ready."""
 
 
+_Kind = TypeVar("_Kind", bound=Struct)
+
+
 class CostFileError(ValueError):
     """A file that does not say what things cost; the message names what was found, and what is allowed."""
 
@@ -60,13 +68,35 @@ class MeasuredGateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Of a client that leaves."""
     idle_cpu: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Of a second in which nothing happens: a share of it."""
+    idle_with_clients_cpu: Annotated[float, Meta(ge=0)] | None = None
+    """The same with clients that receive no ticks, where it differs. Not modelled."""
+    memory_at_rest_mb: Annotated[float, Meta(ge=0)] | None = None
+    """Resident memory before the first client. Not modelled, like that of clients."""
+    memory_per_client_kb: Annotated[float, Meta(ge=0)] | None = None
+    backlog: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    """Connections that the kernel queues for the pod."""
+    accepts: Literal["all at once", "one per turn"] | None = None
+    """How the pod takes waiting connections from that queue."""
+    interval_95: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """95 % interval of a key above; not used by the model."""
+
+    @property
+    def queue(self) -> int | None:
+        """The model's accept queue, in connections; None where it was not measured.
+
+        A pod that accepts everything at once lets connections wait in the process instead, without a limit.
+        """
+        return LONGEST_QUEUE if self.accepts == "all at once" else self.backlog
+
+    @property
+    def keys(self) -> dict[str, float | int]:
+        """The keys of `[gateway]` that stand for this gateway."""
+        known = {"handshake_cpu_ms": self.handshake_cpu_ms, "tick_cpu_us": self.tick_cpu_us}
+        return {**known, **({} if self.queue is None else {"backlog": self.queue})}
 
     def overrides(self) -> tuple[str, ...]:
-        """The keys of a scenario that stand for this gateway."""
-        return (
-            f"gateway.handshake_cpu_ms={self.handshake_cpu_ms}",
-            f"gateway.tick_cpu_us={self.tick_cpu_us}",
-        )
+        """The same keys as `--set` takes them."""
+        return tuple(f"gateway.{key}={value}" for key, value in self.keys.items())
 
     def costs(self) -> Costs:
         """What comes on top of those keys."""
@@ -82,12 +112,20 @@ class MeasuredGateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 def read(path: Path) -> tuple[Costs, tuple[str, ...]]:
     """(costs, keys of the scenario that go with them). Raises CostFileError."""
+    if path.suffix == ".toml":
+        measured = read_measured(path)
+        return measured.costs(), measured.overrides()
+    return _decoded(path, msgspec.json.Decoder(Costs).decode, Costs), ()
+
+
+def read_measured(path: Path) -> MeasuredGateway:
+    """What was measured of a gateway, from a file of TOML. Raises CostFileError."""
+    return _decoded(path, partial(msgspec.toml.decode, type=MeasuredGateway), MeasuredGateway)
+
+
+def _decoded(path: Path, decode: Callable[[bytes], _Kind], kind: type[_Kind]) -> _Kind:
     try:
-        if path.suffix == ".toml":
-            measured = msgspec.toml.decode(path.read_bytes(), type=MeasuredGateway)
-            return measured.costs(), measured.overrides()
-        return msgspec.json.decode(path.read_bytes(), type=Costs), ()
+        return decode(path.read_bytes())
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
-        kind = MeasuredGateway if path.suffix == ".toml" else Costs
-        expected = ", ".join(field.name for field in fields(kind))
+        expected = ", ".join(each.name for each in fields(kind))
         raise CostFileError(f"{path}: {error}; expected {expected}") from None

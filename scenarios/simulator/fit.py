@@ -3,11 +3,14 @@
     pod CPU   = idle + a·handshakes + b·joins + f·ticks          for each second of each pod
     nginx CPU = idle + d·attempts + e·ticks                      for each second
 
-What the scenario itself charges is taken off a, b and f. No cost is negative. Ranges are the middle 95 %
-of fits to seconds that were drawn again, with replacement. They are no 95 % intervals: seconds of one run are
-not independent of each other, and runs differ by more than their seconds do.
+What the scenario itself charges is taken off a, b and f. A gateway of the user's own does not count its
+handshakes: there b is a whole one, fitted to all pods together in seconds in which every attempt joined. No
+cost is negative. Ranges are the middle 95 % of fits to seconds that were drawn again, with replacement. They
+are no 95 % intervals: seconds of one run are not independent of each other, and runs differ by more than
+their seconds do.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -26,6 +29,9 @@ _DRAWS = 200
 _FEWEST_SECONDS = 20
 _POD = ("handshakes", "joined", "ticks_sent")
 _EDGE = ("attempts", "ticks")
+_OWN = ("pods", "joined", "ticks")
+_UNANSWERED = ("timeout", "reset", "rejected", "broken", "abandoned")
+"""Attempts that may have cost a pod something, nobody knows what."""
 
 
 class CalibrationError(ValueError):
@@ -60,21 +66,14 @@ def calibrate(runs: Sequence[Run], costs: Costs = _DEFAULT, seed: int = 1) -> Ca
         raise CalibrationError(f"the runs have {len(gateways)} different gateways: expected 1")
     if any(run.info.predicted for run in runs):
         raise CalibrationError("costs cannot be fitted to predicted runs: expected measured ones")
-    pods = [row for run in runs for row in run.pods if _steady(row)]
+    own = bool(runs[0].info.scenario["gateway"].get("command"))
+    pods = _own_seconds(runs) if own else [row for run in runs for row in run.pods if _steady(row)]
     seconds = [row for run in runs for row in run.rows if _steady(row) and row.get("nginx_cpu") is not None]
     if len(pods) < _FEWEST_SECONDS:
-        raise CalibrationError(f"the runs have {len(pods)} pod-seconds: expected at least {_FEWEST_SECONDS}")
+        what = "seconds in which every attempt joined" if own else "pod-seconds"
+        raise CalibrationError(f"the runs have {len(pods)} {what}: expected at least {_FEWEST_SECONDS}")
     rng = np.random.default_rng(seed)
-    gateway = runs[0].info.scenario["gateway"]
-    charged_s = gateway["handshake_cpu_ms"] / 1000 if gateway["cpu"] == "burn" else 0.0
-    tick_s = gateway["tick_cpu_us"] / 1e6 if gateway["cpu"] == "burn" else 0.0
-    idle, upgrade, join, tick = _fit(pods, _POD, "cpu", rng)
-    fitted = [
-        _less("upgrade_cpu_s", upgrade, UPGRADE_SHARE * charged_s),
-        _less("join_cpu_s", join, (1 - UPGRADE_SHARE) * charged_s),
-        _less("tick_cpu_s", tick, tick_s),
-        _less("idle_cpu", idle, 0.0),
-    ]
+    fitted = _own_costs(pods, rng) if own else _stub_costs(pods, runs[0].info.scenario["gateway"], rng)
     if len(seconds) >= _FEWEST_SECONDS:
         nginx_idle, request, passed_on = _fit(seconds, _EDGE, "nginx_cpu", rng)
         fitted += [
@@ -89,8 +88,52 @@ def calibrate(runs: Sequence[Run], costs: Costs = _DEFAULT, seed: int = 1) -> Ca
     return Calibration(costs=Costs(**{**asdict(costs), **found}), fitted=tuple(fitted), seconds=len(pods))
 
 
+def _stub_costs(
+    pods: Sequence[Mapping[str, float | None]], gateway: Mapping[str, Any], rng: np.random.Generator
+) -> list[Fitted]:
+    charged_s = gateway["handshake_cpu_ms"] / 1000 if gateway["cpu"] == "burn" else 0.0
+    tick_s = gateway["tick_cpu_us"] / 1e6 if gateway["cpu"] == "burn" else 0.0
+    idle, upgrade, join, tick = _fit(pods, _POD, "cpu", rng)
+    return [
+        _less("upgrade_cpu_s", upgrade, UPGRADE_SHARE * charged_s),
+        _less("join_cpu_s", join, (1 - UPGRADE_SHARE) * charged_s),
+        _less("tick_cpu_s", tick, tick_s),
+        _less("idle_cpu", idle, 0.0),
+    ]
+
+
+def _own_costs(seconds: Sequence[Mapping[str, float | None]], rng: np.random.Generator) -> list[Fitted]:
+    """Of a gateway of the user's own, which does not count handshakes: the clients' joins and ticks do it."""
+    idle, join, tick = _fit(seconds, _OWN, "pod_cpu_total", rng, constant=False)
+    if not join[0]:
+        raise CalibrationError(
+            "the runs do not tell the CPU of a handshake: run `reconnect-storm measure` instead"
+        )
+    return [
+        Fitted("upgrade_cpu_s", *(UPGRADE_SHARE * number for number in join)),
+        Fitted("join_cpu_s", *((1 - UPGRADE_SHARE) * number for number in join)),
+        Fitted("tick_cpu_s", *tick),
+        Fitted("idle_cpu", *idle),
+    ]
+
+
+def _own_seconds(runs: Sequence[Run]) -> list[Mapping[str, float | None]]:
+    """Seconds of all pods together in which every attempt that reached a pod joined."""
+    found: list[Mapping[str, float | None]] = []
+    for run in runs:
+        pods = Counter(row["t_s"] for row in run.pods)
+        found += [
+            {**row, "pods": float(pods[row["t_s"]])}
+            for row in run.rows
+            if _steady(row) and pods[row["t_s"]] and not any(row.get(name) for name in _UNANSWERED)
+        ]
+    return found
+
+
 def _gateway(run: Run) -> tuple[Any, ...]:
     gateway = run.info.scenario["gateway"]
+    if gateway.get("command"):
+        return (str(gateway["command"]), str(gateway.get("environment")))
     return tuple(gateway[key] for key in ("cpu", "handshake_cpu_ms", "tick_cpu_us", "snapshot_bytes"))
 
 
@@ -100,10 +143,16 @@ def _steady(row: Mapping[str, float | None]) -> bool:
 
 
 def _fit(
-    rows: Sequence[Mapping[str, float | None]], names: Sequence[str], target: str, rng: np.random.Generator
+    rows: Sequence[Mapping[str, float | None]],
+    names: Sequence[str],
+    target: str,
+    rng: np.random.Generator,
+    *,
+    constant: bool = True,
 ) -> list[tuple[float, float, float]]:
-    """(value, low, high) of the constant and of each named column."""
-    features = np.array([[1.0, *(row.get(name) or 0.0 for name in names)] for row in rows])
+    """(value, low, high) of the constant, if there is one, and of each named column."""
+    first = [1.0] if constant else []
+    features = np.array([[*first, *(row.get(name) or 0.0 for name in names)] for row in rows])
     cpu = np.array([row.get(target) or 0.0 for row in rows])
     value = nnls(features, cpu)[0]
     draws = []

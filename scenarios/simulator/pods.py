@@ -15,13 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from scenarios.simulator.costs import Costs
+from scenarios.simulator.costs import LONGEST_QUEUE, Costs
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-LONGEST_QUEUE = 4_096
-"""Of the accept queue, as in the kernel's `net.core.somaxconn`."""
 
 
 class Served(Struct, frozen=True):

@@ -17,7 +17,7 @@ from reports.rundir.files import find_runs, replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
 from reports.text.units import percent
-from scenarios.cli.commands.gate_options import DEFAULT_SCENARIO, MOST_ROUNDS, ROUNDS
+from scenarios.cli.gate_options import DEFAULT_SCENARIO, MOST_ROUNDS, ROUNDS
 from scenarios.cli.options import JSON_OPTION, RETRIES_OPTION, RUNS_OPTION, scenario_argument
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers

@@ -22,7 +22,8 @@ from reports.gate.terminal import terminal_decision
 from reports.rundir.files import find_runs, point_latest
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from scenarios.cli.commands.gate_options import (
+from scenarios.cli.commands.gate_output import as_json, continue_trend, tell_github, write_junit
+from scenarios.cli.gate_options import (
     MOST_ROUNDS,
     MOST_ROUNDS_ALONE,
     ROUNDS,
@@ -32,7 +33,6 @@ from scenarios.cli.commands.gate_options import (
     WITH_OPTIONS,
     Options,
 )
-from scenarios.cli.commands.gate_output import as_json, continue_trend, tell_github, write_junit
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import FAILED, INTERRUPTED

@@ -8,7 +8,6 @@ import click
 import msgspec
 from msgspec.structs import replace
 from rich.progress import Progress
-from rich.table import Table
 
 from reports.analysis.judgement import judge_run
 from reports.compare.agreement import agreement
@@ -17,6 +16,7 @@ from reports.compare.comparison import ComparisonError
 from reports.rundir.files import find_runs, point_latest, replacing
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
+from scenarios.cli.model_costs import ModelCosts, model_costs
 from scenarios.cli.options import (
     MODEL_OPTIONS,
     REPORT_JSON_OPTION,
@@ -25,15 +25,14 @@ from scenarios.cli.options import (
     scenario_argument,
 )
 from scenarios.cli.print_report import report, shown_agreement
-from scenarios.cli.terminal import console, errors, fail, usage_errors
+from scenarios.cli.terminal import errors, fail, usage_errors
 from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
 from scenarios.runner.plan import plans, slug, utc_stamp, with_seed
-from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
-from scenarios.simulator.costs import CostFileError, Costs, read
-from scenarios.simulator.fit import Calibration, CalibrationError, calibrate
+from scenarios.simulator.costs import CostFileError
+from scenarios.simulator.fit import CalibrationError
 from scenarios.simulator.run import Prediction, simulate
 
 
@@ -80,13 +79,8 @@ def simulate_command(
     Exit status: 0 good, 2 usage or configuration, 3 invalid, 130 interrupted.
     """
     with usage_errors(ScenarioError, RecordError, ComparisonError, CalibrationError, CostFileError):
-        costs, implied = read(costs_file) if costs_file else (Costs(), ())
-        if implied and measured:
-            raise CostFileError(
-                f"{costs_file}: TOML costs not supported together with --against, whose runs define their own"
-                " gateway: expected costs as JSON"
-            )
-        costs = calibrated(costs, recorded, quiet=as_json)
+        given = model_costs(costs_file, recorded, quiet=as_json)
+        costs = given.costs
         if kept_costs:
             with replacing(kept_costs) as stream:
                 stream.write(msgspec.json.format(msgspec.json.encode(costs)).decode() + "\n")
@@ -94,8 +88,14 @@ def simulate_command(
         if known:
             directory = runs_folder / "agreement" / utc_stamp()
             predictions = predictions_of(known, repeats=repeats, directory=directory)
+            if given.keys and not all(plan.scenario.own_gateway for plan in predictions):
+                raise CostFileError(
+                    f"{costs_file}: TOML costs not supported together with --against, whose runs define their"
+                    " own gateway: expected costs as JSON"
+                )
+            predictions = [_with_costs(plan, given) for plan in predictions]
         else:
-            scenario = load(scenario_name, (*implied, *overrides))
+            scenario, costs = given.load(scenario_name, overrides)
             directory = runs_folder / scenario.name / utc_stamp()
             predictions = [
                 Prediction(
@@ -104,13 +104,14 @@ def simulate_command(
                     arm=plan.arm,
                     round=plan.round,
                     control=plan.control,
+                    costs=costs,
                 )
                 for plan in plans(scenario, repeats=repeats, directory=directory)
             ]
         for plan in predictions:
             check_known(plan.scenario)
         slot_s = slot_ms / 1000 if slot_ms else None
-        status = _predict([replace(plan, costs=costs, slot_s=slot_s) for plan in predictions])
+        status = _predict([replace(plan, slot_s=slot_s) for plan in predictions])
         if directory.exists():
             point_latest(directory, runs_folder / "latest")
             runs = [judge_run(path) for path in find_runs([directory])]
@@ -118,6 +119,14 @@ def simulate_command(
             if known:
                 _say_agreement(known, runs, directory)
     sys.exit(status)
+
+
+def _with_costs(plan: Prediction, given: ModelCosts) -> Prediction:
+    """The prediction of a recorded run, whose scenario may have a gateway of the user's own."""
+    if not plan.scenario.own_gateway:
+        return replace(plan, costs=given.costs)
+    scenario, costs = given.of_own(plan.scenario)
+    return replace(plan, scenario=scenario, costs=costs)
 
 
 def _predict(predictions: list[Prediction]) -> int:
@@ -177,37 +186,3 @@ def check_known(scenario: Scenario) -> None:
         raise ScenarioError(
             invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': the model has no sidecars")
         )
-
-
-def calibrated(costs: Costs, recorded: tuple[Path, ...], *, quiet: bool) -> Costs:
-    """The costs that recorded runs show, or these where there are none. Raises CalibrationError."""
-    if not recorded:
-        return costs
-    found = calibrate([Run.load(path) for path in find_runs(recorded)], costs)
-    if not quiet:
-        console.print(calibration_table(found))
-    return found.costs
-
-
-def calibration_table(found: Calibration) -> Table:
-    """The costs with their ranges, in microseconds where they are times of CPU."""
-    table = Table(
-        "cost",
-        "value",
-        "range",
-        box=None,
-        title=f"fitted to {found.seconds} pod-seconds",
-        caption="range: the middle 95 % of fits to seconds drawn again; seconds of one run resemble each "
-        "other, so the true cost may well lie outside. Of pod_start, the extremes.",
-    )
-    for one in found.fitted:
-        unit, scale = (
-            ("µs", 1e6)
-            if one.name.endswith("_cpu_s")
-            else ("s", 1)
-            if one.name.endswith("_s")
-            else ("%", 100)
-        )
-        value, low, high = (f"{number * scale:.3g}" for number in (one.value, one.low, one.high))
-        table.add_row(one.name.removesuffix("_s"), f"{value} {unit}", f"{low} to {high} {unit}")
-    return table

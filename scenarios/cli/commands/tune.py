@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from reports.rundir.schema import RecordError
 from reports.tuning.result import Constraints
 from reports.tuning.text import finalist_lines, headline, sentences
-from scenarios.cli.commands.simulate import calibrated, check_known
+from scenarios.cli.commands.simulate import check_known
 from scenarios.cli.commands.tune_confirm import confirm
+from scenarios.cli.model_costs import model_costs
 from scenarios.cli.options import (
     MODEL_OPTIONS,
     RUNS_OPTION,
@@ -25,10 +26,9 @@ from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED
 from scenarios.fields import invalid
 from scenarios.runner.plan import utc_stamp
-from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
-from scenarios.simulator.costs import CostFileError, Costs, read
+from scenarios.simulator.costs import CostFileError
 from scenarios.simulator.fit import CalibrationError
 from scenarios.tuning.halving import storms
 from scenarios.tuning.results import ResultsError
@@ -151,9 +151,9 @@ def tune_command(
         max_nat_victim_s=max_shared_ip_recovery_s,
     )
     with usage_errors(ScenarioError, RecordError, CalibrationError, CostFileError, ResultsError):
-        costs, implied = read(costs_file) if costs_file else (Costs(), ())
-        scenario, left_out = _scenario(scenario_name, (*implied, *overrides))
-        costs = calibrated(costs, recorded, quiet=as_json)
+        given = model_costs(costs_file, recorded, quiet=as_json)
+        whole, costs = given.load(scenario_name, overrides)
+        scenario, left_out = _simulated(whole, scenario_name)
         triggers = sized(scenario, _sizes(sizes))
         directory = resume or runs_folder / f"tune-{scenario.name}" / utc_stamp()
         search = Search(
@@ -208,9 +208,9 @@ def tune_command(
     sys.exit(status)
 
 
-def _scenario(name: str, overrides: tuple[str, ...]) -> tuple[Scenario, tuple[str, ...]]:
+def _simulated(scenario: Scenario, name: str) -> tuple[Scenario, tuple[str, ...]]:
     """The scenario to simulate, and the names of the events that are left out."""
-    scenario = replace(load(name, overrides), matrix={}, arms={})
+    scenario = replace(scenario, matrix={}, arms={})
     check_known(scenario)
     if scenario.trigger_s is None:
         raise ScenarioError(f"{name}: event: expected at least one fault")

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from scenarios.cli.main import main
 from scenarios.scenario.loader import load
 from scenarios.simulator.costs import CostFileError, Costs, read
+from scenarios.simulator.run import Prediction, simulate
 
 
 def test_a_measured_handshake_is_the_whole_of_it(tmp_path: Path) -> None:
@@ -66,6 +68,8 @@ def test_costs_that_were_kept_are_taken_again(tmp_path: Path) -> None:
 def test_recorded_runs_have_their_own_scenario(tmp_path: Path) -> None:
     node = tmp_path / "node.toml"
     node.write_text("handshake_cpu_ms = 5\ntick_cpu_us = 22\n")
-    done = CliRunner().invoke(main, ["simulate", "--costs", str(node), "--against", str(tmp_path)])
+    scenario = replace(load("mass-drop", ["event=[]", "phases.rescue_at_s=0"]), matrix={})
+    simulate(Prediction(scenario=scenario, directory=tmp_path / "run", arm="arm"))
+    done = CliRunner().invoke(main, ["simulate", "--costs", str(node), "--against", str(tmp_path / "run")])
     assert done.exit_code == 2
     assert "--against" in done.output

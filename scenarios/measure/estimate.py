@@ -1,0 +1,117 @@
+"""Costs from CPU readings: a least-squares fit for each cycle, and a t-interval over the cycles.
+
+A cycle is idle ─► ramp ─► steady ─► half are cut ─► steady ─► the rest is cut, and each part is a window:
+
+    CPU of a window = idle·seconds + handshake·joins + tick·ticks + close·closes
+
+The cycles are the independent observations; seconds of one cycle are not.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import inf, sqrt
+
+import numpy as np
+from msgspec import Struct
+from scipy import stats
+
+CONFIDENCE = 0.95
+FEWEST_CYCLES = 3
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """Whole seconds of one part of a cycle, and what happened in them."""
+
+    span_s: float
+    cpu_s: float
+    joins: int = 0
+    ticks: int = 0
+    """Delivered to clients."""
+    closes: int = 0
+
+
+class Estimate(Struct, frozen=True):
+    """A cost and its 95 % interval, none of them below 0."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low > 0
+
+    def times(self, factor: float) -> "Estimate":
+        """The same in another unit."""
+        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+
+
+class CpuCosts(Struct, frozen=True, kw_only=True):
+    """CPU-seconds of each thing; None for what did not happen."""
+
+    handshake_s: Estimate | None
+    tick_s: Estimate | None
+    close_s: Estimate | None
+    idle: Estimate | None
+    """CPU-seconds per second without clients."""
+
+
+def cpu_costs(cycles: Sequence[Sequence[Window]]) -> CpuCosts:
+    """The costs that explain the windows of these cycles, of which there are two at the least."""
+    found = [cycle_costs(cycle) for cycle in cycles]
+
+    def over_cycles(name: str) -> Estimate | None:
+        known = [cost[name] for cost in found if name in cost]
+        return t_interval(known) if len(known) == len(found) else None
+
+    return CpuCosts(
+        handshake_s=over_cycles("joins"),
+        tick_s=over_cycles("ticks"),
+        close_s=over_cycles("closes"),
+        idle=over_cycles("span_s"),
+    )
+
+
+def t_interval(values: Sequence[float]) -> Estimate:
+    """The mean of independent values with its 95 % interval, for two values or more; cut off at 0."""
+    mean = float(np.mean(values))
+    spread = float(np.std(values, ddof=1)) / sqrt(len(values))
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * spread
+    return Estimate(*(max(0.0, number) for number in (mean, mean - reach, mean + reach)))
+
+
+def slope(points: Sequence[tuple[float, float]]) -> Estimate | None:
+    """How much y grows with x, with the 95 % interval of a regression; None without three different x."""
+    x, y = np.array(points, np.float64).T if points else (np.empty(0), np.empty(0))
+    if len(np.unique(x)) < FEWEST_CYCLES:
+        return None
+    found = stats.linregress(x, y)
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 2)) * float(found.stderr)
+    ends = (float(found.slope), float(found.slope) - reach, float(found.slope) + reach)
+    return Estimate(*(max(0.0, number) for number in ends))
+
+
+def differ(a: Estimate, b: Estimate) -> bool:
+    """Whether two intervals do not overlap."""
+    return max(a.low, b.low) > min(a.high, b.high)
+
+
+def width(estimate: Estimate) -> float:
+    """Half the interval as a share of the value; infinite where the value is 0."""
+    return (estimate.high - estimate.low) / 2 / estimate.value if estimate.value > 0 else inf
+
+
+def cycle_costs(windows: Sequence[Window]) -> Mapping[str, float]:
+    """CPU-seconds of each joined client, tick, close and second of one cycle, as far as there were any."""
+    names = ("span_s", "joins", "ticks", "closes")
+    columns = {name: np.array([getattr(one, name) for one in windows], np.float64) for name in names}
+    used = [name for name in names if columns[name].any()]
+    features = np.column_stack([columns[name] for name in used])
+    # Columns of one size, so that the solution is as exact for ticks as for seconds.
+    scale = np.abs(features).max(axis=0)
+    solved, _, rank, _ = np.linalg.lstsq(
+        features / scale, np.array([one.cpu_s for one in windows]), rcond=None
+    )
+    if rank < len(used):
+        return {}
+    return dict(zip(used, (float(cost) for cost in solved / scale), strict=True))
