@@ -25,6 +25,10 @@ Url = Annotated[Line, Meta(extra={SECRET: URL})]
 MOST_ADDRESS_SHARES = 64
 
 
+POD_HEADER = "X-Storm-Pod"
+"""Response header in which the proxy of a run says which pod answers, where each numbers its own ticks."""
+
+
 class AddressShare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of the clients, and how many of them share one source address."""
 

@@ -64,6 +64,10 @@ class SetFeed(Struct, frozen=True, tag=True):
     schedule: FeedSchedule
 
 
+class EndCalm(Struct, frozen=True, tag=True):
+    """The first event is about to fire: what ticks say from now on is no part of a fitted schedule."""
+
+
 class Aborted(Struct, frozen=True, tag=True):
     """The generator stopped by itself, because of an abort condition."""
 
@@ -110,6 +114,7 @@ Message = (
     | PushPolicy
     | Cut
     | SetFeed
+    | EndCalm
     | Aborted
     | Finalise
     | Hello
