@@ -64,11 +64,6 @@ class Stack:
         await self.own_gateway.limit_at_sidecars()
         self.own_nginx.keep_configuration()
 
-    async def end_calm(self) -> None:
-        """The first event is about to fire: a schedule that is fitted to the calm phase is final."""
-        if self.scenario.feed.due == "schedule":
-            await self.generator.end_calm()
-
     async def route(self) -> None:
         """Makes nginx send new connections to the pods that are there now.
 
