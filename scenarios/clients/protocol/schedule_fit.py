@@ -19,6 +19,7 @@ LOWEST, HIGHEST = 5, 95
 """Percentiles of the lateness: the line is at the one, and the spread reaches to the other."""
 UNSTEADY = 0.25
 """Share of a period from which on the typical distance from the line says that it is none."""
+_STEPS = 16
 _SAME_RATE_ERRORS = 2.0
 # Standard error of the slope of n evenly spaced values is sqrt(12) · deviation / n^1.5; that of the median of
 # slopes is about 1.25 times as much. A normal distribution has 1.35 deviations between its quartiles.
@@ -60,9 +61,10 @@ def fit(seqs: Any, stamps_ns: Any, rate_hz: float) -> Fit | None:
         return None
     first_seq, first_ns = int(seqs[0]), int(stamps_ns[0])
     x, y = (seqs - first_seq).astype(np.float64), (stamps_ns - first_ns).astype(np.float64)
-    # Pairs that are half of the ticks apart: as robust as all pairs, and there are only n/2.
-    half = len(x) // 2
-    period = float(np.median((y[half:] - y[:-half]) / (x[half:] - x[:-half])))
+    # Far apart, and differently far: stamps that are cut to milliseconds repeat a pattern.
+    steps = np.unique(np.linspace(len(x) // 4, 3 * len(x) // 4, _STEPS, dtype=np.int64))
+    slopes = [(y[step:] - y[:-step]) / (x[step:] - x[:-step]) for step in steps]
+    period = float(np.median(np.concatenate(slopes)))
     if period <= 0:
         return None
     expected = 1e9 / rate_hz
