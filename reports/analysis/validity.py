@@ -14,6 +14,7 @@ from reports.analysis.actions import trigger_name
 from reports.analysis.disturbance import taken
 from reports.analysis.metrics import Summary
 from reports.analysis.pods import lost_reports
+from reports.analysis.reference import feed_warnings
 from reports.analysis.refusals import refusals
 from reports.rundir import series
 from reports.rundir.reader import Run, proxy_name
@@ -313,6 +314,11 @@ def _predicted(evidence: Evidence) -> Iterator[str]:
         yield "predicted by a model, not measured"
 
 
+def _feed(evidence: Evidence) -> Iterator[str]:
+    final = evidence.summary.final
+    yield from feed_warnings(evidence.run, (final.from_s, final.to_s) if final else None)
+
+
 def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
     rows = _phase_rows(evidence.run, "before", "during", "after", "tail")
     own_stack = not evidence.run.info.scenario.get("target", {}).get("url")
@@ -364,7 +370,7 @@ PROBLEMS = (
     _attempts_delayed_by_cap,
     _clients_missing,
 )
-WARNINGS = (_predicted, _refusals_disagree, _attempts_late, _not_pinned, _other_processes_unknown)
+WARNINGS = (_predicted, _feed, _refusals_disagree, _attempts_late, _not_pinned, _other_processes_unknown)
 
 
 def _phase_rows(run: Run, *names: str) -> list[Row]:
