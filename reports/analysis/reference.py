@@ -44,19 +44,19 @@ def reference_text(runs: Sequence[Run]) -> str:
 
 
 def feed_warnings(run: Run, final: tuple[int, int] | None) -> Iterator[str]:
-    """What a reader of figures by schedule has to know.
+    """What the reader of a run has to know whose ticks have been fitted.
 
     final: the seconds [from, to) in which the service had recovered, or the last ones.
     """
     feed: dict[str, Any] = run.info.scenario.get("feed", {})
+    rate_hz = float(feed.get("rate_hz", 5.0))
+    yield from _rate(run, rate_hz)
     if feed.get("due") != "schedule" or run.info.reference is None:
         return
     if run.info.reference != "schedule":
         because = next((fit.problem for fit in run.info.feed_fits if fit.problem), "no schedule was fitted")
         yield f"latencies count from the stamps of the ticks, although feed.due is schedule: {because}"
         return
-    rate_hz = float(feed.get("rate_hz", 5.0))
-    yield from _rate(run, rate_hz)
     yield from _spread(run, rate_hz)
     yield from _slipped(run, rate_hz, final)
     yield from _stamped(run)
@@ -120,7 +120,7 @@ def _stamped(run: Run) -> Iterator[str]:
     if not stamped or not ticks:
         return
     problems = dict.fromkeys(fit.problem for fit in run.info.feed_fits if fit.problem)
-    because = "; ".join(problems) or "they carry no number"
+    because = "; ".join(problems) or "their schedule was not known yet"
     since = "from the trigger on" if run.info.trigger_s is not None else f"from second {from_s} on"
     yield (
         f"{units.percent(stamped / ticks)} of the ticks received {since} count from their stamps, which hide "

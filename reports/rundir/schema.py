@@ -102,7 +102,7 @@ class FeedFit(Struct, frozen=True, kw_only=True):
     spread_ms: float | None = None
     """Between the 5th and the 95th percentile of the lateness of the stamps."""
     problem: str = ""
-    """Why these ticks count from their stamps; empty where they count from the schedule."""
+    """Why these ticks have no schedule to count from; empty where they have one."""
 
 
 class RunInfo(Struct, kw_only=True):
@@ -138,7 +138,7 @@ class RunInfo(Struct, kw_only=True):
     """What latencies count from: `due`, the stamp of each tick; `schedule`, due times fitted to the stamps of
     the calm phase; `first receipt`: then the fan-out latency is a spread."""
     feed_fits: tuple[FeedFit, ...] = ()
-    """Of each numbering, where `feed.due` is `schedule`."""
+    """Of each numbering, where `feed.due` is `schedule`, or where each pod has its own."""
     rehearsal: Rehearsal | None = None
     clocks: tuple[ClockOffset, ...] = ()
     """Empty where all processes share one clock."""

@@ -349,8 +349,9 @@ class Client:
         if fleet.stale_by == "gap":
             fresh_ns = self._last_tick_ns
         else:
-            # What the client held before this session does not count against it.
-            fresh_ns = max(self._joined_ns, self._recorder.held_due_ns[self._index])
+            # A client knows the stamp alone. What it held before this session does not count against it.
+            recorder = self._recorder
+            fresh_ns = max(self._joined_ns, recorder.schedule.stamp_ns(recorder.held_due_ns[self._index]))
         return min(ping, (fresh_ns + int(fleet.stale_after_s * 1e9), "stale"))
 
     def _lost(self, outcome: str, reason: str = "") -> None:

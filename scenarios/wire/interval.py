@@ -148,7 +148,7 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     reference: Reference | None = None
     """What latencies count from; None while no tick has been seen."""
     fits: tuple[FeedFit, ...] = ()
-    """The schedules fitted so far, where due times are to come from them."""
+    """The schedules fitted so far, where due times come from them or each pod numbers its own ticks."""
     cpu_ns: int = 0
     """CPU time of the process, or processes, in this second."""
     busiest_cpu_ns: int = 0

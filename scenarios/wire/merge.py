@@ -292,7 +292,7 @@ def _fits(fits: Iterable[FeedFit]) -> tuple[FeedFit, ...]:
     """One of each stream: that of the process which saw most of it."""
     found: dict[str, FeedFit] = {}
     for each in fits:
-        if each.stream not in found or each.ticks > found[each.stream].ticks:
+        if each.stream not in found or each.ticks >= found[each.stream].ticks:
             found[each.stream] = each
     return tuple(found[stream] for stream in sorted(found))
 

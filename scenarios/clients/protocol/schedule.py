@@ -46,6 +46,9 @@ class Schedule(Protocol):
         held, held_due_ns: number, negative for none, and due time of each client's newest tick.
         """
 
+    def stamp_ns(self, due_ns: int) -> int:
+        """The publish time in the tick that was due then."""
+
     def by_stamp(self, due_ns: Any, latency_ns: Any) -> tuple[Any, int] | None:
         """The latencies of received ticks by their stamps, and how many of these ticks were due by them;
         None where that is so of all."""
@@ -87,6 +90,10 @@ class NumberedSchedule:
         # How many clients lack each of these ticks: those whose newest one is before it.
         clients = np.cumsum(np.bincount(held[behind] - oldest, minlength=len(due)))
         return due, clients, np.where(behind, latest, held)
+
+    def stamp_ns(self, due_ns: int) -> int:
+        """The same."""
+        return due_ns
 
     def by_stamp(self, due_ns: Any, latency_ns: Any) -> None:  # noqa: ARG002
         """There is no other due time than the stamp."""

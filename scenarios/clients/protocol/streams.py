@@ -92,19 +92,17 @@ class Streams:
 
     @property
     def fits(self) -> tuple[FeedFit, ...]:
-        """What is known of each stream, where due times are to come from fits."""
-        return tuple(stream.report() for stream in self._streams[:_MOST_REPORTED]) if self.fitted else ()
+        """What is known of each stream."""
+        return tuple(stream.report() for stream in self._streams[:_MOST_REPORTED])
 
     def learn(self, seq: int, due_ns: int, pod: str = "") -> tuple[int, int]:
         """Takes note of a tick, which is stamped `due_ns`; returns its number and when it was due."""
         stream = self._stream_of(pod, seq, due_ns)
         number = stream.base + seq
-        if not self.fitted:
-            return number, due_ns
         if self._calm:
             stream.fitter.add(seq, due_ns)
         fitted = stream.fitter.fit
-        if fitted is None or stream.left:
+        if fitted is None or stream.left or not self.fitted:
             return number, due_ns
         scheduled_ns = fitted.due_ns(seq)
         if due_ns < scheduled_ns - self._period_ns // 2:
@@ -165,6 +163,10 @@ class Streams:
         news = due > self._closed_ns
         self._closed_ns = now_ns
         return due[news], np.repeat(clients, each)[news], np.where(behind, _CLOSED, held)
+
+    def stamp_ns(self, due_ns: int) -> int:
+        """The stamp of the tick that was due then."""
+        return self._stamps.get(due_ns, due_ns)
 
     def by_stamp(self, due_ns: Any, latency_ns: Any) -> tuple[Any, int] | None:
         """The latencies of received ticks by their stamps, and how many of them were due by these; None

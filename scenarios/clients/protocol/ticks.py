@@ -66,7 +66,6 @@ class TickReader:
         self._streams = schedule if isinstance(schedule, Streams) else None
         self._unit_ns = _NS_PER_UNIT[feed.due_unit]
         self._wall = feed.due_clock == "wall"
-        self._wants_fits = feed.due == "schedule"
         self._due_path = None if feed.due_field is None else _path(feed.due_field)
         self._seq_path = None if feed.seq_field is None else _path(feed.seq_field)
         self._received_ns: OrderedDict[tuple[str, bytes | int], tuple[int, int]] = OrderedDict()
@@ -82,8 +81,8 @@ class TickReader:
 
     @property
     def fits(self) -> tuple[FeedFit, ...]:
-        """The schedules that have been fitted, or why there are none; empty where none are wanted."""
-        if not self._wants_fits or self._due_path is None:
+        """The schedules that have been fitted, or why there are none; empty where nothing is fitted."""
+        if self._streams is None or self._due_path is None:
             return ()
         for path, what, key in (
             (self._due_path, "publish time", "feed.due_field"),
@@ -91,7 +90,7 @@ class TickReader:
         ):
             if not path:
                 return (FeedFit(problem=f"the ticks carry no {what}; {key} says where it is"),)
-        return self._streams.fits if self._streams is not None else ()
+        return self._streams.fits
 
     @property
     def lasting(self) -> bool:
