@@ -10,7 +10,7 @@ from scenarios.events.set_limit import SetLimit
 from scenarios.fields import NameOrTable, invalid
 from scenarios.limits.registry import limit
 from scenarios.scenario.model import Feed, Gateway, Scenario
-from scenarios.scenario.program import STUB_KEYS, Program, command_complaint, words_of
+from scenarios.scenario.program import STUB_KEYS, Program, command_complaint, variable_text, words_of
 
 OWN_KEYS = (
     "setup",
@@ -144,7 +144,9 @@ def _placeholders(scenario: Scenario) -> Iterator[str]:
     for place, program in programs(scenario).items():
         allowed = known.get(place, ("port", "host", *services))
         texts = {f"{place}.command": " ".join(words_of(program.command))}
-        texts |= {f"{place}.environment.{name}": value for name, value in program.environment.items()}
+        texts |= {
+            f"{place}.environment.{name}": variable_text(value) for name, value in program.environment.items()
+        }
         for key, text in texts.items():
             for name in PLACEHOLDER.findall(text):
                 if name not in allowed:
