@@ -39,7 +39,7 @@ def reference_text(runs: Sequence[Run]) -> str:
         texts = {"due": "the due time in each tick", "first receipt": "the first receipt of each tick"}
         return " or ".join(sorted(texts.get(str(one), "a fitted schedule") for one in references))
     from_s = [second for run in runs if (second := scheduled_from_s(run)) is not None]
-    since = f", from second {max(from_s)} on; until then, the stamps" if from_s else ""
+    since = f", from second {max(from_s)} of the steady state on; until then, the stamps" if from_s else ""
     return f"schedule fitted from the calm phase{since}"
 
 

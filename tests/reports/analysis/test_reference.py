@@ -112,10 +112,10 @@ REFERENCES: dict[str, tuple[list[Run], str]] = {
     "stamps": ([history(seconds(), reference="due")], "the due time in each tick"),
     "receipt": ([history(seconds(), reference="first receipt")], "the first receipt of each tick"),
     "nothing": ([history(seconds())], ""),
-    "a schedule": ([fitted(seconds())], "schedule fitted from the calm phase, from second 0 on; until then"),
+    "a schedule": ([fitted(seconds())], "schedule fitted from the calm phase, from second 0 of the"),
     "the latest of several": (
         [fitted(seconds()), fitted(seconds(stamped={0: 500.0, 1: 500.0, 2: 499.0}))],
-        "schedule fitted from the calm phase, from second 2 on; until then, the stamps",
+        "schedule fitted from the calm phase, from second 2 of the steady state on; until then, the stamps",
     ),
 }
 
