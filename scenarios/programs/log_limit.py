@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-MOST_BYTES = 64_000_000
+MOST_BYTES = 16_000_000
 _KEPT_BYTES = 1_000_000
 
 

@@ -100,7 +100,8 @@ class Gateway(Program, frozen=True, kw_only=True):
     liveness_path: Line = ""
     """HTTP path that answers 200 while a pod is alive; the event `probes` needs it unless `conflated`."""
     on_crash: Literal["fail", "leave", "restart"] = "fail"
-    """When a pod ends by itself: the run fails, or it goes on and the crash is one of its outcomes."""
+    """When a pod ends by itself: the run fails, or it goes on and the crash is one of its outcomes. `leave`
+    takes the pod out of the proxy, `restart` starts it again on its port."""
     crash_restart_s: Seconds = 1.0
     """Time from a crash to the restart, with `on_crash = "restart"`."""
     metrics: PodMetrics | None = None

@@ -1,7 +1,7 @@
 """Programs of the user's own that a scenario has started: the gateway, its publisher, and services.
 
 A command is a list of words or a line that is split like a shell's; no shell ever reads it. Words and values
-of the environment may have placeholders; see docs/own-gateway.md.
+of the environment may have placeholders; see docs/your-own-gateway.md.
 """
 
 import shlex

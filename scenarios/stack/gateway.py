@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -33,6 +33,12 @@ from scenarios.wire.pod_second import PodSecond
 _CONTROL_TIMEOUT_S = 60.0
 """A pod under a storm answers when its loop comes to it."""
 _LEAVE_POLL_S = 0.05
+
+
+async def _nowhere() -> None:
+    """There is no proxy yet."""
+
+
 NO_VALUES: Mapping[str, str | int | float] = MappingProxyType({})
 
 
@@ -79,6 +85,8 @@ class Gateway:
         self._token = secrets.token_urlsafe(24)
         self._drops = 0
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONTROL_TIMEOUT_S))
+        self.route: Callable[[], Awaitable[None]] = _nowhere
+        """Makes the proxy send new connections to the pods that are there now; set once there is a proxy."""
         self._tolerant = False
         """Pods of a user's own may end by themselves."""
 
@@ -284,11 +292,14 @@ class Gateway:
         secrets_known = secrets_of(self._scenario)
         said = [hide(shown_text(line), secrets_known) for line in child.last_lines()]
         self._note("pod_crashed", pod=index, ended=child.how_it_ended, last_lines=said)
-        if gateway.on_crash == "restart":
-            with self.coming_back(index):
-                await asyncio.sleep(gateway.crash_restart_s)
-                if await self.restart(index):
-                    self._note("pod_restarted", pod=index, after="crash")
+        if gateway.on_crash == "leave":
+            self.withdraw([index])
+            await self.route()
+            return
+        with self.coming_back(index):
+            await asyncio.sleep(gateway.crash_restart_s)
+            if await self.restart(index):
+                self._note("pod_restarted", pod=index, after="crash")
 
     def _new_pod(self, index: int, host: PodHost) -> Pod:
         log = self._directory / f"pod-{index}.log"

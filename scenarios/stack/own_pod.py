@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway_stub.protocol import Controls
 from scenarios.host.hosts import PodHost
 from scenarios.host.process import Child, Watch
-from scenarios.programs.kept import KeptProgram, start_kept
+from scenarios.programs.kept import KeptProgram, last_lines, start_kept
 from scenarios.programs.log_limit import cut_log
 from scenarios.programs.metrics_endpoint import ask_gauges
 from scenarios.programs.placeholders import invocation
@@ -106,7 +106,8 @@ class OwnPod(Pod):
                 said += (
                     f"; it listens on {', '.join(map(str, others))}: expected the port in PORT, or {{port}}"
                 )
-        return f"{said}; see {self._log}"
+        last = last_lines(self._log, 1)
+        return f"{said}; {self._log}: {last[0]}" if last else f"{said}; {self._log} is empty"
 
     async def is_live(self, timeout_s: float) -> bool:
         """Whether the liveness path is answered with 200 in time."""

@@ -60,6 +60,10 @@ class Gateway(Protocol):
         ...
 
 
+Ask = Callable[[Pod], Awaitable[bool]]
+Judge = Callable[[Pod, int], Awaitable[bool]]
+
+
 class Orchestrator:
     """Probes all pods of a gateway until it is cancelled.
 
@@ -91,32 +95,52 @@ class Orchestrator:
                 await asyncio.sleep(self._probes.period_s)
 
     async def _keep(self, pod: Pod) -> None:
-        probes = self._probes
-        not_ready = not_live = 0
+        """Asks a pod by each of its probes: a probe that waits for its answer does not hold up the other."""
+        if self._probes.conflated:
+            await self._watch(pod, self._ask_ready, (self._judge_ready, self._judge_live))
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(pod, self._ask_ready, (self._judge_ready,)))
+            tasks.create_task(self._watch(pod, self._ask_live, (self._judge_live,)))
+
+    async def _watch(self, pod: Pod, ask: Ask, judges: tuple[Judge, ...]) -> None:
+        """One probe of a pod. judges: what to do after so many failures; True where the pod is a new one."""
+        failed = 0
         was_there = True
         while not pod.withdrawn:
             began_s = time.monotonic()
             if not pod.ready:
                 # Whoever starts it awaits it; it is asked once it is there, and has had its time.
-                was_there, not_ready, not_live = False, 0, 0
+                was_there, failed = False, 0
             elif not was_there:
                 was_there = True
                 if pod.ejected:
                     await self._eject(pod, ejected=False)
-                await asyncio.sleep(probes.grace_s)
+                await asyncio.sleep(self._probes.grace_s)
             else:
-                ready, live = await self._ask(pod)
-                not_ready = 0 if ready else not_ready + 1
-                not_live = 0 if live else not_live + 1
-                if not _is_there(pod):
-                    continue  # somebody has ended it while it was asked
-                if pod.ejected != (not_ready >= probes.failures):
-                    await self._eject(pod, ejected=not pod.ejected)
-                if not_live >= probes.failures and _is_there(pod):
-                    await self._replace(pod)
-                    was_there, not_ready, not_live = False, 0, 0
-                    continue
-            await asyncio.sleep(max(0.0, began_s + probes.period_s - time.monotonic()))
+                failed = 0 if await ask(pod) else failed + 1
+                for judge in judges:
+                    # Somebody may have ended it while it was asked.
+                    if _is_there(pod) and await judge(pod, failed):
+                        was_there, failed = False, 0
+            await asyncio.sleep(max(0.0, began_s + self._probes.period_s - time.monotonic()))
+
+    async def _ask_ready(self, pod: Pod) -> bool:
+        return await pod.is_ready(self._probes.timeout_s)
+
+    async def _ask_live(self, pod: Pod) -> bool:
+        return await pod.is_live(self._probes.liveness_timeout_s)
+
+    async def _judge_ready(self, pod: Pod, failed: int) -> bool:
+        if pod.ejected != (failed >= self._probes.failures):
+            await self._eject(pod, ejected=not pod.ejected)
+        return False
+
+    async def _judge_live(self, pod: Pod, failed: int) -> bool:
+        if failed < self._probes.failures:
+            return False
+        await self._replace(pod)
+        return True
 
     async def _replace(self, pod: Pod) -> None:
         gateway = self._gateway
@@ -126,17 +150,6 @@ class Orchestrator:
             await asyncio.sleep(self._probes.restart_after_s)
             if await gateway.restart(pod.index):
                 self._note("pod_restarted", pod=pod.index)
-
-    async def _ask(self, pod: Pod) -> tuple[bool, bool]:
-        """(ready, live), as far as this orchestrator can tell the two apart."""
-        probes = self._probes
-        if probes.conflated:
-            ready = await pod.is_ready(probes.timeout_s)
-            return ready, ready
-        ready, live = await asyncio.gather(
-            pod.is_ready(probes.timeout_s), pod.is_live(probes.liveness_timeout_s)
-        )
-        return ready, live
 
     async def _eject(self, pod: Pod, *, ejected: bool) -> None:
         pod.ejected = ejected

@@ -59,6 +59,7 @@ class Stack:
     async def begin(self) -> None:
         """The fleet is up: from now on handshakes cost something, and the scenario's limits are in force."""
         await self.own_gateway.charge_handshakes(self.scenario.gateway.handshake_cpu_ms)
+        self.own_gateway.route = self.route
         self.own_gateway.begin()
         if self.scenario.edge.limit != "none":
             await self.set_limit(self.scenario.edge.limit)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reports.rundir.reader import Run
+from scenarios.exit_status import FAILED
 from scenarios.scenario.redact_text import HIDDEN
 from tests.e2e.command_line import carried_out
 from tests.e2e.own_gateway import (
@@ -15,6 +16,7 @@ from tests.e2e.own_gateway import (
     OWN_STORM,
     RATE_HZ,
     end_of,
+    ended_storm,
     files_with,
     of_pod,
     pod_log,
@@ -190,10 +192,10 @@ def test_a_publisher_feeds_all_pods_and_can_be_stalled_and_sped_up(tmp_path: Pat
     assert total(run, "ticks", 14, 15) == pytest.approx(calm, rel=0.3)
 
 
-def test_a_gateway_without_ticks_makes_the_run_invalid_and_the_event_is_named(tmp_path: Path) -> None:
-    output, run = stormed(tmp_path, line("silent"))
-    assert run.info.verdict["name"] == "INVALID"
-    assert "tick" in output
+def test_a_gateway_without_ticks_ends_the_run_and_the_event_is_named(tmp_path: Path) -> None:
+    done = ended_storm(tmp_path, line("silent"))
+    assert done.status == FAILED
+    assert done.line("no tick arrived", "'tick'", "feed.event")
 
 
 # -- services and set-up -------------------------------------------------------------------------------------
