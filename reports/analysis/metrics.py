@@ -41,6 +41,10 @@ class PhaseSummary(Struct, frozen=True, kw_only=True):
     fanout_p50_ms: float | None = None
     fanout_p99_ms: float | None = None
     """Of the ticks that did arrive."""
+    fanout_by_stamp_p50_ms: float | None = None
+    fanout_by_stamp_p99_ms: float | None = None
+    fanout_by_stamp_max_ms: float | None = None
+    """The same from their stamps; only where the others count from a fitted schedule."""
     availability: float | None = None
     """Client-seconds joined with a tick under 1 s old, as a share of all client-seconds."""
     staleness_p50_ms: float | None = None
@@ -197,6 +201,7 @@ def _phase(run: Run, phase: Phase | None) -> PhaseSummary | None:
         return series.highest(series.column(rows, name))
 
     fanout = latency.between(run.histograms.get("fanout", {}), from_s, to_s)
+    by_stamp = latency.between(run.histograms.get("fanout_by_stamp", {}), from_s, to_s)
     staleness = latency.between(run.histograms.get("staleness", {}), from_s, to_s)
     return PhaseSummary(
         from_s=from_s,
@@ -204,6 +209,9 @@ def _phase(run: Run, phase: Phase | None) -> PhaseSummary | None:
         effective_p99=latency.effective(run, from_s, to_s, 99),
         fanout_p50_ms=_ms(50, fanout),
         fanout_p99_ms=_ms(99, fanout),
+        fanout_by_stamp_p50_ms=_ms(50, by_stamp),
+        fanout_by_stamp_p99_ms=_ms(99, by_stamp),
+        fanout_by_stamp_max_ms=_ms(100, by_stamp),
         availability=series.availability(rows),
         staleness_p50_ms=_ms(50, staleness),
         staleness_p99_ms=_ms(99, staleness),

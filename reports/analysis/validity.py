@@ -15,6 +15,7 @@ from reports.analysis.disturbance import taken
 from reports.analysis.metrics import Summary
 from reports.analysis.own_gateway import own_gateway_warnings
 from reports.analysis.pods import lost_reports
+from reports.analysis.reference import feed_warnings
 from reports.analysis.refusals import refusals
 from reports.rundir import series
 from reports.rundir.reader import Run, proxy_name
@@ -314,6 +315,11 @@ def _predicted(evidence: Evidence) -> Iterator[str]:
         yield "predicted by a model, not measured"
 
 
+def _feed(evidence: Evidence) -> Iterator[str]:
+    final = evidence.summary.final
+    yield from feed_warnings(evidence.run, (final.from_s, final.to_s) if final else None)
+
+
 def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
     rows = _phase_rows(evidence.run, "before", "during", "after", "tail")
     own_stack = not evidence.run.info.scenario.get("target", {}).get("url")
@@ -367,6 +373,7 @@ PROBLEMS = (
 )
 WARNINGS = (
     _predicted,
+    _feed,
     _refusals_disagree,
     _attempts_late,
     _not_pinned,

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reports.analysis.reference import reference_text
 from reports.compare.arm import ArmResult, alike, arm_result, standing
 from reports.compare.comparable import ComparisonError, by_arm, variables
 from reports.compare.control import Control, controls, under_control
@@ -58,6 +59,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """The best arm, and those that cannot be told apart from it; empty where no run is valid."""
     names: Names
     """What the measures are called in these runs."""
+    reference: str
+    """What latencies count from; empty where no tick was received."""
     headline: str
     effects: tuple[str, ...]
     """What each variable alone changed."""
@@ -84,6 +87,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         controls=found,
         winners=winners,
         names=_names([run for group in groups.values() for run in group]),
+        reference=reference_text([run for group in groups.values() for run in group]),
         headline=headline(arms, winners),
         effects=effects(arms, varied),
         believe=believe(arms, winners, found),

@@ -196,6 +196,18 @@ MEASURES: tuple[Measure, ...] = (
 )
 """The columns of the main table, in order."""
 
+BY_STAMP: tuple[Measure, ...] = tuple(
+    Measure(
+        f"fanout_by_stamp_p99_{name}",
+        "fan-out by stamp p99",
+        name,
+        _phase(name, "fanout_by_stamp_p99_ms"),
+        units.milliseconds,
+    )
+    for name in PHASES
+)
+"""Beside the fan-out latency; only of runs in which that counts from a fitted schedule."""
+
 EXPERIENCE: tuple[Measure, ...] = (
     *(
         Measure(
@@ -287,5 +299,5 @@ KEY_MEASURES = (
 )
 """What a comparison is decided on, and corrected for there being several. Seven would need a sixth run."""
 
-BY_KEY = {measure.key: measure for measure in (*MEASURES, *EXPERIENCE, *SIDECARS, *AT_REST)}
+BY_KEY = {measure.key: measure for measure in (*MEASURES, *BY_STAMP, *EXPERIENCE, *SIDECARS, *AT_REST)}
 """Every measure, in the order of the tables."""

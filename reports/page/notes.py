@@ -66,7 +66,7 @@ class Notes(Struct, frozen=True, kw_only=True):
 def notes(comparison: Comparison, *, sidecars: bool) -> Notes:
     """The paragraphs of a report on these arms; sidecars: some of them have sidecars."""
     return Notes(
-        numbers=f"{_median_note(comparison)}{NUMBERS}",
+        numbers=f"{_reference_note(comparison)}{_median_note(comparison)}{NUMBERS}",
         against=_against_note(comparison),
         refusals=refusals_note(comparison.names.proxy, sidecars=sidecars),
     )
@@ -80,6 +80,10 @@ def refusals_note(proxy: str, *, sidecars: bool) -> str:
         "handshakes that they shed. Unaccounted: counted by clients and by none of the others; negative "
         "where clients gave up before the answer came."
     )
+
+
+def _reference_note(comparison: Comparison) -> str:
+    return f"Latencies count from: {comparison.reference}. " if comparison.reference else ""
 
 
 def _median_note(comparison: Comparison) -> str:

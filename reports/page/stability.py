@@ -31,7 +31,7 @@ def _s1(stability: Mapping[str, Any]) -> str:
     if not by_attempt:
         return units.NOTHING
     first = units.INFINITE if by_attempt[0] is None else f"{by_attempt[0]:.1f}"
-    index = stability.get("calm_from_try")
+    index = stability.get("calm_from_attempt")
     if index == 0:
         return f"{first}; ≤ 1 from the start"
     return f"{first}; {'never ≤ 1' if index is None else f'≤ 1 from attempt {index + 1}'}"
@@ -42,7 +42,7 @@ def _s2(stability: Mapping[str, Any]) -> str:
 
 
 def _limit(stability: Mapping[str, Any]) -> str:
-    bites = stability.get("limit_bites_from_clients_per_address")
+    bites = stability.get("limit_refuses_above_clients_per_ip")
     return "none" if bites is None else f"refuses above {bites:.1f} clients"
 
 

@@ -15,7 +15,7 @@ from reports.compare.comparison import Comparison, compare
 from reports.compare.control import control_lines, under_control
 from reports.compare.headline import order_sentence
 from reports.compare.map_text import map_headings, map_sentences, outcome_text
-from reports.compare.measures import AT_REST, EXPERIENCE, MEASURES, SIDECARS, Measure
+from reports.compare.measures import AT_REST, BY_STAMP, EXPERIENCE, MEASURES, SIDECARS, Measure
 from reports.compare.statistics import share_interval
 from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
@@ -47,7 +47,11 @@ class GridRow(Struct, frozen=True):
 
 def main_grid(comparison: Comparison) -> list[GridRow]:
     """The main table, a row a measure and a cell an arm; the verdict comes last."""
+    by_stamp = [row for row in _grid(comparison, BY_STAMP) if any(map(_is_known, row.cells))]
     rows = _grid(comparison, MEASURES)
+    if by_stamp:
+        last = max(place for place, measure in enumerate(MEASURES) if measure.key.startswith("fanout_"))
+        rows[last + 1 : last + 1] = by_stamp
     metastable = tuple(map(_metastable, comparison.arms))
     verdicts = tuple(Cell(arm.verdict, _tally(arm)) for arm in comparison.arms)
     return [*rows, GridRow("", "metastable runs", metastable), GridRow("", "verdict", verdicts)]
@@ -83,7 +87,7 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [Text(units.unbroken(comparison.believe), style="italic")]
     parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]
     parts += [Text(line) for line in (order_sentence(orders(runs)),) if line]
-    parts += [Text(), *_action_parts(runs)]
+    parts += [*_reference_parts(comparison), Text(), *_action_parts(runs)]
     parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
     parts += [Text(), terminal_table(comparison, width), *_shared_ip_parts(runs), *_issues(runs)]
     return Group(*parts)
@@ -104,6 +108,10 @@ def terminal_table(comparison: Comparison, width: int) -> RenderableType:
             break
     spaced = [part for table in tables for part in (Text(), table)]
     return Group(*spaced[1:])
+
+
+def _is_known(cell: Cell) -> bool:
+    return cell.text != units.NOTHING
 
 
 def _where_something_happened(rows: Sequence[GridRow]) -> list[GridRow]:
@@ -201,6 +209,7 @@ def _map_parts(found: StormMap, comparison: Comparison, width: int) -> list[Rend
     ]
     parts.append(Text(units.unbroken(comparison.believe), style="italic"))
     parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]
+    parts += _reference_parts(comparison)
     table = _empty_table(2)
     for heading in map_headings(found):
         table.add_column(Text(heading.replace(" = ", "\n= ")), no_wrap=True)
@@ -208,6 +217,10 @@ def _map_parts(found: StormMap, comparison: Comparison, width: int) -> list[Rend
         texts = (value_text(point.value), *map(outcome_text, cells), point.region)
         table.add_row(*map(Text, texts))
     return [*parts, Text(), table] if _width(table) <= width else parts
+
+
+def _reference_parts(comparison: Comparison) -> list[RenderableType]:
+    return [Text(f"Latencies count from: {comparison.reference}.")] if comparison.reference else []
 
 
 def _action_parts(runs: Sequence[Run]) -> list[RenderableType]:

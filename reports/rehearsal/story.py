@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from reports.analysis.metrics import PhaseSummary
+from reports.analysis.reference import reference_text
 from reports.analysis.slo import StatedBound
 from reports.page.impact import impact_sentences
 from reports.page.notes import ACTIONS, SHARED_IPS, STRETCH
@@ -49,6 +50,7 @@ def steady_state(found: Facts) -> tuple[Block, ...]:
         ("availability", lambda phase: units.percent(phase.availability)),
         ("effective p99 (all clients)", lambda phase: units.latency(phase.effective_p99)),
         ("fan-out p99 (delivered ticks)", lambda phase: units.milliseconds(phase.fanout_p99_ms)),
+        ("fan-out p99 by stamp", lambda phase: units.milliseconds(phase.fanout_by_stamp_p99_ms)),
         ("staleness p99", lambda phase: units.milliseconds(phase.staleness_p99_ms)),
         ("connection attempts", lambda phase: units.per_second(phase.attempts_per_s)),
         ("event loop utilisation of the pods", lambda phase: units.percent(phase.pod_loop)),
@@ -65,11 +67,17 @@ def steady_state(found: Facts) -> tuple[Block, ...]:
     table = TextTable(
         label="The steady state before, the storm, and the end",
         headings=("measure", *(name for name, _ in stretches)),
-        rows=tuple((name, *(text(phase) for _, phase in stretches)) for name, text in measures),
+        rows=tuple(
+            (name, *(text(phase) for _, phase in stretches))
+            for name, text in measures
+            if not name.endswith("by stamp") or found.run.info.reference == "schedule"
+        ),
     )
     reserved = found.run.info.scenario.get("gateway", {}).get("cpu") in {"reserve", "occupy"}
     note = " Handshakes occupy the event loop without using CPU: see pod loop, not pod CPU."
-    return (Table(table), Words(f"{last}{note if reserved else ''}", quiet=True))
+    reference = reference_text([found.run])
+    counted = f" Latencies count from: {reference}." if reference else ""
+    return (Table(table), Words(f"{last}{note if reserved else ''}{counted}", quiet=True))
 
 
 def blast_radius(found: Facts) -> tuple[Block, ...]:

@@ -105,6 +105,7 @@ def load_info(directory: Path) -> RunInfo:
     info.scenario = present_scenario(info.scenario, [])
     info.summary = present_results("summary", info.summary)
     info.validity = present_results("validity", info.validity)
+    info.stability = present_results("stability", info.stability)
     if info.status == "running" and not _alive(info.pid):
         info.status, info.problem = "interrupted", "the process that ran it died"
     return info

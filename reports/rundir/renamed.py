@@ -9,6 +9,10 @@ from typing import Any
 KEYS = {"edge.front": "edge.proxy"}
 VALUES = {("gateway.cpu", "reserve"): "occupy"}
 RESULTS = {
+    "stability": {
+        "calm_from_try": "calm_from_attempt",
+        "limit_bites_from_clients_per_address": "limit_refuses_above_clients_per_ip",
+    },
     "summary": {"neighbours": "shared_ips"},
     "validity": {"spoilt_by_machine": "invalidated_by_host"},
 }

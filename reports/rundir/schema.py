@@ -5,9 +5,10 @@
     shared_ips.csv  the same by how many clients share a source IP; `neighbours.csv` in older directories
     pods.csv        the same by pod
     sidecars.csv    the same by sidecar; not there where pods have none
-    latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `effective` and
-                    `censored` (by the second in which the tick was due), `staleness` (by the second in
-                    which it was so), values in microseconds
+    latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `fanout_by_stamp` (the
+                    same from the stamps, where `fanout` counts from a schedule), `effective` and `censored`
+                    (by the second in which the tick was due), `staleness` (by the second in which it was
+                    so), values in microseconds
     events.jsonl    what happened when
     nginx/ pods/    their configuration and logs; in nginx/, those of another proxy where that was used
 
@@ -31,10 +32,10 @@ HIGHEST_US = 3_600_000_000
 SIGNIFICANT_DIGITS = 3
 
 
-Tag = Literal["fanout", "effective", "censored", "staleness"]
+Tag = Literal["fanout", "effective", "censored", "staleness", "fanout_by_stamp"]
 
 
-TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored", "staleness")
+TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored", "staleness", "fanout_by_stamp")
 
 
 Status = Literal["running", "complete", "interrupted", "failed"]
@@ -89,6 +90,21 @@ class ClockOffset(Struct, frozen=True, kw_only=True):
     """Half the round trip of the quickest exchange: the offset is off by this much at the most."""
 
 
+class FeedFit(Struct, frozen=True, kw_only=True):
+    """The schedule that was fitted to the ticks of one numbering before the first event."""
+
+    stream: str = ""
+    """Address of the pod that numbers them; empty where all pods share the numbers. ` #2` behind it: the
+    second numbering, after a restart."""
+    ticks: int = 0
+    """How many it was fitted to; 0 where there is no fit."""
+    rate_hz: float | None = None
+    spread_ms: float | None = None
+    """Between the 5th and the 95th percentile of the lateness of the stamps."""
+    problem: str = ""
+    """Why these ticks have no schedule to count from; empty where they have one."""
+
+
 class RunInfo(Struct, kw_only=True):
     """The content of run.json. `summary`, `validity` and `verdict` are added when the run has been judged."""
 
@@ -118,8 +134,11 @@ class RunInfo(Struct, kw_only=True):
     command: list[str]
     nginx_limited: int | None = None
     """Refusals by a limit in the log of the run's own proxy; None without one."""
-    reference: Literal["due", "first receipt"] | None = None
-    """What fan-out latencies count from; from the first receipt they are a spread."""
+    reference: Literal["due", "schedule", "first receipt"] | None = None
+    """What latencies count from: `due`, the stamp of each tick; `schedule`, due times fitted to the stamps of
+    the calm phase; `first receipt`: then the fan-out latency is a spread."""
+    feed_fits: tuple[FeedFit, ...] = ()
+    """Of each numbering, where `feed.due` is `schedule`, or where each pod has its own."""
     rehearsal: Rehearsal | None = None
     clocks: tuple[ClockOffset, ...] = ()
     """Empty where all processes share one clock."""

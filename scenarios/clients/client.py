@@ -226,9 +226,8 @@ class Client:
         self._open_connection()
 
     def _open_connection(self) -> None:
-        population = self._population
-        self._connection = population.connection(self._on_open, self._on_data, self._on_error)
-        if error := self._connection.open(population.dial(self._index, self._seat)):
+        self._connection = self._population.connection(self._on_open, self._on_data, self._on_error)
+        if error := self._connection.open(self._population.dial(self._index, self._seat)):
             self._on_error(error)
 
     def _new_session(self) -> Session:
@@ -352,8 +351,9 @@ class Client:
         if fleet.stale_by == "gap":
             fresh_ns = self._last_tick_ns
         else:
-            # What the client held before this session does not count against it.
-            fresh_ns = max(self._joined_ns, self._recorder.held_due_ns[self._index])
+            # A client knows the stamp alone. What it held before this session does not count against it.
+            held_ns = self._recorder.schedule.stamp_ns(self._recorder.held_due_ns[self._index])
+            fresh_ns = max(self._joined_ns, held_ns)
         return min(ping, (fresh_ns + int(fleet.stale_after_s * 1e9), "stale"))
 
     def _lost(self, outcome: str, reason: str = "") -> None:

@@ -96,6 +96,7 @@ class Recorder:
         self._stale: list[int] = []
         self._lag_ns: list[int] = []
         self._late_fanout_ns: list[int] = []
+        self._late_due_ns: list[int] = []
         self._durations: dict[str, list[int]] = {}
         self._gaps: list[tuple[Any, Any]] = []
         self._gap_ticks = 0
@@ -121,15 +122,15 @@ class Recorder:
         """Takes any tick that is not the one after the client's newest; the caller did not record it."""
         held = self.held_seq[client]
         latency = now_ns - due_ns
-        restarted = held >= 0 and self.schedule.restarted((held, self.held_due_ns[client]), (seq, due_ns))
         if seq == UNNUMBERED:
             seq = _NOTHING_HELD  # so that no gap is ever seen
-        elif seq <= held and not restarted:
-            # An old tick from a pod that lags behind the client's former one: delivered, but no news.
-            self._late_fanout_ns.append(latency)
-            return
-        elif held >= 0 and not restarted:
-            missed = self.schedule.due_ns(np.arange(held + 1, seq))
+        elif held >= 0:
+            missed = self.schedule.missed((held, self.held_due_ns[client]), (seq, due_ns))
+            if missed is None:
+                # An old tick from a pod that lags behind the client's former one: delivered, but no news.
+                self._late_fanout_ns.append(latency)
+                self._late_due_ns.append(due_ns)
+                return
             self._missed += len(missed)
             self._gaps.append((missed, now_ns - missed))
             self._gap_ticks += len(missed)
@@ -142,19 +143,14 @@ class Recorder:
 
     def finalise(self, now_ns: int) -> None:
         """Counts every tick that was due by now and that some client does not hold as censored."""
-        latest = self.schedule.latest_due(now_ns)
         held = np.frombuffer(self.held_seq, np.int64)
-        # A longer gap is no gap: the times are not what they were said to be.
-        behind = (held >= 0) & (held < latest) & (latest - held <= self.schedule.longest_gap)
-        if not behind.any():
+        found = self.schedule.lacking(held, np.frombuffer(self.held_due_ns, np.int64), now_ns)
+        if found is None:
             return
-        oldest = int(held[behind].min())
-        due = self.schedule.due_ns(np.arange(oldest + 1, latest + 1))
-        # How many clients lack each of these ticks: those whose newest one is before it.
-        lacking = np.cumsum(np.bincount(held[behind] - oldest, minlength=len(due)))
+        due, lacking, counted = found
         self._censored.append((due, now_ns - due, lacking))
         # held_due_ns stays: the client has become no fresher by our bookkeeping.
-        held[behind] = latest
+        held[:] = counted
 
     def lag_probe(self, lag_ns: int) -> None:
         """A probe that was due every 25 ms ran this late; the probes that it displaced count too."""
@@ -183,7 +179,11 @@ class Recorder:
         late = np.array(self._late_fanout_ns, np.int64)
         due = np.array(self.due_ns, np.int64)
         fanout = np.concatenate((latency, late))
-        early = fanout[fanout < 0]
+        late_due = np.array(self._late_due_ns, np.int64)
+        # A clock that is ahead shows by stamp alone.
+        by_stamp, stamped = self.schedule.by_stamp(np.concatenate((due, late_due)), fanout) or (None, 0)
+        stamp_fanout = fanout if by_stamp is None else by_stamp
+        early = stamp_fanout[stamp_fanout < 0]
         # A second that is cut short ends within a slot.
         open_slot = (self._attempts_in_slot,) if self._attempts_in_slot or not self._slots else ()
         slots = (*self._slots, *open_slot)
@@ -213,6 +213,8 @@ class Recorder:
             early=len(early),
             earliest_ns=-int(early.min()) if len(early) else 0,
             fanout=Samples.of(fanout),
+            fanout_by_stamp=Samples() if by_stamp is None else Samples.of(by_stamp),
+            stamped=stamped,
             effective=add_by_key([self._by_due_second([(due, latency), *self._gaps]), *self._summed_gaps]),
             censored=add_by_key(self._by_due_second([part[:2]], part[2]) for part in self._censored),
             attempt_durations={name: Samples.of(times) for name, times in self._durations.items()},

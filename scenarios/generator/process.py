@@ -24,6 +24,7 @@ from scenarios.clients.polling_client import PollingClient
 from scenarios.clients.population import AttemptsCap, Population, cap_of
 from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.schedule import ObservedSchedule, SharedSchedule
+from scenarios.clients.protocol.streams import Streams
 from scenarios.clients.protocol.target import Endpoint, source_of
 from scenarios.clients.protocol.ticks import TickReader
 from scenarios.clients.ramp import Ramp
@@ -31,9 +32,10 @@ from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorde
 from scenarios.fields import NameOrTable
 from scenarios.generator.clock_sync import LocalEpoch, ask, local_epoch
 from scenarios.policies.registry import Policy, divided, policy
+from scenarios.scenario.model import Scenario
 from scenarios.wire.interval import Interval
 from scenarios.wire.merge import over_both
-from scenarios.wire.orders import Cut, Finalise, GeneratorSettings, Message, PushPolicy, SetFeed
+from scenarios.wire.orders import Cut, EndCalm, Finalise, GeneratorSettings, Message, PushPolicy, SetFeed
 
 _GARBAGE_THRESHOLD = 500_000
 _CLOCK_PORT = 1_023
@@ -79,19 +81,15 @@ class Generator:
             if settings.clock_url
             else ()
         )
-        # Only our own pods promise to keep a schedule, which counts from the same epoch.
-        self._schedule: SharedSchedule | ObservedSchedule = (
-            SharedSchedule(FeedSchedule.of(epoch.epoch_ns, feed.rate_hz))
-            if settings.own_stack
-            else ObservedSchedule()
-        )
+        stub = settings.own_stack and not scenario.gateway.command
+        self._schedule = _schedule(scenario, epoch.epoch_ns, stub=stub)
         self.recorder = Recorder(epoch.epoch_ns, self._schedule)
         self._clock = Clock()
         self._reader = TickReader(
             feed,
             self._schedule,
             self._clock.wall_offset_ns,
-            by_schedule=settings.own_stack and bool(settings.clock_url),
+            by_schedule=stub and bool(settings.clock_url),
         )
         self._seating = (
             Seating(fleet.clients_per_ip, first=index, step=processes)
@@ -111,6 +109,7 @@ class Generator:
                 namespace=target.namespace,
                 auth=target.auth,
                 emit=target.emit,
+                per_pod=not stub and scenario.numbered_per_pod,
             ),
             recorder=self.recorder,
             clock=self._clock,
@@ -150,6 +149,9 @@ class Generator:
             case SetFeed(schedule):
                 assert isinstance(self._schedule, SharedSchedule), "somebody else's feed"  # noqa: S101
                 self._schedule.feed = schedule.shifted(self._ahead_ns)
+            case EndCalm():
+                if isinstance(self._schedule, Streams):
+                    self._schedule.end_calm()
             case Finalise():
                 now = monotonic_ns()
                 # An order may be the first thing that a process does after it stood still.
@@ -212,6 +214,7 @@ class Generator:
             last_join_ns=self._for_all(recorded.last_join_ns),
             clocks=self._clocks,
             reference=self._reader.reference,
+            fits=self._reader.fits,
             cpu_ns=cpu_ns - self._cpu_ns,
             busiest_cpu_ns=cpu_ns - self._cpu_ns,
             rss_bytes=self._process.memory_info().rss,
@@ -223,6 +226,18 @@ class Generator:
     def _for_all(self, local_ns: int | None) -> int | None:
         """A time of ours on the gateway's clock."""
         return None if local_ns is None else local_ns - self._ahead_ns
+
+
+def _schedule(
+    scenario: Scenario, epoch_ns: int, *, stub: bool
+) -> SharedSchedule | ObservedSchedule | Streams:
+    """When ticks are due. Only the stub's pods promise to keep a schedule, which counts from the epoch."""
+    feed = scenario.feed
+    if stub:
+        return SharedSchedule(FeedSchedule.of(epoch_ns, feed.rate_hz))
+    if feed.due == "schedule" or scenario.numbered_per_pod:
+        return Streams(feed.rate_hz, fitted=feed.due == "schedule")
+    return ObservedSchedule()
 
 
 def _epoch(settings: GeneratorSettings, endpoint: Endpoint, source: str) -> LocalEpoch:

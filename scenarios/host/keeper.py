@@ -1,12 +1,15 @@
 """Runs a program, and ends everything that it has started once it ends, or its user does.
 
 Run by its path with the isolated interpreter, so it imports nothing but the standard library:
-`keeper.py PARENT CORES DESCRIPTORS GROUP REPORT -- PROGRAM ARGUMENT…`, with CORES such as `0,1`, GROUP a
-folder of cgroup v2, each `-` for none, and REPORT a file descriptor to which the program's process id goes.
+`keeper.py PARENT CORES DESCRIPTORS GROUP STOP REPORT -- PROGRAM ARGUMENT…`, with CORES such as `0,1`, GROUP a
+folder of cgroup v2, each `-` for none, STOP the number of the program's stop signal, and REPORT a file
+descriptor to which the program's process id goes.
 
 The program is a process of its own session. The keeper adopts what the program leaves behind
-(PR_SET_CHILD_SUBREAPER), so no fork escapes it. SIGUSR1 makes the keeper kill everything; the kernel sends
-that when the keeper's parent ends, even by SIGKILL. The keeper ends as the program did.
+(PR_SET_CHILD_SUBREAPER), so no fork escapes it. On SIGTERM it sends the stop signal to the program and, once
+that has ended, to what is left: a gateway behind a script that does not hand signals on drains, too. SIGUSR1
+makes the keeper kill everything; the kernel sends that when the keeper's parent ends, even by SIGKILL. The
+keeper ends as the program did; if the program ends without an order, the rest is killed.
 """
 
 import contextlib
@@ -27,7 +30,7 @@ _CANNOT_START = 127
 
 def main(arguments: list[str]) -> None:
     """Keeps the program until it ends, and ends with its status."""
-    parent, cores, descriptors, group, report, separator, *program = arguments
+    parent, cores, descriptors, group, stop, report, separator, *program = arguments
     assert separator == "--"  # noqa: S101
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -40,7 +43,7 @@ def main(arguments: list[str]) -> None:
         _become(program, keeper, cores, int(descriptors), group)
     os.write(int(report), f"{child}\n".encode())
     os.close(int(report))
-    status = _until_ended(child)
+    status = _until_ended(child, int(stop))
     _end_all(group)
     _end_like(status)
 
@@ -70,15 +73,30 @@ def _become(program: list[str], keeper: int, cores: str, descriptors: int, group
         os._exit(_CANNOT_START)
 
 
-def _until_ended(child: int) -> int:
-    """Returns the wait status of the program; ends it on any signal but that of a child."""
+def _until_ended(child: int, stop: int) -> int:
+    """Returns the wait status of the program, once it has ended and, after an order to stop, the rest has."""
+    status: int | None = None
+    stopping = False
     while True:
-        if signal.sigwait(_AWAITED) != signal.SIGCHLD:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        for pid, status in _reaped():
+        received = signal.sigwait(_AWAITED)
+        if received == signal.SIGUSR1:
+            stopping = False
+            _send(signal.SIGKILL, [child] if status is None else [])
+        elif received != signal.SIGCHLD:
+            stopping = True
+            _send(stop, [child] if status is None else _descendants(os.getpid()))
+        for pid, ended in _reaped():
             if pid == child:
-                return status
+                status = ended
+                _send(stop, _descendants(os.getpid()) if stopping else [])
+        if status is not None and not (stopping and _descendants(os.getpid())):
+            return status
+
+
+def _send(number: int, pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
 
 
 def _reaped() -> list[tuple[int, int]]:
@@ -95,9 +113,7 @@ def _end_all(group: str) -> None:
     deadline = time.monotonic() + _KILL_TIMEOUT_S
     while time.monotonic() < deadline:
         left = _descendants(os.getpid())
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        _send(signal.SIGKILL, left)
         _reaped()
         if not left:
             break

@@ -32,7 +32,6 @@ class KeptProgram(Struct, eq=False):
     pid: int
     """Process id of the program itself."""
     log: Path
-    stop_signal: int
     stop_grace_s: float
     group: Path | None
     """Its control group; None where this process may not make one."""
@@ -59,7 +58,7 @@ class KeptProgram(Struct, eq=False):
         """Sends the program its stop signal, and kills what is left after the time of grace."""
         if self.keeper.returncode is None:
             await self.resume()
-            self.send(self.stop_signal)
+            self._to_keeper(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.keeper.wait(), self.stop_grace_s)
         await self.kill()
@@ -148,8 +147,8 @@ async def start_kept(
         with log.open("ab") as stream:
             keeper = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", _KEEPER, str(os.getpid())),
-                *(",".join(map(str, cores)) or "-", str(descriptors), str(group or "-"), str(writing)),
-                "--",
+                *(",".join(map(str, cores)) or "-", str(descriptors), str(group or "-")),
+                *(str(int(getattr(signal, program.stop_signal))), str(writing), "--"),
                 *invocation.words,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=stream,
@@ -169,8 +168,7 @@ async def start_kept(
     if not told:
         await keeper.wait()
         raise end_error(name, keeper.returncode, log)
-    number = getattr(signal, program.stop_signal)
-    return KeptProgram(name, keeper, int(told), log, number, program.stop_grace_s, group)
+    return KeptProgram(name, keeper, int(told), log, program.stop_grace_s, group)
 
 
 def _inherited() -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from scenarios.scenario.own_gateway import PLACEHOLDER
-from scenarios.scenario.program import Program, words_of
+from scenarios.scenario.program import Program, variable_text, words_of
 
 
 class Invocation(Struct, frozen=True):
@@ -31,6 +31,6 @@ def invocation(
 
     environment: variables that the scenario may replace. command: another one than that of the program.
     """
-    own = {name: filled_in(value, values) for name, value in program.environment.items()}
+    own = {name: filled_in(variable_text(value), values) for name, value in program.environment.items()}
     words = tuple(filled_in(word, values) for word in words_of(command or program.command))
     return Invocation(words, {**environment, **own})

@@ -25,7 +25,7 @@ from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LIMITS, LimitError
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import POLL_S, POLLS, LocalProxy, complaint, made_executable, template
-from scenarios.scenario.model import Scenario
+from scenarios.scenario.model import POD_HEADER, Scenario
 from scenarios.scenario.stability import edge_rules
 
 
@@ -100,6 +100,7 @@ def render(
         "log_columns": _LOG_COLUMNS,
         "path": scenario.gateway.path,
         "places": PLACES,
+        "pod_header": POD_HEADER if scenario.numbered_per_pod else "",
         "pods": pods,
         "proxy_protocol": scenario.fleet.source == "proxy-protocol",
         "rules": edge_rules(scenario, pod_cores=pod_cores),

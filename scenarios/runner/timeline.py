@@ -41,6 +41,8 @@ class Timeline:
         """The second in which the last fault so far was over; None before the first one was."""
         self._to_come = len(self._strikes)
         self._faults_under_way = 0
+        # Where a schedule is fitted to the ticks of the calm phase, and that has not ended yet.
+        self._fitting = scenario.feed.due == "schedule"
 
     @property
     def calm(self) -> bool:
@@ -67,6 +69,9 @@ class Timeline:
         await self.carry_out(event)
 
     async def _carry_out(self, event: Event) -> None:
+        if self._fitting:
+            self._fitting = False
+            await self._stack.generator.end_calm()
         began_s = self._now_s()
         what = {key: value for key, value in to_builtins(event).items() if key not in _COMMON}
         self._note(event.name, kind=event.kind, phase="begin", **what)

@@ -25,6 +25,10 @@ Url = Annotated[Line, Meta(extra={SECRET: URL})]
 MOST_ADDRESS_SHARES = 64
 
 
+POD_HEADER = "X-Storm-Pod"
+"""Response header in which the proxy of a run says which pod answers, where each numbers its own ticks."""
+
+
 class AddressShare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of the clients, and how many of them share one source address."""
 
@@ -154,6 +158,15 @@ class Feed(Program, frozen=True, kw_only=True):
     seq_field: Path | None = None
     """Path of a number that goes up by one with each tick. Empty where there is none: ticks are told apart
     by their content. Left out: `seq` if it is there."""
+    due: Literal["stamp", "schedule"] = "stamp"
+    """What latencies count from. `stamp`: the publish time in each tick. A gateway that stamps ticks when it
+    sends them hides its own lateness in it: its timer is late, and so is the stamp. `schedule`: due times on
+    a line that is fitted to the numbers and stamps of the calm phase, up to the first event. The fan-out
+    latency by stamp is recorded as well."""
+    numbering: Literal["auto", "shared", "per-pod"] = "auto"
+    """Who numbers the ticks: `shared` where a number means the same tick at every pod, `per-pod` where each
+    pod counts its own. Numbers of different pods are never compared: what a client missed between them is
+    counted by time. `auto`: per-pod with `gateway.command` and without `feed.command`."""
 
 
 class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -266,6 +279,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def own_gateway(self) -> bool:
         """Whether the pods are copies of the user's own gateway, and not of the stub."""
         return bool(self.gateway.command) and not self.target.url
+
+    @property
+    def numbered_per_pod(self) -> bool:
+        """Whether each pod numbers its own ticks; the proxy then tells clients which pod they are at."""
+        own_ticks = bool(self.gateway.command) and not self.feed.command
+        return self.feed.numbering == "per-pod" or (self.feed.numbering == "auto" and own_ticks)
 
     @property
     def trigger_s(self) -> float | None:

@@ -10,7 +10,7 @@ from scenarios.events.set_limit import SetLimit
 from scenarios.fields import NameOrTable, invalid
 from scenarios.limits.registry import limit
 from scenarios.scenario.model import Feed, Gateway, Scenario
-from scenarios.scenario.program import STUB_KEYS, Program, command_complaint, words_of
+from scenarios.scenario.program import STUB_KEYS, Program, command_complaint, variable_text, words_of
 
 OWN_KEYS = (
     "setup",
@@ -37,6 +37,7 @@ def program_complaints(scenario: Scenario) -> Iterator[str]:
     """Everything that is wrong with the user's own programs, each beginning with the key."""
     gateway, feed = scenario.gateway, scenario.feed
     yield from _commands(scenario)
+    yield from _ticks(scenario)
     if not gateway.command:
         yield from _without_command(scenario)
         return
@@ -87,6 +88,24 @@ def _without_command(scenario: Scenario) -> Iterator[str]:
         yield "service: not supported without gateway.command: the built-in stub needs no service"
 
 
+def _ticks(scenario: Scenario) -> Iterator[str]:
+    """A schedule is fitted to numbers and stamps, and pods are told apart by a header of the run's proxy."""
+    feed, external = scenario.feed, scenario.target.url
+    stub = not scenario.gateway.command and not external
+    if feed.numbering == "per-pod" and (stub or external):
+        because = "the target is external" if external else "the pods of the built-in stub share one schedule"
+        yield invalid("feed.numbering", feed.numbering, f"auto or shared; {because}")
+    if feed.due != "schedule":
+        return
+    if stub:
+        expected = "stamp; ticks of the built-in stub carry the due times of its schedule as their stamps"
+        yield invalid("feed.due", feed.due, expected)
+    for key in ("due_field", "seq_field"):
+        if getattr(feed, key) == "":
+            expected = 'a path, or left out, with feed.due = "schedule"; the fit needs stamps and numbers'
+            yield invalid(f"feed.{key}", "", expected)
+
+
 def _limits(scenario: Scenario) -> Iterator[str]:
     """Load shedding is the pods' work, and a rate for all clients follows from the cost of a handshake."""
     asked: list[tuple[str, NameOrTable]] = [("edge.limit", scenario.edge.limit)]
@@ -125,7 +144,9 @@ def _placeholders(scenario: Scenario) -> Iterator[str]:
     for place, program in programs(scenario).items():
         allowed = known.get(place, ("port", "host", *services))
         texts = {f"{place}.command": " ".join(words_of(program.command))}
-        texts |= {f"{place}.environment.{name}": value for name, value in program.environment.items()}
+        texts |= {
+            f"{place}.environment.{name}": variable_text(value) for name, value in program.environment.items()
+        }
         for key, text in texts.items():
             for name in PLACEHOLDER.findall(text):
                 if name not in allowed:

@@ -20,7 +20,7 @@ Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*\Z")]
 Word = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
 Secrets = Annotated[dict[str, Line], Meta(extra={SECRET: VALUES})]
 """Names may be shown, their values may not."""
-Variables = Annotated[dict[str, Line], Meta(extra={SECRET: VARIABLES})]
+Variables = Annotated[dict[str, Line | bool | int | float], Meta(extra={SECRET: VARIABLES})]
 """Values may be shown, but for those that look like secrets."""
 Command = Annotated[Line | tuple[Word, ...], Meta(extra={SECRET: WORDS})]
 """Words may be shown, but for those that look like secrets."""
@@ -65,6 +65,11 @@ class Service(Program, frozen=True, kw_only=True):
     """Port that the service listens on, as `{port}` and `PORT`; 0 takes a free one."""
     ready_path: Line = ""
     """HTTP path that answers 200 once the service is ready; empty: ready once it accepts connections."""
+
+
+def variable_text(value: str | bool | float) -> str:
+    """The value of a variable as the program gets it: `true`, `5`, `0.5`, or the text itself."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def words_of(command: str | tuple[str, ...]) -> tuple[str, ...]:

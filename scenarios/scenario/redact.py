@@ -18,6 +18,7 @@ from scenarios.scenario.redact_text import (
     HIDDEN,
     cut_url,
     hide,
+    looks_secret,
     secret_parts,
     shown_line,
     shown_name,
@@ -237,10 +238,7 @@ class _Variables(_Names, frozen=True):
     def shown(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return _Hidden.shown(self, value)
-        return {
-            shown_name(str(name)): shown_variable(str(name), text) if isinstance(text, str) else HIDDEN
-            for name, text in value.items()
-        }
+        return {shown_name(str(name)): _Variable(str(name)).shown(text) for name, text in value.items()}
 
     def at(self, step: str | int) -> "_Shape":
         return _Variable(str(step))
@@ -251,18 +249,19 @@ class _Variables(_Names, frozen=True):
 
 
 class _Variable(_Hidden, frozen=True):
-    """The value of one variable."""
+    """The value of one variable, or a list of values to compare."""
 
     name: str
 
     def shown(self, value: Any) -> Any:
-        return shown_variable(self.name, value) if isinstance(value, str) else super().shown(value)
+        if isinstance(value, str):
+            return shown_variable(self.name, value)
+        plain = isinstance(value, bool | int | float) and not looks_secret(self.name, str(value))
+        return value if plain else super().shown(value)
 
     def secrets(self, value: Any) -> Iterator[str]:
-        if not isinstance(value, str):
-            yield from super().secrets(value)
-        elif shown_variable(self.name, value) == HIDDEN:
-            yield value
+        if not isinstance(value, str) or shown_variable(self.name, value) == HIDDEN:
+            yield from super().secrets(value if self.shown(value) == HIDDEN else None)
         else:
             for word in value.split():
                 if "://" in word:

@@ -59,9 +59,9 @@ class Stability(Struct, frozen=True, kw_only=True):
     """S1 with the mean delay before attempt 0, 1, 2, …"""
     s2: float
     """Infinite without a wait; 0 where no watchdog runs."""
-    calm_from_try: int | None
+    calm_from_attempt: int | None
     """The first attempt from which S1 stays at 1 or below; None where that never comes."""
-    limit_bites_from_clients_per_address: float | None
+    limit_refuses_above_clients_per_ip: float | None
     """k above which the limit refuses anybody at the first retry; None without a limit per address."""
     returning: int
     """s·N"""
@@ -110,8 +110,8 @@ def stability(
         readmission_s=_readmission(work / load.capacity, load.utilisation, share),
         s1=s1,
         s2=_ratio(work * first / load.capacity, window) if fleet.stale_after_s else 0.0,
-        calm_from_try=_calm_from(s1),
-        limit_bites_from_clients_per_address=min(
+        calm_from_attempt=_calm_from(s1),
+        limit_refuses_above_clients_per_ip=min(
             (_bites_from(rule, scenario, mean) for rule in rules if rule.per_address and first), default=None
         ),
         returning=round(fleet.clients * share),

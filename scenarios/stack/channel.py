@@ -10,7 +10,17 @@ from scenarios.fields import NameOrTable
 from scenarios.host.process import AbortedError, StackError
 from scenarios.wire.framing import FrameError, Unframer, frame
 from scenarios.wire.interval import Interval
-from scenarios.wire.orders import Aborted, Cut, Ended, Finalise, Finalised, Message, PushPolicy, SetFeed
+from scenarios.wire.orders import (
+    Aborted,
+    Cut,
+    EndCalm,
+    Ended,
+    Finalise,
+    Finalised,
+    Message,
+    PushPolicy,
+    SetFeed,
+)
 
 _CHUNK = 1 << 20
 _BOOKS_TIMEOUT_S = 10.0
@@ -84,6 +94,10 @@ class Channel:
     async def set_feed(self, schedule: FeedSchedule) -> None:
         """Tells when the ticks of our own pods are due from now on."""
         await self._send(SetFeed(schedule))
+
+    async def end_calm(self) -> None:
+        """Tells that the first event is about to fire."""
+        await self._send(EndCalm())
 
     async def finalise(self) -> None:
         """Ends the accounting at this moment; returns once everything up to it has been reported."""

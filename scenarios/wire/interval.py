@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from msgspec import Struct
 
-from reports.rundir.schema import ClockOffset
+from reports.rundir.schema import ClockOffset, FeedFit
 from scenarios.clients.protocol.ticks import Reference
 
 
@@ -125,6 +125,10 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     earliest_ns: int = 0
     """How long before, at the most: by so much at least, the publisher's clock is ahead."""
     fanout: Samples
+    fanout_by_stamp: Samples = Samples()
+    """The same from the stamps, where due times come from a fitted schedule."""
+    stamped: int = 0
+    """Ticks that were due by their stamps there."""
     effective: dict[int, Samples]
     """By the second in which the tick was due."""
     censored: dict[int, Samples]
@@ -143,6 +147,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Mean number of clients, joined or not, whose newest tick was 1 s old or older; None like `useful`."""
     reference: Reference | None = None
     """What latencies count from; None while no tick has been seen."""
+    fits: tuple[FeedFit, ...] = ()
+    """The schedules fitted so far, where due times come from them or each pod numbers its own ticks."""
     cpu_ns: int = 0
     """CPU time of the process, or processes, in this second."""
     busiest_cpu_ns: int = 0

@@ -1,12 +1,14 @@
 """Seconds of several generator processes as one: counts and histograms are added, so nothing is lost."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import TypeVar
 
 import numpy as np
 from msgspec.structs import replace
 
+from reports.rundir.schema import FeedFit
+from scenarios.clients.protocol.ticks import Reference
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
 
 _Key = TypeVar("_Key")
@@ -45,6 +47,8 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         early=sum(part.early for part in parts),
         earliest_ns=max(part.earliest_ns for part in parts),
         fanout=add(part.fanout for part in parts),
+        fanout_by_stamp=add(part.fanout_by_stamp for part in parts),
+        stamped=sum(part.stamped for part in parts),
         effective=add_by_key(part.effective for part in parts),
         censored=add_by_key(part.censored for part in parts),
         attempt_durations=add_by_key(part.attempt_durations for part in parts),
@@ -53,7 +57,8 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         retry_late=add(part.retry_late for part in parts),
         staleness=add(part.staleness for part in parts),
         stale_clients=_sum_of_all(part.stale_clients for part in parts),
-        reference=next((part.reference for part in parts if part.reference), None),
+        reference=_reference({part.reference for part in parts if part.reference}),
+        fits=_fits(fit for part in parts for fit in part.fits),
         cpu_ns=sum(part.cpu_ns for part in parts),
         busiest_cpu_ns=max(part.busiest_cpu_ns for part in parts),
         rss_bytes=sum(part.rss_bytes for part in parts),
@@ -249,6 +254,7 @@ def _without_counts(interval: Interval) -> Interval:
         retry_late=Samples(),
         stale_clients=interval.stale_clients,
         reference=interval.reference,
+        fits=interval.fits,
         rss_bytes=interval.rss_bytes,
         empty_rss_bytes=interval.empty_rss_bytes,
         processes=interval.processes,
@@ -275,6 +281,20 @@ def _sum_of_all(means: Iterable[float | None]) -> float | None:
     values = list(means)
     there = [value for value in values if value is not None]
     return sum(there) if len(there) == len(values) else None
+
+
+def _reference(found: Set[Reference]) -> Reference | None:
+    """What any of the processes has come to count from; each begins with the stamps."""
+    return "schedule" if "schedule" in found else min(found, default=None)
+
+
+def _fits(fits: Iterable[FeedFit]) -> tuple[FeedFit, ...]:
+    """One of each stream: that of the process which saw most of it."""
+    found: dict[str, FeedFit] = {}
+    for each in fits:
+        if each.stream not in found or each.ticks >= found[each.stream].ticks:
+            found[each.stream] = each
+    return tuple(found[stream] for stream in sorted(found))
 
 
 def _counts(dicts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -66,6 +66,10 @@ class SetFeed(Struct, frozen=True, tag=True):
     schedule: FeedSchedule
 
 
+class EndCalm(Struct, frozen=True, tag=True):
+    """The first event is about to fire: what ticks say from now on is no part of a fitted schedule."""
+
+
 class Aborted(Struct, frozen=True, tag=True):
     """The generator stopped by itself, because of an abort condition."""
 
@@ -112,6 +116,7 @@ Message = (
     | PushPolicy
     | Cut
     | SetFeed
+    | EndCalm
     | Aborted
     | Finalise
     | Hello

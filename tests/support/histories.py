@@ -258,8 +258,8 @@ def _info(
             "readmission_s": 6.3,
             "s1": [6.1, 6.1, 6.1],
             "s2": 2.0,
-            "calm_from_try": None,
-            "limit_bites_from_clients_per_address": None,
+            "calm_from_attempt": None,
+            "limit_refuses_above_clients_per_ip": None,
         },
         "command": ["reconnect-storm", "run", "mass-drop"],
     }

@@ -165,7 +165,7 @@ def _numbers(every: dict[str, Scenario]) -> list[Numbers]:
     found: dict[tuple[str, ...], list[str]] = {}
     for name, arm in every.items():
         of_arm = stability(arm)
-        calm = of_arm.calm_from_try  # counted from 0
+        calm = of_arm.calm_from_attempt  # counted from 0
         row = (
             f"{of_arm.utilisation:.2f}",
             figure(of_arm.s1[0]) if of_arm.s1 else "–",

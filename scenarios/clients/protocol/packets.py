@@ -6,6 +6,7 @@
 Source of the formats: the Engine.IO protocol, version 4, and the Socket.IO protocol, version 5.
 """
 
+import copy
 import json
 import re
 from collections.abc import Sequence
@@ -112,7 +113,8 @@ class Subscription:
     """What the sessions of a process have in common: where they join, and what they read there.
 
     event: the name of the tick event. auth: what a stock client would be given as `auth`. emit: events that a
-    client sends once it has joined, each its name and its arguments.
+    client sends once it has joined, each its name and its arguments. per_pod: equal bytes of different pods
+    are different ticks.
     """
 
     def __init__(
@@ -123,8 +125,12 @@ class Subscription:
         namespace: str = "/",
         auth: Any = None,
         emit: Sequence[Sequence[Any]] = (),
+        per_pod: bool = False,
     ) -> None:
         self.reader = reader
+        self.pod = ""
+        """Whose ticks these are; empty where that makes no difference, or is not known yet."""
+        self._at_pods: dict[str, Subscription] | None = {} if per_pod else None
         path = namespace.partition("?")[0]
         self.namespace = b"" if path == "/" else path.encode()
         content = b"" if auth is None else msgspec.json.encode(auth)
@@ -141,6 +147,15 @@ class Subscription:
         """What chunks mean at any time."""
         self._recent: dict[bytes, tuple[Events, int]] = {}
         """What others mean for a while, and when that began."""
+
+    def at(self, pod: str) -> "Subscription":
+        """That of sessions at this pod, which may be told from others; itself where that is not wanted."""
+        if self._at_pods is None or not pod:
+            return self
+        if pod not in self._at_pods:
+            own = self._at_pods[pod] = copy.copy(self)
+            own.pod, own.chunks, own._recent = pod, {}, {}
+        return self._at_pods[pod]
 
     def remember(self, chunk: bytes, events: Events, now_ns: int) -> None:
         """Keeps what `chunk` means to any joined session; forgets everything first when a table is full."""
@@ -173,6 +188,11 @@ class Conversation:
 
     def _send_packet(self, packet: bytes) -> None:
         raise NotImplementedError
+
+    def _is_at(self, upstream: bytes) -> None:
+        """Takes note of the pod that answers; a proxy that asked several names all, the last one last."""
+        pod = upstream.rpartition(b",")[2].strip().decode("latin-1")
+        self._subscription = self._subscription.at(pod)
 
     def _on_open(self, sid: str, upgrades: list[str]) -> None:
         """The Engine.IO session has an id; a transport that needs it takes it from here."""
@@ -241,7 +261,7 @@ class Conversation:
 
     def _read_tick(self, arguments: bytes, now_ns: int) -> Tick:
         try:
-            return self._subscription.reader.read(arguments, now_ns)
+            return self._subscription.reader.read(arguments, now_ns, self._subscription.pod)
         except TickError as error:
             raise ProtocolError(f"tick: {error}") from None
 

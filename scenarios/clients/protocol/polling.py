@@ -47,8 +47,10 @@ from scenarios.clients.protocol.packets import (
     Upgraded,
 )
 from scenarios.clients.protocol.session import MAX_HEAD_BYTES, Session, Upgrade, closing_answer
+from scenarios.scenario.model import POD_HEADER
 
 _SEPARATOR = b"\x1e"
+_POD_HEADER = POD_HEADER.lower().encode()
 _MOST_COOKIES = 50
 _LONGEST_COOKIE = 4_096
 _PROBE = client_frame(TEXT, b"2probe")
@@ -234,6 +236,7 @@ class PollingSession(Session):
             part = self._http.next_event()
             if isinstance(part, h11.Response):
                 self._take_cookies(part.headers)
+                self._is_at(next((value for name, value in part.headers if name == _POD_HEADER), b""))
                 if part.status_code != 200:
                     events.extend(super()._on_refused(part.status_code))
             elif isinstance(part, h11.Data):

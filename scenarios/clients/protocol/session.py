@@ -35,12 +35,14 @@ from scenarios.clients.protocol.packets import (
     Subscription,
 )
 from scenarios.clients.protocol.ticks import Tick
+from scenarios.scenario.model import POD_HEADER
 
 MAX_HEAD_BYTES = 16_384
 _ONE_TEXT = 0x80 | TEXT
 _CLOSE_NORMALLY = client_frame(CLOSE, b"\x03\xe8")
 _PROTOCOL_ERROR = b"\x03\xea"
 _NEVER_SENT = frozenset((1004, 1005, 1006, 1015))
+_POD_HEADER = POD_HEADER.lower().encode()
 _STATUS_LINE = re.compile(rb"HTTP/1\.\d (\d{3})(?: |\r|$)")
 # One key for all: it guards against caches, which do not stand between a bench and its gateway.
 _KEY = b"cmVjb25uZWN0LXN0b3JtIQ=="
@@ -183,6 +185,7 @@ class Session(Conversation):
         if _header(head, b"sec-websocket-accept") != _ACCEPT:
             raise ProtocolError("wrong Sec-WebSocket-Accept")
         self._switched = True
+        self._is_at(_header(head, _POD_HEADER))
         self._on_switched()
         if rest:
             self._receive(rest, now_ns, events)

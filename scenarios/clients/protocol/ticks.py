@@ -12,7 +12,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from scenarios.clients.protocol.schedule import Schedule
+from reports.rundir.schema import FeedFit
+from scenarios.clients.protocol.schedule import NumberedSchedule, Schedule
+from scenarios.clients.protocol.streams import Streams
 from scenarios.scenario.model import Feed
 
 DEFAULT_DUE_FIELD = "due_ns"
@@ -32,8 +34,8 @@ _REMEMBERED = 4_096
 _DIGEST_BYTES = 16
 _LARGEST = 2**63 - 1
 
-Reference = Literal["due", "first receipt"]
-"""What latencies count from."""
+Reference = Literal["due", "schedule", "first receipt"]
+"""What latencies count from: the stamp of a tick, a schedule fitted to stamps, or the first receipt."""
 
 
 class Tick(Struct, frozen=True):
@@ -59,20 +61,36 @@ class TickReader:
         self, feed: Feed, schedule: Schedule, wall_offset_ns: int = 0, *, by_schedule: bool = False
     ) -> None:
         self.wall_offset_ns = wall_offset_ns
-        self._by_schedule = by_schedule
+        self._known = schedule if by_schedule and isinstance(schedule, NumberedSchedule) else None
         self._schedule = schedule
+        self._streams = schedule if isinstance(schedule, Streams) else None
         self._unit_ns = _NS_PER_UNIT[feed.due_unit]
         self._wall = feed.due_clock == "wall"
         self._due_path = None if feed.due_field is None else _path(feed.due_field)
         self._seq_path = None if feed.seq_field is None else _path(feed.seq_field)
-        self._received_ns: OrderedDict[bytes | int, tuple[int, int]] = OrderedDict()
+        self._received_ns: OrderedDict[tuple[str, bytes | int], tuple[int, int]] = OrderedDict()
 
     @property
     def reference(self) -> Reference | None:
         """What latencies count from; None before the first tick, where that is for the tick to say."""
         if self._due_path is None:
             return None
+        if self._streams is not None and self._streams.used:
+            return "schedule"
         return "due" if self._due_path else "first receipt"
+
+    @property
+    def fits(self) -> tuple[FeedFit, ...]:
+        """The schedules that have been fitted, or why there are none; empty where nothing is fitted."""
+        if self._streams is None or self._due_path is None:
+            return ()
+        for path, what, key in (
+            (self._due_path, "publish time", "feed.due_field"),
+            (self._seq_path, "number", "feed.seq_field"),
+        ):
+            if not path:
+                return (FeedFit(problem=f"the ticks carry no {what}; {key} says where it is"),)
+        return self._streams.fits
 
     @property
     def lasting(self) -> bool:
@@ -86,12 +104,15 @@ class TickReader:
         A time in the tick means the same at any time. A number comes again when the feed starts over, and its
         tick is then another one. A content alone may come again at any moment.
         """
-        if self._due_path or (self._by_schedule and self._seq_path):
+        if self._due_path or (self._known and self._seq_path):
             return FOR_EVER_NS
         return NUMBER_LASTS_NS if self._seq_path else 0
 
-    def read(self, arguments: bytes, now_ns: int) -> Tick:
-        """The tick in an event's JSON array, name included, received now. Raises TickError."""
+    def read(self, arguments: bytes, now_ns: int, pod: str = "") -> Tick:
+        """The tick in an event's JSON array, name included, received now. Raises TickError.
+
+        pod: which one numbered it, where each numbers its own.
+        """
         try:
             values = msgspec.json.decode(arguments)[1:]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -101,28 +122,30 @@ class TickReader:
         if self._seq_path is None:
             self._seq_path = _found(values, _path(DEFAULT_SEQ_FIELD))
         seq = _integer(values, self._seq_path) if self._seq_path else None
-        if self._by_schedule and seq is not None:
-            due_ns = int(self._schedule.due_ns([seq])[0])
+        if self._known and seq is not None:
+            due_ns = int(self._known.due_ns([seq])[0])
         elif self._due_path:
             due_ns = self._due_ns(values)
         else:
             # Of a content, which may be large, the digest is enough to know it again.
             identity = blake2b(arguments, digest_size=_DIGEST_BYTES).digest() if seq is None else seq
-            due_ns = self._first_receipt_ns(identity, now_ns)
+            due_ns = self._first_receipt_ns(identity, now_ns, pod)
+            if self._streams is not None:
+                self._streams.fitted = False  # when a tick was received says nothing of its schedule
         if seq is None:
             return Tick(UNNUMBERED, due_ns)
-        self._schedule.learn(seq, due_ns)
-        return Tick(seq, due_ns)
+        return Tick(*self._schedule.learn(seq, due_ns, pod))
 
-    def _first_receipt_ns(self, identity: bytes | int, now_ns: int) -> int:
+    def _first_receipt_ns(self, identity: bytes | int, now_ns: int, pod: str) -> int:
         """When the tick with this content or number was first received."""
-        first_ns, latest_ns = self._received_ns.get(identity, (now_ns, now_ns))
+        key = pod, identity
+        first_ns, latest_ns = self._received_ns.get(key, (now_ns, now_ns))
         # A number comes again when the feed starts over, a content as soon as nobody is late any more.
         known_for_ns = now_ns - (latest_ns if isinstance(identity, int) else first_ns)
         if known_for_ns >= SAME_TICK_NS:
             first_ns = now_ns
-        self._received_ns[identity] = (first_ns, now_ns)
-        self._received_ns.move_to_end(identity)
+        self._received_ns[key] = (first_ns, now_ns)
+        self._received_ns.move_to_end(key)
         if len(self._received_ns) > _REMEMBERED:
             self._received_ns.popitem(last=False)
         return first_ns

@@ -39,7 +39,7 @@ from tests.support.map_runs import runs as map_runs
 from tests.support.page_outline import Outline, markdown_tables
 
 HOSTILE = '<script>alert("a")</script> | `b` $x^$ _c_ \u0007 ![](http://example.com/d)'
-CALM = {"s1": [0.9, 0.7], "calm_from_try": 0, "s2": None, "readmission_s": None}
+CALM = {"s1": [0.9, 0.7], "calm_from_attempt": 0, "s2": None, "readmission_s": None}
 
 
 def arm(name: str, recovered_s: int | None, **info: Any) -> Run:

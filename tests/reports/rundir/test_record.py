@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 from collections.abc import Iterator
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.analysis.judgement import assess
 from reports.rundir import latency
 from reports.rundir.files import find_runs, point_latest
 from reports.rundir.reader import Run, load_info
@@ -255,3 +257,25 @@ def test_results_under_their_former_names_are_read_under_the_present_ones(tmp_pa
     info = load_info(tmp_path / "run")
     assert info.summary == {"clients": 100, "shared_ips": [group]}
     assert info.validity == {"valid": False, "invalidated_by_host": True}
+
+
+def test_a_directory_from_before_there_were_two_figures_of_the_fan_out_is_read(tmp_path: Path) -> None:
+    written(tmp_path / "run").info.reference = "due"
+    info = tmp_path / "run" / "run.json"
+    record = json.loads(info.read_text(encoding="utf-8"))
+    del record["feed_fits"]
+    info.write_text(json.dumps(record), encoding="utf-8")
+    table = tmp_path / "run" / "series.csv"
+    with table.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    kept = [name for name in rows[0] if "stamp" not in name]
+    assert len(kept) == len(rows[0]) - 4
+    with table.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, kept, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    run = Run.load(tmp_path / "run")
+    assert run.info.feed_fits == ()
+    assert run.histograms["fanout_by_stamp"] == {}
+    assert run.column("stamped") == [None] * 3
+    assert assess(run).summary.before is not None

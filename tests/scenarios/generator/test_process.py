@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from scenarios.clients.protocol.schedule import ObservedSchedule, SharedSchedule
+from scenarios.clients.protocol.streams import Streams
 from scenarios.clients.protocol.target import resolve
 from scenarios.generator.process import Generator
-from scenarios.scenario.model import Fleet, Scenario, Target
+from scenarios.scenario.model import Feed, Fleet, Gateway, Scenario, Target
 from scenarios.scenario.validate import ScenarioError
 from scenarios.wire.interval import Interval
-from scenarios.wire.orders import Finalise, GeneratorSettings
+from scenarios.wire.orders import EndCalm, Finalise, GeneratorSettings
 
 SETTINGS = GeneratorSettings(
     scenario=Scenario(fleet=Fleet(clients=3), target=Target(url="http://127.0.0.1:9")),
@@ -60,6 +62,32 @@ def parts(processes: int, **fleet: Any) -> Iterator[Generator]:
         )
         yield generator
         generator.stop()
+
+
+SCHEDULES: dict[str, tuple[Scenario, bool, type]] = {
+    "the stub": (Scenario(), True, SharedSchedule),
+    "an external target": (Scenario(), False, ObservedSchedule),
+    "with fitted due times": (Scenario(feed=Feed(due="schedule")), False, Streams),
+    "pods that number their own ticks": (Scenario(gateway=Gateway(command="node s.js")), True, Streams),
+    "pods with a publisher": (
+        Scenario(gateway=Gateway(command="node s.js"), feed=Feed(command="node p.js")),
+        True,
+        ObservedSchedule,
+    ),
+}
+
+
+@pytest.mark.parametrize(("scenario", "own_stack", "kind"), SCHEDULES.values(), ids=SCHEDULES)
+def test_when_ticks_are_due_is_promised_fitted_or_seen(
+    scenario: Scenario, own_stack: bool, kind: type
+) -> None:
+    settings = replace(
+        SETTINGS, scenario=replace(scenario, target=SETTINGS.scenario.target), own_stack=own_stack
+    )
+    generator = Generator(settings, resolve(settings.scenario.target), lambda _: None)
+    assert type(generator.recorder.schedule) is kind
+    generator.obey(EndCalm())
+    generator.stop()
 
 
 @pytest.mark.parametrize(("cap", "processes"), [(5, 3), (10, 3), (8, 8), (1_000, 7), (1, 1)])

@@ -161,6 +161,25 @@ def test_the_stop_signal_of_the_scenario_is_sent_to_the_program_itself(tmp_path:
     kept(tmp_path, python(code, stop_signal=name), look)
 
 
+def test_a_gateway_behind_a_script_drains_too(tmp_path: Path) -> None:
+    """The shell of the script ends at once, and hands no signal on."""
+    drains = (
+        "import signal, time\ntry:\n    print('up', flush=True)\n    time.sleep(60)\nexcept SystemExit:\n"
+    )
+    drains = drains.replace(
+        "import signal, time", "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit())"
+    )
+    (tmp_path / "gateway.py").write_text(f"{drains}    time.sleep(0.3)\n    print('drained', flush=True)\n")
+    (tmp_path / "start.sh").write_text(f"{sys.executable} gateway.py\necho after\n")
+
+    async def look(child: KeptProgram) -> None:
+        await up(child)
+        await child.stop()
+        assert "drained" in last_lines(child.log)
+
+    kept(tmp_path, Program(command="sh start.sh"), look)
+
+
 def test_a_pause_freezes_descendants_too(tmp_path: Path) -> None:
     async def look(child: KeptProgram) -> None:
         pids = await said(child, 2)

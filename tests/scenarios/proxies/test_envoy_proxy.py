@@ -55,6 +55,13 @@ def test_envoy_accepts_what_it_is_started_with(tmp_path: Path) -> None:
     assert complaint_about(tmp_path, files[BOOTSTRAP]) == ""
 
 
+def test_clients_are_told_their_pod_only_where_each_numbers_its_own_ticks(tmp_path: Path) -> None:
+    own = rendered(tmp_path, "per-ip", gateway={"command": "node server.js"})[WHOLE]
+    assert complaint_about(tmp_path, own) == ""
+    assert "X-Storm-Pod" in own
+    assert "X-Storm-Pod" not in rendered(tmp_path, "per-ip")[WHOLE]
+
+
 def test_a_configuration_that_envoy_refuses_is_explained(tmp_path: Path) -> None:
     text = rendered(tmp_path)[WHOLE]
     assert "FULL_MOON" in complaint_about(tmp_path, text.replace("FULL_SCAN", "FULL_MOON"))

@@ -29,6 +29,12 @@ def lines_of(limit: Any = "none", **changes: Any) -> list[str]:
     return [line.strip() for line in text.splitlines()]
 
 
+def test_clients_are_told_their_pod_only_where_each_numbers_its_own_ticks() -> None:
+    header = "http-response set-header X-Storm-Pod %si:%sp"
+    assert header in lines_of(gateway={"command": "node server.js"})
+    assert header not in lines_of()
+
+
 LINES: dict[str, tuple[Any, list[str]]] = {
     "per-ip": (
         "per-ip",

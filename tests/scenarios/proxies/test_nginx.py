@@ -45,6 +45,19 @@ def test_a_configuration_that_nginx_refuses_is_explained(tmp_path: Path) -> None
     assert "most_conn" in check_syntax(path)
 
 
+def test_clients_are_told_their_pod_only_where_each_numbers_its_own_ticks(tmp_path: Path) -> None:
+    own = build({"gateway": {"command": "node server.js"}}, source="test")
+    stub = build({}, source="test")
+    texts = [
+        render(scenario, listen="127.0.0.1:18999", pods=["127.0.0.1:9001"], directory=tmp_path)
+        for scenario in (own, stub)
+    ]
+    assert [text.count("add_header X-Storm-Pod $upstream_addr always;") for text in texts] == [1, 0]
+    path = tmp_path / "gateway.conf"
+    path.write_text(texts[0], encoding="utf-8")
+    assert check_syntax(path) == ""
+
+
 def test_without_a_limit_no_zone_is_rendered(tmp_path: Path) -> None:
     assert "zone=" not in rendered(tmp_path, "none", "least_conn").read_text(encoding="utf-8")
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.rundir.reader import Run
-from reports.rundir.schema import ClockOffset, RunInfo
+from reports.rundir.schema import ClockOffset, FeedFit, RunInfo
 from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CoreShares, CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine
@@ -499,6 +499,33 @@ def test_clients_of_a_process_that_died_are_still_clients(collector: Collector) 
     row = collector.row(3)
     assert (row["clients"], row["connected"], row["missing"]) == (100, 50, 50)
     assert collector.writer.info.reference == "first receipt"
+
+
+def test_both_figures_of_the_fan_out_are_written_and_read_back(collector: Collector) -> None:
+    fits = (FeedFit(stream="a:1", ticks=40, rate_hz=5.0, spread_ms=0.4),)
+    collector.on_interval(interval(0, ticks=2, fanout=Samples.of([3 * MS, 5 * MS]), reference="due"))
+    for second, part in ((1, [130 * MS]), (1, [140 * MS, 150 * MS])):
+        collector.on_interval(
+            interval(
+                second,
+                ticks=len(part),
+                fanout=Samples.of(part),
+                fanout_by_stamp=Samples.of([ns - 127 * MS for ns in part]),
+                stamped=len(part) - 1,
+                reference="schedule",
+                fits=fits,
+            )
+        )
+    collector.writer.save()
+    run = written(collector)
+    assert (run.info.reference, run.info.feed_fits) == ("schedule", fits)
+    before, after = run.rows
+    assert (before["fanout_by_stamp_p50_ms"], before["stamped"]) == (None, None)
+    assert after["fanout_p50_ms"] == pytest.approx(140, rel=0.001)
+    assert after["stamped"] == 1
+    by_stamp = [after[f"fanout_by_stamp_{name}_ms"] for name in ("p50", "p99", "max")]
+    assert by_stamp == pytest.approx([13, 23, 23], rel=0.01)
+    assert {second: found.total for second, found in run.histograms["fanout_by_stamp"].items()} == {1: 3}
 
 
 def test_what_became_of_workers_is_an_event_of_its_second(collector: Collector) -> None:

@@ -4,11 +4,12 @@ import asyncio
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from scenarios.events.drop import DropAll
 from scenarios.events.event import Details, Event, Kind
 from scenarios.runner.timeline import Timeline
-from scenarios.scenario.model import Fleet, Phases, Scenario
+from scenarios.scenario.model import Feed, Fleet, Phases, Scenario
 from scenarios.scenario.timeline import strikes
 
 
@@ -149,3 +150,34 @@ def test_a_fault_that_is_left_out_is_no_trigger() -> None:
     assert scenario(DropAll(at_s=6, enabled=False)).trigger_s is None
     assert scenario(DropAll(at_s=6, enabled=False), DropAll(at_s=9)).trigger_s == 9
     assert scenario(Fix(at_s=3), DropAll(at_s=9)).trigger_s == 9
+
+
+def test_a_schedule_is_final_before_the_first_event_and_is_not_told_of_others() -> None:
+    told: list[str] = []
+
+    class Generator:
+        async def end_calm(self) -> None:
+            told.append("end of calm")
+
+    class FakeStack:
+        generator = Generator()
+
+    async def play(due: str) -> None:
+        clock = Fault.clock = Clock()
+        spec = replace(scenario(Fix(at_s=2), Fault(at_s=4)), feed=Feed(due=due))  # type: ignore[arg-type]
+        timeline = Timeline(
+            spec,
+            FakeStack(),  # type: ignore[arg-type]
+            until=clock.until,
+            now_s=lambda: clock.now_s,
+            note=lambda name, **what: told.append(f"{name} {what['phase']}s"),
+        )
+        playing = asyncio.create_task(timeline.play())
+        await clock.run(10)
+        await playing
+
+    asyncio.run(play("schedule"))
+    assert told == ["end of calm", "fix begins", "fix ends", "fault begins", "fault ends"]
+    told.clear()
+    asyncio.run(play("stamp"))
+    assert "end of calm" not in told

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from scenarios.programs.placeholders import invocation
 from scenarios.scenario.loader import load
 from scenarios.scenario.redact import secrets_of, shown_arguments, without_secrets
 from scenarios.scenario.redact_text import HIDDEN, shown_line, shown_words
@@ -152,6 +153,22 @@ def test_secrets_of_commands_and_variables_are_not_written_down_and_known_for_lo
     for secret in ("t0ken-1", "pass-2", "key-3", "pass-4", "pass-5"):
         assert secret not in str(shown)
         assert any(secret in known for known in secrets_of(scenario)), secret
+
+
+def test_variables_may_be_numbers_and_a_comparison_may_vary_them() -> None:
+    sets = [
+        OWN,
+        "gateway.environment.WORKERS=2",
+        "gateway.environment.DEBUG=true",
+        "gateway.environment.PIN=1234",
+    ]
+    scenario = load("mass-drop", [*CALM, *sets, 'matrix={"gateway.environment.WORKERS"=[1, 2]}'])
+    called = invocation(scenario.gateway, {}, environment={})
+    assert called.environment == {"WORKERS": "2", "DEBUG": "true", "PIN": "1234"}
+    shown = without_secrets(scenario)
+    assert shown["gateway"]["environment"] == {"WORKERS": 2, "DEBUG": True, "PIN": HIDDEN}
+    assert shown["matrix"] == {"gateway.environment.WORKERS": [1, 2]}
+    assert secrets_of(scenario) - {""} == {"1234"}
 
 
 def test_the_option_is_shown_like_the_key() -> None:

@@ -59,8 +59,8 @@ def test_the_numbers_of_a_small_case_worked_out_by_hand() -> None:
     assert numbers.readmission_s == pytest.approx(0.1 / (0.001 * 5) * math.log(1 / 0.75))
     assert numbers.s1[0] == pytest.approx(100 * 0.1 / (1 * 2 * 0.75))
     assert numbers.s2 == pytest.approx(5 / 2)
-    assert numbers.calm_from_try is None
-    assert numbers.limit_bites_from_clients_per_address is None
+    assert numbers.calm_from_attempt is None
+    assert numbers.limit_refuses_above_clients_per_ip is None
     assert numbers.global_rate_per_s is None
     assert numbers.returning == 100
 
@@ -98,14 +98,14 @@ def test_only_those_who_still_try_count() -> None:
     assert numbers.s1[0] == pytest.approx(alone / (1 + 1))
     assert numbers.s1[1] == pytest.approx(0.5 * alone / (1 + 3), rel=0.1)
     assert set(numbers.s1[2:]) == {0.0}
-    assert numbers.calm_from_try == 1
+    assert numbers.calm_from_attempt == 1
 
 
 def test_nobody_storms_who_never_comes_back() -> None:
     numbers = stability(scenario(f"{__name__}:never_comes_back", "per-ip"))
     assert set(numbers.s1) == {0.0}
-    assert (numbers.s2, numbers.calm_from_try) == (0.0, 0)
-    assert numbers.limit_bites_from_clients_per_address is None
+    assert (numbers.s2, numbers.calm_from_attempt) == (0.0, 0)
+    assert numbers.limit_refuses_above_clients_per_ip is None
 
 
 def test_naive_clients_are_as_bad_at_every_try() -> None:
@@ -117,12 +117,14 @@ def test_backing_off_makes_s1_fall_below_one_at_some_try() -> None:
     assert numbers.s1[0] > 1
     assert list(numbers.s1[:9]) == sorted(numbers.s1[:9], reverse=True)
     # 6.67 / (1 + mean delay): calm once the mean delay, 0.205 · 2ⁿ s, is 5.67 s or more.
-    assert numbers.calm_from_try == 5
+    assert numbers.calm_from_attempt == 5
     assert all(value <= 1 for value in numbers.s1[5:])
 
 
 def test_a_policy_capped_below_what_is_needed_never_calms() -> None:
-    assert stability(scenario({"name": "incident", "max_ms": 3_000}), tick_cpu_s=0.001).calm_from_try is None
+    assert (
+        stability(scenario({"name": "incident", "max_ms": 3_000}), tick_cpu_s=0.001).calm_from_attempt is None
+    )
 
 
 def test_s2_counts_the_width_of_the_first_window() -> None:
@@ -162,14 +164,14 @@ def test_a_gateway_filled_by_its_feed_never_lets_anybody_back_in(tick_cpu_s: flo
     assert numbers.utilisation >= 1
     assert numbers.readmission_s == math.inf
     assert set(numbers.s1) == {math.inf}
-    assert numbers.calm_from_try is None
+    assert numbers.calm_from_attempt is None
 
 
 def test_free_handshakes_never_storm_even_on_a_full_gateway() -> None:
     numbers = stability(scenario(handshake_cpu_ms=0.0), tick_cpu_s=0.004)
     assert set(numbers.s1) == {0.0}
     assert numbers.s2 == 0
-    assert numbers.calm_from_try == 0
+    assert numbers.calm_from_attempt == 0
 
 
 BITES: dict[str, tuple[Any, Any, str, float | None]] = {
@@ -192,7 +194,7 @@ BITES: dict[str, tuple[Any, Any, str, float | None]] = {
 def test_the_limit_bites_where_one_address_asks_more_often_than_it_allows(
     policy: Any, limit: Any, transport: str, clients: float | None
 ) -> None:
-    bites = stability(scenario(policy, limit, transport=transport)).limit_bites_from_clients_per_address
+    bites = stability(scenario(policy, limit, transport=transport)).limit_refuses_above_clients_per_ip
     assert bites == (None if clients is None else pytest.approx(clients, rel=0.05))
 
 
@@ -252,7 +254,7 @@ def test_the_naive_arms_of_mass_drop_sit_well_inside_the_storm() -> None:
 def test_the_incident_arms_of_mass_drop_calm_down_after_some_tries() -> None:
     backed_off = [arm for arm in arms(load("mass-drop")).values() if arm.fleet.policy == "incident"]
     assert backed_off
-    assert all((stability(arm).calm_from_try or 0) > 0 for arm in backed_off)
+    assert all((stability(arm).calm_from_attempt or 0) > 0 for arm in backed_off)
 
 
 QUOTAS: dict[str, tuple[str, float | None, float]] = {

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
-from reports.rundir.schema import ClockOffset
+from reports.rundir.schema import ClockOffset, FeedFit
 from scenarios.clients.protocol.schedule import SharedSchedule
+from scenarios.clients.protocol.streams import Streams
 from scenarios.clients.recorder import SECOND_NS, Recorder
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
 from scenarios.wire.merge import Merger, merge, over_both
@@ -198,6 +199,59 @@ def test_what_is_no_histogram_is_added_too() -> None:
         processes=2,
         missing=4,
     )
+
+
+def fitted(stream: str, ticks: int, problem: str = "") -> FeedFit:
+    return FeedFit(stream=stream, ticks=ticks, rate_hz=5.0, spread_ms=1.0, problem=problem)
+
+
+def test_both_figures_and_the_schedules_of_several_processes_are_brought_together() -> None:
+    one = interval(
+        4,
+        ticks=3,
+        fanout=Samples.of([100 * MS, 200 * MS, 7 * MS]),
+        fanout_by_stamp=Samples.of([MS, 2 * MS, 7 * MS]),
+        stamped=1,
+        reference="due",
+        fits=(fitted("a:1", 20), fitted("b:2", 0, "too few ticks")),
+    )
+    other = replace(
+        one,
+        fanout_by_stamp=Samples.of([MS]),
+        stamped=0,
+        reference="schedule",
+        fits=(fitted("b:2", 40), fitted("c:3", 30)),
+    )
+    merged = merge([one, other])
+    assert merged.fanout_by_stamp == Samples.of([MS, MS, 2 * MS, 7 * MS])
+    assert (merged.stamped, merged.reference) == (1, "schedule")
+    assert merged.fits == (fitted("a:1", 20), fitted("b:2", 40), fitted("c:3", 30))
+
+
+def test_processes_that_see_the_same_ticks_count_from_the_same_schedule() -> None:
+    """Two processes with other clients, whose ticks arrive at other times."""
+    period_ns = int(SECOND_NS / RATE_HZ)
+    rng = random.Random(1)
+    stamps = [EPOCH_NS + seq * period_ns + rng.randint(0, MS) for seq in range(50)]
+    stamps += [EPOCH_NS + seq * period_ns + 127 * MS for seq in range(50, 60)]
+    merger = Merger()
+    for name, after_ms in (("a", 2), ("b", 9)):
+        streams = Streams(RATE_HZ, fitted=True)
+        recorder = Recorder(EPOCH_NS, streams)
+        recorder.add_client()
+        for seq, stamp_ns in enumerate(stamps):
+            if seq == 50:
+                streams.end_calm()
+                recorder.take_interval(0)
+            number, due_ns = streams.learn(seq, stamp_ns)
+            recorder.tick_out_of_order(0, number, due_ns, stamp_ns + after_ms * MS)
+        merger.add(name, replace(recorder.take_interval(1), fits=streams.fits))
+    (whole,) = merger.ready()
+    assert whole.fanout_by_stamp == Samples.of([2 * MS] * 10 + [9 * MS] * 10)
+    by_schedule = whole.fanout.arrays()[0] / 1000
+    assert by_schedule.min() == pytest.approx(129, abs=1)
+    assert by_schedule.max() == pytest.approx(136, abs=1)
+    assert (whole.stamped, len(whole.fits)) == (0, 1)
 
 
 def test_what_one_part_does_not_know_is_not_known_of_the_whole() -> None:

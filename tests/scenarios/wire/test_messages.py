@@ -10,7 +10,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.rundir.schema import ClockOffset
+from reports.rundir.schema import ClockOffset, FeedFit
 from scenarios.scenario.model import Abort, AddressShare, Feed, Fleet, Scenario, Target
 from scenarios.wire.framing import FrameError, Unframer, frame
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
@@ -19,6 +19,7 @@ from scenarios.wire.orders import (
     Begin,
     Begun,
     Cut,
+    EndCalm,
     Ended,
     Finalise,
     Finalised,
@@ -92,12 +93,25 @@ intervals_of_any = st.builds(
     ticks=whole,
     missed=whole,
     fanout=samples_of_any,
+    fanout_by_stamp=samples_of_any,
+    stamped=whole,
     effective=st.dictionaries(st.integers(-3, 90), samples_of_any, max_size=3),
     censored=st.dictionaries(st.integers(-3, 90), samples_of_any, max_size=3),
     attempt_durations=st.dictionaries(st.sampled_from(["joined", "limited"]), samples_of_any, max_size=2),
     loop_lag=samples_of_any,
     retry_late=samples_of_any,
-    reference=st.sampled_from([None, "due", "first receipt"]),
+    reference=st.sampled_from([None, "due", "schedule", "first receipt"]),
+    fits=st.lists(
+        st.builds(
+            FeedFit,
+            stream=st.text(max_size=9),
+            ticks=whole,
+            rate_hz=st.none() | st.floats(0.1, 1e3),
+            spread_ms=st.none() | st.floats(0, 1e3),
+            problem=st.text(max_size=9),
+        ),
+        max_size=2,
+    ).map(tuple),
     cpu_ns=whole,
     busiest_cpu_ns=whole,
     rss_bytes=whole,
@@ -117,6 +131,7 @@ messages = st.one_of(
     st.just(Finalised()),
     st.just(Finalise()),
     st.just(Cut()),
+    st.just(EndCalm()),
     st.builds(Aborted, st.text(max_size=9)),
     st.builds(Hello, st.text(max_size=9)),
     st.just(Begin(GeneratorSettings(scenario=Scenario(), epoch_ns=5, clock_url="http://h/healthz/clock"))),

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_stub.feed_schedule import FeedSchedule
-from scenarios.clients.protocol.schedule import ObservedSchedule, Schedule, SharedSchedule, is_restart
+from scenarios.clients.protocol.schedule import (
+    NumberedSchedule,
+    ObservedSchedule,
+    SharedSchedule,
+    is_restart,
+)
 
 EPOCH_NS = 77_000_000_000
 MS = 1_000_000
@@ -78,7 +83,7 @@ def test_no_two_ticks_of_a_shared_feed_look_like_a_restart(
     [shared(changes=[], begun=False), ObservedSchedule()],
     ids=["shared", "observed"],
 )
-def test_before_the_first_tick_none_was_due(schedule: Schedule) -> None:
+def test_before_the_first_tick_none_was_due(schedule: NumberedSchedule) -> None:
     assert schedule.latest_due(EPOCH_NS + 1_000 * MS) == -1
 
 
