@@ -296,8 +296,10 @@ class _Measuring:
                 if name != "joined":
                     failed[name] = failed.get(name, 0) + count
         attempts = ", ".join(f"{count} {name}" for name, count in failed.items())
-        return f"{latest.connected} of {latest.clients} clients joined" + (
-            f"; failed attempts: {attempts}" if attempts else ""
+        return (
+            f"{latest.connected} of {latest.clients} clients joined"
+            + (f"; failed attempts: {attempts}" if attempts else "")
+            + ("; see target.auth and target.namespace" if "rejected" in failed else "")
         )
 
     async def _begin(self) -> None:

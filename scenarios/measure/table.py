@@ -50,13 +50,13 @@ def notes(found: Measured) -> tuple[str, ...]:
     """What a reader should know about these costs."""
     cpu = found.cpu
     weak = {
-        "close": cpu.close_s,
-        "tick": cpu.tick_s,
-        "handshake": cpu.handshake_s,
-        "idle": cpu.idle,
+        "CPU per handshake": cpu.handshake_s,
+        "CPU per delivered tick": cpu.tick_s,
+        "CPU per close": cpu.close_s,
+        "idle CPU": cpu.idle,
     }
     said = [
-        f"the CPU of {name} is not told apart from 0: at most {estimate.high:.2g} CPU-seconds"
+        f"{name} is not told apart from 0; more --cycles narrow the interval"
         for name, estimate in weak.items()
         if estimate is not None and not estimate.above_zero
     ]

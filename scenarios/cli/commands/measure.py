@@ -94,7 +94,7 @@ def measure_command(
     Writes a file that `simulate --costs FILE` and `tune --costs FILE` read: CPU per handshake, per delivered
     tick and per close, idle CPU, memory, and the accept queue, with 95 % intervals.
 
-    One pod is started, without a proxy. Its clients join and leave in cycles, well below saturation. Events,
+    One pod is started, without a proxy. Its clients join and leave in cycles, below saturation. Events,
     limits and the number of pods in the scenario are ignored.
 
     Exit status: 0 good, 2 usage or configuration, 3 noisy host, 5 a part of the stack failed, or clients did

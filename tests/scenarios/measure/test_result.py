@@ -116,4 +116,4 @@ def test_the_table_has_values_units_and_intervals() -> None:
         "one per turn",
     ):
         assert part in text, text
-    assert notes(FOUND) == ("the CPU of close is not told apart from 0: at most 0.00012 CPU-seconds",)
+    assert notes(FOUND) == ("CPU per close is not told apart from 0; more --cycles narrow the interval",)
