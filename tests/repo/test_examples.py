@@ -40,7 +40,7 @@ def test_an_example_loads_and_its_folder_has_the_programs_that_it_starts(path: P
 @pytest.mark.parametrize("path", SIGNED, ids=example)
 def test_the_token_is_signed_with_the_secret_and_the_rates_agree(path: Path) -> None:
     scenario = load(str(path))
-    secret = scenario.gateway.environment["TOKEN_SECRET"].encode()
+    secret = str(scenario.gateway.environment["TOKEN_SECRET"]).encode()
     assert scenario.target.auth is not None
     name, _, signature = scenario.target.auth["token"].partition(".")
     assert signature == hmac.new(secret, name.encode(), hashlib.sha256).hexdigest()
