@@ -13,7 +13,14 @@ import msgspec
 from msgspec import Struct
 from rich.table import Table
 
-from scenarios.cli.options import JSON_OPTION, NGINX_OPTION, SET_OPTION, scenario_argument
+from scenarios.cli.options import (
+    GATEWAY_OPTION,
+    JSON_OPTION,
+    NGINX_OPTION,
+    SET_OPTION,
+    gateway_override,
+    scenario_argument,
+)
 from scenarios.cli.terminal import console, usage_errors
 from scenarios.clients.addresses import source_address
 from scenarios.exit_status import GOOD, INVALID
@@ -24,7 +31,9 @@ from scenarios.proxies import nginx
 from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.redact import without_secrets
 from scenarios.scenario.validate import ScenarioError
+from scenarios.stack.own_programs import check_programs
 
 
 class Finding(Struct, frozen=True):
@@ -40,17 +49,22 @@ class Finding(Struct, frozen=True):
 @click.command("doctor")
 @scenario_argument("mass-drop")
 @SET_OPTION
+@GATEWAY_OPTION
 @NGINX_OPTION
 @JSON_OPTION
 def doctor_command(
-    scenario_name: str, overrides: tuple[str, ...], nginx_binary: Path | None, as_json: bool
+    scenario_name: str,
+    overrides: tuple[str, ...],
+    gateway: str,
+    nginx_binary: Path | None,
+    as_json: bool,
 ) -> None:
     """Check whether this machine can run a scenario without distorting it.
 
     Exit status: 0 every check passed, 2 usage or configuration, 3 a check failed.
     """
     with usage_errors(ScenarioError, MachineError):
-        found = findings(load(scenario_name, overrides), nginx_binary)
+        found = findings(load(scenario_name, (*overrides, *gateway_override(gateway))), nginx_binary)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
@@ -71,6 +85,7 @@ def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Findi
         _source_addresses(),
         _loop_accounting(),
         *_proxies(scenario, nginx_binary),
+        *_programs(scenario),
         _leftovers(),
     ]
 
@@ -127,6 +142,19 @@ def _proxies(scenario: Scenario, nginx_binary: Path | None) -> list[Finding]:
         *([_nginx(scenario, nginx_binary)] if proxy == "nginx" else []),
         *(_other_proxy(name, scenario if proxy == name else None) for name in PROXIES if name != "nginx"),
     ]
+
+
+def _programs(scenario: Scenario) -> list[Finding]:
+    """Whether the user's own gateway, publisher and services can be started; nothing for the stub."""
+    if not scenario.own_gateway:
+        return []
+    try:
+        check_programs(scenario)
+    except MachineError as error:
+        return [Finding("Programs", False, str(error), "the run could not start them")]
+    shown = without_secrets(scenario)["gateway"]["command"]
+    command = shown if isinstance(shown, str) else " ".join(shown)
+    return [Finding("Programs", True, f"{command}, in {Path(scenario.folder) / scenario.gateway.directory}")]
 
 
 def _other_proxy(name: str, scenario: Scenario | None) -> Finding:

@@ -197,6 +197,16 @@ def test_the_doctor_looks_at_everything_that_a_run_needs() -> None:
     assert {"Cores", "File descriptors", "Source addresses", "Leftover processes"} <= set(found)
 
 
+@pytest.mark.parametrize(
+    ("gateway", "good"), [("python3 server.py --token=abc", True), ("no-such-program x", False)]
+)
+def test_the_doctor_looks_whether_a_gateway_can_be_started(gateway: str, good: bool) -> None:
+    result = typed("doctor", "--json", "--gateway", gateway)
+    found = {finding["what"]: finding for finding in json.loads(result.output)}
+    assert found["Programs"]["good"] is good
+    assert "--token=abc" not in result.output
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_says_in_its_help_what_the_list_of_commands_says(name: str) -> None:
     command = main.get_command(click.Context(main), name)
