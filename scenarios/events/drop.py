@@ -13,6 +13,7 @@ class DropAll(Event, frozen=True, kw_only=True, tag="drop_all"):
     """
 
     any_target = True
+    own_gateway = "by nginx, or by the clients"
 
     async def strike(self, stack: Stack) -> Details:
         """Cuts them."""
@@ -27,6 +28,7 @@ class DropShare(Event, frozen=True, kw_only=True, tag="drop_share"):
     """
 
     any_target = True
+    own_gateway = "by the clients"
 
     share: Share
 

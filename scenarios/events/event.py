@@ -42,6 +42,9 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
     any_target: ClassVar[bool] = False
     """Whether it works with an external target, which has no pods or proxy of this program."""
 
+    own_gateway: ClassVar[str] = "yes"
+    """Whether it works at pods of the user's own gateway, in few words; see `complaint`."""
+
     at_s: Seconds
     enabled: bool = True
     """False switches it off; arms of a comparison can differ by that."""

@@ -25,6 +25,8 @@ class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
     A burst that starts during another one replaces it.
     """
 
+    own_gateway = "with `feed.command`"
+
     factor: Annotated[float, Meta(gt=0, le=1_000)]
     for_s: PositiveSeconds
 
@@ -50,6 +52,8 @@ class FeedStall(Event, frozen=True, kw_only=True, tag="feed_stall"):
 
     A consumer group that rebalances behaves like this, repeatedly: `every_s = [30, 40]`.
     """
+
+    own_gateway = "with `feed.command`"
 
     for_s: PositiveSeconds = 10.0
 

@@ -15,6 +15,7 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     """
 
     kind = "condition"
+    own_gateway = "`conflated`, or with `gateway.liveness_path`"
 
     conflated: bool = False
     period_s: PositiveSeconds = 2.0

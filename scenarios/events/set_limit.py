@@ -11,6 +11,7 @@ class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
     """The limit is replaced: at the proxy by a reload, at the pods through their control endpoints."""
 
     kind = "mitigation"
+    own_gateway = "limits at the proxy"
 
     limit: NameOrTable
 

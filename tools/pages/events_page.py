@@ -31,6 +31,7 @@ class Entry(Struct, frozen=True):
     name: str
     kind: str
     any_target: bool
+    own_gateway: str
     described: Described
     parameters: list[Parameter]
     example: str
@@ -46,6 +47,7 @@ def entries() -> list[Entry]:
             name=name,
             kind=kind.kind,
             any_target=kind.any_target,
+            own_gateway=kind.own_gateway,
             described=described(kind),
             parameters=parameters(kind, without=Event.__struct_fields__),
             example=example(kind),
