@@ -15,8 +15,8 @@ from tests.e2e.command_line import running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_node]
 
-ALL_TICKS = pytest.approx(20 * 10, rel=0.3)
-"""Twenty clients, ten ticks a second; the gateway's timer is late on a busy machine."""
+ALL_TICKS = pytest.approx(20 * 10, rel=0.6)
+"""Twenty clients, ten ticks a second; a late timer of JavaScript leaves turns out on a busy machine."""
 CREDENTIALS = (
     "target.namespace=/feed",
     'target.auth={token="secret"}',

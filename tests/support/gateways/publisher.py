@@ -25,9 +25,12 @@ def main(arguments: list[str]) -> None:
     # The count goes on where the publisher is started again, at this rate or another.
     counted = int(file.read_text(encoding="ascii")) if file.exists() else 0
     print(f"publishes {rate_hz:g} ticks per second to ports {', '.join(ports)}", flush=True)
+    draft = file.with_suffix(".part")
     begin = math.ceil(time.time() * rate_hz)
     for seq, due in zip(itertools.count(counted + 1), itertools.count(begin)):
         time.sleep(max(0.0, due / rate_hz - time.time()))
-        file.write_text(str(seq), encoding="ascii")
+        # At once and whole: it may be killed at any moment.
+        draft.write_text(str(seq), encoding="ascii")
+        draft.replace(file)
         for port in ports:
             publish(port, json.dumps({"seq": seq, "ts": round(due / rate_hz * 1000)}))
