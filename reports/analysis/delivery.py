@@ -88,8 +88,7 @@ def ticks_of(known: Counts, censored: Counts, skipped: int = 0, *, within_us: in
 def ticks_due(run: Run, from_s: int, to_s: int) -> Ticks | None:
     """What became of the ticks due in [from_s, to_s); None where none was, or where they have no numbers:
     then nobody knows what a client did not receive."""
-    numbers = run.info.scenario.get("feed", {}).get("seq_field")
-    if numbers is not None and not numbers:
+    if run.info.unnumbered:
         return None
     known, censored = (
         latency.between(run.histograms.get(tag, {}), from_s, to_s) for tag in ("effective", "censored")

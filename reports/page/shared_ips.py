@@ -59,7 +59,7 @@ def _row(groups: Sequence[SharedIpGroup]) -> tuple[str, ...]:
 
 
 def _returned(groups: Sequence[ClientsBack]) -> tuple[str, str]:
-    """When 95 % of the disconnected clients of a size were back, and how many never were; one for each run."""
+    """When 95 % of the disconnected clients of a size were back, and how many never were, over the runs."""
     if not groups:
         return units.NOTHING, units.NOTHING
     # The later one of two middle runs: half of two bounds would be no bound.

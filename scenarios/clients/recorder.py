@@ -103,6 +103,7 @@ class Recorder:
         self._summed_gaps: list[dict[int, Samples]] = []
         self._censored: list[tuple[Any, Any, Any]] = []
         self._missed = 0
+        self._unnumbered = False
 
     def attempt_began(self, client: int, now_ns: int) -> None:
         """An attempt began."""
@@ -124,6 +125,7 @@ class Recorder:
         latency = now_ns - due_ns
         if seq == UNNUMBERED:
             seq = _NOTHING_HELD  # so that no gap is ever seen
+            self._unnumbered = True
         elif held >= 0:
             missed = self.schedule.missed((held, self.held_due_ns[client]), (seq, due_ns))
             if missed is None:
@@ -212,6 +214,7 @@ class Recorder:
             ticks=len(latency) + len(late),
             missed=self._missed,
             skipped={second: int(some.arrays()[1].sum()) for second, some in gaps.items()},
+            unnumbered=self._unnumbered,
             early=len(early),
             earliest_ns=-int(early.min()) if len(early) else 0,
             fanout=Samples.of(fanout),

@@ -134,6 +134,7 @@ class Collector:
         for due_second, samples in interval.censored.items():
             self._add(self._censored, due_second, samples)
         self._skipped.update(interval.skipped)
+        self.writer.info.unnumbered |= interval.unnumbered
         for key, value in {
             "attempts": interval.attempts,
             "attempts_squares_100ms": sum(n * n for n in interval.attempts_per_slot),

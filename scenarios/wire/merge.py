@@ -45,6 +45,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         ticks=sum(part.ticks for part in parts),
         missed=sum(part.missed for part in parts),
         skipped=_counts(part.skipped for part in parts),
+        unnumbered=any(part.unnumbered for part in parts),
         early=sum(part.early for part in parts),
         earliest_ns=max(part.earliest_ns for part in parts),
         fanout=add(part.fanout for part in parts),
