@@ -62,7 +62,8 @@ def _returned(groups: Sequence[ClientsBack]) -> tuple[str, str]:
     """When 95 % of the disconnected clients of a size were back, and how many never were, over the runs."""
     if not groups:
         return units.NOTHING, units.NOTHING
-    # The later one of two middle runs: half of two bounds would be no bound.
-    middle = sorted((group.back_95.after_s, group.back_95.at_least) for group in groups)[len(groups) // 2]
-    back = f"{'≥ ' if middle[1] else ''}{units.seconds(middle[0])}"
+    middle_s = sorted(group.back_95.after_s for group in groups)[len(groups) // 2]
+    # A bound above the middle may be as high as it likes: the middle stays where it is.
+    at_least = any(group.back_95.at_least and group.back_95.after_s <= middle_s for group in groups)
+    back = f"{'≥ ' if at_least else ''}{units.seconds(middle_s)}"
     return back, units.count(median(group.never_returned for group in groups))
