@@ -69,8 +69,7 @@ class ClientsBack(Struct, frozen=True, kw_only=True):
     back_99: Back
     back_100: Back
     never_returned: int
-    """Of the disconnected clients, by the rescue or the end; one that was served for less than five seconds
-    counts."""
+    """Disconnected clients that were served neither for five seconds nor at the rescue or the end."""
 
 
 def ticks_of(known: Counts, censored: Counts, skipped: int = 0, *, within_us: int = IN_TIME_US) -> Ticks:
@@ -109,15 +108,17 @@ def clients_back(served: Seconds, served_before: float, trigger_end: int = 0) ->
 
     trigger_end: the second, of these, in which the trigger was over. None where no second is known.
     """
-    whole = np.floor(served + 0.5)
-    if np.isnan(whole).all():
+    known = np.flatnonzero(~np.isnan(served))
+    if not len(known):
         return None
+    whole = np.floor(served[: known[-1] + 1] + 0.5)
     before, lowest = int(served_before + 0.5), int(np.nanmin(whole))
     disconnected = max(0, before - lowest)
     returned = np.nan_to_num(whole - lowest, nan=-1.0)
     worst = int(np.nanargmin(whole))
     after = {share: _back(returned, worst, -(-disconnected * share // 100), trigger_end) for share in SHARES}
-    best = max(_held(returned, worst), default=0.0)
+    # What is served at the end has returned, though not for long enough to say that it is back.
+    best = max(returned[start : start + BACK_FOR_S].min() for start in range(worst, len(returned)))
     return ClientsBack(
         disconnected=disconnected,
         back_50=after[50],

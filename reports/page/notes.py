@@ -50,8 +50,8 @@ SIDECARS = (
 SHARED_IPS = (
     "From the trigger on. Recovered after: from the end of the trigger until 99 % of the clients were "
     "served, and stayed so to the end. 95 % back after: until 95 % of the clients that were not served in "
-    "the worst second were served, for 5 s. Never returned: those that were not served again for 5 s by the "
-    "rescue or the end."
+    "the worst second were served, for 5 s. Never returned: those that were served neither for 5 s nor in "
+    "the last seconds before the rescue or the end."
 )
 
 
