@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reports.analysis.actions import Action, actions, last_mitigation
+from reports.analysis.delivery import DECIDED_AFTER_S, ClientsBack, Ticks, clients_back_of, ticks_due
 from reports.analysis.pods import PodSummary, pod_summaries, spread
 from reports.analysis.recovery import Recovery, baseline_of, recovery
 from reports.analysis.refusals import Refusals, refusals
@@ -100,6 +101,9 @@ class Storm(Struct, frozen=True, kw_only=True):
     """Ticks that clients never received because they were away."""
     wasted_work: float | None
     """Handshakes for clients that had gone, or that were gone again within 5 s, as a share of all."""
+    ticks: Ticks | None = None
+    """What became of the ticks due to all clients, without the last second of the measurement. None where
+    ticks have no numbers."""
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -114,6 +118,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     end."""
     storm: Storm | None = None
     recovery: Recovery = field(default_factory=lambda: Recovery(window_s=DEFAULT_WINDOW_S))
+    back: ClientsBack | None = None
+    """When the disconnected clients were back; until the rescue or the end."""
     shared_ips: tuple[SharedIpGroup, ...] = ()
     """From the trigger on, by how many clients share a source IP."""
     pods: tuple[PodSummary, ...] = ()
@@ -142,8 +148,9 @@ def summarise(run: Run) -> Summary:
         during=phases["during"],
         after=phases["after"],
         final=_phase(run, _final(recovered, unaided)),
-        storm=_storm(run, *stretch) if stretch else None,
+        storm=_storm(run, *stretch, watched_to_s=watched[1]) if stretch else None,
         recovery=recovered,
+        back=clients_back_of(run.rows, *unaided, run.info.trigger_end_s) if unaided else None,
         shared_ips=shared_ip_groups(run, *(unaided or (0, 0)), trigger_end_s=run.info.trigger_end_s),
         pods=pods,
         pod_spread=spread(pods),
@@ -228,7 +235,7 @@ def _phase(run: Run, phase: Phase | None) -> PhaseSummary | None:
     )
 
 
-def _storm(run: Run, from_s: int, to_s: int) -> Storm:
+def _storm(run: Run, from_s: int, to_s: int, *, watched_to_s: int) -> Storm:
     rows = run.between(from_s, to_s)
     attempts, disconnects = _count(rows, "attempts"), _count(rows, "disconnects")
     slots = len(rows) * SLOTS_PER_S
@@ -264,6 +271,7 @@ def _storm(run: Run, from_s: int, to_s: int) -> Storm:
         outcomes={outcome: _count(rows, outcome) for outcome in OUTCOMES},
         missed=_count(rows, "missed"),
         wasted_work=series.ratio(wasted, _count(rows, "handshakes")),
+        ticks=ticks_due(run, from_s, min(to_s, watched_to_s - DECIDED_AFTER_S)),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from reports.analysis.delivery import ClientsBack, clients_back_of
 from reports.rundir import series
 from reports.rundir.reader import Run
 
@@ -21,6 +22,8 @@ class SharedIpGroup(Struct, frozen=True, kw_only=True):
     back_after_s: int | None
     """Seconds from the trigger's end until 99 % of them were served and stayed so to the end, for at least
     5 s; 0 where they already were by then, None where they never were."""
+    back: ClientsBack | None = None
+    """When those of them were back that the storm disconnected."""
 
 
 def shared_ip_groups(
@@ -31,14 +34,24 @@ def shared_ip_groups(
     trigger_end_s: None where the trigger began and ended with `from_s`.
     """
     end_s = from_s if trigger_end_s is None else trigger_end_s
-    rows = [row for row in run.shared_ips if from_s <= (row["t_s"] or 0) < to_s]
-    sizes = sorted({int(row["clients_per_ip"] or 0) for row in rows})
+    in_storm = [row for row in run.shared_ips if from_s <= (row["t_s"] or 0) < to_s]
+    sizes = sorted({int(row["clients_per_ip"] or 0) for row in in_storm})
     return tuple(
-        _group(size, [row for row in rows if row["clients_per_ip"] == size], end_s) for size in sizes
+        _group(
+            size,
+            [row for row in in_storm if row["clients_per_ip"] == size],
+            end_s,
+            clients_back_of(
+                [row for row in run.shared_ips if row["clients_per_ip"] == size], from_s, to_s, end_s
+            ),
+        )
+        for size in sizes
     )
 
 
-def _group(size: int, rows: Sequence[series.Row], trigger_end_s: int) -> SharedIpGroup:
+def _group(
+    size: int, rows: Sequence[series.Row], trigger_end_s: int, back: ClientsBack | None
+) -> SharedIpGroup:
     clients, useful = series.column(rows, "clients"), series.column(rows, "useful")
     served = series.shares(useful, clients) >= series.SERVED_WELL
     lasting = 0
@@ -54,4 +67,5 @@ def _group(size: int, rows: Sequence[series.Row], trigger_end_s: int) -> SharedI
         back_after_s=max(0, int(rows[len(rows) - lasting]["t_s"] or 0) - trigger_end_s)
         if recovered
         else None,
+        back=back,
     )

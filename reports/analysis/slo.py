@@ -6,11 +6,20 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from reports.analysis.delivery import back_after, share_of
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from reports.rundir.slo_metrics import COMPARISONS, SLO_METRICS, TIME_TO_RECOVER, Bound
+from reports.rundir.slo_metrics import (
+    BACK,
+    COMPARISONS,
+    NEVER_RETURNED,
+    SLO_METRICS,
+    TICKS,
+    TIME_TO_RECOVER,
+    Bound,
+)
 from reports.text.slo import limit_text, rule_text, write_against
 
 EFFECTIVE_P99 = "effective_p99_ms"
@@ -116,8 +125,16 @@ def _recovery(bound: Bound, summary: Summary) -> SloResult:
 def _measured(bound: Bound, summary: Summary) -> Latency | None:
     """The value, in the metric's own unit; None without one."""
     stretch: PhaseSummary | Storm | None = getattr(summary, bound.phase)
-    name = "effective_p99" if bound.metric == EFFECTIVE_P99 else bound.metric
-    value = getattr(stretch, name, None) if bound.metric in SLO_METRICS else None
+    value: Latency | float | None = None
+    if bound.metric in TICKS:
+        value = share_of(summary.storm.ticks if summary.storm else None, TICKS[bound.metric])
+    elif bound.metric in BACK:
+        value = back_after(summary.back, BACK[bound.metric])
+    elif bound.metric == NEVER_RETURNED:
+        value = summary.back.never_returned if summary.back else None
+    elif bound.metric in SLO_METRICS:
+        name = "effective_p99" if bound.metric == EFFECTIVE_P99 else bound.metric
+        value = getattr(stretch, name, None)
     return value if isinstance(value, Latency) or value is None else Latency(float(value))
 
 

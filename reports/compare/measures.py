@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from reports.analysis.delivery import SHARES, back_after, share_of
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.compare.statistics import at_the_top, below_test
 from reports.rundir.columns import OUTCOMES
@@ -128,6 +129,7 @@ EVENER = Effect("lower", 0.2, 0.5)
 SOONER = Effect("lower", 0.1, 2.0)
 SERVED = Effect("higher", floor=0.02)
 ONCE = Effect("lower", 0.1, 0.5)
+LESS = Effect("lower", floor=0.02)
 CHEAPER = Effect("lower", 0.1, 5e-6)
 
 
@@ -163,6 +165,18 @@ def _outcome(name: str) -> Callable[[Summary], float | None]:
 def _refused_by_pods(summary: Summary) -> float | None:
     counted = summary.storm.refusals if summary.storm else None
     return counted.pods if counted else None
+
+
+def _ticks(part: str) -> Callable[[Summary], float | None]:
+    return lambda summary: share_of(summary.storm.ticks if summary.storm else None, part)
+
+
+def _back(share: int) -> Callable[[Summary], Latency | None]:
+    return lambda summary: back_after(summary.back, share)
+
+
+def _never_returned(summary: Summary) -> float | None:
+    return summary.back.never_returned if summary.back else None
 
 
 def _pod_spread(summary: Summary) -> float | None:
@@ -208,7 +222,22 @@ BY_STAMP: tuple[Measure, ...] = tuple(
 )
 """Beside the fan-out latency; only of runs in which that counts from a fitted schedule."""
 
+DELIVERY: tuple[Measure, ...] = (
+    Measure("ticks_in_time", "ticks delivered", "in time", _ticks("in_time"), units.percent, SERVED),
+    # Less is not better by itself: a tick that never comes is not late.
+    Measure("ticks_late", "ticks delivered", "late", _ticks("late"), units.percent),
+    Measure("ticks_never", "ticks delivered", "never", _ticks("never"), units.percent, LESS),
+    Measure("ticks_lost", "", "ticks lost", _ticks("lost"), units.percent, LESS),
+    *(
+        Measure(f"back_{share}", "", f"{share} % of clients back after", _back(share), units.seconds, SOONER)
+        for share in SHARES
+    ),
+    Measure("never_returned", "", "clients that never returned", _never_returned, units.count, FEWER),
+)
+"""What became of the ticks, and when the clients were back."""
+
 EXPERIENCE: tuple[Measure, ...] = (
+    *DELIVERY,
     *(
         Measure(
             f"staleness_{key}", "staleness", key, _storm(f"staleness_{key}_ms"), units.milliseconds, QUICKER

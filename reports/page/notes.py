@@ -8,7 +8,13 @@ from reports.compare.statistics import runs_needed
 from reports.text import units
 
 NO_ISSUES = "No validity issues."
-STRETCH = "From the trigger to the end of “after”."
+STRETCH = (
+    "From the trigger to the end of “after”. Ticks delivered in time: the client held the tick or a newer "
+    "one within 1 s of its due time; late: after that; never: not by the end of the measurement. Ticks lost: "
+    "not received themselves, whether a newer one came in their place or none. Clients back: served again "
+    "for 5 s, by the rescue or the end, of those that were not served in the worst second; the time counts "
+    "from the end of the trigger."
+)
 MAP = "S1 and S2 are explained under “Stability estimate”."
 FIGURE = (
     "Thick lines: what the panel is named after. Shaded: the phase “during”, and every event that lasted "
@@ -43,7 +49,9 @@ SIDECARS = (
 )
 SHARED_IPS = (
     "From the trigger on. Recovered after: from the end of the trigger until 99 % of the clients were "
-    "served, and stayed so to the end."
+    "served, and stayed so to the end. 95 % back after: until 95 % of the clients that were not served in "
+    "the worst second were served, for 5 s. Never returned: those that were served neither for 5 s nor in "
+    "the last seconds before the rescue or the end."
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from reports.analysis.delivery import ClientsBack
 from reports.analysis.judgement import judgement_of
 from reports.analysis.shared_ips import SharedIpGroup
 from reports.rundir.reader import Run
@@ -30,7 +31,7 @@ def group_table(arms: Mapping[str, Sequence[Sequence[SharedIpGroup]]]) -> TextTa
         label="Clients by shared IP",
         headings=(
             *("arm", "clients per IP", "clients", "availability"),
-            *("attempts", "refused by a limit", "recovered after"),
+            *("attempts", "refused by a limit", "recovered after", "95 % back after", "never returned"),
         ),
         rows=tuple(
             (arm, *_row([group for groups in runs for group in groups if group.clients_per_ip == size]))
@@ -53,4 +54,16 @@ def _row(groups: Sequence[SharedIpGroup]) -> tuple[str, ...]:
         units.count(median(group.attempts for group in groups)),
         units.count(median(group.limited for group in groups)),
         "not recovered" if recovered_s is None else units.seconds(recovered_s),
+        *_returned([group.back for group in groups if group.back]),
     )
+
+
+def _returned(groups: Sequence[ClientsBack]) -> tuple[str, str]:
+    """When 95 % of the disconnected clients of a size were back, and how many never were, over the runs."""
+    if not groups:
+        return units.NOTHING, units.NOTHING
+    middle_s = sorted(group.back_95.after_s for group in groups)[len(groups) // 2]
+    # A bound above the middle may be as high as it likes: the middle stays where it is.
+    at_least = any(group.back_95.at_least and group.back_95.after_s <= middle_s for group in groups)
+    back = f"{'≥ ' if at_least else ''}{units.seconds(middle_s)}"
+    return back, units.count(median(group.never_returned for group in groups))

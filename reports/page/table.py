@@ -15,7 +15,7 @@ from reports.compare.comparison import Comparison, compare
 from reports.compare.control import control_lines, under_control
 from reports.compare.headline import order_sentence
 from reports.compare.map_text import map_headings, map_sentences, outcome_text
-from reports.compare.measures import AT_REST, BY_STAMP, EXPERIENCE, MEASURES, SIDECARS, Measure
+from reports.compare.measures import AT_REST, BY_STAMP, DELIVERY, EXPERIENCE, MEASURES, SIDECARS, Measure
 from reports.compare.statistics import share_interval
 from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
@@ -62,6 +62,11 @@ def experience_grid(comparison: Comparison) -> list[GridRow]:
     return _where_something_happened(_grid(comparison, EXPERIENCE))
 
 
+def delivery_grid(comparison: Comparison) -> list[GridRow]:
+    """What became of the ticks, and when the clients were back; nothing where no arm has had a storm."""
+    return [row for row in _grid(comparison, DELIVERY) if any(map(_is_known, row.cells))]
+
+
 def sidecar_grid(comparison: Comparison) -> list[GridRow]:
     """What sidecars took and did, and what a steady state costs with and without them; nothing where no arm
     has any."""
@@ -89,21 +94,24 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [Text(line) for line in (order_sentence(orders(runs)),) if line]
     parts += [*_reference_parts(comparison), Text(), *_action_parts(runs)]
     parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
-    parts += [Text(), terminal_table(comparison, width), *_shared_ip_parts(runs), *_issues(runs)]
+    parts += [Text(), terminal_table(comparison, main_grid(comparison), width)]
+    if delivered := delivery_grid(comparison):
+        parts += [Text(), terminal_table(comparison, delivered, width)]
+    parts += [*_shared_ip_parts(runs), *_issues(runs)]
     return Group(*parts)
 
 
-def terminal_table(comparison: Comparison, width: int) -> RenderableType:
+def terminal_table(comparison: Comparison, rows: Sequence[GridRow], width: int) -> RenderableType:
     """Arms as rows where that fits into `width` columns; otherwise measures as rows, in as many tables as
-    the arms need."""
+    the arms need. `rows`: the measures."""
     every = range(len(comparison.arms))
     for gap in (2, 1):
-        table = _arms_as_rows(comparison, gap)
+        table = _arms_as_rows(comparison, rows, gap)
         if _width(table) <= width:
             return table
     for number in range(len(every), 0, -1):
         parts = [every[start : start + number] for start in range(0, len(every), number)]
-        tables = [_measures_as_rows(comparison, part) for part in parts]
+        tables = [_measures_as_rows(comparison, rows, part) for part in parts]
         if number == 1 or max(map(_width, tables)) <= width:
             break
     spaced = [part for table in tables for part in (Text(), table)]
@@ -157,10 +165,9 @@ def _tally(arm: ArmResult) -> str:
     return f"{arm.verdicts.count(arm.verdict)} of {arm.runs} runs"
 
 
-def _arms_as_rows(comparison: Comparison, gap: int) -> Table:
+def _arms_as_rows(comparison: Comparison, rows: Sequence[GridRow], gap: int) -> Table:
     table = _empty_table(gap)
     table.add_column("arm", no_wrap=True)
-    rows = main_grid(comparison)
     for row in rows:
         heading = f"{row.group} {row.heading}".strip().replace(" ", "\n")
         table.add_column(heading, justify="right", no_wrap=True)
@@ -169,13 +176,13 @@ def _arms_as_rows(comparison: Comparison, gap: int) -> Table:
     return table
 
 
-def _measures_as_rows(comparison: Comparison, part: Sequence[int]) -> Table:
+def _measures_as_rows(comparison: Comparison, rows: Sequence[GridRow], part: Sequence[int]) -> Table:
     table = _empty_table(2)
     table.add_column("")
     for index in part:
         table.add_column(Text(comparison.arms[index].name), justify="right")
     previous = ""
-    for row in main_grid(comparison):
+    for row in rows:
         heading = f"{row.group}, {row.heading}" if row.group else row.heading
         if row.group != previous:
             table.add_section()

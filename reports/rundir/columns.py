@@ -32,6 +32,7 @@ SERIES_COLUMNS: dict[str, str] = {
     "missing": "clients of generator processes that died",
     "ticks": "ticks received",
     "missed": "ticks that clients found out they will never get",
+    "skipped": "of the ticks due in this second, those that clients found out they will never get",
     "early": "ticks received before they were due, by the clock of the publisher",
     "earliest_ms": "how long before, at the most",
     "fanout_p50_ms": "median of received - due, by second of receipt",

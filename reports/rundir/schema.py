@@ -139,6 +139,8 @@ class RunInfo(Struct, kw_only=True):
     the calm phase; `first receipt`: then the fan-out latency is a spread."""
     feed_fits: tuple[FeedFit, ...] = ()
     """Of each numbering, where `feed.due` is `schedule`, or where each pod has its own."""
+    unnumbered: bool = False
+    """Some ticks had no number: nobody knows which ones a client did not receive."""
     rehearsal: Rehearsal | None = None
     clocks: tuple[ClockOffset, ...] = ()
     """Empty where all processes share one clock."""

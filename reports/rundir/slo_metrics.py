@@ -24,6 +24,11 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 SIGNS: dict[str, str] = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 
 TIME_TO_RECOVER = "time_to_recover_s"
+TICKS = {f"ticks_{part}": part for part in ("in_time", "late", "never", "lost")}
+"""Shares of the ticks that were due."""
+BACK = {f"back_{share}_s": share for share in (50, 95, 99, 100)}
+"""Times until so many per cent of the disconnected clients were back."""
+NEVER_RETURNED = "never_returned"
 
 Unit = Literal["share", "milliseconds", "seconds", "per second", "count", "times"]
 """A `share` is from 0 to 1, or in cores; `times` are a factor."""
@@ -84,7 +89,7 @@ class SloMetric(Struct, frozen=True, kw_only=True):
     phase: bool = False
     """It is measured in each phase separately."""
     storm: bool = False
-    """It is measured from the trigger to the end of `after`; the time to recover may be longer."""
+    """It is measured from the trigger to the end of `after`; recoveries and returns may be later."""
 
 
 SLO_METRICS: dict[str, SloMetric] = {
@@ -148,6 +153,20 @@ SLO_METRICS: dict[str, SloMetric] = {
         source=Ratio(("gone_early", "short_sessions"), ("handshakes",)),
         storm=True,
     ),
+    **{
+        key: SloMetric(name=name, unit="share", source=None, storm=True)
+        for key, name in (
+            ("ticks_in_time", "ticks delivered in time"),
+            ("ticks_late", "ticks delivered late"),
+            ("ticks_never", "ticks never delivered"),
+            ("ticks_lost", "ticks lost"),
+        )
+    },
+    **{
+        key: SloMetric(name=f"{share} % of clients back after", unit="seconds", source=None, storm=True)
+        for key, share in BACK.items()
+    },
+    NEVER_RETURNED: SloMetric(name="clients that never returned", unit="count", source=None, storm=True),
     TIME_TO_RECOVER: SloMetric(name="time to recover", unit="seconds", source=None, storm=True),
 }
 
@@ -157,6 +176,6 @@ STORM_METRICS = tuple(key for key, metric in SLO_METRICS.items() if metric.storm
 
 def period_text(metric: str, phase: str) -> str:
     """Over which time a bound counts: `before`, `from the trigger on`."""
-    if metric == TIME_TO_RECOVER:
+    if metric in {TIME_TO_RECOVER, *BACK}:
         return "from the trigger’s end"
     return "from the trigger on" if phase == "storm" else phase

@@ -103,6 +103,7 @@ class Recorder:
         self._summed_gaps: list[dict[int, Samples]] = []
         self._censored: list[tuple[Any, Any, Any]] = []
         self._missed = 0
+        self._unnumbered = False
 
     def attempt_began(self, client: int, now_ns: int) -> None:
         """An attempt began."""
@@ -124,6 +125,7 @@ class Recorder:
         latency = now_ns - due_ns
         if seq == UNNUMBERED:
             seq = _NOTHING_HELD  # so that no gap is ever seen
+            self._unnumbered = True
         elif held >= 0:
             missed = self.schedule.missed((held, self.held_due_ns[client]), (seq, due_ns))
             if missed is None:
@@ -191,6 +193,7 @@ class Recorder:
         for (_, outcome), count in self._outcomes.items():
             outcomes[outcome] += count
         shared_ips = self._take_shared_ips()
+        gaps = add_by_key([self._by_due_second(self._gaps), *self._summed_gaps])
         useful = [group.useful for group in shared_ips.values() if group.useful is not None]
         interval = Interval(
             second=second,
@@ -210,12 +213,14 @@ class Recorder:
             shared_ips=shared_ips,
             ticks=len(latency) + len(late),
             missed=self._missed,
+            skipped={second: int(some.arrays()[1].sum()) for second, some in gaps.items()},
+            unnumbered=self._unnumbered,
             early=len(early),
             earliest_ns=-int(early.min()) if len(early) else 0,
             fanout=Samples.of(fanout),
             fanout_by_stamp=Samples() if by_stamp is None else Samples.of(by_stamp),
             stamped=stamped,
-            effective=add_by_key([self._by_due_second([(due, latency), *self._gaps]), *self._summed_gaps]),
+            effective=add_by_key([self._by_due_second([(due, latency)]), gaps]),
             censored=add_by_key(self._by_due_second([part[:2]], part[2]) for part in self._censored),
             attempt_durations={name: Samples.of(times) for name, times in self._durations.items()},
             loop_lag=Samples.of(self._lag_ns),

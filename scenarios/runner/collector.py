@@ -6,6 +6,7 @@ known by then. More may come much later: a worker or a pod was slow, or a tick t
 everything is written anew at the end, and what a run directory holds then does not depend on when it came.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from math import ceil
 from typing import Any
@@ -66,6 +67,7 @@ class Collector:
             "staleness": self._staleness,
             "fanout_by_stamp": self._fanout_by_stamp,
         }
+        self._skipped: Counter[int] = Counter()
         self._shared_ips: dict[int, dict[int, SharedIpGroup]] = {}
         self._written = -1
 
@@ -131,6 +133,8 @@ class Collector:
             self._add(self._effective, due_second, samples)
         for due_second, samples in interval.censored.items():
             self._add(self._censored, due_second, samples)
+        self._skipped.update(interval.skipped)
+        self.writer.info.unnumbered |= interval.unnumbered
         for key, value in {
             "attempts": interval.attempts,
             "attempts_squares_100ms": sum(n * n for n in interval.attempts_per_slot),
@@ -229,6 +233,7 @@ class Collector:
         nginx_limited, sidecar_refused: by second; None where nginx is not ours, or where no sidecars are.
         """
         for second, row in self._rows.items():
+            row["skipped"] = self._skipped[second]
             if nginx_limited is not None:
                 row["nginx_limited"] = nginx_limited.get(second, 0)
             if sidecar_refused is not None:

@@ -167,6 +167,7 @@ def _read_drop(run: Run) -> list[Reading]:
         _reading("drop", "disconnects", "clients", dropped, storm.get("disconnects")),
         _reading("drop", "not available", "client-s", known.lost_client_s, lost),
         _reading("drop", "ticks missed while away", "ticks", known.missed, storm.get("missed")),
+        _reading("drop", "ticks delivered late", "ticks", known.late, (storm.get("ticks") or {}).get("late")),
         _reading(
             "drop",
             "newest tick 1 s old or older",

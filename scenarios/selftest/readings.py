@@ -122,6 +122,11 @@ class Absence(Struct, frozen=True, kw_only=True):
         return self.clients * self.away_s / self.period_s
 
     @property
+    def late(self) -> float:
+        """Of these, the ones that were due a second or more before the tick that came in their place."""
+        return max(0.0, self.missed - self.clients * (math.ceil(STALE_S / self.period_s) - 1))
+
+    @property
     def stale_client_s(self) -> float:
         """Client-seconds with a stale newest tick; it was half a period old when the connection went."""
         return self.clients * max(0.0, self.away_s + self.period_s - STALE_S)

@@ -60,6 +60,7 @@ class Recorder:
         """Clients without a tick from their present session, by the newest tick that they hold, plus 1."""
         self.attempts_by_slot = np.zeros(seconds * SLOTS_PER_S + SLOTS_PER_S, np.int64)
         self.attempts_by_group = np.zeros((seconds + 1, len(sizes)), np.int64)
+        self._skipped = np.zeros(seconds, np.int64)
         self._new_second()
 
     def _new_second(self) -> None:
@@ -123,6 +124,7 @@ class Recorder:
         np.add.at(self._effective, (self._due_second[first:tick], bins_of(waited_s)), missed)
         self._note_news(self._due_second[first:tick])
         self._missed += int(missed.sum())
+        np.add.at(self._skipped, self._due_second[first:tick], missed)
 
     def finalise(self, now_s: float, latest: int, joined: Ints, last_tick: Ints) -> None:
         """Counts what nobody holds yet as censored.
@@ -189,6 +191,7 @@ class Recorder:
             },
             ticks=self._ticks,
             missed=self._missed,
+            skipped={int(s): int(self._skipped[s]) for s in np.flatnonzero(self._skipped)},
             fanout=samples(self._fanout),
             effective={},
             censored={},
@@ -199,6 +202,7 @@ class Recorder:
             stale_clients=float(np.mean(self._stale)) if self._stale else None,
             reference="due",
         )
+        self._skipped[:] = 0
         self._new_second()
         return interval
 

@@ -120,6 +120,10 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     ticks: int
     missed: int
     """Ticks that clients learned in this second that they will never get."""
+    skipped: dict[int, int] = {}
+    """The same ticks by the second in which they were due."""
+    unnumbered: bool = False
+    """Ticks without a number came: what clients miss of these is not known."""
     early: int = 0
     """Ticks that were received before they were due: a latency below zero, which counts as 0 in `fanout`."""
     earliest_ns: int = 0

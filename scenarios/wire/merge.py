@@ -44,6 +44,8 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         },
         ticks=sum(part.ticks for part in parts),
         missed=sum(part.missed for part in parts),
+        skipped=_counts(part.skipped for part in parts),
+        unnumbered=any(part.unnumbered for part in parts),
         early=sum(part.early for part in parts),
         earliest_ns=max(part.earliest_ns for part in parts),
         fanout=add(part.fanout for part in parts),
@@ -297,8 +299,8 @@ def _fits(fits: Iterable[FeedFit]) -> tuple[FeedFit, ...]:
     return tuple(found[stream] for stream in sorted(found))
 
 
-def _counts(dicts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
+def _counts(dicts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
+    total: Counter[_Key] = Counter()
     for counts in dicts:
         total.update(counts)
     return dict(total)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from reports.analysis.delivery import Back, ClientsBack
 from reports.analysis.metrics import summarise
 from reports.analysis.shared_ips import SharedIpGroup, shared_ip_groups
 from reports.page.shared_ips import group_table
@@ -64,6 +65,22 @@ def test_a_group_is_back_after_the_triggers_end() -> None:
     assert back == [4, 4, 1, 0]
 
 
+def test_a_group_is_back_by_the_clients_that_the_storm_disconnected() -> None:
+    rows = [second(t, 1, 100.0 if t < 8 or t > 10 else 50.0) for t in range(20)]
+    rows += [second(t, 40, 40.0 if t < 8 else 10.0 if t < 12 else 38.0) for t in range(20)]
+    alone, crowded = (group.back for group in shared_ip_groups(run_of(*rows), 8, 20))
+    assert alone is not None
+    assert crowded is not None
+    assert (alone.disconnected, alone.back_50, alone.back_100, alone.never_returned) == (
+        50,
+        Back(3),
+        Back(3),
+        0,
+    )
+    assert (crowded.disconnected, crowded.back_50, crowded.never_returned) == (30, Back(4), 2)
+    assert crowded.back_95 == crowded.back_100 == Back(12, at_least=True)
+
+
 def test_a_summary_holds_them_and_a_run_without_a_trigger_has_none() -> None:
     rows = [second(t, 1, 100.0) for t in range(60)]
     assert [group.clients for group in summarise(run_of(*rows)).shared_ips] == [100]
@@ -71,7 +88,9 @@ def test_a_summary_holds_them_and_a_run_without_a_trigger_has_none() -> None:
     assert summarise(calm).shared_ips == ()
 
 
-def group(size: int, *, limited: int = 0, back_after_s: int | None = 5) -> SharedIpGroup:
+def group(
+    size: int, *, limited: int = 0, back_after_s: int | None = 5, back: ClientsBack | None = None
+) -> SharedIpGroup:
     return SharedIpGroup(
         clients_per_ip=size,
         clients=100,
@@ -79,6 +98,13 @@ def group(size: int, *, limited: int = 0, back_after_s: int | None = 5) -> Share
         attempts=1_200,
         limited=limited,
         back_after_s=back_after_s,
+        back=back,
+    )
+
+
+def returned(back: Back, never: int) -> ClientsBack:
+    return ClientsBack(
+        disconnected=90, back_50=back, back_95=back, back_99=back, back_100=back, never_returned=never
     )
 
 
@@ -92,9 +118,25 @@ def test_rows_are_medians_over_runs_and_a_run_that_is_not_back_is_later_than_all
     runs: list[tuple[SharedIpGroup, ...]] = [
         (group(1, limited=n, back_after_s=back),) for n, back in ((1, 4), (9, 6), (3, None))
     ]
-    assert rows_of({"naive": runs}) == [("naive", "1", "100", "50 %", "1,200", "3", "5 s")]
+    assert rows_of({"naive": runs}) == [("naive", "1", "100", "50 %", "1,200", "3", "5 s", "–", "–")]
     (row,) = rows_of({"naive": [*runs, (group(1, limited=2, back_after_s=None),)]})
-    assert row[-1] == "not recovered"
+    assert row[6] == "not recovered"
+
+
+@pytest.mark.parametrize(
+    ("backs", "cells"),
+    [
+        ([(Back(4), 0)], ("4 s", "0")),
+        ([(Back(4), 0), (Back(38, at_least=True), 9), (Back(6), 2)], ("6 s", "2")),
+        ([(Back(38, at_least=True), 8), (Back(30, at_least=True), 9), (Back(6), 1)], ("≥ 30 s", "8")),
+    ],
+    ids=["one run", "most are back", "most are not back"],
+)
+def test_how_the_clients_of_a_size_returned_is_a_median_too(
+    backs: list[tuple[Back, int]], cells: tuple[str, str]
+) -> None:
+    (row,) = rows_of({"naive": [(group(1, limited=1, back=returned(*back)),) for back in backs]})
+    assert row[-2:] == cells
 
 
 def test_where_addresses_made_no_difference_nothing_is_said() -> None:

@@ -60,6 +60,15 @@ CASES: dict[str, tuple[Summary, Bound, bool | None, str]] = {
     ),
     "a recovery without a storm": (NOTHING, bound("time_to_recover_s", "<", 1), None, "not known"),
     "a phase that was never reached": (NOTHING, bound("availability", ">", 0.5, "during"), None, "not known"),
+    "a share of the ticks": (RUN, bound("ticks_in_time", ">=", 0.4), True, "48 %"),
+    "ticks that came never": (RUN, bound("ticks_never", "<=", 0.5), False, "52 %"),
+    "clients back in time": (RUN, bound("back_95_s", "<=", 20), True, "17 s"),
+    "clients back too late": (RUN, bound("back_50_s", "<", 17), False, "17 s"),
+    "clients that are not back, too late already": (NEVER, bound("back_99_s", "<=", 20), False, "≥ 49 s"),
+    "clients that are not back, and might still be": (NEVER, bound("back_99_s", "<=", 99), None, "≥ 49 s"),
+    "clients that never returned": (NEVER, bound("never_returned", "<=", 0), False, "95"),
+    "clients of a run without a storm": (NOTHING, bound("never_returned", "<=", 0), None, "not known"),
+    "ticks of a run without a storm": (NOTHING, bound("ticks_lost", "<=", 0), None, "not known"),
     "a metric of a later version": (RUN, bound("happiness", ">", 1), None, "not known"),
     "at least so long, which is too long": (
         waiting(900),
@@ -115,6 +124,9 @@ def test_every_metric_is_measured_somewhere_and_has_a_name_and_a_unit(key: str, 
 def test_a_rule_says_what_must_hold_when() -> None:
     assert evaluate(bound("availability", ">=", 0.9), RUN).rule == "availability ≥ 90 %, from the trigger on"
     assert evaluate(bound("missed", "<", 5), RUN).rule == "ticks missed < 5, from the trigger on"
+    assert evaluate(bound("back_95_s", "<", 5), RUN).rule == (
+        "95 % of clients back after < 5 s, from the trigger’s end"
+    )
     assert evaluate(bound("pod_loop", "<", 0.5, "during"), RUN).rule.endswith("< 50 %, during")
     assert evaluate(bound("time_to_recover_s", "<", 5), RUN).rule == (
         "time to recover < 5 s, from the trigger’s end"

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from reports.analysis.judgement import judgement_of
 from reports.compare.comparable import ComparisonError
-from reports.gate.measures import Value
+from reports.gate.measures import ALLOWED_KEYS, Value, gauges, measured
 from reports.gate.sides import changes, missing_rounds, of_one_arm, side
 from reports.gate.slo import slo_decisions
 from reports.rundir.reader import Run
-from tests.support.histories import scenario
+from tests.support.histories import history, scenario, storm
 from tests.support.judged_runs import run as judged
 
 
@@ -31,6 +32,34 @@ def test_a_side_has_the_numbers_of_its_valid_runs_and_the_doubts_about_the_other
     assert found.measured[1].values["time_to_recover_s"] == Value(None)
     assert found.measured[0].values["effective_p99_after"] == Value(60.0)
     assert "pod_loop" not in found.measured[0].values, "nothing was recorded of the pods"
+
+
+DELIVERY = {
+    "ticks_in_time": ("higher", 0.6, 0.5),
+    "ticks_never": ("lower", 0.3, 0.4),
+    "ticks_lost": ("lower", 0.3, 0.4),
+    "back_95": ("lower", 10.0, 13.0),
+    "never_returned": ("lower", 3.0, 20.0),
+}
+
+
+@pytest.mark.parametrize(("key", "way"), DELIVERY.items(), ids=DELIVERY)
+def test_ticks_and_returns_have_a_direction_and_a_minimum_effect(
+    key: str, way: tuple[str, float, float]
+) -> None:
+    better, before, worse = way
+    (_, gauge) = gauges([key])
+    assert (gauge.key, gauge.effect.better) == (key, better)
+    assert gauge.effect.matters(before, worse)
+    assert not gauge.effect.matters(before, before * 1.01)
+    assert "ticks_late" not in ALLOWED_KEYS, "what is not late may have come never"
+
+
+def test_clients_that_are_not_back_have_a_bound_in_seconds() -> None:
+    found = measured(judgement_of(history(storm(5.0))), ("back_95", "never_returned", "ticks_never"))
+    assert found.values["back_95"] == Value(54.0, at_least=True)
+    assert found.values["never_returned"] == Value(95.0)
+    assert found.values["ticks_never"] == Value(0.95)
 
 
 def test_what_a_change_may_have_touched_may_differ() -> None:

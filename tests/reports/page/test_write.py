@@ -203,6 +203,31 @@ def test_a_narrow_terminal_has_measures_as_rows_and_a_wide_one_arms() -> None:
     assert "…" not in narrow + wide
 
 
+def test_below_the_table_the_terminal_says_what_became_of_ticks_and_clients() -> None:
+    narrow, wide = (text_of(runs_of("four arms"), width) for width in (80, 200))
+    for line in (
+        r"ticks delivered, in time +5\.0 % +5\.0 % +78 %",
+        r"ticks delivered, late +0 % +0 % +0 %",
+        r"ticks delivered, never +95 % +95 % +22 %",
+        r"95 % of clients back after +≥ 40 s +≥ 40 s +12 s",
+        r"clients that never returned +95 +95 +0",
+    ):
+        assert re.search(f"^{line}$", narrow, re.MULTILINE), line
+    row = r"^naive \+ none +5\.0 % +0 % +95 % +95 % +≥ 40 s +≥ 40 s +≥ 40 s +≥ 40 s +95$"
+    assert re.search(row, wide, re.MULTILINE)
+    for name in ("no trigger", "nothing recorded"):
+        assert "ticks" not in text_of(runs_of(name), 100)
+
+
+def test_a_report_has_them_under_client_impact_in_every_medium(tmp_path: Path) -> None:
+    write_report(runs_of("four arms"), tmp_path)
+    for medium in ("report.html", "report.md"):
+        text = (tmp_path / medium).read_text(encoding="utf-8")
+        impact = text[text.index("Client impact") :]
+        for heading in ("ticks delivered", "ticks lost", "95 % of clients back after", "never returned"):
+            assert heading in re.sub("<[^>]+>|&nbsp;|\u00a0", " ", impact), (medium, heading)
+
+
 def test_arms_that_do_not_fit_side_by_side_get_tables_of_their_own() -> None:
     text = text_of(runs_of("nine arms"), 100)
     assert len(re.findall("^time to recover", text, re.MULTILINE)) == 3

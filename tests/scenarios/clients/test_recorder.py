@@ -59,6 +59,7 @@ def test_a_client_that_was_away_adds_one_value_for_every_tick_it_never_got() -> 
     receive(recorder, 0, 8, due(8) + 50 * MS)
     interval = recorder.take_interval(1)
     assert (interval.ticks, interval.missed) == (1, 4)
+    assert interval.skipped == {0: 1, 1: 3}, "tick 4 was due in second 0, ticks 5 to 7 in second 1"
     assert interval.fanout == Samples.of([50 * MS])
     assert interval.effective == {
         0: Samples.of([850 * MS]),
@@ -420,6 +421,8 @@ def test_between_ticks_without_a_number_nothing_is_known_to_be_missed() -> None:
     recorder.finalise(due(50))
     interval = recorder.take_interval(0)
     assert (interval.ticks, interval.missed, interval.censored) == (4, 0, {})
+    assert interval.unnumbered
+    assert not recorder.take_interval(1).unnumbered
     assert interval.fanout == Samples.of([MS] * 4)
     assert recorder.held_due_ns[0] == due(9)
 
@@ -449,6 +452,7 @@ def test_of_our_own_feed_every_tick_of_a_gap_is_missed_however_long_it_is(rate_h
         recorder.tick_out_of_order(client, gap, feed.due_ns(gap), feed.due_ns(gap) + MS)
     interval = recorder.take_interval(1)
     assert (interval.ticks, interval.missed) == (3, 3 * (gap - 1))
+    assert sum(interval.skipped.values()) == interval.missed
     known = [samples.arrays() for samples in interval.effective.values()]
     assert sum(int(counts.sum()) for _, counts in known) == 3 * gap
     longest_ns = feed.due_ns(gap) + MS - feed.due_ns(1)

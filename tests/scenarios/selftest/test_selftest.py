@@ -130,16 +130,18 @@ def test_an_absence_costs_what_a_client_at_every_phase_of_the_feed_loses_on_aver
     away_s: float, period_s: float
 ) -> None:
     phases = [(k + 0.5) / 200 * period_s for k in range(200)]
-    lost, missed, stale = [], [], []
+    lost, missed, late, stale = [], [], [], []
     for gone_s in phases:
         # Ticks are due at 0, period, 2·period, …; the client goes at `gone_s` and holds tick 0.
         first = int((gone_s + away_s) // period_s) + 1
         lost.append(first * period_s - gone_s)
         missed.append(first - 1)
+        late.append(sum(round((first - seq) * period_s, 9) >= 1 for seq in range(1, first)))
         stale.append(first * period_s - 1.0)
     known = Absence(clients=1, away_s=away_s, period_s=period_s)
     assert known.lost_client_s == pytest.approx(fmean(lost), abs=0.02 * period_s)
     assert known.missed == pytest.approx(fmean(missed), abs=0.02)
+    assert known.late == pytest.approx(fmean(late), abs=0.02)
     assert known.stale_client_s == pytest.approx(fmean(stale), abs=0.02 * period_s)
 
 
@@ -229,6 +231,7 @@ def summary(name: str, off: float) -> dict[str, Any]:
                 "availability": 1 - off * 90.375 / 540,
                 "disconnects": 15 * off,
                 "missed": 1_800 * off,
+                "ticks": {"late": 1_515 * off},
                 "stale_client_s": 75.75 * off,
             }
         },

@@ -154,7 +154,8 @@ def test_who_comes_back_learns_what_was_missed_and_how_late() -> None:
     seen = {second: values_ms_of(found) for second, found in effective.items()}
     assert seen == {1: [300, 500, 700, 900, 1100]}
     interval = made.take_interval(0, connected_by_group=np.array([2]))
-    assert interval.missed == 5
+    assert (interval.missed, interval.skipped) == (5, {1: 5})
+    assert made.take_interval(1, connected_by_group=np.array([2])).skipped == {}
 
 
 def values_ms_of(found: object) -> list[int]:

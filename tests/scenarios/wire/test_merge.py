@@ -124,8 +124,8 @@ def test_one_two_and_five_workers_give_the_same_percentiles(workers: int) -> Non
         assert {second: percentiles(*samples.arrays()) for second, samples in one.effective.items()} == {
             second: percentiles(*samples.arrays()) for second, samples in many.effective.items()
         }
-        assert (one.ticks, one.missed, one.attempts, one.outcomes) == (
-            *(many.ticks, many.missed, many.attempts, many.outcomes),
+        assert (one.ticks, one.missed, one.skipped, one.attempts, one.outcomes) == (
+            *(many.ticks, many.missed, many.skipped, many.attempts, many.outcomes),
         )
     assert sum(each.ticks for each in alone) == len(received)
     assert sum(each.missed for each in alone) > 100
@@ -148,6 +148,7 @@ def test_what_is_no_histogram_is_added_too() -> None:
         first_attempt_ns=50,
         last_join_ns=90,
         held_back=1,
+        skipped={2: 3, 4: 1},
         gave_up=4,
         staleness=Samples.of([7 * MS]),
         stale_clients=1.5,
@@ -166,6 +167,8 @@ def test_what_is_no_histogram_is_added_too() -> None:
         attempts_per_slot=(4, 4, 1),
         first_attempt_ns=40,
         last_join_ns=None,
+        skipped={4: 5},
+        unnumbered=True,
         outcomes={"joined": 9},
         shared_ips={
             1: SharedIpGroup(clients=8, connected=7, useful=3.0, attempts=6, limited=2),
@@ -182,6 +185,8 @@ def test_what_is_no_histogram_is_added_too() -> None:
         attempts_per_slot=(5, 6, 1),
         first_attempt_ns=40,
         held_back=2,
+        skipped={2: 3, 4: 6},
+        unnumbered=True,
         gave_up=8,
         staleness=Samples.of([7 * MS] * 2),
         stale_clients=3.0,
