@@ -21,7 +21,7 @@ from scenarios.clients.protocol import packets
 from scenarios.clients.protocol.packets import Event, Events
 from scenarios.clients.protocol.session import Session
 from scenarios.clients.protocol.ticks import Tick
-from scenarios.clients.ramp import TIMEOUT_S as RAMP_TIMEOUT_S
+from scenarios.clients.ramp import RAMP_PAUSE_NS, RAMP_TIMEOUT_S
 from scenarios.clients.timers import Timer, cancel
 from scenarios.policies.throttles import Throttle
 from scenarios.wire.interval import outcome_of_status
@@ -257,7 +257,7 @@ class Client:
             self._come_back()
         else:
             self._close()
-            ramp.wait(self)
+            self._at(monotonic_ns() + RAMP_PAUSE_NS, lambda: ramp.wait(self))
         if ramp is not None:
             ramp.ended(joined=joined, took_ns=took_ns)
 

@@ -9,8 +9,10 @@ a failed one.
 from collections import deque
 from typing import Protocol
 
-TIMEOUT_S = 30.0
+RAMP_TIMEOUT_S = 30.0
 """Of an attempt of the ramp, instead of the fleet's own: a gateway that is only slow is to be waited for."""
+RAMP_PAUSE_NS = 200_000_000
+"""Before a client whose attempt failed is in the ramp again."""
 
 _FIRST = 4.0
 _MOST = 64.0

@@ -3,10 +3,13 @@
 import contextlib
 import itertools
 import os
+import time
 from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mounts")
 _OWN = Path("/proc/self/cgroup")
+_REMOVE_TURNS, _REMOVE_TURN_S = 20, 0.005
+"""A process that was killed leaves its group a moment later."""
 _numbers = itertools.count()
 
 
@@ -28,6 +31,27 @@ def new_group(name: str) -> Path | None:
     with contextlib.suppress(OSError):
         folder.rmdir()
     return None
+
+
+def has_process(folder: Path, pid: int) -> bool:
+    """Whether a process is in a group."""
+    try:
+        return str(pid) in (folder / "cgroup.procs").read_text(encoding="ascii").split()
+    except OSError:
+        return False
+
+
+def remove_group(folder: Path) -> None:
+    """Kills what is left in a group, and removes it; nothing where it has been removed."""
+    with contextlib.suppress(OSError):
+        (folder / "cgroup.kill").write_text("1", encoding="ascii")
+    for _ in range(_REMOVE_TURNS):
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(_REMOVE_TURN_S)
 
 
 def own_folder(mounts: Path = _MOUNTS, own: Path = _OWN) -> Path | None:

@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> None:
     keeper = os.getpid()
     child = os.fork()
     if not child:
+        os.close(int(report))
         _become(program, keeper, cores, int(descriptors), group)
     os.write(int(report), f"{child}\n".encode())
     os.close(int(report))
@@ -56,7 +57,11 @@ def _become(program: list[str], keeper: int, cores: str, descriptors: int, group
         if os.getppid() != keeper:
             os._exit(1)
         if group != "-":
-            with open(f"{group}/cgroup.procs", "w", encoding="ascii") as stream:  # noqa: PTH123
+            # Where that is not allowed, the program runs outside, and its process tree is looked at instead.
+            with (
+                contextlib.suppress(OSError),
+                open(f"{group}/cgroup.procs", "w", encoding="ascii") as stream,  # noqa: PTH123
+            ):
                 stream.write(str(os.getpid()))
         if cores != "-" and _LINUX:
             os.sched_setaffinity(0, {int(core) for core in cores.split(",")})

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
-from scenarios.host.control_group import new_group
+from scenarios.host.control_group import has_process, new_group, remove_group
 from scenarios.host.process import StackError, end_error, exit_text
 from scenarios.programs.placeholders import Invocation
 from scenarios.scenario.program import Program
@@ -53,6 +53,9 @@ class KeptProgram(Struct, eq=False):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             await self.keeper.wait()
+        if self.group is not None:
+            # Of a keeper that was killed itself, the group knows what is left.
+            remove_group(self.group)
 
     async def stop(self) -> None:
         """Sends the program its stop signal, and kills what is left after the time of grace."""
@@ -99,7 +102,10 @@ class KeptProgram(Struct, eq=False):
         return last_lines(self.log)
 
     def send(self, number: int) -> None:
-        """Sends a signal to the program, not to its descendants, as an orchestrator does."""
+        """Sends a signal to the program; one that freezes or continues it, to all its descendants, too."""
+        if number in {signal.SIGSTOP, signal.SIGCONT}:
+            self._to_all(number)
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, number)
 
@@ -160,7 +166,7 @@ async def start_kept(
             )
         os.close(writing)
         writing = -1
-        told = await asyncio.get_running_loop().run_in_executor(None, os.read, reading, 32)
+        told = await _told(keeper, reading)
     finally:
         os.close(reading)
         if writing >= 0:
@@ -168,7 +174,23 @@ async def start_kept(
     if not told:
         await keeper.wait()
         raise end_error(name, keeper.returncode, log)
-    return KeptProgram(name, keeper, int(told), log, program.stop_grace_s, group)
+    pid = int(told)
+    if group is not None and not has_process(group, pid):
+        # This process may make a group, and move no other into it.
+        remove_group(group)
+        group = None
+    return KeptProgram(name, keeper, pid, log, program.stop_grace_s, group)
+
+
+async def _told(keeper: asyncio.subprocess.Process, reading: int) -> bytes:
+    """The first words of the keeper; where nobody waits for them any more, the keeper ends everything."""
+    try:
+        return await asyncio.get_running_loop().run_in_executor(None, os.read, reading, 32)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            keeper.send_signal(signal.SIGUSR1)
+        await asyncio.shield(keeper.wait())
+        raise
 
 
 def _inherited() -> dict[str, str]:

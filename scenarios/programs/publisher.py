@@ -1,5 +1,6 @@
 """The publisher of a feed: a program of the user's own that makes the ticks."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -35,13 +36,16 @@ class Publisher:
         self._watch = watch
         self._cores = cores
         self._stalls = 0
+        self._factors: list[float] = []
+        """Of the bursts that last, the newest one last."""
+        self._changing = asyncio.Lock()
 
-    async def start(self, rate_hz: float | None = None) -> None:
-        """Starts it, at its own rate or another. Raises StackError."""
+    async def start(self) -> None:
+        """Starts it, at the rate and in the state that it is to have now. Raises StackError."""
         feed = self._feed
         values = {
             **self._values,
-            "rate_hz": f"{feed.rate_hz if rate_hz is None else rate_hz:g}",
+            "rate_hz": f"{feed.rate_hz * (self._factors[-1] if self._factors else 1.0):g}",
             "payload_bytes": feed.payload_bytes,
             "event": feed.event,
         }
@@ -54,6 +58,8 @@ class Publisher:
             cores=self._cores,
         )
         self._watch.over(self.child)
+        if self._stalls:
+            self._send(self._feed.stall_signals[0])
 
     async def stop(self) -> None:
         """Ends it, if it runs."""
@@ -78,23 +84,30 @@ class Publisher:
 
     @asynccontextmanager
     async def faster(self, factor: float) -> AsyncIterator[None]:
-        """The publisher sends more often: by its signals, or started again with another `{rate_hz}`."""
-        signals = self._feed.burst_signals
-        if signals is None:
-            await self._start_again(self._feed.rate_hz * factor)
-        else:
-            self._send(signals[0])
+        """The publisher sends more often: by its signals, or started again with another `{rate_hz}`.
+
+        Of several bursts, the newest one that lasts sets the rate.
+        """
+        self._factors.append(factor)
+        await self._change_rate(begins=len(self._factors) == 1)
         try:
             yield
         finally:
-            if signals is not None:
-                self._send(signals[1])
-            elif self.child is not None:
-                await self._start_again(self._feed.rate_hz)
+            self._factors.remove(factor)
+            if self.child is not None:
+                await self._change_rate(begins=False)
 
-    async def _start_again(self, rate_hz: float) -> None:
-        await self.stop()
-        await self.start(rate_hz)
+    async def _change_rate(self, *, begins: bool) -> None:
+        """Makes the present rate known. begins: this is the first of bursts that overlap."""
+        signals = self._feed.burst_signals
+        if signals is None:
+            async with self._changing:
+                await self.stop()
+                await self.start()
+        elif begins:
+            self._send(signals[0])
+        elif not self._factors:
+            self._send(signals[1])
 
     def _send(self, name: str) -> None:
         if self.child is not None:

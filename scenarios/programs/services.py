@@ -1,7 +1,6 @@
 """The services that a gateway needs, and the command that prepares it; all before the first pod."""
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
@@ -9,7 +8,7 @@ import aiohttp
 from scenarios.host.machine import free_ports
 from scenarios.host.process import StackError, Watch
 from scenarios.programs.kept import KeptProgram, last_lines, start_kept
-from scenarios.programs.placeholders import invocation
+from scenarios.programs.placeholders import Invocation, invocation
 from scenarios.programs.readiness import answers, takes_connections
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.program import Program, Service
@@ -80,11 +79,10 @@ class Services:
         self._watch.over(child)
 
 
-async def run_setup(scenario: Scenario, *, log: Path, values: Mapping[str, str | int | float]) -> None:
+async def run_setup(scenario: Scenario, called: Invocation, *, log: Path) -> None:
     """Runs the set-up command of the gateway to its end, without a time limit. Raises StackError."""
     gateway = scenario.gateway
     program = Program(command=gateway.setup, directory=gateway.directory, environment=gateway.environment)
-    called = invocation(program, values, environment={})
     child = await start_kept("the set-up command", program, called, folder=Path(scenario.folder), log=log)
     try:
         await child.wait()

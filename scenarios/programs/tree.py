@@ -35,29 +35,82 @@ class TreeUse(Struct, frozen=True):
         return max(taken, default=None)
 
 
-def use(program: KeptProgram) -> TreeUse:
-    """What a program has used by now.
+class Spent(Struct, frozen=True):
+    """CPU-seconds of a process, and of its children that have ended and been waited for."""
 
-    The CPU time is that of its control group where it has one, else that of its processes, of those that
-    have ended and been waited for, and of orphans that its keeper adopted.
-    """
-    processes = program.processes()
-    rss_bytes, cpu_s = 0, 0.0
-    main_ns: dict[int, int] = {}
-    for process in processes:
-        try:
-            with process.oneshot():
-                times = process.cpu_times()
-                rss_bytes += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-        cpu_s += times.user + times.system + times.children_user + times.children_system
-        if (spent := _main_thread_ns(process.pid)) is not None:
-            main_ns[process.pid] = spent
-    cpu_ns = _group_cpu_ns(program.group)
-    if cpu_ns is None:
-        cpu_ns = int((cpu_s + _adopted_s(program)) * 1e9)
-    return TreeUse(time.monotonic_ns(), cpu_ns, rss_bytes, main_ns)
+    own: float = 0.0
+    ended: float = 0.0
+
+
+class CpuLedger:
+    """Adds up the CPU time of processes that come and go, without a control group; the sum never falls."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, Spent] = {}
+        self._lost_s = 0.0
+        """Of processes that ended without being waited for: no other account has it."""
+
+    def total_s(self, now: Mapping[int, Spent]) -> float:
+        """CPU-seconds of all processes so far. now: of those that run, and of their keeper, by process id."""
+        gone_s = sum(spent.own + spent.ended for pid, spent in self._last.items() if pid not in now)
+        taken_over_s = sum(spent.ended - self._last.get(pid, _NOTHING).ended for pid, spent in now.items())
+        self._lost_s += max(0.0, gone_s - taken_over_s)
+        self._last = dict(now)
+        return self._lost_s + sum(spent.own + spent.ended for spent in now.values())
+
+
+_NOTHING = Spent()
+
+
+class Tree:
+    """The processes of one program, over time."""
+
+    def __init__(self, program: KeptProgram) -> None:
+        self._program = program
+        self._ledger = CpuLedger()
+
+    def use(self) -> TreeUse:
+        """What the program has used by now.
+
+        The CPU time is that of its control group where it has one. Else it is that of its processes, of those
+        that have ended, and of orphans that its keeper adopted.
+        """
+        rss_bytes = 0
+        main_ns: dict[int, int] = {}
+        spent: dict[int, Spent] = {}
+        for process in self._program.processes():
+            try:
+                with process.oneshot():
+                    spent[process.pid] = _spent(process)
+                    rss_bytes += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+            if (occupied := _main_thread_ns(process.pid)) is not None:
+                main_ns[process.pid] = occupied
+        cpu_ns = _group_cpu_ns(self._program.group)
+        if cpu_ns is None:
+            # The keeper's own time is not the program's.
+            keeper = self._program.keeper.pid
+            spent[keeper] = Spent(0.0, _keeper_spent(keeper).ended)
+            cpu_ns = int(self._ledger.total_s(spent) * 1e9)
+        return TreeUse(time.monotonic_ns(), cpu_ns, rss_bytes, main_ns)
+
+
+def use(program: KeptProgram) -> TreeUse:
+    """What a program has used by now, at one look."""
+    return Tree(program).use()
+
+
+def _spent(process: psutil.Process) -> Spent:
+    times = process.cpu_times()
+    return Spent(times.user + times.system, times.children_user + times.children_system)
+
+
+def _keeper_spent(pid: int) -> Spent:
+    try:
+        return _spent(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return _NOTHING
 
 
 def _group_cpu_ns(group: Path | None) -> int | None:
@@ -67,15 +120,6 @@ def _group_cpu_ns(group: Path | None) -> int | None:
         return CgroupV2(group).use().cpu_ns
     except (OSError, KeyError, ValueError):
         return None
-
-
-def _adopted_s(program: KeptProgram) -> float:
-    """CPU-seconds of what the keeper has waited for: orphans, and in the end the program."""
-    try:
-        times = psutil.Process(program.keeper.pid).cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.children_user + times.children_system)
 
 
 def _main_thread_ns(pid: int) -> int | None:

@@ -7,6 +7,7 @@ import msgspec
 from reports.rundir.toml import label
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import set_key
+from scenarios.scenario.program import forget_stub
 from scenarios.scenario.redact import shown_arms, shown_at, shown_key
 from scenarios.scenario.redact_text import shown_text, told_apart
 from scenarios.scenario.toml import steps
@@ -37,6 +38,7 @@ def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
         table["matrix"] = table["arms"] = {}
         for key, value in settings.items():
             set_key(table, key, value, source=f"{source}: matrix")
+        forget_stub(table, settings)
         result[arm or shown_text(scenario.name)] = build(table, source=source)
     return result
 

@@ -7,7 +7,7 @@ import difflib
 import functools
 import logging
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from reports.rundir.renamed import SCENARIOS, present_scenario, present_setting
 from scenarios.scenario.arms import arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import parse_override, set_key
-from scenarios.scenario.program import STUB_KEYS
+from scenarios.scenario.program import COMMAND, forget_stub
 from scenarios.scenario.redact import shown_override
 from scenarios.scenario.toml import steps
 from scenarios.scenario.validate import ScenarioError, build
@@ -58,7 +58,7 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
         set_key(table, key, value, source=shown)
         source += f" with {shown}"
         overridden.append(".".join(steps(key)))
-    _forget_stub(table, overridden)
+    forget_stub(table, overridden)
     if former:
         _warn(f"{path}: {'; '.join(former)}")
     scenario = build(table, source=source, default_name=path.stem, overridden=overridden)
@@ -75,18 +75,10 @@ def _present_override(key: str, value: Any, former: list[str]) -> tuple[str, Any
     return (key if present == path else present), value
 
 
-def _forget_stub(table: dict[str, Any], overridden: Collection[str]) -> None:
-    """Drops the stub's settings of a file whose gateway an override has replaced by a command."""
-    gateway = table.get("gateway")
-    if isinstance(gateway, dict) and "gateway.command" in overridden:
-        for key in STUB_KEYS:
-            if f"gateway.{key}" not in overridden:
-                gateway.pop(key, None)
-
-
 def _folder(scenario: Scenario, path: Path) -> str:
     """Where relative working folders begin; nothing where the scenario starts no program of the user's."""
-    if not scenario.own_gateway:
+    varied = (scenario.matrix, *scenario.arms.values())
+    if not scenario.own_gateway and not any(COMMAND in keys for keys in varied):
         return ""
     of_file = Path.cwd() if path.parent == CATALOG else path.resolve().parent
     return str(of_file / scenario.folder)

@@ -30,6 +30,7 @@ FEED_PLACEHOLDERS = ("rate_hz", "payload_bytes", "event")
 RESERVED = ("gateway", "feed", *POD_PLACEHOLDERS, *FEED_PLACEHOLDERS)
 
 _GATEWAY = Gateway()
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 
 
@@ -49,17 +50,23 @@ def program_complaints(scenario: Scenario) -> Iterator[str]:
             yield invalid(
                 f"gateway.{key}", value, "no such key with gateway.command; it sets the built-in stub"
             )
-    for key in ("path", "ready_path", "liveness_path"):
-        path = getattr(gateway, key)
-        if path and not _PATH.fullmatch(path):
-            yield invalid(
-                f"gateway.{key}", path, "a path that begins with /, of letters, digits and . _ ~ - /"
-            )
+    yield from _paths(scenario)
     if feed.stall_signals != Feed().stall_signals and not feed.command:
         yield "feed.stall_signals: not supported without feed.command"
     yield from _limits(scenario)
     yield from _services(scenario)
     yield from _placeholders(scenario)
+
+
+def _paths(scenario: Scenario) -> Iterator[str]:
+    gateway = scenario.gateway
+    paths = {f"gateway.{key}": getattr(gateway, key) for key in ("path", "ready_path", "liveness_path")}
+    if gateway.metrics is not None:
+        paths["gateway.metrics.path"] = gateway.metrics.path
+    paths |= {f"service[{place}].ready_path": each.ready_path for place, each in enumerate(scenario.service)}
+    for key, path in paths.items():
+        if path and not _PATH.fullmatch(path):
+            yield invalid(key, path, "a path that begins with /, of letters, digits and . _ ~ - /")
 
 
 def programs(scenario: Scenario) -> Mapping[str, Program]:
@@ -72,6 +79,9 @@ def _commands(scenario: Scenario) -> Iterator[str]:
     for place, program in programs(scenario).items():
         if complaint := command_complaint(f"{place}.command", program.command):
             yield complaint
+        for name in program.environment:
+            if not _VARIABLE.fullmatch(name):
+                yield invalid(f"{place}.environment", name, "names of letters, digits and _")
     if complaint := command_complaint("gateway.setup", scenario.gateway.setup):
         yield complaint
 
@@ -144,6 +154,8 @@ def _placeholders(scenario: Scenario) -> Iterator[str]:
     for place, program in programs(scenario).items():
         allowed = known.get(place, ("port", "host", *services))
         texts = {f"{place}.command": " ".join(words_of(program.command))}
+        if place == "gateway":
+            texts["gateway.setup"] = " ".join(words_of(scenario.gateway.setup))
         texts |= {
             f"{place}.environment.{name}": variable_text(value) for name, value in program.environment.items()
         }

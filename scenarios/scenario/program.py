@@ -5,7 +5,8 @@ of the environment may have placeholders; see docs/your-own-gateway.md.
 """
 
 import shlex
-from typing import Annotated, Literal
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -26,6 +27,7 @@ Command = Annotated[Line | tuple[Word, ...], Meta(extra={SECRET: WORDS})]
 """Words may be shown, but for those that look like secrets."""
 SignalName = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGSTOP", "SIGCONT"]
 
+COMMAND = "gateway.command"
 STUB_KEYS = (
     "handshake_cpu_ms",
     "tick_cpu_us",
@@ -83,8 +85,10 @@ def command_complaint(key: str, command: str | tuple[str, ...]) -> str:
         words = words_of(command)
     except ValueError as error:
         return f"{key}: cannot be split into words: {error}"
-    if not words:
+    if not command:
         return ""
+    if not words or not words[0]:
+        return invalid(key, command, "a program and its arguments")
     if shell := sorted(_SHELL & set(words)):
         expected = "a program and its arguments; no shell reads the command"
         return invalid(key, shell[0], f"{expected}, so put the line into a script")
@@ -92,3 +96,15 @@ def command_complaint(key: str, command: str | tuple[str, ...]) -> str:
         name = words[0].partition("=")[0]
         return f"{key}: begins with an assignment of {name}: expected it in the table environment beside it"
     return ""
+
+
+def forget_stub(table: dict[str, Any], given: Collection[str]) -> None:
+    """Drops the stub's settings of a scenario whose gateway an override, or an arm, replaces by a command.
+
+    given: the keys that the override sets; those of the stub among them stay, and are refused.
+    """
+    gateway = table.get("gateway")
+    if isinstance(gateway, dict) and COMMAND in given:
+        for key in STUB_KEYS:
+            if f"gateway.{key}" not in given:
+                gateway.pop(key, None)

@@ -17,6 +17,7 @@ from scenarios.scenario.program import SECRET, STUB_KEYS, VALUES, VARIABLES, WOR
 from scenarios.scenario.redact_text import (
     HIDDEN,
     cut_url,
+    hidden_parts,
     hide,
     looks_secret,
     secret_parts,
@@ -260,12 +261,10 @@ class _Variable(_Hidden, frozen=True):
         return value if plain else super().shown(value)
 
     def secrets(self, value: Any) -> Iterator[str]:
-        if not isinstance(value, str) or shown_variable(self.name, value) == HIDDEN:
-            yield from super().secrets(value if self.shown(value) == HIDDEN else None)
+        if isinstance(value, str):
+            yield from hidden_parts(value, shown_variable(self.name, value))
         else:
-            for word in value.split():
-                if "://" in word:
-                    yield from _Url().secrets(word)
+            yield from super().secrets(value if self.shown(value) == HIDDEN else None)
 
 
 class _Fields(Struct, frozen=True):

@@ -139,6 +139,14 @@ _KNOWN_TOKEN = re.compile(
 _RANDOM = re.compile(r"^(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9+_=~-]{24,}$")
 
 
+_NAMED = re.compile(
+    r"""([\w.-]*(?:pass|pwd|secret|token|api_?key|auth|credential|cookie|private|bearer)[\w.-]*["']?\s*[=:]\s*)"""
+    r"(?!//).+",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A name that stands for a secret, inside a word, with what follows it."""
+
+
 def looks_secret(name: str, value: str) -> bool:
     """Whether a value, of an option or a variable with this name, has to be taken for a secret."""
     return bool(value and (_SECRET_NAME.search(name) or _KNOWN_TOKEN.match(value) or _RANDOM.match(value)))
@@ -146,7 +154,7 @@ def looks_secret(name: str, value: str) -> bool:
 
 def shown_variable(name: str, value: str) -> str:
     """The value of a variable of the environment."""
-    return HIDDEN if looks_secret(name, value) else shown_text(value)
+    return HIDDEN if looks_secret(name, value) else _shown_value(value)
 
 
 def shown_words(words: Sequence[str]) -> list[str]:
@@ -155,14 +163,25 @@ def shown_words(words: Sequence[str]) -> list[str]:
     option = ""
     for word in words:
         name, equals, value = word.partition("=")
-        if equals:
-            found.append(f"{name}={HIDDEN}" if looks_secret(name, value) else shown_text(word))
-        elif not word.startswith("-") and looks_secret(option, word):
+        is_name = name.lstrip("-").replace("-", "_").replace(".", "_").isidentifier()
+        if equals and is_name:
+            found.append(f"{name}={shown_variable(name, value)}")
+        elif not word.startswith("-") and (looks_secret(option, word) or _is_login(option, word)):
             found.append(HIDDEN)
         else:
-            found.append(shown_text(word))
+            found.append(_shown_value(word))
         option = word if word.startswith("-") or word.lower().endswith(("bearer", ":")) else ""
     return found
+
+
+def _shown_value(value: str) -> str:
+    """A value in which others may be named, as in `Server=h;Password=x` or `{"token": "x"}`."""
+    return shown_text(_NAMED.sub(lambda found: found[1] + HIDDEN, value))
+
+
+def _is_login(option: str, word: str) -> bool:
+    """Whether a word is a user's name and password, as curl and others take them."""
+    return option in {"-u", "-U", "--user"} and ":" in word
 
 
 def shown_line(line: str) -> str:
@@ -178,7 +197,15 @@ def shown_line(line: str) -> str:
 def secret_parts(words: Sequence[str]) -> Iterator[str]:
     """The secrets in the words of a command."""
     for word, shown in zip(words, shown_words(words), strict=True):
-        if shown == HIDDEN:
-            yield word
-        elif shown != word:
-            yield word.partition("=")[2] if shown.endswith(f"={HIDDEN}") else word
+        yield from hidden_parts(word, shown)
+
+
+def hidden_parts(text: str, shown: str) -> Iterator[str]:
+    """What stands in a text where `(hidden)` stands in what is shown of it; its last word alone as well."""
+    pieces = shown.split(HIDDEN)
+    found = re.fullmatch("(.+?)".join(map(re.escape, pieces)), text, re.DOTALL)
+    for part in found.groups() if found and len(pieces) > 1 else ():
+        yield part
+        # `Bearer TOKEN`, and the password of `user:password`.
+        yield from part.split()[1:]
+        yield from part.split(":")[1:]

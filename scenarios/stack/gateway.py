@@ -33,6 +33,8 @@ from scenarios.wire.pod_second import PodSecond
 _CONTROL_TIMEOUT_S = 60.0
 """A pod under a storm answers when its loop comes to it."""
 _LEAVE_POLL_S = 0.05
+_MOST_LETTERS = 300
+"""Of a line that a pod said last."""
 
 
 async def _nowhere() -> None:
@@ -290,11 +292,12 @@ class Gateway:
         """Writes how a pod has ended by itself, and starts it again if the scenario says so."""
         gateway = self._scenario.gateway
         secrets_known = secrets_of(self._scenario)
-        said = [hide(shown_text(line), secrets_known) for line in child.last_lines()]
+        said = [hide(shown_text(_plain(line)), secrets_known) for line in child.last_lines()]
         self._note("pod_crashed", pod=index, ended=child.how_it_ended, last_lines=said)
         if gateway.on_crash == "leave":
             self.withdraw([index])
             await self.route()
+            await self.terminate(index)
             return
         with self.coming_back(index):
             await asyncio.sleep(gateway.crash_restart_s)
@@ -351,3 +354,8 @@ class Gateway:
             busy_lag_ms=gateway.busy_lag_ms,
             epoch_ns=self._epoch_ns,
         )
+
+
+def _plain(line: str) -> str:
+    """The beginning of a line of a log, without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line[:_MOST_LETTERS])

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from gateway_stub.protocol import Controls
 from scenarios.host.hosts import PodHost
-from scenarios.host.process import Child, Watch
+from scenarios.host.process import Child, StackError, Watch
 from scenarios.programs.kept import KeptProgram, last_lines, start_kept
 from scenarios.programs.log_limit import cut_log
 from scenarios.programs.metrics_endpoint import ask_gauges
 from scenarios.programs.placeholders import invocation
 from scenarios.programs.readiness import answers, opens_session
-from scenarios.programs.tree import TreeUse, established, listening_ports, use
+from scenarios.programs.tree import Tree, TreeUse, established, listening_ports
 from scenarios.scenario.model import Scenario
 from scenarios.stack.pod import Pod
 from scenarios.wire.pod_second import PodSecond
@@ -135,13 +135,14 @@ class OwnPod(Pod):
     async def report(self, child: Child) -> None:
         """Looks at the processes once a second, until they have ended."""
         assert isinstance(child, KeptProgram)  # noqa: S101 - `launch` has made it
-        last = use(child)
+        tree = Tree(child)
+        last = tree.use()
         while not child.ended():
             next_ns = (time.monotonic_ns() - self._epoch_ns) // _SECOND_NS + 1
             delay_s = (self._epoch_ns + next_ns * _SECOND_NS - time.monotonic_ns()) / 1e9
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(child.wait(), max(0.0, delay_s))
-            now = use(child)
+            now = tree.use()
             if not now.main_ns or now.t_ns - last.t_ns < _SECOND_NS // 20:
                 continue
             self.tell(await self._second(last, now))
@@ -150,12 +151,13 @@ class OwnPod(Pod):
                 self._note("log_cut", log=self._log.name)
 
     async def _second(self, last: TreeUse, now: TreeUse) -> PodSecond:
+        span_ns, busiest_ns = now.t_ns - last.t_ns, now.busiest_ns(last)
         second = PodSecond(
             t_ns=now.t_ns,
-            span_ns=now.t_ns - last.t_ns,
-            cpu_ns=max(0, now.cpu_ns - last.cpu_ns),
+            span_ns=span_ns,
+            cpu_ns=now.cpu_ns - last.cpu_ns,
             rss_bytes=now.rss_bytes,
-            occupied_ns=now.busiest_ns(last),
+            occupied_ns=None if busiest_ns is None else min(busiest_ns, span_ns),
             clients=established([self.host.port])[self.host.port],
         )
         metrics = self._scenario.gateway.metrics
@@ -165,12 +167,13 @@ class OwnPod(Pod):
         names = {metrics.loop_utilisation, metrics.loop_lag, metrics.clients} - {""}
         url = f"http://{self.host.address}:{port}{metrics.path}"
         told = await ask_gauges(self._http, url, names, _METRICS_TIMEOUT_S)
-        if 0 <= (share := told.get(metrics.loop_utilisation, -1.0)) <= 1:
+        # Of several samples, such as one for each worker, loops count by the busiest, and clients together.
+        if 0 <= (share := max(told.get(metrics.loop_utilisation, [-1.0]))) <= 1:
             second = replace(second, occupied_ns=round(share * second.span_ns))
-        if (lag_s := told.get(metrics.loop_lag)) is not None:
-            second = replace(second, lag_ms=lag_s * 1000)
-        if (clients := told.get(metrics.clients)) is not None:
-            second = replace(second, clients=round(clients))
+        if lags_s := told.get(metrics.loop_lag):
+            second = replace(second, lag_ms=max(lags_s) * 1000)
+        if clients := told.get(metrics.clients):
+            second = replace(second, clients=round(sum(clients)))
         return second
 
     async def _await_end(self, child: Child) -> None:
@@ -185,4 +188,7 @@ class OwnPod(Pod):
                 return
             self.forget()
         assert isinstance(child, KeptProgram)  # noqa: S101
-        await self._on_crash(self.index, child)
+        try:
+            await self._on_crash(self.index, child)
+        except StackError as error:
+            self._watch.tell(error)

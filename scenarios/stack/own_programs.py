@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from scenarios.host.machine import MachineError
+from scenarios.programs.placeholders import invocation
 from scenarios.programs.publisher import Publisher
 from scenarios.programs.services import Services, run_setup
 from scenarios.scenario.model import Scenario
@@ -17,8 +18,9 @@ from scenarios.stack.gateway import Gateway
 from scenarios.stack.parts import Wanted
 
 _FIRST_LOOK_S = 0.2
-_PREPARED: set[tuple[str, ...]] = set()
-"""Set-up commands that this process has run: a comparison starts the same gateway many times."""
+_PREPARED: set[tuple[object, ...]] = set()
+"""Set-up commands that this process has run, with their folders and variables: a comparison starts the same
+gateway many times. A service on another port is another variable."""
 
 
 def check_programs(scenario: Scenario) -> None:
@@ -44,12 +46,12 @@ async def start_services(stops: AsyncExitStack, wanted: Wanted, cores: tuple[int
     stops.push_async_callback(services.stop)
     async with aiohttp.ClientSession() as http:
         await services.start(http)
-    setup = scenario.gateway.setup
-    if setup:
-        words = (setup,) if isinstance(setup, str) else setup
-        once = (scenario.folder, scenario.gateway.directory, *words)
+    gateway = scenario.gateway
+    if gateway.setup:
+        called = invocation(gateway, services.values, environment={}, command=gateway.setup)
+        once = (scenario.folder, gateway.directory, called.words, tuple(sorted(called.environment.items())))
         if once not in _PREPARED:
-            await run_setup(scenario, log=wanted.directory / "setup.log", values=services.values)
+            await run_setup(scenario, called, log=wanted.directory / "setup.log")
             _PREPARED.add(once)
     return services
 

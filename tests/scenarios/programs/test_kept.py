@@ -58,7 +58,7 @@ def kept(tmp_path: Path, program: Program, look: Callable[[KeptProgram], Awaitab
 
 async def said(child: KeptProgram, words: int) -> list[int]:
     """The numbers that it has printed, once there are as many."""
-    for _ in range(400):
+    for _ in range(3_000):
         numbers = [int(word) for line in last_lines(child.log, 9) for word in line.split() if word.isdigit()]
         if len(numbers) >= words:
             return numbers
@@ -67,7 +67,7 @@ async def said(child: KeptProgram, words: int) -> list[int]:
 
 
 async def up(child: KeptProgram) -> None:
-    for _ in range(400):
+    for _ in range(3_000):
         if "up" in last_lines(child.log):
             return
         await asyncio.sleep(0.02)
@@ -75,7 +75,7 @@ async def up(child: KeptProgram) -> None:
 
 
 def gone(pid: int) -> bool:
-    for _ in range(200):
+    for _ in range(3_000):
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return True
         time.sleep(0.02)
@@ -123,7 +123,7 @@ asyncio.run(run())
         [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
     )
     log = tmp_path / "it.log"
-    for _ in range(400):
+    for _ in range(3_000):
         if len(last_lines(log)) >= 2:
             break
         time.sleep(0.02)

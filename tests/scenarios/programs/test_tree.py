@@ -37,7 +37,7 @@ time.sleep(60)
 
 async def first_words(child: KeptProgram) -> list[str]:
     """What it has printed, once it has."""
-    for _ in range(500):
+    for _ in range(3_000):
         if said := kept.last_lines(child.log):
             return said
         await asyncio.sleep(0.02)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.programs.placeholders import invocation
+from scenarios.scenario.arms import arms
 from scenarios.scenario.loader import load
 from scenarios.scenario.redact import secrets_of, shown_arguments, without_secrets
 from scenarios.scenario.redact_text import HIDDEN, shown_line, shown_words
@@ -41,6 +42,24 @@ def test_what_can_be_meant_is_accepted(sets: tuple[str, ...]) -> None:
 
 
 BAD = {
+    "blanks": (('gateway={command="  "}',), "gateway.command: invalid value '  '"),
+    "an empty word": (('gateway={command=[""]}',), "gateway.command: invalid value"),
+    "a variable with an equals sign": (
+        (OWN, 'gateway.environment={"A=B"="c"}'),
+        "gateway.environment: invalid",
+    ),
+    "metrics of another host": (
+        (OWN, 'gateway.metrics={path="@10.0.0.1/m"}'),
+        "gateway.metrics.path: invalid",
+    ),
+    "a path of a service": (
+        (OWN, 'service=[{name="a", command="x", ready_path="ready"}]'),
+        "service[0].ready_path: invalid value 'ready'",
+    ),
+    "a placeholder in the set-up": (
+        (OWN, 'gateway.setup="x {prot}"'),
+        "gateway.setup: invalid value '{prot}'",
+    ),
     "a shell": (('gateway={command="cd x && node server.js"}',), "gateway.command: invalid value '&&'"),
     "a pipe in the set-up": ((OWN, 'gateway.setup="a | b"'), "gateway.setup: invalid value '|'"),
     "an assignment": (('gateway={command="PORT=1 node x"}',), "begins with an assignment of PORT"),
@@ -110,6 +129,16 @@ def test_working_folders_begin_at_the_scenario_file_or_at_the_current_folder(
     assert load("mass-drop").folder == ""
 
 
+def test_arms_may_have_other_gateways_than_the_stub_of_the_base(tmp_path: Path) -> None:
+    file = tmp_path / "storm.toml"
+    file.write_text(
+        '[gateway]\nhandshake_cpu_ms = 5\n[arms.stub]\n[arms.node]\n"gateway.command" = "node server.js"\n'
+    )
+    found = arms(load(str(file)))
+    assert {name: arm.own_gateway for name, arm in found.items()} == {"stub": False, "node": True}
+    assert found["node"].folder == str(tmp_path)
+
+
 WORDS = {
     "nothing secret": (["node", "server.js", "--port", "1"], ["node", "server.js", "--port", "1"]),
     "an option with a value": (["x", "--api-token=abc"], ["x", f"--api-token={HIDDEN}"]),
@@ -118,6 +147,14 @@ WORDS = {
     "a URL": (["x", "redis://me:pw@h:1/0"], ["x", f"redis://{HIDDEN}@h:1/0"]),
     "a token by its looks": (["x", "ghp_abcdef"], ["x", HIDDEN]),
     "a long random value": (["x", "--id=Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZg"], ["x", f"--id={HIDDEN}"]),
+    "a variable of an option": (["x", "--env=DB_PASSWORD=abc"], ["x", f"--env=DB_PASSWORD={HIDDEN}"]),
+    "JSON": (["x", '{"port": 1, "token": "abc"}'], ["x", f'{{"port": 1, "token": {HIDDEN}']),
+    "a header in one word": (
+        ["x", "-H", "Authorization: Bearer abc"],
+        ["x", "-H", f"Authorization: {HIDDEN}"],
+    ),
+    "a login": (["curl", "-u", "me:abc", "-p", "8080"], ["curl", "-u", HIDDEN, "-p", "8080"]),
+    "a path with a telling name": (["x", "auth/server.js"], ["x", "auth/server.js"]),
     "a header": (["curl", "-H", "Authorization:", "abcd1234"], ["curl", "-H", "Authorization:", HIDDEN]),
 }
 
@@ -139,7 +176,7 @@ def test_secrets_of_commands_and_variables_are_not_written_down_and_known_for_lo
         [
             *CALM,
             'gateway={command="node x --token=t0ken-1", setup="npm --password pass-2"}',
-            'gateway.environment={API_KEY="key-3", MODE="production", DB="pg://u:pass-4@h/x"}',
+            'gateway.environment={API_KEY="key-3", MODE="production", DB="pg://u:pass-4@h/x", C="H=1;Password=pass-6"}',
             'feed={command="publish redis://u:pass-5@h"}',
         ],
     )
@@ -149,8 +186,9 @@ def test_secrets_of_commands_and_variables_are_not_written_down_and_known_for_lo
         "API_KEY": HIDDEN,
         "MODE": "production",
         "DB": f"pg://{HIDDEN}@h/x",
+        "C": f"H=1;Password={HIDDEN}",
     }
-    for secret in ("t0ken-1", "pass-2", "key-3", "pass-4", "pass-5"):
+    for secret in ("t0ken-1", "pass-2", "key-3", "pass-4", "pass-5", "pass-6"):
         assert secret not in str(shown)
         assert any(secret in known for known in secrets_of(scenario)), secret
 
