@@ -8,6 +8,7 @@ from reports.text.units import seconds
 
 CRASHED = "pod_crashed"
 LISTENS_ELSEWHERE = "pod_listens_elsewhere"
+MISSING = "gauges_missing"
 LOG_CUT = "log_cut"
 
 
@@ -20,6 +21,13 @@ def own_gateway_warnings(run: Run) -> Iterator[str]:
         yield (
             f"the gateway listens on all interfaces, not on loopback alone (port {', '.join(ports)}): other"
             " hosts can reach it during the run; expected the address in HOST"
+        )
+    if gauges := sorted(
+        {gauge for event in run.events if event["event"] == MISSING for gauge in event["gauges"]}
+    ):
+        yield (
+            f"gateway.metrics: no sample of {', '.join(gauges)} was read; loop utilisation is then from the"
+            " kernel's scheduler, and lag is unknown"
         )
     if logs := _noted(run, LOG_CUT, "log"):
         yield f"logs were too long, only their ends were kept: {', '.join(logs)}"

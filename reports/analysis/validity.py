@@ -321,6 +321,8 @@ def _feed(evidence: Evidence) -> Iterator[str]:
 
 
 def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
+    if evidence.run.info.status != "complete":
+        return
     rows = _phase_rows(evidence.run, "before", "during", "after", "tail")
     own_stack = not evidence.run.info.scenario.get("target", {}).get("url")
     if rows and own_stack and not evidence.run.info.predicted and not _values_present(rows, "foreign_cpu"):

@@ -55,7 +55,7 @@ def _pod(details: Details) -> str:
     return f"pod {details['pod']}" if "pod" in details else "a pod"
 
 
-_DROPPED = {"dropped": "{} dropped", "dropped_by": "by the {} themselves"}
+_DROPPED = {"dropped": "{} dropped", "dropped_by": "cut by {}"}
 
 WORDS: dict[str, Words] = {
     "drop_all": Words(lambda _: "drop all", _DROPPED),

@@ -90,7 +90,7 @@ POD_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state",
     "pod": "index of the pod; a pod that is started again keeps it",
     "clients": "clients joined at the end of the second; of your own gateway, open connections",
-    "cpu": "CPU-seconds per second",
+    "cpu": "CPU-seconds per second, mean over the time since the pod's last row",
     "loop": "share of time in which the event loop was occupied",
     "throttled": "share of time in which a CPU quota throttled the pod's container",
     "rss_mb": "resident memory of the pod's processes in megabytes, at the end of the second",

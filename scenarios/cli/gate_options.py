@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS
 from scenarios.cli.options import (
+    GATEWAY_OPTION,
     JSON_OPTION,
     NGINX_OPTION,
     RETRIES_OPTION,
@@ -130,6 +131,7 @@ WITH_OPTIONS = decorated_by(
         show_default="on in GitHub Actions",
         help="Write annotations and a step summary for GitHub Actions.",
     ),
+    GATEWAY_OPTION,
     RETRIES_OPTION,
     NGINX_OPTION,
     RUNS_OPTION,

@@ -319,8 +319,8 @@ class Client:
             case packets.Dropped():
                 self._say_goodbye()
                 self._lost("reset", "dropped")
-            case packets.Broken():
-                self._lost("broken")
+            case packets.Broken(reason):
+                self._lost(self._population.broken(reason))
 
     def _say_goodbye(self) -> None:
         """A session that ended in order has last words."""

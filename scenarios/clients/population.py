@@ -186,13 +186,26 @@ class Population:
         try:
             yield
         except Exception as error:
-            if not self.recorder.policy_error:
+            if not self.recorder.client_error:
                 log.exception("a reconnect policy failed inside a client")
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 where = f"({Path(place.filename).name}, line {place.lineno})"
                 said = f"{type(error).__name__}: {error} {where}"
                 # A PolicyError says by itself where it comes from.
-                self.recorder.policy_error = str(error) if isinstance(error, PolicyError) else said
+                told = str(error) if isinstance(error, PolicyError) else said
+                self.recorder.client_error = f"a reconnect policy failed inside a client: {told}"
+
+    def broken(self, reason: str) -> str:
+        """The outcome of a session whose server broke the protocol.
+
+        Takes note of a tick of the user's own gateway that cannot be read: every client would hang up.
+        """
+        if self.ramp is not None and reason.startswith("tick: ") and not self.recorder.client_error:
+            self.recorder.client_error = (
+                f"the ticks of the gateway cannot be read: {reason.removeprefix('tick: ')}: expected what"
+                " feed.seq_field, feed.due_field and feed.due_unit say"
+            )
+        return "broken"
 
     def push(self, policy: Policy, reach_s: float, clients: Iterable[Follower]) -> None:
         """Gives the clients another policy, each at a moment of its own within `reach_s`; 0 means now.

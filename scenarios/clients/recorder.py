@@ -55,7 +55,7 @@ class Recorder:
         # Clients are counted by how many share an address; a group is the place of that number in the dict.
         self._groups: dict[int, int] = {}
         self._group_of = array("B")
-        self.policy_error = ""
+        self.client_error = ""
         """The first thing that a policy raised; it is said again every second."""
         self._new_second()
 
@@ -206,7 +206,7 @@ class Recorder:
             last_join_ns=self._last_join_ns or None,
             held_back=self.held_back,
             unopened=self.unopened,
-            policy_error=self.policy_error,
+            client_error=self.client_error,
             gave_up=self.gave_up,
             outcomes=dict(outcomes),
             disconnects=dict(self.disconnects),

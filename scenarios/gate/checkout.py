@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -66,6 +67,10 @@ def revision(ref: str, repository: Path = PROJECT) -> Revision:
     return Revision(commit, shown.stdout.decode().strip())
 
 
+_SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""Python 3.11.2, which Debian 12 has, knows no filters yet."""
+
+
 @contextmanager
 def checkout(ref: str, repository: Path = PROJECT) -> Iterator[Path]:
     """The files of that version, in a temporary folder. Raises CheckoutError."""
@@ -75,7 +80,7 @@ def checkout(ref: str, repository: Path = PROJECT) -> Iterator[Path]:
         raise CheckoutError(f"git:{ref}: {archive.stderr.decode(errors='replace').strip()}")
     with tempfile.TemporaryDirectory(prefix="reconnect-storm-") as folder:
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
-            files.extractall(folder, filter="data")
+            files.extractall(folder, **_SAFELY)
         yield Path(folder)
 
 

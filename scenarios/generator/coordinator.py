@@ -73,8 +73,8 @@ class Head:
             )
         self._early += interval.early
         reason = self._guard.reason_to_stop(interval, self._unhealthy)
-        if interval.policy_error:
-            reason = f"a reconnect policy failed inside a client: {interval.policy_error}"
+        if interval.client_error:
+            reason = interval.client_error
         if reason and not self._aborted:
             self._aborted = True
             log.error("aborted: %s", reason)

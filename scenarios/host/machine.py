@@ -8,6 +8,7 @@ import resource
 import socket
 import sys
 from collections.abc import Iterator
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -132,21 +133,22 @@ def free_ports(count: int) -> list[int]:
             sock = tried.enter_context(socket.socket())
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
-            if _claim(port):
+            if claim(f"port {port}"):
                 ports.append(port)
     return ports
 
 
-def _claim(port: int) -> bool:
-    """Whether no other process had claimed it that still runs; before it is in use, others look too."""
-    claim = socket.socket(socket.AF_UNIX)
+def claim(name: str) -> bool:
+    """Whether no process that still runs has claimed this name before; from now on this one has."""
+    sock = socket.socket(socket.AF_UNIX)
+    digest = blake2b(name.encode(), digest_size=16).hexdigest()
     try:
         # On Linux such a name is no file, and is free again when the process ends; elsewhere there is none.
-        claim.bind(f"\0reconnect-storm port {port}")
+        sock.bind(f"\0reconnect-storm {digest}")
     except OSError as error:
-        claim.close()
+        sock.close()
         return error.errno != errno.EADDRINUSE
-    claim.detach()
+    sock.detach()
     return True
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
@@ -128,6 +129,20 @@ class LocalChild(Struct, eq=False):
             self.process.send_signal(number)
 
 
+_TELLING = re.compile(r"error|exception|fatal|denied|not found|cannot|failed", re.IGNORECASE)
+_LOOKED_AT = 30
+
+
+def telling(lines: Sequence[str]) -> str:
+    """Of the last lines of a log, the newest one that names an error, with what it says; else the last one.
+
+    A stack trace of JavaScript ends with the version of Node, and a failed npm with the path of its own log.
+    """
+    last = lines[-_LOOKED_AT:]
+    found = [line for line in last if _TELLING.search(line) and "A complete log of this run" not in line]
+    return (found or last)[-1].strip()
+
+
 def end_error(name: str, code: int | None, log: Path, *, by_itself: bool = False) -> StackError:
     """Tells how a child ended, and what it said last; its exit code is None while it runs."""
     try:
@@ -135,7 +150,7 @@ def end_error(name: str, code: int | None, log: Path, *, by_itself: bool = False
     except OSError:
         lines = []
     how = "still runs" if code is None else exit_text(code)
-    last_words = f"{log}: {lines[-1]}" if lines else f"{log} is empty"
+    last_words = f"{log}: {telling(lines)}" if lines else f"{log} is empty"
     return StackError(f"{name} ended{' by itself' if by_itself else ''} ({how}); {last_words}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 
 from scenarios.host.machine import free_ports
-from scenarios.host.process import StackError, Watch
+from scenarios.host.process import StackError, Watch, telling
 from scenarios.programs.kept import KeptProgram, last_lines, start_kept
 from scenarios.programs.placeholders import Invocation, invocation
 from scenarios.programs.readiness import answers, takes_connections
@@ -89,7 +89,7 @@ async def run_setup(scenario: Scenario, called: Invocation, *, log: Path) -> Non
     finally:
         await child.kill()
     if child.keeper.returncode:
-        said = last_lines(log, 1)
+        said = last_lines(log, 30)
         raise StackError(
-            f"gateway.setup failed ({child.how_it_ended}); {log}: {said[0] if said else '(empty)'}"
+            f"gateway.setup failed ({child.how_it_ended}); {log}: {telling(said) if said else '(empty)'}"
         )

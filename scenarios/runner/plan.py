@@ -8,6 +8,7 @@ the same arm. All arms of a round share their seed.
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import count
 from math import gcd
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from scenarios.host.machine import claim
 from scenarios.scenario.arms import arms
 from scenarios.scenario.mesh import Mesh
 from scenarios.scenario.model import Scenario
@@ -118,9 +120,17 @@ def slug(label: str) -> str:
     return re.sub(r"[^\w.]+", "-", label).strip("-")
 
 
-def utc_stamp() -> str:
-    """The time as a folder's name, such as 20260131T235959Z."""
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+def stamped_folder(parent: Path) -> Path:
+    """A folder named after the time, such as 20260131T235959Z, that exists not yet.
+
+    No other process of this machine gets the same one: a number is added in the same second.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for number in count(1):
+        folder = parent / (stamp if number == 1 else f"{stamp}-{number}")
+        if not folder.exists() and claim(f"folder {folder.absolute()}"):
+            return folder
+    raise AssertionError  # numbers do not end
 
 
 def with_seed(scenario: Scenario, seed: int) -> Scenario:

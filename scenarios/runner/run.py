@@ -49,6 +49,11 @@ _START_S = 4
 
 _RAMP_TIMEOUT_S = 60.0
 
+_TURNED_AWAY_S = 12
+_FEWEST_TURNED_AWAY = 10
+_TURNED_AWAY = ("rejected", "refused", "broken")
+_ASKED_OF_CLIENTS = "see gateway.path, target.namespace, target.auth and target.headers"
+
 
 # The generator closes a second a few milliseconds late; what strikes then would be booked a second early.
 _INTO_THE_SECOND_NS = 50_000_000
@@ -245,9 +250,18 @@ class _Conductor:
                 # A gentle ramp takes as long as the gateway needs.
                 most = latest.connected
                 deadline = max(deadline, time.monotonic() + _RAMP_TIMEOUT_S)
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._is_turned_away(most):
                 raise StackError(self._ramp_failed(latest.connected if latest else 0))
             await asyncio.sleep(0.1)
+
+    def _is_turned_away(self, joined: int) -> bool:
+        """Whether a gateway of the user's own has turned away all clients so far: no other will join."""
+        if not self.scenario.own_gateway or joined or self._now_second() < _TURNED_AWAY_S:
+            return False
+        rows = [self.collector.row(second) for second in range(self._now_second())]
+        failed = sum(row.get(name, 0) for row in rows for name in _TURNED_AWAY)
+        others = sum(row.get(name, 0) for row in rows for name in OUTCOMES if name not in _TURNED_AWAY)
+        return failed >= _FEWEST_TURNED_AWAY and not others
 
     def _ramp_failed(self, connected: int) -> str:
         """What to say of a fleet that did not come up, with how its attempts ended."""
@@ -255,9 +269,13 @@ class _Conductor:
         ended = {name: sum(row.get(name, 0) for row in rows) for name in OUTCOMES if name != "joined"}
         worst = sorted(ended, key=lambda name: -ended[name])[:2]
         how = [f"{ended[name]} {name} ({OUTCOMES[name]})" for name in worst if ended[name]]
-        return f"timed out during the ramp: {connected} of {self.scenario.fleet.clients} clients joined;" + (
-            f" failed attempts: {', '.join(how)}" if how else " the gateway cannot carry the load"
+        said = f"timed out during the ramp: {connected} of {self.scenario.fleet.clients} clients joined;"
+        if not how:
+            return f"{said} the gateway cannot carry the load"
+        hint = (
+            f"; {_ASKED_OF_CLIENTS}" if self.scenario.own_gateway and set(worst) & set(_TURNED_AWAY) else ""
         )
+        return f"{said} failed attempts: {', '.join(how)}{hint}"
 
     def _check_feed(self) -> None:
         """Raises StackError where a gateway of the user's own sends none of the ticks that are expected."""

@@ -195,11 +195,13 @@ class Gateway:
 
     async def stop(self) -> None:
         """Ends all pods."""
-        await asyncio.gather(*(pod.release() for pod in self.pods if isinstance(pod, OwnPod)))
-        await asyncio.gather(*(pod.end(at_once=False) for pod in self.pods))
-        if self._sidecars:
-            await self._sidecars.stop()
-        await self._http.close()
+        try:
+            await asyncio.gather(*(pod.release() for pod in self.pods if isinstance(pod, OwnPod)))
+            await asyncio.gather(*(pod.end(at_once=False) for pod in self.pods))
+            if self._sidecars:
+                await self._sidecars.stop()
+        finally:
+            await self._http.close()
 
     async def _free_hosts(self, count: int) -> list[PodHost]:
         while True:

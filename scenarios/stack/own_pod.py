@@ -24,6 +24,8 @@ from scenarios.stack.pod import Pod
 from scenarios.wire.pod_second import PodSecond
 
 _SECOND_NS = 1_000_000_000
+_ASKED = 8
+"""So many times a gauge is looked for before it is said to be missing."""
 _METRICS_TIMEOUT_S = 0.8
 """Shorter than a second, so that every second is asked anew."""
 
@@ -64,6 +66,8 @@ class OwnPod(Pod):
         self._http = http
         self._on_crash = on_crash
         self._note = note
+        self._found_gauges: set[str] = set()
+        self._asked = 0
         self._crashes: set[asyncio.Task[None]] = set()
 
     async def launch(self, controls: Controls) -> Child:  # noqa: ARG002 - there is nothing to control
@@ -167,6 +171,10 @@ class OwnPod(Pod):
         names = {metrics.loop_utilisation, metrics.loop_lag, metrics.clients} - {""}
         url = f"http://{self.host.address}:{port}{metrics.path}"
         told = await ask_gauges(self._http, url, names, _METRICS_TIMEOUT_S)
+        self._found_gauges |= told.keys()
+        self._asked += 1
+        if self._asked == _ASKED and (missing := sorted(names - self._found_gauges)):
+            self._note("gauges_missing", pod=self.index, path=metrics.path, gauges=missing)
         # Of several samples, such as one for each worker, loops count by the busiest, and clients together.
         if 0 <= (share := max(told.get(metrics.loop_utilisation, [-1.0]))) <= 1:
             second = replace(second, occupied_ns=round(share * second.span_ns))

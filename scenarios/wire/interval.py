@@ -111,7 +111,7 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Ended sessions by reason."""
     unopened: int = 0
     """Connections that joined clients needed and this machine had no ports, descriptors or memory for."""
-    policy_error: str = ""
+    client_error: str = ""
     """What a reconnect policy raised inside a client, so far; whoever follows it cannot be relied on."""
     gave_up: int = 0
     """Clients whose policy allowed no further attempt."""

@@ -34,7 +34,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         last_join_ns=max((p.last_join_ns for p in parts if p.last_join_ns), default=None),
         held_back=sum(part.held_back for part in parts),
         unopened=sum(part.unopened for part in parts),
-        policy_error=next((part.policy_error for part in parts if part.policy_error), ""),
+        client_error=next((part.client_error for part in parts if part.client_error), ""),
         gave_up=sum(part.gave_up for part in parts),
         outcomes=_counts(part.outcomes for part in parts),
         disconnects=_counts(part.disconnects for part in parts),

@@ -25,7 +25,7 @@ from scenarios.cli.terminal import complain, console, errors, stack_failed, usag
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
-from scenarios.runner.plan import Plan, plans, utc_stamp
+from scenarios.runner.plan import Plan, plans, stamped_folder
 from scenarios.runner.retry import attempt_folder, other_load, until_quiet
 from scenarios.runner.run import run
 from scenarios.runner.until_done import run_until_done
@@ -84,7 +84,7 @@ def calibrate_command(
     Exit status: 0 if every measurement is within 2 % of the known value, and at most one of twenty A/A
     comparisons reports a difference; 5 if a part of the stack failed; else 3.
     """
-    directory = runs_folder / "calibration" / utc_stamp()
+    directory = stamped_folder(runs_folder / "calibration")
     wanted = only or (() if aa_from else NAMES)
     readings: list[Reading] = []
     pool: list[Run] = []

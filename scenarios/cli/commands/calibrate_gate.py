@@ -27,7 +27,7 @@ from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.gate.seeded_regressions import SEEDED
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
-from scenarios.runner.plan import utc_stamp
+from scenarios.runner.plan import stamped_folder
 from scenarios.runner.retry import other_load
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
@@ -120,7 +120,7 @@ def good(found: Tally) -> bool:
 def _recorded(
     scenario_name: str, rounds: int, arms: Sequence[str], runs_folder: Path, retries: int
 ) -> dict[str, list[Run]]:
-    directory = runs_folder / "calibrate-gate" / utc_stamp()
+    directory = stamped_folder(runs_folder / "calibrate-gate")
     scenario = load(scenario_name)
     players = []
     for arm in arms:

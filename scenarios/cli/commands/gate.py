@@ -33,6 +33,7 @@ from scenarios.cli.gate_options import (
     WITH_OPTIONS,
     Options,
 )
+from scenarios.cli.options import gateway_override
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import FAILED, INTERRUPTED
@@ -41,7 +42,7 @@ from scenarios.gate.checkout import PROJECT, CheckoutError, check_can_run, check
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.host import machine
 from scenarios.host.process import StackError
-from scenarios.runner.plan import utc_stamp
+from scenarios.runner.plan import stamped_folder
 from scenarios.runner.retry import other_load
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.loader import load
@@ -81,7 +82,8 @@ def gate_command(**values: Any) -> None:
     Exit status: 0 no regression, 1 a regression or an SLO violated, 2 usage, 3 no valid run, 4 inconclusive,
     5 a part of the stack failed.
     """
-    options = Options(**values)
+    own = gateway_override(values.pop("gateway"))
+    options = Options(**{**values, "overrides": (*values["overrides"], *own)})
     with contextlib.ExitStack() as stops, _usage_errors():
         gate = _prepared(options, stops)
         decision, candidate = _carried_out(gate)
@@ -112,7 +114,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
     live = [source for source in (baseline, candidate) if source and source.player]
     gate = _Gate(
         options=options,
-        directory=options.runs_folder / "gate" / utc_stamp(),
+        directory=stamped_folder(options.runs_folder / "gate"),
         baseline=baseline,
         candidate=candidate,
         gauges=gauges(options.measures or DEFAULT_KEYS),
@@ -172,6 +174,8 @@ def _source(
         scenario_name = options.scenario_name
         check_can_run(text, root, scenario_name, overrides)
     else:
+        if Path(text).is_dir():
+            raise ScenarioError(f"--{name}: invalid value {text!r}: expected runs:{text} for recorded runs")
         root, scenario_name = PROJECT, text
     # What a version makes of its own scenario only its runs can tell; this is to plan them by.
     scenario = msgspec.structs.replace(load(scenario_name, overrides), matrix={}, arms={})

@@ -40,7 +40,7 @@ from scenarios.rehearsal.state import DashboardState
 from scenarios.rehearsal.view import RehearsalView
 from scenarios.runner import deployment
 from scenarios.runner.operator import RunControl
-from scenarios.runner.plan import Plan, slug, utc_stamp
+from scenarios.runner.plan import Plan, slug, stamped_folder
 from scenarios.runner.run import run
 from scenarios.runner.until_done import run_until_done
 from scenarios.scenario.model import Scenario
@@ -83,7 +83,7 @@ def rehearse_command(options: Options, *, interactive: bool, choose: str | None,
     if interactive and choices is None and not sys.stdin.isatty():
         fail("--interactive: standard input is not a terminal: expected a terminal, or --choose")
     warn_of_leftovers()
-    directory = options.runs_folder / slug(script.name) / utc_stamp()
+    directory = stamped_folder(options.runs_folder / slug(script.name))
     stage = _Stage(script, options, directory, interactive=interactive or choices is not None, force=force)
     try:
         run_until_done(stage.play(choices))

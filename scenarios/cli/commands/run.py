@@ -21,7 +21,7 @@ from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.runner import deployment
-from scenarios.runner.plan import plans, utc_stamp
+from scenarios.runner.plan import plans, stamped_folder
 from scenarios.runner.retry import run_until_quiet
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -65,7 +65,7 @@ def _carry_out(scenario: Scenario, options: Options, *, repeats: int) -> NoRetur
 
     A part of the stack that fails ends the comparison: what it says of an arm then rests on the runs before.
     """
-    directory = options.runs_folder / scenario.name / utc_stamp()
+    directory = stamped_folder(options.runs_folder / scenario.name)
     todo = plans(
         scenario,
         repeats=repeats,

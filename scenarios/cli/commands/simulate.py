@@ -28,7 +28,7 @@ from scenarios.cli.print_report import report, shown_agreement
 from scenarios.cli.terminal import errors, fail, usage_errors
 from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
-from scenarios.runner.plan import plans, slug, utc_stamp, with_seed
+from scenarios.runner.plan import plans, slug, stamped_folder, with_seed
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
@@ -86,7 +86,7 @@ def simulate_command(
                 stream.write(msgspec.json.format(msgspec.json.encode(costs)).decode() + "\n")
         known = [judge_run(path) for path in find_runs(measured)] if measured else []
         if known:
-            directory = runs_folder / "agreement" / utc_stamp()
+            directory = stamped_folder(runs_folder / "agreement")
             predictions = predictions_of(known, repeats=repeats, directory=directory)
             if given.keys and not all(plan.scenario.own_gateway for plan in predictions):
                 raise CostFileError(
@@ -96,7 +96,7 @@ def simulate_command(
             predictions = [_with_costs(plan, given) for plan in predictions]
         else:
             scenario, costs = given.load(scenario_name, overrides)
-            directory = runs_folder / scenario.name / utc_stamp()
+            directory = stamped_folder(runs_folder / scenario.name)
             predictions = [
                 Prediction(
                     scenario=plan.scenario,

@@ -25,7 +25,7 @@ from scenarios.cli.progress import SearchProgress
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED
 from scenarios.fields import invalid
-from scenarios.runner.plan import utc_stamp
+from scenarios.runner.plan import stamped_folder
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
@@ -155,7 +155,7 @@ def tune_command(
         whole, costs = given.load(scenario_name, overrides)
         scenario, left_out = _simulated(whole, scenario_name)
         triggers = sized(scenario, _sizes(sizes))
-        directory = resume or runs_folder / f"tune-{scenario.name}" / utc_stamp()
+        directory = resume or stamped_folder(runs_folder / f"tune-{scenario.name}")
         search = Search(
             scenario=scenario,
             triggers=triggers,

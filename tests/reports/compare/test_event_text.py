@@ -45,7 +45,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "drop_all",
         {"dropped_by": "clients"},
         "drop all",
-        "drop all: by the clients themselves",
+        "drop all: cut by clients",
     ),
     "a killed pod": ("kill_pod", {"pod": 0, "clients": 7}, "kill pod 0", "kill pod 0: 7 clients on it"),
     "a paused pod": ("pause_pod", {"pod": 1, "for_s": 5.0}, "pause pod 1 for 5 s", "pause pod 1 for 5 s"),

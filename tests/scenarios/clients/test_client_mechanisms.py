@@ -603,9 +603,9 @@ def failures_of_policies() -> Seen:
             scene.server.mode = "refuse"
             scene.start()
             recorder = scene.generator.recorder
-            scene.until(lambda recorder=recorder: bool(recorder.policy_error))  # type: ignore[misc]
+            scene.until(lambda recorder=recorder: bool(recorder.client_error))  # type: ignore[misc]
             scene.count()
-            found[where] = {"said": scene.intervals[-1].policy_error}
+            found[where] = {"said": scene.intervals[-1].client_error}
             scene.server.mode = "join"
             # The clients are still there.
             scene.push(Counted())
@@ -617,7 +617,8 @@ def failures_of_policies() -> Seen:
 def test_a_policy_that_fails_inside_a_client_is_named_and_leaves_the_client_alive(
     seen: Seen, where: str
 ) -> None:
-    assert seen["failures_of_policies"][where]["said"].startswith(FAILURES[where])
+    begin = f"a reconnect policy failed inside a client: {FAILURES[where]}"
+    assert seen["failures_of_policies"][where]["said"].startswith(begin)
 
 
 # -- no more ports ----------------------------------------------------------------------------------

@@ -75,7 +75,12 @@ def test_a_run_whose_policy_fails_inside_a_client_is_aborted_and_told_why() -> N
     quitted = gevent.event.Event()
     head = Head(settings(), channel=theirs, remote=False, obey=lambda _: None, quit_run=quitted.set)
     for second in range(3):
-        head.on_interval(interval(second, policy_error="LookupError: no (mine.py, line 7)"))
+        head.on_interval(
+            interval(
+                second,
+                client_error="a reconnect policy failed inside a client: LookupError: no (mine.py, line 7)",
+            )
+        )
     assert quitted.wait(3)
     head.stop()
     theirs.close()

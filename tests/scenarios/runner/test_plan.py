@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.runner.plan import Plan, in_turn, plans, slug
+from scenarios.runner.plan import Plan, in_turn, plans, slug, stamped_folder
 from scenarios.scenario.loader import load
 
 
@@ -110,3 +110,10 @@ def followed(orders: list[list[int]]) -> dict[int, list[int | None]]:
 def test_the_folders_of_runs_sort_in_the_order_in_which_they_are_carried_out() -> None:
     names = [plan.directory.name for plan in todo(repeats=3)]
     assert names == sorted(names)
+
+
+def test_two_folders_of_the_same_second_are_two(tmp_path: Path) -> None:
+    first, second = stamped_folder(tmp_path), stamped_folder(tmp_path)
+    assert first != second
+    assert {first.parent, second.parent} == {tmp_path}
+    assert not first.exists()

@@ -176,7 +176,8 @@ def test_secrets_of_commands_and_variables_are_not_written_down_and_known_for_lo
         [
             *CALM,
             'gateway={command="node x --token=t0ken-1", setup="npm --password pass-2"}',
-            'gateway.environment={API_KEY="key-3", MODE="production", DB="pg://u:pass-4@h/x", C="H=1;Password=pass-6"}',
+            'gateway.environment={API_KEY="key-3", MODE="production", DB="pg://u:pass-4@h/x"}',
+            "gateway.environment.C='H=1;Password=pass-6'",
             'feed={command="publish redis://u:pass-5@h"}',
         ],
     )
