@@ -82,7 +82,7 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     if found:
         return Group(*_map_parts(found, comparison, width), *_issues(runs))
     parts: list[RenderableType] = [Text(units.unbroken(comparison.headline), style="bold")]
-    parts += [Text(units.unbroken(sentence)) for sentence in comparison.effects]
+    parts += [Text(f"• {units.unbroken(text)}") for text in comparison.effects]
     parts += [Text(units.unbroken(sentence)) for sentence in against_lines(comparison)]
     parts += [Text(units.unbroken(comparison.believe), style="italic")]
     parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]

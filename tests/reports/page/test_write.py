@@ -213,7 +213,8 @@ def test_the_terminal_says_first_what_came_out_and_last_what_is_wrong() -> None:
     runs = two_by_two()
     runs[1].rows[3]["useful"] = 50.0
     lines = [line for line in text_of(runs, 200).splitlines() if line.strip()]
-    assert lines[0].startswith("“incident + per-ip” did best: recovered after 10 s.")
+    assert lines[0].startswith("The reference “naive + none” did not recover within 40 s (METASTABLE).")
+    assert "“incident + per-ip” did best: recovered after 10 s." in lines[0]
     assert lines[-1].startswith(
         "INVALID  naive + per-ip, round 1: the baseline is not steady: clients served in its worst second: "
         "expected"
