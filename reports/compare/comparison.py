@@ -16,7 +16,7 @@ from reports.compare.headline import believe, headline
 from reports.compare.measures import BY_KEY, KEY_MEASURES, Measure, Names
 from reports.compare.ranges import Range
 from reports.compare.statistics import ALPHA, CONFIDENCE, holm, rank_test, ratio_interval, smallest_p
-from reports.rundir.reader import Run, proxy_name
+from reports.rundir.reader import Run, is_external, proxy_name
 
 __all__ = ["ArmResult", "Comparison", "ComparisonError", "Contrast", "compare"]
 
@@ -60,6 +60,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """The best arm, and those that cannot be told apart from it; empty where no run is valid."""
     names: Names
     """What the measures are called in these runs."""
+    external: bool
+    """An external target was tested, of which only the clients are known."""
     reference: str
     """What latencies count from; empty where no tick was received."""
     headline: str
@@ -89,6 +91,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         controls=found,
         winners=winners,
         names=names,
+        external=any(map(is_external, runs)),
         reference=reference_text([run for group in groups.values() for run in group]),
         headline=" ".join(filter(None, [headline(arms, winners), price_of_best(arms, winners, names)])),
         effects=fixes(arms, varied, winners, names),

@@ -294,7 +294,7 @@ def test_a_control_has_one_line_and_is_no_arm(written: Written) -> None:
 def test_every_arm_says_how_many_of_its_runs_were_metastable(written: Written) -> None:
     text = written("four arms, three rounds")[0].read_text()
     assert "| metastable runs | 3 of 3 (29 to 100 %) | 3 of 3 (29 to 100 %) | 0 of 3 (0 to 71 %) |" in text
-    assert "| metastable runs | – |" in written("no trigger")[0].read_text()
+    assert "| metastable runs |" not in written("no trigger")[0].read_text()
     assert "| metastable runs | – |" in written("nothing recorded")[0].read_text()
 
 
