@@ -15,8 +15,8 @@ from reports.compare.comparable import by_arm
 from reports.compare.comparison import Decision as ArmDecision
 from reports.compare.control import controls, under_control
 from reports.compare.measures import AVAILABILITY, TIME_TO_RECOVER
-from reports.compare.statistics import ALPHA, smallest_p
-from reports.gate.decision import Decision, decide, look_of
+from reports.compare.statistics import ALPHA
+from reports.gate.decision import Decision, decide, fewest_rounds, look_of
 from reports.gate.looks import share_of_alpha
 from reports.gate.measures import gauges
 from reports.gate.sides import side
@@ -37,13 +37,10 @@ class Interim(Struct, frozen=True, kw_only=True):
     """Of the arm against the reference, and the other way round: the next analysis needs them."""
 
 
-def fewest_rounds(most_rounds: int) -> int:
-    """Rounds before the first interim analysis that can decide anything; more than `most_rounds` where none
-    can."""
-    number = 1
-    while smallest_p(number, number) > ALPHA * share_of_alpha(0, max(1, most_rounds - number + 1)):
-        number += 1
-    return number
+def first_round(repeats: int, most_rounds: int) -> int:
+    """The round after which the first interim analysis can decide either way; more than `most_rounds` where
+    none can."""
+    return fewest_rounds(_GAUGES, repeats, most_rounds)
 
 
 def interim(

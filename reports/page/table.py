@@ -93,8 +93,9 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [Text(line) for line in (order_sentence(orders(runs)),) if line]
     parts += [Text(EXTERNAL)] if comparison.external else []
     parts += [*_reference_parts(comparison), Text(), *_action_parts(runs)]
-    parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
-    parts += [Text(), terminal_table(comparison, width), *_shared_ip_parts(runs), *_issues(runs)]
+    estimate = [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
+    parts += [*estimate, Text()] if estimate else []
+    parts += [terminal_table(comparison, width), *_shared_ip_parts(runs), *_issues(runs)]
     return Group(*parts)
 
 

@@ -75,6 +75,12 @@ def effective_p99_so_far(row: Mapping[str, Any], known: Latency | None, period_m
 
 def plain_line(progress: Progress) -> str:
     """One line of numbers: phase, time left, clients served, attempts, refusals, latencies, CPU."""
+    # What an external target does with its CPU nobody knows.
+    pods = [
+        f"  {name} {percent(share)}"
+        for name, share in (("pod CPU", progress.pod_cpu), ("pod loop", progress.pod_loop))
+        if share is not None
+    ]
     left = f"{'at most ' if progress.at_most else ''}{progress.seconds_left:.0f} s left"
     return (
         f"  {progress.phase:<7} {left}"
@@ -82,5 +88,5 @@ def plain_line(progress: Progress) -> str:
         f"  attempts {progress.attempts_per_s}/s  refused {progress.refusals_per_s}/s"
         f"  effective p99 {latency(progress.effective_p99)}"
         f"  fan-out p99 {milliseconds(progress.fanout_p99_ms)}"
-        f"  pod CPU {percent(progress.pod_cpu)}  loop {percent(progress.pod_loop)}"
+        f"{''.join(pods)}"
     )

@@ -11,7 +11,7 @@ import msgspec
 from reports.analysis.judgement import judge_run
 from reports.compare.comparison import ComparisonError
 from reports.compare.control import controls
-from reports.gate.sequential import Interim, decided, fewest_rounds, interim, interim_lines
+from reports.gate.sequential import Interim, decided, first_round, interim, interim_lines
 from reports.rundir.files import find_runs, point_latest
 from reports.rundir.schema import RecordError
 from scenarios.cli.forecast import compare_lines
@@ -89,7 +89,7 @@ def _rounds(repeats: int, *, until_decided: bool, most_rounds: int | None) -> tu
             fail("--max-rounds: needs --until-decided; without it, --repeats is the number of rounds")
         return repeats, None
     most = most_rounds or max(MOST_ROUNDS, repeats)
-    first = max(repeats, fewest_rounds(most))
+    first = first_round(repeats, most)
     if most < first:
         why = "the value of --repeats" if first == repeats else "the fewest that can decide anything"
         fail(invalid("--max-rounds", most, f">= {first}, {why}"))

@@ -18,11 +18,11 @@ class Runner:
 
     def __init__(self) -> None:
         self.played: list[str] = []
-        self.same = False
+        self.unsteady = False
 
     def __call__(self, plan: Plan, _retries: int, _view: object) -> bool:
         self.played.append(plan.directory.name)
-        recovers = plan.arm == "incident" or self.same
+        recovers = plan.arm == "incident" or (self.unsteady and plan.round % 2 == 0)
         rows = seconds(0, 30) if plan.control else storm(lambda t: 100.0 if recovers and t >= 18 else 5.0)
         run = history(
             rows,
@@ -73,25 +73,25 @@ def test_a_comparison_says_before_it_starts_what_it_will_take(tmp_path: Path, ru
 def test_until_decided_it_ends_with_the_round_that_decides(tmp_path: Path, runner: Runner) -> None:
     result = typed(tmp_path, "--until-decided", "--max-rounds", "6")
     assert result.exit_code == 0, result.output
-    assert runner.played[-1].startswith("04-")
+    assert runner.played[-1].startswith("05-")
     assert (
-        "Decided after 4 rounds, against the reference “naive”: “incident”: better than the reference"
+        "Decided after 5 rounds, against the reference “naive”: “incident”: better than the reference"
         in words(result)
     )
     assert "Not decided" not in result.output
 
 
 def test_until_decided_it_ends_at_the_limit_and_says_what_is_open(tmp_path: Path, runner: Runner) -> None:
-    runner.same = True
-    result = typed(tmp_path, "--until-decided", "--max-rounds", "5")
-    assert runner.played[-1].startswith("05-")
+    runner.unsteady = True
+    result = typed(tmp_path, "--until-decided", "--max-rounds", "6")
+    assert runner.played[-1].startswith("06-")
     assert "Not decided: “incident”." in words(result)
 
 
 def test_json_on_stdout_is_not_mixed_with_sentences(tmp_path: Path, runner: Runner) -> None:
-    result = typed(tmp_path, "--until-decided", "--max-rounds", "4", "--json")
-    assert len(msgspec.json.decode(result.stdout)) == len(runner.played) == 9
-    assert "Decided after 4 rounds" in result.stderr
+    result = typed(tmp_path, "--until-decided", "--max-rounds", "5", "--json")
+    assert len(msgspec.json.decode(result.stdout)) == len(runner.played) == 11
+    assert "Decided after 5 rounds" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ def test_json_on_stdout_is_not_mixed_with_sentences(tmp_path: Path, runner: Runn
     [
         (("--until-decided", "--set", "arms={}"), "mass-drop: --until-decided: needs at least 2 arms"),
         (("--max-rounds", "5"), "--max-rounds: needs --until-decided"),
-        (("--until-decided", "--max-rounds", "3"), "expected >= 4, the fewest that can decide anything"),
+        (("--until-decided", "--max-rounds", "4"), "expected >= 5, the fewest that can decide anything"),
         (
-            ("--until-decided", "--repeats", "6", "--max-rounds", "5"),
-            "invalid value 5: expected >= 6, the value of --repeats",
+            ("--until-decided", "--repeats", "7", "--max-rounds", "6"),
+            "invalid value 6: expected >= 7, the value of --repeats",
         ),
     ],
 )

@@ -42,10 +42,10 @@ def test_without_a_rescue_no_run_ends_early() -> None:
 
 
 def test_a_comparison_until_it_is_decided_says_its_limit() -> None:
-    assert compare_lines(todo(8), 4, 8) == [
-        "4 to 8 rounds of 4 arms and 1 control run: at most 41 min (a run that has recovered ends early), "
+    assert compare_lines(todo(8), 5, 8) == [
+        "5 to 8 rounds of 4 arms and 1 control run: at most 41 min (a run that has recovered ends early), "
         "without retries.",
-        "From round 4 on, each round is followed by a test. The comparison ends once every arm is decided "
+        "From round 5 on, each round is followed by a test. The comparison ends once every arm is decided "
         "against the reference.",
     ]
 

@@ -84,12 +84,12 @@ LINES: dict[str, tuple[Progress, str]] = {
             pod_loop=0.97,
         ),
         "  during  at most 41 s left  served 8.0 %  connected 30/300  attempts 312/s  refused 5/s"
-        "  effective p99 ≥ 12 s  fan-out p99 84 ms  pod CPU 48 %  loop 97 %",
+        "  effective p99 ≥ 12 s  fan-out p99 84 ms  pod CPU 48 %  pod loop 97 %",
     ),
-    "the start": (
+    "the start, and an external target": (
         Progress(phase="start", seconds_left=73, clients=300),
         "  start   73 s left  served –  connected 0/300  attempts 0/s  refused 0/s"
-        "  effective p99 –  fan-out p99 –  pod CPU –  loop –",
+        "  effective p99 –  fan-out p99 –",
     ),
 }
 
