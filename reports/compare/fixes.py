@@ -78,17 +78,34 @@ def _fix(reference: ArmResult, arm: ArmResult, arms: Sequence[ArmResult], names:
     yield f"{_sure(reference, arm)}."
 
 
-def _recovery(before: ArmResult, after: ArmResult, name: str = "the reference") -> str:
-    """What became of the service, against another arm, which is called `name`."""
-    if after.verdict == before.verdict == "STEADY":
-        return f"steady, like {name}"
-    same = "no measurable effect on recovery: " if alike(before, after) else ""
+def _recovery(reference: ArmResult, arm: ArmResult) -> str:
+    """What became of the service, against the reference."""
+    if arm.verdict == reference.verdict == "STEADY":
+        return "steady, like the reference"
+    same = "no measurable effect on recovery: " if alike(reference, arm) else ""
+    if reference.recovered_s < inf and arm.recovered_s < inf:
+        change = _moved("time to recover", TIME_TO_RECOVER, reference, arm)
+        return f"{same}{change.text}" if change else ""
+    if state(reference) == state(arm):
+        return f"{same}{state(arm)}, like the reference"
+    # The headline says how the reference ended.
+    return f"{same}the service {outcome(arm)}; the reference " + (
+        outcome(reference) if reference.recovered_s < inf or arm.recovered_s == inf else "did not"
+    )
+
+
+def _added(before: ArmResult, after: ArmResult) -> str:
+    """What one change more did to recovery."""
+    if alike(before, after):
+        return "no measurable effect on recovery"
     if before.recovered_s < inf and after.recovered_s < inf:
         change = _moved("time to recover", TIME_TO_RECOVER, before, after)
-        return f"{same}{change.text}" if change else ""
-    if state(before) == state(after):
-        return f"{same}the service {outcome(after)}, like {name}"
-    return f"{same}the service {outcome(after)}; {name} {outcome(before)}"
+        return change.text if change else ""
+    if after.recovered_s < inf:
+        return "the service now recovers"
+    if before.recovered_s < inf:
+        return "the service no longer recovers"
+    return f"{state(before)} → {state(after)}"
 
 
 class _Change(Struct, frozen=True):
@@ -138,21 +155,21 @@ def _for_whom(reference: ArmResult, arm: ArmResult) -> Iterator[str]:
     if not _shared(arm):
         return
     before = {group.shared: group for group in reference.by_ip}
-    alike_before = len({group.recovered_s for group in reference.by_ip}) == 1
-    if len(arm.by_ip) > 1 and alike_before and len({group.recovered_s for group in arm.by_ip}) == 1:
-        names = " and ".join(map(_who, arm.by_ip))
-        yield f"{units.capitalised(names)}: {_back(arm.by_ip[0])}{_was([*before.values()])}."
+    if not any(group.back_s < inf for group in (*arm.by_ip, *reference.by_ip)):
         return
-    parts = [
-        f"{_who(group)}: {_back(group)}" + (_was([before[group.shared]]) if group.shared in before else "")
-        for group in arm.by_ip
-    ]
+    together = len(arm.by_ip) > 1 and not SOONER.matters(*(group.back_s for group in arm.by_ip))
+    if together and not any(group.back_s < inf for group in reference.by_ip):
+        low, high = (units.seconds(back_s) for back_s in sorted(group.back_s for group in arm.by_ip))
+        names = units.capitalised(" and ".join(map(_who, arm.by_ip)))
+        yield f"{names}: recovered after {units.span(low, high) or low}."
+        return
+    parts = [f"{_who(group)}: {_back(group)}{_was(before.get(group.shared))}" for group in arm.by_ip]
     yield f"{units.capitalised('; '.join(parts))}."
 
 
-def _was(groups: Sequence[IpGroup]) -> str:
-    """The same of the reference."""
-    return f" (reference: {', '.join(dict.fromkeys(map(_back, groups)))})"
+def _was(group: IpGroup | None) -> str:
+    """The same of the reference, where it recovered."""
+    return f" (reference: after {units.seconds(group.recovered_s)})" if group and group.back_s < inf else ""
 
 
 def _who(group: IpGroup) -> str:
@@ -191,7 +208,11 @@ def _price(reference: ArmResult, arm: ArmResult, names: Names) -> Iterator[str]:
             continue
         what = BY_KEY[key].name_for(names)
         yield f"{what} rose from {BY_KEY[key].write(a)} to {BY_KEY[key].write(b)}{_whose(key, arm)}"
+    later = [*_later(reference, arm)]
+    yield from later
     late_s, early_s = _gap_s(arm)
+    if any("behind a shared IP" in text for text in later):
+        return
     if late_s > early_s and SOONER.matters(early_s, late_s) and not _as_late(reference, late_s - early_s):
         if late_s == inf:
             yield "clients behind a shared IP did not recover, clients alone on an IP did"
@@ -200,6 +221,21 @@ def _price(reference: ArmResult, arm: ArmResult, names: Names) -> Iterator[str]:
                 f"clients behind a shared IP recovered {units.seconds(late_s - early_s)} later than clients "
                 "alone on an IP"
             )
+
+
+def _later(reference: ArmResult, arm: ArmResult) -> Iterator[str]:
+    """Clients that took longer to recover than in the reference."""
+    before = {group.shared: group.back_s for group in reference.by_ip}
+    for group in arm.by_ip:
+        was_s = before.get(group.shared, inf)
+        if group.back_s <= was_s or not SOONER.matters(was_s, group.back_s):
+            continue
+        who = "clients behind a shared IP" if group.shared else "clients alone on an IP"
+        if group.back_s == inf:
+            yield f"{who} did not recover (reference: after {units.seconds(was_s)})"
+        else:
+            rise = f"from {units.seconds(was_s)} to {units.seconds(group.back_s)}"
+            yield f"time to recover of {who} rose {rise}"
 
 
 def _whose(key: str, arm: ArmResult) -> str:
@@ -242,7 +278,7 @@ def _combined(reference: ArmResult, arm: ArmResult, arms: Sequence[ArmResult]) -
         return
     best, key = min(less, key=lambda pair: standing(pair[0]))
     added = arm.settings[key] if is_switch(key) else f"{key} = {arm.settings[key]}"
-    yield f"Adding {added} to {quoted(best.name)}: {_recovery(best, arm, 'that arm')}."
+    yield f"Adding {added} to {quoted(best.name)}: {_added(best, arm)}."
 
 
 def _sure(reference: ArmResult, arm: ArmResult) -> str:
