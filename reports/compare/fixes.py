@@ -11,8 +11,8 @@ from msgspec import Struct
 from reports.compare.arm import ArmResult, alike, decidable, order_p, standing
 from reports.compare.comparable import is_switch
 from reports.compare.headline import outcome, quoted, state
-from reports.compare.ip_groups import IpGroup
-from reports.compare.measures import AVAILABILITY, BY_KEY, FEWER, ONCE, SOONER, TIME_TO_RECOVER, Effect, Names
+from reports.compare.ip_groups import for_whom, later_for, shared_of
+from reports.compare.measures import AVAILABILITY, BY_KEY, FEWER, ONCE, TIME_TO_RECOVER, Effect, Names
 from reports.compare.ranges import Range
 from reports.text import units
 
@@ -69,7 +69,7 @@ def _fix(reference: ArmResult, arm: ArmResult, arms: Sequence[ArmResult], names:
         return
     yield f"{name}: {_recovery(reference, arm)}."
     yield from _measures(reference, arm)
-    yield from _for_whom(reference, arm)
+    yield from for_whom(reference.by_ip, arm.by_ip)
     yield from _unused_limit(reference, arm)
     if arm.verdict != "STEADY":
         price = [*_price(reference, arm, names)]
@@ -150,44 +150,6 @@ def _text(key: str, found: Range) -> str:
     return f"{'≥ ' if found.at_least else ''}{BY_KEY[key].write(found.median)}"
 
 
-def _for_whom(reference: ArmResult, arm: ArmResult) -> Iterator[str]:
-    """Recovery of clients alone on an IP and of clients behind a shared IP; nothing where none share."""
-    if not _shared(arm):
-        return
-    before = {group.shared: group for group in reference.by_ip}
-    if not any(group.back_s < inf for group in (*arm.by_ip, *reference.by_ip)):
-        return
-    together = len(arm.by_ip) > 1 and not SOONER.matters(*(group.back_s for group in arm.by_ip))
-    if together and not any(group.back_s < inf for group in reference.by_ip):
-        low, high = (units.seconds(back_s) for back_s in sorted(group.back_s for group in arm.by_ip))
-        names = units.capitalised(" and ".join(map(_who, arm.by_ip)))
-        yield f"{names}: recovered after {units.span(low, high) or low}."
-        return
-    parts = [f"{_who(group)}: {_back(group)}{_was(before.get(group.shared))}" for group in arm.by_ip]
-    yield f"{units.capitalised('; '.join(parts))}."
-
-
-def _was(group: IpGroup | None) -> str:
-    """The same of the reference, where it recovered."""
-    return f" (reference: after {units.seconds(group.recovered_s)})" if group and group.back_s < inf else ""
-
-
-def _who(group: IpGroup) -> str:
-    return (
-        f"clients behind a shared IP (up to {group.most_per_ip})"
-        if group.shared
-        else "clients alone on an IP"
-    )
-
-
-def _back(group: IpGroup) -> str:
-    return (
-        "not recovered"
-        if group.recovered_s is None
-        else f"recovered after {units.seconds(group.recovered_s)}"
-    )
-
-
 def _unused_limit(reference: ArmResult, arm: ArmResult) -> Iterator[str]:
     limits = [
         key
@@ -196,7 +158,7 @@ def _unused_limit(reference: ArmResult, arm: ArmResult) -> Iterator[str]:
         and (key.endswith(".limit") or arm.settings[key].startswith("set_limit"))
     ]
     if limits and arm.median("limited") == 0:
-        alone = bool(arm.by_ip) and not _shared(arm)
+        alone = bool(arm.by_ip) and not shared_of(arm.by_ip)
         yield f"The limit refused nothing{': every client has its own IP' if alone else ''}."
 
 
@@ -208,61 +170,16 @@ def _price(reference: ArmResult, arm: ArmResult, names: Names) -> Iterator[str]:
             continue
         what = BY_KEY[key].name_for(names)
         yield f"{what} rose from {BY_KEY[key].write(a)} to {BY_KEY[key].write(b)}{_whose(key, arm)}"
-    later = [*_later(reference, arm)]
-    yield from later
-    late_s, early_s = _gap_s(arm)
-    if any("behind a shared IP" in text for text in later):
-        return
-    if late_s > early_s and SOONER.matters(early_s, late_s) and not _as_late(reference, late_s - early_s):
-        if late_s == inf:
-            yield "clients behind a shared IP did not recover, clients alone on an IP did"
-        else:
-            yield (
-                f"clients behind a shared IP recovered {units.seconds(late_s - early_s)} later than clients "
-                "alone on an IP"
-            )
-
-
-def _later(reference: ArmResult, arm: ArmResult) -> Iterator[str]:
-    """Clients that took longer to recover than in the reference."""
-    before = {group.shared: group.back_s for group in reference.by_ip}
-    for group in arm.by_ip:
-        was_s = before.get(group.shared, inf)
-        if group.back_s <= was_s or not SOONER.matters(was_s, group.back_s):
-            continue
-        who = "clients behind a shared IP" if group.shared else "clients alone on an IP"
-        if group.back_s == inf:
-            yield f"{who} did not recover (reference: after {units.seconds(was_s)})"
-        else:
-            rise = f"from {units.seconds(was_s)} to {units.seconds(group.back_s)}"
-            yield f"time to recover of {who} rose {rise}"
+    yield from later_for(reference.by_ip, arm.by_ip)
 
 
 def _whose(key: str, arm: ArmResult) -> str:
-    shared = _shared(arm)
+    shared = shared_of(arm.by_ip)
     total = sum(group.limited for group in arm.by_ip)
     if key != "limited" or shared is None or not total:
         return ""
     share = shared.limited / total
     return f" ({'all' if share == 1 else units.percent(share)} of clients behind a shared IP)"
-
-
-def _gap_s(arm: ArmResult) -> tuple[float, float]:
-    """When clients behind a shared IP had recovered, and when clients alone on an IP had."""
-    if len(arm.by_ip) < 2:
-        return 0.0, 0.0
-    alone, shared = arm.by_ip
-    return shared.back_s, alone.back_s
-
-
-def _as_late(reference: ArmResult, gap_s: float) -> bool:
-    """Whether clients behind a shared IP were as much later without the fix."""
-    late_s, early_s = _gap_s(reference)
-    return early_s < inf and late_s - early_s >= gap_s
-
-
-def _shared(arm: ArmResult) -> IpGroup | None:
-    return next((group for group in arm.by_ip if group.shared), None)
 
 
 def _combined(reference: ArmResult, arm: ArmResult, arms: Sequence[ArmResult]) -> Iterator[str]:
@@ -310,8 +227,7 @@ def _alone(arm: ArmResult) -> Iterator[str]:
     ]
     if parts:
         yield f"{units.capitalised('; '.join(parts))}."
-    if _shared(arm):
-        yield f"{units.capitalised('; '.join(f'{_who(group)}: {_back(group)}' for group in arm.by_ip))}."
+    yield from for_whom((), arm.by_ip)
 
 
 def _changed(a: ArmResult, b: ArmResult) -> list[str]:
