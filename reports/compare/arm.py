@@ -8,6 +8,7 @@ from msgspec import Struct
 from reports.analysis.judgement import Judgement, judgement_of
 from reports.analysis.verdict import RANKED, VerdictName
 from reports.compare.comparable import setting
+from reports.compare.ip_groups import IpGroup, ip_groups
 from reports.compare.measures import AVAILABILITY, BY_KEY, TIME_TO_RECOVER
 from reports.compare.ranges import Range, range_of
 from reports.compare.statistics import ALPHA, rank_test, smallest_p
@@ -45,6 +46,10 @@ class ArmResult(Struct, frozen=True, kw_only=True):
     """By the key of the measure, over the valid runs; over all of them where none is valid."""
     at_least_s: int | None
     """Seconds within which none of the runs that did not recover can have recovered."""
+    by_ip: tuple[IpGroup, ...] = ()
+    """Clients alone on an IP, and clients behind a shared IP."""
+    predicted: bool = False
+    """By the simulator."""
 
     def median(self, key: str) -> float | None:
         """The median of a measure; None where there is none."""
@@ -77,6 +82,8 @@ def arm_result(name: str, runs: Sequence[Run], variables: Sequence[str]) -> ArmR
         results=tuple(map(_result, trusted)),
         ranges={key: found for key, found in ranges.items() if found is not None},
         at_least_s=min((bound for bound in bounds if bound is not None), default=None),
+        by_ip=ip_groups([summary.shared_ips for summary in summaries]),
+        predicted=runs[0].info.predicted,
     )
 
 

@@ -11,11 +11,12 @@ from reports.analysis.reference import reference_text
 from reports.compare.arm import ArmResult, alike, arm_result, standing
 from reports.compare.comparable import ComparisonError, by_arm, variables
 from reports.compare.control import Control, controls, under_control
-from reports.compare.headline import believe, effects, headline
+from reports.compare.fixes import fixes, price_of_best
+from reports.compare.headline import believe, headline
 from reports.compare.measures import BY_KEY, KEY_MEASURES, Measure, Names
 from reports.compare.ranges import Range
 from reports.compare.statistics import ALPHA, CONFIDENCE, holm, rank_test, ratio_interval, smallest_p
-from reports.rundir.reader import Run, proxy_name
+from reports.rundir.reader import Run, is_external, proxy_name
 
 __all__ = ["ArmResult", "Comparison", "ComparisonError", "Contrast", "compare"]
 
@@ -59,11 +60,13 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """The best arm, and those that cannot be told apart from it; empty where no run is valid."""
     names: Names
     """What the measures are called in these runs."""
+    external: bool
+    """An external target was tested, of which only the clients are known."""
     reference: str
     """What latencies count from; empty where no tick was received."""
     headline: str
     effects: tuple[str, ...]
-    """What each variable alone changed."""
+    """Each fix: what it did, for whom, at what price, and how sure that is."""
     believe: str
     """How far all of this can be trusted."""
 
@@ -79,6 +82,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
     groups = by_arm(under_control(runs, found))
     arms = tuple(arm_result(name, group, varied) for name, group in groups.items())
     ranked = sorted((arm for arm in arms if arm.valid), key=standing)
+    names = _names([run for group in groups.values() for run in group])
     winners = tuple(arm.name for arm in arms if ranked and alike(ranked[0], arm))
     return Comparison(
         arms=arms,
@@ -86,10 +90,11 @@ def compare(runs: Sequence[Run]) -> Comparison:
         contrasts={arm.name: contrasts(arm, arms[0]) for arm in arms[1:]},
         controls=found,
         winners=winners,
-        names=_names([run for group in groups.values() for run in group]),
+        names=names,
+        external=any(map(is_external, runs)),
         reference=reference_text([run for group in groups.values() for run in group]),
-        headline=headline(arms, winners),
-        effects=effects(arms, varied),
+        headline=" ".join(filter(None, [headline(arms, winners), price_of_best(arms, winners, names)])),
+        effects=fixes(arms, varied, winners, names),
         believe=believe(arms, winners, found),
     )
 

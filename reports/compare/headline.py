@@ -1,9 +1,9 @@
-"""A comparison in sentences: the best arm, the effect of each change alone, and the confidence."""
+"""A comparison in sentences: did the service recover, which fix did it, and how sure is that."""
 
 from collections.abc import Iterator, Sequence
 from math import inf
 
-from reports.compare.arm import ArmResult, alike, decidable, order_p, standing
+from reports.compare.arm import ArmResult, decidable, order_p, standing
 from reports.compare.comparable import is_switch
 from reports.compare.control import Control
 from reports.compare.measures import AVAILABILITY, SERVED, SOONER, TIME_TO_RECOVER
@@ -13,7 +13,7 @@ from reports.text import units
 
 
 def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
-    """One or two sentences: the best arm against the first one, which is the reference."""
+    """Did the service recover in the first arm, which is the reference, and which arms did best?"""
     if len(arms) == 1:
         return _one_arm(arms[0])
     if not winners:
@@ -21,21 +21,21 @@ def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
     reference = arms[0]
     best = min((arm for arm in arms if arm.name in winners), key=standing)
     if len(winners) == len(arms):
-        same = len({_outcome(arm) for arm in arms if arm.valid}) == 1
+        same = len({outcome(arm) for arm in arms if arm.valid}) == 1
         difference = "No difference" if same else "No clear difference"
         return f"{difference} between the arms: {_outcomes(arms)}{_all_served(arms)}."
     if reference.name in winners:
         others = [name for name in winners if name != reference.name]
         beside = f"; no clear difference from {_names(others)}" if others else ""
-        name = _quoted(reference.name)
-        return f"No arm outperforms the reference {name}, which {_outcome(reference)}{beside}."
+        name = quoted(reference.name)
+        return f"No arm outperforms the reference {name}, which {outcome(reference)}{beside}."
+    first = f"The reference {quoted(reference.name)} {outcome(reference)}."
     if best.verdict == "RECOVERED":
-        first = f"{_names(winners)} did best: {_outcomes([arm for arm in arms if arm.name in winners])}."
-    else:
-        now_and_then = any(map(_recoveries, arms))
-        how = " in more than half of its runs" if now_and_then else _within(best)
-        first = f"No arm recovered{how}. Least bad: {_names(winners)} ({best.verdict})."
-    return f"{first} {_against(best, reference)}"
+        did = _outcomes([arm for arm in arms if arm.name in winners])
+        return " ".join([first, f"{_names(winners)} did best: {did}.", *_what_did_it(arms)])
+    now_and_then = any(map(_recoveries, arms))
+    how = " in more than half of its runs" if now_and_then else _within(best)
+    return f"No arm recovered{how}. {first} Least bad: {_names(winners)} ({best.verdict})."
 
 
 def order_sentence(orders: Sequence[Sequence[str]]) -> str:
@@ -50,19 +50,6 @@ def order_sentence(orders: Sequence[Sequence[str]]) -> str:
     return "The order of the arms changed from round to round."
 
 
-def effects(arms: Sequence[ArmResult], variables: Sequence[str]) -> tuple[str, ...]:
-    """What each variable changed while all others stayed the same, one sentence for every such pair."""
-    sentences: list[str] = []
-    if not any(arm.valid for arm in arms):
-        return ()
-    for key in variables:
-        pairs = list(_pairs(arms, key))
-        sentences += [_effect(key, arms[0], before, after) for before, after in pairs]
-        if not pairs:
-            sentences.append(f"No two arms differ in {key} only: its own effect is unknown.")
-    return tuple(sentences)
-
-
 def believe(arms: Sequence[ArmResult], winners: Sequence[str], controls: Sequence[Control] = ()) -> str:
     """The confidence: how many runs there are, how many are valid, what they decide, and what is missing."""
     runs, valid = sum(arm.runs for arm in arms), sum(arm.valid for arm in arms)
@@ -72,6 +59,8 @@ def believe(arms: Sequence[ArmResult], winners: Sequence[str], controls: Sequenc
     sentences = []
     if not valid:
         return "None: no run is valid. Use the numbers only to find out why."
+    if any(arm.predicted for arm in arms):
+        sentences.append("Predicted by the simulator, not measured.")
     if most == 1:
         more = f"use --repeats {runs_needed()} or more"
         sentences.append(f"One run{per_arm} (n = 1): not statistically significant; {more}.")
@@ -79,7 +68,7 @@ def believe(arms: Sequence[ArmResult], winners: Sequence[str], controls: Sequenc
         sentences.append(f"{number} runs{per_arm}{', all valid' if valid == runs else ''}.")
     if valid < runs:
         missing = [(arm, arm.runs - arm.valid) for arm in arms if arm.valid < arm.runs]
-        invalid = ", ".join(f"{_quoted(arm.name)} {number} of {arm.runs}" for arm, number in missing)
+        invalid = ", ".join(f"{quoted(arm.name)} {number} of {arm.runs}" for arm, number in missing)
         sentences.append(f"{runs - valid} of {runs} runs invalid and left out ({invalid}).")
     sentences += _too_few(arms, most)
     sentences += _comparisons(arms, winners)
@@ -87,26 +76,45 @@ def believe(arms: Sequence[ArmResult], winners: Sequence[str], controls: Sequenc
     return " ".join(sentences)
 
 
+def _what_did_it(arms: Sequence[ArmResult]) -> Iterator[str]:
+    """The one variable whose values tell the arms that recovered from those that did not."""
+    valid = [arm for arm in arms if arm.valid]
+    if len(valid) < 3:
+        return
+    found: list[str] = []
+    for key in arms[0].settings:
+        good, bad = (
+            list(dict.fromkeys(arm.settings[key] for arm in valid if (arm.recovered_s < inf) == recovered))
+            for recovered in (True, False)
+        )
+        if good and bad and not {*good} & {*bad}:
+            values = " or ".join(good)
+            found.append(values if is_switch(key) else f"{key} = {values}")
+    # Variables that always change together do not tell which of them it was.
+    if len(found) == 1:
+        yield f"Every arm with {found[0]} recovered; no other arm did."
+
+
 def _one_arm(arm: ArmResult) -> str:
     if arm.runs == 1:
         return f"{arm.verdict}: {arm.reasons[0]}."
     names = {name: arm.verdicts.count(name) for name in dict.fromkeys(arm.verdicts)}
     tally = ", ".join(f"{number} {name}" for name, number in names.items())
-    return f"{_quoted(arm.name)} {_outcome(arm)}{_served(arm)}; runs: {tally}."
+    return f"{quoted(arm.name)} {outcome(arm)}{_served(arm)}; runs: {tally}."
 
 
-def _outcome(arm: ArmResult) -> str:
+def outcome(arm: ArmResult) -> str:
     """What became of an arm, as a predicate: `did not recover within 38 s (OUTAGE)`."""
     if not arm.valid:
         return "has no valid run"
     if arm.verdict == "STEADY":
-        return f"was {_state(arm)}"
+        return f"was {state(arm)}"
     if arm.recovered_s < inf or _recoveries(arm):
-        return _state(arm)
+        return state(arm)
     return f"did not recover{_within(arm)} ({arm.verdict})"
 
 
-def _state(arm: ArmResult) -> str:
+def state(arm: ArmResult) -> str:
     """What became of an arm that has a valid run, as a state: `not recovered within 38 s (OUTAGE)`."""
     if arm.verdict == "STEADY":
         return "steady without a trigger"
@@ -125,23 +133,23 @@ def _outcomes(arms: Sequence[ArmResult]) -> str:
     """What arms without a difference did; where they do not read the same, the best and the worst."""
     best, *others = sorted((arm for arm in arms if arm.valid), key=standing)
     if not others:
-        return _outcome(best)
+        return outcome(best)
     worst = others[-1]
-    outcomes = [_outcome(arm) for arm in (best, worst)]
+    outcomes = [outcome(arm) for arm in (best, worst)]
     if outcomes[0] == outcomes[1]:
         return _shared_outcome(best)
     if worst.recovered_s < inf:
         times = [units.seconds(arm.recovered_s) for arm in (best, worst)]
         return f"they recovered after {units.span(*times)}"
-    return f"{_quoted(best.name)} {outcomes[0]}, {_quoted(worst.name)} {outcomes[1]}"
+    return f"{quoted(best.name)} {outcomes[0]}, {quoted(worst.name)} {outcomes[1]}"
 
 
 def _shared_outcome(arm: ArmResult) -> str:
     """The same of several arms: `none recovered within 38 s (OUTAGE)`."""
     if arm.verdict == "STEADY":
-        return f"all were {_state(arm)}"
+        return f"all were {state(arm)}"
     if arm.recovered_s < inf or _recoveries(arm):
-        return f"each {_state(arm)}"
+        return f"each {state(arm)}"
     return f"none recovered{_within(arm)} ({arm.verdict})"
 
 
@@ -160,51 +168,6 @@ def _within(arm: ArmResult) -> str:
 def _served(arm: ArmResult) -> str:
     share = arm.median(AVAILABILITY)
     return "" if share is None else f", availability {units.percent(share)}"
-
-
-def _against(best: ArmResult, reference: ArmResult) -> str:
-    sentence = f"The reference {_quoted(reference.name)} {_outcome(reference)}"
-    if not reference.valid:
-        return f"{sentence}."
-    compared = [
-        f"{what} {ours} against {theirs}"
-        for what, key in (
-            ("effective p99 afterwards", "effective_p99_after"),
-            (AVAILABILITY, "availability"),
-        )
-        if (ours := _value(best, key)) and (theirs := _value(reference, key))
-    ]
-    return f"{sentence}; {', '.join(compared)}." if compared else f"{sentence}."
-
-
-def _pairs(arms: Sequence[ArmResult], key: str) -> Iterator[tuple[ArmResult, ArmResult]]:
-    """Arms that differ in `key` alone, the reference's value first."""
-    for before in arms:
-        if before.settings[key] != arms[0].settings[key]:
-            continue
-        for after in arms:
-            changed = [name for name in before.settings if before.settings[name] != after.settings[name]]
-            if changed == [key]:
-                yield before, after
-
-
-def _effect(key: str, reference: ArmResult, before: ArmResult, after: ArmResult) -> str:
-    base = [
-        value for name, value in before.settings.items() if name != key and value != reference.settings[name]
-    ]
-    where = f"on top of {' + '.join(base)}" if base else "alone"
-    was, value = before.settings[key], after.settings[key]
-    change = f"{value} {where}" if is_switch(key) else f"{key} {where} ({was} → {value})"
-    without = [_quoted(arm.name) for arm in (before, after) if not arm.valid]
-    if without:
-        have = "has" if len(without) == 1 else "have"
-        return f"{change}: unknown, {' and '.join(without)} {have} no valid run."
-    served = " → ".join(units.percent(arm.median(AVAILABILITY)) for arm in (before, after))
-    if alike(before, after):
-        return f"{change} had no measurable effect: {_state(after)}; availability {served}."
-    states = [_state(before), _state(after)]
-    course = f"still {states[1]}" if states[0] == states[1] else " → ".join(states)
-    return f"{change}: {course}; availability {served}."
 
 
 def _too_few(arms: Sequence[ArmResult], most: int) -> Iterator[str]:
@@ -229,7 +192,7 @@ def _comparisons(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[
         return
     if decidable(best, reference):
         yield (
-            f"{_quoted(best.name)} differs significantly from the reference (rank test of whole runs, "
+            f"{quoted(best.name)} differs significantly from the reference (rank test of whole runs, "
             f"p = {order_p(best, reference):.2g})."
         )
         return
@@ -270,9 +233,10 @@ def _span(arm: ArmResult, span: Range, key: str) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
-    quoted = [_quoted(name) for name in names]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    texts = [quoted(name) for name in names]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """The name of an arm in a sentence."""
     return f"\u201c{name}\u201d"

@@ -47,6 +47,10 @@ SIDECARS = (
     "sidecar. “Before” and “during” are means; counts are from the trigger to the end of “after”, or over "
     "the whole run where there is no trigger."
 )
+EXTERNAL = (
+    "External target: CPU of pods and proxy, event loops, per-pod results, and refusals as the proxy and the "
+    "pods logged them cannot be known; all numbers are those of the clients."
+)
 SHARED_IPS = (
     "From the trigger on. Recovered after: from the end of the trigger until 99 % of the clients were "
     "served, and stayed so to the end. 95 % back after: until 95 % of the clients that were not served in "
@@ -61,6 +65,8 @@ class Notes(Struct, frozen=True, kw_only=True):
     numbers: str
     against: str
     refusals: str
+    external: str = ""
+    """Empty where the gateway was no external target."""
     no_issues: str = NO_ISSUES
     stretch: str = STRETCH
     map: str = MAP
@@ -76,7 +82,12 @@ def notes(comparison: Comparison, *, sidecars: bool) -> Notes:
     return Notes(
         numbers=f"{_reference_note(comparison)}{_median_note(comparison)}{NUMBERS}",
         against=_against_note(comparison),
-        refusals=refusals_note(comparison.names.proxy, sidecars=sidecars),
+        refusals=(
+            "Clients: answers of 429 or 503."
+            if comparison.external
+            else refusals_note(comparison.names.proxy, sidecars=sidecars)
+        ),
+        external=EXTERNAL if comparison.external else "",
     )
 
 

@@ -72,7 +72,7 @@ class Page(Struct, frozen=True, kw_only=True):
     comparison: Comparison
     headline: str
     effects: tuple[str, ...]
-    """What each variable alone changed; empty where a map says it."""
+    """A text for each fix; empty where a map says it."""
     map: MapChapter | None
     """None where the runs cross no load with a size of their trigger."""
     arms: tuple[str, ...]

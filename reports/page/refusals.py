@@ -16,21 +16,23 @@ def refusal_table(runs: Mapping[str, Run]) -> TextTable | None:
     if not any(any(_counts(counted, sidecars=True)) for counted in found.values()):
         return None
     sidecars = any(counted.sidecars for counted in found.values())
+    headings = (
+        *("clients", proxy_name(runs.values())),
+        *(("sidecars",) if sidecars else ()),
+        *("pods", "unaccounted"),
+    )
+    rows = {
+        name: (*map(units.count, _counts(counted, sidecars=sidecars)), _unaccounted(counted))
+        for name, counted in found.items()
+    }
+    # Of an external target only the clients' own count is known.
+    known = [
+        place for place in range(len(headings)) if any(row[place] != units.NOTHING for row in rows.values())
+    ]
     return TextTable(
         label="Refusals by a limit, as each side counted them",
-        headings=(
-            *("arm", "clients", proxy_name(runs.values())),
-            *(("sidecars",) if sidecars else ()),
-            *("pods", "unaccounted"),
-        ),
-        rows=tuple(
-            (
-                name,
-                *map(units.count, _counts(counted, sidecars=sidecars)),
-                _unaccounted(counted),
-            )
-            for name, counted in found.items()
-        ),
+        headings=("arm", *(headings[place] for place in known)),
+        rows=tuple((name, *(row[place] for place in known)) for name, row in rows.items()),
     )
 
 

@@ -20,6 +20,7 @@ from reports.compare.statistics import share_interval
 from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
 from reports.page.contrasts import against_lines
+from reports.page.notes import EXTERNAL
 from reports.page.shared_ips import shared_ip_table
 from reports.page.stability import stability_lines
 from reports.rundir.reader import Run
@@ -46,15 +47,18 @@ class GridRow(Struct, frozen=True):
 
 
 def main_grid(comparison: Comparison) -> list[GridRow]:
-    """The main table, a row a measure and a cell an arm; the verdict comes last."""
-    by_stamp = [row for row in _grid(comparison, BY_STAMP) if any(map(_is_known, row.cells))]
+    """The main table, a row a measure and a cell an arm; the verdict comes last.
+
+    Without the rows of which no arm has a value.
+    """
+    by_stamp = _grid(comparison, BY_STAMP)
     rows = _grid(comparison, MEASURES)
-    if by_stamp:
-        last = max(place for place, measure in enumerate(MEASURES) if measure.key.startswith("fanout_"))
-        rows[last + 1 : last + 1] = by_stamp
+    last = max(place for place, measure in enumerate(MEASURES) if measure.key.startswith("fanout_"))
+    rows[last + 1 : last + 1] = by_stamp
     metastable = tuple(map(_metastable, comparison.arms))
     verdicts = tuple(Cell(arm.verdict, _tally(arm)) for arm in comparison.arms)
-    return [*rows, GridRow("", "metastable runs", metastable), GridRow("", "verdict", verdicts)]
+    rows += [GridRow("", "metastable runs", metastable), GridRow("", "verdict", verdicts)]
+    return [row for row in rows if any(map(_is_known, row.cells))]
 
 
 def experience_grid(comparison: Comparison) -> list[GridRow]:
@@ -87,14 +91,16 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     if found:
         return Group(*_map_parts(found, comparison, width), *_issues(runs))
     parts: list[RenderableType] = [Text(units.unbroken(comparison.headline), style="bold")]
-    parts += [Text(units.unbroken(sentence)) for sentence in comparison.effects]
+    parts += [Text(f"• {units.unbroken(text)}") for text in comparison.effects]
     parts += [Text(units.unbroken(sentence)) for sentence in against_lines(comparison)]
     parts += [Text(units.unbroken(comparison.believe), style="italic")]
     parts += [Text(units.unbroken(line)) for line in control_lines(comparison.controls)]
     parts += [Text(line) for line in (order_sentence(orders(runs)),) if line]
+    parts += [Text(EXTERNAL)] if comparison.external else []
     parts += [*_reference_parts(comparison), Text(), *_action_parts(runs)]
-    parts += [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
-    parts += [Text(), terminal_table(comparison, main_grid(comparison), width)]
+    estimate = [Text(units.unbroken(line), style="dim") for line in stability_lines(stability)]
+    parts += [*estimate, Text()] if estimate else []
+    parts += [terminal_table(comparison, main_grid(comparison), width)]
     if delivered := delivery_grid(comparison):
         parts += [Text(), terminal_table(comparison, delivered, width)]
     parts += [*_shared_ip_parts(runs), *_issues(runs)]

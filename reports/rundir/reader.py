@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,6 +77,12 @@ class Run(Struct, frozen=True):
     def between(self, from_s: float, to_s: float) -> list[dict[str, float | None]]:
         """The rows of [from_s, to_s)."""
         return [row for row in self.rows if row["t_s"] is not None and from_s <= row["t_s"] < to_s]
+
+
+def is_external(run: Run) -> bool:
+    """Whether the gateway was an external target, of which only the clients are ours."""
+    target = run.info.scenario.get("target")
+    return isinstance(target, Mapping) and bool(target.get("url"))
 
 
 def proxy_name(runs: Iterable[Run]) -> str:

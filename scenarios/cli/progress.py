@@ -1,15 +1,20 @@
 """The live view of a run: updated in place on a terminal, else a line every few seconds."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from scenarios.runner.progress import Progress, plain_line
 
 _PLAIN_EVERY = 5
+_SPARKLINE_WIDTH = 60
+_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class LiveView:
@@ -22,6 +27,7 @@ class LiveView:
         self._count = 0
         self._ticks = 0
         self._whole_s = 0.0
+        self._served: list[float] = []
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> "LiveView":
@@ -35,8 +41,7 @@ class LiveView:
     def begin(self, title: str) -> None:
         """The next run begins."""
         self._count += 1
-        self._ticks = 0
-        self._whole_s = 0.0
+        self._forget()
         self._title = f"[{self._count}/{self._runs}] {title}"
         if not self._console.is_terminal:
             self._console.print(self._title, highlight=False, markup=False)
@@ -47,13 +52,14 @@ class LiveView:
 
     def repeat(self, reason: str) -> None:
         """The same run is repeated."""
-        self._ticks = 0
-        self._whole_s = 0.0
+        self._forget()
         self._console.print(f"{self._title} retrying: {reason}", highlight=False, markup=False)
 
     def show(self, progress: Progress) -> None:
         """Shows the state of the run."""
         self._whole_s = max(self._whole_s, progress.seconds_left)
+        if progress.served is not None:
+            self._served.append(progress.served)
         if self._console.is_terminal:
             self._live.update(self._panel(progress), refresh=True)
         elif self._ticks % _PLAIN_EVERY == 0:
@@ -66,8 +72,23 @@ class LiveView:
         grid.add_row(self._title, ProgressBar(total=self._whole_s, completed=done, width=30))
         outer = Table.grid()
         outer.add_row(grid)
-        outer.add_row(plain_line(progress))
+        outer.add_row(Text(plain_line(progress)))
+        if self._served:
+            outer.add_row(Text(f"  clients served, second by second: {sparkline(self._served)}"))
         return outer
+
+    def _forget(self) -> None:
+        self._ticks = 0
+        self._whole_s = 0.0
+        self._served.clear()
+
+
+def sparkline(shares: Sequence[float], width: int = _SPARKLINE_WIDTH) -> str:
+    """Shares from 0 to 1 as blocks of that height; the worst of several where there are more than fit."""
+    step = -(-len(shares) // width)
+    worst = [min(shares[start : start + step]) for start in range(0, len(shares), step or 1)]
+    top = len(_BLOCKS) - 1
+    return "".join(_BLOCKS[min(top, max(0, int(share * top)))] for share in worst)
 
 
 class SearchProgress:

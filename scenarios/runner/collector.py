@@ -16,7 +16,7 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from reports.rundir.columns import OUTCOMES
-from reports.rundir.latency import percentile, total
+from reports.rundir.latency import Latency, percentile, total
 from reports.rundir.reader import Run
 from reports.rundir.schema import HIGHEST_US, TAGS, Tag, new_histogram
 from reports.rundir.writer import RunWriter
@@ -83,6 +83,14 @@ class Collector:
             if second in histograms:
                 total.add(histograms[second])
         return total.get_value_at_percentile(percent) / 1000 if total.get_total_count() else None
+
+    def effective_p99(self, second: int) -> Latency | None:
+        """Of the ticks due in a second, as far as clients hold them, or are known never to have held them."""
+        known, bounds = (
+            total([histograms[second].buckets()] if second in histograms else [])
+            for histograms in (self._effective, self._censored)
+        )
+        return percentile(99, known, bounds)
 
     def recorded(self, *stretches: tuple[int, int], unheard: float = 0.0) -> Run:
         """What would be read back of these seconds of steady state, each [from, to), if no more came.
@@ -238,7 +246,9 @@ class Collector:
                 row["nginx_limited"] = nginx_limited.get(second, 0)
             if sidecar_refused is not None:
                 row["sidecar_refused"] = sidecar_refused.get(second, 0)
-            row.update(self._effective_p99(second))
+            p99 = self.effective_p99(second)
+            if p99 is not None:
+                row.update(effective_p99_ms=p99.ms, effective_at_least=int(p99.at_least))
         self.writer.replace_rows(self._finished(second) for second in _before(end, self._rows))
         self.writer.replace_shared_ips(
             row for second in _before(end, self._shared_ips) for row in self._shared_ip_rows(second)
@@ -254,16 +264,6 @@ class Collector:
             for tag in TAGS
             for second in _before(end, self._tagged[tag])
         )
-
-    def _effective_p99(self, second: int) -> dict[str, float]:
-        known, bounds = (
-            total([histograms[second].buckets()] if second in histograms else [])
-            for histograms in (self._effective, self._censored)
-        )
-        found = percentile(99, known, bounds)
-        if found is None:
-            return {}
-        return {"effective_p99_ms": found.ms, "effective_at_least": int(found.at_least)}
 
     def _finished(self, second: int) -> dict[str, Any]:
         row = self.row(second)

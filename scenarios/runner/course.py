@@ -20,7 +20,7 @@ from scenarios.runner.collector import Collector
 from scenarios.runner.operator import CHECK_BEFORE_S, Operator, Row
 from scenarios.runner.timeline import Timeline
 from scenarios.scenario.model import Scenario
-from scenarios.scenario.phases import phases_of
+from scenarios.scenario.phases import may_end_early, phases_of
 from scenarios.stack.stack import Stack
 
 
@@ -91,6 +91,18 @@ class Course:
             self._info.rehearsal = self._operator.rehearsal
         self._collector.writer.save()
 
+    @property
+    def latest_end_s(self) -> int:
+        """The second in which the run ends at the latest."""
+        if self._info.rescued_at_s is None:
+            return self.scenario.phases.duration_s
+        return self.end_s
+
+    @property
+    def may_end_early(self) -> bool:
+        """Whether a recovery would still end the run before that."""
+        return may_end_early(self.scenario) and self._info.rescued_at_s is None
+
     # -- for the operator ---------------------------------------------------------------------------
 
     @property
@@ -155,7 +167,7 @@ class Course:
     # -- rescue and end -----------------------------------------------------------------------------
 
     async def _play_to_the_end(self) -> None:
-        if self.scenario.trigger_s is not None and self.scenario.phases.rescue_at_s:
+        if may_end_early(self.scenario):
             await self._until_moving(lambda: self.scenario.phases.rescue_at_s)
             phases = self.scenario.phases
             if self._served_lately(3) < SERVED:

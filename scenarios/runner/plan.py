@@ -97,7 +97,7 @@ def _steady_states(every: dict[str, Scenario]) -> list[Scenario]:
     found: dict[bytes, Scenario] = {}
     for arm in every.values():
         length = arm.phases.control_s
-        if not length or arm.target.url:
+        if not length:
             continue
         calm = replace(
             arm,

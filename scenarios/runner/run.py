@@ -30,22 +30,14 @@ from scenarios.runner.course import Course
 from scenarios.runner.deployment import place_for
 from scenarios.runner.operator import Operator
 from scenarios.runner.plan import Plan
-from scenarios.runner.progress import Progress
+from scenarios.runner.progress import Progress, effective_p99_so_far, served_share
 from scenarios.scenario.model import Scenario
-from scenarios.scenario.phases import cut_short
+from scenarios.scenario.phases import SETTLE_S, cut_short, expected_s, may_end_early
 from scenarios.scenario.redact import command_without_secrets, secrets_of, without_secrets
 from scenarios.scenario.redact_text import hide, hide_in_logs
 from scenarios.scenario.stability import stability
 from scenarios.stack.parts import Place, Wanted
 from scenarios.stack.stack import Stack
-
-SETTLE_S = 2
-"""Seconds between the last join of the ramp and the steady state."""
-
-
-_START_S = 4
-"""What starting usually takes, for the first estimate of the time left."""
-
 
 _RAMP_TIMEOUT_S = 60.0
 
@@ -165,7 +157,7 @@ class _Conductor:
 
     async def conduct(self) -> None:
         """Starts everything, plays the timeline, and stops everything."""
-        self._report("start", _START_S + SETTLE_S + self.scenario.phases.duration_s)
+        self._report("start", expected_s(self.scenario))
         async with contextlib.AsyncExitStack() as stops:
             self.watch = Watch()
             stops.push_async_callback(self.watch.stop)
@@ -349,13 +341,12 @@ class _Conductor:
         self.collector.finish(end, refusals, by_sidecars)
 
     def _report_second(self, second: int) -> None:
-        phases = (self.course or self).scenario.phases
         t_s = second - self.collector.zero
         phase = "ramp"
-        left: float = _START_S + phases.duration_s
-        if self.steady:
+        left = max(SETTLE_S + self.scenario.phases.duration_s, expected_s(self.scenario) - second)
+        if self.steady and self.course:
             phase = next((p.name for p in self.writer.info.phases if p.from_s <= t_s < p.to_s), "stop")
-            left = max(0, phases.duration_s - t_s)
+            left = max(0.0, self.course.latest_end_s - t_s)
         self._report(phase, left, second - 1)
         if self.operator and self.course and self.steady and t_s > 0:
             row = {**self.collector.row(second - 1), "t_s": t_s - 1}
@@ -363,14 +354,19 @@ class _Conductor:
 
     def _report(self, phase: str, seconds_left: float, second: int | None = None) -> None:
         row = self.collector.row(second) if second is not None else {}
+        known = self.collector.effective_p99(second) if second is not None else None
+        early = self.course.may_end_early if self.course else may_end_early(self.scenario)
         self.on_progress(
             Progress(
                 phase=phase,
                 seconds_left=seconds_left,
+                at_most=early and seconds_left > 0,
                 clients=self.scenario.fleet.clients,
                 connected=row.get("connected", 0),
+                served=served_share(row),
                 attempts_per_s=row.get("attempts", 0),
                 refusals_per_s=row.get("limited", 0),
+                effective_p99=effective_p99_so_far(row, known, 1000 / self.scenario.feed.rate_hz),
                 fanout_p99_ms=row.get("fanout_p99_ms"),
                 pod_cpu=row.get("pod_cpu"),
                 pod_loop=row.get("pod_loop"),

@@ -5,6 +5,11 @@ from msgspec.structs import replace
 from reports.rundir.schema import Phase
 from scenarios.scenario.model import Scenario
 
+SETTLE_S = 2
+"""Seconds between the last join of the ramp and the steady state."""
+_START_S = 4
+"""What starting usually takes."""
+
 
 def phases_of(
     scenario: Scenario, *, first_s: int, end_s: int | None, rescued: bool
@@ -31,3 +36,14 @@ def phases_of(
 def cut_short(phases: tuple[Phase, ...], at_s: int) -> tuple[Phase, ...]:
     """The phases of a run that got as far as that second."""
     return tuple(replace(phase, to_s=min(phase.to_s, at_s)) for phase in phases if phase.from_s < at_s)
+
+
+def may_end_early(scenario: Scenario) -> bool:
+    """Whether a run ends before its time once it has recovered: only one that waits for its rescue looks."""
+    return scenario.trigger_s is not None and scenario.phases.rescue_at_s > 0
+
+
+def expected_s(scenario: Scenario) -> float:
+    """How long a run takes that does not end early, from the start of its parts on."""
+    ramp_s = scenario.fleet.clients / scenario.fleet.ramp_per_s
+    return _START_S + ramp_s + SETTLE_S + scenario.phases.duration_s

@@ -8,6 +8,7 @@ import msgspec
 from reports.analysis.judgement import Judgement
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.analysis.recovery import Recovery
+from reports.analysis.shared_ips import SharedIpGroup
 from reports.analysis.validity import Validity
 from reports.analysis.verdict import Verdict, VerdictName
 from reports.rundir.latency import Latency
@@ -23,6 +24,10 @@ def run(
     served: float | None = 0.5,
     p99_ms: float = 60.0,
     at_least: bool = False,
+    during: PhaseSummary | None = None,
+    limited: int = 0,
+    amplification: float = 5.0,
+    ips: tuple[SharedIpGroup, ...] = (),
     **info: Any,
 ) -> Run:
     """A judged run of arm `policy + limit`, without any seconds."""
@@ -35,11 +40,11 @@ def run(
         attempts_peak_per_s=100.0,
         disconnects=100,
         stale=0,
-        amplification=5.0,
+        amplification=amplification,
         burst_peak=2.0,
         burst_dispersion=1.0,
-        limited=0,
-        nginx_limited=0,
+        limited=limited,
+        nginx_limited=limited,
         outcomes={"joined": 100, "timeout": 400},
         missed=0,
         wasted_work=0.1,
@@ -47,6 +52,8 @@ def run(
     judgement = Judgement(
         Summary(
             clients=CLIENTS,
+            during=during,
+            shared_ips=ips,
             after=PhaseSummary(from_s=23, to_s=62, effective_p99=Latency(p99_ms, at_least)),
             storm=storm_summary,
             recovery=Recovery(
@@ -62,6 +69,23 @@ def run(
     stored = msgspec.to_builtins(judgement)
     made = {"arm": arm, "scenario": scenario(fleet__policy=policy, edge__limit=limit or "none")}
     return history([], directory=Path(f"runs/{arm}"), **{**made, **stored, **info})
+
+
+def in_storm(p99_ms: float, pod_cpu: float | None = 0.5, *, at_least: bool = False) -> PhaseSummary:
+    """The phase during the storm."""
+    return PhaseSummary(from_s=8, to_s=23, effective_p99=Latency(p99_ms, at_least), pod_cpu=pod_cpu)
+
+
+def ip_group(size: int, back_s: int | None, *, limited: int = 0, clients: int = 50) -> SharedIpGroup:
+    """All clients with so many on their IP, served again after `back_s`."""
+    return SharedIpGroup(
+        clients_per_ip=size,
+        clients=clients,
+        availability=0.5,
+        attempts=400,
+        limited=limited,
+        back_after_s=back_s,
+    )
 
 
 def cross(*verdicts: tuple[VerdictName, int | None, float]) -> list[Run]:

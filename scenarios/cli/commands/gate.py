@@ -23,6 +23,7 @@ from reports.rundir.files import find_runs, point_latest
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
 from scenarios.cli.commands.gate_output import as_json, continue_trend, tell_github, write_junit
+from scenarios.cli.forecast import gate_line
 from scenarios.cli.gate_options import (
     MOST_ROUNDS,
     MOST_ROUNDS_ALONE,
@@ -213,10 +214,13 @@ def _carried_out(gate: _Gate) -> tuple[Decision, list[Run]]:
 
     if players and not _nothing_to_compare_with(gate):
         warn_of_leftovers()
+        said = errors if gate.options.as_json else console
+        forecast = gate_line(
+            [player.scenario for player in players], gate.schedule.rounds, gate.schedule.most_rounds
+        )
+        said.print(forecast, highlight=False, markup=False)
         try:
-            with LiveView(
-                errors if gate.options.as_json else console, gate.schedule.rounds * len(players)
-            ) as view:
+            with LiveView(said, gate.schedule.rounds * len(players)) as view:
                 run_until_done(
                     play(players, gate.schedule, gate.directory, view, invalidated=other_load, enough=enough)
                 )

@@ -48,6 +48,8 @@ GOOD = {
     "an endless body": ([OK + b"\r\n" + b"x" * 100_000], 0.0),
 }
 
+POLICY_FAILED = "a reconnect policy failed inside a client: LookupError: no (mine.py, line 7)"
+
 
 def settings(abort: Abort | None = None) -> GeneratorSettings:
     return GeneratorSettings(scenario=Scenario(abort=abort or Abort()), epoch_ns=0)
@@ -88,7 +90,7 @@ def test_a_run_whose_policy_fails_inside_a_client_is_aborted_and_told_why() -> N
     while data := ours.recv(65_536):
         said += [message for message in unframer.receive(data) if isinstance(message, Aborted)]
     ours.close()
-    reason = "a reconnect policy failed inside a client: LookupError: no (mine.py, line 7)"
+    reason = POLICY_FAILED
     assert said == [Aborted(reason)]
 
 

@@ -250,6 +250,17 @@ def test_a_run_ends_early_only_once_everything_holds_that_a_recovery_asks_for(
     assert recovery_of(found).time_to_recover_s is not None
 
 
+def test_the_time_left_is_an_upper_limit_until_the_rescue_and_exact_afterwards(tmp_path: Path) -> None:
+    recovered = played(tmp_path / "well", Fault(at_s=2), rescue_at_s=8).course
+    rescued = played(tmp_path / "ill", Fault(at_s=2), rescue_at_s=8, served=1.0).course
+    unwatched = played(tmp_path / "whole", Fault(at_s=2)).course
+    assert [(course.may_end_early, course.latest_end_s) for course in (recovered, rescued, unwatched)] == [
+        (True, 20),
+        (False, 12),
+        (False, 20),
+    ]
+
+
 def test_what_never_settles_is_played_to_the_end(tmp_path: Path) -> None:
     told = Told(cpu=lambda t_s: 0.9 if t_s >= 4 else 0.1)
     found = played(tmp_path, Fault(at_s=4), told=told, rescue_at_s=10, duration_s=30, recovery_window_s=5)

@@ -53,10 +53,15 @@ def test_pods_with_and_without_sidecars_are_two_steady_states_whatever_sidecars_
     assert [plan.scenario.mesh.sidecar for plan in found if plan.control] == ["none", "envoy"]
 
 
-def test_a_single_arm_and_somebody_elses_gateway_have_no_control() -> None:
+def test_an_external_target_has_a_control_run_on_the_same_target() -> None:
+    (control,) = (plan for plan in todo("target.url=http://127.0.0.1:9") if plan.control)
+    assert control.scenario.target.url == "http://127.0.0.1:9"
+    assert control.scenario.event == ()
+
+
+def test_a_single_arm_has_no_control() -> None:
     assert not any(plan.control for plan in todo("matrix={}"))
     assert not any(plan.control for plan in todo("phases.control_s=0"))
-    assert not any(plan.control for plan in todo("target.url=http://127.0.0.1:9"))
 
 
 def test_a_label_becomes_a_folder_name_without_separators() -> None:
