@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from reports.analysis.actions import fired_events, trigger_name
 from reports.compare.event_text import short_words
-from reports.figures.palette import GREY, INK, colour
+from reports.figures.palette import GREY, INK, colour, group
 from reports.figures.traces import ArmTraces
 from reports.rundir.reader import Run
 from reports.text import units
@@ -128,6 +128,8 @@ MOST_RECOVERIES = 6
 FONT_PT, LINE_PT, GAP_PT, DOT_PT = 9.0, 13.0, 5.0, 7.5
 CHARACTER_PT = 4.8
 """What a character of a label takes; with some to spare, since the reader's font is not known."""
+BOLD_PT = 5.8
+"""The same for the words beside recoveries, which are bold."""
 DURING, STRETCH = "#f6f6f3", "#ece6da"
 
 
@@ -187,8 +189,11 @@ def draw_phases(panels: Sequence[Axes], runs: Sequence[Run]) -> None:
             )
 
 
-def draw_recoveries(panel: Axes, arms: Sequence[ArmTraces]) -> None:
-    """A dot where each arm had recovered, and when that was in words."""
+def draw_recoveries(panel: Axes, arms: Sequence[ArmTraces], per_pt_s: float) -> None:
+    """A dot where each arm had recovered, and when that was in words, inside the panel.
+
+    per_pt_s: seconds that a point is wide.
+    """
     found = [
         (arm.recovered_at_s, arm.recovered_s, index)
         for index, arm in enumerate(arms)
@@ -198,9 +203,18 @@ def draw_recoveries(panel: Axes, arms: Sequence[ArmTraces]) -> None:
         return
     first_s, last_s = panel.get_xlim()
     latest_s = max(found)[0]
+    texts = {
+        index: f"\u25cf {arms[index].name}: recovered after {units.seconds(recovered_s)}"
+        for _, recovered_s, index in sorted(found)[:MOST_RECOVERIES]
+    }
+    gap_s = 0.03 * (last_s - first_s)
+    longest_s = max(map(len, texts.values())) * BOLD_PT * per_pt_s
     right = latest_s < (first_s + last_s) / 2
-    at_s = latest_s + 0.03 * (last_s - first_s) if right else min(found)[0] - 0.03 * (last_s - first_s)
-    for line, (recovered_at_s, recovered_s, index) in enumerate(sorted(found)):
+    if right:
+        at_s = max(first_s, min(latest_s + gap_s, last_s - longest_s))
+    else:
+        at_s = min(last_s, max(min(found)[0] - gap_s, first_s + longest_s))
+    for line, (recovered_at_s, _, index) in enumerate(sorted(found)):
         panel.plot(
             [recovered_at_s],
             [1],
@@ -209,19 +223,21 @@ def draw_recoveries(panel: Axes, arms: Sequence[ArmTraces]) -> None:
             color=colour(index),
             clip_on=False,
             zorder=5,
+            gid=group(index),
         )
         if line >= MOST_RECOVERIES:
             continue
         panel.text(
             at_s,
             0.86 - 0.13 * line,
-            f"\u25cf {arms[index].name}: recovered after {units.seconds(recovered_s)}",
+            texts[index],
             color=colour(index),
             ha="left" if right else "right",
             va="center",
             fontsize=9.5,
             fontweight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
+            gid=group(index),
         )
 
 
@@ -239,17 +255,19 @@ def _line(panel: Axes, mark: Mark) -> None:
     for place, arm in enumerate([] if mark.common else mark.arms):
         others = len(mark.arms) - 1
         dashes = (-4 * place, (4, 4 * others)) if others else "-"
-        panel.axvline(mark.at_s, color=colour(arm), linewidth=1, linestyle=dashes, zorder=0)
+        panel.axvline(mark.at_s, color=colour(arm), linewidth=1, linestyle=dashes, zorder=0, gid=group(arm))
     if mark.until_s is not None:
         shade = STRETCH if mark.common else colour(mark.arms[0])
         alpha = 1.0 if mark.common else 0.12
-        panel.axvspan(mark.at_s, mark.until_s, color=shade, alpha=alpha, linewidth=0, zorder=-2)
+        panel.axvspan(
+            mark.at_s, mark.until_s, color=shade, alpha=alpha, linewidth=0, zorder=-2, gid=_only(mark)
+        )
 
 
 def _label(panel: Axes, mark: Mark, label: Label, from_s: float) -> None:
     """The text, behind a dot for each arm that has the mark where not all have it, and a line up to it."""
     at, above = panel.get_xaxis_transform(), GAP_PT + LINE_PT * (label.level + 0.5)
-    own = colour(mark.arms[0]) if len(mark.arms) == 1 and not mark.common else INK
+    own = INK if _only(mark) is None else colour(mark.arms[0])
     where: dict[str, Any] = {
         "xycoords": at,
         "textcoords": "offset points",
@@ -262,7 +280,8 @@ def _label(panel: Axes, mark: Mark, label: Label, from_s: float) -> None:
         (0, above),
         xycoords=at,
         textcoords="offset points",
-        arrowprops={"arrowstyle": "-", "linewidth": 0.8, "color": own, "shrinkA": 0, "shrinkB": 0},
+        arrowprops={"arrowstyle": "-", "linewidth": 0.8, "color": own, "shrinkA": 0, "shrinkB": 0}
+        | {"gid": _only(mark)},
     )
     dots = () if mark.common else mark.arms
     text_pt = GAP_PT / 2 + DOT_PT * len(dots)
@@ -272,9 +291,14 @@ def _label(panel: Axes, mark: Mark, label: Label, from_s: float) -> None:
         (text_pt, above),
         color=own,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        gid=_only(mark),
         **where,
     )
     for place, arm in enumerate(dots):
-        panel.annotate(
-            "\u25cf", (from_s, 1), (GAP_PT / 2 + DOT_PT * place, above), color=colour(arm), **where
-        )
+        offset = (GAP_PT / 2 + DOT_PT * place, above)
+        panel.annotate("\u25cf", (from_s, 1), offset, color=colour(arm), gid=group(arm), **where)
+
+
+def _only(mark: Mark) -> str | None:
+    """The group of the one arm that has a mark which others have not."""
+    return group(mark.arms[0]) if len(mark.arms) == 1 and not mark.common else None

@@ -44,3 +44,8 @@ def colour(arm: int) -> str:
 def look(arm: int) -> dict[str, Any]:
     """Colour and line style of the arm with this index."""
     return {"color": colour(arm), "linestyle": LINES[arm % len(LINES)]}
+
+
+def group(arm: int | str) -> str:
+    """Class of the groups, in a figure's SVG, of what belongs to the arm with this index alone."""
+    return f"arm-{arm}"
