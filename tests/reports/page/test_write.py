@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import io
 import re
 from collections.abc import Callable
@@ -159,7 +161,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     def write(name: str) -> tuple[Path, Path]:
         with pytest.MonkeyPatch.context() as patch:
             if name not in DRAWN:
-                patch.setattr("reports.page.write.figure", lambda _: Figure())
+                patch.setattr("reports.page.timeline.figure", lambda *_: Figure())
             return write_report(runs_of(name), tmp_path_factory.mktemp("report"))
 
     return write
@@ -180,7 +182,7 @@ def test_every_report_is_well_formed_and_asks_nobody_for_anything(name: str, wri
     found.close()
     assert found.open == []
     assert found.fetched == []
-    assert found.seen["script"] == 0
+    assert found.seen["script"] == 2, "the page's own, and its numbers"
     assert len(found.ids) == len(set(found.ids))
     assert found.headings[0] == 1
     assert all(after <= before + 1 for before, after in zip(found.headings, found.headings[1:], strict=False))
@@ -231,25 +233,32 @@ def test_extremes_stand_below_the_median_of_several_rounds() -> None:
 
 def test_the_report_has_its_parts_in_order(written: Written) -> None:
     markdown, html = written("four arms")
-    parts = ["did best", "Confidence:", "Numbers", "Timeline", "Stability estimate", "Verdicts"]
-    parts += ["Validity", "Client impact", "Conditions", "Scenario", "To reproduce"]
+    parts = ["did best", "Confidence:", "Did it recover?", "Numbers", "Timeline", "Verdicts"]
+    parts += ["Who suffered?", "Client impact", "Which fix did it?", "Each variable alone"]
+    parts += ["Do I believe it?", "Validity", "Stability estimate", "Conditions"]
+    parts += ["Scenario", "To reproduce"]
     for path, mark in ((markdown, "{}"), (html, ">{}<")):
         text = path.read_text(encoding="utf-8")
+        text = re.sub(r"<nav.*?</nav>", "", text, flags=re.DOTALL)
         places = [text.index(parts[0]), *(text.index(mark.format(part)) for part in parts[1:])]
         assert places == sorted(places)
     assert "(figure.svg)" in markdown.read_text(encoding="utf-8")
 
 
-def test_the_page_forbids_everything_but_its_own_style(written: Written) -> None:
+def test_the_page_forbids_everything_but_its_own_style_and_script(written: Written) -> None:
     _, html = written("four arms")
     text = html.read_text(encoding="utf-8")
-    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in text
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    assert f'http-equiv="Content-Security-Policy" content="{policy}"' in text
     assert "url(" not in re.sub(r"url\(#", "", text)
 
 
 def test_names_from_a_run_directory_are_text_and_nothing_else(written: Written) -> None:
     markdown, html = written("hostile names")
-    assert "<script" not in html.read_text(encoding="utf-8")
+    assert html.read_text(encoding="utf-8").count("<script") == 2
+    assert '<script>alert("a")' not in html.read_text(encoding="utf-8")
     text = "\n".join(line for line in markdown.read_text(encoding="utf-8").splitlines() if line[:4].strip())
     assert "<script" not in text
     assert r"\| \`b\`" in text
