@@ -19,9 +19,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports.figures.compact import compact
+from reports.figures.drawn_marks import draw_marks, draw_phases, draw_recoveries
 from reports.figures.layout import NORMAL, Layout
-from reports.figures.marks import Mark, draw_marks, draw_phases, draw_recoveries, labelled, marks
-from reports.figures.palette import GREY, STYLE, group, look
+from reports.figures.marks import Mark, labelled, marks
+from reports.figures.palette import GREY, GROUP, STYLE, group, look
 from reports.figures.traces import ArmTraces, traces
 from reports.rundir.reader import Run, proxy_name
 from reports.rundir.series import Seconds
@@ -47,7 +48,8 @@ _FONTS = "'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 def figure(runs: Sequence[Run], layout: Layout = NORMAL) -> Figure:
     """Four panels over seconds from the trigger, the last one in two strips.
 
-    Whatever belongs to one arm alone is in groups of its own; see `palette.group`. A run whose control run
+    Whatever belongs to one arm alone is in groups of its own; see `palette.group`, which become `data-arms`
+    in the SVG. A run whose control run
     failed has to have been marked by `under_control` before.
     """
     arms = traces(runs)
@@ -85,8 +87,8 @@ def figure(runs: Sequence[Run], layout: Layout = NORMAL) -> Figure:
         edge.set_xlim(first_s, last_s)
         triggered = any(run.info.trigger_s is not None for arm in arms for run in arm.runs)
         edge.set_xlabel(f"seconds {'from the trigger' if triggered else 'of steady state'}")
-        draw_phases(panels, [run for arm in arms for run in arm.runs])
         per_pt_s = (last_s - first_s) / layout.clock_pt
+        draw_phases(panels, [run for arm in arms for run in arm.runs], per_pt_s)
         draw_marks(panels, marked, first_s, per_pt_s)
         draw_recoveries(served, arms, per_pt_s)
         _legend(drawing, arms, layout)
@@ -118,8 +120,8 @@ def svg(drawing: Figure, alt: str, prefix: str = "") -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[\d.]+pt"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[\d.]+pt"', r"\1", text, count=1)
-    # Several groups belong to one arm, and an id may occur only once.
-    text = re.sub(rf'<g id="({group("")}\d+)"', r'<g class="\1"', text)
+    # Many groups belong to one arm, and an id may occur only once.
+    text = re.sub(rf'<g id="{GROUP}([\d-]+)"', r'<g data-arms="\1"', text)
     text = re.sub(r'(\bid="|\bhref="#|url\(#)', rf"\g<1>{prefix}", text)
     text = text.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
     return compact(re.sub(r"'DejaVu Sans'(?:, [^;\"]*?)?sans-serif", _FONTS, text))

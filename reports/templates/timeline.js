@@ -125,7 +125,10 @@
     box.addEventListener("change", () => {
       if (box.checked) hidden.delete(index);
       else hidden.add(index);
-      for (const part of region.querySelectorAll(`.arm-${index}`)) part.classList.toggle("off", !box.checked);
+      for (const part of region.querySelectorAll("[data-arms]")) {
+        const arms = part.dataset.arms.split("-").map(Number);
+        part.classList.toggle("off", arms.every((arm) => hidden.has(arm)));
+      }
       hide();
     });
   }
