@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
@@ -26,6 +25,7 @@ from reports.rundir.schema import Phase
 from reports.rundir.series import Row
 from reports.text.templating import code_block, escape_markdown
 from tests.support.acted_runs import LIMIT, PUSH, SCALE, acted, incident
+from tests.support.compared_runs import HOSTILE, arm, two_by_two
 from tests.support.histories import (
     history,
     latencies_of,
@@ -40,29 +40,7 @@ from tests.support.map_runs import LOADS, control, grid
 from tests.support.map_runs import runs as map_runs
 from tests.support.page_outline import Outline, markdown_tables
 
-HOSTILE = '<script>alert("a")</script> | `b` $x^$ _c_ \u0007 ![](http://example.com/d)'
 CALM = {"s1": [0.9, 0.7], "calm_from_attempt": 0, "s2": None, "readmission_s": None}
-
-
-def arm(name: str, recovered_s: int | None, **info: Any) -> Run:
-    policy, _, limit = name.partition(" + ")
-    back = None if recovered_s is None else 8 + recovered_s
-    rows = storm(lambda t: (100.0 if t >= back else 5.0) if back else 98.0 if t >= 48 else 5.0)
-    made = {"scenario": scenario(fleet__policy=policy, edge__limit=limit or "none")} | info
-    return history(rows, arm=name, rescued_at_s=None if back else 48, **made)
-
-
-def two_by_two(rounds: int = 1) -> list[Run]:
-    return [
-        arm(name, recovered_s, round=number, seed=number)
-        for number in range(1, rounds + 1)
-        for name, recovered_s in (
-            ("naive + none", None),
-            ("naive + per-ip", None),
-            ("incident + none", 12),
-            ("incident + per-ip", 9 + number),
-        )
-    ]
 
 
 REPORTS: dict[str, Callable[[], list[Run]]] = {

@@ -1,0 +1,54 @@
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from reports.figures.layout import NARROW, NORMAL, WIDE, Layout
+from reports.figures.palette import COLOURS
+from reports.figures.timeline import figure, svg
+from tests.support.acted_runs import incident
+from tests.support.compared_runs import two_by_two
+
+LAYOUTS = {"normal": NORMAL, "wide": WIDE, "narrow": NARROW}
+
+
+def drawn(layout: Layout) -> ElementTree.Element:
+    return ElementTree.fromstring(svg(figure(two_by_two(2), layout), "alt"))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_figure_has_the_width_of_its_layout(name: str) -> None:
+    _, _, width, height = map(float, str(drawn(LAYOUTS[name]).get("viewBox")).split())
+    assert width == pytest.approx(72 * LAYOUTS[name].width_in)
+    assert height > 72 * LAYOUTS[name].panels_in
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_whatever_has_the_colour_of_an_arm_is_in_a_group_of_that_arm(name: str) -> None:
+    found = 0
+    for colour, arm in zip(COLOURS, range(4), strict=False):
+        for path in paths(drawn(LAYOUTS[name])):
+            if colour.lower() in str(path[-1].get("style")):
+                groups = [str(part.get("data-arms")) for part in path if part.get("data-arms")]
+                assert str(arm) in groups[-1].split("-"), ElementTree.tostring(path[-1])
+                found += 1
+    assert found > 4 * 10
+
+
+def test_the_words_at_a_mark_belong_to_the_arms_that_have_it() -> None:
+    text = svg(figure(incident()), "alt")
+    root = ElementTree.fromstring(text)
+    owners = {
+        str(path[-1].text): [part.get("data-arms") for part in path if part.get("data-arms")]
+        for path in paths(root)
+        if path[-1].text and path[-1].text.strip()
+    }
+    assert owners["trigger: burst ×4 for 4 s"] == []
+    assert owners["limit per-ip"] == ["3"]
+    assert any("-" in str(*own) for own in owners.values() if own)
+    assert not re.search(r'\bid="arms', text)
+
+
+def paths(part: ElementTree.Element) -> list[list[ElementTree.Element]]:
+    """Every element of a tree, with those that it is in before it."""
+    return [[part], *([part, *below] for child in part for below in paths(child))]
