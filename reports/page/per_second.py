@@ -18,6 +18,9 @@ from reports.text.tables import TextTable
 DECIMALS = 6
 """series.csv has four; a share and a median may have more."""
 
+MINUS = "\u2212"
+"""As on the axis of the figure."""
+
 Column = tuple[float | None, ...]
 """A value a second; None where there is none."""
 
@@ -114,7 +117,8 @@ def second_tables(found: PerSecond) -> tuple[TextTable, ...]:
             label=arm.name,
             headings=("second", *(shown.name for shown in found.shown)),
             rows=tuple(
-                (f"{found.first_s + at} s", *_cells(found.shown, arm, at)) for at in range(found.seconds)
+                (f"{found.first_s + at} s".replace("-", MINUS), *_cells(found.shown, arm, at))
+                for at in range(found.seconds)
             ),
         )
         for arm in found.arms

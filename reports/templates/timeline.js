@@ -53,9 +53,8 @@
       head.append(swatch(arm), arm.name);
       return head;
     });
-    const columns = arms.map(({ index }) =>
-      [...tables[index].tBodies[0].rows[shown].cells].slice(1).map((cell) => made("td", "", cell.textContent)),
-    );
+    const cells = (index) => [...tables[index].tBodies[0].rows[shown].cells].map((cell) => cell.textContent);
+    const columns = arms.map(({ index }) => cells(index).slice(1).map((text) => made("td", "", text)));
     const names = data.shown.map((measure) => made("th", "", measure.name));
     const table = made("table", "");
     if (arms.length > MANY_ARMS) {
@@ -65,7 +64,7 @@
       table.insertRow().append(made("td", ""), ...heads);
       names.forEach((name, place) => table.insertRow().append(name, ...columns.map((column) => column[place])));
     }
-    panel.replaceChildren(made("p", "", `${data.first_s + shown} s ${data.zero}`), table);
+    panel.replaceChildren(made("p", "", `${cells(0)[0]} ${data.zero}`), table);
   };
 
   const show = (second, pointerY = null) => {

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize
 
 from reports.page.write import write_report
+from reports.rundir.reader import Run
 from tests.support.chromium import DESKTOP, PAPER, PHONE, Opened, chromium
 from tests.support.compared_runs import HOSTILE, arm, two_by_two
 from tests.support.histories import history
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.needs_chromium]
 
 WIDE: ViewportSize = {"width": 1920, "height": 1080}
 SIZES = {"on a desk": DESKTOP, "on a wide screen": WIDE, "on a phone": PHONE, "on paper": PAPER}
-REPORTS = {
+REPORTS: dict[str, Callable[[], list[Run]]] = {
     "four arms": lambda: two_by_two(2),
     "nine arms": lambda: [arm(f"policy-{number} + none", number) for number in range(9)],
     "hostile": lambda: [arm(name, 3) for name in (HOSTILE, "</script><script>alert(1)</script>\u2028'\"")],
@@ -150,14 +151,14 @@ def test_the_arrow_keys_walk_through_every_second(page: Page) -> None:
     page.keyboard.press("Home")
     rows = len(tables(page)[0])
     for number in range(rows):
-        assert page.locator(".panel p").inner_text() == f"{number - 8} s from the trigger"
+        assert page.locator(".panel p").inner_text() == f"{number - 8} s from the trigger".replace("-", "−")
         found = [row[1:] for row in texts(page)[1:]]
         assert found == [[*row] for row in zip(*columns(page, number - 8), strict=True)]
         page.keyboard.press("ArrowRight")
     assert page.locator(".panel p").inner_text() == f"{rows - 9} s from the trigger"
 
 
-KEYS = {"ArrowLeft": "-1 s", "PageDown": "10 s", "PageUp": "-8 s", "End": "53 s", "Home": "-8 s"}
+KEYS = {"ArrowLeft": "−1 s", "PageDown": "10 s", "PageUp": "−8 s", "End": "53 s", "Home": "−8 s"}
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -247,7 +248,7 @@ def test_many_arms_are_rows(browser: Browser, pages: dict[str, Path]) -> None:
 def test_a_name_is_text_wherever_it_is_shown(browser: Browser, pages: dict[str, Path]) -> None:
     opened = Opened(browser, pages["hostile"], DESKTOP)
     dialogs: list[str] = []
-    opened.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    opened.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     opened.page.mouse.move(*point_at(opened.page, 2))
     names = texts(opened.page)[0][1:]
     assert names[1] == "</script><script>alert(1)</script> '\""

@@ -8,6 +8,7 @@ from reports.figures.palette import COLOURS
 from reports.figures.timeline import figure, svg
 from tests.support.acted_runs import incident
 from tests.support.compared_runs import two_by_two
+from tests.support.histories import history, storm
 
 LAYOUTS = {"normal": NORMAL, "wide": WIDE, "narrow": NARROW}
 
@@ -26,11 +27,11 @@ def test_a_figure_has_the_width_of_its_layout(name: str) -> None:
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_whatever_has_the_colour_of_an_arm_is_in_a_group_of_that_arm(name: str) -> None:
     found = 0
-    for colour, arm in zip(COLOURS, range(4), strict=False):
+    for index, colour in enumerate(COLOURS[:4]):
         for path in paths(drawn(LAYOUTS[name])):
             if colour.lower() in str(path[-1].get("style")):
                 groups = [str(part.get("data-arms")) for part in path if part.get("data-arms")]
-                assert str(arm) in groups[-1].split("-"), ElementTree.tostring(path[-1])
+                assert str(index) in groups[-1].split("-"), ElementTree.tostring(path[-1])
                 found += 1
     assert found > 4 * 10
 
@@ -47,6 +48,26 @@ def test_the_words_at_a_mark_belong_to_the_arms_that_have_it() -> None:
     assert owners["limit per-ip"] == ["3"]
     assert any("-" in str(*own) for own in owners.values() if own)
     assert not re.search(r'\bid="arms', text)
+
+
+def test_a_short_phase_has_no_name_that_lies_on_another_one() -> None:
+    short = {layout: figure([history(storm(100.0, to_s=200))], layout) for layout in (WIDE, NARROW)}
+    names = {
+        layout: {text.get_text() for text in found.axes[0].texts} & {"before", "during", "after"}
+        for layout, found in short.items()
+    }
+    assert names == {WIDE: {"before", "during", "after"}, NARROW: {"during", "after"}}
+
+
+@pytest.mark.parametrize("recovered_s", [1, 60, 110, 130, 165])
+def test_the_words_at_a_recovery_stay_inside_their_panel(recovered_s: int) -> None:
+    rows = storm(lambda t: 100.0 if t >= 8 + recovered_s else 5.0, to_s=205)
+    found = figure([history(rows, arm="incident + per-ip")], NARROW)
+    (words,) = (text for text in found.axes[1].texts if "recovered after" in text.get_text())
+    found.draw_without_rendering()
+    box, panel = words.get_window_extent(), found.axes[1].get_window_extent()
+    assert panel.x0 - 2 <= box.x0
+    assert box.x1 <= panel.x1 + 2
 
 
 def paths(part: ElementTree.Element) -> list[list[ElementTree.Element]]:

@@ -26,7 +26,9 @@ def uneven(rows: list[Row], seed: int) -> list[Row]:
     """The same seconds with numbers of their own, and some cells empty."""
     changed = []
     for place, row in enumerate(rows):
-        own = {key: round((row[key] or 0) * (1 + (place * seed % 7) / 10) + seed / 8, 4) for key in KEYS[3:]}
+        own: Row = {
+            key: round((row[key] or 0) * (1 + (place * seed % 7) / 10) + seed / 8, 4) for key in KEYS[3:]
+        }
         own["effective_p99_ms"] = 40.5 + place * seed
         own["fanout_p99_ms"] = None if place % 5 == 1 else round(9.96 + place, 4)
         changed.append(row | own)
@@ -77,9 +79,8 @@ def test_every_number_in_the_page_is_that_of_series_csv(tmp_path: Path) -> None:
 
 def test_of_several_runs_every_number_is_the_median(tmp_path: Path) -> None:
     # Where no run is valid, all of them count.
-    changes = {"arm": "a", "status": "interrupted"}
     runs = [
-        written(history(uneven(storm(50.0), seed), round=seed, **changes), tmp_path / str(seed))
+        written(history(uneven(storm(50.0), seed), status="interrupted", round=seed), tmp_path / str(seed))
         for seed in (1, 2, 3, 4)
     ]
     (own,) = per_second(runs).arms
@@ -95,9 +96,8 @@ def test_arms_share_one_clock_whenever_their_triggers_were() -> None:
     found = per_second([early, late])
     assert (found.first_s, found.seconds) == (-12, 66)
     first, second = (arm.columns[2] for arm in found.arms)
-    assert first[:4] == (None,) * 4
-    assert first[4:] == (1,) * 62
-    assert second == (1,) * 30 + (None,) * 36
+    assert first == (*[None] * 4, *[1] * 62)
+    assert second == (*[1] * 30, *[None] * 36)
     assert {len(column) for arm in found.arms for column in (*arm.columns, arm.at_least)} == {66}
 
 
@@ -120,9 +120,12 @@ def test_the_table_has_a_row_a_second_and_says_what_is_only_a_bound() -> None:
     assert table.headings == (
         "second", "effective p99", "fan-out p99", "served", "attempts", "refusals", "pod loop", "pod CPU",
     )  # fmt: skip
-    assert table.rows[0] == ("-8 s", "60 ms", "60 ms", "100 %", "0/s", "0/s", "6.0 %", "5.0 %")
+    assert table.rows[0] == ("−8 s", "60 ms", "60 ms", "100 %", "0/s", "0/s", "6.0 %", "5.0 %")
     assert table.rows[8] == ("0 s", "≥ 5 s", "60 ms", "5.0 %", "50/s", "0/s", "6.0 %", "50 %")
-    assert [row[0] for row in table.rows] == [f"{second} s" for second in range(-8, 54)]
+    assert [row[0] for row in table.rows] == [
+        *(f"−{second} s" for second in range(8, 0, -1)),
+        *(f"{second} s" for second in range(54)),
+    ]
 
 
 def test_a_number_that_is_not_recorded_is_a_dash() -> None:
@@ -181,7 +184,7 @@ def test_what_needs_the_script_is_hidden_without_it_and_the_numbers_are_not(tmp_
         text.index('<details id="numbers-per-second">') : text.index("<summary>Numbers per second")
     ]
     assert "hidden" not in details
-    assert text.count('<th scope="row">-8 s</th>') == 4
+    assert text.count('<th scope="row">−8 s</th>') == 4
     single = write_report([arm("naive + none", 3)], tmp_path / "one")[1].read_text(encoding="utf-8")
     assert 'type="checkbox"' not in single
 
