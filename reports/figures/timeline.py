@@ -31,6 +31,8 @@ from reports.text import units
 THICK, THIN = 2.0, 0.9
 STACKED_PT = 13.0
 """What a second title takes that stands below the first one."""
+LEGEND_PT, LETTER_PT = 70.0, 5.8
+"""What the line and the gaps take of a column of the legend, and what a letter of its text takes."""
 MARGIN = 0.01
 """Of the clock's length, on either side."""
 
@@ -58,7 +60,8 @@ def figure(runs: Sequence[Run], layout: Layout = NORMAL) -> Figure:
     with mpl.rc_context(_STYLE):
         # The legend takes as much room as it needs, and so do the labels of the marks.
         stacked_in = STACKED_PT / 72 if layout.stacked else 0.0
-        head = 0.5 + 0.24 * -(-len(arms) // layout.legend_columns) + stacked_in + marked.height_pt / 72
+        lines = -(-len(arms) // _legend_columns(arms, layout))
+        head = 0.5 + 0.24 * lines + stacked_in + marked.height_pt / 72
         height = layout.panels_in + head
         drawing = Figure(figsize=(layout.width_in, height))
         panels = drawing.subplots(
@@ -249,13 +252,13 @@ def _scales(latency: Axes, served: Axes, attempts: Axes, pods: Axes, edge: Axes)
 
 def _legend(drawing: Figure, arms: Sequence[ArmTraces], layout: Layout) -> None:
     handles = [Line2D([], [], linewidth=2.4, **look(index)) for index in range(len(arms))]
-    labels = [f"{arm.name}  ({arm.verdict})" for arm in arms]
+    labels = [*map(_legend_text, arms)]
     legend = drawing.legend(
         handles,
         labels,
         loc="upper left",
         bbox_to_anchor=(layout.left - 0.1 / layout.width_in, 0.998),
-        ncols=min(len(arms), layout.legend_columns),
+        ncols=_legend_columns(arms, layout),
         frameon=False,
         handlelength=3.4,
         fontsize=10.5,
@@ -264,3 +267,18 @@ def _legend(drawing: Figure, arms: Sequence[ArmTraces], layout: Layout) -> None:
     for index, parts in enumerate(zip(legend.get_lines(), legend.get_texts(), strict=True)):
         for part in parts:
             part.set_gid(group(index))
+
+
+def _legend_text(arm: ArmTraces) -> str:
+    return f"{arm.name}  ({arm.verdict})"
+
+
+def _legend_columns(arms: Sequence[ArmTraces], layout: Layout) -> int:
+    """As many as there is room for beside each other, or one; each is as wide as its longest text."""
+    lengths = [len(_legend_text(arm)) for arm in arms]
+    for columns in range(min(len(arms), layout.legend_columns), 1, -1):
+        # This is how matplotlib fills them, too.
+        longest = [max(part) for part in np.array_split(lengths, columns)]
+        if sum(LEGEND_PT + LETTER_PT * letters for letters in longest) <= layout.clock_pt:
+            return columns
+    return 1

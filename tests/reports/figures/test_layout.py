@@ -70,6 +70,16 @@ def test_the_words_at_a_recovery_stay_inside_their_panel(recovered_s: int) -> No
     assert box.x1 <= panel.x1 + 2
 
 
+@pytest.mark.parametrize("name", ["wide", "normal"])
+@pytest.mark.parametrize("arm", ["naive", "incident + per-ip", "incident + circuit-breaker + per-ip-and-pod"])
+def test_the_legend_stays_inside_the_figure(name: str, arm: str) -> None:
+    runs = [history(storm(100.0), arm=f"{arm} {number}") for number in range(4)]
+    found = figure(runs, LAYOUTS[name])
+    found.draw_without_rendering()
+    (legend,) = found.legends
+    assert legend.get_window_extent().x1 <= found.bbox.x1
+
+
 def paths(part: ElementTree.Element) -> list[list[ElementTree.Element]]:
     """Every element of a tree, with those that it is in before it."""
     return [[part], *([part, *below] for child in part for below in paths(child))]
