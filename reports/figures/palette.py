@@ -17,6 +17,7 @@ LINES: tuple[Any, ...] = (
     (0, (3, 1.2, 1.2, 1.2)),
 )
 """As many as there are colours, so that two arms that share a line share their colour, too."""
+GROUP = "arms-"
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
 
 STYLE: dict[Any, Any] = {
@@ -44,3 +45,8 @@ def colour(arm: int) -> str:
 def look(arm: int) -> dict[str, Any]:
     """Colour and line style of the arm with this index."""
     return {"color": colour(arm), "linestyle": LINES[arm % len(LINES)]}
+
+
+def group(*arms: int) -> str:
+    """Id of the groups, in a figure, of what belongs to the arms with these indices and to no other."""
+    return f"{GROUP}{'-'.join(map(str, arms))}"

@@ -21,6 +21,15 @@ FIGURE = (
     "for a while. Vertical lines: events; where only some arms had one, it has their colours. Of an arm "
     "with several runs, the line is the median and the band reaches from the lowest to the highest."
 )
+KEYS = (
+    "Point at a second or tap it; or focus the figure and press the arrow keys (Page Up and Page Down: 10 s; "
+    "Home, End; Escape). The same numbers are under “Numbers per second”."
+)
+PER_SECOND = (
+    "A table for each arm. Seconds count as in the figure. Of an arm with several runs: the median of its "
+    "valid runs. “≥”: at least; not delivered by the end. Refusals: attempts answered with 429 or 503. Loop "
+    "and CPU: mean over pods. “–”: not recorded."
+)
 NUMBERS = (
     "“≥”: at least; the value had not been reached by then. Effective p99: over all clients, connected or "
     "not. Fan-out p99: over delivered ticks only. Served: connected, with data less than 1 s old. "
@@ -71,6 +80,8 @@ class Notes(Struct, frozen=True, kw_only=True):
     stretch: str = STRETCH
     map: str = MAP
     figure: str = FIGURE
+    keys: str = KEYS
+    per_second: str = PER_SECOND
     actions: str = ACTIONS
     pods: str = PODS
     sidecars: str = SIDECARS

@@ -18,7 +18,9 @@ from reports.page.contrasts import AgainstRow, against_rows
 from reports.page.impact import impact_sentences
 from reports.page.listing import scenario_listing
 from reports.page.notes import Notes, notes
+from reports.page.per_second import PerSecond, per_second, second_tables
 from reports.page.pods import pod_sentences, pod_table
+from reports.page.questions import QUESTIONS, Question, asked
 from reports.page.refusals import refusal_table
 from reports.page.shared_ips import shared_ip_table
 from reports.page.stability import stability_rows
@@ -105,6 +107,16 @@ class Page(Struct, frozen=True, kw_only=True):
     scenario: str
     """As TOML."""
     commands: tuple[str, ...]
+    per_second: PerSecond
+    """What the figure shows."""
+    second_tables: tuple[TextTable, ...]
+    """The same for each arm, as text; empty where nothing was recorded."""
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The questions that this report answers, each with the chapters that it has."""
+        chapters = {name for question in QUESTIONS for name in question.chapters}
+        return asked({name for name in chapters if getattr(self, name, None)})
 
 
 def page(runs: Sequence[Run]) -> Page:
@@ -119,6 +131,7 @@ def page(runs: Sequence[Run]) -> Page:
     several = len(comparison.arms) > 1
     middle = middle_runs(arms)
     sidecars = tuple(sidecar_grid(comparison))
+    every_second = per_second(runs, comparison.names.fanout)
     return Page(
         title=f"{name}: {len(comparison.arms)} arms compared" if several else name,
         about=str(first.scenario.get("summary", "")),
@@ -146,6 +159,8 @@ def page(runs: Sequence[Run]) -> Page:
         machine={key.replace("_", " "): units.setting(value) for key, value in first.machine.items()},
         scenario=scenario_listing(first.scenario, comparison),
         commands=tuple(dict.fromkeys(shlex.join(run.info.command) for run in runs)),
+        per_second=every_second,
+        second_tables=second_tables(every_second) if every_second.seconds else (),
     )
 
 

@@ -7,8 +7,10 @@ from markupsafe import Markup
 
 from reports.compare.control import under_control
 from reports.figures.storm_map import map_alt_text, map_figure
-from reports.figures.timeline import alt_text, figure, svg
+from reports.figures.timeline import alt_text, svg
 from reports.page.page import Page, page
+from reports.page.per_second import as_json
+from reports.page.timeline import Drawing, drawings, script, script_hash
 from reports.rundir.reader import Run
 from reports.text import templating
 
@@ -25,7 +27,7 @@ def write_report(runs: Sequence[Run], directory: Path) -> tuple[Path, Path]:
     content = page(runs)
     runs = under_control(runs, content.comparison.controls)
     alt = alt_text(runs)
-    drawing = svg(figure(runs), alt)
+    drawn = drawings(runs, alt)
     directory.mkdir(parents=True, exist_ok=True)
     chart, chart_alt = "", ""
     if content.map:
@@ -34,18 +36,28 @@ def write_report(runs: Sequence[Run], directory: Path) -> tuple[Path, Path]:
         chart = svg(map_figure(content.map.found), chart_alt, prefix="map-")
         _write_svg(directory / MAP, chart)
     markdown, html = directory / "report.md", directory / "report.html"
-    _write_svg(directory / FIGURE, drawing)
+    _write_svg(directory / FIGURE, drawn[0].svg)
     markdown.write_text(render_markdown(content, alt, chart_alt), encoding="utf-8")
-    html.write_text(render_html(content, drawing, chart), encoding="utf-8")
+    html.write_text(render_html(content, drawn, chart), encoding="utf-8")
     return markdown, html
 
 
-def render_html(content: Page, drawing: str, chart: str = "") -> str:
-    """The page as HTML; `drawing` and `chart`, which is the map, are `<svg>` elements without an id in
-    common. Everything else is escaped."""
-    # matplotlib has escaped the names that are in the figures.
-    drawings = {"drawing": Markup(drawing), "chart": Markup(chart)}  # noqa: S704
-    return templating.html().get_template("report.html.j2").render(page=content, **drawings)
+def render_html(content: Page, drawn: Sequence[Drawing], chart: str = "") -> str:
+    """The page as HTML; `drawn` is the figure in every size, and `chart` the map as an `<svg>` element; no id
+    occurs in two of them. Everything else is escaped."""
+    return (
+        templating.html()
+        .get_template("report.html.j2")
+        .render(
+            page=content,
+            drawings=drawn,
+            # matplotlib has escaped the names that are in it.
+            chart=Markup(chart),  # noqa: S704
+            data=as_json(content.per_second),
+            script=script(),
+            script_hash=script_hash(),
+        )
+    )
 
 
 def render_markdown(content: Page, alt: str, chart_alt: str = "") -> str:

@@ -89,7 +89,7 @@ def test_a_gate_decides(benchmark: BenchmarkFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    "render", [lambda made: render_html(made, ""), lambda made: render_markdown(made, "")]
+    "render", [lambda made: render_html(made, ()), lambda made: render_markdown(made, "")]
 )
 def test_a_page_is_rendered(benchmark: BenchmarkFixture, render: Callable[[Any], str]) -> None:
     content = page(TWO_BY_TWO)

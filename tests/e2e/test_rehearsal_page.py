@@ -2,22 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import Browser
 
 from reports.rehearsal import write_rehearsal, write_rehearsals
 from reports.rehearsal.page import CHAPTERS
 from tests.support.acted_runs import LIMIT, PUSH, SCALE
-from tests.support.chromium import DESKTOP, PHONE, chromium
+from tests.support.chromium import DESKTOP, PAPER, PHONE, Opened, chromium
 from tests.support.rehearsals import REHEARSALS, rehearsed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_chromium]
 
-PAPER: ViewportSize = {"width": 794, "height": 1123}
-"""A4 at 96 dots an inch."""
 SIZES = {"on a desk": DESKTOP, "on a phone": PHONE, "on paper": PAPER}
 PAGES = ("one rehearsal", "three rehearsals", "hostile")
 
@@ -40,19 +37,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "three rehearsals": write_rehearsals([older, old, latest], folders["three rehearsals"]).html,
         "hostile": write_rehearsal(REHEARSALS["hostile"](), folders["hostile"]).html,
     }
-
-
-class Opened:
-    """A page, with what the browser had to say about it."""
-
-    def __init__(self, browser: Browser, path: Path, size: ViewportSize, **context: Any) -> None:
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page: Page = browser.new_page(viewport=size, **context)
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -3,8 +3,10 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -19,6 +21,8 @@ FLAGS = (
 )
 DESKTOP: ViewportSize = {"width": 1280, "height": 1500}
 PHONE: ViewportSize = {"width": 375, "height": 1500}
+PAPER: ViewportSize = {"width": 794, "height": 1123}
+"""A4 at 96 dots an inch."""
 
 
 def find_chromium() -> str:
@@ -42,3 +46,16 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+class Opened:
+    """A page, with what the browser had to say about it."""
+
+    def __init__(self, browser: Browser, path: Path, size: ViewportSize, **context: Any) -> None:
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page: Page = browser.new_page(viewport=size, **context)
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())

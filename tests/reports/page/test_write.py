@@ -1,9 +1,10 @@
+import base64
+import hashlib
 import io
 import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
@@ -24,6 +25,7 @@ from reports.rundir.schema import Phase
 from reports.rundir.series import Row
 from reports.text.templating import code_block, escape_markdown
 from tests.support.acted_runs import LIMIT, PUSH, SCALE, acted, incident
+from tests.support.compared_runs import HOSTILE, arm, two_by_two
 from tests.support.histories import (
     history,
     latencies_of,
@@ -38,29 +40,7 @@ from tests.support.map_runs import LOADS, control, grid
 from tests.support.map_runs import runs as map_runs
 from tests.support.page_outline import Outline, markdown_tables
 
-HOSTILE = '<script>alert("a")</script> | `b` $x^$ _c_ \u0007 ![](http://example.com/d)'
 CALM = {"s1": [0.9, 0.7], "calm_from_attempt": 0, "s2": None, "readmission_s": None}
-
-
-def arm(name: str, recovered_s: int | None, **info: Any) -> Run:
-    policy, _, limit = name.partition(" + ")
-    back = None if recovered_s is None else 8 + recovered_s
-    rows = storm(lambda t: (100.0 if t >= back else 5.0) if back else 98.0 if t >= 48 else 5.0)
-    made = {"scenario": scenario(fleet__policy=policy, edge__limit=limit or "none")} | info
-    return history(rows, arm=name, rescued_at_s=None if back else 48, **made)
-
-
-def two_by_two(rounds: int = 1) -> list[Run]:
-    return [
-        arm(name, recovered_s, round=number, seed=number)
-        for number in range(1, rounds + 1)
-        for name, recovered_s in (
-            ("naive + none", None),
-            ("naive + per-ip", None),
-            ("incident + none", 12),
-            ("incident + per-ip", 9 + number),
-        )
-    ]
 
 
 REPORTS: dict[str, Callable[[], list[Run]]] = {
@@ -159,7 +139,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     def write(name: str) -> tuple[Path, Path]:
         with pytest.MonkeyPatch.context() as patch:
             if name not in DRAWN:
-                patch.setattr("reports.page.write.figure", lambda _: Figure())
+                patch.setattr("reports.page.timeline.figure", lambda *_: Figure())
             return write_report(runs_of(name), tmp_path_factory.mktemp("report"))
 
     return write
@@ -180,7 +160,7 @@ def test_every_report_is_well_formed_and_asks_nobody_for_anything(name: str, wri
     found.close()
     assert found.open == []
     assert found.fetched == []
-    assert found.seen["script"] == 0
+    assert found.seen["script"] == 2, "the page's own, and its numbers"
     assert len(found.ids) == len(set(found.ids))
     assert found.headings[0] == 1
     assert all(after <= before + 1 for before, after in zip(found.headings, found.headings[1:], strict=False))
@@ -257,25 +237,32 @@ def test_extremes_stand_below_the_median_of_several_rounds() -> None:
 
 def test_the_report_has_its_parts_in_order(written: Written) -> None:
     markdown, html = written("four arms")
-    parts = ["did best", "Confidence:", "Numbers", "Timeline", "Stability estimate", "Verdicts"]
-    parts += ["Validity", "Client impact", "Conditions", "Scenario", "To reproduce"]
+    parts = ["did best", "Confidence:", "Did it recover?", "Numbers", "Timeline", "Verdicts"]
+    parts += ["Who suffered?", "Client impact", "Which fix did it?", "Each variable alone"]
+    parts += ["Do I believe it?", "Validity", "Stability estimate", "Conditions"]
+    parts += ["Scenario", "To reproduce"]
     for path, mark in ((markdown, "{}"), (html, ">{}<")):
         text = path.read_text(encoding="utf-8")
+        text = re.sub(r"<nav.*?</nav>", "", text, flags=re.DOTALL)
         places = [text.index(parts[0]), *(text.index(mark.format(part)) for part in parts[1:])]
         assert places == sorted(places)
     assert "(figure.svg)" in markdown.read_text(encoding="utf-8")
 
 
-def test_the_page_forbids_everything_but_its_own_style(written: Written) -> None:
+def test_the_page_forbids_everything_but_its_own_style_and_script(written: Written) -> None:
     _, html = written("four arms")
     text = html.read_text(encoding="utf-8")
-    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in text
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    assert f'http-equiv="Content-Security-Policy" content="{policy}"' in text
     assert "url(" not in re.sub(r"url\(#", "", text)
 
 
 def test_names_from_a_run_directory_are_text_and_nothing_else(written: Written) -> None:
     markdown, html = written("hostile names")
-    assert "<script" not in html.read_text(encoding="utf-8")
+    assert html.read_text(encoding="utf-8").count("<script") == 2
+    assert '<script>alert("a")' not in html.read_text(encoding="utf-8")
     text = "\n".join(line for line in markdown.read_text(encoding="utf-8").splitlines() if line[:4].strip())
     assert "<script" not in text
     assert r"\| \`b\`" in text
