@@ -33,14 +33,6 @@ def new_group(name: str) -> Path | None:
     return None
 
 
-def has_process(folder: Path, pid: int) -> bool:
-    """Whether a process is in a group."""
-    try:
-        return str(pid) in (folder / "cgroup.procs").read_text(encoding="ascii").split()
-    except OSError:
-        return False
-
-
 def remove_group(folder: Path) -> None:
     """Kills what is left in a group, and removes it; nothing where it has been removed."""
     with contextlib.suppress(OSError):

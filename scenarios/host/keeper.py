@@ -40,29 +40,26 @@ def main(arguments: list[str]) -> None:
     keeper = os.getpid()
     child = os.fork()
     if not child:
-        os.close(int(report))
-        _become(program, keeper, cores, int(descriptors), group)
-    os.write(int(report), f"{child}\n".encode())
+        _become(program, keeper, cores, int(descriptors), group, int(report))
     os.close(int(report))
     status = _until_ended(child, int(stop))
     _end_all(group)
     _end_like(status)
 
 
-def _become(program: list[str], keeper: int, cores: str, descriptors: int, group: str) -> None:
-    """Executes the program in place of this process; never returns."""
+def _become(program: list[str], keeper: int, cores: str, descriptors: int, group: str, report: int) -> None:
+    """Executes the program in place of this process; never returns.
+
+    Before that, it reports its process id and whether it is in the group: nobody can ask the group earlier.
+    """
     try:
         os.setsid()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != keeper:
             os._exit(1)
-        if group != "-":
-            # Where that is not allowed, the program runs outside, and its process tree is looked at instead.
-            with (
-                contextlib.suppress(OSError),
-                open(f"{group}/cgroup.procs", "w", encoding="ascii") as stream,  # noqa: PTH123
-            ):
-                stream.write(str(os.getpid()))
+        joined = group != "-" and _joins(group)
+        os.write(report, f"{os.getpid()} {int(joined)}\n".encode())
+        os.close(report)
         if cores != "-" and _LINUX:
             os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -76,6 +73,16 @@ def _become(program: list[str], keeper: int, cores: str, descriptors: int, group
         os.write(2, f"{program[0]}: {error.strerror}\n".encode())
     finally:
         os._exit(_CANNOT_START)
+
+
+def _joins(group: str) -> bool:
+    """Whether this process could join a control group; else its process tree is looked at instead."""
+    try:
+        with open(f"{group}/cgroup.procs", "w", encoding="ascii") as stream:  # noqa: PTH123
+            stream.write(str(os.getpid()))
+    except OSError:
+        return False
+    return True
 
 
 def _until_ended(child: int, stop: int) -> int:

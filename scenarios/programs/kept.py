@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
-from scenarios.host.control_group import has_process, new_group, remove_group
+from scenarios.host.control_group import new_group, remove_group
 from scenarios.host.process import StackError, end_error, exit_text
 from scenarios.programs.placeholders import Invocation
 from scenarios.scenario.program import Program
@@ -174,12 +174,12 @@ async def start_kept(
     if not told:
         await keeper.wait()
         raise end_error(name, keeper.returncode, log)
-    pid = int(told)
-    if group is not None and not has_process(group, pid):
+    pid, joined = told.split()
+    if group is not None and joined == b"0":
         # This process may make a group, and move no other into it.
         remove_group(group)
         group = None
-    return KeptProgram(name, keeper, pid, log, program.stop_grace_s, group)
+    return KeptProgram(name, keeper, int(pid), log, program.stop_grace_s, group)
 
 
 async def _told(keeper: asyncio.subprocess.Process, reading: int) -> bytes:
