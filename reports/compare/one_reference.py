@@ -40,8 +40,8 @@ def reference_warning(runs: Sequence[Run]) -> str:
     return (
         f"Warning: latencies count from stamps in some runs ({', '.join(by_stamp)}), and from a fitted "
         "schedule in the others: fan-out is compared by stamp in all runs. Effective p99, staleness and "
-        "ticks delivered are those of the runs with a schedule. In runs by stamp, availability and time to recover "
-        "do not contain the lateness of the gateway."
+        "ticks delivered are those of the runs with a schedule. In runs by stamp, availability and time to "
+        "recover do not contain the lateness of the gateway."
     )
 
 
