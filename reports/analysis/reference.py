@@ -120,7 +120,7 @@ def _stamped(run: Run) -> Iterator[str]:
     if not stamped or not ticks:
         return
     problems = dict.fromkeys(fit.problem for fit in run.info.feed_fits if fit.problem)
-    because = "; ".join(problems) or "their schedule was not known yet"
+    because = "; ".join(problems) or "their schedule was not known yet, or their stamps were too early for it"
     since = "from the trigger on" if run.info.trigger_s is not None else f"from second {from_s} on"
     yield (
         f"{units.percent(stamped / ticks)} of the ticks received {since} count from their stamps, which hide "

@@ -73,11 +73,11 @@ def variables(runs: Sequence[Run]) -> tuple[str, ...]:
         # A part that only one of them has, such as another proxy, is no other version of anything.
         shared = sorted(first.info.versions.keys() & run.info.versions.keys())
         _same_info("versions", partial(_some_versions, names=shared), first, run)
-        _same_info("ticks", lambda info: {"latencies count from": info.reference}, first, run)
     for arm in arms.values():
         for run in arm[1:]:
             _same("scenario", settings(arm[0]), settings(run), arm[0], run)
     _same_trigger([first, *others])
+    _same_reference([first, *others])
     heads = [settings(arm[0]) for arm in arms.values()]
     keys = list(dict.fromkeys(key for head in heads for key in head))
     varied = [key for key in keys if len({_canonical(head.get(key)) for head in heads}) > 1]
@@ -164,6 +164,17 @@ def _same_trigger(runs: Sequence[Run]) -> None:
     lasted = [run for run in runs if run.info.trigger_s is not None or run.info.status == "complete"]
     for run in lasted[1:]:
         _same_info("trigger", lambda info: {"trigger_s": info.trigger_s}, lasted[0], run)
+
+
+def _same_reference(runs: Sequence[Run]) -> None:
+    """Refuses latencies from the first receipt beside those from due times: they are other quantities.
+
+    Due times by stamp and by a fitted schedule may be compared; see `one_reference.py`. Runs that received
+    nothing have no latencies, and are compared with these.
+    """
+    for run in runs[1:]:
+        if "first receipt" in {runs[0].info.reference, run.info.reference}:
+            _same_info("ticks", lambda info: {"latencies count from": info.reference}, runs[0], run)
 
 
 def _some_versions(info: RunInfo, names: Sequence[str]) -> dict[str, str]:

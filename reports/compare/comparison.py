@@ -14,6 +14,7 @@ from reports.compare.control import Control, controls, under_control
 from reports.compare.fixes import fixes, price_of_best
 from reports.compare.headline import believe, headline
 from reports.compare.measures import BY_KEY, KEY_MEASURES, Measure, Names
+from reports.compare.one_reference import FANOUT, is_mixed, on_one_reference, reference_warning
 from reports.compare.ranges import Range
 from reports.compare.statistics import ALPHA, CONFIDENCE, holm, rank_test, ratio_interval, smallest_p
 from reports.rundir.reader import Run, is_external, proxy_name
@@ -79,10 +80,11 @@ def compare(runs: Sequence[Run]) -> Comparison:
     """
     varied = variables(runs)
     found = controls(runs)
-    groups = by_arm(under_control(runs, found))
+    mixed = is_mixed(runs)
+    groups = by_arm(on_one_reference(under_control(runs, found)))
     arms = tuple(arm_result(name, group, varied) for name, group in groups.items())
     ranked = sorted((arm for arm in arms if arm.valid), key=standing)
-    names = _names([run for group in groups.values() for run in group])
+    names = _names([run for group in groups.values() for run in group], mixed=mixed)
     winners = tuple(arm.name for arm in arms if ranked and alike(ranked[0], arm))
     return Comparison(
         arms=arms,
@@ -95,11 +97,13 @@ def compare(runs: Sequence[Run]) -> Comparison:
         reference=reference_text([run for group in groups.values() for run in group]),
         headline=" ".join(filter(None, [headline(arms, winners), price_of_best(arms, winners, names)])),
         effects=fixes(arms, varied, winners, names),
-        believe=believe(arms, winners, found),
+        believe=" ".join(filter(None, [believe(arms, winners, found), reference_warning(runs)])),
     )
 
 
-def _names(runs: Sequence[Run]) -> Names:
+def _names(runs: Sequence[Run], *, mixed: bool) -> Names:
+    if mixed:
+        return Names(proxy=proxy_name(runs), fanout=FANOUT)
     spread = any(run.info.reference == "first receipt" for run in runs)
     return Names(proxy=proxy_name(runs), fanout="fan-out spread" if spread else "fan-out")
 

@@ -75,7 +75,8 @@ class Names(Struct, frozen=True, kw_only=True):
 
     proxy: str = "proxy"
     fanout: str = "fan-out"
-    """`fan-out spread` where ticks carry no time: then it counts from the first receipt of a tick."""
+    """`fan-out spread` where ticks carry no time: then it counts from the first receipt of a tick.
+    `fan-out by stamp` where some runs have no schedule to count from, and others have one."""
 
 
 class Measure(Struct, frozen=True):

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from reports.analysis.judgement import judgement_of
 from reports.compare.comparable import ComparisonError, variables
+from reports.compare.one_reference import on_one_reference, reference_warning
 from reports.gate.decision import Side
 from reports.gate.measures import ALLOWED_KEYS, measured
 from reports.rundir.reader import Run
@@ -93,6 +94,16 @@ def changes(
                 f"{values[1]!r} in {theirs.directory}: expected the same load on both sides"
             )
     return varied
+
+
+def sides_on_one_reference(
+    baseline: Sequence[Run], candidate: Sequence[Run]
+) -> tuple[list[Run], list[Run], str]:
+    """Both sides with judgements that may be compared, and a warning where not all of their latencies count
+    alike."""
+    sides = [_in_arm(BASELINE, run) for run in baseline] + [_in_arm(CANDIDATE, run) for run in candidate]
+    found = on_one_reference(sides)
+    return found[: len(baseline)], found[len(baseline) :], reference_warning(sides)
 
 
 def _in_arm(arm: str, run: Run) -> Run:

@@ -50,7 +50,7 @@ def waiting(table: str, port: int) -> int | None:
 
 
 def accepts(looks: Iterable[Look], connections: int) -> Accepts | None:
-    """How a pod empties its queue of so many connections; None where that cannot be told."""
+    """How a pod empties its queue of that number of connections; None where that cannot be told."""
     shares = [
         min(1.0, look.waiting / (connections - look.answered))
         for look in looks
@@ -91,7 +91,7 @@ class Connections:
             sock.close()
 
     def open(self, most: int, request: bytes = b"") -> int:
-        """Opens connections until one is not completed, or there are so many; returns their number.
+        """Opens connections until one is not completed, or `most` are open; returns their number.
 
         request: is sent on each.
         """

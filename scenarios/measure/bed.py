@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from scenarios.host.local import LocalPodHosts
 from scenarios.host.machine import Cores
 from scenarios.host.process import Child, LocalChild, StackError, Watch
-from scenarios.measure.processes import tree
+from scenarios.measure.processes import CpuClock, tree
 from scenarios.programs.kept import KeptProgram
 from scenarios.programs.publisher import Publisher
 from scenarios.scenario.model import Scenario, Target
@@ -28,12 +28,14 @@ class Bed(Struct, frozen=True, kw_only=True):
     address: tuple[str, int]
     processes: Callable[[], list[psutil.Process]]
     """Of the pod, as far as they are there now."""
+    cpu_s: Callable[[], float]
+    """CPU-seconds that the pod has used by now."""
     helpers: Callable[[], list[psutil.Process]]
     """Of services and the publisher, likewise."""
     frozen: Callable[[], contextlib.AbstractAsyncContextManager[None]]
     """Stops all processes of the pod as long as it lasts."""
     stall_feed: Callable[[float], Awaitable[None]] | None
-    """No tick goes out for so many seconds; None where the feed takes no orders."""
+    """Stops the feed for the given number of seconds; None where the feed takes no orders."""
 
 
 @contextlib.asynccontextmanager
@@ -41,7 +43,7 @@ async def bed(
     scenario: Scenario, *, directory: Path, cores: Cores, epoch_ns: int, watch: Watch
 ) -> AsyncIterator[Bed]:
     """Starts one pod of the gateway, with what it needs; handshakes cost what the scenario says."""
-    # Nobody asks for metrics: that would cost CPU of the pod.
+    # The pod is not asked for its metrics: an answer would cost CPU of the pod.
     scenario = replace(scenario, gateway=replace(scenario.gateway, pods=1, metrics=None))
     async with contextlib.AsyncExitStack() as stops:
         wanted = Wanted(
@@ -74,6 +76,7 @@ async def bed(
             publisher = await start_publisher(stops, wanted, services, gateway, cores.stack)
         pod = gateway.pods[0]
         host, _, port = pod.address.rpartition(":")
+        clock = CpuClock()
 
         def helpers() -> list[psutil.Process]:
             children = [*(services.children if services else ()), publisher and publisher.child]
@@ -83,6 +86,7 @@ async def bed(
             target=replace(scenario.target, url=f"http://{pod.address}{scenario.gateway.path}"),
             address=(host, int(port)),
             processes=lambda: _processes(pod.child),
+            cpu_s=lambda: _cpu_s(clock, pod.child),
             helpers=helpers,
             frozen=lambda: gateway.paused(0),
             stall_feed=_stall(scenario, gateway, publisher),
@@ -111,6 +115,12 @@ def _processes(child: Child | None) -> list[psutil.Process]:
         raise StackError("the pod has ended")
     assert isinstance(child, LocalChild)  # noqa: S101 - pods of this host are its children
     return tree(child.pid)
+
+
+def _cpu_s(clock: CpuClock, child: Child | None) -> float:
+    if isinstance(child, KeptProgram):
+        return clock.program_cpu_s(child)
+    return clock.cpu_s(_processes(child))
 
 
 def _ignore(*_: object, **__: object) -> None:

@@ -34,7 +34,7 @@ _QUIET_S = 4
 _MOST_QUEUED = 4_200
 """More than Linux's default limit of a queue."""
 _WATCHED_S, _FEWEST_WATCHED, _MOST_WATCHED = 0.6, 24, 200
-"""Handshakes that wait while the pod is stopped: about so many seconds of work."""
+"""Handshakes that wait while the pod is stopped: about 0.6 s of work, at least 24, and at most 200."""
 _ANSWERS_WITHIN_S = 10.0
 
 
@@ -47,7 +47,7 @@ class MeasurePlan(Struct, frozen=True, kw_only=True):
 
     scenario: Scenario
     gateway: str
-    """What to call it."""
+    """Name of the gateway in the result."""
     cycles: int = 5
     most_clients: int = MOST
     retries: int = 5

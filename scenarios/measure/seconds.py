@@ -13,7 +13,7 @@ from scenarios.host.machine import Cores
 from scenarios.host.process import StackError
 from scenarios.measure.bed import Bed
 from scenarios.measure.estimate import Window
-from scenarios.measure.processes import CpuClock, rss_bytes
+from scenarios.measure.processes import rss_bytes
 from scenarios.wire.interval import Interval
 
 SECOND_NS = 1_000_000_000
@@ -41,7 +41,6 @@ class Seconds:
         self.intervals: dict[int, Interval] = {}
         self.generator_pid: int | None = None
         self._bed, self._epoch_ns = bed, epoch_ns
-        self._clock = CpuClock()
         self._sampler = CpuSampler(os.getpid(), cores)
 
     @property
@@ -64,19 +63,18 @@ class Seconds:
 
     async def keep(self) -> None:
         """Takes a sample at the end of every second; never returns."""
-        last_ns, last_s = time.monotonic_ns(), self._clock.cpu_s(self._bed.processes())
+        last_ns, last_s = time.monotonic_ns(), self._bed.cpu_s()
         self._shares(1.0)
         while True:
             second = self.now()
             ends_ns = self._epoch_ns + (second + 1) * SECOND_NS
             await asyncio.sleep((ends_ns - time.monotonic_ns()) / 1e9 + 0.002)
-            processes = self._bed.processes()
-            now_ns, now_s = time.monotonic_ns(), self._clock.cpu_s(processes)
+            now_ns, now_s = time.monotonic_ns(), self._bed.cpu_s()
             span_s = (now_ns - last_ns) / SECOND_NS
             self.samples[second] = Sample(
                 span_s=span_s,
                 cpu_s=now_s - last_s,
-                rss_bytes=rss_bytes(processes),
+                rss_bytes=rss_bytes(self._bed.processes()),
                 load=self._shares(span_s),
             )
             # This process was late: the sample has the seconds that were passed over as well.

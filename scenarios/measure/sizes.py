@@ -26,7 +26,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
 
 
 def sizes(handshake_s: float, client_s: float, most: int = MOST) -> Sizes:
-    """The sizes for a handshake of so many CPU-seconds.
+    """The sizes for a handshake that takes `handshake_s` CPU-seconds.
 
     client_s: what the ticks of one client take, in CPU-seconds per second. most: clients at the most.
     """

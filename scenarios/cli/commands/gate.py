@@ -16,7 +16,15 @@ from reports.compare.comparable import ComparisonError
 from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, fewest_rounds, look_of
 from reports.gate.history import Commit, GateFileError, append_runs, read_trend
 from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
-from reports.gate.sides import BASELINE, CANDIDATE, changes, missing_rounds, of_one_arm, side
+from reports.gate.sides import (
+    BASELINE,
+    CANDIDATE,
+    changes,
+    missing_rounds,
+    of_one_arm,
+    side,
+    sides_on_one_reference,
+)
 from reports.gate.slo import slo_decisions
 from reports.gate.terminal import terminal_decision
 from reports.rundir.files import find_runs, point_latest
@@ -295,6 +303,11 @@ def _decision(
     """What these runs say; `earlier` is what the look before this one decided."""
     notes = []
     against: Side | None = None
+    # An SLO is about the runs of one side, however the other side counts.
+    slos = slo_decisions(candidate)
+    if gate.baseline:
+        baseline, candidate, warning = sides_on_one_reference(baseline, candidate)
+        notes += [warning] if warning else []
     ours = side(gate.candidate.text, candidate, _missing(gate, CANDIDATE, gate.candidate))
     if gate.baseline:
         against = side(gate.baseline.text, baseline, _missing(gate, BASELINE, gate.baseline))
@@ -315,7 +328,7 @@ def _decision(
         against,
         ours,
         gate.gauges,
-        slos=slo_decisions(candidate),
+        slos=slos,
         look=look_of(against, ours, gate.schedule.rounds) if looks > 1 else 0,
         looks=looks,
         earlier=earlier,

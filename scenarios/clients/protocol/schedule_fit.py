@@ -1,8 +1,9 @@
 """Fits a schedule to the numbers and stamps of ticks: tick k is due at a + b·k.
 
-A stamp is the due time plus the lateness of whoever sent the tick, so the line follows the earliest stamps.
-Its slope is the median of many slopes, which a quarter of late stamps does not move; its height is a low
-percentile of what the stamps are above it.
+A stamp is the due time plus the lateness of the pod or publisher that sent the tick. Lateness is never
+negative, so the line follows the earliest stamps: it is the one of a low quantile (quantile regression), and
+ticks that were late while the clients joined do not tilt it. Its slope is the expected rate unless the later
+stamps exclude that. Its height is a low percentile of what the stamps are above it.
 """
 
 from typing import Any
@@ -20,9 +21,21 @@ LOWEST, HIGHEST = 5, 95
 UNSTEADY = 0.25
 """Share of a period from which on the typical distance from the line says that it is none."""
 _STEPS = 16
-_SAME_RATE_ERRORS = 2.0
-# Standard error of the slope of n evenly spaced values is sqrt(12) · deviation / n^1.5; that of the median of
-# slopes is about 1.25 times as much. A normal distribution has 1.35 deviations between its quartiles.
+_QUANTILE = 0.1
+"""Share of the stamps that are before the line by which a slope is found."""
+_TILTED = 0.1
+"""By what share of its value the median of the slopes may be off."""
+_GOLDEN = (5**0.5 - 1) / 2
+_PRECISE = 1e-11
+"""To what share of its value the slope is found."""
+_RAMP = 0.4
+"""Share of the stamps that may be late because clients joined."""
+_SAME_RATE_ERRORS = 3.0
+"""A slope that is off the expected one by more standard errors is another one."""
+_OTHER_RATE = 0.02
+"""A slope that is off by such a share is another one, whatever its error is."""
+# Standard error of the slope of n evenly spaced values is sqrt(12) · deviation / n^1.5; that of the line of a
+# low quantile is about 1.25 times as much. A normal distribution has 1.35 deviations between its quartiles.
 _SLOPE_ERROR = 1.25 * 12**0.5
 _QUARTILES = 1.35
 
@@ -64,17 +77,62 @@ def fit(seqs: Any, stamps_ns: Any, rate_hz: float) -> Fit | None:
     # Far apart, and differently far: stamps that are cut to milliseconds repeat a pattern.
     steps = np.unique(np.linspace(len(x) // 4, 3 * len(x) // 4, _STEPS, dtype=np.int64))
     slopes = [(y[step:] - y[:-step]) / (x[step:] - x[:-step]) for step in steps]
-    period = float(np.median(np.concatenate(slopes)))
-    if period <= 0:
+    middle = float(np.median(np.concatenate(slopes)))
+    if middle <= 0:
         return None
-    expected = 1e9 / rate_hz
-    if abs(period - expected) <= _SAME_RATE_ERRORS * _slope_error(x, y - period * x):
-        period = expected
+    period = _period(x, y, middle, 1e9 / rate_hz)
     lateness = y - period * x
-    low, quarter, most, high = np.percentile(lateness, [LOWEST, 25, 75, HIGHEST])
+    quarter, most = np.percentile(lateness[_after_ramp(lateness) :], [25, 75])
     if most - quarter > UNSTEADY * period:
         return None
+    low, high = np.percentile(lateness, [LOWEST, HIGHEST])
     return Fit(first_seq, first_ns + round(low), period, round(high - low), len(seqs))
+
+
+def _period(x: Any, y: Any, middle: float, expected: float) -> float:
+    """The slope: `expected`, unless the later stamps exclude it; else that of all, unless they exclude it.
+
+    Earlier ones may be late because clients joined.
+    """
+    later = _after_ramp(x)
+    x_later, y_later = x[later:] - x[later], y[later:] - y[later]
+    slope = _low_slope(x_later, y_later, middle)
+    error = _SAME_RATE_ERRORS * _slope_error(x_later, y_later - slope * x_later)
+    if abs(slope - expected) <= min(error, _OTHER_RATE * expected) + 2 * _PRECISE * expected:
+        return expected
+    of_all = _low_slope(x, y, middle)
+    return of_all if abs(of_all - slope) <= error else slope
+
+
+def _after_ramp(values: Any) -> int:
+    return int(_RAMP * len(values))
+
+
+def _low_slope(x: Any, y: Any, middle: float) -> float:
+    """The slope of the line that leaves a tenth of the values below it, near `middle`.
+
+    The loss of quantile regression, at the best height for a slope, is convex in the slope: golden-section
+    search.
+    """
+
+    def loss(slope: float) -> float:
+        residuals = y - slope * x
+        above = residuals - np.quantile(residuals, _QUANTILE)
+        return float(np.maximum(_QUANTILE * above, (_QUANTILE - 1) * above).sum())
+
+    low, high = (1 - _TILTED) * middle, (1 + _TILTED) * middle
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    of_left, of_right = loss(left), loss(right)
+    while high - low > _PRECISE * middle:
+        if of_left <= of_right:
+            high, right, of_right = right, left, of_left
+            left = high - _GOLDEN * (high - low)
+            of_left = loss(left)
+        else:
+            low, left, of_left = left, right, of_right
+            right = low + _GOLDEN * (high - low)
+            of_right = loss(right)
+    return (low + high) / 2
 
 
 def _slope_error(x: Any, residuals: Any) -> float:

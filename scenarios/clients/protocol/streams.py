@@ -22,12 +22,31 @@ _CLOSED = 0
 """Number that no stream has: what a client misses next is counted by time, from when that was done last."""
 _MOST_STAMPS = 100_000
 _MOST_REPORTED = 64
+MOST_PODS = 1_000
+"""Pods whose newest stream is remembered."""
+_MOST_PLACES = 1 << 22
+"""Streams that have ranges of their own; numbers are 64 bits wide."""
+IN_A_ROW = 5
+"""Ticks after which a stream has left its schedule, or is back on it."""
+_RESTART_PERIODS = 1.5
+"""A number that goes back, stamped so long after the newest one, is that of a pod that began anew."""
 
 
 class _Stream:
     """One numbering of one pod. base: what makes a number of the pod one of this stream."""
 
-    __slots__ = ("base", "first_ns", "fitter", "from_calm", "latest_ns", "latest_seq", "left", "name")
+    __slots__ = (
+        "_contrary",
+        "_judged_seq",
+        "base",
+        "first_ns",
+        "fitter",
+        "from_calm",
+        "latest_ns",
+        "latest_seq",
+        "left",
+        "name",
+    )
 
     def __init__(
         self, name: str, place: int, seq: int, stamp_ns: int, rate_hz: float, *, from_calm: bool
@@ -39,7 +58,20 @@ class _Stream:
         self.fitter = Fitter(rate_hz)
         self.from_calm = from_calm
         self.left = False
-        """Its ticks ran ahead of the schedule: their rate is another one now."""
+        """Its ticks run ahead of the schedule: their rate is another one now."""
+        self._judged_seq, self._contrary = seq, 0
+
+    def judge(self, seq: int, *, early: bool) -> None:
+        """Takes note whether a tick was early; several in a row decide whether the schedule is left.
+
+        A few early ones are a step of the wall clock. A tick that is sent to many clients is one tick.
+        """
+        if seq <= self._judged_seq:
+            return
+        self._judged_seq = seq
+        self._contrary = self._contrary + 1 if early != self.left else 0
+        if self._contrary == IN_A_ROW:
+            self.left, self._contrary = early, 0
 
     def problem(self) -> str:
         """Why its ticks are due by their stamps; empty where they are not."""
@@ -76,8 +108,12 @@ class Streams:
         self._rate_hz = rate_hz
         self._period_ns = round(1e9 / rate_hz)
         self._calm = True
-        self._streams: list[_Stream] = []
+        self._reported: list[_Stream] = []
         self._now: dict[str, _Stream] = {}
+        """The newest stream of each pod."""
+        self._begun: dict[str, int] = {}
+        """How many streams each of these pods has had."""
+        self._places = 0
         self._stamps: dict[int, int] = {}
         """Stamps of ticks that are due by a fit, by that due time."""
         self._closed_ns = -1
@@ -87,13 +123,18 @@ class Streams:
         if not self._calm:
             return
         self._calm = False
-        for stream in self._streams:
+        for stream in {*self._reported, *self._now.values()}:
             stream.fitter.refit()
 
     @property
+    def remembered(self) -> int:
+        """How many streams it still knows."""
+        return len({*self._reported, *self._now.values()})
+
+    @property
     def fits(self) -> tuple[FeedFit, ...]:
-        """What is known of each stream."""
-        return tuple(stream.report() for stream in self._streams[:_MOST_REPORTED])
+        """What is known of the first streams."""
+        return tuple(stream.report() for stream in self._reported)
 
     def learn(self, seq: int, due_ns: int, pod: str = "") -> tuple[int, int]:
         """Takes note of a tick, which is stamped `due_ns`; returns its number and when it was due."""
@@ -102,12 +143,14 @@ class Streams:
         if self._calm:
             stream.fitter.add(seq, due_ns)
         fitted = stream.fitter.fit
-        if fitted is None or stream.left or not self.fitted:
+        if fitted is None or not self.fitted:
             return number, due_ns
         scheduled_ns = fitted.due_ns(seq)
-        if due_ns < scheduled_ns - self._period_ns // 2:
-            # A tick may be late, but not early.
-            stream.left = not self._calm
+        # A tick may be late, but not early.
+        early = due_ns < scheduled_ns - self._period_ns // 2
+        if not self._calm:
+            stream.judge(seq, early=early)
+        if early or stream.left:
             return number, due_ns
         self.used = True
         self._stamps[scheduled_ns] = due_ns
@@ -118,19 +161,32 @@ class Streams:
     def _stream_of(self, pod: str, seq: int, stamp_ns: int) -> _Stream:
         stream = self._now.get(pod)
         if stream is None or self._begins_anew(stream, seq, stamp_ns):
-            again = sum(each.name.partition(" ")[0] == pod for each in self._streams) + 1
-            name = pod if again == 1 else f"{pod} #{again}"
-            stream = _Stream(name, len(self._streams) + 1, seq, stamp_ns, self._rate_hz, from_calm=self._calm)
-            self._streams.append(stream)
-            self._now[pod] = stream
+            stream = self._begin(pod, seq, stamp_ns)
         elif seq > stream.latest_seq:
             stream.latest_seq, stream.latest_ns = seq, stamp_ns
         return stream
 
+    def _begin(self, pod: str, seq: int, stamp_ns: int) -> _Stream:
+        again = self._begun.get(pod, 0) + 1
+        place = self._places % _MOST_PLACES + 1
+        name = pod if again == 1 else f"{pod} #{again}"
+        stream = _Stream(name, place, seq, stamp_ns, self._rate_hz, from_calm=self._calm)
+        self._places += 1
+        self._now[pod], self._begun[pod] = stream, again
+        if len(self._now) > MOST_PODS:
+            forgotten = next(iter(self._now))
+            del self._now[forgotten], self._begun[forgotten]
+        if len(self._reported) < _MOST_REPORTED:
+            self._reported.append(stream)
+        return stream
+
     def _begins_anew(self, stream: _Stream, seq: int, stamp_ns: int) -> bool:
-        """Whether the number went back although time went on, or jumped further than any gap would."""
-        went_on = stamp_ns > stream.latest_ns + self._period_ns // 2
-        return seq - stream.latest_seq > LONGEST_GAP or (seq <= stream.latest_seq and went_on)
+        """Whether the number went back although time went on, or jumped further than any gap would.
+
+        An equal number is the same tick, stamped for each client, or sent again to a client that joins.
+        """
+        went_on = stamp_ns > stream.latest_ns + _RESTART_PERIODS * self._period_ns
+        return seq - stream.latest_seq > LONGEST_GAP or (seq < stream.latest_seq and went_on)
 
     # -- for the recorder ---------------------------------------------------------------------------
 

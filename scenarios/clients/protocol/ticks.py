@@ -52,8 +52,8 @@ class TickError(Exception):
 class TickReader:
     """Reads the ticks of one feed; all sessions of a process share it.
 
-    wall_offset_ns: what to add to the wall clock to get the monotonic one; whoever has a clock keeps it
-    up to date. by_schedule: the schedule says when a numbered tick was due, and not the tick, whose sender
+    wall_offset_ns: what to add to the wall clock to get the monotonic one; the caller keeps it up to
+    date. by_schedule: the schedule says when a numbered tick was due, and not the tick, whose sender
     has another clock.
     """
 
@@ -140,7 +140,7 @@ class TickReader:
         """When the tick with this content or number was first received."""
         key = pod, identity
         first_ns, latest_ns = self._received_ns.get(key, (now_ns, now_ns))
-        # A number comes again when the feed starts over, a content as soon as nobody is late any more.
+        # A number comes again when the feed starts over, a content may come again at any moment.
         known_for_ns = now_ns - (latest_ns if isinstance(identity, int) else first_ns)
         if known_for_ns >= SAME_TICK_NS:
             first_ns = now_ns

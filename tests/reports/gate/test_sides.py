@@ -8,7 +8,7 @@ import pytest
 from reports.analysis.judgement import judgement_of
 from reports.compare.comparable import ComparisonError
 from reports.gate.measures import ALLOWED_KEYS, Value, gauges, measured
-from reports.gate.sides import changes, missing_rounds, of_one_arm, side
+from reports.gate.sides import changes, missing_rounds, of_one_arm, side, sides_on_one_reference
 from reports.gate.slo import slo_decisions
 from reports.rundir.reader import Run
 from tests.support.histories import history, scenario, storm
@@ -186,3 +186,13 @@ def test_rounds_that_left_no_run_are_missing(tmp_path: Path, folders: dict[str, 
             (tmp_path / name / "mass-drop" / "run.json").touch()
     assert missing_rounds(tmp_path) == missing
     assert missing_rounds(tmp_path / "nowhere") == 0
+
+
+def test_a_run_that_fell_back_to_stamps_does_not_reject_the_gate() -> None:
+    ours, fell_back = run(reference="schedule"), run(reference="due")
+    assert changes([ours, fell_back], [ours]) == ()
+    baseline, candidate, warning = sides_on_one_reference([ours, fell_back], [ours])
+    assert "“baseline” 1 of 2" in warning
+    measured = [one.values.get("effective_p99_after") for one in side("", [*baseline, *candidate]).measured]
+    assert measured == [Value(60.0), None, Value(60.0)]
+    assert sides_on_one_reference([ours], [ours])[2] == ""

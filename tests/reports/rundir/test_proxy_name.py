@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from reports.analysis.metrics import PhaseSummary
 from reports.compare.comparison import compare
 from reports.compare.measures import BY_KEY
 from reports.figures.timeline import alt_text
@@ -44,7 +45,7 @@ def test_a_run_that_does_not_name_its_proxy_had_nginx() -> None:
 
 
 def test_tables_say_it_too() -> None:
-    comparison = compare([behind("envoy")])
+    comparison = compare([behind("envoy", during=PhaseSummary(from_s=8, to_s=23, nginx_cpu=0.1))])
     headings = [
         f"{row.group} {row.heading}" for row in (*main_grid(comparison), *experience_grid(comparison))
     ]

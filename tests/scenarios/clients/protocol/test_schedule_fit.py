@@ -92,6 +92,57 @@ def test_what_slips_by_its_lateness_has_a_rate_of_its_own() -> None:
     assert found.rate_hz == pytest.approx(4.9826, rel=1e-4)
 
 
+TEN_MINUTES_S = 600
+
+
+@pytest.mark.parametrize("late_ms", [(0, 15), (0, 60), (20, 60), (0, 190)])
+@pytest.mark.parametrize("shape", ["random", "rising", "falling"])
+@pytest.mark.parametrize("jitter_ns", [0, MS])
+def test_a_busy_ramp_does_not_tilt_the_line(late_ms: tuple[int, int], shape: str, jitter_ns: int) -> None:
+    rng = random.Random(1)
+    seqs, busy = list(range(75)), 30
+    late_ns = [rng.randint(late_ms[0] * MS, late_ms[1] * MS) for _ in range(busy)]
+    if shape != "random":
+        late_ns.sort(reverse=shape == "falling")
+    late_ns += [0] * (len(seqs) - busy)
+    stamps_ns = stamps(200 * MS, seqs, jitter_ns, rng)
+    found = read_back(seqs, [at + late for at, late in zip(stamps_ns, late_ns, strict=True)], 5.0)
+    later = 5 * TEN_MINUTES_S
+    assert abs(found.due_ns(later) - FIRST_NS - later * 200 * MS) <= 2 * MS
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rate_hz=st.floats(2, 100),
+    busy=st.floats(0, 0.4),
+    late=st.floats(0, 0.4),
+    jitter=st.floats(0, 0.05),
+    seed=st.integers(0, 2**32),
+)
+def test_a_feed_that_keeps_its_rate_is_still_on_its_schedule_after_ten_minutes(
+    rate_hz: float, busy: float, late: float, jitter: float, seed: int
+) -> None:
+    rng = random.Random(seed)
+    period_ns = 1e9 / rate_hz
+    seqs = list(range(max(60, int(15 * rate_hz))))
+    stamps_ns = stamps(period_ns, seqs, int(jitter * period_ns), rng)
+    for place in range(int(busy * len(seqs))):
+        stamps_ns[place] += rng.randint(0, int(late * period_ns))
+    found = read_back(seqs, stamps_ns, rate_hz)
+    later = int(TEN_MINUTES_S * rate_hz)
+    assert abs(found.due_ns(later) - FIRST_NS - later * period_ns) <= (jitter + 0.01) * period_ns + 2
+
+
+@pytest.mark.parametrize("late_ms", [0, 15, 60])
+def test_a_timer_that_is_slower_than_it_says_is_fitted_behind_a_busy_ramp(late_ms: int) -> None:
+    rng = random.Random(1)
+    seqs = list(range(75))
+    stamps_ns = stamps(1e9 / 4.97, seqs, MS, rng)
+    for place in range(30):
+        stamps_ns[place] += rng.randint(0, late_ms * MS)
+    assert read_back(seqs, stamps_ns, 5.0).rate_hz == pytest.approx(4.97, rel=5e-4)
+
+
 @pytest.mark.parametrize("rate_hz", [30.0, 60.0, 7.0])
 def test_stamps_in_whole_milliseconds_still_tell_the_rate(rate_hz: float) -> None:
     seqs = list(range(int(8 * rate_hz)))

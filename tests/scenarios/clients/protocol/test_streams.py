@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.clients.protocol.streams import Streams
+from scenarios.clients.protocol.streams import IN_A_ROW, MOST_PODS, Streams
 from scenarios.clients.recorder import SECOND_NS, Recorder
 from scenarios.wire.interval import Samples
 
@@ -73,7 +73,8 @@ RESTARTS: dict[str, tuple[int, int, bool]] = {
     "an older one that was late": (60, due(60), False),
     "the same one": (100, due(100), False),
     "a number that went back although time went on": (0, due(103), True),
-    "the same number later": (100, due(103), True),
+    "the same number, stamped anew": (100, due(103), False),
+    "an older number that is sent again to a client that joins": (98, due(100) + 190 * MS, False),
     "a jump further than any gap": (200_101, due(101), True),
 }
 
@@ -106,9 +107,59 @@ def test_a_tick_cannot_be_early_so_a_feed_that_runs_ahead_has_left_its_schedule(
     streams = Streams(RATE_HZ, fitted=True)
     calm(streams)
     assert streams.learn(60, due(60) - 90 * MS)[1] == due(60)
-    assert streams.learn(80, due(70))[1] == due(70)
-    assert streams.learn(81, due(81) + MS)[1] == due(81) + MS
+    for seq in range(80, 80 + IN_A_ROW):
+        for _ in range(3):  # it is sent to three clients
+            assert streams.learn(seq, due(seq - 10))[1] == due(seq - 10)
+    assert streams.learn(91, due(91) + MS)[1] == due(91) + MS
     assert "ran ahead of the schedule" in problems(streams)[""]
+
+
+@pytest.mark.parametrize("early", [1, IN_A_ROW - 1])
+def test_a_few_early_stamps_are_a_step_of_the_clock(early: int) -> None:
+    streams = Streams(RATE_HZ, fitted=True)
+    calm(streams)
+    for first in (60, 80):
+        for seq in range(first, first + early):
+            for _ in range(IN_A_ROW):
+                assert streams.learn(seq, due(seq) - 120 * MS)[1] == due(seq) - 120 * MS
+        assert streams.learn(first + early, due(first + early) + 50 * MS)[1] == due(first + early)
+    assert problems(streams) == {"": ""}
+
+
+def test_a_feed_that_is_back_on_its_schedule_counts_by_it_again() -> None:
+    streams = Streams(RATE_HZ, fitted=True)
+    calm(streams)
+    for seq in range(60, 70):
+        streams.learn(seq, due(seq) - 120 * MS)
+    assert problems(streams)[""]
+    for seq in range(70, 70 + IN_A_ROW):
+        streams.learn(seq, due(seq) + 20 * MS)
+    assert streams.learn(90, due(90) + 20 * MS)[1] == due(90)
+    assert problems(streams) == {"": ""}
+
+
+def test_a_loop_that_stamps_each_client_on_its_own_keeps_its_schedule() -> None:
+    streams = Streams(RATE_HZ, fitted=True)
+    calm(streams)
+    for seq in range(60, 2_020):
+        for client in range(4):
+            number, due_ns = streams.learn(seq, due(seq) + client * 150 * MS)
+            assert due_ns == due(seq)
+    assert number - streams.learn(2_019, due(2_019))[0] == 0
+    assert problems(streams) == {"": ""}
+
+
+def test_few_of_many_streams_are_remembered() -> None:
+    streams = Streams(RATE_HZ, fitted=True)
+    numbers = set()
+    for again in range(3 * MOST_PODS):
+        numbers.add(streams.learn(1_000, due(10 * again), "a:1")[0])
+        numbers.add(streams.learn(5, due(10 * again + 5), "a:1")[0])
+        numbers.add(streams.learn(5, due(10 * again + 5), f"pod {again}")[0])
+    streams.end_calm()
+    assert len(numbers) == 9 * MOST_PODS
+    assert len(streams.fits) < 100
+    assert streams.remembered <= MOST_PODS + 100
 
 
 @pytest.mark.parametrize(
