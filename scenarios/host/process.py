@@ -143,12 +143,20 @@ def telling(lines: Sequence[str]) -> str:
     return (found or last)[-1].strip()
 
 
+def last_lines(log: Path, count: int = 5) -> list[str]:
+    """The last lines of a log that are not empty."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - 65_536))
+            text = stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.strip()][-count:]
+
+
 def end_error(name: str, code: int | None, log: Path, *, by_itself: bool = False) -> StackError:
     """Tells how a child ended, and what it said last; its exit code is None while it runs."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
+    lines = last_lines(log, _LOOKED_AT)
     how = "still runs" if code is None else exit_text(code)
     last_words = f"{log}: {telling(lines)}" if lines else f"{log} is empty"
     return StackError(f"{name} ended{' by itself' if by_itself else ''} ({how}); {last_words}")

@@ -12,13 +12,12 @@ import psutil
 from msgspec import Struct
 
 from scenarios.host.control_group import new_group, remove_group
-from scenarios.host.process import StackError, end_error, exit_text
+from scenarios.host.process import StackError, end_error, exit_text, last_lines
 from scenarios.programs.placeholders import Invocation
 from scenarios.scenario.program import Program
 
 _KEEPER = str(Path(__file__).parents[1] / "host" / "keeper.py")
 _KILLED_TIMEOUT_S = 10.0
-_LAST_LINES = 5
 _NO_LINES: tuple[bytes, ...] = ()
 _CREDENTIALS = frozenset({"RECONNECT_STORM_TOKEN", "RECONNECT_STORM_TOKEN_FILE"})
 """Variables that are none of a user's program's business."""
@@ -120,17 +119,6 @@ class KeptProgram(Struct, eq=False):
         if self.keeper.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.keeper.send_signal(number)
-
-
-def last_lines(log: Path, count: int = _LAST_LINES) -> list[str]:
-    """The last lines of a log that are not empty."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - 65_536))
-            text = stream.read().decode("utf-8", errors="replace")
-    except OSError:
-        return []
-    return [line for line in text.splitlines() if line.strip()][-count:]
 
 
 async def start_kept(

@@ -6,8 +6,8 @@ from pathlib import Path
 import aiohttp
 
 from scenarios.host.machine import free_ports
-from scenarios.host.process import StackError, Watch, telling
-from scenarios.programs.kept import KeptProgram, last_lines, start_kept
+from scenarios.host.process import StackError, Watch, last_lines, telling
+from scenarios.programs.kept import KeptProgram, start_kept
 from scenarios.programs.placeholders import Invocation, invocation
 from scenarios.programs.readiness import answers, takes_connections
 from scenarios.scenario.model import Scenario

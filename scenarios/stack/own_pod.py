@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from gateway_stub.protocol import Controls
 from scenarios.host.hosts import PodHost
-from scenarios.host.process import Child, StackError, Watch
-from scenarios.programs.kept import KeptProgram, last_lines, start_kept
+from scenarios.host.process import Child, StackError, Watch, last_lines
+from scenarios.programs.kept import KeptProgram, start_kept
 from scenarios.programs.log_limit import cut_log
 from scenarios.programs.metrics_endpoint import ask_gauges
 from scenarios.programs.placeholders import invocation

@@ -20,11 +20,9 @@ from gateway_stub.protocol import (
 )
 from scenarios.host.hosts import CpuReading, PodHost
 from scenarios.host.process import Child, LocalChild, StackError, Watch
+from scenarios.programs.readiness import answers
 from scenarios.stack.pod import Pod
 from scenarios.wire.pod_second import PodSecond, of_stub
-
-NO_KEEPING = {"Connection": "close"}
-"""A probe is a new connection each time, as an orchestrator's is."""
 
 
 class StubPod(Pod):
@@ -70,19 +68,11 @@ class StubPod(Pod):
 
     async def is_live(self, timeout_s: float) -> bool:
         """Whether it says in time that it is alive, on a port of its own where no client waits."""
-        return await self._answers(self._control + LIVENESS_PATH, timeout_s)
+        return await answers(self._http, self._control + LIVENESS_PATH, timeout_s)
 
     async def is_ready(self, timeout_s: float) -> bool:
         """Whether it says in time that it is ready, on the clients' port: the question waits behind them."""
-        return await self._answers(f"http://{self.address}{READINESS_PATH}", timeout_s)
-
-    async def _answers(self, url: str, timeout_s: float) -> bool:
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
-        try:
-            async with self._http.get(url, timeout=timeout, headers=NO_KEEPING) as response:
-                return response.status == 200
-        except (aiohttp.ClientError, OSError, ValueError):
-            return False
+        return await answers(self._http, f"http://{self.address}{READINESS_PATH}", timeout_s)
 
     async def drop(self, share: float, seed: int) -> int:
         """Makes it cut that share of its clients; returns how many those were."""

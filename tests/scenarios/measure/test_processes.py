@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from scenarios.host.process import last_lines
 from scenarios.measure.processes import CpuClock, rss_bytes, tree
 from scenarios.programs import kept
 from scenarios.programs.kept import start_kept
@@ -76,7 +77,7 @@ async def forks_and_clock(tmp_path: Path) -> tuple[float, float]:
     try:
         before_s = clock.program_cpu_s(child)
         for _ in range(500):
-            if kept.last_lines(child.log):
+            if last_lines(child.log):
                 break
             await asyncio.sleep(0.02)
         return before_s, clock.program_cpu_s(child)

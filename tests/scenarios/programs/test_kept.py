@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scenarios.host.process import StackError
-from scenarios.programs.kept import KeptProgram, last_lines, start_kept
+from scenarios.host.process import StackError, last_lines
+from scenarios.programs.kept import KeptProgram, start_kept
 from scenarios.programs.placeholders import invocation
 from scenarios.scenario.program import Program
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scenarios.host.process import last_lines
 from scenarios.programs import kept, tree
 from scenarios.programs.kept import KeptProgram, start_kept
 from scenarios.programs.placeholders import invocation
@@ -38,7 +39,7 @@ time.sleep(60)
 async def first_words(child: KeptProgram) -> list[str]:
     """What it has printed, once it has."""
     for _ in range(3_000):
-        if said := kept.last_lines(child.log):
+        if said := last_lines(child.log):
             return said
         await asyncio.sleep(0.02)
     raise AssertionError("it said nothing")

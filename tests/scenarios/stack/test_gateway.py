@@ -186,7 +186,7 @@ class Http:
     def __init__(self, places: Places) -> None:
         self._by_port = {place.port: place for place in places.places}
 
-    def get(self, url: str, *, timeout: aiohttp.ClientTimeout, headers: Any) -> Any:
+    def get(self, url: str, *, timeout: aiohttp.ClientTimeout, headers: Any, allow_redirects: bool) -> Any:
         return self._asked(url, timeout.total or 60.0, b"")
 
     def post(self, url: str, *, data: bytes, headers: Any) -> Any:
