@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import psutil
 
 from scenarios.programs.kept import KeptProgram
-from scenarios.programs.tree import use
+from scenarios.programs.tree import Tree
 
 
 def tree(pid: int) -> list[psutil.Process]:
@@ -28,6 +28,8 @@ class CpuClock:
     def __init__(self) -> None:
         self._spent: dict[tuple[int, float], float] = {}
         self._program_s = 0.0
+        self._tree: Tree | None = None
+        """Of the program; it remembers what children had used that nothing waited for."""
 
     def cpu_s(self, processes: Iterable[psutil.Process]) -> float:
         """CPU-seconds of these and of all that were ever asked for; never less than before."""
@@ -45,7 +47,8 @@ class CpuClock:
         Descendants that began and ended between two readings count: the account of the program has them, but
         in steps of 10 ms where it has no control group. The clocks of the processes that are there are finer.
         """
-        by_clocks_s, by_account_s = self.cpu_s(program.processes()), use(program).cpu_ns / 1e9
+        self._tree = self._tree or Tree(program)
+        by_clocks_s, by_account_s = self.cpu_s(program.processes()), self._tree.use().cpu_ns / 1e9
         self._program_s = max(self._program_s, by_clocks_s, by_account_s)
         return self._program_s
 

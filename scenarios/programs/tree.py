@@ -1,7 +1,9 @@
 """What a program and all its descendants use: CPU time, memory, and how busy their main threads are."""
 
+import math
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +17,7 @@ _PROC = Path("/proc")
 _CONNECTION = re.compile(rb"^ *\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ 01 ", re.MULTILINE)
 """A line of /proc/net/tcp about an established connection, with its local port."""
 _LISTENING = re.compile(rb"^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ 0A ", re.MULTILINE)
+_LASTS_S = 0.5
 _TABLES = ("net/tcp", "net/tcp6")
 _LOOPBACK = (b"0100007F", b"00000000000000000000000001000000", b"0000000000000000FFFF00000100007F")
 
@@ -96,11 +99,6 @@ class Tree:
         return TreeUse(time.monotonic_ns(), cpu_ns, rss_bytes, main_ns)
 
 
-def use(program: KeptProgram) -> TreeUse:
-    """What a program has used by now, at one look."""
-    return Tree(program).use()
-
-
 def _spent(process: psutil.Process) -> Spent:
     times = process.cpu_times()
     return Spent(times.user + times.system, times.children_user + times.children_system)
@@ -131,15 +129,24 @@ def _main_thread_ns(pid: int) -> int | None:
     return int(run_ns) + int(wait_ns)
 
 
-def established(ports: Iterable[int], tables: Iterable[bytes] | None = None) -> dict[int, int]:
-    """Open connections to each of these local ports. tables: what the kernel says, if it is known."""
-    found = dict.fromkeys(ports, 0)
-    for table in _read_tables() if tables is None else tables:
-        for port in _CONNECTION.findall(table):
-            number = int(port, 16)
-            if number in found:
-                found[number] += 1
-    return found
+class Connections:
+    """Open connections by local port; the kernel's tables are read once for all pods that ask together."""
+
+    def __init__(self) -> None:
+        self._read_s = -math.inf
+        self._found: Mapping[int, int] = {}
+
+    def to(self, port: int) -> int:
+        """Open connections to this port, at most half a second ago."""
+        now_s = time.monotonic()
+        if now_s - self._read_s > _LASTS_S:
+            self._read_s, self._found = now_s, established(_read_tables())
+        return self._found.get(port, 0)
+
+
+def established(tables: Iterable[bytes]) -> Counter[int]:
+    """Open connections by local port, in the kernel's tables."""
+    return Counter(int(port, 16) for table in tables for port in _CONNECTION.findall(table))
 
 
 def listens_elsewhere(port: int, tables: Iterable[bytes] | None = None) -> bool:

@@ -19,7 +19,7 @@ from scenarios.host.machine import needed_descriptors
 from scenarios.host.process import Child, LocalChild, StackError, Watch
 from scenarios.limits.registry import limit
 from scenarios.programs.kept import KeptProgram
-from scenarios.programs.tree import listens_elsewhere
+from scenarios.programs.tree import Connections, listens_elsewhere
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_of
@@ -86,6 +86,7 @@ class Gateway:
         self._cores = cores
         self._token = secrets.token_urlsafe(24)
         self._drops = 0
+        self._connections = Connections()
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONTROL_TIMEOUT_S))
         self.route: Callable[[], Awaitable[None]] = _nowhere
         """Makes the proxy send new connections to the pods that are there now; set once there is a proxy."""
@@ -320,6 +321,7 @@ class Gateway:
                 epoch_ns=self._epoch_ns,
                 values=self._values,
                 http=self._http,
+                connections=self._connections,
                 watch=self._watch,
                 on_second=self._on_second,
                 on_crash=self._crashed,

@@ -18,7 +18,7 @@ from scenarios.programs.log_limit import cut_log
 from scenarios.programs.metrics_endpoint import ask_gauges
 from scenarios.programs.placeholders import invocation
 from scenarios.programs.readiness import answers, opens_session
-from scenarios.programs.tree import Tree, TreeUse, established, listening_ports
+from scenarios.programs.tree import Connections, Tree, TreeUse, listening_ports
 from scenarios.scenario.model import Scenario
 from scenarios.stack.pod import Pod
 from scenarios.wire.pod_second import PodSecond
@@ -49,6 +49,7 @@ class OwnPod(Pod):
         epoch_ns: int,
         values: Mapping[str, str | int | float],
         http: aiohttp.ClientSession,
+        connections: Connections,
         watch: Watch,
         on_second: Callable[[int, PodSecond], None],
         on_crash: Callable[[int, KeptProgram], Awaitable[None]],
@@ -64,6 +65,7 @@ class OwnPod(Pod):
         self._epoch_ns = epoch_ns
         self._values = {**values, "port": host.port, "pod": index, "host": host.listen}
         self._http = http
+        self._connections = connections
         self._on_crash = on_crash
         self._note = note
         self._found_gauges: set[str] = set()
@@ -162,7 +164,7 @@ class OwnPod(Pod):
             cpu_ns=now.cpu_ns - last.cpu_ns,
             rss_bytes=now.rss_bytes,
             occupied_ns=None if busiest_ns is None else min(busiest_ns, span_ns),
-            clients=established([self.host.port])[self.host.port],
+            clients=self._connections.to(self.host.port),
         )
         metrics = self._scenario.gateway.metrics
         if metrics is None or self.paused:

@@ -51,7 +51,7 @@ async def use_of(tmp_path: Path, code: str) -> tree.TreeUse:
     child = await start_kept("it", program, called, folder=tmp_path, log=tmp_path / "it.log")
     try:
         assert await first_words(child) == ["done"]
-        return tree.use(child)
+        return tree.Tree(child).use()
     finally:
         await child.kill()
 
@@ -95,7 +95,8 @@ TABLE6 = b"""  sl  local_address                         remote_address         
 
 
 def test_established_connections_to_a_port_are_counted_in_both_families() -> None:
-    assert tree.established([0x1F90, 0x1F91], [TABLE, TABLE6]) == {0x1F90: 2, 0x1F91: 0}
+    found = tree.established([TABLE, TABLE6])
+    assert (found[0x1F90], found[0x1F91]) == (2, 0)
 
 
 @pytest.mark.parametrize(("port", "elsewhere"), [(0x1F90, False), (0x1F91, True), (0x1F92, True), (1, False)])
@@ -107,7 +108,7 @@ def test_connections_of_this_machine_are_counted() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
-            assert tree.established([port]) == {port: 1}
+            assert tree.Connections().to(port) == 1
 
 
 def test_ports_on_which_a_descendant_listens_are_found(tmp_path: Path) -> None:
