@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from reports.rehearsal import write_rehearsal, write_rehearsals
 from reports.rehearsal.page import CHAPTERS
 from tests.support.acted_runs import LIMIT, PUSH, SCALE
-from tests.support.chromium import DESKTOP, PAPER, PHONE, Opened, chromium
+from tests.support.chromium import DESKTOP, PAPER, PHONE, Opened, assert_alone_and_fitting, chromium
 from tests.support.rehearsals import REHEARSALS, rehearsed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_chromium]
@@ -47,10 +47,7 @@ def test_a_page_asks_nobody_for_anything_complains_of_nothing_and_fits(
     opened = Opened(browser, pages[name], SIZES[size])
     if size == "on paper":
         opened.page.emulate_media(media="print")
-    assert opened.complaints == []
-    assert opened.requests == [pages[name].as_uri()]
-    widths = opened.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert widths[0] <= widths[1]
+    assert_alone_and_fitting(opened, pages[name])
     opened.page.close()
 
 

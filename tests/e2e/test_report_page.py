@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, ViewportSize
 
 from reports.page.write import write_report
 from reports.rundir.reader import Run
-from tests.support.chromium import DESKTOP, PAPER, PHONE, Opened, chromium
+from tests.support.chromium import DESKTOP, PAPER, PHONE, Opened, assert_alone_and_fitting, chromium
 from tests.support.compared_runs import HOSTILE, arm, two_by_two
 from tests.support.histories import history
 
@@ -91,10 +91,7 @@ def test_a_page_asks_nobody_for_anything_complains_of_nothing_and_fits(
     opened = Opened(browser, pages[name], SIZES[size])
     if size == "on paper":
         opened.page.emulate_media(media="print")
-    assert opened.complaints == []
-    assert opened.requests == [pages[name].as_uri()]
-    widths = opened.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert widths[0] <= widths[1]
+    assert_alone_and_fitting(opened, pages[name])
     charts = opened.page.locator("#figure .chart:visible")
     assert charts.count() == 1
     assert charts.first.get_attribute("class") == f"chart {SHOWN[size]}"

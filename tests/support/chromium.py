@@ -59,3 +59,11 @@ class Opened:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
+
+
+def assert_alone_and_fitting(opened: Opened, path: Path) -> None:
+    """The page asks nothing but itself, complains of nothing, and is no wider than its window."""
+    assert opened.complaints == []
+    assert opened.requests == [path.as_uri()]
+    widths = opened.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert widths[0] <= widths[1]
