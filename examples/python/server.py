@@ -4,6 +4,7 @@ Settings come from the environment.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
@@ -22,6 +23,7 @@ POSITIONS = int(os.environ.get("POSITIONS", "4000"))
 TOKEN_SECRET = os.environ.get("TOKEN_SECRET", "change-me").encode()
 ROOMS = [f"market-{number}" for number in range(4)]
 LAG_PERIOD_S = 0.01
+DRAIN_S = 3.0
 
 # What a real gateway reads from its session store.
 SESSION = json.dumps(
@@ -109,7 +111,10 @@ async def drain(_app: web.Application) -> None:
     `sio.disconnect` would tell the clients to stay away: the JavaScript client does not come back after it.
     """
     draining.set()
-    await asyncio.gather(*(sio.eio.disconnect(connection) for connection in list(sio.eio.sockets)))
+    closing = (sio.eio.disconnect(connection) for connection in list(sio.eio.sockets))
+    # For clients that do not read: engineio waits until each client's queue is empty.
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*closing), DRAIN_S)
 
 
 app = web.Application()

@@ -1,6 +1,7 @@
 """A Socket.IO gateway whose ticks come from another process, through Redis."""
 
 import asyncio
+import contextlib
 import os
 
 import redis.asyncio
@@ -10,6 +11,7 @@ from aiohttp import web
 HOST = os.environ.get("HOST", "127.0.0.1")
 PORT = int(os.environ.get("PORT", "3000"))
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
+DRAIN_S = 3.0
 
 # Whatever a process emits through the same Redis goes to the clients of every pod.
 sio = socketio.AsyncServer(async_mode="aiohttp", client_manager=socketio.AsyncRedisManager(REDIS_URL))
@@ -33,7 +35,10 @@ async def readyz(_request: web.Request) -> web.Response:
 
 async def drain(_app: web.Application) -> None:
     """On SIGTERM, when aiohttp has stopped accepting: closes all connections."""
-    await asyncio.gather(*(sio.eio.disconnect(connection) for connection in list(sio.eio.sockets)))
+    closing = (sio.eio.disconnect(connection) for connection in list(sio.eio.sockets))
+    # For clients that do not read: engineio waits until each client's queue is empty.
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*closing), DRAIN_S)
     await database.aclose()
 
 

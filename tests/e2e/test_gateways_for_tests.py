@@ -1,9 +1,11 @@
 """The gateways in tests/support/gateways do what their names say, without this program."""
 
+import base64
 import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -21,6 +23,13 @@ from tests.support.gateways import GATEWAYS, words
 pytestmark = pytest.mark.e2e
 
 ARGUMENTS = {"slow": ("0.5",), "crashing": ("60",), "forking": ("2",)}
+UPGRADE = (
+    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\n"
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+)
+MORE_THAN_THE_KERNEL_KEEPS = 24
+"""Ticks of almost a megabyte that nobody reads."""
+
 LISTENING = sorted(set(GATEWAYS) - {"never_ready", "exiting", "publisher", "elsewhere"})
 
 
@@ -193,3 +202,20 @@ def test_a_tick_that_is_posted_is_sent(log: Path) -> None:
         tick = json.dumps({"seq": 7}).encode()
         urllib.request.urlopen(f"http://127.0.0.1:{port}/ticks", tick, timeout=10).close()
         assert client.receive(timeout=PATIENCE_S) == ["tick", {"seq": 7}]
+
+
+def test_it_ends_on_sigterm_also_when_a_client_reads_nothing(log: Path) -> None:
+    with gateway("silent", log=log) as (process, port), socket.socket() as client:
+        wait_until_ready(port)
+        client.connect(("127.0.0.1", port))
+        request = UPGRADE.format(port=port, key=base64.b64encode(os.urandom(16)).decode())
+        client.sendall(request.encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+        # A text frame, masked with zeros: Socket.IO's CONNECT.
+        client.sendall(b"\x81\x82" + bytes(4) + b"40")
+        wait_for("a client", lambda: get(f"http://127.0.0.1:{port}/metrics") == "gateway_clients 1\n")
+        tick = json.dumps({"seq": 1, "text": "x" * 900_000}).encode()
+        for _ in range(MORE_THAN_THE_KERNEL_KEEPS):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ticks", tick, timeout=10).close()
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0

@@ -1,13 +1,19 @@
 """The examples: each scenario loads, fits its gateway, and names nothing of the machine it was made on."""
 
+import asyncio
 import hashlib
 import hmac
+import importlib.util
 import json
+import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
+import socketio
 
 from scenarios.scenario.loader import load
 from scenarios.scenario.program import words_of
@@ -61,3 +67,32 @@ def test_the_lock_of_the_node_example_names_no_registry_and_fits_its_package() -
     assert "://" not in "\n".join(line for line in text.splitlines() if '"url"' not in line)
     assert '"resolved"' not in text
     assert json.loads(text)["packages"][""]["dependencies"] == package["dependencies"]
+
+
+def server_of(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of an example in Python. There is no Redis, and none is needed."""
+    monkeypatch.setitem(sys.modules, "redis", fake := MagicMock())
+    monkeypatch.setitem(sys.modules, "redis.asyncio", fake.asyncio)
+    fake.asyncio.from_url.return_value = AsyncMock()
+    monkeypatch.setattr(socketio, "AsyncRedisManager", lambda _url: socketio.AsyncManager())
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / name / "server.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["python", "redis"])
+def test_a_client_that_reads_nothing_does_not_keep_a_gateway_from_ending(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = server_of(name, monkeypatch)
+    module.sio.eio.sockets["reads nothing"] = object()
+    monkeypatch.setattr(module.sio.eio, "disconnect", lambda _connection: asyncio.Event().wait())
+    monkeypatch.setattr(module, "DRAIN_S", 0.01)
+
+    async def drain() -> None:
+        await asyncio.wait_for(module.drain(module.app), 10)
+
+    asyncio.run(drain())

@@ -1,6 +1,7 @@
 """What the gateways have in common: ticks, health, metrics, and an address from the environment."""
 
 import asyncio
+import contextlib
 import math
 import os
 import time
@@ -13,6 +14,7 @@ from aiohttp import web
 HOST = os.environ.get("HOST", "127.0.0.1")
 PORT = int(os.environ.get("PORT", "3000"))
 RATE_HZ = 5.0
+DRAIN_S = 2.0
 
 
 def gateway(*, rate_hz: float = RATE_HZ, at_start: Callable[[], None] | None = None) -> web.Application:
@@ -45,7 +47,10 @@ def gateway(*, rate_hz: float = RATE_HZ, at_start: Callable[[], None] | None = N
 
     async def drain(_app: web.Application) -> None:
         print("drains", flush=True)
-        await asyncio.gather(*(sio.eio.disconnect(connection) for connection in list(sio.eio.sockets)))
+        closing = (sio.eio.disconnect(connection) for connection in list(sio.eio.sockets))
+        # engineio waits until the client has read all of its queue. A dead client never does.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*closing), DRAIN_S)
 
     def answers(text: Callable[[], str]) -> Callable[[web.Request], Any]:
         async def answer(_request: web.Request) -> web.Response:
