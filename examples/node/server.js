@@ -4,7 +4,8 @@ const { createServer } = require("node:http");
 const { monitorEventLoopDelay, performance } = require("node:perf_hooks");
 const { Server } = require("socket.io");
 
-const { HOST = "127.0.0.1", PORT = "3000", RATE_HZ = "5", POSITIONS = "8000", TOKEN_SECRET = "change-me" } = process.env;
+const { HOST = "127.0.0.1", PORT = "3000", RATE_HZ = "5", POSITIONS = "8000", DRAIN_S = "3" } = process.env;
+const { TOKEN_SECRET = "change-me" } = process.env;
 const LAG_RESOLUTION_MS = 10;
 
 // What a real gateway reads from its session store: some 700 kB of JSON.
@@ -14,7 +15,6 @@ const SESSION = JSON.stringify({ positions: Array.from({ length: Number(POSITION
 const loopDelay = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
 loopDelay.enable();
 let lastUtilization = performance.eventLoopUtilization();
-let draining = false;
 
 function metrics() {
   const now = performance.eventLoopUtilization();
@@ -30,7 +30,7 @@ function metrics() {
 const http = createServer((request, response) => {
   const answer = (status, text) => response.writeHead(status, { "Content-Type": "text/plain" }).end(text);
   if (request.url === "/healthz") answer(200, "alive\n");
-  else if (request.url === "/readyz") answer(draining ? 503 : 200, draining ? "draining\n" : "ready\n");
+  else if (request.url === "/readyz") answer(200, "ready\n");
   else if (request.url === "/metrics") answer(200, metrics());
   else answer(404, "not found\n");
 });
@@ -60,11 +60,13 @@ let seq = Math.ceil(Date.now() / period);
 })();
 
 process.on("SIGTERM", () => {
-  draining = true;
-  // Stops accepting and closes all connections. `disconnectSockets` would tell the clients to stay away: they do not
-  // reconnect by themselves after it.
-  io.close(() => process.exit(0));
-  setTimeout(() => process.exit(0), 3000); // for clients that do not answer
+  http.close(() => process.exit(0)); // new connections go to the other pods
+  // One client after the other: all at once, they would be a storm for the other pods. `disconnectSockets` would tell
+  // the clients to stay away: they do not reconnect by themselves after it.
+  const connections = Object.values(io.engine.clients);
+  const gap = (1000 * Number(DRAIN_S)) / connections.length;
+  connections.forEach((connection, place) => setTimeout(() => connection.close(), place * gap));
+  setTimeout(() => process.exit(0), 1000 * Number(DRAIN_S) + 500); // for clients that do not answer
 });
 
 http.listen(Number(PORT), HOST, () => console.log(`listens on http://${HOST}:${PORT}`));

@@ -4,7 +4,6 @@ Settings come from the environment.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import json
@@ -23,7 +22,7 @@ POSITIONS = int(os.environ.get("POSITIONS", "4000"))
 TOKEN_SECRET = os.environ.get("TOKEN_SECRET", "change-me").encode()
 ROOMS = [f"market-{number}" for number in range(4)]
 LAG_PERIOD_S = 0.01
-DRAIN_S = 3.0
+DRAIN_S = float(os.environ.get("DRAIN_S", "3"))
 
 # What a real gateway reads from its session store.
 SESSION = json.dumps(
@@ -36,7 +35,6 @@ SESSION = json.dumps(
 sio = socketio.AsyncServer(async_mode="aiohttp")
 clients: set[str] = set()
 lags_s: list[float] = []
-draining = asyncio.Event()
 next_room = cycle(ROOMS)
 
 
@@ -97,7 +95,7 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 async def readyz(_request: web.Request) -> web.Response:
-    return web.Response(text="draining\n", status=503) if draining.is_set() else web.Response(text="ready\n")
+    return web.Response(text="ready\n")
 
 
 async def start(_app: web.Application) -> None:
@@ -106,15 +104,19 @@ async def start(_app: web.Application) -> None:
 
 
 async def drain(_app: web.Application) -> None:
-    """On SIGTERM, when aiohttp has stopped accepting: closes all connections.
+    """On SIGTERM, when aiohttp has stopped accepting: closes one connection after the other.
 
-    `sio.disconnect` would tell the clients to stay away: the JavaScript client does not come back after it.
+    All at once, the clients would be a storm for the other pods. `sio.disconnect` would tell them to stay
+    away: the JavaScript client does not come back after it.
     """
-    draining.set()
-    closing = (sio.eio.disconnect(connection) for connection in list(sio.eio.sockets))
-    # For clients that do not read: engineio waits until each client's queue is empty.
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.gather(*closing), DRAIN_S)
+    connections = list(sio.eio.sockets)
+    closing = []
+    for connection in connections:
+        closing.append(asyncio.ensure_future(sio.eio.disconnect(connection)))
+        await asyncio.sleep(DRAIN_S / len(connections))
+    # Not for ever: engineio waits until a client has read all of its queue, and a dead one never does.
+    if closing:
+        await asyncio.wait(closing, timeout=0.5)
 
 
 app = web.Application()

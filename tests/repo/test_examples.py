@@ -15,9 +15,11 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 import socketio
 
+from scenarios.gate.seeded_regressions import read_regressions
 from scenarios.scenario.loader import load
 from scenarios.scenario.program import words_of
 from tests.repo.test_links import ROOT
+from tools.node_regressions import EXAMPLE, REGRESSIONS, changed, write_copies
 
 EXAMPLES = ROOT / "examples"
 FILES = sorted(path for path in EXAMPLES.glob("*/storm.toml"))
@@ -96,3 +98,20 @@ def test_a_client_that_reads_nothing_does_not_keep_a_gateway_from_ending(
         await asyncio.wait_for(module.drain(module.app), 10)
 
     asyncio.run(drain())
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_a_regression_of_the_node_example_changes_its_code_in_one_place(name: str) -> None:
+    server = (EXAMPLE / "server.js").read_text(encoding="utf-8")
+    worse = changed(server, REGRESSIONS[name])
+    assert worse != server
+    with pytest.raises(ValueError, match=r"occurs 0 times in server\.js: expected once"):
+        changed("", REGRESSIONS[name])
+
+
+def test_copies_of_the_node_example_are_arms_of_its_gate(tmp_path: Path) -> None:
+    arms = read_regressions(write_copies(tmp_path))
+    assert set(arms) == set(REGRESSIONS)
+    for overrides in arms.values():
+        scenario = load(str(EXAMPLE / "gate.toml"), overrides)
+        assert (Path(scenario.folder) / scenario.gateway.directory / "server.js").is_file()

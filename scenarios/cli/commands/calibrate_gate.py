@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -22,9 +22,10 @@ from scenarios.cli.options import JSON_OPTION, RETRIES_OPTION, RUNS_OPTION, scen
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
+from scenarios.fields import invalid
 from scenarios.gate.checkout import PROJECT, CheckoutError, revision
 from scenarios.gate.rounds import Player, Schedule, play
-from scenarios.gate.seeded_regressions import SEEDED
+from scenarios.gate.seeded_regressions import read_regressions, seeded
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.runner.plan import stamped_folder
@@ -50,8 +51,16 @@ FEWEST_CAUGHT = 0.95
     "--arm",
     "only",
     multiple=True,
-    type=click.Choice([UNCHANGED, *SEEDED]),
-    help="With --record: record this arm only; may be repeated.",
+    metavar="NAME",
+    help=f"With --record: record this arm only: `{UNCHANGED}`, or the name of a regression; may be repeated.",
+)
+@click.option(
+    "--regressions",
+    "regressions_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="TOML file with the regressions to seed: for each a table of keys to override, as in [arms]. Needed"
+    " with gateway.command.",
 )
 @click.option(
     "--pool",
@@ -76,6 +85,7 @@ def calibrate_gate_command(
     scenario_name: str,
     rounds: int | None,
     only: tuple[str, ...],
+    regressions_file: Path | None,
     pool_file: Path,
     gates: int,
     retries: int,
@@ -92,8 +102,9 @@ def calibrate_gate_command(
     """
     with usage_errors(ScenarioError, MachineError, RecordError, CheckoutError):
         if rounds:
-            recorded = _recorded(scenario_name, rounds, only or (UNCHANGED, *SEEDED), runs_folder, retries)
-            _keep(pool_file, scenario_name, recorded)
+            arms = _arms(scenario_name, regressions_file, only)
+            recorded = _recorded(scenario_name, rounds, arms, runs_folder, retries)
+            _keep(pool_file, arms, recorded)
     pool = _read(pool_file)
     if all(run.verdict == "INVALID" for run in pool.arms.get(UNCHANGED, ())):
         fail(f"{pool_file}: no valid run of the arm {UNCHANGED!r}: expected at least one")
@@ -117,16 +128,30 @@ def good(found: Tally) -> bool:
     return called <= MOST_FALSE_ALARMS if found.arm == UNCHANGED else called >= FEWEST_CAUGHT
 
 
+def _arms(
+    scenario_name: str, regressions_file: Path | None, only: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """The overrides of each arm. Raises ScenarioError."""
+    found = read_regressions(regressions_file) if regressions_file else seeded(load(scenario_name))
+    arms: dict[str, tuple[str, ...]] = {UNCHANGED: (), **found}
+    for name in only:
+        if name not in arms:
+            fail(invalid("--arm", name, f"one of {', '.join(arms)}"))
+    return {name: overrides for name, overrides in arms.items() if not only or name in only}
+
+
 def _recorded(
-    scenario_name: str, rounds: int, arms: Sequence[str], runs_folder: Path, retries: int
+    scenario_name: str,
+    rounds: int,
+    arms: Mapping[str, tuple[str, ...]],
+    runs_folder: Path,
+    retries: int,
 ) -> dict[str, list[Run]]:
     directory = stamped_folder(runs_folder / "calibrate-gate")
-    scenario = load(scenario_name)
     players = []
-    for arm in arms:
-        overrides = () if arm == UNCHANGED else SEEDED[arm](scenario)
-        seeded = msgspec.structs.replace(load(scenario_name, overrides), matrix={}, arms={})
-        players.append(Player(name=arm, scenario=seeded, source=scenario_name, overrides=overrides))
+    for arm, overrides in arms.items():
+        planted = msgspec.structs.replace(load(scenario_name, overrides), matrix={}, arms={})
+        players.append(Player(name=arm, scenario=planted, source=scenario_name, overrides=overrides))
     schedule = Schedule(rounds=rounds, most_rounds=rounds, retries=retries)
     warn_of_leftovers()
     try:
@@ -141,7 +166,7 @@ def _recorded(
     return {arm: [judge_run(path) for path in find_runs([directory / arm])] for arm in arms}
 
 
-def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> None:
+def _keep(path: Path, planted: Mapping[str, tuple[str, ...]], recorded: dict[str, list[Run]]) -> None:
     """Adds the runs to the pool, which has to be one of the same scenario, machine and versions; those that
     others disturbed are left out."""
     before = _read(path) if path.exists() else None
@@ -162,14 +187,14 @@ def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> Non
             if not found.validity.invalidated_by_host
         )
         arms[arm] = (*arms.get(arm, ()), *kept)
-        overrides[arm] = () if arm == UNCHANGED else SEEDED[arm](load(scenario_name))
+        overrides[arm] = planted[arm]
     pool = Pool(
         scenario=now[0],
         commit=revision("HEAD", PROJECT).id,
         machine=first.info.machine,
         versions=first.info.versions,
         overrides=overrides,
-        arms={arm: arms[arm] for arm in (UNCHANGED, *SEEDED) if arm in arms},
+        arms={arm: arms[arm] for arm in sorted(arms, key=lambda arm: arm != UNCHANGED)},
     )
     with replacing(path) as stream:
         stream.write(msgspec.json.format(msgspec.json.encode(pool), indent=1).decode() + "\n")

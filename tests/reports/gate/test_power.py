@@ -219,7 +219,7 @@ def test_runs_that_failed_are_kept_in_a_pool_and_disturbed_ones_are_not(tmp_path
             validity={"valid": False, "problems": ["others"], "warnings": [], "invalidated_by_host": True},
         ),
     ]
-    _keep(tmp_path / "pool.json", "gate-quick", {UNCHANGED: runs})
+    _keep(tmp_path / "pool.json", {UNCHANGED: ()}, {UNCHANGED: runs})
     pool = msgspec.json.decode((tmp_path / "pool.json").read_bytes(), type=Pool)
     assert [one.verdict for one in pool.arms[UNCHANGED]] == ["RECOVERED", "INVALID"]
 
