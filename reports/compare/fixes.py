@@ -179,7 +179,7 @@ def _whose(key: str, arm: ArmResult) -> str:
     if key != "limited" or shared is None or not total:
         return ""
     share = shared.limited / total
-    return f" ({'all' if share == 1 else units.percent(share)} of clients behind a shared IP)"
+    return f" ({'all' if share == 1 else units.percent(share)} of them to clients behind a shared IP)"
 
 
 def _combined(reference: ArmResult, arm: ArmResult, arms: Sequence[ArmResult]) -> Iterator[str]:

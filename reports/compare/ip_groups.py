@@ -6,8 +6,10 @@ from statistics import median
 
 from msgspec import Struct
 
-from reports.analysis.shared_ips import SharedIpGroup
+from reports.analysis.delivery import share_of
+from reports.analysis.shared_ips import SharedIpGroup, ticks_by_ip
 from reports.compare.measures import SOONER
+from reports.rundir.slo_metrics import TICKS
 from reports.text import units
 
 
@@ -22,6 +24,11 @@ class IpGroup(Struct, frozen=True, kw_only=True):
     attempts: float
     limited: float
     """Attempts that a limit refused."""
+    ticks_in_time: float | None = None
+    ticks_late: float | None = None
+    ticks_never: float | None = None
+    ticks_lost: float | None = None
+    """Shares of the ticks that were due to them; None where no run knows them."""
 
     @property
     def back_s(self) -> float:
@@ -111,7 +118,14 @@ def _together(runs: Sequence[Sequence[SharedIpGroup]], *, shared: bool) -> IpGro
         recovered_s=None if middle_s == inf else middle_s,
         attempts=total(lambda group: group.attempts),
         limited=total(lambda group: group.limited),
+        **{key: _median_share(runs, part, shared=shared) for key, part in TICKS.items()},
     )
+
+
+def _median_share(runs: Sequence[Sequence[SharedIpGroup]], part: str, *, shared: bool) -> float | None:
+    shares = [share_of(ticks_by_ip(groups, shared=shared), part) for groups in runs]
+    known = [share for share in shares if share is not None]
+    return median(known) if known else None
 
 
 def _was(group: IpGroup | None) -> str:

@@ -362,7 +362,7 @@ def test_skipped_and_censored_ticks_count_for_the_group_of_their_client() -> Non
         recorder.add_client(size)
     for client in range(3):
         receive(recorder, client, 0, due(0) + MS)
-    # Client 1 has tick 9 after 0 s: those due at 1.0 to 1.6 s are in time by it, those up to 0.8 s are not.
+    # Client 1 skips ticks 1 to 8. Tick 9, due at 1.8 s, is in time for those due from 1.0 s on.
     receive(recorder, 1, 9, due(9) + MS)
     recorder.finalise(due(9) + 2 * MS)
     interval = recorder.take_interval(1)
