@@ -57,7 +57,7 @@ def places_of(values_us: NDArray[np.int64]) -> NDArray[np.int64]:
 
 IN_TIME_US = 1_000_000
 """A tick whose effective latency is below this is in time."""
-LATE_FROM_US = int(lowest_us(places_of(np.array([IN_TIME_US])))[0])
+LATE_FROM_US = int(lowest_us(places_of(np.array([IN_TIME_US])).astype(np.int32))[0])
 """The lowest latency that counts as late: the bucket that reaches `IN_TIME_US` does so as a whole."""
 
 

@@ -86,7 +86,7 @@ def test_a_client_writes_its_ticks_into_the_bucket_of_the_clients_with_as_many_o
     for second in range(2):
         for client, ticks, late_ms in ((alone, 4, 10), (shared, 3, 1500)):
             first = ticks * second
-            events = [Tick(seq, seq * MS) for seq in range(first, first + ticks)]
+            events = tuple(Tick(seq, seq * MS) for seq in range(first, first + ticks))
             client._handle(events, (first + ticks - 1 + late_ms) * MS)
         lengths = [len(recorder.bucket_of(index).latency_ns) for index in range(2)]
         assert lengths == [len(recorder.bucket_of(index).due_ns) for index in range(2)] == [4, 3]
