@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_stub.feed_schedule import FeedSchedule
-from reports.analysis.delivery import ticks_due, ticks_of
+from reports.analysis.delivery import ticks_of
 from reports.rundir import latency
 from reports.rundir.histograms import Buckets
 from reports.rundir.memory import MemoryWriter
@@ -35,9 +35,9 @@ from scenarios.wire.tick_counts import (
 )
 from tests.scenarios.clients.test_recorder import EPOCH_NS, RATE_HZ, deliveries, due
 from tests.scenarios.runner.test_collector import interval
+from tests.support.group_ticks import assert_groups_add_up
 
 CLIENTS = 6
-TICK_COLUMNS = ("ticks_in_time", "ticks_late", "ticks_never", "ticks_skipped")
 
 counts = st.builds(
     TickCounts,
@@ -109,19 +109,6 @@ def info() -> RunInfo:
     return RunInfo(
         scenario={}, arm="a", seed=1, started_utc="", versions={}, machine={}, stability={}, command=[]
     )
-
-
-def assert_groups_add_up(run: Run) -> None:
-    seconds = {second for tag in ("effective", "censored") for second in run.histograms[tag]}
-    assert {row["t_s"] for row in run.shared_ips if row["ticks_in_time"] is not None} == seconds
-    for second in seconds:
-        rows = [row for row in run.shared_ips if row["t_s"] == second]
-        sums = tuple(sum(int(row[name] or 0) for row in rows) for name in TICK_COLUMNS)
-        whole = ticks_due(run, second, second + 1)
-        assert whole is not None
-        assert sums[:3] == (whole.in_time, whole.late, whole.never)
-        known = [row["skipped"] for row in run.rows if row["t_s"] == second]
-        assert known in ([], [sums[3]])
 
 
 def streams() -> Schedule:
