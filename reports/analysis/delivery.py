@@ -22,11 +22,10 @@ import numpy as np
 from msgspec import Struct
 
 from reports.rundir import latency, series
-from reports.rundir.latency import Counts, Latency
+from reports.rundir.latency import IN_TIME_US, Counts, Latency
 from reports.rundir.reader import Run
 from reports.rundir.series import Row, Seconds
 
-IN_TIME_US = 1_000_000
 DECIDED_AFTER_S = 1
 """The last second of a measurement is too short to tell whether its ticks are in time."""
 BACK_FOR_S = 5

@@ -142,16 +142,20 @@ def summarise(run: Run) -> Summary:
     watched = unaided or (0, 0 if last is None else int(last) + 1)
     pods = pod_summaries(run, *watched)
     recovered = _recovery(run, unaided)
+    decided_s = watched[1] - DECIDED_AFTER_S
+    ticks_to_s = min(stretch[1], decided_s) if stretch else decided_s
     return Summary(
         clients=int(series.highest(series.column(run.rows, "clients")) or 0),
         before=phases["before"],
         during=phases["during"],
         after=phases["after"],
         final=_phase(run, _final(recovered, unaided)),
-        storm=_storm(run, *stretch, watched_to_s=watched[1]) if stretch else None,
+        storm=_storm(run, *stretch, ticks_to_s=ticks_to_s) if stretch else None,
         recovery=recovered,
         back=clients_back_of(run.rows, *unaided, run.info.trigger_end_s) if unaided else None,
-        shared_ips=shared_ip_groups(run, *(unaided or (0, 0)), trigger_end_s=run.info.trigger_end_s),
+        shared_ips=shared_ip_groups(
+            run, *(unaided or (0, 0)), trigger_end_s=run.info.trigger_end_s, ticks_to_s=ticks_to_s
+        ),
         pods=pods,
         pod_spread=spread(pods),
         sidecars=sidecar_summary(run, stretch),
@@ -235,7 +239,7 @@ def _phase(run: Run, phase: Phase | None) -> PhaseSummary | None:
     )
 
 
-def _storm(run: Run, from_s: int, to_s: int, *, watched_to_s: int) -> Storm:
+def _storm(run: Run, from_s: int, to_s: int, *, ticks_to_s: int) -> Storm:
     rows = run.between(from_s, to_s)
     attempts, disconnects = _count(rows, "attempts"), _count(rows, "disconnects")
     slots = len(rows) * SLOTS_PER_S
@@ -271,7 +275,7 @@ def _storm(run: Run, from_s: int, to_s: int, *, watched_to_s: int) -> Storm:
         outcomes={outcome: _count(rows, outcome) for outcome in OUTCOMES},
         missed=_count(rows, "missed"),
         wasted_work=series.ratio(wasted, _count(rows, "handshakes")),
-        ticks=ticks_due(run, from_s, min(to_s, watched_to_s - DECIDED_AFTER_S)),
+        ticks=ticks_due(run, from_s, ticks_to_s),
     )
 
 

@@ -1,10 +1,10 @@
 """What a storm meant to clients behind a shared IP: what a per-IP limit costs them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from reports.analysis.delivery import ClientsBack, clients_back_of
+from reports.analysis.delivery import ClientsBack, Ticks, clients_back_of
 from reports.rundir import series
 from reports.rundir.reader import Run
 
@@ -24,33 +24,76 @@ class SharedIpGroup(Struct, frozen=True, kw_only=True):
     5 s; 0 where they already were by then, None where they never were."""
     back: ClientsBack | None = None
     """When those of them were back that the storm disconnected."""
+    ticks: Ticks | None = None
+    """What became of the ticks due to them; None where ticks have no numbers, and in older runs."""
 
 
 def shared_ip_groups(
-    run: Run, from_s: int, to_s: int, trigger_end_s: int | None = None
+    run: Run,
+    from_s: int,
+    to_s: int,
+    trigger_end_s: int | None = None,
+    *,
+    ticks_to_s: int | None = None,
 ) -> tuple[SharedIpGroup, ...]:
     """The clients of a run by the number of clients per IP, over [from_s, to_s), the smallest first.
 
-    trigger_end_s: None where the trigger began and ended with `from_s`.
+    trigger_end_s: None where the trigger began and ended with `from_s`. ticks_to_s: where the due times of
+    the ticks end, `to_s` if not said.
     """
     end_s = from_s if trigger_end_s is None else trigger_end_s
-    in_storm = [row for row in run.shared_ips if from_s <= (row["t_s"] or 0) < to_s]
-    sizes = sorted({int(row["clients_per_ip"] or 0) for row in in_storm})
-    return tuple(
-        _group(
-            size,
-            [row for row in in_storm if row["clients_per_ip"] == size],
-            end_s,
-            clients_back_of(
-                [row for row in run.shared_ips if row["clients_per_ip"] == size], from_s, to_s, end_s
-            ),
-        )
-        for size in sizes
+    ticks_end_s = to_s if ticks_to_s is None else ticks_to_s
+    # Of a second of which the generator told nothing, ticks alone may be known.
+    told = [row for row in run.shared_ips if row.get("clients") is not None]
+    found = []
+    for size in sorted({row["clients_per_ip"] or 0 for row in _between(told, from_s, to_s)}):
+        own, with_ticks = (_of_size(rows, size) for rows in (told, run.shared_ips))
+        ticks = None if run.info.unnumbered else _ticks(_between(with_ticks, from_s, ticks_end_s))
+        back = clients_back_of(own, from_s, to_s, end_s)
+        found.append(_group(int(size), _between(own, from_s, to_s), end_s, back=back, ticks=ticks))
+    return tuple(found)
+
+
+def ticks_by_ip(groups: Iterable[SharedIpGroup], *, shared: bool) -> Ticks | None:
+    """What became of the ticks due to all clients behind a shared IP, or to all that are alone on theirs;
+    None where that of some is not known."""
+    parts = [group.ticks for group in groups if (group.clients_per_ip > 1) == shared]
+    known = [ticks for ticks in parts if ticks is not None]
+    if not known or len(known) < len(parts):
+        return None
+    return Ticks(
+        due=sum(ticks.due for ticks in known),
+        in_time=sum(ticks.in_time for ticks in known),
+        late=sum(ticks.late for ticks in known),
+        never=sum(ticks.never for ticks in known),
+        skipped=sum(ticks.skipped for ticks in known),
     )
 
 
+def _of_size(rows: Sequence[series.Row], size: float) -> list[series.Row]:
+    return [row for row in rows if row["clients_per_ip"] == size]
+
+
+def _between(rows: Sequence[series.Row], from_s: int, to_s: int) -> list[series.Row]:
+    return [row for row in rows if from_s <= (row["t_s"] or 0) < to_s]
+
+
+def _ticks(rows: Sequence[series.Row]) -> Ticks | None:
+    in_time, late, never, skipped = (
+        round(series.total(series.column(rows, f"ticks_{part}")))
+        for part in ("in_time", "late", "never", "skipped")
+    )
+    due = in_time + late + never
+    return Ticks(due=due, in_time=in_time, late=late, never=never, skipped=skipped) if due else None
+
+
 def _group(
-    size: int, rows: Sequence[series.Row], trigger_end_s: int, back: ClientsBack | None
+    size: int,
+    rows: Sequence[series.Row],
+    trigger_end_s: int,
+    *,
+    back: ClientsBack | None,
+    ticks: Ticks | None,
 ) -> SharedIpGroup:
     clients, useful = series.column(rows, "clients"), series.column(rows, "useful")
     served = series.shares(useful, clients) >= series.SERVED_WELL
@@ -68,4 +111,5 @@ def _group(
         if recovered
         else None,
         back=back,
+        ticks=ticks,
     )

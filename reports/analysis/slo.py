@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from reports.analysis.delivery import back_after, share_of
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
+from reports.analysis.shared_ips import ticks_by_ip
 from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
@@ -17,6 +18,7 @@ from reports.rundir.slo_metrics import (
     NEVER_RETURNED,
     SLO_METRICS,
     TICKS,
+    TICKS_BY_IP,
     TIME_TO_RECOVER,
     Bound,
 )
@@ -128,6 +130,8 @@ def _measured(bound: Bound, summary: Summary) -> Latency | None:
     value: Latency | float | None = None
     if bound.metric in TICKS:
         value = share_of(summary.storm.ticks if summary.storm else None, TICKS[bound.metric])
+    elif bound.metric in TICKS_BY_IP:
+        value = share_of(ticks_by_ip(summary.shared_ips, shared=TICKS_BY_IP[bound.metric]), "in_time")
     elif bound.metric in BACK:
         value = back_after(summary.back, BACK[bound.metric])
     elif bound.metric == NEVER_RETURNED:

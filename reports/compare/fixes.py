@@ -11,7 +11,7 @@ from msgspec import Struct
 from reports.compare.arm import ArmResult, alike, decidable, order_p, standing
 from reports.compare.comparable import is_switch
 from reports.compare.headline import outcome, quoted, state
-from reports.compare.ip_groups import for_whom, later_for, shared_of
+from reports.compare.ip_groups import fewer_in_time, for_whom, later_for, shared_of
 from reports.compare.measures import AVAILABILITY, BY_KEY, FEWER, ONCE, TIME_TO_RECOVER, Effect, Names
 from reports.compare.ranges import Range
 from reports.text import units
@@ -171,6 +171,7 @@ def _price(reference: ArmResult, arm: ArmResult, names: Names) -> Iterator[str]:
         what = BY_KEY[key].name_for(names)
         yield f"{what} rose from {BY_KEY[key].write(a)} to {BY_KEY[key].write(b)}{_whose(key, arm)}"
     yield from later_for(reference.by_ip, arm.by_ip)
+    yield from fewer_in_time(reference.by_ip, arm.by_ip)
 
 
 def _whose(key: str, arm: ArmResult) -> str:
@@ -179,7 +180,7 @@ def _whose(key: str, arm: ArmResult) -> str:
     if key != "limited" or shared is None or not total:
         return ""
     share = shared.limited / total
-    return f" ({'all' if share == 1 else units.percent(share)} of clients behind a shared IP)"
+    return f" ({'all' if share == 1 else units.percent(share)} of them to clients behind a shared IP)"
 
 
 def _combined(reference: ArmResult, arm: ArmResult, arms: Sequence[ArmResult]) -> Iterator[str]:

@@ -6,8 +6,9 @@ from statistics import median
 
 from msgspec import Struct
 
-from reports.analysis.shared_ips import SharedIpGroup
-from reports.compare.measures import SOONER
+from reports.analysis.delivery import share_of
+from reports.analysis.shared_ips import SharedIpGroup, ticks_by_ip
+from reports.compare.measures import SERVED, SOONER
 from reports.text import units
 
 
@@ -22,6 +23,8 @@ class IpGroup(Struct, frozen=True, kw_only=True):
     attempts: float
     limited: float
     """Attempts that a limit refused."""
+    ticks_in_time: float | None = None
+    """Share of the ticks due to them; None where no run knows it."""
 
     @property
     def back_s(self) -> float:
@@ -75,7 +78,7 @@ def later_for(reference: Sequence[IpGroup], arm: Sequence[IpGroup]) -> Iterator[
         if group.back_s <= was_s or not SOONER.matters(was_s, group.back_s):
             continue
         told.add(group.shared)
-        who = "clients behind a shared IP" if group.shared else "clients alone on an IP"
+        who = _kind(group)
         if group.back_s == inf:
             yield f"{who} did not recover (reference: after {units.seconds(was_s)})"
         else:
@@ -83,6 +86,17 @@ def later_for(reference: Sequence[IpGroup], arm: Sequence[IpGroup]) -> Iterator[
             yield f"time to recover of {who} rose {rise}"
     if True not in told:
         yield from _behind(reference, arm)
+
+
+def fewer_in_time(reference: Sequence[IpGroup], arm: Sequence[IpGroup]) -> Iterator[str]:
+    """Which clients had a smaller share of their ticks in time than in the reference; none where no IP is
+    shared."""
+    before = {group.shared: group.ticks_in_time for group in reference}
+    for group in arm if shared_of(arm) else ():
+        was, now = before.get(group.shared), group.ticks_in_time
+        if was is not None and now is not None and now < was and SERVED.matters(was, now):
+            fell = f"from {units.percent(was)} to {units.percent(now)}"
+            yield f"ticks delivered in time to {_kind(group)} fell {fell}"
 
 
 def _behind(reference: Sequence[IpGroup], arm: Sequence[IpGroup]) -> Iterator[str]:
@@ -102,6 +116,8 @@ def _together(runs: Sequence[Sequence[SharedIpGroup]], *, shared: bool) -> IpGro
         return median(sum(map(value, groups)) for groups in runs)
 
     back_s = sorted(max(inf if g.back_after_s is None else g.back_after_s for g in groups) for groups in runs)
+    shares = [share_of(ticks_by_ip(groups, shared=shared), "in_time") for groups in runs]
+    in_time = [share for share in shares if share is not None]
     # Half of the infinite time is infinite, too: of two middle runs, one that never recovered decides.
     middle_s = median(back_s)
     return IpGroup(
@@ -111,6 +127,7 @@ def _together(runs: Sequence[Sequence[SharedIpGroup]], *, shared: bool) -> IpGro
         recovered_s=None if middle_s == inf else middle_s,
         attempts=total(lambda group: group.attempts),
         limited=total(lambda group: group.limited),
+        ticks_in_time=median(in_time) if in_time else None,
     )
 
 
@@ -119,12 +136,12 @@ def _was(group: IpGroup | None) -> str:
     return f" (reference: after {units.seconds(group.recovered_s)})" if group and group.back_s < inf else ""
 
 
+def _kind(group: IpGroup) -> str:
+    return "clients behind a shared IP" if group.shared else "clients alone on an IP"
+
+
 def _who(group: IpGroup) -> str:
-    return (
-        f"clients behind a shared IP (up to {group.most_per_ip})"
-        if group.shared
-        else "clients alone on an IP"
-    )
+    return f"{_kind(group)}{f' (up to {group.most_per_ip})' if group.shared else ''}"
 
 
 def _back(group: IpGroup) -> str:

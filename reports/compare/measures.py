@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from reports.analysis.delivery import SHARES, back_after, share_of
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
+from reports.analysis.shared_ips import ticks_by_ip
 from reports.compare.statistics import at_the_top, below_test
 from reports.rundir.columns import OUTCOMES
 from reports.rundir.latency import Latency
@@ -172,6 +173,17 @@ def _ticks(part: str) -> Callable[[Summary], float | None]:
     return lambda summary: share_of(summary.storm.ticks if summary.storm else None, part)
 
 
+def _in_time_by_ip(*, shared: bool) -> Callable[[Summary], float | None]:
+    """Where all clients are alone on their IP, or none is, the share of all clients says the same."""
+
+    def of(summary: Summary) -> float | None:
+        groups = summary.shared_ips
+        found = {other: share_of(ticks_by_ip(groups, shared=other), "in_time") for other in (False, True)}
+        return None if None in found.values() else found[shared]
+
+    return of
+
+
 def _back(share: int) -> Callable[[Summary], Latency | None]:
     return lambda summary: back_after(summary.back, share)
 
@@ -236,6 +248,15 @@ DELIVERY: tuple[Measure, ...] = (
     Measure("never_returned", "", "clients that never returned", _never_returned, units.count, FEWER),
 )
 """What became of the ticks, and when the clients were back."""
+
+BY_IP: tuple[Measure, ...] = tuple(
+    Measure(key, "ticks delivered", heading, _in_time_by_ip(shared=shared), units.percent, SERVED)
+    for key, heading, shared in (
+        ("ticks_in_time_alone", "in time to clients alone on an IP", False),
+        ("ticks_in_time_shared", "in time to clients behind a shared IP", True),
+    )
+)
+"""For gates and contrasts: the table of clients by shared IP has every number of clients per IP."""
 
 EXPERIENCE: tuple[Measure, ...] = (
     *DELIVERY,
@@ -329,5 +350,7 @@ KEY_MEASURES = (
 )
 """What a comparison is decided on, and corrected for there being several. Seven would need a sixth run."""
 
-BY_KEY = {measure.key: measure for measure in (*MEASURES, *BY_STAMP, *EXPERIENCE, *SIDECARS, *AT_REST)}
+BY_KEY = {
+    measure.key: measure for measure in (*MEASURES, *BY_STAMP, *EXPERIENCE, *BY_IP, *SIDECARS, *AT_REST)
+}
 """Every measure, in the order of the tables."""

@@ -25,6 +25,7 @@ from reports.page.shared_ips import shared_ip_table
 from reports.page.stability import stability_lines
 from reports.rundir.reader import Run
 from reports.text import units
+from reports.text.tables import TextTable
 
 STYLES = {"RECOVERED": "green", "STEADY": "green", "INVALID": "magenta"}
 """Only an accent: the verdict is always written out."""
@@ -103,7 +104,7 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [terminal_table(comparison, main_grid(comparison), width)]
     if delivered := delivery_grid(comparison):
         parts += [Text(), terminal_table(comparison, delivered, width)]
-    parts += [*_shared_ip_parts(runs), *_issues(runs)]
+    parts += [*_shared_ip_parts(runs, width), *_issues(runs)]
     return Group(*parts)
 
 
@@ -250,24 +251,58 @@ def _action_parts(runs: Sequence[Run]) -> list[RenderableType]:
     return [table, Text()]
 
 
-def _shared_ip_parts(runs: Sequence[Run]) -> list[RenderableType]:
+def _shared_ip_parts(runs: Sequence[Run], width: int) -> list[RenderableType]:
+    """Clients by shared IP, in as many tables as the columns need; each has arm and clients per IP."""
     found = shared_ip_table(by_arm(runs))
     if found is None:
         return []
+    parts: list[RenderableType] = []
+    last, place = len(found.headings), 2
+    while place < last:
+        for end in range(last, place, -1):
+            table = _text_table(found, [0, 1, *range(place, end)])
+            if _width(table) <= width:
+                break
+        parts += [Text(), table]
+        place = end
+    return parts
+
+
+def _text_table(found: TextTable, places: Sequence[int]) -> Table:
+    """These columns of a table, of which the first is of words."""
     table = _empty_table(2)
-    for heading in found.headings:
-        justify: JustifyMethod = "left" if heading == "arm" else "right"
-        table.add_column(heading.replace(" ", "\n"), justify=justify, no_wrap=True)
+    for place in places:
+        justify: JustifyMethod = "right" if place else "left"
+        table.add_column(found.headings[place].replace(" ", "\n"), justify=justify, no_wrap=True)
     for row in found.rows:
-        table.add_row(*map(Text, row))
-    return [Text(), table]
+        table.add_row(*(Text(row[place]) for place in places))
+    return table
 
 
 def _issues(runs: Sequence[Run]) -> list[Text]:
+    """What makes runs invalid, a line a run; then what is worth a note, a line for all runs with the same."""
     lines = []
+    notes: dict[str, list[Run]] = {}
     for run in runs:
         validity = judgement_of(run).validity
-        name = f"{run.info.arm}, round {run.info.round}"
-        lines += [Text(f"INVALID  {name}: {problem}") for problem in validity.problems]
-        lines += [Text(f"note  {name}: {warning}", style="dim") for warning in validity.warnings]
+        lines += [
+            Text(f"INVALID  {run.info.arm}, round {run.info.round}: {problem}")
+            for problem in validity.problems
+        ]
+        for warning in validity.warnings:
+            notes.setdefault(warning, []).append(run)
+    for warning, noted in notes.items():
+        whose = "all runs" if len(noted) == len(runs) > 1 else _names_of(noted)
+        lines.append(Text(f"note  {whose}: {warning}", style="dim"))
     return lines
+
+
+def _names_of(runs: Sequence[Run]) -> str:
+    """`naive + none, rounds 1 and 3; incident + none, round 2`."""
+    rounds: dict[str, list[str]] = {}
+    for run in runs:
+        rounds.setdefault(run.info.arm, []).append(str(run.info.round))
+    parts = []
+    for arm, (*others, last) in rounds.items():
+        parts.append(f"{arm}, rounds {', '.join(others)} and {last}" if others else f"{arm}, round {last}")
+    return "; ".join(parts)

@@ -83,6 +83,10 @@ SHARED_IP_COLUMNS: dict[str, str] = {
     "useful": "of these, mean joined with a newest tick under 1 s old",
     "attempts": "connection attempts that they started",
     "limited": "of these attempts, answered with 429 or 503",
+    "ticks_in_time": "ticks due to these clients in this second: held within 1 s, or a newer one",
+    "ticks_late": "the same: held later than that",
+    "ticks_never": "the same: not held by the end of the measurement",
+    "ticks_skipped": "of those in time and late, never received, because a newer one came in their place",
 }
 """Columns of shared_ips.csv: the same second by how many clients share a source IP."""
 

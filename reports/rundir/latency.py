@@ -55,6 +55,12 @@ def places_of(values_us: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.minimum(places, len(_HIGHEST_US) - 1)
 
 
+IN_TIME_US = 1_000_000
+"""A tick whose effective latency is below this is in time."""
+LATE_FROM_US = int(lowest_us(places_of(np.array([IN_TIME_US])).astype(np.int32))[0])
+"""The lowest latency that counts as late: the bucket that reaches `IN_TIME_US` does so as a whole."""
+
+
 def no_counts() -> Counts:
     """The counts of an empty histogram."""
     return np.zeros(len(_HIGHEST_US), np.int64)

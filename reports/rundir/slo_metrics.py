@@ -26,6 +26,8 @@ SIGNS: dict[str, str] = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 TIME_TO_RECOVER = "time_to_recover_s"
 TICKS = {f"ticks_{part}": part for part in ("in_time", "late", "never", "lost")}
 """Shares of the ticks that were due."""
+TICKS_BY_IP = {"ticks_in_time_alone": False, "ticks_in_time_shared": True}
+"""The share in time of the ticks due to clients alone on an IP, and to clients behind a shared IP."""
 BACK = {f"back_{share}_s": share for share in (50, 95, 99, 100)}
 """Times until so many per cent of the disconnected clients were back."""
 NEVER_RETURNED = "never_returned"
@@ -160,6 +162,8 @@ SLO_METRICS: dict[str, SloMetric] = {
             ("ticks_late", "ticks delivered late"),
             ("ticks_never", "ticks never delivered"),
             ("ticks_lost", "ticks lost"),
+            ("ticks_in_time_alone", "ticks delivered in time to clients alone on an IP"),
+            ("ticks_in_time_shared", "ticks delivered in time to clients behind a shared IP"),
         )
     },
     **{

@@ -27,10 +27,13 @@ def value_text(value: Any) -> str:
 
 
 def label(value: Any) -> str:
-    """A setting's value as people name it: a table by its name, with its parameters behind it."""
+    """A setting's value as people name it: a table by its name, with its parameters behind it; a list by its
+    entries."""
     if isinstance(value, Mapping):
         rest = " ".join(f"{key}={item}" for key, item in value.items() if key != "name")
         return f"{value.get('name', '')} {rest}".strip()
+    if isinstance(value, list | tuple) and value:
+        return ", ".join(map(label, value))
     return str(value)
 
 

@@ -34,6 +34,7 @@ class Client:
     """One client. `start()` makes it connect; it then comes back by itself until `stop()`."""
 
     __slots__ = (
+        "_bucket",
         "_connection",
         "_delays",
         "_first",
@@ -62,6 +63,7 @@ class Client:
     def __init__(self, population: Population, index: int, seat: Seat) -> None:
         self._population = population
         self._recorder = population.recorder
+        self._bucket = population.recorder.bucket_of(index)
         self._index = index
         self._seat = seat
         # Clients draw apart, so that one client's number of attempts does not shift the others' delays.
@@ -80,9 +82,7 @@ class Client:
         self._wanted_ns = 0
         # When an attempt may begin that the cap makes wait; 0 where none does.
         self._place_ns = 0
-        self._joined_ns = 0
-        self._last_tick_ns = 0
-        self._last_ping_ns = 0
+        self._joined_ns = self._last_tick_ns = self._last_ping_ns = 0
         self._ping_patience_ns = 0
         self._stopped = False
 
@@ -278,16 +278,16 @@ class Client:
         session = self._session
         for event in events:
             if type(event) is Tick:
-                recorder, index = self._recorder, self._index
+                bucket, index = self._bucket, self._index
                 self._last_tick_ns = received_ns
                 seq, due_ns = event.seq, event.due_ns
-                if seq == recorder.held_seq[index] + 1:
-                    recorder.latency_ns.append(received_ns - due_ns)
-                    recorder.due_ns.append(due_ns)
-                    recorder.held_seq[index] = seq
-                    recorder.held_due_ns[index] = due_ns
+                if seq == bucket.held_seq[index] + 1:
+                    bucket.latency_ns.append(received_ns - due_ns)
+                    bucket.due_ns.append(due_ns)
+                    bucket.held_seq[index] = seq
+                    bucket.held_due_ns[index] = due_ns
                 else:
-                    recorder.tick_out_of_order(index, seq, due_ns, received_ns)
+                    self._recorder.tick_out_of_order(index, seq, due_ns, received_ns)
             else:
                 self._on_event(event, received_ns)
                 if self._session is not session:

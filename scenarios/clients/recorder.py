@@ -1,7 +1,8 @@
 """Counts and times what the clients see, second by second.
 
 Recording must cost next to nothing per tick, so a tick appends to two lists and writes one array element;
-everything else happens once a second, on whole arrays.
+everything else happens once a second, on whole arrays. Clients are told apart by how many share their IP:
+each group of them has a bucket of its own.
 
 Effective latency of tick k for one client: the first moment at which the client holds k or a later tick,
 minus k's due time. A client that was away therefore adds, when its next tick arrives, one value for every
@@ -17,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from scenarios.clients.buckets import Bucket, Timed, joined
 from scenarios.clients.protocol.schedule import Schedule
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.scenario.model import MOST_ADDRESS_SHARES
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup
 from scenarios.wire.merge import add, add_by_key
+from scenarios.wire.tick_counts import skipped_ticks
 
 SECOND_NS = 1_000_000_000
 SLOT_NS = SECOND_NS // 10
@@ -39,9 +42,8 @@ _NOTHING_HELD = -2
 class Recorder:
     """One process's counters.
 
-    The hot path is public on purpose: a client appends to `latency_ns` and `due_ns` and sets its elements
-    of `held_seq` and `held_due_ns` itself. It also counts in `disconnects`, `held_back`, `unopened` and
-    `gave_up`.
+    The hot path is public on purpose: a client writes its ticks into `bucket_of` its group itself. It also
+    counts in `disconnects`, `held_back`, `unopened` and `gave_up`.
     """
 
     def __init__(self, epoch_ns: int, schedule: Schedule) -> None:
@@ -55,6 +57,7 @@ class Recorder:
         # Clients are counted by how many share an address; a group is the place of that number in the dict.
         self._groups: dict[int, int] = {}
         self._group_of = array("B")
+        self._buckets: list[Bucket] = []
         self.client_error = ""
         """The first thing that a policy raised; it is said again every second."""
         self._new_second()
@@ -75,12 +78,17 @@ class Recorder:
         self._there_since_ns.append(_NEVER)
         self.held_seq.append(_NOTHING_HELD)
         self.joined.append(0)
-        self._group_of.append(self._groups.setdefault(clients_per_ip, len(self._groups)))
+        if clients_per_ip not in self._groups:
+            self._groups[clients_per_ip] = len(self._groups)
+            self._buckets.append(Bucket(self.epoch_ns, self.held_seq, self.held_due_ns))
+        self._group_of.append(self._groups[clients_per_ip])
         return len(self.joined) - 1
 
+    def bucket_of(self, client: int) -> Bucket:
+        """Where a client writes its ticks, for as long as it is there."""
+        return self._buckets[self._group_of[client]]
+
     def _new_second(self) -> None:
-        self.latency_ns: list[int] = []
-        self.due_ns: list[int] = []
         self.disconnects: Counter[str] = Counter()
         self.held_back = 0
         self.unopened = 0
@@ -98,7 +106,6 @@ class Recorder:
         self._late_fanout_ns: list[int] = []
         self._late_due_ns: list[int] = []
         self._durations: dict[str, list[int]] = {}
-        self._gaps: list[tuple[Any, Any]] = []
         self._gap_ticks = 0
         self._summed_gaps: list[dict[int, Samples]] = []
         self._censored: list[tuple[Any, Any, Any]] = []
@@ -121,7 +128,7 @@ class Recorder:
 
     def tick_out_of_order(self, client: int, seq: int, due_ns: int, now_ns: int) -> None:
         """Takes any tick that is not the one after the client's newest; the caller did not record it."""
-        held = self.held_seq[client]
+        held, bucket = self.held_seq[client], self.bucket_of(client)
         latency = now_ns - due_ns
         if seq == UNNUMBERED:
             seq = _NOTHING_HELD  # so that no gap is ever seen
@@ -134,25 +141,33 @@ class Recorder:
                 self._late_due_ns.append(due_ns)
                 return
             self._missed += len(missed)
-            self._gaps.append((missed, now_ns - missed))
+            bucket.add_gap((missed, now_ns - missed))
             self._gap_ticks += len(missed)
             if self._gap_ticks > _MOST_GAP_TICKS:
                 self._sum_gaps()
-        self.latency_ns.append(latency)
-        self.due_ns.append(due_ns)
+        bucket.latency_ns.append(latency)
+        bucket.due_ns.append(due_ns)
         self.held_seq[client] = seq
         self.held_due_ns[client] = due_ns
 
     def finalise(self, now_ns: int) -> None:
         """Counts every tick that was due by now and that some client does not hold as censored."""
-        held = np.frombuffer(self.held_seq, np.int64)
-        found = self.schedule.lacking(held, np.frombuffer(self.held_due_ns, np.int64), now_ns)
-        if found is None:
-            return
-        due, lacking, counted = found
-        self._censored.append((due, now_ns - due, lacking))
-        # held_due_ns stays: the client has become no fresher by our bookkeeping.
-        held[:] = counted
+        held, held_due_ns = np.frombuffer(self.held_seq, np.int64), np.frombuffer(self.held_due_ns, np.int64)
+        groups = np.frombuffer(self._group_of, np.uint8)
+        censored = []
+        for group, bucket in enumerate(self._buckets):
+            members = np.flatnonzero(groups == group)
+            found = self.schedule.lacking(held[members], held_due_ns[members], now_ns)
+            if found is None:
+                continue
+            due, lacking, counted = found
+            bucket.censor(due, lacking)
+            censored.append((due, now_ns - due, lacking))
+            # held_due_ns stays: the client has become no fresher by our bookkeeping.
+            held[members] = counted
+        if censored:
+            self._censored += censored
+            self.schedule.finalised(now_ns)
 
     def lag_probe(self, lag_ns: int) -> None:
         """A probe that was due every 25 ms ran this late; the probes that it displaced count too."""
@@ -177,9 +192,8 @@ class Recorder:
 
     def take_interval(self, second: int) -> Interval:
         """Everything since the last call, as second number `second`."""
-        latency = np.array(self.latency_ns, np.int64)
+        received = due, latency = joined(bucket.take_received() for bucket in self._buckets)
         late = np.array(self._late_fanout_ns, np.int64)
-        due = np.array(self.due_ns, np.int64)
         fanout = np.concatenate((latency, late))
         late_due = np.array(self._late_due_ns, np.int64)
         # A clock that is ahead shows by stamp alone.
@@ -193,7 +207,10 @@ class Recorder:
         for (_, outcome), count in self._outcomes.items():
             outcomes[outcome] += count
         shared_ips = self._take_shared_ips()
-        gaps = add_by_key([self._by_due_second(self._gaps), *self._summed_gaps])
+        self._sum_gaps()
+        gaps = add_by_key(self._summed_gaps)
+        counted = {size: self._buckets[group].take_counts() for size, group in self._groups.items()}
+        group_ticks = {size: counts for size, counts in counted.items() if counts}
         useful = [group.useful for group in shared_ips.values() if group.useful is not None]
         interval = Interval(
             second=second,
@@ -213,15 +230,16 @@ class Recorder:
             shared_ips=shared_ips,
             ticks=len(latency) + len(late),
             missed=self._missed,
-            skipped={second: int(some.arrays()[1].sum()) for second, some in gaps.items()},
+            skipped=skipped_ticks(group_ticks),
+            group_ticks=group_ticks,
             unnumbered=self._unnumbered,
             early=len(early),
             earliest_ns=-int(early.min()) if len(early) else 0,
             fanout=Samples.of(fanout),
             fanout_by_stamp=Samples() if by_stamp is None else Samples.of(by_stamp),
             stamped=stamped,
-            effective=add_by_key([self._by_due_second([(due, latency)]), gaps]),
-            censored=add_by_key(self._by_due_second([part[:2]], part[2]) for part in self._censored),
+            effective=add_by_key([self._by_due_second(received), gaps]),
+            censored=add_by_key(self._by_due_second(part[:2], part[2]) for part in self._censored),
             attempt_durations={name: Samples.of(times) for name, times in self._durations.items()},
             loop_lag=Samples.of(self._lag_ns),
             retry_late=Samples.of(self.retry_late_ns),
@@ -251,13 +269,12 @@ class Recorder:
         return np.bincount(np.frombuffer(self._group_of, np.uint8)[clients], minlength=MOST_ADDRESS_SHARES)
 
     def _sum_gaps(self) -> None:
-        self._summed_gaps.append(self._by_due_second(self._gaps))
-        self._gaps, self._gap_ticks = [], 0
+        self._summed_gaps.append(self._by_due_second(joined(bucket.take_gaps() for bucket in self._buckets)))
+        self._gap_ticks = 0
 
-    def _by_due_second(self, parts: list[tuple[Any, Any]], counts: Any = None) -> dict[int, Samples]:
+    def _by_due_second(self, ticks: Timed, counts: Any = None) -> dict[int, Samples]:
         """Latencies by the second of their due time; counts: how often each was seen, once if not said."""
-        due = np.concatenate([np.empty(0, np.int64), *(part[0] for part in parts)])
-        latency = np.concatenate([np.empty(0, np.int64), *(part[1] for part in parts)])
+        due, latency = ticks
         if not len(due):
             return {}
         seconds = (due - self.epoch_ns) // SECOND_NS

@@ -26,6 +26,7 @@ from scenarios.runner.pod_stats import PodSeconds
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup
 from scenarios.wire.merge import later_shared_ips
 from scenarios.wire.pod_second import PodSecond
+from scenarios.wire.tick_counts import TickCounts
 
 SECOND_NS = 1_000_000_000
 
@@ -69,6 +70,8 @@ class Collector:
         }
         self._skipped: Counter[int] = Counter()
         self._shared_ips: dict[int, dict[int, SharedIpGroup]] = {}
+        self._group_ticks: dict[int, dict[int, TickCounts]] = {}
+        """By the second of the due time, then by how many clients share a source IP."""
         self._written = -1
 
     def row(self, second: int) -> dict[str, Any]:
@@ -137,11 +140,7 @@ class Collector:
         row = self._rows.setdefault(interval.second, {})
         fanout = self._add(self._fanout, interval.second, interval.fanout)
         staleness = self._add(self._staleness, interval.second, interval.staleness)
-        for due_second, samples in interval.effective.items():
-            self._add(self._effective, due_second, samples)
-        for due_second, samples in interval.censored.items():
-            self._add(self._censored, due_second, samples)
-        self._skipped.update(interval.skipped)
+        self._add_due_ticks(interval)
         self.writer.info.unnumbered |= interval.unnumbered
         for key, value in {
             "attempts": interval.attempts,
@@ -182,6 +181,18 @@ class Collector:
             # The mean over a second is client-seconds. Who is missing gets nothing.
             row["stale_client_s"] = interval.stale_clients + interval.missing
         row.update(**_in_ms("fanout", fanout), **_in_ms("staleness", staleness))
+
+    def _add_due_ticks(self, interval: Interval) -> None:
+        """What became of ticks, by the second of the due time, which may have been written already."""
+        for due_second, samples in interval.effective.items():
+            self._add(self._effective, due_second, samples)
+        for due_second, samples in interval.censored.items():
+            self._add(self._censored, due_second, samples)
+        self._skipped.update(interval.skipped)
+        for size, counts in interval.group_ticks.items():
+            for due_second, some in counts.items():
+                known = self._group_ticks.setdefault(due_second, {})
+                known[size] = known.get(size, TickCounts()) + some
 
     def _note_reference(self, interval: Interval) -> None:
         """What latencies count from, and the fan-out latency by stamp where that is another one."""
@@ -251,7 +262,9 @@ class Collector:
                 row.update(effective_p99_ms=p99.ms, effective_at_least=int(p99.at_least))
         self.writer.replace_rows(self._finished(second) for second in _before(end, self._rows))
         self.writer.replace_shared_ips(
-            row for second in _before(end, self._shared_ips) for row in self._shared_ip_rows(second)
+            row
+            for second in _before(end, {*self._shared_ips, *self._group_ticks})
+            for row in self._shared_ip_rows(second)
         )
         self.writer.replace_pods(
             row for second in _before(end, self._pods.seconds) for row in self._pod_rows(second)
@@ -271,9 +284,16 @@ class Collector:
         return {**rounded, "t_s": second - self.zero}
 
     def _shared_ip_rows(self, second: int) -> list[dict[str, Any]]:
+        """Of a second of which the generator told nothing, ticks may have been due all the same."""
+        groups, ticks = self._shared_ips.get(second, {}), self._group_ticks.get(second, {})
         return [
-            {"t_s": second - self.zero, "clients_per_ip": size, **msgspec.structs.asdict(group)}
-            for size, group in self._shared_ips.get(second, {}).items()
+            {
+                "t_s": second - self.zero,
+                "clients_per_ip": size,
+                **(msgspec.structs.asdict(groups[size]) if size in groups else {}),
+                **(ticks[size].columns() if size in ticks else {}),
+            }
+            for size in sorted({*groups, *ticks})
         ]
 
     def _pod_rows(self, second: int) -> list[dict[str, Any]]:

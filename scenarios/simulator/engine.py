@@ -75,7 +75,7 @@ class Engine:
         )
         clients = np.bincount(table.group, minlength=len(table.sizes))
         self.recorder = Recorder(seconds=seconds, due_s=due_s, sizes=table.sizes, group_clients=clients)
-        self.recorder.away_by_held[0] = fleet.clients
+        self.recorder.away_by_held[0] = clients
         self.sessions = Sessions(fleet, table, self.pods, self.recorder, costs, due_s=due_s)
         self._reconnects = Reconnects(
             fleet, table, self.recorder, slot_s=slot_s, rng=self._rng, end_attempts=self._end_attempts
@@ -183,8 +183,8 @@ class Engine:
         """Counts what nobody holds by now as censored."""
         latest = self.sessions.latest_due(self.now_s)
         if latest >= 0:
-            holding = self.sessions.with_tick.sum(axis=1)
-            self.recorder.finalise(self.now_s, latest, holding, self.sessions.last_tick)
+            sessions = self.sessions
+            self.recorder.finalise(self.now_s, latest, sessions.with_tick, sessions.last_tick)
 
     def take_nginx_cpu_s(self) -> float:
         """CPU of the edge since the last call, which is to be made once a second."""

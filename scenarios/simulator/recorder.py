@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reports.rundir.latency import LATE_FROM_US
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup
+from scenarios.wire.tick_counts import GroupTicks, TickCounts
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -24,6 +26,7 @@ _LOWEST_US, _HIGHEST_US = 10.0, 3.6e9
 _WIDTH = 0.01
 BINS = int(np.log(_HIGHEST_US / _LOWEST_US) / _WIDTH) + 2
 _VALUES_US = np.round(_LOWEST_US * np.exp((np.arange(BINS) + 0.5) * _WIDTH)).astype(np.int64)
+_FIRST_LATE_BIN = int(np.searchsorted(_VALUES_US, LATE_FROM_US))
 
 
 def bins_of(seconds: Any) -> Ints:
@@ -37,6 +40,16 @@ def samples(counts: Any) -> Samples:
     """A histogram as the messages carry it."""
     filled = np.flatnonzero(counts)
     return Samples(_VALUES_US[filled].tobytes(), np.asarray(counts)[filled].astype(np.int64).tobytes())
+
+
+def shared_out(some: Ints, by_group: Ints) -> Ints:
+    """Of clients by group, shape (n, groups), how many of each group are among `some` of them, shape (n,).
+
+    Whole numbers with the same sum, never more of a group than it has.
+    """
+    upto = np.cumsum(by_group, axis=1)
+    shares: Ints = np.diff(some[:, None] * upto // np.maximum(upto[:, -1:], 1), axis=1, prepend=0)
+    return shares
 
 
 class Recorder:
@@ -56,11 +69,13 @@ class Recorder:
         """The seconds [from, to) in which these two may hold something."""
         self.closed = -1
         """The newest tick whose accounting is final: nothing about it is news any more."""
-        self.away_by_held = np.zeros(len(due_s) + 1, np.int64)
-        """Clients without a tick from their present session, by the newest tick that they hold, plus 1."""
+        self.away_by_held = np.zeros((len(due_s) + 1, len(sizes)), np.int64)
+        """Clients without a tick from their present session, by the newest tick that they hold, plus 1, and
+        by group."""
         self.attempts_by_slot = np.zeros(seconds * SLOTS_PER_S + SLOTS_PER_S, np.int64)
         self.attempts_by_group = np.zeros((seconds + 1, len(sizes)), np.int64)
-        self._skipped = np.zeros(seconds, np.int64)
+        # By due second and group, since the last call of what takes them.
+        self._held, self._in_time, self._never, self._skipped = np.zeros((4, seconds, len(sizes)), np.int64)
         self._new_second()
 
     def _new_second(self) -> None:
@@ -98,50 +113,71 @@ class Recorder:
 
     # -- ticks --------------------------------------------------------------------------------------
 
-    def delivered(self, ticks: Ints, latency_s: Floats, clients: Ints) -> None:
-        """Ticks that so many clients received after so long; all of shape (n,)."""
+    def delivered(self, ticks: Ints, latency_s: Floats, clients: Ints, by_group: Ints) -> None:
+        """Ticks of shape (n,), which reach their clients in several portions.
+
+        latency_s, clients: of each portion, the quickest one first, shape (n, portions). by_group: the same
+        clients by their groups, shape (n, groups); the portions are taken to have equal shares of them.
+        """
         bins = bins_of(latency_s)
         np.add.at(self._fanout, bins, clients)
         self._ticks += int(clients.sum())
         news = ticks > self.closed
-        due_second = self._due_second[ticks[news]]
-        np.add.at(self._effective, (due_second, bins[news]), clients[news])
+        due_second, bins, clients, by_group = (
+            self._due_second[ticks[news]],
+            *(part[news] for part in (bins, clients, by_group)),
+        )
+        np.add.at(self._effective, (due_second[:, None], bins), clients)
+        in_time = np.where(bins < _FIRST_LATE_BIN, clients, 0).sum(axis=1)
+        np.add.at(self._held, due_second, by_group)
+        np.add.at(self._in_time, due_second, shared_out(in_time, by_group))
         self._note_news(due_second)
 
-    def caught_up(self, held: Ints, tick: int, now_s: float) -> None:
+    def left(self, held: Ints, groups: Ints) -> None:
+        """Sessions of clients with a tick are over; held: the newest tick of each; both of shape (n,)."""
+        self.away_by_held += self._by_held(held, groups)
+
+    def caught_up(self, held: Ints, groups: Ints, tick: int, now_s: float) -> None:
         """Clients whose first tick of a session is `tick` learn which ones they have missed.
 
-        held: the newest tick that each held before, shape (n,).
+        held: the newest tick that each held before; groups: the group of each; both of shape (n,).
         """
-        counts = np.bincount(held + 1, minlength=len(self.away_by_held))
+        counts = self._by_held(held, groups)
         self.away_by_held -= counts
         first = int(held.min()) + 1
         if first >= tick:
             return
         # Whoever held an older tick than k has missed k.
-        missed = np.cumsum(counts)[first:tick]
-        waited_s = now_s - self.due_s[first:tick]
-        np.add.at(self._effective, (self._due_second[first:tick], bins_of(waited_s)), missed)
-        self._note_news(self._due_second[first:tick])
+        missed = np.cumsum(counts, axis=0)[first:tick]
+        due_second, bins = self._due_second[first:tick], bins_of(now_s - self.due_s[first:tick])
+        np.add.at(self._effective, (due_second, bins), missed.sum(axis=1))
+        np.add.at(self._held, due_second, missed)
+        np.add.at(self._in_time, due_second, np.where(bins[:, None] < _FIRST_LATE_BIN, missed, 0))
+        np.add.at(self._skipped, due_second, missed)
+        self._note_news(due_second)
         self._missed += int(missed.sum())
-        np.add.at(self._skipped, self._due_second[first:tick], missed)
 
     def finalise(self, now_s: float, latest: int, joined: Ints, last_tick: Ints) -> None:
         """Counts what nobody holds yet as censored.
 
-        latest: the newest tick that is due. joined, last_tick: of each pod, clients with a tick from it, and
-        the newest one that it has sent.
+        latest: the newest tick that is due. joined: of each pod, clients with a tick from it, by group, shape
+        (pods, groups). last_tick: the newest one that it has sent.
         """
-        by_held = self.away_by_held + np.bincount(
-            np.clip(last_tick, -1, latest) + 1, weights=joined, minlength=len(self.away_by_held)
-        ).astype(np.int64)
-        without = np.cumsum(by_held)[: latest + 1]
-        waited_s = now_s - self.due_s[: latest + 1]
-        np.add.at(self._censored, (self._due_second[: latest + 1], bins_of(waited_s)), without)
-        self._note_news(self._due_second[: latest + 1])
+        by_held = self.away_by_held.copy()
+        np.add.at(by_held, np.clip(last_tick, -1, latest) + 1, joined)
+        without = np.cumsum(by_held, axis=0)[: latest + 1]
+        due_second, waited_s = self._due_second[: latest + 1], now_s - self.due_s[: latest + 1]
+        np.add.at(self._censored, (due_second, bins_of(waited_s)), without.sum(axis=1))
+        np.add.at(self._never, due_second, without)
+        self._note_news(due_second)
         self.closed = latest
-        self.away_by_held[latest + 1] += self.away_by_held[: latest + 1].sum()
+        self.away_by_held[latest + 1] += self.away_by_held[: latest + 1].sum(axis=0)
         self.away_by_held[: latest + 1] = 0
+
+    def _by_held(self, held: Ints, groups: Ints) -> Ints:
+        """How many of these clients hold each tick, plus 1, and are in each group."""
+        ticks, count = self.away_by_held.shape
+        return np.bincount((held + 1) * count + groups, minlength=ticks * count).reshape(ticks, count)
 
     def _note_news(self, due_seconds: Ints) -> None:
         if len(due_seconds):
@@ -155,17 +191,18 @@ class Recorder:
         age_s = np.where(last_tick >= 0, now_s - self.due_s[np.maximum(last_tick, 0)], now_s)
         by_pod = by_pod_and_group.sum(axis=1)
         self._useful.append(by_pod_and_group[age_s < USEFUL_S].sum(axis=0))
-        held = np.flatnonzero(self.away_by_held)
+        away = self.away_by_held.sum(axis=1)
+        held = np.flatnonzero(away)
         away_s = now_s - np.where(held > 0, self.due_s[np.maximum(held - 1, 0)], 0.0)
         ages = np.concatenate((age_s, away_s))
-        counts = np.concatenate((by_pod, self.away_by_held[held]))
+        counts = np.concatenate((by_pod, away[held]))
         np.add.at(self._staleness, bins_of(np.maximum(ages, 0.0)), counts)
         self._stale.append(int(counts[ages >= USEFUL_S].sum()))
 
     # -- seconds ------------------------------------------------------------------------------------
 
     def take_interval(self, second: int, *, connected_by_group: Ints) -> Interval:
-        """Everything since the last call, but for what `take_latencies` has."""
+        """Everything since the last call, but for what `take_latencies` and `take_group_ticks` have."""
         slots = self.attempts_by_slot[second * SLOTS_PER_S : (second + 1) * SLOTS_PER_S].tolist()
         useful = np.mean(self._useful, axis=0) if self._useful else None
         interval = Interval(
@@ -191,7 +228,6 @@ class Recorder:
             },
             ticks=self._ticks,
             missed=self._missed,
-            skipped={int(s): int(self._skipped[s]) for s in np.flatnonzero(self._skipped)},
             fanout=samples(self._fanout),
             effective={},
             censored={},
@@ -202,7 +238,6 @@ class Recorder:
             stale_clients=float(np.mean(self._stale)) if self._stale else None,
             reference="due",
         )
-        self._skipped[:] = 0
         self._new_second()
         return interval
 
@@ -216,3 +251,18 @@ class Recorder:
         self._effective[low:high] = self._censored[low:high] = 0
         self._news = self._seconds, 0
         return effective, censored
+
+    def take_group_ticks(self) -> GroupTicks:
+        """What became of ticks since the last call, by group and by the second of the due time."""
+        parts = (self._in_time, self._held - self._in_time, self._never, self._skipped)
+        found = {
+            int(size): {
+                int(second): TickCounts(in_time=in_time, late=late, never=never, skipped=skipped)
+                for second in np.flatnonzero(self._held[:, group] + self._never[:, group])
+                for in_time, late, never, skipped in ([int(part[second, group]) for part in parts],)
+            }
+            for group, size in enumerate(self._sizes)
+        }
+        for counted in (self._held, self._in_time, self._never, self._skipped):
+            counted[:] = 0
+        return {size: counts for size, counts in found.items() if counts}

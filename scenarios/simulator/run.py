@@ -33,6 +33,7 @@ from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.wire.interval import Interval, Samples
 from scenarios.wire.pod_second import PodSecond
+from scenarios.wire.tick_counts import skipped_ticks
 
 ZERO_S = 3
 """Where the steady state begins, in seconds of the model."""
@@ -226,9 +227,8 @@ class _Conductor:
     def _report(self, second: int) -> None:
         engine, collector = self.engine, self.collector
         pods, sessions = engine.pods, engine.sessions
-        effective, censored = engine.recorder.take_latencies()
-        interval = engine.recorder.take_interval(second, connected_by_group=sessions.joined_by_group)
-        collector.on_interval(replace(interval, effective=effective, censored=censored))
+        interval = engine.recorder.take_interval(second, connected_by_group=sessions.joined.sum(axis=0))
+        collector.on_interval(replace(interval, **self._due_ticks()))
         totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
         for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
             counts = {name: int(total[pod] - self._last[name][pod]) for name, total in totals.items()}
@@ -251,9 +251,20 @@ class _Conductor:
         collector.write_until(second)
         self._on_second(second + 1, self.seconds)
 
+    def _due_ticks(self) -> dict[str, Any]:
+        """What an interval says of ticks by the second in which they were due."""
+        recorder = self.engine.recorder
+        effective, censored = recorder.take_latencies()
+        groups = recorder.take_group_ticks()
+        return {
+            "effective": effective,
+            "censored": censored,
+            "group_ticks": groups,
+            "skipped": skipped_ticks(groups),
+        }
+
     def _finish(self) -> None:
         info, collector = self.writer.info, self.collector
-        effective, censored = self.engine.recorder.take_latencies()
         empty = Samples()
         last = collector.latest
         if last is not None:
@@ -271,8 +282,7 @@ class _Conductor:
                     ticks=0,
                     missed=0,
                     fanout=empty,
-                    effective=effective,
-                    censored=censored,
+                    **self._due_ticks(),
                     attempt_durations={},
                     loop_lag=empty,
                     retry_late=empty,

@@ -35,11 +35,12 @@ class Sessions:
         """The newest tick that each pod has sent."""
         self.with_tick = np.zeros((count, groups), np.int64)
         """Clients that have had a tick in their session, by pod and group."""
-        self.joined_by_group = np.zeros(groups, np.int64)
+        self.joined = np.zeros((count, groups), np.int64)
+        """Clients with a session, likewise."""
         self.tick_late_s = np.zeros(count)
         """The worst lateness of a tick of each pod; whoever reads it sets it back."""
         self.delivered = 0
-        """Ticks, likewise."""
+        """Ticks; whoever reads it sets it back."""
         self.ticks_sent = np.zeros(count, np.int64)
         self.short = np.zeros(count, np.int64)
         """Sessions that ended within 5 s."""
@@ -69,9 +70,10 @@ class Sessions:
         table.joined_s[clients] = at_s
         table.has_tick[clients] = False
         pods = table.pod[clients]
-        counts = np.bincount(pods, minlength=len(self.last_tick))
+        joined = self._by_pod_and_group(pods, table.group[clients])
+        counts = joined.sum(axis=1)
         self._pods.joined += counts
-        self.joined_by_group += np.bincount(table.group[clients], minlength=len(table.sizes))
+        self.joined += joined
         parts = np.split(clients[np.argsort(pods, kind="stable")], np.cumsum(counts[counts > 0])[:-1])
         for pod, part in zip(np.flatnonzero(counts).tolist(), parts, strict=True):
             self._newcomers[pod].append((part, table.attempt[part].copy()))
@@ -87,9 +89,7 @@ class Sessions:
             clients = self._pods.joined[pods]
             upto = np.floor(clients[:, None] * (np.arange(1, _POINTS + 1) / _POINTS)).astype(np.int64)
             after_s = (begin_s - due_s)[:, None] + cost_s[:, None] * _AT + self._costs.edge_delay_s
-            self._recorder.delivered(
-                np.repeat(ticks, _POINTS), after_s.ravel(), np.diff(upto, axis=1, prepend=0).ravel()
-            )
+            self._recorder.delivered(ticks, after_s, np.diff(upto, axis=1, prepend=0), self.joined[pods])
             self.ticks_sent[pods] += clients
             self.delivered += int(clients.sum())
             self.last_tick[pods] = ticks
@@ -109,7 +109,7 @@ class Sessions:
         if not len(clients):
             return
         held = np.maximum(table.held[clients], self._recorder.closed)
-        self._recorder.caught_up(held, int(self.last_tick[pod]), now_s)
+        self._recorder.caught_up(held, table.group[clients], int(self.last_tick[pod]), now_s)
         table.has_tick[clients] = True
         self.with_tick[pod] += np.bincount(table.group[clients], minlength=len(table.sizes))
 
@@ -141,14 +141,21 @@ class Sessions:
         had = table.has_tick[clients]
         held = np.maximum(self.last_tick[pods[had]], np.maximum(table.held[clients[had]], recorder.closed))
         table.held[clients[had]] = held
-        recorder.away_by_held += np.bincount(held + 1, minlength=len(recorder.away_by_held))
+        recorder.left(held, groups[had])
         np.subtract.at(self.with_tick, (pods[had], groups[had]), 1)
         table.has_tick[clients] = False
         table.state[clients] = AWAY
         table.first[clients] = True
-        counts = np.bincount(pods, minlength=count)
+        ended = self._by_pod_and_group(pods, groups)
+        counts = ended.sum(axis=1)
         self._pods.joined -= counts
         self._pods.connections -= counts
-        self.joined_by_group -= np.bincount(groups, minlength=len(table.sizes))
+        self.joined -= ended
         self._pods.add_ready(counts * self._pods.alive, self._costs.close_cpu_s)
         self.short += np.bincount(pods[at_s - table.joined_s[clients] < SHORT_SESSION_S], minlength=count)
+
+    def _by_pod_and_group(self, pods: Ints, groups: Ints) -> Ints:
+        """How many clients are on each pod and in each group; both of shape (n,)."""
+        count, sizes = self.joined.shape
+        places = pods.astype(np.int64) * sizes + groups
+        return np.bincount(places, minlength=count * sizes).reshape(count, sizes)

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from reports.rundir.schema import ClockOffset, FeedFit
 from scenarios.clients.protocol.ticks import Reference
+from scenarios.wire.tick_counts import TickCounts
 
 
 def outcome_of_status(status: int) -> str:
@@ -122,6 +123,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Ticks that clients learned in this second that they will never get."""
     skipped: dict[int, int] = {}
     """The same ticks by the second in which they were due."""
+    group_ticks: dict[int, dict[int, TickCounts]] = {}
+    """What became of ticks by how many clients share a source address, then by the second of the due time."""
     unnumbered: bool = False
     """Ticks without a number came: what clients miss of these is not known."""
     early: int = 0

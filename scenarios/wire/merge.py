@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from reports.rundir.schema import FeedFit
 from scenarios.clients.protocol.ticks import Reference
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
+from scenarios.wire.tick_counts import add_groups
 
 _Key = TypeVar("_Key")
 
@@ -45,6 +46,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         ticks=sum(part.ticks for part in parts),
         missed=sum(part.missed for part in parts),
         skipped=_counts(part.skipped for part in parts),
+        group_ticks=add_groups(part.group_ticks for part in parts),
         unnumbered=any(part.unnumbered for part in parts),
         early=sum(part.early for part in parts),
         earliest_ns=max(part.earliest_ns for part in parts),

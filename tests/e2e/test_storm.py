@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from reports.analysis.judgement import judgement_of
 from reports.rundir import latency
 from reports.rundir.columns import OUTCOMES
 from reports.rundir.reader import Run
 from tests.e2e.command_line import SMALL_STORM, carried_out, lone_pod
+from tests.support.group_ticks import assert_groups_add_up
 
 pytestmark = pytest.mark.e2e
 
@@ -126,6 +128,11 @@ def test_a_limit_strikes_those_who_share_an_address_and_a_cap_on_tries_marks_the
     }
     assert limited[1] == 0
     assert limited[30] > 0
+    assert_groups_add_up(run)
+    alone, shared = judgement_of(run).summary.shared_ips
+    assert alone.ticks is not None
+    assert shared.ticks is not None
+    assert alone.ticks.in_time / alone.ticks.due > shared.ticks.in_time / shared.ticks.due
     ramp = [row["limited"] for row in run.rows if (row["t_s"] or 0) < 3]
     assert sum(count or 0 for count in ramp) == 0, "nobody is refused while the fleet is brought up"
     assert max(row["attempts"] or 0 for row in run.rows) <= 110

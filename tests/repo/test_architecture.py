@@ -89,6 +89,7 @@ PURE = (
     "scenarios.scenario.timeline",
     "scenarios.clients.protocol.frames",
     "scenarios.clients.protocol.session",
+    "scenarios.clients.buckets",
     "scenarios.clients.recorder",
     "scenarios.measure.estimate",
     "scenarios.measure.sizes",

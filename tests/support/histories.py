@@ -124,6 +124,10 @@ def shared_ips(limited: float) -> tuple[Row, ...]:
             "useful": 50.0 if size == 1 else 10.0,
             "attempts": 40.0,
             "limited": 0.0 if size == 1 else limited,
+            "ticks_in_time": 250.0 if size == 1 else 50.0,
+            "ticks_late": 0.0 if size == 1 else 175.0,
+            "ticks_never": 0.0 if size == 1 else 25.0,
+            "ticks_skipped": 0.0 if size == 1 else 150.0,
         }
         for t in range(8, 60)
         for size in (1.0, 50.0)

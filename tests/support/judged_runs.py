@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from reports.analysis.delivery import Ticks
 from reports.analysis.judgement import Judgement
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.analysis.recovery import Recovery
@@ -76,8 +77,16 @@ def in_storm(p99_ms: float, pod_cpu: float | None = 0.5, *, at_least: bool = Fal
     return PhaseSummary(from_s=8, to_s=23, effective_p99=Latency(p99_ms, at_least), pod_cpu=pod_cpu)
 
 
-def ip_group(size: int, back_s: int | None, *, limited: int = 0, clients: int = 50) -> SharedIpGroup:
-    """All clients with so many on their IP, served again after `back_s`."""
+def ip_group(
+    size: int,
+    back_s: int | None,
+    *,
+    limited: int = 0,
+    clients: int = 50,
+    in_time: float | None = None,
+) -> SharedIpGroup:
+    """All clients with so many on their IP, served again after `back_s`; in_time: share of their ticks."""
+    soon = round(1_000 * (in_time or 0.0))
     return SharedIpGroup(
         clients_per_ip=size,
         clients=clients,
@@ -85,6 +94,7 @@ def ip_group(size: int, back_s: int | None, *, limited: int = 0, clients: int = 
         attempts=400,
         limited=limited,
         back_after_s=back_s,
+        ticks=None if in_time is None else Ticks(due=1_000, in_time=soon, late=1_000 - soon, never=0),
     )
 
 

@@ -43,8 +43,12 @@ class Schedule(Protocol):
         """Due times by now of ticks that clients lack, how many clients lack each, and the numbers that all
         clients hold once that has been counted; None where nobody lacks any.
 
-        held, held_due_ns: number, negative for none, and due time of each client's newest tick.
+        held, held_due_ns: number, negative for none, and due time of each client's newest tick. Once this has
+        been asked for all clients, `finalised` is to be called.
         """
+
+    def finalised(self, now_ns: int) -> None:
+        """What clients lacked by now has been counted, and is not to be counted again."""
 
     def stamp_ns(self, due_ns: int) -> int:
         """The publish time in the tick that was due then."""
@@ -90,6 +94,9 @@ class NumberedSchedule:
         # How many clients lack each of these ticks: those whose newest one is before it.
         clients = np.cumsum(np.bincount(held[behind] - oldest, minlength=len(due)))
         return due, clients, np.where(behind, latest, held)
+
+    def finalised(self, now_ns: int) -> None:
+        """The numbers that clients hold say it already."""
 
     def stamp_ns(self, due_ns: int) -> int:
         """The same."""

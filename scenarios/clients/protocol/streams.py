@@ -217,8 +217,11 @@ class Streams:
             [one + np.arange(1, n + 1) * self._period_ns for one, n in zip(since_ns, each, strict=True)]
         )
         news = due > self._closed_ns
-        self._closed_ns = now_ns
         return due[news], np.repeat(clients, each)[news], np.where(behind, _CLOSED, held)
+
+    def finalised(self, now_ns: int) -> None:
+        """What was due by now is not missed later."""
+        self._closed_ns = now_ns
 
     def stamp_ns(self, due_ns: int) -> int:
         """The stamp of the tick that was due then."""

@@ -231,8 +231,8 @@ def recorded(absences: list[tuple[float, float]], folder: Path) -> Run:
     """
     feed = FeedSchedule.of(0, RATE_HZ)
     recorder = Recorder(0, SharedSchedule(feed))
-    for _ in absences:
-        recorder.add_client()
+    for client in range(len(absences)):
+        recorder.add_client(1 + client % 2)
     info = RunInfo(
         scenario={}, arm="a", seed=1, started_utc="", versions={}, machine={}, stability={}, command=[]
     )
@@ -289,9 +289,11 @@ ABSENCES: dict[str, list[tuple[float, float]]] = {
 def test_a_recorded_run_has_the_ticks_that_were_counted_one_by_one(
     absences: list[tuple[float, float]], tmp_path: Path
 ) -> None:
-    found = summarise(recorded(absences, tmp_path)).storm
-    assert found is not None
-    assert found.ticks == counted(absences)
+    found = summarise(recorded(absences, tmp_path))
+    assert found.storm is not None
+    assert found.storm.ticks == counted(absences)
+    by_ip = [group.ticks for group in found.shared_ips]
+    assert by_ip == [counted(absences[first::2]) for first in range(2)]
 
 
 def test_by_hand_ten_clients_of_which_nine_return(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reports.analysis.delivery import Back, ClientsBack
+from reports.analysis.delivery import Back, ClientsBack, Ticks
 from reports.analysis.metrics import summarise
-from reports.analysis.shared_ips import SharedIpGroup, shared_ip_groups
+from reports.analysis.shared_ips import SharedIpGroup, shared_ip_groups, ticks_by_ip
 from reports.page.shared_ips import group_table
 from reports.rundir.series import Row
 from tests.support.histories import history, storm
@@ -81,6 +83,64 @@ def test_a_group_is_back_by_the_clients_that_the_storm_disconnected() -> None:
     assert crowded.back_95 == crowded.back_100 == Back(12, at_least=True)
 
 
+def due_second(t_s: int, size: int, **ticks: float) -> Row:
+    return {**second(t_s, size, 40.0), **{f"ticks_{part}": count for part, count in ticks.items()}}
+
+
+def test_the_ticks_of_a_group_are_those_due_in_the_storm() -> None:
+    rows = [due_second(t, 1, in_time=500.0, late=0.0, never=0.0, skipped=0.0) for t in range(20)]
+    rows += [due_second(t, 40, in_time=50.0, late=140.0, never=10.0, skipped=120.0) for t in range(7, 13)]
+    alone, shared = shared_ip_groups(run_of(*rows), 8, 20, ticks_to_s=19)
+    assert alone.ticks == Ticks(due=5_500, in_time=5_500, late=0, never=0)
+    assert shared.ticks == Ticks(due=1_000, in_time=250, late=700, never=50, skipped=600)
+    assert ticks_by_ip((alone, shared), shared=True) == shared.ticks
+    assert ticks_by_ip((alone,), shared=True) is None
+
+
+def test_the_ticks_of_a_second_of_which_the_generator_told_nothing_count() -> None:
+    silent: Row = {
+        **dict.fromkeys(second(9, 40, 0.0)),
+        "t_s": 9.0,
+        "clients_per_ip": 40.0,
+        "ticks_in_time": 7.0,
+        "ticks_late": 3.0,
+    }
+    told = [due_second(t, 40, in_time=5.0, late=0.0, never=0.0) for t in (8, *range(10, 16))]
+    (group,) = shared_ip_groups(run_of(*told, silent), 8, 16)
+    assert group.ticks == Ticks(due=45, in_time=42, late=3, never=0)
+    assert (group.clients, group.availability, group.back_after_s) == (40, 1.0, 0)
+
+
+def test_an_older_run_and_ticks_without_numbers_have_no_shares() -> None:
+    (older,) = shared_ip_groups(run_of(*(second(t, 40, 40.0) for t in range(20))), 8, 20)
+    assert older.ticks is None
+    run = run_of(*(due_second(t, 40, in_time=50.0) for t in range(20)))
+    run.info.unnumbered = True
+    assert [group.ticks for group in shared_ip_groups(run, 8, 20)] == [None]
+
+
+shares_of_any = st.builds(
+    lambda in_time, late, never, skipped: Ticks(
+        due=in_time + late + never, in_time=in_time, late=late, never=never, skipped=skipped
+    ),
+    *(st.integers(0, 99) for _ in range(4)),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 5, 40]), shares_of_any), max_size=6))
+def test_both_kinds_of_clients_together_have_all_ticks(parts: list[tuple[int, Ticks]]) -> None:
+    groups = [group(size, ticks=ticks) for size, ticks in parts]
+    both = [ticks_by_ip(groups, shared=shared) for shared in (False, True)]
+    for field in ("due", "in_time", "late", "never", "skipped", "lost"):
+        wanted = sum(getattr(ticks, field) for _, ticks in parts)
+        assert sum(getattr(ticks, field) for ticks in both if ticks) == wanted
+
+
+def test_where_the_ticks_of_some_clients_are_not_known_no_share_is() -> None:
+    known = Ticks(due=10, in_time=5, late=5, never=0)
+    assert ticks_by_ip([group(5, ticks=known), group(40)], shared=True) is None
+
+
 def test_a_summary_holds_them_and_a_run_without_a_trigger_has_none() -> None:
     rows = [second(t, 1, 100.0) for t in range(60)]
     assert [group.clients for group in summarise(run_of(*rows)).shared_ips] == [100]
@@ -89,7 +149,12 @@ def test_a_summary_holds_them_and_a_run_without_a_trigger_has_none() -> None:
 
 
 def group(
-    size: int, *, limited: int = 0, back_after_s: int | None = 5, back: ClientsBack | None = None
+    size: int,
+    *,
+    limited: int = 0,
+    back_after_s: int | None = 5,
+    back: ClientsBack | None = None,
+    ticks: Ticks | None = None,
 ) -> SharedIpGroup:
     return SharedIpGroup(
         clients_per_ip=size,
@@ -99,6 +164,7 @@ def group(
         limited=limited,
         back_after_s=back_after_s,
         back=back,
+        ticks=ticks,
     )
 
 
@@ -137,6 +203,24 @@ def test_how_the_clients_of_a_size_returned_is_a_median_too(
 ) -> None:
     (row,) = rows_of({"naive": [(group(1, limited=1, back=returned(*back)),) for back in backs]})
     assert row[-2:] == cells
+
+
+def test_ticks_are_shares_and_medians_of_the_runs_that_know_them() -> None:
+    def known(in_time: int) -> Ticks:
+        return Ticks(due=1_000, in_time=in_time, late=1_000 - in_time, never=0)
+
+    runs: list[tuple[SharedIpGroup, ...]] = [
+        (group(1, limited=1, ticks=ticks),) for ticks in (known(900), known(700), known(800), None)
+    ]
+    table = group_table({"naive": runs})
+    assert table is not None
+    assert table.headings[4:7] == ("ticks in time", "ticks late", "ticks never")
+    assert table.rows[0][4:7] == ("80 %", "20 %", "0 %")
+    older = group_table({"naive": runs[3:]})
+    assert older is not None
+    assert not any("ticks" in heading for heading in older.headings)
+    (row, unknown) = rows_of({"naive": runs[:1], "older": runs[3:]})
+    assert (row[4:7], unknown[4:7]) == (("90 %", "10 %", "0 %"), ("–", "–", "–"))
 
 
 def test_where_addresses_made_no_difference_nothing_is_said() -> None:

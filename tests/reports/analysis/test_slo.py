@@ -16,11 +16,14 @@ from reports.rundir.schema import RecordError
 from reports.rundir.slo_metrics import SLO_METRICS, Bound, SloMetric
 from reports.text.slo import metric_name, write
 from tests.support.histories import scenario, storm
+from tests.support.judged_runs import ip_group
 from tests.support.rehearsals import HYPOTHESIS, plain, rehearsed
 
 RUN = judgement_of(rehearsed(30)).summary
 NEVER = judgement_of(rehearsed(None)).summary
 NOTHING = Summary(clients=0)
+OLDER = Summary(clients=50, shared_ips=(ip_group(10, 30),))
+APART = Summary(clients=100, shared_ips=(ip_group(1, 5, in_time=0.9), ip_group(10, 30, in_time=0.2)))
 
 
 def bound(metric: str, operator: str, value: float, phase: str = "storm") -> Bound:
@@ -62,6 +65,9 @@ CASES: dict[str, tuple[Summary, Bound, bool | None, str]] = {
     "a phase that was never reached": (NOTHING, bound("availability", ">", 0.5, "during"), None, "not known"),
     "a share of the ticks": (RUN, bound("ticks_in_time", ">=", 0.4), True, "48 %"),
     "ticks that came never": (RUN, bound("ticks_never", "<=", 0.5), False, "52 %"),
+    "ticks of clients alone on an IP": (APART, bound("ticks_in_time_alone", ">=", 0.9), True, "90 %"),
+    "ticks of clients behind a shared IP": (APART, bound("ticks_in_time_shared", ">=", 0.9), False, "20 %"),
+    "ticks that were not counted by IP": (OLDER, bound("ticks_in_time_shared", ">=", 0.9), None, "not known"),
     "clients back in time": (RUN, bound("back_95_s", "<=", 20), True, "17 s"),
     "clients back too late": (RUN, bound("back_50_s", "<", 17), False, "17 s"),
     "clients that are not back, too late already": (NEVER, bound("back_99_s", "<=", 20), False, "≥ 49 s"),

@@ -40,12 +40,12 @@ def test_a_fix_is_told_with_its_effect_for_whom_its_price_and_how_sure_it_is() -
         "pod CPU fell from 50 % to 30 %. "
         "Clients alone on an IP: recovered after 12 s; "
         "clients behind a shared IP (up to 10): recovered after 30 s. "
-        "Price: refusals rose from 0 to 300 (all of clients behind a shared IP); "
+        "Price: refusals rose from 0 to 300 (all of them to clients behind a shared IP); "
         "clients behind a shared IP recovered 18 s later than clients alone on an IP. "
         "1 run per arm: no test.",
     )
     assert found.headline.endswith(
-        "Price of “naive + per-ip”: refusals rose from 0 to 300 (all of clients behind a shared IP); "
+        "Price of “naive + per-ip”: refusals rose from 0 to 300 (all of them to clients behind a shared IP); "
         "clients behind a shared IP recovered 18 s later than clients alone on an IP."
     )
 
@@ -205,6 +205,27 @@ SAID: dict[str, tuple[list[Run], str]] = {
         ],
         "Price: none measured.",
     ),
+    "fewer ticks in time for clients behind a shared IP": (
+        [
+            run("a", "RECOVERED", 9, ips=(ip_group(1, 9, in_time=0.8), ip_group(10, 9, in_time=0.8))),
+            run("b", "RECOVERED", 9, ips=(ip_group(1, 9, in_time=0.9), ip_group(10, 9, in_time=0.3))),
+        ],
+        "Price: ticks delivered in time to clients behind a shared IP fell from 80 % to 30 %.",
+    ),
+    "fewer ticks in time where nobody shares an IP": (
+        [
+            run("a", "RECOVERED", 9, ips=(ip_group(1, 9, in_time=0.8),)),
+            run("b", "RECOVERED", 9, ips=(ip_group(1, 9, in_time=0.3),)),
+        ],
+        "Price: none measured.",
+    ),
+    "hardly fewer ticks in time for clients behind a shared IP": (
+        [
+            run("a", "RECOVERED", 9, ips=(ip_group(1, 9, in_time=0.8), ip_group(10, 9, in_time=0.8))),
+            run("b", "RECOVERED", 9, ips=(ip_group(1, 9, in_time=0.8), ip_group(10, 9, in_time=0.79))),
+        ],
+        "Price: none measured.",
+    ),
     "no trigger": (
         [run("a", "STEADY"), run("b", "STEADY")],
         "(fleet.policy: a → b): steady, like the reference.",
@@ -251,6 +272,22 @@ def test_of_many_arms_single_changes_and_the_best_are_told() -> None:
     assert len(runs) - 1 > MOST_FIXES
     told = [text.partition("” ")[0].removeprefix("“") for text in found.effects]
     assert told == ["a + b", "a + c", "a + d", "b + a", "c + a", "d + a", "d + d"]
+
+
+def test_the_share_of_ticks_in_time_of_both_kinds_of_clients_is_a_median_over_runs() -> None:
+    runs = [
+        (ip_group(1, 5, in_time=alone), ip_group(10, 5, in_time=shared), ip_group(20, 5, in_time=0.0))
+        for alone, shared in ((0.9, 0.2), (0.8, 0.4), (1.0, 0.8))
+    ]
+    alone, shared = ip_groups([*runs, (ip_group(1, 5), ip_group(10, 5))])
+    assert (alone.ticks_in_time, shared.ticks_in_time) == (0.9, 0.2)
+    assert ip_groups([(ip_group(1, 5),)])[0].ticks_in_time is None
+
+
+def test_a_price_says_which_share_of_the_refusals_was_to_clients_behind_a_shared_ip() -> None:
+    some = {**AFTER, "ips": (ip_group(1, 12, limited=100), OFFICE)}
+    found = compare([run("naive", "METASTABLE", **BEFORE), run("naive + per-ip", "RECOVERED", 30, **some)])
+    assert "refusals rose from 0 to 300 (75 % of them to clients behind a shared IP)" in found.effects[0]
 
 
 @given(

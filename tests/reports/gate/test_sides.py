@@ -12,6 +12,7 @@ from reports.gate.sides import changes, missing_rounds, of_one_arm, side, sides_
 from reports.gate.slo import slo_decisions
 from reports.rundir.reader import Run
 from tests.support.histories import history, scenario, storm
+from tests.support.judged_runs import ip_group
 from tests.support.judged_runs import run as judged
 
 
@@ -36,6 +37,8 @@ def test_a_side_has_the_numbers_of_its_valid_runs_and_the_doubts_about_the_other
 
 DELIVERY = {
     "ticks_in_time": ("higher", 0.6, 0.5),
+    "ticks_in_time_alone": ("higher", 0.6, 0.5),
+    "ticks_in_time_shared": ("higher", 0.6, 0.5),
     "ticks_never": ("lower", 0.3, 0.4),
     "ticks_lost": ("lower", 0.3, 0.4),
     "back_95": ("lower", 10.0, 13.0),
@@ -60,6 +63,15 @@ def test_clients_that_are_not_back_have_a_bound_in_seconds() -> None:
     assert found.values["back_95"] == Value(54.0, at_least=True)
     assert found.values["never_returned"] == Value(95.0)
     assert found.values["ticks_never"] == Value(0.95)
+
+
+def test_the_share_in_time_is_measured_by_ip_where_some_share_theirs_and_others_do_not() -> None:
+    keys = ("ticks_in_time_alone", "ticks_in_time_shared")
+    alone, shared = ip_group(1, 5, in_time=0.9), ip_group(10, 5, in_time=0.2)
+    both = measured(judgement_of(run(ips=(alone, shared))), keys)
+    assert both.values == {keys[0]: Value(0.9), keys[1]: Value(0.2)}
+    for ips in ((alone,), (shared,), (alone, ip_group(10, 5))):
+        assert measured(judgement_of(run(ips=ips)), keys).values == {}
 
 
 def test_what_a_change_may_have_touched_may_differ() -> None:

@@ -36,6 +36,7 @@ from tests.support.histories import (
     storm,
     strike,
 )
+from tests.support.judged_runs import run as judged_run
 from tests.support.map_runs import LOADS, control, grid
 from tests.support.map_runs import runs as map_runs
 from tests.support.page_outline import Outline, markdown_tables
@@ -311,13 +312,56 @@ def test_every_arm_says_how_many_of_its_runs_were_metastable(written: Written) -
 
 
 def test_who_shares_an_address_is_told_apart(written: Written) -> None:
-    terminal = text_of(runs_of("clients that share addresses"), 100)
-    assert re.search(r"naive \+ per-ip +50 +50 +20 % +[\d,]+ +[\d,]+ +not recovered", terminal)
-    assert re.search(r"naive \+ none +1 +50 +100 % +[\d,]+ +0 +0 s", terminal)
+    terminal = text_of(runs_of("clients that share addresses"), 140)
+    shares = r"20 % +20 % +70 % +10 %"
+    assert re.search(rf"naive \+ per-ip +50 +50 +{shares} +[\d,]+ +[\d,]+ +not recovered", terminal)
+    assert re.search(r"naive \+ none +1 +50 +100 % +100 % +0 % +0 % +[\d,]+ +0 +0 s", terminal)
     for path in written("clients that share addresses"):
         assert "Clients by shared IP" in path.read_text(encoding="utf-8")
     for path in written("one run"):
         assert "Clients by shared IP" not in path.read_text(encoding="utf-8")
+
+
+def test_a_narrow_terminal_has_clients_by_shared_ip_in_several_tables() -> None:
+    for width in (40, 80):
+        lines = text_of(runs_of("clients that share addresses"), width).splitlines()
+        assert max(map(len, lines)) <= width
+        found = [line for line in lines if re.match(r"naive \+ per-ip +50 ", line)]
+        assert len(found) == 2 or width == 40
+        cells = " ".join(line.removeprefix("naive + per-ip").strip().removeprefix("50") for line in found)
+        wide = text_of(runs_of("clients that share addresses"), 200)
+        (whole,) = (line for line in wide.splitlines() if re.match(r"naive \+ per-ip +50 ", line))
+        assert cells.split() == whole.removeprefix("naive + per-ip").split()[1:]
+
+
+def arms_with(warnings: dict[tuple[str, int], tuple[str, ...]]) -> list[Run]:
+    return [
+        judged_run(name, "RECOVERED", 13, round=number, validity={"valid": True, "warnings": warned})
+        for (name, number), warned in warnings.items()
+    ]
+
+
+def test_a_note_on_several_runs_is_one_line_that_names_them() -> None:
+    first, second = "naive + none", "incident + none"
+    text = text_of(
+        arms_with(
+            {
+                (first, 1): ("predicted", "cold"),
+                (second, 1): ("predicted", "cold"),
+                (first, 2): ("predicted", "cold"),
+                (second, 2): ("predicted",),
+                (first, 3): ("predicted", "cold", "slow"),
+                (second, 3): ("predicted",),
+            }
+        ),
+        120,
+    )
+    assert [line for line in text.splitlines() if line.startswith("note")] == [
+        "note  all runs: predicted",
+        "note  naive + none, rounds 1, 2 and 3; incident + none, round 1: cold",
+        "note  naive + none, round 3: slow",
+    ]
+    assert "note  naive + none, round 1: predicted" in text_of(arms_with({(first, 1): ("predicted",)}), 120)
 
 
 def test_a_spread_is_called_one(written: Written) -> None:

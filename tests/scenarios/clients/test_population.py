@@ -10,17 +10,19 @@ import pytest
 
 from scenarios.clients import population
 from scenarios.clients.addresses import Seat
+from scenarios.clients.client import Client
 from scenarios.clients.clock import Clock
 from scenarios.clients.connection import Connection, TlsConnection
 from scenarios.clients.population import AttemptsCap, FollowedPolicy, Population
 from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.schedule import ObservedSchedule
 from scenarios.clients.protocol.target import resolve
-from scenarios.clients.protocol.ticks import TickReader
+from scenarios.clients.protocol.ticks import Tick, TickReader
 from scenarios.clients.recorder import Recorder
 from scenarios.policies.registry import Policy, policy
 from scenarios.policies.throttles import AdaptiveThrottle, Throttle
 from scenarios.scenario.model import Feed, Fleet, Target
+from scenarios.wire.tick_counts import TickCounts
 
 MS = 1_000_000
 SEAT = Seat("127.10.10.1", 1)
@@ -72,6 +74,27 @@ def population_of(
         clock=Clock(),
         first_index=first_index,
     )
+
+
+def test_a_client_writes_its_ticks_into_the_bucket_of_the_clients_with_as_many_on_their_ip() -> None:
+    population = population_of()
+    recorder = population.recorder
+    alone, shared = (
+        Client(population, recorder.add_client(size), Seat(SEAT.address, size)) for size in (1, 40)
+    )
+    recorder.schedule.learn(0, 0)
+    for second in range(2):
+        for client, ticks, late_ms in ((alone, 4, 10), (shared, 3, 1500)):
+            first = ticks * second
+            events = tuple(Tick(seq, seq * MS) for seq in range(first, first + ticks))
+            client._handle(events, (first + ticks - 1 + late_ms) * MS)
+        lengths = [len(recorder.bucket_of(index).latency_ns) for index in range(2)]
+        assert lengths == [len(recorder.bucket_of(index).due_ns) for index in range(2)] == [4, 3]
+        assert list(recorder.held_seq) == [4 * second + 3, 3 * second + 2]
+        assert recorder.take_interval(second).group_ticks == {
+            1: {0: TickCounts(in_time=4)},
+            40: {0: TickCounts(late=3)},
+        }, "a client goes on with its bucket when a second is over"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from scenarios.clients.protocol.schedule import ObservedSchedule, Schedule, Shar
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, USEFUL_STALENESS_NS, Recorder
 from scenarios.wire.interval import Samples, SharedIpGroup
+from scenarios.wire.tick_counts import TickCounts
 
 EPOCH_NS = 77 * SECOND_NS
 RATE_HZ = 5.0
@@ -30,11 +31,12 @@ def recorder_of(clients: int, schedule: Schedule | None = None) -> Recorder:
 def receive(recorder: Recorder, client: int, seq: int, now_ns: int) -> None:
     """What a client does with a tick: it writes an expected one down itself, and hands over any other."""
     recorder.schedule.learn(seq, due(seq))
-    if seq == recorder.held_seq[client] + 1:
-        recorder.latency_ns.append(now_ns - due(seq))
-        recorder.due_ns.append(due(seq))
-        recorder.held_seq[client] = seq
-        recorder.held_due_ns[client] = due(seq)
+    bucket = recorder.bucket_of(client)
+    if seq == bucket.held_seq[client] + 1:
+        bucket.latency_ns.append(now_ns - due(seq))
+        bucket.due_ns.append(due(seq))
+        bucket.held_seq[client] = seq
+        bucket.held_due_ns[client] = due(seq)
     else:
         recorder.tick_out_of_order(client, seq, due(seq), now_ns)
 
@@ -337,6 +339,58 @@ def test_clients_are_counted_apart_by_how_many_share_their_address() -> None:
     }
 
 
+def test_each_group_of_clients_has_a_bucket_of_its_own() -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
+    alone, shared, neighbour = (recorder.add_client(size) for size in (1, 50, 50))
+    assert recorder.bucket_of(shared) is recorder.bucket_of(neighbour)
+    assert recorder.bucket_of(shared) is not recorder.bucket_of(alone)
+    for seq in (0, 1):
+        receive(recorder, alone, seq, due(seq) + 40 * MS)
+        receive(recorder, shared, seq, due(seq) + 1500 * MS)
+    assert len(recorder.bucket_of(alone).latency_ns) == 2
+    assert recorder.take_interval(1).group_ticks == {
+        1: {0: TickCounts(in_time=2)},
+        50: {0: TickCounts(late=2)},
+    }
+    assert recorder.take_interval(2).group_ticks == {}
+    assert recorder.bucket_of(alone).latency_ns == []
+
+
+def test_skipped_and_censored_ticks_count_for_the_group_of_their_client() -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
+    for size in (1, 50, 50):
+        recorder.add_client(size)
+    for client in range(3):
+        receive(recorder, client, 0, due(0) + MS)
+    # Client 1 skips ticks 1 to 8. Tick 9, due at 1.8 s, is in time for those due from 1.0 s on.
+    receive(recorder, 1, 9, due(9) + MS)
+    recorder.finalise(due(9) + 2 * MS)
+    interval = recorder.take_interval(1)
+    assert interval.group_ticks == {
+        1: {0: TickCounts(in_time=1, never=4), 1: TickCounts(never=5)},
+        50: {
+            0: TickCounts(in_time=2, late=4, never=4, skipped=4),
+            1: TickCounts(in_time=5, never=5, skipped=4),
+        },
+    }
+    assert interval.skipped == {0: 4, 1: 4}
+
+
+def test_a_long_gap_is_counted_for_its_group_before_the_second_is_over() -> None:
+    feed = FeedSchedule.of(EPOCH_NS, 1_000.0)
+    recorder = Recorder(EPOCH_NS, SharedSchedule(feed))
+    for size in (1, 50):
+        recorder.add_client(size)
+    gap = 600_000
+    for client, seq in ((0, 0), (1, 0), (0, gap), (1, gap)):
+        recorder.schedule.learn(seq, feed.due_ns(seq))
+        recorder.tick_out_of_order(client, seq, feed.due_ns(seq), feed.due_ns(seq) + MS)
+    groups = recorder.take_interval(0).group_ticks
+    assert groups[1] == groups[50]
+    assert sum(counts.skipped for counts in groups[1].values()) == gap - 1
+    assert sum(counts.in_time + counts.late for counts in groups[1].values()) == gap + 1
+
+
 def test_a_process_without_clients_reports_zeros() -> None:
     recorder = recorder_of(0)
     recorder.sample_slot(EPOCH_NS + SLOT_NS)
@@ -429,8 +483,8 @@ def test_between_ticks_without_a_number_nothing_is_known_to_be_missed() -> None:
 
 def receive_unnumbered(recorder: Recorder, due_ns: int, now_ns: int) -> None:
     if recorder.held_seq[0] + 1 == UNNUMBERED:
-        recorder.latency_ns.append(now_ns - due_ns)
-        recorder.due_ns.append(due_ns)
+        recorder.bucket_of(0).latency_ns.append(now_ns - due_ns)
+        recorder.bucket_of(0).due_ns.append(due_ns)
         recorder.held_seq[0] = UNNUMBERED
         recorder.held_due_ns[0] = due_ns
     else:

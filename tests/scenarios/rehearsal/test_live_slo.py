@@ -62,6 +62,7 @@ FOUND: dict[str, float | None] = {
     "gave_up": 1.0,
     "wasted_work": 0.25,
     **dict.fromkeys(("ticks_in_time", "ticks_late", "ticks_never", "ticks_lost")),
+    **dict.fromkeys(("ticks_in_time_alone", "ticks_in_time_shared")),
     **dict.fromkeys(("back_50_s", "back_95_s", "back_99_s", "back_100_s", "never_returned")),
     "time_to_recover_s": None,
 }

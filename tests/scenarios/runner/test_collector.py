@@ -19,6 +19,7 @@ from scenarios.proxies.sidecar_stats import SidecarLine
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
 from scenarios.wire.pod_second import PodSecond
+from scenarios.wire.tick_counts import TickCounts
 
 MS = 1_000_000
 
@@ -316,6 +317,7 @@ def told_of(second: int, *, cut: bool = False) -> list[Interval]:
             staleness=Samples.of([(second + number + 1) * 100 * MS] * 10),
             stale_clients=1.0,
             effective=earlier,
+            group_ticks={5: {due: TickCounts(in_time=1, skipped=number) for due in earlier}},
             censored={0: Samples.of([second * 1000 * MS])},
             loop_lag=Samples.of([(7 - 5 * number) * MS] * 10),
             retry_late=Samples.of([(7 - 5 * number) * MS] * 10),
@@ -369,6 +371,8 @@ def test_a_second_is_written_whole_and_once_however_late_it_comes(
         assert (row["connected"], row["useful"], row["attempts"], row["limited"]) == (
             *(8, 8, second * times, times),
         )
+        told = sum(2 if later == cut else 1 for later in range(second, 6))
+        assert (row["ticks_in_time"], row["ticks_skipped"]) == (told, 6 - second)
     for second, row in enumerate(run.rows):
         times = 2 if second == cut else 1
         histograms = {tag: run.histograms[tag].get(second) for tag in ("fanout", "staleness")}
@@ -454,7 +458,9 @@ def test_a_second_that_never_comes_leaves_its_row_to_the_others(collector: Colle
     assert run.column("nginx_cpu") == [0.1] * 4
     assert run.column("useful") == [8, 8, None, 8]
     assert sorted(run.histograms["fanout"]) == [0, 1, 3]
-    assert [row["t_s"] for row in run.shared_ips] == [0, 1, 3]
+    assert [(row["t_s"], row["clients"], row["ticks_in_time"]) for row in run.shared_ips] == [
+        *((0, 10, 3), (1, 10, 2), (2, None, 1), (3, 10, 1)),
+    ]
 
 
 def test_what_comes_after_the_end_still_tells_of_the_seconds_before_it(collector: Collector) -> None:
@@ -563,6 +569,31 @@ def test_clients_have_rows_by_how_many_share_an_ip(collector: Collector) -> None
     collector.writer.close()
     (row,) = Run.load(collector.writer.directory).shared_ips
     assert (row["t_s"], row["clients_per_ip"], row["useful"]) == (3 - collector.zero, 20, 29.5)
+
+
+def test_ticks_have_columns_by_how_many_share_an_ip_however_late_they_come(collector: Collector) -> None:
+    alone = SharedIpGroup(clients=60, connected=60, useful=60.0, attempts=0, limited=0)
+    shared = SharedIpGroup(clients=40, connected=0, useful=0.0, attempts=7, limited=2)
+    in_time = {1: {3: TickCounts(in_time=300)}}
+    collector.on_interval(interval(3, shared_ips={1: alone, 40: shared}, group_ticks=in_time))
+    collector.write_until(4)
+    so_far = Run.load(collector.writer.directory).shared_ips
+    assert [row["ticks_in_time"] for row in so_far] == [300, None]
+    late = {40: {3: TickCounts(late=190, never=10, skipped=180)}}
+    collector.on_interval(interval(9, group_ticks=late))
+    rows = written(collector).shared_ips
+    columns = ("clients_per_ip", "ticks_in_time", "ticks_late", "ticks_never", "ticks_skipped")
+    assert [tuple(row[name] for name in columns) for row in rows] == [
+        (1, 300, 0, 0, 0),
+        (40, 0, 190, 10, 180),
+    ]
+
+
+def test_a_sender_that_does_not_count_ticks_by_ip_leaves_their_columns_empty(collector: Collector) -> None:
+    group = SharedIpGroup(clients=40, connected=30, useful=29.5, attempts=7, limited=2)
+    collector.on_interval(interval(3, shared_ips={20: group}))
+    (row,) = written(collector).shared_ips
+    assert [row[name] for name in ("attempts", "ticks_in_time", "ticks_never")] == [7, None, None]
 
 
 def test_a_percentile_over_several_seconds_is_known_while_the_run_goes_on(collector: Collector) -> None:

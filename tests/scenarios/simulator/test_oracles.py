@@ -56,7 +56,7 @@ def run_until(made: Engine, t_s: float) -> Engine:
 
 
 def joined_by(made: Engine, t_s: float) -> int:
-    return int(run_until(made, t_s).sessions.joined_by_group.sum())
+    return int(run_until(made, t_s).sessions.joined.sum())
 
 
 def test_handshakes_are_worked_off_one_after_the_other_as_computed_by_hand() -> None:

@@ -15,8 +15,9 @@ from scenarios.scenario.model import AddressShare, Fleet
 from scenarios.simulator.calendar import Calendar
 from scenarios.simulator.clients import ClientTable, seats
 from scenarios.simulator.delays import TRIES, DelayPaths
-from scenarios.simulator.recorder import BINS, Recorder, bins_of, samples
+from scenarios.simulator.recorder import BINS, Recorder, bins_of, samples, shared_out
 from scenarios.simulator.virtual_time import run_in_virtual_time
+from scenarios.wire.tick_counts import TickCounts
 
 # -- calendar ---------------------------------------------------------------------------------------
 
@@ -145,17 +146,17 @@ def test_a_bin_is_one_per_cent_wide() -> None:
 
 def test_who_comes_back_learns_what_was_missed_and_how_late() -> None:
     made = recorder(clients=2)
-    made.caught_up(np.array([-1, -1]), 0, now_s=0.1)
+    made.caught_up(np.array([-1, -1]), np.array([0, 0]), 0, now_s=0.1)
     assert made.away_by_held.sum() == 0
     # One of them leaves with tick 4 (due at 0.8 s) and has tick 10 (due at 2 s) at 2.1 s.
     made.away_by_held[5] = 1
-    made.caught_up(np.array([4]), 10, now_s=2.1)
+    made.caught_up(np.array([4]), np.array([0]), 10, now_s=2.1)
     effective, _ = made.take_latencies()
     seen = {second: values_ms_of(found) for second, found in effective.items()}
     assert seen == {1: [300, 500, 700, 900, 1100]}
-    interval = made.take_interval(0, connected_by_group=np.array([2]))
-    assert (interval.missed, interval.skipped) == (5, {1: 5})
-    assert made.take_interval(1, connected_by_group=np.array([2])).skipped == {}
+    assert made.take_interval(0, connected_by_group=np.array([2])).missed == 5
+    assert made.take_group_ticks() == {1: {1: TickCounts(in_time=4, late=1, skipped=5)}}
+    assert made.take_group_ticks() == {}
 
 
 def values_ms_of(found: object) -> list[int]:
@@ -170,14 +171,46 @@ def test_closed_books_hold_a_bound_for_every_tick_that_somebody_lacks() -> None:
     # Two hold tick 2; one has had tick 4 from a pod that is up to date.
     made.away_by_held[0] = 0
     made.away_by_held[3] = 2
-    made.finalise(1.0, 4, np.array([1]), np.array([4]))
+    made.finalise(1.0, 4, np.array([[1]]), np.array([4]))
     _, censored = made.take_latencies()
     assert {second: values_ms_of(found) for second, found in censored.items()} == {0: [200, 200, 400, 400]}
+    assert made.take_group_ticks() == {1: {0: TickCounts(never=4)}}
     assert made.closed == 4
     # What is closed is no news when it comes after all.
-    made.delivered(np.array([3, 5]), np.array([0.4, 0.1]), np.array([2, 2]))
+    made.delivered(
+        np.array([3, 5]), np.array([[0.4], [0.1]]), np.array([[2], [2]]), by_group=np.array([[2], [2]])
+    )
     effective, _ = made.take_latencies()
     assert list(effective) == [1]
+    assert made.take_group_ticks() == {1: {1: TickCounts(in_time=2)}}
+
+
+def test_a_tick_that_is_late_for_some_is_late_for_an_equal_share_of_each_group() -> None:
+    made = Recorder(
+        seconds=20, due_s=np.arange(100) / 5, sizes=np.array([1, 40]), group_clients=np.array([6, 4])
+    )
+    made.delivered(
+        np.array([7]), np.array([[0.1, 0.9, 1.2]]), np.array([[3, 2, 5]]), by_group=np.array([[6, 4]])
+    )
+    assert made.take_group_ticks() == {
+        1: {1: TickCounts(in_time=3, late=3)},
+        40: {1: TickCounts(in_time=2, late=2)},
+    }
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 10**6), min_size=3, max_size=3), min_size=1, max_size=5),
+    st.floats(0, 1),
+)
+def test_what_is_shared_out_over_groups_is_all_of_it_and_no_more_than_a_group_has(
+    groups: list[list[int]], share: float
+) -> None:
+    by_group = np.array(groups, np.int64)
+    some = (by_group.sum(axis=1) * share).astype(np.int64)
+    found = shared_out(some, by_group)
+    assert found.sum(axis=1).tolist() == some.tolist()
+    assert (found >= 0).all()
+    assert (found <= by_group).all()
 
 
 def test_staleness_and_usefulness_are_looked_at_on_the_grid() -> None:
@@ -206,7 +239,7 @@ def test_tries_count_where_they_begin_and_can_be_taken_back() -> None:
 def test_a_feed_that_changes_moves_the_ticks_to_come() -> None:
     made = recorder(clients=1)
     made.set_feed(np.arange(100) / 10)
-    made.delivered(np.array([15]), np.array([0.1]), np.array([1]))
+    made.delivered(np.array([15]), np.array([[0.1]]), np.array([[1]]), by_group=np.array([[1]]))
     effective, _ = made.take_latencies()
     assert list(effective) == [1]
 

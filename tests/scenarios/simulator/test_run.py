@@ -23,7 +23,9 @@ from scenarios.simulator.stack import most_pods, most_ticks
 CLIENTS = 60
 SMALL = (
     f"fleet.clients={CLIENTS}",
+    "fleet.clients_per_ip=1",
     "gateway.handshake_cpu_ms=5",
+    "gateway.tick_cpu_us=0",
     "phases.during_s=4",
     "phases.recovery_window_s=4",
     "phases.rescue_at_s=0",

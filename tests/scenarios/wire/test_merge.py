@@ -17,6 +17,7 @@ from scenarios.clients.protocol.streams import Streams
 from scenarios.clients.recorder import SECOND_NS, Recorder
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
 from scenarios.wire.merge import Merger, merge, over_both
+from scenarios.wire.tick_counts import GroupTicks, TickCounts
 from tests.scenarios.clients.test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
 from tests.scenarios.runner.test_collector import MS, interval
 
@@ -149,6 +150,7 @@ def test_what_is_no_histogram_is_added_too() -> None:
         last_join_ns=90,
         held_back=1,
         skipped={2: 3, 4: 1},
+        group_ticks={1: {2: TickCounts(late=3, skipped=3), 4: TickCounts(in_time=9, skipped=1)}},
         gave_up=4,
         staleness=Samples.of([7 * MS]),
         stale_clients=1.5,
@@ -168,6 +170,7 @@ def test_what_is_no_histogram_is_added_too() -> None:
         first_attempt_ns=40,
         last_join_ns=None,
         skipped={4: 5},
+        group_ticks={1: {4: TickCounts(in_time=1, never=2)}, 6: {4: TickCounts(late=5, skipped=5)}},
         unnumbered=True,
         outcomes={"joined": 9},
         shared_ips={
@@ -186,6 +189,10 @@ def test_what_is_no_histogram_is_added_too() -> None:
         first_attempt_ns=40,
         held_back=2,
         skipped={2: 3, 4: 6},
+        group_ticks={
+            1: {2: TickCounts(late=3, skipped=3), 4: TickCounts(in_time=10, never=2, skipped=1)},
+            6: {4: TickCounts(late=5, skipped=5)},
+        },
         unnumbered=True,
         gave_up=8,
         staleness=Samples.of([7 * MS] * 2),
@@ -408,8 +415,12 @@ def test_each_part_of_a_second_that_was_cut_tells_of_all_processes(
     for step in steps:
         process, part = step[0], step[1]
         told = {
-            "1": interval(4, useful=None, stale_clients=None, attempts=1, shared_ips={1: group}),
-            "2": interval(4, useful=7.0, stale_clients=3.0, attempts=2, shared_ips={1: rest}),
+            "1": interval(
+                4, useful=None, stale_clients=None, attempts=1, shared_ips={1: group}, group_ticks=ticks(1)
+            ),
+            "2": interval(
+                4, useful=7.0, stale_clients=3.0, attempts=2, shared_ips={1: rest}, group_ticks=ticks(2)
+            ),
             "9": interval(9),
         }[part]
         merger.add(process, told)
@@ -419,6 +430,11 @@ def test_each_part_of_a_second_that_was_cut_tells_of_all_processes(
     for each in found:
         assert (each.shared_ips[1].clients, each.shared_ips[1].attempts) == (20, each.attempts)
         assert each.shared_ips[1].useful == each.useful
+        assert each.group_ticks == ticks(each.attempts), "a count is handed out once"
+
+
+def ticks(in_time: int) -> GroupTicks:
+    return {1: {3: TickCounts(in_time=in_time)}}
 
 
 def test_a_mean_over_both_parts_of_a_second_weighs_them_by_their_points() -> None:

@@ -29,6 +29,7 @@ from scenarios.wire.orders import (
     PushPolicy,
     Refused,
 )
+from scenarios.wire.tick_counts import TickCounts
 
 _HISTOGRAM = HdrHistogram(1, 3_600_000_000, 3)
 
@@ -92,6 +93,16 @@ intervals_of_any = st.builds(
     ),
     ticks=whole,
     missed=whole,
+    skipped=st.dictionaries(st.integers(-3, 90), whole, max_size=3),
+    group_ticks=st.dictionaries(
+        st.integers(1, 1_000),
+        st.dictionaries(
+            st.integers(-3, 90),
+            st.builds(TickCounts, in_time=whole, late=whole, never=whole, skipped=whole),
+            max_size=2,
+        ),
+        max_size=2,
+    ),
     fanout=samples_of_any,
     fanout_by_stamp=samples_of_any,
     stamped=whole,

@@ -204,8 +204,8 @@ class Feed:
         number, due_ns = self.streams.learn(seq, stamp_ns, pod)
         recorder, now_ns = self.recorder, stamp_ns + after_ms * MS
         if number == recorder.held_seq[client] + 1:
-            recorder.latency_ns.append(now_ns - due_ns)
-            recorder.due_ns.append(due_ns)
+            recorder.bucket_of(client).latency_ns.append(now_ns - due_ns)
+            recorder.bucket_of(client).due_ns.append(due_ns)
             recorder.held_seq[client], recorder.held_due_ns[client] = number, due_ns
         else:
             recorder.tick_out_of_order(client, number, due_ns, now_ns)
