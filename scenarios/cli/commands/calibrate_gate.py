@@ -22,7 +22,7 @@ from scenarios.cli.options import JSON_OPTION, RETRIES_OPTION, RUNS_OPTION, scen
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
-from scenarios.gate.checkout import PROJECT, CheckoutError, revision
+from scenarios.gate.repository import CheckoutError, project, revision
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.gate.seeded_regressions import SEEDED
 from scenarios.host.machine import MachineError
@@ -165,7 +165,7 @@ def _keep(path: Path, scenario_name: str, recorded: dict[str, list[Run]]) -> Non
         overrides[arm] = () if arm == UNCHANGED else SEEDED[arm](load(scenario_name))
     pool = Pool(
         scenario=now[0],
-        commit=revision("HEAD", PROJECT).id,
+        commit=revision("HEAD", project()).id,
         machine=first.info.machine,
         versions=first.info.versions,
         overrides=overrides,
