@@ -230,7 +230,11 @@ def beside(folder: Path) -> tuple[str, ...]:
 
 def git(place: Repository | Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
     """Runs git in a repository or a folder. Raises CheckoutError where there is none, or it does not end."""
-    where = ["-C", str(place)] if isinstance(place, Path) else [f"--git-dir={place.git_folder}"]
+    if isinstance(place, Path):
+        where = ["-C", str(place)]
+    else:
+        # git would enter the working tree that the configuration names, and a submodule's may be gone.
+        where = [f"--git-dir={place.git_folder}", f"--work-tree={place.git_folder}"]
     return _run(["git", *where, *arguments], timeout_s=_TIMEOUT_S)
 
 

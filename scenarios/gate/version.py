@@ -68,7 +68,9 @@ class OwnVersion(Struct, frozen=True, kw_only=True):
         setup = self.scenario.gateway.setup
         if not setup or self.scenario.service:
             return
-        begin = f"set-up of {self.version.name}: {' '.join(shown_words(words_of(setup)))}"
+        secrets = secrets_of(self.scenario)
+        shown = hide(" ".join(shown_words(words_of(setup))), secrets)
+        begin = f"set-up of {self.version.name}: {shown}"
         if self.place.finished:
             take_as_set_up(self.scenario)
             say(f"{begin}: kept by an earlier gate\n")
@@ -76,7 +78,6 @@ class OwnVersion(Struct, frozen=True, kw_only=True):
         say(f"{begin} … ")
         begun_s = time.monotonic()
         log.parent.mkdir(parents=True, exist_ok=True)
-        secrets = secrets_of(self.scenario)
         try:
             await set_up(self.scenario, log=log)
         except BaseException as error:
