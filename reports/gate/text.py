@@ -99,5 +99,4 @@ def _commit(side: Side) -> str:
     if side.commit is None:
         return ""
     of = "working tree of " if side.working_tree else ""
-    dirty = ", with uncommitted changes" if side.commit.dirty else ""
-    return f" ({of}{side.commit.short} of {side.commit.date[:10]}{dirty})"
+    return f" ({of}{side.commit.short}, {side.commit.date[:10]})"

@@ -59,10 +59,11 @@ def temporary() -> Iterator[Place]:
 
 
 @contextlib.contextmanager
-def kept(key: str, on_wait: Callable[[], None], cache: Path) -> Iterator[Place]:
+def kept(key: str, on_wait: Callable[[], None] | None, cache: Path) -> Iterator[Place]:
     """The folder of a version in the cache; another gate neither changes nor removes it meanwhile.
 
-    on_wait: called before it waits for another gate that sets up the same version. Raises OSError.
+    on_wait: called before it waits for another gate that sets up the same version; None: it does not wait.
+    Raises OSError.
     """
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     home = cache / key
@@ -89,7 +90,7 @@ def kept(key: str, on_wait: Callable[[], None], cache: Path) -> Iterator[Place]:
         os.close(lock)
 
 
-def _locked(cache: Path, key: str, on_wait: Callable[[], None]) -> int:
+def _locked(cache: Path, key: str, on_wait: Callable[[], None] | None) -> int:
     """The lock of a version: shared with others where it is finished, else for this gate alone."""
     path = cache / f"{key}.lock"
     while True:
@@ -112,10 +113,12 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _take(lock: int, kind: int, on_wait: Callable[[], None]) -> None:
+def _take(lock: int, kind: int, on_wait: Callable[[], None] | None) -> None:
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
+        if on_wait is None:
+            raise BlockingIOError("it is in use") from None
         on_wait()
         fcntl.flock(lock, kind)
 

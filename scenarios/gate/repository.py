@@ -222,7 +222,7 @@ def beside(folder: Path) -> tuple[str, ...]:
     """What a folder of the working tree has, and no commit: ignored or untracked."""
     listed = git(folder, "ls-files", "--others", "--directory", "--no-empty-directory", "-z")
     paths = [os.fsdecode(path).rstrip("/") for path in listed.stdout.split(b"\0") if path]
-    return tuple(path for path in paths if "/" not in path and path != "__pycache__")
+    return tuple(path for path in paths if "/" not in path)
 
 
 # -- git -----------------------------------------------------------------------------------------------------

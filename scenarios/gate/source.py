@@ -119,9 +119,12 @@ class _Sources:
         elif load(name, self._overrides(side)).own_gateway:
             return repository_of(Path.cwd())
         try:
-            return project()
-        except CheckoutError as error:
-            raise self._stub_refused(self.texts[side], str(error)) from None
+            around = repository_of(Path.cwd())
+        except CheckoutError:
+            around = None
+        # In a repository of their own, users do not mean versions of this program.
+        self._check_has_stub(self.texts[side], around)
+        return project()
 
     def _scenario(self, name: str) -> Scenario:
         """What a side plays, with folders of the working tree."""
@@ -142,8 +145,10 @@ class _Sources:
     # -- a version -------------------------------------------------------------------------------------------
 
     def _own_programs(self, name: str, version: Version) -> Player:
+        # Two gates with the same two versions the other way round must not wait for each other.
+        alone = name == BASELINE or BASELINE not in self.versions
         own = self.stops.enter_context(
-            own_version(version, self._scenario(name), cached=self.request.cached, say=self.say)
+            own_version(version, self._scenario(name), cached=self.request.cached, say=self.say, waits=alone)
         )
         own.check()
         return self._player(name, own.scenario, version=own)
@@ -153,23 +158,27 @@ class _Sources:
         if request.scenario_from not in {None, "each"}:
             expected = f"each, or gateway.command in {request.scenario_name}; the built-in stub plays its own"
             raise CheckoutError(invalid("--scenario-from", request.scenario_from, expected))
-        try:
-            project()
-            command_of(version.repository.top)
-        except CheckoutError as error:
-            raise self._stub_refused(version.text, str(error)) from None
+        self._check_has_stub(version.text, version.repository)
         scenario_name = self._source_for_a_version(version)
         root = self.stops.enter_context(checked_out(version))
         check_can_run(version.text, root, scenario_name, self._overrides(name))
         # What a version makes of its own scenario only its runs can tell; this is to plan them by.
         return self._player(name, self._scenario(name), source=scenario_name, root=root)
 
-    def _stub_refused(self, text: str, because: str) -> CheckoutError:
-        return CheckoutError(
-            f"{text}: {self.request.scenario_name} starts the built-in stub, and {because}: expected"
-            " gateway.command in the scenario, or --gateway COMMAND, for versions of your own gateway;"
-            " versions of the stub can be compared in a clone of reconnect-storm that is run itself"
-        )
+    def _check_has_stub(self, text: str, repository: Repository | None) -> None:
+        """Raises CheckoutError where this is no repository of this program, or the program is installed."""
+        because = "this program is not run in one"
+        try:
+            project()
+            if repository is not None:
+                because = f"{repository.top} is none"
+                command_of(repository.top)
+        except CheckoutError:
+            raise CheckoutError(
+                f"{text}: {self.request.scenario_name} starts the built-in stub, whose versions are compared"
+                f" in a clone of reconnect-storm, and {because}: expected gateway.command in the scenario, or"
+                " --gateway COMMAND, to compare versions of your own gateway"
+            ) from None
 
     def _source_for_a_version(self, version: Version) -> str:
         """What another version of this program, started in its own folder, calls the scenario."""

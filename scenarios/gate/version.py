@@ -28,6 +28,8 @@ from scenarios.stack.own_programs import check_programs, set_up, take_as_set_up
 Say = Callable[[str], None]
 """Prints text as it is, without an end of line."""
 _MOST_NAMED = 5
+_NOT_MISSED = frozenset({"__pycache__", "runs"})
+"""Made by running a program, or by this one."""
 
 
 class Version(Struct, frozen=True, kw_only=True):
@@ -73,7 +75,7 @@ class OwnVersion(Struct, frozen=True, kw_only=True):
         begin = f"set-up of {self.version.name}: {shown}"
         if self.place.finished:
             take_as_set_up(self.scenario)
-            say(f"{begin}: kept by an earlier gate\n")
+            say(f"{begin} … cached\n")
             return
         say(f"{begin} … ")
         begun_s = time.monotonic()
@@ -99,20 +101,31 @@ class OwnVersion(Struct, frozen=True, kw_only=True):
 
     def explained(self, error: str) -> str:
         """Why its programs cannot be started, and what to do."""
-        return "; ".join(filter(None, (f"{self.version.name}: {error}", self._advice())))
+        return f"{self.version.name}: {error}; {self._advice()}"
 
     def _advice(self) -> str:
         if self.place.finished:
-            return "its set-up was kept by an earlier gate: --no-cache makes it anew"
-        other_way = "where it is started in another way than the candidate, --scenario-from each"
+            return "its set-up is cached: --no-cache makes it anew"
+        other_way = "if the sides are started in different ways: --scenario-from each"
         if self.scenario.gateway.setup:
             return other_way
-        missing = [name for name in beside(self.working_folder) if not (self.folder / name).exists()]
-        named = f" ({', '.join(missing[:_MOST_NAMED])})" if missing else ", such as node_modules or .venv"
+        missing = self._not_committed()
+        named = f", and not {', '.join(missing[:_MOST_NAMED])}" if missing else ""
         return (
-            f"a version has committed files only, and nothing that is installed beside them{named}: expected"
-            f" the command that installs it as gateway.setup; {other_way}"
+            f"a version has only committed files{named}: expected the command that installs what is missing as"
+            f" gateway.setup; {other_way}"
         )
+
+    def _not_committed(self) -> list[str]:
+        """What the working tree has beside the committed files, in the gateway's folder and at the top."""
+        top = self.version.repository.top
+        pairs = {self.working_folder.resolve(): self.folder, top.resolve(): self.place.folder}
+        return [
+            name
+            for here, there in pairs.items()
+            for name in beside(here)
+            if name not in _NOT_MISSED and not (there / name).exists()
+        ]
 
 
 @contextlib.contextmanager
@@ -124,15 +137,21 @@ def checked_out(version: Version) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def own_version(version: Version, scenario: Scenario, *, cached: bool, say: Say) -> Iterator[OwnVersion]:
+def own_version(
+    version: Version, scenario: Scenario, *, cached: bool, say: Say, waits: bool = True
+) -> Iterator[OwnVersion]:
     """A version of the user's programs, for a scenario that was loaded for the working tree.
 
-    cached: keep what its set-up makes for the next gate. Raises CheckoutError.
+    cached: keep what its set-up makes for the next gate. waits: for another gate that sets up the same.
+    Raises CheckoutError.
     """
     check_folders(version, scenario)
     begins = Path(scenario.folder).resolve()
     inside = begins.relative_to(version.repository.top.resolve())
-    with _place(version, scenario, say) if cached else temporary() as place:
+    with contextlib.ExitStack() as stops:
+        place = _place(stops, version, scenario, say, waits=waits) if cached else None
+        if place is None:
+            place = stops.enter_context(temporary())
         if not place.finished:
             _fill(version, place.folder)
         moved = msgspec.structs.replace(scenario, folder=str(place.folder / inside))
@@ -198,11 +217,13 @@ def _check_words(version: Version, key: str, words: Sequence[str]) -> None:
             )
 
 
-def _place(version: Version, scenario: Scenario, say: Say) -> contextlib.AbstractContextManager[Place]:
-    """In the cache, if there is a set-up to keep the result of, and the cache can be used."""
+def _place(
+    stops: contextlib.ExitStack, version: Version, scenario: Scenario, say: Say, *, waits: bool
+) -> Place | None:
+    """Its place in the cache; None if it has no set-up to keep the result of, or the cache cannot be used."""
     gateway = scenario.gateway
     if not gateway.setup or scenario.service:
-        return temporary()
+        return None
     called = invocation(gateway, {}, environment={}, command=gateway.setup)
     folder = (Path(scenario.folder) / gateway.directory).resolve()
     key = key_of(
@@ -212,13 +233,15 @@ def _place(version: Version, scenario: Scenario, say: Say) -> contextlib.Abstrac
         folder.relative_to(version.repository.top.resolve()),
         sorted(called.environment.items()),
     )
+
+    def wait() -> None:
+        say(f"waiting for another gate that sets up {version.name}\n")
+
     try:
-        cache = cache_folder()
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return stops.enter_context(kept(key, wait if waits else None, cache_folder()))
     except OSError as error:
-        say(f"{version.name} is set up in a temporary folder: {error}\n")
-        return temporary()
-    return kept(key, lambda: say(f"waiting for another gate that sets up {version.name}\n"), cache)
+        say(f"{version.name} is set up in a temporary folder, and not in the cache: {error}\n")
+        return None
 
 
 def _fill(version: Version, folder: Path) -> None:

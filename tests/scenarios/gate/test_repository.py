@@ -192,7 +192,7 @@ def test_looking_at_changes_leaves_no_trace(folder: Path, repository: Repository
 
 def test_what_is_installed_beside_the_committed_files_is_found(folder: Path) -> None:
     commit(folder, {".gitignore": "node_modules\n.env\n"})
-    for name in ("node_modules/socket.io", "__pycache__", "ops/.venv"):
+    for name in ("node_modules/socket.io", "ops/.venv"):
         (folder / name).mkdir(parents=True)
         (folder / name / "file").touch()
     (folder / ".env").touch()

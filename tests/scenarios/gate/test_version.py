@@ -161,7 +161,7 @@ def test_the_set_up_command_is_run_once_in_the_version_and_kept(folder: Path, tm
     assert (own.folder / "installed").exists()
     with opened(folder, "gateway.directory=..", SETUP) as again:
         assert again.folder == own.folder
-        assert set_up(again, tmp_path / "again.log").endswith("kept by an earlier gate\n")
+        assert set_up(again, tmp_path / "again.log").endswith(" … cached\n")
     assert not (tmp_path / "again.log").exists()
 
 
@@ -248,13 +248,14 @@ def test_a_cache_that_cannot_be_used_is_told_and_done_without(
 
 def test_what_no_commit_has_is_named_where_the_gateway_cannot_start(folder: Path) -> None:
     commit(folder, {".gitignore": "node_modules\n"})
-    (folder / "node_modules").mkdir()
-    (folder / "node_modules" / "x").touch()
+    for name in ("node_modules", "runs", "__pycache__"):
+        (folder / name).mkdir()
+        (folder / name / "x").touch()
     with opened(folder, "gateway.directory=..") as own:
         said = own.explained("pod-0 ended by itself; Cannot find module 'x'")
     assert said.startswith("git:HEAD~1 (")
     assert "Cannot find module 'x'" in said
-    assert "installed beside them (node_modules)" in said
+    assert "only committed files, and not node_modules: expected" in said
     assert "gateway.setup" in said
     assert "--scenario-from each" in said
 
