@@ -112,8 +112,8 @@ class OwnVersion(Struct, frozen=True, kw_only=True):
         missing = self._not_committed()
         named = f", and not {', '.join(missing[:_MOST_NAMED])}" if missing else ""
         return (
-            f"a version has only committed files{named}: expected the command that installs what is missing as"
-            f" gateway.setup; {other_way}"
+            f"a version has only committed files{named}: expected the command that installs what is missing"
+            f" as gateway.setup; {other_way}"
         )
 
     def _not_committed(self) -> list[str]:
