@@ -30,6 +30,6 @@ class Commit(Struct, frozen=True):
 def dirty_note(side: str, commit: Commit, files: Sequence[str]) -> str:
     """A sentence about the uncommitted changes of a side; files: those that have some."""
     shown = ["".join(letter if letter.isprintable() else "?" for letter in name) for name in files]
-    named = ", ".join(shown[:_MOST_FILES]) + (", …" if len(files) > _MOST_FILES else "")
+    named = ", ".join([*shown[:_MOST_FILES], "…"] if len(files) > _MOST_FILES else shown)
     counted = f"{len(files)} file{'' if len(files) == 1 else 's'}"
     return f"The {side} is the working tree of {commit.short} with uncommitted changes in {counted}: {named}."

@@ -13,8 +13,8 @@ from reports.rundir.files import find_runs
 from reports.rundir.reader import load_info
 from reports.rundir.schema import RecordError
 from scenarios.exit_status import FAILED, GOOD, INVALID
+from scenarios.gate.own_version import OwnVersion
 from scenarios.gate.program_version import command_of
-from scenarios.gate.version import OwnVersion
 from scenarios.host import machine
 from scenarios.host.process import StackError, exit_text, start
 from scenarios.runner.plan import Plan, with_seed

@@ -13,6 +13,7 @@ from reports.gate.sides import BASELINE, CANDIDATE, missing_rounds, of_one_arm
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from scenarios.fields import invalid
+from scenarios.gate.own_version import OwnVersion, own_version
 from scenarios.gate.program_version import check_can_run, command_of
 from scenarios.gate.repository import (
     PROJECT,
@@ -27,7 +28,7 @@ from scenarios.gate.repository import (
 from scenarios.gate.request import STORED, VERSION, Request
 from scenarios.gate.rounds import Player
 from scenarios.gate.scenario_file import ScenarioFile
-from scenarios.gate.version import OwnVersion, Version, checked_out, own_version
+from scenarios.gate.version import Version, checked_out
 from scenarios.scenario.loader import catalog, load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -45,8 +46,8 @@ class Source(Struct, frozen=True, kw_only=True):
     """None where nobody asked for a commit, or there is none."""
     working_tree: bool = False
     """It is the working tree of the commit."""
-    note: str = ""
-    """About its uncommitted changes."""
+    notes: tuple[str, ...] = ()
+    """What the reader of the result has to know of it."""
 
 
 def sources(request: Request, stops: ExitStack, say: Callable[[str], None]) -> tuple[Source | None, Source]:
@@ -100,7 +101,9 @@ class _Sources:
         version = self.versions[name]
         own = self._scenario(name).own_gateway
         player = self._own_programs(name, version) if own else self._this_program(name, version)
-        return Source(text=text, player=player, commit=_commit(version.commit))
+        note = player.version.note if player.version else ""
+        notes = (note,) if note else ()
+        return Source(text=text, player=player, commit=_commit(version.commit), notes=notes)
 
     # -- which repository, and which file --------------------------------------------------------------------
 
@@ -215,8 +218,8 @@ class _Sources:
             repository = _around(Path(player.scenario.folder) if own else Path.cwd())
         files = uncommitted(repository, self.request.written)
         commit = _head(repository, dirty=bool(files))
-        note = dirty_note(name, commit, files) if files else ""
-        return Source(text=self.texts[name], player=player, commit=commit, working_tree=True, note=note)
+        notes = (dirty_note(name, commit, files),) if files else ()
+        return Source(text=self.texts[name], player=player, commit=commit, working_tree=True, notes=notes)
 
     def _is_recorded(self, name: str) -> bool:
         """Whether the side's result is kept in a file that names its commit."""

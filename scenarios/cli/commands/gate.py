@@ -244,7 +244,7 @@ def _decision(
         baseline, candidate, warning = sides_on_one_reference(baseline, candidate)
         notes += [warning] if warning else []
     ours = _side(gate, CANDIDATE, gate.candidate, candidate)
-    notes += [source.note for source in (gate.baseline, gate.candidate) if source and source.note]
+    notes += [note for source in (gate.baseline, gate.candidate) if source for note in source.notes]
     if gate.baseline:
         against = _side(gate, BASELINE, gate.baseline, baseline)
         if baseline and candidate:

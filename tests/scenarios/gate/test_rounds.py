@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from scenarios.cli.progress import LiveView
+from scenarios.gate.own_version import own_version
 from scenarios.gate.repository import repository_of, revision
 from scenarios.gate.rounds import Player, Schedule, play
-from scenarios.gate.version import Version, own_version
+from scenarios.gate.version import Version
 from scenarios.host.process import StackError
 from scenarios.runner.plan import Plan
 from scenarios.scenario.loader import load

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from scenarios.gate.own_version import OwnVersion, own_version
 from scenarios.gate.repository import CheckoutError, repository_of, revision
-from scenarios.gate.version import OwnVersion, Version, own_version
+from scenarios.gate.version import Version
 from scenarios.host.process import StackError
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
@@ -241,6 +242,22 @@ def test_a_cache_that_cannot_be_used_is_told_and_done_without(
         assert own.folder.is_dir()
     assert "is set up in a temporary folder" in "".join(said)
     assert not own.folder.exists()
+
+
+def test_an_interpreter_of_the_working_tree_is_a_warning(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = folder / ".venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(sys.executable)
+    with opened(folder, "gateway.directory=..", "gateway.command=python server.py") as own:
+        assert own.note == ""
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    for command in ("python server.py", f"{program} server.py"):
+        with opened(folder, "gateway.directory=..", f"gateway.command={command}") as own:
+            assert f"is {program} of the working tree" in own.note
+    with opened(folder, "gateway.directory=..", "gateway.command=.venv/bin/python server.py") as own:
+        assert own.note == ""
 
 
 # -- advice --------------------------------------------------------------------------------------------------
