@@ -76,7 +76,9 @@ def repository_of(folder: Path) -> Repository:
     """The repository that a folder is in. Raises CheckoutError."""
     found = git(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir")
     if found.returncode:
-        raise CheckoutError(f"{folder}: {_complaint(found) or 'is in no git repository'}")
+        because = _complaint(found)
+        none = not because or "not a git repository" in because
+        raise CheckoutError(f"{folder}: {'is in no git repository' if none else because}")
     top, git_folder = _text(found.stdout).splitlines()
     return Repository(Path(top), Path(git_folder))
 

@@ -118,9 +118,9 @@ class _Sources:
                 return repository_of(nearest)
             except CheckoutError:
                 if load(name, self._overrides(side)).own_gateway:
-                    raise
+                    return _around(nearest, self.texts[side])
         elif load(name, self._overrides(side)).own_gateway:
-            return repository_of(Path.cwd())
+            return _around(Path.cwd(), self.texts[side])
         try:
             around = repository_of(Path.cwd())
         except CheckoutError:
@@ -252,11 +252,12 @@ class _Sources:
         return (*request.overrides, *own)
 
 
-def _around(folder: Path) -> Repository:
+def _around(folder: Path, text: str = "git:HEAD") -> Repository:
+    """The repository that a folder is in; text: what its commit is wanted for. Raises CheckoutError."""
     try:
         return repository_of(folder)
     except CheckoutError as error:
-        raise CheckoutError(f"git:HEAD: {error}") from None
+        raise CheckoutError(f"{text}: {error}") from None
 
 
 def _head(repository: Repository, *, dirty: bool = False) -> Commit:

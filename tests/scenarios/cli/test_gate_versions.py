@@ -309,4 +309,7 @@ def test_a_commit_that_is_not_there_costs_one_line(shop: Path, ref: str) -> None
 
 def test_a_scenario_outside_any_repository_is_refused(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "storm.toml").write_text(STORM)
-    assert_refused(typed(tmp_path / "storm.toml", "--baseline", "git:HEAD"), "not a git repository")
+    assert_refused(
+        typed(tmp_path / "storm.toml", "--baseline", "git:HEAD"),
+        f"git:HEAD: {tmp_path}: is in no git repository",
+    )

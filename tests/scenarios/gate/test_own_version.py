@@ -17,6 +17,7 @@ from scenarios.gate.version import Version
 from scenarios.host.process import StackError
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
+from scenarios.stack import own_programs
 from tests.support.repositories import commit, new_repository
 
 pytestmark = pytest.mark.needs_git
@@ -164,6 +165,18 @@ def test_the_set_up_command_is_run_once_in_the_version_and_kept(folder: Path, tm
         assert again.folder == own.folder
         assert set_up(again, tmp_path / "again.log").endswith(" … cached\n")
     assert not (tmp_path / "again.log").exists()
+
+
+@pytest.mark.parametrize("cached_before", [False, True])
+def test_no_run_repeats_what_was_set_up(folder: Path, tmp_path: Path, cached_before: bool) -> None:
+    if cached_before:
+        with opened(folder, "gateway.directory=..", SETUP) as own:
+            own.place.finish()
+    with opened(folder, "gateway.directory=..", SETUP) as own:
+        set_up(own, tmp_path / "setup.log")
+        asyncio.run(own_programs.set_up(own.scenario, log=tmp_path / "run.log"))
+        assert (own.folder / "installed").exists() is not cached_before
+    assert not (tmp_path / "run.log").exists()
 
 
 def test_without_the_cache_nothing_is_kept(folder: Path, tmp_path: Path, cache: Path) -> None:

@@ -51,7 +51,7 @@ def test_what_is_no_commit_is_refused(repository: Repository, ref: str) -> None:
 
 
 def test_a_folder_without_a_repository_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckoutError, match=re.escape(f"{tmp_path}: not a git repository")):
+    with pytest.raises(CheckoutError, match=re.escape(f"{tmp_path}: is in no git repository")):
         repository_of(tmp_path)
 
 
