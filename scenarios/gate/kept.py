@@ -118,7 +118,7 @@ def _take(lock: int, kind: int, on_wait: Callable[[], None] | None) -> None:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         if on_wait is None:
-            raise BlockingIOError("it is in use") from None
+            raise BlockingIOError("another gate, or the other side, sets it up") from None
         on_wait()
         fcntl.flock(lock, kind)
 

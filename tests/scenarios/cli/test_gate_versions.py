@@ -121,7 +121,9 @@ def test_one_commit_can_be_both_sides(shop: Path, played: list[Player]) -> None:
     arguments = ("ops/storm.toml", "--baseline", "git:main", "--candidate", "git:HEAD")
     first = typed(*arguments)
     assert "git:HEAD" in first.output
-    assert "is set up in a temporary folder, and not in the cache: it is in use" in words(first)
+    assert "is set up in a temporary folder, and not in the cache: another gate, or the other side" in words(
+        first
+    )
     assert len({player.scenario.folder for player in played}) == 2
     assert typed(*arguments).output.count(" … cached\n") == 2
 
