@@ -42,7 +42,7 @@ def trend_figure(entries: Sequence[TrendEntry], gauges: Sequence[Gauge]) -> Figu
     for panel, gauge in zip(panels, drawn, strict=False):
         _draw(panel, shown, gauge)
     bottom = panels[-1]
-    bottom.set_xticks(range(len(shown)), [entry.commit.id[:8] for entry in shown], rotation=60, ha="right")
+    bottom.set_xticks(range(len(shown)), [_commit(entry) for entry in shown], rotation=60, ha="right")
     bottom.tick_params(labelsize=7)
     bottom.set_xlim(-0.6, len(shown) - 0.4)
     handles = [
@@ -60,7 +60,7 @@ def trend_alt_text(entries: Sequence[TrendEntry]) -> str:
     last = entries[-1]
     return (
         f"Measures of {last.scenario} over {len(outcomes)} gates ({counted}). "
-        f"The last one, at {last.commit.id[:8]}: {last.outcome}, {last.reason}"
+        f"The last one, at {_commit(last)}: {last.outcome}, {last.reason}"
     )
 
 
@@ -97,3 +97,7 @@ def _draw(panel: Axes, entries: Sequence[TrendEntry], gauge: Gauge) -> None:
     for place, (before, after) in enumerate(pairwise(entries)):
         if before.machine != after.machine:
             panel.axvline(place + 0.5, color=GREY, linestyle=":", linewidth=1)
+
+
+def _commit(entry: TrendEntry) -> str:
+    return entry.commit.id[:8] + ("-dirty" if entry.commit.dirty else "")

@@ -16,6 +16,7 @@ from typing import Literal
 from msgspec import Struct
 
 from reports.compare.statistics import ALPHA, greater_test
+from reports.gate.commit import Commit
 from reports.gate.effect import findings
 from reports.gate.finding import Counted, Finding
 from reports.gate.looks import runs_to_exclude, runs_to_tell, share_of_alpha
@@ -42,6 +43,10 @@ class Side(Struct, frozen=True, kw_only=True):
     """Runs invalidated by other load on the host: they say nothing about the side."""
     failures: tuple[str, ...] = ()
     """What ended each run during which a part of the stack failed."""
+    commit: Commit | None = None
+    """Where it is known."""
+    working_tree: bool = False
+    """It is the working tree of the commit."""
 
     @property
     def counted(self) -> Counted:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from reports.analysis.judgement import judgement_of
 from reports.compare.measures import BY_KEY, TIME_TO_RECOVER
+from reports.gate.commit import Commit
 from reports.gate.decision import Decision, Outcome
 from reports.gate.effect import spread_of
 from reports.gate.finding import Spread
@@ -23,14 +24,6 @@ from reports.rundir.reader import Run
 
 class GateFileError(Exception):
     """A file that cannot be continued; the message names it, and says what was expected."""
-
-
-class Commit(Struct, frozen=True):
-    """Whose result it is."""
-
-    id: str
-    date: str
-    """ISO 8601, with the offset."""
 
 
 class TrendEntry(Struct, frozen=True, kw_only=True):
@@ -62,7 +55,7 @@ def append_runs(path: Path, runs: Sequence[Run], keys: Sequence[str], commit: Co
         if not judgement_of(run).validity.valid:
             continue
         numbers = {key: _number(run, key) for key in keys}
-        started = {"time": run.info.started_utc, "commit": commit.id}
+        started = {"time": run.info.started_utc, "commit": commit.label}
         started["scenario"] = str(run.info.scenario.get("name", ""))
         rows.append(started | {key: repr(value) for key, value in numbers.items() if value is not None})
     if not rows:

@@ -8,7 +8,7 @@ import re
 import xml.etree.ElementTree as ET
 
 from reports.gate.decision import Decision
-from reports.gate.text import title
+from reports.gate.text import lines, title
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -42,7 +42,7 @@ def junit(decision: Decision, scenario: str) -> str:
     suites = ET.Element("testsuites", {"name": "reconnect-storm gate", **counts})
     suite = ET.SubElement(suites, "testsuite", {"name": _text(scenario), **counts})
     suite.extend(cases)
-    ET.SubElement(suite, "system-out").text = _text(title(decision))
+    ET.SubElement(suite, "system-out").text = _text("\n".join((title(decision), *lines(decision))))
     ET.indent(suites)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(suites, encoding="unicode")}\n'
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from reports.analysis.judgement import judgement_of
 from reports.compare.comparable import ComparisonError, variables
 from reports.compare.one_reference import on_one_reference, reference_warning
+from reports.gate.commit import Commit
 from reports.gate.decision import Side
 from reports.gate.measures import ALLOWED_KEYS, measured
 from reports.rundir.reader import Run
@@ -30,7 +31,14 @@ _ROUND = re.compile(r"(\d{2,3})(?:-(?:try|attempt)\d+)?")
 BASELINE, CANDIDATE = "baseline", "candidate"
 
 
-def side(name: str, runs: Sequence[Run], missing: int = 0) -> Side:
+def side(
+    name: str,
+    runs: Sequence[Run],
+    missing: int = 0,
+    *,
+    commit: Commit | None = None,
+    working_tree: bool = False,
+) -> Side:
     """What a gate needs to know of these runs; `missing` are rounds that left none."""
     judged = [judgement_of(run) for run in runs]
     invalid = [judgement.validity for judgement in judged if not judgement.validity.valid]
@@ -44,6 +52,8 @@ def side(name: str, runs: Sequence[Run], missing: int = 0) -> Side:
         problems=tuple(dict.fromkeys(problems)),
         failures=tuple(run.info.problem for run in runs if run.info.status == "failed"),
         disturbed=sum(validity.invalidated_by_host for validity in invalid),
+        commit=commit,
+        working_tree=working_tree,
     )
 
 

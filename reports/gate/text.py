@@ -84,7 +84,7 @@ def lines(decision: Decision) -> list[str]:
 def _side_line(what: str, side: Side) -> str:
     verdicts = [run.verdict for run in side.measured]
     counted = ", ".join(f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts))
-    text = f"{what}: {side.name}, {len(side.measured)} valid runs of {side.runs}"
+    text = f"{what}: {side.name}{_commit(side)}, {len(side.measured)} valid runs of {side.runs}"
     text += f" ({counted})" if counted else ""
     lost = [
         f"{number} {how}"
@@ -93,3 +93,10 @@ def _side_line(what: str, side: Side) -> str:
     ]
     text += f"; {', '.join(lost)}" if lost else ""
     return f"{text}: {'; '.join(side.problems)}" if side.problems else text
+
+
+def _commit(side: Side) -> str:
+    if side.commit is None:
+        return ""
+    of = "working tree of " if side.working_tree else ""
+    return f" ({of}{side.commit.short}, {side.commit.date[:10]})"

@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import get_args
 
 import click
-from msgspec import Struct
 
 from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS
 from scenarios.cli.options import (
@@ -16,36 +16,13 @@ from scenarios.cli.options import (
     decorated_by,
     scenario_argument,
 )
+from scenarios.gate.request import ScenarioFrom
 
-STORED, VERSION = "runs:", "git:"
-"""Prefixes of a side that is not a scenario."""
 DEFAULT_SCENARIO = "gate-quick"
 
 ROUNDS, MOST_ROUNDS = 5, 8
 ROUNDS_ALONE, MOST_ROUNDS_ALONE = 2, 5
 """Without a baseline."""
-
-
-class Options(Struct, frozen=True, kw_only=True):
-    """The options of the command."""
-
-    scenario_name: str
-    baseline: str
-    candidate: str
-    rounds: int | None
-    most_rounds: int | None
-    overrides: tuple[str, ...]
-    baseline_overrides: tuple[str, ...]
-    candidate_overrides: tuple[str, ...]
-    measures: tuple[str, ...]
-    junit_file: Path | None
-    csv_file: Path | None
-    trend_file: Path | None
-    on_github: bool
-    retries: int
-    runs_folder: Path
-    nginx_binary: Path | None
-    as_json: bool
 
 
 WITH_OPTIONS = decorated_by(
@@ -55,14 +32,27 @@ WITH_OPTIONS = decorated_by(
         default="",
         metavar="SOURCE",
         help="Baseline: a scenario's name or file, runs:FOLDER (runs:FOLDER@ARM if it has several arms), or"
-        " git:REF, a version of this project that runs SCENARIO. Without a baseline, SCENARIO has to meet"
-        " its [[slo]].",
+        " git:REF, the gateway of SCENARIO as in that commit of its repository (git:REF... is the merge base"
+        " of REF and HEAD). Without a baseline, SCENARIO has to meet its [[slo]].",
     ),
     click.option(
         "--candidate",
         default="",
         metavar="SOURCE",
         help="Candidate, in the same forms as --baseline; default: SCENARIO.",
+    ),
+    click.option(
+        "--scenario-from",
+        type=click.Choice(get_args(ScenarioFrom)),
+        help="With git:REF: both sides play SCENARIO as in the candidate, or as in the baseline; or each side"
+        " its own.  [default: candidate]",
+    ),
+    click.option(
+        "--cache/--no-cache",
+        "cached",
+        default=True,
+        help="With git:REF: keep what gateway.setup makes in the user's cache folder, for the next gate; or"
+        " set up in a temporary folder.  [default: --cache]",
     ),
     click.option(
         "--rounds",

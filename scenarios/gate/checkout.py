@@ -1,151 +1,73 @@
-"""Another version of this project, taken out of its repository into a folder that is gone afterwards.
+"""The files of a commit and of its submodules, written into a folder of their own."""
 
-`git archive` leaves no trace in the repository, whatever ends this program, and runs no hooks.
-"""
-
-import io
-import json
-import subprocess
-import sys
-import tarfile
+import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
-from msgspec import Struct
-
-from reports.rundir.schema import SCHEMA_VERSION
-from scenarios.exit_status import GOOD, INVALID, USAGE
-from scenarios.fields import invalid
-from scenarios.scenario.redact import secrets_in
-from scenarios.scenario.redact_text import hide
-
-PROJECT = Path(__file__).resolve().parents[2]
-"""The checkout that this program runs from."""
-
-_GIT_TIMEOUT_S = 60
-_ASK_TIMEOUT_S = 60
-_ENTRIES = (
-    ("reconnect_storm/__main__.py", "reconnect_storm"),
-    ("scenarios/cli/__main__.py", "scenarios.cli"),
-    ("scenarios/cli.py", "scenarios.cli"),
+from scenarios.gate.repository import (
+    CheckoutError,
+    Repository,
+    git,
+    gitlinks,
+    repository_of,
+    write_files,
 )
-"""The file that a version's command line is in, newest layout first, and the module to start it by."""
 
 
-class CheckoutError(Exception):
-    """A version that does not exist, or cannot run; the message says which and why."""
+def check_out(repository: Repository, commit: str, folder: Path) -> None:
+    """Writes exactly the files of a commit into a folder that is empty. Raises CheckoutError."""
+    with tempfile.TemporaryDirectory(prefix="reconnect-storm-") as scratch:
+        _check_out(repository, commit, folder, Path(scratch) / "index", "")
 
 
-class Revision(Struct, frozen=True):
-    """A commit."""
-
-    id: str
-    date: str
-    """When it was committed, in ISO 8601."""
-
-
-def revision(ref: str, repository: Path = PROJECT) -> Revision:
-    """The commit that a branch, a tag or an id stands for. Raises CheckoutError."""
-    if repository == PROJECT and not (PROJECT / ".git").exists():
-        # git would look in the folders above, and find the repository that an environment is in.
-        raise CheckoutError(
-            f"git:{ref}: invalid in an installation: expected a clone of reconnect-storm that is run itself; "
-            "run directories can be compared everywhere: runs:FOLDER"
-        )
-    found = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-    if found.returncode:
-        because = found.stderr.decode(errors="replace").strip() or f"no such commit in {repository}"
-        raise CheckoutError(
-            f"git:{ref}: {because}; expected a branch, a tag or a commit of this clone "
-            "(a shallow clone has few)"
-        )
-    commit = found.stdout.decode().strip()
-    shown = _git(repository, "show", "--no-patch", "--format=%cI", commit, "--")
-    return Revision(commit, shown.stdout.decode().strip())
+def _check_out(repository: Repository, commit: str, folder: Path, index: Path, above: str) -> None:
+    write_files(repository, commit, folder, index)
+    for path, linked in gitlinks(repository, commit).items():
+        inner = folder / path
+        if not inner.resolve().is_relative_to(folder.resolve()):
+            raise CheckoutError(f"the submodule {above}{path} leads out of its repository")
+        submodule = _submodule(repository, commit, path, linked, above)
+        if submodule is not None:
+            inner.mkdir(parents=True, exist_ok=True)
+            _check_out(submodule, linked, inner, index, f"{above}{path}/")
 
 
-_SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-"""Python 3.11.2, which Debian 12 has, knows no filters yet."""
+def _submodule(repository: Repository, commit: str, path: str, linked: str, above: str) -> Repository | None:
+    """A local repository that has this commit of a submodule; None for one that git itself cannot fetch.
 
-
-@contextmanager
-def checkout(ref: str, repository: Path = PROJECT) -> Iterator[Path]:
-    """The files of that version, in a temporary folder. Raises CheckoutError."""
-    commit = revision(ref, repository).id
-    archive = _git(repository, "archive", "--format=tar", commit)
-    if archive.returncode:
-        raise CheckoutError(f"git:{ref}: {archive.stderr.decode(errors='replace').strip()}")
-    with tempfile.TemporaryDirectory(prefix="reconnect-storm-") as folder:
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
-            files.extractall(folder, **_SAFELY)  # noqa: S202 - an archive that git has just made
-        yield Path(folder)
-
-
-def command_of(root: Path) -> list[str]:
-    """What starts the command line of the version in `root`, to be run there. Raises CheckoutError."""
-    for file, module in _ENTRIES:
-        if (root / file).is_file():
-            return [sys.executable, "-m", module]
-    files = ", ".join(file for file, _ in _ENTRIES)
-    raise CheckoutError(f"{root}: has none of {files}: expected a version of reconnect-storm")
-
-
-def check_can_run(name: str, root: Path, scenario: str, overrides: Sequence[str]) -> None:
-    """Raises CheckoutError where the version in `root` cannot run the scenario, or writes other run
-    directories than this one reads; `name` is what the user called it.
-
-    The version is asked through its own command line, never by importing its modules: `probe`, or
-    `doctor` where it has no `probe` yet. What such a version writes is checked when it is read.
+    Raises CheckoutError.
     """
-    try:
-        command = command_of(root)
-    except CheckoutError:
-        raise CheckoutError(f"{name}: not a version of reconnect-storm") from None
-    settings = [part for override in overrides for part in ("--set", override)]
-    probed = _ask(name, root, [*command, "probe", scenario, *settings])
-    if probed.returncode == USAGE and "no such command" in probed.stderr.lower():
-        probed = _ask(name, root, [*command, "doctor", scenario, *settings])
-        if probed.returncode in {GOOD, INVALID}:
-            return
-    if probed.returncode != GOOD:
-        # Another version may hide less.
-        because = hide(_complaint(probed.stderr), secrets_in(overrides))
-        raise CheckoutError(f"{name}: cannot run {scenario}: {because}")
-    try:
-        found = json.loads(probed.stdout)["schema_version"]
-    except (ValueError, KeyError, TypeError):
-        raise CheckoutError(f"{name}: invalid answer of `probe`: {probed.stdout.strip()[:200]!r}") from None
-    if found != SCHEMA_VERSION:
+    name = _name(repository, commit, path)
+    found = []
+    if (repository.top / path / ".git").exists():
+        found.append(repository_of(repository.top / path))
+    if name:
+        folders = dict.fromkeys((repository.git_folder, repository.common_folder))
+        kept = [folder / "modules" / name for folder in folders]
+        found += [Repository(repository.top / path, folder) for folder in kept if (folder / "HEAD").is_file()]
+    for submodule in found:
+        if git(submodule, "cat-file", "-e", f"{linked}^{{commit}}").returncode == 0:
+            return submodule
+    if found:
         raise CheckoutError(
-            invalid(f"{name}: schema version of its run directories", found, str(SCHEMA_VERSION))
+            f"the submodule {above}{path} lacks the commit {linked[:7]}: run"
+            f" `git -C {shlex.quote(str(repository.top / path))} fetch origin {linked}`"
         )
+    if not name:
+        return None
+    raise CheckoutError(
+        f"the submodule {above}{path} is not initialised: run"
+        f" `git -C {shlex.quote(str(repository.top))} submodule update --init {shlex.quote(path)}`"
+    )
 
 
-def _ask(name: str, root: Path, command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(  # noqa: S603
-            command, cwd=root, capture_output=True, text=True, timeout=_ASK_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise CheckoutError(f"{name}: no answer of its command line within {_ASK_TIMEOUT_S} s") from None
-
-
-def _complaint(stderr: str) -> str:
-    """The last line that a command has written, without the command's or the exception's name."""
-    last = (stderr.strip().splitlines() or ["it says nothing"])[-1]
-    return last.removeprefix("reconnect-storm: ").split("Error: ", 1)[-1]
-
-
-def _git(repository: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    try:
-        return subprocess.run(  # noqa: S603
-            ["git", "-C", str(repository), *arguments],  # noqa: S607
-            capture_output=True,
-            timeout=_GIT_TIMEOUT_S,
-            check=False,
-        )
-    except OSError as error:
-        raise CheckoutError(f"git cannot be run: {error}") from None
+def _name(repository: Repository, commit: str, path: str) -> str:
+    """What .gitmodules of the commit calls the submodule; empty where it does not know it."""
+    blob = f"--blob={commit}:.gitmodules"
+    listed = git(repository, "config", blob, "-z", "--get-regexp", r"^submodule\..*\.path$")
+    for line in listed.stdout.decode(errors="surrogateescape").split("\0"):
+        key, _, value = line.partition("\n")
+        name = key.removeprefix("submodule.").removesuffix(".path")
+        if value == path and ".." not in PurePosixPath(name).parts and not name.startswith("/"):
+            return name
+    return ""

@@ -13,7 +13,8 @@ from reports.rundir.files import find_runs
 from reports.rundir.reader import load_info
 from reports.rundir.schema import RecordError
 from scenarios.exit_status import FAILED, GOOD, INVALID
-from scenarios.gate.checkout import command_of
+from scenarios.gate.own_version import OwnVersion
+from scenarios.gate.program_version import command_of
 from scenarios.host import machine
 from scenarios.host.process import StackError, exit_text, start
 from scenarios.runner.plan import Plan, with_seed
@@ -37,7 +38,9 @@ class Player(Struct, frozen=True, kw_only=True):
     """The scenario's name or file, for the command line of another version."""
     overrides: tuple[str, ...] = ()
     root: Path | None = None
-    """Folder of another version; None for this one, in this process."""
+    """Folder of another version of this program; None for this one, in this process."""
+    version: OwnVersion | None = None
+    """The version of the user's programs that it runs; None for those of the working tree."""
     nginx_binary: Path | None = None
 
 
@@ -54,6 +57,16 @@ class Schedule(Struct, frozen=True, kw_only=True):
     def looks(self) -> int:
         """Upper limit of interim analyses."""
         return self.most_rounds - self.rounds + 1
+
+
+async def set_up(players: Sequence[Player], directory: Path, say: Callable[[str], None]) -> None:
+    """Runs the set-up commands of versions, before the first round. Raises StackError.
+
+    directory: for their logs. say: prints text as it is.
+    """
+    for player in players:
+        if player.version is not None:
+            await player.version.set_up(directory / f"setup-of-{player.name}.log", say)
 
 
 async def play(
@@ -96,7 +109,7 @@ async def _play(
         folder = attempt_folder(directory / player.name / f"{number:02}", number_of_attempt)
         folder.parent.mkdir(parents=True, exist_ok=True)
         if player.root is None:
-            await run(_plan(player, number, seed, folder), view.show)
+            await _run_here(player, _plan(player, number, seed, folder), view)
         else:
             await _run_elsewhere(player, player.root, seed, folder)
         return invalidated(folder)
@@ -112,6 +125,23 @@ def _plan(player: Player, number: int, seed: int, folder: Path) -> Plan:
         round=number,
         nginx_binary=player.nginx_binary,
     )
+
+
+async def _run_here(player: Player, plan: Plan, view: RunView) -> None:
+    try:
+        await run(plan, view.show)
+    except StackError as error:
+        if player.version is None or _began(plan.directory):
+            raise
+        raise type(error)(player.version.explained(str(error))) from None
+
+
+def _began(folder: Path) -> bool:
+    """Whether all clients had joined, so that the programs had been started."""
+    try:
+        return bool(load_info(folder).phases)
+    except RecordError:
+        return False
 
 
 async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The services that a gateway needs, and the command that prepares it; all before the first pod."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +16,8 @@ from scenarios.scenario.program import Program, Service
 
 _POLL_S = 0.05
 _PROBE_TIMEOUT_S = 5.0
+HERE: Mapping[str, str | int | float] = {"host": "127.0.0.1"}
+"""Placeholders of a scenario without services."""
 
 
 class Services:
@@ -24,7 +27,7 @@ class Services:
         self, scenario: Scenario, *, directory: Path, watch: Watch, cores: tuple[int, ...] = ()
     ) -> None:
         self.children: list[KeptProgram] = []
-        self.values: dict[str, str | int | float] = {"host": "127.0.0.1"}
+        self.values: dict[str, str | int | float] = dict(HERE)
         """Placeholders that stand for the services' ports, for all other programs."""
         self._scenario = scenario
         self._directory = directory

@@ -2,15 +2,16 @@
 
 import asyncio
 import shutil
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
 
 from scenarios.host.machine import MachineError
-from scenarios.programs.placeholders import invocation
+from scenarios.programs.placeholders import Invocation, invocation
 from scenarios.programs.publisher import Publisher
-from scenarios.programs.services import Services, run_setup
+from scenarios.programs.services import HERE, Services, run_setup
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.own_gateway import programs
 from scenarios.scenario.program import words_of
@@ -46,14 +47,36 @@ async def start_services(stops: AsyncExitStack, wanted: Wanted, cores: tuple[int
     stops.push_async_callback(services.stop)
     async with aiohttp.ClientSession() as http:
         await services.start(http)
-    gateway = scenario.gateway
-    if gateway.setup:
-        called = invocation(gateway, services.values, environment={}, command=gateway.setup)
-        once = (scenario.folder, gateway.directory, called.words, tuple(sorted(called.environment.items())))
-        if once not in _PREPARED:
-            await run_setup(scenario, called, log=wanted.directory / "setup.log")
-            _PREPARED.add(once)
+    await set_up(scenario, services.values, log=wanted.directory / "setup.log")
     return services
+
+
+async def set_up(scenario: Scenario, values: Mapping[str, str | int | float] = HERE, *, log: Path) -> None:
+    """Runs the set-up command, if there is one and this process has not run it before. Raises StackError.
+
+    values: the placeholders that stand for services' ports.
+    """
+    if not scenario.gateway.setup:
+        return
+    called = _set_up_call(scenario, values)
+    if (once := _once(scenario, called)) not in _PREPARED:
+        await run_setup(scenario, called, log=log)
+        _PREPARED.add(once)
+
+
+def take_as_set_up(scenario: Scenario) -> None:
+    """The set-up command of a scenario without services has been run before, by another process."""
+    _PREPARED.add(_once(scenario, _set_up_call(scenario, HERE)))
+
+
+def _set_up_call(scenario: Scenario, values: Mapping[str, str | int | float]) -> Invocation:
+    gateway = scenario.gateway
+    return invocation(gateway, values, environment={}, command=gateway.setup)
+
+
+def _once(scenario: Scenario, called: Invocation) -> tuple[object, ...]:
+    variables = tuple(sorted(called.environment.items()))
+    return scenario.folder, scenario.gateway.directory, called.words, variables
 
 
 async def start_publisher(

@@ -11,7 +11,7 @@ from rich.console import Console
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from scenarios.cli.progress import LiveView
-from scenarios.gate.checkout import PROJECT
+from scenarios.gate.repository import PROJECT
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.scenario.loader import load
 from tests.e2e.command_line import SMALL_STORM, command, storm_processes

@@ -23,7 +23,7 @@ from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import GOOD, INTERRUPTED, INVALID
 from scenarios.fields import invalid
-from scenarios.gate.checkout import PROJECT, CheckoutError, revision
+from scenarios.gate.repository import CheckoutError, project, revision
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.gate.seeded_regressions import read_regressions, seeded
 from scenarios.host.machine import MachineError
@@ -190,7 +190,7 @@ def _keep(path: Path, planted: Mapping[str, tuple[str, ...]], recorded: dict[str
         overrides[arm] = planted[arm]
     pool = Pool(
         scenario=now[0],
-        commit=revision("HEAD", PROJECT).id,
+        commit=revision("HEAD", project()).id,
         machine=first.info.machine,
         versions=first.info.versions,
         overrides=overrides,

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,13 @@ from msgspec import Struct
 from reports.analysis.judgement import judge_run
 from reports.compare.comparable import ComparisonError
 from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, fewest_rounds, look_of
-from reports.gate.history import Commit, GateFileError, append_runs, read_trend
+from reports.gate.history import GateFileError, append_runs, read_trend
 from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
 from reports.gate.sides import (
     BASELINE,
     CANDIDATE,
     changes,
     missing_rounds,
-    of_one_arm,
     side,
     sides_on_one_reference,
 )
@@ -37,48 +37,34 @@ from scenarios.cli.gate_options import (
     MOST_ROUNDS_ALONE,
     ROUNDS,
     ROUNDS_ALONE,
-    STORED,
-    VERSION,
     WITH_OPTIONS,
-    Options,
 )
 from scenarios.cli.options import gateway_override
 from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import FAILED, INTERRUPTED
 from scenarios.fields import invalid
-from scenarios.gate.checkout import PROJECT, CheckoutError, check_can_run, checkout, revision
-from scenarios.gate.rounds import Player, Schedule, play
+from scenarios.gate.repository import CheckoutError
+from scenarios.gate.request import Request
+from scenarios.gate.rounds import Schedule, play, set_up
+from scenarios.gate.source import Source, sources
 from scenarios.host import machine
 from scenarios.host.process import StackError
 from scenarios.runner.plan import stamped_folder
 from scenarios.runner.retry import other_load
 from scenarios.runner.until_done import run_until_done
-from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError
-
-
-class _Source(Struct, frozen=True, kw_only=True):
-    """A side as the user named it: stored runs, or a player that makes them."""
-
-    text: str
-    stored: tuple[Run, ...] = ()
-    missing: int = 0
-    """Rounds of stored runs that left no run directory."""
-    player: Player | None = None
 
 
 class _Gate(Struct, frozen=True, kw_only=True):
     """What to decide, and on which data."""
 
-    options: Options
+    options: Request
     directory: Path
-    baseline: _Source | None
-    candidate: _Source
+    baseline: Source | None
+    candidate: Source
     gauges: tuple[Gauge, ...]
     schedule: Schedule
-    commit: Commit | None
-    """Commit of the candidate; None if no output file needs it."""
 
 
 @click.command("gate")
@@ -91,8 +77,8 @@ def gate_command(**values: Any) -> None:
     Exit status: 0 no regression, 1 a regression or an SLO violated, 2 usage, 3 no valid run, 4 inconclusive,
     5 a part of the stack failed.
     """
-    own = gateway_override(values.pop("gateway"))
-    options = Options(**{**values, "overrides": (*values["overrides"], *own)})
+    own = gateway_override(values["gateway"])
+    options = Request(**{**values, "overrides": (*values["overrides"], *own)})
     with contextlib.ExitStack() as stops, _usage_errors():
         gate = _prepared(options, stops)
         decision, candidate = _carried_out(gate)
@@ -103,23 +89,14 @@ def gate_command(**values: Any) -> None:
 # -- before anything is started ------------------------------------------------------------------------------
 
 
-def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
+def _prepared(options: Request, stops: contextlib.ExitStack) -> _Gate:
     rounds, most = _rounds(options)
     for file in (options.junit_file, options.csv_file, options.trend_file):
         if file is not None and not file.absolute().parent.is_dir():
             fail(f"{file}: no such folder {file.absolute().parent}: expected a file in an existing folder")
-    commit = None
-    if options.trend_file or options.csv_file:
-        commit = _commit(options.candidate)
     if options.trend_file:
         read_trend(options.trend_file)
-    baseline = None
-    versioned = VERSION in {options.baseline[: len(VERSION)], options.candidate[: len(VERSION)]}
-    if options.baseline:
-        baseline = _source(BASELINE, options.baseline, options, stops, versioned=versioned)
-    candidate = _source(
-        CANDIDATE, options.candidate or options.scenario_name, options, stops, versioned=versioned
-    )
+    baseline, candidate = sources(options, stops, _said(options))
     live = [source for source in (baseline, candidate) if source and source.player]
     gate = _Gate(
         options=options,
@@ -128,7 +105,6 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
         candidate=candidate,
         gauges=gauges(options.measures or DEFAULT_KEYS),
         schedule=Schedule(rounds=rounds, most_rounds=most if live else rounds, retries=options.retries),
-        commit=commit,
     )
     for source in live:
         assert source.player is not None  # noqa: S101
@@ -140,7 +116,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
     return gate
 
 
-def _rounds(options: Options) -> tuple[int, int]:
+def _rounds(options: Request) -> tuple[int, int]:
     usual = (ROUNDS, MOST_ROUNDS) if options.baseline else (ROUNDS_ALONE, MOST_ROUNDS_ALONE)
     rounds = options.rounds or min(usual[0], options.most_rounds or usual[0])
     most = options.most_rounds or max(usual[1], rounds)
@@ -149,7 +125,7 @@ def _rounds(options: Options) -> tuple[int, int]:
     return rounds, most
 
 
-def _first_look(gate: _Gate, baseline: _Source) -> _Gate:
+def _first_look(gate: _Gate, baseline: Source) -> _Gate:
     """The gate with no look before it can decide anything; nobody waits for rounds that never can."""
     fewest = fewest_rounds(gate.gauges, gate.schedule.rounds, gate.schedule.most_rounds)
     if gate.schedule.most_rounds < fewest:
@@ -167,37 +143,10 @@ def _first_look(gate: _Gate, baseline: _Source) -> _Gate:
     return msgspec.structs.replace(gate, schedule=msgspec.structs.replace(gate.schedule, rounds=fewest))
 
 
-def _source(
-    name: str, text: str, options: Options, stops: contextlib.ExitStack, *, versioned: bool
-) -> _Source:
-    if text.startswith(STORED):
-        folder, _, arm = text.removeprefix(STORED).partition("@")
-        runs = [judge_run(path) for path in find_runs([Path(folder)])]
-        return _Source(
-            text=text, stored=tuple(of_one_arm(runs, arm, text)), missing=missing_rounds(Path(folder))
-        )
-    own = options.baseline_overrides if name == BASELINE else options.candidate_overrides
-    overrides = (*options.overrides, *own)
-    if text.startswith(VERSION):
-        root = stops.enter_context(checkout(text.removeprefix(VERSION)))
-        scenario_name = options.scenario_name
-        check_can_run(text, root, scenario_name, overrides)
-    else:
-        if Path(text).is_dir():
-            raise ScenarioError(f"--{name}: invalid value {text!r}: expected runs:{text} for recorded runs")
-        root, scenario_name = PROJECT, text
-    # What a version makes of its own scenario only its runs can tell; this is to plan them by.
-    scenario = msgspec.structs.replace(load(scenario_name, overrides), matrix={}, arms={})
-    player = Player(
-        name=name,
-        scenario=scenario,
-        source=scenario_name,
-        overrides=overrides,
-        # Where one side is a process of its own, the other one is, too.
-        root=root if versioned else None,
-        nginx_binary=options.nginx_binary,
-    )
-    return _Source(text=text, player=player)
+def _said(options: Request) -> Callable[[str], None]:
+    """Prints text as it is, where the live view is."""
+    where = errors if options.as_json else console
+    return functools.partial(where.print, end="", markup=False, highlight=False, soft_wrap=True)
 
 
 # -- the runs ------------------------------------------------------------------------------------------------
@@ -228,6 +177,7 @@ def _carried_out(gate: _Gate) -> tuple[Decision, list[Run]]:
         )
         said.print(forecast, highlight=False, markup=False)
         try:
+            run_until_done(set_up(players, gate.directory, _said(gate.options)))
             with LiveView(said, gate.schedule.rounds * len(players)) as view:
                 run_until_done(
                     play(players, gate.schedule, gate.directory, view, invalidated=other_load, enough=enough)
@@ -252,14 +202,14 @@ def _nothing_to_compare_with(gate: _Gate) -> bool:
     return bool(gate.baseline and gate.baseline.stored) and not side("", _stored(gate.baseline)).measured
 
 
-def _stored(source: _Source | None) -> tuple[Run, ...]:
+def _stored(source: Source | None) -> tuple[Run, ...]:
     return source.stored if source else ()
 
 
 def _runs(gate: _Gate) -> tuple[list[Run], list[Run]]:
     """What there is by now, of the baseline and of the candidate."""
 
-    def found(name: str, source: _Source | None) -> list[Run]:
+    def found(name: str, source: Source | None) -> list[Run]:
         if source is None or source.player is None:
             return list(_stored(source))
         folder = gate.directory / name
@@ -268,26 +218,11 @@ def _runs(gate: _Gate) -> tuple[list[Run], list[Run]]:
     return found(BASELINE, gate.baseline), found(CANDIDATE, gate.candidate)
 
 
-def _missing(gate: _Gate, name: str, source: _Source) -> int:
-    return missing_rounds(gate.directory / name) if source.player else source.missing
-
-
 def _changes(gate: _Gate, baseline: Sequence[Run], candidate: Sequence[Run]) -> tuple[str, ...]:
     assert gate.baseline is not None  # noqa: S101
-    two_files = all(
-        source.player is not None and not source.text.startswith(VERSION)
-        for source in (gate.baseline, gate.candidate)
-    )
-    return changes(baseline, candidate, same_scenario=not two_files)
-
-
-def _commit(candidate: str) -> Commit:
-    """The candidate's version, or what is checked out here. Raises CheckoutError."""
-    if candidate.startswith(VERSION):
-        found = revision(candidate.removeprefix(VERSION), PROJECT)
-    else:
-        found = revision("HEAD", Path.cwd())
-    return Commit(found.id, found.date)
+    both_live = all(source.player is not None for source in (gate.baseline, gate.candidate))
+    own_files = not gate.options.asks_for_versions or gate.options.scenario_from == "each"
+    return changes(baseline, candidate, same_scenario=not (both_live and own_files))
 
 
 # -- the decision --------------------------------------------------------------------------------------------
@@ -308,9 +243,10 @@ def _decision(
     if gate.baseline:
         baseline, candidate, warning = sides_on_one_reference(baseline, candidate)
         notes += [warning] if warning else []
-    ours = side(gate.candidate.text, candidate, _missing(gate, CANDIDATE, gate.candidate))
+    ours = _side(gate, CANDIDATE, gate.candidate, candidate)
+    notes += [note for source in (gate.baseline, gate.candidate) if source for note in source.notes]
     if gate.baseline:
-        against = side(gate.baseline.text, baseline, _missing(gate, BASELINE, gate.baseline))
+        against = _side(gate, BASELINE, gate.baseline, baseline)
         if baseline and candidate:
             varied = _changes(gate, baseline, candidate)
             notes.append(
@@ -337,18 +273,24 @@ def _decision(
     )
 
 
+def _side(gate: _Gate, name: str, source: Source, runs: Sequence[Run]) -> Side:
+    missing = missing_rounds(gate.directory / name) if source.player else source.missing
+    return side(source.text, runs, missing, commit=source.commit, working_tree=source.working_tree)
+
+
 def _write(gate: _Gate, decision: Decision, candidate: Sequence[Run]) -> None:
     options = gate.options
     name = str(candidate[0].info.scenario.get("name", "")) if candidate else options.scenario_name
     runs = gate.directory if gate.directory.exists() else None
+    commit = gate.candidate.commit
     try:
         if options.junit_file:
             write_junit(options.junit_file, decision, name)
-        if gate.commit and options.csv_file:
+        if commit and options.csv_file:
             keys = [gauge.key for gauge in gate.gauges if gauge.key in ALLOWED_KEYS]
-            append_runs(options.csv_file, candidate, keys, gate.commit)
-        if gate.commit and options.trend_file and decision.candidate.measured:
-            continue_trend(options.trend_file, decision, gate.gauges, gate.commit, candidate[-1])
+            append_runs(options.csv_file, candidate, keys, commit)
+        if commit and options.trend_file and decision.candidate.measured:
+            continue_trend(options.trend_file, decision, gate.gauges, commit, candidate[-1])
         if options.as_json:
             click.echo(as_json(decision, name, runs))
         else:

@@ -13,12 +13,14 @@ from pathlib import Path
 import click
 import msgspec
 
+from reports.gate.commit import Commit
 from reports.gate.decision import EXIT_STATUS, Decision
-from reports.gate.history import Commit, read_trend, trend_entry, write_trend
+from reports.gate.history import read_trend, trend_entry, write_trend
 from reports.gate.junit import junit
 from reports.gate.measures import Gauge
 from reports.rundir.files import replacing
 from reports.rundir.reader import Run
+from scenarios.gate.request import trend_plot
 
 
 def write_junit(path: Path, decision: Decision, scenario: str) -> None:
@@ -38,7 +40,7 @@ def continue_trend(path: Path, decision: Decision, gauges: Sequence[Gauge], comm
     entries = [*read_trend(path), entry]
     write_trend(path, entries)
     alike = [one for one in entries if one.scenario == entry.scenario]
-    with replacing(path.with_name(f"{path.name}.svg")) as stream:
+    with replacing(trend_plot(path)) as stream:
         stream.write(svg(trend_figure(alike, gauges), trend_alt_text(alike)))
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from reports.figures.timeline import svg
 from reports.figures.trend import MOST_ENTRIES, trend_alt_text, trend_figure
+from reports.gate.commit import Commit
 from reports.gate.decision import Decision, decide
 from reports.gate.history import (
-    Commit,
     GateFileError,
     TrendEntry,
     append_runs,

@@ -15,7 +15,7 @@ from reports.gate.measures import Measured, gauges
 from reports.gate.power import UNCHANGED, Pool, play_gate, tally
 from scenarios.cli.commands.calibrate_gate import _keep, good
 from scenarios.cli.gate_options import MOST_ROUNDS, ROUNDS
-from scenarios.gate.checkout import PROJECT
+from scenarios.gate.repository import PROJECT
 from scenarios.gate.seeded_regressions import SEEDED
 from scenarios.scenario.loader import load
 from tests.support.gate_runs import TYPICAL, drawn, run

@@ -1,6 +1,7 @@
-"""Another version of this project: found, taken out, and refused where it cannot run."""
+"""The files of a commit, exactly, and nothing else anywhere."""
 
-import json
+import contextlib
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -8,167 +9,195 @@ from pathlib import Path
 
 import pytest
 
-from reports.rundir.schema import SCHEMA_VERSION
-from scenarios.gate.checkout import (
-    PROJECT,
-    CheckoutError,
-    check_can_run,
-    checkout,
-    command_of,
-    revision,
-)
+from scenarios.gate.checkout import check_out
+from scenarios.gate.repository import CheckoutError, repository_of, revision
+from tests.support.repositories import commit, git, new_repository, trace
 
-
-def git(repository: Path, *arguments: str) -> None:
-    who = ("-c", "user.name=x", "-c", "user.email=x@localhost")
-    subprocess.run(["git", "-C", str(repository), *who, *arguments], check=True, capture_output=True)
+pytestmark = pytest.mark.needs_git
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """Two commits: a file with one word, then with another."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    git(folder, "init", "--quiet")
-    for word in ("first", "second"):
-        (folder / "file").write_text(word)
-        git(folder, "add", "file")
-        git(folder, "commit", "--quiet", "-m", word)
-    git(folder, "tag", "v2")
-    return folder
+def into(tmp_path: Path) -> Callable[..., Path]:
+    """Checks a commit of a repository out; the folder."""
+
+    def check(folder: Path, ref: str = "HEAD") -> Path:
+        target = tmp_path / f"files-of-{folder.name}"
+        target.mkdir()
+        repository = repository_of(folder)
+        check_out(repository, revision(ref, repository).id, target)
+        return target
+
+    return check
 
 
-@pytest.mark.needs_git
-def test_a_version_is_taken_out_and_gone_afterwards(repository: Path) -> None:
-    (repository / "file").write_text("not committed")
-    with checkout("HEAD~1", repository) as root:
-        assert (root / "file").read_text() == "first"
-    assert not root.exists()
-    assert (repository / "file").read_text() == "not committed"
-    assert not (repository / ".git" / "worktrees").exists()
+def test_a_version_has_the_files_of_its_commit(tmp_path: Path, into: Callable[..., Path]) -> None:
+    folder = new_repository(tmp_path / "repository", file="first")
+    commit(folder, {"file": "second", "new": ""})
+    (folder / "file").write_text("not committed")
+    files = into(folder, "HEAD~1")
+    assert [path.name for path in files.iterdir()] == ["file"]
+    assert (files / "file").read_text() == "first"
 
 
-@pytest.mark.needs_git
-def test_a_version_is_gone_whatever_happens(repository: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), checkout("v2", repository) as root:
-        raise KeyboardInterrupt
-    assert not root.exists()
+def test_the_repository_is_left_as_it_was_and_no_hook_runs(tmp_path: Path, into: Callable[..., Path]) -> None:
+    folder = new_repository(tmp_path / "repository", file="first")
+    for setting in ("core.splitIndex", "core.sparseCheckout", "submodule.recurse"):
+        git(folder, "config", setting, "true")
+    for hook in ("post-index-change", "post-checkout", "fsmonitor-watchman"):
+        path = folder / ".git" / "hooks" / hook
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ntouch {tmp_path}/hook-ran\n")
+        path.chmod(0o755)
+    git(folder, "config", "core.fsmonitor", str(folder / ".git/hooks/fsmonitor-watchman"))
+    before = trace(folder)
+    assert (into(folder) / "file").exists()
+    assert trace(folder) == before
+    assert not (tmp_path / "hook-ran").exists()
 
 
-@pytest.mark.needs_git
-def test_a_commit_has_an_id_and_a_date(repository: Path) -> None:
-    found = revision("v2", repository)
-    assert len(found.id) == 40
-    assert found.date.startswith("20")
+def test_attributes_for_archives_leave_nothing_out(tmp_path: Path, into: Callable[..., Path]) -> None:
+    attributes = "tests export-ignore\nversion export-subst\n"
+    folder = new_repository(tmp_path / "repository")
+    commit(folder, {".gitattributes": attributes, "tests/data": "x", "version": "$Format:%H$"})
+    files = into(folder)
+    assert (files / "tests" / "data").exists()
+    assert (files / "version").read_text() == "$Format:%H$"
 
 
-@pytest.mark.needs_git
-@pytest.mark.parametrize("ref", ["nope", "", "-x", "--help", "HEAD:file", "HEAD~9"])
-def test_what_is_no_commit_is_refused(repository: Path, ref: str) -> None:
-    with (
-        pytest.raises(CheckoutError, match="expected a branch, a tag or a commit"),
-        checkout(ref, repository),
-    ):
-        pass
+def test_line_ends_and_filters_are_those_of_a_checkout(tmp_path: Path, into: Callable[..., Path]) -> None:
+    folder = new_repository(tmp_path / "repository")
+    git(folder, "config", "filter.large.smudge", "sed s/pointer/content/")
+    git(folder, "config", "filter.large.clean", "sed s/content/pointer/")
+    attributes = "*.bin filter=large\n*.bat text eol=crlf\n"
+    commit(folder, {".gitattributes": attributes, "model.bin": "content\n", "run.bat": "a\n"})
+    # The attributes of the commit count, not those of the working tree.
+    (folder / ".gitattributes").unlink()
+    files = into(folder)
+    assert (files / "model.bin").read_text() == "content\n"
+    assert (files / "run.bat").read_bytes() == b"a\r\n"
 
 
-@pytest.mark.needs_git
-def test_a_folder_without_a_repository_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckoutError, match="git:HEAD"):
-        revision("HEAD", tmp_path)
+def test_modes_links_and_names_are_kept(tmp_path: Path, into: Callable[..., Path]) -> None:
+    folder = new_repository(tmp_path / "repository")
+    names = ("with space", "ünï", "-dash", "a\nb")
+    (folder / "link").symlink_to("with space")
+    commit(folder, dict.fromkeys(names, "x"))
+    (folder / "with space").chmod(0o755)
+    commit(folder, {})
+    files = into(folder)
+    assert {path.name for path in files.iterdir()} == {*names, "link"}
+    assert os.access(files / "with space", os.X_OK)
+    assert not os.access(files / "-dash", os.X_OK)
+    assert (files / "link").readlink() == Path("with space")
 
 
-def test_a_machine_without_git_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(CheckoutError, match="git cannot be run"):
-        revision("HEAD", tmp_path)
+# -- hostile trees -------------------------------------------------------------------------------------------
+
+
+def tree(folder: Path, *entries: tuple[str, str, str]) -> str:
+    """The id of a tree that git itself would not make: (mode, id, name) of each entry."""
+    content = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(entry) for mode, entry, name in entries)
+    done = subprocess.run(
+        ["git", "-C", str(folder), "hash-object", "-t", "tree", "--literally", "-w", "--stdin"],
+        input=content,
+        check=True,
+        capture_output=True,
+    )
+    return done.stdout.decode().strip()
+
+
+def blob(folder: Path, text: str) -> str:
+    (folder / ".git" / "text").write_text(text)
+    return git(folder, "hash-object", "-w", "--no-filters", str(folder / ".git" / "text"))
+
+
+@pytest.mark.parametrize("name", ["..", ".git", "../evil", "/tmp/evil"])
+def test_a_path_that_leads_out_is_refused(tmp_path: Path, into: Callable[..., Path], name: str) -> None:
+    folder = new_repository(tmp_path / "repository", file="x")
+    inner = tree(folder, ("100644", blob(folder, "evil"), "evil"))
+    mode, entry = ("100644", blob(folder, "evil")) if "/" in name else ("40000", inner)
+    made = git(folder, "commit-tree", "-m", "x", tree(folder, (mode, entry, name)))
+    with pytest.raises(CheckoutError, match="cannot be written"):
+        into(folder, made)
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path, into: Callable[..., Path]) -> None:
+    folder = new_repository(tmp_path / "repository", file="x")
+    (tmp_path / "elsewhere").mkdir()
+    link = blob(folder, str(tmp_path / "elsewhere"))
+    inner = tree(folder, ("100644", blob(folder, "evil"), "evil"))
+    made = git(folder, "commit-tree", "-m", "x", tree(folder, ("120000", link, "a"), ("40000", inner, "a")))
+    with contextlib.suppress(CheckoutError):
+        into(folder, made)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+# -- submodules ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def other_version(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a version with its command line in a file, and what that prints and ends with by command."""
-
-    def make(file: str, answers: dict[str, tuple[str, int]]) -> Path:
-        path = tmp_path / file
-        path.parent.mkdir(parents=True)
-        for folder in path.relative_to(tmp_path).parents[:-1]:
-            (tmp_path / folder / "__init__.py").touch()
-        path.write_text(
-            f"import sys\nanswers = {answers!r}\ncommand = sys.argv[1]\n"
-            "if command not in answers:\n"
-            "    sys.exit(print(f\"Error: No such command '{command}'.\", file=sys.stderr) or 2)\n"
-            "text, status = answers[command]\n"
-            "print(text, file=sys.stderr if status else sys.stdout)\nsys.exit(status)\n"
-        )
-        return tmp_path
-
-    return make
+def nested(tmp_path: Path) -> Path:
+    """A repository with a submodule that has one itself, all initialised; two commits."""
+    inner = new_repository(tmp_path / "inner", deep="deep, first")
+    middle = new_repository(tmp_path / "middle", file="middle")
+    git(middle, "submodule", "--quiet", "add", str(inner), "vendor/inner")
+    commit(middle, {})
+    outer = new_repository(tmp_path / "outer", file="outer")
+    git(outer, "submodule", "--quiet", "add", "--name", "a-name", str(middle), "lib/middle")
+    git(outer, "submodule", "--quiet", "update", "--init", "--recursive")
+    commit(outer, {})
+    inner_of_outer = outer / "lib/middle/vendor/inner"
+    commit(inner_of_outer, {"deep": "deep, second"})
+    commit(outer / "lib/middle", {})
+    commit(outer, {})
+    return outer
 
 
-LAYOUTS = ["scenarios/cli.py", "scenarios/cli/__main__.py", "reconnect_storm/__main__.py"]
-SAME = json.dumps({"schema_version": SCHEMA_VERSION, "a later key": [1]})
-
-
-@pytest.mark.parametrize("file", LAYOUTS)
-@pytest.mark.parametrize(
-    ("answers", "refusal"),
-    [
-        pytest.param({"probe": (SAME, 0)}, "", id="it answers"),
-        pytest.param({"doctor": ("ok", 0)}, "", id="it has no probe, and can run the scenario"),
-        pytest.param({"doctor": ("!! cores", 3)}, "", id="it has no probe, and this machine is busy"),
-        pytest.param(
-            {"doctor": ("reconnect-storm: x: no such scenario", 2)},
-            "git:old: cannot run gate-quick: x: no such scenario",
-            id="it has no probe, and not this scenario",
-        ),
-        pytest.param(
-            {"probe": ("reconnect-storm: x: no such scenario", 2)},
-            "git:old: cannot run gate-quick: x: no such scenario",
-            id="it has not this scenario",
-        ),
-        pytest.param(
-            {"probe": ("Traceback …\nModuleNotFoundError: No module named 'x'", 1)},
-            "git:old: cannot run gate-quick: No module named 'x'",
-            id="it crashes",
-        ),
-        pytest.param(
-            {"probe": ('{"schema_version": 1}', 0)},
-            f"git:old: schema version of its run directories: invalid value 1: expected {SCHEMA_VERSION}",
-            id="its run directories are others",
-        ),
-        pytest.param({"probe": ("hello", 0)}, "git:old: invalid answer of `probe`: 'hello'", id="no JSON"),
-        pytest.param({"probe": ("[2]", 0)}, "git:old: invalid answer of `probe`: '[2]'", id="no object"),
-        pytest.param({}, "git:old: cannot run gate-quick: No such command 'doctor'.", id="neither"),
-    ],
-)
-def test_a_version_of_any_layout_is_asked_through_its_command_line(
-    other_version: Callable[..., Path], file: str, answers: dict[str, tuple[str, int]], refusal: str
+@pytest.mark.parametrize(("ref", "deep"), [("HEAD~1", "deep, first"), ("HEAD", "deep, second")])
+def test_submodules_are_as_in_the_commit(
+    nested: Path, into: Callable[..., Path], ref: str, deep: str
 ) -> None:
-    root = other_version(file, answers)
-    if not refusal:
-        check_can_run("git:old", root, "gate-quick", ())
-        return
-    with pytest.raises(CheckoutError, match=re.escape(refusal)):
-        check_can_run("git:old", root, "gate-quick", ())
+    files = into(nested, ref)
+    assert (files / "lib/middle/file").read_text() == "middle"
+    assert (files / "lib/middle/vendor/inner/deep").read_text() == deep
+    assert not list(files.rglob(".git"))
 
 
-def test_the_newest_layout_counts_where_a_version_has_several(other_version: Callable[..., Path]) -> None:
-    root = other_version("reconnect_storm/__main__.py", {})
-    (root / "scenarios").mkdir()
-    (root / "scenarios/cli.py").touch()
-    assert command_of(root)[-1] == "reconnect_storm"
+def test_a_submodule_that_the_working_tree_has_not_any_more_is_found(
+    nested: Path, into: Callable[..., Path]
+) -> None:
+    git(nested, "rm", "--quiet", "-r", "lib/middle")
+    commit(nested, {})
+    files = into(nested, "HEAD~1")
+    assert (files / "lib/middle/vendor/inner/deep").read_text() == "deep, second"
 
 
-@pytest.mark.needs_git
-def test_another_project_cannot_run(repository: Path) -> None:
-    with pytest.raises(CheckoutError, match="git:v2: not a version of reconnect-storm"):
-        check_can_run("git:v2", repository, "gate-quick", ())
+def test_a_submodule_that_is_not_initialised_is_an_error_with_the_command(
+    nested: Path, into: Callable[..., Path]
+) -> None:
+    clone = nested.with_name("clone")
+    git(nested, "clone", "--quiet", str(nested), str(clone))
+    command = f"run `git -C {clone} submodule update --init lib/middle`"
+    with pytest.raises(CheckoutError, match=re.escape(f"lib/middle is not initialised: {command}")):
+        into(clone)
 
 
-@pytest.mark.needs_checkout
-def test_this_version_can_run_what_it_has_and_nothing_else() -> None:
-    check_can_run("git:HEAD", PROJECT, "gate-quick", ())
-    with pytest.raises(CheckoutError, match="git:HEAD: cannot run nope: nope: no such scenario"):
-        check_can_run("git:HEAD", PROJECT, "nope", ())
-    with pytest.raises(CheckoutError, match=r"git:HEAD: cannot run gate-quick: .*fleet\.nope"):
-        check_can_run("git:HEAD", PROJECT, "gate-quick", ("fleet.nope=1",))
+def test_a_submodule_that_lacks_the_commit_is_an_error_with_the_command(
+    nested: Path, into: Callable[..., Path]
+) -> None:
+    lacking = "1" * 40
+    git(nested, "update-index", "--cacheinfo", f"160000,{lacking},lib/middle")
+    git(nested, "commit", "--quiet", "-m", "x")
+    command = f"run `git -C {nested / 'lib/middle'} fetch origin {lacking}`"
+    with pytest.raises(CheckoutError, match=re.escape(f"lib/middle lacks the commit 1111111: {command}")):
+        into(nested)
+
+
+def test_a_repository_inside_that_nobody_can_fetch_is_left_empty(
+    tmp_path: Path, into: Callable[..., Path]
+) -> None:
+    folder = new_repository(tmp_path / "repository", file="x")
+    git(folder, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},embedded")
+    git(folder, "commit", "--quiet", "-m", "x")
+    assert not list((into(folder) / "embedded").iterdir())
