@@ -23,6 +23,8 @@ RANKS = (
     "reports.compare",
     "reports.tuning",
     "reports.gate",
+    "reports.trend",
+    "reports.noise",
     "reports.figures",
     "reports.page",
     "reports.rehearsal",
@@ -109,6 +111,9 @@ PURE = (
     "reports.compare.ranges",
     "reports.compare.statistics",
     "reports.compare.storm_map",
+    "reports.trend.segments",
+    "reports.trend.changes",
+    "reports.noise",
 )
 IMPURE = {"asyncio", "datetime", "gevent", "locust", "os", "socket", "subprocess", "threading", "time"}
 
