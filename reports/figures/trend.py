@@ -133,4 +133,5 @@ def _mark(panel: Axes, change: Change, left_out: int) -> None:
         textcoords="offset points",
         fontsize=7,
         color=colour,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
     )
