@@ -54,7 +54,8 @@ def difference_text(gauge: Gauge, value: float) -> str:
     """A difference or a scatter with its unit: shares differ by points."""
     if gauge.write is units.percent:
         return f"{units.plain(100 * value)} points"
-    return gauge.write(value)
+    # A mean of counts is no whole number.
+    return units.plain(value) if gauge.write is units.count else gauge.write(value)
 
 
 def rounds_text(rounds: int | None) -> str:

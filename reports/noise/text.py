@@ -39,8 +39,8 @@ def estimate_table(found: Sequence[Estimate], gauges: Sequence[Gauge], gate_roun
     )
 
 
-def advice(found: Sequence[Estimate], gate_rounds: int, scenario: str) -> list[str]:
-    """What the table means, what to do, and how to check it."""
+def advice(found: Sequence[Estimate], gate_rounds: int, most_rounds: int, scenario: str) -> list[str]:
+    """What the table means, what to do, and how to check it, for a gate of so many rounds by default."""
     rounds = rounds_for_all(found)
     if rounds is None:
         noisy = ", ".join(one.name for one in found if one.rounds is None)
@@ -48,8 +48,14 @@ def advice(found: Sequence[Estimate], gate_rounds: int, scenario: str) -> list[s
             f"More than {MOST_ROUNDS} rounds would be needed for {noisy}: use a quieter runner, or select "
             "other metrics with --measure."
         )
-    elif rounds > gate_rounds:
+    elif rounds > most_rounds:
         first = f"{rounds} rounds needed: `gate --rounds {rounds}`, or a quieter runner."
+    elif rounds > gate_rounds:
+        first = (
+            f"{rounds} rounds needed, more than the {gate_rounds} of a gate by default. It adds rounds by "
+            f"itself where it is inconclusive, up to {most_rounds}; `gate --rounds {rounds}` decides more "
+            "often."
+        )
     else:
         first = f"{gate_rounds} rounds, the default of the gate, are enough."
     lines = [

@@ -19,7 +19,7 @@ from reports.noise.text import advice, estimate_table
 from reports.rundir.series import Row
 from reports.text import units
 from reports.text.tables import TextTable
-from scenarios.cli.gate_options import ROUNDS
+from scenarios.cli.gate_options import MOST_ROUNDS, ROUNDS
 from scenarios.host import machine
 from scenarios.host.cpu_account import own_account
 from scenarios.host.machine import Cores
@@ -107,7 +107,7 @@ def show(report: NoiseReport, cores: Cores, scenario: str, console: Console) -> 
             Text(f"CPU quota: {report.quota_cores:g} cores; what it delays counts as lost in the busy loop.")
         )
     console.print(_drawn(estimate_table(report.estimates, measures, report.gate_rounds)))
-    for line in advice(report.estimates, report.gate_rounds, scenario):
+    for line in advice(report.estimates, report.gate_rounds, MOST_ROUNDS, scenario):
         console.print(Text(units.unbroken(line)))
 
 

@@ -94,23 +94,28 @@ def test_the_table_has_units_and_says_more_than_a_hundred() -> None:
 
 
 ADVICE = {
-    "quiet": (0.0, "rounds"),
-    "noisy": (0.05, "rounds needed: `gate --rounds "),
+    "quiet": (0.0, "6 rounds needed, more than the 5 of a gate by default. It adds rounds by itself"),
+    "noisy": (0.05, "15 rounds needed: `gate --rounds 15`, or a quieter runner."),
     "hopeless": (0.9, "More than 100 rounds would be needed for availability"),
 }
+
+
+def test_few_noisy_measures_need_no_further_rounds() -> None:
+    found = [one for one in estimates(QUIET, GAUGES, ROUNDS) if one.key != "pod_loop"]
+    assert advice(found, ROUNDS, 8, SCENARIO)[0] == "5 rounds, the default of the gate, are enough."
 
 
 @pytest.mark.parametrize(("speed", "said"), ADVICE.values(), ids=ADVICE)
 def test_the_advice_names_what_to_do(speed: float, said: str) -> None:
     found = estimates(noise(speed), GAUGES, ROUNDS)
-    lines = advice(found, ROUNDS, SCENARIO)
+    lines = advice(found, ROUNDS, 8, SCENARIO)
     assert said in lines[0]
     assert lines[-1].endswith(f"`reconnect-storm gate {SCENARIO} --baseline {SCENARIO}`")
     assert (rounds_for_all(found) is None) == (speed == 0.9)
 
 
 def test_the_advice_for_another_scenario_says_that_its_scatter_is_unknown() -> None:
-    lines = advice(estimates(QUIET, GAUGES, ROUNDS), ROUNDS, "mine.toml")
+    lines = advice(estimates(QUIET, GAUGES, ROUNDS), ROUNDS, 8, "mine.toml")
     assert any("the scatter of mine.toml on a quiet host is not known" in line for line in lines)
     assert lines[-1].endswith("gate mine.toml --baseline mine.toml`")
 
