@@ -54,8 +54,10 @@ def difference_text(gauge: Gauge, value: float) -> str:
     """A difference or a scatter with its unit: shares differ by points."""
     if gauge.write is units.percent:
         return f"{units.plain(100 * value)} points"
-    # A mean of counts is no whole number.
-    return units.plain(value) if gauge.write is units.count else gauge.write(value)
+    # A scatter of counts need not be a whole number.
+    if gauge.write is units.count and not value.is_integer():
+        return units.plain(value)
+    return gauge.write(value)
 
 
 def rounds_text(rounds: int | None) -> str:

@@ -60,7 +60,7 @@ class Finding(Struct, frozen=True):
 )
 @click.option(
     "--noise-s",
-    type=click.IntRange(2, 3_600),
+    type=click.IntRange(5, 3_600),
     default=20,
     show_default=True,
     metavar="SECONDS",

@@ -90,6 +90,8 @@ def test_the_table_has_units_and_says_more_than_a_hundred() -> None:
     assert rows["pod loop during"][:2] == ("5 points and 10 %", "2.3 points")
     assert rows["pod loop during"][3] == "more than 100"
     assert rows["effective p99 after"][2].endswith(" ms")
+    assert rows["disconnects"][2] == "0"
+    assert rows["connection attempts"][1] == "0.82"
     assert table.headings[-1] == "seen from (5 rounds)"
 
 

@@ -34,7 +34,7 @@ def test_ten_slips_of_two_percent_are_seen_with_the_scatter_of_recorded_runs(key
     seen = 0
     for seed in range(20):
         slipping = {key: slips(10, 10, worse_by(key, 0.02))}
-        found = found_in(history(random.Random(seed), 22, **slipping))
+        found = found_in(history(random.Random(seed), 22, machine="x", scenario="y", **slipping))
         seen += any(change.key == key and change.worse and 9 <= change.index <= 18 for change in found)
     assert seen >= 19
 

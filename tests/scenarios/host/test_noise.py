@@ -117,7 +117,7 @@ TWO = Cores((0,), (1,))
 
 
 def judged(cores: Cores, **by_core: list[Second]) -> list[str]:
-    seconds = [
+    seconds: list[dict[int | None, Second]] = [
         {int(name.removeprefix("core")): every[number] for name, every in by_core.items()}
         for number in range(20)
     ]
