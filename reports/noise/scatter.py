@@ -75,14 +75,21 @@ def inconclusive_note(decision: Decision, gauges: Sequence[Gauge]) -> str:
     found = [one for gauge in asked if (one := scatter(gauge, sides)) is not None]
     if not found:
         return ""
-    told = "; ".join(
-        f"{one.gauge.name} {difference_text(one.gauge, one.deviation)}, so about {rounds_text(one.rounds)} "
-        f"rounds exclude a regression of {one.gauge.least}, if there is none"
-        for one in found
-    )
-    known = [one.rounds for one in found if one.rounds is not None]
-    asked_for = f" (`--rounds {max(known)}`)" if len(known) == len(found) else ""
+    made = min(map(len, sides))
+    told = "; ".join(_told(one, made) for one in found)
+    known = [one.rounds for one in found if one.rounds is not None and one.rounds > made]
+    asked_for = f" (`--rounds {max(known)}`)" if known else ""
     return (
         f"Standard deviation between the runs of this gate: {told}{asked_for}. "
         "`reconnect-storm doctor --noise` estimates in 20 s how much of it comes from this runner."
+    )
+
+
+def _told(one: Scatter, made: int) -> str:
+    text = f"{one.gauge.name} {difference_text(one.gauge, one.deviation)}"
+    if one.rounds is not None and one.rounds <= made:
+        return f"{text}, which {made} rounds allow for: the difference is near the minimum effect"
+    return (
+        f"{text}, so a new gate needs {'about ' if one.rounds else ''}{rounds_text(one.rounds)} rounds to "
+        f"exclude a regression of {one.gauge.least}"
     )

@@ -111,6 +111,7 @@ PURE = (
     "reports.compare.ranges",
     "reports.compare.statistics",
     "reports.compare.storm_map",
+    "reports.trend.rank_scan",
     "reports.trend.segments",
     "reports.trend.changes",
     "reports.noise",

@@ -145,8 +145,21 @@ def test_an_inconclusive_gate_names_scatter_and_rounds() -> None:
     assert decision.outcome == "inconclusive"
     note = inconclusive_note(decision, GAUGES)
     assert note.startswith("Standard deviation between the runs of this gate: ")
-    assert " points, so about " in note
+    assert " points, so a new gate needs about " in note
+    assert "rounds to exclude a regression of " in note
     assert "`reconnect-storm doctor --noise`" in note
+
+
+def test_where_the_scatter_is_small_the_difference_is_the_reason() -> None:
+    (gauge,) = (gauge for gauge in GAUGES if gauge.key == "attempts")
+    before, after = (
+        [run(attempts=center + offset) for offset in (-2, -1, 0, 1, 2, 3)] for center in (200, 220)
+    )
+    decision = decide(side(*before), side(*after), (gauge,))
+    assert decision.outcome == "inconclusive"
+    note = inconclusive_note(decision, (gauge,))
+    assert "connection attempts 1.9, which 6 rounds allow for: the difference is near the minimum" in note
+    assert "--rounds" not in note
 
 
 def test_a_gate_that_passes_has_no_such_note() -> None:

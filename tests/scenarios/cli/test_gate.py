@@ -377,7 +377,7 @@ def test_an_inconclusive_gate_tells_its_scatter_the_rounds_and_where_to_look(tmp
     assert result.exit_code == 4, result.output
     assert "Standard deviation between the runs of this gate:" in words(result)
     assert "time to recover 4" in words(result)
-    assert "rounds exclude a regression of" in words(result)
+    assert "rounds to exclude a regression of 2 s and 10 %" in words(result)
     assert "`reconnect-storm doctor --noise` estimates in 20 s" in words(result)
 
 
