@@ -189,11 +189,11 @@ def _highest_share(hits: int, runs: int) -> float:
 def _rank_sums_below(beyond: int, a_runs: int, b_runs: int) -> float:
     """How likely it is that in fewer than `beyond` of all pairs the value of `a` is the higher one, where
     nothing tells the two sides apart."""
-    return _chances(a_runs, b_runs)[beyond - 1]
+    return rank_sum_chances(a_runs, b_runs)[beyond - 1]
 
 
 @lru_cache(maxsize=256)
-def _chances(a_runs: int, b_runs: int) -> tuple[float, ...]:
+def rank_sum_chances(a_runs: int, b_runs: int) -> tuple[float, ...]:
     """How likely it is that Mann and Whitney's U is no more than 0, 1, 2, …
 
     The numbers of ways are the coefficients of a Gaussian binomial: a product of (1 - q^(b+i)) ÷ (1 - q^i).

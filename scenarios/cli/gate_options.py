@@ -112,7 +112,15 @@ WITH_OPTIONS = decorated_by(
         "trend_file",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Append the result to a history of JSON lines, and plot it to FILE.svg.",
+        help="Append the result to a history of JSON lines, and plot it to FILE.svg. The result mentions"
+        " change points for the worse; `report --trend FILE` shows all.",
+    ),
+    click.option(
+        "--bencher",
+        "bencher_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write the candidate's metrics as Bencher Metric Format (BMF) JSON.",
     ),
     click.option(
         "--github/--no-github",

@@ -30,6 +30,7 @@ class Request(Struct, frozen=True, kw_only=True):
     junit_file: Path | None
     csv_file: Path | None
     trend_file: Path | None
+    bencher_file: Path | None
     on_github: bool
     retries: int
     cached: bool
@@ -47,7 +48,7 @@ class Request(Struct, frozen=True, kw_only=True):
     def written(self) -> list[Path]:
         """What the gate itself writes."""
         trend = [] if self.trend_file is None else [self.trend_file, trend_plot(self.trend_file)]
-        return [self.runs_folder, *filter(None, (self.junit_file, self.csv_file)), *trend]
+        return [self.runs_folder, *filter(None, (self.junit_file, self.csv_file, self.bencher_file)), *trend]
 
 
 def trend_plot(trend_file: Path) -> Path:

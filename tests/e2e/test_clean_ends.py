@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,27 @@ def test_a_stopped_run_cleans_up_and_keeps_what_it_has(tmp_path: Path, number: s
     assert len(run.rows) >= 3
     assert run.info.verdict["name"] == "INVALID"
     assert list(tmp_path.rglob("report.html"))
+
+
+def noise_probes() -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any("noise_probe.py" in part for part in process.info["cmdline"] or ())
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
+def test_a_stopped_measurement_of_noise_leaves_no_probe(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "scenarios.cli", "doctor", "--noise", "--noise-s", "600"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for("probes of noise", lambda: bool(noise_probes()))
+        process.send_signal(number)
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == (130 if number == signal.SIGINT else -number), said
+    if number == signal.SIGINT:
+        assert said.splitlines()[-1] == "reconnect-storm: interrupted"
+    wait_for("all probes to end", lambda: not noise_probes())
 
 
 def test_even_a_killed_harness_leaves_no_process_and_no_port(tmp_path: Path) -> None:

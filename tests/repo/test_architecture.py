@@ -23,6 +23,8 @@ RANKS = (
     "reports.compare",
     "reports.tuning",
     "reports.gate",
+    "reports.trend",
+    "reports.noise",
     "reports.figures",
     "reports.page",
     "reports.rehearsal",
@@ -110,6 +112,10 @@ PURE = (
     "reports.compare.ranges",
     "reports.compare.statistics",
     "reports.compare.storm_map",
+    "reports.trend.rank_scan",
+    "reports.trend.segments",
+    "reports.trend.changes",
+    "reports.noise",
 )
 IMPURE = {"asyncio", "datetime", "gevent", "locust", "os", "socket", "subprocess", "threading", "time"}
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from rich.table import Table
 
+from scenarios.cli.noise import measured_noise, show
 from scenarios.cli.options import (
     GATEWAY_OPTION,
     JSON_OPTION,
@@ -21,7 +22,7 @@ from scenarios.cli.options import (
     gateway_override,
     scenario_argument,
 )
-from scenarios.cli.terminal import console, usage_errors
+from scenarios.cli.terminal import console, errors, usage_errors
 from scenarios.clients.addresses import source_address
 from scenarios.exit_status import GOOD, INVALID
 from scenarios.host import machine
@@ -51,29 +52,51 @@ class Finding(Struct, frozen=True):
 @SET_OPTION
 @GATEWAY_OPTION
 @NGINX_OPTION
+@click.option(
+    "--noise",
+    is_flag=True,
+    help="Also measure what other processes and the hypervisor take away here, and estimate which regressions"
+    " a gate can see.",
+)
+@click.option(
+    "--noise-s",
+    type=click.IntRange(5, 3_600),
+    default=20,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long --noise measures.",
+)
 @JSON_OPTION
 def doctor_command(
     scenario_name: str,
     overrides: tuple[str, ...],
     gateway: str,
     nginx_binary: Path | None,
+    noise: bool,
+    noise_s: int,
     as_json: bool,
 ) -> None:
     """Check whether this machine can run a scenario without distorting it.
 
-    Exit status: 0 every check passed, 2 usage or configuration, 3 a check failed.
+    Exit status: 0 every check passed, 2 usage or configuration, 3 a check failed, or runs will be INVALID.
     """
     with usage_errors(ScenarioError, MachineError):
-        found = findings(load(scenario_name, (*overrides, *gateway_override(gateway))), nginx_binary)
+        scenario = load(scenario_name, (*overrides, *gateway_override(gateway)))
+        found = findings(scenario, nginx_binary)
+        measured = measured_noise(scenario.gateway.cores, noise_s, errors) if noise else None
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        document = found if measured is None else {"checks": found, "noise": measured}
+        click.echo(msgspec.json.format(msgspec.json.encode(document)).decode())
     else:
         table = Table("", "check", "result", "", box=None)
         for finding in found:
             advice = "" if finding.good else finding.advice
             table.add_row("ok" if finding.good else "!!", finding.what, finding.found, advice)
         console.print(table)
-    sys.exit(GOOD if all(finding.good for finding in found) else INVALID)
+        if measured is not None:
+            show(measured, machine.assign_cores(scenario.gateway.cores), scenario_name, console)
+    bad = not all(finding.good for finding in found) or (measured is not None and measured.invalid)
+    sys.exit(INVALID if bad else GOOD)
 
 
 def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Finding]:

@@ -27,10 +27,18 @@ from reports.gate.sides import (
 )
 from reports.gate.slo import slo_decisions
 from reports.gate.terminal import terminal_decision
+from reports.noise.scatter import inconclusive_note
 from reports.rundir.files import find_runs, point_latest
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from scenarios.cli.commands.gate_output import as_json, continue_trend, tell_github, write_junit
+from scenarios.cli.commands.gate_output import (
+    as_json,
+    continue_trend,
+    tell_github,
+    with_notes,
+    write_bencher,
+    write_junit,
+)
 from scenarios.cli.forecast import gate_line
 from scenarios.cli.gate_options import (
     MOST_ROUNDS,
@@ -91,7 +99,7 @@ def gate_command(**values: Any) -> None:
 
 def _prepared(options: Request, stops: contextlib.ExitStack) -> _Gate:
     rounds, most = _rounds(options)
-    for file in (options.junit_file, options.csv_file, options.trend_file):
+    for file in (options.junit_file, options.csv_file, options.trend_file, options.bencher_file):
         if file is not None and not file.absolute().parent.is_dir():
             fail(f"{file}: no such folder {file.absolute().parent}: expected a file in an existing folder")
     if options.trend_file:
@@ -289,8 +297,12 @@ def _write(gate: _Gate, decision: Decision, candidate: Sequence[Run]) -> None:
         if commit and options.csv_file:
             keys = [gauge.key for gauge in gate.gauges if gauge.key in ALLOWED_KEYS]
             append_runs(options.csv_file, candidate, keys, commit)
+        if options.bencher_file and decision.candidate.measured:
+            write_bencher(options.bencher_file, decision, gate.gauges, name)
+        notes = [inconclusive_note(decision, gate.gauges)]
         if commit and options.trend_file and decision.candidate.measured:
-            continue_trend(options.trend_file, decision, gate.gauges, commit, candidate[-1])
+            notes.append(continue_trend(options.trend_file, decision, gate.gauges, commit, candidate[-1]))
+        decision = with_notes(decision, notes)
         if options.as_json:
             click.echo(as_json(decision, name, runs))
         else:

@@ -1,7 +1,7 @@
 """Files and annotations that a gate writes besides its terminal output.
 
-Modules that load the plotting library or the templates are imported inside functions: loading them takes
-longer than the rest of the program's start.
+Modules that load the templates are imported inside functions: loading them takes longer than the rest of the
+program's start.
 """
 
 import json
@@ -20,6 +20,10 @@ from reports.gate.junit import junit
 from reports.gate.measures import Gauge
 from reports.rundir.files import replacing
 from reports.rundir.reader import Run
+from reports.trend.bencher import bencher
+from reports.trend.changes import latest_worse
+from reports.trend.text import history_note
+from scenarios.cli.trend_report import draw
 from scenarios.gate.request import trend_plot
 
 
@@ -29,19 +33,28 @@ def write_junit(path: Path, decision: Decision, scenario: str) -> None:
         stream.write(junit(decision, scenario))
 
 
-def continue_trend(path: Path, decision: Decision, gauges: Sequence[Gauge], commit: Commit, run: Run) -> None:
-    """Adds the decision to the trend, and draws the entries of its scenario into `path`.svg; `run` is one of
-    the candidate's. Raises GateFileError, OSError."""
-    from reports.figures.timeline import svg  # noqa: PLC0415
-    from reports.figures.trend import trend_alt_text, trend_figure  # noqa: PLC0415
+def write_bencher(path: Path, decision: Decision, gauges: Sequence[Gauge], scenario: str) -> None:
+    """Writes the candidate's measures as Bencher Metric Format. Raises OSError."""
+    with replacing(path) as stream:
+        stream.write(bencher(scenario, decision.candidate.measured, gauges))
 
+
+def with_notes(decision: Decision, notes: Sequence[str]) -> Decision:
+    """The decision with these notes as well, without empty ones."""
+    return msgspec.structs.replace(decision, notes=(*decision.notes, *filter(None, notes)))
+
+
+def continue_trend(path: Path, decision: Decision, gauges: Sequence[Gauge], commit: Commit, run: Run) -> str:
+    """Adds the decision to the trend, and draws the entries of its scenario into `path`.svg; `run` is one of
+    the candidate's. Returns a note on change points for the worse, or nothing. Raises GateFileError, OSError.
+    """
     recorded = datetime.now(UTC).isoformat(timespec="seconds")
     entry = trend_entry(decision, gauges, commit=commit, run=run, recorded=recorded)
     entries = [*read_trend(path), entry]
     write_trend(path, entries)
-    alike = [one for one in entries if one.scenario == entry.scenario]
-    with replacing(trend_plot(path)) as stream:
-        stream.write(svg(trend_figure(alike, gauges), trend_alt_text(alike)))
+    found = draw(trend_plot(path), entries, gauges)
+    alike = sum(one.scenario == entry.scenario for one in entries)
+    return history_note(latest_worse(found), alike, str(path))
 
 
 def as_json(decision: Decision, scenario: str, runs: Path | None) -> str:

@@ -348,3 +348,61 @@ def test_a_gate_whose_candidate_crashes_does_not_pass(
     assert result.exit_code == 5, result.output
     assert "FAILED: pod 0 ended with status 1" in words(result)
     assert rounds == [1, 2, 3, 4, 5]
+
+
+# -- what is read from a gate later --------------------------------------------------------------------------
+
+
+def test_the_metrics_of_the_candidate_are_written_for_bencher(tmp_path: Path, fast: Path, slow: Path) -> None:
+    file = tmp_path / "bmf.json"
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{slow}", "--bencher", file)
+    assert result.exit_code == 1, result.output
+    measures = json.loads(file.read_text())["mass-drop"]
+    assert measures["time-to-recover-s"] == {"value": 15.0, "lower_value": 15.0, "upper_value": 15.0}
+    assert measures["availability-percent"].keys() == {"value", "lower_value", "upper_value"}
+
+
+def test_without_a_valid_run_there_is_nothing_for_bencher(tmp_path: Path, fast: Path) -> None:
+    broken = recorded(tmp_path / "broken", 5, status="interrupted", problem="somebody pulled the plug")
+    file = tmp_path / "bmf.json"
+    typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{broken}", "--bencher", file)
+    assert not file.exists()
+
+
+def test_an_inconclusive_gate_tells_its_scatter_the_rounds_and_where_to_look(tmp_path: Path) -> None:
+    for side in ("before", "after"):
+        for number, back_s in enumerate((5, 12, 6, 14, 5, 13)):
+            recorded(tmp_path / side / f"{number}", back_s, runs=1)
+    result = typed("--baseline", f"runs:{tmp_path / 'before'}", "--candidate", f"runs:{tmp_path / 'after'}")
+    assert result.exit_code == 4, result.output
+    assert "Standard deviation between the runs of this gate:" in words(result)
+    assert "time to recover 4" in words(result)
+    assert "rounds to exclude a regression of 2 s and 10 %" in words(result)
+    assert "`reconnect-storm doctor --noise` estimates in 20 s" in words(result)
+
+
+def test_a_gate_that_is_decided_says_nothing_of_its_scatter(fast: Path, slow: Path) -> None:
+    result = typed("--baseline", f"runs:{fast}", "--candidate", f"runs:{slow}")
+    assert "Standard deviation" not in words(result)
+
+
+@pytest.mark.needs_git
+def test_a_gate_mentions_a_change_point_of_its_history(
+    tmp_path: Path, fast: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--baseline", f"runs:{fast}", "--candidate", f"runs:{fast}", "--trend", "trend.jsonl")
+    typed(*arguments)
+    (line,) = Path("trend.jsonl").read_text().splitlines()
+    entry = json.loads(line)
+    before = json.loads(line)
+    availability = before["measures"]["availability"]
+    availability |= {"median": availability["median"] * 1.3}
+    lines = [json.dumps(before)] * 10 + [json.dumps(entry)] * 9
+    Path("trend.jsonl").write_text("\n".join(lines) + "\n")
+    result = typed(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "History of 20 gates, change points for the worse: availability went from" in words(result)
+    assert "see `reconnect-storm report --trend trend.jsonl`." in words(result)
+    assert "\u2192" in Path("trend.jsonl.svg").read_text()

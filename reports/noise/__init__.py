@@ -1,0 +1,1 @@
+"""What a host's noise hides from a gate: scatter between runs, and the effects that are larger than it."""

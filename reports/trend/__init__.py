@@ -1,0 +1,1 @@
+"""The history of a gate: change points, and formats for other tools."""
