@@ -24,7 +24,10 @@ def annotations(decision: Decision, scenario: str) -> list[str]:
         _annotation(_COMMANDS[decision.outcome], f"{TITLES[decision.outcome]} {scenario}", decision.reason)
     ]
     for finding in decision.findings:
-        if finding.answer in {"worse", "inconclusive"}:
+        if finding.accepted:
+            name = f"{finding.name}: {finding.answer}, accepted"
+            found.append(_annotation("warning", name, f"{finding.why}: {finding.accepted}"))
+        elif finding.answer in {"worse", "inconclusive"}:
             command = "error" if finding.answer == "worse" else "warning"
             found.append(_annotation(command, f"{finding.name}: {finding.answer}", finding.why))
     for slo in decision.slos:
@@ -36,9 +39,9 @@ def annotations(decision: Decision, scenario: str) -> list[str]:
 
 def step_summary(decision: Decision, scenario: str) -> str:
     """The decision as Markdown, with every value escaped."""
-    parts = [f"### {_cell(scenario)}: {_cell(title(decision))}"]
-    parts += [f"**{_cell(table.label)}**\n\n{_markdown(table)}" for table in tables(decision)]
-    parts.append("\n".join(f"- {_cell(line)}" for line in lines(decision)))
+    parts = [f"### {markdown_text(scenario)}: {markdown_text(title(decision))}"]
+    parts += [f"**{markdown_text(table.label)}**\n\n{markdown_table(table)}" for table in tables(decision)]
+    parts.append("\n".join(f"- {markdown_text(line)}" for line in lines(decision)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -54,18 +57,21 @@ def _property(text: str) -> str:
     return _message(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _markdown(table: TextTable) -> str:
+def markdown_table(table: TextTable) -> str:
+    """A table with every value escaped."""
     marks = ["---" if heading in table.words else "---:" for heading in table.headings]
-    return "\n".join(_line(row) for row in (tuple(map(_cell, table.headings)), marks, *_escaped(table)))
+    headings = tuple(map(markdown_text, table.headings))
+    return "\n".join(_line(row) for row in (headings, marks, *_escaped(table)))
 
 
 def _escaped(table: TextTable) -> list[tuple[str, ...]]:
-    return [tuple(map(_cell, row)) for row in table.rows]
+    return [tuple(map(markdown_text, row)) for row in table.rows]
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(value: str) -> str:
+def markdown_text(value: str) -> str:
+    """Text in one line in which nothing is Markdown or HTML."""
     return str(escape_markdown(value))

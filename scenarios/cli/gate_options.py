@@ -41,6 +41,9 @@ class Options(Struct, frozen=True, kw_only=True):
     junit_file: Path | None
     csv_file: Path | None
     trend_file: Path | None
+    comment_file: Path | None
+    accepted_file: Path | None
+    accepted_because: str
     on_github: bool
     retries: int
     runs_folder: Path
@@ -123,6 +126,28 @@ WITH_OPTIONS = decorated_by(
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Append the result to a history of JSON lines, and plot it to FILE.svg.",
+    ),
+    click.option(
+        "--comment",
+        "comment_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write the result as Markdown, for a comment on a pull request.",
+    ),
+    click.option(
+        "--accepted",
+        "accepted_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="TOML file of accepted regressions: [[accept]] with measure, reason and until. They do not fail"
+        " the gate, and every output shows them.",
+    ),
+    click.option(
+        "--accept-all",
+        "accepted_because",
+        default="",
+        metavar="REASON",
+        help="Accept a regression in any measure, in this gate only. SLOs and failed runs still count.",
     ),
     click.option(
         "--github/--no-github",

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from reports.analysis.judgement import judge_run
 from reports.compare.comparable import ComparisonError
+from reports.gate.accepted import Accepted
 from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, fewest_rounds, look_of
 from reports.gate.history import Commit, GateFileError, append_runs, read_trend
 from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
@@ -30,7 +31,13 @@ from reports.gate.terminal import terminal_decision
 from reports.rundir.files import find_runs, point_latest
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError
-from scenarios.cli.commands.gate_output import as_json, continue_trend, tell_github, write_junit
+from scenarios.cli.commands.gate_output import (
+    as_json,
+    continue_trend,
+    tell_github,
+    write_comment,
+    write_junit,
+)
 from scenarios.cli.forecast import gate_line
 from scenarios.cli.gate_options import (
     MOST_ROUNDS,
@@ -47,6 +54,7 @@ from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import FAILED, INTERRUPTED
 from scenarios.fields import invalid
+from scenarios.gate.acceptance import accepted_changes
 from scenarios.gate.checkout import PROJECT, CheckoutError, check_can_run, checkout, revision
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.host import machine
@@ -79,6 +87,7 @@ class _Gate(Struct, frozen=True, kw_only=True):
     schedule: Schedule
     commit: Commit | None
     """Commit of the candidate; None if no output file needs it."""
+    accepted: Accepted
 
 
 @click.command("gate")
@@ -105,7 +114,7 @@ def gate_command(**values: Any) -> None:
 
 def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
     rounds, most = _rounds(options)
-    for file in (options.junit_file, options.csv_file, options.trend_file):
+    for file in (options.junit_file, options.csv_file, options.trend_file, options.comment_file):
         if file is not None and not file.absolute().parent.is_dir():
             fail(f"{file}: no such folder {file.absolute().parent}: expected a file in an existing folder")
     commit = None
@@ -129,6 +138,7 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
         gauges=gauges(options.measures or DEFAULT_KEYS),
         schedule=Schedule(rounds=rounds, most_rounds=most if live else rounds, retries=options.retries),
         commit=commit,
+        accepted=accepted_changes(options.accepted_file, options.accepted_because, options.baseline),
     )
     for source in live:
         assert source.player is not None  # noqa: S101
@@ -301,7 +311,7 @@ def _decision(
     broken_off: tuple[Outcome, str] | None = None,
 ) -> Decision:
     """What these runs say; `earlier` is what the look before this one decided."""
-    notes = []
+    notes = list(gate.accepted.ignored)
     against: Side | None = None
     # An SLO is about the runs of one side, however the other side counts.
     slos = slo_decisions(candidate)
@@ -332,6 +342,7 @@ def _decision(
         look=look_of(against, ours, gate.schedule.rounds) if looks > 1 else 0,
         looks=looks,
         earlier=earlier,
+        accepted=gate.accepted.reasons,
         notes=notes,
         broken_off=broken_off,
     )
@@ -344,6 +355,8 @@ def _write(gate: _Gate, decision: Decision, candidate: Sequence[Run]) -> None:
     try:
         if options.junit_file:
             write_junit(options.junit_file, decision, name)
+        if options.comment_file:
+            write_comment(options.comment_file, decision, name)
         if gate.commit and options.csv_file:
             keys = [gauge.key for gauge in gate.gauges if gauge.key in ALLOWED_KEYS]
             append_runs(options.csv_file, candidate, keys, gate.commit)
@@ -356,7 +369,7 @@ def _write(gate: _Gate, decision: Decision, candidate: Sequence[Run]) -> None:
             if runs:
                 console.print(f"\nruns: {runs}", highlight=False, markup=False, soft_wrap=True)
         if options.on_github:
-            tell_github(decision, name, to_stderr=options.as_json)
+            tell_github(decision, name, runs, to_stderr=options.as_json)
     except OSError as error:
         fail(str(error))
 

@@ -19,12 +19,21 @@ from reports.gate.junit import junit
 from reports.gate.measures import Gauge
 from reports.rundir.files import replacing
 from reports.rundir.reader import Run
+from scenarios.gate.acceptance import job_address
 
 
 def write_junit(path: Path, decision: Decision, scenario: str) -> None:
     """Writes JUnit XML. Raises OSError."""
     with replacing(path) as stream:
         stream.write(junit(decision, scenario))
+
+
+def write_comment(path: Path, decision: Decision, scenario: str) -> None:
+    """Writes the Markdown of a comment on the change. Raises OSError."""
+    from reports.gate.comment import comment  # noqa: PLC0415
+
+    with replacing(path) as stream:
+        stream.write(comment(decision, scenario, job_address(os.environ)))
 
 
 def continue_trend(path: Path, decision: Decision, gauges: Sequence[Gauge], commit: Commit, run: Run) -> None:
@@ -55,8 +64,8 @@ def as_json(decision: Decision, scenario: str, runs: Path | None) -> str:
     )
 
 
-def tell_github(decision: Decision, scenario: str, *, to_stderr: bool) -> None:
-    """Prints annotations, and appends to the step summary if there is one. Raises OSError."""
+def tell_github(decision: Decision, scenario: str, runs: Path | None, *, to_stderr: bool) -> None:
+    """Prints annotations, and appends to the step summary and the step's outputs. Raises OSError."""
     from reports.gate.github import annotations, step_summary  # noqa: PLC0415
 
     for line in annotations(decision, scenario):
@@ -65,3 +74,7 @@ def tell_github(decision: Decision, scenario: str, *, to_stderr: bool) -> None:
     if summary:
         with Path(summary).open("a", encoding="utf-8") as stream:
             stream.write(step_summary(decision, scenario))
+    outputs = os.environ.get("GITHUB_OUTPUT")
+    if outputs:
+        with Path(outputs).open("a", encoding="utf-8") as stream:
+            stream.write(f"outcome={decision.outcome}\nruns={runs.absolute() if runs else ''}\n")
