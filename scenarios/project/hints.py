@@ -47,7 +47,6 @@ _BUILT_IN = {
     "disconnect",
     "disconnecting",
     "error",
-    "message_error",
 }
 
 

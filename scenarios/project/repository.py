@@ -49,7 +49,7 @@ def repository(folder: Path) -> Repository:
 
 
 def _branch(root: Path) -> str:
-    """The default branch of the remote, or else the one that is checked out, if its name says what it is for."""
+    """The default branch of the remote, or else the branch that is checked out, if it has a usual name."""
     for name in ("refs/remotes/origin/HEAD", "HEAD"):
         match = _HEAD.match(read(root / ".git" / name))
         if match and (name != "HEAD" or match[1] in {"main", "master", "trunk", "develop"}):
