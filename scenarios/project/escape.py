@@ -11,8 +11,8 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 def toml_string(text: str) -> str:
     """A basic string of TOML."""
-    # JSON escapes what TOML has to escape, but for DEL; neither has half a character.
-    written = json.dumps(re.sub(r"[\ud800-\udfff]", "\ufffd", text), ensure_ascii=False)
+    # JSON escapes what TOML has to escape, but for DEL.
+    written = json.dumps(_whole(text), ensure_ascii=False)
     return re.sub(r"[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
@@ -38,8 +38,13 @@ def toml_command(words: tuple[str, ...]) -> str:
 
 def yaml_string(text: str) -> str:
     """A string of YAML, in which GitHub evaluates no expression."""
-    # JSON is YAML where it is ASCII.
-    return json.dumps(text.replace("${{", "${{ '${{' }}"))
+    quoted = json.dumps(_whole(text).replace("${{", "${{ '${{' }}"), ensure_ascii=False)
+    return re.sub(r"[^\x20-\x7e]", lambda found: f"\\U{ord(found[0]):08x}", quoted)
+
+
+def _whole(text: str) -> str:
+    """The text without halves of characters, which a file's name may have and no file's text."""
+    return re.sub(r"[\ud800-\udfff]", "\ufffd", text)
 
 
 def comment(text: str) -> str:

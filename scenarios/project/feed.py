@@ -1,4 +1,4 @@
-"""The feed of a gateway, guessed from its source: which event is a tick, how often it comes, and its fields."""
+"""The feed of a gateway, guessed from its source: which event is a tick, how often it comes, its fields."""
 
 import re
 from collections.abc import Iterator, Sequence

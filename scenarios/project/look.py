@@ -16,8 +16,8 @@ from scenarios.project.python import IN_ENVIRONMENT, environment_of, is_python_g
 from scenarios.project.start import PORT, Start, plain_command
 
 LOOKED_FOR = (
-    "socket.io in package.json, python-socketio in pyproject.toml, requirements.txt or a .py file, a Procfile,"
-    " a Dockerfile"
+    "socket.io in package.json, python-socketio in pyproject.toml, requirements.txt or .py files, a Procfile"
+    " and a Dockerfile"
 )
 
 

@@ -1,5 +1,6 @@
 """The files of a gate, from what was found in a project: the scenario, and the job of the CI system."""
 
+import functools
 import shlex
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def _first(folder: Path, *names: str) -> str:
     return next((name for name in names if (folder / name).is_file()), "")
 
 
+@functools.cache
 def _environment() -> Environment:
     # Each value has its own filter: the files are TOML and YAML, not HTML.
     environment = Environment(  # noqa: S701
