@@ -118,11 +118,16 @@ def _looked_at(folder: Path, command: str, *, ask: bool) -> "Project | None":
     from scenarios.project.render import shown_command  # noqa: PLC0415
 
     project = look(folder, command)
-    if project is None or not (ask and sys.stdin.isatty() and sys.stdout.isatty()):
+    if project is None or not (ask and at_a_terminal()):
         return project
     shown = shown_command(project.start.words)
     told = click.prompt("Command that starts the gateway", default=shown)
     return look(folder, told) if told != shown else project
+
+
+def at_a_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _write(folder: Path, files: Mapping[Path, str], project: "Project | None") -> None:
@@ -130,9 +135,9 @@ def _write(folder: Path, files: Mapping[Path, str], project: "Project | None") -
     from scenarios.project.render import shown_command  # noqa: PLC0415
     from scenarios.project.write import add_lines, write_new  # noqa: PLC0415
 
+    done = write_new(files)
     if project is not None:
         click.echo(f"found: {shown_command(project.start.words)} ({project.start.origin})")
-    done = write_new(files)
     for path in done.new:
         click.echo(f"wrote: {_named(path, folder)}")
     for path in done.kept:
