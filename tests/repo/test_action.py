@@ -1,0 +1,406 @@
+"""The action for GitHub: its scripts are carried out with a gate and a `gh` of the test's own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.action_steps import Job, program
+
+PULL = {
+    "github.repository": "me/mine",
+    "github.server_url": "https://github.com",
+    "github.run_id": "5",
+    "github.action_path": "/action",
+    "github.event.pull_request.number": 7,
+    "github.event.pull_request.labels.*.name": [],
+}
+MARKER = "<!-- reconnect-storm: storm-gate -->"
+COMMENT = "### storm: REGRESSION\n"
+
+GATE = """#!/bin/sh
+# Writes down how it was called, and ends as the test wants it.
+printf '%s\\n' "$@" >>"$CALLS"
+previous=
+for word in "$@"; do
+    case "$previous" in
+        --comment) [ "$FAKE_OUTCOME" = error ] || printf '### storm: REGRESSION\\n' >"$word" ;;
+        --out) [ "$1" = report ] && touch "$word/report.html" ;;
+        --runs) [ "$FAKE_OUTCOME" = error ] || mkdir -p "$word/gate/1"; runs="$word/gate/1" ;;
+    esac
+    previous=$word
+done
+[ "$1" = report ] && exit 3
+[ "$FAKE_OUTCOME" = error ] || printf 'outcome=%s\\nruns=%s\\n' "$FAKE_OUTCOME" "$runs" >>"$GITHUB_OUTPUT"
+exit "$FAKE_STATUS"
+"""
+
+GH = f"""#!{sys.executable}
+# The issue of a pull request in a file; a token that may not write is refused.
+import json, os, sys
+path = os.environ["ISSUE"]
+issue = json.load(open(path))
+arguments = sys.argv[2:]
+place = next(word for word in arguments if word.startswith("repos/me/mine/issues/"))
+body = next((open(word[6:]).read() for word in arguments if word.startswith("body=@")), None)
+if body is not None:
+    if issue["read_only"]:
+        sys.exit("HTTP 403: Resource not accessible by integration")
+    if "PATCH" in arguments:
+        (comment,) = [one for one in issue["comments"] if str(one["id"]) == place.rpartition("/")[2]]
+        comment["body"] = body
+    else:
+        made = dict(id=100 + len(issue["comments"]), user=dict(type="Bot"), body=body)
+        issue["comments"].append(made)
+    json.dump(issue, open(path, "w"))
+    sys.exit()
+if issue["unreachable"]:
+    sys.exit("HTTP 502")
+wanted = arguments[arguments.index("--jq") + 1]
+if "/labels" in place:
+    assert wanted == ".[].name"
+    print(*issue["labels"], sep="\\n")
+elif "/events" in place:
+    assert wanted == '.[] | select(.event == "labeled" and .label.name == env.LABEL) | .actor.login'
+    print(*issue["who"], sep="\\n")
+else:
+    assert wanted == '.[] | select(.user.type == "Bot" and (.body | startswith(env.MARKER))) | .id'
+    for one in issue["comments"]:
+        if one["user"]["type"] == "Bot" and one["body"].startswith(os.environ["MARKER"]):
+            print(one["id"])
+"""
+
+PYTHON = """#!/bin/sh
+# Makes an environment whose pip and whose reconnect-storm are the test's own.
+printf 'python %s\\n' "$*" >>"$CALLS"
+if [ "$2" = venv ]; then
+    mkdir -p "$3/bin"
+    cp "$0" "$3/bin/python"
+    cp "$FAKES/reconnect-storm" "$3/bin/reconnect-storm"
+fi
+"""
+
+
+class Workspace:
+    """A checkout on a runner, with a pull request."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "workspace"
+        self.home = folder / "runner temp"
+        self.fakes = folder / "fakes"
+        self.issue = folder / "issue.json"
+        self.calls = folder / "calls"
+        self.folder.mkdir()
+        self.home.mkdir()
+        self.calls.write_text("")
+        for name, text in (("reconnect-storm", GATE), ("gh", GH), ("python3", PYTHON)):
+            program(self.fakes / name, text)
+        self.set()
+
+    def set(self, **values: Any) -> None:
+        """What `gh` finds at GitHub."""
+        usual = {"labels": [], "who": [], "comments": [], "read_only": False, "unreachable": False}
+        self.issue.write_text(json.dumps({**usual, **values}))
+
+    @property
+    def comments(self) -> list[str]:
+        return [one["body"] for one in json.loads(self.issue.read_text())["comments"]]
+
+    @property
+    def gate(self) -> list[str]:
+        """The arguments of the gate, as it was called last."""
+        words = f"\n{self.calls.read_text()}".split("\ngate\n")[-1].splitlines()
+        return words[: words.index("report")] if "report" in words else words
+
+    def job(
+        self, outcome: str = "pass", status: int = 0, *, github: dict[str, Any] | None = None, **given: str
+    ) -> Job:
+        inputs = {name.replace("_", "-"): value for name, value in given.items()}
+        return Job(
+            folder=self.folder,
+            home=self.home,
+            path=self.fakes,
+            given={"baseline": "git:main", **inputs},
+            github=PULL if github is None else github,
+            environment={
+                "CALLS": str(self.calls),
+                "FAKES": str(self.fakes),
+                "ISSUE": str(self.issue),
+                "FAKE_OUTCOME": outcome,
+                "FAKE_STATUS": str(status),
+            },
+        ).carry_out()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+# -- outcomes ----------------------------------------------------------------------------------------
+
+OUTCOMES: dict[str, tuple[str, int, str, int]] = {
+    "a pass": ("pass", 0, "regression failed", 0),
+    "a regression": ("regression", 1, "regression failed", 1),
+    "a part that failed": ("failed", 5, "regression failed", 5),
+    "a runner that is too busy": ("invalid", 3, "regression failed", 0),
+    "a runner that is too noisy": ("inconclusive", 4, "regression failed", 0),
+    "a runner that must not be too busy": ("invalid", 3, "regression, failed, invalid", 3),
+    "a regression that is only told": ("regression", 1, "", 0),
+    "a usage error": ("error", 2, "", 2),
+}
+
+
+@pytest.mark.parametrize(("outcome", "status", "fail_on", "ends"), OUTCOMES.values(), ids=OUTCOMES)
+def test_the_outcome_fails_the_job_or_is_a_warning(
+    outcome: str, status: int, fail_on: str, ends: int, workspace: Workspace
+) -> None:
+    job = workspace.job(outcome, status, fail_on=fail_on)
+    assert job.status == ends, job.printed
+    assert job.outputs["steps.gate.outputs.outcome"] == outcome
+    assert job.outputs["steps.gate.outputs.exit-status"] == str(status)
+    assert ("::error title=storm gate::" in job.printed) == bool(ends)
+    assert ("::warning title=storm gate::" in job.printed) == (outcome != "pass" and not ends)
+    runs = job.outputs.get("steps.gate.outputs.runs", "")
+    assert bool(runs) == (outcome != "error")
+    assert ("steps.report.outputs.report" in job.outputs) == bool(runs)
+
+
+def test_report_and_runs_are_where_the_artefact_is_made_of(workspace: Workspace) -> None:
+    job = workspace.job()
+    folder = workspace.home / "storm-gate"
+    assert job.outputs["steps.gate.outputs.folder"] == str(folder)
+    assert job.outputs["steps.report.outputs.report"] == str(folder / "report.html")
+    assert job.outputs["steps.gate.outputs.runs"].startswith(str(folder / "runs"))
+    assert workspace.gate[:3] == ["storm.toml", "--runs", str(folder / "runs")]
+
+
+# -- inputs ------------------------------------------------------------------------------------------
+
+
+def test_arguments_are_split_as_in_a_shell_and_nothing_in_them_is_carried_out(workspace: Workspace) -> None:
+    args = """--set 'fleet.policy={name="naive"}' --measure attempts "$(touch stolen)" `touch stolen`"""
+    job = workspace.job(args=args, scenario="$(touch stolen).toml")
+    assert job.status == 0, job.printed
+    assert workspace.gate[0] == "$(touch stolen).toml"
+    tail = [
+        "--set",
+        'fleet.policy={name="naive"}',
+        "--measure",
+        "attempts",
+        "$(touch stolen)",
+        "`touch",
+        "stolen`",
+    ]
+    assert workspace.gate[-len(tail) :] == tail
+    assert [*workspace.folder.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"profile": "slow"}, "profile: invalid value 'slow': expected quick or full"),
+        ({"fail_on": "regression all"}, "fail-on: invalid value 'all': expected regression, failed,"),
+        ({"args": "--set 'a"}, "unmatched single quote"),
+    ],
+)
+def test_a_wrong_input_is_an_error_before_anything_runs(
+    given: dict[str, str], said: str, workspace: Workspace
+) -> None:
+    job = workspace.job(**given)
+    assert job.status
+    assert said in job.printed
+    assert "gate" not in workspace.calls.read_text().splitlines()
+
+
+def test_a_full_profile_has_more_rounds(workspace: Workspace) -> None:
+    workspace.job(profile="full")
+    assert workspace.gate[1:5] == ["--rounds", "8", "--max-rounds", "16"]
+    workspace.job()
+    assert "--rounds" not in workspace.gate
+
+
+def test_accepted_regressions_are_read_where_the_file_is_there(workspace: Workspace) -> None:
+    workspace.job()
+    assert "--accepted" not in workspace.gate
+    (workspace.folder / "live").mkdir()
+    (workspace.folder / "live" / "storm-accepted.toml").write_text("")
+    workspace.job(working_directory="live")
+    place = workspace.gate.index("--accepted")
+    assert workspace.gate[place + 1] == "storm-accepted.toml"
+
+
+# -- installation ------------------------------------------------------------------------------------
+
+
+def test_the_program_is_this_versions_from_its_lock_unless_another_is_named(workspace: Workspace) -> None:
+    workspace.job()
+    installed = [
+        line for line in workspace.calls.read_text().splitlines() if line.startswith("python -m pip")
+    ]
+    assert installed[0].endswith("--no-deps --require-hashes --requirement /action/requirements.lock")
+    assert installed[1].endswith("--no-deps /action")
+    workspace.calls.write_text("")
+    workspace.job(version="1.2.3")
+    assert "install --quiet --disable-pip-version-check reconnect-storm==1.2.3" in workspace.calls.read_text()
+    workspace.calls.write_text("")
+    (workspace.folder / "bin").mkdir()
+    program(workspace.folder / "bin" / "storm", GATE)
+    assert workspace.job(program="bin/storm").status == 0
+    assert "python" not in workspace.calls.read_text()
+
+
+# -- the comment -------------------------------------------------------------------------------------
+
+
+def test_the_comment_is_written_once_and_then_updated(workspace: Workspace) -> None:
+    workspace.job("regression", 1)
+    workspace.job("regression", 1)
+    text = f"{MARKER}\n{COMMENT}\n[Report and runs](https://github.com/artifact)\n"
+    assert workspace.comments == [text]
+    workspace.job("regression", 1, artifact_name="other")
+    assert len(workspace.comments) == 2
+
+
+def test_a_gate_that_could_not_run_replaces_an_earlier_result(workspace: Workspace) -> None:
+    workspace.job()
+    (workspace.home / "storm-gate" / "comment.md").unlink()
+    workspace.job("error", 2)
+    (text,) = workspace.comments
+    assert "**The storm gate did not run** (exit status 2)" in text
+    assert "https://github.com/me/mine/actions/runs/5" in text
+
+
+def test_a_comment_of_somebody_else_is_left_alone(workspace: Workspace) -> None:
+    theirs = {"id": 1, "user": {"type": "User"}, "body": MARKER}
+    workspace.set(comments=[theirs])
+    workspace.job()
+    assert len(workspace.comments) == 2
+    assert workspace.comments[0] == MARKER
+
+
+@pytest.mark.parametrize("state", ["read_only", "unreachable"])
+def test_a_token_that_may_not_comment_fails_nothing(state: str, workspace: Workspace) -> None:
+    workspace.set(**{state: True})
+    job = workspace.job()
+    assert job.status == 0, job.printed
+    assert "::notice title=reconnect-storm::no comment" in job.printed
+    assert workspace.comments == []
+
+
+def test_without_a_pull_request_or_where_none_is_wanted_there_is_no_comment(workspace: Workspace) -> None:
+    workspace.job(github={"github.action_path": "/action"})
+    workspace.job(comment="false")
+    assert workspace.comments == []
+
+
+# -- the label ---------------------------------------------------------------------------------------
+
+
+def reason(workspace: Workspace) -> str:
+    words = workspace.gate
+    return words[words.index("--accept-all") + 1] if "--accept-all" in words else ""
+
+
+def test_a_label_accepts_and_the_reason_says_who_added_it(workspace: Workspace) -> None:
+    workspace.set(labels=["bug", "storm-accepted"], who=["ann", "bob"])
+    workspace.job()
+    assert reason(workspace) == "label storm-accepted on pull request 7, added by bob"
+
+
+def test_a_label_that_is_alike_accepts_nothing(workspace: Workspace) -> None:
+    workspace.set(labels=["not-storm-accepted", "storm.accepted"])
+    workspace.job()
+    assert reason(workspace) == ""
+
+
+LABELLED = {**PULL, "github.event.pull_request.labels.*.name": ["storm-accepted"]}
+
+
+def test_a_label_that_is_gone_by_now_accepts_nothing(workspace: Workspace) -> None:
+    workspace.job(github=LABELLED)
+    assert reason(workspace) == ""
+
+
+def test_where_the_labels_cannot_be_read_those_of_the_event_count(workspace: Workspace) -> None:
+    workspace.set(unreachable=True)
+    workspace.job(github=LABELLED)
+    assert reason(workspace) == "label storm-accepted on pull request 7"
+    workspace.job(github=LABELLED, accept_label="")
+    assert reason(workspace) == ""
+
+
+# -- the baseline ------------------------------------------------------------------------------------
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "protocol.file.allow=always"]
+    done = subprocess.run(
+        ["git", "-C", str(folder), *who, *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def commits(workspace: Workspace) -> dict[str, str]:
+    """main with two commits, a branch from the first one, and their merge, which is checked out."""
+    found = {}
+    git(workspace.folder, "init", "--quiet", "--initial-branch=main")
+    for name in ("first", "second"):
+        git(workspace.folder, "commit", "--quiet", "--allow-empty", f"--message={name}")
+        found[name] = git(workspace.folder, "rev-parse", "HEAD")
+    git(workspace.folder, "checkout", "--quiet", "-b", "change", found["first"])
+    git(workspace.folder, "commit", "--quiet", "--allow-empty", "--message=change")
+    found["change"] = git(workspace.folder, "rev-parse", "HEAD")
+    git(workspace.folder, "checkout", "--quiet", "--detach", "main")
+    git(workspace.folder, "merge", "--quiet", "--no-ff", "--message=merge", "change")
+    found["merge"] = git(workspace.folder, "rev-parse", "HEAD")
+    return found
+
+
+ZERO = "0" * 40
+BASELINES: dict[str, tuple[str, str, str, str]] = {
+    "the merge of a pull request": ("pull_request.base.sha", "second", "merge", "second"),
+    "the branch of a pull request alone": ("pull_request.base.sha", "second", "change", "first"),
+    "a queue of merges": ("merge_group.base_sha", "second", "merge", "second"),
+    "a push": ("before", "first", "second", "first"),
+    "a push of a new branch": ("before", ZERO, "second", "first"),
+    "a push of the first commit": ("before", ZERO, "first", ""),
+    "a schedule": ("schedule", "", "second", "first"),
+}
+
+
+@pytest.mark.parametrize(("key", "before", "head", "baseline"), BASELINES.values(), ids=BASELINES)
+def test_the_baseline_is_what_the_change_is_made_to(
+    key: str, before: str, head: str, baseline: str, workspace: Workspace, commits: dict[str, str]
+) -> None:
+    git(workspace.folder, "checkout", "--quiet", "--detach", commits[head])
+    event = {"github.action_path": "/action", f"github.event.{key}": commits.get(before, before)}
+    job = workspace.job(github=event, baseline="")
+    assert job.status == 0, job.printed
+    found = workspace.gate[workspace.gate.index("--baseline") + 1] if "--baseline" in workspace.gate else ""
+    assert found == (f"git:{commits[baseline]}" if baseline else "")
+    assert ("only the SLOs are checked" in job.printed) == (not baseline)
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_a_shallow_clone_gets_the_commit_that_it_lacks_or_says_what_to_set(
+    reachable: bool, workspace: Workspace, commits: dict[str, str], tmp_path: Path
+) -> None:
+    upstream = workspace.folder
+    git(upstream, "branch", "head", commits["merge"])
+    git(upstream, "config", "uploadpack.allowAnySHA1InWant", "true")
+    workspace.folder = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=head", f"file://{upstream}", "clone")
+    if not reachable:
+        git(workspace.folder, "remote", "set-url", "origin", f"file://{tmp_path}/gone")
+    event = {"github.action_path": "/action", "github.event.pull_request.base.sha": commits["second"]}
+    job = workspace.job(github=event, baseline="")
+    if reachable:
+        assert workspace.gate[workspace.gate.index("--baseline") + 1] == f"git:{commits['second']}"
+    else:
+        assert job.status == 2
+        assert "set fetch-depth: 0 at actions/checkout" in job.printed
