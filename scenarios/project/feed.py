@@ -9,7 +9,8 @@ from scenarios.project.folder import Source
 from scenarios.project.hints import without_comments
 
 _QUOTE = "[\"'`]"
-_EMIT = re.compile(rf"([\w.\])('\"/]*)\.emit\(\s*{_QUOTE}([\w:./-]+){_QUOTE}\s*,?")
+_EMIT = re.compile(rf"([\w.\])('\"`/-]*)\.emit\(\s*{_QUOTE}([\w:./-]+){_QUOTE}\s*,?")
+_OF = re.compile(rf"\.of\(\s*{_QUOTE}(/[\w/.-]+){_QUOTE}")
 _BROADCASTERS = ("io", "sio", "server", "nsp", "namespace", "socketio", "ns", "broadcast", "volatile", "pods")
 _TIMER = re.compile(
     r"setInterval\(|setTimeout\(|while\s*\(?\s*(?:true|True|1)\b|\bsleep\(|add_periodic|@Interval\("
@@ -17,8 +18,8 @@ _TIMER = re.compile(
 _NAMES = re.compile(
     r"tick|price|quote|update|feed|data|score|position|stock|market|metric|time|beat", re.IGNORECASE
 )
-_KEY = re.compile(r"(?:^|[,{(])\s*[\"']?(\w+)[\"']?\s*(:[^,{}]*)?(?=[,}]|$)")
-_SEQ = ("seq", "sequence", "seqno", "seq_no", "seqnum", "counter", "n", "no", "number", "tick")
+_KEY = re.compile(r"\s*[\"']?([A-Za-z_]\w*)[\"']?\s*(?::([\s\S]*))?\s*$")
+_SEQ = ("seq", "sequence", "seqno", "seq_no", "seqnum", "sequence_number", "sequencenumber")
 _DUE = ("ts", "timestamp", "due", "due_at", "dueat", "time", "sent_at", "sentat", "at", "t", "published_at")
 _FUNCTION = re.compile(r"(?m)^(?:async )?def |^class ")
 _SLEEP_S = re.compile(r"\bsleep\(\s*([\d.]+|[A-Za-z_]\w*)\s*\)")
@@ -39,9 +40,12 @@ class Feed(Struct, frozen=True, kw_only=True):
     seq_field: str = ""
     due_field: str = ""
     due_unit: str = ""
+    namespace: str = ""
+    """Where it is sent, if that is not the main namespace."""
 
 
 class _Call(Struct, frozen=True):
+    receiver: str
     event: str
     score: int
     source: str
@@ -56,7 +60,7 @@ def feed(sources: Sequence[Source]) -> Feed:
     best = max(calls, key=lambda call: call.score, default=None)
     if best is None or best.score < 2:
         return Feed(others=events)
-    seq, due, unit = _fields(best.source[best.end : best.end + 400])
+    seq, due, unit = _fields(best)
     return Feed(
         event=best.event,
         others=tuple(event for event in events if event != best.event),
@@ -64,6 +68,7 @@ def feed(sources: Sequence[Source]) -> Feed:
         seq_field=seq,
         due_field=due,
         due_unit=unit,
+        namespace=_namespace(best),
     )
 
 
@@ -73,20 +78,69 @@ def _calls(text: str) -> Iterator[_Call]:
         names = set(re.findall(r"\w+", match[1]))
         score = 2 * bool(names & set(_BROADCASTERS)) + 2 * bool(_TIMER.search(before))
         score += bool(_NAMES.search(match[2]))
-        yield _Call(match[2], score, text, match.start(), match.end())
+        yield _Call(match[1], match[2], score, text, match.start(), match.end())
 
 
-def _fields(arguments: str) -> tuple[str, str, str]:
-    """Number and publish time in the object that follows, and the unit of the latter."""
-    start = arguments.find("{")
-    if start < 0 or start > 3:
-        return "", "", ""
-    inside = arguments[start + 1 : arguments.find("}", start)]
-    found = dict(_KEY.findall(inside))
-    lowered = {name.lower(): name for name in found}
-    seq = next((lowered[name] for name in _SEQ if name in lowered), "")
-    due = next((lowered[name] for name in _DUE if name in lowered), "")
-    return seq, due, _unit(found.get(due, "")) if due else ""
+def _fields(call: _Call) -> tuple[str, str, str]:
+    """Number and publish time in the object that is sent, and the unit of the latter."""
+    found = dict(_entries(_payload(call)))
+    by_name = {path.rpartition(".")[2].lower(): path for path in reversed(found)}
+    seq = next((by_name[name] for name in _SEQ if name in by_name), "")
+    due = next((by_name[name] for name in _DUE if name in by_name), "")
+    return seq, due, _unit(found.get(due, ""))
+
+
+def _namespace(call: _Call) -> str:
+    """Of the receiver, of the variable that it is, or of the argument that python-socketio has for it."""
+    if match := _OF.search(call.receiver):
+        return match[1]
+    name = re.match(r"\w+", call.receiver)
+    assigned = re.search(rf"\b{name[0]}\b\s*(?::[^=\n]+)?=\s*\w+{_OF.pattern}", call.source) if name else None
+    if assigned:
+        return assigned[1]
+    arguments = call.source[call.end : _closing(call.source, call.end)]
+    found = re.search(rf"\bnamespace\s*=\s*{_QUOTE}(/[\w/.-]+){_QUOTE}", arguments)
+    return found[1] if found else ""
+
+
+def _payload(call: _Call) -> str:
+    """What is between the braces of the object, which may have a name; empty where it is something else."""
+    start = call.end
+    rest = call.source[start:].lstrip()
+    if name := re.match(r"[A-Za-z_]\w*(?=\s*[,)])", rest):
+        assigned = [*re.finditer(rf"\b{name[0]}\s*(?::[^=\n]+)?=\s*(?=\{{)", call.source[: call.at])]
+        if not assigned:
+            return ""
+        start = assigned[-1].end()
+        rest = call.source[start:]
+    if not rest.startswith("{"):
+        return ""
+    start = call.source.index("{", start) + 1
+    return call.source[start : _closing(call.source, start)]
+
+
+def _entries(inside: str, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Paths and values of an object, those of objects in it as well."""
+    for entry in _split(inside):
+        match = _KEY.match(entry)
+        if match is None:
+            continue
+        path, value = prefix + match[1], (match[2] or "").strip()
+        if value.startswith("{"):
+            yield from _entries(value[1 : _closing(value, 1)], f"{path}.")
+        else:
+            yield path, value
+
+
+def _split(text: str) -> Iterator[str]:
+    """The parts between commas that are in no bracket."""
+    depth = start = 0
+    for place, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            yield text[start:place]
+            start = place + 1
+    yield text[start:]
 
 
 def _unit(value: str) -> str:
@@ -128,10 +182,10 @@ def _periods(call: _Call) -> Iterator[tuple[str, float]]:
 
 
 def _closing(text: str, at: int) -> int:
-    """Where the parenthesis closes that is open at this place."""
+    """Where the bracket closes that is open at this place."""
     depth = 1
     for place in range(at, min(len(text), at + 20_000)):
-        depth += {"(": 1, ")": -1}.get(text[place], 0)
+        depth += (text[place] in "([{") - (text[place] in ")]}")
         if depth == 0:
             return place
     return len(text)

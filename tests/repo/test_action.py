@@ -116,7 +116,7 @@ class Workspace:
         return words[: words.index("report")] if "report" in words else words
 
     def job(
-        self, outcome: str = "pass", status: int = 0, *, github: dict[str, Any] | None = None, **given: str
+        self, outcome: str = "pass", status: int = 0, *, github: dict[str, Any] | None = None, **given: Any
     ) -> Job:
         inputs = {name.replace("_", "-"): value for name, value in given.items()}
         return Job(
@@ -200,17 +200,17 @@ def test_arguments_are_split_as_in_a_shell_and_nothing_in_them_is_carried_out(wo
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("name", "value", "said"),
     [
-        ({"profile": "slow"}, "profile: invalid value 'slow': expected quick or full"),
-        ({"fail_on": "regression all"}, "fail-on: invalid value 'all': expected regression, failed,"),
-        ({"args": "--set 'a"}, "unmatched single quote"),
+        ("profile", "slow", "profile: invalid value 'slow': expected quick or full"),
+        ("fail-on", "regression all", "fail-on: invalid value 'all': expected regression, failed,"),
+        ("args", "--set 'a", "unmatched single quote"),
     ],
 )
 def test_a_wrong_input_is_an_error_before_anything_runs(
-    given: dict[str, str], said: str, workspace: Workspace
+    name: str, value: str, said: str, workspace: Workspace
 ) -> None:
-    job = workspace.job(**given)
+    job = workspace.job("pass", 0, github=None, **{name: value})
     assert job.status
     assert said in job.printed
     assert "gate" not in workspace.calls.read_text().splitlines()

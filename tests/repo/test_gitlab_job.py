@@ -62,7 +62,7 @@ class Pipeline:
         return [note["body"] for note in json.loads(self.notes.read_text())["notes"]]
 
     def carry_out(
-        self, part: str, outcome: str = "pass", status: int = 0, **variables: str
+        self, part: str, outcome: str = "pass", status: int = 0, **variables: Any
     ) -> "subprocess.CompletedProcess[str]":
         script = "\n".join(self.job[part]).replace("/tmp/storm/bin", str(self.programs))
         output = self.folder.parent / "output"

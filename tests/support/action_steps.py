@@ -43,8 +43,8 @@ class Job(Struct, kw_only=True):
     def carry_out(self) -> "Job":
         """Every step in its order; those after a failed one only if they are `always()`."""
         action = yaml.safe_load(ACTION.read_text(encoding="utf-8"))
-        inputs = {name: spec["default"] for name, spec in action["inputs"].items()} | self.given
-        values = {f"inputs.{name}": value for name, value in inputs.items()} | self.github
+        inputs = {**{name: spec["default"] for name, spec in action["inputs"].items()}, **self.given}
+        values = {**{f"inputs.{name}": value for name, value in inputs.items()}, **self.github}
         for step in action["runs"]["steps"]:
             condition = str(step.get("if", "true"))
             if self.status and "always()" not in condition:

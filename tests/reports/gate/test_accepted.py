@@ -4,6 +4,7 @@ import contextlib
 import random
 import xml.etree.ElementTree as ET
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,7 @@ until = 2026-12-31
 
 
 def decided(
-    accepted: dict[str, str] | None = None, *, slos: tuple[SloDecision, ...] = (), **shifts: float
+    accepted: dict[str, str] | None = None, *, slos: tuple[SloDecision, ...] = (), **shifts: Any
 ) -> Decision:
     """A decision between runs of which some measures are multiplied."""
     rng = random.Random(7)

@@ -51,7 +51,7 @@ def test_github_evaluates_no_expression_of_a_folders_name() -> None:
 def test_a_file_that_is_there_is_kept_and_the_others_are_written(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("mine")
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    files = {tmp_path / "a": "x", tmp_path / "b" / "c": b"y", tmp_path / "gone": "z"}
+    files: dict[Path, str | bytes] = {tmp_path / "a": "x", tmp_path / "b" / "c": b"y", tmp_path / "gone": "z"}
     done = write_new(files)
     assert done.new == (tmp_path / "b" / "c",)
     assert done.kept == (tmp_path / "a", tmp_path / "gone")

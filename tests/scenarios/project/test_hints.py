@@ -40,6 +40,28 @@ FEEDS: dict[str, tuple[str, Feed]] = {
         'socket.on("message", (text) => socket.emit("answer", text));',
         Feed(others=("answer",)),
     ),
+    "fields in an object of the object": (
+        "setInterval(() => {\n"
+        "  feed.emit('price', { meta: { at: Date.now(), seq }, bid: [1, 2] });\n}, 100);",
+        Feed(event="price", rate_hz=10, seq_field="meta.seq", due_field="meta.at", due_unit="ms"),
+    ),
+    "a namespace": (
+        "setInterval(() => io.of('/feed').emit('price', 1), 100);",
+        Feed(event="price", rate_hz=10, namespace="/feed"),
+    ),
+    "a namespace with a name": (
+        "const feed = io.of('/feed');\nsetInterval(() => feed.emit('price', 1), 100);",
+        Feed(event="price", rate_hz=10, namespace="/feed"),
+    ),
+    "a namespace of Python": (
+        "while True:\n    await sio.emit('price', 1, namespace='/feed')\n    await sio.sleep(0.1)",
+        Feed(event="price", rate_hz=10, namespace="/feed"),
+    ),
+    "an object with a name": (
+        "setInterval(() => {\n"
+        "  const tick = { seq: n, time: Date.now() };\n  io.emit('tick', tick);\n}, 200);",
+        Feed(event="tick", rate_hz=5, seq_field="seq", due_field="time", due_unit="ms"),
+    ),
     "a comment": ('// setInterval(() => io.emit("tick"), 200);', Feed()),
     "nothing": ("", Feed()),
 }

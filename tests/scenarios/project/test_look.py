@@ -383,3 +383,12 @@ def test_a_line_becomes_a_command_only_where_no_shell_is_needed(line: str) -> No
 def test_no_line_breaks_the_reading_of_it(line: str) -> None:
     plain = plain_command(line)
     assert plain is None or plain.words
+
+
+def test_the_namespace_of_the_feed_is_the_one_that_clients_join(tmp_path: Path) -> None:
+    text = "const feed = io.of('/feed');\nsetInterval(() => feed.emit('price', 1), 100);"
+    project = look(put(tmp_path, {"package.json": package(), "index.js": text}))
+    assert project is not None
+    (tmp_path / "storm.toml").write_text(storm_toml(project), encoding="utf-8")
+    scenario = load(str(tmp_path / "storm.toml"))
+    assert (scenario.target.namespace, scenario.feed.event, scenario.feed.rate_hz) == ("/feed", "price", 10)
