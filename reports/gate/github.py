@@ -1,9 +1,11 @@
-"""A decision where GitHub Actions shows it: annotations, and the summary of a step."""
+"""A decision where GitHub and GitLab show it: annotations, the summary of a step, a comment on the change."""
 
 from collections.abc import Sequence
 
+import msgspec
+
 from reports.gate.decision import Decision, Outcome
-from reports.gate.text import TITLES, lines, tables, title
+from reports.gate.text import TITLES, accepted_lines, lines, tables, title
 from reports.text.tables import TextTable
 from reports.text.templating import escape_markdown
 
@@ -16,6 +18,8 @@ _COMMANDS: dict[Outcome, str] = {
 }
 MOST_ANNOTATIONS = 10
 """GitHub shows no more of a kind for one step."""
+LONGEST = 60_000
+"""GitHub takes comments of up to 65,536 characters."""
 
 
 def annotations(decision: Decision, scenario: str) -> list[str]:
@@ -39,9 +43,40 @@ def annotations(decision: Decision, scenario: str) -> list[str]:
 
 def step_summary(decision: Decision, scenario: str) -> str:
     """The decision as Markdown, with every value escaped."""
-    parts = [f"### {markdown_text(scenario)}: {markdown_text(title(decision))}"]
-    parts += [f"**{markdown_text(table.label)}**\n\n{markdown_table(table)}" for table in tables(decision)]
-    parts.append("\n".join(f"- {markdown_text(line)}" for line in lines(decision)))
+    parts = [f"### {_cell(scenario)}: {_cell(title(decision))}"]
+    parts += [f"**{_cell(table.label)}**\n\n{_markdown(table)}" for table in tables(decision)]
+    parts.append("\n".join(f"- {_cell(line)}" for line in lines(decision)))
+    return "\n\n".join(parts) + "\n"
+
+
+def comment(decision: Decision, scenario: str, where: str = "") -> str:
+    """The Markdown of the comment, with every value escaped. where: address of the job, if it has one."""
+    log = [f"[Log of this job]({where})"] if where else []
+    top = [
+        f"### {_cell(scenario)}: {TITLES[decision.outcome]}",
+        _cell(decision.reason),
+        *(f"- {_cell(line)}" for line in accepted_lines(decision)),
+    ]
+    told = [_markdown(table) for table in _what_changed(decision)]
+    whole = _joined([*top, *told, _folded(decision), *log])
+    return whole if len(whole) <= LONGEST else _joined([part[: LONGEST // 4] for part in (*top[:2], *log)])
+
+
+def _what_changed(decision: Decision) -> list[TextTable]:
+    """The measures and SLOs that a reader has to look at."""
+    changed = tuple(finding for finding in decision.findings if finding.answer != "not worse")
+    missed = tuple(slo for slo in decision.slos if slo.answer != "met")
+    shown = msgspec.structs.replace(decision, findings=changed, slos=missed)
+    return tables(shown)
+
+
+def _folded(decision: Decision) -> str:
+    parts = [f"**{_cell(table.label)}**\n\n{_markdown(table)}" for table in tables(decision)]
+    parts.append("\n".join(f"- {_cell(line)}" for line in lines(decision)))
+    return _joined(["<details><summary>All measures, runs and notes</summary>", *parts, "</details>"])
+
+
+def _joined(parts: list[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
@@ -57,21 +92,21 @@ def _property(text: str) -> str:
     return _message(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def markdown_table(table: TextTable) -> str:
+def _markdown(table: TextTable) -> str:
     """A table with every value escaped."""
     marks = ["---" if heading in table.words else "---:" for heading in table.headings]
-    headings = tuple(map(markdown_text, table.headings))
+    headings = tuple(map(_cell, table.headings))
     return "\n".join(_line(row) for row in (headings, marks, *_escaped(table)))
 
 
 def _escaped(table: TextTable) -> list[tuple[str, ...]]:
-    return [tuple(map(markdown_text, row)) for row in table.rows]
+    return [tuple(map(_cell, row)) for row in table.rows]
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def markdown_text(value: str) -> str:
+def _cell(value: str) -> str:
     """Text in one line in which nothing is Markdown or HTML."""
     return str(escape_markdown(value))

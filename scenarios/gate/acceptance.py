@@ -7,16 +7,13 @@ from pathlib import Path
 
 from reports.gate.accepted import Accepted, AcceptedError, everything, in_force, read_acceptances
 from reports.gate.history import GateFileError
-from scenarios.gate.checkout import CheckoutError, revision
-
-_VERSION = "git:"
 
 
 def accepted_changes(file: Path | None, reason: str, baseline: str, *, today: date | None = None) -> Accepted:
-    """What is accepted in a gate against this baseline; warns of entries that do not count.
+    """What is accepted in a gate; warns of entries that do not count.
 
-    file: the entries; None for none. reason: why every measure may be worse; empty where it may not. Raises
-    GateFileError.
+    file: the entries; None for none. reason: why every measure may be worse; empty where it may not.
+    baseline: the commit of the baseline, where it has one. Raises GateFileError.
     """
     accepted = Accepted()
     if file is not None:
@@ -28,9 +25,8 @@ def accepted_changes(file: Path | None, reason: str, baseline: str, *, today: da
             entries = read_acceptances(text, str(file))
         except AcceptedError as error:
             raise GateFileError(str(error)) from None
-        commit = _commit(baseline) if any(entry.baseline for entry in entries) else ""
         day = today or datetime.now(UTC).date()
-        accepted = in_force(entries, source=file.name, today=day, baseline=commit)
+        accepted = in_force(entries, source=file.name, today=day, baseline=baseline)
         for line in accepted.ignored:
             logging.getLogger(__name__).warning("reconnect-storm: warning: %s", line)
     return everything(accepted, " ".join(reason.split())) if reason.strip() else accepted
@@ -44,13 +40,3 @@ def job_address(environment: Mapping[str, str]) -> str:
         )
         return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
     return environment.get("CI_JOB_URL", "")
-
-
-def _commit(baseline: str) -> str:
-    """The commit of the baseline; empty where it is no version, or none that is known here."""
-    if not baseline.startswith(_VERSION):
-        return ""
-    try:
-        return revision(baseline.removeprefix(_VERSION), Path.cwd()).id
-    except CheckoutError:
-        return ""

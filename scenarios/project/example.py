@@ -1,6 +1,7 @@
 """The working gateways of `examples/`, as files to copy."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,8 @@ NAMES = ("node", "python", "redis")
 
 _LEFT_BEHIND = {"node_modules", "__pycache__", ".venv", "runs"}
 """What a storm leaves in a checkout."""
+_OF_THE_CHECKOUT = re.compile(rb"\A#:schema \.\./[^\n]*\n\n?")
+"""The first line of a scenario that names the schema of this repository."""
 
 
 def example_files(name: str, target: Path) -> Mapping[Path, bytes]:
@@ -19,7 +22,7 @@ def example_files(name: str, target: Path) -> Mapping[Path, bytes]:
     for path in sorted(top.rglob("*")):
         below = path.relative_to(top)
         if path.is_file() and not _LEFT_BEHIND & {*below.parts}:
-            found[target / below] = path.read_bytes()
+            found[target / below] = _OF_THE_CHECKOUT.sub(b"", path.read_bytes())
     if not found:
         raise FileNotFoundError(2, "the example is not part of this installation", str(top))
     return found

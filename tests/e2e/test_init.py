@@ -11,11 +11,11 @@ import pytest
 
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
-from tests.e2e.own_gateway import EXAMPLES
 
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 PYTHON_GATEWAY = """
 import asyncio, os, time
 import socketio
@@ -111,8 +111,11 @@ def test_a_copied_example_is_stormed_as_it_is(tmp_path: Path, node_modules: Path
     copied = {path.name for path in (tmp_path / "demo").iterdir()}
     assert copied == {path.name for path in (EXAMPLES / "node").iterdir()} - {"node_modules", "runs"}
     shutil.copytree(node_modules / "node_modules", tmp_path / "demo" / "node_modules", symlinks=True)
-    short = ("fleet.clients=120", "phases.duration_s=20", "phases.rescue_at_s=0", "fleet.policy=incident")
-    run = stormed(
-        tmp_path / "demo", "gateway.setup=", "phases.during_s=8", "phases.recovery_window_s=3", *short
+    short = (
+        "phases.duration_s=20",
+        "phases.during_s=8",
+        "phases.recovery_window_s=3",
+        "phases.rescue_at_s=0",
     )
-    assert_stormed(run, "due")
+    sets = ("gateway.setup=", "fleet.clients=120", "fleet.policy=incident", *short)
+    assert_stormed(stormed(tmp_path / "demo", *sets), "due")

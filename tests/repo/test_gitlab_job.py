@@ -119,7 +119,7 @@ def test_the_job_ends_as_the_gate_does(outcome: str, status: int, pipeline: Pipe
 def test_a_file_a_label_and_arguments_go_to_the_gate(pipeline: Pipeline) -> None:
     (pipeline.folder / "live").mkdir()
     (pipeline.folder / "live" / "storm-accepted.toml").write_text("")
-    more = {
+    more: dict[str, Any] = {
         "STORM_FOLDER": "live",
         "STORM_ARGS": "--max-rounds 6",
         "CI_MERGE_REQUEST_LABELS": "a,storm-accepted,b",

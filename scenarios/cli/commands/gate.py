@@ -138,7 +138,9 @@ def _prepared(options: Options, stops: contextlib.ExitStack) -> _Gate:
         gauges=gauges(options.measures or DEFAULT_KEYS),
         schedule=Schedule(rounds=rounds, most_rounds=most if live else rounds, retries=options.retries),
         commit=commit,
-        accepted=accepted_changes(options.accepted_file, options.accepted_because, options.baseline),
+        accepted=accepted_changes(
+            options.accepted_file, options.accepted_because, _commit_id(options.baseline)
+        ),
     )
     for source in live:
         assert source.player is not None  # noqa: S101
@@ -289,6 +291,11 @@ def _changes(gate: _Gate, baseline: Sequence[Run], candidate: Sequence[Run]) -> 
         for source in (gate.baseline, gate.candidate)
     )
     return changes(baseline, candidate, same_scenario=not two_files)
+
+
+def _commit_id(text: str) -> str:
+    """The commit of a side that is a version; empty for others."""
+    return revision(text.removeprefix(VERSION), PROJECT).id if text.startswith(VERSION) else ""
 
 
 def _commit(candidate: str) -> Commit:

@@ -30,7 +30,7 @@ def write_junit(path: Path, decision: Decision, scenario: str) -> None:
 
 def write_comment(path: Path, decision: Decision, scenario: str) -> None:
     """Writes the Markdown of a comment on the change. Raises OSError."""
-    from reports.gate.comment import comment  # noqa: PLC0415
+    from reports.gate.github import comment  # noqa: PLC0415
 
     with replacing(path) as stream:
         stream.write(comment(decision, scenario, job_address(os.environ)))

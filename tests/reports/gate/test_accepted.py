@@ -19,9 +19,8 @@ from reports.gate.accepted import (
     in_force,
     read_acceptances,
 )
-from reports.gate.comment import LONGEST, comment
 from reports.gate.decision import Decision, Side, decide
-from reports.gate.github import annotations, step_summary
+from reports.gate.github import LONGEST, annotations, comment, step_summary
 from reports.gate.junit import junit
 from reports.gate.measures import ALLOWED_KEYS, FAILED, VERDICT, gauges
 from reports.gate.slo import SloDecision
@@ -203,7 +202,7 @@ def test_an_accepted_measure_that_is_inconclusive_holds_nothing_up() -> None:
 
 @given(st.sets(st.sampled_from(sorted(TYPICAL))), st.sets(st.sampled_from(sorted(TYPICAL))))
 def test_a_gate_passes_where_exactly_what_is_worse_is_accepted(worse: set[str], named: set[str]) -> None:
-    shifts = {key: 0.5 if key == "availability" else 1.6 for key in worse}
+    shifts: dict[str, Any] = {key: 0.5 if key == "availability" else 1.6 for key in worse}
     decision = decided(dict.fromkeys(named, REASON), **shifts)
     found = {one.key for one in decision.findings if one.answer == "worse"}
     assert found == worse

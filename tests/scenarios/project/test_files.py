@@ -182,6 +182,7 @@ def test_what_a_storm_leaves_in_an_example_is_not_copied(
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_text("")
     monkeypatch.setattr(example, "code_root", lambda: tmp_path)
-    assert [*example.example_files("node", Path("to"))] == [Path("to/server.js")]
+    (top / "server.js").write_text("#:schema ../../schema.json\n\nname = 1\n")
+    assert example.example_files("node", Path("to")) == {Path("to/server.js"): b"name = 1\n"}
     with pytest.raises(FileNotFoundError, match="not part of this installation"):
         example.example_files("redis", Path("to"))
