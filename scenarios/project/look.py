@@ -86,25 +86,26 @@ def _start(folder: Path, found: tuple[Source, ...]) -> Start | None:
     other = None if script else procfile_start(folder) or (dockerfile_start(folder) if own is None else None)
     if other is None:
         return own
-    made = _made_by(folder, language, own)
-    words = other.words
-    if made.programs and words[0] in IN_ENVIRONMENT:
-        words = (f"{made.programs}{words[0]}", *words[1:])
-    return replace(other, words=words, language=language, setup=made.setup, tools=made.tools)
+    if language == "Node":
+        made = own or Start(words=(), origin="", language="Node", setup=("npm", "install"))
+        return replace(other, language=language, setup=made.setup, tools=made.tools, leaves=made.leaves)
+    return _in_environment(folder, other)
 
 
-class _Made(Struct, frozen=True):
-    programs: str
-    setup: tuple[str, ...]
-    tools: tuple[str, ...]
-
-
-def _made_by(folder: Path, language: str, own: Start | None) -> _Made:
-    """What has to be installed for a command that another file names."""
-    if language == "Python":
-        environment = environment_of(folder)
-        return _Made(environment.programs, environment.setup, environment.tools)
-    return _Made("", own.setup if own else ("npm", "install"), own.tools if own else ())
+def _in_environment(folder: Path, start: Start) -> Start:
+    """The command of another file, with the programs of the project's virtual environment."""
+    environment = environment_of(folder)
+    words = start.words
+    if environment.programs and words[0] in IN_ENVIRONMENT:
+        words = (f"{environment.programs}{words[0]}", *words[1:])
+    return replace(
+        start,
+        words=words,
+        language="Python",
+        setup=environment.setup,
+        tools=environment.tools,
+        leaves=environment.leaves,
+    )
 
 
 def _told(command: str, found: Start | None) -> Start:

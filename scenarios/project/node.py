@@ -49,7 +49,13 @@ def node_start(folder: Path, sources: Sequence[Source]) -> Start | None:
         install = ("sh", "-c", f"{' '.join(install)}{dev} && {manager} run build")
     tools = (manager,) if manager in {"pnpm", "yarn", "bun"} else ()
     return Start(
-        words=words, origin=origin, language="Node", setup=install, environment=environment, tools=tools
+        words=words,
+        origin=origin,
+        language="Node",
+        setup=install,
+        environment=environment,
+        tools=tools,
+        leaves=("node_modules/",),
     )
 
 

@@ -30,6 +30,11 @@ class Environment(Struct, frozen=True, kw_only=True):
     setup: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
 
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """Its folder, as a line of .gitignore."""
+        return (self.programs.removesuffix("bin/"),) if self.programs else ()
+
 
 def is_python_gateway(folder: Path, sources: Sequence[Source]) -> bool:
     """Whether the project names a Socket.IO server among its requirements, or imports one."""
@@ -51,6 +56,7 @@ def python_start(folder: Path, sources: Sequence[Source]) -> Start | None:
         language="Python",
         setup=environment.setup,
         tools=environment.tools,
+        leaves=environment.leaves,
     )
 
 

@@ -29,6 +29,8 @@ class Start(Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = {}
     tools: tuple[str, ...] = ()
     """What a CI job has to install beforehand: `pnpm`, `poetry`, …"""
+    leaves: tuple[str, ...] = ()
+    """Folders that `setup` makes, as lines of .gitignore."""
 
     @property
     def has_port(self) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.repo.test_action import GATE
 from tests.repo.test_ci_files import GITLAB
 from tests.support.action_steps import program
+from tests.support.action_workspace import GATE
 
 CURL = f"""#!{sys.executable}
 # The notes of a merge request in a file; a token that may not write is refused.
@@ -48,6 +48,7 @@ class Pipeline:
         self.fakes = folder / "fakes"
         self.job = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))["storm-gate"]
         self.folder.mkdir()
+        subprocess.run(["git", "init", "--quiet", str(self.folder)], check=True)
         program(self.programs / "reconnect-storm", GATE)
         program(self.fakes / "curl", CURL)
         self.set()
@@ -112,6 +113,8 @@ def test_the_job_ends_as_the_gate_does(outcome: str, status: int, pipeline: Pipe
     folder = pipeline.folder / "storm-gate"
     assert pipeline.arguments[:4] == ["gate", "storm.toml", "--baseline", "git:abc"]
     assert str(folder / "junit.xml") in pipeline.arguments
+    seen = subprocess.run(["git", "-C", folder.parent, "status", "--short"], capture_output=True, check=True)
+    assert seen.stdout == b""
     assert pipeline.job["artifacts"]["paths"] == ["storm-gate/"]
     assert pipeline.job["allow_failure"]["exit_codes"] == [3, 4]
 

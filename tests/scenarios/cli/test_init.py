@@ -64,6 +64,7 @@ def test_a_gateway_gets_a_scenario_a_workflow_and_the_next_command(folder: Path)
         "wrote: storm.toml",
         "wrote: .github/workflows/storm.yml",
         "added to .gitignore: runs/",
+        "added to .gitignore: node_modules/",
         "next: reconnect-storm run storm.toml",
     ]
     scenario = load("storm.toml")

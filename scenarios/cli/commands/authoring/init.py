@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 SCENARIO = "storm.toml"
 WORKFLOW = Path(".github", "workflows", "storm.yml")
 GITLAB = Path(".gitlab", "storm.yml")
-IGNORED = ("runs/",)
 
 
 @click.command("init")
@@ -142,7 +141,7 @@ def _write(folder: Path, files: Mapping[Path, str], project: "Project | None") -
         click.echo(f"wrote: {_named(path, folder)}")
     for path in done.kept:
         click.echo(f"kept: {_named(path, folder)} exists")
-    for line in add_lines(folder / ".gitignore", IGNORED):
+    for line in add_lines(folder / ".gitignore", ("runs/", *(project.start.leaves if project else ()))):
         click.echo(f"added to .gitignore: {line}")
     if project is not None and folder / SCENARIO in done.new:
         for note in _notes(project):
