@@ -9,7 +9,7 @@ from scenarios.project.folder import Source
 from scenarios.project.hints import without_comments
 
 _QUOTE = "[\"'`]"
-_EMIT = re.compile(rf"([\w.\])('\"`/-]*)\.emit\(\s*{_QUOTE}([\w:./-]+){_QUOTE}\s*,?")
+_EMIT = re.compile(rf"([\w.\])('\"`/:${{}}-]{{0,80}})\.emit\(\s*{_QUOTE}([\w:./-]+){_QUOTE}\s*,?")
 _OF = re.compile(rf"\.of\(\s*{_QUOTE}(/[\w/.-]+){_QUOTE}")
 _BROADCASTERS = ("io", "sio", "server", "nsp", "namespace", "socketio", "ns", "broadcast", "volatile", "pods")
 _TIMER = re.compile(
@@ -22,7 +22,9 @@ _KEY = re.compile(r"\s*[\"']?([A-Za-z_]\w*)[\"']?\s*(?::([\s\S]*))?\s*$")
 _SEQ = ("seq", "sequence", "seqno", "seq_no", "seqnum", "sequence_number", "sequencenumber")
 _DUE = ("ts", "timestamp", "due", "due_at", "dueat", "time", "sent_at", "sentat", "at", "t", "published_at")
 _FUNCTION = re.compile(r"(?m)^(?:async )?def |^class ")
-_SLEEP_S = re.compile(r"\bsleep\(\s*([\d.]+|[A-Za-z_]\w*)\s*\)")
+_SET = re.compile(r"\bsetInterval\(")
+_DEFAULT = re.compile(r"(?:\|\||\?\?|[\w\"'],)\s*[\"']?(\d[\d_.]*)|^\s*[\"']?(?=\d)(\d[\d_.]*)[\"']?\s*[,})]")
+_SLEEP_S = re.compile(r"\bsleep\(\s*([\w./ ]+?)\s*\)")
 _RATE = re.compile(
     r"\b\w*(?:RATE_HZ|TICK_RATE|TICKS_PER_S\w*)\b[\"']?\s*[=,:]\s*[\"']?(\d[\d.]*)", re.IGNORECASE
 )
@@ -167,18 +169,22 @@ def _rate_hz(call: _Call) -> float | None:
 
 def _periods(call: _Call) -> Iterator[tuple[str, float]]:
     """Candidates for the time between two ticks, and how much of it a second has."""
-    start = call.source.rfind("setInterval(", 0, call.at)
-    if start >= 0:
-        end = _closing(call.source, start + len("setInterval("))
-        if end > call.at:
-            found = re.search(r",\s*([\d_]+|[A-Za-z_]\w*)\s*,?\s*$", call.source[start:end])
-            if found:
-                yield found[1], 1000.0
+    timers = [(match.start(), *_interval(call.source, match.end())) for match in _SET.finditer(call.source)]
+    around = [period for start, end, period in timers if start < call.at < end]
+    others = {period for _, _, period in timers}
+    for period in around[::-1] or (others if len(others) == 1 else ()):
+        yield period, 1000.0
     bounds = [match.start() for match in _FUNCTION.finditer(call.source)]
     begin = max((at for at in bounds if at < call.at), default=0)
     end = min((at for at in bounds if at > call.at), default=len(call.source))
     for value in _SLEEP_S.findall(call.source[begin:end]):
         yield value, 1.0
+
+
+def _interval(text: str, at: int) -> tuple[int, str]:
+    """Where the call of setInterval ends whose arguments begin here, and its period."""
+    end = _closing(text, at)
+    return end, [*_split(text[at:end].rstrip().rstrip(","))][-1].strip()
 
 
 def _closing(text: str, at: int) -> int:
@@ -191,14 +197,19 @@ def _closing(text: str, at: int) -> int:
     return len(text)
 
 
-def _number(value: str, text: str) -> float | None:
-    """A number, or that of the constant with this name."""
-    if re.fullmatch(r"[A-Za-z_]\w*", value):
-        match = re.search(rf"\b{value}\s*(?::\s*\w+\s*)?=\s*([\d_.]+)\s*[;\n]", text)
-        if match is None:
-            return None
-        value = match[1]
-    try:
+def _number(value: str, text: str, depth: int = 0) -> float | None:
+    """A number, a quotient, or what the constant with this name is set to, a default among it."""
+    value = value.strip().strip("\"'")
+    dividend, slash, divisor = value.partition("/")
+    if slash:
+        parts = [_number(part, text, depth) for part in (dividend, divisor)]
+        return parts[0] / parts[1] if parts[0] and parts[1] else None
+    if re.fullmatch(r"\d[\d_]*(?:\.\d+)?|\.\d+", value):
         return float(value.replace("_", ""))
-    except ValueError:
+    if not re.fullmatch(r"[A-Za-z_]\w*", value) or depth > 3:
         return None
+    assigned = re.search(rf"\b{value}\s*(?::\s*\w+\s*)?=(?!=)\s*([^\n;]+)", text)
+    if assigned is None:
+        return None
+    default = _DEFAULT.search(assigned[1])
+    return _number((default[1] or default[2]) if default else assigned[1], text, depth + 1)

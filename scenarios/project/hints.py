@@ -25,6 +25,7 @@ _PORT_NAME = re.compile(r"\b(\w*PORT\w*)\b(?=\s*(?:[,=:]|$))")
 _FIXED_PORTS = (
     re.compile(r"\.listen\(\s*(\d{2,5})\b"),
     re.compile(r"\bport\s*[=:]\s*(\d{2,5})\b", re.IGNORECASE),
+    re.compile(r"\.listen\(\(\s*[\"'][^\"']*[\"'],\s*(\d{2,5})\b"),
 )
 _AUTH = re.compile(r"handshake\.auth\b|\bauth\s*(?:\[|\.get\()")
 _HEADER = re.compile(r"handshake\.headers\.(?!origin|host|cookie)(\w+)|HTTP_(AUTHORIZATION)\b")

@@ -32,8 +32,9 @@ def node_start(folder: Path, sources: Sequence[Source]) -> Start | None:
         plain = plain_command(script)
         origin = "package.json: scripts.start"
         # Other programs than node are found in node_modules/.bin by the package manager alone.
-        if plain is not None and plain.words[0] == "node":
-            words, environment = plain.words, plain.environment
+        if plain is not None and plain.words[0] in {"node", "nodemon"}:
+            # Nobody changes a file during a storm, so there is nothing to watch.
+            words, environment = ("node", *plain.words[1:]), plain.environment
         else:
             words = (manager, "start")
     else:

@@ -56,13 +56,18 @@ def github_workflow(project: Project | None, repository: Repository, folder: Pat
     )
 
 
-def gitlab_job(repository: Repository | None, folder: Path, language: str = "") -> str:
-    """The job of GitLab; without a repository, that of `ci/gitlab/`."""
+def gitlab_job(project: Project | None, repository: Repository | None, folder: Path) -> str:
+    """The job of GitLab; without project and repository, that of `ci/gitlab/`."""
     below = _below(repository, folder) if repository else ""
     return (
         _environment()
         .get_template("gitlab.yml.j2")
-        .render(package=PACKAGE, folder=below or ".", node=language == "Node")
+        .render(
+            package=PACKAGE,
+            folder=below or ".",
+            node=project is not None and project.start.language == "Node",
+            tools=project.start.tools if project else (),
+        )
     )
 
 

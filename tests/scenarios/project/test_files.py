@@ -153,7 +153,7 @@ def test_a_job_for_a_folder_of_a_repository_names_the_folder(tmp_path: Path) -> 
     workflow = yaml.safe_load(github_workflow(None, place, folder))
     assert workflow["jobs"]["gate"]["steps"][-1]["with"]["working-directory"] == folder.name
     assert workflow[True]["push"]["branches"] == ['feature/"x"']
-    job = yaml.safe_load(gitlab_job(place, folder))
+    job = yaml.safe_load(gitlab_job(None, place, folder))
     assert job["storm-gate"]["variables"]["STORM_FOLDER"] == folder.name
 
 

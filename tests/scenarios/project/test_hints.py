@@ -45,6 +45,30 @@ FEEDS: dict[str, tuple[str, Feed]] = {
         "  feed.emit('price', { meta: { at: Date.now(), seq }, bid: [1, 2] });\n}, 100);",
         Feed(event="price", rate_hz=10, seq_field="meta.seq", due_field="meta.at", due_unit="ms"),
     ),
+    "a timer that calls a function": (
+        "function broadcast() { io.to(`room:${id}`).emit('tick', next()); }\n"
+        "setInterval(broadcast, 1000 / 8);",
+        Feed(event="tick", rate_hz=8),
+    ),
+    "a period from the environment": (
+        "const TICK_MS = Number(process.env.TICK_MS || 250);\n"
+        "setInterval(() => { io.emit('tick', f(1, 2)); }, TICK_MS);",
+        Feed(event="tick", rate_hz=4),
+    ),
+    "a period among destructured variables": (
+        "const { PORT, TICK_MS = '125' } = process.env;\nsetInterval(() => io.emit('tick', 1), TICK_MS);",
+        Feed(event="tick", rate_hz=8),
+    ),
+    "a period of Python from the environment": (
+        'PERIOD_S = float(os.environ.get("PERIOD_S", "0.5"))\n\ndef publish():\n    while True:\n'
+        '        socketio.emit("tick", {"seq": n})\n        socketio.sleep(PERIOD_S)\n',
+        Feed(event="tick", rate_hz=2, seq_field="seq"),
+    ),
+    "a rate of Python": (
+        'RATE = 20\n\nasync def publish():\n    while True:\n        await sio.emit("tick", 1)\n'
+        "        await asyncio.sleep(1 / RATE)\n",
+        Feed(event="tick", rate_hz=20),
+    ),
     "a namespace": (
         "setInterval(() => io.of('/feed').emit('price', 1), 100);",
         Feed(event="price", rate_hz=10, namespace="/feed"),
@@ -81,6 +105,10 @@ HINTS: dict[str, tuple[str, Hints]] = {
     ),
     "PORT of Python": ('os.environ.get("PORT", "1")', Hints(port_variables=("PORT",))),
     "PORT by getenv": ("os.getenv('WS_PORT')", Hints(port_variables=("WS_PORT",))),
+    "a fixed port of eventlet": (
+        "wsgi.server(eventlet.listen(('', 5000)), app)",
+        Hints(fixed_port="server.js listens on port 5000"),
+    ),
     "a fixed port": ("http.listen(8080, f)", Hints(fixed_port="server.js listens on port 8080")),
     "a port as an argument": (
         "uvicorn.run(app, port=8000)",

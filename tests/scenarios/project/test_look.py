@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
 from scenarios.project.look import gateways_below, look, reads_port, unknown_program
-from scenarios.project.render import storm_toml
+from scenarios.project.render import github_workflow, gitlab_job, storm_toml
+from scenarios.project.repository import Repository
 from scenarios.project.start import Plain, plain_command
 from scenarios.scenario.loader import load
 from scenarios.scenario.phases import expected_s
@@ -109,6 +111,11 @@ CASES: dict[str, Case] = {
         },
         command="pnpm start",
         setup="pnpm install --frozen-lockfile",
+    ),
+    "nodemon": Case(
+        files={"package.json": package(scripts={"start": "nodemon server.js"}), "server.js": SERVER_JS},
+        command="node server.js",
+        setup="npm install",
     ),
     "yarn 1": Case(
         files={
@@ -392,3 +399,27 @@ def test_the_namespace_of_the_feed_is_the_one_that_clients_join(tmp_path: Path) 
     (tmp_path / "storm.toml").write_text(storm_toml(project), encoding="utf-8")
     scenario = load(str(tmp_path / "storm.toml"))
     assert (scenario.target.namespace, scenario.feed.event, scenario.feed.rate_hz) == ("/feed", "price", 10)
+
+
+TOOLS: dict[str, tuple[str, str, str]] = {
+    "pnpm start": ("pnpm with a script for a shell", "corepack enable", "corepack enable"),
+    "poetry": ("poetry", "pipx install poetry", "pip install --quiet poetry"),
+    "uv": ("uv", "pipx install uv", "pip install --quiet uv"),
+}
+
+
+@pytest.mark.parametrize(("case", "github", "gitlab"), TOOLS.values(), ids=TOOLS)
+def test_a_job_installs_the_tools_of_the_set_up(case: str, github: str, gitlab: str, tmp_path: Path) -> None:
+    project = look(put(tmp_path, CASES[case].files))
+    place = Repository(tmp_path, "main", (), "")
+    steps = yaml.safe_load(github_workflow(project, place, tmp_path))["jobs"]["gate"]["steps"]
+    assert github in [step.get("run") for step in steps]
+    assert gitlab in yaml.safe_load(gitlab_job(project, place, tmp_path))["storm-gate"]["before_script"]
+
+
+def test_a_job_has_the_runtime_of_the_project(tmp_path: Path) -> None:
+    put(tmp_path, {**CASES["yarn 1"].files, ".nvmrc": "22"})
+    workflow = github_workflow(look(tmp_path), Repository(tmp_path, "main", (), ""), tmp_path)
+    steps = yaml.safe_load(workflow)["jobs"]["gate"]["steps"]
+    (node,) = (step for step in steps if "setup-node" in step.get("uses", ""))
+    assert node["with"] == {"node-version-file": ".nvmrc"}

@@ -177,7 +177,7 @@ def _jobs(folder: Path, project: "Project | None", systems: tuple[str, ...]) -> 
     if "github" in systems:
         files[place.root / WORKFLOW] = github_workflow(project, place, folder)
     if "gitlab" in systems:
-        files[place.root / GITLAB] = gitlab_job(place, folder, project.start.language if project else "")
+        files[place.root / GITLAB] = gitlab_job(project, place, folder)
     return files
 
 
