@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_the_steps_of_the_action_gate_a_gateway_of_the_users_own(tmp_path: Path)
         workspace.folder / "storm",
         f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m reconnect_storm "$@"\n',
     )
-    given = {"program": "storm", "args": "--rounds 1 --max-rounds 1 --retries 0"}
+    given: dict[str, Any] = {"program": "storm", "args": "--rounds 1 --max-rounds 1 --retries 0"}
     job = workspace.job(github=PULL, baseline="", fail_on="regression failed", **given)
     outcome = job.outputs["steps.gate.outputs.outcome"]
     # A busy machine may make the run invalid, which is a result and not a failure.
