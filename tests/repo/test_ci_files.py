@@ -146,6 +146,7 @@ def test_every_step_that_the_action_reads_from_comes_before() -> None:
 
 
 def test_the_job_for_gitlab_is_what_init_writes() -> None:
+    """After a change of the template, write the file again with what `gitlab_job` returns here."""
     assert GITLAB.read_text(encoding="utf-8") == gitlab_job(None, None, ROOT), (
         "write it again with gitlab_job"
     )
