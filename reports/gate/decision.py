@@ -204,7 +204,7 @@ def _outcome(
     undecided += [result.why for result in sorted(results, key=_suspicion) if result.answer == "inconclusive"]
     if undecided:
         return "inconclusive", undecided[0] + _and_more(undecided)
-    return "pass", _passed(results, slos, [result for result in accepted if result.answer == "worse"])
+    return "pass", _passed(results, slos, accepted)
 
 
 def _failed(side: Side) -> str:
@@ -224,10 +224,11 @@ def _and_more(reasons: Sequence[str]) -> str:
 
 def _passed(results: Sequence[Finding], slos: Sequence[SloDecision], accepted: Sequence[Finding]) -> str:
     parts = []
-    if accepted:
-        known = [f"{result.why}, accepted: {result.accepted}" for result in accepted]
-        counted = f"{len(known)} accepted regression{'s' if len(known) > 1 else ''}"
-        parts.append(f"{counted}: {known[0]}{_and_more(known)}")
+    for answer, what in (("worse", "accepted regression"), ("inconclusive", "accepted inconclusive measure")):
+        known = [f"{one.why}, accepted: {one.accepted}" for one in accepted if one.answer == answer]
+        if known:
+            counted = f"{len(known)} {what}{'s' if len(known) > 1 else ''}"
+            parts.append(f"{counted}: {known[0]}{_and_more(known)}")
     if results:
         others = "other " if accepted else ""
         parts.append(f"no regression ≥ the minimum effect in any of {len(results)} {others}measures")

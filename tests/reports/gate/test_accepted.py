@@ -197,6 +197,7 @@ def test_an_accepted_measure_that_is_inconclusive_holds_nothing_up() -> None:
     assert decide(baseline, candidate, gauges()).outcome == "inconclusive"
     decision = decide(baseline, candidate, gauges(), accepted={"pod_loop": REASON})
     assert (decision.outcome, decision.more) == ("pass", None)
+    assert decision.reason.startswith("1 accepted inconclusive measure: pod loop during: a regression ≥ ")
     assert any(REASON in line for line in lines(decision))
 
 
