@@ -8,14 +8,17 @@ does not pass.
 A run of the candidate during which a part of the stack failed makes the gate fail, whatever the other runs
 show: a crashed pod is not a measurement to be left out. So does any failure that ends the runs too early. A
 recorded run of the baseline that failed is left out, and counted as not valid.
+
+A measure that somebody has accepted (`reports.gate.accepted`) decides nothing, and the reason names it first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from reports.compare.statistics import ALPHA, greater_test
+from reports.gate.accepted import marked, unused
 from reports.gate.commit import Commit
 from reports.gate.effect import findings
 from reports.gate.finding import Counted, Finding
@@ -95,13 +98,15 @@ def decide(
     look: int = 0,
     looks: int = 1,
     earlier: Decision | None = None,
+    accepted: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     broken_off: tuple[Outcome, str] | None = None,
 ) -> Decision:
     """Compares the two sides, and the candidate with its SLOs; without a baseline, only these.
 
     `earlier` is the decision of the previous interim analysis; one with no more runs than that may spend
-    nothing. `broken_off`: the outcome, and its reason, where something ended the runs too early.
+    nothing. `accepted`: why a measure may be worse, by its key. `broken_off`: the outcome, and its reason,
+    where something ended the runs too early.
     """
     results: tuple[Finding, ...] = ()
     sides = [side for side in (baseline, candidate) if side is not None]
@@ -115,6 +120,7 @@ def decide(
             counted=(baseline.counted, candidate.counted),
             excluded=earlier.excluded if earlier is not None else (),
         )
+    results = marked(results, accepted or {})
     doubts = tuple(_doubts(baseline, candidate))
     outcome, reason = _outcome(empty, results, slos, doubts, comparing=baseline is not None)
     if candidate.failures and (broken_off is None or broken_off[0] != "failed"):
@@ -135,7 +141,7 @@ def decide(
         excluded=tuple(result.key for result in results if result.excluded),
         doubts=doubts,
         more=more,
-        notes=tuple(notes),
+        notes=(*notes, *unused(results, accepted or {})),
     )
 
 
@@ -192,6 +198,8 @@ def _outcome(
     if not results and not slos:
         what = "no measure has a value on either side" if comparing else "there is no SLO to check"
         return "invalid", what
+    accepted = [result for result in results if result.accepted]
+    results = [result for result in results if not result.accepted]
     worse = [result.why for result in results if result.answer == "worse"]
     worse += [slo.why for slo in slos if slo.answer == "violated"]
     if worse:
@@ -201,7 +209,7 @@ def _outcome(
     undecided += [result.why for result in sorted(results, key=_suspicion) if result.answer == "inconclusive"]
     if undecided:
         return "inconclusive", undecided[0] + _and_more(undecided)
-    return "pass", _passed(results, slos)
+    return "pass", _passed(results, slos, accepted)
 
 
 def _failed(side: Side) -> str:
@@ -219,17 +227,23 @@ def _and_more(reasons: Sequence[str]) -> str:
     return f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
 
 
-def _passed(results: Sequence[Finding], slos: Sequence[SloDecision]) -> str:
+def _passed(results: Sequence[Finding], slos: Sequence[SloDecision], accepted: Sequence[Finding]) -> str:
     parts = []
+    for answer, what in (("worse", "accepted regression"), ("inconclusive", "accepted inconclusive measure")):
+        known = [f"{one.why}, accepted: {one.accepted}" for one in accepted if one.answer == answer]
+        if known:
+            counted = f"{len(known)} {what}{'s' if len(known) > 1 else ''}"
+            parts.append(f"{counted}: {known[0]}{_and_more(known)}")
     if results:
-        parts.append(f"no regression ≥ the minimum effect in any of {len(results)} measures")
+        others = "other " if accepted else ""
+        parts.append(f"no regression ≥ the minimum effect in any of {len(results)} {others}measures")
     if slos:
         parts.append(f"all SLOs met ({len(slos)})")
     return ", and ".join(parts)
 
 
 def _more(results: Sequence[Finding], slos: Sequence[SloDecision], candidate: Side) -> int | None:
-    needed = [result.more for result in results if result.answer == "inconclusive"]
+    needed = [result.more for result in results if result.answer == "inconclusive" and not result.accepted]
     if any(slo.answer == "inconclusive" for slo in slos):
         # Runs that disagree are as likely to disagree further; doubling their number is a fair guess.
         needed.append(len(candidate.measured))

@@ -48,6 +48,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     """Estimate of the further rounds needed to decide; None where it is decided, or where none would."""
     excluded: bool = False
     """A regression was excluded, by this interim analysis or an earlier one, within its share of β."""
+    accepted: str = ""
+    """Why it may be worse; empty where nobody has accepted it, or where there is nothing to accept."""
 
 
 class Counted(Struct, frozen=True):

@@ -1,9 +1,11 @@
-"""A decision where GitHub Actions shows it: annotations, and the summary of a step."""
+"""A decision where GitHub and GitLab show it: annotations, the summary of a step, a comment on the change."""
 
 from collections.abc import Sequence
 
+import msgspec
+
 from reports.gate.decision import Decision, Outcome
-from reports.gate.text import TITLES, lines, tables, title
+from reports.gate.text import TITLES, accepted_lines, lines, tables, title
 from reports.text.tables import TextTable
 from reports.text.templating import escape_markdown
 
@@ -16,6 +18,8 @@ _COMMANDS: dict[Outcome, str] = {
 }
 MOST_ANNOTATIONS = 10
 """GitHub shows no more of a kind for one step."""
+LONGEST = 60_000
+"""GitHub takes comments of up to 65,536 characters."""
 
 
 def annotations(decision: Decision, scenario: str) -> list[str]:
@@ -24,7 +28,10 @@ def annotations(decision: Decision, scenario: str) -> list[str]:
         _annotation(_COMMANDS[decision.outcome], f"{TITLES[decision.outcome]} {scenario}", decision.reason)
     ]
     for finding in decision.findings:
-        if finding.answer in {"worse", "inconclusive"}:
+        if finding.accepted:
+            name = f"{finding.name}: {finding.answer}, accepted"
+            found.append(_annotation("warning", name, f"{finding.why}: {finding.accepted}"))
+        elif finding.answer in {"worse", "inconclusive"}:
             command = "error" if finding.answer == "worse" else "warning"
             found.append(_annotation(command, f"{finding.name}: {finding.answer}", finding.why))
     for slo in decision.slos:
@@ -42,6 +49,37 @@ def step_summary(decision: Decision, scenario: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def comment(decision: Decision, scenario: str, where: str = "") -> str:
+    """The Markdown of the comment, with every value escaped. where: address of the job, if it has one."""
+    log = [f"[Log of this job]({where})"] if where else []
+    top = [
+        f"### {_cell(scenario)}: {TITLES[decision.outcome]}",
+        _cell(decision.reason),
+        *(f"- {_cell(line)}" for line in accepted_lines(decision)),
+    ]
+    told = [_markdown(table) for table in _what_changed(decision)]
+    whole = _joined([*top, *told, _folded(decision), *log])
+    return whole if len(whole) <= LONGEST else _joined([part[: LONGEST // 4] for part in (*top[:2], *log)])
+
+
+def _what_changed(decision: Decision) -> list[TextTable]:
+    """The measures and SLOs that a reader has to look at."""
+    changed = tuple(finding for finding in decision.findings if finding.answer != "not worse")
+    missed = tuple(slo for slo in decision.slos if slo.answer != "met")
+    shown = msgspec.structs.replace(decision, findings=changed, slos=missed)
+    return tables(shown)
+
+
+def _folded(decision: Decision) -> str:
+    parts = [f"**{_cell(table.label)}**\n\n{_markdown(table)}" for table in tables(decision)]
+    parts.append("\n".join(f"- {_cell(line)}" for line in lines(decision)))
+    return _joined(["<details><summary>All measures, runs and notes</summary>", *parts, "</details>"])
+
+
+def _joined(parts: list[str]) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
 def _annotation(command: str, name: str, message: str) -> str:
     return f"::{command} title={_property(name)}::{_message(message)}"
 
@@ -55,8 +93,10 @@ def _property(text: str) -> str:
 
 
 def _markdown(table: TextTable) -> str:
+    """A table with every value escaped."""
     marks = ["---" if heading in table.words else "---:" for heading in table.headings]
-    return "\n".join(_line(row) for row in (tuple(map(_cell, table.headings)), marks, *_escaped(table)))
+    headings = tuple(map(_cell, table.headings))
+    return "\n".join(_line(row) for row in (headings, marks, *_escaped(table)))
 
 
 def _escaped(table: TextTable) -> list[tuple[str, ...]]:
@@ -68,4 +108,5 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(value: str) -> str:
+    """Text in one line in which nothing is Markdown or HTML."""
     return str(escape_markdown(value))

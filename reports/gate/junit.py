@@ -1,7 +1,8 @@
 """A decision as JUnit XML: a test case for the runs, for each measure and for each SLO.
 
 What is worse or violated is a failure; what is inconclusive, and runs that cannot be trusted, are errors: the
-format has no word for them, and they must not pass.
+format has no word for them, and they must not pass. What is worse and was accepted is a skipped case: it is
+shown, and fails nothing.
 """
 
 import re
@@ -23,7 +24,9 @@ def junit(decision: Decision, scenario: str) -> str:
     for finding in decision.findings:
         case = _case(scenario, finding.name)
         cases.append(case)
-        if finding.answer == "worse":
+        if finding.accepted:
+            _add(case, "skipped", "accepted", f"accepted: {finding.why}: {finding.accepted}")
+        elif finding.answer == "worse":
             _add(case, "failure", "regression", finding.why)
         elif finding.answer == "inconclusive":
             _add(case, "error", "inconclusive", finding.why)
@@ -38,6 +41,7 @@ def junit(decision: Decision, scenario: str) -> str:
         "tests": str(len(cases)),
         "failures": str(sum(case.find("failure") is not None for case in cases)),
         "errors": str(sum(case.find("error") is not None for case in cases)),
+        "skipped": str(sum(case.find("skipped") is not None for case in cases)),
     }
     suites = ET.Element("testsuites", {"name": "reconnect-storm gate", **counts})
     suite = ET.SubElement(suites, "testsuite", {"name": _text(scenario), **counts})

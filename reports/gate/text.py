@@ -34,7 +34,7 @@ def findings_table(decision: Decision) -> TextTable:
                 or units.NOTHING,
                 row.least,
                 units.p_value(row.p).removeprefix("p ") or units.NOTHING,
-                row.answer,
+                f"{row.answer} (accepted)" if row.accepted else row.answer,
             )
             for row in sorted(decision.findings, key=lambda finding: _ORDER.index(finding.answer))
         ),
@@ -61,8 +61,9 @@ def tables(decision: Decision) -> list[TextTable]:
 
 
 def lines(decision: Decision) -> list[str]:
-    """The runs, corrections and notes behind a decision."""
-    sentences = [
+    """What was accepted, then the runs, corrections and notes behind a decision."""
+    sentences = accepted_lines(decision)
+    sentences += [
         _side_line(what, side)
         for what, side in (("Baseline", decision.baseline), ("Candidate", decision.candidate))
         if side is not None
@@ -79,6 +80,13 @@ def lines(decision: Decision) -> list[str]:
             "true ratio."
         )
     return [*sentences, *decision.notes]
+
+
+def accepted_lines(decision: Decision) -> list[str]:
+    """A sentence for each measure that may be worse because somebody has accepted it."""
+    return [
+        f"Accepted: {finding.why}: {finding.accepted}" for finding in decision.findings if finding.accepted
+    ]
 
 
 def _side_line(what: str, side: Side) -> str:

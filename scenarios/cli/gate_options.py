@@ -123,6 +123,28 @@ WITH_OPTIONS = decorated_by(
         help="Write the candidate's metrics as Bencher Metric Format (BMF) JSON.",
     ),
     click.option(
+        "--comment",
+        "comment_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write the result as Markdown, for a comment on a pull request.",
+    ),
+    click.option(
+        "--accepted",
+        "accepted_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="TOML file of accepted regressions: [[accept]] with measure, reason and until. They do not fail"
+        " the gate, and every output shows them.",
+    ),
+    click.option(
+        "--accept-all",
+        "accepted_because",
+        default="",
+        metavar="REASON",
+        help="Accept a regression in any measure, in this gate only. SLOs and failed runs still count.",
+    ),
+    click.option(
         "--github/--no-github",
         "on_github",
         default=lambda: os.environ.get("GITHUB_ACTIONS") == "true",

@@ -12,6 +12,10 @@ from scenarios.cli.usage import no_such
 _HERE = "scenarios.cli.commands"
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "init": (
+        f"{_HERE}.authoring.init:init_command",
+        "Write a scenario and a CI job for the gateway in a folder.",
+    ),
     "list": (f"{_HERE}.list:list_command", "Show the built-in scenarios, policies, limits and events."),
     "doctor": (
         f"{_HERE}.doctor:doctor_command",

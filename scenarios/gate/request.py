@@ -31,6 +31,9 @@ class Request(Struct, frozen=True, kw_only=True):
     csv_file: Path | None
     trend_file: Path | None
     bencher_file: Path | None
+    comment_file: Path | None
+    accepted_file: Path | None
+    accepted_because: str
     on_github: bool
     retries: int
     cached: bool
@@ -45,10 +48,16 @@ class Request(Struct, frozen=True, kw_only=True):
         return any(side.startswith(VERSION) for side in (self.baseline, self.candidate))
 
     @property
+    def files(self) -> list[Path]:
+        """Files that the user has asked for."""
+        wanted = (self.junit_file, self.csv_file, self.trend_file, self.bencher_file, self.comment_file)
+        return [file for file in wanted if file is not None]
+
+    @property
     def written(self) -> list[Path]:
         """What the gate itself writes."""
-        trend = [] if self.trend_file is None else [self.trend_file, trend_plot(self.trend_file)]
-        return [self.runs_folder, *filter(None, (self.junit_file, self.csv_file, self.bencher_file)), *trend]
+        plots = [trend_plot(self.trend_file)] if self.trend_file else []
+        return [self.runs_folder, *self.files, *plots]
 
 
 def trend_plot(trend_file: Path) -> Path:

@@ -275,4 +275,4 @@ def test_the_example_for_node_can_be_stormed(tmp_path: Path, node_modules: Path)
 
 def test_the_example_for_python_can_be_stormed(tmp_path: Path) -> None:
     interpreter = f"gateway.command={toml([sys.executable, 'server.py'])}"
-    assert_stormed(example(tmp_path, EXAMPLES / "python" / "storm.toml", interpreter))
+    assert_stormed(example(tmp_path, EXAMPLES / "python" / "storm.toml", interpreter, "gateway.setup="))

@@ -54,6 +54,7 @@ RANKS = (
     "scenarios.measure",
     "scenarios.bench",
     "scenarios.tuning",
+    "scenarios.project",
     "scenarios.cli",
     "reconnect_storm.__main__",  # the command
     "tools",

@@ -58,6 +58,8 @@ def test_the_wheel_has_all_code_and_everything_that_is_not_code(wheel: Path) -> 
         "gateway_stub/**/*.py",
         "scenarios/catalog/*.toml",
         "reports/templates/*",
+        "scenarios/project/templates/*",
+        "examples/*/*.*",
         "nginx/*.template",
     )
     assert len(wanted) > 200
@@ -69,7 +71,7 @@ def test_the_source_distribution_has_what_the_wheel_is_made_of_and_no_more(distr
     with tarfile.open(sdist) as archive:
         tops = {name.split("/")[1] for name in archive.getnames() if "/" in name}
     assert tops == {
-        *("gateway_stub", "nginx", "reconnect_storm", "reports", "scenarios"),
+        *("examples", "gateway_stub", "nginx", "reconnect_storm", "reports", "scenarios"),
         *("CHANGELOG.md", "LICENSE", "README.md", "PKG-INFO", "pyproject.toml", ".gitignore"),
     }
 
@@ -130,6 +132,7 @@ def test_an_installation_lists_what_it_has(command: Command) -> None:
         (("--version",), PROJECT["version"]),
         (("doctor", "--help"), "Check whether this machine"),
         (("probe", "mass-drop"), "schema_version"),
+        (("init", "--gateway", "./gateway", "--dry-run"), 'command = "./gateway"'),
         (("locust", "--version"), "locust "),
         (("agent", "nginx", "--help"), "--agent-port"),
     ],
@@ -168,6 +171,15 @@ def test_a_policy_of_the_users_is_found_beside_packages_that_must_not_be(
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "shop" / "runs").glob("*/*/*/run.json")
     assert "our_policy:steady" in run.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["node", "python", "redis"])
+def test_an_installation_has_the_examples_to_copy(command: Command, tmp_path: Path, name: str) -> None:
+    done = command("init", "--example", name, "demo")
+    assert done.returncode == 0, done.stderr
+    demo = tmp_path / "shop" / "demo"
+    assert {path.name for path in demo.iterdir()} >= {"storm.toml", "README.md", ".gitignore"}
+    assert command("probe", "demo/storm.toml").returncode == 0
 
 
 def test_an_installation_has_no_versions_to_compare_with(command: Command) -> None:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from reports.analysis.judgement import judge_run
 from reports.compare.comparable import ComparisonError
+from reports.gate.accepted import Accepted
 from reports.gate.decision import EXIT_STATUS, Decision, Outcome, Side, decide, fewest_rounds, look_of
 from reports.gate.history import GateFileError, append_runs, read_trend
 from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS, Gauge, gauges
@@ -37,6 +38,7 @@ from scenarios.cli.commands.gate_output import (
     tell_github,
     with_notes,
     write_bencher,
+    write_comment,
     write_junit,
 )
 from scenarios.cli.forecast import gate_line
@@ -52,6 +54,7 @@ from scenarios.cli.progress import LiveView
 from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
 from scenarios.exit_status import FAILED, INTERRUPTED
 from scenarios.fields import invalid
+from scenarios.gate.acceptance import accepted_changes
 from scenarios.gate.repository import CheckoutError
 from scenarios.gate.request import Request
 from scenarios.gate.rounds import Schedule, play, set_up
@@ -73,6 +76,7 @@ class _Gate(Struct, frozen=True, kw_only=True):
     candidate: Source
     gauges: tuple[Gauge, ...]
     schedule: Schedule
+    accepted: Accepted
 
 
 @click.command("gate")
@@ -99,8 +103,8 @@ def gate_command(**values: Any) -> None:
 
 def _prepared(options: Request, stops: contextlib.ExitStack) -> _Gate:
     rounds, most = _rounds(options)
-    for file in (options.junit_file, options.csv_file, options.trend_file, options.bencher_file):
-        if file is not None and not file.absolute().parent.is_dir():
+    for file in options.files:
+        if not file.absolute().parent.is_dir():
             fail(f"{file}: no such folder {file.absolute().parent}: expected a file in an existing folder")
     if options.trend_file:
         read_trend(options.trend_file)
@@ -113,6 +117,11 @@ def _prepared(options: Request, stops: contextlib.ExitStack) -> _Gate:
         candidate=candidate,
         gauges=gauges(options.measures or DEFAULT_KEYS),
         schedule=Schedule(rounds=rounds, most_rounds=most if live else rounds, retries=options.retries),
+        accepted=accepted_changes(
+            options.accepted_file,
+            options.accepted_because,
+            baseline.commit.id if baseline and baseline.commit else "",
+        ),
     )
     for source in live:
         assert source.player is not None  # noqa: S101
@@ -244,7 +253,7 @@ def _decision(
     broken_off: tuple[Outcome, str] | None = None,
 ) -> Decision:
     """What these runs say; `earlier` is what the look before this one decided."""
-    notes = []
+    notes = list(gate.accepted.ignored)
     against: Side | None = None
     # An SLO is about the runs of one side, however the other side counts.
     slos = slo_decisions(candidate)
@@ -276,6 +285,7 @@ def _decision(
         look=look_of(against, ours, gate.schedule.rounds) if looks > 1 else 0,
         looks=looks,
         earlier=earlier,
+        accepted=gate.accepted.reasons,
         notes=notes,
         broken_off=broken_off,
     )
@@ -292,8 +302,6 @@ def _write(gate: _Gate, decision: Decision, candidate: Sequence[Run]) -> None:
     runs = gate.directory if gate.directory.exists() else None
     commit = gate.candidate.commit
     try:
-        if options.junit_file:
-            write_junit(options.junit_file, decision, name)
         if commit and options.csv_file:
             keys = [gauge.key for gauge in gate.gauges if gauge.key in ALLOWED_KEYS]
             append_runs(options.csv_file, candidate, keys, commit)
@@ -303,6 +311,10 @@ def _write(gate: _Gate, decision: Decision, candidate: Sequence[Run]) -> None:
         if commit and options.trend_file and decision.candidate.measured:
             notes.append(continue_trend(options.trend_file, decision, gate.gauges, commit, candidate[-1]))
         decision = with_notes(decision, notes)
+        if options.junit_file:
+            write_junit(options.junit_file, decision, name)
+        if options.comment_file:
+            write_comment(options.comment_file, decision, name)
         if options.as_json:
             click.echo(as_json(decision, name, runs))
         else:
@@ -310,7 +322,7 @@ def _write(gate: _Gate, decision: Decision, candidate: Sequence[Run]) -> None:
             if runs:
                 console.print(f"\nruns: {runs}", highlight=False, markup=False, soft_wrap=True)
         if options.on_github:
-            tell_github(decision, name, to_stderr=options.as_json)
+            tell_github(decision, name, runs, to_stderr=options.as_json)
     except OSError as error:
         fail(str(error))
 

@@ -24,6 +24,7 @@ from reports.trend.bencher import bencher
 from reports.trend.changes import latest_worse
 from reports.trend.text import history_note
 from scenarios.cli.trend_report import draw
+from scenarios.gate.acceptance import job_address
 from scenarios.gate.request import trend_plot
 
 
@@ -37,6 +38,14 @@ def write_bencher(path: Path, decision: Decision, gauges: Sequence[Gauge], scena
     """Writes the candidate's measures as Bencher Metric Format. Raises OSError."""
     with replacing(path) as stream:
         stream.write(bencher(scenario, decision.candidate.measured, gauges))
+
+
+def write_comment(path: Path, decision: Decision, scenario: str) -> None:
+    """Writes the Markdown of a comment on the change. Raises OSError."""
+    from reports.gate.github import comment  # noqa: PLC0415
+
+    with replacing(path) as stream:
+        stream.write(comment(decision, scenario, job_address(os.environ)))
 
 
 def with_notes(decision: Decision, notes: Sequence[str]) -> Decision:
@@ -70,8 +79,8 @@ def as_json(decision: Decision, scenario: str, runs: Path | None) -> str:
     )
 
 
-def tell_github(decision: Decision, scenario: str, *, to_stderr: bool) -> None:
-    """Prints annotations, and appends to the step summary if there is one. Raises OSError."""
+def tell_github(decision: Decision, scenario: str, runs: Path | None, *, to_stderr: bool) -> None:
+    """Prints annotations, and appends to the step summary and the step's outputs. Raises OSError."""
     from reports.gate.github import annotations, step_summary  # noqa: PLC0415
 
     for line in annotations(decision, scenario):
@@ -80,3 +89,7 @@ def tell_github(decision: Decision, scenario: str, *, to_stderr: bool) -> None:
     if summary:
         with Path(summary).open("a", encoding="utf-8") as stream:
             stream.write(step_summary(decision, scenario))
+    outputs = os.environ.get("GITHUB_OUTPUT")
+    if outputs:
+        with Path(outputs).open("a", encoding="utf-8") as stream:
+            stream.write(f"outcome={decision.outcome}\nruns={runs.absolute() if runs else ''}\n")
