@@ -37,9 +37,9 @@ from scenarios.scenario.validate import build
 from tools.pages import events_page, limits_page, pages, policies_page, scenarios_page
 from tools.pages.__main__ import main
 from tools.pages.delays import Delays, delays, duration
-from tools.pages.docstrings import Described, described, field_docstrings
+from scenarios.reference.docstrings import Described, described, field_docstrings
 from tools.pages.failing_clients import attempts_s, per_second
-from tools.pages.parameters import allowed, parameters, written
+from scenarios.reference.parameters import allowed, parameters, written
 from tools.pages.shared_ip import SharedIp, shared_ip
 
 ROOT = Path(__file__).parents[2]

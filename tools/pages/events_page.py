@@ -7,8 +7,8 @@ from msgspec import Struct
 from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
 from scenarios.scenario.loader import catalog, load
-from tools.pages.docstrings import Described, described
-from tools.pages.parameters import Parameter, parameters, written
+from scenarios.reference.docstrings import Described, described
+from scenarios.reference.parameters import Parameter, parameters, written
 from tools.pages.rendering import rendered
 
 AT_S = 6

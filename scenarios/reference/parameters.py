@@ -1,4 +1,4 @@
-"""The parameters of a registry's entry: name, default, what is allowed, and what it means."""
+"""Keys of a table, and parameters of a registry's entry: name, default, what is allowed, what it means."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,18 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
 
-from tools.pages.docstrings import field_docstrings
+from scenarios.reference.docstrings import field_docstrings
+
+UNITS = {
+    "_per_s": "per second",
+    "_hz": "per second",
+    "_s": "seconds",
+    "_ms": "milliseconds",
+    "_us": "microseconds",
+    "_bytes": "bytes",
+    "_percent": "per cent",
+}
+"""Units by the ending of a name; the first ending that fits counts."""
 
 
 class Parameter(Struct, frozen=True):
@@ -20,6 +31,11 @@ class Parameter(Struct, frozen=True):
     """The value itself; None where it is required."""
     allowed: str
     meaning: str
+
+    @property
+    def unit(self) -> str:
+        """The unit in its name, such as `seconds`; empty where the name has none."""
+        return next((unit for ending, unit in UNITS.items() if self.name.endswith(ending)), "")
 
     @property
     def written_default(self) -> str:
@@ -50,6 +66,8 @@ def _parameter(field: types.Field, defaults: Mapping[str, Any], meaning: str) ->
     default = None if field.required else field.default
     if field.default_factory is not msgspec.NODEFAULT:
         default = field.default_factory()
+    if isinstance(default, Struct):
+        default = None  # a table whose keys have defaults of their own
     return Parameter(
         name=field.name,
         required=field.required and field.name not in defaults,
@@ -62,6 +80,8 @@ def _parameter(field: types.Field, defaults: Mapping[str, Any], meaning: str) ->
 def allowed(kind: types.Type) -> str:
     """The values that a type takes, as text."""
     match kind:
+        case types.Metadata(type=inner):
+            words = allowed(inner)
         case types.BoolType():
             words = "true or false"
         case types.IntType():
@@ -70,8 +90,12 @@ def allowed(kind: types.Type) -> str:
             words = _number("number", kind)
         case types.StrType():
             words = "text"
-        case types.DictType():
+        case types.DictType() | types.StructType():
             words = "table"
+        case types.AnyType():
+            words = "any value"
+        case types.TupleType(item_types=items):
+            words = f"{_how_many(len(items), len(items))}: {allowed(items[0])}"
         case types.LiteralType(values=values):
             words = " or ".join(f"`{written(value)}`" for value in values)
         case types.VarTupleType(item_type=item, min_length=low, max_length=high):
