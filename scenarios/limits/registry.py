@@ -23,7 +23,7 @@ from scenarios.limits.leaky_bucket import EdgeRule, Key
 RatePerS = Annotated[float, Meta(ge=1 / 60, le=10_000)]
 Burst = Annotated[int, Meta(ge=0, le=100_000)]
 
-_EVERYWHERE = ("exempt", "dry_run")
+EVERYWHERE = ("exempt", "dry_run")
 
 
 class LimitError(ValueError):
@@ -246,13 +246,13 @@ def _shared_out(names: list[str], table: dict[str, Any]) -> dict[str, dict[str, 
     at_edge = [name for name in names if issubclass(LIMITS[name], _AtEdge)]
     own: dict[str, dict[str, Any]] = {name: {} for name in names}
     for key, value in table.items():
-        if key in _EVERYWHERE and at_edge:
+        if key in EVERYWHERE and at_edge:
             for name in at_edge:
                 own[name].setdefault(key, value)
         elif key in names and isinstance(value, dict):
             own[key].update(value)
         else:
-            allowed = ", ".join([*(f"{name} = {{…}}" for name in names), *(_EVERYWHERE if at_edge else ())])
+            allowed = ", ".join([*(f"{name} = {{…}}" for name in names), *(EVERYWHERE if at_edge else ())])
             raise LimitError(
                 f"limit {'+'.join(names)!r}: invalid parameter {key} = {value!r}: expected {allowed}"
             )

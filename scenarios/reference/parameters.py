@@ -38,6 +38,21 @@ class Parameter(Struct, frozen=True):
         return next((unit for ending, unit in UNITS.items() if self.name.endswith(ending)), "")
 
     @property
+    def facts(self) -> str:
+        """Unit, what is allowed, and default, in short sentences: `Seconds, above 0. Default: 1.`"""
+        allowed = (
+            "" if set(self.allowed.split("; or ")) <= {"text", "table", "list, each: table"} else self.allowed
+        )
+        if self.unit and allowed.startswith(("number", "whole number")):
+            allowed = f"{self.unit}, {allowed}".replace(", number", "", 1)
+        facts = [f"{allowed[:1].upper()}{allowed[1:]}"] if allowed else []
+        if self.required:
+            facts.append("Required")
+        elif self.default not in (None, (), {}, ""):
+            facts.append(f"Default: {self.written_default}")
+        return "".join(f"{fact}. " for fact in facts).strip()
+
+    @property
     def written_default(self) -> str:
         """The default as a table shows it."""
         if self.required:
@@ -98,7 +113,10 @@ def allowed(kind: types.Type) -> str:
             words = f"{_how_many(len(items), len(items))}: {allowed(items[0])}"
         case types.LiteralType(values=values):
             words = " or ".join(f"`{written(value)}`" for value in values)
-        case types.VarTupleType(item_type=item, min_length=low, max_length=high):
+        case (
+            types.VarTupleType(item_type=item, min_length=low, max_length=high)
+            | types.ListType(item_type=item, min_length=low, max_length=high)
+        ):
             words = f"{_how_many(low, high)}: {allowed(item)}"
         case types.UnionType(types=parts):
             words = "; or ".join(allowed(part) for part in parts if not isinstance(part, types.NoneType))
@@ -129,6 +147,8 @@ def _how_many(low: int | None, high: int | None) -> str:
 
 def figure(value: float) -> str:
     """A number with thousands apart, and 1/60 as that."""
+    if isinstance(value, int):
+        return f"{value:,}"
     return "1/60" if value == 1 / 60 else f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
 
 

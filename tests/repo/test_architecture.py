@@ -52,6 +52,7 @@ RANKS = (
     "scenarios.measure",
     "scenarios.bench",
     "scenarios.tuning",
+    "scenarios.reference",
     "scenarios.cli",
     "reconnect_storm.__main__",  # the command
     "tools",
@@ -63,6 +64,7 @@ JUDGES = (
     "scenarios.gate",
     "scenarios.selftest",
     "scenarios.tuning",
+    "scenarios.reference",
     "scenarios.cli",
     "tools",
 )
