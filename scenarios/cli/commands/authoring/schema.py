@@ -21,9 +21,8 @@ from scenarios.reference.definitions import JsonSchema
 def schema_command(what: str, file: Path | None) -> None:
     """Print the JSON Schema of scenario files, results or run.json.
 
-    WHAT is scenario (the default), result (what commands print with --json) or run (run.json). With a scenario
-    schema, editors complete and check scenario files: name the schema in the first line of the scenario file,
-    `#:schema ./.storm.schema.json`.
+    WHAT is scenario (the default), result (what commands print with --json) or run (run.json). Editors
+    complete and check a scenario file whose first line names the schema: `#:schema ./.storm.schema.json`.
     """
     text = json.dumps(_schema(what), indent=2, ensure_ascii=False)
     if file is None:
