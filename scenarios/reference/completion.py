@@ -53,7 +53,7 @@ def _parameter(entry: Mapping[str, Any]) -> click.Parameter:
     names, completes = entry["names"], entry["completes"]
     kind: click.ParamType[Any] | None = None
     if isinstance(completes, list):
-        kind = click.Choice(completes)
+        kind = click.Choice(completes, case_sensitive=False)
     elif completes in {"file", "folder"}:
         kind = click.Path(file_okay=completes == "file")
     words: Completer | None = {"scenario": _scenarios, "setting": _settings}.get(str(completes))

@@ -89,6 +89,8 @@ def _all_below(schemas: list[Schema], step: str, value: Any) -> list[Schema]:
 
 def _below(schema: Schema, step: str, value: Any) -> list[Schema]:
     """The schemas of a key, or of a place in a list of that value."""
+    if step == "do":
+        return _schemas(_schema()["$defs"]["EventName"])
     if step.isdecimal():
         entry = _entry(value, step)
         do = entry.get("do") if isinstance(entry, dict) else None

@@ -107,6 +107,8 @@ def _portable(schema: JsonSchema) -> JsonSchema:
     if "prefixItems" in found:
         first, *_ = found.pop("prefixItems")
         found["items"] = _portable(first)
+    if found.get("type") == "object":
+        found.setdefault("additionalProperties", True)
     for key in ("items", "additionalProperties"):
         if isinstance(found.get(key), dict):
             found[key] = _portable(found[key])

@@ -46,7 +46,7 @@ def _of_key(name: str, schema: JsonSchema) -> JsonSchema:
     if not parts:
         return schema
     rest = {key: value for key, value in schema.items() if key != "anyOf"}
-    if parts == [{"type": "string"}, {"type": "object"}]:
+    if [part.get("type") for part in parts] == ["string", "object"]:
         registry = CHOSEN_BY_NAME[name]
         by_name, by_table = ({"$ref": f"#/$defs/{registry}{form}"} for form in ("Name", "Table"))
         choice = {"if": partly({}, type="object"), "then": by_table, "else": by_name}

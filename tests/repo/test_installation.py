@@ -57,6 +57,8 @@ def test_the_wheel_has_all_code_and_everything_that_is_not_code(wheel: Path) -> 
         "reports/**/*.py",
         "gateway_stub/**/*.py",
         "scenarios/catalog/*.toml",
+        "scenarios/catalog/*.json",
+        "scenarios/reference/*.json",
         "reports/templates/*",
         "nginx/*.template",
     )
