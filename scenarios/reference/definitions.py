@@ -86,7 +86,7 @@ def _of_field(schema: JsonSchema, parameter: Parameter, *, written: bool) -> Jso
         found["description"] = text
     found.pop("default", None)
     if not parameter.required and parameter.default not in (None, (), {}, ""):
-        found["default"] = msgspec.to_builtins(parameter.default)
+        found["default"] = msgspec.json.decode(msgspec.json.encode(parameter.default))
     return found
 
 
