@@ -51,12 +51,12 @@ def command_line() -> click.Group:
 
 def _parameter(entry: Mapping[str, Any]) -> click.Parameter:
     names, completes = entry["names"], entry["completes"]
+    words: Completer | None = {"scenario": _scenarios, "setting": _settings}.get(str(completes))
     kind: click.ParamType[Any] | None = None
     if isinstance(completes, list):
-        kind = click.Choice(completes, case_sensitive=False)
+        words = _one_of(completes)
     elif completes in {"file", "folder"}:
         kind = click.Path(file_okay=completes == "file")
-    words: Completer | None = {"scenario": _scenarios, "setting": _settings}.get(str(completes))
     if not names[0].startswith("-"):
         many, default = (-1, None) if entry["many"] else (1, entry["default"])
         return click.Argument(
@@ -70,6 +70,16 @@ def _parameter(entry: Mapping[str, Any]) -> click.Parameter:
         help=entry["help"],
         shell_complete=words,
     )
+
+
+def _one_of(choices: list[str]) -> Completer:
+    """Completes the choices, whatever the case of what has been typed."""
+
+    def words(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        begun = incomplete.casefold()
+        return [CompletionItem(choice) for choice in choices if choice.casefold().startswith(begun)]
+
+    return words
 
 
 def _scenarios(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:

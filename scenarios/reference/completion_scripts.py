@@ -81,8 +81,8 @@ class Bash(ShellComplete):
 
     def format_completion(self, item: CompletionItem[Any]) -> str:
         """One line of the answer."""
-        breaks = os.environ.get("COMP_WORDBREAKS", BREAKS)
-        cut = max(self._typed.rfind(letter) for letter in BREAKS if letter in breaks or not breaks) + 1
+        breaks = set(BREAKS) & set(os.environ.get("COMP_WORDBREAKS", BREAKS))
+        cut = max((self._typed.rfind(letter) + 1 for letter in breaks), default=0)
         return f"{item.type},{item.value[cut:] if item.type == 'plain' else item.value}"
 
 
