@@ -1,7 +1,6 @@
 """What commands print with `--json`, and run.json, fit their schemas."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from reports.gate.decision import decide
+from reports.gate.decision import Side, decide
 from reports.gate.measures import gauges
 from reports.rundir.schema import RunInfo
 from scenarios.cli.commands.doctor import Finding
@@ -42,9 +41,10 @@ def printed(*arguments: str) -> Any:
 def directory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory as a run leaves it."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    rows = storm(lambda t: 100.0 if t > 12 else 20.0) if request.param == "recovered" else seconds(0, 3)
-    changes = {} if request.param == "recovered" else {"status": "failed", "problem": "pod-0 ended"}
-    with_seconds(history(rows, **changes), folder)
+    if request.param == "failed":
+        with_seconds(history(seconds(0, 3), status="failed", problem="pod-0 ended"), folder)
+    else:
+        with_seconds(history(storm(lambda t: 100.0 if t > 12 else 20.0)), folder)
     return folder
 
 
@@ -84,7 +84,7 @@ def test_a_report_on_runs_fits(directory: Path) -> None:
     assert result.keys() <= RESULT["$defs"]["RunResult"]["properties"].keys()
 
 
-DECISIONS: dict[str, Sequence[Any]] = {
+DECISIONS: dict[str, tuple[Side | None, Side]] = {
     "alike": (side(*[run(availability=0.7)] * 4), side(*[run(availability=0.7)] * 4, name="candidate")),
     "without a baseline": (None, side(run(availability=0.7), name="candidate")),
     "never recovered": (side(run(time_to_recover_s=3)), side(run(time_to_recover_s=None), name="candidate")),
@@ -94,7 +94,7 @@ DECISIONS: dict[str, Sequence[Any]] = {
 
 
 @pytest.mark.parametrize("sides", DECISIONS.values(), ids=DECISIONS)
-def test_the_decision_of_a_gate_fits(sides: Sequence[Any], tmp_path: Path) -> None:
+def test_the_decision_of_a_gate_fits(sides: tuple[Side | None, Side], tmp_path: Path) -> None:
     found = json.loads(as_json(decide(*sides, gauges()), "gate-quick", tmp_path))
     assert complaints(found, of("gate")) == []
     assert found.keys() <= RESULT["$defs"]["GateResult"]["properties"].keys()
