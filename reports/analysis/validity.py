@@ -232,7 +232,7 @@ def _noisy_host(evidence: Evidence) -> Iterator[str]:
 
 
 def _exhausted(evidence: Evidence) -> Iterator[str]:
-    """This host has too few ports or file descriptors for so many clients; see `doctor`."""
+    """This host has too few ports or file descriptors for the clients: `doctor` counts them."""
     attempts, later = _sum(evidence.run.rows, "exhausted"), _sum(evidence.run.rows, "unopened")
     if attempts:
         yield f"this host ran out of ports or file descriptors: {attempts:.0f} attempts could not start"
@@ -244,7 +244,7 @@ def _exhausted(evidence: Evidence) -> Iterator[str]:
 
 
 def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
-    """Clients received ticks that no pod sent: another publisher, or a count that is wrong."""
+    """Clients received ticks that no pod sent: another publisher sends as well."""
     sent = _values_present(evidence.run.rows, "ticks_sent")
     received = _sum(evidence.run.rows, "ticks")
     if not sent:
@@ -257,7 +257,7 @@ def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
 
 
 def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
-    """The steady state was none: use fewer clients, a slower feed, or more pods."""
+    """The service was not steady before the trigger: use fewer clients, a slower feed, or more pods."""
     rows = _phase_rows(evidence.run, "before")
     shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
     low = shares[shares < series.SERVED_WELL]
@@ -286,7 +286,7 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
 
 
 def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
-    """The trigger disconnected nobody and delayed nothing: there was no storm."""
+    """The trigger disconnected no client and delayed no tick: there was no storm."""
     trigger = evidence.run.info.trigger_s
     if trigger is None or evidence.run.info.control:
         return
@@ -319,7 +319,7 @@ def _feed(evidence: Evidence) -> Iterator[str]:
 
 
 def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
-    """Nobody measured what other processes took."""
+    """CPU of other processes was not measured."""
     if evidence.run.info.status != "complete":
         return
     rows = _phase_rows(evidence.run, "before", "during", "after", "tail")
@@ -329,7 +329,7 @@ def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
 
 
 def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
-    """The cap `fleet.max_attempts_per_s` made the storm smaller than the policy would."""
+    """The cap `fleet.max_attempts_per_s` delayed attempts: the policy alone would make more."""
     delayed = _sum(_phase_rows(evidence.run, "during", "after", "tail"), "held_back")
     if delayed:
         yield (

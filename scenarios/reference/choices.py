@@ -125,12 +125,19 @@ def _any_of_them(entries: Mapping[str, JsonSchema], prefix: str, by: str) -> dic
     return {
         key: {
             "title": key,
-            "description": " ".join(dict.fromkeys(schema["description"] for _, schema in same)),
+            "description": _of_several({name: schema["description"] for name, schema in same}),
             "anyOf": [{"$ref": f"#/$defs/{prefix}.{name}/properties/{key}"} for name, _ in same],
         }
         for key, same in found.items()
         if key != by
     }
+
+
+def _of_several(texts: Mapping[str, str]) -> str:
+    """One text, or those of all entries with their names before them."""
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return " ".join(f"{name}: {text}" for name, text in texts.items())
 
 
 def _inside(name: str, entry: JsonSchema) -> JsonSchema:

@@ -7,12 +7,22 @@ from collections.abc import Callable, Iterator
 
 from reports.analysis import validity, verdict
 from reports.compare.measures import BY_KEY, Measure
-from reports.rundir.slo_metrics import SLO_METRICS
+from reports.rundir.slo_metrics import SLO_METRICS, SloMetric, Unit
 from reports.text.meanings import meaning_of
 from scenarios.reference.topic import Topic
 
 PAGE = "reading-a-report.md"
 INVALID = "INVALID"
+SHARE_SERVED = 0.99
+BOUNDS: dict[Unit, float] = {
+    "share": 0.05,
+    "milliseconds": 150,
+    "seconds": 30,
+    "per second": 100,
+    "count": 10,
+    "times": 2,
+}
+"""Bounds of the examples, where less is better."""
 BETTER = {"lower": "less", "higher": "more", "neither": ""}
 
 
@@ -80,10 +90,21 @@ def _metrics() -> Iterator[Topic]:
             group="metrics of SLOs",
             says=f"{_capital(metric.name)}{_meaning(key)}.",
             facts={"unit": metric.unit, "phase": ", ".join(phases)},
-            example=f'[[slo]]\nphase = "{"storm" if metric.storm else "during"}"\nmetric = "{key}"\n'
-            'operator = "<="\nbound = 1',
+            example=_slo(key, metric),
             more="rehearsals.md#hypothesis-and-slos",
         )
+
+
+def _slo(key: str, metric: SloMetric) -> str:
+    higher = key in BY_KEY and BY_KEY[key].effect.better == "higher"
+    lines = [
+        "[[slo]]",
+        f'metric = "{key}"',
+        f'phase = "{"storm" if metric.storm else "during"}"',
+        f'operator = "{">=" if higher else "<="}"',
+        f"bound = {SHARE_SERVED if higher else BOUNDS[metric.unit]}",
+    ]
+    return "\n".join(lines)
 
 
 def _reasons() -> Iterator[Topic]:
@@ -99,7 +120,7 @@ def _reasons() -> Iterator[Topic]:
                     group=group,
                     says=rule.__doc__,
                     reads=reads(rule),
-                    more=f"{PAGE}#verdicts",
+                    more=f"{PAGE}#invalid-runs",
                 )
 
 

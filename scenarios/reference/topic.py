@@ -57,9 +57,10 @@ def _blocks(topic: Topic, width: int) -> Iterator[str]:
     yield _pairs(topic.facts, width)
     if topic.parameters:
         settings = {each.name: f"{each.meaning} {each.facts}".strip() for each in topic.parameters}
-        yield f"{INDENT}parameters:\n{textwrap.indent(_pairs(settings, width - 2), INDENT)}"
+        heading = "keys" if topic.group == "tables" else "parameters"
+        yield f"{INDENT}{heading}:\n{textwrap.indent(_pairs(settings, width - 2), INDENT)}"
     if topic.reads:
-        yield "\n".join([f"{INDENT}in a report:", *(_wrapped(f"- {text}", width) for text in topic.reads)])
+        yield "\n".join([f"{INDENT}in a report:", *(_bullet(text, width) for text in topic.reads)])
     if topic.example:
         yield f"{INDENT}example:\n\n{textwrap.indent(topic.example, INDENT * 2)}"
     if topic.source:
@@ -85,6 +86,10 @@ def _pairs(facts: Mapping[str, str], width: int) -> str:
         lines.append(f"{INDENT}{name:<{column}}{first}".rstrip())
         lines += [f"{INDENT}{'':<{column}}{line}" for line in rest]
     return "\n".join(lines)
+
+
+def _bullet(text: str, width: int) -> str:
+    return _wrapped(text, width - len(INDENT)).replace("\n", f"\n{INDENT}").replace(INDENT, f"{INDENT}- ", 1)
 
 
 def _wrapped(text: str, width: int) -> str:

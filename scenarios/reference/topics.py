@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from reports.rundir.slo_metrics import SLO_METRICS
 from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
 from scenarios.limits.registry import LIMITS
@@ -32,6 +33,14 @@ PAGES = {
     "abort": "your-own-gateway.md#external",
 }
 """The page of docs/ that has more on a key, or on the keys of a table."""
+
+CHOICES = {
+    "policy": [*POLICIES, "module:function"],
+    "rescue_policy": [*POLICIES, "module:function"],
+    "limit": [*LIMITS, "several joined by +"],
+    "metric": [*SLO_METRICS],
+}
+"""What keys choose from that are names."""
 
 OTHER_KEYS = "writing-scenarios.md"
 
@@ -65,7 +74,7 @@ def _of_key(key: Key) -> Topic:
         kind=f"key of {key.table.heading}" if key.table.path else "key of a scenario file",
         group="keys",
         says=key.meaning,
-        facts=_facts(parameter),
+        facts={**_facts(parameter), **_names(parameter.name)},
         example=_example(key),
         more=_page(key.path),
     )
@@ -113,7 +122,7 @@ def _entry(
 ) -> Iterator[Topic]:
     text, own = described(kind), tuple(parameters(kind, defaults=defaults))
     known = {each.name: each.default for each in own if each.default not in (None, ())}
-    first = dict([*known.items()][:1])
+    last = dict([*known.items()][-1:])
     yield Topic(
         name=name,
         kind=what,
@@ -123,7 +132,7 @@ def _entry(
         notes=text.notes,
         source=text.source,
         parameters=own,
-        example=f"{setting}{written({'name': name, **first} if first else name)}",
+        example=f"{setting}{written({'name': name, **last} if last else name)}",
         more=f"{group}.md#{name}",
     )
     yield from _parameters(name, what, own, f"{group}.md#{name}")
@@ -136,7 +145,7 @@ def _parameters(owner: str, what: str, own: tuple[Parameter, ...], more: str) ->
             kind=f"parameter of the {what} {owner}",
             group="",
             says=parameter.meaning,
-            facts=_facts(parameter),
+            facts={**_facts(parameter), **_names(parameter.name)},
             more=more,
         )
 
@@ -145,6 +154,10 @@ def _facts(parameter: Parameter) -> dict[str, str]:
     facts = {"type": parameter.allowed.replace("`", ""), "unit": parameter.unit}
     facts["default"] = parameter.written_default.replace("`", "")
     return {name: text for name, text in facts.items() if text}
+
+
+def _names(key: str) -> dict[str, str]:
+    return {"names": ", ".join(CHOICES[key])} if key in CHOICES else {}
 
 
 def _says(text: Described) -> str:

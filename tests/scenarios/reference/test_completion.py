@@ -11,6 +11,7 @@ import pytest
 from click.shell_completion import FishComplete
 from click.testing import CliRunner
 
+from reconnect_storm.__main__ import COMPLETE
 from scenarios.cli.main import COMMANDS, main
 from scenarios.events.registry import EVENTS
 from scenarios.limits.registry import LIMITS
@@ -144,8 +145,9 @@ def test_zsh_and_fish_are_told_the_whole_word(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_of_a_shell_asks_this_program(shell: str) -> None:
+def test_the_script_of_a_shell_asks_this_program_by_the_name_that_it_listens_to(shell: str) -> None:
     text = script(shell)
+    assert VARIABLE == COMPLETE
     assert f"{VARIABLE}={shell}_complete" in text
     assert CliRunner().invoke(main, ["completion", shell]).output == f"{text}\n"
 

@@ -187,6 +187,11 @@ def test_the_page_says_of_a_verdict_what_the_program_says() -> None:
     assert {name: rows[name] for name in RANKED} == MEANINGS
 
 
+def test_the_page_says_of_a_reason_what_the_program_says() -> None:
+    expected = {rule.__name__.strip("_"): rule.__doc__ for rule in validity.PROBLEMS}
+    assert {name: text for name, text in rows_of("Invalid runs").items() if name != "reason"} == expected
+
+
 NAMES = {
     "effective p99": "effective_p99",
     "fan-out p99": "fanout",
