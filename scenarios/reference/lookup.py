@@ -9,6 +9,10 @@ FEWEST_LETTERS = 8
 """A sentence of a report is recognised by no less."""
 
 
+SAID = frozenset({"reasons", "warnings"})
+"""Groups whose names are words of the sentences of a report."""
+
+
 def found(words: str, topics: Sequence[Topic]) -> list[Topic]:
     """The topics of that name or, if there are none, of keys that end with it, or of sentences with it."""
     word = words.strip().casefold().strip("[]").replace('"', "")
@@ -36,6 +40,8 @@ def similar(words: str, topics: Sequence[Topic]) -> list[str]:
 def _reads(topic: Topic, sentence: str) -> bool:
     if len(sentence) < FEWEST_LETTERS:
         return False
+    if topic.group in SAID and topic.name.replace("_", " ") in sentence:
+        return True
     for text in topic.reads:
         beginning = text.casefold().partition("…")[0].partition(":")[0].strip()
         if sentence in text.casefold() or (len(beginning) >= FEWEST_LETTERS and beginning in sentence):

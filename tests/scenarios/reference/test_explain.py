@@ -100,6 +100,10 @@ SAID: dict[str, tuple[tuple[str, ...], list[str]]] = {
         ("load generator late before the trigger: median of the p99 loop lag: expected ≤ 5 ms, got 8 ms",),
         ["generator_lag: reason why a run is INVALID", "expected ≤ … ms, got …"],
     ),
+    "a reason by its name in words": (
+        ("noisy host: other processes used 23 % of the machine's cores, expected ≤ 5 %",),
+        ["noisy_host: reason why a run is INVALID"],
+    ),
     "the beginning of a reason in words": (("the", "baseline", "is", "not", "steady"), ["baseline_unsteady"]),
 }
 
