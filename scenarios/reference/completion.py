@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from scenarios.reference.completion_scripts import SHELLS
-from scenarios.reference.completion_words import scenario_words, setting_words
+from scenarios.reference.completion_words import is_scenario, scenario_words, setting_words
 
 PROGRAM = "reconnect-storm"
 VARIABLE = "_RECONNECT_STORM_COMPLETE"
@@ -21,7 +21,7 @@ VARIABLE = "_RECONNECT_STORM_COMPLETE"
 COMMANDS = Path(__file__).with_name("commands.json")
 """Every command with its parameters; `make docs` writes it."""
 
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
+Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem[str]]"]
 
 
 def complete(instruction: str) -> None:
@@ -75,22 +75,24 @@ def _parameter(entry: Mapping[str, Any]) -> click.Parameter:
 def _one_of(choices: list[str]) -> Completer:
     """Completes the choices, whatever the case of what has been typed."""
 
-    def words(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    def words(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem[str]]":
         begun = incomplete.casefold()
         return [CompletionItem(choice) for choice in choices if choice.casefold().startswith(begun)]
 
     return words
 
 
-def _scenarios(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+def _scenarios(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem[str]]":
     return _items(scenario_words(incomplete))
 
 
-def _settings(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+def _settings(ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem[str]]":
+    # An option without its value may end the parsing, so the scenario is looked for among all words.
+    typed = ctx.parent.args if ctx.parent else []
     argument = next((each for each in ctx.command.params if each.name == "scenario_name"), None)
-    default = argument.default if argument is not None else ""
-    return _items(setting_words(incomplete, str(ctx.params.get("scenario_name") or default)))
+    default = str(argument.default) if argument is not None else ""
+    return _items(setting_words(incomplete, next(filter(is_scenario, typed), default)))
 
 
-def _items(words: Mapping[str, str]) -> list[CompletionItem[str]]:
+def _items(words: Mapping[str, str]) -> "list[CompletionItem[str]]":
     return [CompletionItem(word, help=text or None) for word, text in words.items()]

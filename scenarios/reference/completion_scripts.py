@@ -36,7 +36,7 @@ ZSH = """\
     local -a plain described unfinished
     local line kind value text
     for line in ${(f)"$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) \\
-        %(complete_var)s=zsh_complete ${words[1]} 2>/dev/null)"}; do
+        %(complete_var)s=zsh_complete ${~words[1]} 2>/dev/null)"}; do
         IFS=$'\\t' read -r kind value text <<< "$line"
         case "$kind" in
             (file) _path_files ;;
@@ -79,7 +79,7 @@ class Bash(ShellComplete):
         self._typed = words.pop() if typing else ""
         return words, self._typed
 
-    def format_completion(self, item: CompletionItem[Any]) -> str:
+    def format_completion(self, item: "CompletionItem[Any]") -> str:
         """One line of the answer."""
         breaks = set(BREAKS) & set(os.environ.get("COMP_WORDBREAKS", BREAKS))
         cut = max((self._typed.rfind(letter) + 1 for letter in breaks), default=0)
@@ -91,7 +91,7 @@ class Zsh(ZshComplete):
 
     source_template: ClassVar[str] = ZSH
 
-    def format_completion(self, item: CompletionItem[str]) -> str:
+    def format_completion(self, item: "CompletionItem[str]") -> str:
         """One line of the answer."""
         return f"{item.type}\t{item.value}\t{' '.join((item.help or '').split())}"
 

@@ -18,10 +18,14 @@ Words = dict[str, str]
 """Words, each with a sentence about it; one that ends with `.`, `=` or `/` goes on."""
 
 
+def is_scenario(word: str) -> bool:
+    """Whether a word of the command line names a scenario."""
+    return word.endswith(".toml") or word in _catalog()
+
+
 def scenario_words(incomplete: str) -> Words:
     """Scenarios of the catalogue, and TOML files and folders that begin like this."""
-    names = sorted(path.stem for path in CATALOG.glob("*.toml"))
-    return {name: "" for name in [*names, *_files(incomplete)] if name.startswith(incomplete)}
+    return {name: "" for name in [*_catalog(), *_files(incomplete)] if name.startswith(incomplete)}
 
 
 def setting_words(incomplete: str, scenario: str) -> Words:
@@ -41,6 +45,10 @@ def setting_words(incomplete: str, scenario: str) -> Words:
     return {f"{before}{name}": text for name, text in words.items() if name.startswith(last)}
 
 
+def _catalog() -> list[str]:
+    return sorted(path.stem for path in CATALOG.glob("*.toml"))
+
+
 def _files(incomplete: str) -> Iterator[str]:
     folder = incomplete.rpartition("/")[0] + "/" if "/" in incomplete else ""
     try:
@@ -55,9 +63,9 @@ def _files(incomplete: str) -> Iterator[str]:
 
 
 def _table(scenario: str) -> Any:
-    path = CATALOG / f"{scenario}.toml"
+    path = CATALOG / f"{scenario}.toml" if scenario in _catalog() else Path(scenario)
     try:
-        return tomllib.loads((path if path.is_file() else Path(scenario)).read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
 
