@@ -1,7 +1,7 @@
 """JSON Schema of `[matrix]` and `[arms]`, whose keys are paths with dots to other keys of the file."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
@@ -9,28 +9,17 @@ from scenarios.reference.definitions import JsonSchema
 from scenarios.reference.keys import Key, Table, keys, tables
 
 NOT_VARIED = frozenset({"matrix", "arms"})
-ARRAY = "array"
 
 
 def matrix() -> JsonSchema:
     """Each key has a list of values, none of them a list itself."""
-    every = keys().values()
-    lists = {pointer(key.table, key.parameter.name) for key in every if "list" in key.parameter.allowed}
-    lists.add("#/$defs/Event/properties/every_s")
-
-    def values(schema: JsonSchema) -> JsonSchema:
-        return {
-            "type": ARRAY,
-            "minItems": 1,
-            "uniqueItems": True,
-            "items": {"allOf": [schema, {"not": {"type": ARRAY}}]} if schema.get("$ref") in lists else schema,
-        }
-
     fixed, patterns = _variables()
-    return _keyed(
-        {key: values(schema) for key, schema in fixed.items()},
-        {pattern: values(schema) for pattern, schema in patterns.items()},
-    )
+    known, lists = keys(), _lists()
+    named = {
+        key: {"title": key, "description": known[key].meaning, **_values(schema, lists)}
+        for key, schema in fixed.items()
+    }
+    return _keyed(named, {pattern: _values(schema, lists) for pattern, schema in patterns.items()})
 
 
 def arms() -> JsonSchema:
@@ -43,6 +32,20 @@ def pointer(table: Table, key: str = "") -> str:
     """Where the schema has a table, or a key of it."""
     place = f"#/$defs/{table.kind.__name__}" if table.path else "#"
     return f"{place}/properties/{key}" if key else place
+
+
+def _values(schema: JsonSchema, lists: Collection[str]) -> JsonSchema:
+    no_list = {"allOf": [schema, {"not": {"type": "array"}}]}
+    items = no_list if schema.get("$ref") in lists else schema
+    return {"type": "array", "minItems": 1, "uniqueItems": True, "items": items}
+
+
+def _lists() -> set[str]:
+    """The places of keys whose value can be a list."""
+    found = {
+        pointer(key.table, key.parameter.name) for key in keys().values() if "list" in key.parameter.allowed
+    }
+    return {*found, "#/$defs/Event/properties/every_s"}
 
 
 def _keyed(fixed: Mapping[str, JsonSchema], patterns: Mapping[str, JsonSchema]) -> JsonSchema:
