@@ -1,6 +1,9 @@
 """`explain` says what the registries, the docstrings and the reports say, and finds what was meant."""
 
 import re
+from collections.abc import Callable
+from email.message import Message
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -152,6 +155,27 @@ def test_without_a_word_everything_is_listed() -> None:
         assert text in output
     listed = {topic.name for topic in TOPICS if topic.group}
     assert listed <= set(re.findall(r"[\w.-]+", output))
+
+
+def no_package(_name: str) -> Message:
+    raise PackageNotFoundError
+
+
+def installed(_name: str) -> Message:
+    found = Message()
+    found["Project-URL"] = "Source, https://example.org/source"
+    found["Project-URL"] = "Documentation, https://example.org/docs"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("metadata", "last"), [(no_package, "feed"), (installed, "https://example.org/docs")], ids=["no", "yes"]
+)
+def test_an_installation_says_where_the_pages_are(
+    metadata: Callable[[str], Message], last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scenarios.cli.commands.authoring.explain.metadata", metadata)
+    assert last in explain().output.splitlines()[-1]
 
 
 # -- how it reads ---------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The documentation of one word, in the terminal."""
 
 import shutil
+from importlib.metadata import PackageNotFoundError, metadata
 
 import click
 
@@ -28,6 +29,8 @@ def explain_command(words: tuple[str, ...]) -> None:
     known = topics()
     if not words:
         click.echo(listing(known, width))
+        if address := _documentation():
+            click.echo(f"\npages of docs/ are at {address}")
         return
     text = " ".join(words)
     matches = found(text, known)
@@ -41,3 +44,12 @@ def explain_command(words: tuple[str, ...]) -> None:
             click.echo(f"  {topic.name}: {topic.kind}")
         return
     click.echo("\n\n\n".join(explanation(topic, width) for topic in matches))
+
+
+def _documentation() -> str:
+    """Where the pages are; empty where the program is not installed."""
+    try:
+        urls = metadata("reconnect-storm").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    return dict(url.split(", ", 1) for url in urls).get("Documentation", "")
