@@ -52,4 +52,4 @@ def _documentation() -> str:
         urls = metadata("reconnect-storm").get_all("Project-URL") or []
     except PackageNotFoundError:
         return ""
-    return dict(url.split(", ", 1) for url in urls).get("Documentation", "")
+    return next((url.partition(", ")[2] for url in map(str, urls) if url.startswith("Documentation, ")), "")
