@@ -7,11 +7,12 @@ nor a sidecar nor a pod gave is counted by the client alone. A sidecar that retr
 pod has refused: then pods count more than clients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
 from reports.rundir import series
+from reports.rundir.reader import Run, proxy_name
 from reports.rundir.series import Row
 
 TOLERATED_COUNT = 5
@@ -45,6 +46,23 @@ def refusals(rows: Sequence[Row]) -> Refusals:
     sidecars = _known(rows, "sidecar_refused") or 0
     unexplained = None if nginx is None or pods is None else clients - nginx - pods - sidecars
     return Refusals(clients=clients, nginx=nginx, pods=pods, sidecars=sidecars, unexplained=unexplained)
+
+
+def refusal_warnings(run: Run) -> Iterator[str]:
+    """Refusals by a limit that one side counted, and no other."""
+    counted = refusals(run.rows)
+    if counted.agree or counted.unexplained is None:
+        return
+    because = (
+        "some clients gave up before their refusal reached them"
+        if counted.unexplained < 0
+        else "something else answered 429 or 503, or a pod was killed before it reported"
+    )
+    sidecars = f", sidecars {counted.sidecars}" if counted.sidecars else ""
+    yield (
+        f"refusals by a limit do not add up: clients counted {counted.clients}, "
+        f"{proxy_name([run])} {counted.nginx}{sidecars}, pods {counted.pods}: {because}"
+    )
 
 
 def _known(rows: Sequence[Row], name: str) -> int | None:

@@ -16,9 +16,9 @@ from reports.analysis.metrics import Summary
 from reports.analysis.own_gateway import own_gateway_warnings
 from reports.analysis.pods import lost_reports
 from reports.analysis.reference import feed_warnings
-from reports.analysis.refusals import refusals
+from reports.analysis.refusals import refusal_warnings
 from reports.rundir import series
-from reports.rundir.reader import Run, proxy_name
+from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from reports.text.units import count, distinct, expected, milliseconds, percent
 
@@ -82,6 +82,7 @@ def _invalidated_by_host(evidence: Evidence) -> bool:
 
 
 def _incomplete(evidence: Evidence) -> Iterator[str]:
+    """The run ended too early, or nothing was recorded before the trigger."""
     if evidence.run.info.status != "complete":
         because = f": {evidence.run.info.problem}" if evidence.run.info.problem else ""
         state = "still running" if evidence.run.info.status == "running" else evidence.run.info.status
@@ -91,6 +92,7 @@ def _incomplete(evidence: Evidence) -> Iterator[str]:
 
 
 def _generator_lag(evidence: Evidence) -> Iterator[str]:
+    """The load generator was late: latencies would be its own. Use fewer clients, or more cores."""
     steady = _values_present(_phase_rows(evidence.run, "before"), "generator_lag_p99_ms")
     if steady and median(steady) > GENERATOR_LAG_MS:
         _, lag = distinct(milliseconds, GENERATOR_LAG_MS, median(steady))
@@ -144,6 +146,7 @@ def _client_timeouts_s(scenario: dict[str, Any]) -> dict[str, float]:
 
 
 def _clock_error(evidence: Evidence) -> Iterator[str]:
+    """The clocks of two processes differ by too much of the effect that the run measures."""
     clocks = evidence.run.info.clocks
     if not clocks:
         return
@@ -163,6 +166,7 @@ def _clock_error(evidence: Evidence) -> Iterator[str]:
 
 
 def _clock_ahead(evidence: Evidence) -> Iterator[str]:
+    """The publisher's clock is ahead of this host's: set both clocks, or run both on one host."""
     ticks, early = _sum(evidence.run.rows, "ticks"), _sum(evidence.run.rows, "early")
     if early <= max(EARLY_TICKS, EARLY_TICKS_SHARE * ticks):
         return
@@ -191,6 +195,7 @@ def _effect_text(effect_ms: float) -> str:
 
 
 def _generator_saturated(evidence: Evidence) -> Iterator[str]:
+    """The load generator used its whole core: use fewer clients, or more cores for it."""
     cpu = [row.get("generator_cpu") for row in evidence.run.rows if (row["t_s"] or 0) >= 0]
     runs = zip(*(cpu[offset:] for offset in range(GENERATOR_CPU_SECONDS)), strict=False)
     means = [sum(part) / GENERATOR_CPU_SECONDS for part in runs if None not in part]
@@ -202,6 +207,7 @@ def _generator_saturated(evidence: Evidence) -> Iterator[str]:
 
 
 def _feed_late(evidence: Evidence) -> Iterator[str]:
+    """Ticks left late although the pods had time: the host, or the publisher, was busy."""
     calm = [
         row["tick_late_ms"]
         for row in _phase_rows(evidence.run, "before")
@@ -216,6 +222,7 @@ def _feed_late(evidence: Evidence) -> Iterator[str]:
 
 
 def _noisy_host(evidence: Evidence) -> Iterator[str]:
+    """Other processes, or the hypervisor, took CPU from the run: end the other load, or repeat the run."""
     # An external target may run on this host: its CPU then counts as that of other processes.
     own_stack = not evidence.run.info.scenario.get("target", {}).get("url")
     rows = _phase_rows(evidence.run, *OBSERVED)
@@ -225,6 +232,7 @@ def _noisy_host(evidence: Evidence) -> Iterator[str]:
 
 
 def _exhausted(evidence: Evidence) -> Iterator[str]:
+    """This host has too few ports or file descriptors for the clients: `doctor` counts them."""
     attempts, later = _sum(evidence.run.rows, "exhausted"), _sum(evidence.run.rows, "unopened")
     if attempts:
         yield f"this host ran out of ports or file descriptors: {attempts:.0f} attempts could not start"
@@ -236,6 +244,7 @@ def _exhausted(evidence: Evidence) -> Iterator[str]:
 
 
 def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
+    """Clients received ticks that no pod sent: another publisher sends as well."""
     sent = _values_present(evidence.run.rows, "ticks_sent")
     received = _sum(evidence.run.rows, "ticks")
     if not sent:
@@ -248,6 +257,7 @@ def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
 
 
 def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
+    """The service was not steady before the trigger: use fewer clients, a slower feed, or more pods."""
     rows = _phase_rows(evidence.run, "before")
     shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
     low = shares[shares < series.SERVED_WELL]
@@ -276,6 +286,7 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
 
 
 def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
+    """The trigger disconnected no client and delayed no tick: there was no storm."""
     trigger = evidence.run.info.trigger_s
     if trigger is None or evidence.run.info.control:
         return
@@ -289,38 +300,26 @@ def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
         yield "the trigger had no effect: no client was disconnected, and none had data older than 1 s"
 
 
-def _refusals_disagree(evidence: Evidence) -> Iterator[str]:
-    counted = refusals(evidence.run.rows)
-    if counted.agree or counted.unexplained is None:
-        return
-    because = (
-        "some clients gave up before their refusal reached them"
-        if counted.unexplained < 0
-        else "something else answered 429 or 503, or a pod was killed before it reported"
-    )
-    sidecars = f", sidecars {counted.sidecars}" if counted.sidecars else ""
-    yield (
-        f"refusals by a limit do not add up: clients counted {counted.clients}, "
-        f"{proxy_name([evidence.run])} {counted.nginx}{sidecars}, pods {counted.pods}: {because}"
-    )
-
-
 def _not_pinned(evidence: Evidence) -> Iterator[str]:
+    """Load generator and stack share cores."""
     if evidence.run.info.machine.get("pinned") is False:
         yield "load generator and stack were not pinned to separate cores: they may have slowed each other"
 
 
 def _predicted(evidence: Evidence) -> Iterator[str]:
+    """The simulator made this run."""
     if evidence.run.info.predicted:
         yield "predicted by a model, not measured"
 
 
 def _feed(evidence: Evidence) -> Iterator[str]:
+    """The feed could not be timed or numbered as it should."""
     final = evidence.summary.final
     yield from feed_warnings(evidence.run, (final.from_s, final.to_s) if final else None)
 
 
 def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
+    """CPU of other processes was not measured."""
     if evidence.run.info.status != "complete":
         return
     rows = _phase_rows(evidence.run, "before", "during", "after", "tail")
@@ -330,6 +329,7 @@ def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
 
 
 def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
+    """The cap `fleet.max_attempts_per_s` delayed attempts: the policy alone would make more."""
     delayed = _sum(_phase_rows(evidence.run, "during", "after", "tail"), "held_back")
     if delayed:
         yield (
@@ -339,12 +339,14 @@ def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
 
 
 def _clients_missing(evidence: Evidence) -> Iterator[str]:
+    """A process of the load generator died, and its clients with it."""
     missing = max(_values_present(evidence.run.rows, "missing"), default=0.0)
     if missing:
         yield f"a load generator process died with {missing:.0f} clients: they count as not served"
 
 
 def _attempts_late(evidence: Evidence) -> Iterator[str]:
+    """Attempts started later than the policy said."""
     late = [
         (row["retry_late_p99_ms"] or 0.0, row.get("generator_cpu") or 0.0)
         for row in _phase_rows(evidence.run, "during", "after", "tail")
@@ -376,7 +378,7 @@ PROBLEMS = (
 WARNINGS = (
     _predicted,
     _feed,
-    _refusals_disagree,
+    lambda evidence: refusal_warnings(evidence.run),
     _attempts_late,
     _not_pinned,
     _other_processes_unknown,

@@ -1,9 +1,5 @@
 """What became of the service after the trigger, in one word and one sentence.
 
-From the best to the worst: RECOVERED, SLOW_DRAIN (still improving, or all but back), FLAPPING (up and down),
-METASTABLE (down, though the same clients, pods and rate can work: the rescue proved it), OUTAGE (down, and
-nothing proved that). INVALID says nothing about the service; STEADY is a run without a trigger.
-
 What has not recovered is judged by its last third: with less than `SERVED` it is down, and a rescue that
 worked outranks any rise before it. A rise makes a SLOW_DRAIN only where it is hardly chance, and would bring
 the service back within `DRAIN_WITHIN_S`. It takes `FEWEST_FOR_THIRDS` seconds to look for rises and swings;
@@ -26,16 +22,21 @@ from reports.rundir.series import SERVED
 from reports.text.units import percent
 
 VerdictName = Literal["STEADY", "RECOVERED", "SLOW_DRAIN", "FLAPPING", "METASTABLE", "OUTAGE", "INVALID"]
-RANKED: tuple[VerdictName, ...] = (
-    "STEADY",
-    "RECOVERED",
-    "SLOW_DRAIN",
-    "FLAPPING",
-    "METASTABLE",
-    "OUTAGE",
-    "INVALID",
-)
-"""From good to bad; METASTABLE and OUTAGE are equally bad for the clients."""
+MEANINGS: dict[VerdictName, str] = {
+    "STEADY": "had no trigger",
+    "RECOVERED": "is as before the trigger",
+    "SLOW_DRAIN": "was still recovering at the end",
+    "FLAPPING": "oscillated",
+    "METASTABLE": (
+        "did not recover until the forced-recovery probe, which brought the same clients back to the same "
+        "pods at the same rate"
+    ),
+    "OUTAGE": "did not recover, and no forced-recovery probe brought it back",
+    "INVALID": "is unknown: the measurement is not reliable",
+}
+"""What each verdict says of the service, from good to bad; METASTABLE and OUTAGE are equally bad for the
+clients."""
+RANKED = tuple(MEANINGS)
 
 DRAIN_SLOPE = 0.001
 """Of the clients, per second."""

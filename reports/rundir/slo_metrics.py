@@ -43,9 +43,14 @@ class Bound(Struct, frozen=True, kw_only=True):
     """
 
     metric: str
+    """What is measured, such as `availability`."""
     phase: Literal["before", "during", "after", "storm"] = "storm"
+    """When it is measured: in one phase, or in all of the `storm`, from the trigger to the end of
+    `after`."""
     operator: Operator
+    """How the measured value compares with the bound where the SLO is met."""
     bound: float
+    """In the unit of the metric; a share is from 0 to 1."""
 
 
 class Quantile(Struct, frozen=True):

@@ -47,6 +47,18 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         f"{_HERE}.calibrate_gate:calibrate_gate_command",
         "Measure the gate's false-positive rate and its missed regressions.",
     ),
+    "schema": (
+        f"{_HERE}.authoring.schema:schema_command",
+        "Print the JSON Schema of scenario files, results or run.json.",
+    ),
+    "explain": (
+        f"{_HERE}.authoring.explain:explain_command",
+        "Explain a key, policy, limit, event, verdict, measure or reason.",
+    ),
+    "completion": (
+        f"{_HERE}.authoring.completion:completion_command",
+        "Print the completion script of a shell.",
+    ),
     "locust": (f"{_HERE}.locust:locust_command", "Run Locust by hand, with this program's clients."),
     "agent": ("scenarios.agent.__main__:main", "Run a pod or nginx on this host for a run on another host."),
 }

@@ -31,6 +31,7 @@ class DropShare(Event, frozen=True, kw_only=True, tag="drop_share"):
     own_gateway = "by the clients"
 
     share: Share
+    """Share of the clients of each pod."""
 
     async def strike(self, stack: Stack) -> Details:
         """Cuts them."""

@@ -46,6 +46,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
     """Whether it works at pods of the user's own gateway, in few words; see `complaint`."""
 
     at_s: Seconds
+    """When it begins, in seconds of steady state."""
     enabled: bool = True
     """False switches it off; arms of a comparison can differ by that."""
     every_s: PositiveSeconds | Annotated[tuple[PositiveSeconds, ...], _TWO] | None = None

@@ -28,7 +28,9 @@ class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
     own_gateway = "with `feed.command`"
 
     factor: Annotated[float, Meta(gt=0, le=1_000)]
+    """Multiple of the usual ticks per second."""
     for_s: PositiveSeconds
+    """Duration of the burst."""
 
     @property
     def lasts_s(self) -> float:
@@ -56,6 +58,7 @@ class FeedStall(Event, frozen=True, kw_only=True, tag="feed_stall"):
     own_gateway = "with `feed.command`"
 
     for_s: PositiveSeconds = 10.0
+    """Duration of the stall."""
 
     @property
     def lasts_s(self) -> float:

@@ -16,8 +16,11 @@ class KillPod(Event, frozen=True, kw_only=True, tag="kill_pod"):
     """
 
     pod: Index = 0
+    """Index of the pod, from 0."""
     restart: bool = True
+    """Whether the pod is started again."""
     restart_after_s: Seconds = 1.0
+    """Time from the kill to the restart."""
 
     def complaint(self, context: Context) -> str:
         """The pod has to exist."""

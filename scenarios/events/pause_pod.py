@@ -15,7 +15,9 @@ class PausePod(Event, frozen=True, kw_only=True, tag="pause_pod"):
     """
 
     pod: Index = 0
+    """Index of the pod, from 0."""
     for_s: PositiveSeconds = 5.0
+    """Duration of the pause."""
 
     @property
     def lasts_s(self) -> float:

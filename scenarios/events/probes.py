@@ -18,7 +18,9 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     own_gateway = "`conflated`, or with `gateway.liveness_path`"
 
     conflated: bool = False
+    """Use the readiness probe for liveness as well."""
     period_s: PositiveSeconds = 2.0
+    """Time from one probe of a pod to the next."""
     timeout_s: PositiveSeconds = 1.0
     """Of the readiness probe."""
     liveness_timeout_s: PositiveSeconds = 10.0
@@ -26,6 +28,7 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     failures: Count = 3
     """Consecutive failures until a probe has failed."""
     restart_after_s: Seconds = 1.0
+    """Time from the kill of a pod to its restart."""
     grace_s: Seconds = 5.0
     """Time without probes after a pod has started and is ready."""
 

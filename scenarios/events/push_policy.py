@@ -18,6 +18,7 @@ class PushPolicy(Event, frozen=True, kw_only=True, tag="push_policy"):
     any_target = True
 
     policy: NameOrTable
+    """The new policy: a name, a table with `name` and its parameters, or `module:function`."""
     reach_s: Seconds = 5.0
     """Time until the last client has the policy."""
 

@@ -15,6 +15,7 @@ class Scale(Event, frozen=True, kw_only=True, tag="scale"):
     kind = "mitigation"
 
     pods: Count
+    """Number of pods afterwards."""
 
     async def strike(self, stack: Stack) -> Details:
         """Starts or stops the difference."""

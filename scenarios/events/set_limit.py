@@ -14,6 +14,7 @@ class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
     own_gateway = "limits at the proxy"
 
     limit: NameOrTable
+    """The new limit: a name, several names joined by `+`, or a table with `name` and its parameters."""
 
     def complaint(self, context: Context) -> str:
         """The proxy has to support the limit."""

@@ -23,7 +23,7 @@ from scenarios.limits.leaky_bucket import EdgeRule, Key
 RatePerS = Annotated[float, Meta(ge=1 / 60, le=10_000)]
 Burst = Annotated[int, Meta(ge=0, le=100_000)]
 
-_EVERYWHERE = ("exempt", "dry_run")
+EVERYWHERE = ("exempt", "dry_run")
 
 
 class LimitError(ValueError):
@@ -93,7 +93,9 @@ class PerIp(_AtEdge, frozen=True, kw_only=True):
     """
 
     rate_per_s: RatePerS = 3.0
+    """Connections per second that one IP may make."""
     burst: Burst = 2
+    """Connections on top of the rate that may arrive at once."""
 
 
 class PerIpStrict(PerIp, frozen=True, kw_only=True):
@@ -155,7 +157,9 @@ class Global(_AtEdge, frozen=True, kw_only=True):
     key = "new-together"
 
     rate_per_s: RatePerS | None = None
+    """Connections per second of all clients; left out: by the formula."""
     burst: Burst = 10
+    """Connections on top of the rate that may arrive at once."""
 
 
 class LagShed(BaseLimit, frozen=True, kw_only=True):
@@ -170,6 +174,7 @@ class LagShed(BaseLimit, frozen=True, kw_only=True):
     """
 
     above_lag_ms: Annotated[float, Meta(gt=0, le=86_400_000)] = 250.0
+    """Loop lag above which a pod sheds."""
 
     def limits(self, name: str) -> Limits:  # noqa: ARG002
         return Limits(admission=Admission(shed_above_lag_ms=self.above_lag_ms))
@@ -187,6 +192,7 @@ class HandshakeSlots(BaseLimit, frozen=True, kw_only=True):
     """
 
     slots: Annotated[int, Meta(ge=1, le=1_000_000)] = 2
+    """Concurrent handshakes of a pod."""
 
     def limits(self, name: str) -> Limits:  # noqa: ARG002
         return Limits(admission=Admission(handshake_slots=self.slots))
@@ -240,13 +246,13 @@ def _shared_out(names: list[str], table: dict[str, Any]) -> dict[str, dict[str, 
     at_edge = [name for name in names if issubclass(LIMITS[name], _AtEdge)]
     own: dict[str, dict[str, Any]] = {name: {} for name in names}
     for key, value in table.items():
-        if key in _EVERYWHERE and at_edge:
+        if key in EVERYWHERE and at_edge:
             for name in at_edge:
                 own[name].setdefault(key, value)
         elif key in names and isinstance(value, dict):
             own[key].update(value)
         else:
-            allowed = ", ".join([*(f"{name} = {{…}}" for name in names), *(_EVERYWHERE if at_edge else ())])
+            allowed = ", ".join([*(f"{name} = {{…}}" for name in names), *(EVERYWHERE if at_edge else ())])
             raise LimitError(
                 f"limit {'+'.join(names)!r}: invalid parameter {key} = {value!r}: expected {allowed}"
             )

@@ -58,8 +58,11 @@ class Backo2(BasePolicy, frozen=True, kw_only=True):
     """
 
     min_ms: Milliseconds = 1000.0
+    """Delay before attempt 0, without jitter."""
     max_ms: Milliseconds = 5000.0
+    """Cap of the delay."""
     jitter: Share = 0.5
+    """Largest deviation, as a share of the delay."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
@@ -87,8 +90,11 @@ class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
     """
 
     min_s: Seconds = 1.0
+    """Delay before attempt 0, without jitter."""
     max_s: Seconds = 5.0
+    """Cap of the delay, without jitter."""
     jitter_s: Seconds = 0.5
+    """Largest deviation."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
@@ -108,7 +114,9 @@ class FullJitter(BasePolicy, frozen=True, kw_only=True):
     """
 
     base_s: Seconds = 0.2
+    """Ceiling of the first delay."""
     cap_s: Seconds = 30.0
+    """Cap of the ceiling."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
@@ -129,7 +137,9 @@ class EqualJitter(BasePolicy, frozen=True, kw_only=True):
     """
 
     base_s: Seconds = 0.2
+    """Ceiling of the first delay."""
     cap_s: Seconds = 30.0
+    """Cap of the ceiling."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
@@ -150,7 +160,9 @@ class DecorrelatedJitter(BasePolicy, frozen=True, kw_only=True):
     """
 
     base_s: Seconds = 0.2
+    """Shortest delay."""
     cap_s: Seconds = 30.0
+    """Longest delay."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         delay_s = self.base_s
@@ -171,9 +183,13 @@ class Grpc(BasePolicy, frozen=True, kw_only=True):
     """
 
     base_s: Seconds = 1.0
+    """First delay, without jitter."""
     factor: Annotated[float, Meta(ge=1, le=1000)] = 1.6
+    """Multiple of the last delay."""
     cap_s: Seconds = 120.0
+    """Cap of the delay, without jitter."""
     jitter: Share = 0.2
+    """Largest deviation, as a share of the delay."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         delay_s = min(self.cap_s, self.base_s)
@@ -195,10 +211,15 @@ class AxiosRetry(BasePolicy, frozen=True, kw_only=True):
     """
 
     base_ms: Milliseconds = 200.0
+    """Half of the delay before the first retry."""
     max_ms: Milliseconds = 2000.0
+    """Cap of the delay."""
     retries: Annotated[int, Meta(ge=0, le=1000)] = 3
+    """Largest number of retries."""
     budget_ms: Milliseconds = 1500.0
+    """Largest sum of the delays."""
     again_after_s: Seconds | None = None
+    """Time from giving up to a new call; left out: the client gives up for good."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
         yield 0.0
@@ -230,9 +251,13 @@ class Spread(BasePolicy, frozen=True, kw_only=True):
     """
 
     hold_s: Seconds = 0.0
+    """Time in which no client reconnects."""
     window_s: Seconds = 8.0
+    """Window after it, in which all clients reconnect once."""
     base_s: Seconds = 1.0
+    """Ceiling of the delay before attempt 1."""
     cap_s: Seconds = 30.0
+    """Cap of the ceiling."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         yield self.hold_s + rng.uniform(0, self.window_s)

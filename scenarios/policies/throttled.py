@@ -31,9 +31,13 @@ class GatedPolicy(BasePolicy, frozen=True, kw_only=True):
     """What policies with a throttle have in common."""
 
     base_s: Seconds = 0.0
+    """Ceiling of the first delay, as with `full-jitter`; 0 for no delays."""
     cap_s: Seconds = 30.0
+    """Cap of the ceiling."""
     shared: bool = False
+    """All clients share one throttle; otherwise each has its own."""
     ask_again_s: AskAgain = 1.0
+    """Time until a client asks again, where the throttle names none."""
 
     @property
     def shared_throttle(self) -> bool:
@@ -56,8 +60,11 @@ class CircuitBreaker(GatedPolicy, frozen=True, kw_only=True):
     """
 
     error_threshold: Share = 0.5
+    """Share of failures above which it opens."""
     reset_s: Seconds = 10.0
+    """Time from opening to half-open."""
     buckets: Annotated[int, Meta(ge=1, le=3600)] = 10
+    """Seconds over which failures count."""
 
     def throttle(self) -> Throttle:
         return BreakerThrottle(
@@ -82,8 +89,11 @@ class RetryBudget(GatedPolicy, frozen=True, kw_only=True):
 
     shared: bool = True
     ratio: Annotated[float, Meta(ge=0, le=1000)] = 0.2
+    """Retries for each first attempt."""
     min_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 5
+    """Retries per second that are always allowed."""
     window_s: Annotated[int, Meta(ge=1, le=60)] = 10
+    """Time over which attempts count."""
 
     def throttle(self) -> Throttle:
         return BudgetThrottle(
@@ -105,7 +115,9 @@ class SreThrottle(GatedPolicy, frozen=True, kw_only=True):
     """
 
     k: Annotated[float, Meta(ge=1, le=1000)] = 2.0
+    """Attempts for each success that are never throttled."""
     window_s: Annotated[float, Meta(ge=1, le=86_400)] = 120.0
+    """Time over which attempts count."""
 
     def throttle(self) -> Throttle:
         return AdaptiveThrottle(k=self.k, window_s=self.window_s, ask_again_s=self.ask_again_s)
@@ -122,7 +134,9 @@ class TokenBucket(GatedPolicy, frozen=True, kw_only=True):
     """
 
     capacity: Annotated[float, Meta(ge=0, le=1_000_000)] = 10.0
+    """Tokens of a full bucket."""
     per_success: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.1
+    """Tokens that a success returns."""
 
     def throttle(self) -> Throttle:
         return BucketThrottle(

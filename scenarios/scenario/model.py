@@ -33,13 +33,16 @@ class AddressShare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """A part of the clients, and how many of them share one source address."""
 
     share: Annotated[float, Meta(gt=0, le=1)]
+    """Share of the clients."""
     clients_per_ip: Count
+    """Clients behind each of their IPs."""
 
 
 class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The clients: their number, source addresses, and reconnect policy."""
 
     clients: Annotated[int, Meta(ge=1, le=1_000_000)] = 300
+    """All of them connect before the steady state begins."""
     clients_per_ip: (
         Count | Annotated[tuple[AddressShare, ...], Meta(min_length=1, max_length=MOST_ADDRESS_SHARES)]
     ) = 1
@@ -49,6 +52,8 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     connection, by a request header that the target has to trust, or not at all. `auto` binds where the
     target is on this machine's loopback, and leaves it at `same` where it is not."""
     policy: NameOrTable = "naive"
+    """When a client that has lost its connection reconnects: a policy by name, a table with `name` and its
+    parameters, or `module:function` for a policy of your own."""
     transport: Literal["websocket", "polling-upgrade"] = "websocket"
     """`polling-upgrade` makes the JavaScript client's five requests for one connection. A cookie that the
     gateway sets, as load balancers do that keep a session at one pod, goes along with all further requests
@@ -64,9 +69,11 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When the policy resets to attempt 0: at the Engine.IO open (as socket.io-client does), once joined, or
     once a session has been joined for `stable_after_s`."""
     stable_after_s: PositiveSeconds = 10.0
+    """Only with `reset_backoff = "stable"`."""
     rtt_ms: Milliseconds = 40.0
     """Median round trip of a client; each client has its own, drawn from 0.5 to 1.5 times this."""
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
+    """Seed of what is drawn at random in a run, such as delays and round trips."""
     ramp_per_s: Annotated[float, Meta(gt=0, le=100_000)] = 300.0
     """First connections per second while the fleet is brought up; handshakes are free of charge then."""
     max_attempts_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
@@ -78,6 +85,7 @@ class PodMetrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What to read from the Prometheus endpoint that every pod has, once a second."""
 
     path: Line = "/metrics"
+    """HTTP path of the endpoint."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """Port of the endpoint in pod 0, one more in each next pod; 0: the pod's own port."""
     loop_utilisation: str = "nodejs_eventloop_utilization"
@@ -109,17 +117,22 @@ class Gateway(Program, frozen=True, kw_only=True):
     crash_restart_s: Seconds = 1.0
     """Time from a crash to the restart, with `on_crash = "restart"`."""
     metrics: PodMetrics | None = None
+    """Left out: nothing is read from the pods but CPU and memory."""
     pods: Annotated[int, Meta(ge=1, le=256)] = 2
+    """Copies of the gateway behind the proxy."""
     cores: Annotated[int, Meta(ge=1, le=256)] = 1
     """Cores that pods and nginx share, so that a result means the same on a small and a large machine."""
     handshake_cpu_ms: Milliseconds = 10.0
+    """CPU of one handshake."""
     tick_cpu_us: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
     """CPU of one delivered tick on top of what the pod's libraries take: filters, permissions, compression.
     Paid per client before a tick goes out, spent as `cpu` says."""
     snapshot_bytes: Annotated[int, Meta(ge=0, le=16_000_000)] = 2_000
+    """Size of what a client is sent once it has joined."""
     cpu: Literal["burn", "occupy"] = "burn"
     """How costs are spent: `burn` uses CPU; `occupy` blocks the event loop without using CPU."""
     balance: Literal["least_conn", "round_robin", "hash"] = "least_conn"
+    """How the proxy chooses a pod for a new connection; `hash` goes by the client's IP."""
     backlog: Annotated[int, Meta(ge=1, le=65_535)] = 128
     """Connections that wait in a pod's accept queue; 128 is aiohttp's own. A long queue is a store of work
     for clients that have gone."""
@@ -127,6 +140,7 @@ class Gateway(Program, frozen=True, kw_only=True):
     """Look whether the client is still there before each stage of its handshake; most gateways do not, and
     finish the work of clients that have left."""
     ping_interval_s: PositiveSeconds = 25.0
+    """Time from one ping of the server to the next."""
     ping_timeout_s: PositiveSeconds = 20.0
     """A client gives up when no ping came for the two together; the server, `ping_timeout_s` after a ping."""
     busy_lag_ms: Milliseconds = 1_000.0
@@ -148,11 +162,14 @@ class Feed(Program, frozen=True, kw_only=True):
     rate_hz: Annotated[float, Meta(gt=1, le=1_000)] = 5.0
     """Above 1, because a client counts as served while its newest tick is under 1 s old."""
     payload_bytes: Annotated[int, Meta(ge=0, le=1_000_000)] = 200
+    """Size of the padding in a tick."""
     event: Annotated[str, Meta(min_length=1)] = "tick"
+    """Name of the Socket.IO event that carries a tick."""
     due_field: Path | None = None
     """Path of the publish time in a tick, such as `due_ns`, `meta.ts`, or `1` for the second argument. Empty
     where ticks carry none: then the spread of the fan-out is measured. Left out: `due_ns` if it is there."""
     due_unit: Literal["s", "ms", "us", "ns"] = "ns"
+    """Unit of the time in `due_field`."""
     due_clock: Literal["monotonic", "wall"] = "monotonic"
     """The publisher's clock: CLOCK_MONOTONIC of the same machine, or seconds since 1970."""
     seq_field: Path | None = None
@@ -179,6 +196,7 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`http://` or `https://`, host, port, and the Engine.IO path with its query, if not `/socket.io/`. Where
     the host has several addresses, clients are spread evenly over all of them, and each keeps to its own."""
     namespace: Annotated[str, Meta(pattern=r"^/[^,\x00-\x1f]*$", extra={SECRET: URL})] = "/"
+    """Socket.IO namespace that clients join."""
     auth: Annotated[dict[str, Any] | None, Meta(extra={SECRET: VALUES})] = None
     """What a stock client is given as `auth`."""
     emit: Annotated[
@@ -186,7 +204,9 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ()
     """Events that a client emits once it has joined, such as `[["subscribe", "prices"]]`."""
     headers: Secrets = field(default_factory=dict)
+    """HTTP headers of every request of a client; their values are not written down."""
     cookies: Secrets = field(default_factory=dict)
+    """Cookies of every request of a client; their values are not written down."""
     ca_file: str = ""
     """Certificates to trust instead of the system's."""
     server_name: str = ""
@@ -217,6 +237,8 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The proxy between the clients and the pods."""
 
     limit: NameOrTable = "none"
+    """Limit on new connections: by name, several names joined by `+`, or a table with `name` and its
+    parameters."""
     proxy: Literal["nginx", "envoy", "haproxy"] = "nginx"
     """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
@@ -243,13 +265,16 @@ class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rescue_policy: NameOrTable = field(
         default_factory=lambda: {"name": "spread", "hold_s": 3.0, "window_s": 6.0}
     )
+    """Policy that the rescue pushes to all clients."""
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that a run needs to know; `run.json` carries it in full."""
 
     name: str = ""
+    """Name in run directories and reports. Left out: the name of the file."""
     summary: str = ""
+    """What the scenario asks, in one sentence; `list` and reports show it."""
     fleet: Fleet = field(default_factory=Fleet)
     gateway: Gateway = field(default_factory=Gateway)
     feed: Feed = field(default_factory=Feed)
@@ -260,6 +285,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Programs that the gateway needs, in the order in which they are started."""
     abort: Abort = field(default_factory=Abort)
     event: tuple[AnyEvent, ...] = ()
+    """What happens during the run; the first fault is the trigger."""
     slo: tuple[Objective, ...] = ()
     """The SLOs of the service; see `gate` and `rehearse`."""
     hypothesis: Hypothesis | None = None

@@ -47,11 +47,14 @@ class Program(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a program is started, and how it is asked to end."""
 
     command: Command = ""
+    """The program and its arguments: a line, or a list of words. No shell reads it; placeholders such as
+    `{port}` may stand in it."""
     directory: Line = ""
     """Working folder, relative to the folder of the scenario file."""
     environment: Variables = field(default_factory=dict)
     """Variables on top of those of the caller. Values that look like secrets are not written down."""
     stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] = "SIGTERM"
+    """Signal that asks the program to end."""
     stop_grace_s: Seconds = 5.0
     """Time from the stop signal until every process that is left is killed."""
     start_timeout_s: PositiveSeconds = 60.0

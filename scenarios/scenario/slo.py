@@ -21,3 +21,4 @@ class Hypothesis(Objective, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """What a rehearsal expects, in words and as a bound."""
 
     statement: str
+    """What is expected, in a sentence."""

@@ -55,6 +55,7 @@ RANKS = (
     "scenarios.bench",
     "scenarios.tuning",
     "scenarios.project",
+    "scenarios.reference",
     "scenarios.cli",
     "reconnect_storm.__main__",  # the command
     "tools",
@@ -66,6 +67,7 @@ JUDGES = (
     "scenarios.gate",
     "scenarios.selftest",
     "scenarios.tuning",
+    "scenarios.reference",
     "scenarios.cli",
     "tools",
 )

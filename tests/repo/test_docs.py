@@ -30,16 +30,17 @@ from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import LIMITS
 from scenarios.policies.registry import POLICIES, policy
 from scenarios.proxies.added_lines import added_lines
+from scenarios.reference.docstrings import Described, described, field_docstrings
+from scenarios.reference.examples import example
+from scenarios.reference.parameters import allowed, parameters, written
 from scenarios.scenario.loader import catalog
 from scenarios.scenario.model import Fleet, Phases, Scenario
 from scenarios.scenario.overrides import parse_override
 from scenarios.scenario.validate import build
-from tools.pages import events_page, limits_page, pages, policies_page, scenarios_page
+from tools.pages import limits_page, pages, policies_page, scenarios_page
 from tools.pages.__main__ import main
 from tools.pages.delays import Delays, delays, duration
-from tools.pages.docstrings import Described, described, field_docstrings
 from tools.pages.failing_clients import attempts_s, per_second
-from tools.pages.parameters import allowed, parameters, written
 from tools.pages.shared_ip import SharedIp, shared_ip
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +119,7 @@ def test_a_limit_has_a_sentence_a_formula_and_a_source(kind: type) -> None:
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_the_example_of_an_event_can_be_loaded(name: str) -> None:
-    (event,) = build(parse_toml(events_page.example(EVENTS[name])), source="example").event
+    (event,) = build(parse_toml(example(EVENTS[name])), source="example").event
     assert event.name == name
 
 
@@ -133,7 +134,7 @@ def test_an_event_that_requires_something_needs_a_value_for_its_example() -> Non
         colour: str
 
     with pytest.raises(ValueError, match="odd requires 'colour', which has no value in EXAMPLES"):
-        events_page.example(Odd)
+        example(Odd)
 
 
 # -- the figures ----------------------------------------------------------------------------------
@@ -538,7 +539,7 @@ def test_the_test_that_the_page_gives_for_it_holds(
     assert event.name == "no_op"
     assert calls == []
     assert event.lasts_s == 0
-    assert events_page.example(type(event)).endswith('note = ""')
+    assert example(type(event)).endswith('note = ""')
 
 
 def test_infinite_stability_numbers_have_a_sign() -> None:

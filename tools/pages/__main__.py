@@ -1,11 +1,11 @@
-"""`python -m tools.pages`: writes the generated pages, or with `--check` says which are out of date."""
+"""`python -m tools.pages`: writes what is generated, or with `--check` says what is out of date."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from tools.pages import pages
+from tools.pages import data, pages
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -19,12 +19,12 @@ DOCS = Path(__file__).parents[2] / "docs"
     help="Folder of the pages; by default docs/ of this repository.",
 )
 def main(check: bool, docs: Path) -> None:
-    """Write the pages of docs/ that come from the registries."""
+    """Write the pages of docs/, and the data of the program, that come from the code."""
     if not check:
-        for line in pages.write(docs):
+        for line in [*data.write(), *pages.write(docs)]:
             click.echo(line)
         return
-    found = pages.differences(docs)
+    found = [*data.differences(), *pages.differences(docs)]
     for line in found:
         click.echo(line, err=True)
     if found:

@@ -1,28 +1,14 @@
 """The page of events."""
 
-from typing import Any
-
 from msgspec import Struct
 
 from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
+from scenarios.reference.docstrings import Described, described
+from scenarios.reference.examples import example
+from scenarios.reference.parameters import Parameter, parameters
 from scenarios.scenario.loader import catalog, load
-from tools.pages.docstrings import Described, described
-from tools.pages.parameters import Parameter, parameters, written
 from tools.pages.rendering import rendered
-
-AT_S = 6
-"""When the events of the examples fire."""
-
-EXAMPLES: dict[str, Any] = {
-    "share": 0.25,
-    "factor": 4,
-    "for_s": 20,
-    "pods": 9,
-    "policy": "incident",
-    "limit": "per-ip",
-}
-"""A value for each parameter that some event requires."""
 
 
 class Entry(Struct, frozen=True):
@@ -60,22 +46,6 @@ def entries() -> list[Entry]:
 def page() -> str:
     """The page in Markdown."""
     return rendered("events.md.j2", events=entries(), common=parameters(Event), shared=described(Event))
-
-
-def example(kind: type[Event]) -> str:
-    """The event as a scenario file has it, with all its own parameters.
-
-    Raises ValueError for a parameter that is required and has no value in `EXAMPLES`.
-    """
-    lines = ["[[event]]", f"at_s = {AT_S}", f"do = {written(kind.__struct_config__.tag)}"]
-    for parameter in parameters(kind, without=Event.__struct_fields__):
-        if parameter.required and parameter.name not in EXAMPLES:
-            found = f"{kind.__struct_config__.tag} requires {parameter.name!r}"
-            raise ValueError(f"{found}, which has no value in EXAMPLES of tools/pages/events_page.py")
-        value = EXAMPLES[parameter.name] if parameter.required else parameter.default
-        if value is not None:
-            lines.append(f"{parameter.name} = {written(value)}")
-    return "\n".join(lines)
 
 
 def _used_in() -> dict[str, list[str]]:

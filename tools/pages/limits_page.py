@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from scenarios.limits.registry import LIMITS, limit
 from scenarios.proxies import envoy
 from scenarios.proxies.added_lines import added_lines
+from scenarios.reference.docstrings import Described, described
+from scenarios.reference.parameters import Parameter, parameters
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
-from tools.pages.docstrings import Described, described
-from tools.pages.parameters import Parameter, parameters
 from tools.pages.rendering import rendered
 from tools.pages.shared_ip import SharedIp, shared_ip
 

@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from scenarios.policies import throttled
 from scenarios.policies.registry import POLICIES, Policy, UserDefined, policy
+from scenarios.reference.docstrings import Described, described
+from scenarios.reference.parameters import Parameter, parameters
 from tools.pages.delays import DRAWS, Delays, delays, duration
-from tools.pages.docstrings import Described, described
 from tools.pages.failing_clients import attempts_s, per_second
 from tools.pages.figures import attempts_figure, delays_figure, svg
-from tools.pages.parameters import Parameter, parameters
 from tools.pages.rendering import rendered
 
 FIGURES = "policies"

@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from reports.text.slo import rule_text
 from scenarios.events.event import Event
+from scenarios.reference.docstrings import described
+from scenarios.reference.parameters import parameters, written
 from scenarios.runner.plan import plans
 from scenarios.scenario.arms import arms
 from scenarios.scenario.loader import catalog, load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import stability
-from tools.pages.docstrings import described
-from tools.pages.parameters import parameters, written
 from tools.pages.rendering import rendered
 
 START_S = 8

@@ -1,6 +1,7 @@
 """Takes docstrings apart: a class's into sentence, formula, notes and source; its fields', one by one."""
 
 import ast
+import functools
 import inspect
 import textwrap
 
@@ -51,6 +52,7 @@ def field_docstrings(kind: type) -> dict[str, str]:
     return found
 
 
+@functools.cache
 def _own_field_docstrings(kind: type) -> dict[str, str]:
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(definition, ast.ClassDef)  # noqa: S101 - what the source of a class is

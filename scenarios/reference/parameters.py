@@ -1,4 +1,4 @@
-"""The parameters of a registry's entry: name, default, what is allowed, and what it means."""
+"""Keys of a table, and parameters of a registry's entry: name, default, what is allowed, what it means."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,18 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
 
-from tools.pages.docstrings import field_docstrings
+from scenarios.reference.docstrings import field_docstrings
+
+UNITS = {
+    "_per_s": "per second",
+    "_hz": "per second",
+    "_s": "seconds",
+    "_ms": "milliseconds",
+    "_us": "microseconds",
+    "_bytes": "bytes",
+    "_percent": "per cent",
+}
+"""Units by the ending of a name; the first ending that fits counts."""
 
 
 class Parameter(Struct, frozen=True):
@@ -20,6 +31,26 @@ class Parameter(Struct, frozen=True):
     """The value itself; None where it is required."""
     allowed: str
     meaning: str
+
+    @property
+    def unit(self) -> str:
+        """The unit in its name, such as `seconds`; empty where the name has none."""
+        return next((unit for ending, unit in UNITS.items() if self.name.endswith(ending)), "")
+
+    @property
+    def facts(self) -> str:
+        """Unit, what is allowed, and default, in short sentences: `Seconds, above 0. Default: 1.`"""
+        allowed = (
+            "" if set(self.allowed.split("; or ")) <= {"text", "table", "list, each: table"} else self.allowed
+        )
+        if self.unit and allowed.startswith(("number", "whole number")):
+            allowed = f"{self.unit}, {allowed}".replace(", number", "", 1)
+        facts = [f"{allowed[:1].upper()}{allowed[1:]}"] if allowed else []
+        if self.required:
+            facts.append("Required")
+        elif self.default not in (None, (), {}, ""):
+            facts.append(f"Default: {self.written_default}")
+        return "".join(f"{fact}. " for fact in facts).strip()
 
     @property
     def written_default(self) -> str:
@@ -50,6 +81,8 @@ def _parameter(field: types.Field, defaults: Mapping[str, Any], meaning: str) ->
     default = None if field.required else field.default
     if field.default_factory is not msgspec.NODEFAULT:
         default = field.default_factory()
+    if isinstance(default, Struct):
+        default = None  # a table whose keys have defaults of their own
     return Parameter(
         name=field.name,
         required=field.required and field.name not in defaults,
@@ -62,6 +95,8 @@ def _parameter(field: types.Field, defaults: Mapping[str, Any], meaning: str) ->
 def allowed(kind: types.Type) -> str:
     """The values that a type takes, as text."""
     match kind:
+        case types.Metadata(type=inner):
+            words = allowed(inner)
         case types.BoolType():
             words = "true or false"
         case types.IntType():
@@ -70,11 +105,18 @@ def allowed(kind: types.Type) -> str:
             words = _number("number", kind)
         case types.StrType():
             words = "text"
-        case types.DictType():
+        case types.DictType() | types.StructType():
             words = "table"
+        case types.AnyType():
+            words = "any value"
+        case types.TupleType(item_types=items):
+            words = f"{_how_many(len(items), len(items))}: {allowed(items[0])}"
         case types.LiteralType(values=values):
             words = " or ".join(f"`{written(value)}`" for value in values)
-        case types.VarTupleType(item_type=item, min_length=low, max_length=high):
+        case (
+            types.VarTupleType(item_type=item, min_length=low, max_length=high)
+            | types.ListType(item_type=item, min_length=low, max_length=high)
+        ):
             words = f"{_how_many(low, high)}: {allowed(item)}"
         case types.UnionType(types=parts):
             words = "; or ".join(allowed(part) for part in parts if not isinstance(part, types.NoneType))
@@ -105,6 +147,8 @@ def _how_many(low: int | None, high: int | None) -> str:
 
 def figure(value: float) -> str:
     """A number with thousands apart, and 1/60 as that."""
+    if isinstance(value, int):
+        return f"{value:,}"
     return "1/60" if value == 1 / 60 else f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
 
 
