@@ -12,7 +12,7 @@ from scenarios.project.repository import Repository
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCHEMA_FILE = ".storm.schema.json"
-"""A JSON Schema beside the scenario, if the user has written one; then the scenario names it for editors."""
+"""The JSON Schema of scenario files, beside the scenario; its first line names it for editors."""
 SCHEMA_COMMENT = f"#:schema ./{SCHEMA_FILE}"
 ACTION = "reconnect-storm/reconnect-storm@v0"
 PACKAGE = "reconnect-storm"
@@ -20,14 +20,14 @@ ACCEPTED_FILE = "storm-accepted.toml"
 ACCEPT_LABEL = "storm-accepted"
 
 
-def storm_toml(project: Project, *, schema: bool = False) -> str:
+def storm_toml(project: Project) -> str:
     """The scenario."""
     start = project.start
     return (
         _environment()
         .get_template("storm.toml.j2")
         .render(
-            schema=SCHEMA_COMMENT if schema else "",
+            schema=SCHEMA_COMMENT,
             project=project,
             start=start,
             hints=project.hints,

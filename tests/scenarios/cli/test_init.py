@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from scenarios.cli.main import main
-from scenarios.project.render import SCHEMA_COMMENT, SCHEMA_FILE
+from scenarios.reference.scenario_schema import scenario_schema
 from scenarios.scenario.loader import load
 
 NODE = {
@@ -20,7 +20,7 @@ NODE = {
         'setInterval(() => io.emit("price", { seq: n++, ts: Date.now() }), 200);\nlisten(process.env.PORT);'
     ),
 }
-WRITTEN = [".github/workflows/storm.yml", ".gitignore", "storm.toml"]
+WRITTEN = [".storm.schema.json", ".github/workflows/storm.yml", ".gitignore", "storm.toml"]
 
 
 @pytest.fixture
@@ -62,6 +62,7 @@ def test_a_gateway_gets_a_scenario_a_workflow_and_the_next_command(folder: Path)
     assert result.output.splitlines() == [
         "found: node server.js (package.json: scripts.start)",
         "wrote: storm.toml",
+        "wrote: .storm.schema.json",
         "wrote: .github/workflows/storm.yml",
         "added to .gitignore: runs/",
         "added to .gitignore: node_modules/",
@@ -148,10 +149,14 @@ def test_what_has_to_be_looked_at_is_said(folder: Path) -> None:
     assert "look: feed.event: no event of a feed was found" in output
 
 
-def test_a_schema_that_is_there_is_named_in_the_first_line(folder: Path) -> None:
-    put(folder, {**NODE, SCHEMA_FILE: "{}"})
-    typed()
-    assert (folder / "storm.toml").read_text().splitlines()[0] == SCHEMA_COMMENT
+def test_the_schema_is_the_one_that_the_first_line_names(folder: Path) -> None:
+    put(folder, NODE)
+    assert typed().exit_code == 0
+    first, *_ = (folder / "storm.toml").read_text().splitlines()
+    schema = json.loads((folder / first.removeprefix("#:schema ")).read_text())
+    assert schema == scenario_schema()
+    assert "fleet" in schema["properties"]
+    assert len(typed("--dry-run").output) < 10_000, "a schema is long, and is not printed"
 
 
 REFUSED: dict[str, tuple[Mapping[str, str], tuple[str, ...], tuple[str, ...]]] = {

@@ -1,5 +1,6 @@
 """From a folder with a gateway to a scenario, a job of CI and the next command."""
 
+import json
 import os
 import shlex
 import sys
@@ -94,14 +95,9 @@ def _init(folder: Path, command: str, ci: str | None, *, ask: bool, dry_run: boo
         fail(_nothing_found(folder))
     place = repository(folder)
     systems = ((ci,) if ci != "none" else ()) if ci else place.systems
-    files = {folder / SCENARIO: _scenario(folder, project)} if project is not None else {}
-    files |= _jobs(folder, project, systems)
+    files = _files(folder, project, systems)
     if dry_run:
-        for path, text in files.items():
-            if path.exists():
-                click.echo(f"# kept: {_named(path, folder)} exists\n")
-            else:
-                _show(_named(path, folder), text)
+        _show_all(folder, files)
         return
     _write(folder, files, project)
     if place.root / GITLAB in files:
@@ -156,18 +152,30 @@ def _tell_to_include(root: Path) -> None:
         click.echo(f"add to .gitlab-ci.yml:\n{gitlab_include('/' + GITLAB.as_posix())}", nl=False)
 
 
-def _scenario(folder: Path, project: "Project") -> str:
+def _files(folder: Path, project: "Project | None", systems: tuple[str, ...]) -> dict[Path, str]:
+    """What is to be written, by its place."""
+    from scenarios.project.render import SCHEMA_FILE  # noqa: PLC0415
+    from scenarios.reference.scenario_schema import scenario_schema  # noqa: PLC0415
+
+    files: dict[Path, str] = {}
+    if project is not None:
+        files[folder / SCENARIO] = _scenario(project)
+        files[folder / SCHEMA_FILE] = json.dumps(scenario_schema(), ensure_ascii=False) + "\n"
+    return files | _jobs(folder, project, systems)
+
+
+def _scenario(project: "Project") -> str:
     """The scenario, if it can be loaded; otherwise the command has something that no scenario may have."""
-    from scenarios.project.render import SCHEMA_FILE, storm_toml  # noqa: PLC0415
+    from scenarios.project.render import storm_toml  # noqa: PLC0415
     from scenarios.scenario.validate import ScenarioError, build  # noqa: PLC0415
 
-    text = storm_toml(project, schema=(folder / SCHEMA_FILE).exists())
+    text = storm_toml(project)
     with usage_errors(ScenarioError):
         build(tomllib.loads(text), source=SCENARIO)
     return text
 
 
-def _jobs(folder: Path, project: "Project | None", systems: tuple[str, ...]) -> Mapping[Path, str]:
+def _jobs(folder: Path, project: "Project | None", systems: tuple[str, ...]) -> dict[Path, str]:
     """The files of the CI systems, by their places."""
     from scenarios.project.render import github_workflow, gitlab_job  # noqa: PLC0415
     from scenarios.project.repository import repository  # noqa: PLC0415
@@ -216,6 +224,20 @@ def _named(path: Path, folder: Path) -> Path:
 
 def _from(directory: Path) -> str:
     return f"cd {shlex.quote(str(directory))} && " if directory != Path() else ""
+
+
+def _show_all(folder: Path, files: Mapping[Path, str]) -> None:
+    """Prints the files; of the schema only the name, because it is long and no text of the user's."""
+    from scenarios.project.render import SCHEMA_FILE  # noqa: PLC0415
+
+    for path, text in files.items():
+        name = _named(path, folder)
+        if path.exists():
+            click.echo(f"# kept: {name} exists\n")
+        elif path.name == SCHEMA_FILE:
+            click.echo(f"# {name}: the JSON Schema of scenario files, for editors\n")
+        else:
+            _show(name, text)
 
 
 def _show(path: Path, text: str) -> None:
