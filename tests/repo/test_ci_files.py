@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,60 @@ def test_the_job_for_gitlab_is_what_init_writes() -> None:
     assert GITLAB.read_text(encoding="utf-8") == gitlab_job(None, None, ROOT), (
         "write it again with gitlab_job"
     )
+
+
+# -- linters that were written for these files ---------------------------------------------------------------
+
+PINS = """rules:
+  unpinned-uses:
+    config:
+      policies:
+        "actions/*": ref-pin
+        "reconnect-storm/*": ref-pin
+"""
+"""A tag is enough for GitHub's own actions, and for ours."""
+KINDS = {"github-workflows": [*WORKFLOWS], "github-actions": [ACTION], "gitlab-ci": [GITLAB]}
+
+
+def linted(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [str(Path(sys.executable).with_name(program)), *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """The workflow that `init` writes, at its place: zizmor looks at paths."""
+    path = tmp_path / ".github" / "workflows" / "storm.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(WRITTEN, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_for_a_ci_system_has_the_form_that_the_system_publishes(kind: str, written: Path) -> None:
+    files = KINDS[kind] + ([written] if kind == "github-workflows" else [])
+    found = linted("check-jsonschema", "--builtin-schema", f"vendor.{kind}", *files)
+    assert found.returncode == 0, found.stdout
+
+
+def test_a_security_linter_has_nothing_against_workflows_and_action(tmp_path: Path, written: Path) -> None:
+    config = tmp_path / "zizmor.yml"
+    config.write_text(PINS, encoding="utf-8")
+    files = (*WORKFLOWS, ACTION, written)
+    found = linted(
+        "zizmor", "--offline", "--no-progress", "--min-severity=medium", "--config", config, *files
+    )
+    assert found.returncode == 0, found.stdout
+
+
+def test_the_security_linter_finds_a_value_that_goes_into_a_script(tmp_path: Path, written: Path) -> None:
+    text = WRITTEN.replace(
+        "      - uses: actions/checkout",
+        "      - run: echo ${{ github.head_ref }}\n      - uses: actions/checkout",
+        1,
+    )
+    assert text != WRITTEN
+    written.write_text(text, encoding="utf-8")
+    found = linted("zizmor", "--offline", "--no-progress", "--min-severity=medium", written)
+    assert found.returncode != 0
+    assert "template-injection" in found.stdout
