@@ -132,6 +132,19 @@ def lone_pod() -> Iterator[str]:
         yield url
 
 
+def kill(process: psutil.Process) -> None:
+    """Kills a process that need not be a child, and waits for its end: the signal alone only begins it."""
+
+    def has_ended() -> bool:
+        try:
+            return process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    process.kill()
+    wait_for(f"the end of process {process.pid}", has_ended)
+
+
 def storm_processes() -> list[psutil.Process]:
     """Whatever of a storm these tests have started, whoever its parent is by now."""
     found = []

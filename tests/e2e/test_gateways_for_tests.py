@@ -17,7 +17,7 @@ import pytest
 import socketio
 
 from scenarios.host.machine import free_ports
-from tests.e2e.command_line import PATIENCE_S, get, running, wait_for
+from tests.e2e.command_line import PATIENCE_S, get, kill, running, wait_for
 from tests.support.gateways import GATEWAYS, words
 
 pytestmark = pytest.mark.e2e
@@ -75,7 +75,7 @@ def _no_daemon_is_left(tmp_path: Path) -> Iterator[None]:
     yield
     if (tmp_path / "pids").exists():
         for pid in (tmp_path / "pids").read_text().split():
-            psutil.Process(int(pid)).kill()
+            kill(psutil.Process(int(pid)))
 
 
 @pytest.mark.parametrize("name", LISTENING)
@@ -100,7 +100,7 @@ def test_it_is_ready_sends_ticks_and_ends_on_sigterm(name: str, tmp_path: Path, 
             assert process.wait(PATIENCE_S) == 0
             assert "drains" in log.read_text()
         for child in children:
-            child.kill()
+            kill(child)
 
 
 def test_a_crash_has_a_traceback_and_a_status(log: Path) -> None:
@@ -127,7 +127,7 @@ def test_children_burn_cpu_and_a_daemon_has_left(tmp_path: Path, log: Path) -> N
         assert os.getsid(daemon.pid) != os.getsid(process.pid)
         for child in burning:
             wait_for("CPU that a child uses", lambda child=child: child.cpu_times().user > 0.1)  # type: ignore[misc]
-            child.kill()
+            kill(child)
 
 
 def test_megabytes_are_printed(log: Path) -> None:

@@ -10,12 +10,14 @@ import pytest
 from tests.support.needs import NEEDS, ROOT, SKIP_VARIABLE
 
 TESTS = ROOT / "tests"
+FILES = ("tests/scenarios/gate/test_repository.py", "tests/scenarios/gate/test_program_version.py")
+"""All tests of the first one need git, one of the second needs a commit, and the others need nothing."""
 
 
-def without_tools(file: str, wish: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a file of tests with nothing on the PATH."""
+def without_tools(wish: str) -> "subprocess.CompletedProcess[str]":
+    """Runs these tests with nothing on the PATH."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", file],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *FILES],
         cwd=ROOT,
         env={**os.environ, "PATH": os.devnull, SKIP_VARIABLE: wish},
         capture_output=True,
@@ -26,25 +28,23 @@ def without_tools(file: str, wish: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_bare_machine_skips_what_it_cannot_do_and_the_summary_says_what_to_install() -> None:
-    done = without_tools("tests/scenarios/gate/test_checkout.py", "allow")
+    done = without_tools("allow")
     assert done.returncode == 0, done.stdout
     summary = done.stdout.partition("short test summary info")[2]
-    assert re.search(
-        r"SKIPPED \[\d+\] tests/scenarios/gate/test_checkout.py:\d+: git: found none; install", summary
-    )
+    assert re.search(r"SKIPPED \[\d+\] tests/scenarios/gate/test_repository.py: git: found none; install", summary)
     assert "a commit of this project: found none; run the tests in a clone" in summary
     assert re.search(r"\d+ passed, \d+ skipped", done.stdout.splitlines()[-1])
 
 
 def test_where_nothing_may_be_skipped_a_missing_tool_is_an_error() -> None:
-    done = without_tools("tests/scenarios/gate/test_checkout.py", "forbid")
+    done = without_tools("forbid")
     assert done.returncode == 1, done.stdout
     assert f"{SKIP_VARIABLE}=forbid, but Skipped: git: found none; install the package git" in done.stdout
     assert re.search(r"\d+ passed, \d+ errors", done.stdout.splitlines()[-1])
 
 
 def test_a_wish_that_nobody_understands_is_refused() -> None:
-    done = without_tools("tests/scenarios/gate/test_checkout.py", "perhaps")
+    done = without_tools("perhaps")
     assert done.returncode == 4
     assert f"{SKIP_VARIABLE}: invalid value 'perhaps': expected allow or forbid" in done.stderr
 

@@ -70,7 +70,7 @@ TYPED: dict[str, tuple[tuple[str, ...], str]] = {
     "no number": (("compare", "--repeats", "two"), "--repeats: invalid value 'two': expected 1 to 100"),
     "number below its bound": (("tune", "--confirm-s", "3"), "--confirm-s: invalid value 3: expected >= 30"),
     "none of the choices": (
-        ("calibrate-gate", "--arm", "calm"),
+        ("calibrate-gate", "--record", "1", "--arm", "calm"),
         "--arm: invalid value 'calm': expected one of unchanged, ",
     ),
     "no such file": (("run", "--nginx", "/no/nginx"), "--nginx: file '/no/nginx' does not exist"),

@@ -43,7 +43,7 @@ def test_the_file_says_how_to_play_it_and_has_no_defaults() -> None:
     text = scenario_file(rehearsed(load("mass-drop"), []), "rehearsed.toml")
     assert "reconnect-storm rehearse rehearsed.toml" in text
     assert "payload_bytes" not in text
-    assert "clients_per_ip" not in text
+    assert "transport" not in text
 
 
 def test_secrets_stay_out_of_the_file_and_it_says_so() -> None:

@@ -151,6 +151,7 @@ STORM = (
     'fleet.policy={name="spread", window_s=8}',
     "fleet.connect_timeout_s=5",
     "gateway.handshake_cpu_ms=4",
+    "gateway.tick_cpu_us=0",
     "gateway.pods=3",
     'event=[{at_s=6, do="drop_all"}, {at_s=26, do="drop_share", share=0.5}]',
 )

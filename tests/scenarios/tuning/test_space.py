@@ -62,7 +62,8 @@ def test_a_range_is_kept_whatever_its_unit(place: float, unit: float) -> None:
 
 
 def test_the_window_is_the_time_in_which_all_come_back_at_half_of_what_is_left() -> None:
-    free = load("mass-drop", ["matrix={}", "gateway.handshake_cpu_ms=20", "fleet.clients=100"])
+    costs = ("gateway.handshake_cpu_ms=20", "gateway.tick_cpu_us=0")
+    free = load("mass-drop", ["matrix={}", *costs, "fleet.clients=100"])
     assert window(free, 0.0) == pytest.approx(2 * 100 * 0.02 / 1)
     assert window(load("mass-drop", ["matrix={}", "gateway.handshake_cpu_ms=0"]), 0.0) == 0
     assert window(free, 1.0) == math.inf
