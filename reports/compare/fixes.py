@@ -14,6 +14,7 @@ from reports.compare.headline import outcome, quoted, state
 from reports.compare.ip_groups import fewer_in_time, for_whom, later_for, shared_of
 from reports.compare.measures import AVAILABILITY, BY_KEY, FEWER, ONCE, TIME_TO_RECOVER, Effect, Names
 from reports.compare.ranges import Range
+from reports.compare.statistics import ALPHA
 from reports.text import units
 
 MOST_FIXES = 8
@@ -210,7 +211,13 @@ def _sure(reference: ArmResult, arm: ArmResult) -> str:
         return f"{runs}: too few for a test"
     p = order_p(reference, arm)
     shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-    return f"{runs}: {'no ' if alike(reference, arm) else ''}significant difference (rank test, {shown})"
+    if p > ALPHA:
+        found = "no significant difference"
+    elif alike(reference, arm):
+        found = "a difference in recovery or availability that is significant, but below the minimum effect"
+    else:
+        found = "significant difference"
+    return f"{runs}: {found} (rank test, {shown})"
 
 
 def _alone(arm: ArmResult) -> Iterator[str]:

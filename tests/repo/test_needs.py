@@ -31,7 +31,9 @@ def test_a_bare_machine_skips_what_it_cannot_do_and_the_summary_says_what_to_ins
     done = without_tools("allow")
     assert done.returncode == 0, done.stdout
     summary = done.stdout.partition("short test summary info")[2]
-    assert re.search(r"SKIPPED \[\d+\] tests/scenarios/gate/test_repository.py: git: found none; install", summary)
+    assert re.search(
+        r"SKIPPED \[\d+\] tests/scenarios/gate/test_repository.py: git: found none; install", summary
+    )
     assert "a commit of this project: found none; run the tests in a clone" in summary
     assert re.search(r"\d+ passed, \d+ skipped", done.stdout.splitlines()[-1])
 

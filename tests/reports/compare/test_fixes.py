@@ -113,6 +113,14 @@ SAID: dict[str, tuple[list[Run], str]] = {
         [*both("a", "RECOVERED", 9, 20, 30, 31), *both("b", "RECOVERED", 3, 5, 10, 19)],
         "4 runs per arm: no significant difference (rank test, p =",
     ),
+    "four runs per arm that differ by less than matters": (
+        [
+            *(run("a", "METASTABLE", served=0.19, round=n) for n in range(1, 5)),
+            *(run("b", "METASTABLE", served=0.18, round=n) for n in range(1, 5)),
+        ],
+        "4 runs per arm: a difference in recovery or availability that is significant, but below the minimum "
+        "effect (rank test, p = 0.029).",
+    ),
     "two runs per arm": (
         [*both("a", "OUTAGE", None, None), *both("b", "RECOVERED", 3, 4)],
         "2 runs per arm: too few for a test.",
