@@ -154,7 +154,11 @@ def summarise(run: Run) -> Summary:
         recovery=recovered,
         back=clients_back_of(run.rows, *unaided, run.info.trigger_end_s) if unaided else None,
         shared_ips=shared_ip_groups(
-            run, *(unaided or (0, 0)), trigger_end_s=run.info.trigger_end_s, ticks_to_s=ticks_to_s
+            run,
+            *(unaided or (0, 0)),
+            trigger_end_s=run.info.trigger_end_s,
+            counted_to_s=stretch[1] if stretch else None,
+            ticks_to_s=ticks_to_s,
         ),
         pods=pods,
         pod_spread=spread(pods),

@@ -34,14 +34,17 @@ def shared_ip_groups(
     to_s: int,
     trigger_end_s: int | None = None,
     *,
+    counted_to_s: int | None = None,
     ticks_to_s: int | None = None,
 ) -> tuple[SharedIpGroup, ...]:
-    """The clients of a run by the number of clients per IP, over [from_s, to_s), the smallest first.
+    """The clients of a run by the number of clients per IP, the smallest first.
 
-    trigger_end_s: None where the trigger began and ended with `from_s`. ticks_to_s: where the due times of
-    the ticks end, `to_s` if not said.
+    Their return counts over [from_s, to_s). counted_to_s: where availability, attempts and refusals end, as
+    those of all clients do. ticks_to_s: where the due times of the ticks end. Both are `to_s` if not said.
+    trigger_end_s: None where the trigger began and ended with `from_s`.
     """
     end_s = from_s if trigger_end_s is None else trigger_end_s
+    counted_end_s = to_s if counted_to_s is None else counted_to_s
     ticks_end_s = to_s if ticks_to_s is None else ticks_to_s
     # Of a second of which the generator told nothing, ticks alone may be known.
     told = [row for row in run.shared_ips if row.get("clients") is not None]
@@ -50,7 +53,9 @@ def shared_ip_groups(
         own, with_ticks = (_of_size(rows, size) for rows in (told, run.shared_ips))
         ticks = None if run.info.unnumbered else _ticks(_between(with_ticks, from_s, ticks_end_s))
         back = clients_back_of(own, from_s, to_s, end_s)
-        found.append(_group(int(size), _between(own, from_s, to_s), end_s, back=back, ticks=ticks))
+        counted = _between(own, from_s, counted_end_s)
+        back_after_s = _back_after_s(_between(own, from_s, to_s), end_s)
+        found.append(_group(int(size), counted, back_after_s, back=back, ticks=ticks))
     return tuple(found)
 
 
@@ -87,29 +92,34 @@ def _ticks(rows: Sequence[series.Row]) -> Ticks | None:
     return Ticks(due=due, in_time=in_time, late=late, never=never, skipped=skipped) if due else None
 
 
+def _back_after_s(rows: Sequence[series.Row], trigger_end_s: int) -> int | None:
+    served = (
+        series.shares(series.column(rows, "useful"), series.column(rows, "clients")) >= series.SERVED_WELL
+    )
+    lasting = 0
+    while lasting < len(served) and served[-1 - lasting]:
+        lasting += 1
+    if lasting < LASTING_S:
+        return None
+    return max(0, int(rows[len(rows) - lasting]["t_s"] or 0) - trigger_end_s)
+
+
 def _group(
     size: int,
-    rows: Sequence[series.Row],
-    trigger_end_s: int,
+    counted: Sequence[series.Row],
+    back_after_s: int | None,
     *,
     back: ClientsBack | None,
     ticks: Ticks | None,
 ) -> SharedIpGroup:
-    clients, useful = series.column(rows, "clients"), series.column(rows, "useful")
-    served = series.shares(useful, clients) >= series.SERVED_WELL
-    lasting = 0
-    while lasting < len(served) and served[-1 - lasting]:
-        lasting += 1
-    recovered = lasting >= LASTING_S
+    clients, useful = series.column(counted, "clients"), series.column(counted, "useful")
     return SharedIpGroup(
         clients_per_ip=size,
         clients=int(series.highest(clients) or 0),
         availability=series.ratio(series.total(useful), series.total(clients)),
-        attempts=round(series.total(series.column(rows, "attempts"))),
-        limited=round(series.total(series.column(rows, "limited"))),
-        back_after_s=max(0, int(rows[len(rows) - lasting]["t_s"] or 0) - trigger_end_s)
-        if recovered
-        else None,
+        attempts=round(series.total(series.column(counted, "attempts"))),
+        limited=round(series.total(series.column(counted, "limited"))),
+        back_after_s=back_after_s,
         back=back,
         ticks=ticks,
     )

@@ -11,7 +11,7 @@ from msgspec import Struct
 from reports.compare.arm import ArmResult, alike, decidable, order_p, standing
 from reports.compare.comparable import is_switch
 from reports.compare.headline import outcome, quoted, state
-from reports.compare.ip_groups import fewer_in_time, for_whom, later_for, shared_of
+from reports.compare.ip_groups import fewer_in_time, for_whom, later_for, more_in_time, shared_of
 from reports.compare.measures import AVAILABILITY, BY_KEY, FEWER, ONCE, TIME_TO_RECOVER, Effect, Names
 from reports.compare.ranges import Range
 from reports.compare.statistics import ALPHA
@@ -71,6 +71,8 @@ def _fix(reference: ArmResult, arm: ArmResult, arms: Sequence[ArmResult], names:
     yield f"{name}: {_recovery(reference, arm)}."
     yield from _measures(reference, arm)
     yield from for_whom(reference.by_ip, arm.by_ip)
+    if arm.recovered_s == inf:
+        yield from more_in_time(reference.by_ip, arm.by_ip)
     yield from _unused_limit(reference, arm)
     if arm.verdict != "STEADY":
         price = [*_price(reference, arm, names)]
@@ -100,8 +102,9 @@ def _added(before: ArmResult, after: ArmResult) -> str:
     if alike(before, after):
         return "no measurable effect on recovery"
     if before.recovered_s < inf and after.recovered_s < inf:
-        change = _moved("time to recover", TIME_TO_RECOVER, before, after)
-        return change.text if change else ""
+        wanted = ((TIME_TO_RECOVER, "time to recover"), *_EFFECTS[-2:])
+        changes = [_moved(what, key, before, after) for key, what in wanted]
+        return "; ".join(change.text for change in changes if change and change.moved)
     if after.recovered_s < inf:
         return "the service now recovers"
     if before.recovered_s < inf:

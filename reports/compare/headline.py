@@ -32,7 +32,10 @@ def headline(arms: Sequence[ArmResult], winners: Sequence[str]) -> str:
     first = f"The reference {quoted(reference.name)} {outcome(reference)}."
     if best.verdict == "RECOVERED":
         did = _outcomes([arm for arm in arms if arm.name in winners])
-        return " ".join([first, f"{_names(winners)} did best: {did}.", *_what_did_it(arms)])
+        how = "did best" if len(winners) > 1 else "recovered soonest"
+        did = did if len(winners) > 1 else did.removeprefix("recovered ")
+        told = (f"{_names(winners)} {how}: {did}.", *_served_more(arms, winners), *_what_did_it(arms))
+        return " ".join([first, *told])
     now_and_then = any(map(_recoveries, arms))
     how = " in more than half of its runs" if now_and_then else _within(best)
     return f"No arm recovered{how}. {first} Least bad: {_names(winners)} ({best.verdict})."
@@ -74,6 +77,19 @@ def believe(arms: Sequence[ArmResult], winners: Sequence[str], controls: Sequenc
     sentences += _comparisons(arms, winners)
     sentences += _uncontrolled(arms, controls)
     return " ".join(sentences)
+
+
+def _served_more(arms: Sequence[ArmResult], winners: Sequence[str]) -> Iterator[str]:
+    """The arms that served more than the one that recovered soonest, although they took longer."""
+    best = min((arm for arm in arms if arm.name in winners), key=standing)
+    least = best.median(AVAILABILITY)
+    for arm in arms:
+        share = arm.median(AVAILABILITY)
+        if arm.name in winners or not arm.valid or share is None or least is None or share <= least:
+            continue
+        if arm.recovered_s < inf and SERVED.matters(least, share):
+            availability = f"availability {units.percent(share)} against {units.percent(least)}"
+            yield f"{quoted(arm.name)} took longer, but served more in all: {availability}."
 
 
 def _what_did_it(arms: Sequence[ArmResult]) -> Iterator[str]:

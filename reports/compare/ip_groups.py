@@ -91,12 +91,27 @@ def later_for(reference: Sequence[IpGroup], arm: Sequence[IpGroup]) -> Iterator[
 def fewer_in_time(reference: Sequence[IpGroup], arm: Sequence[IpGroup]) -> Iterator[str]:
     """Which clients had a smaller share of their ticks in time than in the reference; none where no IP is
     shared."""
+    for group, was, now in _in_time(reference, arm):
+        if now < was:
+            fell = f"from {units.percent(was)} to {units.percent(now)}"
+            yield f"ticks delivered in time to {_kind(group)} fell {fell}"
+
+
+def more_in_time(reference: Sequence[IpGroup], arm: Sequence[IpGroup]) -> Iterator[str]:
+    """Which clients had a larger share of their ticks in time, as sentences; none where no IP is shared."""
+    for group, was, now in _in_time(reference, arm):
+        if now > was:
+            rose = f"from {units.percent(was)} to {units.percent(now)}"
+            yield f"Ticks delivered in time to {_kind(group)} rose {rose}."
+
+
+def _in_time(reference: Sequence[IpGroup], arm: Sequence[IpGroup]) -> Iterator[tuple[IpGroup, float, float]]:
+    """The clients whose share of ticks in time differs by as much as matters, before and after."""
     before = {group.shared: group.ticks_in_time for group in reference}
     for group in arm if shared_of(arm) else ():
         was, now = before.get(group.shared), group.ticks_in_time
-        if was is not None and now is not None and now < was and SERVED.matters(was, now):
-            fell = f"from {units.percent(was)} to {units.percent(now)}"
-            yield f"ticks delivered in time to {_kind(group)} fell {fell}"
+        if was is not None and now is not None and SERVED.matters(was, now):
+            yield group, was, now
 
 
 def _behind(reference: Sequence[IpGroup], arm: Sequence[IpGroup]) -> Iterator[str]:

@@ -30,9 +30,13 @@ def _sentence(runs: Sequence[Run]) -> str:
     if not storms:
         return ""
     parts = [*_stale(storms)]
-    missed = median(storm.missed for storm, _ in storms)
-    # A client that is still disconnected has not found out yet what it missed.
-    parts.append(f"{units.count(missed)} ticks missed by clients that reconnected")
+    # A client that is still disconnected has not found out yet what it missed: lost ticks count those, too.
+    lost = [storm.ticks.lost for storm, _ in storms if storm.ticks is not None]
+    if lost:
+        parts.append(f"{units.count(median(lost))} ticks lost")
+    else:
+        missed = median(storm.missed for storm, _ in storms)
+        parts.append(f"{units.count(missed)} ticks missed by clients that reconnected")
     gave_up = median(storm.gave_up for storm, _ in storms)
     if gave_up:
         parts.append(f"{units.count(gave_up)} clients gave up for good")

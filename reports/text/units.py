@@ -61,7 +61,8 @@ def seconds(value: float | None, *, more: int = 0) -> str:
     if value is None:
         return NOTHING
     digits = _fraction(value, more + (0 if value >= 9.95 else 1))
-    return f"{value:.{digits}f} s"
+    # Medians of whole seconds end in halves. Halves go up: to the even number, 10.5 would be 10, and 11.5 12.
+    return f"{value + 1e-9:.{digits}f} s"
 
 
 def latency(value: Latency | None) -> str:

@@ -42,6 +42,23 @@ def test_each_group_is_counted_for_itself_from_the_trigger_on() -> None:
     assert (crowded.clients_per_ip, crowded.limited, crowded.back_after_s) == (40, 840, None)
 
 
+def test_counts_end_where_those_of_all_clients_do_and_the_return_goes_on() -> None:
+    rows = [second(t, 1, 0.0 if t < 12 else 100.0, attempts=5.0, limited=1.0) for t in range(30)]
+    (group,) = shared_ip_groups(run_of(*rows), 8, 30, counted_to_s=16)
+    assert group.availability == 0.5
+    assert (group.attempts, group.limited, group.back_after_s) == (40, 8, 4)
+
+
+def test_the_availability_of_all_groups_is_that_of_all_clients() -> None:
+    run = history(storm(100.0))
+    rows = [{**row, "clients_per_ip": 1.0, "limited": 0.0} for row in run.rows]
+    summary = summarise(replace(run, shared_ips=tuple(rows)))
+    (group,) = summary.shared_ips
+    assert summary.storm is not None
+    assert group.availability == summary.storm.availability
+    assert group.attempts == summary.storm.attempts
+
+
 @pytest.mark.parametrize(
     ("useful", "back_after_s"),
     [

@@ -31,7 +31,7 @@ def test_the_headline_says_whether_it_recovered_what_did_it_and_what_that_costs(
     assert found.winners == ("incident + per-ip",)
     assert found.headline == (
         "The reference “naive + none” did not recover within 54 s (METASTABLE). "
-        "“incident + per-ip” did best: recovered after 9 s. "
+        "“incident + per-ip” recovered soonest: after 9 s. "
         "Every arm with fleet.policy = incident recovered; no other arm did. "
         "Price of “incident + per-ip”: none measured."
     )
@@ -66,7 +66,7 @@ HEADLINES: dict[str, tuple[list[Run], str]] = {
     ),
     "an invalid reference": (
         [run("a", "INVALID"), run("b", "RECOVERED", 30)],
-        "The reference “a” has no valid run. “b” did best: recovered after 30 s.",
+        "The reference “a” has no valid run. “b” recovered soonest: after 30 s.",
     ),
     "no trigger in any arm": (
         [run("a", "STEADY", served=None), run("b", "STEADY", served=None)],

@@ -50,6 +50,30 @@ def test_a_fix_is_told_with_its_effect_for_whom_its_price_and_how_sure_it_is() -
     )
 
 
+def test_who_gained_is_told_also_where_nobody_recovered() -> None:
+    before = {**BEFORE, "ips": (ip_group(1, None, in_time=0.18), ip_group(10, None, in_time=0.21))}
+    after = {**BEFORE, "ips": (ip_group(1, None, in_time=0.25), ip_group(10, None, in_time=0.12))}
+    found = compare([run("naive", "METASTABLE", **before), run("naive + per-ip", "METASTABLE", **after)])
+    (text,) = found.effects
+    assert "Ticks delivered in time to clients alone on an IP rose from 18 % to 25 %. " in text
+    assert "Price: ticks delivered in time to clients behind a shared IP fell from 21 % to 12 %. " in text
+
+
+def test_an_arm_that_took_longer_but_served_more_is_in_the_headline() -> None:
+    found = compare(
+        [
+            run("naive", "METASTABLE", served=0.19),
+            run("incident", "RECOVERED", 13, served=0.77),
+            run("incident + per-ip", "RECOVERED", 17, served=0.84),
+        ]
+    )
+    assert "“incident” recovered soonest: after 13 s. " in found.headline
+    assert (
+        "“incident + per-ip” took longer, but served more in all: availability 84 % against 77 %."
+        in found.headline
+    )
+
+
 def test_two_variables_have_a_text_for_each_level_and_for_the_combination() -> None:
     assert compare(TWO_BY_TWO).effects == (
         "“naive + per-ip” (edge.limit: none → per-ip): no measurable effect on recovery: not "
@@ -63,7 +87,7 @@ def test_two_variables_have_a_text_for_each_level_and_for_the_combination() -> N
         "recovered after 9 s; the reference did not. Availability rose from "
         "8.0 % to 90 %; no measurable change: effective p99 afterwards 60 ms. The limit refused nothing. "
         "Price: none measured. Adding edge.limit = per-ip to “incident + none”: time to recover fell from "
-        "13 s to 9 s. 1 run per arm: no test.",
+        "13 s to 9 s; availability rose from 80 % to 90 %. 1 run per arm: no test.",
     )
 
 

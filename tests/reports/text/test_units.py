@@ -22,6 +22,8 @@ from reports.text import units
         (units.seconds(0.44), "0.4 s"),
         (units.seconds(9), "9 s"),
         (units.seconds(9.95), "10 s"),
+        (units.seconds(10.5), "11 s"),
+        (units.seconds(11.5), "12 s"),
         (units.megabytes(7.44), "7.4 MB"),
         (units.megabytes(1_058.2), "1,058 MB"),
         (units.percent(0.99999), "99.9 %"),
