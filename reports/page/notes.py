@@ -61,7 +61,8 @@ EXTERNAL = (
     "pods logged them cannot be known; all numbers are those of the clients."
 )
 SHARED_IPS = (
-    "From the trigger to the end of “after”. Ticks: shares of those due to these clients, unless a run is too old to have them. "
+    "From the trigger to the end of “after”. Ticks: shares of those due to these clients, unless a run is "
+    "too old to have them. "
     "Recovered after: from the end of the trigger until 99 % of the clients were served, and stayed so to "
     "the end. 95 % back after: until 95 % of the clients that were not served in the worst second were "
     "served, for 5 s. Never returned: those that were served neither for 5 s nor in the last seconds before "

@@ -28,7 +28,9 @@ WORKERS = 2
 SMALL_STORM = (
     "fleet.clients=60",
     "fleet.ramp_per_s=60",
+    "fleet.clients_per_ip=1",
     "gateway.handshake_cpu_ms=5",
+    "gateway.tick_cpu_us=0",
     'event=[{at_s=3, do="drop_all"}]',
     "phases.duration_s=8",
     "phases.during_s=3",

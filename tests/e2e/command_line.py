@@ -23,8 +23,10 @@ MARK = "RECONNECT_STORM_TESTS"
 
 SMALL_STORM = (
     "fleet.clients=60",
+    "fleet.clients_per_ip=1",
     "fleet.ramp_per_s=60",
     "gateway.handshake_cpu_ms=5",
+    "gateway.tick_cpu_us=0",
     'event=[{at_s=3, do="drop_all"}]',
     "phases.duration_s=11",
     "phases.during_s=4",

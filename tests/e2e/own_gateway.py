@@ -17,6 +17,7 @@ RATE_HZ = 5
 
 OWN_STORM = (
     f"fleet.clients={CLIENTS}",
+    "fleet.clients_per_ip=1",
     "fleet.ramp_per_s=60",
     "gateway.ready_path=/readyz",
     "feed.due_field=ts",

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.e2e
 REHEARSAL = (
     "fleet.clients=60",
     "fleet.ramp_per_s=60",
+    "fleet.clients_per_ip=1",
     "gateway.handshake_cpu_ms=5",
+    "gateway.tick_cpu_us=0",
     "event=["
     '{at_s=3, do="drop_share", share=0.5}, {at_s=5, do="scale", pods=3}, '
     '{at_s=11, do="push_policy", policy="incident", reach_s=1}]',
