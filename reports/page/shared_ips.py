@@ -1,6 +1,6 @@
 """Clients by shared IP, as text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from reports.analysis.delivery import ClientsBack, share_of
@@ -10,7 +10,7 @@ from reports.rundir.reader import Run
 from reports.text import units
 from reports.text.tables import TextTable
 
-SHARES = ("in_time", "late", "never")
+SHARES = {"ticks in time": "in_time", "ticks late": "late", "ticks never": "never"}
 """Columns of the table, and the parts of `Ticks` that they show."""
 
 
@@ -35,7 +35,7 @@ def group_table(arms: Mapping[str, Sequence[Sequence[SharedIpGroup]]]) -> TextTa
         label="Clients by shared IP",
         headings=(
             *("arm", "clients per IP", "clients", "availability"),
-            *(("ticks in time, late, never",) if ticks else ()),
+            *(SHARES if ticks else ()),
             *("attempts", "refused by a limit", "recovered after", "95 % back after", "never returned"),
         ),
         rows=tuple(
@@ -59,7 +59,7 @@ def _row(groups: Sequence[SharedIpGroup], ticks: bool) -> tuple[str, ...]:
         units.count(groups[0].clients_per_ip),
         units.count(groups[0].clients),
         units.percent(median(served) if served else None),
-        *((_shares(groups),) if ticks else ()),
+        *(_shares(groups) if ticks else ()),
         units.count(median(group.attempts for group in groups)),
         units.count(median(group.limited for group in groups)),
         "not recovered" if recovered_s is None else units.seconds(recovered_s),
@@ -67,11 +67,12 @@ def _row(groups: Sequence[SharedIpGroup], ticks: bool) -> tuple[str, ...]:
     )
 
 
-def _shares(groups: Sequence[SharedIpGroup]) -> str:
+def _shares(groups: Sequence[SharedIpGroup]) -> Iterator[str]:
     """What became of the ticks due to the clients of a size, over the runs that know it."""
     known = [group.ticks for group in groups if group.ticks]
-    found = [[share for ticks in known if (share := share_of(ticks, part)) is not None] for part in SHARES]
-    return ", ".join(units.percent(median(shares)) for shares in found) if all(found) else units.NOTHING
+    for part in SHARES.values():
+        shares = [share for ticks in known if (share := share_of(ticks, part)) is not None]
+        yield units.percent(median(shares) if shares else None)
 
 
 def _returned(groups: Sequence[ClientsBack]) -> tuple[str, str]:
