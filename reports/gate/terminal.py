@@ -23,13 +23,14 @@ def terminal_decision(decision: Decision) -> RenderableType:
     """The whole decision."""
     parts: list[RenderableType] = [Text(units.unbroken(title(decision)), style=_STYLES[decision.outcome])]
     for table in tables(decision):
-        parts += [Text(""), _table(table)]
+        parts += [Text(""), text_table(table)]
     parts += [Text(""), *(Text(units.unbroken(line)) for line in lines(decision))]
     return Group(*parts)
 
 
-def _table(table: TextTable) -> Table:
-    drawn = Table(box=None, pad_edge=False)
+def text_table(table: TextTable, title: str | None = None) -> Table:
+    """A table with its words to the left and its numbers to the right."""
+    drawn = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
     for heading in table.headings:
         drawn.add_column(heading, justify="left" if heading in table.words else "right")
     for row in table.rows:

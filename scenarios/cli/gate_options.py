@@ -1,8 +1,9 @@
 """The options of the gate."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -23,6 +24,17 @@ DEFAULT_SCENARIO = "gate-quick"
 ROUNDS, MOST_ROUNDS = 5, 8
 ROUNDS_ALONE, MOST_ROUNDS_ALONE = 2, 5
 """Without a baseline."""
+
+
+def _file(option: str, text: str) -> Callable[[Any], Any]:
+    """An option that names a file; its value is called after it."""
+    return click.option(
+        option,
+        f"{option.removeprefix('--')}_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=text,
+    )
 
 
 WITH_OPTIONS = decorated_by(
@@ -93,48 +105,18 @@ WITH_OPTIONS = decorated_by(
         help="Decide on this metric and the verdict only; may be repeated.  [default:"
         f" {', '.join(DEFAULT_KEYS)}]",
     ),
-    click.option(
-        "--junit",
-        "junit_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write the result as JUnit XML.",
-    ),
-    click.option(
-        "--csv",
-        "csv_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Append the candidate's runs to a CSV table for change-point detection.",
-    ),
-    click.option(
+    _file("--junit", "Write the result as JUnit XML."),
+    _file("--csv", "Append the candidate's runs to a CSV table for change-point detection."),
+    _file(
         "--trend",
-        "trend_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Append the result to a history of JSON lines, and plot it to FILE.svg. The result mentions"
+        "Append the result to a history of JSON lines, and plot it to FILE.svg. The result mentions"
         " change points for the worse; `report --trend FILE` shows all.",
     ),
-    click.option(
-        "--bencher",
-        "bencher_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write the candidate's metrics as Bencher Metric Format (BMF) JSON.",
-    ),
-    click.option(
-        "--comment",
-        "comment_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write the result as Markdown, for a comment on a pull request.",
-    ),
-    click.option(
+    _file("--bencher", "Write the candidate's metrics as Bencher Metric Format (BMF) JSON."),
+    _file("--comment", "Write the result as Markdown, for a comment on a pull request."),
+    _file(
         "--accepted",
-        "accepted_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="TOML file of accepted regressions: [[accept]] with measure, reason and until. They do not fail"
+        "TOML file of accepted regressions: [[accept]] with measure, reason and until. They do not fail"
         " the gate, and every output shows them.",
     ),
     click.option(

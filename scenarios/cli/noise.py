@@ -13,6 +13,7 @@ from rich.text import Text
 from reports.analysis.disturbance import taken
 from reports.analysis.validity import GENERATOR_LAG_MS
 from reports.gate.measures import gauges
+from reports.gate.terminal import text_table
 from reports.noise.estimate import Estimate, HostNoise, estimates, rounds_for_all
 from reports.noise.reference import SCENARIO
 from reports.noise.text import advice, estimate_table
@@ -97,7 +98,7 @@ def show(report: NoiseReport, cores: Cores, scenario: str, console: Console) -> 
     for reason in report.invalid:
         console.print(Text(f"Runs will be INVALID here: {reason}", style="bold magenta"))
     measures = gauges()
-    console.print(_drawn(core_table(report.cores, cores)))
+    console.print(_titled(core_table(report.cores, cores)))
     if any(one.steal is None for one in report.cores):
         console.print(
             Text("CPU of other processes and of the hypervisor is unknown: this system does not tell.")
@@ -106,7 +107,7 @@ def show(report: NoiseReport, cores: Cores, scenario: str, console: Console) -> 
         console.print(
             Text(f"CPU quota: {report.quota_cores:g} cores; what it delays counts as lost in the busy loop.")
         )
-    console.print(_drawn(estimate_table(report.estimates, measures, report.gate_rounds)))
+    console.print(_titled(estimate_table(report.estimates, measures, report.gate_rounds)))
     for line in advice(report.estimates, report.gate_rounds, MOST_ROUNDS, scenario):
         console.print(Text(units.unbroken(line)))
 
@@ -143,15 +144,8 @@ def _name(core: int | None, cores: Cores) -> str:
     return f"core {core} ({', '.join(users)})"
 
 
-def _drawn(table: TextTable) -> Table:
-    drawn = Table(
-        box=None, pad_edge=False, title=f"\n{table.label}", title_justify="left", title_style="bold"
-    )
-    for heading in table.headings:
-        drawn.add_column(heading, justify="left" if heading in table.words else "right")
-    for row in table.rows:
-        drawn.add_row(*(Text(units.unbroken(cell)) for cell in row))
-    return drawn
+def _titled(table: TextTable) -> Table:
+    return text_table(table, title=f"\n{table.label}")
 
 
 def _with_progress(

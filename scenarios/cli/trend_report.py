@@ -8,13 +8,11 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.table import Table
-from rich.text import Text
 
 from reports.gate.history import GateFileError, TrendEntry, read_trend
 from reports.gate.measures import Gauge
+from reports.gate.terminal import text_table
 from reports.rundir.files import replacing
-from reports.text import units
 from reports.trend.changes import Change, changes, trend_gauges, worse_since
 from reports.trend.text import change_table
 from scenarios.cli.terminal import console
@@ -64,7 +62,7 @@ def report_trend(path: Path, since: str, out: Path | None, *, as_json: bool) -> 
     console.print(_summary(len(entries), found, worse, since), highlight=False, markup=False)
     if found:
         console.print()
-        console.print(_table(found))
+        console.print(text_table(change_table(found)))
     console.print(f"\nchart: {chart}", highlight=False, markup=False, soft_wrap=True)
     return status
 
@@ -75,13 +73,3 @@ def _summary(gates: int, found: Sequence[Change], worse: Sequence[Change], since
         return f"No change point in {gates} gate{plural}."
     points = f"{len(found)} change point{'s' if len(found) > 1 else ''} in {gates} gate{plural}"
     return f"{points}, {len(worse)} for the worse{f' since {since}' if since else ''}."
-
-
-def _table(found: Sequence[Change]) -> Table:
-    table = change_table(found)
-    drawn = Table(box=None, pad_edge=False)
-    for heading in table.headings:
-        drawn.add_column(heading, justify="left" if heading in table.words else "right")
-    for row in table.rows:
-        drawn.add_row(*(Text(units.unbroken(cell)) for cell in row))
-    return drawn

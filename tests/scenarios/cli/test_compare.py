@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from scenarios.cli.main import main
 from scenarios.runner.plan import Plan
+from tests.support.command_results import words
 from tests.support.histories import END_S, history, seconds, storm, with_seconds
 
 ARMS = 'arms={naive={"fleet.policy"="naive"}, incident={"fleet.policy"="incident"}}'
@@ -55,10 +56,6 @@ def typed(folder: Path, *arguments: str) -> Result:
     )
     overrides = [part for override in sets for part in ("--set", override)]
     return CliRunner().invoke(main, ["compare", "--runs", str(folder), *overrides, *arguments])
-
-
-def words(result: Result) -> str:
-    return " ".join(result.output.split())
 
 
 def test_a_comparison_says_before_it_starts_what_it_will_take(tmp_path: Path, runner: Runner) -> None:

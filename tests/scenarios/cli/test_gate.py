@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from scenarios.cli.main import main
 from scenarios.gate.rounds import Player, Schedule
 from scenarios.host.process import AbortedError, StackError
+from tests.support.command_results import assert_refused, words
 from tests.support.histories import history, scenario, storm, with_seconds
 
 SLO = [{"metric": "availability", "phase": "storm", "operator": ">=", "bound": 0.5}]
@@ -22,18 +23,6 @@ SLO = [{"metric": "availability", "phase": "storm", "operator": ">=", "bound": 0
 
 def typed(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["gate", *map(str, arguments)])
-
-
-def words(result: Result) -> str:
-    """What was printed, however wide the terminal is."""
-    return " ".join(result.output.split())
-
-
-def assert_refused(result: Result, *said: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert len(result.output.strip().splitlines()) == 1, result.output
-    for part in said:
-        assert part in result.output
 
 
 def recorded(folder: Path, back_s: float, *, runs: int = 6, **info: Any) -> Path:

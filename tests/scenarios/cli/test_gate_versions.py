@@ -18,6 +18,7 @@ from reports.gate.history import read_trend
 from scenarios.cli.main import main
 from scenarios.gate.repository import PROJECT
 from scenarios.gate.rounds import Player
+from tests.support.command_results import assert_refused, words
 from tests.support.histories import history, storm, with_seconds
 from tests.support.repositories import commit, git, new_repository
 
@@ -70,15 +71,9 @@ def typed(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["gate", *map(str, arguments), "--no-github"])
 
 
-def words(result: Result) -> str:
-    return " ".join(result.output.split())
-
-
-def assert_refused(result: Result, *said: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert len(result.output.strip().splitlines()) == 1, result.output
-    for part in said:
-        assert part in result.output
+def assert_refused_at_once(result: Result, *said: str) -> None:
+    """Before anything was started."""
+    assert_refused(result, *said)
     assert not Path("runs").exists()
 
 
@@ -216,18 +211,18 @@ def test_a_scenario_that_a_version_has_not_is_an_error_that_names_the_option(
     shop: Path, options: tuple[str, ...], said: str
 ) -> None:
     (shop / "new.toml").write_text(STORM.replace('".."', '""'))
-    assert_refused(typed("new.toml", *options), "git:HEAD (", said)
+    assert_refused_at_once(typed("new.toml", *options), "git:HEAD (", said)
 
 
 def test_a_mistake_in_the_file_of_a_version_names_version_and_file(shop: Path) -> None:
     commit(shop, {"ops/storm.toml": STORM + "[fleet]\nclients = -1\n"})
     result = typed("ops/storm.toml", "--baseline", "git:HEAD", "--scenario-from", "each")
-    assert_refused(result, "git:HEAD:ops/storm.toml: fleet.clients")
+    assert_refused_at_once(result, "git:HEAD:ops/storm.toml: fleet.clients")
 
 
 def test_whose_scenario_is_no_question_without_a_version(shop: Path) -> None:
     result = typed("ops/storm.toml", "--scenario-from", "each")
-    assert_refused(result, "--scenario-from: not supported without a side git:REF")
+    assert_refused_at_once(result, "--scenario-from: not supported without a side git:REF")
 
 
 # -- what the result says ------------------------------------------------------------------------------------
@@ -275,7 +270,7 @@ def test_uncommitted_changes_are_in_every_output(
 @pytest.mark.parametrize("name", ["stub.toml", "gate-quick"])
 def test_the_built_in_stub_is_compared_in_its_own_repository_only(shop: Path, name: str) -> None:
     (shop / "stub.toml").write_text("[[event]]\nat_s = 8\ndo = 'drop_all'\n")
-    assert_refused(
+    assert_refused_at_once(
         typed(name, "--baseline", "git:HEAD"),
         f"git:HEAD: {name} starts the built-in stub",
         "expected gateway.command in the scenario, or --gateway COMMAND",
@@ -301,17 +296,19 @@ def test_a_scenario_of_the_stub_by_its_name_means_this_project(
     )
     assert f"Baseline: git:HEAD ({head.stdout.strip()}, " in words(result)
     refused = typed("gate-quick", "--baseline", "git:HEAD", "--scenario-from", "baseline")
-    assert_refused(refused, "--scenario-from: invalid value 'baseline': expected each, or gateway.command")
+    assert_refused_at_once(
+        refused, "--scenario-from: invalid value 'baseline': expected each, or gateway.command"
+    )
 
 
 @pytest.mark.parametrize("ref", ["git:nope", "git:", "git:--upload-pack=x"])
 def test_a_commit_that_is_not_there_costs_one_line(shop: Path, ref: str) -> None:
-    assert_refused(typed("ops/storm.toml", "--baseline", ref), "expected a branch, a tag or a commit")
+    assert_refused_at_once(typed("ops/storm.toml", "--baseline", ref), "expected a branch, a tag or a commit")
 
 
 def test_a_scenario_outside_any_repository_is_refused(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "storm.toml").write_text(STORM)
-    assert_refused(
+    assert_refused_at_once(
         typed(tmp_path / "storm.toml", "--baseline", "git:HEAD"),
         f"git:HEAD: {tmp_path}: is in no git repository",
     )

@@ -21,20 +21,12 @@ from scenarios.policies.registry import PolicyError
 from scenarios.runner import run
 from scenarios.runner.plan import plans
 from scenarios.scenario.loader import load
+from tests.support.command_results import assert_refused
 from tests.support.histories import history, storm, with_seconds
 
 
 def typed(*arguments: str, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(main, arguments, env=env)
-
-
-def assert_refused(result: Result, *said: str) -> None:
-    """Exit status 2 and one line, with all of `said` in it and no traceback."""
-    assert result.exit_code == 2, result.output
-    assert len(result.output.strip().splitlines()) == 1, result.output
-    assert "Traceback" not in result.output
-    for part in said:
-        assert part in result.output
 
 
 MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
