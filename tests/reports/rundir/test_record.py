@@ -1,6 +1,8 @@
 import csv
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,11 +125,9 @@ def test_a_failed_replacement_keeps_the_old_file_and_leaves_no_other(tmp_path: P
 def test_a_run_whose_writer_died_counts_as_interrupted(tmp_path: Path) -> None:
     writer = written(tmp_path / "run", complete=False)
     writer.close()
-    gone = os.fork()
-    if not gone:
-        os._exit(0)
-    os.waitpid(gone, 0)
-    writer.info.pid = gone
+    ended = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
+    ended.wait()
+    writer.info.pid = ended.pid
     writer.save()
     info = load_info(tmp_path / "run")
     assert (info.status, info.problem) == ("interrupted", "the process that ran it died")
