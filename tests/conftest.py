@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -23,6 +24,10 @@ __all__ = ["locust"]
 settings.register_profile("exploring", parent=settings.default, deadline=None)
 settings.register_profile("repeatable", parent=settings.get_profile("exploring"), derandomize=True)
 settings.load_profile("repeatable")
+
+# A shell has Ctrl-C ignored in what it runs in the background, and the programs of tests would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where a hook of git runs the tests, these would lead the repositories of tests to that one.
 for _name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):

@@ -67,11 +67,11 @@ def test_a_stopped_run_cleans_up_and_keeps_what_it_has(tmp_path: Path, number: s
     assert list(tmp_path.rglob("report.html"))
 
 
-def noise_probes() -> list[psutil.Process]:
+def noise_probes(program: int) -> list[psutil.Process]:
     return [
         process
-        for process in psutil.process_iter(["cmdline"])
-        if any("noise_probe.py" in part for part in process.info["cmdline"] or ())
+        for process in psutil.Process(program).children(recursive=True)
+        if any("noise_probe.py" in part for part in process.cmdline())
     ]
 
 
@@ -79,13 +79,14 @@ def noise_probes() -> list[psutil.Process]:
 def test_a_stopped_measurement_of_noise_leaves_no_probe(number: signal.Signals) -> None:
     command = [sys.executable, "-m", "scenarios.cli", "doctor", "--noise", "--noise-s", "600"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_for("probes of noise", lambda: bool(noise_probes()))
+        wait_for("probes of noise", lambda: bool(noise_probes(process.pid)))
+        probes = noise_probes(process.pid)
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == (130 if number == signal.SIGINT else -number), said
     if number == signal.SIGINT:
         assert said.splitlines()[-1] == "reconnect-storm: interrupted"
-    wait_for("all probes to end", lambda: not noise_probes())
+    wait_for("all probes to end", lambda: not any(probe.is_running() for probe in probes))
 
 
 def test_even_a_killed_harness_leaves_no_process_and_no_port(tmp_path: Path) -> None:

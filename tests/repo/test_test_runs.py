@@ -1,0 +1,80 @@
+"""How tests run: none of them for ever, and Ctrl-C reaches what they start."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.needs import ROOT
+
+DEADLOCK = """
+import threading
+
+def test_before(): pass
+
+def test_hangs():
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+def test_after(): pass
+"""
+
+
+def test_every_test_has_a_time_limit_and_its_stacks_are_written_before(
+    request: pytest.FixtureRequest,
+) -> None:
+    stacks_s, limit_s = (float(request.config.getini(name)) for name in ("faulthandler_timeout", "timeout"))
+    assert 60 <= stacks_s < limit_s <= 600
+
+
+def run_tests(
+    folder: Path, *options: object, starter: tuple[str, ...] = ()
+) -> "subprocess.CompletedProcess[str]":
+    """Runs test_it.py of a folder as the project's tests are run."""
+    settings = ("-c", ROOT / "pyproject.toml", "--rootdir", folder, "-p", "no:cacheprovider", *options)
+    return subprocess.run(
+        [*starter, sys.executable, "-m", "pytest", *map(str, settings), "test_it.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_test_that_hangs_is_named_and_the_others_run(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(DEADLOCK)
+    done = run_tests(tmp_path, "-n", 1, "-o", "faulthandler_timeout=1", "-o", "timeout=3")
+    assert done.returncode == 1, done.stdout
+    assert "crashed while running 'test_it.py::test_hangs'" in done.stdout
+    assert 'test_it.py", line 9 in test_hangs' in done.stderr
+    assert "1 failed, 2 passed" in done.stdout.splitlines()[-1]
+
+
+INTERRUPTED = """
+import signal, subprocess, sys
+
+PROGRAM = "print('up', flush=True); import time; time.sleep(60)"
+
+def test_it():
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=-1, stderr=subprocess.DEVNULL) as child:
+        child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == -signal.SIGINT
+"""
+IN_THE_BACKGROUND = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Starts a program as a script does with "&": the shell has Ctrl-C ignored, and the program inherits that."""
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_ctrl_c_reaches_a_program_of_tests_that_run_in_the_background(tmp_path: Path, processes: int) -> None:
+    (tmp_path / "test_it.py").write_text(INTERRUPTED)
+    starter = (sys.executable, "-c", IN_THE_BACKGROUND)
+    done = run_tests(tmp_path, "-p", "tests.conftest", "-n", processes, starter=starter)
+    assert done.returncode == 0, done.stdout
