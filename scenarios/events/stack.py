@@ -57,6 +57,10 @@ class Pods(Protocol):
         """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
         ...
 
+    def set_leaving(self, index: int, *, leaving: bool) -> None:
+        """Whether the proxy is to send nobody to this pod, which is being restarted; `route` tells it."""
+        ...
+
     def paused(self, index: int) -> AbstractAsyncContextManager[None]:
         """Freezes a pod, and lets it go on in the end."""
         ...

@@ -33,6 +33,7 @@ class SimulatedPod:
         self.index = index
         self.withdrawn = False
         self.ejected = False
+        self.leaving = False
         self.entered = False
         """It has been ready once."""
         self.expected = 0
@@ -153,6 +154,10 @@ class SimulatedGateway:
     def coming_back(self, index: int) -> AbstractContextManager[None]:
         """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
         return expecting(self.pods[index : index + 1])
+
+    def set_leaving(self, index: int, *, leaving: bool) -> None:
+        """Whether the edge is to send nobody to this pod, as it is being restarted."""
+        self.pods[index].leaving = leaving
 
     async def kill(self, index: int) -> int:
         """Ends a pod at once; returns how many clients it had."""

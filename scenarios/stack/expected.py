@@ -20,6 +20,8 @@ class PodState(Expected, Protocol):
     """It has left for good."""
     ejected: bool
     """The proxy does not ask it while it is not ready."""
+    leaving: bool
+    """It is being restarted, and the proxy is told before."""
     entered: bool
     """It has been ready once."""
 
@@ -37,8 +39,9 @@ def staying(pods: Iterable[PodState]) -> list[int]:
 
 
 def in_upstream(pods: Iterable[PodType]) -> list[PodType]:
-    """The pods that the proxy is to know: also dead ones; none that left, is ejected or never was ready."""
-    return [pod for pod in pods if pod.entered and not (pod.withdrawn or pod.ejected)]
+    """The pods that the proxy is to know: also dead ones; none that left, is leaving or ejected, or never was
+    ready."""
+    return [pod for pod in pods if pod.entered and not (pod.withdrawn or pod.ejected or pod.leaving)]
 
 
 @contextmanager

@@ -143,6 +143,10 @@ class Gateway:
         """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
         return expecting(self.pods[index : index + 1])
 
+    def set_leaving(self, index: int, *, leaving: bool) -> None:
+        """Whether nginx is to send nobody to this pod, which is being restarted; `Stack.route` tells it."""
+        self.pods[index].leaving = leaving
+
     async def kill(self, index: int) -> int:
         """Ends a pod with SIGKILL; returns how many clients it had."""
         return await self.pods[index].end(at_once=True) if index < len(self.pods) else 0

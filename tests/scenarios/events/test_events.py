@@ -43,8 +43,9 @@ class Called:
         self._answers = answers
 
     def __getattr__(self, name: str) -> Any:
-        def call(*arguments: Any) -> Any:
-            self._calls.append(f"{name}{arguments!r}".replace(",)", ")"))
+        def call(*arguments: Any, **settings: Any) -> Any:
+            said = [f"{name}{arguments!r}".replace(",)", ")"), *map(str, settings.values())]
+            self._calls.append(" ".join(said))
             if name in {"paused", "coming_back"}:
                 return Lasting(self._calls, self._calls[-1])
             promised = self._answers.get(name, 0)
@@ -123,6 +124,15 @@ DEEDS: dict[str, tuple[Event, list[str]]] = {
             *("coming_back(0)", "terminate(0)", "restart(0)", "end of coming_back(0)"),
             "sleep(2)",
             *("coming_back(1)", "terminate(1)", "restart(1)", "end of coming_back(1)"),
+        ],
+    ),
+    "rolling_restart behind a proxy that is told": (
+        RollingRestart(at_s=1, gap_s=2, leave_upstream=True),
+        [
+            *("coming_back(0)", "set_leaving(0) True", "route()", "terminate(0)", "restart(0)"),
+            *("set_leaving(0) False", "route()", "end of coming_back(0)", "sleep(2)"),
+            *("coming_back(1)", "set_leaving(1) True", "route()", "terminate(1)", "restart(1)"),
+            *("set_leaving(1) False", "route()", "end of coming_back(1)"),
         ],
     ),
     "scale up": (Scale(at_s=1, pods=4), ["add(2)", "withdraw([])", "route()"]),

@@ -370,6 +370,7 @@ ORDERS = {
     "pause": 'do="pause_pod", pod=0, for_s=3',
     "pause what is scaled": 'do="pause_pod", pod=3, for_s=1',
     "rolling restart": 'do="rolling_restart", gap_s=0.3',
+    "announced rolling restart": 'do="rolling_restart", gap_s=0.3, leave_upstream=true',
     "scale out": 'do="scale", pods=5',
     "scale in": 'do="scale", pods=2',
     "scale to one": 'do="scale", pods=1',
@@ -639,6 +640,22 @@ def test_the_last_pods_stay_with_nginx_when_all_are_ejected(tmp_path: Path) -> N
         'at_s=7, do="scale", pods=2',
     )
     played(tmp_path, *events)
+
+
+@pytest.mark.parametrize(("told", "known"), [("true", 2), ("false", 3)])
+def test_a_pod_that_is_restarted_leaves_the_upstream_first_where_the_scenario_says_so(
+    tmp_path: Path, told: str, known: int
+) -> None:
+    def while_it_is_away(rig: Rig) -> None:
+        assert states(rig.gateway)[0] in {"dead", "starting"}
+        assert len(rig.gateway.addresses) == known
+
+    def afterwards(rig: Rig) -> None:
+        assert len(rig.gateway.addresses) == 3
+
+    event = f'at_s=6, do="rolling_restart", gap_s=1, leave_upstream={told}'
+    played(tmp_path, event, look=while_it_is_away, seconds=6 + STOP_S + 0.05)
+    played(tmp_path / "all", event, look=afterwards)
 
 
 def test_a_pod_may_take_a_place_that_is_just_being_left(tmp_path: Path) -> None:
