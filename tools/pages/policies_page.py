@@ -6,7 +6,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from scenarios.policies import throttled
-from scenarios.policies.registry import POLICIES, Policy, UserDefined, policy
+from scenarios.policies.following import Policy
+from scenarios.policies.registry import POLICIES, policy
+from scenarios.policies.user_defined import UserDefined
 from scenarios.reference.docstrings import Described, described
 from scenarios.reference.parameters import Parameter, parameters
 from tools.pages.delays import DRAWS, Delays, delays, duration
@@ -64,7 +66,7 @@ def drawings(policies: list[Entry]) -> dict[Path, str]:
 def _entry(name: str) -> Entry:
     kind, _ = POLICIES[name]
     chosen = policy(name)
-    throttle = chosen.throttle() is not None
+    throttle = issubclass(kind, throttled.GatedPolicy)
     alt, drawing = _figure_of_attempts(name, chosen) if throttle else _figure_of_delays(name, chosen)
     return Entry(
         name=name,

@@ -24,7 +24,7 @@ from engineio import packet as engineio
 from socketio import packet as socketio
 
 from gateway_stub.feed_schedule import FeedSchedule
-from scenarios.policies.registry import Policy
+from scenarios.policies.following import Policy
 from scenarios.policies.throttles import Throttle
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.wire.interval import Interval

@@ -19,7 +19,8 @@ from scenarios.clients.protocol.schedule import ObservedSchedule
 from scenarios.clients.protocol.target import resolve
 from scenarios.clients.protocol.ticks import Tick, TickReader
 from scenarios.clients.recorder import Recorder
-from scenarios.policies.registry import Policy, policy
+from scenarios.policies.following import Policy
+from scenarios.policies.registry import policy
 from scenarios.policies.throttles import AdaptiveThrottle, Throttle
 from scenarios.scenario.model import Feed, Fleet, Target
 from scenarios.wire.tick_counts import TickCounts

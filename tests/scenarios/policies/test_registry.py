@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 
 from scenarios.policies.backoff import Backo2
-from scenarios.policies.registry import POLICIES, Policy, PolicyError, UserDefined, divided, policy
+from scenarios.policies.following import Policy, PolicyError
+from scenarios.policies.registry import POLICIES, divided, policy
+from scenarios.policies.throttled import GatedPolicy, Throttled
+from scenarios.policies.user_defined import UserDefined
 
 NOT_RANDOM = {"naive", "axios-retry", "circuit-breaker", "retry-budget", "sre-throttle", "token-bucket"}
 GATED = {"circuit-breaker", "retry-budget", "sre-throttle", "token-bucket"}
@@ -45,20 +48,24 @@ def test_a_new_iterator_starts_over_at_try_zero(name: str) -> None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_only_policies_with_a_gate_have_one_and_each_time_a_new_one(name: str) -> None:
     chosen: Policy = policy(name)
-    throttles = chosen.throttle(), chosen.throttle()
-    assert (throttles[0] is not None) == (name in GATED)
-    assert name not in GATED or throttles[0] is not throttles[1]
+    assert isinstance(chosen, GatedPolicy) == (name in GATED)
+    assert not isinstance(chosen, GatedPolicy) or chosen.throttle() is not chosen.throttle()
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_only_a_retry_budget_is_shared_unless_asked_for(name: str) -> None:
-    assert policy(name).shared_throttle == (name == "retry-budget")
+    chosen = policy(name)
+    assert (isinstance(chosen, GatedPolicy) and chosen.shared) == (name == "retry-budget")
 
 
 @pytest.mark.parametrize("name", sorted(GATED))
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "one each"])
 def test_any_gate_may_be_shared_or_not(name: str, shared: bool) -> None:
-    assert policy({"name": name, "shared": shared}).shared_throttle == shared
+    every = policy({"name": name, "shared": shared}).for_clients()
+    first, second = every(), every()
+    assert isinstance(first, Throttled)
+    assert isinstance(second, Throttled)
+    assert (first.throttle is second.throttle) == shared
 
 
 @pytest.mark.parametrize("name", sorted(GATED))
@@ -82,8 +89,8 @@ def test_a_table_changes_some_parameters_of_a_named_policy() -> None:
 def test_a_function_of_the_users_own_is_a_policy() -> None:
     chosen = policy({"name": f"{__name__}:stepwise", "step_s": 10})
     assert [math.floor(s) for s in islice(chosen.delays(random.Random(1)), 4)] == [0, 10, 20, 30]
-    assert chosen.throttle() is None
-    assert not chosen.shared_throttle
+    assert chosen.for_clients()() is chosen
+    assert (chosen.reset, chosen.stops_on, chosen.sees) == ("open", frozenset(), "all")
 
 
 def test_a_function_without_a_signature_to_check_is_taken_as_it_is() -> None:

@@ -1,14 +1,18 @@
 """Modelled clients attempt, wait, follow other policies and give up as real ones do; the counts add up."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from scenarios.clients.endings import RESET
+from scenarios.policies.following import Policy
+from scenarios.policies.outcome import OutcomeKind, Reset, Sees
 from scenarios.policies.registry import policy
+from scenarios.policies.throttled import Throttled
 from scenarios.policies.throttles import Throttle
 from scenarios.simulator.clients import AWAY, JOINED, TRYING
 from scenarios.simulator.engine import Engine
@@ -247,7 +251,9 @@ class Noted:
     closed_s: how long each has the first ask wait.
     """
 
-    shared_throttle = False
+    reset: Reset = "open"
+    stops_on: frozenset[OutcomeKind] = frozenset()
+    sees: Sees = "all"
 
     def __init__(self, delay_s: float = 0.0, closed_s: float = 0.0) -> None:
         self.delay_s, self.closed_s = delay_s, closed_s
@@ -258,7 +264,10 @@ class Noted:
         while True:
             yield self.delay_s
 
-    def throttle(self) -> Throttle:
+    def for_clients(self) -> Callable[[], Policy]:
+        return lambda: Throttled(self, self._throttle())
+
+    def _throttle(self) -> Throttle:
         self.logs.append([])
         self.times_s.append([])
         return NotedThrottle(self.logs[-1], self.times_s[-1], self.closed_s)
@@ -341,7 +350,7 @@ def test_an_attempt_that_the_cap_holds_back_is_over_for_its_gate_when_a_policy_i
     made.pause_pod(0)
     run_until(made, 1.0)
     made.drop(1.0)
-    made._lose(np.arange(3), "reset", np.full(3, 1.0))  # a paused pod cuts nobody
+    made._lose(np.arange(3), RESET, np.full(3, 1.0))  # a paused pod cuts nobody
     run_until(made, 1.9)
     made.push_policy(policy(steady(3600)), 0)
     run_until(made, 6)
