@@ -25,6 +25,8 @@ from socketio import packet as socketio
 
 from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.policies.following import Policy
+from scenarios.policies.outcome import OutcomeKind, Reset, Sees
+from scenarios.policies.throttled import Throttled
 from scenarios.policies.throttles import Throttle
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.wire.interval import Interval
@@ -69,17 +71,29 @@ class Counted:
 
     def __init__(self, delays_s: Callable[[], Iterator[float]] = lambda: repeat(0.01)) -> None:
         self.starts = self.throttles = 0
-        self.shared_throttle = False
-        self.new_throttle: Callable[[], Throttle | None] = lambda: None
+        self.shared = False
+        self.new_throttle: Callable[[], Throttle] | None = None
+        self.reset: Reset = "open"
+        self.stops_on: frozenset[OutcomeKind] = frozenset()
+        self.sees: Sees = "all"
         self._delays_s = delays_s
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         self.starts += 1
         return self._delays_s()
 
-    def throttle(self) -> Throttle | None:
+    def for_clients(self) -> Callable[[], Policy]:
+        if self.new_throttle is None:
+            return lambda: self
+        if self.shared:
+            every = self._throttled()
+            return lambda: every
+        return self._throttled
+
+    def _throttled(self) -> Policy:
+        assert self.new_throttle is not None
         self.throttles += 1
-        return self.new_throttle()
+        return Throttled(self, self.new_throttle())
 
 
 class LoggedThrottle:
@@ -103,7 +117,7 @@ def gated(*waits_s: float, log: list[str] | None = None, shared: bool = False) -
     log = [] if log is None else log
     kept = log
     policy = Counted()
-    policy.shared_throttle = shared
+    policy.shared = shared
     policy.new_throttle = lambda: LoggedThrottle(kept, *waits_s)
     return policy, log
 
@@ -424,7 +438,8 @@ def gives_up(policy: Policy, tries: int) -> Seen:
 
 
 def ends() -> Seen:
-    throttle, _ = gated(0.0, 0.0, float("inf"))
+    # The first connection of a client is no reconnect, and needs no leave of its policy.
+    throttle, _ = gated(0.0, float("inf"))
     return {
         "no delay left": gives_up(Counted(lambda: iter([0.01, 0.01])), 3),
         "no delay at all": gives_up(Counted(lambda: iter([])), 1),
@@ -446,15 +461,19 @@ def test_a_client_that_gives_up_stays_away_until_it_is_given_another_policy(seen
 def asking() -> Seen:
     policy, log = gated(0.02, 0.0, 0.02, 0.02)
     with world(policy=policy, log=log) as scene:
-        scene.server.mode = "refuse"
         scene.start()
+        scene.until_joined()
+        first_connection = list(log)
+        log.clear()
+        scene.server.mode = "refuse"
+        scene.server.drop()
         scene.until(lambda: "failed" in log)
         scene.server.mode = "join"
         scene.until_joined()
         log.append("dropped")
         scene.server.drop()
         scene.until(lambda: log.count("joined") == 2)
-        return {"log": list(log), "throttles": policy.throttles}
+        return {"log": list(log), "throttles": policy.throttles, "at first": first_connection}
 
 
 def test_a_gate_is_asked_before_each_try_and_told_how_those_ended_that_it_let_through(seen: Seen) -> None:
@@ -463,6 +482,10 @@ def test_a_gate_is_asked_before_each_try_and_told_how_those_ended_that_it_let_th
         *("asked: wait", "asked: wait", "asked: go", "request", "joined"),
         *("dropped", "first asked: go", "request", "joined"),
     ]
+
+
+def test_a_gate_is_not_asked_about_the_first_connection_of_a_client(seen: Seen) -> None:
+    assert seen["asking"]["at first"] == ["request"]
 
 
 def test_a_gate_outlives_the_resets_of_the_back_off(seen: Seen) -> None:
@@ -489,16 +512,23 @@ def leaving() -> Seen:
     for name, fleet in {"trying": {}, "held back": {"max_attempts_per_s": 1}}.items():
         old, log = gated(shared=True)
         with world(3, policy=old, **fleet) as scene:
-            scene.server.mode = "ignore"
             scene.start()
+            scene.until_joined()
+            scene.server.mode = "ignore"
+            scene.server.drop()
             scene.until(lambda log=log: log.count("first asked: go") == 3)  # type: ignore[misc]
+            scene.until(lambda scene=scene: scene.server.requests > 3)  # type: ignore[misc]
             log.append("pushed")
             scene.push(Counted(lambda: repeat(3600.0)))
-            found[name] = {"log": list(log), **scene.count()}
+            counts = scene.count()
+            joined = counts["outcomes"].pop("joined")
+            found[name] = {"log": list(log), **counts, "attempts": counts["attempts"] - joined}
     with world(policy=(stopping := gated())[0]) as scene:
-        scene.server.mode = "ignore"
         scene.start()
-        scene.until(lambda: scene.server.requests == 1)
+        scene.until_joined()
+        scene.server.mode = "ignore"
+        scene.server.drop()
+        scene.until(lambda: scene.server.requests == 2)
     found["stopped"] = {"log": stopping[1]}
     return found
 
@@ -546,7 +576,9 @@ def test_places_before_the_cap_do_not_stay_taken_by_tries_that_a_pushed_policy_g
 class Raising:
     """A policy of a user's own that fails in one place."""
 
-    shared_throttle = False
+    reset: Reset = "open"
+    stops_on: frozenset[OutcomeKind] = frozenset()
+    sees: Sees = "all"
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -566,9 +598,12 @@ class Raising:
         while True:
             yield odd.get(self.where, 0.01)
 
-    def throttle(self) -> Throttle:
+    def for_clients(self) -> Callable[[], Policy]:
+        return self._throttled
+
+    def _throttled(self) -> Policy:
         self._fail("making a throttle")
-        return self
+        return Throttled(self, self)
 
     def wait_s(self, now_s: float, rng: random.Random, first: bool) -> float:
         self._fail("asking the throttle")
