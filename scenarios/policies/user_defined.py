@@ -34,16 +34,21 @@ class UserDefined(Struct, frozen=True, kw_only=True):
 
     @property
     def reset(self) -> Reset:
-        return _rule(self.function, "reset", "open", Reset, '"open", "joined", "never" or seconds')
+        found: Reset = _rule(self.function, "reset", "open", Reset, '"open", "joined", "never" or seconds')
+        return found
 
     @property
     def stops_on(self) -> frozenset[OutcomeKind]:
         kinds = ", ".join(OutcomeKind)
-        return _rule(self.function, "stops_on", (), frozenset[OutcomeKind], f"a set of {kinds}")
+        found: frozenset[OutcomeKind] = _rule(
+            self.function, "stops_on", (), frozenset[OutcomeKind], f"a set of {kinds}"
+        )
+        return found
 
     @property
     def sees(self) -> Sees:
-        return _rule(self.function, "sees", "all", Sees, '"all" or "browser"')
+        found: Sees = _rule(self.function, "sees", "all", Sees, '"all" or "browser"')
+        return found
 
     def for_clients(self) -> Callable[[], Policy]:
         return lambda: self

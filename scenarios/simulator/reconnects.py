@@ -258,7 +258,7 @@ class Reconnects:
     def _ask_again(self, clients: Any) -> npt.NDArray[np.bool_]:
         """Policies are asked that wanted to be; who may begin now, of shape (n,)."""
         table = self._table
-        begins = ~table.waking[clients]
+        begins: npt.NDArray[np.bool_] = ~table.waking[clients]
         if begins.all():
             return begins
         orders = Orders(self._recorder)
