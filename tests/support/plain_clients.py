@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import count, repeat
 
 from scenarios.policies.following import FollowedPolicy, Policy
-from scenarios.policies.orders import Attempt, Order, Stop, Wait
+from scenarios.policies.orders import Attempt, Order, Stop, Told, Wait
 from scenarios.policies.outcome import SHORTEST_SESSION_S, Outcome, OutcomeKind
 
 ENDED = {
@@ -29,6 +29,25 @@ def of_any_length(rng: random.Random) -> Iterator[float]:
     """Another one, which ends sooner or later; the number is drawn before the first delay."""
     number = rng.randrange(200)
     return repeat(0.5, number)
+
+
+def listening(rng: random.Random, *, patience: int = 6) -> Told:
+    """A policy that is told outcomes: it waits long after a time-out, and stops after some failures."""
+    outcome = yield
+    failures = 0
+    while failures < patience:
+        failures = 0 if outcome.had_session else failures + 1
+        long = outcome.kind is OutcomeKind.TIMEOUT
+        woken = yield Wait(0.613 if long else 0.211)
+        outcome = yield 0.1 if woken.kind is OutcomeKind.WOKEN else 3600.0
+
+
+def discouraged(rng: random.Random) -> Iterator[float]:
+    """A policy that stops for good at the first time-out."""
+    return repeat(0.377)
+
+
+discouraged.stops_on = {"timeout"}  # type: ignore[attr-defined]
 
 
 class PlainCap:
@@ -68,7 +87,8 @@ class PlainWorld:
         self.cap = PlainCap(cap) if cap else None
         self.starts: list[float] = []
         self.outcomes: Counter[str] = Counter()
-        self.gave_up = self.held_back = 0
+        self.gave_up: Counter[str] = Counter()
+        self.held_back = 0
         self._horizon_s = horizon_s
         self._numbers = count()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -168,8 +188,8 @@ class PlainClient:
 
     def _obey(self, order: Order) -> None:
         match order:
-            case Stop():
-                self.world.gave_up += 1
+            case Stop(reason):
+                self.world.gave_up[reason] += 1
             case Wait(seconds):
                 self._at(self.world.now_s + seconds, self._wake)
             case Attempt():
