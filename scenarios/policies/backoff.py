@@ -106,7 +106,7 @@ class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
 
     The parameters are its reconnection_delay, reconnection_delay_max and randomization_factor. The jitter
     dominates short delays (with min = 0.2 s, 30 % of the clients reconnect immediately), and hardly changes
-    long ones. It starts over once the namespace is joined.
+    long ones.
     Source: miguelgrinberg/python-socketio, AsyncClient._handle_reconnect.
     """
 

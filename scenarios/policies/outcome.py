@@ -35,7 +35,7 @@ class OutcomeKind(StrEnum):
     STALE = "stale"
     """The client's own watchdog saw no tick for too long."""
     ABANDONED = "abandoned"
-    """Another policy was pushed: the old one hears it of its attempt, the new one as what came before."""
+    """Another policy was pushed: the end of the old one's attempt, and the first that the new one is told."""
     JOINED = "joined"
     """The attempt made a session; told only after `Attempt()`."""
     WOKEN = "woken"
@@ -49,6 +49,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """How an attempt or a session ended."""
 
     kind: OutcomeKind
+    """What has happened, as in the table of kinds."""
     status: int | None = None
     """The HTTP status, with `http_status`."""
     retry_after_s: float | None = None
