@@ -70,7 +70,7 @@ class Client(Reconnecting):
         if self._stopped:
             return
         self._wanted_ns = monotonic_ns()
-        self._at(self._wanted_ns, self._begin_try)
+        self._at(self._wanted_ns, self._ask_cap)
 
     def stop(self) -> None:
         """Leaves for good."""
@@ -106,7 +106,7 @@ class Client(Reconnecting):
 
     # -- one attempt ------------------------------------------------------------------------------------
 
-    def _begin_admitted_try(self) -> None:
+    def _begin_admitted_attempt(self) -> None:
         self._first = False
         self._place_ns = 0
         self._started_ns = monotonic_ns()

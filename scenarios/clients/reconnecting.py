@@ -20,7 +20,7 @@ from scenarios.policies.outcome import SHORTEST_SESSION_S, Outcome
 
 
 class Reconnecting:
-    """What a client does until its next attempt begins; `_begin_admitted_try` begins it."""
+    """What a client does until its next attempt begins; `_begin_admitted_attempt` begins it."""
 
     __slots__ = (
         *("_course", "_first", "_followed", "_place_ns", "_population", "_recorder", "_reset", "_rng"),
@@ -40,7 +40,7 @@ class Reconnecting:
         self._place_ns = 0
         self._stopped = False
 
-    def _begin_admitted_try(self) -> None:
+    def _begin_admitted_attempt(self) -> None:
         raise NotImplementedError
 
     # -- the policy ---------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ class Reconnecting:
         else:
             delay_s = 0.0 if type(order) is Attempt else order
             self._wanted_ns = now_ns + int(delay_s * 1e9)  # type: ignore[operator]
-            self._at(self._wanted_ns, self._begin_try)
+            self._at(self._wanted_ns, self._ask_cap)
 
     def _tell_policy_of_join(self) -> None:
         try:
@@ -113,15 +113,15 @@ class Reconnecting:
 
     # -- the cap ------------------------------------------------------------------------------------
 
-    def _begin_try(self) -> None:
+    def _ask_cap(self) -> None:
         now_ns = monotonic_ns()
         wait_ns = self._population.attempts_cap.wait_ns(now_ns)
         if wait_ns:
             self._recorder.held_back += 1
             self._wanted_ns = self._place_ns = now_ns + wait_ns
-            self._at(self._wanted_ns, self._begin_admitted_try)
+            self._at(self._wanted_ns, self._begin_admitted_attempt)
         else:
-            self._begin_admitted_try()
+            self._begin_admitted_attempt()
 
     def _at(self, due_ns: int, callback: Callable[[], None]) -> None:
         cancel(self._timer)

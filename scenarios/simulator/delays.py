@@ -61,6 +61,7 @@ class Followers:
 
     def __init__(self, followed: FollowedPolicy, *, paths: int, seed: int, draws: random.Random) -> None:
         self.reset = followed.reset
+        self._stops_on, self._sees = followed.policy.stops_on, followed.policy.sees
         self._followed, self._draws = followed, draws
         self._courses: dict[int, Course] = {}
         first = followed.course(draws)
@@ -70,8 +71,7 @@ class Followers:
 
     def stops_on(self, ended: Outcome) -> bool:
         """Whether what has ended like this stops the clients for good."""
-        stops_on = self._followed.policy.stops_on
-        return bool(stops_on) and as_seen(ended, self._followed.policy.sees).kind in stops_on
+        return bool(self._stops_on) and as_seen(ended, self._sees).kind in self._stops_on
 
     def course(self, client: int) -> Course:
         """That client's way through the policy."""
