@@ -71,7 +71,7 @@ def settings(chosen: Candidate, scenario: Scenario, nginx_lines: str) -> Setting
         python=_python(chosen, scenario.fleet),
         nginx=nginx_lines,
         pods=_pods(chosen.limit),
-        cannot=_cannot(chosen),
+        cannot=_cannot(chosen, scenario.fleet),
     )
 
 
@@ -152,17 +152,20 @@ def _pods(spec: NameOrTable) -> str:
     return "\n".join(lines)
 
 
-def _cannot(chosen: Candidate) -> tuple[str, ...]:
+def _cannot(chosen: Candidate, fleet: Fleet) -> tuple[str, ...]:
+    reset, _ = _reset(chosen, fleet)
     name = chosen.policy if isinstance(chosen.policy, str) else str(chosen.policy["name"])
     found = [
         _NOT_IN_JS.get(name, _OTHER_FORMULA) if javascript_options(chosen.policy) is None else _JITTER_DIES
     ]
     if python_options(chosen.policy) is None:
         found.append(_NOT_IN_PYTHON)
-    if chosen.reset_backoff != "open":
-        when = {"joined": "once the session is joined", "never": "never"}.get(
-            chosen.reset_backoff, "once the session has lasted"
-        )
+    if reset != "open":
+        when = {
+            "joined": "once the session is joined",
+            "stable": "once the session has lasted",
+            "never": "never",
+        }[reset]
         found.append(
             f"Stock clients reset their back-off once the connection is open. Here it is reset {when}, so "
             "that clients that are dropped again do not reconnect at once."

@@ -236,7 +236,7 @@ def test_the_policy_that_the_page_shows_honours_retry_after(
     assert 0 <= first <= 0.5
     assert 20 <= second <= 21
     assert course.after(replace(busy, status=403), 0.0, 2.0) == Stop("http_status")
-    assert (chosen.reset, chosen.stops_on) == (30, {OutcomeKind.NAMESPACE_DISCONNECT})
+    assert (chosen.reset, chosen.stops_on) == (30, frozenset({OutcomeKind.NAMESPACE_DISCONNECT}))
 
 
 def test_the_page_says_what_a_policy_does_beside_its_delays() -> None:

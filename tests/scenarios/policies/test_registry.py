@@ -197,7 +197,8 @@ polite.sees = "browser"  # type: ignore[attr-defined]
 
 def test_a_function_of_ones_own_has_the_rules_of_a_policy_as_attributes() -> None:
     chosen = policy(f"{__name__}:polite")
-    assert (chosen.reset, chosen.stops_on, chosen.sees) == (30, {OutcomeKind.CONNECT_ERROR}, "browser")
+    stops_on = frozenset({OutcomeKind.CONNECT_ERROR})
+    assert (chosen.reset, chosen.stops_on, chosen.sees) == (30, stops_on, "browser")
 
 
 def test_a_generator_of_ones_own_is_told_outcomes() -> None:
