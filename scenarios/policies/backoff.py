@@ -6,12 +6,13 @@ source: the same seed gives the same delays.
 
 import math
 import random
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from scenarios.policies.throttles import Throttle
+from scenarios.policies.following import Policy
+from scenarios.policies.outcome import OutcomeKind, Reset, Sees
 
 # Up to a day: with infinity, some formulas below would have no value.
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -20,16 +21,19 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class BasePolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What policies have in common: by default an attempt starts when its delay is over."""
+    """What policies have in common: the rules that a client follows beside its delays."""
 
-    def throttle(self) -> Throttle | None:
-        """A new throttle, or None for a policy that only waits."""
-        return None
+    reset: ClassVar[Reset] = "open"
+    stops_on: ClassVar[frozenset[OutcomeKind]] = frozenset()
+    sees: ClassVar[Sees] = "all"
 
-    @property
-    def shared_throttle(self) -> bool:
-        """Whether all clients of a process share one throttle."""
-        return False
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        """As `Policy.delays`."""
+        raise NotImplementedError
+
+    def for_clients(self) -> Callable[[], Policy]:
+        """As `Policy.for_clients`: without state, all clients follow the very same policy."""
+        return lambda: self
 
 
 class Naive(BasePolicy, frozen=True, kw_only=True):
@@ -78,6 +82,23 @@ class Backo2(BasePolicy, frozen=True, kw_only=True):
         return 0 if math.isnan(ms) else int(min(ms, self.max_ms))
 
 
+class SocketIOJs(Backo2, frozen=True, kw_only=True):
+    """The whole of socket.io-client: its back-off, its reset at the open, and when it stops.
+
+        delay(n) as with `incident`, from 1 s to 5 s
+        no further attempt after a CONNECT_ERROR (packet 44) or a DISCONNECT (packet 41)
+
+    Its code runs in a browser: it sees that an upgrade failed, and not with which status. In a page,
+    `connect()` brings a stopped client back; here only a pushed policy does.
+    Source: socketio/socket.io, packages/socket.io-client/lib/socket.ts and contrib/backo2.ts.
+    """
+
+    stops_on: ClassVar[frozenset[OutcomeKind]] = frozenset(
+        {OutcomeKind.CONNECT_ERROR, OutcomeKind.NAMESPACE_DISCONNECT}
+    )
+    sees: ClassVar[Sees] = "browser"
+
+
 class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
     """The back-off of python-socketio, whose jitter is a fixed number of seconds.
 
@@ -88,6 +109,8 @@ class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
     long ones.
     Source: miguelgrinberg/python-socketio, AsyncClient._handle_reconnect.
     """
+
+    reset: ClassVar[Reset] = "joined"
 
     min_s: Seconds = 1.0
     """Delay before attempt 0, without jitter."""

@@ -6,6 +6,7 @@ import math
 import random
 import re
 import sys
+import textwrap
 import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from reports.rehearsal import previous
 from reports.rehearsal.page import CHAPTERS, TIMELINE
@@ -28,6 +30,9 @@ from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import LIMITS
+from scenarios.policies.following import FollowedPolicy
+from scenarios.policies.orders import Stop
+from scenarios.policies.outcome import Outcome, OutcomeKind
 from scenarios.policies.registry import POLICIES, policy
 from scenarios.proxies.added_lines import added_lines
 from scenarios.reference.docstrings import Described, described, field_docstrings
@@ -212,6 +217,34 @@ def test_defaults_in_the_registry_have_to_be_fields(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(POLICIES, "naive", (kind, {"base_s": 1.0}))
     with pytest.raises(ValueError, match=r"naive: invalid defaults \['base_s'\]"):
         policies_page.defaults_of("naive")
+
+
+def test_the_policy_that_the_page_shows_honours_retry_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (DOCS / "policies.md").read_text()
+    example = text[text.index("    # my_policy.py: full jitter") : text.index("The three attributes")]
+    (tmp_path / "shown_policy.py").write_text(textwrap.dedent(example))
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = policy("shown_policy:polite")
+    course = FollowedPolicy(chosen).course(random.Random(1))
+    closed = Outcome(kind=OutcomeKind.CLOSED)
+    busy = Outcome(kind=OutcomeKind.HTTP_STATUS, status=503, retry_after_s=20.0)
+    first, second = course.after(closed, 9.0, 0.0), course.after(busy, 0.0, 1.0)
+    assert isinstance(first, float)
+    assert isinstance(second, float)
+    assert 0 <= first <= 0.5
+    assert 20 <= second <= 21
+    assert course.after(replace(busy, status=403), 0.0, 2.0) == Stop("http_status")
+    assert (chosen.reset, chosen.stops_on) == (30, frozenset({OutcomeKind.NAMESPACE_DISCONNECT}))
+
+
+def test_the_page_says_what_a_policy_does_beside_its_delays() -> None:
+    assert policies_page.rules_of(policy("naive")) == ""
+    assert policies_page.rules_of(policy("socketio-js")) == (
+        "It makes no further attempt after `connect_error` or `namespace_disconnect`. It sees what a browser "
+        "shows."
+    )
 
 
 # -- clients whose attempts all fail --------------------------------------------------------------
