@@ -6,6 +6,7 @@ under way as the gateway answers in good time. More are allowed with every quick
 a failed one.
 """
 
+import math
 from collections import deque
 from typing import Protocol
 
@@ -21,6 +22,8 @@ _FEWER_AFTER_SLOW = 0.7
 _FEWER_AFTER_FAILED = 0.5
 _SLOW_SHARE = 0.5
 """Of the fleet's connect timeout: a join that takes longer is a slow one."""
+_SLOW_FACTOR = 2
+"""Of the quickest join, likewise: a gateway that asks a session store takes its time for a single client."""
 
 
 class Newcomer(Protocol):
@@ -31,10 +34,11 @@ class Newcomer(Protocol):
 
 
 class Ramp:
-    """The first attempts of the clients of one process. slow_ns: from when a join is a slow one."""
+    """The first attempts of the clients of one process. slow_ns: a quicker join is never a slow one."""
 
     def __init__(self, slow_ns: int) -> None:
         self._slow_ns = slow_ns
+        self._quickest_ns: float = math.inf
         self._limit = _FIRST
         self._under_way = 0
         self._waiting: deque[Newcomer] = deque()
@@ -59,7 +63,10 @@ class Ramp:
         self._under_way -= 1
         if not joined:
             self._limit = max(1.0, self._limit * _FEWER_AFTER_FAILED)
-        elif took_ns > self._slow_ns:
+            self._admit()
+            return
+        self._quickest_ns = min(self._quickest_ns, took_ns)
+        if took_ns > max(self._slow_ns, _SLOW_FACTOR * self._quickest_ns):
             self._limit = max(1.0, self._limit * _FEWER_AFTER_SLOW)
         else:
             self._limit = min(_MOST, self._limit + _MORE_PER_JOIN)

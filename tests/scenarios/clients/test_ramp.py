@@ -44,11 +44,22 @@ def test_quick_joins_let_more_clients_begin() -> None:
 
 def test_slow_joins_and_failed_attempts_let_fewer_begin_but_never_none() -> None:
     ramp, newcomers = ramp_with(100)
+    ramp.ended(joined=True, took_ns=QUICK_NS)
     for joined in (True, False, True, False):
         ramp.ended(joined=joined, took_ns=SLOW_NS)
     assert ramp.limit == 1
     ramp.ended(joined=True, took_ns=SLOW_NS)
-    assert begun(newcomers) == 5 + 1
+    assert begun(newcomers) == 6 + 1
+
+
+def test_a_gateway_that_takes_its_time_for_each_client_is_not_taken_for_a_busy_one() -> None:
+    ramp, _ = ramp_with(100)
+    for _ in range(20):
+        ramp.ended(joined=True, took_ns=SLOW_NS)
+    assert ramp.limit == 14
+    for _ in range(12):
+        ramp.ended(joined=True, took_ns=2 * SLOW_NS + 1)  # twice as slow: they wait for each other
+    assert ramp.limit == 1
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2 * SLOW_NS)), max_size=300))
