@@ -80,9 +80,15 @@ def test_every_seeded_regression_is_a_scenario_that_differs_in_one_key(name: str
     assert getattr(getattr(changed, section), key) != getattr(getattr(scenario, section), key)
 
 
-@pytest.mark.parametrize("arm", [UNCHANGED, *SEEDED])
-def test_the_gate_keeps_its_promises_with_the_runs_that_were_recorded(arm: str) -> None:
-    pool = msgspec.json.decode((PROJECT / "docs" / "data" / "gate-pool.json").read_bytes(), type=Pool)
+RECORDED = [
+    *(("gate-pool.json", arm) for arm in (UNCHANGED, *SEEDED)),
+    *(("gate-pool-node.json", arm) for arm in (UNCHANGED, *REGRESSIONS)),
+]
+
+
+@pytest.mark.parametrize(("file", "arm"), RECORDED)
+def test_the_gate_keeps_its_promises_with_the_runs_that_were_recorded(file: str, arm: str) -> None:
+    pool = msgspec.json.decode((PROJECT / "docs" / "data" / file).read_bytes(), type=Pool)
     assert len(pool.arms[arm]) >= 10
     assert good(tally(pool, arm, gauges(), gates=20, rounds=ROUNDS, most_rounds=MOST_ROUNDS))
 
