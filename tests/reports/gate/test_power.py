@@ -20,6 +20,7 @@ from scenarios.gate.seeded_regressions import SEEDED
 from scenarios.scenario.loader import load
 from tests.support.gate_runs import TYPICAL, drawn, run
 from tests.support.judged_runs import run as judged
+from tools.node_regressions import REGRESSIONS
 
 RNG = random.Random(11)
 POOL = Pool(
