@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from scenarios.policies.outcome import OutcomeKind, Reset
 from scenarios.policies.throttles import Throttle
 
 # Up to a day: with infinity, some formulas below would have no value.
@@ -30,6 +31,16 @@ class BasePolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def shared_throttle(self) -> bool:
         """Whether all clients of a process share one throttle."""
         return False
+
+    @property
+    def reset(self) -> Reset:
+        """When its iterator starts anew, unless the scenario says otherwise."""
+        return "open"
+
+    @property
+    def stops_on(self) -> frozenset[OutcomeKind]:
+        """Outcomes after which a client makes no further attempt."""
+        return frozenset()
 
 
 class Naive(BasePolicy, frozen=True, kw_only=True):
@@ -67,40 +78,9 @@ class Backo2(BasePolicy, frozen=True, kw_only=True):
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
         while True:
-            yield self._delay_ms(n, rng.random()) / 1000
-            n += 1
-
-    def _delay_ms(self, n: int, draw: float) -> int:
-        ms = _times_power_of_two(self.min_ms, n)
-        deviation = _floor(draw * self.jitter * ms) if self.jitter else 0.0
-        ms = ms - deviation if math.floor(draw * 10) % 2 == 0 else ms + deviation
-        # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
-        return 0 if math.isnan(ms) else int(min(ms, self.max_ms))
-
-
-class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
-    """The back-off of python-socketio, whose jitter is a fixed number of seconds.
-
-        delay(n) = max(0, min(min·2ⁿ, max) + jitter·(2·u - 1)), u = random()
-
-    The parameters are its reconnection_delay, reconnection_delay_max and randomization_factor. The jitter
-    dominates short delays (with min = 0.2 s, 30 % of the clients reconnect immediately), and hardly changes
-    long ones.
-    Source: miguelgrinberg/python-socketio, AsyncClient._handle_reconnect.
-    """
-
-    min_s: Seconds = 1.0
-    """Delay before attempt 0, without jitter."""
-    max_s: Seconds = 5.0
-    """Cap of the delay, without jitter."""
-    jitter_s: Seconds = 0.5
-    """Largest deviation."""
-
-    def delays(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
-            delay_s = min(_times_power_of_two(self.min_s, n), self.max_s)
-            yield max(0.0, delay_s + self.jitter_s * (2 * rng.random() - 1))
+            ms = backo2_ms(self.min_ms, self.jitter, n, rng.random())
+            # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
+            yield 0.0 if math.isnan(ms) else int(min(ms, self.max_ms)) / 1000
             n += 1
 
 
@@ -121,7 +101,7 @@ class FullJitter(BasePolicy, frozen=True, kw_only=True):
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
         while True:
-            yield rng.uniform(0, min(self.cap_s, _times_power_of_two(self.base_s, n)))
+            yield rng.uniform(0, min(self.cap_s, times_power_of_two(self.base_s, n)))
             n += 1
 
 
@@ -144,7 +124,7 @@ class EqualJitter(BasePolicy, frozen=True, kw_only=True):
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
         while True:
-            half_s = min(self.cap_s, _times_power_of_two(self.base_s, n)) / 2
+            half_s = min(self.cap_s, times_power_of_two(self.base_s, n)) / 2
             yield half_s + rng.uniform(0, half_s)
             n += 1
 
@@ -231,7 +211,7 @@ class AxiosRetry(BasePolicy, frozen=True, kw_only=True):
     def _retries(self) -> Iterator[float]:
         waited_ms = 0.0
         for k in range(1, self.retries + 1):
-            delay_ms = min(_times_power_of_two(self.base_ms, k), self.max_ms)
+            delay_ms = min(times_power_of_two(self.base_ms, k), self.max_ms)
             waited_ms += delay_ms
             if waited_ms >= self.budget_ms:
                 return
@@ -264,7 +244,15 @@ class Spread(BasePolicy, frozen=True, kw_only=True):
         yield from FullJitter(base_s=self.base_s, cap_s=self.cap_s).delays(rng)
 
 
-def _times_power_of_two(value: float, n: int) -> float:
+def backo2_ms(min_ms: float, jitter: float, n: int, draw: float) -> float:
+    """The delay of backo2 before its cap: min·2ⁿ with a jitter that takes sign and size from one draw."""
+    ms = times_power_of_two(min_ms, n)
+    deviation = _floor(draw * jitter * ms) if jitter else 0.0
+    return ms - deviation if math.floor(draw * 10) % 2 == 0 else ms + deviation
+
+
+def times_power_of_two(value: float, n: int) -> float:
+    """value·2ⁿ; infinity where that is too large."""
     try:
         return math.ldexp(value, n)
     except OverflowError:

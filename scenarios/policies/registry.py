@@ -2,7 +2,7 @@
 
 A policy is a frozen value. A client takes one of its delays before each attempt, starts a new iterator when
 its back-off resets and, if there is a throttle, asks it when the delay is over. `backoff.py` has the policies
-that only wait, `throttled.py` those with a throttle.
+that only wait, `throttled.py` those with a throttle, `stock/` the client libraries of production.
 
 Add one: write the struct there, give it `delays`, and enter it in `POLICIES`.
 """
@@ -31,9 +31,11 @@ from scenarios.policies.backoff import (
     FullJitter,
     Grpc,
     Naive,
-    PythonSocketIO,
     Spread,
 )
+from scenarios.policies.outcome import OutcomeKind, Reset
+from scenarios.policies.stock.catalogue import STOCK, versioned
+from scenarios.policies.stock.client import StockClient
 from scenarios.policies.throttled import CircuitBreaker, RetryBudget, SreThrottle, TokenBucket
 from scenarios.policies.throttles import Throttle
 
@@ -57,6 +59,16 @@ class Policy(Protocol):
         """Whether all clients of a process share one throttle."""
         ...
 
+    @property
+    def reset(self) -> Reset:
+        """When its iterator starts anew, unless the scenario says otherwise."""
+        ...
+
+    @property
+    def stops_on(self) -> frozenset[OutcomeKind]:
+        """Outcomes after which a client makes no further attempt."""
+        ...
+
 
 class PolicyError(ValueError):
     """An unknown policy, or invalid parameters."""
@@ -75,8 +87,7 @@ class UserDefined(BasePolicy, frozen=True, kw_only=True):
 POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
     "naive": (Naive, {}),
     "incident": (Backo2, {"min_ms": 200.0, "max_ms": 30_000.0, "jitter": 0.5}),
-    "socketio-js": (Backo2, {"min_ms": 1000.0, "max_ms": 5000.0, "jitter": 0.5}),
-    "socketio-python": (PythonSocketIO, {}),
+    **{name: (kind, {}) for name, kind in STOCK.items()},
     "full-jitter": (FullJitter, {}),
     "equal-jitter": (EqualJitter, {}),
     "decorrelated-jitter": (DecorrelatedJitter, {}),
@@ -94,6 +105,8 @@ POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
 def policy(spec: str | dict[str, Any]) -> Policy:
     """The policy that a scenario asks for: a name, a table with `name`, or `module:function`.
 
+    The name of a stock client may have the version that was read: `socketio-js@4.8`.
+
     Raises PolicyError with the invalid value and what is expected.
     """
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
@@ -101,9 +114,13 @@ def policy(spec: str | dict[str, Any]) -> Policy:
     if isinstance(name, str) and ":" in name:
         _check_function(name, table)
         return UserDefined(function=name, parameters=table)
+    if isinstance(name, str):
+        name = versioned(name) or name
     if not isinstance(name, str) or name not in POLICIES:
         raise PolicyError(invalid("", name, f"{', '.join(POLICIES)} or module:function"))
     kind, defaults = POLICIES[name]
+    if issubclass(kind, StockClient):
+        table = {kind.former.get(key, key): value for key, value in table.items()}
     try:
         return msgspec.convert({**defaults, **table}, kind)  # type: ignore[return-value]
     except msgspec.ValidationError as error:

@@ -118,7 +118,7 @@ def test_a_key_says_its_unit_its_bounds_and_its_default() -> None:
 
 def test_a_policy_has_the_defaults_of_its_name() -> None:
     assert SCHEMA["$defs"]["policy.incident"]["properties"]["min_ms"]["default"] == 200.0
-    assert SCHEMA["$defs"]["policy.socketio-js"]["properties"]["min_ms"]["default"] == 1000.0
+    assert SCHEMA["$defs"]["policy.socketio-js"]["properties"]["reconnectionDelay"]["default"] == 1000.0
 
 
 def test_no_pattern_is_of_one_dialect_only() -> None:
