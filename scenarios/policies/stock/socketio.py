@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 from scenarios.policies.backoff import Milliseconds, Seconds, Share, backo2_ms, times_power_of_two
 from scenarios.policies.outcome import OutcomeKind
