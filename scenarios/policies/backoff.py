@@ -7,11 +7,11 @@ source: the same seed gives the same delays.
 import math
 import random
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from scenarios.policies.outcome import OutcomeKind, Reset
+from scenarios.policies.outcome import OutcomeKind, Reset, Sees
 from scenarios.policies.throttles import Throttle
 
 # Up to a day: with infinity, some formulas below would have no value.
@@ -23,6 +23,10 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 class BasePolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What policies have in common: by default an attempt starts when its delay is over."""
 
+    reset: ClassVar[Reset] = "open"
+    stops_on: ClassVar[frozenset[OutcomeKind]] = frozenset()
+    sees: ClassVar[Sees] = "all"
+
     def throttle(self) -> Throttle | None:
         """A new throttle, or None for a policy that only waits."""
         return None
@@ -31,16 +35,6 @@ class BasePolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def shared_throttle(self) -> bool:
         """Whether all clients of a process share one throttle."""
         return False
-
-    @property
-    def reset(self) -> Reset:
-        """When its iterator starts anew, unless the scenario says otherwise."""
-        return "open"
-
-    @property
-    def stops_on(self) -> frozenset[OutcomeKind]:
-        """Outcomes after which a client makes no further attempt."""
-        return frozenset()
 
 
 class Naive(BasePolicy, frozen=True, kw_only=True):

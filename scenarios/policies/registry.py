@@ -33,7 +33,6 @@ from scenarios.policies.backoff import (
     Naive,
     Spread,
 )
-from scenarios.policies.outcome import OutcomeKind, Reset
 from scenarios.policies.stock.catalogue import STOCK, versioned
 from scenarios.policies.stock.client import StockClient
 from scenarios.policies.throttled import CircuitBreaker, RetryBudget, SreThrottle, TokenBucket
@@ -57,16 +56,6 @@ class Policy(Protocol):
     @property
     def shared_throttle(self) -> bool:
         """Whether all clients of a process share one throttle."""
-        ...
-
-    @property
-    def reset(self) -> Reset:
-        """When its iterator starts anew, unless the scenario says otherwise."""
-        ...
-
-    @property
-    def stops_on(self) -> frozenset[OutcomeKind]:
-        """Outcomes after which a client makes no further attempt."""
         ...
 
 

@@ -2,7 +2,20 @@
 
 from collections.abc import Mapping
 
-from scenarios.policies.stock import socketio
+from scenarios.policies.stock import (
+    centrifuge,
+    eventsource,
+    graphql,
+    hosted,
+    mqtt,
+    nats,
+    phoenix,
+    rails,
+    signalr,
+    socketio,
+    stomp,
+    websocket_wrappers,
+)
 from scenarios.policies.stock.client import StockClient
 
 STOCK: Mapping[str, type[StockClient]] = {
@@ -13,6 +26,34 @@ STOCK: Mapping[str, type[StockClient]] = {
     "socketio-swift": socketio.SocketIoSwift,
     "socketio-cpp": socketio.SocketIoCpp,
     "socketio-python": socketio.PythonSocketIO,
+    "phoenix": phoenix.Phoenix,
+    "supabase-realtime": phoenix.SupabaseRealtime,
+    "signalr": signalr.SignalR,
+    "actioncable": rails.ActionCable,
+    "anycable": rails.AnyCable,
+    "centrifuge": centrifuge.Centrifuge,
+    "pusher": hosted.Pusher,
+    "ably": hosted.Ably,
+    "firebase-database": hosted.FirebaseDatabase,
+    "livekit": hosted.LiveKit,
+    "mqtt-js": mqtt.MqttJs,
+    "paho-python": mqtt.PahoPython,
+    "paho-java": mqtt.PahoJava,
+    "hivemq": mqtt.HiveMq,
+    "aws-iot": mqtt.AwsIot,
+    "graphql-ws": graphql.GraphqlWs,
+    "subscriptions-transport-ws": graphql.SubscriptionsTransportWs,
+    "reconnecting-websocket": websocket_wrappers.ReconnectingWebSocket,
+    "partysocket": websocket_wrappers.PartySocket,
+    "react-use-websocket": websocket_wrappers.ReactUseWebSocket,
+    "websockets-python": websocket_wrappers.PythonWebsockets,
+    "stompjs": stomp.StompJs,
+    "nats-js": nats.NatsJs,
+    "nats-python": nats.NatsPython,
+    "eventsource-chromium": eventsource.EventSourceChromium,
+    "eventsource-firefox": eventsource.EventSourceFirefox,
+    "eventsource-npm": eventsource.EventSourceNpm,
+    "launchdarkly-eventsource": eventsource.LaunchDarklyEventSource,
 }
 
 

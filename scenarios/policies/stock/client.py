@@ -3,17 +3,22 @@
 import random
 from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
 from scenarios.policies.backoff import BasePolicy
-from scenarios.policies.outcome import Outcome, OutcomeKind, Reset
+from scenarios.policies.outcome import Outcome, OutcomeKind
 
 Attempts = Annotated[int, Meta(ge=0, le=1_000_000)]
 Factor = Annotated[float, Meta(ge=1, le=1000)]
+Steps = tuple[Annotated[float, Meta(ge=0, le=86_400_000)], ...]
+"""Milliseconds."""
 
-REFUSALS_IN_SOCKETIO = frozenset({OutcomeKind.CONNECT_ERROR, OutcomeKind.NAMESPACE_DISCONNECT})
+Told = Generator[Any, Outcome, None]
+"""A generator that is told outcomes: it yields nothing first, then delays."""
+
+REFUSED_BY_THE_NAMESPACE = frozenset({OutcomeKind.CONNECT_ERROR, OutcomeKind.NAMESPACE_DISCONNECT})
 
 
 class StockClient(BasePolicy, frozen=True, kw_only=True):
@@ -27,34 +32,28 @@ class StockClient(BasePolicy, frozen=True, kw_only=True):
     """`npm:…` or `pypi:…` where the real library is driven by a test."""
     former: ClassVar[Mapping[str, str]] = {}
     """Earlier names of parameters, which old scenario files have."""
-    resets: ClassVar[Reset] = "open"
-    """What clears its count of attempts; `reset` says so to clients, and may depend on options."""
-    final: ClassVar[frozenset[OutcomeKind]] = frozenset()
-    """Outcomes after which it makes no further attempt, whatever their details."""
-    stop_rule: ClassVar[str] = ""
-    """Stop rules that depend on a status or a close code, in words."""
-
-    @property
-    def reset(self) -> Reset:
-        return self.resets
-
-    @property
-    def stops_on(self) -> frozenset[OutcomeKind]:
-        return self.final
+    final: ClassVar[str] = ""
+    """Which statuses and close codes are final, in words."""
 
     def curve(self, rng: random.Random) -> Iterator[float]:
-        """The delays of an outage in which nothing but failed connections happens."""
+        """The delays of an outage in which connections are lost and fail, and nothing else happens."""
         raise NotImplementedError
 
-    def stops(self, outcome: Outcome) -> bool:
-        """Whether the client makes no further attempt after this."""
-        return outcome.kind in self.stops_on
+    def stops(self, outcome: Outcome) -> bool:  # noqa: ARG002
+        """Whether the client makes no further attempt, for reasons that `stops_on` cannot say."""
+        return False
 
-    def delays(self, rng: random.Random) -> Generator[float, Outcome | None, None]:
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        # A client that ignores outcomes is an iterator like any other, which costs less.
+        looks = type(self).stops is not StockClient.stops
+        return self._told(rng) if looks else self.curve(rng)
+
+    def _told(self, rng: random.Random) -> Told:
+        outcome = yield
         for delay_s in self.curve(rng):
-            outcome = yield delay_s
-            if outcome is not None and self.stops(outcome):
+            if self.stops(outcome):
                 return
+            outcome = yield delay_s
 
 
 def at_most(attempts: int | None, delays: Iterator[float]) -> Iterator[float]:
@@ -62,16 +61,17 @@ def at_most(attempts: int | None, delays: Iterator[float]) -> Iterator[float]:
     return islice(delays, attempts)
 
 
-def stepped(steps_s: tuple[float, ...], then_s: float | None = None) -> Iterator[float]:
-    """Delays from a table, then the same one for ever; with None they end there."""
-    yield from steps_s
-    while then_s is not None:
-        yield then_s
+def stepped(steps_ms: Steps, then_ms: float) -> Iterator[float]:
+    """Delays from a table, then the same one for ever, in seconds."""
+    for step_ms in steps_ms:
+        yield step_ms / 1000
+    while True:
+        yield then_ms / 1000
 
 
 def growing(first: float, factor: float, cap: float) -> Iterator[float]:
     """first, first·factor, first·factor², …, none above the cap."""
-    delay = first
+    value = first
     while True:
-        yield min(delay, cap)
-        delay = min(delay * factor, cap)
+        yield min(value, cap)
+        value = min(value * factor, cap)

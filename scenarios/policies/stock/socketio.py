@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from scenarios.policies.backoff import Milliseconds, Seconds, Share, backo2_ms, times_power_of_two
 from scenarios.policies.outcome import OutcomeKind
-from scenarios.policies.stock.client import REFUSALS_IN_SOCKETIO, Attempts, StockClient, at_most
+from scenarios.policies.stock.client import REFUSED_BY_THE_NAMESPACE, Attempts, StockClient, at_most
 
 
 class Manager(StockClient, frozen=True, kw_only=True):
@@ -15,16 +15,16 @@ class Manager(StockClient, frozen=True, kw_only=True):
 
     reconnection: bool = True
     """Whether it reconnects at all."""
-    reconnectionAttempts: Attempts | None = None  # noqa: N815
+    reconnectionAttempts: Attempts | None = None
     """Attempts after which it gives up; left out: never."""
-    reconnectionDelay: Milliseconds = 1000.0  # noqa: N815
+    reconnectionDelay: Milliseconds = 1000.0
     """Delay before attempt 0, without jitter, in milliseconds."""
-    reconnectionDelayMax: Milliseconds = 5000.0  # noqa: N815
+    reconnectionDelayMax: Milliseconds = 5000.0
     """Cap of the delay, in milliseconds."""
-    randomizationFactor: Share = 0.5  # noqa: N815
+    randomizationFactor: Share = 0.5
     """Largest deviation, as a share of the delay before its cap."""
 
-    final = REFUSALS_IN_SOCKETIO
+    stops_on = REFUSED_BY_THE_NAMESPACE
 
     def curve(self, rng: random.Random) -> Iterator[float]:
         return at_most(self.reconnectionAttempts if self.reconnection else 0, self._endless(rng))
@@ -57,6 +57,7 @@ class SocketIoJs(Manager, frozen=True, kw_only=True):
     library = "socket.io-client (JavaScript)"
     version = "4.8.4"
     package = "npm:socket.io-client"
+    sees = "browser"
     former: ClassVar[Mapping[str, str]] = {
         "min_ms": "reconnectionDelay",
         "max_ms": "reconnectionDelayMax",
@@ -143,17 +144,17 @@ class SocketIoSwift(StockClient, frozen=True, kw_only=True):
 
     library = "socket.io-client-swift"
     version = "16.1.1"
-    final = REFUSALS_IN_SOCKETIO
+    stops_on = REFUSED_BY_THE_NAMESPACE
 
     reconnects: bool = True
     """Whether it reconnects at all."""
-    reconnectAttempts: Attempts | None = None  # noqa: N815
+    reconnectAttempts: Attempts | None = None
     """Attempts after which it gives up; left out: never."""
-    reconnectWait: Seconds = 10.0  # noqa: N815
+    reconnectWait: Seconds = 10.0
     """Shortest delay after the first attempt, in seconds."""
-    reconnectWaitMax: Seconds = 30.0  # noqa: N815
+    reconnectWaitMax: Seconds = 30.0
     """Cap of the delay, in seconds."""
-    randomizationFactor: Share = 0.5  # noqa: N815
+    randomizationFactor: Share = 0.5
     """Largest jitter, as a share of the delay before its cap."""
 
     def curve(self, rng: random.Random) -> Iterator[float]:
@@ -181,7 +182,7 @@ class SocketIoCpp(StockClient, frozen=True, kw_only=True):
 
     library = "socket.io-client-cpp"
     version = "3.1.0"
-    final = REFUSALS_IN_SOCKETIO
+    stops_on = REFUSED_BY_THE_NAMESPACE
 
     reconnect_attempts: Attempts | None = None
     """Attempts after which it gives up; left out: never (2³² - 1)."""
@@ -220,8 +221,8 @@ class PythonSocketIO(StockClient, frozen=True, kw_only=True):
         "max_s": "reconnection_delay_max",
         "jitter_s": "randomization_factor",
     }
-    resets = "joined"
-    final = frozenset({OutcomeKind.NAMESPACE_DISCONNECT})
+    reset = "joined"
+    stops_on = frozenset({OutcomeKind.NAMESPACE_DISCONNECT})
 
     reconnection: bool = True
     """Whether it reconnects at all."""

@@ -19,10 +19,10 @@ async function chain(client, steps) {
   const stop = await client.start();
   for (;;) {
     await time.settle();
-    const idle = server.endedMs !== null && time.now() - server.endedMs > (client.stoppedAfterMs ?? STOPPED_AFTER_MS);
+    const idle = time.now() - server.lastMs > (client.stoppedAfterMs ?? STOPPED_AFTER_MS);
     if (server.done || idle || !time.step()) break;
   }
-  await stop?.();
+  stop?.();
   await time.settle();
   return server.delaysMs;
 }
@@ -40,4 +40,7 @@ async function main() {
   process.stdout.write(JSON.stringify({ package: client.package, version, chains }), () => process.exit(0));
 }
 
-main();
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

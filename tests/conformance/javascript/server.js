@@ -3,10 +3,13 @@
 
 const time = require("./virtual_time.js");
 
+/** When the platform gives up a connection that nobody answers, if the library has not done so before. */
+const GIVEN_UP_AFTER_MS = 120_000;
+
 /** What the server does to the attempts of one client, and when they came. */
 class Server {
   constructor(steps, protocol) {
-    Object.assign(this, { steps, protocol, attempts: 0, endedMs: null, delaysMs: [], current: null });
+    Object.assign(this, { steps, protocol, attempts: 0, endedMs: null, delaysMs: [], lastMs: time.now() });
   }
 
   /** The script is over, and its last step has ended. */
@@ -16,11 +19,12 @@ class Server {
   attempt() {
     if (this.endedMs !== null) this.delaysMs.push(time.now() - this.endedMs);
     this.endedMs = null;
+    this.lastMs = time.now();
     return this.steps[this.attempts++] ?? null;
   }
 
   /** An attempt or a session has ended just now. */
-  ended() { this.endedMs = time.now(); }
+  ended() { this.endedMs = this.lastMs = time.now(); }
 }
 
 let server = null;
@@ -46,10 +50,9 @@ class FakeWebSocket {
 
   #begin() {
     if (this.step.do === "refuse" || this.step.do === "status") return this.fail();
-    if (this.step.do === "silent") return undefined;
+    if (this.step.do === "silent") return setTimeout(() => this.readyState === 0 && this.fail(), GIVEN_UP_AFTER_MS);
     this.readyState = 1;
     this.emit("open", {});
-    if (this.step.code && this.step.do === "open") return this.drop();
     return this.server.protocol.opened?.(this);
   }
 
@@ -64,6 +67,7 @@ class FakeWebSocket {
   /** The server has joined the client: the session lasts as long as the step says, then ends as it says. */
   joined() {
     setTimeout(() => {
+      this.server.protocol.last?.(this);
       if (this.step.end === "drop") this.drop();
       else this.server.protocol[this.step.end](this);
     }, this.step.session_ms ?? 0);
@@ -97,6 +101,7 @@ class FakeWebSocket {
   }
 
   terminate() { this.close(1006); }
+  on(type, listener) { this.addEventListener(type, listener); }
 
   addEventListener(type, listener) { (this.listeners[type] ??= []).push(listener); }
   removeEventListener(type, listener) {
@@ -114,8 +119,45 @@ class FakeWebSocket {
   }
 }
 
+/** The protocol of a plain WebSocket: what has opened has joined. */
+const plain = {
+  opened(socket) {
+    if (socket.step.do === "join") socket.joined();
+    else socket.drop();
+  },
+};
+
+/** Answers a fetch() of a stream of events as the next step says. */
+async function fakeFetch() {
+  const current = server;
+  const step = current.attempt();
+  if (!step) return new Promise(() => {});
+  if (step.do === "silent") await new Promise((resolve) => setTimeout(resolve, GIVEN_UP_AFTER_MS));
+  if (step.do === "refuse" || step.do === "silent") {
+    current.ended();
+    throw new TypeError("fetch failed");
+  }
+  if (step.do === "status") {
+    current.ended();
+    return new Response("", { status: step.status });
+  }
+  let stream;
+  const body = new ReadableStream({ start(controller) { stream = controller; } });
+  setTimeout(() => {
+    current.ended();
+    if (step.end === "end") stream.close();
+    else stream.error(new TypeError("terminated"));
+  }, step.session_ms ?? 0);
+  return new Response(body, { headers: { "content-type": "text/event-stream" } });
+}
+
 module.exports = {
+  GIVEN_UP_AFTER_MS,
+  /** The next attempt of a client whose transport is no WebSocket: the server, and the step. */
+  attempt: () => ({ server, step: server.attempt() }),
   FakeWebSocket,
+  fakeFetch,
+  plain,
   Server,
   /** The server of the attempts to come. */
   use(next) { server = next; },

@@ -64,7 +64,9 @@ module.exports = {
   /** Forgets all timers. */
   reset() { timers = new Map(); },
   /** Lets promises and events settle; takes no virtual time. */
-  settle: () => new Promise((resolve) => realSetImmediate(() => realSetImmediate(resolve))),
+  async settle() {
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => realSetImmediate(resolve));
+  },
   /** Jumps to the next timer and runs it; false where there is none. */
   step() {
     let next = null;
