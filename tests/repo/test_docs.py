@@ -29,6 +29,7 @@ from scenarios.events.registry import EVENTS
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import LIMITS
 from scenarios.policies.registry import POLICIES, policy
+from scenarios.policies.stock.catalogue import STOCK
 from scenarios.proxies.added_lines import added_lines
 from scenarios.reference.docstrings import Described, described, field_docstrings
 from scenarios.reference.examples import example
@@ -67,7 +68,8 @@ def test_the_pages_on_disk_are_what_would_be_generated() -> None:
 
 
 REGISTRIES: dict[str, Mapping[str, object]] = {
-    "policies.md": POLICIES,
+    "policies.md": {name: entry for name, entry in POLICIES.items() if name not in STOCK},
+    "clients.md": STOCK,
     "limits.md": LIMITS,
     "events.md": EVENTS,
     "scenarios.md": catalog(),
@@ -149,7 +151,7 @@ def test_a_figure_is_small_well_formed_and_says_what_it_shows(generated: dict[Pa
         assert root.get("role") == "img"
         alt = root.get("aria-label") or ""
         assert f" under {path.stem}" in alt
-        assert f"![{alt}]({path.as_posix()})" in generated[Path("policies.md")]
+        assert f"![{alt}]({path.as_posix()})" in generated[Path(f"{path.parent}.md")]
 
 
 def test_figures_have_the_same_bytes_every_time(

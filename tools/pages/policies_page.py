@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from scenarios.policies import throttled
 from scenarios.policies.registry import POLICIES, Policy, UserDefined, policy
+from scenarios.policies.stock.catalogue import STOCK
 from scenarios.reference.docstrings import Described, described
 from scenarios.reference.parameters import Parameter, parameters
 from tools.pages.delays import DRAWS, Delays, delays, duration
@@ -37,8 +38,8 @@ class Entry(Struct, frozen=True):
 
 
 def entries() -> list[Entry]:
-    """All policies, in the order of the registry."""
-    return [_entry(name) for name in POLICIES]
+    """All policies that are no stock clients, in the order of the registry."""
+    return [_entry(name) for name in POLICIES if name not in STOCK]
 
 
 def page(policies: list[Entry]) -> str:

@@ -15,7 +15,15 @@ import pytest
 from scenarios.policies.backoff import Backo2
 from scenarios.policies.registry import POLICIES, Policy, PolicyError, UserDefined, divided, policy
 
-NOT_RANDOM = {"naive", "axios-retry", "circuit-breaker", "retry-budget", "sre-throttle", "token-bucket", "socketio-cpp"}
+NOT_RANDOM = {
+    "naive",
+    "axios-retry",
+    "circuit-breaker",
+    "retry-budget",
+    "sre-throttle",
+    "token-bucket",
+    "socketio-cpp",
+}
 GATED = {"circuit-breaker", "retry-budget", "sre-throttle", "token-bucket"}
 
 
