@@ -13,9 +13,6 @@ SLOT_LIFETIME_NS = 10_000_000_000
 """Longer than clients wait, and short enough that polling clients that fell silent do not close the pod:
 each of their requests may come on another connection, so that none of these ending tells anything."""
 
-RETRY_AFTER_S = 1
-"""What a refusal advises. Browsers' clients do not see it."""
-
 
 class Admitter:
     """Decides on handshakes, and remembers those that hold a slot.

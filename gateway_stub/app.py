@@ -16,7 +16,7 @@ import socketio
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway_stub.admission import RETRY_AFTER_S, Admitter
+from gateway_stub.admission import Admitter
 from gateway_stub.broadcaster import Broadcaster
 from gateway_stub.connections import Connections, has_left, waited_ms
 from gateway_stub.control import control_app
@@ -24,7 +24,7 @@ from gateway_stub.cost import Cost
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.health import Health
 from gateway_stub.loop_monitor import LoopMonitor
-from gateway_stub.protocol import Controls, Settings
+from gateway_stub.protocol import RETRY_AFTER_S, Controls, Settings
 
 SOCKETIO_PATH = "/socket.io/"
 SHORT_SESSION_NS = 5_000_000_000

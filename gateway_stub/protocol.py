@@ -30,6 +30,10 @@ UPGRADE_SHARE = 0.7
 """Share of a handshake's cost that is paid before the upgrade is answered; the rest is paid at the join."""
 
 
+RETRY_AFTER_S = 1
+"""What a pod that turns a handshake away advises. Clients in a browser do not see it."""
+
+
 class Admission(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which handshakes a pod turns away with 503, before it has spent anything; 0 switches a rule off."""
 

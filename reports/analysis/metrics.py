@@ -19,7 +19,7 @@ from reports.analysis.refusals import Refusals, refusals
 from reports.analysis.shared_ips import SharedIpGroup, shared_ip_groups
 from reports.analysis.sidecars import SidecarSummary, sidecar_summary
 from reports.rundir import latency, series
-from reports.rundir.columns import OUTCOMES
+from reports.rundir.columns import GAVE_UP, OUTCOMES
 from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.rundir.schema import Phase
@@ -83,7 +83,9 @@ class Storm(Struct, frozen=True, kw_only=True):
     stale: int
     """Of these, by the client's own watchdog."""
     gave_up: int = 0
-    """Clients whose policy allowed no further attempt."""
+    """Clients that stopped for good."""
+    gave_up_by_reason: dict[str, int] = {}
+    """The same clients by the reasons of `GAVE_UP`; empty for runs that did not record them."""
     amplification: float | None
     """Attempts per disconnect; 1 where every client came back at the first attempt."""
     burst_peak: float | None
@@ -266,6 +268,9 @@ def _storm(run: Run, from_s: int, to_s: int, *, ticks_to_s: int) -> Storm:
         disconnects=disconnects,
         stale=_count(rows, "stale"),
         gave_up=_count(rows, "gave_up"),
+        gave_up_by_reason={
+            reason: clients for reason in GAVE_UP if (clients := _count(rows, f"gave_up_{reason}"))
+        },
         amplification=series.ratio(attempts, disconnects),
         burst_peak=None if peak_in_slot is None else series.ratio(peak_in_slot, per_slot),
         burst_dispersion=series.ratio(squares / slots - per_slot**2, per_slot),

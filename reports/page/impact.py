@@ -7,6 +7,7 @@ from reports.analysis.judgement import judgement_of
 from reports.analysis.metrics import Storm
 from reports.rundir.reader import Run
 from reports.text import units
+from reports.text.gave_up import gave_up_after
 
 
 def impact_sentences(arms: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
@@ -39,7 +40,11 @@ def _sentence(runs: Sequence[Run]) -> str:
         parts.append(f"{units.count(missed)} ticks missed by clients that reconnected")
     gave_up = median(storm.gave_up for storm, _ in storms)
     if gave_up:
-        parts.append(f"{units.count(gave_up)} clients gave up for good")
+        reasons = {reason for storm, _ in storms for reason in storm.gave_up_by_reason}
+        after = gave_up_after(
+            {each: median(storm.gave_up_by_reason.get(each, 0) for storm, _ in storms) for each in reasons}
+        )
+        parts.append(f"{units.count(gave_up)} clients gave up for good{after and f' ({after})'}")
     return "; ".join(parts)
 
 

@@ -17,6 +17,7 @@ from reports.rehearsal.waves import waves
 from reports.rundir import series
 from reports.rundir.reader import Run
 from reports.text import units
+from reports.text.gave_up import gave_up_after
 
 SATURATED_WITHIN_S = 20
 WASTED = 0.5
@@ -168,12 +169,14 @@ def _saturated_new_pods(evidence: Evidence) -> Surprise | None:
 
 
 def _gave_up(evidence: Evidence) -> Surprise | None:
-    if evidence.summary.storm is None or not evidence.summary.storm.gave_up:
+    storm = evidence.summary.storm
+    if storm is None or not storm.gave_up:
         return None
+    after = gave_up_after(storm.gave_up_by_reason) or "their policy allowed no further attempt"
     return Surprise(
         text=(
-            f"{units.count(evidence.summary.storm.gave_up)} of {units.count(evidence.summary.clients)} "
-            "clients gave up for good: their policy allowed no further attempt."
+            f"{units.count(storm.gave_up)} of {units.count(evidence.summary.clients)} "
+            f"clients gave up for good: {after}."
         ),
         consider="What does a user see whose client has given up, and what makes it reconnect?",
     )

@@ -14,6 +14,22 @@ OUTCOMES = {
 }
 """How a connection attempt can end; each is a column of series.csv."""
 
+GAVE_UP = {
+    "policy_ended": "the policy had no further delay, or its throttle closed for good",
+    "namespace_disconnect": "the server disconnected the namespace (packet 41)",
+    "connect_error": "the server refused the namespace (packet 44)",
+    "http_status": "an HTTP status",
+    "refused": "no connection",
+    "tls": "the TLS handshake failed",
+    "timeout": "the client's connect timeout",
+    "closed": "the connection ended",
+    "protocol_error": "the server broke the protocol",
+    "ping_timeout": "the server's ping was overdue",
+    "stale": "the client's own watchdog",
+    "abandoned": "a pushed policy that began by stopping",
+}
+"""Why a client stops for good; each is a column of series.csv with `gave_up_` before it."""
+
 SERIES_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state; the row covers [t_s, t_s + 1)",
     "clients": "clients that have been started",
@@ -26,7 +42,8 @@ SERIES_COLUMNS: dict[str, str] = {
     "disconnects": "joined sessions that ended",
     "stale": "of these, ended by the client's own watchdog",
     "ping_timeout": "of these, ended by the client because the server's ping was overdue",
-    "gave_up": "clients whose policy allowed no further attempt",
+    "gave_up": "clients that stopped for good: their policy allowed no further attempt",
+    **{f"gave_up_{name}": f"of these, after: {reason}" for name, reason in GAVE_UP.items()},
     "held_back": "attempts that the cap on attempts delayed",
     "unopened": "connections of joined sessions that this machine could not open",
     "missing": "clients of generator processes that died",

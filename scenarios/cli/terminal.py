@@ -90,7 +90,7 @@ def _usage_in_one_line() -> Iterator[None]:
 def _unexpected(error: BaseException) -> int:
     # Loaded only now: `--help` needs none of it.
     from scenarios.host.process import StackError, first_of  # noqa: PLC0415
-    from scenarios.policies.registry import PolicyError  # noqa: PLC0415
+    from scenarios.policies.following import PolicyError  # noqa: PLC0415
 
     error = first_of(error)
     if isinstance(error, StackError):

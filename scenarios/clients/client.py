@@ -5,86 +5,58 @@
        └────────────────────────┴──────────────────────────────┘
 
 Callbacks on the hub's own I/O and timer watchers do all the work, without a greenlet per client. A client
-costs a few objects; it waits for one thing at a time and therefore needs one timer.
+costs a few objects; it waits for one thing at a time and therefore needs one timer. What it does while it
+waits for its next attempt is in `reconnecting.py`.
 """
 
 import errno
-import math
-import random
-from collections.abc import Callable, Iterator
 from time import monotonic_ns
+from typing import ClassVar
 
+from scenarios.clients import endings
 from scenarios.clients.addresses import Seat
 from scenarios.clients.connection import EXHAUSTED, Connection
-from scenarios.clients.population import FollowedPolicy, Population
+from scenarios.clients.endings import Ending
+from scenarios.clients.population import Population
 from scenarios.clients.protocol import packets
 from scenarios.clients.protocol.packets import Event, Events
 from scenarios.clients.protocol.session import Session
 from scenarios.clients.protocol.ticks import Tick
 from scenarios.clients.ramp import RAMP_PAUSE_NS, RAMP_TIMEOUT_S
-from scenarios.clients.timers import Timer, cancel
-from scenarios.policies.throttles import Throttle
-from scenarios.wire.interval import outcome_of_status
+from scenarios.clients.reconnecting import Reconnecting, lasted_s
+from scenarios.clients.timers import cancel
+from scenarios.policies.following import FollowedPolicy
+from scenarios.policies.outcome import Transport
 
 ROUND_TRIPS_PER_ATTEMPT = 3
 """TCP, TLS 1.3 and the upgrade: what a client pays in round trips before a gateway sees its request."""
 
 
-class Client:
+class Client(Reconnecting):
     """One client. `start()` makes it connect; it then comes back by itself until `stop()`."""
 
     __slots__ = (
-        "_bucket",
-        "_connection",
-        "_delays",
-        "_first",
-        "_index",
-        "_joined_ns",
-        "_last_ping_ns",
-        "_last_tick_ns",
-        "_passed",
-        "_ping_patience_ns",
-        "_place_ns",
-        "_policy",
-        "_population",
-        "_ramp",
-        "_recorder",
-        "_rng",
-        "_round_trip_s",
-        "_seat",
-        "_session",
-        "_started_ns",
-        "_stopped",
-        "_throttle",
-        "_timer",
-        "_wanted_ns",
+        *("_bucket", "_connection", "_index", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
+        *("_ping_patience_ns", "_ramp", "_round_trip_s", "_seat", "_session", "_started_ns"),
     )
 
+    _requests: ClassVar[Transport] = "websocket"
+    """The transport of the requests that it cannot do without."""
+
     def __init__(self, population: Population, index: int, seat: Seat) -> None:
-        self._population = population
-        self._recorder = population.recorder
+        super().__init__(population, index)
         self._bucket = population.recorder.bucket_of(index)
         self._index = index
         self._seat = seat
-        # Clients draw apart, so that one client's number of attempts does not shift the others' delays.
-        self._rng = random.Random((population.fleet.seed << 32) + population.first_index + index)  # noqa: S311
         self._round_trip_s = population.fleet.rtt_ms / 1000 * self._rng.uniform(0.5, 1.5)
         self._follow_from_now(population.policy_for(self))
-        # The throttle that let the present attempt through, until it is told how the attempt ended.
-        self._passed: Throttle | None = None
-        self._first = True
         # Until the first join of a client that is brought up gently.
         self._ramp = population.ramp
         self._session: Session | None = None
         self._connection: Connection | None = None
-        self._timer: Timer | None = None
         self._started_ns = 0
-        self._wanted_ns = 0
-        # When an attempt may begin that the cap makes wait; 0 where none does.
-        self._place_ns = 0
         self._joined_ns = self._last_tick_ns = self._last_ping_ns = 0
         self._ping_patience_ns = 0
-        self._stopped = False
 
     def start(self) -> None:
         """Begins the first attempt now, or as soon as the ramp has room for it."""
@@ -98,13 +70,12 @@ class Client:
         if self._stopped:
             return
         self._wanted_ns = monotonic_ns()
-        self._at(self._wanted_ns, self._begin_try)
+        self._at(self._wanted_ns, self._ask_cap)
 
     def stop(self) -> None:
         """Leaves for good."""
         self._stopped = True
-        self._leave_queue()
-        self._tell_throttle(joined=False)
+        self._leave_policy()
         if self._session is not None and self._connection is not None:
             self._connection.send(self._session.closing())
         self._close()
@@ -119,7 +90,7 @@ class Client:
         if self.joined:
             assert self._connection is not None  # noqa: S101
             self._connection.close(reset=True)
-            self._lost("cut")
+            self._lost(endings.CUT)
 
     def follow(self, followed: FollowedPolicy) -> None:
         """Takes another policy; a client without a connection gives up its attempt and starts over."""
@@ -127,82 +98,15 @@ class Client:
             return
         if self._started_ns:
             self._count_attempt("abandoned")
-        # An attempt that the cap made wait has not begun, yet its throttle waits for the end of it.
-        self._leave_queue()
-        self._tell_throttle(joined=False)
+        self._leave_policy()
         self._follow_from_now(followed)
         if not self.joined:
-            self._come_back()
-
-    def _follow_from_now(self, followed: FollowedPolicy) -> None:
-        self._policy = followed
-        self._throttle: Throttle | None = None
-        with self._population.policy_guarded():
-            self._throttle = followed.throttle()
-        self._start_policy_over()
-
-    def _start_policy_over(self) -> None:
-        self._delays: Iterator[float] = iter(())
-        with self._population.policy_guarded():
-            self._delays = self._policy.delays(self._rng)
+            self._close()
+            self._come_back_by_push()
 
     # -- one attempt ------------------------------------------------------------------------------------
 
-    def _come_back(self) -> None:
-        self._close()
-        if self._stopped:
-            return
-        delay_ns = None
-        with self._population.policy_guarded():
-            delay = next(self._delays, None)
-            delay_ns = None if delay is None else int(delay * 1e9)
-        if delay_ns is None:
-            self._recorder.gave_up += 1  # without a timer, only a pushed policy brings it back
-            return
-        self._wanted_ns = monotonic_ns() + delay_ns
-        self._at(self._wanted_ns, self._begin_try)
-
-    def _begin_try(self) -> None:
-        now = monotonic_ns()
-        if self._throttle is not None and not self._is_let_through(self._throttle, now):
-            return
-        wait_ns = self._population.attempts_cap.wait_ns(now)
-        if wait_ns:
-            self._recorder.held_back += 1
-            self._wanted_ns = self._place_ns = now + wait_ns
-            self._at(self._wanted_ns, self._begin_admitted_try)
-        else:
-            self._begin_admitted_try()
-
-    def _is_let_through(self, throttle: Throttle, now_ns: int) -> bool:
-        wait_ns: float = math.inf
-        with self._population.policy_guarded():
-            wait_s = throttle.wait_s(now_ns / 1e9, self._rng, self._first)
-            # Rounded up: asked a nanosecond too early, a throttle would say no once more.
-            wait_ns = wait_s if wait_s == math.inf else math.ceil(wait_s * 1e9)
-        if wait_ns == math.inf:
-            self._recorder.gave_up += 1  # without a timer, only a pushed policy brings it back
-        elif wait_ns > 0:
-            self._wanted_ns = now_ns + int(wait_ns)
-            self._at(self._wanted_ns, self._begin_try)
-        else:
-            self._passed = throttle
-            return True
-        return False
-
-    def _tell_throttle(self, *, joined: bool) -> None:
-        throttle, self._passed = self._passed, None
-        if throttle is not None:
-            with self._population.policy_guarded():
-                throttle.ended(joined, monotonic_ns() / 1e9)
-
-    def _leave_queue(self) -> None:
-        """An attempt that the cap makes wait will not begin: others may have its place."""
-        place_ns, self._place_ns = self._place_ns, 0
-        if place_ns:
-            self._population.attempts_cap.give_back(place_ns)
-
-    def _begin_admitted_try(self) -> None:
+    def _begin_admitted_attempt(self) -> None:
         self._first = False
         self._place_ns = 0
         self._started_ns = monotonic_ns()
@@ -236,7 +140,7 @@ class Client:
     def _on_connect_timeout(self) -> None:
         self._drain()
         if self._started_ns:
-            self._attempt_ended("timeout")
+            self._attempt_failed(endings.TIMED_OUT)
 
     def _drain(self) -> None:
         """Takes in what has arrived unread: a process that is late sees its timers before its sockets."""
@@ -246,20 +150,24 @@ class Client:
     def _count_attempt(self, outcome: str) -> None:
         self._recorder.attempt_ended(self._index, outcome, self._started_ns, monotonic_ns())
         self._started_ns = 0
-        self._tell_throttle(joined=outcome == "joined")
 
-    def _attempt_ended(self, outcome: str) -> None:
-        ramp, took_ns, joined = self._ramp, monotonic_ns() - self._started_ns, outcome == "joined"
-        self._count_attempt(outcome)
-        if joined:
-            self._ramp = None
-        elif ramp is None:
-            self._come_back()
-        else:
-            self._close()
-            self._at(monotonic_ns() + RAMP_PAUSE_NS, lambda: ramp.wait(self))
+    def _attempt_joined(self) -> None:
+        took_ns = monotonic_ns() - self._started_ns
+        self._count_attempt("joined")
+        self._tell_policy_of_join()
+        ramp, self._ramp = self._ramp, None
         if ramp is not None:
-            ramp.ended(joined=joined, took_ns=took_ns)
+            ramp.ended(joined=True, took_ns=took_ns)
+
+    def _attempt_failed(self, ending: Ending) -> None:
+        ramp, took_ns = self._ramp, monotonic_ns() - self._started_ns
+        self._count_attempt(ending.attempt)
+        self._close()
+        if ramp is None:
+            self._come_back_after(ending.outcome)
+        else:
+            self._at(monotonic_ns() + RAMP_PAUSE_NS, lambda: ramp.wait(self))
+            ramp.ended(joined=False, took_ns=took_ns)
 
     # -- one session --------------------------------------------------------------------------------
 
@@ -294,33 +202,37 @@ class Client:
                     return
 
     def _on_event(self, event: Event, received_ns: int) -> None:
-        fleet = self._population.fleet
         match event:
             case packets.Opened(interval_s, timeout_s):
                 self._ping_patience_ns = int((interval_s + timeout_s) * 1e9)
                 self._last_ping_ns = received_ns
-                if fleet.reset_backoff == "open":
+                if self._reset == "open":
                     self._start_policy_over()
             case packets.Pinged():
                 self._last_ping_ns = received_ns
             case packets.Joined():
-                if fleet.reset_backoff == "joined":
+                if self._reset == "joined":
                     self._start_policy_over()
-                self._attempt_ended("joined")
+                self._attempt_joined()
                 self._recorder.joined[self._index] = 1
                 self._joined_ns = self._last_tick_ns = received_ns
                 # By a timer even where it is due: what came in behind the join has to be handled first.
                 self._at(self._patience()[0], self._watch)
             case packets.Refused(status):
-                self._lost(outcome_of_status(status), "refused")
+                self._lost(endings.answered(status, self._said.retry_after_s, self._requests))
             case packets.Rejected():
                 self._say_goodbye()
-                self._lost("rejected", "dropped")
+                self._lost(endings.rejected(self._said))
             case packets.Dropped():
                 self._say_goodbye()
-                self._lost("reset", "dropped")
+                self._lost(endings.dropped(self._said))
             case packets.Broken(reason):
-                self._lost(self._population.broken(reason))
+                self._population.note_broken(reason)
+                self._lost(endings.BROKEN)
+
+    @property
+    def _said(self) -> packets.Said:
+        return packets.NOTHING_SAID if self._session is None else self._session.said
 
     def _say_goodbye(self) -> None:
         """A session that ended in order has last words."""
@@ -335,61 +247,58 @@ class Client:
             self._drain()
             if self._session is not session:
                 return
-            due_ns, reason = self._patience()
+            due_ns, ending = self._patience()
             if due_ns <= monotonic_ns():
-                self._lost(reason)
+                self._lost(ending)
                 return
         # One timer for many ticks: a tick only moves the deadline, which is checked when it comes.
         self._at(due_ns, self._watch)
 
-    def _patience(self) -> tuple[int, str]:
-        """When the session is to be given up by what has been read so far, and for what reason."""
-        ping = (self._last_ping_ns + self._ping_patience_ns, "ping_timeout")
+    def _patience(self) -> tuple[int, Ending]:
+        """When the session is to be given up by what has been read so far, and how it ends then."""
+        ping_ns = self._last_ping_ns + self._ping_patience_ns
         fleet = self._population.fleet
         if not fleet.stale_after_s:
-            return ping
+            return ping_ns, endings.PING_TIMEOUT
         if fleet.stale_by == "gap":
             fresh_ns = self._last_tick_ns
         else:
             # A client knows the stamp alone. What it held before this session does not count against it.
             held_ns = self._recorder.schedule.stamp_ns(self._recorder.held_due_ns[self._index])
             fresh_ns = max(self._joined_ns, held_ns)
-        return min(ping, (fresh_ns + int(fleet.stale_after_s * 1e9), "stale"))
+        stale_ns = fresh_ns + int(fleet.stale_after_s * 1e9)
+        return (ping_ns, endings.PING_TIMEOUT) if ping_ns <= stale_ns else (stale_ns, endings.STALE)
 
-    def _lost(self, outcome: str, reason: str = "") -> None:
-        """Ends the attempt with that outcome or, if it had joined, the session for that reason."""
-        recorder = self._recorder
-        if recorder.joined[self._index]:
-            recorder.disconnects[reason or outcome] += 1
+    def _lost(self, ending: Ending) -> None:
+        """Ends the session, or the attempt if it has not joined."""
+        if self.joined:
+            self._recorder.disconnects[ending.session] += 1
             self._first = True
-            fleet = self._population.fleet
-            stable_ns = self._joined_ns + fleet.stable_after_s * 1e9
-            if fleet.reset_backoff == "stable" and monotonic_ns() >= stable_ns:
+            session_s = lasted_s(self._joined_ns, monotonic_ns())
+            if isinstance(self._reset, float | int) and session_s >= self._reset:
                 self._start_policy_over()
-            if outcome in {"stale", "ping_timeout"} and self._session is not None:
+            given_up = ending is endings.STALE or ending is endings.PING_TIMEOUT
+            if given_up and self._session is not None:
                 assert self._connection is not None  # noqa: S101
                 self._connection.send(self._session.closing())
-            self._come_back()
+            self._close()
+            self._come_back_after(ending.outcome, session_s)
         elif self._started_ns:
-            self._attempt_ended(outcome)
+            self._attempt_failed(ending)
 
     def _on_error(self, error: int) -> None:
         if not error:
-            self._lost("tls", "broken")
+            self._lost(endings.TLS_FAILED)
         elif error in EXHAUSTED:
             if self.joined:
                 self._recorder.unopened += 1
-            self._lost("exhausted", "reset")
+            self._lost(endings.EXHAUSTED)
         else:
             opened = self._connection is not None and self._connection.is_open
-            self._lost("reset" if opened or error == errno.ECONNRESET else "refused", "reset")
+            self._lost(endings.RESET if opened or error == errno.ECONNRESET else endings.REFUSED)
         self._population.run_due_timers()
 
     # -- plumbing -----------------------------------------------------------------------------------
-
-    def _at(self, due_ns: int, callback: Callable[[], None]) -> None:
-        cancel(self._timer)
-        self._timer = self._population.timers.at(due_ns, callback)
 
     def _close(self) -> None:
         cancel(self._timer)

@@ -1,17 +1,22 @@
 """A client that begins with HTTP polling: a second connection until the WebSocket has taken over."""
 
+from typing import ClassVar
+
 from scenarios.clients.addresses import Seat
 from scenarios.clients.client import Client
 from scenarios.clients.connection import EXHAUSTED, Connection
 from scenarios.clients.population import Population
 from scenarios.clients.protocol.packets import Event, Redial, Upgradable, Upgraded
 from scenarios.clients.protocol.polling import PollingSession
+from scenarios.policies.outcome import Transport
 
 
 class PollingClient(Client):
     """`_connection` is the polling connection at first, and the WebSocket once that has taken over."""
 
     __slots__ = ("_redialled", "_websocket")
+
+    _requests: ClassVar[Transport] = "polling"
 
     _session: PollingSession | None
 

@@ -1,10 +1,9 @@
 """What the clients of one process share: the target, policies, the recorder, and a cap on their attempts."""
 
-import contextlib
 import logging
 import random
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
@@ -23,8 +22,7 @@ from scenarios.clients.ramp import Ramp
 from scenarios.clients.recorder import Recorder
 from scenarios.clients.timers import NEVER_NS, Timers
 from scenarios.fields import invalid, share_of
-from scenarios.policies.registry import Policy, PolicyError
-from scenarios.policies.throttles import Throttle
+from scenarios.policies.following import FollowedPolicy, Policy, PolicyError
 from scenarios.scenario.model import Fleet
 from scenarios.scenario.validate import ScenarioError
 
@@ -88,22 +86,6 @@ def cap_of(fleet: Fleet, index: int, processes: int) -> int:
     return share
 
 
-class FollowedPolicy:
-    """A policy for the clients of one process, with the throttle that they share, if any."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._shared_throttle = policy.throttle() if policy.shared_throttle else None
-
-    def delays(self, rng: random.Random) -> Iterator[float]:
-        """The policy from attempt 0 on."""
-        return self._policy.delays(rng)
-
-    def throttle(self) -> Throttle | None:
-        """The throttle for a client that begins to follow the policy; it keeps it as long as it does."""
-        return self._shared_throttle if self._policy.shared_throttle else self._policy.throttle()
-
-
 class Follower(Protocol):
     """A client, as far as a pushed policy is concerned."""
 
@@ -143,7 +125,7 @@ class Population:
     ) -> None:
         self.loop = loop
         self.fleet = fleet
-        self._followed = FollowedPolicy(policy)
+        self._followed = FollowedPolicy(policy, fleet.reset_by_scenario)
         self._push: _Push | None = None
         self.endpoint = endpoint
         self.source = source
@@ -176,43 +158,37 @@ class Population:
         if now_ns >= self.timers.next_ns:
             self.timers.run_due(now_ns)
 
-    @contextlib.contextmanager
-    def policy_guarded(self) -> Iterator[None]:
-        """Takes note of what a policy raises, or its throttle: it may be a module of the user's own.
+    def note_failure(self, error: Exception) -> None:
+        """Takes note of what a policy raised: it may be a module of the user's own.
 
         Raised into the event loop, it would leave one client after the other without a timer, and the storm
         would end for a reason that nobody sees.
         """
-        try:
-            yield
-        except Exception as error:
-            if not self.recorder.client_error:
-                log.exception("a reconnect policy failed inside a client")
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                where = f"({Path(place.filename).name}, line {place.lineno})"
-                said = f"{type(error).__name__}: {error} {where}"
-                # A PolicyError says by itself where it comes from.
-                told = str(error) if isinstance(error, PolicyError) else said
-                self.recorder.client_error = f"a reconnect policy failed inside a client: {told}"
+        if not self.recorder.client_error:
+            log.error("a reconnect policy failed inside a client", exc_info=error)
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"({Path(place.filename).name}, line {place.lineno})"
+            said = f"{type(error).__name__}: {error} {where}"
+            # A PolicyError says by itself where it comes from.
+            told = str(error) if isinstance(error, PolicyError) else said
+            self.recorder.client_error = f"a reconnect policy failed inside a client: {told}"
 
-    def broken(self, reason: str) -> str:
-        """The outcome of a session whose server broke the protocol.
-
-        Takes note of a tick of the user's own gateway that cannot be read: every client would hang up.
-        """
+    def note_broken(self, reason: str) -> None:
+        """Takes note of a tick of the user's own gateway that cannot be read: every client would hang up."""
         if self.ramp is not None and reason.startswith("tick: ") and not self.recorder.client_error:
             self.recorder.client_error = (
                 f"the ticks of the gateway cannot be read: {reason.removeprefix('tick: ')}: expected what"
                 " feed.seq_field, feed.due_field and feed.due_unit say"
             )
-        return "broken"
 
     def push(self, policy: Policy, reach_s: float, clients: Iterable[Follower]) -> None:
         """Gives the clients another policy, each at a moment of its own within `reach_s`; 0 means now.
 
         A policy that is still on its way reaches nobody any more.
         """
-        self._push = push = _Push(FollowedPolicy(policy), monotonic_ns(), int(reach_s * 1e9))
+        self._push = push = _Push(
+            FollowedPolicy(policy, self.fleet.reset_by_scenario), monotonic_ns(), int(reach_s * 1e9)
+        )
         if not push.reach_ns:
             self._complete(push)
             for client in clients:

@@ -43,7 +43,7 @@ class Recorder:
     """One process's counters.
 
     The hot path is public on purpose: a client writes its ticks into `bucket_of` its group itself. It also
-    counts in `disconnects`, `held_back`, `unopened` and `gave_up`.
+    counts in `disconnects`, `held_back` and `unopened`.
     """
 
     def __init__(self, epoch_ns: int, schedule: Schedule) -> None:
@@ -93,6 +93,7 @@ class Recorder:
         self.held_back = 0
         self.unopened = 0
         self.gave_up = 0
+        self.gave_up_by_reason: Counter[str] = Counter()
         self._first_attempt_ns = self._last_join_ns = 0
         self._attempts: Counter[int] = Counter()
         self._outcomes: Counter[tuple[int, str]] = Counter()
@@ -125,6 +126,11 @@ class Recorder:
             self._last_join_ns = now_ns
         self._outcomes[self._group_of[client], outcome] += 1
         self._durations.setdefault(outcome, []).append(now_ns - began_ns)
+
+    def gave_up_after(self, reason: str) -> None:
+        """A client stopped for good; reason: one of `GAVE_UP`."""
+        self.gave_up += 1
+        self.gave_up_by_reason[reason] += 1
 
     def tick_out_of_order(self, client: int, seq: int, due_ns: int, now_ns: int) -> None:
         """Takes any tick that is not the one after the client's newest; the caller did not record it."""
@@ -225,6 +231,7 @@ class Recorder:
             unopened=self.unopened,
             client_error=self.client_error,
             gave_up=self.gave_up,
+            gave_up_by_reason=dict(self.gave_up_by_reason),
             outcomes=dict(outcomes),
             disconnects=dict(self.disconnects),
             shared_ips=shared_ips,

@@ -5,7 +5,8 @@ import asyncio
 from scenarios.events.event import Context, Details, Event
 from scenarios.events.stack import Stack
 from scenarios.fields import NameOrTable, Seconds
-from scenarios.policies.registry import PolicyError, policy
+from scenarios.policies.following import PolicyError
+from scenarios.policies.registry import policy
 
 
 class PushPolicy(Event, frozen=True, kw_only=True, tag="push_policy"):

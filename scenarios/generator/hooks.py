@@ -32,7 +32,7 @@ from scenarios.generator.stats import feed
 from scenarios.generator.web_door import Door, host_names
 from scenarios.generator.worker import FINALISED, SECOND, TROUBLE, Worker
 from scenarios.host.token import TokenError, token_from_environment
-from scenarios.policies.registry import PolicyError
+from scenarios.policies.following import PolicyError
 from scenarios.scenario.redact_text import shown_url
 from scenarios.scenario.validate import ScenarioError
 from scenarios.wire.interval import Interval

@@ -31,7 +31,8 @@ from scenarios.clients.ramp import Ramp
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorder
 from scenarios.fields import NameOrTable
 from scenarios.generator.clock_sync import LocalEpoch, ask, local_epoch
-from scenarios.policies.registry import Policy, divided, policy
+from scenarios.policies.following import Policy
+from scenarios.policies.registry import divided, policy
 from scenarios.scenario.model import Scenario
 from scenarios.wire.interval import Interval
 from scenarios.wire.merge import over_both

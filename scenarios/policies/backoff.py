@@ -6,13 +6,13 @@ source: the same seed gives the same delays.
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from scenarios.policies.following import Policy
 from scenarios.policies.outcome import OutcomeKind, Reset, Sees
-from scenarios.policies.throttles import Throttle
 
 # Up to a day: with infinity, some formulas below would have no value.
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -21,20 +21,19 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class BasePolicy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What policies have in common: by default an attempt starts when its delay is over."""
+    """What policies have in common: the rules that a client follows beside its delays."""
 
     reset: ClassVar[Reset] = "open"
     stops_on: ClassVar[frozenset[OutcomeKind]] = frozenset()
     sees: ClassVar[Sees] = "all"
 
-    def throttle(self) -> Throttle | None:
-        """A new throttle, or None for a policy that only waits."""
-        return None
+    def delays(self, rng: random.Random) -> Iterator[float]:
+        """As `Policy.delays`."""
+        raise NotImplementedError
 
-    @property
-    def shared_throttle(self) -> bool:
-        """Whether all clients of a process share one throttle."""
-        return False
+    def for_clients(self) -> Callable[[], Policy]:
+        """As `Policy.for_clients`: without state, all clients follow the very same policy."""
+        return lambda: self
 
 
 class Naive(BasePolicy, frozen=True, kw_only=True):

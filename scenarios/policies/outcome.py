@@ -35,17 +35,21 @@ class OutcomeKind(StrEnum):
     STALE = "stale"
     """The client's own watchdog saw no tick for too long."""
     ABANDONED = "abandoned"
-    """Another policy was pushed: the old one hears it of its attempt, the new one as what came before."""
+    """Another policy was pushed: the end of the old one's attempt, and the first that the new one is told."""
     JOINED = "joined"
     """The attempt made a session; told only after `Attempt()`."""
     WOKEN = "woken"
     """The time of a `Wait` is over."""
 
 
+Transport = Literal["websocket", "polling"]
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
     """How an attempt or a session ended."""
 
     kind: OutcomeKind
+    """What has happened, as in the table of kinds."""
     status: int | None = None
     """The HTTP status, with `http_status`."""
     retry_after_s: float | None = None
@@ -54,7 +58,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """Of the Close frame; without one, None, and 1006 in a browser."""
     reason: str = ""
     """Of the Close frame, or the message of a CONNECT_ERROR."""
-    transport: Literal["websocket", "polling"] = "websocket"
+    transport: Transport = "websocket"
     """What an HTTP status was the answer to: the upgrade, or a polling request."""
     session_s: float = 0.0
     """How long the session lasted; 0 where none was joined."""

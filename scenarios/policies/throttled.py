@@ -9,17 +9,21 @@ again after `ask_again_s`.
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from scenarios.policies.backoff import BasePolicy, FullJitter, Seconds, Share
+from scenarios.policies.following import Policy
+from scenarios.policies.orders import Attempt, Told, Wait
+from scenarios.policies.outcome import OutcomeKind, Reset, Sees
 from scenarios.policies.throttles import (
     AdaptiveThrottle,
     BreakerThrottle,
     BucketThrottle,
     BudgetThrottle,
+    InOrder,
     Throttle,
 )
 
@@ -39,12 +43,56 @@ class GatedPolicy(BasePolicy, frozen=True, kw_only=True):
     ask_again_s: AskAgain = 1.0
     """Time until a client asks again, where the throttle names none."""
 
-    @property
-    def shared_throttle(self) -> bool:
-        return self.shared
-
     def delays(self, rng: random.Random) -> Iterator[float]:
+        """The delays alone, as if the throttle admitted everything."""
         return FullJitter(base_s=self.base_s, cap_s=self.cap_s).delays(rng)
+
+    def throttle(self) -> Throttle:
+        """A new throttle."""
+        raise NotImplementedError
+
+    def for_clients(self) -> Callable[[], Policy]:
+        """As `Policy.for_clients`: the throttle is what clients share, or have each for themselves."""
+        if self.shared:
+            every = Throttled(self, InOrder(self.throttle()))
+            return lambda: every
+        return lambda: Throttled(self, self.throttle())
+
+
+class Throttled(Struct, frozen=True, eq=False):
+    """A policy whose attempts wait for a throttle, which outlives the resets of the back-off."""
+
+    policy: Policy
+    throttle: Throttle
+
+    @property
+    def reset(self) -> Reset:
+        return self.policy.reset
+
+    @property
+    def stops_on(self) -> frozenset[OutcomeKind]:
+        return self.policy.stops_on
+
+    @property
+    def sees(self) -> Sees:
+        return self.policy.sees
+
+    def for_clients(self) -> Callable[[], Policy]:
+        return lambda: self
+
+    def delays(self, rng: random.Random) -> Told:
+        """Waits for each delay, then until the throttle admits the attempt; tells it how that has ended."""
+        outcome = yield
+        for delay_s in self.policy.delays(rng):
+            woken = yield Wait(delay_s)
+            while wait_s := self.throttle.wait_s(woken.at_s, rng, outcome.had_session):
+                if wait_s == math.inf:
+                    return
+                woken = yield Wait(wait_s)
+            outcome = yield Attempt()
+            self.throttle.ended(outcome.kind is OutcomeKind.JOINED, outcome.at_s)
+            if outcome.kind is OutcomeKind.JOINED:
+                outcome = yield
 
 
 class CircuitBreaker(GatedPolicy, frozen=True, kw_only=True):

@@ -28,6 +28,29 @@ class Throttle(Protocol):
         ...
 
 
+class InOrder:
+    """A throttle that many share, and that is not always asked in the order of time: its clock waits then.
+
+    The simulator tells of the events of one slot by their kind.
+    """
+
+    __slots__ = ("_now_s", "_throttle")
+
+    def __init__(self, throttle: Throttle) -> None:
+        self._throttle = throttle
+        self._now_s = 0.0
+
+    def wait_s(self, now_s: float, rng: random.Random, first: bool) -> float:
+        return self._throttle.wait_s(self._not_before(now_s), rng, first)
+
+    def ended(self, joined: bool, now_s: float) -> None:
+        self._throttle.ended(joined, self._not_before(now_s))
+
+    def _not_before(self, now_s: float) -> float:
+        self._now_s = max(self._now_s, now_s)
+        return self._now_s
+
+
 class RollingSum:
     """What was added in the current bucket of time and in the `buckets` - 1 before it."""
 

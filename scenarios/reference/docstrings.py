@@ -4,6 +4,7 @@ import ast
 import functools
 import inspect
 import textwrap
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -49,6 +50,21 @@ def field_docstrings(kind: type) -> dict[str, str]:
         # Only classes written in Python have a source; msgspec's own base has none.
         if base is not Struct and issubclass(base, Struct):
             found.update(_own_field_docstrings(base))
+    return found
+
+
+def member_docstrings(kind: type[StrEnum]) -> dict[str, str]:
+    """What the string below each member of an enumeration says, as one line, by the member's value."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101 - what the source of a class is
+    found = {}
+    for member, text in zip(definition.body, definition.body[1:], strict=False):
+        match member, text:
+            case (
+                ast.Assign(targets=[ast.Name()], value=ast.Constant(value=str(value))),
+                ast.Expr(value=ast.Constant(value=str(text_below))),
+            ):
+                found[value] = _one_line(inspect.cleandoc(text_below))
     return found
 
 

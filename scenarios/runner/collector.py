@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from reports.rundir.columns import OUTCOMES
+from reports.rundir.columns import GAVE_UP, OUTCOMES
 from reports.rundir.latency import Latency, percentile, total
 from reports.rundir.reader import Run
 from reports.rundir.schema import HIGHEST_US, TAGS, Tag, new_histogram
@@ -150,6 +150,7 @@ class Collector:
             "stale": interval.disconnects.get("stale", 0),
             "ping_timeout": interval.disconnects.get("ping_timeout", 0),
             "gave_up": interval.gave_up,
+            **{f"gave_up_{name}": interval.gave_up_by_reason.get(name, 0) for name in GAVE_UP},
             "held_back": interval.held_back,
             "unopened": interval.unopened,
             "ticks": interval.ticks,

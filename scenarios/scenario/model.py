@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, field
 
 from scenarios.events.registry import AnyEvent
 from scenarios.fields import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
+from scenarios.policies.outcome import Reset
 from scenarios.scenario.mesh import Mesh
 from scenarios.scenario.program import SECRET, VALUES, Command, Line, Program, Secrets, Service, SignalName
 from scenarios.scenario.slo import Hypothesis, Objective
@@ -65,9 +66,10 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     stale_by: Literal["gap", "age"] = "gap"
     """What the watchdog looks at: how long ago the last tick came in, or how old the newest tick is by its
     due time. A client that only waits for bytes does not notice a feed that is late but steady."""
-    reset_backoff: Literal["open", "joined", "stable"] = "open"
-    """When the policy resets to attempt 0: at the Engine.IO open (as socket.io-client does), once joined, or
-    once a session has been joined for `stable_after_s`."""
+    reset_backoff: Literal["policy", "open", "joined", "stable", "never"] = "policy"
+    """When the policy resets to attempt 0: as the policy itself says, or, whatever it says, at the Engine.IO
+    open (as socket.io-client does), once joined, once a session has been joined for `stable_after_s`, or
+    never."""
     stable_after_s: PositiveSeconds = 10.0
     """Only with `reset_backoff = "stable"`."""
     rtt_ms: Milliseconds = 40.0
@@ -79,6 +81,17 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_attempts_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Upper limit of attempts per second, whatever the policy says; a run in which it applied is marked.
     0 switches it off."""
+
+    @property
+    def reset_by_scenario(self) -> Reset | None:
+        """When policies reset, whatever they say themselves; None where they decide."""
+        match self.reset_backoff:
+            case "policy":
+                return None
+            case "stable":
+                return self.stable_after_s
+            case said:
+                return said
 
 
 class PodMetrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -30,6 +30,7 @@ from msgspec.structs import replace
 from scenarios.events.drop import DropShare
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import limit
+from scenarios.policies.following import delays_if_all_fail
 from scenarios.policies.registry import policy
 from scenarios.scenario.model import Scenario
 
@@ -185,7 +186,7 @@ def _attempts(scenario: Scenario) -> tuple[list[tuple[float, float]], float]:
     """
     chosen = policy(scenario.fleet.policy)
     rng = random.Random(scenario.fleet.seed)  # noqa: S311
-    draws = [list(islice(chosen.delays(rng), _ATTEMPTS)) for _ in range(_SAMPLES)]
+    draws = [list(islice(delays_if_all_fail(chosen, rng), _ATTEMPTS)) for _ in range(_SAMPLES)]
     made = [[draw[n] for draw in draws if len(draw) > n] for n in range(_ATTEMPTS)]
     attempts = [(len(column) / _SAMPLES, statistics.fmean(column) if column else 0.0) for column in made]
     return attempts, max(made[0], default=0.0) - min(made[0], default=0.0)

@@ -14,7 +14,8 @@ from scenarios.events.registry import EVENTS
 from scenarios.fields import invalid
 from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LimitError
-from scenarios.policies.registry import PolicyError, policy
+from scenarios.policies.following import PolicyError
+from scenarios.policies.registry import policy
 from scenarios.scenario.explain import explain
 from scenarios.scenario.mesh import mesh_complaint
 from scenarios.scenario.model import Scenario

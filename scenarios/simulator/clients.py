@@ -13,8 +13,6 @@ Ints = npt.NDArray[np.int64]
 AWAY, TRYING, JOINED, GONE = 0, 1, 2, 3
 """Waiting for the next attempt, or on the way to the proxy with it; attempting there; joined; given up."""
 
-NO_GATE = -1
-
 
 class ClientTable:
     """Arrays with one element per client; times are seconds."""
@@ -31,8 +29,8 @@ class ClientTable:
         """When its latest attempt began; of one who is away, when the next one does, or asks to."""
         self.booked = np.zeros(count, bool)
         """Of one who is away: whether its next attempt is booked, and nobody has to be asked about it."""
-        self.passed = np.full(count, NO_GATE, np.int16)
-        """The policy whose throttle let its latest attempt through, until the outcome is reported to it."""
+        self.waking = np.zeros(count, bool)
+        """Of one who is away: whether its policy wants to be asked then, before there is an attempt."""
         self.attempt = np.zeros(count, np.int32)
         """Number of its latest attempt; what has an older number is about an attempt that has ended."""
         self.first = np.ones(count, bool)

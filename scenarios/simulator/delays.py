@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scenarios.policies.registry import Policy
+from scenarios.policies.following import Course, FollowedPolicy, Policy
+from scenarios.policies.outcome import Outcome, as_seen
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -53,3 +54,45 @@ class DelayPaths:
             delays = list(islice(iterator, attempts - done))
             row[done : done + len(delays)] = delays
         self.table = table
+
+
+class Followers:
+    """The clients that follow one policy: on paths of a table, or each on a course of its own."""
+
+    def __init__(self, followed: FollowedPolicy, *, paths: int, seed: int, draws: random.Random) -> None:
+        self.reset = followed.reset
+        self._stops_on, self._sees = followed.policy.stops_on, followed.policy.sees
+        self._followed, self._draws = followed, draws
+        self._courses: dict[int, Course] = {}
+        first = followed.course(draws)
+        self.is_told = first.is_told()
+        self._spare = first if self.is_told else None
+        self.paths = None if self.is_told else DelayPaths(followed.policy, paths=paths, seed=seed)
+
+    def stops_on(self, ended: Outcome) -> bool:
+        """Whether what has ended like this stops the clients for good."""
+        return bool(self._stops_on) and as_seen(ended, self._sees).kind in self._stops_on
+
+    def course(self, client: int) -> Course:
+        """That client's way through the policy."""
+        course = self._courses.get(client)
+        if course is None:
+            course = self._courses[client] = self._spare or self._followed.course(self._draws)
+            self._spare = None
+        return course
+
+    def start_over(self, clients: Any) -> None:
+        """The back-off of these clients, who have courses, resets."""
+        for client in clients.tolist():
+            if course := self._courses.get(client):
+                course.start_over()
+
+    def joined(self, client: int, at_s: float) -> None:
+        """The client's attempt has made a session."""
+        if course := self._courses.get(client):
+            course.joined(at_s)
+
+    def leave(self, client: int, at_s: float) -> None:
+        """The client follows another policy from now on."""
+        if course := self._courses.pop(client, None):
+            course.abandoned(at_s)

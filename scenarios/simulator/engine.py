@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gateway_stub.protocol import UPGRADE_SHARE, Admission
+from gateway_stub.protocol import RETRY_AFTER_S, UPGRADE_SHARE, Admission
+from scenarios.clients import endings
+from scenarios.clients.endings import Ending
 from scenarios.limits.leaky_bucket import EdgeRule
-from scenarios.policies.registry import Policy
+from scenarios.policies.following import Policy
+from scenarios.policies.outcome import SHORTEST_SESSION_S, Transport
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.accept_queue import AcceptQueue
 from scenarios.simulator.calendar import ranks
@@ -83,6 +86,10 @@ class Engine:
         self._reconnects.begin_with(policy)
         self._accept_queue = AcceptQueue(table, self.pods, slot_s)
         self._requests = _REQUESTS[fleet.transport]
+        over: Transport = "websocket" if fleet.transport == "websocket" else "polling"
+        self._limited = endings.answered(429, None, over)
+        self._shed_by_pod = endings.answered(503, RETRY_AFTER_S, over)
+        self._without_pod = endings.answered(502, None, over)
         self._limiter = self._limiter_of(())
         self._balancer = Balancer(gateway.balance, addresses=table.addresses, seed=fleet.seed)
         self._join_s = 0.0
@@ -169,7 +176,7 @@ class Engine:
         for pod in np.flatnonzero(self.pods.alive & ~self.pods.paused).tolist():
             joined, _ = self.sessions.on(pod)
             chosen = joined if share >= 1 else self._rng.choice(joined, round(share * len(joined)), False)
-            self._lose(chosen, "reset", np.full(len(chosen), self.now_s))
+            self._lose(chosen, endings.RESET, np.full(len(chosen), self.now_s))
             dropped += len(chosen)
         return dropped
 
@@ -206,7 +213,7 @@ class Engine:
         due = self._reconnects.take_due(self._slot)
         state = table.state[due]
         late = due[state == TRYING]
-        self._end_attempts(late, "timeout", table.due_s[late])
+        self._end_attempts(late, endings.TIMED_OUT, table.due_s[late])
         away = due[state == AWAY]
         booked = table.booked[away]
         self._reconnects.let_begin(away[~booked])
@@ -229,7 +236,7 @@ class Engine:
         table.state[clients] = TRYING
         arrived_s = table.due_s[clients] + self.costs.edge_delay_s
         if not self.edge_is_up:
-            self._answer(clients, "refused", arrived_s)
+            self._answer(clients, endings.REFUSED, arrived_s)
             return
         self._nginx_cpu_s += len(clients) * self.costs.nginx_request_cpu_s
         if self._limiter.has_rules:
@@ -238,7 +245,7 @@ class Engine:
         pods = self._balancer.choose(keys, self.pods.connections, self._rng)
         there = (pods >= 0) & self.pods.alive[pods]
         if not there.all():
-            self._answer(clients[~there], "refused", arrived_s[~there])
+            self._answer(clients[~there], self._without_pod, arrived_s[~there])
             clients, pods, arrived_s = clients[there], pods[there], arrived_s[there]
         table.pod[clients] = pods
         self.pods.connections += np.bincount(pods, minlength=len(self.pods.alive))
@@ -255,7 +262,7 @@ class Engine:
             pods = pods[(pods >= 0) & self.pods.alive[pods]]
             upgrade_s = self.pods.upgrade_s + self.costs.upgrade_cpu_s
             self.pods.add_ready(np.bincount(pods, minlength=len(self.pods.alive)), upgrade_s)
-        self._answer(clients[~whole], "limited", arrived_s[~whole])
+        self._answer(clients[~whole], self._limited, arrived_s[~whole])
         return clients[whole], arrived_s[whole] + held_s[whole]
 
     def _work(self, from_s: float, end_s: float) -> None:
@@ -285,7 +292,7 @@ class Engine:
         counts = np.bincount(pods, minlength=len(self.pods.alive))
         self.counted["shed"] += counts
         self.pods.add_ready(counts, self.costs.shed_cpu_s)
-        self._end_attempts(clients, "limited", np.full(len(clients), now_s))
+        self._end_attempts(clients, self._shed_by_pod, np.full(len(clients), now_s))
 
     def _there(self, clients: Any, attempts: Any) -> Any:
         """Whether each client still waits for the answer to that attempt."""
@@ -307,8 +314,7 @@ class Engine:
             clients, pods = clients[fits], pods[fits]
         if not len(clients):
             return
-        if self._scenario.fleet.reset_backoff == "open":
-            self._reconnects.start_over(clients)
+        self._reconnects.opened(clients)
         burned_s = self._join_s if self._scenario.gateway.cpu == "burn" else 0.0
         join_s = self._join_s + self.costs.join_cpu_s
         self.pods.add_ready(np.bincount(pods, minlength=count), join_s, burned_s + self.costs.join_cpu_s)
@@ -332,9 +338,8 @@ class Engine:
         clients, at_s = clients[there], at_s[there]
         if not len(clients):
             return
-        if self._scenario.fleet.reset_backoff == "joined":
-            self._reconnects.start_over(clients)
-        self._count(clients, "joined", at_s)
+        self._reconnects.joined(clients, at_s)
+        self._count(clients, "joined")
         self.counted["joined"] += np.bincount(self.table.pod[clients], minlength=count)
         self.sessions.begin(clients, at_s)
 
@@ -346,44 +351,41 @@ class Engine:
         stuck = np.flatnonzero(now_s - self._paused_at_s > gateway.ping_interval_s + gateway.ping_timeout_s)
         if len(stuck):
             joined, _ = self.sessions.on(stuck)
-            self._lose(joined, "ping_timeout", np.full(len(joined), now_s))
+            self._lose(joined, endings.PING_TIMEOUT, np.full(len(joined), now_s))
         stale, since_s = self.sessions.stale(now_s)
-        self._lose(stale, "stale", since_s)
+        self._lose(stale, endings.STALE, since_s)
 
     def _cut(self, pods: Any) -> int:
         """All connections of these pods break; returns how many were sessions."""
         joined, trying = self.sessions.on(pods)
-        self._lose(joined, "reset", np.full(len(joined), self.now_s))
-        self._end_attempts(trying, "reset", np.full(len(trying), self.now_s))
+        self._lose(joined, endings.RESET, np.full(len(joined), self.now_s))
+        self._end_attempts(trying, endings.RESET, np.full(len(trying), self.now_s))
         return len(joined)
 
-    def _lose(self, clients: Any, reason: str, at_s: Floats) -> None:
+    def _lose(self, clients: Any, ending: Ending, at_s: Floats) -> None:
         """Sessions end; their clients come back."""
         if not len(clients):
             return
-        fleet = self._scenario.fleet
-        self.recorder.disconnects[reason] += len(clients)
+        self.recorder.disconnects[ending.session] += len(clients)
         self.sessions.end(clients, at_s)
-        if fleet.reset_backoff == "stable":
-            lasted_s = at_s - self.table.joined_s[clients]
-            self._reconnects.start_over(clients[lasted_s >= fleet.stable_after_s])
-        self._reconnects.come_back(clients, at_s)
+        lasted_s = np.maximum(at_s - self.table.joined_s[clients], SHORTEST_SESSION_S)
+        self._reconnects.ended(clients, lasted_s)
+        self._reconnects.come_back(clients, at_s, ending.outcome, lasted_s)
 
-    def _answer(self, clients: Any, outcome: str, at_s: Floats) -> None:
+    def _answer(self, clients: Any, ending: Ending, at_s: Floats) -> None:
         """The edge ends these attempts; they reach no pod."""
         if len(clients):
-            self._count(clients, outcome, at_s)
-            self._reconnects.come_back(clients, at_s)
+            self._count(clients, ending.attempt)
+            self._reconnects.come_back(clients, at_s, ending.outcome)
 
-    def _end_attempts(self, clients: Any, outcome: str, at_s: Floats) -> None:
-        """Tries that a pod has heard of end without a session."""
+    def _end_attempts(self, clients: Any, ending: Ending, at_s: Floats) -> None:
+        """Attempts that a pod has heard of end without a session."""
         if len(clients):
             self.pods.connections -= np.bincount(self.table.pod[clients], minlength=len(self.pods.alive))
-            self._answer(clients, outcome, at_s)
+            self._answer(clients, ending, at_s)
 
-    def _count(self, clients: Any, outcome: str, at_s: Floats) -> None:
+    def _count(self, clients: Any, outcome: str) -> None:
         self.recorder.outcomes[outcome] += len(clients)
         if outcome == "limited":
             groups = np.bincount(self.table.group[clients], minlength=len(self.table.sizes))
             self.recorder.limited_by_group += groups
-        self._reconnects.tell_throttles(clients, joined=outcome == "joined", at_s=at_s)

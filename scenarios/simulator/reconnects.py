@@ -1,14 +1,13 @@
-"""Clients between two attempts: delays, throttles, the cap on attempts, and policies that are pushed.
+"""Clients between two attempts: delays, the cap on attempts, and policies that are pushed.
 
-A client waits for one thing at a time, which comes due in one slot of time: the start of its next attempt,
-where it has to ask whether it may begin; the arrival of that attempt at the edge; or its connect timeout. An
-attempt is booked as soon as neither throttle nor cap has to be asked, which without both is when its client
-begins to wait; a pushed policy that comes first takes it back. All times are
-seconds, and arrays have one element per client named.
+A client waits for one thing at a time, which comes due in one slot of time: its policy wants to be asked
+again; the start of its next attempt, where the cap has to be asked; the arrival of that attempt at the edge;
+or its connect timeout. An attempt is booked as soon as neither policy nor cap has to be asked, which without
+throttle and cap is when its client begins to wait; a pushed policy that comes first takes it back. All times
+are seconds, and arrays have one element per client named.
 """
 
 import heapq
-import math
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,12 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scenarios.policies.registry import Policy
-from scenarios.policies.throttles import Throttle
+from scenarios.clients.endings import ABANDONED, Ending
+from scenarios.policies.following import FollowedPolicy, Policy
+from scenarios.policies.orders import POLICY_ENDED, Attempt, Order, Stop, Wait
+from scenarios.policies.outcome import SHORTEST_SESSION_S, Outcome
 from scenarios.scenario.model import Fleet
 from scenarios.simulator.calendar import Calendar
-from scenarios.simulator.clients import AWAY, GONE, NO_GATE, TRYING, ClientTable
-from scenarios.simulator.delays import DelayPaths
+from scenarios.simulator.clients import AWAY, GONE, TRYING, ClientTable
+from scenarios.simulator.delays import Followers
 from scenarios.simulator.recorder import SLOTS_PER_S, Recorder
 
 Floats = npt.NDArray[np.float64]
@@ -29,41 +30,8 @@ Floats = npt.NDArray[np.float64]
 _PATHS = 4_096
 
 
-class PolicyThrottles:
-    """The throttles of one policy: one for each client, one that all share, or none.
-
-    Events of one slot are not reported in order; for a shared throttle, time does not go back.
-    """
-
-    def __init__(self, policy: Policy, clients: int) -> None:
-        throttles = [policy.throttle() for _ in range(1 if policy.shared_throttle else clients)]
-        self._throttles = [throttle for throttle in throttles if throttle is not None]
-        self._shared = policy.shared_throttle
-        self._now_s = 0.0
-
-    def __bool__(self) -> bool:
-        return bool(self._throttles)
-
-    def wait_s(self, client: int, now_s: float, rng: random.Random, first: bool) -> float:
-        """As `Throttle.wait_s`, of that client's throttle."""
-        return self._gate_of(client).wait_s(self._not_before(now_s), rng, first)
-
-    def ended(self, client: int, joined: bool, now_s: float) -> None:
-        """As `Throttle.ended`."""
-        self._gate_of(client).ended(joined, self._not_before(now_s))
-
-    def _gate_of(self, client: int) -> Throttle:
-        return self._throttles[0 if self._shared else client]
-
-    def _not_before(self, now_s: float) -> float:
-        if not self._shared:
-            return now_s
-        self._now_s = max(self._now_s, now_s)
-        return self._now_s
-
-
 class Reconnects:
-    """Who waits for what. end_attempts(clients, outcome, at_s): ends attempts without a session."""
+    """Who waits for what. end_attempts(clients, ending, at_s): ends attempts without a session."""
 
     def __init__(
         self,
@@ -73,7 +41,7 @@ class Reconnects:
         *,
         slot_s: float,
         rng: np.random.Generator,
-        end_attempts: Callable[[Any, str, Floats], None],
+        end_attempts: Callable[[Any, Ending, Floats], None],
     ) -> None:
         self.slot = 0
         self._fleet, self._table, self._recorder = fleet, table, recorder
@@ -81,11 +49,10 @@ class Reconnects:
         self._draws = random.Random(fleet.seed)  # noqa: S311
         self._end_attempts = end_attempts
         self._calendar = Calendar()
-        self._policies: list[DelayPaths] = []
-        self._throttles: list[PolicyThrottles] = []
-        """Of each policy."""
-        self._asks: list[bool] = []
-        """Of each policy: whether something else than a delay may keep its clients from trying."""
+        self._policies: list[Followers] = []
+        """Of each policy, those who follow it."""
+        self._told: list[int] = []
+        """Numbers of the policies that are told outcomes."""
         self._next_place = 0
         """The first place under the cap that nobody has had: places are numbered from second 0 on."""
         self._free_places: list[int] = []
@@ -122,28 +89,68 @@ class Reconnects:
         """Each of these begins a new path of its policy."""
         table = self._table
         for number, places in self._by_policy(clients):
-            mine = clients[places]
-            table.path[mine] = self._policies[number].draw(self._rng, len(mine))
+            mine, followers = clients[places], self._policies[number]
+            if followers.paths is None:
+                followers.start_over(mine)
+            else:
+                table.path[mine] = followers.paths.draw(self._rng, len(mine))
         table.outage_attempts[clients] = 0
+
+    def opened(self, clients: Any) -> None:
+        """Their connections are open: policies that reset then start over."""
+        self._reset(clients, "open")
+
+    def joined(self, clients: Any, at_s: Floats) -> None:
+        """They have joined: policies that reset then start over, and those are told that want to know."""
+        self._reset(clients, "joined")
+        for client, number, joined_s in self._told_ones(clients, at_s):
+            self._policies[number].joined(client, joined_s)
+
+    def ended(self, clients: Any, lasted_s: Floats) -> None:
+        """Their sessions have ended: policies start over that reset after so long a session."""
+        for number, places in self._by_policy(clients):
+            reset = self._policies[number].reset
+            if not isinstance(reset, str):
+                self.start_over(clients[places][lasted_s[places] >= reset])
+
+    def _reset(self, clients: Any, when: str) -> None:
+        for number, places in self._by_policy(clients):
+            if self._policies[number].reset == when:
+                self.start_over(clients[places])
 
     def _add(self, policy: Policy) -> int:
         paths = min(_PATHS, max(64, self._table.count))
-        self._policies.append(DelayPaths(policy, paths=paths, seed=self._fleet.seed))
-        self._throttles.append(throttles := PolicyThrottles(policy, self._table.count))
-        self._asks.append(bool(throttles or self._fleet.max_attempts_per_s))
+        followed = FollowedPolicy(policy, self._fleet.reset_by_scenario)
+        followers = Followers(followed, paths=paths, seed=self._fleet.seed, draws=self._draws)
+        if followers.is_told:
+            self._told.append(len(self._policies))
+        self._policies.append(followers)
         return len(self._policies) - 1
+
+    def _told_ones(self, clients: Any, at_s: Floats) -> Iterator[tuple[int, int, float]]:
+        """(client, its policy, time) of those whose policies are told outcomes, by time."""
+        if not self._told:
+            return
+        numbers = self._table.policy[clients]
+        told = np.flatnonzero(np.isin(numbers, self._told))
+        for place in told[np.argsort(at_s[told], kind="stable")].tolist():
+            yield int(clients[place]), int(numbers[place]), float(at_s[place])
 
     def _follow(self, clients: Any, number: int, at_s: Floats) -> None:
         table = self._table
         state = table.state[clients]
+        for client, before, left_s in self._told_ones(clients, at_s):
+            self._policies[before].leave(client, left_s)
         table.policy[clients] = number
         self.start_over(clients)
         trying = state == TRYING
-        self._end_attempts(clients[trying], "abandoned", at_s[trying])
+        self._end_attempts(clients[trying], ABANDONED, at_s[trying])
         away = state == AWAY
         self._give_up_tries(clients[away], at_s[away])
         waiting = away | (state == GONE)
-        self.come_back(clients[waiting], at_s[waiting])
+        # To the new policy a client has lost its session, as long as it has made no attempt since.
+        session_s = np.where(table.first[clients[waiting]], SHORTEST_SESSION_S, 0.0)
+        self.come_back(clients[waiting], at_s[waiting], ABANDONED.outcome, session_s)
 
     def _give_up_tries(self, clients: Any, at_s: Floats) -> None:
         """Of these, none has arrived at the edge: what has not begun is not made, the rest is given up."""
@@ -157,24 +164,57 @@ class Reconnects:
         if begun.any():
             table.first[clients[begun]] = False
             self._recorder.outcomes["abandoned"] += int(begun.sum())
-        # An attempt that its throttle has let through, but not the cap yet, is over for that throttle, too.
-        self.tell_throttles(clients, joined=False, at_s=at_s)
 
     # -- attempts --------------------------------------------------------------------------------------
 
-    def come_back(self, clients: Any, at_s: Floats) -> None:
-        """Each of these waits for its next delay, counted from `at_s`."""
+    def come_back(self, clients: Any, at_s: Floats, ended: Outcome, session_s: Floats | None = None) -> None:
+        """Each of these waits for its next delay, counted from `at_s`.
+
+        ended: how its attempt has ended or, with the length of it, its session.
+        """
         table = self._table
+        if self._told:
+            told = np.isin(table.policy[clients], self._told)
+            self._ask_after(clients[told], at_s[told], ended, None if session_s is None else session_s[told])
+            clients, at_s = clients[~told], at_s[~told]
         attempts = table.outage_attempts[clients]
-        delays_s = np.empty(len(clients))
+        delays_s = np.full(len(clients), np.nan)
         for number, mine in self._by_policy(clients):
-            delays_s[mine] = self._policies[number].delays_s(table.path[clients[mine]], attempts[mine])
+            followers = self._policies[number]
+            stopped = followers.stops_on(ended)
+            if followers.paths is not None and not stopped:
+                delays_s[mine] = followers.paths.delays_s(table.path[clients[mine]], attempts[mine])
+            if gone := int(np.isnan(delays_s[mine]).sum()):
+                self._recorder.gave_up_after(ended.kind if stopped else POLICY_ENDED, gone)
         table.outage_attempts[clients] = attempts + 1
         over = np.isnan(delays_s)
         if over.any():
-            self._give_up(clients[over])
+            table.state[clients[over]] = GONE
             clients, at_s, delays_s = clients[~over], at_s[~over], delays_s[~over]
         self._wait_until(clients, at_s + delays_s)
+
+    def _ask_after(self, clients: Any, at_s: Floats, ended: Outcome, session_s: Floats | None) -> None:
+        """The policies of these say what they do after that."""
+        if not len(clients):
+            return
+        lasted = {} if session_s is None else dict(zip(clients.tolist(), session_s.tolist(), strict=True))
+        orders = Orders(self._recorder)
+        for client, number, ended_s in self._told_ones(clients, at_s):
+            course = self._policies[number].course(client)
+            orders.take(client, course.after(ended, lasted.get(client, 0.0), ended_s), ended_s)
+        self._obey(orders)
+
+    def _obey(self, orders: "Orders") -> None:
+        """These wait as their policies say."""
+        table = self._table
+        table.state[orders.stopped] = GONE
+        waking, due_s = np.array(orders.waking, np.int32), np.maximum(orders.wake_s, self._now_s)
+        table.state[waking] = AWAY
+        table.booked[waking] = False
+        table.waking[waking] = True
+        table.started_s[waking] = due_s
+        self.schedule(waking, due_s)
+        self._wait_until(np.array(orders.starting, np.int32), np.array(orders.start_s))
 
     def _by_policy(self, clients: Any) -> Iterator[tuple[int, Any]]:
         """(number of a policy, where among these clients are those that follow it)."""
@@ -211,38 +251,27 @@ class Reconnects:
         clients = clients[np.argsort(table.started_s[clients], kind="stable")]
         # Nothing begins in a second that is over: what happened in it has been reported.
         table.started_s[clients] = np.maximum(table.started_s[clients], int(self._now_s))
-        for number, throttles in enumerate(self._throttles):
-            if throttles:
-                clients = clients[self._ask(number, throttles, clients)]
+        if self._told:
+            clients = clients[self._ask_again(clients)]
         self._begin(clients, self._places(table.started_s[clients]))
 
-    def tell_throttles(self, clients: Any, *, joined: bool, at_s: Floats) -> None:
-        """Attempts have ended: the throttle that let one through, of whichever policy, hears of it."""
-        if not any(self._throttles):
-            return
+    def _ask_again(self, clients: Any) -> npt.NDArray[np.bool_]:
+        """Policies are asked that wanted to be; who may begin now, of shape (n,)."""
         table = self._table
-        numbers = table.passed[clients]
-        table.passed[clients] = NO_GATE
-        told = np.flatnonzero(numbers != NO_GATE)
-        for place in told[np.argsort(at_s[told], kind="stable")].tolist():
-            self._throttles[numbers[place]].ended(int(clients[place]), joined, float(at_s[place]))
-
-    def _ask(self, number: int, throttles: PolicyThrottles, clients: Any) -> npt.NDArray[np.bool_]:
-        """Whom the throttles of that policy keep from nothing, of shape (n,)."""
-        table = self._table
-        passed = np.ones(len(clients), bool)
-        for place in np.flatnonzero(table.policy[clients] == number).tolist():
+        begins: npt.NDArray[np.bool_] = ~table.waking[clients]
+        if begins.all():
+            return begins
+        orders = Orders(self._recorder)
+        for place in np.flatnonzero(~begins).tolist():
             client = int(clients[place])
-            start_s = float(table.started_s[client])
-            wait_s = throttles.wait_s(client, start_s, self._draws, bool(table.first[client]))
-            passed[place] = wait_s == 0
-            if not wait_s:
-                table.passed[client] = number
-            elif wait_s == math.inf:
-                self._give_up(clients[place : place + 1])
-            else:
-                self._wait_until(clients[place : place + 1], np.array([start_s + wait_s]))
-        return passed
+            now_s = float(table.started_s[client])
+            order = self._policies[table.policy[client]].course(client).woken(now_s)
+            begins[place] = type(order) is Attempt or order == 0
+            if not begins[place]:
+                orders.take(client, order, now_s)
+        table.waking[clients[begins]] = False
+        self._obey(orders)
+        return begins
 
     def _places(self, start_s: Floats) -> Floats:
         """When each may begin of those who want to at these times, which are in order.
@@ -280,25 +309,18 @@ class Reconnects:
         for place in np.rint(begin_s * cap).astype(np.int64).tolist() if cap else ():
             heapq.heappush(self._free_places, place)
 
-    def _give_up(self, clients: Any) -> None:
-        self._table.state[clients] = GONE
-        self._recorder.gave_up += len(clients)
-
     def _wait_until(self, clients: Any, start_s: Floats) -> None:
         """These want to begin an attempt then."""
         table = self._table
         # Who had to be looked at earlier than now does not begin earlier than now.
         start_s = np.maximum(start_s, self._now_s)
         table.state[clients] = AWAY
-        if not any(self._asks):
+        if not self._fleet.max_attempts_per_s:
             self._begin(clients, start_s)
             return
-        asks = np.array(self._asks)[table.policy[clients]]
-        asking, asking_s = clients[asks], start_s[asks]
-        table.booked[asking] = False
-        table.started_s[asking] = asking_s
-        self.schedule(asking, asking_s)
-        self._begin(clients[~asks], start_s[~asks])
+        table.booked[clients] = table.waking[clients] = False
+        table.started_s[clients] = start_s
+        self.schedule(clients, start_s)
 
     def _begin(self, clients: Any, start_s: Floats) -> None:
         """These begin then, unless a pushed policy comes first."""
@@ -311,3 +333,28 @@ class Reconnects:
     @property
     def _now_s(self) -> float:
         return self.slot * self._slot_s
+
+
+class Orders:
+    """What policies that were asked one by one have answered, for all of them at once."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self.stopped: list[int] = []
+        self.waking: list[int] = []
+        self.wake_s: list[float] = []
+        self.starting: list[int] = []
+        self.start_s: list[float] = []
+
+    def take(self, client: int, order: Order, now_s: float) -> None:
+        """Takes the order that a client's policy gave at that time."""
+        match order:
+            case Stop(reason):
+                self._recorder.gave_up_after(reason)
+                self.stopped.append(client)
+            case Wait(seconds):
+                self.waking.append(client)
+                self.wake_s.append(now_s + seconds)
+            case _:
+                self.starting.append(client)
+                self.start_s.append(now_s + (0.0 if isinstance(order, Attempt) else order))

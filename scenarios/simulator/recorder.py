@@ -84,6 +84,7 @@ class Recorder:
         self.disconnects: Counter[str] = Counter()
         self.limited_by_group = np.zeros(groups, np.int64)
         self.gave_up = self.held_back = 0
+        self.gave_up_by_reason: Counter[str] = Counter()
         self._ticks = self._missed = 0
         self._fanout = np.zeros(BINS, np.int64)
         self._staleness = np.zeros(BINS, np.int64)
@@ -110,6 +111,11 @@ class Recorder:
             by_place += times * np.bincount(places, minlength=len(by_place))
         else:
             np.add.at(by_place, places, times)
+
+    def gave_up_after(self, reason: str, clients: int = 1) -> None:
+        """So many clients stopped for good; reason: one of `GAVE_UP`."""
+        self.gave_up += clients
+        self.gave_up_by_reason[reason] += clients
 
     # -- ticks --------------------------------------------------------------------------------------
 
@@ -214,6 +220,7 @@ class Recorder:
             attempts_per_slot=tuple(slots),
             held_back=self.held_back,
             gave_up=self.gave_up,
+            gave_up_by_reason=dict(self.gave_up_by_reason),
             outcomes=dict(self.outcomes),
             disconnects=dict(self.disconnects),
             shared_ips={

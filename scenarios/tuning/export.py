@@ -62,7 +62,7 @@ def settings(chosen: Candidate, scenario: Scenario, nginx_lines: str) -> Setting
         python=_python(chosen, scenario.fleet),
         nginx=nginx_lines,
         pods=_pods(chosen.limit),
-        cannot=_cannot(chosen),
+        cannot=_cannot(chosen, scenario.fleet),
     )
 
 
@@ -109,25 +109,28 @@ def _whole(value: float) -> float | int:
 def _javascript(chosen: Candidate, fleet: Fleet) -> str:
     timeout_ms = _whole(round(fleet.connect_timeout_s * 1000, 3))
     options = javascript_options(chosen.policy)
-    if options is None or chosen.reset_backoff != "open":
-        return javascript_snippet(
-            chosen.policy, chosen.reset_backoff, timeout_ms=timeout_ms, stable_s=fleet.stable_after_s
-        )
+    reset, stable_s = _reset(chosen, fleet)
+    if options is None or reset != "open":
+        return javascript_snippet(chosen.policy, reset, timeout_ms=timeout_ms, stable_s=stable_s)
     lines = [f"  {key}: {json.dumps(value)}," for key, value in {**options, "timeout": timeout_ms}.items()]
     return "\n".join(["const socket = io(url, {", *lines, "});"])
 
 
 def _python(chosen: Candidate, fleet: Fleet) -> str:
     options = python_options(chosen.policy)
-    if options is None or chosen.reset_backoff == "stable":
-        return python_snippet(
-            chosen.policy,
-            chosen.reset_backoff,
-            timeout_s=fleet.connect_timeout_s,
-            stable_s=fleet.stable_after_s,
-        )
+    reset, stable_s = _reset(chosen, fleet)
+    if options is None or reset in {"stable", "never"}:
+        return python_snippet(chosen.policy, reset, timeout_s=fleet.connect_timeout_s, stable_s=stable_s)
     inside = ", ".join(f"{key}={value!r}" for key, value in options.items())
     return f"client = socketio.AsyncClient({inside})"
+
+
+def _reset(chosen: Candidate, fleet: Fleet) -> tuple[str, float]:
+    """(when the policy resets, after how many seconds where that is `stable`)."""
+    if chosen.reset_backoff != "policy":
+        return chosen.reset_backoff, fleet.stable_after_s
+    own = policy(chosen.policy).reset
+    return (own, fleet.stable_after_s) if isinstance(own, str) else ("stable", own)
 
 
 def _pods(spec: NameOrTable) -> str:
@@ -146,18 +149,23 @@ def _pods(spec: NameOrTable) -> str:
     return "\n".join(lines)
 
 
-def _cannot(chosen: Candidate) -> tuple[str, ...]:
+def _cannot(chosen: Candidate, fleet: Fleet) -> tuple[str, ...]:
+    reset, _ = _reset(chosen, fleet)
     name = _name(chosen.policy)
     found = [
         _NOT_IN_JS.get(name, _OTHER_FORMULA) if javascript_options(chosen.policy) is None else _JITTER_DIES
     ]
     if python_options(chosen.policy) is None:
         found.append(_NOT_IN_PYTHON)
-    if chosen.reset_backoff != "open":
-        when = "is joined" if chosen.reset_backoff == "joined" else "has lasted"
+    if reset != "open":
+        when = {
+            "joined": "once the session is joined",
+            "stable": "once the session has lasted",
+            "never": "never",
+        }[reset]
         found.append(
-            f"Stock clients reset their back-off once the connection is open. Here it is reset once the "
-            f"session {when}, so that clients that are dropped again do not reconnect at once."
+            f"Stock clients reset their back-off once the connection is open. Here it is reset {when}, so "
+            "that clients that are dropped again do not reconnect at once."
         )
     return tuple(found)
 

@@ -58,6 +58,7 @@ def javascript_snippet(spec: NameOrTable, reset_backoff: str, *, timeout_ms: flo
     name, values = _named(spec)
     formula = "\n".join(f"  {line}" for line in _JS_FORMULAS[name](values))
     reset, over = {
+        "never": ("", ""),
         "open": ("", "attempts = 0; "),
         "joined": ('socket.on("connect", () => { attempts = 0; });\n', ""),
         "stable": (
@@ -72,11 +73,10 @@ def python_snippet(spec: NameOrTable, reset_backoff: str, *, timeout_s: float, s
     """A loop of one's own around python-socketio's client that follows the policy."""
     name, values = _named(spec)
     formula = "\n".join(f"    {line}" for line in _PYTHON_FORMULAS[name](values))
-    over = (
-        f"if loop.time() - since >= {stable_s:g}:\n                waits = delays()"
-        if reset_backoff == "stable"
-        else "waits = delays()"
-    )
+    over = {
+        "never": "pass",
+        "stable": f"if loop.time() - since >= {stable_s:g}:\n                waits = delays()",
+    }.get(reset_backoff, "waits = delays()")
     return _PYTHON.format(timeout_s=timeout_s, formula=formula, over=over)
 
 

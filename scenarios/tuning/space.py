@@ -15,10 +15,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from scenarios.fields import NameOrTable
-from scenarios.scenario.model import Scenario
+from scenarios.policies.registry import policy as policy_of
+from scenarios.scenario.model import Fleet, Scenario
 from scenarios.scenario.stability import admissible_rate_per_s
 
-ResetBackoff = Literal["open", "joined", "stable"]
+ResetBackoff = Literal["open", "joined", "stable", "never", "policy"]
+"""As `fleet.reset_backoff`; `policy` where a policy's own rule is a time that the scenario does not say."""
+
+_RESET_WORDS = {
+    "open": "",
+    "joined": ", reset once joined",
+    "stable": ", reset once stable",
+    "never": ", never reset",
+    "policy": "",
+}
 
 LONGEST_WINDOW_S = 3_600.0
 SHORTEST_WINDOW_S = 0.5
@@ -198,7 +208,7 @@ def anchors(scenario: Scenario, scale: dict[str, float]) -> list[Candidate]:
             name="",
             policy=fleet.policy,
             limit=scenario.edge.limit,
-            reset_backoff=fleet.reset_backoff,
+            reset_backoff=_reset_now(fleet),
             origin=NOW,
         ),
         Candidate(name="", policy="naive", limit="none", reset_backoff="open", origin=NAIVE),
@@ -221,8 +231,16 @@ def add(found: list[Candidate], new: Candidate) -> None:
 
 def named(one: Candidate) -> Candidate:
     """The same candidate, called by its settings."""
-    reset = {"open": "", "joined": ", reset once joined", "stable": ", reset once stable"}[one.reset_backoff]
+    reset = _RESET_WORDS[one.reset_backoff]
     return replace(one, name=f"{_written(one.policy)}{reset} + {_written(one.limit)}")
+
+
+def _reset_now(fleet: Fleet) -> ResetBackoff:
+    """When the clients reset now; the rule of their policy, where the scenario could say the same."""
+    if fleet.reset_backoff != "policy":
+        return fleet.reset_backoff
+    own = policy_of(fleet.policy).reset
+    return own if isinstance(own, str) else "policy"
 
 
 def with_candidate(scenario: Scenario, one: Candidate) -> Scenario:

@@ -115,7 +115,9 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     client_error: str = ""
     """What a reconnect policy raised inside a client, so far; whoever follows it cannot be relied on."""
     gave_up: int = 0
-    """Clients whose policy allowed no further attempt."""
+    """Clients that stopped for good, because their policy allowed no further attempt."""
+    gave_up_by_reason: dict[str, int] = {}
+    """The same clients by what it was about: one of `GAVE_UP`."""
     shared_ips: dict[int, SharedIpGroup] = {}
     """By how many clients share a source address."""
     ticks: int

@@ -45,9 +45,9 @@ def _parts(real: Chains, model: Chains) -> Iterator[tuple[str, list[list[float]]
 
 def _ends(found: list[list[float]], expected: list[list[float]]) -> Iterator[str]:
     """Clients that make the attempt, against those that have stopped."""
-    shares = [sum(len(part) > 0 for part in side) / len(side) for side in (found, expected)]
-    if not _near(*shares, len(found), len(expected)):
-        yield f"{shares[0]:.1%} of the clients make it, {shares[1]:.1%} in the model"
+    share, other = (sum(len(part) > 0 for part in side) / len(side) for side in (found, expected))
+    if not _near(share, other, len(found), len(expected)):
+        yield f"{share:.1%} of the clients make it, {other:.1%} in the model"
 
 
 def _values(found: list[list[float]], expected: list[list[float]]) -> Iterator[str]:

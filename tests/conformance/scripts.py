@@ -6,7 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from scenarios.policies.outcome import Outcome, OutcomeKind, as_seen
+from scenarios.policies.following import Course
+from scenarios.policies.orders import Stop
+from scenarios.policies.outcome import Outcome, OutcomeKind
 from scenarios.policies.stock.client import StockClient
 
 Step = dict[str, Any]
@@ -80,11 +82,15 @@ def outcome_of(step: Step) -> Outcome:
     """How a step ends, in truth."""
     if step["do"] != "join":
         return Outcome(kind=_FAILURES[step["do"]], status=step.get("status"))
-    session_s = step["session_ms"] / 1000
     if step["end"] == "namespace-disconnect":
-        return Outcome(kind=OutcomeKind.NAMESPACE_DISCONNECT, session_s=session_s)
+        return Outcome(kind=OutcomeKind.NAMESPACE_DISCONNECT)
     code = None if step["code"] == ABNORMAL else step["code"]
-    return Outcome(kind=OutcomeKind.CLOSED, close_code=code, reason=step["reason"], session_s=session_s)
+    return Outcome(kind=OutcomeKind.CLOSED, close_code=code, reason=step["reason"])
+
+
+def session_s(step: Step) -> float:
+    """How long the client was joined."""
+    return float(step.get("session_ms", 0.0)) / 1000
 
 
 def starts_over(client: StockClient, step: Step) -> bool:
@@ -98,7 +104,7 @@ def starts_over(client: StockClient, step: Step) -> bool:
         case "never":
             return False
         case stable_s:
-            return joined and step["session_ms"] / 1000 >= stable_s
+            return bool(joined and session_s(step) >= stable_s)
 
 
 def modelled(client: StockClient, script: Script, clients: int, seed: int) -> list[list[float]]:
@@ -107,22 +113,12 @@ def modelled(client: StockClient, script: Script, clients: int, seed: int) -> li
 
 
 def _chain(client: StockClient, steps: tuple[Step, ...], rng: random.Random) -> Iterator[float]:
-    delays: Any = None
-    told = False
-    for step in steps[:-1]:
-        outcome = as_seen(outcome_of(step), client.sees)
-        try:
-            delay_s = delays.send(outcome) if told else None
-            if outcome.kind in client.stops_on:
-                return
-            if delays is None or starts_over(client, step):
-                delays = iter(client.delays(rng))
-                delay_s, told = None, False
-            if delay_s is None:
-                delay_s = next(delays)
-                told = delay_s is None
-                if told:
-                    delay_s = delays.send(outcome)
-        except StopIteration:
+    course = Course(client, rng)
+    for number, step in enumerate(steps[:-1]):
+        if number and starts_over(client, step):
+            course.start_over()
+        order = course.after(outcome_of(step), session_s(step), 0.0)
+        if not isinstance(order, float):
+            assert isinstance(order, Stop)
             return
-        yield delay_s * 1000
+        yield order * 1000

@@ -6,6 +6,7 @@ import math
 import random
 import re
 import sys
+import textwrap
 import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from reports.rehearsal import previous
 from reports.rehearsal.page import CHAPTERS, TIMELINE
@@ -28,6 +30,9 @@ from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import LIMITS
+from scenarios.policies.following import FollowedPolicy
+from scenarios.policies.orders import Stop
+from scenarios.policies.outcome import Outcome, OutcomeKind
 from scenarios.policies.registry import POLICIES, policy
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.proxies.added_lines import added_lines
@@ -38,7 +43,7 @@ from scenarios.scenario.loader import catalog
 from scenarios.scenario.model import Fleet, Phases, Scenario
 from scenarios.scenario.overrides import parse_override
 from scenarios.scenario.validate import build
-from tools.pages import limits_page, pages, policies_page, scenarios_page
+from tools.pages import client_facts, clients_page, limits_page, pages, policies_page, scenarios_page
 from tools.pages.__main__ import main
 from tools.pages.delays import Delays, delays, duration
 from tools.pages.failing_clients import attempts_s, per_second
@@ -216,6 +221,34 @@ def test_defaults_in_the_registry_have_to_be_fields(monkeypatch: pytest.MonkeyPa
         policies_page.defaults_of("naive")
 
 
+def test_the_policy_that_the_page_shows_honours_retry_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (DOCS / "policies.md").read_text()
+    example = text[text.index("    # my_policy.py: full jitter") : text.index("The three attributes")]
+    (tmp_path / "shown_policy.py").write_text(textwrap.dedent(example))
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = policy("shown_policy:polite")
+    course = FollowedPolicy(chosen).course(random.Random(1))
+    closed = Outcome(kind=OutcomeKind.CLOSED)
+    busy = Outcome(kind=OutcomeKind.HTTP_STATUS, status=503, retry_after_s=20.0)
+    first, second = course.after(closed, 9.0, 0.0), course.after(busy, 0.0, 1.0)
+    assert isinstance(first, float)
+    assert isinstance(second, float)
+    assert 0 <= first <= 0.5
+    assert 20 <= second <= 21
+    assert course.after(replace(busy, status=403), 0.0, 2.0) == Stop("http_status")
+    assert (chosen.reset, chosen.stops_on) == (30, frozenset({OutcomeKind.NAMESPACE_DISCONNECT}))
+
+
+def test_the_page_says_what_a_policy_does_beside_its_delays() -> None:
+    assert policies_page.rules_of(policy("naive")) == ""
+    assert policies_page.rules_of(policy("socketio-js")) == (
+        "It makes no further attempt after `connect_error` or `namespace_disconnect`. It sees what a browser "
+        "shows."
+    )
+
+
 # -- clients whose attempts all fail --------------------------------------------------------------
 
 
@@ -251,6 +284,52 @@ def test_every_time_falls_into_one_second(times_s: list[float]) -> None:
 
 def test_a_rounding_error_early_is_on_time() -> None:
     assert per_second([0.9999999, 2.9999999], 3) == [0, 1, 1]
+
+
+# -- stock clients --------------------------------------------------------------------------------
+
+
+SENTENCES: dict[str, tuple[list[list[float]], str]] = {
+    "no jitter": ([[1.0] * 13] * 4, "No jitter: clients that lose their connections together"),
+    "an end": (
+        [[0.0, 2.0]] * 4,
+        "at 0 s, 2 s after the loss. After 2 attempts, 2 s after the loss, clients stop",
+    ),
+    "a cap": (
+        [[0.1 * n, *[5.0] * 12] for n in range(20)],
+        "From attempt 1 on, every client waits exactly 5.000 s.",
+    ),
+    "half at the cap": (
+        [[0.1 * n, *[5.0 if n % 2 else 4 + n / 40] * 12] for n in range(20)],
+        "From attempt 1 on, 50 % of the clients or more wait exactly 5.000 s.",
+    ),
+    "jitter that stays": (
+        [[0.0, *[4 + n / 10] * 12] for n in range(20)],
+        "Every client makes attempt 0 immediately. The jitter stays: before attempt 12, delays are spread from "
+        "4 s to 5.9 s.",
+    ),
+    "one attempt": (
+        [[1 + n / 10] for n in range(20)],
+        "Clients make attempt 0 after 1 s to 2.9 s. After one attempt, 1.95 s after the loss, clients stop",
+    ),
+}
+
+
+@pytest.mark.parametrize(("chains", "text"), SENTENCES.values(), ids=SENTENCES)
+def test_the_sentence_that_matters_is_computed(chains: list[list[float]], text: str) -> None:
+    assert text in client_facts.sentence(chains)
+
+
+def test_a_fleet_of_stock_clients_is_counted_in_its_first_minute() -> None:
+    found = client_facts.facts(policy("mqtt-js"), seed=1)  # type: ignore[arg-type]
+    assert found.attempts_a_minute == 59
+    assert found.busiest_second == 1
+
+
+def test_what_stops_a_client_is_in_the_words_of_its_protocol() -> None:
+    assert clients_page.stops_on(STOCK["signalr"]()) == "a disconnect by the server (DISCONNECT)"
+    assert clients_page.stops_on(STOCK["phoenix"]()) == ""
+    assert clients_page.starts_over(STOCK["partysocket"]()) == "after 5 s of connection"
 
 
 # -- clients behind a shared IP -------------------------------------------------------------------

@@ -1,18 +1,23 @@
 """Clients as `scenarios/clients/client.py` has them, without sockets: a heap of events, one client at a time.
 
-The gates are the very ones that real clients ask.
+The policies are asked as real clients ask theirs.
 """
 
 import heapq
-import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count, repeat
 
-from scenarios.clients.population import FollowedPolicy
-from scenarios.policies.registry import Policy
-from scenarios.policies.throttles import Throttle
+from scenarios.policies.following import FollowedPolicy, Policy
+from scenarios.policies.orders import Attempt, Order, Stop, Told, Wait
+from scenarios.policies.outcome import SHORTEST_SESSION_S, Outcome, OutcomeKind
+
+ENDED = {
+    "reset": Outcome(kind=OutcomeKind.CLOSED),
+    "refused": Outcome(kind=OutcomeKind.REFUSED),
+    "timeout": Outcome(kind=OutcomeKind.TIMEOUT),
+}
 
 
 def listed(rng: random.Random, waits_s: list[float]) -> Iterator[float]:
@@ -24,6 +29,25 @@ def of_any_length(rng: random.Random) -> Iterator[float]:
     """Another one, which ends sooner or later; the number is drawn before the first delay."""
     number = rng.randrange(200)
     return repeat(0.5, number)
+
+
+def listening(rng: random.Random, *, patience: int = 6) -> Told:
+    """A policy that is told outcomes: it waits long after a time-out, and stops after some failures."""
+    outcome = yield
+    failures = 0
+    while failures < patience:
+        failures = 0 if outcome.had_session else failures + 1
+        long = outcome.kind is OutcomeKind.TIMEOUT
+        woken = yield Wait(0.613 if long else 0.211)
+        outcome = yield 0.1 if woken.kind is OutcomeKind.WOKEN else 3600.0
+
+
+def discouraged(rng: random.Random) -> Iterator[float]:
+    """A policy that stops for good at the first time-out."""
+    return repeat(0.377)
+
+
+discouraged.stops_on = {"timeout"}  # type: ignore[attr-defined]
 
 
 class PlainCap:
@@ -63,7 +87,8 @@ class PlainWorld:
         self.cap = PlainCap(cap) if cap else None
         self.starts: list[float] = []
         self.outcomes: Counter[str] = Counter()
-        self.gave_up = self.held_back = 0
+        self.gave_up: Counter[str] = Counter()
+        self.held_back = 0
         self._horizon_s = horizon_s
         self._numbers = count()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -120,14 +145,14 @@ class PlainClient:
         self.started_s: float | None = None
         self._first = True
         self._timer = 0
-        self._passed: Throttle | None = None
         self._place: int | None = None
         self._rng = random.Random(1)
+        self._joined_s = 0.0
         self._follow_from_now(followed)
 
     def _follow_from_now(self, followed: FollowedPolicy) -> None:
-        self._followed, self._gate = followed, followed.throttle()
-        self._delays: Iterator[float] = followed.delays(self._rng)
+        self._followed = followed
+        self._course = followed.course(self._rng)
 
     def follow(self, followed: FollowedPolicy) -> None:
         if self.started_s is not None:
@@ -135,43 +160,48 @@ class PlainClient:
         if self._place is not None and self.world.cap is not None:
             self.world.cap.give_back(self._place)
             self._place = None
-        self._tell_gate(joined=False)
+        self._course.abandoned(self.world.now_s)
         self._follow_from_now(followed)
         if not self.joined:
-            self._come_back()
+            self._cancel()
+            self._obey(self._course.pushed(first=self._first, at_s=self.world.now_s))
 
     def lost(self) -> None:
         self.joined, self._first = False, True
-        self._come_back()
+        session_s = max(self.world.now_s - self._joined_s, SHORTEST_SESSION_S)
+        self._come_back(ENDED["reset"], session_s)
 
     def ended(self, outcome: str) -> None:
         self._count(outcome)
         if outcome == "joined":
-            self.joined = True
+            self.joined, self._joined_s = True, self.world.now_s
             self._cancel()
-            self._delays = self._followed.delays(self._rng)
+            if self._followed.reset == "open":
+                self._course.start_over()
+            self._course.joined(self.world.now_s)
         else:
-            self._come_back()
+            self._come_back(ENDED[outcome], 0.0)
 
-    def _come_back(self) -> None:
+    def _come_back(self, ended: Outcome, session_s: float) -> None:
         self._cancel()
-        delay_s = next(self._delays, None)
-        if delay_s is None:
-            self.world.gave_up += 1
-        else:
-            self._at(self.world.now_s + delay_s, self._ask)
+        self._obey(self._course.after(ended, session_s, self.world.now_s))
+
+    def _obey(self, order: Order) -> None:
+        match order:
+            case Stop(reason):
+                self.world.gave_up[reason] += 1
+            case Wait(seconds):
+                self._at(self.world.now_s + seconds, self._wake)
+            case Attempt():
+                self._ask()
+            case delay_s:
+                self._at(self.world.now_s + delay_s, self._ask)
+
+    def _wake(self) -> None:
+        self._obey(self._course.woken(self.world.now_s))
 
     def _ask(self) -> None:
         world = self.world
-        if self._gate is not None:
-            wait_s = self._gate.wait_s(world.now_s, self._rng, self._first)
-            if wait_s == math.inf:
-                world.gave_up += 1
-                return
-            if wait_s:
-                self._at(world.now_s + wait_s, self._ask)
-                return
-            self._passed = self._gate
         if world.cap is not None:
             second = int(world.now_s)
             place = world.cap.take(second)
@@ -199,12 +229,6 @@ class PlainClient:
     def _count(self, outcome: str) -> None:
         self.world.outcomes[outcome] += 1
         self.started_s, self.arrived = None, False
-        self._tell_gate(joined=outcome == "joined")
-
-    def _tell_gate(self, *, joined: bool) -> None:
-        throttle, self._passed = self._passed, None
-        if throttle is not None:
-            throttle.ended(joined, self.world.now_s)
 
     def _cancel(self) -> None:
         self._timer += 1

@@ -7,6 +7,7 @@ from statistics import median
 
 from msgspec import Struct
 
+from scenarios.policies.following import delays_if_all_fail
 from scenarios.policies.stock.client import StockClient
 from tools.pages.delays import DRAWS, duration
 
@@ -32,7 +33,7 @@ class Facts(Struct, frozen=True):
 def outages(client: StockClient, *, seed: int, attempts: int) -> list[list[float]]:
     """The delays of many clients in seconds."""
     return [
-        list(islice(client.curve(random.Random((seed << 32) + number)), attempts))  # noqa: S311
+        list(islice(delays_if_all_fail(client, random.Random((seed << 32) + number)), attempts))  # noqa: S311
         for number in range(DRAWS)
     ]
 
@@ -70,9 +71,10 @@ def sentence(chains: list[list[float]]) -> str:
     if shares[last] >= A_TENTH:
         return f"{first}{_at_the_cap(shares, [value for value, _ in common])}{ends}"
     low, high = min(columns[last]), max(columns[last])
+    if not last:
+        return f"Clients make attempt 0 after {duration(low)} to {duration(high)}.{ends}"
     spread = f"before attempt {last}, delays are spread from {duration(low)} to {duration(high)}."
-    kept = "The jitter stays: " if columns[last] else ""
-    return f"{first}{kept}{spread}{ends}"
+    return f"{first}The jitter stays: {spread}{ends}"
 
 
 def _first(share: float, value: float) -> str:
@@ -92,9 +94,10 @@ def _at_the_cap(shares: list[float], values: list[float]) -> str:
         stays = next(
             n
             for n in range(last + 1)
-            if all(values[k] == cap and shares[k] >= 0.8 * shares[last] for k in range(n, last + 1))
+            if all(values[k] == cap and shares[k] >= 0.9 * shares[last] for k in range(n, last + 1))
         )
-        return f"From attempt {stays} on, {percent(shares[last])} of the clients {wait.format(s='')}."
+        least = percent(min(shares[stays:]))
+        return f"From attempt {stays} on, {least} of the clients or more {wait.format(s='')}."
     all_do = next(n for n in range(last + 1) if all(share >= NEARLY_ALL for share in shares[n:]))
     before = [
         f"{percent(shares[n])} before attempt {n}"
@@ -102,8 +105,12 @@ def _at_the_cap(shares: list[float], values: list[float]) -> str:
         if shares[n] >= A_TENTH and values[n] == cap
     ]
     growing = len({values[n] for n in range(all_do, last + 1)}) > 1
-    what = "every client waits the same times" if growing else f"every client {wait.format(s='s')}"
-    earlier = f" ({', '.join(before)})" if before else ""
+    what = (
+        "every client waits the same time before each attempt"
+        if growing
+        else f"every client {wait.format(s='s')}"
+    )
+    earlier = f" ({', '.join(before[-3:])})" if before else ""
     return f"From attempt {all_do} on, {what}{earlier}."
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 from msgspec import Struct
 
-from scenarios.policies.registry import Policy
+from scenarios.policies.following import Policy, delays_if_all_fail
 
 ATTEMPTS = 13
 DRAWS = 2_000
@@ -32,7 +32,7 @@ class Delays(Struct, frozen=True):
 def delays(policy: Policy, *, seed: int, attempts: int = ATTEMPTS, draws: int = DRAWS) -> Delays:
     """The delays of `draws` clients; a client that gives up counts up to its last attempt."""
     clients = [
-        list(islice(policy.delays(random.Random((seed << 32) + client)), attempts))  # noqa: S311
+        list(islice(delays_if_all_fail(policy, random.Random((seed << 32) + client)), attempts))  # noqa: S311
         for client in range(draws)
     ]
     return spread(clients, attempts=attempts)

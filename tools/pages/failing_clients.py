@@ -2,10 +2,15 @@
 
 import heapq
 import itertools
-import math
 import random
 
-from scenarios.policies.registry import Policy
+from scenarios.policies.following import FollowedPolicy, Policy
+from scenarios.policies.orders import Attempt, Order, Stop, Wait
+from scenarios.policies.outcome import Outcome, OutcomeKind
+
+_LOST = Outcome(kind=OutcomeKind.CLOSED)
+_FAILED = Outcome(kind=OutcomeKind.HTTP_STATUS, status=503)
+_SESSION_S = 3600.0
 
 
 def attempts_s(
@@ -13,41 +18,43 @@ def attempts_s(
 ) -> list[float]:
     """When the attempts of all clients start, in seconds from the moment at which all lost the connection.
 
-    Every attempt fails `fails_after_s` after its start. A client asks its throttle as the real one does: when
-    its delay is over, and again after the time that the throttle returns.
+    Every attempt is answered with 503 `fails_after_s` after its start.
     """
-    shared = policy.throttle() if policy.shared_throttle else None
-    throttles = [shared or policy.throttle() for _ in range(clients)]
-    sources = [random.Random((seed << 32) + client) for client in range(clients)]  # noqa: S311
-    delays = [policy.delays(source) for source in sources]
+    followed = FollowedPolicy(policy)
+    courses = [
+        followed.course(random.Random((seed << 32) + client))  # noqa: S311
+        for client in range(clients)
+    ]
     began: list[float] = []
-    first = [True] * clients
     order = itertools.count()
-    # (time, order of entry, client, whether its attempt ends now; otherwise it starts one)
-    due: list[tuple[float, int, int, bool]] = []
+    # (time, order of entry, client, what happens then)
+    due: list[tuple[float, int, int, str]] = []
 
-    def wait_for_delay(client: int, now_s: float) -> None:
-        delay_s = next(delays[client], math.inf)
-        if delay_s < math.inf:
-            heapq.heappush(due, (now_s + delay_s, next(order), client, False))
+    def enter(now_s: float, client: int, what: str) -> None:
+        heapq.heappush(due, (now_s, next(order), client, what))
 
-    for client in range(clients):
-        wait_for_delay(client, 0.0)
+    def obey(client: int, wanted: Order, now_s: float) -> None:
+        match wanted:
+            case Stop():
+                return
+            case Wait(seconds):
+                enter(now_s + seconds, client, "ask")
+            case Attempt():
+                enter(now_s, client, "begin")
+            case delay_s:
+                enter(now_s + delay_s, client, "begin")
+
+    for client, course in enumerate(courses):
+        obey(client, course.after(_LOST, _SESSION_S, 0.0), 0.0)
     while due and due[0][0] < until_s:
-        now_s, _, client, ends = heapq.heappop(due)
-        throttle = throttles[client]
-        if ends:
-            if throttle is not None:
-                throttle.ended(joined=False, now_s=now_s)
-            wait_for_delay(client, now_s)
-            continue
-        wait_s = throttle.wait_s(now_s, sources[client], first[client]) if throttle is not None else 0.0
-        if wait_s == 0:
+        now_s, _, client, what = heapq.heappop(due)
+        if what == "ask":
+            obey(client, courses[client].woken(now_s), now_s)
+        elif what == "fail":
+            obey(client, courses[client].after(_FAILED, 0.0, now_s), now_s)
+        else:
             began.append(now_s)
-            first[client] = False
-            heapq.heappush(due, (now_s + fails_after_s, next(order), client, True))
-        elif wait_s < math.inf:
-            heapq.heappush(due, (now_s + wait_s, next(order), client, False))
+            enter(now_s + fails_after_s, client, "fail")
     return began
 
 

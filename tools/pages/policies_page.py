@@ -6,9 +6,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from scenarios.policies import throttled
-from scenarios.policies.registry import POLICIES, Policy, UserDefined, policy
+from scenarios.policies.following import Policy
+from scenarios.policies.outcome import Outcome, OutcomeKind
+from scenarios.policies.registry import POLICIES, policy
 from scenarios.policies.stock.catalogue import STOCK
-from scenarios.reference.docstrings import Described, described
+from scenarios.policies.user_defined import UserDefined
+from scenarios.reference.docstrings import Described, described, field_docstrings, member_docstrings
 from scenarios.reference.parameters import Parameter, parameters
 from tools.pages.delays import DRAWS, Delays, delays, duration
 from tools.pages.failing_clients import attempts_s, per_second
@@ -32,6 +35,8 @@ class Entry(Struct, frozen=True):
     parameters: list[Parameter]
     file: str
     throttled: bool
+    rules: str
+    """What it does beside its delays, as sentences; empty for what most policies do."""
     alt: str
     drawing: str
     """The figure as SVG."""
@@ -48,6 +53,8 @@ def page(policies: list[Entry]) -> str:
         "policies.md.j2",
         policies=policies,
         user_defined=described(UserDefined),
+        outcome=field_docstrings(Outcome),
+        kinds=member_docstrings(OutcomeKind),
         about_throttles=" ".join(inspect.cleandoc(throttled.__doc__ or "").split("\n\n", 1)[1].split()),
         draws=DRAWS,
         clients=CLIENTS,
@@ -65,7 +72,7 @@ def drawings(policies: list[Entry]) -> dict[Path, str]:
 def _entry(name: str) -> Entry:
     kind, _ = POLICIES[name]
     chosen = policy(name)
-    throttle = chosen.throttle() is not None
+    throttle = issubclass(kind, throttled.GatedPolicy)
     alt, drawing = _figure_of_attempts(name, chosen) if throttle else _figure_of_delays(name, chosen)
     return Entry(
         name=name,
@@ -73,9 +80,26 @@ def _entry(name: str) -> Entry:
         parameters=parameters(kind, defaults=defaults_of(name)),
         file=f"{kind.__module__.replace('.', '/')}.py",
         throttled=throttle,
+        rules=rules_of(chosen),
         alt=alt,
         drawing=drawing,
     )
+
+
+def rules_of(chosen: Policy) -> str:
+    """When a policy starts over and stops, and what it sees, where that is not what most policies do."""
+    sentences = []
+    if isinstance(chosen.reset, float | int):
+        sentences.append(f"It starts over after a session of {duration(chosen.reset)}.")
+    elif chosen.reset != "open":
+        when = "never starts over" if chosen.reset == "never" else "starts over once the namespace is joined"
+        sentences.append(f"It {when}.")
+    if chosen.stops_on:
+        kinds = " or ".join(f"`{kind}`" for kind in sorted(chosen.stops_on))
+        sentences.append(f"It makes no further attempt after {kinds}.")
+    if chosen.sees == "browser":
+        sentences.append("It sees what a browser shows.")
+    return " ".join(sentences)
 
 
 def defaults_of(name: str) -> dict[str, float]:

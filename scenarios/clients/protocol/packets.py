@@ -92,6 +92,22 @@ class Broken(Struct, frozen=True):
     reason: str
 
 
+class Said(Struct, frozen=True, kw_only=True):
+    """What a server said with the end of a session, beyond the event that it amounts to."""
+
+    namespace: bool = False
+    """It disconnected the client from the namespace, with packet `41`."""
+    close_code: int | None = None
+    """Of its Close frame."""
+    reason: str = ""
+    """Of its Close frame, or the message of a CONNECT_ERROR."""
+    retry_after_s: float | None = None
+    """Of the header of a refusal."""
+
+
+NOTHING_SAID = Said()
+_LEFT = Said(namespace=True)
+
 Handshake = Refused | Opened | Joined | Rejected | Upgradable | Upgraded | Redial
 Event = Handshake | Tick | Pinged | Other | Dropped | Broken
 Events = tuple[Event, ...]
@@ -107,6 +123,22 @@ class _Open(Struct):
 
 
 _decode_open = msgspec.json.Decoder(_Open).decode
+
+
+class _ConnectError(Struct):
+    message: str = ""
+
+
+_decode_connect_error = msgspec.json.Decoder(_ConnectError | str).decode
+
+
+def _message(content: bytes) -> str:
+    """The message of a CONNECT_ERROR; empty where it has none that a client could read."""
+    try:
+        error = _decode_connect_error(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    return error if isinstance(error, str) else error.message
 
 
 class Subscription:
@@ -178,10 +210,11 @@ class Subscription:
 class Conversation:
     """The packets of one session. A transport hands them in and carries what `_send_packet` is given."""
 
-    __slots__ = ("_attachments_left", "_awaiting", "_subscription", "phase")
+    __slots__ = ("_attachments_left", "_awaiting", "_subscription", "phase", "said")
 
     def __init__(self, subscription: Subscription) -> None:
         self.phase = Phase.UPGRADING
+        self.said = NOTHING_SAID
         self._subscription = subscription
         self._awaiting: Event | None = None
         self._attachments_left = 0
@@ -245,8 +278,10 @@ class Conversation:
                     self._send_packet(packet)
             elif kind == _CONNECT_ERROR:
                 self.phase = Phase.OVER
+                self.said = Said(reason=_message(payload[header.end() :]))
                 event = _REJECTED
             elif kind == _DISCONNECT:
+                self.said = _LEFT
                 return self._end()
         if kind in {_BINARY_EVENT, _BINARY_ACK} and attachments and int(attachments):
             # It has arrived when the last of its attachments has.

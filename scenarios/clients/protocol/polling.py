@@ -46,6 +46,7 @@ from scenarios.clients.protocol.packets import (
     Upgradable,
     Upgraded,
 )
+from scenarios.clients.protocol.retry_after import retry_after_s
 from scenarios.clients.protocol.session import MAX_HEAD_BYTES, Session, Upgrade, closing_answer
 from scenarios.scenario.model import POD_HEADER
 
@@ -238,7 +239,7 @@ class PollingSession(Session):
                 self._take_cookies(part.headers)
                 self._is_at(next((value for name, value in part.headers if name == _POD_HEADER), b""))
                 if part.status_code != 200:
-                    events.extend(super()._on_refused(part.status_code))
+                    events.extend(super()._on_refused(part.status_code, _wait_s(part.headers)))
             elif isinstance(part, h11.Data):
                 self._body += part.data
                 if len(self._body) > MAX_MESSAGE_BYTES:
@@ -304,7 +305,7 @@ class PollingSession(Session):
     def _on_switched(self) -> None:
         self.to_send += _PROBE
 
-    def _on_refused(self, status: int) -> Events:  # noqa: ARG002
+    def _on_refused(self, status: int, wait_s: float | None) -> Events:  # noqa: ARG002
         self.websocket_lost()
         return ()
 
@@ -322,6 +323,11 @@ class PollingSession(Session):
         elif message.opcode != PONG:
             raise ProtocolError(f"unexpected message {message.payload[:16]!r} on a WebSocket that is probed")
         return ()
+
+
+def _wait_s(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
+    found = dict(headers)
+    return retry_after_s(found.get(b"retry-after", b""), found.get(b"date", b""))
 
 
 def _connection() -> h11.Connection:

@@ -32,8 +32,10 @@ from scenarios.clients.protocol.packets import (
     Phase,
     ProtocolError,
     Refused,
+    Said,
     Subscription,
 )
+from scenarios.clients.protocol.retry_after import retry_after_s
 from scenarios.clients.protocol.ticks import Tick
 from scenarios.scenario.model import POD_HEADER
 
@@ -41,6 +43,7 @@ MAX_HEAD_BYTES = 16_384
 _ONE_TEXT = 0x80 | TEXT
 _CLOSE_NORMALLY = client_frame(CLOSE, b"\x03\xe8")
 _PROTOCOL_ERROR = b"\x03\xea"
+_NO_CODE = 1005
 _NEVER_SENT = frozenset((1004, 1005, 1006, 1015))
 _POD_HEADER = POD_HEADER.lower().encode()
 _STATUS_LINE = re.compile(rb"HTTP/1\.\d (\d{3})(?: |\r|$)")
@@ -180,7 +183,8 @@ class Session(Conversation):
         self._head = b""
         status = _status(head)
         if status != 101:
-            events.extend(self._on_refused(status))
+            wait_s = retry_after_s(_header(head, b"retry-after"), _header(head, b"date"))
+            events.extend(self._on_refused(status, wait_s))
             return
         if _header(head, b"sec-websocket-accept") != _ACCEPT:
             raise ProtocolError("wrong Sec-WebSocket-Accept")
@@ -193,8 +197,10 @@ class Session(Conversation):
     def _on_switched(self) -> None:
         self.phase = Phase.OPENING
 
-    def _on_refused(self, status: int) -> Events:
+    def _on_refused(self, status: int, wait_s: float | None) -> Events:
         self.phase = Phase.OVER
+        if wait_s is not None:
+            self.said = Said(retry_after_s=wait_s)
         return (Refused(status),)
 
     def _interpret(self, message: Message, now_ns: int) -> Events:
@@ -202,6 +208,7 @@ class Session(Conversation):
             return self._packet(message.payload, now_ns)
         if message.opcode == CLOSE:
             self.to_send += closing_answer(message.payload)
+            self.said = _said_in_closing(message.payload)
             return self._end()
         if message.opcode == PING:
             self.to_send += client_frame(PONG, message.payload)
@@ -219,6 +226,13 @@ def closing_answer(payload: bytes) -> bytes:
     code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 0
     may_be_sent = 1000 <= code < 5000 and code not in _NEVER_SENT
     return client_frame(CLOSE, payload[:2] if may_be_sent else _PROTOCOL_ERROR)
+
+
+def _said_in_closing(payload: bytes) -> Said:
+    """What a Close frame says. Without a code, a client is given 1005. Source: RFC 6455, 7.1.5."""
+    if len(payload) < 2:
+        return Said(close_code=_NO_CODE)
+    return Said(close_code=int.from_bytes(payload[:2], "big"), reason=payload[2:].decode(errors="replace"))
 
 
 def _means_the_same_to_all(events: list[Event]) -> bool:

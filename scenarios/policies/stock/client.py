@@ -1,22 +1,20 @@
 """What the models of client libraries have in common."""
 
 import random
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from scenarios.policies.backoff import BasePolicy
+from scenarios.policies.orders import Told
 from scenarios.policies.outcome import Outcome, OutcomeKind
 
 Attempts = Annotated[int, Meta(ge=0, le=1_000_000)]
 Factor = Annotated[float, Meta(ge=1, le=1000)]
 Steps = tuple[Annotated[float, Meta(ge=0, le=86_400_000)], ...]
 """Milliseconds."""
-
-Told = Generator[Any, Outcome, None]
-"""A generator that is told outcomes: it yields nothing first, then delays."""
 
 REFUSED_BY_THE_NAMESPACE = frozenset({OutcomeKind.CONNECT_ERROR, OutcomeKind.NAMESPACE_DISCONNECT})
 

@@ -5,8 +5,9 @@ import random
 from collections.abc import Iterator
 
 from scenarios.policies.backoff import Milliseconds, Share, backo2_ms
+from scenarios.policies.orders import Told
 from scenarios.policies.outcome import Outcome, OutcomeKind
-from scenarios.policies.stock.client import Attempts, StockClient, Told, at_most
+from scenarios.policies.stock.client import Attempts, StockClient, at_most
 
 _NORMAL = 1000
 _FATAL = frozenset({4004, 4005, 4400, 4401, 4406, 4409, 4429, 4500})

@@ -4,8 +4,9 @@ import random
 from collections.abc import Iterator
 
 from scenarios.policies.backoff import Milliseconds
+from scenarios.policies.orders import Told
 from scenarios.policies.outcome import Outcome, OutcomeKind
-from scenarios.policies.stock.client import Steps, StockClient, Told, stepped
+from scenarios.policies.stock.client import Steps, StockClient, stepped
 
 
 class Pusher(StockClient, frozen=True, kw_only=True):

@@ -4,11 +4,12 @@ import random
 from collections.abc import Iterator
 
 from scenarios.policies.backoff import Milliseconds, Seconds
-from scenarios.policies.stock.client import Attempts, StockClient, Told
+from scenarios.policies.orders import Told
+from scenarios.policies.stock.client import Attempts, StockClient
 
 
 class NatsJs(StockClient, frozen=True, kw_only=True):
-    """@nats-io/nats-core reconnects immediately, then every two seconds with little jitter, ten times.
+    """NATS for JavaScript reconnects immediately, then every two seconds with little jitter, ten times.
 
         wait = reconnectTimeWait + a whole number from 0 to reconnectJitter
         delay(0) = max(0, wait - session)

@@ -18,7 +18,7 @@ from scenarios.policies.stock.client import (
 
 
 class ActionCable(StockClient, frozen=True, kw_only=True):
-    """@rails/actioncable looks for a stale connection every 6 to 12 s, and reopens it then.
+    """Action Cable looks for a stale connection every 6 to 12 s, and reopens it then.
 
         phase: what is left of an interval of staleThreshold·U(1, 2), at a random time
         delay(0) = phase if phase ≥ staleThreshold, else phase + staleThreshold·U(1, 2)
@@ -59,7 +59,7 @@ class ActionCable(StockClient, frozen=True, kw_only=True):
 
 
 class AnyCable(StockClient, frozen=True, kw_only=True):
-    """@anycable/core doubles a random delay without a cap: after ten failures, clients are gone for an hour.
+    """AnyCable doubles a random delay without a cap: after ten failures, clients are gone for an hour.
 
         v = U(pingInterval·backoffRateⁿ, pingInterval·backoffRateⁿ⁺¹)·(1 + U(-jitterRatio, jitterRatio))
         delay(n) = v ms, at most maxInterval if there is one

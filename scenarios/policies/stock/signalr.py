@@ -8,7 +8,7 @@ from scenarios.policies.stock.client import Steps, StockClient
 
 
 class SignalR(StockClient, frozen=True, kw_only=True):
-    """@microsoft/signalr makes four attempts without jitter, then stops for good.
+    """SignalR makes four attempts without jitter, then stops for good.
 
         delay(n) = retryDelays[n] ms
 

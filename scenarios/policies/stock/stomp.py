@@ -9,7 +9,7 @@ from scenarios.policies.stock.client import StockClient, growing
 
 
 class StompJs(StockClient, frozen=True, kw_only=True):
-    """@stomp/stompjs waits a fixed time without jitter: clients that are disconnected together stay together.
+    """STOMP.js waits a fixed time without jitter: clients that are disconnected together stay together.
 
         delay(n) = reconnectDelay ms
         delay(n) = min(reconnectDelay·2ⁿ, maxReconnectDelay) ms with reconnectTimeMode = "EXPONENTIAL"

@@ -9,7 +9,7 @@ class NothingLeftError(Exception):
     """No timer is left: the client will not do anything again."""
 
 
-class _Jump(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
+class _Jump(selectors.DefaultSelector):
     """Waits for timers alone, by moving the clock."""
 
     loop: "VirtualLoop"

@@ -166,10 +166,19 @@ def test_without_a_record_of_it_staleness_is_unknown() -> None:
 
 
 def test_clients_that_gave_up_are_counted_from_the_trigger_on() -> None:
-    rows = seconds(0, 8, gave_up=1.0) + seconds(8, 12, gave_up=2.0)
+    rows = seconds(0, 8, gave_up=1.0, gave_up_timeout=1.0) + seconds(
+        8, 12, gave_up=2.0, gave_up_timeout=0.5, gave_up_connect_error=1.5
+    )
     found = summarise(history(rows)).storm
     assert found is not None
     assert found.gave_up == 8
+    assert found.gave_up_by_reason == {"timeout": 2, "connect_error": 6}
+
+
+def test_a_run_that_did_not_record_why_clients_gave_up_has_their_number() -> None:
+    found = summarise(history(seconds(0, 12, gave_up=1.0))).storm
+    assert found is not None
+    assert (found.gave_up > 0, found.gave_up_by_reason) == (True, {})
 
 
 def test_amplification_and_burstiness_by_hand() -> None:

@@ -528,6 +528,10 @@ def test_what_a_storm_cost_is_a_sentence_for_each_arm(written: Written) -> None:
     )
     lost = [row | {"missed": 5.0, "gave_up": 1.0, "stale_client_s": None} for row in storm(5.0)]
     assert page([history(lost)]).impact == ("25,175 ticks lost; 54 clients gave up for good.",)
+    stopped = [row | {"gave_up_connect_error": 1.0} for row in lost]
+    assert page([history(stopped)]).impact == (
+        "25,175 ticks lost; 54 clients gave up for good (54 after a CONNECT_ERROR (packet 44)).",
+    )
     assert page([history(seconds(0, 20), trigger_s=None)]).impact == ()
 
 

@@ -334,6 +334,12 @@ RULES: dict[str, tuple[Run, Summary, str]] = {
 }
 
 
+def test_why_clients_gave_up_is_said_where_it_is_known() -> None:
+    told = summary_with(storm__gave_up=7, storm__gave_up_by_reason={"namespace_disconnect": 7})
+    text = surprises(CALM, told)["gave up for good"].text
+    assert text == "7 of 100 clients gave up for good: 7 after a DISCONNECT (packet 41)."
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_finds_what_it_is_for(name: str) -> None:
     run, summary, text = RULES[name]

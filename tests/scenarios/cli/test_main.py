@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from scenarios.cli.main import COMMANDS, main
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError
-from scenarios.policies.registry import PolicyError
+from scenarios.policies.following import PolicyError
 from scenarios.runner import run
 from scenarios.runner.plan import plans
 from scenarios.scenario.loader import load

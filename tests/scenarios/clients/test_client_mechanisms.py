@@ -24,7 +24,10 @@ from engineio import packet as engineio
 from socketio import packet as socketio
 
 from gateway_stub.feed_schedule import FeedSchedule
-from scenarios.policies.registry import Policy
+from scenarios.policies.following import Policy
+from scenarios.policies.orders import Told
+from scenarios.policies.outcome import Outcome, OutcomeKind, Reset, Sees
+from scenarios.policies.throttled import Throttled
 from scenarios.policies.throttles import Throttle
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.wire.interval import Interval
@@ -54,6 +57,7 @@ from tests.support.server_bytes import (
 TICK_S = 0.02
 DEADLINE_S = 12.0
 REFUSAL = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+BUSY = b"HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 AT_ONCE = {"name": "naive"}
 AWAY = {"name": "spread", "hold_s": 3600.0}
 """Whoever follows this does not come back while a scene lasts."""
@@ -69,17 +73,29 @@ class Counted:
 
     def __init__(self, delays_s: Callable[[], Iterator[float]] = lambda: repeat(0.01)) -> None:
         self.starts = self.throttles = 0
-        self.shared_throttle = False
-        self.new_throttle: Callable[[], Throttle | None] = lambda: None
+        self.shared = False
+        self.new_throttle: Callable[[], Throttle] | None = None
+        self.reset: Reset = "open"
+        self.stops_on: frozenset[OutcomeKind] = frozenset()
+        self.sees: Sees = "all"
         self._delays_s = delays_s
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         self.starts += 1
         return self._delays_s()
 
-    def throttle(self) -> Throttle | None:
+    def for_clients(self) -> Callable[[], Policy]:
+        if self.new_throttle is None:
+            return lambda: self
+        if self.shared:
+            every = self._throttled()
+            return lambda: every
+        return self._throttled
+
+    def _throttled(self) -> Policy:
+        assert self.new_throttle is not None
         self.throttles += 1
-        return self.new_throttle()
+        return Throttled(self, self.new_throttle())
 
 
 class LoggedThrottle:
@@ -103,7 +119,7 @@ def gated(*waits_s: float, log: list[str] | None = None, shared: bool = False) -
     log = [] if log is None else log
     kept = log
     policy = Counted()
-    policy.shared_throttle = shared
+    policy.shared = shared
     policy.new_throttle = lambda: LoggedThrottle(kept, *waits_s)
     return policy, log
 
@@ -121,6 +137,7 @@ class Server:
         self.mode = "join"
         """`join`, `poll`, `refuse` or `ignore`."""
         self.opening = OPEN
+        self.refusal = REFUSAL
         self.ticking = True
         self.says_in_the_end: bytes | None = None
         """What it says to a client that has joined; None if the session goes on."""
@@ -130,6 +147,7 @@ class Server:
         """How late a tick goes out; it is sent in time, and says that it was due earlier."""
         self.feed = feed or FeedSchedule.of(monotonic_ns(), 1 / TICK_S)
         self.requests = 0
+        self.refused_at_s: list[float] = []
         self.sessions_s: list[float] = []
         """How long each session lasted that has ended."""
         self._log = log
@@ -177,7 +195,8 @@ class Server:
             self.requests += 1
             self._log.append("request")
             if self.mode == "refuse":
-                connection.sendall(REFUSAL)
+                connection.sendall(self.refusal)
+                self.refused_at_s.append(monotonic())
             elif self.mode == "join":
                 connection.sendall(HEAD + self.opening)
                 self._hear(connection, b"40")
@@ -365,9 +384,10 @@ def test_what_a_client_held_before_does_not_make_a_new_session_stale_at_once(see
 # -- the back-off -----------------------------------------------------------------------------------
 
 
-def starts_after_three_sessions(**fleet: Any) -> int:
-    """How often the policy is started anew by three sessions."""
+def starts_after_three_sessions(own: Reset = "open", **fleet: Any) -> int:
+    """How often a policy with that rule of its own is started anew by three sessions."""
     policy = Counted()
+    policy.reset = own
     with world(policy=policy, **fleet) as scene:
         scene.start()
         for sessions in range(1, 4):
@@ -390,6 +410,15 @@ def back_offs() -> Seen:
         "stable, after less than they last": starts_after_three_sessions(
             reset_backoff="stable", stable_after_s=0.02
         ),
+        "never": starts_after_three_sessions(reset_backoff="never"),
+        "the policy's: open": starts_after_three_sessions(),
+        "the policy's: joined": starts_after_three_sessions("joined"),
+        "the policy's: never": starts_after_three_sessions("never"),
+        "the policy's: longer than they last": starts_after_three_sessions(60.0),
+        "the policy's: less than they last": starts_after_three_sessions(0.02),
+        "the scenario's, whatever the policy says": starts_after_three_sessions(
+            "open", reset_backoff="never"
+        ),
     }
 
 
@@ -400,10 +429,133 @@ def back_offs() -> Seen:
         ("joined", 3),
         ("stable, after longer than they last", 0),
         ("stable, after less than they last", 3),
+        ("never", 0),
+        ("the policy's: open", 3),
+        ("the policy's: joined", 3),
+        ("the policy's: never", 0),
+        ("the policy's: longer than they last", 0),
+        ("the policy's: less than they last", 3),
+        ("the scenario's, whatever the policy says", 0),
     ],
 )
 def test_a_policy_starts_over_when_the_back_off_is_said_to_reset(seen: Seen, reset: str, starts: int) -> None:
     assert seen["back_offs"][reset] == starts
+
+
+# -- what policies are told ---------------------------------------------------------------------------
+
+
+class Listening(Counted):
+    """A policy that writes down what it is told, and waits for Retry-After."""
+
+    def __init__(self, sees: Sees) -> None:
+        super().__init__()
+        self.sees = sees
+        self.heard: list[Outcome] = []
+
+    def delays(self, rng: random.Random) -> Told:
+        outcome = yield
+        while True:
+            self.heard.append(outcome)
+            outcome = yield 0.05 if outcome.retry_after_s is None else outcome.retry_after_s
+
+
+POLLING: dict[str, Any] = {"transport": "polling-upgrade"}
+BUSY_SERVER: dict[str, Any] = {"mode": "refuse", "refusal": BUSY}
+
+Heard = tuple[str, int | None, float | None, int | None, str, bool]
+"""Kind, status, Retry-After, close code and reason that a policy is told, and whether a session had ended."""
+
+TOLD: dict[str, tuple[Sees, dict[str, Any], dict[str, Any], Heard]] = {
+    "a refused upgrade": ("all", {}, BUSY_SERVER, ("http_status", 503, 1.0, None, "", False)),
+    "a refused upgrade, in a browser": (
+        "browser",
+        {},
+        BUSY_SERVER,
+        ("closed", None, None, 1006, "", False),
+    ),
+    "a refused poll": ("all", POLLING, BUSY_SERVER, ("http_status", 503, 1.0, None, "", False)),
+    "a refused poll, in a browser": (
+        "browser",
+        POLLING,
+        BUSY_SERVER,
+        ("http_status", 503, 1.0, None, "", False),
+    ),
+    "no Retry-After": ("all", {}, {"mode": "refuse"}, ("http_status", 503, None, None, "", False)),
+    "no answer": (
+        "all",
+        {"connect_timeout_s": 0.3},
+        {"mode": "ignore"},
+        ("timeout", None, None, None, "", False),
+    ),
+    "a Close frame, in a browser": (
+        "browser",
+        {},
+        {"says_in_the_end": b"\x88\x0b\x03\xf5try later"},
+        ("closed", None, None, 1013, "try later", True),
+    ),
+    "an end without a Close frame": (
+        "all",
+        {},
+        {"says_in_the_end": b""},
+        ("closed", None, None, None, "", True),
+    ),
+    "a DISCONNECT": (
+        "browser",
+        {},
+        {"says_in_the_end": b"\x81\x0241"},
+        ("namespace_disconnect", None, None, None, "", True),
+    ),
+    "a CONNECT_ERROR": (
+        "browser",
+        {},
+        {"says_in_the_end": b'\x81\x1244{"message":"no"}'},
+        ("connect_error", None, None, None, "no", True),
+    ),
+    "a stale feed": (
+        "all",
+        {"stale_after_s": 0.3},
+        {"ticking": False},
+        ("stale", None, None, None, "", True),
+    ),
+}
+
+
+def tellings() -> Seen:
+    found: Seen = {}
+    with contextlib.ExitStack() as stack:
+        policies = {name: Listening(sees) for name, (sees, *_) in TOLD.items()}
+        scenes = {
+            name: stack.enter_context(world(policy=policies[name], **fleet))
+            for name, (_, fleet, *_) in TOLD.items()
+        }
+        for name, scene in scenes.items():
+            for key, value in TOLD[name][2].items():
+                setattr(scene.server, key, value)
+            scene.start()
+        for name, scene in scenes.items():
+            heard = policies[name].heard
+            scene.until(lambda heard=heard: len(heard) >= 2)  # type: ignore[misc]
+            first = heard[0]
+            found[name] = [
+                first.kind,
+                first.status,
+                first.retry_after_s,
+                first.close_code,
+                first.reason,
+                first.had_session,
+            ]
+        refused_at_s = scenes["a refused upgrade"].server.refused_at_s
+        return {"told": found, "between refusals_s": refused_at_s[1] - refused_at_s[0]}
+
+
+@pytest.mark.parametrize(("name", "told"), [(name, told) for name, (*_, told) in TOLD.items()])
+def test_a_policy_is_told_of(seen: Seen, name: str, told: Heard) -> None:
+    assert seen["tellings"]["told"][name] == list(told)
+
+
+def test_a_policy_can_wait_as_long_as_retry_after_says(seen: Seen) -> None:
+    assert seen["tellings"]["between refusals_s"] >= 0.9
 
 
 # -- giving up --------------------------------------------------------------------------------------
@@ -424,7 +576,8 @@ def gives_up(policy: Policy, tries: int) -> Seen:
 
 
 def ends() -> Seen:
-    throttle, _ = gated(0.0, 0.0, float("inf"))
+    # The first connection of a client is no reconnect, and needs no leave of its policy.
+    throttle, _ = gated(0.0, float("inf"))
     return {
         "no delay left": gives_up(Counted(lambda: iter([0.01, 0.01])), 3),
         "no delay at all": gives_up(Counted(lambda: iter([])), 1),
@@ -446,15 +599,19 @@ def test_a_client_that_gives_up_stays_away_until_it_is_given_another_policy(seen
 def asking() -> Seen:
     policy, log = gated(0.02, 0.0, 0.02, 0.02)
     with world(policy=policy, log=log) as scene:
-        scene.server.mode = "refuse"
         scene.start()
+        scene.until_joined()
+        first_connection = list(log)
+        log.clear()
+        scene.server.mode = "refuse"
+        scene.server.drop()
         scene.until(lambda: "failed" in log)
         scene.server.mode = "join"
         scene.until_joined()
         log.append("dropped")
         scene.server.drop()
         scene.until(lambda: log.count("joined") == 2)
-        return {"log": list(log), "throttles": policy.throttles}
+        return {"log": list(log), "throttles": policy.throttles, "at first": first_connection}
 
 
 def test_a_gate_is_asked_before_each_try_and_told_how_those_ended_that_it_let_through(seen: Seen) -> None:
@@ -463,6 +620,10 @@ def test_a_gate_is_asked_before_each_try_and_told_how_those_ended_that_it_let_th
         *("asked: wait", "asked: wait", "asked: go", "request", "joined"),
         *("dropped", "first asked: go", "request", "joined"),
     ]
+
+
+def test_a_gate_is_not_asked_about_the_first_connection_of_a_client(seen: Seen) -> None:
+    assert seen["asking"]["at first"] == ["request"]
 
 
 def test_a_gate_outlives_the_resets_of_the_back_off(seen: Seen) -> None:
@@ -489,16 +650,23 @@ def leaving() -> Seen:
     for name, fleet in {"trying": {}, "held back": {"max_attempts_per_s": 1}}.items():
         old, log = gated(shared=True)
         with world(3, policy=old, **fleet) as scene:
-            scene.server.mode = "ignore"
             scene.start()
+            scene.until_joined()
+            scene.server.mode = "ignore"
+            scene.server.drop()
             scene.until(lambda log=log: log.count("first asked: go") == 3)  # type: ignore[misc]
+            scene.until(lambda scene=scene: scene.server.requests > 3)  # type: ignore[misc]
             log.append("pushed")
             scene.push(Counted(lambda: repeat(3600.0)))
-            found[name] = {"log": list(log), **scene.count()}
+            counts = scene.count()
+            joined = counts["outcomes"].pop("joined")
+            found[name] = {"log": list(log), **counts, "attempts": counts["attempts"] - joined}
     with world(policy=(stopping := gated())[0]) as scene:
-        scene.server.mode = "ignore"
         scene.start()
-        scene.until(lambda: scene.server.requests == 1)
+        scene.until_joined()
+        scene.server.mode = "ignore"
+        scene.server.drop()
+        scene.until(lambda: scene.server.requests == 2)
     found["stopped"] = {"log": stopping[1]}
     return found
 
@@ -546,7 +714,9 @@ def test_places_before_the_cap_do_not_stay_taken_by_tries_that_a_pushed_policy_g
 class Raising:
     """A policy of a user's own that fails in one place."""
 
-    shared_throttle = False
+    reset: Reset = "open"
+    stops_on: frozenset[OutcomeKind] = frozenset()
+    sees: Sees = "all"
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -566,9 +736,12 @@ class Raising:
         while True:
             yield odd.get(self.where, 0.01)
 
-    def throttle(self) -> Throttle:
+    def for_clients(self) -> Callable[[], Policy]:
+        return self._throttled
+
+    def _throttled(self) -> Policy:
         self._fail("making a throttle")
-        return self
+        return Throttled(self, self)
 
     def wait_s(self, now_s: float, rng: random.Random, first: bool) -> float:
         self._fail("asking the throttle")
@@ -951,6 +1124,7 @@ SCENES: dict[str, Callable[[], Seen]] = {
     for scene in (
         watchdogs,
         back_offs,
+        tellings,
         ends,
         asking,
         sharing,

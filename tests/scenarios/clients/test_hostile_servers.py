@@ -48,6 +48,8 @@ from tests.support.server_bytes import (
 )
 
 POLICY = {"name": "socketio-js", "min_ms": 100.0, "max_ms": 100.0, "jitter": 0.0}
+TIRELESS = {**POLICY, "name": "incident"}
+"""The same delays for a client that stops after nothing."""
 TICK_S = 0.05
 DEADLINE_S = 120.0
 STAY_S = 1.2
@@ -292,6 +294,9 @@ class Case(Struct, frozen=True):
     target: dict[str, Any] = {}
     trusts: bool = False
     """The client is given the server's certificate."""
+    policy: dict[str, Any] = field(default_factory=lambda: POLICY)
+    stops: str = ""
+    """After what it stops for good; empty for a client that comes back."""
 
     @property
     def needs_certificate(self) -> bool:
@@ -301,6 +306,8 @@ class Case(Struct, frozen=True):
     @property
     def ends(self) -> int:
         """How many tries and sessions have to end before all has been seen."""
+        if self.stops:
+            return 2 if self.disconnect else 1
         if self.outcome != "joined":
             return 3
         return 4 if self.disconnect else 1
@@ -392,6 +399,10 @@ FAILED_TRIES: dict[str, Tries] = {
         "switches and says goodbye": ("switched", [send(frame(Opcode.CLOSE, b"\x03\xe9")), silence]),
         "switches and closes in its open": ("switched", [send(OPEN[:-3])]),
         "opens and closes": ("opened", []),
+        "takes the namespace away before the join": (
+            "opened",
+            [heard(b"40"), send(socket(socketio.DISCONNECT)), silence],
+        ),
         "opens and closes the session": ("opened", [send(engine(engineio.CLOSE)), silence]),
     },
     "broken": {
@@ -651,6 +662,43 @@ TLS: dict[str, Case] = {
     "refuses the connection for TLS": Case(None, "refused", tls=False),
 }
 
+STOPPING = {
+    "refuses the namespace": "connect_error",
+    "takes the namespace away": "namespace_disconnect",
+    "takes the namespace away before the join": "namespace_disconnect",
+    "refuses the namespace that was joined": "connect_error",
+}
+"""What socket.io-client makes no further attempt after, by what the server does."""
+
+STOPPED: dict[str, Case] = {
+    **{
+        f"{name}, for good": Case(
+            over_websocket(at, *steps),
+            "joined" if disconnect else outcome,
+            disconnect=disconnect,
+            stops=STOPPING[name],
+        )
+        for tries, is_session in ((FAILED_TRIES, False), (ENDED_SESSIONS, True))
+        for ended, servers in tries.items()
+        for outcome, disconnect in ((("joined", ended) if is_session else (ended, "")),)
+        for name, (at, steps) in servers.items()
+        if name in STOPPING
+    },
+    "polling: refuses the namespace, for good": Case(
+        POLLING_FAILED["rejected"]["refuses the namespace"],
+        "rejected",
+        transport="polling-upgrade",
+        stops="connect_error",
+    ),
+    "polling: takes the namespace away, for good": Case(
+        Polling({"poll": packets(b"41")}, upgrades=False),
+        disconnect="dropped",
+        transport="polling-upgrade",
+        stops="namespace_disconnect",
+    ),
+}
+"""The same servers for a client that stops then."""
+
 CASES: dict[str, Case] = {
     "refuses the connection": Case(None, "refused"),
     "refuses the connection for polling": Case(None, "refused", transport="polling-upgrade"),
@@ -661,17 +709,26 @@ CASES: dict[str, Case] = {
         for status, outcome in STATUSES.items()
     },
     **{
-        name: Case(over_websocket(at, *steps), outcome)
+        name: Case(over_websocket(at, *steps), outcome, policy=TIRELESS if name in STOPPING else POLICY)
         for outcome, tries in FAILED_TRIES.items()
         for name, (at, steps) in tries.items()
     },
     **{
-        name: Case(over_websocket(at, *steps), disconnect=disconnect)
+        name: Case(
+            over_websocket(at, *steps),
+            disconnect=disconnect,
+            policy=TIRELESS if name in STOPPING else POLICY,
+        )
         for disconnect, tries in ENDED_SESSIONS.items()
         for name, (at, steps) in tries.items()
     },
     **{
-        f"polling: {name}": Case(serve, outcome, transport="polling-upgrade")
+        f"polling: {name}": Case(
+            serve,
+            outcome,
+            transport="polling-upgrade",
+            policy=TIRELESS if name in STOPPING else POLICY,
+        )
         for outcome, servers in POLLING_FAILED.items()
         for name, serve in servers.items()
     },
@@ -701,6 +758,7 @@ class Fate(Struct):
     outcomes: dict[str, int] = field(default_factory=dict)
     disconnects: dict[str, int] = field(default_factory=dict)
     connected: int = 0
+    gave_up: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
     def add(self, interval: Interval) -> None:
@@ -709,6 +767,7 @@ class Fate(Struct):
         self.outcomes = Counter(self.outcomes) + Counter(interval.outcomes)
         self.disconnects = Counter(self.disconnects) + Counter(interval.disconnects)
         self.connected = interval.connected
+        self.gave_up = Counter(self.gave_up) + Counter(interval.gave_up_by_reason)
 
     @property
     def ends(self) -> int:
@@ -815,7 +874,7 @@ async def start(case: Case, certificate: Path, stack: contextlib.AsyncExitStack)
 
 def job(case: Case, port: int, certificate: Path) -> Job:
     fleet = Fleet(
-        policy=POLICY,
+        policy=case.policy,
         transport=case.transport,  # type: ignore[arg-type]
         # Short where they are waited for; where they are not, a slow machine must not make the difference.
         connect_timeout_s=0.3 if case.outcome == "timeout" else DEADLINE_S,
@@ -856,7 +915,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
     certificate = tmp_path_factory.mktemp("tls") / "gateway.pem"
     if not available("openssl"):
-        plain = {name: case for name, case in CASES.items() if not case.needs_certificate}
+        plain = {name: case for name, case in {**CASES, **STOPPED}.items() if not case.needs_certificate}
         return asyncio.run(conduct(plain, certificate))
     subprocess.run(
         [
@@ -876,7 +935,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         check=True,
         capture_output=True,
     )
-    return asyncio.run(conduct(CASES, certificate))
+    return asyncio.run(conduct({**CASES, **STOPPED}, certificate))
 
 
 @pytest.mark.parametrize(
@@ -895,6 +954,20 @@ def test_a_client_ends_as_the_server_deserves_and_comes_back(report: Report, nam
     assert fate.attempts - sum(fate.outcomes.values()) in {0, 1}
     assert fate.outcomes.get("joined", 0) - sum(fate.disconnects.values()) == fate.connected
     assert case.disconnect or case.outcome != "joined" or fate.connected == 1
+
+
+@pytest.mark.parametrize("name", STOPPED)
+def test_a_client_like_socketio_js_makes_no_further_attempt_after(report: Report, name: str) -> None:
+    case, fate = STOPPED[name], report.fates[name]
+    assert fate.errors == []
+    assert (fate.attempts, fate.outcomes) == (1, {case.outcome: 1})
+    assert fate.disconnects == ({case.disconnect: 1} if case.disconnect else {})
+    assert fate.gave_up == {case.stops: 1}
+    assert fate.connected == 0
+
+
+def test_only_clients_that_stop_for_good_are_counted_as_such(report: Report) -> None:
+    assert {name for name, fate in report.fates.items() if fate.gave_up} == STOPPED.keys()
 
 
 def test_every_outcome_and_disconnect_that_a_server_can_bring_about_is_among_the_cases() -> None:

@@ -13,14 +13,17 @@ from scenarios.clients.addresses import Seat
 from scenarios.clients.client import Client
 from scenarios.clients.clock import Clock
 from scenarios.clients.connection import Connection, TlsConnection
-from scenarios.clients.population import AttemptsCap, FollowedPolicy, Population
+from scenarios.clients.population import AttemptsCap, Population
 from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.schedule import ObservedSchedule
 from scenarios.clients.protocol.target import resolve
 from scenarios.clients.protocol.ticks import Tick, TickReader
 from scenarios.clients.recorder import Recorder
-from scenarios.policies.registry import Policy, policy
-from scenarios.policies.throttles import AdaptiveThrottle, Throttle
+from scenarios.policies.following import FollowedPolicy, Policy
+from scenarios.policies.outcome import Outcome, OutcomeKind, Reset, Sees
+from scenarios.policies.registry import policy
+from scenarios.policies.throttled import Throttled
+from scenarios.policies.throttles import AdaptiveThrottle
 from scenarios.scenario.model import Feed, Fleet, Target
 from scenarios.wire.tick_counts import TickCounts
 
@@ -201,35 +204,48 @@ def test_a_population_that_has_stopped_calls_nobody_back(clock: list[int]) -> No
 # -- policies ---------------------------------------------------------------------------------------
 
 
+ENDED = Outcome(kind=OutcomeKind.CLOSED)
+
+
 class Named:
     """A policy that is told from others by its one delay; gated: it makes throttles."""
 
-    def __init__(self, delay_s: float, *, gated: bool = False, shared_throttle: bool = False) -> None:
+    reset: Reset = "open"
+    stops_on: frozenset[OutcomeKind] = frozenset()
+    sees: Sees = "all"
+
+    def __init__(self, delay_s: float, *, gated: bool = False, shared: bool = False) -> None:
         self.delay_s = delay_s
         self.gated = gated
-        self.shared_throttle = shared_throttle
+        self.shared = shared
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         yield self.delay_s
 
-    def throttle(self) -> Throttle | None:
-        return AdaptiveThrottle(k=2.0, window_s=120.0, ask_again_s=1.0) if self.gated else None
+    def for_clients(self) -> Callable[[], Policy]:
+        if not self.gated:
+            return lambda: self
+        every = self._throttled()
+        return (lambda: every) if self.shared else self._throttled
+
+    def _throttled(self) -> Policy:
+        return Throttled(self, AdaptiveThrottle(k=2.0, window_s=120.0, ask_again_s=1.0))
 
 
 @pytest.mark.parametrize(
     ("kind", "throttles"),
     [
         pytest.param(Named(1, gated=True), 2, id="throttles of their own"),
-        pytest.param(Named(1, gated=True, shared_throttle=True), 1, id="a shared throttle"),
+        pytest.param(Named(1, gated=True, shared=True), 1, id="a shared throttle"),
         pytest.param(Named(1), 0, id="no throttle"),
-        pytest.param(Named(1, shared_throttle=True), 0, id="no throttle to share"),
+        pytest.param(Named(1, shared=True), 0, id="no throttle to share"),
     ],
 )
 def test_who_follows_a_policy_gets_a_gate_as_it_says(kind: Policy, throttles: int) -> None:
-    followed = FollowedPolicy(kind)
+    for_client = kind.for_clients()
     # Kept until they are counted: equal addresses would mean nothing otherwise.
-    given = [followed.throttle() for _ in range(2)]
-    assert len({id(throttle) for throttle in given if throttle is not None}) == throttles
+    given = [followed.throttle for _ in range(2) if isinstance(followed := for_client(), Throttled)]
+    assert len({id(throttle) for throttle in given}) == throttles
 
 
 class Follower:
@@ -244,7 +260,9 @@ class Follower:
 
 
 def delay_of(followed: FollowedPolicy) -> float:
-    return next(followed.delays(random.Random(1)))
+    delay_s = followed.course(random.Random(1)).after(ENDED, 1.0, 0.0)
+    assert isinstance(delay_s, float)
+    return delay_s
 
 
 def pass_time(clients: Population, clock: list[int], until_ms: int) -> None:

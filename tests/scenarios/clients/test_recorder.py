@@ -444,11 +444,13 @@ def test_an_interval_holds_only_what_came_since_the_last_one() -> None:
         recorder.attempt_ended(client, "limited", EPOCH_NS, EPOCH_NS + 5 * MS)
     recorder.disconnects["stale"] += 1
     recorder.held_back += 2
-    recorder.gave_up += 3
+    for reason in ("timeout", "timeout", "connect_error"):
+        recorder.gave_up_after(reason)
     recorder.retry_late_ns.append(3 * MS)
     first, second = recorder.take_interval(0), recorder.take_interval(1)
     assert (first.outcomes, first.disconnects, first.held_back) == ({"limited": 2}, {"stale": 1}, 2)
     assert (first.gave_up, second.gave_up) == (3, 0)
+    assert (first.gave_up_by_reason, second.gave_up_by_reason) == ({"timeout": 2, "connect_error": 1}, {})
     assert first.attempt_durations == {"limited": Samples.of([5 * MS, 5 * MS])}
     assert first.retry_late == Samples.of([3 * MS])
     assert (second.outcomes, second.disconnects, second.held_back) == ({}, {}, 0)

@@ -13,7 +13,12 @@ import numpy as np
 import pytest
 
 from scenarios.policies.backoff import Backo2
-from scenarios.policies.registry import POLICIES, Policy, PolicyError, UserDefined, divided, policy
+from scenarios.policies.following import FollowedPolicy, Policy, PolicyError, delays_if_all_fail
+from scenarios.policies.orders import Stop, Told, Wait
+from scenarios.policies.outcome import Outcome, OutcomeKind
+from scenarios.policies.registry import POLICIES, divided, policy
+from scenarios.policies.throttled import GatedPolicy, Throttled
+from scenarios.policies.user_defined import UserDefined
 
 NOT_RANDOM = {
     "naive",
@@ -23,6 +28,21 @@ NOT_RANDOM = {
     "sre-throttle",
     "token-bucket",
     "socketio-cpp",
+    "phoenix",
+    "supabase-realtime",
+    "signalr",
+    "pusher",
+    "mqtt-js",
+    "paho-python",
+    "paho-java",
+    "partysocket",
+    "react-use-websocket",
+    "stompjs",
+    "nats-python",
+    "eventsource-chromium",
+    "eventsource-firefox",
+    "eventsource-npm",
+    "launchdarkly-eventsource",
 }
 GATED = {"circuit-breaker", "retry-budget", "sre-throttle", "token-bucket"}
 
@@ -37,7 +57,9 @@ def stepwise(rng: random.Random, *, step_s: float = 1.0) -> Iterator[float]:
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_the_same_seed_gives_the_same_delays(name: str) -> None:
-    first, again, other = (list(islice(policy(name).delays(random.Random(s)), 20)) for s in (5, 5, 6))
+    first, again, other = (
+        list(islice(delays_if_all_fail(policy(name), random.Random(s)), 20)) for s in (5, 5, 6)
+    )
     assert first == again
     assert (first == other) == (name in NOT_RANDOM)
 
@@ -45,28 +67,34 @@ def test_the_same_seed_gives_the_same_delays(name: str) -> None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_new_iterator_starts_over_at_try_zero(name: str) -> None:
     chosen = policy(name)
-    list(islice(chosen.delays(random.Random(9)), 30))
-    delays, expected = chosen.delays(random.Random(3)), policy(name).delays(random.Random(3))
-    assert list(islice(delays, 5)) == list(islice(expected, 5))
+    list(islice(delays_if_all_fail(chosen, random.Random(9)), 30))
+    delays, expected = (
+        islice(delays_if_all_fail(one, random.Random(3)), 5) for one in (chosen, policy(name))
+    )
+    assert list(delays) == list(expected)
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_only_policies_with_a_gate_have_one_and_each_time_a_new_one(name: str) -> None:
     chosen: Policy = policy(name)
-    throttles = chosen.throttle(), chosen.throttle()
-    assert (throttles[0] is not None) == (name in GATED)
-    assert name not in GATED or throttles[0] is not throttles[1]
+    assert isinstance(chosen, GatedPolicy) == (name in GATED)
+    assert not isinstance(chosen, GatedPolicy) or chosen.throttle() is not chosen.throttle()
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_only_a_retry_budget_is_shared_unless_asked_for(name: str) -> None:
-    assert policy(name).shared_throttle == (name == "retry-budget")
+    chosen = policy(name)
+    assert (isinstance(chosen, GatedPolicy) and chosen.shared) == (name == "retry-budget")
 
 
 @pytest.mark.parametrize("name", sorted(GATED))
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "one each"])
 def test_any_gate_may_be_shared_or_not(name: str, shared: bool) -> None:
-    assert policy({"name": name, "shared": shared}).shared_throttle == shared
+    every = policy({"name": name, "shared": shared}).for_clients()
+    first, second = every(), every()
+    assert isinstance(first, Throttled)
+    assert isinstance(second, Throttled)
+    assert (first.throttle is second.throttle) == shared
 
 
 @pytest.mark.parametrize("name", sorted(GATED))
@@ -90,8 +118,8 @@ def test_a_table_changes_some_parameters_of_a_named_policy() -> None:
 def test_a_function_of_the_users_own_is_a_policy() -> None:
     chosen = policy({"name": f"{__name__}:stepwise", "step_s": 10})
     assert [math.floor(s) for s in islice(chosen.delays(random.Random(1)), 4)] == [0, 10, 20, 30]
-    assert chosen.throttle() is None
-    assert not chosen.shared_throttle
+    assert chosen.for_clients()() is chosen
+    assert (chosen.reset, chosen.stops_on, chosen.sees) == ("open", frozenset(), "all")
 
 
 def test_a_function_without_a_signature_to_check_is_taken_as_it_is() -> None:
@@ -180,6 +208,73 @@ def test_gates_of_all_processes_allow_together_what_one_would(
 )
 def test_what_each_client_has_for_itself_is_not_divided(spec: Any) -> None:
     assert divided(policy(spec), 1, 3) == policy(spec)
+
+
+def polite(rng: random.Random, *, base_s: float = 1.0) -> Told:
+    """A policy of a user's own that honours Retry-After, and does not come back after a 403."""
+    outcome = yield
+    while outcome.status != 403:
+        outcome = yield max(base_s, outcome.retry_after_s or 0.0)
+
+
+polite.reset = 30  # type: ignore[attr-defined]
+polite.stops_on = {"connect_error"}  # type: ignore[attr-defined]
+polite.sees = "browser"  # type: ignore[attr-defined]
+
+
+def test_a_function_of_ones_own_has_the_rules_of_a_policy_as_attributes() -> None:
+    chosen = policy(f"{__name__}:polite")
+    stops_on = frozenset({OutcomeKind.CONNECT_ERROR})
+    assert (chosen.reset, chosen.stops_on, chosen.sees) == (30, stops_on, "browser")
+
+
+def test_a_generator_of_ones_own_is_told_outcomes() -> None:
+    course = FollowedPolicy(policy({"name": f"{__name__}:polite", "base_s": 2})).course(random.Random(1))
+    busy, forbidden = (
+        Outcome(kind=OutcomeKind.HTTP_STATUS, status=status, retry_after_s=9.0, transport="polling")
+        for status in (503, 403)
+    )
+    closed = Outcome(kind=OutcomeKind.CLOSED)
+    found = [course.after(outcome, 0.0, 0.0) for outcome in (closed, busy, closed, forbidden)]
+    assert found == [2.0, 9.0, 2.0, Stop("http_status")]
+
+
+def odd(rng: random.Random, *, first: Any = None, then: Any = 1.0) -> Any:
+    """A generator that yields these."""
+    yield first
+    while True:
+        yield then
+
+
+RULES: dict[str, tuple[str, Any, str]] = {
+    "no rule for resets": ("reset", "opened", 'reset: invalid value \'opened\': expected "open", "joined"'),
+    "no kind": ("stops_on", ["bored"], "stops_on: invalid value ['bored']: expected a set of http_status"),
+    "no view": ("sees", "nothing", 'sees: invalid value \'nothing\': expected "all" or "browser"'),
+}
+
+
+@pytest.mark.parametrize(("rule", "value", "said"), RULES.values(), ids=RULES)
+def test_a_rule_of_ones_own_is_checked(
+    rule: str, value: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polite, rule, value)
+    with pytest.raises(PolicyError, match=re.escape(said)):
+        policy(f"{__name__}:polite")
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        (None, "invalid value None: expected a delay, a Wait or an end"),
+        ("1", "invalid value '1': expected a finite number"),
+        (Wait(math.inf), "invalid value inf: expected a finite number"),
+        (True, "invalid value True: expected a finite number"),
+    ],
+    ids=repr,
+)
+def test_an_order_of_ones_own_is_checked(then: Any, said: str) -> None:
+    with pytest.raises(PolicyError, match=re.escape(said)):
+        policy({"name": f"{__name__}:odd", "then": then})
 
 
 def failing(rng: random.Random, *, after: int = 0, gives: Any = 0.1) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scenarios.policies.registry import policy
+from scenarios.policies.throttled import GatedPolicy
 from scenarios.policies.throttles import (
     AdaptiveThrottle,
     BreakerThrottle,
@@ -36,9 +37,9 @@ RNG = Draws(0.5)
 
 
 def gate_of(name: str, **parameters: Any) -> Throttle:
-    throttle = policy({"name": name, **parameters}).throttle()
-    assert throttle is not None
-    return throttle
+    chosen = policy({"name": name, **parameters})
+    assert isinstance(chosen, GatedPolicy)
+    return chosen.throttle()
 
 
 # -- rolling sums -----------------------------------------------------------------------------------

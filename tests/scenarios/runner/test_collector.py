@@ -221,14 +221,31 @@ def test_clients_that_are_missing_are_stale_as_well(collector: Collector) -> Non
 
 def test_the_two_parts_of_a_second_that_was_cut_become_one_row(collector: Collector) -> None:
     collector.on_interval(
-        interval(0, attempts=2, outcomes={"joined": 1}, useful=8.0, gave_up=1, stale_clients=2.0)
+        interval(
+            0,
+            attempts=2,
+            outcomes={"joined": 1},
+            useful=8.0,
+            gave_up=1,
+            gave_up_by_reason={"timeout": 1},
+            stale_clients=2.0,
+        )
     )
     collector.on_interval(
-        interval(0, attempts=3, outcomes={"joined": 2}, useful=None, attempts_per_slot=(3,), gave_up=2)
+        interval(
+            0,
+            attempts=3,
+            outcomes={"joined": 2},
+            useful=None,
+            attempts_per_slot=(3,),
+            gave_up=2,
+            gave_up_by_reason={"timeout": 1, "connect_error": 1},
+        )
     )
     (row,) = written(collector).rows
     assert (row["attempts"], row["joined"], row["useful"]) == (5, 3, 8)
     assert (row["gave_up"], row["stale_client_s"]) == (3, 2)
+    assert (row["gave_up_timeout"], row["gave_up_connect_error"], row["gave_up_stale"]) == (2, 1, 0)
     assert row["attempts_peak_100ms"] == 3
     assert row["attempts_squares_100ms"] == 9
 

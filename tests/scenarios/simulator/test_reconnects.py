@@ -1,14 +1,20 @@
 """Modelled clients attempt, wait, follow other policies and give up as real ones do; the counts add up."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from gateway_stub.protocol import Admission
+from scenarios.clients.endings import RESET
+from scenarios.policies.following import Policy
+from scenarios.policies.orders import Told
+from scenarios.policies.outcome import Outcome, OutcomeKind, Reset, Sees
 from scenarios.policies.registry import policy
+from scenarios.policies.throttled import Throttled
 from scenarios.policies.throttles import Throttle
 from scenarios.simulator.clients import AWAY, JOINED, TRYING
 from scenarios.simulator.engine import Engine
@@ -108,6 +114,9 @@ class Script:
             {"name": "circuit-breaker", "reset_s": 0.5},
             {"name": "token-bucket", "capacity": 3},
             "retry-budget",
+            "tests.support.plain_clients:discouraged",
+            "tests.support.plain_clients:listening",
+            {"name": "tests.support.plain_clients:listening", "patience": 2},
         ]
         return rng.choice(choices)
 
@@ -129,7 +138,8 @@ def moments_of_the_push(made: Engine) -> list[float]:
     return moments.tolist()
 
 
-@pytest.mark.parametrize("seed", range(20))
+# In seed 29 a throttle is asked in the last slot, and the model answers in the next one.
+@pytest.mark.parametrize("seed", range(29))
 def test_clients_try_wait_and_follow_policies_as_in_a_plain_event_loop(seed: int) -> None:
     script = Script(seed)
     made = clients(
@@ -165,7 +175,8 @@ def test_clients_try_wait_and_follow_policies_as_in_a_plain_event_loop(seed: int
     starts = np.histogram(world.starts, bins=np.arange(HORIZON_S + 1))[0].tolist()
     assert attempts_by_second(made)[:HORIZON_S] == starts
     assert +made.recorder.outcomes == world.outcomes
-    assert (made.recorder.gave_up, made.recorder.held_back) == (world.gave_up, world.held_back)
+    assert made.recorder.gave_up_by_reason == world.gave_up
+    assert (made.recorder.gave_up, made.recorder.held_back) == (world.gave_up.total(), world.held_back)
     assert (joined_by(made, HORIZON_S), under_way(made)) == (world.connected, world.under_way)
     assert attempts_by(made) == sum(made.recorder.outcomes.values()) + under_way(made)
 
@@ -247,7 +258,9 @@ class Noted:
     closed_s: how long each has the first ask wait.
     """
 
-    shared_throttle = False
+    reset: Reset = "open"
+    stops_on: frozenset[OutcomeKind] = frozenset()
+    sees: Sees = "all"
 
     def __init__(self, delay_s: float = 0.0, closed_s: float = 0.0) -> None:
         self.delay_s, self.closed_s = delay_s, closed_s
@@ -258,7 +271,10 @@ class Noted:
         while True:
             yield self.delay_s
 
-    def throttle(self) -> Throttle:
+    def for_clients(self) -> Callable[[], Policy]:
+        return lambda: Throttled(self, self._throttle())
+
+    def _throttle(self) -> Throttle:
         self.logs.append([])
         self.times_s.append([])
         return NotedThrottle(self.logs[-1], self.times_s[-1], self.closed_s)
@@ -341,7 +357,7 @@ def test_an_attempt_that_the_cap_holds_back_is_over_for_its_gate_when_a_policy_i
     made.pause_pod(0)
     run_until(made, 1.0)
     made.drop(1.0)
-    made._lose(np.arange(3), "reset", np.full(3, 1.0))  # a paused pod cuts nobody
+    made._lose(np.arange(3), RESET, np.full(3, 1.0))  # a paused pod cuts nobody
     run_until(made, 1.9)
     made.push_policy(policy(steady(3600)), 0)
     run_until(made, 6)
@@ -379,7 +395,14 @@ def test_whether_an_attempt_is_a_retry_is_known_also_to_a_gate_that_is_pushed_la
 
 # -- pushes -----------------------------------------------------------------------------------------
 
-UNGATED = ["naive", "incident", listed(0.1, 0.2), listed()]
+UNGATED = [
+    "naive",
+    "incident",
+    listed(0.1, 0.2),
+    listed(),
+    "tests.support.plain_clients:discouraged",
+    "tests.support.plain_clients:listening",
+]
 GATED: list[Any] = [
     "circuit-breaker",
     {"name": "circuit-breaker", "shared": True, "reset_s": 2},
@@ -448,6 +471,95 @@ def test_a_policy_ends_after_exactly_its_number_of_delays(number: int) -> None:
     run_until(made, 2 + 0.04 * number)
     assert attempts_by(made) == 3 * number == sum(made.recorder.outcomes.values())
     assert made.recorder.gave_up == 3
+
+
+# -- policies that are told outcomes --------------------------------------------------------------------
+
+
+class Listening(Noted):
+    """A policy that writes down what it is told, and waits for Retry-After."""
+
+    def __init__(self, sees: Sees = "all", reset: Reset = "open") -> None:
+        super().__init__()
+        self.sees, self.reset = sees, reset
+        self.heard: list[Outcome] = []
+        self.starts = 0
+
+    def delays(self, rng: random.Random) -> Told:
+        self.starts += 1
+        outcome = yield
+        while True:
+            self.heard.append(outcome)
+            outcome = yield 0.2 if outcome.retry_after_s is None else outcome.retry_after_s
+
+    def for_clients(self) -> Callable[[], Policy]:
+        return lambda: self
+
+
+def heard_by(listening: Listening) -> set[tuple[str, int | None, float | None, int | None]]:
+    return {(each.kind, each.status, each.retry_after_s, each.close_code) for each in listening.heard}
+
+
+@pytest.mark.parametrize(
+    ("sees", "transport", "heard"),
+    [
+        ("all", "websocket", ("http_status", 503, 1.0, None)),
+        ("browser", "websocket", ("closed", None, None, 1006)),
+        ("browser", "polling-upgrade", ("http_status", 503, 1.0, None)),
+    ],
+)
+def test_modelled_clients_see_of_a_pod_that_sheds_what_real_ones_do(
+    sees: Sees, transport: str, heard: tuple[str, int | None, float | None, int | None]
+) -> None:
+    listening = Listening(sees)
+    made = run_until(clients(20, transport=transport), 1)
+    made.push_policy(listening, 0)
+    made.admission = Admission(handshake_slots=1)
+    made.drop(1.0)
+    run_until(made, 3)
+    assert heard in heard_by(listening)
+
+
+def test_modelled_clients_wait_as_long_as_retry_after_says() -> None:
+    made = run_until(clients(1, rtt_ms=1), 1)
+    made.push_policy(Listening(), 0)
+    made.admission = Admission(shed_above_lag_ms=1)
+    made.drop(1.0)
+    made.pause_pod(0)
+    run_until(made, 1.9)
+    made.resume_pod(0)
+    run_until(made, 1.95)
+    made.admission = Admission()
+    assert made.recorder.outcomes["limited"] == 1
+    assert joined_by(made, 2.85) == 0
+    assert joined_by(made, 3.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("reset", "starts"), [("open", 3), ("joined", 3), ("never", 1), (0.5, 3), (60.0, 1)], ids=repr
+)
+def test_a_policy_says_when_it_starts_over_also_in_the_model(reset: Reset, starts: int) -> None:
+    listening = Listening(reset=reset)
+    made = run_until(clients(1, rtt_ms=1), 1)
+    made.push_policy(listening, 0)
+    for second in (1, 3, 5):
+        run_until(made, second)
+        made.drop(1.0)
+    run_until(made, 7)
+    assert len(listening.heard) >= 3
+    assert listening.starts == starts
+
+
+def test_session_lengths_are_told_and_those_without_a_session_are_0() -> None:
+    listening = Listening(reset="never")
+    made = run_until(clients(1, rtt_ms=1), 1)
+    made.push_policy(listening, 0)
+    run_until(made, 3)
+    made.end_edge()
+    run_until(made, 3.3)
+    first, second = listening.heard[:2]
+    assert [first.session_s, first.at_s] == pytest.approx([3.0, 3.0], abs=0.02)
+    assert (second.kind, second.session_s) == ("refused", 0.0)
 
 
 # -- a full accept queue ----------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 import ast
 import random
-from itertools import islice
+from collections.abc import Iterator
+from itertools import islice, repeat
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from scenarios.tuning.export import (
     settings,
     text,
 )
-from scenarios.tuning.space import POLICY_FAMILIES, Candidate
+from scenarios.tuning.space import NOW, POLICY_FAMILIES, Candidate, anchors, with_candidate
 
 SCENARIO = load("mass-drop", ["matrix={}", "fleet.connect_timeout_s=2.5"])
 MS = st.integers(1, 100_000)
@@ -74,7 +75,7 @@ NAMES = ["naive", "incident", "grpc", *(family.policy for family in POLICY_FAMIL
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("reset", ["open", "joined", "stable"])
+@pytest.mark.parametrize("reset", ["open", "joined", "stable", "never"])
 def test_every_policy_has_code_that_is_whole(name: str, reset: str) -> None:
     found = settings(candidate(name, reset=reset), SCENARIO, "")
     ast.parse(found.python)
@@ -108,6 +109,32 @@ def test_limits_at_the_pods_are_said_in_words() -> None:
     assert "later than 250 ms" in found.pods
     assert "at most 2 concurrent handshakes per pod" in found.pods
     assert "the pods:" in text(found)
+
+
+def lasting(rng: random.Random) -> Iterator[float]:
+    """A policy of a user's own that starts over after a session of half a minute."""
+    return repeat(1.0)
+
+
+lasting.reset = 30  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("spec", "reset"),
+    [("socketio-python", "joined"), (f"{__name__}:lasting", "policy")],
+    ids=["named", "own"],
+)
+def test_what_there_is_now_resets_as_its_policy_says(spec: str, reset: str) -> None:
+    scenario = load("mass-drop", ["matrix={}", f"fleet.policy={spec}"])
+    (now,) = (one for one in anchors(scenario, {"window_s": 8.0}) if NOW in one.origin)
+    assert now.reset_backoff == reset
+    assert with_candidate(scenario, now).fleet.reset_backoff == reset
+
+
+def test_a_policy_that_resets_after_a_time_of_its_own_has_code_with_that_time() -> None:
+    found = settings(candidate(f"{__name__}:lasting", reset="policy"), SCENARIO, "")
+    assert ">= 30000)" in found.javascript
+    assert ">= 30:" in found.python
 
 
 def test_a_stable_session_is_as_long_as_the_scenario_says() -> None:

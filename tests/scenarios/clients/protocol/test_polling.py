@@ -465,6 +465,7 @@ def test_a_request_that_is_refused_ends_the_session(answers: list[bytes], phase:
     content = b"" if status == 204 else b"no"
     refusal = response(content, status=status, headers={"Retry-After": "1", "Location": "/"})
     assert session.receive_http(refusal) == (Refused(status),)
+    assert session.said.retry_after_s == 1.0
     assert (session.phase, session.take_http_to_send()) == (Phase.OVER, b"")
     assert session.receive_http(OK) == session.receive_http(b"") == session.receive(b"") == ()
 

@@ -24,6 +24,7 @@ from scenarios.clients.protocol.packets import (
     Pinged,
     Refused,
     Rejected,
+    Said,
     Subscription,
 )
 from scenarios.clients.protocol.schedule import ObservedSchedule, SharedSchedule
@@ -561,6 +562,47 @@ def test_a_client_that_leaves_says_so_once_the_upgrade_is_through(phase: Phase) 
     session.to_send = session.closing()
     assert sent(session) == ([] if phase == Phase.UPGRADING else [(Opcode.CLOSE, b"\x03\xe8")])
     assert session.receive(tick(1)) == ()
+
+
+# -- what is said with the end ---------------------------------------------------------------------
+
+SAID: dict[str, tuple[bytes, Said]] = {
+    "nothing": (b"", Said()),
+    "an Engine.IO close": (engine(engineio.CLOSE), Said()),
+    "a DISCONNECT": (socket(socketio.DISCONNECT), Said(namespace=True)),
+    "a CONNECT_ERROR": (socket(socketio.CONNECT_ERROR, {"message": "no"}), Said(reason="no")),
+    "a CONNECT_ERROR with more": (
+        frame(Opcode.TEXT, b'44{"message":"no","data":{"code":7}}'),
+        Said(reason="no"),
+    ),
+    "a CONNECT_ERROR of text": (socket(socketio.CONNECT_ERROR, "no"), Said(reason="no")),
+    "a CONNECT_ERROR without a message": (frame(Opcode.TEXT, b"44{}"), Said()),
+    "a CONNECT_ERROR with a number": (frame(Opcode.TEXT, b'44{"message":7}'), Said()),
+    "a CONNECT_ERROR without content": (frame(Opcode.TEXT, b"44"), Said()),
+    "a CONNECT_ERROR nested without end": (frame(Opcode.TEXT, b'44{"a":' + b"[" * 50_000), Said()),
+    "a Close frame": (frame(Opcode.CLOSE, b"\x03\xf5later"), Said(close_code=1013, reason="later")),
+    "a Close frame without a code": (frame(Opcode.CLOSE, b""), Said(close_code=1005)),
+    "a Close frame in another encoding": (
+        frame(Opcode.CLOSE, b"\x0f\xa0\xfc"),
+        Said(close_code=4000, reason="\N{REPLACEMENT CHARACTER}"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("ending", "said"), SAID.values(), ids=SAID)
+def test_a_session_keeps_what_the_server_said_with_its_end(ending: bytes, said: Said) -> None:
+    session = Session(UPGRADE.request, subscription())
+    session.receive(HEAD + OPEN + JOIN)
+    assert session.said == Said()
+    session.receive(ending)
+    assert session.said == said
+
+
+@pytest.mark.parametrize(("header", "said"), [("Retry-After: 7\r\n", 7.0), ("", None)], ids=["one", "none"])
+def test_a_refusal_may_say_when_to_come_back(header: str, said: float | None) -> None:
+    session = session_in(Phase.UPGRADING)
+    session.receive(f"HTTP/1.1 503 No\r\n{header}Content-Length: 0\r\n\r\n".encode())
+    assert session.said == Said(retry_after_s=said)
 
 
 # -- answers to the upgrade -------------------------------------------------------------------------
