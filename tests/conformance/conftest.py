@@ -2,12 +2,15 @@
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -18,8 +21,11 @@ from tests.conformance.scripts import Script
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-NPM = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+LATEST_VARIABLE = "RECONNECT_STORM_CONFORMANCE"
+"""`latest` installs the newest versions instead of those of the locks: have they drifted from the models?"""
+NPM_OPTIONS = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+# Wheels that run anywhere: one hash each. What they need besides is what this program needs, too.
+PIP_OPTIONS = ["--quiet", "--no-deps", "--platform", "any", "--only-binary", ":all:", "--target", "packages"]
 
 
 class Recording(Struct, frozen=True):
@@ -34,9 +40,36 @@ class Recording(Struct, frozen=True):
 Record = Callable[[str, Mapping[str, Script]], Recording]
 
 
-def installed(config: pytest.Config, language: str, lock: str, command: Sequence[str]) -> Path:
+def npm(latest: bool) -> Sequence[str]:
+    """The command that installs the libraries of npm."""
+    if not latest:
+        return ["npm", "ci", *NPM_OPTIONS]
+    package = json.loads((HERE / "javascript" / "package.json").read_text(encoding="utf-8"))
+    newest = [f"{name}@latest" for name in package["dependencies"]]
+    return ["npm", "install", "--no-save", "--force", *NPM_OPTIONS, *newest]
+
+
+def pip(latest: bool) -> Sequence[str]:
+    """The command that installs the libraries of PyPI."""
+    # An environment may have been made without pip.
+    python = sys.executable if importlib.util.find_spec("pip") else "python3"
+    install = [python, "-m", "pip", "--disable-pip-version-check", "install", *PIP_OPTIONS]
+    if not latest:
+        return [*install, "--require-hashes", "-r", "requirements.lock"]
+    lock = (HERE / "python" / "requirements.lock").read_text(encoding="utf-8")
+    return [*install, *re.findall(r"(?m)^[\w-]+(?===)", lock)]
+
+
+def installed(
+    config: pytest.Config, language: str, lock: str, command: Callable[[bool], Sequence[str]]
+) -> Path:
     """A folder with the drivers of that language and the packages of its lock, kept in pytest's cache."""
-    digest = hashlib.sha256((HERE / language / lock).read_bytes()).hexdigest()[:16]
+    latest = os.environ.get(LATEST_VARIABLE) == "latest"
+    digest = (
+        datetime.now(UTC).date().isoformat()
+        if latest
+        else hashlib.sha256((HERE / language / lock).read_bytes()).hexdigest()[:16]
+    )
     assert config.cache is not None
     folder = Path(config.cache.mkdir(f"conformance-{language}-{digest}"))
     with (folder / "lock").open("w") as guard:
@@ -44,7 +77,7 @@ def installed(config: pytest.Config, language: str, lock: str, command: Sequence
         shutil.copytree(HERE / language, folder, dirs_exist_ok=True)
         if not (folder / "complete").exists():
             done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+                command(latest), cwd=folder, capture_output=True, text=True, timeout=300, check=False
             )
             if done.returncode:
                 pytest.skip(f"{language}/{lock} could not be installed: {done.stderr.strip()}")
@@ -71,17 +104,14 @@ def recorded(command: Sequence[str], scripts: Mapping[str, Script], **environmen
 @pytest.fixture(scope="session")
 def node_clients(pytestconfig: pytest.Config) -> Record:
     """Plays scripts against a library of npm."""
-    folder = installed(pytestconfig, "javascript", "package-lock.json", NPM)
+    folder = installed(pytestconfig, "javascript", "package-lock.json", npm)
     return lambda name, scripts: recorded(["node", str(folder / "drive.js"), name], scripts)
 
 
 @pytest.fixture(scope="session")
 def python_clients(pytestconfig: pytest.Config) -> Record:
     """Plays scripts against a library of PyPI."""
-    # Wheels that run anywhere: one hash each. What they need besides is what this program needs, too.
-    options = ["--require-hashes", "--platform", "any", "--only-binary", ":all:"]
-    options += ["--target", "packages", "-r", "requirements.lock"]
-    folder = installed(pytestconfig, "python", "requirements.lock", [*PIP, *options])
+    folder = installed(pytestconfig, "python", "requirements.lock", pip)
     return lambda name, scripts: recorded(
         [sys.executable, "-m", "tests.conformance.python.drive", name.replace("-", "_")],
         scripts,

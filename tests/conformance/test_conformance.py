@@ -8,7 +8,7 @@ from scenarios.policies.registry import policy
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.stock.client import StockClient
 from tests.conformance.comparison import differences
-from tests.conformance.conftest import Record
+from tests.conformance.conftest import Record, Recording
 from tests.conformance.scripts import FIRST, OPEN, REFUSE, SCRIPTS, Script, join, modelled, status
 
 MODEL_CLIENTS = 1_000
@@ -85,22 +85,27 @@ def scripts_of(name: str) -> dict[str, Script]:
     return {key: script for key, script in SCRIPTS.items() if key not in without} | dict(MORE.get(name, {}))
 
 
-def conforms(name: str, record: Record) -> None:
+def complaints(name: str, scripts: Mapping[str, Script], found: Recording) -> list[str]:
+    """What differs between the real client and its model, a line each."""
     client = policy(name)
     assert isinstance(client, StockClient)
-    scripts = scripts_of(name)
-    found = record(name, scripts)
-    _, _, package = client.package.partition(":")
-    assert found.package == package
     said = []
     if found.version != client.version:
         said.append(f"version {found.version} is installed, the model is of {client.version}")
     for key, script in scripts.items():
-        # Two long chains have enough attempts; elsewhere many clients make the model's side precise.
+        # Long chains have enough attempts; elsewhere many clients make the model's side precise.
         clients = FEW if len(script.steps) > 100 else MODEL_CLIENTS
         model = modelled(client, script, clients, SEED)
         said += [f"{key}: {line}" for line in differences(found.chains[key], model)]
-    assert not said, "\n".join([f"{name} and {package} {found.version} differ:", *said])
+    return said
+
+
+def conforms(name: str, record: Record) -> None:
+    scripts = scripts_of(name)
+    found = record(name, scripts)
+    assert found.package == STOCK[name].package.partition(":")[2]
+    said = complaints(name, scripts, found)
+    assert not said, "\n".join([f"{name} and {found.package} {found.version} differ:", *said])
     attempts = sum(len(chain) for chains in found.chains.values() for chain in chains)
     assert attempts >= LEAST_ATTEMPTS, attempts
 
@@ -118,6 +123,17 @@ def test_the_model_of_a_client_in_javascript_is_what_the_library_does(
 @pytest.mark.parametrize("name", PYTHON)
 def test_the_model_of_a_client_in_python_is_what_the_library_does(name: str, python_clients: Record) -> None:
     conforms(name, python_clients)
+
+
+def test_a_version_that_has_drifted_is_named_with_what_it_does_differently() -> None:
+    scripts = {"refused": SCRIPTS["refused"]}
+    other = policy({"name": "stompjs", "reconnectDelay": 4000})
+    assert isinstance(other, StockClient)
+    chains = modelled(other, scripts["refused"], 40, 1)
+    found = Recording(package="@stomp/stompjs", version="99.0.0", chains={"refused": chains})
+    first, second, *_ = complaints("stompjs", scripts, found)
+    assert first == f"version 99.0.0 is installed, the model is of {STOCK['stompjs'].version}"
+    assert second == "refused: attempt 0: 4000 to 4000 ms, exactly 5000 ms in the model"
 
 
 def test_every_script_that_is_left_out_or_added_belongs_to_a_client() -> None:

@@ -305,8 +305,8 @@ SENTENCES: dict[str, tuple[list[list[float]], str]] = {
     ),
     "jitter that stays": (
         [[0.0, *[4 + n / 10] * 12] for n in range(20)],
-        "Every client makes attempt 0 immediately. The jitter stays: before attempt 12, delays are spread from "
-        "4 s to 5.9 s.",
+        "Every client makes attempt 0 immediately. The jitter stays: before attempt 12, delays are spread "
+        "from 4 s to 5.9 s.",
     ),
     "one attempt": (
         [[1 + n / 10] for n in range(20)],
