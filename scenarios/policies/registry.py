@@ -26,7 +26,7 @@ from scenarios.policies.backoff import (
     Spread,
 )
 from scenarios.policies.following import Policy, PolicyError
-from scenarios.policies.stock.catalogue import STOCK, versioned
+from scenarios.policies.stock.catalogue import STOCK, is_of_version
 from scenarios.policies.stock.client import StockClient
 from scenarios.policies.throttled import (
     CircuitBreaker,
@@ -68,7 +68,7 @@ def policy(spec: str | dict[str, Any]) -> Policy:
         check_function(name, table)
         return UserDefined(function=name, parameters=table)
     if isinstance(name, str):
-        name = versioned(name) or name
+        name = _without_version(name)
     if not isinstance(name, str) or name not in POLICIES:
         raise PolicyError(invalid("", name, f"{', '.join(POLICIES)} or module:function"))
     kind, defaults = POLICIES[name]
@@ -82,6 +82,16 @@ def policy(spec: str | dict[str, Any]) -> Policy:
         raise PolicyError(
             f"policy {name!r}: invalid parameters {given}: {error}; expected {allowed}"
         ) from None
+
+
+def _without_version(name: str) -> str:
+    """A name without the version after `@`; raises PolicyError if that was not the one that was read."""
+    plain, at, version = name.partition("@")
+    if not at or plain not in STOCK:
+        return name
+    if not is_of_version(STOCK[plain], version):
+        raise PolicyError(invalid("", name, f"{plain} or {plain}@{STOCK[plain].version}"))
+    return plain
 
 
 def divided(whole: Policy, index: int, processes: int) -> Policy:

@@ -42,6 +42,7 @@ WITHOUT: Mapping[str, set[str]] = {
     # Its delay has no cap: the fortieth is a century.
     "anycable": {"refused for long"},
     "mqtt-js": {"namespace disconnect", *STATUSES},
+    "livekit": NO_REFUSAL,
     "websockets-python": NO_REFUSAL,
     "nats-python": {"namespace disconnect", "no answer", *STATUSES},
     "paho-python": {"namespace disconnect", "no answer", *STATUSES},

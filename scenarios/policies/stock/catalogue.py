@@ -57,10 +57,6 @@ STOCK: Mapping[str, type[StockClient]] = {
 }
 
 
-def versioned(name: str) -> str | None:
-    """The name without its version; None where no stock client of that version is known."""
-    plain, at, version = name.partition("@")
-    kind = STOCK.get(plain)
-    if not at or kind is None:
-        return None
-    return plain if f"{kind.version}.".startswith(f"{version}.") else None
+def is_of_version(kind: type[StockClient], version: str) -> bool:
+    """Whether the version that was read is this one, or begins with it: 4.8.4 is of 4.8."""
+    return f"{kind.version}.".startswith(f"{version}.")

@@ -13,7 +13,7 @@ class Pusher(StockClient, frozen=True, kw_only=True):
     """pusher-js reconnects one second after a close; failed attempts are 15, 30, then 60 s apart.
 
         delay(0) = 1 s; 0 after the close codes 4000 and 4200 to 4299
-        delay(n) = 15, 30, 60, 60, … s
+        delay(1) = 0, then 15, 30, 60, 60, … s
 
     No jitter, and no options. That is the client with `enabledTransports: ["ws", "wss"]`, as Laravel Echo has
     it; without them it tries HTTP as well. A failed attempt keeps its time-out, which doubles: the delay
@@ -137,6 +137,7 @@ class LiveKit(StockClient, frozen=True, kw_only=True):
 
     library = "livekit-client"
     version = "2.23.0"
+    package = "npm:livekit-client"
     sees = "browser"
     reset = "joined"
 
