@@ -23,8 +23,8 @@ class Reconnecting:
     """What a client does until its next attempt begins; `_begin_admitted_attempt` begins it."""
 
     __slots__ = (
-        *("_course", "_first", "_followed", "_place_ns", "_population", "_recorder", "_reset", "_rng"),
-        *("_stopped", "_timer", "_wanted_ns"),
+        *("_course", "_first", "_place_ns", "_population", "_recorder", "_reset", "_rng", "_stopped"),
+        *("_timer", "_wanted_ns"),
     )
 
     def __init__(self, population: Population, index: int) -> None:

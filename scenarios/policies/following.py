@@ -26,7 +26,7 @@ _PUSHED = Outcome(kind=OutcomeKind.ABANDONED)
 
 
 class PolicyError(ValueError):
-    """An unknown policy, invalid parameters, or a policy that asks for something that there is not."""
+    """An unknown policy, invalid parameters, or an invalid order of a policy."""
 
 
 class Policy(Protocol):
@@ -99,6 +99,7 @@ class Course:
             if type(order) is Stop:
                 return order
         if self._stops_on and as_seen(ended, self._sees).kind in self._stops_on:
+            self._asked_of_join = False
             return Stop(ended.kind)
         if self._over:
             self._begin()
@@ -131,7 +132,7 @@ class Course:
     def abandoned(self, at_s: float) -> None:
         """The client leaves the policy."""
         if self._asked_of_join:
-            # Whatever it answers, nobody acts on it.
+            # Its answer has no effect.
             self._tell(Outcome(kind=OutcomeKind.ABANDONED, at_s=at_s), POLICY_ENDED)
             self._asked_of_join = False
 

@@ -27,7 +27,7 @@ class Stop(Struct, frozen=True):
 
 
 Order = float | Wait | Attempt | Stop
-"""A number: make an attempt after so many seconds, and tell how it, or its session, has ended."""
+"""A number: make an attempt after that many seconds, and tell how it, or its session, has ended."""
 
 Told = Generator[Any, Outcome, None]
 """A generator that is told outcomes, as a type: it yields a bare `yield` first, then orders."""

@@ -17,7 +17,7 @@ class OutcomeKind(StrEnum):
     HTTP_STATUS = "http_status"
     """An HTTP status instead of what was asked for."""
     REFUSED = "refused"
-    """No connection: nothing listens there, or this machine could not open one."""
+    """No connection: the port is closed, or this machine could not open one."""
     TLS = "tls"
     """The TLS handshake failed."""
     TIMEOUT = "timeout"
@@ -75,11 +75,11 @@ Sees = Literal["all", "browser"]
 """What a client can read of an outcome: everything, or what a browser shows to its JavaScript."""
 
 Reset = Literal["open", "joined", "never"] | float
-"""When a policy starts over: at the Engine.IO open, once joined, never, or after a session of so many
+"""When a policy starts over: at the Engine.IO open, once joined, never, or after a session of that many
 seconds."""
 
 SHORTEST_SESSION_S = 1e-6
-"""Of a session that ended in the moment in which it was joined: 0 would say that there was none."""
+"""The length of a session that ended in the moment in which it was joined: 0 would mean no session."""
 
 _ABNORMAL = 1006
 

@@ -103,7 +103,7 @@ def _checked(path: str, rng: random.Random, parameters: dict[str, Any]) -> Itera
         outcome = yield order if told else _order(path, order)
         while True:
             order = delays.send(outcome) if told else next(delays)
-            # A bare `yield` is an answer to a join; anywhere else, whoever asked says what is wrong.
+            # A bare `yield` answers a join; anywhere else, the caller says what is wrong.
             outcome = yield order if told and order is None else _order(path, order)
     except StopIteration:
         return

@@ -30,7 +30,7 @@ class ClientTable:
         self.booked = np.zeros(count, bool)
         """Of one who is away: whether its next attempt is booked, and nobody has to be asked about it."""
         self.waking = np.zeros(count, bool)
-        """Of one who is away: whether its policy wants to be asked then, before there is an attempt."""
+        """Of a client that is away: whether its policy wants to be asked then, before an attempt."""
         self.attempt = np.zeros(count, np.int32)
         """Number of its latest attempt; what has an older number is about an attempt that has ended."""
         self.first = np.ones(count, bool)

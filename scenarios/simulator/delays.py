@@ -82,7 +82,7 @@ class Followers:
         return course
 
     def start_over(self, clients: Any) -> None:
-        """The back-off of these clients, who have courses, resets."""
+        """The back-off of these clients resets; each has a course."""
         for client in clients.tolist():
             if course := self._courses.get(client):
                 course.start_over()

@@ -50,7 +50,7 @@ class Reconnects:
         self._end_attempts = end_attempts
         self._calendar = Calendar()
         self._policies: list[Followers] = []
-        """Of each policy, those who follow it."""
+        """Of each policy, the clients that follow it."""
         self._told: list[int] = []
         """Numbers of the policies that are told outcomes."""
         self._next_place = 0
@@ -256,7 +256,7 @@ class Reconnects:
         self._begin(clients, self._places(table.started_s[clients]))
 
     def _ask_again(self, clients: Any) -> npt.NDArray[np.bool_]:
-        """Policies are asked that wanted to be; who may begin now, of shape (n,)."""
+        """Asks the policies that wanted to be asked; returns which attempts begin now, of shape (n,)."""
         table = self._table
         begins: npt.NDArray[np.bool_] = ~table.waking[clients]
         if begins.all():

@@ -113,7 +113,7 @@ class Recorder:
             np.add.at(by_place, places, times)
 
     def gave_up_after(self, reason: str, clients: int = 1) -> None:
-        """So many clients stopped for good; reason: one of `GAVE_UP`."""
+        """This number of clients stopped for good; reason: one of `GAVE_UP`."""
         self.gave_up += clients
         self.gave_up_by_reason[reason] += clients
 

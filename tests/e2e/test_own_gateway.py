@@ -276,3 +276,19 @@ def test_the_example_for_node_can_be_stormed(tmp_path: Path, node_modules: Path)
 def test_the_example_for_python_can_be_stormed(tmp_path: Path) -> None:
     interpreter = f"gateway.command={toml([sys.executable, 'server.py'])}"
     assert_stormed(example(tmp_path, EXAMPLES / "python" / "storm.toml", interpreter, "gateway.setup="))
+
+
+# -- clients that stop for good ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("policy", "stay_away"), [("socketio-js", True), ("incident", False)])
+def test_clients_like_socketio_js_stay_away_after_packet_41_and_others_do_not(
+    tmp_path: Path, policy: str, stay_away: bool
+) -> None:
+    sets = ("gateway.pods=1", f"fleet.policy={policy}")
+    _, run = stormed(tmp_path, line("unwelcoming", CLIENTS), *sets)
+    storm = run.info.summary["storm"]
+    assert storm is not None
+    assert storm["gave_up_by_reason"] == ({"namespace_disconnect": CLIENTS} if stay_away else {})
+    joins = total(run, "joined", 3, 10)
+    assert joins == CLIENTS if stay_away else joins > 2 * CLIENTS

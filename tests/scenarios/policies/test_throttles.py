@@ -10,13 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from scenarios.policies.following import FollowedPolicy
+from scenarios.policies.orders import POLICY_ENDED, Attempt, Stop, Wait
+from scenarios.policies.outcome import Outcome, OutcomeKind
 from scenarios.policies.registry import policy
-from scenarios.policies.throttled import GatedPolicy
+from scenarios.policies.throttled import GatedPolicy, Throttled
 from scenarios.policies.throttles import (
     AdaptiveThrottle,
     BreakerThrottle,
     BucketThrottle,
     BudgetThrottle,
+    InOrder,
     RollingSum,
     Throttle,
 )
@@ -34,6 +38,7 @@ class Draws(random.Random):
 
 
 RNG = Draws(0.5)
+CLOSED = Outcome(kind=OutcomeKind.CLOSED)
 
 
 def gate_of(name: str, **parameters: Any) -> Throttle:
@@ -424,6 +429,58 @@ def test_successes_refill_an_empty_bucket_up_to_its_capacity(
     for _ in range(successes):
         throttle.ended(True, 0)
     assert retries(throttle, expected + 1) == [0.0] * expected + [math.inf]
+
+
+# -- throttles of clients ---------------------------------------------------------------------------
+
+
+class Listed:
+    """A throttle that gives these waits, then admits, and writes down when it is asked and told."""
+
+    def __init__(self, *waits_s: float) -> None:
+        self.waits_s = list(waits_s)
+        self.log: list[tuple[str, float]] = []
+
+    def wait_s(self, now_s: float, rng: random.Random, first: bool) -> float:
+        self.log.append(("first" if first else "again", now_s))
+        return self.waits_s.pop(0) if self.waits_s else 0.0
+
+    def ended(self, joined: bool, now_s: float) -> None:
+        self.log.append(("joined" if joined else "failed", now_s))
+
+
+def test_a_client_waits_for_its_delay_and_then_for_its_throttle_and_tells_it_the_end() -> None:
+    throttle = Listed(0.5)
+    delays = policy({"name": "grpc", "base_s": 2, "factor": 1, "jitter": 0})
+    course = FollowedPolicy(Throttled(delays, throttle)).course(RNG)
+    assert course.after(CLOSED, 60.0, 10.0) == Wait(2.0)
+    assert [course.woken(12.0), course.woken(12.5)] == [Wait(0.5), Attempt()]
+    assert course.after(CLOSED, 0.0, 13.0) == Wait(2.0)
+    assert course.woken(15.0) == Attempt()
+    course.start_over()
+    course.joined(16.0)
+    assert course.after(CLOSED, 4.0, 20.0) == Wait(2.0)
+    course.woken(22.0)
+    course.abandoned(23.0)
+    assert throttle.log == [
+        *(("first", 12.0), ("first", 12.5), ("failed", 13.0), ("again", 15.0), ("joined", 16.0)),
+        *(("first", 22.0), ("failed", 23.0)),
+    ]
+
+
+def test_a_throttle_that_closes_for_good_stops_the_client() -> None:
+    course = FollowedPolicy(Throttled(policy("naive"), Listed(math.inf))).course(RNG)
+    assert course.after(CLOSED, 60.0, 0.0) == Wait(0.0)
+    assert course.woken(0.0) == Stop(POLICY_ENDED)
+
+
+def test_time_does_not_go_back_for_a_shared_throttle() -> None:
+    throttle = Listed()
+    shared = InOrder(throttle)
+    for now_s in (3.0, 2.0, 5.0):
+        shared.wait_s(now_s, RNG, first=False)
+        shared.ended(True, now_s - 0.5)
+    assert [now_s for _, now_s in throttle.log] == [3.0, 3.0, 3.0, 3.0, 5.0, 5.0]
 
 
 # -- all of them ------------------------------------------------------------------------------------

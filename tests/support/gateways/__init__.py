@@ -22,6 +22,7 @@ GATEWAYS: Mapping[str, str] = {
     "leaky": "healthy, but prints its arguments and the variable API_TOKEN; ends at once with `exit`",
     "elsewhere": "healthy, but listens on another port than PORT",
     "exposed": "healthy, but listens on all interfaces",
+    "unwelcoming": "healthy, but sends every client after the first CLIENTS packet 41",
     "never_ready": "accepts connections, and answers 503 to every request",
     "exiting": "prints one line to standard error, and exits with status 3",
     "publisher": "no gateway: sends ticks to the pods at PORTS, RATE per second, and counts them in FILE",

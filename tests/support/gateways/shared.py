@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import math
 import os
 import time
@@ -17,13 +18,28 @@ RATE_HZ = 5.0
 DRAIN_S = 2.0
 
 
-def gateway(*, rate_hz: float = RATE_HZ, at_start: Callable[[], None] | None = None) -> web.Application:
-    """A gateway that behaves. rate_hz: of its own ticks, 0 for none; at_start: called in its event loop."""
+def gateway(
+    *,
+    rate_hz: float = RATE_HZ,
+    at_start: Callable[[], None] | None = None,
+    welcome: int | None = None,
+) -> web.Application:
+    """A gateway that behaves. rate_hz: of its own ticks, 0 for none; at_start: called in its event loop.
+
+    welcome: how many clients may stay; None for all.
+    """
     sio = socketio.AsyncServer(async_mode="aiohttp")
     joined: set[str] = set()
+    numbers = itertools.count(1)
+
+    async def disconnect_soon(sid: str) -> None:
+        await asyncio.sleep(0.05)  # the answer to its join goes first
+        await sio.disconnect(sid)
 
     async def connect(sid: str, *_: object) -> None:
         joined.add(sid)
+        if welcome is not None and next(numbers) > welcome:
+            sio.start_background_task(disconnect_soon, sid)
 
     async def disconnect(sid: str, *_: object) -> None:
         joined.discard(sid)
