@@ -95,7 +95,7 @@ def session_s(step: Step) -> float:
 
 def starts_over(client: StockClient, step: Step) -> bool:
     """Whether the client's attempts start over with this step."""
-    joined = step["do"] == "join"
+    joined: bool = step["do"] == "join"
     match client.reset:
         case "open":
             return joined or step["do"] in {"open", "connect-error"}
@@ -104,7 +104,7 @@ def starts_over(client: StockClient, step: Step) -> bool:
         case "never":
             return False
         case stable_s:
-            return bool(joined and session_s(step) >= stable_s)
+            return joined and session_s(step) >= float(stable_s)
 
 
 def modelled(client: StockClient, script: Script, clients: int, seed: int) -> list[list[float]]:

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.policies.following import Course, delays_if_all_fail
+from scenarios.policies.following import Course, PolicyError, delays_if_all_fail
 from scenarios.policies.orders import Stop
 from scenarios.policies.outcome import Outcome, OutcomeKind
-from scenarios.policies.registry import PolicyError, policy
+from scenarios.policies.registry import policy
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.stock.client import StockClient
 
@@ -82,7 +82,7 @@ def test_former_names_are_those_of_fields() -> None:
 
 # -- formulas ---------------------------------------------------------------------------------------
 
-EXACT = {
+EXACT: dict[str, list[float]] = {
     "socketio-cpp": [5, 7.5, 11.25, 16.875, 25, 25],
     "phoenix": [0.01, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2, 5, 5],
     "signalr": [0, 2, 10, 30],
@@ -272,7 +272,7 @@ def test_firebase_starts_over_by_itself_after_half_a_minute() -> None:
     outage = [LOST, *[failed] * 12]
     ceilings = []
     for last in (31.0, 29.0):
-        found = []
+        found: list[float] = []
         for _ in range(300):
             course = Course(policy("firebase-database"), random.Random(len(found)))
             for ended, session_s in [*outage, (LOST[0], last), failed]:
