@@ -36,7 +36,7 @@ WITHOUT: Mapping[str, set[str]] = {
     "firebase-database": NO_REFUSAL | {"no answer"},
     "pusher": {"namespace disconnect", "no answer"},
     # A suspended client whose transport opens is a disconnected one again.
-    "ably": {"namespace disconnect", "dropped before it has joined", "no answer"},
+    "ably": {"namespace disconnect", "dropped before it has joined"},
     # Its monitor looks at fixed times, which a short session does not move.
     "actioncable": {"dropped after a second", "no answer"},
     # Its delay has no cap: the fortieth is a century.

@@ -44,7 +44,8 @@ class FakeWebSocket {
     this.protocol = [protocols].flat()[0] ?? "";
     Object.assign(this, { readyState: 0, binaryType: "blob", bufferedAmount: 0, extensions: "", listeners: {} });
     this.server = server;
-    this.step = server.attempt();
+    // A connection to another host, such as a check whether there is a network, is no attempt.
+    this.step = this.url.includes("gateway.test") ? server.attempt() : null;
     if (this.step) queueMicrotask(() => this.#begin());
   }
 
@@ -93,7 +94,7 @@ class FakeWebSocket {
     const open = this.readyState === 1;
     this.readyState = 2;
     queueMicrotask(() => {
-      if (this.server.endedMs === null) this.server.ended();
+      if (this.step && this.server.endedMs === null) this.server.ended();
       this.readyState = 3;
       if (!open) this.emit("error", { message: "closed before it was open" });
       this.emit("close", { code: open ? code : 1006, reason, wasClean: open });
