@@ -92,4 +92,4 @@ def starts_over(client: StockClient) -> str:
 def stops_on(client: StockClient) -> str:
     """What stops it, in words."""
     kinds = [_OUTCOMES[kind] for kind in sorted(client.stops_on)]
-    return "; or ".join([*kinds, *([client.final] if client.final else [])])
+    return ", or ".join([*kinds, *([client.final] if client.final else [])])

@@ -89,7 +89,7 @@ class LaunchDarklyEventSource(StockClient, frozen=True, kw_only=True):
     library = "launchdarkly-eventsource"
     version = "2.2.0"
     package = "npm:launchdarkly-eventsource"
-    final = "every HTTP status except 500, 502, 503 and 504"
+    final = "any HTTP status except 500, 502, 503 and 504"
 
     initialRetryDelayMillis: Milliseconds = 1000.0
     """Delay before attempt 0, without jitter, in milliseconds."""

@@ -116,12 +116,12 @@ class HiveMq(StockClient, frozen=True, kw_only=True):
 
 
 class AwsIot(StockClient, frozen=True, kw_only=True):
-    """The MQTT 5 clients of the AWS IoT SDKs have full jitter, and start over only after 30 s of connection.
+    """The MQTT 5 clients of the AWS IoT SDKs cap their delay after full jitter, which a long outage ends.
 
         delay(n) = min(U(0, min_reconnect_delay_ms·2ⁿ), max_reconnect_delay_ms) ms
 
-    All AWS IoT device SDKs for MQTT 5 share this code. Few clients wait the shortest delay or more at first:
-    the ceiling is the shortest delay itself.
+    All AWS IoT device SDKs for MQTT 5 share this code. The shortest delay is no lower bound: it is the ceiling
+    of the first one.
     Source: awslabs/aws-c-mqtt, source/v5/mqtt5_client.c and include/aws/mqtt/private/v5/mqtt5_utils.h.
     """
 

@@ -123,7 +123,7 @@ class PythonWebsockets(StockClient, frozen=True, kw_only=True):
     library = "websockets (Python)"
     version = "17.4"
     package = "pypi:websockets"
-    final = "every HTTP status except 500, 502, 503 and 504"
+    final = "any HTTP status except 500, 502, 503 and 504"
 
     initial_delay: Seconds = 5.0
     """Ceiling of the first delay after a failed attempt, in seconds."""
