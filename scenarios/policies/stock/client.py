@@ -25,7 +25,7 @@ class StockClient(BasePolicy, frozen=True, kw_only=True):
     library: ClassVar[str]
     """Its name as people write it."""
     version: ClassVar[str]
-    """The version that was read."""
+    """The version that was read; the month of the sources, where they were those of no release."""
     package: ClassVar[str] = ""
     """`npm:…` or `pypi:…` where the real library is driven by a test."""
     former: ClassVar[Mapping[str, str]] = {}

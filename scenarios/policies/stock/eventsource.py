@@ -24,7 +24,7 @@ class EventSourceChromium(StockClient, frozen=True, kw_only=True):
     """
 
     library = "EventSource (Chromium)"
-    version = "140"
+    version = "2026"
     stops_on = frozenset({OutcomeKind.HTTP_STATUS})
 
     retry: Milliseconds = 3000.0
@@ -44,7 +44,7 @@ class EventSourceFirefox(StockClient, frozen=True, kw_only=True):
     """
 
     library = "EventSource (Firefox)"
-    version = "140"
+    version = "2026"
     stops_on = frozenset({OutcomeKind.HTTP_STATUS})
 
     retry: Milliseconds = 5000.0

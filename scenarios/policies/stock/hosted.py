@@ -54,8 +54,8 @@ class Ably(StockClient, frozen=True, kw_only=True):
         then the client is suspended, and waits suspendedRetryTimeout ms each time
 
     The attempt that is due when the two minutes are over is put off by suspendedRetryTimeout. A suspended
-    client whose transport opens and closes is not suspended any more; the model leaves that out. An error that
-    the service calls fatal is final.
+    client whose transport opens and closes is not suspended any more; the model leaves that out. An error
+    that the service calls fatal is final.
     Source: ably/ably-js, src/common/lib/transport/connectionmanager.ts and util/utils.ts.
     """
 

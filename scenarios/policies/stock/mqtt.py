@@ -78,7 +78,7 @@ class PahoJava(StockClient, frozen=True, kw_only=True):
     """
 
     library = "Eclipse Paho (Java)"
-    version = "1.2.5"
+    version = "2024.01"
     reset = "joined"
 
     maxReconnectDelay: Milliseconds = 128_000.0
@@ -99,7 +99,7 @@ class HiveMq(StockClient, frozen=True, kw_only=True):
     """
 
     library = "HiveMQ MQTT client (Java)"
-    version = "1.3.7"
+    version = "2026.08"
     reset = "joined"
 
     initialDelay: Seconds = 1.0
@@ -120,13 +120,13 @@ class AwsIot(StockClient, frozen=True, kw_only=True):
 
         delay(n) = min(U(0, min_reconnect_delay_ms·2ⁿ), max_reconnect_delay_ms) ms
 
-    All AWS IoT device SDKs for MQTT 5 share this code. The shortest delay is no lower bound: it is the ceiling
-    of the first one.
+    All AWS IoT device SDKs for MQTT 5 share this code. The shortest delay is no lower bound: it is the
+    ceiling of the first one.
     Source: awslabs/aws-c-mqtt, source/v5/mqtt5_client.c and include/aws/mqtt/private/v5/mqtt5_utils.h.
     """
 
     library = "AWS IoT device SDKs (MQTT 5)"
-    version = "0.13"
+    version = "2026.08"
 
     min_reconnect_delay_ms: Milliseconds = 1000.0
     """Ceiling of the first delay, in milliseconds."""

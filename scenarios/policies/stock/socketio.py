@@ -82,7 +82,7 @@ class SocketIoJava(Manager, frozen=True, kw_only=True):
     """
 
     library = "socket.io-client (Java)"
-    version = "2.1.2"
+    version = "2025.02"
 
     def delay_ms(self, n: int, draw: float) -> float:
         # Big integers: no overflow, however many attempts there have been.
@@ -122,7 +122,7 @@ class SocketIoGo(Manager, frozen=True, kw_only=True):
     """
 
     library = "zishang520/socket.io (Go)"
-    version = "3.0.0"
+    version = "2026.04"
 
     def delay_ms(self, n: int, draw: float) -> float:
         least, most = sorted((self.reconnectionDelay, self.reconnectionDelayMax))
@@ -181,7 +181,7 @@ class SocketIoCpp(StockClient, frozen=True, kw_only=True):
     """
 
     library = "socket.io-client-cpp"
-    version = "3.1.0"
+    version = "2025.05"
     stops_on = REFUSED_BY_THE_NAMESPACE
 
     reconnect_attempts: Attempts | None = None
