@@ -24,7 +24,7 @@ TRACED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 BASELINE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint unit e2e coverage compose-test bench micro oldest calibrate gate docs wheel clean
+.PHONY: help setup compare test lint unit e2e conformance coverage compose-test bench micro oldest calibrate gate docs wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ compare: $(STAMP) ## Compare naive reconnects with back-off and per-IP limits (a
 test: $(STAMP) ## Check style and types, and run all tests except those in containers
 	@$(MAKE) --no-print-directory -j2 lint unit
 	@$(BEFORE_E2E)
-	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory e2e conformance
 	@$(if $(COVERAGE),$(MAKE) --no-print-directory coverage,true)
 
 lint: $(STAMP) ## Check style and types
@@ -56,11 +56,14 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/mypy
 
 unit: $(STAMP) ## Run the fast tests
-	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose" -n 2 $(TRACED)
+	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose and not conformance" -n 2 $(TRACED)
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
 	$(BIN)/pytest -m "e2e and measures"
+
+conformance: $(STAMP) ## Compare the models of stock clients with the real libraries; needs Node, see .ci/node
+	$(BIN)/pytest -m conformance -n 2 tests/conformance
 
 coverage: $(STAMP) ## Report the coverage of `make unit e2e COVERAGE=yes`; fails if it is lower than fail_under
 	@$(BIN)/coverage combine --quiet --keep
@@ -76,7 +79,7 @@ oldest: ## Run the fast tests with the oldest dependencies that pyproject.toml a
 	$(PYTHON) -m venv --clear .venv-oldest && $(PYTHON) tools/oldest.py >.venv-oldest/constraints.txt
 	.venv-oldest/bin/pip install --quiet --disable-pip-version-check -c .venv-oldest/constraints.txt -e ".[dev]"
 	@# Figures in generated pages are those of the newest matplotlib.
-	.venv-oldest/bin/pytest -m "not e2e and not compose" -n 2 --deselect tests/repo/test_docs.py
+	.venv-oldest/bin/pytest -m "not e2e and not compose and not conformance" -n 2 --deselect tests/repo/test_docs.py
 
 micro: $(STAMP) ## Benchmark the hot functions and the slow ones (half a minute)
 	$(BIN)/pytest tests/bench --benchmark-enable --benchmark-sort=name $(ARGS)

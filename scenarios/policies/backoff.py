@@ -71,59 +71,9 @@ class Backo2(BasePolicy, frozen=True, kw_only=True):
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
         while True:
-            yield self._delay_ms(n, rng.random()) / 1000
-            n += 1
-
-    def _delay_ms(self, n: int, draw: float) -> int:
-        ms = _times_power_of_two(self.min_ms, n)
-        deviation = _floor(draw * self.jitter * ms) if self.jitter else 0.0
-        ms = ms - deviation if math.floor(draw * 10) % 2 == 0 else ms + deviation
-        # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
-        return 0 if math.isnan(ms) else int(min(ms, self.max_ms))
-
-
-class SocketIOJs(Backo2, frozen=True, kw_only=True):
-    """The whole of socket.io-client: its back-off, its reset at the open, and when it stops.
-
-        delay(n) as with `incident`, from 1 s to 5 s
-        no further attempt after a CONNECT_ERROR (packet 44) or a DISCONNECT (packet 41)
-
-    Its code runs in a browser: it sees that an upgrade failed, and not with which status. In a page,
-    `connect()` brings a stopped client back; here only a pushed policy does.
-    Source: socketio/socket.io, packages/socket.io-client/lib/socket.ts and contrib/backo2.ts.
-    """
-
-    stops_on: ClassVar[frozenset[OutcomeKind]] = frozenset(
-        {OutcomeKind.CONNECT_ERROR, OutcomeKind.NAMESPACE_DISCONNECT}
-    )
-    sees: ClassVar[Sees] = "browser"
-
-
-class PythonSocketIO(BasePolicy, frozen=True, kw_only=True):
-    """The back-off of python-socketio, whose jitter is a fixed number of seconds.
-
-        delay(n) = max(0, min(min·2ⁿ, max) + jitter·(2·u - 1)), u = random()
-
-    The parameters are its reconnection_delay, reconnection_delay_max and randomization_factor. The jitter
-    dominates short delays (with min = 0.2 s, 30 % of the clients reconnect immediately), and hardly changes
-    long ones.
-    Source: miguelgrinberg/python-socketio, AsyncClient._handle_reconnect.
-    """
-
-    reset: ClassVar[Reset] = "joined"
-
-    min_s: Seconds = 1.0
-    """Delay before attempt 0, without jitter."""
-    max_s: Seconds = 5.0
-    """Cap of the delay, without jitter."""
-    jitter_s: Seconds = 0.5
-    """Largest deviation."""
-
-    def delays(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
-            delay_s = min(_times_power_of_two(self.min_s, n), self.max_s)
-            yield max(0.0, delay_s + self.jitter_s * (2 * rng.random() - 1))
+            ms = backo2_ms(self.min_ms, self.jitter, n, rng.random())
+            # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
+            yield 0.0 if math.isnan(ms) else int(min(ms, self.max_ms)) / 1000
             n += 1
 
 
@@ -144,7 +94,7 @@ class FullJitter(BasePolicy, frozen=True, kw_only=True):
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
         while True:
-            yield rng.uniform(0, min(self.cap_s, _times_power_of_two(self.base_s, n)))
+            yield rng.uniform(0, min(self.cap_s, times_power_of_two(self.base_s, n)))
             n += 1
 
 
@@ -167,7 +117,7 @@ class EqualJitter(BasePolicy, frozen=True, kw_only=True):
     def delays(self, rng: random.Random) -> Iterator[float]:
         n = 0
         while True:
-            half_s = min(self.cap_s, _times_power_of_two(self.base_s, n)) / 2
+            half_s = min(self.cap_s, times_power_of_two(self.base_s, n)) / 2
             yield half_s + rng.uniform(0, half_s)
             n += 1
 
@@ -254,7 +204,7 @@ class AxiosRetry(BasePolicy, frozen=True, kw_only=True):
     def _retries(self) -> Iterator[float]:
         waited_ms = 0.0
         for k in range(1, self.retries + 1):
-            delay_ms = min(_times_power_of_two(self.base_ms, k), self.max_ms)
+            delay_ms = min(times_power_of_two(self.base_ms, k), self.max_ms)
             waited_ms += delay_ms
             if waited_ms >= self.budget_ms:
                 return
@@ -287,7 +237,15 @@ class Spread(BasePolicy, frozen=True, kw_only=True):
         yield from FullJitter(base_s=self.base_s, cap_s=self.cap_s).delays(rng)
 
 
-def _times_power_of_two(value: float, n: int) -> float:
+def backo2_ms(min_ms: float, jitter: float, n: int, draw: float) -> float:
+    """The delay of backo2 before its cap: min·2ⁿ with a jitter that takes sign and size from one draw."""
+    ms = times_power_of_two(min_ms, n)
+    deviation = _floor(draw * jitter * ms) if jitter else 0.0
+    return ms - deviation if math.floor(draw * 10) % 2 == 0 else ms + deviation
+
+
+def times_power_of_two(value: float, n: int) -> float:
+    """value·2ⁿ; infinity where that is too large."""
     try:
         return math.ldexp(value, n)
     except OverflowError:

@@ -2,7 +2,8 @@
 
 A policy is a frozen value. A client takes one of its delays before each attempt, and starts a new iterator
 when its back-off resets; `following.py` has how a policy is asked, and told what has happened. `backoff.py`
-has the policies that only wait, `throttled.py` those with a throttle.
+has the policies that only wait, `throttled.py` those with a throttle, `stock/` the client libraries of
+production.
 
 Add one: write the struct there, give it `delays`, and enter it in `POLICIES`.
 """
@@ -22,11 +23,11 @@ from scenarios.policies.backoff import (
     FullJitter,
     Grpc,
     Naive,
-    PythonSocketIO,
-    SocketIOJs,
     Spread,
 )
 from scenarios.policies.following import Policy, PolicyError
+from scenarios.policies.stock.catalogue import STOCK, is_of_version
+from scenarios.policies.stock.client import StockClient
 from scenarios.policies.throttled import (
     CircuitBreaker,
     GatedPolicy,
@@ -39,8 +40,7 @@ from scenarios.policies.user_defined import UserDefined, check_function
 POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
     "naive": (Naive, {}),
     "incident": (Backo2, {"min_ms": 200.0, "max_ms": 30_000.0, "jitter": 0.5}),
-    "socketio-js": (SocketIOJs, {"min_ms": 1000.0, "max_ms": 5000.0, "jitter": 0.5}),
-    "socketio-python": (PythonSocketIO, {}),
+    **{name: (kind, {}) for name, kind in STOCK.items()},
     "full-jitter": (FullJitter, {}),
     "equal-jitter": (EqualJitter, {}),
     "decorrelated-jitter": (DecorrelatedJitter, {}),
@@ -58,6 +58,8 @@ POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
 def policy(spec: str | dict[str, Any]) -> Policy:
     """The policy that a scenario asks for: a name, a table with `name`, or `module:function`.
 
+    The name of a stock client may have the version that was read: `socketio-js@4.8`.
+
     Raises PolicyError with the invalid value and what is expected.
     """
     table = {"name": spec} if isinstance(spec, str) else dict(spec)
@@ -65,9 +67,13 @@ def policy(spec: str | dict[str, Any]) -> Policy:
     if isinstance(name, str) and ":" in name:
         check_function(name, table)
         return UserDefined(function=name, parameters=table)
+    if isinstance(name, str):
+        name = _without_version(name)
     if not isinstance(name, str) or name not in POLICIES:
         raise PolicyError(invalid("", name, f"{', '.join(POLICIES)} or module:function"))
     kind, defaults = POLICIES[name]
+    if issubclass(kind, StockClient):
+        table = {kind.former.get(key, key): value for key, value in table.items()}
     try:
         return msgspec.convert({**defaults, **table}, kind)
     except msgspec.ValidationError as error:
@@ -76,6 +82,16 @@ def policy(spec: str | dict[str, Any]) -> Policy:
         raise PolicyError(
             f"policy {name!r}: invalid parameters {given}: {error}; expected {allowed}"
         ) from None
+
+
+def _without_version(name: str) -> str:
+    """A name without the version after `@`; raises PolicyError if that was not the one that was read."""
+    plain, at, version = name.partition("@")
+    if not at or plain not in STOCK:
+        return name
+    if not is_of_version(STOCK[plain], version):
+        raise PolicyError(invalid("", name, f"{plain} or {plain}@{STOCK[plain].version}"))
+    return plain
 
 
 def divided(whole: Policy, index: int, processes: int) -> Policy:

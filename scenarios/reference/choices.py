@@ -14,6 +14,8 @@ from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
 from scenarios.limits.registry import EVERYWHERE, LIMITS
 from scenarios.policies.registry import POLICIES
+from scenarios.policies.stock.catalogue import STOCK
+from scenarios.policies.stock.client import StockClient
 from scenarios.reference.definitions import ANYTHING, JsonSchema, definitions, partly
 from scenarios.reference.docstrings import described
 from scenarios.reference.parameters import parameters
@@ -21,6 +23,8 @@ from scenarios.reference.parameters import parameters
 OWN_POLICY = r"^[^:\s]+:[^:\s]+$"
 """A function of the user's own, `module:function`."""
 SEVERAL = r"\+"
+_VERSIONED = rf"^(?:{'|'.join(STOCK)})@[0-9.]+$"
+"""A stock client of one version."""
 
 
 def policies() -> dict[str, JsonSchema]:
@@ -33,7 +37,7 @@ def policies() -> dict[str, JsonSchema]:
         "anyOf": [_named({name: kind for name, (kind, _) in POLICIES.items()}), ANYTHING],
         "if": {"pattern": ":"},
         "then": {"pattern": OWN_POLICY},
-        "else": {"enum": [*POLICIES]},
+        "else": {"if": {"pattern": "@"}, "then": {"pattern": _VERSIONED}, "else": {"enum": [*POLICIES]}},
     }
     table = _table("Reconnect policy with parameters", "PolicyName", entries, "policy")
     for schema in table["properties"].values():
@@ -92,7 +96,15 @@ def _entry(name: str, kind: type[Struct], defaults: Mapping[str, Any]) -> JsonSc
         if parameter.name in defaults:
             text = f"{parameter.meaning} {parameter.facts}"
             properties[parameter.name] |= {"default": parameter.default, "description": text}
+    if issubclass(kind, StockClient):
+        properties |= {old: _former(old, properties[new]) for old, new in kind.former.items()}
     return {**own, "title": name, "properties": properties, "required": ["name"]}
+
+
+def _former(old: str, schema: JsonSchema) -> JsonSchema:
+    """A parameter under the name that older scenario files have."""
+    text = f"Former name of {schema['title'].split()[0]}. {schema['description']}"
+    return {**schema, "title": old, "description": text, "deprecated": True}
 
 
 def _table(

@@ -10,6 +10,7 @@ from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
 from scenarios.limits.registry import LIMITS
 from scenarios.policies.registry import POLICIES
+from scenarios.policies.stock.catalogue import STOCK
 from scenarios.reference.docstrings import Described, described
 from scenarios.reference.examples import example
 from scenarios.reference.keys import Key, keys, tables
@@ -109,16 +110,23 @@ def _events() -> Iterator[Topic]:
 
 def _policies() -> Iterator[Topic]:
     for name, (kind, defaults) in POLICIES.items():
-        yield from _entry(name, "policy", "policies", kind, defaults, "[fleet]\npolicy = ")
+        page = "clients.md" if name in STOCK else "policies.md"
+        yield from _entry(name, "policy", "policies", kind, defaults, "[fleet]\npolicy = ", page)
 
 
 def _limits() -> Iterator[Topic]:
     for name, kind in LIMITS.items():
-        yield from _entry(name, "limit", "limits", kind, {}, "[edge]\nlimit = ")
+        yield from _entry(name, "limit", "limits", kind, {}, "[edge]\nlimit = ", "limits.md")
 
 
 def _entry(
-    name: str, what: str, group: str, kind: type[Struct], defaults: Mapping[str, Any], setting: str
+    name: str,
+    what: str,
+    group: str,
+    kind: type[Struct],
+    defaults: Mapping[str, Any],
+    setting: str,
+    page: str,
 ) -> Iterator[Topic]:
     text, own = described(kind), tuple(parameters(kind, defaults=defaults))
     known = {each.name: each.default for each in own if each.default not in (None, ())}
@@ -133,9 +141,9 @@ def _entry(
         source=text.source,
         parameters=own,
         example=f"{setting}{written({'name': name, **last} if last else name)}",
-        more=f"{group}.md#{name}",
+        more=f"{page}#{name}",
     )
-    yield from _parameters(name, what, own, f"{group}.md#{name}")
+    yield from _parameters(name, what, own, f"{page}#{name}")
 
 
 def _parameters(owner: str, what: str, own: tuple[Parameter, ...], more: str) -> Iterator[Topic]:

@@ -6,7 +6,6 @@ contrib/backo2.ts, and in miguelgrinberg/python-socketio, AsyncClient._handle_re
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,18 +18,10 @@ from scenarios.scenario.model import Fleet, Scenario
 from scenarios.tuning.snippets import javascript_snippet, python_snippet
 from scenarios.tuning.space import Candidate
 
-JS_OPTIONS = {
-    "reconnectionDelay": "min_ms",
-    "reconnectionDelayMax": "max_ms",
-    "randomizationFactor": "jitter",
-}
-"""Options of `io()`, and the parameters of the policy `socketio-js` that they set."""
-PYTHON_OPTIONS = {
-    "reconnection_delay": "min_s",
-    "reconnection_delay_max": "max_s",
-    "randomization_factor": "jitter_s",
-}
-"""Options of `socketio.AsyncClient()`, and the parameters of the policy `socketio-python`."""
+JS_OPTIONS = ("reconnectionDelay", "reconnectionDelayMax", "randomizationFactor")
+"""Options of `io()`, and parameters of `socketio-js`."""
+PYTHON_OPTIONS = ("reconnection_delay", "reconnection_delay_max", "randomization_factor")
+"""Options of `socketio.AsyncClient()`, and parameters of `socketio-python`."""
 
 
 _JITTER_DIES = (
@@ -77,12 +68,15 @@ def settings(chosen: Candidate, scenario: Scenario, nginx_lines: str) -> Setting
 
 def javascript_options(spec: NameOrTable) -> dict[str, float] | None:
     """The options of `io()` that make the stock client follow the policy; None where none do."""
-    return _options(spec, ("incident", "socketio-js"), JS_OPTIONS)
+    if _name(spec) == "incident":
+        # The same formula; the stock client knows the parameters of `incident` as former names of its own.
+        spec = {"name": "socketio-js", **msgspec.to_builtins(policy(spec))}
+    return _options(spec, "socketio-js", JS_OPTIONS)
 
 
 def python_options(spec: NameOrTable) -> dict[str, float] | None:
     """The options of `socketio.AsyncClient()`, likewise."""
-    return _options(spec, ("socketio-python",), PYTHON_OPTIONS)
+    return _options(spec, "socketio-python", PYTHON_OPTIONS)
 
 
 def text(found: Settings) -> str:
@@ -97,12 +91,15 @@ def text(found: Settings) -> str:
     return "\n\n".join(f"{heading}:\n\n{_indented(body)}" for heading, body in parts if body)
 
 
-def _options(spec: NameOrTable, names: tuple[str, ...], keys: Mapping[str, str]) -> dict[str, float] | None:
-    name = spec if isinstance(spec, str) else spec["name"]
-    if name not in names:
+def _options(spec: NameOrTable, name: str, options: tuple[str, ...]) -> dict[str, float] | None:
+    if _name(spec) != name:
         return None
     fields = msgspec.to_builtins(policy(spec))
-    return {option: _whole(fields[key]) for option, key in keys.items()}
+    return {option: _whole(fields[option]) for option in options}
+
+
+def _name(spec: NameOrTable) -> str:
+    return spec if isinstance(spec, str) else str(spec["name"])
 
 
 def _whole(value: float) -> float | int:
@@ -154,7 +151,7 @@ def _pods(spec: NameOrTable) -> str:
 
 def _cannot(chosen: Candidate, fleet: Fleet) -> tuple[str, ...]:
     reset, _ = _reset(chosen, fleet)
-    name = chosen.policy if isinstance(chosen.policy, str) else str(chosen.policy["name"])
+    name = _name(chosen.policy)
     found = [
         _NOT_IN_JS.get(name, _OTHER_FORMULA) if javascript_options(chosen.policy) is None else _JITTER_DIES
     ]

@@ -82,7 +82,9 @@ def python_snippet(spec: NameOrTable, reset_backoff: str, *, timeout_s: float, s
 
 def _named(spec: NameOrTable) -> tuple[str, dict[str, Any]]:
     name = spec if isinstance(spec, str) else str(spec["name"])
-    name = "socketio-js" if name == "incident" else name
+    if name == "incident":
+        # The same formula; the stock client knows the parameters of `incident` as former names of its own.
+        return _named({"name": "socketio-js", **msgspec.to_builtins(policy(spec))})
     if name not in _JS_FORMULAS:
         return "", {"name": name}
     return name, msgspec.to_builtins(policy(spec))
@@ -96,13 +98,14 @@ _JS_FORMULAS: dict[str, Any] = {
     "": lambda v: [f"throw new Error('write the policy {v['name']} here');"],
     "naive": lambda _: ["return 0;"],
     "socketio-js": lambda v: [
-        f"const ms = {v['min_ms']:g} * 2 ** n, r = Math.random();",
-        f"const part = Math.floor(r * {v['jitter']:g} * ms);",
-        f"return Math.min(Math.floor(r * 10) % 2 ? ms + part : ms - part, {v['max_ms']:g});",
+        f"const ms = {v['reconnectionDelay']:g} * 2 ** n, r = Math.random();",
+        f"const part = Math.floor(r * {v['randomizationFactor']:g} * ms);",
+        "const spread = Math.floor(r * 10) % 2 ? ms + part : ms - part;",
+        f"return Math.min(spread, {v['reconnectionDelayMax']:g});",
     ],
     "socketio-python": lambda v: [
-        f"const ms = Math.min({_ms(v['min_s'])} * 2 ** n, {_ms(v['max_s'])});",
-        f"return Math.max(0, ms + {_ms(v['jitter_s'])} * (2 * Math.random() - 1));",
+        f"const ms = Math.min({_ms(v['reconnection_delay'])} * 2 ** n, {_ms(v['reconnection_delay_max'])});",
+        f"return Math.max(0, ms + {_ms(v['randomization_factor'])} * (2 * Math.random() - 1));",
     ],
     "full-jitter": lambda v: [
         f"return Math.random() * Math.min({_ms(v['cap_s'])}, {_ms(v['base_s'])} * 2 ** n);"
@@ -123,14 +126,15 @@ _PYTHON_FORMULAS: dict[str, Any] = {
     "naive": lambda _: ["while True:", "    yield 0.0"],
     "socketio-js": lambda v: [
         "for n in itertools.count():",
-        f"    ms, r = {v['min_ms']:g} * 2 ** min(n, 40), random.random()",
-        f"    part = int(r * {v['jitter']:g} * ms)",
-        f"    yield min(ms + part if int(r * 10) % 2 else ms - part, {v['max_ms']:g}) / 1000",
+        f"    ms, r = {v['reconnectionDelay']:g} * 2 ** min(n, 40), random.random()",
+        f"    part = int(r * {v['randomizationFactor']:g} * ms)",
+        "    spread = ms + part if int(r * 10) % 2 else ms - part",
+        f"    yield min(spread, {v['reconnectionDelayMax']:g}) / 1000",
     ],
     "socketio-python": lambda v: [
         "for n in itertools.count():",
-        f"    wait = min({v['min_s']:g} * 2 ** min(n, 40), {v['max_s']:g})",
-        f"    yield max(0.0, wait + {v['jitter_s']:g} * (2 * random.random() - 1))",
+        f"    wait = min({v['reconnection_delay']:g} * 2 ** min(n, 40), {v['reconnection_delay_max']:g})",
+        f"    yield max(0.0, wait + {v['randomization_factor']:g} * (2 * random.random() - 1))",
     ],
     "full-jitter": lambda v: [
         "for n in itertools.count():",

@@ -90,18 +90,18 @@ POLICY_FAMILIES: tuple[PolicyFamily, ...] = (
         policy="socketio-js",
         client="js",
         ranges=(
-            Range(key="min_ms", low=0.02, high=1.0, times="window_ms", whole=True),
-            Range(key="max_ms", low=1_000, high=120_000, whole=True),
-            Range(key="jitter", low=0.0, high=1.0, even=True),
+            Range(key="reconnectionDelay", low=0.02, high=1.0, times="window_ms", whole=True),
+            Range(key="reconnectionDelayMax", low=1_000, high=120_000, whole=True),
+            Range(key="randomizationFactor", low=0.0, high=1.0, even=True),
         ),
     ),
     PolicyFamily(
         policy="socketio-python",
         client="python",
         ranges=(
-            Range(key="min_s", low=0.02, high=1.0, times="window_s"),
-            Range(key="max_s", low=1, high=120),
-            Range(key="jitter_s", low=0.02, high=1.0, times="window_s"),
+            Range(key="reconnection_delay", low=0.02, high=1.0, times="window_s"),
+            Range(key="reconnection_delay_max", low=1, high=120),
+            Range(key="randomization_factor", low=0.02, high=1.0, times="window_s"),
         ),
     ),
     PolicyFamily(

@@ -25,6 +25,7 @@ from reports.page.write import render_html, render_markdown, write_report
 from reports.rundir import latency
 from scenarios.clients.protocol.session import Session
 from scenarios.policies.registry import POLICIES, policy
+from scenarios.policies.stock.catalogue import STOCK
 from tests.support.gate_runs import drawn, side
 from tests.support.histories import history, storm
 from tests.support.judged_runs import TWO_BY_TWO
@@ -59,7 +60,7 @@ def test_sessions_answer_pings(benchmark: BenchmarkFixture) -> None:
     assert benchmark(answer)
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", ["socketio-js", *(name for name in POLICIES if name not in STOCK)])
 def test_a_policy_gives_its_delays(benchmark: BenchmarkFixture, name: str) -> None:
     chosen = policy(name)
 

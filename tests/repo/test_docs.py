@@ -34,6 +34,7 @@ from scenarios.policies.following import FollowedPolicy
 from scenarios.policies.orders import Stop
 from scenarios.policies.outcome import Outcome, OutcomeKind
 from scenarios.policies.registry import POLICIES, policy
+from scenarios.policies.stock.catalogue import STOCK
 from scenarios.proxies.added_lines import added_lines
 from scenarios.reference.docstrings import Described, described, field_docstrings
 from scenarios.reference.examples import example
@@ -42,7 +43,7 @@ from scenarios.scenario.loader import catalog
 from scenarios.scenario.model import Fleet, Phases, Scenario
 from scenarios.scenario.overrides import parse_override
 from scenarios.scenario.validate import build
-from tools.pages import limits_page, pages, policies_page, scenarios_page
+from tools.pages import client_facts, clients_page, limits_page, pages, policies_page, scenarios_page
 from tools.pages.__main__ import main
 from tools.pages.delays import Delays, delays, duration
 from tools.pages.failing_clients import attempts_s, per_second
@@ -72,7 +73,8 @@ def test_the_pages_on_disk_are_what_would_be_generated() -> None:
 
 
 REGISTRIES: dict[str, Mapping[str, object]] = {
-    "policies.md": POLICIES,
+    "policies.md": {name: entry for name, entry in POLICIES.items() if name not in STOCK},
+    "clients.md": STOCK,
     "limits.md": LIMITS,
     "events.md": EVENTS,
     "scenarios.md": catalog(),
@@ -154,7 +156,7 @@ def test_a_figure_is_small_well_formed_and_says_what_it_shows(generated: dict[Pa
         assert root.get("role") == "img"
         alt = root.get("aria-label") or ""
         assert f" under {path.stem}" in alt
-        assert f"![{alt}]({path.as_posix()})" in generated[Path("policies.md")]
+        assert f"![{alt}]({path.as_posix()})" in generated[Path(f"{path.parent}.md")]
 
 
 def test_figures_have_the_same_bytes_every_time(
@@ -282,6 +284,52 @@ def test_every_time_falls_into_one_second(times_s: list[float]) -> None:
 
 def test_a_rounding_error_early_is_on_time() -> None:
     assert per_second([0.9999999, 2.9999999], 3) == [0, 1, 1]
+
+
+# -- stock clients --------------------------------------------------------------------------------
+
+
+SENTENCES: dict[str, tuple[list[list[float]], str]] = {
+    "no jitter": ([[1.0] * 13] * 4, "No jitter: clients that lose their connections together"),
+    "an end": (
+        [[0.0, 2.0]] * 4,
+        "at 0 s, 2 s after the loss. After 2 attempts, 2 s after the loss, clients stop",
+    ),
+    "a cap": (
+        [[0.1 * n, *[5.0] * 12] for n in range(20)],
+        "From attempt 1 on, every client waits exactly 5.000 s.",
+    ),
+    "half at the cap": (
+        [[0.1 * n, *[5.0 if n % 2 else 4 + n / 40] * 12] for n in range(20)],
+        "From attempt 1 on, 50 % of the clients or more wait exactly 5.000 s.",
+    ),
+    "jitter that stays": (
+        [[0.0, *[4 + n / 10] * 12] for n in range(20)],
+        "Every client makes attempt 0 immediately. The jitter stays: before attempt 12, delays are spread "
+        "from 4 s to 5.9 s.",
+    ),
+    "one attempt": (
+        [[1 + n / 10] for n in range(20)],
+        "Clients make attempt 0 after 1 s to 2.9 s. After one attempt, 1.95 s after the loss, clients stop",
+    ),
+}
+
+
+@pytest.mark.parametrize(("chains", "text"), SENTENCES.values(), ids=SENTENCES)
+def test_the_sentence_that_matters_is_computed(chains: list[list[float]], text: str) -> None:
+    assert text in client_facts.sentence(chains)
+
+
+def test_a_fleet_of_stock_clients_is_counted_in_its_first_minute() -> None:
+    found = client_facts.facts(policy("mqtt-js"), seed=1)  # type: ignore[arg-type]
+    assert found.attempts_a_minute == 59
+    assert found.busiest_second == 1
+
+
+def test_what_stops_a_client_is_in_the_words_of_its_protocol() -> None:
+    assert clients_page.stops_on(STOCK["signalr"]()) == "a disconnect by the server (DISCONNECT)"
+    assert clients_page.stops_on(STOCK["phoenix"]()) == ""
+    assert clients_page.starts_over(STOCK["partysocket"]()) == "after 5 s of connection"
 
 
 # -- clients behind a shared IP -------------------------------------------------------------------

@@ -35,6 +35,11 @@ def delays(policy: Policy, *, seed: int, attempts: int = ATTEMPTS, draws: int = 
         list(islice(delays_if_all_fail(policy, random.Random((seed << 32) + client)), attempts))  # noqa: S311
         for client in range(draws)
     ]
+    return spread(clients, attempts=attempts)
+
+
+def spread(clients: list[list[float]], *, attempts: int) -> Delays:
+    """How the delays of these clients are distributed, of each up to its last attempt."""
     columns = [
         np.array([client[n] for client in clients if len(client) > n]) for n in range(max(map(len, clients)))
     ]

@@ -14,15 +14,18 @@ def pages(docs: Path) -> dict[Path, str]:
     The index also lists pages of `docs` that its template does not know.
     """
     # matplotlib takes longer to load than all the rest.
-    from tools.pages import policies_page  # noqa: PLC0415
+    from tools.pages import clients_page, policies_page  # noqa: PLC0415
 
     policies = policies_page.entries()
+    clients = clients_page.entries()
     generated = {
         Path("policies.md"): policies_page.page(policies),
+        Path("clients.md"): clients_page.page(clients),
         Path("limits.md"): limits_page.page(),
         Path("events.md"): events_page.page(),
         Path("scenarios.md"): scenarios_page.page(),
         **policies_page.drawings(policies),
+        **clients_page.drawings(clients),
     }
     written = {
         path.relative_to(docs): path.read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ from scenarios.policies import throttled
 from scenarios.policies.following import Policy
 from scenarios.policies.outcome import Outcome, OutcomeKind
 from scenarios.policies.registry import POLICIES, policy
+from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.user_defined import UserDefined
 from scenarios.reference.docstrings import Described, described, field_docstrings, member_docstrings
 from scenarios.reference.parameters import Parameter, parameters
@@ -42,8 +43,8 @@ class Entry(Struct, frozen=True):
 
 
 def entries() -> list[Entry]:
-    """All policies, in the order of the registry."""
-    return [_entry(name) for name in POLICIES]
+    """All policies that are no stock clients, in the order of the registry."""
+    return [_entry(name) for name in POLICIES if name not in STOCK]
 
 
 def page(policies: list[Entry]) -> str:

@@ -10,6 +10,7 @@ from scenarios.cli.terminal import console
 from scenarios.events.registry import EVENTS
 from scenarios.limits.registry import LIMITS
 from scenarios.policies.registry import POLICIES
+from scenarios.policies.stock.catalogue import STOCK
 from scenarios.scenario.loader import catalog, load
 
 
@@ -27,7 +28,8 @@ def list_command(as_json: bool) -> None:
         table.add_row(name, summary)
     console.print(table)
     console.print(
-        f"\npolicies: {', '.join(POLICIES)}, or module:function"
+        f"\npolicies: {', '.join(name for name in POLICIES if name not in STOCK)}, or module:function"
+        f"\npolicies of client libraries: {', '.join(STOCK)}"
         f"\nlimits: {', '.join(LIMITS)}, or several joined by +, such as per-ip+global"
         f"\nevents: {', '.join(EVENTS)}"
     )

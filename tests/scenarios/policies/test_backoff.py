@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scenarios.policies.backoff import Backo2, PythonSocketIO
+from scenarios.policies.backoff import Backo2
 from scenarios.policies.registry import policy
+from scenarios.policies.stock.socketio import PythonSocketIO
 
 CLIENTS = 4_000
 INCIDENT = (200.0, 30_000.0, 0.5)
@@ -162,7 +163,7 @@ def test_the_jitter_of_the_python_client_is_half_a_second_either_way_at_any_dela
 
 
 def test_the_python_client_follows_the_source_draw_by_draw() -> None:
-    chosen = PythonSocketIO(min_s=0.2, max_s=1.0, jitter_s=0.5)
+    chosen = PythonSocketIO(reconnection_delay=0.2, reconnection_delay_max=1.0, randomization_factor=0.5)
     delays = list(islice(chosen.delays(Scripted([0.0, 0.3, 0.5, 0.75, 0.0])), 5))
     assert delays == pytest.approx([0.0, 0.2, 0.8, 1.25, 0.5])
 

@@ -70,7 +70,7 @@ LINES: dict[str, tuple[str, set[str]]] = {
     "keys": ("run --set fleet.po", {"fleet.policy="}),
     "tables": ("compare mass-drop --set ga", {"gateway."}),
     "policies": ("gate --set fleet.policy=", {*POLICIES}),
-    "policies of a rescue": ("run --set phases.rescue_policy=na", {"naive"}),
+    "policies of a rescue": ("run --set phases.rescue_policy=nai", {"naive"}),
     "limits": ("run --set edge.limit=", {*LIMITS}),
     "limits of one side": ("gate --candidate-set edge.limit=gl", {"global"}),
     "a key with few values": ("run --set fleet.stale_by=", {"gap", "age"}),
@@ -130,16 +130,16 @@ def test_a_key_comes_with_its_meaning() -> None:
 
 
 def test_bash_is_told_only_what_follows_its_last_break(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = "reconnect-storm run --set fleet.policy=na"
+    line = "reconnect-storm run --set fleet.policy=nai"
     assert asked_by_bash(line, monkeypatch) == ["naive"]
     assert asked_by_bash(line, monkeypatch, breaks=" ") == ["fleet.policy=naive"]
 
 
 def test_zsh_and_fish_are_told_the_whole_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMP_WORDS", "reconnect-storm run --set fleet.policy=na")
+    monkeypatch.setenv("COMP_WORDS", "reconnect-storm run --set fleet.policy=nai")
     monkeypatch.setenv("COMP_CWORD", "3")
     assert Zsh(command_line(), {}, PROGRAM, VARIABLE).complete() == "plain\tfleet.policy=naive\t"
-    monkeypatch.setenv("COMP_CWORD", "fleet.policy=na")
+    monkeypatch.setenv("COMP_CWORD", "fleet.policy=nai")
     answer = FishComplete(command_line(), {}, PROGRAM, VARIABLE).complete()
     assert "fleet.policy=naive" in answer
 
@@ -184,7 +184,7 @@ def test_a_completion_loads_nothing_that_takes_long() -> None:
         "try: main()\n"
         "finally: print('loaded:', *sys.modules)"
     )
-    line = "reconnect-storm run --set fleet.policy=na"
+    line = "reconnect-storm run --set fleet.policy=nai"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     done = subprocess.run(
         [sys.executable, "-c", source],

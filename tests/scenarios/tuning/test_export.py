@@ -2,7 +2,7 @@
 
 import ast
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice, repeat
 from typing import Any
 
@@ -15,8 +15,6 @@ from scenarios.policies.registry import policy
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.tuning.export import (
-    JS_OPTIONS,
-    PYTHON_OPTIONS,
     javascript_options,
     python_options,
     settings,
@@ -33,17 +31,12 @@ def candidate(spec: NameOrTable, limit: NameOrTable = "none", reset: Any = "open
     return Candidate(name="c", policy=spec, limit=limit, reset_backoff=reset)
 
 
-def policy_of(name: str, options: Mapping[str, float], keys: Mapping[str, str]) -> NameOrTable:
-    """The policy that a stock client with these options follows."""
-    return {"name": name, **{keys[option]: value for option, value in options.items()}}
-
-
 @given(MS, MS, st.floats(0, 1))
 def test_javascript_options_read_back_as_the_same_policy(low: int, high: int, jitter: float) -> None:
     spec: NameOrTable = {"name": "socketio-js", "min_ms": low, "max_ms": high, "jitter": jitter}
     options = javascript_options(spec)
     assert options is not None
-    assert policy(policy_of("socketio-js", options, JS_OPTIONS)) == policy(spec)
+    assert policy({"name": "socketio-js", **options}) == policy(spec)
 
 
 @given(SECONDS, SECONDS, SECONDS)
@@ -51,7 +44,7 @@ def test_python_options_read_back_as_the_same_policy(low: float, high: float, ji
     spec: NameOrTable = {"name": "socketio-python", "min_s": low, "max_s": high, "jitter_s": jitter}
     options = python_options(spec)
     assert options is not None
-    assert policy(policy_of("socketio-python", options, PYTHON_OPTIONS)) == policy(spec)
+    assert policy({"name": "socketio-python", **options}) == policy(spec)
 
 
 def test_the_incidents_own_fix_is_options_of_the_stock_client() -> None:

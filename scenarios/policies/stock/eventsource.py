@@ -1,0 +1,115 @@
+"""Clients of server-sent events."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta
+
+from scenarios.policies.backoff import Milliseconds, Share
+from scenarios.policies.outcome import Outcome, OutcomeKind, Reset
+from scenarios.policies.stock.client import StockClient, growing
+
+_RETRIED_STATUSES = frozenset({500, 502, 503, 504})
+
+
+class EventSourceChromium(StockClient, frozen=True, kw_only=True):
+    """EventSource in Chromium waits a fixed time without jitter; any HTTP status but 200 is final.
+
+        delay(n) = retry ms
+
+    A server that sends `retry:` sets the delay of its clients.
+    Source: chromium/chromium, third_party/blink/renderer/modules/eventsource/event_source.cc.
+    """
+
+    library = "EventSource (Chromium)"
+    version = "2026"
+    stops_on = frozenset({OutcomeKind.HTTP_STATUS})
+
+    retry: Milliseconds = 3000.0
+    """What the server has sent as `retry:`, or the browser's default, in milliseconds."""
+
+    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
+        return itertools.repeat(self.retry / 1000)
+
+
+class EventSourceFirefox(StockClient, frozen=True, kw_only=True):
+    """EventSource in Firefox waits a fixed time without jitter; any HTTP status but 200 is final.
+
+        delay(n) = max(500, retry) ms
+
+    A server that sends `retry:` sets the delay of its clients.
+    Source: mozilla/gecko-dev, dom/base/EventSource.cpp.
+    """
+
+    library = "EventSource (Firefox)"
+    version = "2026"
+    stops_on = frozenset({OutcomeKind.HTTP_STATUS})
+
+    retry: Milliseconds = 5000.0
+    """What the server has sent as `retry:`, or the browser's default, in milliseconds."""
+
+    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
+        return itertools.repeat(max(500.0, self.retry) / 1000)
+
+
+class EventSourceNpm(StockClient, frozen=True, kw_only=True):
+    """The package eventsource for Node waits a fixed time without jitter; any HTTP status but 200 is final.
+
+        delay(n) = retry ms
+
+    A server that sends `retry:` sets the delay of its clients.
+    Source: EventSource/eventsource, src/EventSource.ts.
+    """
+
+    library = "eventsource (npm)"
+    version = "4.1.1"
+    package = "npm:eventsource"
+    stops_on = frozenset({OutcomeKind.HTTP_STATUS})
+
+    retry: Milliseconds = 3000.0
+    """What the server has sent as `retry:`, or the library's default, in milliseconds."""
+
+    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
+        return itertools.repeat(self.retry / 1000)
+
+
+class LaunchDarklyEventSource(StockClient, frozen=True, kw_only=True):
+    """launchdarkly-eventsource waits a fixed time, unless a cap makes it grow and a ratio gives it jitter.
+
+        v = initialRetryDelayMillis
+        v = min(initialRetryDelayMillis·2ⁿ, maxBackoffMillis) with maxBackoffMillis
+        delay(n) = v - ⌊v·jitterRatio·U(0, 1)⌋ ms
+
+    Without retryResetIntervalMillis, the count of attempts grows for ever; it changes nothing without a cap.
+    Source: launchdarkly/js-eventsource, lib/eventsource.js and retry-delay.js.
+    """
+
+    library = "launchdarkly-eventsource"
+    version = "2.2.0"
+    package = "npm:launchdarkly-eventsource"
+    final = "any HTTP status except 500, 502, 503 and 504"
+
+    initialRetryDelayMillis: Milliseconds = 1000.0
+    """Delay before attempt 0, without jitter, in milliseconds."""
+    maxBackoffMillis: Milliseconds | None = None
+    """Cap of the delay, which then doubles with each attempt, in milliseconds; left out: it does not."""
+    jitterRatio: Share = 0.0
+    """Largest jitter, as a share of the delay."""
+    retryResetIntervalMillis: Annotated[float, Meta(gt=0, le=86_400_000)] | None = None
+    """How long a stream has to last for the attempts to start over; left out: they never do."""
+
+    @property
+    def reset(self) -> Reset:  # type: ignore[override]
+        """As `BasePolicy.reset`: after retryResetIntervalMillis."""
+        return "never" if self.retryResetIntervalMillis is None else self.retryResetIntervalMillis / 1000
+
+    def curve(self, rng: random.Random) -> Iterator[float]:
+        cap_ms = self.maxBackoffMillis
+        growth = (1.0, self.initialRetryDelayMillis) if cap_ms is None else (2.0, cap_ms)
+        for delay_ms in growing(self.initialRetryDelayMillis, *growth):
+            yield (delay_ms - int(rng.random() * self.jitterRatio * delay_ms)) / 1000
+
+    def stops(self, outcome: Outcome) -> bool:
+        return outcome.kind is OutcomeKind.HTTP_STATUS and outcome.status not in _RETRIED_STATUSES
