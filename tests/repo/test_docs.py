@@ -45,7 +45,7 @@ from scenarios.scenario.overrides import parse_override
 from scenarios.scenario.validate import build
 from tools.pages import client_facts, clients_page, limits_page, pages, policies_page, scenarios_page
 from tools.pages.__main__ import main
-from tools.pages.delays import Delays, delays, duration
+from tools.pages.delays import Delays, delays, duration, outages
 from tools.pages.failing_clients import attempts_s, per_second
 from tools.pages.shared_ip import SharedIp, shared_ip
 
@@ -321,7 +321,8 @@ def test_the_sentence_that_matters_is_computed(chains: list[list[float]], text: 
 
 
 def test_a_fleet_of_stock_clients_is_counted_in_its_first_minute() -> None:
-    found = client_facts.facts(policy("mqtt-js"), seed=1)  # type: ignore[arg-type]
+    chains = outages(policy("mqtt-js"), seed=1, attempts=client_facts.MOST_ATTEMPTS_A_MINUTE)
+    found = client_facts.facts(chains)
     assert found.attempts_a_minute == 59
     assert found.busiest_second == 1
 

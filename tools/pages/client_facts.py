@@ -1,17 +1,13 @@
 """What matters about a stock client, from its model: an outage in which every attempt fails at once."""
 
-import random
 from collections import Counter
-from itertools import accumulate, islice
+from itertools import accumulate
 from statistics import median
 
 from msgspec import Struct
 
-from scenarios.policies.following import delays_if_all_fail
-from scenarios.policies.stock.client import StockClient
-from tools.pages.delays import DRAWS, duration
+from tools.pages.delays import ATTEMPTS, duration
 
-ATTEMPTS = 13
 MINUTE_S = 60.0
 MOST_ATTEMPTS_A_MINUTE = 600
 EXACT_DIGITS = 6
@@ -30,23 +26,14 @@ class Facts(Struct, frozen=True):
     """Attempts in the busiest of the first sixty seconds, as a share of the clients."""
 
 
-def outages(client: StockClient, *, seed: int, attempts: int) -> list[list[float]]:
-    """The delays of many clients in seconds."""
-    return [
-        list(islice(delays_if_all_fail(client, random.Random((seed << 32) + number)), attempts))  # noqa: S311
-        for number in range(DRAWS)
-    ]
-
-
-def facts(client: StockClient, *, seed: int) -> Facts:
-    """What a fleet does that loses its connections at the same time."""
-    chains = outages(client, seed=seed, attempts=MOST_ATTEMPTS_A_MINUTE)
+def facts(chains: list[list[float]]) -> Facts:
+    """What a fleet with these delays, up to MOST_ATTEMPTS_A_MINUTE, does that loses its connections at once."""
     times_s = [at_s for chain in chains for at_s in accumulate(chain) if at_s < MINUTE_S]
     seconds = Counter(int(at_s + 1e-9) for at_s in times_s)
     return Facts(
         sentence=sentence([chain[:ATTEMPTS] for chain in chains]),
-        attempts_a_minute=len(times_s) / DRAWS,
-        busiest_second=max(seconds.values()) / DRAWS,
+        attempts_a_minute=len(times_s) / len(chains),
+        busiest_second=max(seconds.values()) / len(chains),
     )
 
 

@@ -10,8 +10,8 @@ from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.stock.client import StockClient
 from scenarios.reference.docstrings import Described, described
 from scenarios.reference.parameters import Parameter, parameters
-from tools.pages.client_facts import Facts, facts, outages
-from tools.pages.delays import ATTEMPTS, DRAWS, spread
+from tools.pages.client_facts import MOST_ATTEMPTS_A_MINUTE, Facts, facts
+from tools.pages.delays import ATTEMPTS, DRAWS, outages, spread
 from tools.pages.figures import delays_figure, svg
 from tools.pages.policies_page import alt_of_delays
 from tools.pages.rendering import rendered
@@ -65,7 +65,8 @@ def drawings(clients: list[Entry]) -> dict[Path, str]:
 
 def _entry(name: str, kind: type[StockClient]) -> Entry:
     client = kind()
-    found = spread(outages(client, seed=SEED, attempts=ATTEMPTS), attempts=ATTEMPTS)
+    chains = outages(client, seed=SEED, attempts=MOST_ATTEMPTS_A_MINUTE)
+    found = spread([chain[:ATTEMPTS] for chain in chains], attempts=ATTEMPTS)
     alt = alt_of_delays(name, found)
     return Entry(
         name=name,
@@ -77,7 +78,7 @@ def _entry(name: str, kind: type[StockClient]) -> Entry:
         file=f"{kind.__module__.replace('.', '/')}.py",
         starts_over=starts_over(client),
         stops_on=stops_on(client),
-        facts=facts(client, seed=SEED),
+        facts=facts(chains),
         alt=alt,
         drawing=svg(delays_figure(found), alt),
     )

@@ -31,11 +31,15 @@ class Delays(Struct, frozen=True):
 
 def delays(policy: Policy, *, seed: int, attempts: int = ATTEMPTS, draws: int = DRAWS) -> Delays:
     """The delays of `draws` clients; a client that gives up counts up to its last attempt."""
-    clients = [
+    return spread(outages(policy, seed=seed, attempts=attempts, draws=draws), attempts=attempts)
+
+
+def outages(policy: Policy, *, seed: int, attempts: int, draws: int = DRAWS) -> list[list[float]]:
+    """The delays of each client in seconds, up to that attempt, if every attempt fails."""
+    return [
         list(islice(delays_if_all_fail(policy, random.Random((seed << 32) + client)), attempts))  # noqa: S311
         for client in range(draws)
     ]
-    return spread(clients, attempts=attempts)
 
 
 def spread(clients: list[list[float]], *, attempts: int) -> Delays:
