@@ -27,7 +27,7 @@ class Facts(Struct, frozen=True):
 
 
 def facts(chains: list[list[float]]) -> Facts:
-    """What a fleet with these delays, up to MOST_ATTEMPTS_A_MINUTE, does that loses its connections at once."""
+    """What a fleet does that loses its connections at once; chains: delays up to MOST_ATTEMPTS_A_MINUTE."""
     times_s = [at_s for chain in chains for at_s in accumulate(chain) if at_s < MINUTE_S]
     seconds = Counter(int(at_s + 1e-9) for at_s in times_s)
     return Facts(
