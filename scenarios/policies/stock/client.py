@@ -16,6 +16,9 @@ Factor = Annotated[float, Meta(ge=1, le=1000)]
 Steps = tuple[Annotated[float, Meta(ge=0, le=86_400_000)], ...]
 """Milliseconds."""
 
+_RETRIED_STATUSES = frozenset({500, 502, 503, 504})
+FINAL_STATUSES = "any HTTP status except 500, 502, 503 and 504"
+"""What `is_final_status` finds, in words."""
 REFUSED_BY_THE_NAMESPACE = frozenset({OutcomeKind.CONNECT_ERROR, OutcomeKind.NAMESPACE_DISCONNECT})
 
 
@@ -52,6 +55,11 @@ class StockClient(BasePolicy, frozen=True, kw_only=True):
             if self.stops(outcome):
                 return
             outcome = yield delay_s
+
+
+def is_final_status(outcome: Outcome) -> bool:
+    """Whether the server answered with a status after which careful libraries do not try again."""
+    return outcome.kind is OutcomeKind.HTTP_STATUS and outcome.status not in _RETRIED_STATUSES
 
 
 def at_most(attempts: int | None, delays: Iterator[float]) -> Iterator[float]:

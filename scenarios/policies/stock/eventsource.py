@@ -3,18 +3,29 @@
 import itertools
 import random
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from scenarios.policies.backoff import Milliseconds, Share
 from scenarios.policies.outcome import Outcome, OutcomeKind, Reset
-from scenarios.policies.stock.client import StockClient, growing
-
-_RETRIED_STATUSES = frozenset({500, 502, 503, 504})
+from scenarios.policies.stock.client import FINAL_STATUSES, StockClient, growing, is_final_status
 
 
-class EventSourceChromium(StockClient, frozen=True, kw_only=True):
+class FixedRetry(StockClient, frozen=True, kw_only=True):
+    """What clients share that wait the same time before each attempt, and take any HTTP status as final."""
+
+    shortest_ms: ClassVar[float] = 0.0
+    stops_on = frozenset({OutcomeKind.HTTP_STATUS})
+
+    retry: Milliseconds = 3000.0
+    """What the server has sent as `retry:`, or the client's default, in milliseconds."""
+
+    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
+        return itertools.repeat(max(self.shortest_ms, self.retry) / 1000)
+
+
+class EventSourceChromium(FixedRetry, frozen=True, kw_only=True):
     """EventSource in Chromium waits a fixed time without jitter; any HTTP status but 200 is final.
 
         delay(n) = retry ms
@@ -25,16 +36,9 @@ class EventSourceChromium(StockClient, frozen=True, kw_only=True):
 
     library = "EventSource (Chromium)"
     version = "2026"
-    stops_on = frozenset({OutcomeKind.HTTP_STATUS})
-
-    retry: Milliseconds = 3000.0
-    """What the server has sent as `retry:`, or the browser's default, in milliseconds."""
-
-    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
-        return itertools.repeat(self.retry / 1000)
 
 
-class EventSourceFirefox(StockClient, frozen=True, kw_only=True):
+class EventSourceFirefox(FixedRetry, frozen=True, kw_only=True):
     """EventSource in Firefox waits a fixed time without jitter; any HTTP status but 200 is final.
 
         delay(n) = max(500, retry) ms
@@ -45,16 +49,13 @@ class EventSourceFirefox(StockClient, frozen=True, kw_only=True):
 
     library = "EventSource (Firefox)"
     version = "2026"
-    stops_on = frozenset({OutcomeKind.HTTP_STATUS})
+    shortest_ms = 500.0
 
     retry: Milliseconds = 5000.0
-    """What the server has sent as `retry:`, or the browser's default, in milliseconds."""
-
-    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
-        return itertools.repeat(max(500.0, self.retry) / 1000)
+    """What the server has sent as `retry:`, or the client's default, in milliseconds."""
 
 
-class EventSourceNpm(StockClient, frozen=True, kw_only=True):
+class EventSourceNpm(FixedRetry, frozen=True, kw_only=True):
     """The package eventsource for Node waits a fixed time without jitter; any HTTP status but 200 is final.
 
         delay(n) = retry ms
@@ -66,13 +67,6 @@ class EventSourceNpm(StockClient, frozen=True, kw_only=True):
     library = "eventsource (npm)"
     version = "4.1.1"
     package = "npm:eventsource"
-    stops_on = frozenset({OutcomeKind.HTTP_STATUS})
-
-    retry: Milliseconds = 3000.0
-    """What the server has sent as `retry:`, or the library's default, in milliseconds."""
-
-    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
-        return itertools.repeat(self.retry / 1000)
 
 
 class LaunchDarklyEventSource(StockClient, frozen=True, kw_only=True):
@@ -89,7 +83,7 @@ class LaunchDarklyEventSource(StockClient, frozen=True, kw_only=True):
     library = "launchdarkly-eventsource"
     version = "2.2.0"
     package = "npm:launchdarkly-eventsource"
-    final = "any HTTP status except 500, 502, 503 and 504"
+    final = FINAL_STATUSES
 
     initialRetryDelayMillis: Milliseconds = 1000.0
     """Delay before attempt 0, without jitter, in milliseconds."""
@@ -112,4 +106,4 @@ class LaunchDarklyEventSource(StockClient, frozen=True, kw_only=True):
             yield (delay_ms - int(rng.random() * self.jitterRatio * delay_ms)) / 1000
 
     def stops(self, outcome: Outcome) -> bool:
-        return outcome.kind is OutcomeKind.HTTP_STATUS and outcome.status not in _RETRIED_STATUSES
+        return is_final_status(outcome)

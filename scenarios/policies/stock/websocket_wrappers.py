@@ -4,47 +4,16 @@ import random
 from collections.abc import Iterator
 
 from scenarios.policies.backoff import Milliseconds, Seconds
-from scenarios.policies.outcome import Outcome, OutcomeKind, Reset
-from scenarios.policies.stock.client import Attempts, Factor, StockClient, at_most, growing
-
-_RETRIED_STATUSES = frozenset({500, 502, 503, 504})
-
-
-class PartySocket(StockClient, frozen=True, kw_only=True):
-    """partysocket grows a fixed delay without jitter: clients that are disconnected together stay together.
-
-        delay(n) = min(minReconnectionDelay·reconnectionDelayGrowFactorⁿ, maxReconnectionDelay) ms
-
-    The attempts start over once a connection has been open for minUptime.
-    Source: cloudflare/partykit, packages/partysocket/src/ws.ts.
-    """
-
-    library = "partysocket"
-    version = "1.3.0"
-    package = "npm:partysocket"
-    sees = "browser"
-
-    minReconnectionDelay: Milliseconds = 3000.0
-    """First delay, in milliseconds."""
-    maxReconnectionDelay: Milliseconds = 10_000.0
-    """Cap of the delay, in milliseconds."""
-    reconnectionDelayGrowFactor: Factor = 1.3
-    """Growth of the delay with each attempt."""
-    minUptime: Milliseconds = 5000.0
-    """How long a connection has to be open for the attempts to start over, in milliseconds."""
-    maxRetries: Attempts | None = None
-    """Attempts after which it gives up; left out: never."""
-
-    @property
-    def reset(self) -> Reset:  # type: ignore[override]
-        """As `BasePolicy.reset`: after minUptime."""
-        return self.minUptime / 1000
-
-    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
-        delays_ms = growing(
-            self.minReconnectionDelay, self.reconnectionDelayGrowFactor, self.maxReconnectionDelay
-        )
-        return at_most(self.maxRetries, (delay_ms / 1000 for delay_ms in delays_ms))
+from scenarios.policies.outcome import Outcome, Reset
+from scenarios.policies.stock.client import (
+    FINAL_STATUSES,
+    Attempts,
+    Factor,
+    StockClient,
+    at_most,
+    growing,
+    is_final_status,
+)
 
 
 class ReconnectingWebSocket(StockClient, frozen=True, kw_only=True):
@@ -80,10 +49,28 @@ class ReconnectingWebSocket(StockClient, frozen=True, kw_only=True):
         return self.minUptime / 1000
 
     def curve(self, rng: random.Random) -> Iterator[float]:
-        drawn_ms = 1000 + 4000 * rng.random()
-        first_ms = drawn_ms if self.minReconnectionDelay is None else self.minReconnectionDelay
+        first_ms = self.minReconnectionDelay
+        if first_ms is None:
+            first_ms = 1000 + 4000 * rng.random()
         delays_ms = growing(first_ms, self.reconnectionDelayGrowFactor, self.maxReconnectionDelay)
         return at_most(self.maxRetries, (delay_ms / 1000 for delay_ms in delays_ms))
+
+
+class PartySocket(ReconnectingWebSocket, frozen=True, kw_only=True):
+    """partysocket grows a fixed delay without jitter: clients that are disconnected together stay together.
+
+        delay(n) = min(minReconnectionDelay·reconnectionDelayGrowFactorⁿ, maxReconnectionDelay) ms
+
+    The attempts start over once a connection has been open for minUptime.
+    Source: cloudflare/partykit, packages/partysocket/src/ws.ts.
+    """
+
+    library = "partysocket"
+    version = "1.3.0"
+    package = "npm:partysocket"
+
+    minReconnectionDelay: Milliseconds = 3000.0
+    """First delay, in milliseconds."""
 
 
 class ReactUseWebSocket(StockClient, frozen=True, kw_only=True):
@@ -123,7 +110,7 @@ class PythonWebsockets(StockClient, frozen=True, kw_only=True):
     library = "websockets (Python)"
     version = "17.4"
     package = "pypi:websockets"
-    final = "any HTTP status except 500, 502, 503 and 504"
+    final = FINAL_STATUSES
 
     initial_delay: Seconds = 5.0
     """Ceiling of the first delay after a failed attempt, in seconds."""
@@ -140,5 +127,4 @@ class PythonWebsockets(StockClient, frozen=True, kw_only=True):
         yield from growing(self.min_delay, self.factor, self.max_delay)
 
     def stops(self, outcome: Outcome) -> bool:
-        refused = outcome.kind is OutcomeKind.HTTP_STATUS
-        return refused and outcome.status not in _RETRIED_STATUSES
+        return is_final_status(outcome)
