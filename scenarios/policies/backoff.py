@@ -4,6 +4,7 @@ Each is a frozen value whose `delays(rng)` gives seconds. Nothing here reads a c
 source: the same seed gives the same delays.
 """
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -69,12 +70,8 @@ class Backo2(BasePolicy, frozen=True, kw_only=True):
     """Largest deviation, as a share of the delay."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
-            ms = backo2_ms(self.min_ms, self.jitter, n, rng.random())
-            # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
-            yield 0.0 if math.isnan(ms) else int(min(ms, self.max_ms)) / 1000
-            n += 1
+        for n in itertools.count():
+            yield capped_backo2_ms(self.min_ms, self.max_ms, self.jitter, n, rng.random()) / 1000
 
 
 class FullJitter(BasePolicy, frozen=True, kw_only=True):
@@ -92,10 +89,8 @@ class FullJitter(BasePolicy, frozen=True, kw_only=True):
     """Cap of the ceiling."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
+        for n in itertools.count():
             yield rng.uniform(0, min(self.cap_s, times_power_of_two(self.base_s, n)))
-            n += 1
 
 
 class EqualJitter(BasePolicy, frozen=True, kw_only=True):
@@ -115,11 +110,9 @@ class EqualJitter(BasePolicy, frozen=True, kw_only=True):
     """Cap of the ceiling."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
+        for n in itertools.count():
             half_s = min(self.cap_s, times_power_of_two(self.base_s, n)) / 2
             yield half_s + rng.uniform(0, half_s)
-            n += 1
 
 
 class DecorrelatedJitter(BasePolicy, frozen=True, kw_only=True):
@@ -242,6 +235,13 @@ def backo2_ms(min_ms: float, jitter: float, n: int, draw: float) -> float:
     ms = times_power_of_two(min_ms, n)
     deviation = _floor(draw * jitter * ms) if jitter else 0.0
     return ms - deviation if math.floor(draw * 10) % 2 == 0 else ms + deviation
+
+
+def capped_backo2_ms(min_ms: float, max_ms: float, jitter: float, n: int, draw: float) -> int:
+    """The delay of backo2 as JavaScript computes it."""
+    ms = backo2_ms(min_ms, jitter, n, draw)
+    # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
+    return 0 if math.isnan(ms) else int(min(ms, max_ms))
 
 
 def times_power_of_two(value: float, n: int) -> float:

@@ -1,5 +1,6 @@
 """Clients of Centrifugo."""
 
+import itertools
 import random
 from collections.abc import Iterator
 
@@ -35,12 +36,10 @@ class Centrifuge(StockClient, frozen=True, kw_only=True):
     """Longest delay, in milliseconds."""
 
     def curve(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
+        for n in itertools.count():
             most_ms = min(self.maxReconnectDelay, times_power_of_two(self.minReconnectDelay, min(n, 31)))
             delay_ms = self.minReconnectDelay + int(rng.random() * (most_ms + 1))
             yield min(self.maxReconnectDelay, delay_ms) / 1000
-            n += 1
 
     def stops(self, outcome: Outcome) -> bool:
         code = outcome.close_code or 0

@@ -1,10 +1,10 @@
 """Clients of GraphQL subscriptions."""
 
-import math
+import itertools
 import random
 from collections.abc import Iterator
 
-from scenarios.policies.backoff import Milliseconds, Share, backo2_ms
+from scenarios.policies.backoff import Milliseconds, Share, capped_backo2_ms
 from scenarios.policies.orders import Told
 from scenarios.policies.outcome import Outcome, OutcomeKind
 from scenarios.policies.stock.client import Attempts, StockClient, at_most
@@ -93,8 +93,5 @@ class SubscriptionsTransportWs(StockClient, frozen=True, kw_only=True):
         return at_most(self.reconnectionAttempts, self._endless(rng))
 
     def _endless(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
-            ms = backo2_ms(self.minTimeout, self.jitter, n, rng.random())
-            yield 0.0 if math.isnan(ms) else int(min(ms, self.maxTimeout)) / 1000
-            n += 1
+        for n in itertools.count():
+            yield capped_backo2_ms(self.minTimeout, self.maxTimeout, self.jitter, n, rng.random()) / 1000

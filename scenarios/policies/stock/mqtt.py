@@ -108,11 +108,9 @@ class HiveMq(StockClient, frozen=True, kw_only=True):
     """Cap of the delay, without jitter, in seconds."""
 
     def curve(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
+        for n in itertools.count():
             delay_s = min(times_power_of_two(self.initialDelay, n), self.maxDelay)
             yield delay_s * (1 + 0.25 * (2 * rng.random() - 1))
-            n += 1
 
 
 class AwsIot(StockClient, frozen=True, kw_only=True):
@@ -141,8 +139,6 @@ class AwsIot(StockClient, frozen=True, kw_only=True):
         return self.min_connected_time_to_reset_reconnect_delay_ms / 1000
 
     def curve(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
+        for n in itertools.count():
             ceiling_ms = times_power_of_two(self.min_reconnect_delay_ms, min(n, 63))
             yield min(rng.random() * ceiling_ms, self.max_reconnect_delay_ms) / 1000
-            n += 1

@@ -1,5 +1,6 @@
 """Clients of Action Cable."""
 
+import itertools
 import math
 import random
 from collections.abc import Iterator
@@ -47,10 +48,8 @@ class ActionCable(StockClient, frozen=True, kw_only=True):
         interval_s = self.staleThreshold * math.sqrt(1 + 3 * rng.random())
         phase_s = interval_s * rng.random()
         yield phase_s if phase_s >= self.staleThreshold else phase_s + self._poll_s(0, rng)
-        n = 1
-        while True:
+        for n in itertools.count(1):
             yield self._poll_s(n, rng)
-            n += 1
 
     def _poll_s(self, attempts: int, rng: random.Random) -> float:
         rate = self.reconnectionBackoffRate
@@ -91,11 +90,9 @@ class AnyCable(StockClient, frozen=True, kw_only=True):
         return at_most(self.maxReconnectAttempts, self._endless(rng))
 
     def _endless(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
+        for n in itertools.count():
             # Beyond 40 attempts, years would become longer years.
             left_ms = self.pingInterval * self.backoffRate ** min(n, 40)
             delay_ms = left_ms + (left_ms * self.backoffRate - left_ms) * rng.random()
             delay_ms *= 1 + 2 * (rng.random() - 0.5) * self.jitterRatio
             yield min(delay_ms, self.maxInterval or math.inf) / 1000
-            n += 1

@@ -1,11 +1,18 @@
 """Clients of Socket.IO in the languages that have one."""
 
-import math
+import itertools
 import random
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from scenarios.policies.backoff import Milliseconds, Seconds, Share, backo2_ms, times_power_of_two
+from scenarios.policies.backoff import (
+    Milliseconds,
+    Seconds,
+    Share,
+    backo2_ms,
+    capped_backo2_ms,
+    times_power_of_two,
+)
 from scenarios.policies.outcome import OutcomeKind
 from scenarios.policies.stock.client import REFUSED_BY_THE_NAMESPACE, Attempts, StockClient, at_most
 
@@ -27,13 +34,8 @@ class Manager(StockClient, frozen=True, kw_only=True):
     stops_on = REFUSED_BY_THE_NAMESPACE
 
     def curve(self, rng: random.Random) -> Iterator[float]:
-        return at_most(self.reconnectionAttempts if self.reconnection else 0, self._endless(rng))
-
-    def _endless(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
-            yield self.delay_ms(n, rng.random()) / 1000
-            n += 1
+        delays = (self.delay_ms(n, rng.random()) / 1000 for n in itertools.count())
+        return at_most(self.reconnectionAttempts if self.reconnection else 0, delays)
 
     def delay_ms(self, n: int, draw: float) -> float:
         """The delay before attempt n, where `draw` is the random number."""
@@ -65,9 +67,8 @@ class SocketIoJs(Manager, frozen=True, kw_only=True):
     }
 
     def delay_ms(self, n: int, draw: float) -> float:
-        ms = backo2_ms(self.reconnectionDelay or 1000, self.randomizationFactor, n, draw)
-        # JavaScript: ∞ - ∞ is NaN, Math.min keeps it, and NaN | 0 is 0.
-        return 0 if math.isnan(ms) else int(min(ms, self.reconnectionDelayMax or 5000))
+        bounds_ms = (self.reconnectionDelay or 1000, self.reconnectionDelayMax or 5000)
+        return capped_backo2_ms(*bounds_ms, self.randomizationFactor, n, draw)
 
 
 class SocketIoJava(Manager, frozen=True, kw_only=True):
@@ -162,12 +163,10 @@ class SocketIoSwift(StockClient, frozen=True, kw_only=True):
 
     def _endless(self, rng: random.Random) -> Iterator[float]:
         yield 0.0
-        n = 1
-        while True:
+        for n in itertools.count(1):
             delay_s = self.reconnectWait * 1.5 ** min(n, 900)
             delay_s += rng.random() * self.randomizationFactor * delay_s
             yield max(self.reconnectWait, min(delay_s, self.reconnectWaitMax))
-            n += 1
 
 
 class SocketIoCpp(StockClient, frozen=True, kw_only=True):
@@ -195,10 +194,8 @@ class SocketIoCpp(StockClient, frozen=True, kw_only=True):
         return at_most(self.reconnect_attempts, self._endless())
 
     def _endless(self) -> Iterator[float]:
-        n = 0
-        while True:
+        for n in itertools.count():
             yield int(min(self.reconnect_delay * 1.5 ** min(n, 32), self.reconnect_delay_max)) / 1000
-            n += 1
 
 
 class PythonSocketIO(StockClient, frozen=True, kw_only=True):
@@ -239,8 +236,6 @@ class PythonSocketIO(StockClient, frozen=True, kw_only=True):
         return at_most((self.reconnection_attempts or None) if self.reconnection else 0, self._endless(rng))
 
     def _endless(self, rng: random.Random) -> Iterator[float]:
-        n = 0
-        while True:
+        for n in itertools.count():
             delay_s = min(times_power_of_two(self.reconnection_delay, n), self.reconnection_delay_max)
             yield max(0.0, delay_s + self.randomization_factor * (2 * rng.random() - 1))
-            n += 1
