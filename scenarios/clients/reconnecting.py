@@ -93,11 +93,7 @@ class Reconnecting:
             self._at(self._wanted_ns, self._ask_cap)
 
     def _tell_policy_of_join(self) -> None:
-        try:
-            if self._course is not None:
-                self._course.joined(monotonic_ns() / 1e9)
-        except Exception as error:
-            self._population.note_failure(error)
+        self._tell(Course.joined)
 
     def _leave_policy(self) -> None:
         """Of an attempt that is under way, or that the cap makes wait, the policy hears that it is over."""
@@ -105,9 +101,13 @@ class Reconnecting:
         if place_ns:
             # Others may have its place.
             self._population.attempts_cap.give_back(place_ns)
+        self._tell(Course.abandoned)
+
+    def _tell(self, what: Callable[[Course, float], None]) -> None:
+        """Tells the policy something that asks for no order."""
         try:
             if self._course is not None:
-                self._course.abandoned(monotonic_ns() / 1e9)
+                what(self._course, monotonic_ns() / 1e9)
         except Exception as error:
             self._population.note_failure(error)
 
