@@ -1,8 +1,7 @@
 "use strict";
 
+const { protocol } = require("../cable.js");
 const { FakeWebSocket } = require("../server.js");
-
-const ping = (socket) => socket.message('{"type":"ping","message":1}');
 
 module.exports = {
   package: "@anycable/core",
@@ -16,20 +15,5 @@ module.exports = {
     cable.connect().catch(() => {});
     return () => cable.disconnect();
   },
-  protocol: {
-    opened(socket) {
-      if (socket.step.do === "open") return socket.drop();
-      if (socket.step.do === "connect-error") {
-        socket.server.ended();
-        return socket.message('{"type":"disconnect","reason":"unauthorized","reconnect":false}');
-      }
-      socket.message('{"type":"welcome"}');
-      setInterval(() => ping(socket), 3000);
-      return socket.joined();
-    },
-    "namespace-disconnect"(socket) {
-      socket.server.ended();
-      socket.message('{"type":"disconnect","reason":"remote","reconnect":false}');
-    },
-  },
+  protocol,
 };
