@@ -92,7 +92,6 @@ class Recorder:
         self.disconnects: Counter[str] = Counter()
         self.held_back = 0
         self.unopened = 0
-        self.gave_up = 0
         self.gave_up_by_reason: Counter[str] = Counter()
         self._first_attempt_ns = self._last_join_ns = 0
         self._attempts: Counter[int] = Counter()
@@ -129,7 +128,6 @@ class Recorder:
 
     def gave_up_after(self, reason: str) -> None:
         """A client stopped for good; reason: one of `GAVE_UP`."""
-        self.gave_up += 1
         self.gave_up_by_reason[reason] += 1
 
     def tick_out_of_order(self, client: int, seq: int, due_ns: int, now_ns: int) -> None:
@@ -230,7 +228,6 @@ class Recorder:
             held_back=self.held_back,
             unopened=self.unopened,
             client_error=self.client_error,
-            gave_up=self.gave_up,
             gave_up_by_reason=dict(self.gave_up_by_reason),
             outcomes=dict(outcomes),
             disconnects=dict(self.disconnects),

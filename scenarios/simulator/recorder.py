@@ -83,7 +83,7 @@ class Recorder:
         self.outcomes: Counter[str] = Counter()
         self.disconnects: Counter[str] = Counter()
         self.limited_by_group = np.zeros(groups, np.int64)
-        self.gave_up = self.held_back = 0
+        self.held_back = 0
         self.gave_up_by_reason: Counter[str] = Counter()
         self._ticks = self._missed = 0
         self._fanout = np.zeros(BINS, np.int64)
@@ -114,10 +114,14 @@ class Recorder:
 
     def gave_up_after(self, reason: str, clients: int = 1) -> None:
         """This number of clients stopped for good; reason: one of `GAVE_UP`."""
-        self.gave_up += clients
         self.gave_up_by_reason[reason] += clients
 
     # -- ticks --------------------------------------------------------------------------------------
+
+    @property
+    def gave_up(self) -> int:
+        """Clients that stopped for good in this second."""
+        return self.gave_up_by_reason.total()
 
     def delivered(self, ticks: Ints, latency_s: Floats, clients: Ints, by_group: Ints) -> None:
         """Ticks of shape (n,), which reach their clients in several portions.
@@ -219,7 +223,6 @@ class Recorder:
             attempts=sum(slots),
             attempts_per_slot=tuple(slots),
             held_back=self.held_back,
-            gave_up=self.gave_up,
             gave_up_by_reason=dict(self.gave_up_by_reason),
             outcomes=dict(self.outcomes),
             disconnects=dict(self.disconnects),

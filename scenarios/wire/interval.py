@@ -114,10 +114,9 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Connections that joined clients needed and this machine had no ports, descriptors or memory for."""
     client_error: str = ""
     """What a reconnect policy raised inside a client, so far; whoever follows it cannot be relied on."""
-    gave_up: int = 0
-    """Clients that stopped for good, because their policy allowed no further attempt."""
     gave_up_by_reason: dict[str, int] = {}
-    """The same clients by what it was about: one of `GAVE_UP`."""
+    """Clients that stopped for good, because their policy allowed no further attempt, by what it was about:
+    one of `GAVE_UP`."""
     shared_ips: dict[int, SharedIpGroup] = {}
     """By how many clients share a source address."""
     ticks: int
@@ -172,6 +171,11 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """What became known in this second."""
     clocks: tuple[ClockOffset, ...] = ()
     """Where processes do not share one clock: how each sees the gateway's."""
+
+    @property
+    def gave_up(self) -> int:
+        """Clients that stopped for good."""
+        return sum(self.gave_up_by_reason.values())
 
     @property
     def lag_p99_ms(self) -> float | None:

@@ -36,7 +36,6 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         held_back=sum(part.held_back for part in parts),
         unopened=sum(part.unopened for part in parts),
         client_error=next((part.client_error for part in parts if part.client_error), ""),
-        gave_up=sum(part.gave_up for part in parts),
         gave_up_by_reason=_counts(part.gave_up_by_reason for part in parts),
         outcomes=_counts(part.outcomes for part in parts),
         disconnects=_counts(part.disconnects for part in parts),

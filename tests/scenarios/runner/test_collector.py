@@ -226,7 +226,6 @@ def test_the_two_parts_of_a_second_that_was_cut_become_one_row(collector: Collec
             attempts=2,
             outcomes={"joined": 1},
             useful=8.0,
-            gave_up=1,
             gave_up_by_reason={"timeout": 1},
             stale_clients=2.0,
         )
@@ -238,7 +237,6 @@ def test_the_two_parts_of_a_second_that_was_cut_become_one_row(collector: Collec
             outcomes={"joined": 2},
             useful=None,
             attempts_per_slot=(3,),
-            gave_up=2,
             gave_up_by_reason={"timeout": 1, "connect_error": 1},
         )
     )

@@ -50,7 +50,7 @@ def recorded(
         recorder.joined[own] = outcome == "joined"
         recorder.disconnects["stale"] += seq % 2
         recorder.held_back += seq % 2
-        recorder.gave_up += seq % 2
+        recorder.gave_up_by_reason["timeout"] += seq % 2
         recorder.lag_probe(seq * MS)
         recorder.retry_late_ns.append(seq * MS)
         if number == report_after:
@@ -151,7 +151,6 @@ def test_what_is_no_histogram_is_added_too() -> None:
         held_back=1,
         skipped={2: 3, 4: 1},
         group_ticks={1: {2: TickCounts(late=3, skipped=3), 4: TickCounts(in_time=9, skipped=1)}},
-        gave_up=4,
         gave_up_by_reason={"timeout": 3, "connect_error": 1},
         staleness=Samples.of([7 * MS]),
         stale_clients=1.5,
@@ -195,7 +194,6 @@ def test_what_is_no_histogram_is_added_too() -> None:
             6: {4: TickCounts(late=5, skipped=5)},
         },
         unnumbered=True,
-        gave_up=8,
         gave_up_by_reason={"timeout": 6, "connect_error": 2},
         staleness=Samples.of([7 * MS] * 2),
         stale_clients=3.0,

@@ -74,7 +74,6 @@ intervals_of_any = st.builds(
     first_attempt_ns=st.none() | whole,
     last_join_ns=st.none() | whole,
     held_back=whole,
-    gave_up=whole,
     gave_up_by_reason=st.dictionaries(st.sampled_from(["timeout", "policy_ended"]), whole, max_size=2),
     staleness=samples_of_any,
     stale_clients=st.none() | st.floats(0, 1e6),
