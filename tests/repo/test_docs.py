@@ -60,6 +60,12 @@ def policies() -> list[policies_page.Entry]:
 
 
 @pytest.fixture(scope="module")
+def clients() -> list[clients_page.Entry]:
+    """The stock clients with their figures, drawn once."""
+    return clients_page.entries()
+
+
+@pytest.fixture(scope="module")
 def generated() -> dict[Path, str]:
     """Every file that belongs below docs/, by its path there."""
     return pages.pages(DOCS)
@@ -320,8 +326,18 @@ def test_the_sentence_that_matters_is_computed(chains: list[list[float]], text: 
     assert text in client_facts.sentence(chains)
 
 
+def test_an_outage_is_followed_for_some_attempts_and_longer_where_they_are_quick() -> None:
+    def attempts(name: str) -> int:
+        [outage_s] = outages(policy(name), seed=1, attempts=13, until_s=20.0, draws=1)
+        return len(outage_s)
+
+    assert attempts("mqtt-js") == 20
+    assert attempts("incident") == 13
+    assert attempts("naive") == 600
+
+
 def test_a_fleet_of_stock_clients_is_counted_in_its_first_minute() -> None:
-    chains = outages(policy("mqtt-js"), seed=1, attempts=client_facts.MOST_ATTEMPTS_A_MINUTE)
+    chains = outages(policy("mqtt-js"), seed=1, until_s=client_facts.MINUTE_S)
     found = client_facts.facts(chains)
     assert found.attempts_a_minute == 59
     assert found.busiest_second == 1
@@ -528,9 +544,13 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 
 
 def test_pages_are_written_once_then_found_to_be_fresh_and_missed_when_changed(
-    tmp_path: Path, policies: list[policies_page.Entry], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    policies: list[policies_page.Entry],
+    clients: list[clients_page.Entry],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(policies_page, "entries", lambda: policies)
+    monkeypatch.setattr(clients_page, "entries", lambda: clients)
     (tmp_path / "hand.md").write_text("# Written by hand\n", encoding="utf-8")
     (tmp_path / "bare.md").write_text("no heading\n", encoding="utf-8")
     status, output = run("--docs", tmp_path)

@@ -9,7 +9,6 @@ from msgspec import Struct
 from tools.pages.delays import ATTEMPTS, duration
 
 MINUTE_S = 60.0
-MOST_ATTEMPTS_A_MINUTE = 600
 EXACT_DIGITS = 6
 NEARLY_ALL = 0.995
 A_TENTH = 0.1
@@ -27,7 +26,7 @@ class Facts(Struct, frozen=True):
 
 
 def facts(chains: list[list[float]]) -> Facts:
-    """What a fleet does that loses its connections at once; chains: delays up to MOST_ATTEMPTS_A_MINUTE."""
+    """What a fleet does that loses its connections at once; chains: the delays of a minute or more."""
     times_s = [at_s for chain in chains for at_s in accumulate(chain) if at_s < MINUTE_S]
     seconds = Counter(int(at_s + 1e-9) for at_s in times_s)
     return Facts(

@@ -10,7 +10,7 @@ from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.stock.client import StockClient
 from scenarios.reference.docstrings import Described, described
 from scenarios.reference.parameters import Parameter, parameters
-from tools.pages.client_facts import MOST_ATTEMPTS_A_MINUTE, Facts, facts
+from tools.pages.client_facts import MINUTE_S, Facts, facts
 from tools.pages.delays import ATTEMPTS, DRAWS, outages, spread
 from tools.pages.figures import delays_figure, svg
 from tools.pages.policies_page import alt_of_delays
@@ -65,7 +65,7 @@ def drawings(clients: list[Entry]) -> dict[Path, str]:
 
 def _entry(name: str, kind: type[StockClient]) -> Entry:
     client = kind()
-    chains = outages(client, seed=SEED, attempts=MOST_ATTEMPTS_A_MINUTE)
+    chains = outages(client, seed=SEED, until_s=MINUTE_S)
     found = spread([chain[:ATTEMPTS] for chain in chains], attempts=ATTEMPTS)
     alt = alt_of_delays(name, found)
     return Entry(

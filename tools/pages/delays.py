@@ -1,6 +1,7 @@
 """How the delays of a policy are distributed, attempt by attempt."""
 
 import random
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -10,6 +11,8 @@ from scenarios.policies.following import Policy, delays_if_all_fail
 
 ATTEMPTS = 13
 DRAWS = 2_000
+MOST_ATTEMPTS = 600
+"""Of one client, however short its delays are."""
 
 
 class Delays(Struct, frozen=True):
@@ -34,12 +37,23 @@ def delays(policy: Policy, *, seed: int, attempts: int = ATTEMPTS, draws: int = 
     return spread(outages(policy, seed=seed, attempts=attempts, draws=draws), attempts=attempts)
 
 
-def outages(policy: Policy, *, seed: int, attempts: int, draws: int = DRAWS) -> list[list[float]]:
-    """The delays of each client in seconds, up to that attempt, if every attempt fails."""
+def outages(
+    policy: Policy, *, seed: int, attempts: int = ATTEMPTS, until_s: float = 0.0, draws: int = DRAWS
+) -> list[list[float]]:
+    """The delays of each client in seconds if every attempt fails: `attempts`, and those before `until_s`."""
     return [
-        list(islice(delays_if_all_fail(policy, random.Random((seed << 32) + client)), attempts))  # noqa: S311
+        _outage(delays_if_all_fail(policy, random.Random((seed << 32) + client)), attempts, until_s)  # noqa: S311
         for client in range(draws)
     ]
+
+
+def _outage(delays_s: Iterator[float], attempts: int, until_s: float) -> list[float]:
+    outage_s = list(islice(delays_s, attempts))
+    at_s = sum(outage_s)
+    while at_s < until_s and len(outage_s) < MOST_ATTEMPTS and (delay_s := next(delays_s, None)) is not None:
+        outage_s.append(delay_s)
+        at_s += delay_s
+    return outage_s
 
 
 def spread(clients: list[list[float]], *, attempts: int) -> Delays:
