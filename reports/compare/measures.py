@@ -80,6 +80,20 @@ class Names(Struct, frozen=True, kw_only=True):
     `fan-out by stamp` where some runs have no schedule to count from, and others have one."""
 
 
+UNITS: dict[Callable[..., str], tuple[str, float]] = {
+    units.percent: ("percent", 100.0),
+    units.milliseconds: ("ms", 1.0),
+    units.seconds: ("s", 1.0),
+    units.microseconds: ("us", 1e6),
+    units.per_second: ("per-s", 1.0),
+    units.times: ("ratio", 1.0),
+    units.count: ("count", 1.0),
+    units.megabytes: ("mb", 1.0),
+    units.plain: ("", 1.0),
+}
+"""By how a measure is written: its unit in a word, and the factor to that unit."""
+
+
 class Measure(Struct, frozen=True):
     """One number of a run."""
 
@@ -111,6 +125,11 @@ class Measure(Struct, frozen=True):
     def heading_for(self, names: Names) -> str:
         """The heading, with these names."""
         return self.heading.format(proxy=names.proxy, fanout=names.fanout)
+
+    @property
+    def unit(self) -> tuple[str, float]:
+        """The unit in a word, such as `ms`, and the factor from the measure's own unit to it."""
+        return UNITS.get(self.write, ("", 1.0))
 
     @property
     def least(self) -> str:

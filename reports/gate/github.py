@@ -1,11 +1,14 @@
 """A decision where GitHub and GitLab show it: annotations, the summary of a step, a comment on the change."""
 
 from collections.abc import Sequence
+from math import inf
 
 import msgspec
 
-from reports.gate.decision import Decision, Outcome
-from reports.gate.text import TITLES, accepted_lines, lines, tables, title
+from reports.compare.measures import BY_KEY
+from reports.gate.decision import Decision, Outcome, Side
+from reports.gate.text import TITLES, accepted_lines, lines, tables, title, worst_first
+from reports.text.mermaid import Line, line_chart
 from reports.text.tables import TextTable
 from reports.text.templating import escape_markdown
 
@@ -20,6 +23,8 @@ MOST_ANNOTATIONS = 10
 """GitHub shows no more of a kind for one step."""
 LONGEST = 60_000
 """GitHub takes comments of up to 65,536 characters."""
+_GREY, _ORANGE = "#8a8a8a", "#d9480f"
+"""Legible on white and on black."""
 
 
 def annotations(decision: Decision, scenario: str) -> list[str]:
@@ -58,8 +63,32 @@ def comment(decision: Decision, scenario: str, where: str = "") -> str:
         *(f"- {_cell(line)}" for line in accepted_lines(decision)),
     ]
     told = [_markdown(table) for table in _what_changed(decision)]
-    whole = _joined([*top, *told, _folded(decision), *log])
+    whole = _joined([*top, *told, *picture(decision), _folded(decision), *log])
     return whole if len(whole) <= LONGEST else _joined([part[: LONGEST // 4] for part in (*top[:2], *log)])
+
+
+def picture(decision: Decision) -> list[str]:
+    """The measure that is worst, run by run: a chart for Markdown, or none where no measure can be drawn."""
+    sides = (decision.baseline, decision.candidate)
+    for finding in worst_first(decision):
+        if finding.key not in BY_KEY:
+            continue
+        unit, scale = BY_KEY[finding.key].unit
+        lines = [
+            Line(colour, [scale * value for value in _values(side, finding.key)])
+            for colour, side in zip((_GREY, _ORANGE), sides, strict=True)
+        ]
+        axis = finding.name if unit in {"", "count", "ratio"} else f"{finding.name}, {unit}"
+        drawn = line_chart(f"{finding.name}: baseline grey, candidate orange", "run", axis, lines)
+        if drawn:
+            return [drawn]
+    return []
+
+
+def _values(side: Side | None, key: str) -> list[float]:
+    """A measure in the valid runs of a side, infinite where it never came."""
+    found = [run.values[key].number for run in side.measured if key in run.values] if side else []
+    return [inf if number is None else number for number in found]
 
 
 def _what_changed(decision: Decision) -> list[TextTable]:

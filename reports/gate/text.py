@@ -1,6 +1,7 @@
 """A decision as rows and sentences, for any medium."""
 
 from reports.gate.decision import Decision, Side
+from reports.gate.finding import Finding
 from reports.text import units
 from reports.text.tables import TextTable
 
@@ -20,6 +21,11 @@ def title(decision: Decision) -> str:
     return f"{TITLES[decision.outcome]}: {decision.reason}"
 
 
+def worst_first(decision: Decision) -> list[Finding]:
+    """Its findings, in the order in which a reader needs them."""
+    return sorted(decision.findings, key=lambda finding: _ORDER.index(finding.answer))
+
+
 def findings_table(decision: Decision) -> TextTable:
     """Every gauge, what is worse first."""
     return TextTable(
@@ -36,7 +42,7 @@ def findings_table(decision: Decision) -> TextTable:
                 units.p_value(row.p).removeprefix("p ") or units.NOTHING,
                 f"{row.answer} (accepted)" if row.accepted else row.answer,
             )
-            for row in sorted(decision.findings, key=lambda finding: _ORDER.index(finding.answer))
+            for row in worst_first(decision)
         ),
         words=frozenset({"measure", "minimum effect", "result"}),
     )

@@ -9,34 +9,20 @@ A measure that never came has no value, and the format none to say so: it is lef
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from reports.compare.measures import BY_KEY
 from reports.gate.effect import spread_of
 from reports.gate.measures import VERDICT, Gauge, Measured
-from reports.text import units
 
 MOST_SLUG = 64
 """Characters that Bencher allows."""
 
-_UNITS: dict[Callable[..., str], tuple[str, float]] = {
-    units.percent: ("percent", 100.0),
-    units.milliseconds: ("ms", 1.0),
-    units.seconds: ("s", 1.0),
-    units.microseconds: ("us", 1e6),
-    units.per_second: ("per-s", 1.0),
-    units.times: ("ratio", 1.0),
-    units.count: ("count", 1.0),
-    units.megabytes: ("mb", 1.0),
-    units.plain: ("", 1.0),
-}
-"""By how a measure is written: its unit in a slug, and the factor to that unit."""
-
 
 def slug(key: str) -> tuple[str, float]:
     """The slug of a measure, and the factor from its own unit to that of the slug."""
-    unit, scale = _UNITS.get(BY_KEY[key].write, ("", 1.0))
+    unit, scale = BY_KEY[key].unit
     name = key.replace("_", "-")
     named = name if not unit or name.endswith(f"-{unit}") else f"{name}-{unit}"
     return named[:MOST_SLUG].rstrip("-"), scale

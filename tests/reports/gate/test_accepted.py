@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import re
 import xml.etree.ElementTree as ET
 from datetime import date, timedelta
 from typing import Any
@@ -261,6 +262,21 @@ def test_a_comment_begins_with_the_outcome_and_folds_what_has_not_changed() -> N
     assert shown.count("\n| ") == 2 + 1
     assert folded.count("\n| ") == 2 + 1 + len(TYPICAL)
     assert text.endswith("[Log of this job](https://ci.example/1)\n")
+
+
+def test_a_comment_shows_the_worst_measure_run_by_run() -> None:
+    chart = comment(decided(attempts=1.5), "s").split("```mermaid")[1].split("```")[0]
+    assert 'title "connection attempts: baseline grey, candidate orange"' in chart
+    assert "[1, 2, 3, 4, 5, 6]" in chart
+    baseline, candidate = re.findall(r"line \[(.*)\]", chart)
+    assert max(map(float, baseline.split(", "))) < min(map(float, candidate.split(", ")))
+
+
+def test_a_measure_that_never_came_is_not_drawn() -> None:
+    sides = [side(*[run(time_to_recover_s=None, pod_loop=0.5)] * 6) for _ in range(2)]
+    decision = decide(*sides, gauges(("time_to_recover_s", "pod_loop")))
+    assert 'y-axis "pod loop during, percent"' in comment(decision, "s")
+    assert "mermaid" not in comment(decide(*sides, gauges(("time_to_recover_s",))), "s")
 
 
 def test_a_comment_is_never_longer_than_what_is_taken() -> None:
