@@ -22,7 +22,14 @@ from tests.support.gateways import GATEWAYS, words
 
 pytestmark = pytest.mark.e2e
 
-ARGUMENTS = {"slow": ("0.5",), "crashing": ("60",), "forking": ("2",), "unwelcoming": ("1",)}
+ARGUMENTS = {
+    "slow": ("0.5",),
+    "crashing": ("60",),
+    "forking": ("2",),
+    "unwelcoming": ("1",),
+    "abrupt": ("1", "0.05"),
+    "slots": ("1", "1", "1", "leaking"),
+}
 UPGRADE = (
     "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\n"
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"

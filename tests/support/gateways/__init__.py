@@ -23,6 +23,8 @@ GATEWAYS: Mapping[str, str] = {
     "elsewhere": "healthy, but listens on another port than PORT",
     "exposed": "healthy, but listens on all interfaces",
     "unwelcoming": "healthy, but sends every client after the first CLIENTS packet 41",
+    "abrupt": "healthy for CLIENTS, and closes every later connection LIFE seconds after its join",
+    "slots": "429 beyond SLOTS; joins after CLIENTS are slow for SECONDS, their slots `leaking` or `fixed`",
     "never_ready": "accepts connections, and answers 503 to every request",
     "exiting": "prints one line to standard error, and exits with status 3",
     "publisher": "no gateway: sends ticks to the pods at PORTS, RATE per second, and counts them in FILE",

@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import socketio
@@ -17,29 +17,32 @@ PORT = int(os.environ.get("PORT", "3000"))
 RATE_HZ = 5.0
 DRAIN_S = 2.0
 
+Later = Callable[[socketio.AsyncServer, str], Awaitable[None]]
+"""What a gateway does to a client before it is joined, given the server and the client's session."""
+
 
 def gateway(
     *,
     rate_hz: float = RATE_HZ,
     at_start: Callable[[], None] | None = None,
-    welcome: int | None = None,
+    welcome: int = 0,
+    later: Later | None = None,
 ) -> web.Application:
     """A gateway that behaves. rate_hz: of its own ticks, 0 for none; at_start: called in its event loop.
 
-    welcome: how many clients may stay; None for all.
+    later: what every client meets but the first `welcome` ones; None for nothing.
     """
     sio = socketio.AsyncServer(async_mode="aiohttp")
     joined: set[str] = set()
     numbers = itertools.count(1)
 
-    async def disconnect_soon(sid: str) -> None:
-        await asyncio.sleep(0.05)  # the answer to its join goes first
-        await sio.disconnect(sid)
-
-    async def connect(sid: str, *_: object) -> None:
+    async def connect(sid: str, environ: dict[str, Any], *_: object) -> None:
+        if later is not None and next(numbers) > welcome:
+            await later(sio, sid)
         joined.add(sid)
-        if welcome is not None and next(numbers) > welcome:
-            sio.start_background_task(disconnect_soon, sid)
+        request = environ["aiohttp.request"]
+        if request.transport is not None:  # the client is still connected
+            request["joined"] = True
 
     async def disconnect(sid: str, *_: object) -> None:
         joined.discard(sid)
