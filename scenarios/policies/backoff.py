@@ -75,11 +75,12 @@ class Backo2(BasePolicy, frozen=True, kw_only=True):
 
 
 class FullJitter(BasePolicy, frozen=True, kw_only=True):
-    """Wait a random time between 0 and a ceiling that doubles with every attempt.
+    """Wait a random time between a floor and a ceiling that doubles with every attempt.
 
-        delay(n) = U(0, min(cap, base·2ⁿ))
+        delay(n) = U(floor, max(floor, min(cap, base·2ⁿ)))
 
-    The mean is half the ceiling. AWS's simulator counts attempts from 1, so its first ceiling is 2·base.
+    Without a floor, the mean is half the ceiling. AWS's simulator counts attempts from 1, so its first
+    ceiling is 2·base.
     Source: aws-samples/aws-arch-backoff-simulator, src/backoff_simulator.py.
     """
 
@@ -87,10 +88,13 @@ class FullJitter(BasePolicy, frozen=True, kw_only=True):
     """Ceiling of the first delay."""
     cap_s: Seconds = 30.0
     """Cap of the ceiling."""
+    floor_s: Seconds = 0.0
+    """No delay is shorter."""
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         for n in itertools.count():
-            yield rng.uniform(0, min(self.cap_s, times_power_of_two(self.base_s, n)))
+            ceiling_s = min(self.cap_s, times_power_of_two(self.base_s, n))
+            yield rng.uniform(self.floor_s, max(self.floor_s, ceiling_s))
 
 
 class EqualJitter(BasePolicy, frozen=True, kw_only=True):

@@ -180,6 +180,14 @@ def test_full_jitter_is_uniform_below_a_ceiling_that_doubles_up_to_the_cap() -> 
         assert stats.kstest(delays[:, n], "uniform", args=(0, ceiling_s)).pvalue > 0.005
 
 
+def test_full_jitter_is_uniform_above_its_floor() -> None:
+    delays = delays_of({"name": "full-jitter", "base_s": 3, "cap_s": 60, "floor_s": 0.5}, tries=6)
+    for n, ceiling_s in enumerate((3, 6, 12, 24, 48, 60)):
+        assert stats.kstest(delays[:, n], "uniform", args=(0.5, ceiling_s - 0.5)).pvalue > 0.005
+    low = delays_of({"name": "full-jitter", "base_s": 0.1, "floor_s": 0.5}, tries=1)
+    assert (low == 0.5).all()
+
+
 def test_equal_jitter_is_uniform_over_the_upper_half_of_the_same_ceiling() -> None:
     delays = delays_of("equal-jitter", tries=len(CEILINGS_S))
     assert delays.mean(axis=0) == pytest.approx([ceiling * 3 / 4 for ceiling in CEILINGS_S], rel=0.02)
