@@ -49,6 +49,9 @@ from tools.pages.delays import Delays, delays, duration, outages
 from tools.pages.failing_clients import attempts_s, per_second
 from tools.pages.shared_ip import SharedIp, shared_ip
 
+# Tracing makes these three times as long, and covers what other tests cover.
+pytestmark = pytest.mark.no_cover
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 

@@ -22,6 +22,9 @@ from tests.support.gate_runs import TYPICAL, drawn, run
 from tests.support.judged_runs import run as judged
 from tools.node_regressions import REGRESSIONS
 
+# Tracing makes these three times as long, and covers what other tests cover.
+pytestmark = pytest.mark.no_cover
+
 RNG = random.Random(11)
 POOL = Pool(
     scenario="gate-quick",

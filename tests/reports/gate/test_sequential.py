@@ -13,6 +13,9 @@ from reports.gate.sequential import Interim, decided, first_round, interim, inte
 from reports.rundir.reader import Run
 from tests.support.judged_runs import run
 
+# Tracing makes these three times as long, and covers what other tests cover.
+pytestmark = pytest.mark.no_cover
+
 MOST = 8
 
 

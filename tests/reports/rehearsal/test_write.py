@@ -259,7 +259,7 @@ def test_a_moment_is_written_for_people() -> None:
 
 
 def test_a_document_goes_on_over_as_many_pages_as_it_needs() -> None:
-    long = "so many words " * 200
+    long = "so many words " * 100
     page = RehearsalPage(
         title="a title",
         subtitle="",
@@ -267,7 +267,7 @@ def test_a_document_goes_on_over_as_many_pages_as_it_needs() -> None:
         about="",
         alarms=(long,) * 20,
         tiles=tuple(
-            Tile(f"tile {number}", "a value that is wider than its tile", long) for number in range(60)
+            Tile(f"tile {number}", "a value that is wider than its tile", long) for number in range(30)
         ),
         chapters=(
             Chapter("chapter", (Table(TextTable(label="", headings=("a", "b"), rows=())),)),
