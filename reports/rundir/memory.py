@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from reports.rundir.columns import POD_COLUMNS, SERIES_COLUMNS, SHARED_IP_COLUMNS
+from reports.rundir.columns import (
+    GROUP_COLUMNS,
+    POD_COLUMNS,
+    SERIES_COLUMNS,
+    SHARED_IP_COLUMNS,
+    SIDECAR_COLUMNS,
+)
 from reports.rundir.histograms import Buckets
 from reports.rundir.latency import highest_us, lowest_us, places_of
 from reports.rundir.reader import Run
@@ -76,7 +82,9 @@ class MemoryWriter(RunWriter):
         self.info = info
         self._rows: list[Mapping[str, Any]] = []
         self._of_shared_ips: list[Mapping[str, Any]] = []
+        self._of_groups: list[Mapping[str, Any]] = []
         self._of_pods: list[Mapping[str, Any]] = []
+        self._of_sidecars: list[Mapping[str, Any]] = []
         self._lines: list[dict[str, Any]] = []
         self._histograms: dict[Tag, dict[int, Buckets]] = {tag: {} for tag in TAGS}
 
@@ -88,9 +96,17 @@ class MemoryWriter(RunWriter):
         """Keeps a second by how many clients share an address."""
         self._of_shared_ips += rows
 
+    def groups(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps a second by group of the fleet."""
+        self._of_groups += rows
+
     def pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps a second by pod."""
         self._of_pods += rows
+
+    def sidecars(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps a second by sidecar."""
+        self._of_sidecars += rows
 
     def replace_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps these seconds instead."""
@@ -100,9 +116,17 @@ class MemoryWriter(RunWriter):
         """Keeps these seconds by how many clients share an address instead."""
         self._of_shared_ips = [*rows]
 
+    def replace_groups(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps these seconds by group of the fleet instead."""
+        self._of_groups = [*rows]
+
     def replace_pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps these seconds of pods instead."""
         self._of_pods = [*rows]
+
+    def replace_sidecars(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps these seconds of sidecars instead."""
+        self._of_sidecars = [*rows]
 
     def event(self, t_s: float, name: str, **details: Any) -> None:
         """Keeps an event."""
@@ -134,6 +158,8 @@ class MemoryWriter(RunWriter):
             pods=_numbers(self._of_pods, POD_COLUMNS),
             events=tuple(self._lines),
             histograms=self._histograms,
+            sidecars=_numbers(self._of_sidecars, SIDECAR_COLUMNS),
+            groups=_numbers(self._of_groups, GROUP_COLUMNS),
         )
 
 

@@ -42,6 +42,8 @@ class Run(Struct, frozen=True):
     """By tag, then by second of steady state."""
     sidecars: tuple[dict[str, float | None], ...] = ()
     """sidecars.csv with numbers, in order of time; empty where there is none."""
+    groups: tuple[dict[str, float | None], ...] = ()
+    """groups.csv with numbers, in order of time; empty where the fleet has no groups."""
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -51,14 +53,14 @@ class Run(Struct, frozen=True):
             rows = _read_rows(directory / "series.csv", "t_s")
             shared_ips = _read_rows(_shared_ips_path(directory), "t_s", "clients_per_ip")
             pods = _read_rows(directory / "pods.csv", "t_s", "pod")
-            beside = directory / "sidecars.csv"
-            sidecars = _read_rows(beside, "t_s", "pod") if beside.exists() else ()
+            sidecars = _read_optional(directory / "sidecars.csv", "t_s", "pod")
+            groups = _read_optional(directory / "groups.csv", "t_s", "group")
             lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
             events = tuple(json.loads(line) for line in lines if line.endswith("}"))
             histograms = _read_histograms(directory / "latency.hlog")
         except (OSError, ValueError, csv.Error) as error:
             raise RecordError(f"{directory}: {error}") from None
-        return cls(directory, info, rows, shared_ips, pods, events, histograms, sidecars)
+        return cls(directory, info, rows, shared_ips, pods, events, histograms, sidecars, groups)
 
     def phase(self, name: str) -> Phase | None:
         """The phase of that name; None where the run never got there."""
@@ -121,6 +123,11 @@ def _shared_ips_path(directory: Path) -> Path:
     """The table of clients by shared IP, under the name that older versions gave it where that is there."""
     path, former = directory / "shared_ips.csv", directory / "neighbours.csv"
     return former if former.exists() and not path.exists() else path
+
+
+def _read_optional(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:
+    """No rows where there is no such file."""
+    return _read_rows(path, *needed) if path.exists() else ()
 
 
 def _read_rows(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:

@@ -3,6 +3,7 @@
     run.json        scenario, seed, versions, machine, phases, status; summary, validity and verdict
     series.csv      one row a second, in seconds of steady state (the ramp is negative)
     shared_ips.csv  the same by how many clients share a source IP; `neighbours.csv` in older directories
+    groups.csv      the same by group of the fleet; not there where the fleet has none
     pods.csv        the same by pod
     sidecars.csv    the same by sidecar; not there where pods have none
     latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `fanout_by_stamp` (the

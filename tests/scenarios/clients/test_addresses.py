@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.clients.addresses import PER_PROCESS, Seat, Seating, proxy_header, source_address
-from scenarios.scenario.model import MOST_ADDRESS_SHARES, AddressShare
+from scenarios.scenario.fleet.groups import MOST_ADDRESS_SHARES, AddressShare
 
 LAST = 7_999_999
 

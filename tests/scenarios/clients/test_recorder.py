@@ -8,7 +8,7 @@ from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.protocol.schedule import ObservedSchedule, Schedule, SharedSchedule
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, USEFUL_STALENESS_NS, Recorder
-from scenarios.wire.interval import Samples, SharedIpGroup
+from scenarios.wire.interval import Samples, SomeClients
 from scenarios.wire.tick_counts import TickCounts
 
 EPOCH_NS = 77 * SECOND_NS
@@ -328,14 +328,14 @@ def test_clients_are_counted_apart_by_how_many_share_their_address() -> None:
     recorder.sample_slot(due(0) + USEFUL_STALENESS_NS)
     interval = recorder.take_interval(0)
     assert interval.shared_ips == {
-        1: SharedIpGroup(clients=2, connected=1, useful=0.0, attempts=2, limited=1),
-        50: SharedIpGroup(clients=3, connected=2, useful=0.5, attempts=3, limited=1),
+        1: SomeClients(clients=2, connected=1, useful=0.0, attempts=2, limited=1, failed=1),
+        50: SomeClients(clients=3, connected=2, useful=0.5, attempts=3, limited=1, failed=1),
     }
     assert (interval.useful, interval.attempts) == (0.5, 5)
     assert interval.outcomes == {"joined": 3, "limited": 2}
     assert recorder.take_interval(0).shared_ips == {
-        1: SharedIpGroup(clients=2, connected=1, useful=None, attempts=0, limited=0),
-        50: SharedIpGroup(clients=3, connected=2, useful=None, attempts=0, limited=0),
+        1: SomeClients(clients=2, connected=1, useful=None, attempts=0, limited=0),
+        50: SomeClients(clients=3, connected=2, useful=None, attempts=0, limited=0),
     }
 
 

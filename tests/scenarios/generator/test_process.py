@@ -43,7 +43,7 @@ def test_nothing_of_a_test_outlives_it() -> None:
             client.stop()
         generator.stop()
         return [
-            weakref.ref(part) for part in (generator, generator.recorder, generator.population)
+            weakref.ref(part) for part in (generator, generator.recorder, generator.populations[0])
         ], generator.recorder.started
 
     for _ in range(2):
@@ -94,7 +94,7 @@ def test_when_ticks_are_due_is_promised_fitted_or_seen(
 def test_processes_begin_no_more_tries_between_them_than_the_cap_says(cap: int, processes: int) -> None:
     begun = 0
     for generator in parts(processes, max_attempts_per_s=cap):
-        waits = [generator.population.attempts_cap.wait_ns(0) for _ in range(cap + 1)]
+        waits = [generator.populations[0].attempts_cap.wait_ns(0) for _ in range(cap + 1)]
         begun += waits.count(0)
     assert begun == cap
 
