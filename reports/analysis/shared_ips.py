@@ -66,17 +66,17 @@ def fleet_groups(
     for place, group in enumerate(groups_of(run)):
         rows = [row for row in run.groups if row["group"] == place]
         told = [row for row in rows if row.get("clients") is not None]
-        if not _between(told, from_s, to_s):
+        counted = _between(told, from_s, to_s if counted_to_s is None else counted_to_s)
+        clients = series.highest(series.column(counted, "clients"))
+        if not clients:
             continue
         is_served = is_group_served(group)
-        counted = _between(told, from_s, to_s if counted_to_s is None else counted_to_s)
         before = series.column(_between(told, 0, from_s), "attempts")
-        clients = series.column(counted, "clients")
         end_s = from_s if trigger_end_s is None else trigger_end_s
         found.append(
             FleetGroup(
                 name=str(group["name"]),
-                clients=int(series.highest(clients) or 0),
+                clients=int(clients),
                 is_served=is_served,
                 availability=series.availability(counted) if is_served else None,
                 attempts_per_s_before=series.mean(before),
@@ -110,7 +110,7 @@ def is_group_served(group: Mapping[str, Any]) -> bool:
 def client_timeouts_s(scenario: Mapping[str, Any]) -> dict[str, float]:
     """What clients decide by their own clock: the keys of the scenario that say after how many seconds."""
     gateway = scenario.get("gateway", {})
-    found = {}
+    found: dict[str, float | None] = {}
     for name, fleet in _fleets(scenario):
         found |= {f"{name}.{key}": fleet.get(key) for key in ("connect_timeout_s", "stale_after_s")}
         if fleet.get("reset_backoff") == "stable":

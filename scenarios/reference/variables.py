@@ -97,6 +97,8 @@ def _is_open(key: Key) -> bool:
 def _pattern(path: str, places: list[str], end: str = "$") -> str:
     """The path with the place in each list."""
     found = re.escape(path)
+    named = {table.path for table in tables() if table.listed and "name" in table.kind.__struct_fields__}
     for listed in places:
-        found = found.replace(re.escape(listed), rf"{re.escape(listed)}\.[0-9]+", 1)
+        step = "([0-9]+|[A-Za-z][A-Za-z0-9_-]*)" if listed in named else "[0-9]+"
+        found = found.replace(re.escape(listed), rf"{re.escape(listed)}\.{step}", 1)
     return f"^{found}{end}"

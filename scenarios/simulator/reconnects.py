@@ -32,8 +32,9 @@ UNSUPPORTED = 400
 """What a gateway of today answers to a client that asks for an old protocol."""
 
 _PATHS = 4_096
-_RAMP_S = 1.0
-"""Time in which the clients that are not served make their first attempts."""
+_LONGEST_RAMP_S = 3.0
+"""Time in which the clients that are not served make their first attempts, at the most: the steady state begins
+then."""
 
 
 class Reconnects:
@@ -74,9 +75,10 @@ class Reconnects:
         self._table.policy[:] = np.array(numbers)[self._table.part]
         self.start_over(np.arange(self._table.count))
         refused = np.flatnonzero(~self._table.is_served)
+        ramp_s = min(self._fleet.clients / self._fleet.ramp_per_s, _LONGEST_RAMP_S)
         for places, ending in self._table.answered(refused, UNSUPPORTED):
             some = refused[places]
-            self.come_back(some, self._rng.uniform(0, _RAMP_S, len(some)), ending.outcome)
+            self.come_back(some, self._rng.uniform(0, ramp_s, len(some)), ending.outcome)
 
     def push(self, policy: Policy, now_s: float, reach_s: float) -> None:
         """Everybody follows another policy, each from a moment of its own within the reach time on."""
