@@ -16,8 +16,8 @@ w the width of the first retry window, τ the staleness that a client tolerates:
 - a limit for all together lets in 0.5·P·(1-ρ)/c a second, half of what there is room for
 
 If a policy gives up, only clients that still make attempt n count for its S1; an attempt that no client makes
-has S1 = 0. In a mixed fleet, S1 is the sum of what each group adds, w the width over all groups, and τ that of
-the group that tolerates least; groups that no gateway serves are left out, except for the limits that they hit.
+has S1 = 0. In a mixed fleet, S1 is the sum of what each group adds, w the width over all groups, and τ that
+of the group that tolerates least. Groups that no gateway serves are left out, but for the limits they hit.
 """
 
 import math

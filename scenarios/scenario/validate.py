@@ -4,6 +4,7 @@ An error names the file, the key, the invalid value and what is expected.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -73,7 +74,7 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
     if complaint:
         raise ScenarioError(f"{source}: mesh.{complaint}")
 
-    for complaint in (*share_complaints(groups), *program_complaints(scenario)):
+    for complaint in chain(share_complaints(groups), program_complaints(scenario)):
         raise ScenarioError(f"{source}: {complaint}")
 
     health = scenario.abort.health_url

@@ -33,8 +33,8 @@ UNSUPPORTED = 400
 
 _PATHS = 4_096
 _LONGEST_RAMP_S = 3.0
-"""Time in which the clients that are not served make their first attempts, at the most: the steady state begins
-then."""
+"""Time in which the clients that are not served make their first attempts, at the most: then the steady state
+begins."""
 
 
 class Reconnects:

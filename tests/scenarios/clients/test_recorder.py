@@ -569,3 +569,43 @@ def test_an_old_tick_that_comes_before_it_is_due_counts_as_early_too() -> None:
     receive(recorder, 0, 8, due(8) - 7 * MS)
     interval = recorder.take_interval(0)
     assert (interval.early, interval.earliest_ns) == (1, 7 * MS)
+
+
+def test_clients_are_counted_by_group_and_those_that_nobody_serves_are_not_among_all() -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)), grouped=True)
+    for size, group in ((1, 0), (1, 1), (5, 0)):
+        recorder.add_client(size, group)
+    old = recorder.add_client(1, 2, served=False)
+    for client in range(3):
+        recorder.joined[client] = 1
+        receive(recorder, client, 0, due(0))
+    for outcome in ("rejected", "limited"):
+        recorder.attempt_began(old, EPOCH_NS)
+        recorder.attempt_ended(old, outcome, EPOCH_NS, EPOCH_NS + MS)
+    recorder.sample_slot(due(0) + USEFUL_STALENESS_NS - 1)
+    recorder.finalise(due(0) + 1)
+    interval = recorder.take_interval(0)
+    assert (interval.clients, interval.unserved, interval.connected, interval.useful) == (3, 1, 3, 3.0)
+    assert interval.attempts == 2
+    assert interval.shared_ips == {
+        1: SomeClients(clients=2, connected=2, useful=2.0, attempts=0, limited=0),
+        5: SomeClients(clients=1, connected=1, useful=1.0, attempts=0, limited=0),
+    }
+    assert interval.fleet_groups == {
+        0: SomeClients(clients=2, connected=2, useful=2.0, attempts=0, limited=0),
+        1: SomeClients(clients=1, connected=1, useful=1.0, attempts=0, limited=0),
+        2: SomeClients(clients=1, connected=0, useful=0.0, attempts=2, limited=1, failed=2),
+    }
+    assert {
+        group: sum(each.in_time for each in counts.values())
+        for group, counts in interval.fleet_group_ticks.items()
+    } == {0: 2, 1: 1}
+    assert sum(interval.staleness.arrays()[1].tolist()) == 3
+
+
+def test_a_fleet_without_groups_says_nothing_of_them() -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
+    recorder.add_client()
+    receive(recorder, 0, 0, due(0))
+    interval = recorder.take_interval(0)
+    assert (interval.fleet_groups, interval.fleet_group_ticks, interval.unserved) == ({}, {}, 0)

@@ -30,10 +30,11 @@ def recorded(
     """Two seconds of all clients, of which each is in the process that `places` says."""
     own_index = [places[:client].count(place) for client, place in enumerate(places)]
     recorders = [
-        Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ))) for _ in range(processes)
+        Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)), grouped=True)
+        for _ in range(processes)
     ]
     for client in range(CLIENTS):
-        recorders[places[client]].add_client(1 + client % 3)
+        recorders[places[client]].add_client(1 + client % 3, client % 2)
     merger = Merger()
 
     def report(second: int, now_ns: int) -> None:
