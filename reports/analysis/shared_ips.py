@@ -7,7 +7,8 @@ from typing import Any
 from msgspec import Struct
 
 from reports.analysis.delivery import ClientsBack, Ticks, clients_back_of
-from reports.rundir import series
+from reports.rundir import latency, series
+from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 
 LASTING_S = 5
@@ -48,6 +49,10 @@ class FleetGroup(Struct, frozen=True, kw_only=True):
     """Attempts that ended without a join, those answered by a limit among them."""
     back_after_s: int | None
     """As of clients behind a shared IP."""
+    effective_p99: Latency | None = None
+    """Of the ticks due in the phase `during`; None for a predicted run."""
+    staleness_p99_ms: float | None = None
+    """In the phase `during`, too."""
     back: ClientsBack | None = None
     ticks: Ticks | None = None
 
@@ -73,6 +78,8 @@ def fleet_groups(
         is_served = is_group_served(group)
         before = series.column(_between(told, 0, from_s), "attempts")
         end_s = from_s if trigger_end_s is None else trigger_end_s
+        during = run.phase("during")
+        p99, stale_ms = _p99(run, place, during.from_s, during.to_s) if during else (None, None)
         found.append(
             FleetGroup(
                 name=str(group["name"]),
@@ -85,6 +92,8 @@ def fleet_groups(
                 limited=_count(counted, "limited"),
                 failed=_count(counted, "failed"),
                 back_after_s=_back_after_s(_between(told, from_s, to_s), end_s) if is_served else None,
+                effective_p99=p99,
+                staleness_p99_ms=stale_ms,
                 back=clients_back_of(told, from_s, to_s, end_s) if is_served else None,
                 ticks=(
                     None
@@ -94,6 +103,13 @@ def fleet_groups(
             )
         )
     return tuple(found)
+
+
+def _p99(run: Run, group: int, from_s: int, to_s: int) -> tuple[Latency | None, float | None]:
+    """(effective p99, p99 of the staleness) of the clients of a group."""
+    ages = latency.between(run.group_histograms.get(group, {}).get("staleness", {}), from_s, to_s)
+    stale = latency.percentile(99, ages)
+    return latency.effective(run, from_s, to_s, 99, group=group), stale.ms if stale else None
 
 
 def groups_of(run: Run) -> Sequence[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ from statistics import median
 from reports.analysis.delivery import ClientsBack, share_of
 from reports.analysis.judgement import judgement_of
 from reports.analysis.shared_ips import FleetGroup, SharedIpGroup
+from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.text import units
 from reports.text.tables import TextTable
@@ -29,16 +30,18 @@ def fleet_group_table(arms: Mapping[str, Sequence[Run]]) -> TextTable | None:
     if not every:
         return None
     ticks = any(group.ticks for group in every)
+    timed = any(group.effective_p99 or group.staleness_p99_ms is not None for group in every)
     rows = []
     for arm, runs in runs_of.items():
         for name in dict.fromkeys(group.name for groups in runs for group in groups):
             same = [group for groups in runs for group in groups if group.name == name]
-            rows.append((arm, name, *_group_row(same, ticks)))
+            rows.append((arm, name, *_group_row(same, ticks, timed)))
     return TextTable(
         label="Clients by group",
         headings=(
             *("arm", "group", "clients", "availability"),
             *(SHARES if ticks else ()),
+            *(("effective p99, during", "staleness p99, during") if timed else ()),
             *("attempts per s before", "attempts per s", "failed attempts", "refused by a limit"),
             *RETURN,
         ),
@@ -47,17 +50,31 @@ def fleet_group_table(arms: Mapping[str, Sequence[Run]]) -> TextTable | None:
     )
 
 
-def _group_row(groups: Sequence[FleetGroup], ticks: bool) -> tuple[str, ...]:
+def _group_row(groups: Sequence[FleetGroup], ticks: bool, timed: bool) -> tuple[str, ...]:
     """One group, in each run."""
     before = [each.attempts_per_s_before for each in groups if each.attempts_per_s_before is not None]
     during = [each.attempts_per_s for each in groups if each.attempts_per_s is not None]
     return (
         units.count(groups[0].clients),
         *_service(groups, ticks),
+        *(_times(groups) if timed else ()),
         *(f"{median(each):.1f}" if each else units.NOTHING for each in (before, during)),
         units.count(median(each.failed for each in groups)),
         units.count(median(each.limited for each in groups)),
         *(_recovered(groups) if groups[0].is_served else (units.NOTHING,) * len(RETURN)),
+    )
+
+
+def _times(groups: Sequence[FleetGroup]) -> tuple[str, str]:
+    """Effective p99 and p99 of the staleness, each of the middle run."""
+    known = sorted((each.effective_p99 for each in groups if each.effective_p99), key=lambda p99: p99.ms)
+    stale = [each.staleness_p99_ms for each in groups if each.staleness_p99_ms is not None]
+    middle = known[len(known) // 2] if known else None
+    if middle and any(p99.at_least and p99.ms <= middle.ms for p99 in known):
+        middle = Latency(middle.ms, at_least=True)
+    return (
+        units.latency(middle),
+        units.milliseconds(median(stale)) if stale else units.NOTHING,
     )
 
 

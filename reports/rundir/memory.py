@@ -19,8 +19,8 @@ from reports.rundir.columns import (
 )
 from reports.rundir.histograms import Buckets
 from reports.rundir.latency import highest_us, lowest_us, places_of
-from reports.rundir.reader import Run
-from reports.rundir.schema import TAGS, RunInfo, Tag
+from reports.rundir.reader import Histograms, Run
+from reports.rundir.schema import GROUP_TAGS, TAGS, RunInfo, Tag
 from reports.rundir.writer import RunWriter
 
 _NOWHERE = Path()
@@ -87,6 +87,7 @@ class MemoryWriter(RunWriter):
         self._of_sidecars: list[Mapping[str, Any]] = []
         self._lines: list[dict[str, Any]] = []
         self._histograms: dict[Tag, dict[int, Buckets]] = {tag: {} for tag in TAGS}
+        self._group_histograms: dict[int, Histograms] = {}
 
     def row(self, values: Mapping[str, Any]) -> None:
         """Keeps a second."""
@@ -142,6 +143,12 @@ class MemoryWriter(RunWriter):
         for tag, second, histogram in histograms:
             self.histogram(tag, second, histogram)
 
+    def write_group_histograms(self, histograms: Iterable[tuple[int, Tag, int, Any]]) -> None:
+        """Keeps the histograms of groups."""
+        for group, tag, second, histogram in histograms:
+            own = self._group_histograms.setdefault(group, {tag: {} for tag in GROUP_TAGS})
+            own[tag][second] = histogram.buckets()
+
     def save(self) -> None:
         """There is nothing to save."""
 
@@ -160,6 +167,7 @@ class MemoryWriter(RunWriter):
             histograms=self._histograms,
             sidecars=_numbers(self._of_sidecars, SIDECAR_COLUMNS),
             groups=_numbers(self._of_groups, GROUP_COLUMNS),
+            group_histograms=self._group_histograms,
         )
 
 

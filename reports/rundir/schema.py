@@ -10,6 +10,8 @@
                     same from the stamps, where `fanout` counts from a schedule), `effective` and `censored`
                     (by the second in which the tick was due), `staleness` (by the second in which it was
                     so), values in microseconds
+    groups.hlog     the same by group: tags `effective/0`, `censored/0` and `staleness/0` of the first one;
+                    written at the end
     events.jsonl    what happened when
     nginx/ pods/    their configuration and logs; in nginx/, those of another proxy where that was used
 
@@ -37,6 +39,10 @@ Tag = Literal["fanout", "effective", "censored", "staleness", "fanout_by_stamp"]
 
 
 TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored", "staleness", "fanout_by_stamp")
+
+
+GROUP_TAGS: tuple[Tag, ...] = ("effective", "censored", "staleness")
+"""Of these, each group of a mixed fleet has its own."""
 
 
 Status = Literal["running", "complete", "interrupted", "failed"]

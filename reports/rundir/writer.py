@@ -104,6 +104,14 @@ class RunWriter:
         self._hlog.close()
         self._hlog = path.open("a", encoding="utf-8")
 
+    def write_group_histograms(self, histograms: Iterable[tuple[int, Tag, int, Histogram]]) -> None:
+        """Writes groups.hlog, if there is anything in it: group, tag, second and histogram of each."""
+        lines = [_hlog_line(f"{tag}/{group}", second, made) for group, tag, second, made in histograms]
+        if lines:
+            with replacing(self.directory / "groups.hlog") as stream:
+                stream.write(_HLOG_HEAD)
+                stream.writelines(lines)
+
     def save(self) -> None:
         """Writes run.json as a whole."""
         save_info(self.directory, self.info)
@@ -183,7 +191,7 @@ class _OptionalTable:
         return self._table
 
 
-def _hlog_line(tag: Tag, second: int, histogram: Histogram) -> str:
+def _hlog_line(tag: str, second: int, histogram: Histogram) -> str:
     # hdrh's own log writer knows no tags.
     highest_ms = histogram.get_max_value() / 1000
     payload = histogram.encode().decode("ascii")

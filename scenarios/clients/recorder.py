@@ -14,6 +14,7 @@ or not. A client that never held a tick counts from the first point of the grid 
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from scenarios.clients.buckets import Bucket, Timed, joined
 from scenarios.clients.protocol.schedule import Schedule
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.scenario.fleet.groups import MOST_ADDRESS_SHARES, MOST_GROUPS
-from scenarios.wire.interval import Interval, Samples, SomeClients
+from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients
 from scenarios.wire.merge import add, add_by_key, add_clients
 from scenarios.wire.tick_counts import add_groups, skipped_ticks
 
@@ -58,6 +59,7 @@ class Recorder:
         # By group and clients per IP, and in the order of the buckets.
         self._cells: dict[tuple[int, int], int] = {}
         self._cell_of = array("H")
+        self._group_of = array("B")
         self._buckets: list[Bucket] = []
         # Clients that no gateway of today serves: what is said of all clients is not said of them.
         self._unserved = bytearray()
@@ -82,6 +84,7 @@ class Recorder:
         self._there_since_ns.append(_NEVER)
         self.held_seq.append(_NOTHING_HELD)
         self.joined.append(0)
+        self._group_of.append(group)
         self._unserved.append(not served)
         if not served:
             self._unserved_groups.add(group)
@@ -115,8 +118,10 @@ class Recorder:
         self._late_due_ns: list[int] = []
         self._durations: dict[str, list[int]] = {}
         self._gap_ticks = 0
-        self._summed_gaps: list[dict[int, Samples]] = []
-        self._censored: list[tuple[Any, Any, Any]] = []
+        # Of ticks that were never got, and of those that are censored, by bucket.
+        self._summed_gaps: list[tuple[int, dict[int, Samples]]] = []
+        self._censored: list[tuple[int, dict[int, Samples]]] = []
+        self._group_staleness: list[dict[int, Samples]] = []
         self._missed = 0
         self._unnumbered = False
 
@@ -174,7 +179,7 @@ class Recorder:
                 continue
             due, lacking, counted = found
             bucket.censor(due, lacking)
-            censored.append((due, now_ns - due, lacking))
+            censored.append((cell, self._by_due_second((due, now_ns - due), lacking)))
             # held_due_ns stays: the client has become no fresher by our bookkeeping.
             held[members] = counted
         if censored:
@@ -198,14 +203,18 @@ class Recorder:
         there_since_ns = np.frombuffer(self._there_since_ns, np.int64)
         there_since_ns[there_since_ns == _NEVER] = now_ns
         staleness_ns = now_ns - np.where(held_due_ns == _NEVER, there_since_ns, held_due_ns)
-        staleness_ns = staleness_ns[~np.frombuffer(self._unserved, np.bool_)]
+        served = ~np.frombuffer(self._unserved, np.bool_)
+        if self._grouped:
+            self._group_staleness.append(self._by_served_group(staleness_ns, served))
+        staleness_ns = staleness_ns[served]
         # Here and not once a second: ten short pauses make nobody late, one long one does.
         self._staleness.append(Samples.of(staleness_ns))
         self._stale.append(int(np.count_nonzero(staleness_ns >= USEFUL_STALENESS_NS)))
 
     def take_interval(self, second: int) -> Interval:
         """Everything since the last call, as second number `second`."""
-        received = due, latency = joined(bucket.take_received() for bucket in self._buckets)
+        received = [bucket.take_received() for bucket in self._buckets]
+        due, latency = joined(received)
         late = np.array(self._late_fanout_ns, np.int64)
         fanout = np.concatenate((latency, late))
         late_due = np.array(self._late_due_ns, np.int64)
@@ -221,7 +230,7 @@ class Recorder:
             outcomes[outcome] += count
         cells = self._take_cells()
         self._sum_gaps()
-        gaps = add_by_key(self._summed_gaps)
+        gaps = add_by_key(gaps for _, gaps in self._summed_gaps)
         ticks = {cell: self._buckets[place].take_counts() for cell, place in self._cells.items()}
         group_ticks = add_groups({size: counts} for (_, size), counts in ticks.items() if counts)
         useful = [some.useful for some in cells.values() if some.useful is not None]
@@ -262,8 +271,9 @@ class Recorder:
             fanout=Samples.of(fanout),
             fanout_by_stamp=Samples() if by_stamp is None else Samples.of(by_stamp),
             stamped=stamped,
-            effective=add_by_key([self._by_due_second(received), gaps]),
-            censored=add_by_key(self._by_due_second(part[:2], part[2]) for part in self._censored),
+            fleet_group_times=self._group_times(received) if self._grouped else {},
+            effective=add_by_key([self._by_due_second((due, latency)), gaps]),
+            censored=add_by_key(censored for _, censored in self._censored),
             attempt_durations={name: Samples.of(times) for name, times in self._durations.items()},
             loop_lag=Samples.of(self._lag_ns),
             retry_late=Samples.of(self.retry_late_ns),
@@ -298,8 +308,35 @@ class Recorder:
         return np.bincount(cells, minlength=MOST_ADDRESS_SHARES * MOST_GROUPS)
 
     def _sum_gaps(self) -> None:
-        self._summed_gaps.append(self._by_due_second(joined(bucket.take_gaps() for bucket in self._buckets)))
+        for place, bucket in enumerate(self._buckets):
+            self._summed_gaps.append((place, self._by_due_second(bucket.take_gaps())))
         self._gap_ticks = 0
+
+    def _by_served_group(self, staleness_ns: Any, served: Any) -> dict[int, Samples]:
+        groups = np.frombuffer(self._group_of, np.uint8)
+        return {
+            int(group): Samples.of(staleness_ns[served & (groups == group)])
+            for group in np.unique(groups[served])
+        }
+
+    def _group_times(self, received: Sequence[Timed]) -> dict[int, GroupTimes]:
+        """What the groups have of the latencies and ages of all clients; received: by bucket."""
+        effective = [(place, self._by_due_second(ticks)) for place, ticks in enumerate(received)]
+        staleness = add_by_key(self._group_staleness)
+        places: dict[int, set[int]] = {}
+        for (group, _), place in self._cells.items():
+            places.setdefault(group, set()).add(place)
+        return {
+            group: GroupTimes(
+                effective=add_by_key(
+                    some for place, some in (*effective, *self._summed_gaps) if place in own
+                ),
+                censored=add_by_key(some for place, some in self._censored if place in own),
+                staleness=staleness.get(group, Samples()),
+            )
+            for group, own in places.items()
+            if group not in self._unserved_groups
+        }
 
     def _by_due_second(self, ticks: Timed, counts: Any = None) -> dict[int, Samples]:
         """Latencies by the second of their due time; counts: how often each was seen, once if not said."""

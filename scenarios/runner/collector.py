@@ -17,7 +17,7 @@ from hdrh.histogram import HdrHistogram
 from reports.rundir.columns import GAVE_UP, GROUP_COLUMNS, OUTCOMES, SHARED_IP_COLUMNS
 from reports.rundir.latency import Latency, percentile, total
 from reports.rundir.reader import Run
-from reports.rundir.schema import HIGHEST_US, TAGS, Tag, new_histogram
+from reports.rundir.schema import GROUP_TAGS, HIGHEST_US, TAGS, Tag, new_histogram
 from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine, SidecarSeconds
@@ -66,6 +66,7 @@ class Collector:
             "staleness": self._staleness,
             "fanout_by_stamp": self._fanout_by_stamp,
         }
+        self._of_groups: dict[int, dict[Tag, dict[int, HdrHistogram]]] = {}
         self._skipped: Counter[int] = Counter()
         self._shared_ips = ClientSeconds(SHARED_IP_COLUMNS, "clients_per_ip")
         self._groups = ClientSeconds(GROUP_COLUMNS, "group")
@@ -194,6 +195,13 @@ class Collector:
         for due_second, samples in interval.censored.items():
             self._add(self._censored, due_second, samples)
         self._skipped.update(interval.skipped)
+        for group, times in interval.fleet_group_times.items():
+            own = self._of_groups.setdefault(group, {tag: {} for tag in GROUP_TAGS})
+            for due_second, samples in times.effective.items():
+                self._add(own["effective"], due_second, samples)
+            for due_second, samples in times.censored.items():
+                self._add(own["censored"], due_second, samples)
+            self._add(own["staleness"], interval.second, times.staleness)
 
     def _note_reference(self, interval: Interval) -> None:
         """What latencies count from, and the fan-out latency by stamp where that is another one."""
@@ -271,6 +279,13 @@ class Collector:
             (tag, second - self.zero, self._tagged[tag][second])
             for tag in TAGS
             for second in _before(end, self._tagged[tag])
+        )
+
+        self.writer.write_group_histograms(
+            (group, tag, second - self.zero, found[second])
+            for group, tags in self._of_groups.items()
+            for tag, found in tags.items()
+            for second in _before(end, found)
         )
 
     def _finished(self, second: int) -> dict[str, Any]:

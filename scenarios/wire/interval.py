@@ -78,6 +78,16 @@ class SomeClients(Struct, frozen=True, kw_only=True):
     """Attempts that ended without a join, in whatever way."""
 
 
+class GroupTimes(Struct, frozen=True, kw_only=True):
+    """Latencies and ages of the clients of a group of the fleet, as an interval has those of all clients."""
+
+    effective: dict[int, Samples] = {}
+    """By the second in which the tick was due."""
+    censored: dict[int, Samples] = {}
+    """Lower bounds, likewise."""
+    staleness: Samples = Samples()
+
+
 class WorkerChange(Struct, frozen=True):
     """Something happened to a worker while a test was running."""
 
@@ -135,6 +145,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """What became of ticks by how many clients share a source address, then by the second of the due time."""
     fleet_group_ticks: dict[int, dict[int, TickCounts]] = {}
     """The same by the place of the group in the fleet."""
+    fleet_group_times: dict[int, GroupTimes] = {}
+    """Likewise."""
     unnumbered: bool = False
     """Ticks without a number came: what clients miss of these is not known."""
     early: int = 0

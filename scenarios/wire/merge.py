@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from reports.rundir.schema import FeedFit
 from scenarios.clients.protocol.ticks import Reference
-from scenarios.wire.interval import Interval, Samples, SomeClients, WorkerChange
+from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.tick_counts import add_groups
 
 _Key = TypeVar("_Key")
@@ -47,6 +47,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         skipped=_counts(part.skipped for part in parts),
         group_ticks=add_groups(part.group_ticks for part in parts),
         fleet_group_ticks=add_groups(part.fleet_group_ticks for part in parts),
+        fleet_group_times=_add_times(part.fleet_group_times for part in parts),
         unnumbered=any(part.unnumbered for part in parts),
         early=sum(part.early for part in parts),
         earliest_ns=max(part.earliest_ns for part in parts),
@@ -141,6 +142,21 @@ def add_clients(parts: Iterable[Mapping[int, SomeClients]]) -> dict[int, SomeCli
         for key, some in part.items():
             by_key.setdefault(key, []).append(some)
     return {key: _together(by_key[key]) for key in sorted(by_key)}
+
+
+def _add_times(parts: Iterable[Mapping[int, GroupTimes]]) -> dict[int, GroupTimes]:
+    by_group: dict[int, list[GroupTimes]] = {}
+    for part in parts:
+        for group, times in part.items():
+            by_group.setdefault(group, []).append(times)
+    return {
+        group: GroupTimes(
+            effective=add_by_key(each.effective for each in times),
+            censored=add_by_key(each.censored for each in times),
+            staleness=add(each.staleness for each in times),
+        )
+        for group, times in sorted(by_group.items())
+    }
 
 
 def add_by_key(dicts: Iterable[Mapping[_Key, Samples]]) -> dict[_Key, Samples]:

@@ -167,6 +167,9 @@ def test_old_clients_are_refused_for_ever_beside_a_group_that_comes_back(tmp_pat
     web, old = run.info.summary["groups"]
     assert (web["clients"], old["clients"]) == (45, 15)
     assert web["back_after_s"] is not None
+    assert web["effective_p99"]["ms"] > 0
+    assert web["staleness_p99_ms"] > 0
+    assert old["effective_p99"] is None
     assert old["failed"] == pytest.approx(old["attempts"], abs=15)
     # A pod has paid for the upgrade before it answers.
     assert total(run, "rejected") > 15

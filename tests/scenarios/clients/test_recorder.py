@@ -9,6 +9,7 @@ from scenarios.clients.protocol.schedule import ObservedSchedule, Schedule, Shar
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, USEFUL_STALENESS_NS, Recorder
 from scenarios.wire.interval import Samples, SomeClients
+from scenarios.wire.merge import add, add_by_key
 from scenarios.wire.tick_counts import TickCounts
 
 EPOCH_NS = 77 * SECOND_NS
@@ -601,6 +602,13 @@ def test_clients_are_counted_by_group_and_those_that_nobody_serves_are_not_among
         for group, counts in interval.fleet_group_ticks.items()
     } == {0: 2, 1: 1}
     assert sum(interval.staleness.arrays()[1].tolist()) == 3
+    times = {
+        group: (sorted(each.effective), each.staleness) for group, each in interval.fleet_group_times.items()
+    }
+    assert {group: (due, sum(ages.arrays()[1].tolist())) for group, (due, ages) in times.items()} == {
+        0: ([0], 2),
+        1: ([0], 1),
+    }
 
 
 def test_a_fleet_without_groups_says_nothing_of_them() -> None:
@@ -609,3 +617,20 @@ def test_a_fleet_without_groups_says_nothing_of_them() -> None:
     receive(recorder, 0, 0, due(0))
     interval = recorder.take_interval(0)
     assert (interval.fleet_groups, interval.fleet_group_ticks, interval.unserved) == ({}, {}, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(deliveries(clients=4))
+def test_the_latencies_of_all_groups_are_those_of_all_clients(received: list[tuple[int, int, int]]) -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)), grouped=True)
+    for client in range(4):
+        recorder.add_client(1 + client // 2, client % 2)
+    for client, seq, now_ns in received:
+        receive(recorder, client, seq, now_ns)
+    recorder.sample_slot(received[-1][2])
+    recorder.finalise(received[-1][2] + SECOND_NS)
+    interval = recorder.take_interval(0)
+    groups = interval.fleet_group_times.values()
+    assert add_by_key(each.effective for each in groups) == interval.effective
+    assert add_by_key(each.censored for each in groups) == interval.censored
+    assert add(each.staleness for each in groups) == interval.staleness

@@ -17,7 +17,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CoreShares, CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine
 from scenarios.runner.collector import SECOND_NS, Collector
-from scenarios.wire.interval import Interval, Samples, SomeClients, WorkerChange
+from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.pod_second import PodSecond
 from scenarios.wire.tick_counts import TickCounts
 
@@ -620,6 +620,23 @@ def test_a_fleet_with_groups_has_rows_by_group_and_another_one_has_no_such_file(
             (0, 60, 1, 0, 0, 300),
             (1, 40, 7, 2, 7, None),
         ]
+
+
+def test_each_group_has_latencies_of_its_own_in_the_run_directory(collector: Collector) -> None:
+    of_web = GroupTimes(
+        effective={2: Samples.of([20 * MS] * 9)},
+        censored={3: Samples.of([50 * MS])},
+        staleness=Samples.of([5 * MS] * 10),
+    )
+    collector.on_interval(interval(3, fleet_group_times={1: of_web}))
+    found = written(collector).group_histograms
+    sizes = {
+        tag: {second: each.total for second, each in seconds.items() if each.total}
+        for tag, seconds in found[1].items()
+    }
+    zero = collector.zero
+    assert list(found) == [1]
+    assert sizes == {"effective": {2 - zero: 9}, "censored": {3 - zero: 1}, "staleness": {3 - zero: 10}}
 
 
 def test_a_sender_that_does_not_count_ticks_by_ip_leaves_their_columns_empty(collector: Collector) -> None:

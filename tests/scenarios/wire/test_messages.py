@@ -14,7 +14,7 @@ from reports.rundir.schema import ClockOffset, FeedFit
 from scenarios.scenario.fleet.groups import AddressShare
 from scenarios.scenario.model import Abort, Feed, Fleet, Scenario, Target
 from scenarios.wire.framing import FrameError, Unframer, frame
-from scenarios.wire.interval import Interval, Samples, SomeClients, WorkerChange
+from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.orders import (
     Aborted,
     Begin,
@@ -102,6 +102,15 @@ intervals_of_any = st.builds(
             attempts=whole,
             limited=whole,
             failed=whole,
+        ),
+        max_size=2,
+    ),
+    fleet_group_times=st.dictionaries(
+        st.integers(0, 15),
+        st.builds(
+            GroupTimes,
+            effective=st.dictionaries(st.integers(-3, 90), samples_of_any, max_size=2),
+            staleness=samples_of_any,
         ),
         max_size=2,
     ),
