@@ -54,11 +54,8 @@ def test_after_any_number_of_clients_each_group_is_within_one_client_of_its_shar
 
 
 def test_a_group_without_a_share_has_the_rest() -> None:
-    assert shares([Group(name="a", share=0.3), Group(name="b"), Group(name="c", share=0.2)]) == (
-        0.3,
-        pytest.approx(0.5),
-        0.2,
-    )
+    groups = [Group(name="a", share=0.3), Group(name="b"), Group(name="c", share=0.2)]
+    assert shares(groups) == pytest.approx((0.3, 0.5, 0.2))
 
 
 # -- what a group takes from the fleet ------------------------------------------------------------------
