@@ -99,8 +99,13 @@ def _check_fleet(scenario: Scenario, fail: Callable[[str, object, str], None]) -
     if fleet.source == "x-forwarded-for":
         fail("fleet.source", "x-forwarded-for", "proxy-protocol; only an external target may trust a header")
     for place, group in enumerate(fleet.group):
-        if group.path and not scenario.own_gateway:
-            fail(f"fleet.group[{place}].path", group.path, "no path; the built-in stub has one for all")
+        if not group.path:
+            continue
+        expected = "no path; the built-in stub has one for all"
+        if scenario.own_gateway:
+            expected = f"a path that begins with gateway.path, {scenario.gateway.path!r}, as the proxy does"
+        if not (scenario.own_gateway and group.path.startswith(scenario.gateway.path)):
+            fail(f"fleet.group[{place}].path", group.path, expected)
     polls = any(part.fleet.transport == "polling-upgrade" for part in fleet.parts)
     if polls and scenario.gateway.pods > 1 and scenario.gateway.balance != "hash":
         expected = "'hash' with polling clients and several pods: all requests of a session go to one pod"

@@ -148,6 +148,11 @@ MISTAKES = {
         TWO + 'path = "/v2/"',
         "fleet.group[1].path: invalid value '/v2/': expected no path; the built-in stub has one for all",
     ),
+    "a path that the proxy does not serve": (
+        TWO + 'path = "/v2/"\n[gateway]\ncommand = "node x"',
+        "fleet.group[1].path: invalid value '/v2/':"
+        " expected a path that begins with gateway.path, '/socket.io/'",
+    ),
     "polling clients at several pods": (
         TWO + 'transport = "polling-upgrade"',
         "gateway.balance: invalid value 'least_conn': expected 'hash' with polling clients",
