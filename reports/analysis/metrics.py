@@ -16,7 +16,7 @@ from reports.analysis.delivery import DECIDED_AFTER_S, ClientsBack, Ticks, clien
 from reports.analysis.pods import PodSummary, pod_summaries, spread
 from reports.analysis.recovery import Recovery, baseline_of, recovery
 from reports.analysis.refusals import Refusals, refusals
-from reports.analysis.shared_ips import SharedIpGroup, shared_ip_groups
+from reports.analysis.shared_ips import FleetGroup, SharedIpGroup, fleet_groups, shared_ip_groups
 from reports.analysis.sidecars import SidecarSummary, sidecar_summary
 from reports.rundir import latency, series
 from reports.rundir.columns import GAVE_UP, OUTCOMES
@@ -124,6 +124,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """When the disconnected clients were back; until the rescue or the end."""
     shared_ips: tuple[SharedIpGroup, ...] = ()
     """From the trigger on, by how many clients share a source IP."""
+    groups: tuple[FleetGroup, ...] = ()
+    """From the trigger on, by group of the fleet; empty where it has none."""
     pods: tuple[PodSummary, ...] = ()
     pod_spread: float | None = None
     """Clients of the fullest pod ÷ mean, at the end of the run or at the rescue; 1 where they are even."""
@@ -146,6 +148,9 @@ def summarise(run: Run) -> Summary:
     recovered = _recovery(run, unaided)
     decided_s = watched[1] - DECIDED_AFTER_S
     ticks_to_s = min(stretch[1], decided_s) if stretch else decided_s
+    counted_to_s = stretch[1] if stretch else None
+    from_s, to_s = unaided or (0, 0)
+    trigger_end_s = run.info.trigger_end_s
     return Summary(
         clients=int(series.highest(series.column(run.rows, "clients")) or 0),
         before=phases["before"],
@@ -156,11 +161,10 @@ def summarise(run: Run) -> Summary:
         recovery=recovered,
         back=clients_back_of(run.rows, *unaided, run.info.trigger_end_s) if unaided else None,
         shared_ips=shared_ip_groups(
-            run,
-            *(unaided or (0, 0)),
-            trigger_end_s=run.info.trigger_end_s,
-            counted_to_s=stretch[1] if stretch else None,
-            ticks_to_s=ticks_to_s,
+            run, from_s, to_s, trigger_end_s, counted_to_s=counted_to_s, ticks_to_s=ticks_to_s
+        ),
+        groups=fleet_groups(
+            run, from_s, to_s, trigger_end_s, counted_to_s=counted_to_s, ticks_to_s=ticks_to_s
         ),
         pods=pods,
         pod_spread=spread(pods),

@@ -6,7 +6,6 @@ numbers to the sentences it has to say.
 
 from collections.abc import Iterator
 from statistics import median
-from typing import Any
 
 from msgspec import Struct
 
@@ -17,6 +16,7 @@ from reports.analysis.own_gateway import own_gateway_warnings
 from reports.analysis.pods import lost_reports
 from reports.analysis.reference import feed_warnings
 from reports.analysis.refusals import refusal_warnings
+from reports.analysis.shared_ips import attempts_of_unserved, client_timeouts_s, watchdogs_by_age_s
 from reports.rundir import series
 from reports.rundir.reader import Run
 from reports.rundir.series import Row
@@ -124,25 +124,12 @@ def _allowed_lag(evidence: Evidence) -> tuple[float, str]:
     effect_ms = _effect_ms(evidence)
     # Without an effect there is nothing to distort, and the steady limit applies.
     by_effect_ms = max(GENERATOR_LAG_MS, GENERATOR_LAG_SHARE_OF_EFFECT * effect_ms)
-    timeouts = _client_timeouts_s(evidence.run.info.scenario)
+    timeouts = client_timeouts_s(evidence.run.info.scenario)
     name = min(timeouts, key=lambda key: timeouts[key], default="")
     by_timeout_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * timeouts[name] if name else by_effect_ms
     if by_timeout_ms < by_effect_ms:
         return by_timeout_ms, f"{name} = {timeouts[name]:g}"
     return by_effect_ms, _effect_text(effect_ms)
-
-
-def _client_timeouts_s(scenario: dict[str, Any]) -> dict[str, float]:
-    """What clients decide by their own clock: the keys of the scenario that say after how many seconds."""
-    fleet, gateway = scenario.get("fleet", {}), scenario.get("gateway", {})
-    found = {f"fleet.{key}": fleet.get(key) for key in ("connect_timeout_s", "stale_after_s")}
-    if fleet.get("reset_backoff") == "stable":
-        found["fleet.stable_after_s"] = fleet.get("stable_after_s")
-    if not scenario.get("target", {}).get("url") and gateway.get("ping_interval_s"):
-        pings_s = gateway["ping_interval_s"] + gateway.get("ping_timeout_s", 0.0)
-        found["gateway.ping_interval_s + gateway.ping_timeout_s"] = pings_s
-    # Without a number, or with 0, there is no such time-out.
-    return {name: seconds for name, seconds in found.items() if seconds}
 
 
 def _clock_error(evidence: Evidence) -> Iterator[str]:
@@ -154,12 +141,11 @@ def _clock_error(evidence: Evidence) -> Iterator[str]:
     effect_ms, error_ms = _effect_ms(evidence), worst.error_ns / 1e6
     allowed_ms = max(CLOCK_ERROR_MS, CLOCK_ERROR_SHARE_OF_EFFECT * effect_ms)
     basis = _effect_text(effect_ms)
-    fleet = evidence.run.info.scenario.get("fleet", {})
-    if fleet.get("stale_by") == "age" and fleet.get("stale_after_s"):
-        # The age of a tick is the one thing that clients judge by two clocks.
-        by_age_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * fleet["stale_after_s"]
+    # The age of a tick is the one thing that clients judge by two clocks.
+    for name, stale_after_s in watchdogs_by_age_s(evidence.run.info.scenario).items():
+        by_age_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * stale_after_s
         if by_age_ms < allowed_ms:
-            allowed_ms, basis = by_age_ms, f"fleet.stale_after_s = {fleet['stale_after_s']:g}"
+            allowed_ms, basis = by_age_ms, f"{name} = {stale_after_s:g}"
     if error_ms > allowed_ms:
         allowed, error = distinct(milliseconds, allowed_ms, error_ms)
         yield f"clock uncertainty of {worst.process}: expected ≤ {allowed} ({basis}), got {error}"
@@ -270,8 +256,12 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     # been counted in the second before it.
     calm = rows if evidence.run.info.trigger_s is None else rows[:-1]
     allowed = max(1, int(BASELINE_LOST_SHARE * evidence.summary.clients))
-    for name, what in (("disconnects", "disconnects"), ("attempts", "connection attempts")):
-        number = _sum(calm, name)
+    unserved = attempts_of_unserved(evidence.run, 0, len(calm))
+    for name, what, others in (
+        ("disconnects", "disconnects", 0.0),
+        ("attempts", "connection attempts", unserved),
+    ):
+        number = _sum(calm, name) - others
         if number > allowed:
             yield (
                 f"the baseline is not steady: {what} before the trigger: expected ≤ {allowed} with "

@@ -20,6 +20,7 @@ FIXED_KEYS = ("gateway.cpu", "phases.")
 
 
 EVENT = "event"
+GROUP = "group"
 NO_EVENT = "none"
 EVENT_DEFAULTS = (("enabled", True), ("times", 1))
 """Fields that events have, and that say nothing where they have these values."""
@@ -92,14 +93,17 @@ def variables(runs: Sequence[Run]) -> tuple[str, ...]:
 def settings(run: Run) -> dict[str, Any]:
     """The scenario of a run as `section.key` → value, without the keys that do not matter.
 
-    The events are numbered in the order of the scenario: `event.0.do`, `event.0.at_s`, `event.1.do`.
+    The events are numbered in the order of the scenario: `event.0.do`, `event.0.at_s`, `event.1.do`. Groups
+    of the fleet have their names: `fleet.group.web.policy`.
     """
     flat: dict[str, Any] = {}
     for section, value in run.info.scenario.items():
         if section in IGNORED_KEYS:
             continue
         if isinstance(value, Mapping):
-            flat |= {f"{section}.{key}": item for key, item in value.items()}
+            flat |= {f"{section}.{key}": item for key, item in value.items() if key != GROUP}
+            for group in value.get(GROUP, ()):
+                flat |= {f"{section}.{GROUP}.{group['name']}.{key}": item for key, item in group.items()}
         elif section == EVENT:
             for number, event in enumerate(value):
                 flat |= {f"{EVENT}.{number}.{key}": item for key, item in event.items()}

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from reports.analysis.judgement import Judgement, judgement_of
 from reports.analysis.recovery import P99_FACTOR, P99_FLOOR_MS
+from reports.analysis.shared_ips import attempts_of_unserved
 from reports.analysis.validity import Validity
 from reports.analysis.verdict import Verdict
 from reports.compare.comparable import by_arm, settings
@@ -56,8 +57,12 @@ def control_problems(run: Run) -> tuple[str, ...]:
     served = series.availability(rows)
     if served is None or served < series.SERVED_WELL:
         problems.append(f"availability: {units.expected('≥', units.percent, series.SERVED_WELL, served)}")
-    for name, what in (("disconnects", "disconnects"), ("attempts", "connection attempts")):
-        number = series.total(series.column(rows, name))
+    unserved = attempts_of_unserved(run, 0)
+    for name, what, expected in (
+        ("disconnects", "disconnects", 0.0),
+        ("attempts", "connection attempts", unserved),
+    ):
+        number = series.total(series.column(rows, name)) - expected
         if number:
             problems.append(f"{what} without a trigger: expected 0, got {number:.0f}")
     third = len(rows) // 3

@@ -69,6 +69,12 @@ SHARED_IPS = (
     "the rescue or the end."
 )
 
+GROUPS = (
+    "The same stretches and terms as by shared IP. Failed attempts: ended without a join in whatever way, "
+    "refusals by a limit among them. A group whose clients ask for a protocol that no gateway of today has "
+    "can never be served: its clients are not among those of the other tables, its attempts are."
+)
+
 
 class Notes(Struct, frozen=True, kw_only=True):
     """Every paragraph of one report, by the chapter that it belongs to."""
@@ -88,6 +94,7 @@ class Notes(Struct, frozen=True, kw_only=True):
     pods: str = PODS
     sidecars: str = SIDECARS
     shared_ips: str = SHARED_IPS
+    groups: str = GROUPS
 
 
 def notes(comparison: Comparison, *, sidecars: bool) -> Notes:

@@ -22,7 +22,7 @@ from reports.page.per_second import PerSecond, per_second, second_tables
 from reports.page.pods import pod_sentences, pod_table
 from reports.page.questions import QUESTIONS, Question, asked
 from reports.page.refusals import refusal_table
-from reports.page.shared_ips import shared_ip_table
+from reports.page.shared_ips import fleet_group_table, shared_ip_table
 from reports.page.stability import stability_rows
 from reports.page.table import GridRow, experience_grid, main_grid, sidecar_grid
 from reports.rundir.reader import Run
@@ -100,6 +100,8 @@ class Page(Struct, frozen=True, kw_only=True):
     impact: tuple[str, ...]
     shared_ips: TextTable | None
     """None where shared IPs made no difference."""
+    groups: TextTable | None
+    """None where no fleet has groups."""
     runs: tuple[RunRow, ...]
     experience: tuple[GridRow, ...]
     versions: dict[str, str]
@@ -153,6 +155,7 @@ def page(runs: Sequence[Run]) -> Page:
         refusals=refusal_table(middle),
         impact=impact_sentences(arms),
         shared_ips=shared_ip_table(arms),
+        groups=fleet_group_table(arms),
         runs=tuple(_run_row(run) for run in sorted(runs, key=lambda run: run.info.started_utc)),
         experience=tuple(experience_grid(comparison)),
         versions={key: str(value) for key, value in first.versions.items()},

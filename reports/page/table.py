@@ -21,7 +21,7 @@ from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
 from reports.page.contrasts import against_lines
 from reports.page.notes import EXTERNAL
-from reports.page.shared_ips import shared_ip_table
+from reports.page.shared_ips import fleet_group_table, shared_ip_table
 from reports.page.stability import stability_lines
 from reports.rundir.reader import Run
 from reports.text import units
@@ -104,7 +104,9 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [terminal_table(comparison, main_grid(comparison), width)]
     if delivered := delivery_grid(comparison):
         parts += [Text(), terminal_table(comparison, delivered, width)]
-    parts += [*_shared_ip_parts(runs, width), *_issues(runs)]
+    arms = by_arm(runs)
+    parts += _client_parts(fleet_group_table(arms), width)
+    parts += [*_client_parts(shared_ip_table(arms), width), *_issues(runs)]
     return Group(*parts)
 
 
@@ -251,9 +253,8 @@ def _action_parts(runs: Sequence[Run]) -> list[RenderableType]:
     return [table, Text()]
 
 
-def _shared_ip_parts(runs: Sequence[Run], width: int) -> list[RenderableType]:
-    """Clients by shared IP, in as many tables as the columns need; each has arm and clients per IP."""
-    found = shared_ip_table(by_arm(runs))
+def _client_parts(found: TextTable | None, width: int) -> list[RenderableType]:
+    """Parts of the clients, in as many tables as the columns need; each has arm and part."""
     if found is None:
         return []
     parts: list[RenderableType] = []
@@ -269,10 +270,11 @@ def _shared_ip_parts(runs: Sequence[Run], width: int) -> list[RenderableType]:
 
 
 def _text_table(found: TextTable, places: Sequence[int]) -> Table:
-    """These columns of a table, of which the first is of words."""
+    """These columns of a table."""
     table = _empty_table(2)
     for place in places:
-        justify: JustifyMethod = "right" if place else "left"
+        is_number = place and found.headings[place] not in found.words
+        justify: JustifyMethod = "right" if is_number else "left"
         table.add_column(found.headings[place].replace(" ", "\n"), justify=justify, no_wrap=True)
     for row in found.rows:
         table.add_row(*(Text(row[place]) for place in places))

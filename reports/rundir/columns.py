@@ -92,20 +92,37 @@ SERIES_COLUMNS: dict[str, str] = {
 }
 """Columns of series.csv."""
 
-SHARED_IP_COLUMNS: dict[str, str] = {
-    "t_s": "second of steady state",
-    "clients_per_ip": "how many clients share a source IP",
-    "clients": "clients behind such an IP",
+_OF_SOME_CLIENTS = {
     "connected": "of these, joined at the end of the second",
     "useful": "of these, mean joined with a newest tick under 1 s old",
     "attempts": "connection attempts that they started",
     "limited": "of these attempts, answered with 429 or 503",
+}
+_TICKS_OF_SOME_CLIENTS = {
     "ticks_in_time": "ticks due to these clients in this second: held within 1 s, or a newer one",
     "ticks_late": "the same: held later than that",
     "ticks_never": "the same: not held by the end of the measurement",
     "ticks_skipped": "of those in time and late, never received, because a newer one came in their place",
 }
+
+SHARED_IP_COLUMNS: dict[str, str] = {
+    "t_s": "second of steady state",
+    "clients_per_ip": "how many clients share a source IP",
+    "clients": "clients behind such an IP",
+    **_OF_SOME_CLIENTS,
+    **_TICKS_OF_SOME_CLIENTS,
+}
 """Columns of shared_ips.csv: the same second by how many clients share a source IP."""
+
+GROUP_COLUMNS: dict[str, str] = {
+    "t_s": "second of steady state",
+    "group": "which group of the fleet, counted from 0 in the order of the scenario",
+    "clients": "clients of the group",
+    **_OF_SOME_CLIENTS,
+    "failed": "of their attempts, ended without a join in whatever way",
+    **_TICKS_OF_SOME_CLIENTS,
+}
+"""Columns of groups.csv: the same second by group, in runs whose fleet has groups."""
 
 POD_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state",

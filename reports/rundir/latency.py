@@ -97,9 +97,12 @@ def between(histograms: Mapping[int, Buckets], from_s: int, to_s: int) -> Counts
     return total(histogram for second, histogram in histograms.items() if from_s <= second < to_s)
 
 
-def effective(run: Run, from_s: int, to_s: int, percent: float) -> Latency | None:
-    """A percentile of effective latency over the ticks due in [from_s, to_s)."""
-    known, censored = run.histograms.get("effective", {}), run.histograms.get("censored", {})
+def effective(
+    run: Run, from_s: int, to_s: int, percent: float, *, group: int | None = None
+) -> Latency | None:
+    """A percentile of effective latency over the ticks due in [from_s, to_s); group: of its clients alone."""
+    found = run.histograms if group is None else run.group_histograms.get(group, {})
+    known, censored = found.get("effective", {}), found.get("censored", {})
     return percentile(percent, between(known, from_s, to_s), between(censored, from_s, to_s))
 
 

@@ -10,11 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from reports.rundir.columns import POD_COLUMNS, SERIES_COLUMNS, SHARED_IP_COLUMNS
+from reports.rundir.columns import (
+    GROUP_COLUMNS,
+    POD_COLUMNS,
+    SERIES_COLUMNS,
+    SHARED_IP_COLUMNS,
+    SIDECAR_COLUMNS,
+)
 from reports.rundir.histograms import Buckets
 from reports.rundir.latency import highest_us, lowest_us, places_of
-from reports.rundir.reader import Run
-from reports.rundir.schema import TAGS, RunInfo, Tag
+from reports.rundir.reader import Histograms, Run
+from reports.rundir.schema import GROUP_TAGS, TAGS, RunInfo, Tag
 from reports.rundir.writer import RunWriter
 
 _NOWHERE = Path()
@@ -76,9 +82,12 @@ class MemoryWriter(RunWriter):
         self.info = info
         self._rows: list[Mapping[str, Any]] = []
         self._of_shared_ips: list[Mapping[str, Any]] = []
+        self._of_groups: list[Mapping[str, Any]] = []
         self._of_pods: list[Mapping[str, Any]] = []
+        self._of_sidecars: list[Mapping[str, Any]] = []
         self._lines: list[dict[str, Any]] = []
         self._histograms: dict[Tag, dict[int, Buckets]] = {tag: {} for tag in TAGS}
+        self._group_histograms: dict[int, Histograms] = {}
 
     def row(self, values: Mapping[str, Any]) -> None:
         """Keeps a second."""
@@ -88,9 +97,17 @@ class MemoryWriter(RunWriter):
         """Keeps a second by how many clients share an address."""
         self._of_shared_ips += rows
 
+    def groups(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps a second by group of the fleet."""
+        self._of_groups += rows
+
     def pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps a second by pod."""
         self._of_pods += rows
+
+    def sidecars(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps a second by sidecar."""
+        self._of_sidecars += rows
 
     def replace_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps these seconds instead."""
@@ -100,9 +117,17 @@ class MemoryWriter(RunWriter):
         """Keeps these seconds by how many clients share an address instead."""
         self._of_shared_ips = [*rows]
 
+    def replace_groups(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps these seconds by group of the fleet instead."""
+        self._of_groups = [*rows]
+
     def replace_pods(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keeps these seconds of pods instead."""
         self._of_pods = [*rows]
+
+    def replace_sidecars(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keeps these seconds of sidecars instead."""
+        self._of_sidecars = [*rows]
 
     def event(self, t_s: float, name: str, **details: Any) -> None:
         """Keeps an event."""
@@ -117,6 +142,12 @@ class MemoryWriter(RunWriter):
         self._histograms = {tag: {} for tag in TAGS}
         for tag, second, histogram in histograms:
             self.histogram(tag, second, histogram)
+
+    def write_group_histograms(self, histograms: Iterable[tuple[int, Tag, int, Any]]) -> None:
+        """Keeps the histograms of groups."""
+        for group, tag, second, histogram in histograms:
+            own = self._group_histograms.setdefault(group, {tag: {} for tag in GROUP_TAGS})
+            own[tag][second] = histogram.buckets()
 
     def save(self) -> None:
         """There is nothing to save."""
@@ -134,6 +165,9 @@ class MemoryWriter(RunWriter):
             pods=_numbers(self._of_pods, POD_COLUMNS),
             events=tuple(self._lines),
             histograms=self._histograms,
+            sidecars=_numbers(self._of_sidecars, SIDECAR_COLUMNS),
+            groups=_numbers(self._of_groups, GROUP_COLUMNS),
+            group_histograms=self._group_histograms,
         )
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 from msgspec import Struct
@@ -22,8 +22,12 @@ _FORMER_VERSIONS = {
 
 
 _HLOG_LINE = re.compile(
-    rf"Tag=(?P<tag>{'|'.join(TAGS)}),(?P<start>-?[\d.]+),[\d.]+,[\d.]+,(?P<payload>\S+)\n"
+    rf"Tag=(?P<tag>{'|'.join(TAGS)})(/(?P<group>\d+))?,(?P<start>-?[\d.]+),[\d.]+,[\d.]+,(?P<payload>\S+)\n"
 )
+
+
+Histograms = dict[Tag, dict[int, Buckets]]
+"""By tag, then by second of steady state."""
 
 
 class Run(Struct, frozen=True):
@@ -38,10 +42,13 @@ class Run(Struct, frozen=True):
     pods: tuple[dict[str, float | None], ...]
     """pods.csv with numbers, in order of time."""
     events: tuple[dict[str, Any], ...]
-    histograms: dict[Tag, dict[int, Buckets]]
-    """By tag, then by second of steady state."""
+    histograms: Histograms
     sidecars: tuple[dict[str, float | None], ...] = ()
     """sidecars.csv with numbers, in order of time; empty where there is none."""
+    groups: tuple[dict[str, float | None], ...] = ()
+    """groups.csv with numbers, in order of time; empty where the fleet has no groups."""
+    group_histograms: dict[int, Histograms] = {}
+    """groups.hlog, by the place of the group in the fleet."""
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -51,14 +58,16 @@ class Run(Struct, frozen=True):
             rows = _read_rows(directory / "series.csv", "t_s")
             shared_ips = _read_rows(_shared_ips_path(directory), "t_s", "clients_per_ip")
             pods = _read_rows(directory / "pods.csv", "t_s", "pod")
-            beside = directory / "sidecars.csv"
-            sidecars = _read_rows(beside, "t_s", "pod") if beside.exists() else ()
+            sidecars = _read_optional(directory / "sidecars.csv", "t_s", "pod")
+            groups = _read_optional(directory / "groups.csv", "t_s", "group")
             lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
             events = tuple(json.loads(line) for line in lines if line.endswith("}"))
-            histograms = _read_histograms(directory / "latency.hlog")
+            histograms, _ = _read_histograms(directory / "latency.hlog")
+            by_group = directory / "groups.hlog"
+            _, of_groups = _read_histograms(by_group) if by_group.exists() else ({}, {})
         except (OSError, ValueError, csv.Error) as error:
             raise RecordError(f"{directory}: {error}") from None
-        return cls(directory, info, rows, shared_ips, pods, events, histograms, sidecars)
+        return cls(directory, info, rows, shared_ips, pods, events, histograms, sidecars, groups, of_groups)
 
     def phase(self, name: str) -> Phase | None:
         """The phase of that name; None where the run never got there."""
@@ -123,6 +132,11 @@ def _shared_ips_path(directory: Path) -> Path:
     return former if former.exists() and not path.exists() else path
 
 
+def _read_optional(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:
+    """No rows where there is no such file."""
+    return _read_rows(path, *needed) if path.exists() else ()
+
+
 def _read_rows(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:
     """needed: columns without which nothing can be said of a row."""
     with path.open(newline="", encoding="utf-8") as stream:
@@ -136,21 +150,23 @@ def _read_rows(path: Path, *needed: str) -> tuple[dict[str, float | None], ...]:
     return rows
 
 
-def _read_histograms(path: Path) -> dict[Tag, dict[int, Buckets]]:
-    found: dict[Tag, dict[int, Buckets]] = {tag: {} for tag in TAGS}
+def _read_histograms(path: Path) -> tuple[Histograms, dict[int, Histograms]]:
+    """(of all clients, by group of the fleet)."""
+    every: Histograms = {tag: {} for tag in TAGS}
+    groups: dict[int, Histograms] = {}
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         match = _HLOG_LINE.fullmatch(line)
         if match is None:
             continue  # a comment, the legend, or the half line that a killed writer left
-        tag, second = match["tag"], round(float(match["start"]))
+        found = every if match["group"] is None else groups.setdefault(int(match["group"]), {})
+        tag, second = cast("Tag", match["tag"]), round(float(match["start"]))
         try:
             histogram = Buckets.decode(match["payload"])
         except Exception as error:  # the codec has errors of its own
             raise ValueError(f"{path.name}: second {second}: {error}") from None
-        if second in found[tag]:  # type: ignore[index]
-            histogram += found[tag][second]  # type: ignore[index]
-        found[tag][second] = histogram  # type: ignore[index]
-    return found
+        seconds = found.setdefault(tag, {})
+        seconds[second] = histogram + seconds[second] if second in seconds else histogram
+    return every, groups
 
 
 def _alive(pid: int) -> bool:

@@ -3,12 +3,15 @@
     run.json        scenario, seed, versions, machine, phases, status; summary, validity and verdict
     series.csv      one row a second, in seconds of steady state (the ramp is negative)
     shared_ips.csv  the same by how many clients share a source IP; `neighbours.csv` in older directories
+    groups.csv      the same by group of the fleet; not there where the fleet has none
     pods.csv        the same by pod
     sidecars.csv    the same by sidecar; not there where pods have none
     latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `fanout_by_stamp` (the
                     same from the stamps, where `fanout` counts from a schedule), `effective` and `censored`
                     (by the second in which the tick was due), `staleness` (by the second in which it was
                     so), values in microseconds
+    groups.hlog     the same by group: tags `effective/0`, `censored/0` and `staleness/0` of the first one;
+                    written at the end
     events.jsonl    what happened when
     nginx/ pods/    their configuration and logs; in nginx/, those of another proxy where that was used
 
@@ -36,6 +39,10 @@ Tag = Literal["fanout", "effective", "censored", "staleness", "fanout_by_stamp"]
 
 
 TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored", "staleness", "fanout_by_stamp")
+
+
+GROUP_TAGS: tuple[Tag, ...] = ("effective", "censored", "staleness")
+"""Of these, each group of a mixed fleet has its own."""
 
 
 Status = Literal["running", "complete", "interrupted", "failed"]

@@ -9,7 +9,13 @@ from typing import Any
 
 import msgspec
 
-from reports.rundir.columns import POD_COLUMNS, SERIES_COLUMNS, SHARED_IP_COLUMNS, SIDECAR_COLUMNS
+from reports.rundir.columns import (
+    GROUP_COLUMNS,
+    POD_COLUMNS,
+    SERIES_COLUMNS,
+    SHARED_IP_COLUMNS,
+    SIDECAR_COLUMNS,
+)
 from reports.rundir.files import replacing
 from reports.rundir.histograms import Histogram
 from reports.rundir.schema import RunInfo, Tag
@@ -33,7 +39,8 @@ class RunWriter:
         self._series = _Table(directory / "series.csv", SERIES_COLUMNS)
         self._shared_ips = _Table(directory / "shared_ips.csv", SHARED_IP_COLUMNS)
         self._pods = _Table(directory / "pods.csv", POD_COLUMNS)
-        self._sidecars: _Table | None = None
+        self._groups = _OptionalTable(directory / "groups.csv", GROUP_COLUMNS)
+        self._sidecars = _OptionalTable(directory / "sidecars.csv", SIDECAR_COLUMNS)
         self._events = (directory / "events.jsonl").open("w", encoding="utf-8")
         self._hlog = (directory / "latency.hlog").open("w", encoding="utf-8")
         self._hlog.write(_HLOG_HEAD)
@@ -51,9 +58,12 @@ class RunWriter:
         self._pods.append(rows)
 
     def sidecars(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Appends one second to sidecars.csv, a row for each of them; the first one makes the file."""
-        if found := list(rows):
-            self._sidecar_table().append(found)
+        """Appends one second to sidecars.csv, a row for each of them."""
+        self._sidecars.append(rows)
+
+    def groups(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Appends one second to groups.csv, a row for each group of the fleet."""
+        self._groups.append(rows)
 
     def replace_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes series.csv anew, with what only became known later."""
@@ -69,8 +79,11 @@ class RunWriter:
 
     def replace_sidecars(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes sidecars.csv anew, if there is anything in it."""
-        if found := list(rows):
-            self._sidecar_table().replace(found)
+        self._sidecars.replace(rows)
+
+    def replace_groups(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes groups.csv anew, with what became known later, if there is anything in it."""
+        self._groups.replace(rows)
 
     def event(self, t_s: float, name: str, **details: Any) -> None:
         """Appends one event, at `t_s` seconds of steady state."""
@@ -91,21 +104,25 @@ class RunWriter:
         self._hlog.close()
         self._hlog = path.open("a", encoding="utf-8")
 
+    def write_group_histograms(self, histograms: Iterable[tuple[int, Tag, int, Histogram]]) -> None:
+        """Writes groups.hlog, if there is anything in it: group, tag, second and histogram of each."""
+        lines = [_hlog_line(f"{tag}/{group}", second, made) for group, tag, second, made in histograms]
+        if lines:
+            with replacing(self.directory / "groups.hlog") as stream:
+                stream.write(_HLOG_HEAD)
+                stream.writelines(lines)
+
     def save(self) -> None:
         """Writes run.json as a whole."""
         save_info(self.directory, self.info)
 
     def close(self) -> None:
         """Closes the files; `save` may still be called."""
-        for stream in (self._series, self._shared_ips, self._pods, self._events, self._hlog):
+        for stream in (
+            *(self._series, self._shared_ips, self._groups, self._pods, self._sidecars),
+            *(self._events, self._hlog),
+        ):
             stream.close()
-        if self._sidecars:
-            self._sidecars.close()
-
-    def _sidecar_table(self) -> "_Table":
-        if self._sidecars is None:
-            self._sidecars = _Table(self.directory / "sidecars.csv", SIDECAR_COLUMNS)
-        return self._sidecars
 
 
 def save_info(directory: Path, info: RunInfo) -> None:
@@ -146,7 +163,35 @@ class _Table:
         self._stream.close()
 
 
-def _hlog_line(tag: Tag, second: int, histogram: Histogram) -> str:
+class _OptionalTable:
+    """A CSV file that is made by its first row."""
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        self._path, self._columns = path, columns
+        self._table: _Table | None = None
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Adds rows, if there are any."""
+        if found := list(rows):
+            self._made().append(found)
+
+    def replace(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes the whole file anew, if there are any rows."""
+        if found := list(rows):
+            self._made().replace(found)
+
+    def close(self) -> None:
+        """Closes the file, if there is one."""
+        if self._table:
+            self._table.close()
+
+    def _made(self) -> _Table:
+        if self._table is None:
+            self._table = _Table(self._path, self._columns)
+        return self._table
+
+
+def _hlog_line(tag: str, second: int, histogram: Histogram) -> str:
     # hdrh's own log writer knows no tags.
     highest_ms = histogram.get_max_value() / 1000
     payload = histogram.encode().decode("ascii")

@@ -4,10 +4,13 @@ Neighbouring addresses would share their first three octets, which is all that `
 last octet changes slowest. Binding to 127/8 without further set-up is a feature of Linux.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
-from scenarios.fields import Count
-from scenarios.scenario.model import AddressShare
+from scenarios.scenario.fleet.groups import AddressShare, ClientsPerIp
+from scenarios.scenario.fleet.order import GroupOrder
+from scenarios.scenario.model import Fleet
 
 PER_PROCESS = 100_000
 """Addresses for a generator process that comes late; those before it share theirs out among them."""
@@ -26,55 +29,84 @@ def source_address(address_index: int) -> str:
 
 
 class Seat(Struct, frozen=True):
-    """Where one client sits: which source address, and how many share it."""
+    """Where one client sits: which source address, how many share it, and its group."""
 
     address: str
     clients_per_ip: int
+    group: int = 0
+    """Place of the group in the fleet."""
 
 
 class Seating:
     """Hands out seats, one after the other; the shares are kept at every moment.
 
-    first_address: index of the first source address to use. first, step: which seats to hand out, for several
-    generator processes seat the clients of one fleet: seat number `first`, and then every `step`-th one.
+    groups: share of each group, and its own clients per IP; those of groups without are `clients_per_ip`, and
+    their clients share addresses with each other. first_address: index of the first source address to use.
+    first, step: which seats to hand out, for several generator processes seat the clients of one fleet: seat
+    number `first`, and then every `step`-th one.
     """
 
     def __init__(
         self,
-        clients_per_ip: "Count | tuple[AddressShare, ...]",
+        clients_per_ip: ClientsPerIp,
         first_address: int = 0,
         *,
+        groups: Sequence[tuple[float, ClientsPerIp | None]] = ((1.0, None),),
         first: int = 0,
         step: int = 1,
     ) -> None:
-        if isinstance(clients_per_ip, int):
-            clients_per_ip = (AddressShare(share=1.0, clients_per_ip=clients_per_ip),)
-        total = sum(part.share for part in clients_per_ip)
-        self._shares = [part.share / total for part in clients_per_ip]
-        self._sizes = [part.clients_per_ip for part in clients_per_ip]
-        self._seated = [0] * len(self._sizes)
-        self._address: list[int] = [0] * len(self._sizes)
+        self._order = GroupOrder([share for share, _ in groups])
+        common = _Addresses(clients_per_ip)
+        self._addresses = [common if own is None else _Addresses(own) for _, own in groups]
+        # Each group has its own share of crowded addresses.
+        self._seated = [[0] * len(addresses.sizes) for addresses in self._addresses]
         self._next_address = first_address
         self._skip = first
         self._step = step
+
+    @classmethod
+    def of(cls, fleet: Fleet, first_address: int = 0, *, first: int = 0, step: int = 1) -> "Seating":
+        """The seats of a fleet."""
+        groups = [(part.share, part.group.clients_per_ip if part.group else None) for part in fleet.parts]
+        return cls(fleet.clients_per_ip, first_address, groups=groups, first=first, step=step)
 
     def next(self) -> Seat:
         """The next client's seat."""
         for _ in range(self._skip):
             self._take()
         self._skip = self._step - 1
-        group = self._take()
-        return Seat(source_address(self._address[group]), self._sizes[group])
+        group, part = self._take()
+        addresses = self._addresses[group]
+        return Seat(source_address(addresses.open[part]), addresses.sizes[part], group)
 
-    def _take(self) -> int:
-        """Takes the next seat of all, in the group that is furthest behind its share; returns the group."""
-        clients = sum(self._seated) + 1
-        behind = [clients * share - seated for share, seated in zip(self._shares, self._seated, strict=True)]
-        group = behind.index(max(behind))
-        if self._seated[group] % self._sizes[group] == 0:
-            self._address[group], self._next_address = self._next_address, self._next_address + 1
-        self._seated[group] += 1
-        return group
+    def _take(self) -> tuple[int, int]:
+        """Takes the next seat of all, in the part of a group that is furthest behind its share; returns group
+        and part."""
+        group = self._order.next()
+        seated, addresses = self._seated[group], self._addresses[group]
+        clients = sum(seated) + 1
+        behind = [clients * share - taken for share, taken in zip(addresses.shares, seated, strict=True)]
+        part = behind.index(max(behind))
+        seated[part] += 1
+        if addresses.taken[part] % addresses.sizes[part] == 0:
+            addresses.open[part], self._next_address = self._next_address, self._next_address + 1
+        addresses.taken[part] += 1
+        return group, part
+
+
+class _Addresses:
+    """Source addresses by how many clients share each; all of a kind are filled one after the other."""
+
+    def __init__(self, clients_per_ip: ClientsPerIp) -> None:
+        if isinstance(clients_per_ip, int):
+            clients_per_ip = (AddressShare(share=1.0, clients_per_ip=clients_per_ip),)
+        total = sum(part.share for part in clients_per_ip)
+        self.shares = [part.share / total for part in clients_per_ip]
+        self.sizes = [part.clients_per_ip for part in clients_per_ip]
+        self.taken = [0] * len(self.sizes)
+        """Clients that have an address of each kind."""
+        self.open = [0] * len(self.sizes)
+        """Index of the address that is being filled."""
 
 
 def proxy_header(source: str, target: tuple[str, int], port: int) -> bytes:

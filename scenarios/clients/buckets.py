@@ -1,6 +1,6 @@
-"""The ticks of the clients of one group, which have equally many clients per IP, since the last second.
+"""The ticks of the clients of one cell since the last second: of the same group and as many clients per IP.
 
-Each client appends to the lists of its own group's bucket: telling the groups apart costs nothing per tick.
+Each client appends to the lists of its own cell's bucket: telling the cells apart costs nothing per tick.
 """
 
 from array import array
@@ -18,7 +18,7 @@ Timed = tuple[Any, Any]
 
 
 class Bucket:
-    """The ticks of one group.
+    """The ticks of one cell.
 
     The hot path is public on purpose: a client appends to `latency_ns` and `due_ns`, and sets its elements of
     `held_seq` and `held_due_ns`. These two arrays are those of all clients of the process.

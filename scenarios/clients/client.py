@@ -206,6 +206,7 @@ class Client(Reconnecting):
             case packets.Opened(interval_s, timeout_s):
                 self._ping_patience_ns = int((interval_s + timeout_s) * 1e9)
                 self._last_ping_ns = received_ns
+                self._population.note_open()
                 if self._reset == "open":
                     self._start_policy_over()
             case packets.Pinged():

@@ -1,4 +1,4 @@
-"""What the clients of one process share: the target, policies, the recorder, and a cap on their attempts."""
+"""What the clients of one group share in a process: target, policies, the recorder, and a cap on attempts."""
 
 import logging
 import random
@@ -20,10 +20,10 @@ from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.target import Endpoint, addresses_for
 from scenarios.clients.ramp import Ramp
 from scenarios.clients.recorder import Recorder
-from scenarios.clients.timers import NEVER_NS, Timers
+from scenarios.clients.timers import LoopTimers
 from scenarios.fields import invalid, share_of
 from scenarios.policies.following import FollowedPolicy, Policy, PolicyError
-from scenarios.scenario.model import Fleet
+from scenarios.scenario.model import Fleet, Part
 from scenarios.scenario.validate import ScenarioError
 
 log = logging.getLogger("reconnect_storm")
@@ -102,17 +102,19 @@ class _Push(Struct, frozen=True, eq=False):
 
 
 class Population:
-    """The surroundings of the clients of one process.
+    """The surroundings of the clients of one process, or of those of one group of a mixed fleet.
 
-    loop: gevent's event loop. source: how source addresses are made, as in `Fleet.source` but for `auto`.
-    ramp: what brings the fleet up gently; without it, each client begins when it is started.
+    loop: gevent's event loop. part: the group, and what its clients do. source: how source addresses are
+    made, as in `Fleet.source` but for `auto`. ramp: what brings the fleet up gently; without it, each client
+    begins when it is started. Timers, recorder, cap, clock and ramp are those of all groups.
     """
 
     def __init__(
         self,
         *,
         loop: Any,
-        fleet: Fleet,
+        timers: LoopTimers,
+        part: Part,
         policy: Policy,
         endpoint: Endpoint,
         source: str,
@@ -124,7 +126,8 @@ class Population:
         ramp: Ramp | None = None,
     ) -> None:
         self.loop = loop
-        self.fleet = fleet
+        self.part = part
+        self.fleet = fleet = part.fleet
         self._followed = FollowedPolicy(policy, fleet.reset_by_scenario)
         self._push: _Push | None = None
         self.endpoint = endpoint
@@ -134,11 +137,9 @@ class Population:
         self.attempts_cap = attempts_cap
         self.ramp = ramp
         self.first_index = first_index
-        # Apart from the clients' own draws, and different in each process.
-        self._moments = random.Random(f"push {fleet.seed} {first_index}")  # noqa: S311
-        self.timers = Timers(self._wake_at)
-        self._alarm: Any = None
-        self._alarm_ns = NEVER_NS
+        # Apart from the clients' own draws, and different in each process and group.
+        self._moments = random.Random(f"push {fleet.seed} {first_index}{part.name}")  # noqa: S311
+        self.timers = timers
         self._connection = TlsConnection if endpoint.tls else Connection
         self._plain = [
             Dial(
@@ -154,9 +155,7 @@ class Population:
 
     def run_due_timers(self) -> None:
         """To be called after each event: timers do not wait until all sockets have been served."""
-        now_ns = monotonic_ns()
-        if now_ns >= self.timers.next_ns:
-            self.timers.run_due(now_ns)
+        self.timers.run_between_events()
 
     def note_failure(self, error: Exception) -> None:
         """Takes note of what a policy raised: it may be a module of the user's own.
@@ -172,6 +171,14 @@ class Population:
             # A PolicyError says by itself where it comes from.
             told = str(error) if isinstance(error, PolicyError) else said
             self.recorder.client_error = f"a reconnect policy failed inside a client: {told}"
+
+    def note_open(self) -> None:
+        """Takes note of a gateway that accepts an old protocol, which clients ask for and cannot speak."""
+        if not self.part.is_served and not self.recorder.client_error:
+            self.recorder.client_error = (
+                f"fleet.group.{self.part.name}.protocol: invalid value 3: expected 4; the gateway accepts"
+                " EIO=3, which these clients cannot speak"
+            )
 
     def note_broken(self, reason: str) -> None:
         """Takes note of a tick of the user's own gateway that cannot be read: every client would hang up."""
@@ -219,26 +226,6 @@ class Population:
     def _complete(self, push: _Push) -> None:
         if self._push is push:
             self._followed, self._push = push.followed, None
-
-    def stop(self) -> None:
-        """Lets no timer call back any more."""
-        self.timers = Timers(lambda _: None)
-        if self._alarm is not None:
-            self._alarm.close()
-
-    def _wake_at(self, due_ns: int) -> None:
-        # An alarm that is set for an earlier time stays: it finds nothing to do, and sets the next one.
-        if due_ns >= self._alarm_ns:
-            return
-        self._alarm_ns = due_ns
-        if self._alarm is not None:
-            self._alarm.close()
-        self._alarm = self.loop.timer(max(0, due_ns - monotonic_ns()) / 1e9)
-        self._alarm.start(self._on_alarm, update=True)
-
-    def _on_alarm(self) -> None:
-        self._alarm_ns = NEVER_NS
-        self.timers.run_due(monotonic_ns())
 
     def connection(
         self, on_open: Callable[[], None], on_data: OnData, on_error: Callable[[int], None]

@@ -40,6 +40,11 @@ class Reconnecting:
         self._place_ns = 0
         self._stopped = False
 
+    @property
+    def population(self) -> Population:
+        """Its surroundings."""
+        return self._population
+
     def _begin_admitted_attempt(self) -> None:
         raise NotImplementedError
 

@@ -1,8 +1,8 @@
 """Counts and times what the clients see, second by second.
 
 Recording must cost next to nothing per tick, so a tick appends to two lists and writes one array element;
-everything else happens once a second, on whole arrays. Clients are told apart by how many share their IP:
-each group of them has a bucket of its own.
+everything else happens once a second, on whole arrays. Clients are told apart by their group of the fleet and
+by how many share their IP: those that have both in common make a cell, and each cell has a bucket of its own.
 
 Effective latency of tick k for one client: the first moment at which the client holds k or a later tick,
 minus k's due time. A client that was away therefore adds, when its next tick arrives, one value for every
@@ -14,6 +14,7 @@ or not. A client that never held a tick counts from the first point of the grid 
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,10 @@ import numpy as np
 from scenarios.clients.buckets import Bucket, Timed, joined
 from scenarios.clients.protocol.schedule import Schedule
 from scenarios.clients.protocol.ticks import UNNUMBERED
-from scenarios.scenario.model import MOST_ADDRESS_SHARES
-from scenarios.wire.interval import Interval, Samples, SharedIpGroup
-from scenarios.wire.merge import add, add_by_key
-from scenarios.wire.tick_counts import skipped_ticks
+from scenarios.scenario.fleet.groups import MOST_ADDRESS_SHARES, MOST_GROUPS
+from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients
+from scenarios.wire.merge import add, add_by_key, add_clients
+from scenarios.wire.tick_counts import add_groups, skipped_ticks
 
 SECOND_NS = 1_000_000_000
 SLOT_NS = SECOND_NS // 10
@@ -40,13 +41,13 @@ _NOTHING_HELD = -2
 
 
 class Recorder:
-    """One process's counters.
+    """One process's counters. grouped: the fleet has groups.
 
-    The hot path is public on purpose: a client writes its ticks into `bucket_of` its group itself. It also
+    The hot path is public on purpose: a client writes its ticks into `bucket_of` its cell itself. It also
     counts in `disconnects`, `held_back` and `unopened`.
     """
 
-    def __init__(self, epoch_ns: int, schedule: Schedule) -> None:
+    def __init__(self, epoch_ns: int, schedule: Schedule, *, grouped: bool = False) -> None:
         self.epoch_ns = epoch_ns
         self.schedule = schedule
         self.held_due_ns = array("q")
@@ -54,10 +55,15 @@ class Recorder:
         # When a client's staleness began to count, for as long as it holds no tick; 0 before its first slot.
         self._there_since_ns = array("q")
         self.joined = bytearray()
-        # Clients are counted by how many share an address; a group is the place of that number in the dict.
-        self._groups: dict[int, int] = {}
+        self._grouped = grouped
+        # By group and clients per IP, and in the order of the buckets.
+        self._cells: dict[tuple[int, int], int] = {}
+        self._cell_of = array("H")
         self._group_of = array("B")
         self._buckets: list[Bucket] = []
+        # Clients that no gateway of today serves: what is said of all clients is not said of them.
+        self._unserved = bytearray()
+        self._unserved_groups: set[int] = set()
         self.client_error = ""
         """The first thing that a policy raised; it is said again every second."""
         self._new_second()
@@ -72,21 +78,26 @@ class Recorder:
         """Points of the 100 ms grid since the last interval: what its means weigh."""
         return len(self._useful)
 
-    def add_client(self, clients_per_ip: int = 1) -> int:
+    def add_client(self, clients_per_ip: int = 1, group: int = 0, *, served: bool = True) -> int:
         """Makes room for a client that shares its address with so many; returns its index."""
         self.held_due_ns.append(_NEVER)
         self._there_since_ns.append(_NEVER)
         self.held_seq.append(_NOTHING_HELD)
         self.joined.append(0)
-        if clients_per_ip not in self._groups:
-            self._groups[clients_per_ip] = len(self._groups)
+        self._group_of.append(group)
+        self._unserved.append(not served)
+        if not served:
+            self._unserved_groups.add(group)
+        cell = group, clients_per_ip
+        if cell not in self._cells:
+            self._cells[cell] = len(self._cells)
             self._buckets.append(Bucket(self.epoch_ns, self.held_seq, self.held_due_ns))
-        self._group_of.append(self._groups[clients_per_ip])
+        self._cell_of.append(self._cells[cell])
         return len(self.joined) - 1
 
     def bucket_of(self, client: int) -> Bucket:
         """Where a client writes its ticks, for as long as it is there."""
-        return self._buckets[self._group_of[client]]
+        return self._buckets[self._cell_of[client]]
 
     def _new_second(self) -> None:
         self.disconnects: Counter[str] = Counter()
@@ -107,8 +118,10 @@ class Recorder:
         self._late_due_ns: list[int] = []
         self._durations: dict[str, list[int]] = {}
         self._gap_ticks = 0
-        self._summed_gaps: list[dict[int, Samples]] = []
-        self._censored: list[tuple[Any, Any, Any]] = []
+        # Of ticks that were never got, and of those that are censored, by bucket.
+        self._summed_gaps: list[tuple[int, dict[int, Samples]]] = []
+        self._censored: list[tuple[int, dict[int, Samples]]] = []
+        self._group_staleness: list[dict[int, Samples]] = []
         self._missed = 0
         self._unnumbered = False
 
@@ -117,13 +130,13 @@ class Recorder:
         if not self._first_attempt_ns:
             self._first_attempt_ns = now_ns
         self._attempts_in_slot += 1
-        self._attempts[self._group_of[client]] += 1
+        self._attempts[self._cell_of[client]] += 1
 
     def attempt_ended(self, client: int, outcome: str, began_ns: int, now_ns: int) -> None:
         """An attempt ended; `joined` is one of the outcomes."""
         if outcome == "joined":
             self._last_join_ns = now_ns
-        self._outcomes[self._group_of[client], outcome] += 1
+        self._outcomes[self._cell_of[client], outcome] += 1
         self._durations.setdefault(outcome, []).append(now_ns - began_ns)
 
     def gave_up_after(self, reason: str) -> None:
@@ -157,16 +170,16 @@ class Recorder:
     def finalise(self, now_ns: int) -> None:
         """Counts every tick that was due by now and that some client does not hold as censored."""
         held, held_due_ns = np.frombuffer(self.held_seq, np.int64), np.frombuffer(self.held_due_ns, np.int64)
-        groups = np.frombuffer(self._group_of, np.uint8)
+        cells = np.frombuffer(self._cell_of, np.uint16)
         censored = []
-        for group, bucket in enumerate(self._buckets):
-            members = np.flatnonzero(groups == group)
+        for cell, bucket in enumerate(self._buckets):
+            members = np.flatnonzero(cells == cell)
             found = self.schedule.lacking(held[members], held_due_ns[members], now_ns)
             if found is None:
                 continue
             due, lacking, counted = found
             bucket.censor(due, lacking)
-            censored.append((due, now_ns - due, lacking))
+            censored.append((cell, self._by_due_second((due, now_ns - due), lacking)))
             # held_due_ns stays: the client has become no fresher by our bookkeeping.
             held[members] = counted
         if censored:
@@ -186,17 +199,22 @@ class Recorder:
         held_due_ns = np.frombuffer(self.held_due_ns, np.int64)
         fresh = held_due_ns > now_ns - USEFUL_STALENESS_NS
         joined = np.frombuffer(self.joined, np.uint8).astype(bool)
-        self._useful.append(self._by_group(fresh & joined))
+        self._useful.append(self._by_cell(fresh & joined))
         there_since_ns = np.frombuffer(self._there_since_ns, np.int64)
         there_since_ns[there_since_ns == _NEVER] = now_ns
         staleness_ns = now_ns - np.where(held_due_ns == _NEVER, there_since_ns, held_due_ns)
+        served = ~np.frombuffer(self._unserved, np.bool_)
+        if self._grouped:
+            self._group_staleness.append(self._by_served_group(staleness_ns, served))
+        staleness_ns = staleness_ns[served]
         # Here and not once a second: ten short pauses make nobody late, one long one does.
         self._staleness.append(Samples.of(staleness_ns))
         self._stale.append(int(np.count_nonzero(staleness_ns >= USEFUL_STALENESS_NS)))
 
     def take_interval(self, second: int) -> Interval:
         """Everything since the last call, as second number `second`."""
-        received = due, latency = joined(bucket.take_received() for bucket in self._buckets)
+        received = [bucket.take_received() for bucket in self._buckets]
+        due, latency = joined(received)
         late = np.array(self._late_fanout_ns, np.int64)
         fanout = np.concatenate((latency, late))
         late_due = np.array(self._late_due_ns, np.int64)
@@ -210,15 +228,16 @@ class Recorder:
         outcomes: Counter[str] = Counter()
         for (_, outcome), count in self._outcomes.items():
             outcomes[outcome] += count
-        shared_ips = self._take_shared_ips()
+        cells = self._take_cells()
         self._sum_gaps()
-        gaps = add_by_key(self._summed_gaps)
-        counted = {size: self._buckets[group].take_counts() for size, group in self._groups.items()}
-        group_ticks = {size: counts for size, counts in counted.items() if counts}
-        useful = [group.useful for group in shared_ips.values() if group.useful is not None]
+        gaps = add_by_key(gaps for _, gaps in self._summed_gaps)
+        ticks = {cell: self._buckets[place].take_counts() for cell, place in self._cells.items()}
+        group_ticks = add_groups({size: counts} for (_, size), counts in ticks.items() if counts)
+        useful = [some.useful for some in cells.values() if some.useful is not None]
         interval = Interval(
             second=second,
-            clients=self.started,
+            clients=self.started - sum(self._unserved),
+            unserved=sum(self._unserved),
             connected=sum(self.joined),
             useful=sum(useful) if self._useful else None,
             attempts=sum(slots),
@@ -231,19 +250,30 @@ class Recorder:
             gave_up_by_reason=dict(self.gave_up_by_reason),
             outcomes=dict(outcomes),
             disconnects=dict(self.disconnects),
-            shared_ips=shared_ips,
+            shared_ips=add_clients(
+                {size: some} for (group, size), some in cells.items() if group not in self._unserved_groups
+            ),
+            fleet_groups=add_clients({group: some} for (group, _), some in cells.items())
+            if self._grouped
+            else {},
             ticks=len(latency) + len(late),
             missed=self._missed,
             skipped=skipped_ticks(group_ticks),
             group_ticks=group_ticks,
+            fleet_group_ticks=(
+                add_groups({group: counts} for (group, _), counts in ticks.items() if counts)
+                if self._grouped
+                else {}
+            ),
             unnumbered=self._unnumbered,
             early=len(early),
             earliest_ns=-int(early.min()) if len(early) else 0,
             fanout=Samples.of(fanout),
             fanout_by_stamp=Samples() if by_stamp is None else Samples.of(by_stamp),
             stamped=stamped,
-            effective=add_by_key([self._by_due_second(received), gaps]),
-            censored=add_by_key(self._by_due_second(part[:2], part[2]) for part in self._censored),
+            fleet_group_times=self._group_times(received) if self._grouped else {},
+            effective=add_by_key([self._by_due_second((due, latency)), gaps]),
+            censored=add_by_key(censored for _, censored in self._censored),
             attempt_durations={name: Samples.of(times) for name, times in self._durations.items()},
             loop_lag=Samples.of(self._lag_ns),
             retry_late=Samples.of(self.retry_late_ns),
@@ -253,28 +283,60 @@ class Recorder:
         self._new_second()
         return interval
 
-    def _take_shared_ips(self) -> dict[int, SharedIpGroup]:
-        joined = self._by_group(np.frombuffer(self.joined, np.uint8).astype(bool))
-        clients = self._by_group(np.ones(self.started, bool))
+    def _take_cells(self) -> dict[tuple[int, int], SomeClients]:
+        joined = self._by_cell(np.frombuffer(self.joined, np.uint8).astype(bool))
+        clients = self._by_cell(np.ones(self.started, bool))
         useful = np.mean(self._useful, axis=0) if self._useful else None
+        failed: Counter[int] = Counter()
+        for (cell, outcome), count in self._outcomes.items():
+            failed[cell] += count if outcome != "joined" else 0
         return {
-            size: SharedIpGroup(
-                clients=int(clients[group]),
-                connected=int(joined[group]),
-                useful=None if useful is None else float(useful[group]),
-                attempts=self._attempts[group],
-                limited=self._outcomes[group, "limited"],
+            cell: SomeClients(
+                clients=int(clients[place]),
+                connected=int(joined[place]),
+                useful=None if useful is None else float(useful[place]),
+                attempts=self._attempts[place],
+                limited=self._outcomes[place, "limited"],
+                failed=failed[place],
             )
-            for size, group in self._groups.items()
+            for cell, place in self._cells.items()
         }
 
-    def _by_group(self, clients: Any) -> Any:
-        """How many of the clients in a mask are in each group."""
-        return np.bincount(np.frombuffer(self._group_of, np.uint8)[clients], minlength=MOST_ADDRESS_SHARES)
+    def _by_cell(self, clients: Any) -> Any:
+        """How many of the clients in a mask are in each cell."""
+        cells = np.frombuffer(self._cell_of, np.uint16)[clients]
+        return np.bincount(cells, minlength=MOST_ADDRESS_SHARES * MOST_GROUPS)
 
     def _sum_gaps(self) -> None:
-        self._summed_gaps.append(self._by_due_second(joined(bucket.take_gaps() for bucket in self._buckets)))
+        for place, bucket in enumerate(self._buckets):
+            self._summed_gaps.append((place, self._by_due_second(bucket.take_gaps())))
         self._gap_ticks = 0
+
+    def _by_served_group(self, staleness_ns: Any, served: Any) -> dict[int, Samples]:
+        groups = np.frombuffer(self._group_of, np.uint8)
+        return {
+            int(group): Samples.of(staleness_ns[served & (groups == group)])
+            for group in np.unique(groups[served])
+        }
+
+    def _group_times(self, received: Sequence[Timed]) -> dict[int, GroupTimes]:
+        """What the groups have of the latencies and ages of all clients; received: by bucket."""
+        effective = [(place, self._by_due_second(ticks)) for place, ticks in enumerate(received)]
+        staleness = add_by_key(self._group_staleness)
+        places: dict[int, set[int]] = {}
+        for (group, _), place in self._cells.items():
+            places.setdefault(group, set()).add(place)
+        return {
+            group: GroupTimes(
+                effective=add_by_key(
+                    some for place, some in (*effective, *self._summed_gaps) if place in own
+                ),
+                censored=add_by_key(some for place, some in self._censored if place in own),
+                staleness=staleness.get(group, Samples()),
+            )
+            for group, own in places.items()
+            if group not in self._unserved_groups
+        }
 
     def _by_due_second(self, ticks: Timed, counts: Any = None) -> dict[int, Samples]:
         """Latencies by the second of their due time; counts: how often each was seen, once if not said."""

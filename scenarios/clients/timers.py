@@ -7,6 +7,8 @@ on time even then; and a timer costs one tuple in a heap.
 
 from collections.abc import Callable
 from heapq import heappop, heappush
+from time import monotonic_ns
+from typing import Any
 
 NEVER_NS = 2**63 - 1
 
@@ -64,6 +66,48 @@ class Timers:
             self.next_ns = heap[0][0] if heap else NEVER_NS
             if heap:
                 self._wake_at(self.next_ns)
+
+
+class LoopTimers(Timers):
+    """Timers on one alarm of gevent's event loop."""
+
+    def __init__(self, loop: Any) -> None:
+        super().__init__(self._wake)
+        self._loop = loop
+        self._alarm: Any = None
+        self._alarm_ns = NEVER_NS
+        self._stopped = False
+
+    def run_between_events(self) -> None:
+        """To be called after each event: timers do not wait until all sockets have been served."""
+        now_ns = monotonic_ns()
+        if now_ns >= self.next_ns:
+            self.run_due(now_ns)
+
+    def run_due(self, now_ns: int) -> None:
+        """Calls back for everything due by `now_ns`, unless it has been stopped."""
+        if not self._stopped:
+            super().run_due(now_ns)
+
+    def stop(self) -> None:
+        """Lets no timer call back any more."""
+        self._stopped = True
+        if self._alarm is not None:
+            self._alarm.close()
+
+    def _wake(self, due_ns: int) -> None:
+        # An alarm that is set for an earlier time stays: it finds nothing to do, and sets the next one.
+        if due_ns >= self._alarm_ns or self._stopped:
+            return
+        self._alarm_ns = due_ns
+        if self._alarm is not None:
+            self._alarm.close()
+        self._alarm = self._loop.timer(max(0, due_ns - monotonic_ns()) / 1e9)
+        self._alarm.start(self._on_alarm, update=True)
+
+    def _on_alarm(self) -> None:
+        self._alarm_ns = NEVER_NS
+        self.run_due(monotonic_ns())
 
 
 def cancel(timer: Timer | None) -> None:

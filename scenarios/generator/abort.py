@@ -1,5 +1,6 @@
 """Abort conditions: when a run has to stop for its target's sake."""
 
+from collections.abc import Collection
 from math import inf
 
 from reports.text.units import milliseconds, percent
@@ -34,11 +35,13 @@ def _bounds(abort: Abort, *, remote: bool) -> tuple[float | None, float | None]:
 class Guard:
     """Checks every second.
 
-    remote: the target is not on this host's loopback. clients: size of the fleet.
+    remote: the target is not on this host's loopback. clients: size of the fleet. unserved: places of the
+    groups that no gateway of today serves: their attempts fail whatever state the target is in.
     """
 
-    def __init__(self, abort: Abort, *, remote: bool, clients: int) -> None:
+    def __init__(self, abort: Abort, *, remote: bool, clients: int, unserved: Collection[int] = ()) -> None:
         self._clients = clients
+        self._unserved = unserved
         self._error_share, self._p99_ms = _bounds(abort, remote=remote)
         self._availability = abort.availability_below
         self._all_were_up = False
@@ -51,12 +54,13 @@ class Guard:
 
         unhealthy: what was wrong with the last answer of the health URL, empty for a good one.
         """
-        ended = sum(interval.outcomes.values())
+        refused = sum(some.failed for group, some in interval.fleet_groups.items() if group in self._unserved)
+        ended = sum(interval.outcomes.values()) - refused
         errors = (ended - interval.outcomes.get("joined", 0)) / ended if ended else None
         p99_ms = interval.fanout.percentile_ms(99)
         clients = interval.clients + interval.missing
         served = None if interval.useful is None or not clients else interval.useful / clients
-        if served is not None and clients >= self._clients and served > _UP:
+        if served is not None and clients + interval.unserved >= self._clients and served > _UP:
             self._all_were_up = True
         if not self._all_were_up:  # Not during the ramp.
             served = None

@@ -42,8 +42,13 @@ class Head:
         obey: Callable[[Message], None],
         quit_run: Callable[[], None],
     ) -> None:
-        abort = settings.scenario.abort
-        self._guard = Guard(abort, remote=remote, clients=settings.scenario.fleet.clients)
+        abort, fleet = settings.scenario.abort, settings.scenario.fleet
+        self._guard = Guard(
+            abort,
+            remote=remote,
+            clients=fleet.clients,
+            unserved=[place for place, part in enumerate(fleet.parts) if not part.is_served],
+        )
         self._obey = obey
         self._quit_run = quit_run
         # None without a runner: what nobody takes out would pile up.

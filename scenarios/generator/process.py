@@ -29,6 +29,7 @@ from scenarios.clients.protocol.target import Endpoint, source_of
 from scenarios.clients.protocol.ticks import TickReader
 from scenarios.clients.ramp import Ramp
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorder
+from scenarios.clients.timers import LoopTimers
 from scenarios.fields import NameOrTable
 from scenarios.generator.clock_sync import LocalEpoch, ask, local_epoch
 from scenarios.policies.following import Policy
@@ -84,7 +85,7 @@ class Generator:
         )
         stub = settings.own_stack and not scenario.gateway.command
         self._schedule = _schedule(scenario, epoch.epoch_ns, stub=stub)
-        self.recorder = Recorder(epoch.epoch_ns, self._schedule)
+        self.recorder = Recorder(epoch.epoch_ns, self._schedule, grouped=bool(fleet.group))
         self._clock = Clock()
         self._reader = TickReader(
             feed,
@@ -93,34 +94,41 @@ class Generator:
             by_schedule=stub and bool(settings.clock_url),
         )
         self._seating = (
-            Seating(fleet.clients_per_ip, first=index, step=processes)
+            Seating.of(fleet, first=index, step=processes)
             if index < processes
-            else Seating(fleet.clients_per_ip, first_address=index * PER_PROCESS)
+            else Seating.of(fleet, first_address=index * PER_PROCESS)
         )
         loop = gevent.get_hub().loop
-        self.population = Population(
-            loop=loop,
-            fleet=fleet,
-            policy=self._policy(fleet.policy),
-            endpoint=endpoint,
-            source=source,
-            subscription=Subscription(
-                self._reader,
-                event=feed.event,
-                namespace=target.namespace,
-                auth=target.auth,
-                emit=target.emit,
-                per_pod=not stub and scenario.numbered_per_pod,
-            ),
-            recorder=self.recorder,
-            clock=self._clock,
-            attempts_cap=cap,
-            first_index=index * PER_PROCESS,
-            ramp=Ramp.for_timeout(fleet.connect_timeout_s) if settings.gentle_ramp else None,
+        self._timers = LoopTimers(loop)
+        subscription = Subscription(
+            self._reader,
+            event=feed.event,
+            namespace=target.namespace,
+            auth=target.auth,
+            emit=target.emit,
+            per_pod=not stub and scenario.numbered_per_pod,
         )
+        ramp = Ramp.for_timeout(fleet.connect_timeout_s) if settings.gentle_ramp else None
+        self.populations = [
+            Population(
+                loop=loop,
+                timers=self._timers,
+                part=part,
+                policy=self._policy(part.fleet.policy),
+                endpoint=endpoint.for_group(part.group) if part.group else endpoint,
+                source=source,
+                subscription=subscription,
+                recorder=self.recorder,
+                clock=self._clock,
+                attempts_cap=cap,
+                first_index=index * PER_PROCESS,
+                # It waits for joins, which clients that are not served never make.
+                ramp=ramp if part.is_served else None,
+            )
+            for part in fleet.parts
+        ]
         # Apart from what clients draw, and different in each process.
         self._victims = random.Random(f"cut {fleet.seed} {index}")  # noqa: S311
-        self._kind = PollingClient if fleet.transport == "polling-upgrade" else Client
         self._process = psutil.Process(os.getpid())
         self._empty_rss_bytes = self._process.memory_info().rss
         self._cpu_ns = process_time_ns()
@@ -134,7 +142,10 @@ class Generator:
     def add_client(self) -> Client:
         """A new client; it does nothing until it is started."""
         seat = self._seating.next()
-        client = self._kind(self.population, self.recorder.add_client(seat.clients_per_ip), seat)
+        population = self.populations[seat.group]
+        index = self.recorder.add_client(seat.clients_per_ip, seat.group, served=population.part.is_served)
+        kind = PollingClient if population.fleet.transport == "polling-upgrade" else Client
+        client = kind(population, index, seat)
         self.clients.append(client)
         return client
 
@@ -142,7 +153,10 @@ class Generator:
         """Carries out an order of the runner's."""
         match order:
             case PushPolicy(spec, reach_s):
-                self.population.push(self._policy(spec), reach_s, self.clients)
+                pushed = self._policy(spec)
+                for population in self.populations:
+                    mine = [client for client in self.clients if client.population is population]
+                    population.push(pushed, reach_s, mine)
             case Cut(share):
                 joined = [client for client in self.clients if client.joined]
                 for client in self._victims.sample(joined, self._part_of(share * len(joined))):
@@ -174,7 +188,7 @@ class Generator:
     def stop(self) -> None:
         """Stops recording; the clients have been stopped by then."""
         self._probe.close()
-        self.population.stop()
+        self._timers.stop()
 
     def _next_boundary(self, step_ns: int) -> int:
         since = monotonic_ns() - self.recorder.epoch_ns

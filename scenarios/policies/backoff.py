@@ -234,6 +234,27 @@ class Spread(BasePolicy, frozen=True, kw_only=True):
         yield from FullJitter(base_s=self.base_s, cap_s=self.cap_s).delays(rng)
 
 
+class Rounds(BasePolicy, frozen=True, kw_only=True):
+    """Make some attempts one after the other, pause, and begin again, for ever.
+
+        delay(n) = D where n is no multiple of the attempts of a round, or n = 0; D + pause where it is
+
+    A client library that gives up after some attempts does this where the page makes a new client of it.
+    Source: socketio/socket.io, issue 3730: 5 attempts at D and a pause of 10·D.
+    """
+
+    attempts: Annotated[int, Meta(ge=1, le=1_000_000)] = 5
+    """Attempts of a round."""
+    delay_s: Seconds = 1.0
+    """Delay before each attempt."""
+    pause_s: Seconds = 10.0
+    """Time between two rounds, on top of the delay."""
+
+    def delays(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
+        for n in itertools.count():
+            yield self.delay_s + (self.pause_s if n and n % self.attempts == 0 else 0.0)
+
+
 def backo2_ms(min_ms: float, jitter: float, n: int, draw: float) -> float:
     """The delay of backo2 before its cap: min·2ⁿ with a jitter that takes sign and size from one draw."""
     ms = times_power_of_two(min_ms, n)

@@ -23,6 +23,7 @@ from scenarios.policies.backoff import (
     FullJitter,
     Grpc,
     Naive,
+    Rounds,
     Spread,
 )
 from scenarios.policies.following import Policy, PolicyError
@@ -51,6 +52,7 @@ POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
     "sre-throttle": (SreThrottle, {}),
     "token-bucket": (TokenBucket, {}),
     "spread": (Spread, {}),
+    "rounds": (Rounds, {}),
 }
 """Policies by name, each with the parameters that the name stands for."""
 

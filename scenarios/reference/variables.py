@@ -66,7 +66,7 @@ def _variables() -> tuple[dict[str, JsonSchema], dict[str, JsonSchema]]:
         if key.path in NOT_VARIED:
             continue
         schema: JsonSchema = {"$ref": pointer(key.table, key.parameter.name)}
-        places = [path for path in listed if f"{key.path}.".startswith(f"{path}.") and key.path != path]
+        places = [path for path in _around(key.path, listed) if path != key.path]
         if key.table.kind is Event:
             continue
         if places:
@@ -76,7 +76,7 @@ def _variables() -> tuple[dict[str, JsonSchema], dict[str, JsonSchema]]:
         if _is_open(key):
             patterns[_pattern(key.path, places, end=r"\..+$")] = {}
     patterns |= dict(_of_events())
-    patterns |= {_pattern(path, [path]): {} for path in listed if path != "event"}
+    patterns |= {_pattern(path, _around(path, listed)): {} for path in listed if path != "event"}
     return fixed, patterns
 
 
@@ -94,9 +94,16 @@ def _is_open(key: Key) -> bool:
     return "table" in key.parameter.allowed.split("; or ") and key.holds is None
 
 
+def _around(path: str, listed: Collection[str]) -> list[str]:
+    """The lists that a key is in, or is, the innermost first."""
+    return sorted((each for each in listed if f"{path}.".startswith(f"{each}.")), key=len, reverse=True)
+
+
 def _pattern(path: str, places: list[str], end: str = "$") -> str:
-    """The path with the place in each list."""
+    """The path with the place in each list, or the name of the entry; the innermost list comes first."""
     found = re.escape(path)
+    named = {table.path for table in tables() if table.listed and "name" in table.kind.__struct_fields__}
     for listed in places:
-        found = found.replace(re.escape(listed), rf"{re.escape(listed)}\.[0-9]+", 1)
+        step = "([0-9]+|[A-Za-z][A-Za-z0-9_-]*)" if listed in named else "[0-9]+"
+        found = found.replace(re.escape(listed), rf"{re.escape(listed)}\.{step}", 1)
     return f"^{found}{end}"

@@ -87,7 +87,7 @@ def precheck_of(objective: Objective) -> tuple[str, str]:
 
 
 def _joined(known: PrecheckInput) -> PreCheck:
-    wanted = known.scenario.fleet.clients
+    wanted = max((int(row.get("clients", 0)) for row in known.rows), default=known.scenario.fleet.clients)
     found = min((int(row.get("connected", 0)) for row in known.rows), default=0)
     return PreCheck(
         name="all clients joined",

@@ -11,22 +11,20 @@ from collections.abc import Callable, Iterable, Mapping
 from math import ceil
 from typing import Any
 
-import msgspec
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from reports.rundir.columns import GAVE_UP, OUTCOMES
+from reports.rundir.columns import GAVE_UP, GROUP_COLUMNS, OUTCOMES, SHARED_IP_COLUMNS
 from reports.rundir.latency import Latency, percentile, total
 from reports.rundir.reader import Run
-from reports.rundir.schema import HIGHEST_US, TAGS, Tag, new_histogram
+from reports.rundir.schema import GROUP_TAGS, HIGHEST_US, TAGS, Tag, new_histogram
 from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine, SidecarSeconds
+from scenarios.runner.client_stats import ClientSeconds
 from scenarios.runner.pod_stats import PodSeconds
-from scenarios.wire.interval import Interval, Samples, SharedIpGroup
-from scenarios.wire.merge import later_shared_ips
+from scenarios.wire.interval import Interval, Samples
 from scenarios.wire.pod_second import PodSecond
-from scenarios.wire.tick_counts import TickCounts
 
 SECOND_NS = 1_000_000_000
 
@@ -68,10 +66,17 @@ class Collector:
             "staleness": self._staleness,
             "fanout_by_stamp": self._fanout_by_stamp,
         }
+        self._of_groups: dict[int, dict[Tag, dict[int, HdrHistogram]]] = {}
         self._skipped: Counter[int] = Counter()
-        self._shared_ips: dict[int, dict[int, SharedIpGroup]] = {}
-        self._group_ticks: dict[int, dict[int, TickCounts]] = {}
-        """By the second of the due time, then by how many clients share a source IP."""
+        self._shared_ips = ClientSeconds(SHARED_IP_COLUMNS, "clients_per_ip")
+        self._groups = ClientSeconds(GROUP_COLUMNS, "group")
+        self._parts = (
+            (writer.shared_ips, writer.replace_shared_ips, self._shared_ips),
+            (writer.groups, writer.replace_groups, self._groups),
+            (writer.pods, writer.replace_pods, self._pods),
+            (writer.sidecars, writer.replace_sidecars, self._sidecars),
+        )
+        """Tables that have several rows for a second."""
         self._written = -1
 
     def row(self, second: int) -> dict[str, Any]:
@@ -135,8 +140,8 @@ class Collector:
             t_s = interval.second - self.zero
             self.writer.event(t_s, f"worker_{change.change}", worker=change.name, clients=change.clients)
         # Finalising ends a second early; its two parts are one second.
-        known_shared_ips = self._shared_ips.get(interval.second, {})
-        self._shared_ips[interval.second] = later_shared_ips(known_shared_ips, interval.shared_ips)
+        self._shared_ips.add(interval.second, interval.shared_ips, interval.group_ticks)
+        self._groups.add(interval.second, interval.fleet_groups, interval.fleet_group_ticks)
         row = self._rows.setdefault(interval.second, {})
         fanout = self._add(self._fanout, interval.second, interval.fanout)
         staleness = self._add(self._staleness, interval.second, interval.staleness)
@@ -190,10 +195,13 @@ class Collector:
         for due_second, samples in interval.censored.items():
             self._add(self._censored, due_second, samples)
         self._skipped.update(interval.skipped)
-        for size, counts in interval.group_ticks.items():
-            for due_second, some in counts.items():
-                known = self._group_ticks.setdefault(due_second, {})
-                known[size] = known.get(size, TickCounts()) + some
+        for group, times in interval.fleet_group_times.items():
+            own = self._of_groups.setdefault(group, {tag: {} for tag in GROUP_TAGS})
+            for due_second, samples in times.effective.items():
+                self._add(own["effective"], due_second, samples)
+            for due_second, samples in times.censored.items():
+                self._add(own["censored"], due_second, samples)
+            self._add(own["staleness"], interval.second, times.staleness)
 
     def _note_reference(self, interval: Interval) -> None:
         """What latencies count from, and the fan-out latency by stamp where that is another one."""
@@ -231,9 +239,8 @@ class Collector:
         """Appends every row before `second` that has not been written yet."""
         for ready in sorted(s for s in self._rows if self._written < s < second):
             self.writer.row(self._finished(ready))
-            self.writer.shared_ips(self._shared_ip_rows(ready))
-            self.writer.pods(self._pod_rows(ready))
-            self.writer.sidecars(self._sidecar_rows(ready))
+            for append, _, found in self._parts:
+                append({"t_s": ready - self.zero, **row} for row in found.rows(ready))
             if ready in self._fanout:
                 self.writer.histogram("fanout", ready - self.zero, self._fanout[ready])
                 self.writer.histogram("staleness", ready - self.zero, self._staleness[ready])
@@ -262,46 +269,29 @@ class Collector:
             if p99 is not None:
                 row.update(effective_p99_ms=p99.ms, effective_at_least=int(p99.at_least))
         self.writer.replace_rows(self._finished(second) for second in _before(end, self._rows))
-        self.writer.replace_shared_ips(
-            row
-            for second in _before(end, {*self._shared_ips, *self._group_ticks})
-            for row in self._shared_ip_rows(second)
-        )
-        self.writer.replace_pods(
-            row for second in _before(end, self._pods.seconds) for row in self._pod_rows(second)
-        )
-        self.writer.replace_sidecars(
-            row for second in _before(end, self._sidecars.seconds) for row in self._sidecar_rows(second)
-        )
+        for _, replace, found in self._parts:
+            replace(
+                {"t_s": second - self.zero, **row}
+                for second in _before(end, found.seconds)
+                for row in found.rows(second)
+            )
         self.writer.replace_histograms(
             (tag, second - self.zero, self._tagged[tag][second])
             for tag in TAGS
             for second in _before(end, self._tagged[tag])
         )
 
+        self.writer.write_group_histograms(
+            (group, tag, second - self.zero, found[second])
+            for group, tags in self._of_groups.items()
+            for tag, found in tags.items()
+            for second in _before(end, found)
+        )
+
     def _finished(self, second: int) -> dict[str, Any]:
         row = self.row(second)
         rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
         return {**rounded, "t_s": second - self.zero}
-
-    def _shared_ip_rows(self, second: int) -> list[dict[str, Any]]:
-        """Of a second of which the generator told nothing, ticks may have been due all the same."""
-        groups, ticks = self._shared_ips.get(second, {}), self._group_ticks.get(second, {})
-        return [
-            {
-                "t_s": second - self.zero,
-                "clients_per_ip": size,
-                **(msgspec.structs.asdict(groups[size]) if size in groups else {}),
-                **(ticks[size].columns() if size in ticks else {}),
-            }
-            for size in sorted({*groups, *ticks})
-        ]
-
-    def _pod_rows(self, second: int) -> list[dict[str, Any]]:
-        return [{"t_s": second - self.zero, **row} for row in self._pods.rows(second)]
-
-    def _sidecar_rows(self, second: int) -> list[dict[str, Any]]:
-        return [{"t_s": second - self.zero, **row} for row in self._sidecars.rows(second)]
 
     def _ended(self, t_ns: int) -> int:
         """The second whose end is nearest to a moment."""

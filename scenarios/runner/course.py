@@ -244,7 +244,7 @@ class Course:
         if last_s is None:
             return 0.0
         shares = [
-            row["useful"] / self.scenario.fleet.clients
+            row["useful"] / row["clients"]
             for row in self.rows(max(0, last_s + 1 - seconds), last_s + 1)
             if "useful" in row
         ]

@@ -230,7 +230,8 @@ class _Conductor:
         most = 0
         while True:
             latest = self.collector.latest
-            if latest is not None and latest.connected == fleet.clients:
+            started = 0 if latest is None else latest.clients + latest.unserved
+            if latest is not None and started == fleet.clients and latest.connected == latest.clients:
                 return
             if latest is not None and latest.missing:
                 # Those who join meanwhile wait for the next run.
@@ -261,7 +262,9 @@ class _Conductor:
         ended = {name: sum(row.get(name, 0) for row in rows) for name in OUTCOMES if name != "joined"}
         worst = sorted(ended, key=lambda name: -ended[name])[:2]
         how = [f"{ended[name]} {name} ({OUTCOMES[name]})" for name in worst if ended[name]]
-        said = f"timed out during the ramp: {connected} of {self.scenario.fleet.clients} clients joined;"
+        latest = self.collector.latest
+        clients = self.scenario.fleet.clients - (latest.unserved if latest else 0)
+        said = f"timed out during the ramp: {connected} of {clients} clients joined;"
         if not how:
             return f"{said} the gateway cannot carry the load"
         hint = (

@@ -1,10 +1,12 @@
 """The arms of a comparison: what a matrix crosses, or what `[arms]` names."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from reports.rundir.toml import label
+from scenarios.scenario.fleet.groups import OVERRIDES
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import set_key
 from scenarios.scenario.program import forget_stub
@@ -39,8 +41,25 @@ def arms(scenario: Scenario, *, source: str = "matrix") -> dict[str, Scenario]:
         for key, value in settings.items():
             set_key(table, key, value, source=f"{source}: matrix")
         forget_stub(table, settings)
-        result[arm or shown_text(scenario.name)] = build(table, source=source)
+        built = build(table, source=source)
+        refuse_without_effect(built, settings, source=source)
+        result[arm or shown_text(scenario.name)] = built
     return result
+
+
+def refuse_without_effect(scenario: Scenario, keys: Iterable[str], *, source: str) -> None:
+    """Raises ScenarioError where one of these keys sets what every group of the fleet says itself."""
+    for key in keys:
+        section, *names = steps(key)[:2]
+        if section != "fleet" or not scenario.fleet.group or not set(names) & set(OVERRIDES):
+            continue
+        (name,) = names
+        if all(getattr(group, name) is not None for group in scenario.fleet.group):
+            groups = "|".join(group.name for group in scenario.fleet.group)
+            raise ScenarioError(
+                f"{source}: fleet.{name}: no effect: each group of the fleet has its own {name}:"
+                f" expected fleet.group.({groups}).{name}"
+            )
 
 
 def _label(key: str, value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from reports.rundir.renamed import SCENARIOS, present_scenario, present_setting
-from scenarios.scenario.arms import arms
+from scenarios.scenario.arms import arms, refuse_without_effect
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import parse_override, set_key
 from scenarios.scenario.program import COMMAND, forget_stub
@@ -62,6 +62,7 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
     if former:
         _warn(f"{path}: {'; '.join(former)}")
     scenario = build(table, source=source, default_name=path.stem, overridden=overridden)
+    refuse_without_effect(scenario, overridden, source=source)
     scenario = replace(scenario, folder=_folder(scenario, path))
     arms(scenario, source=source)
     return scenario

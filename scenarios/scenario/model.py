@@ -7,10 +7,21 @@ error message quotes. Times carry their unit in the name.
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from scenarios.events.registry import AnyEvent
 from scenarios.fields import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 from scenarios.policies.outcome import Reset
+from scenarios.scenario.fleet.groups import (
+    MOST_GROUPS,
+    OVERRIDES,
+    ClientsPerIp,
+    Group,
+    ResetBackoff,
+    StaleBy,
+    Transport,
+    shares,
+)
 from scenarios.scenario.mesh import Mesh
 from scenarios.scenario.program import SECRET, VALUES, Command, Line, Program, Secrets, Service, SignalName
 from scenarios.scenario.slo import Hypothesis, Objective
@@ -23,20 +34,8 @@ URL, MATRIX, ARMS = "url", "matrix", "arms"
 Url = Annotated[Line, Meta(extra={SECRET: URL})]
 """Scheme, host, port and path may be shown; a user name, a query and a fragment may not."""
 
-MOST_ADDRESS_SHARES = 64
-
-
 POD_HEADER = "X-Storm-Pod"
 """Response header in which the proxy of a run says which pod answers, where each numbers its own ticks."""
-
-
-class AddressShare(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of the clients, and how many of them share one source address."""
-
-    share: Annotated[float, Meta(gt=0, le=1)]
-    """Share of the clients."""
-    clients_per_ip: Count
-    """Clients behind each of their IPs."""
 
 
 class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,9 +43,7 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     clients: Annotated[int, Meta(ge=1, le=1_000_000)] = 300
     """All of them connect before the steady state begins."""
-    clients_per_ip: (
-        Count | Annotated[tuple[AddressShare, ...], Meta(min_length=1, max_length=MOST_ADDRESS_SHARES)]
-    ) = 1
+    clients_per_ip: ClientsPerIp = 1
     """Clients behind a shared IP: one number, or shares of the clients, each with its own."""
     source: Literal["auto", "bind", "proxy-protocol", "x-forwarded-for", "same"] = "auto"
     """How the source addresses are made: by binding to 127/8, by a PROXY protocol header in front of each
@@ -55,7 +52,7 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     policy: NameOrTable = "naive"
     """When a client that has lost its connection reconnects: a policy by name, a table with `name` and its
     parameters, or `module:function` for a policy of your own."""
-    transport: Literal["websocket", "polling-upgrade"] = "websocket"
+    transport: Transport = "websocket"
     """`polling-upgrade` makes the JavaScript client's five requests for one connection. A cookie that the
     gateway sets, as load balancers do that keep a session at one pod, goes along with all further requests
     of that session, and not with those of the next one."""
@@ -63,10 +60,10 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Timeout of an attempt, from its start until the namespace is joined; then the client reconnects."""
     stale_after_s: Seconds = 2.0
     """A joined client whose feed is stale for this long hangs up; 0 switches the watchdog off."""
-    stale_by: Literal["gap", "age"] = "gap"
+    stale_by: StaleBy = "gap"
     """What the watchdog looks at: how long ago the last tick came in, or how old the newest tick is by its
     due time. A client that only waits for bytes does not notice a feed that is late but steady."""
-    reset_backoff: Literal["policy", "open", "joined", "stable", "never"] = "policy"
+    reset_backoff: ResetBackoff = "policy"
     """When the policy resets to attempt 0: as the policy itself says, or, whatever it says, at the Engine.IO
     open (as socket.io-client does), once joined, once a session has been joined for `stable_after_s`, or
     never."""
@@ -81,6 +78,23 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_attempts_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Upper limit of attempts per second, whatever the policy says; a run in which it applied is marked.
     0 switches it off."""
+    group: Annotated[tuple[Group, ...], Meta(max_length=MOST_GROUPS)] = ()
+    """Kinds of clients, in a fleet of several kinds; without any, all clients are alike."""
+
+    @property
+    def parts(self) -> "tuple[Part, ...]":
+        """The groups, each with the fleet that its clients would make alone; one without a name if there are
+        none."""
+        if not self.group:
+            return (Part(name="", share=1.0, fleet=self),)
+        return tuple(
+            Part(name=group.name, share=share, fleet=self._as_in(group), group=group)
+            for group, share in zip(self.group, shares(self.group), strict=True)
+        )
+
+    def _as_in(self, group: Group) -> "Fleet":
+        said = {name: value for name in OVERRIDES if (value := getattr(group, name)) is not None}
+        return replace(self, group=(), **said)
 
     @property
     def reset_by_scenario(self) -> Reset | None:
@@ -92,6 +106,21 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 return self.stable_after_s
             case said:
                 return said
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """The clients of one group, or of a fleet without groups."""
+
+    name: str
+    share: float
+    fleet: Fleet
+    """With what the group says in place of what `[fleet]` says."""
+    group: Group | None = None
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a gateway of today lets these clients join."""
+        return self.group is None or self.group.is_served
 
 
 class PodMetrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

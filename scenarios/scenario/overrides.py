@@ -24,26 +24,35 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def set_key(table: dict[str, Any], dotted: str, value: Any, *, source: str) -> None:
-    """Puts `value` at `a.b.c`, making tables on the way; a step into a list is a place: `event.0.share`."""
+    """Puts `value` at `a.b.c`, making tables on the way.
+
+    A step into a list is a place, `event.0.share`, or the name of an entry, `fleet.group.web.policy`.
+    """
     *parents, last = steps(dotted)
     dotted = shown_key(dotted)
     place: Any = table
     for parent in parents:
-        place = place.setdefault(parent, {}) if isinstance(place, dict) else _entry(place, parent)
+        if isinstance(place, list):
+            place = place[_index(place, parent, dotted, source)]
+        else:
+            place = place.setdefault(parent, {})
         if not isinstance(place, dict | list):
             raise ScenarioError(
                 f"{source}: {dotted}: {shown_key(parent)} is not a table: expected keys in tables"
             )
     if isinstance(place, dict):
         place[last] = value
-    elif _entry(place, last) is None:
-        raise ScenarioError(
-            f"{source}: {dotted}: invalid index {shown_key(last)}: expected 0 to {len(place) - 1}"
-        )
     else:
-        place[int(last)] = value
+        place[_index(place, last, dotted, source)] = value
 
 
-def _entry(entries: list[Any], place: str) -> Any:
-    """What is at a place of a list; None where there is no such place."""
-    return entries[int(place)] if place.isdecimal() and int(place) < len(entries) else None
+def _index(entries: list[Any], step: str, dotted: str, source: str) -> int:
+    """The place of the entry of a list that a step leads to."""
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
+    if step in names:
+        return names.index(step)
+    if step.isdecimal() and int(step) < len(entries):
+        return int(step)
+    places = f"0 to {len(entries) - 1}" if entries else "a list with entries"
+    expected = ", ".join([places, *(name for name in names if isinstance(name, str))])
+    raise ScenarioError(f"{source}: {dotted}: invalid index {shown_key(step)}: expected {expected}")

@@ -360,18 +360,20 @@ def _shape(kind: Any) -> "_Shape":
             if isinstance(meta, Meta) and meta.extra and SECRET in meta.extra:
                 return _MARKED[meta.extra[SECRET]]
         return _shape(get_args(kind)[0])
-    if isinstance(kind, type) and issubclass(kind, Struct):
+    if _is_struct(kind):
         return _Fields({field.encode_name: field.type for field in msgspec.structs.fields(kind)})
+    if get_origin(kind) is tuple and _is_struct(get_args(kind)[0]):
+        return _Each(_shape(get_args(kind)[0]))
     return _Plain(_holds(kind))
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
 
 
 def _holds(kind: Any) -> bool:
     """Whether a value of this type may have others in it."""
-    if (
-        kind is Any
-        or get_origin(kind) in {dict, tuple}
-        or (isinstance(kind, type) and issubclass(kind, Struct))
-    ):
+    if kind is Any or get_origin(kind) in {dict, tuple} or _is_struct(kind):
         return True
     return get_origin(kind) is not Literal and any(_holds(part) for part in get_args(kind))
 

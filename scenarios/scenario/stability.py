@@ -16,7 +16,8 @@ w the width of the first retry window, τ the staleness that a client tolerates:
 - a limit for all together lets in 0.5·P·(1-ρ)/c a second, half of what there is room for
 
 If a policy gives up, only clients that still make attempt n count for its S1; an attempt that no client makes
-has S1 = 0.
+has S1 = 0. In a mixed fleet, S1 is the sum of what each group adds, w the width over all groups, and τ that
+of the group that tolerates least. Groups that no gateway serves are left out, but for the limits they hit.
 """
 
 import math
@@ -32,7 +33,7 @@ from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import limit
 from scenarios.policies.following import delays_if_all_fail
 from scenarios.policies.registry import policy
-from scenarios.scenario.model import Scenario
+from scenarios.scenario.model import Part, Scenario
 
 TICK_CPU_S = 70e-6
 """CPU-seconds that python-socketio takes for a delivered tick; each run's summary has what it measured."""
@@ -81,6 +82,17 @@ class _Load(Struct, frozen=True):
         return max(0.0, 1 - self.utilisation)
 
 
+class _Drawn(Struct, frozen=True, kw_only=True):
+    """The attempts of the clients of a group, drawn from their policy; delays are in seconds."""
+
+    part: Part
+    attempts: tuple[tuple[float, float], ...]
+    """For each attempt the share of clients that make it, and their mean delay; 0 if nobody makes it."""
+    first_s: float
+    last_s: float
+    """The window of the first attempts."""
+
+
 def stability(
     scenario: Scenario, tick_cpu_s: float = TICK_CPU_S, *, pod_cores: float | None = None
 ) -> Stability:
@@ -92,30 +104,48 @@ def stability(
     load = _load(scenario, tick_cpu_s, pod_cores)
     cost = gateway.handshake_cpu_ms / 1000
     share = _dropped_share(scenario)
-    attempts, width = _attempts(scenario)
-    work = fleet.clients * share * cost
+    groups = [_drawn(part) for part in fleet.parts if part.share]
+    served = [group for group in groups if group.part.is_served]
+    clients = _served(scenario)
+    work = clients * share * cost
+    whole = sum(group.part.share for group in served)
 
     s1 = tuple(
-        _ratio(work * made, (fleet.connect_timeout_s + delay) * load.capacity * load.spare)
-        for made, delay in attempts
+        sum(
+            _ratio(
+                work * group.part.share / whole * made,
+                (group.part.fleet.connect_timeout_s + delay) * load.capacity * load.spare,
+            )
+            for group in served
+            for made, delay in (group.attempts[n],)
+        )
+        for n in range(_ATTEMPTS)
     )
-    first, mean = attempts[0]
-    window = fleet.stale_after_s + width * load.spare
+    first = sum(group.part.share / whole * group.attempts[0][0] for group in served)
+    watchdogs_s = [each for group in served if (each := group.part.fleet.stale_after_s)]
+    width = max(group.last_s for group in served) - min(group.first_s for group in served)
+    window = min(watchdogs_s, default=0.0) + width * load.spare
     rules = [rule for rule in edge_rules(scenario, tick_cpu_s, pod_cores=pod_cores) if not rule.dry_run]
     return Stability(
-        clients=fleet.clients,
+        clients=clients,
         pods=gateway.pods,
         capacity_cores=load.capacity,
         handshake_cpu_s=cost,
         utilisation=load.utilisation,
         readmission_s=_readmission(work / load.capacity, load.utilisation, share),
         s1=s1,
-        s2=_ratio(work * first / load.capacity, window) if fleet.stale_after_s else 0.0,
+        s2=_ratio(work * first / load.capacity, window) if watchdogs_s else 0.0,
         calm_from_attempt=_calm_from(s1),
         limit_refuses_above_clients_per_ip=min(
-            (_bites_from(rule, scenario, mean) for rule in rules if rule.per_address and first), default=None
+            (
+                _bites_from(rule, group)
+                for rule in rules
+                for group in groups
+                if rule.per_address and group.attempts[0][0]
+            ),
+            default=None,
         ),
-        returning=round(fleet.clients * share),
+        returning=round(clients * share),
         global_rate_per_s=next((rule.rate.millis / 1000 for rule in rules if not rule.per_address), None),
     )
 
@@ -154,7 +184,13 @@ def _load(scenario: Scenario, tick_cpu_s: float, pod_cores: float | None) -> _Lo
     else:
         capacity = float(min(gateway.pods, gateway.cores))
     tick_cpu_s += gateway.tick_cpu_us * 1e-6
-    return _Load(capacity, scenario.fleet.clients * tick_cpu_s * scenario.feed.rate_hz / capacity)
+    return _Load(capacity, _served(scenario) * tick_cpu_s * scenario.feed.rate_hz / capacity)
+
+
+def _served(scenario: Scenario) -> int:
+    """The clients that a gateway of today lets join."""
+    fleet = scenario.fleet
+    return round(fleet.clients * sum(part.share for part in fleet.parts if part.is_served))
 
 
 def _dropped_share(scenario: Scenario) -> float:
@@ -174,22 +210,25 @@ def _readmission(work_s: float, utilisation: float, share: float) -> float:
     )
 
 
-def _bites_from(rule: EdgeRule, scenario: Scenario, mean_delay_s: float) -> float:
-    requests = _REQUESTS_PER_CONNECTION[scenario.fleet.transport] if rule.key == "all-per-address" else 1
-    return rule.rate.millis / 1000 * (mean_delay_s + scenario.fleet.connect_timeout_s) / requests
+def _bites_from(rule: EdgeRule, group: _Drawn) -> float:
+    fleet, mean_delay_s = group.part.fleet, group.attempts[0][1]
+    requests = _REQUESTS_PER_CONNECTION[fleet.transport] if rule.key == "all-per-address" else 1
+    return rule.rate.millis / 1000 * (mean_delay_s + fleet.connect_timeout_s) / requests
 
 
-def _attempts(scenario: Scenario) -> tuple[list[tuple[float, float]], float]:
-    """For each attempt the share of clients that make it and their mean delay; the width of the first window.
-
-    Delays are in seconds, and 0 before an attempt that nobody makes.
-    """
-    chosen = policy(scenario.fleet.policy)
-    rng = random.Random(scenario.fleet.seed)  # noqa: S311
+def _drawn(part: Part) -> _Drawn:
+    chosen = policy(part.fleet.policy)
+    rng = random.Random(part.fleet.seed)  # noqa: S311
     draws = [list(islice(delays_if_all_fail(chosen, rng), _ATTEMPTS)) for _ in range(_SAMPLES)]
     made = [[draw[n] for draw in draws if len(draw) > n] for n in range(_ATTEMPTS)]
-    attempts = [(len(column) / _SAMPLES, statistics.fmean(column) if column else 0.0) for column in made]
-    return attempts, max(made[0], default=0.0) - min(made[0], default=0.0)
+    return _Drawn(
+        part=part,
+        attempts=tuple(
+            (len(column) / _SAMPLES, statistics.fmean(column) if column else 0.0) for column in made
+        ),
+        first_s=min(made[0], default=0.0),
+        last_s=max(made[0], default=0.0),
+    )
 
 
 def _calm_from(s1: tuple[float, ...]) -> int | None:

@@ -4,6 +4,7 @@ An error names the file, the key, the invalid value and what is expected.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from scenarios.limits.registry import LimitError
 from scenarios.policies.following import PolicyError
 from scenarios.policies.registry import policy
 from scenarios.scenario.explain import explain
+from scenarios.scenario.fleet.groups import share_complaints
 from scenarios.scenario.mesh import mesh_complaint
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.own_gateway import program_complaints
@@ -50,8 +52,14 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
     def fail(key: str, value: object, expected: str) -> None:
         raise ScenarioError(f"{source}: {invalid(key, value, expected)}")
 
+    groups = scenario.fleet.group
     for key, spec in (
         ("fleet.policy", scenario.fleet.policy),
+        *(
+            (f"fleet.group[{place}].policy", group.policy)
+            for place, group in enumerate(groups)
+            if group.policy is not None
+        ),
         ("phases.rescue_policy", scenario.phases.rescue_policy),
     ):
         try:
@@ -66,7 +74,7 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
     if complaint:
         raise ScenarioError(f"{source}: mesh.{complaint}")
 
-    for complaint in program_complaints(scenario):
+    for complaint in chain(share_complaints(groups), program_complaints(scenario)):
         raise ScenarioError(f"{source}: {complaint}")
 
     health = scenario.abort.health_url
@@ -74,12 +82,7 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         fail("abort.health_url", shown_url(health), "http://… or https://…")
     if "@" in urlsplit(health).netloc:
         fail("abort.health_url", shown_url(health), "a URL without a user name; it would not be sent")
-    if scenario.fleet.source == "x-forwarded-for" and not scenario.target.url:
-        fail("fleet.source", "x-forwarded-for", "proxy-protocol; only an external target may trust a header")
-    polls_own_pods = scenario.fleet.transport == "polling-upgrade" and not scenario.target.url
-    if polls_own_pods and scenario.gateway.pods > 1 and scenario.gateway.balance != "hash":
-        expected = "'hash' with polling clients and several pods: all requests of a session go to one pod"
-        fail("gateway.balance", scenario.gateway.balance, expected)
+    _check_fleet(scenario, fail)
     for key, values in scenario.matrix.items():
         if not values:
             fail(f"matrix.{key}", list(values), "at least one value")
@@ -87,6 +90,26 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         raise ScenarioError(f"{source}: arms: not supported together with matrix: expected one of the two")
     _check_events(scenario, source, fail)
     _check_times(scenario, fail)
+
+
+def _check_fleet(scenario: Scenario, fail: Callable[[str, object, str], None]) -> None:
+    fleet = scenario.fleet
+    if scenario.target.url:
+        return
+    if fleet.source == "x-forwarded-for":
+        fail("fleet.source", "x-forwarded-for", "proxy-protocol; only an external target may trust a header")
+    for place, group in enumerate(fleet.group):
+        if not group.path:
+            continue
+        expected = "no path; the built-in stub has one for all"
+        if scenario.own_gateway:
+            expected = f"a path that begins with gateway.path, {scenario.gateway.path!r}, as the proxy does"
+        if not (scenario.own_gateway and group.path.startswith(scenario.gateway.path)):
+            fail(f"fleet.group[{place}].path", group.path, expected)
+    polls = any(part.fleet.transport == "polling-upgrade" for part in fleet.parts)
+    if polls and scenario.gateway.pods > 1 and scenario.gateway.balance != "hash":
+        expected = "'hash' with polling clients and several pods: all requests of a session go to one pod"
+        fail("gateway.balance", scenario.gateway.balance, expected)
 
 
 def _check_events(scenario: Scenario, source: str, fail: Callable[[str, object, str], None]) -> None:

@@ -1,12 +1,20 @@
 """All clients of a modelled run: where each of them stands, and what it waits for."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from scenarios.clients import endings
 from scenarios.clients.client import ROUND_TRIPS_PER_ATTEMPT
-from scenarios.scenario.model import AddressShare, Fleet
+from scenarios.clients.endings import Ending
+from scenarios.policies.outcome import Transport
+from scenarios.scenario.fleet.groups import ClientsPerIp
+from scenarios.scenario.model import Fleet, Part
+from scenarios.simulator.recorder import Cell
+
+_REQUESTS_OF_POLLING = 5
 
 Ints = npt.NDArray[np.int64]
 
@@ -48,36 +56,91 @@ class ClientTable:
         # In order, so that clients who move in step lie next to each other in memory.
         self.travel_s = ROUND_TRIPS_PER_ATTEMPT * fleet.rtt_ms / 1000 * np.sort(rng.uniform(0.5, 1.5, count))
         """From the start of an attempt until the edge sees its request."""
-        self.address, self.group, self.sizes = seats(fleet, rng)
+        self.parts = fleet.parts
+        """The groups of the fleet."""
+        self.address, self.cell, self.cells = seats(fleet, rng)
+        part_of = np.array([cell.part for cell in self.cells])
+        self.part = part_of[self.cell].astype(np.int8)
+        """The place of each client's group in the fleet."""
+        self.timeout_s = self._of_parts(lambda part: part.fleet.connect_timeout_s)
+        self.stale_after_s = self._of_parts(lambda part: part.fleet.stale_after_s)
+        """0 where no watchdog runs."""
+        self.by_age = self._of_parts(lambda part: part.fleet.stale_by == "age")
+        self.polls = self._of_parts(lambda part: part.fleet.transport == "polling-upgrade")
+        self.is_served = self._of_parts(lambda part: part.is_served)
+        self.requests = np.where(self.polls & self.is_served, _REQUESTS_OF_POLLING, 1)
+        """That each makes for one attempt."""
+        self.watchdogs = sorted(
+            {
+                (part.fleet.stale_after_s, part.fleet.stale_by == "age")
+                for part in self.parts
+                if part.fleet.stale_after_s
+            }
+        )
+        """(seconds, by age) of all watchdogs that there are."""
 
-    def groups_of(self, clients: Any) -> Ints:
-        """The group of each, of shape (n,)."""
-        groups: Ints = self.group[clients] if len(self.sizes) > 1 else np.zeros(len(clients), np.int64)
-        return groups
+    def cells_of(self, clients: Any) -> Ints:
+        """The cell of each, of shape (n,)."""
+        cells: Ints = self.cell[clients] if len(self.cells) > 1 else np.zeros(len(clients), np.int64)
+        return cells
+
+    def answered(
+        self, clients: Any, status: int, retry_after_s: float | None = None
+    ) -> Iterator[tuple[Any, Ending]]:
+        """(places among these clients, how their attempts end that are answered with this HTTP status)."""
+        polls = self.polls[clients]
+        over: Transport
+        for places, over in ((np.flatnonzero(~polls), "websocket"), (np.flatnonzero(polls), "polling")):
+            if len(places):
+                yield places, endings.answered(status, retry_after_s, over)
 
     @property
     def addresses(self) -> int:
         """How many source addresses there are."""
         return int(self.address.max()) + 1
 
+    def _of_parts(self, value: Callable[[Part], Any]) -> Any:
+        """What each client's group says, of shape (count,)."""
+        return np.array([value(part) for part in self.parts])[self.part]
 
-def seats(fleet: Fleet, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
-    """(address of each client, group of each client, clients per address of each group).
 
-    A group is a number of clients that share an address; groups are mixed at random.
-    """
-    parts = fleet.clients_per_ip
-    if isinstance(parts, int):
-        parts = (AddressShare(share=1.0, clients_per_ip=parts),)
-    total = sum(part.share for part in parts)
-    edges = np.round(np.cumsum([part.share / total for part in parts]) * fleet.clients).astype(np.int64)
-    sizes = sorted({part.clients_per_ip for part in parts})
-    address, group = np.zeros(fleet.clients, np.int64), np.zeros(fleet.clients, np.int64)
-    begin = next_address = 0
-    for part, end in zip(parts, edges.tolist(), strict=True):
-        address[begin:end] = next_address + np.arange(end - begin) // part.clients_per_ip
-        group[begin:end] = sizes.index(part.clients_per_ip)
-        next_address += -(-(end - begin) // part.clients_per_ip)
-        begin = end
+def seats(fleet: Fleet, rng: np.random.Generator) -> tuple[Ints, Ints, tuple[Cell, ...]]:
+    """(address of each client, cell of each client, the cells); cells are mixed at random."""
+    parts = [(part.share, _kinds(part.fleet.clients_per_ip), _own_addresses(part)) for part in fleet.parts]
+    cells = sorted(
+        {
+            Cell(place, size, part.is_served)
+            for place, part in enumerate(fleet.parts)
+            for _, size in _kinds(part.fleet.clients_per_ip)
+        }
+    )
+    wanted = [whole * share for whole, kinds, _ in parts for share, _ in kinds]
+    edges = iter(np.round(np.cumsum(wanted) * fleet.clients).astype(np.int64).tolist())
+    address, cell = np.zeros(fleet.clients, np.int64), np.zeros(fleet.clients, np.int64)
+    # Who shares addresses: groups that do not say how many clients do have theirs in common.
+    pools: dict[tuple[int, int], tuple[int, list[Ints]]] = {}
+    begin = 0
+    for place, (_, kinds, own) in enumerate(parts):
+        for kind, (_, size) in enumerate(kinds):
+            members, begin = np.arange(begin, end := next(edges)), end
+            cell[members] = cells.index(Cell(place, size, fleet.parts[place].is_served))
+            pools.setdefault((place if own else -1, kind), (size, []))[1].append(members)
+    next_address = 0
+    for size, found in pools.values():
+        members = found[0] if len(found) == 1 else rng.permutation(np.concatenate(found))
+        address[members] = next_address + np.arange(len(members)) // size
+        next_address += -(-len(members) // size)
     order = rng.permutation(fleet.clients)
-    return address[order], group[order], np.array(sizes, np.int64)
+    return address[order], cell[order], tuple(cells)
+
+
+def _kinds(clients_per_ip: ClientsPerIp) -> list[tuple[float, int]]:
+    """(share of the clients, clients per address)."""
+    if isinstance(clients_per_ip, int):
+        return [(1.0, clients_per_ip)]
+    total = sum(part.share for part in clients_per_ip)
+    return [(part.share / total, part.clients_per_ip) for part in clients_per_ip]
+
+
+def _own_addresses(part: Part) -> bool:
+    return part.group is not None and part.group.clients_per_ip is not None

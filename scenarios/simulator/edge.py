@@ -79,20 +79,24 @@ class Buckets:
         if before is not None:
             self._levels, self._last_ms = before._levels, before._last_ms
 
-    def admits(self, keys: Any, requests: int, now_ms: int) -> tuple[Bools, Bools]:
+    def admits(self, keys: Any, requests: Ints, now_ms: int) -> tuple[Bools, Bools]:
         """(let in whole, let in with the first of its requests) for clients that ask, of shape (n,).
 
-        Every client makes so many requests, one after the other. Nothing is charged yet.
+        requests: how many each client makes, one after the other, of shape (n,); the same number for all that
+        make several. Nothing is charged yet.
         """
         distinct, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
         admitted, _, _ = self._admit_at_once(
-            self._own, self._levels[distinct], self._last_ms[distinct], now_ms, counts * requests
+            self._own, self._levels[distinct], self._last_ms[distinct], now_ms, _sums(place, requests)
         )
         # Who comes first among those of one key: the order in which they are given.
         rank = ranks(place, len(distinct))
         # All first requests come before all second ones.
-        whole = rank + (requests - 1) * counts[place] < admitted[place]
-        return whole, rank < admitted[place]
+        several = requests > 1
+        last = rank.copy()
+        last[several] = ranks(place[several], len(distinct)) + counts[place[several]]
+        last += np.maximum(requests - 2, 0) * np.bincount(place[several], minlength=len(distinct))[place]
+        return last < admitted[place], rank < admitted[place]
 
     def charge(self, keys: Any, requests: Any, now_ms: int) -> npt.NDArray[np.float64]:
         """Charges what was let in; returns the seconds for which each client is held back, of shape (n,).
@@ -100,9 +104,8 @@ class Buckets:
         requests: how many of each client's requests were let in.
         """
         distinct, place = np.unique(keys, return_inverse=True)
-        asked = np.bincount(place, weights=requests, minlength=len(distinct)).astype(np.int64)
         _, levels, last = self._admit_at_once(
-            self._own, self._levels[distinct], self._last_ms[distinct], now_ms, asked
+            self._own, self._levels[distinct], self._last_ms[distinct], now_ms, _sums(place, requests)
         )
         self._levels[distinct], self._last_ms[distinct] = levels, last
         if self.rule.nodelay:
@@ -111,8 +114,14 @@ class Buckets:
         return held
 
 
+def _sums(place: Any, values: Any) -> Ints:
+    """The sum of the values at each place."""
+    sums: Ints = np.bincount(place, weights=values).astype(np.int64)
+    return sums
+
+
 class Limiter:
-    """All rules of a limit; addresses: how many there are. requests: that a client makes for a connection.
+    """All rules of a limit; addresses: how many there are.
 
     before: what was in force until a reload; None where the proxy has just been started.
     """
@@ -122,7 +131,6 @@ class Limiter:
         rules: Rules,
         *,
         addresses: int,
-        requests: int,
         proxy: str = "nginx",
         before: "Limiter | None" = None,
     ) -> None:
@@ -140,7 +148,6 @@ class Limiter:
             for rule in rules
         ]
         self._dry_run = any(rule.dry_run for rule in rules)
-        self._requests = requests
 
     @property
     def rules(self) -> list[EdgeRule]:
@@ -152,8 +159,14 @@ class Limiter:
         """Whether there is anything to ask."""
         return bool(self._rules)
 
-    def admit(self, addresses: Any, now_ms: int) -> tuple[Bools, Bools, npt.NDArray[np.float64]]:
-        """(let in, refused after the first of several requests, seconds held back) of each, of shape (n,)."""
+    def admit(
+        self, addresses: Any, now_ms: int, requests: Any = 1
+    ) -> tuple[Bools, Bools, npt.NDArray[np.float64]]:
+        """(let in, refused after the first of several requests, seconds held back) of each, of shape (n,).
+
+        requests: that each client makes for a connection: 1, or the same number for all that make several.
+        """
+        requests = np.broadcast_to(requests, len(addresses))
         whole = np.ones(len(addresses), bool)
         begun = np.ones(len(addresses), bool)
         held = np.zeros(len(addresses))
@@ -161,27 +174,28 @@ class Limiter:
             return whole, ~whole, held
         for rule in self._rules:
             asking = np.flatnonzero(whole | begun)
-            keys, counted = self._asked(rule, addresses[asking])
+            keys, counted = _asked(rule, addresses[asking], requests[asking])
             all_of_it, first = rule.admits(keys, counted, now_ms)
             if self._in_turn:
-                rule.charge(keys[first], np.where(all_of_it[first], counted, 1), now_ms)
+                rule.charge(keys[first], np.where(all_of_it, counted, 1)[first], now_ms)
             whole[asking] &= all_of_it
             begun[asking] &= first
         # No rule of nginx is charged for what another one refuses.
         passed = np.flatnonzero(begun)
         for rule in () if self._in_turn else self._rules:
-            keys, counted = self._asked(rule, addresses[passed])
-            requests = np.where(whole[passed], counted, 1)
-            held[passed] = np.maximum(held[passed], rule.charge(keys, requests, now_ms))
+            keys, counted = _asked(rule, addresses[passed], requests[passed])
+            charged = np.where(whole[passed], counted, 1)
+            held[passed] = np.maximum(held[passed], rule.charge(keys, charged, now_ms))
         if self._dry_run:
             # It lets everybody in at once, and charges as if it did not.
             return np.ones_like(whole), np.zeros_like(whole), np.zeros_like(held)
         return whole, begun & ~whole, held
 
-    def _asked(self, rule: Buckets, addresses: Any) -> tuple[Any, int]:
-        """The keys that a rule counts these under, and how many requests of each."""
-        keys = addresses if rule.rule.per_address else np.zeros(len(addresses), np.int64)
-        return keys, self._requests if rule.rule.key == "all-per-address" else 1
+
+def _asked(rule: Buckets, addresses: Any, requests: Any) -> tuple[Any, Any]:
+    """The keys that a rule counts these under, and how many requests of each."""
+    keys = addresses if rule.rule.per_address else np.zeros(len(addresses), np.int64)
+    return keys, requests if rule.rule.key == "all-per-address" else np.ones(len(addresses), np.int64)
 
 
 def fill_least(connections: Ints, arrivals: int) -> Ints:

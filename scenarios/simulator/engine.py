@@ -20,7 +20,7 @@ from scenarios.clients import endings
 from scenarios.clients.endings import Ending
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.policies.following import Policy
-from scenarios.policies.outcome import SHORTEST_SESSION_S, Transport
+from scenarios.policies.outcome import SHORTEST_SESSION_S
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.accept_queue import AcceptQueue
 from scenarios.simulator.calendar import ranks
@@ -28,14 +28,12 @@ from scenarios.simulator.clients import AWAY, TRYING, ClientTable
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.edge import Balancer, Limiter
 from scenarios.simulator.pods import Pods, Served
-from scenarios.simulator.reconnects import Reconnects
+from scenarios.simulator.reconnects import UNSUPPORTED, Reconnects
 from scenarios.simulator.recorder import SLOTS_PER_S, Recorder
 from scenarios.simulator.sessions import Sessions
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-_REQUESTS = {"websocket": 1, "polling-upgrade": 5}
 
 
 class Engine:
@@ -49,7 +47,6 @@ class Engine:
         scenario: Scenario,
         costs: Costs,
         *,
-        policy: Policy,
         pods: int,
         slot_s: float,
         seconds: int,
@@ -76,20 +73,17 @@ class Engine:
             burns=burns,
             backlog=gateway.backlog,
         )
-        clients = np.bincount(table.group, minlength=len(table.sizes))
-        self.recorder = Recorder(seconds=seconds, due_s=due_s, sizes=table.sizes, group_clients=clients)
-        self.recorder.away_by_held[0] = clients
-        self.sessions = Sessions(fleet, table, self.pods, self.recorder, costs, due_s=due_s)
+        clients = np.bincount(table.cell, minlength=len(table.cells))
+        self.recorder = Recorder(
+            seconds=seconds, due_s=due_s, cells=table.cells, cell_clients=clients, grouped=bool(fleet.group)
+        )
+        self.recorder.away_by_held[0] = np.where([cell.is_served for cell in table.cells], clients, 0)
+        self.sessions = Sessions(table, self.pods, self.recorder, costs, due_s=due_s)
         self._reconnects = Reconnects(
             fleet, table, self.recorder, slot_s=slot_s, rng=self._rng, end_attempts=self._end_attempts
         )
-        self._reconnects.begin_with(policy)
+        self._reconnects.begin()
         self._accept_queue = AcceptQueue(table, self.pods, slot_s)
-        self._requests = _REQUESTS[fleet.transport]
-        over: Transport = "websocket" if fleet.transport == "websocket" else "polling"
-        self._limited = endings.answered(429, None, over)
-        self._shed_by_pod = endings.answered(503, RETRY_AFTER_S, over)
-        self._without_pod = endings.answered(502, None, over)
         self._limiter = self._limiter_of(())
         self._balancer = Balancer(gateway.balance, addresses=table.addresses, seed=fleet.seed)
         self._join_s = 0.0
@@ -120,7 +114,6 @@ class Engine:
         return Limiter(
             rules,
             addresses=self.table.addresses,
-            requests=self._requests,
             proxy=self._scenario.edge.proxy,
             before=before,
         )
@@ -147,9 +140,10 @@ class Engine:
             self.start_pod(pod)
             self.sessions.last_tick[pod] = -1
         self.route(pods)
-        table.pod[:] = self._balancer.choose(table.address, self.pods.connections, self._rng)
-        self.pods.connections += np.bincount(table.pod, minlength=len(self.pods.alive))
-        self.sessions.begin(np.arange(table.count), np.zeros(table.count))
+        served = np.flatnonzero(table.is_served)
+        table.pod[served] = self._balancer.choose(table.address[served], self.pods.connections, self._rng)
+        self.pods.connections += np.bincount(table.pod[served], minlength=len(self.pods.alive))
+        self.sessions.begin(served, np.zeros(len(served)))
 
     def end_pod(self, pod: int) -> int:
         """A pod ends, and with it all its connections; returns how many clients it had."""
@@ -245,24 +239,25 @@ class Engine:
         pods = self._balancer.choose(keys, self.pods.connections, self._rng)
         there = (pods >= 0) & self.pods.alive[pods]
         if not there.all():
-            self._answer(clients[~there], self._without_pod, arrived_s[~there])
+            self._refuse(clients[~there], 502, arrived_s[~there])
             clients, pods, arrived_s = clients[there], pods[there], arrived_s[there]
         table.pod[clients] = pods
         self.pods.connections += np.bincount(pods, minlength=len(self.pods.alive))
-        self._reconnects.schedule(clients, table.started_s[clients] + self._scenario.fleet.connect_timeout_s)
+        self._reconnects.schedule(clients, table.started_s[clients] + table.timeout_s[clients])
         self._accept_queue.connect(clients, arrived_s)
 
     def _let_in(self, clients: Any, arrived_s: Floats, end_s: float) -> tuple[Any, Floats]:
         """Asks the rules at the edge; returns whom they let in, and when those go on."""
         address = self.table.address[clients]
-        whole, begun, held_s = self._limiter.admit(address, int(end_s * 1000))
+        requests = self.table.requests[clients]
+        whole, begun, held_s = self._limiter.admit(address, int(end_s * 1000), requests)
         if begun.any():
             # The first request of a polling client costs its handshake, whatever becomes of the next ones.
             pods = self._balancer.choose(address[begun], self.pods.connections, self._rng)
             pods = pods[(pods >= 0) & self.pods.alive[pods]]
             upgrade_s = self.pods.upgrade_s + self.costs.upgrade_cpu_s
             self.pods.add_ready(np.bincount(pods, minlength=len(self.pods.alive)), upgrade_s)
-        self._answer(clients[~whole], self._limited, arrived_s[~whole])
+        self._refuse(clients[~whole], 429, arrived_s[~whole])
         return clients[whole], arrived_s[whole] + held_s[whole]
 
     def _work(self, from_s: float, end_s: float) -> None:
@@ -292,14 +287,15 @@ class Engine:
         counts = np.bincount(pods, minlength=len(self.pods.alive))
         self.counted["shed"] += counts
         self.pods.add_ready(counts, self.costs.shed_cpu_s)
-        self._end_attempts(clients, self._shed_by_pod, np.full(len(clients), now_s))
+        for places, ending in self.table.answered(clients, 503, RETRY_AFTER_S):
+            self._end_attempts(clients[places], ending, np.full(len(places), now_s))
 
     def _there(self, clients: Any, attempts: Any) -> Any:
         """Whether each client still waits for the answer to that attempt."""
         return (self.table.attempt[clients] == attempts) & (self.table.state[clients] == TRYING)
 
     def _in_time(self, clients: Any, at_s: Floats) -> Any:
-        return at_s <= self.table.started_s[clients] + self._scenario.fleet.connect_timeout_s
+        return at_s <= self.table.started_s[clients] + self.table.timeout_s[clients]
 
     def _upgrade(self, served: Served) -> None:
         """Newcomers whose upgrade has been paid for go on to join, if they are still there."""
@@ -307,6 +303,11 @@ class Engine:
         self.counted["handshakes"] += np.bincount(served.pods, minlength=count)
         there = self._there(served.clients, served.attempts) & self._in_time(served.clients, served.done_s)
         self.counted["gone_early"] += np.bincount(served.pods[~there], minlength=count)
+        # What the others ask for, a pod finds out once it has paid for the upgrade.
+        refused = there & ~self.table.is_served[served.clients]
+        for places, ending in self.table.answered(served.clients[refused], UNSUPPORTED):
+            self._end_attempts(served.clients[refused][places], ending, served.done_s[refused][places])
+        there &= ~refused
         clients, pods = served.clients[there], served.pods[there]
         if self.admission.handshake_slots and len(clients):
             fits = ranks(pods, count) < self.admission.handshake_slots
@@ -378,6 +379,11 @@ class Engine:
             self._count(clients, ending.attempt)
             self._reconnects.come_back(clients, at_s, ending.outcome)
 
+    def _refuse(self, clients: Any, status: int, at_s: Floats) -> None:
+        """The edge answers these attempts with an HTTP status."""
+        for places, ending in self.table.answered(clients, status):
+            self._answer(clients[places], ending, at_s[places])
+
     def _end_attempts(self, clients: Any, ending: Ending, at_s: Floats) -> None:
         """Attempts that a pod has heard of end without a session."""
         if len(clients):
@@ -386,6 +392,7 @@ class Engine:
 
     def _count(self, clients: Any, outcome: str) -> None:
         self.recorder.outcomes[outcome] += len(clients)
-        if outcome == "limited":
-            groups = np.bincount(self.table.group[clients], minlength=len(self.table.sizes))
-            self.recorder.limited_by_group += groups
+        if outcome != "joined":
+            cells = np.bincount(self.table.cell[clients], minlength=len(self.table.cells))
+            self.recorder.failed_by_cell += cells
+            self.recorder.limited_by_cell += cells * (outcome == "limited")

@@ -19,6 +19,7 @@ from scenarios.clients.endings import ABANDONED, Ending
 from scenarios.policies.following import FollowedPolicy, Policy
 from scenarios.policies.orders import POLICY_ENDED, Attempt, Order, Stop, Wait
 from scenarios.policies.outcome import SHORTEST_SESSION_S, Outcome
+from scenarios.policies.registry import policy as policy_of
 from scenarios.scenario.model import Fleet
 from scenarios.simulator.calendar import Calendar
 from scenarios.simulator.clients import AWAY, GONE, TRYING, ClientTable
@@ -27,7 +28,13 @@ from scenarios.simulator.recorder import SLOTS_PER_S, Recorder
 
 Floats = npt.NDArray[np.float64]
 
+UNSUPPORTED = 400
+"""What a gateway of today answers to a client that asks for an old protocol."""
+
 _PATHS = 4_096
+_LONGEST_RAMP_S = 3.0
+"""Time in which the clients that are not served make their first attempts, at the most: then the steady state
+begins."""
 
 
 class Reconnects:
@@ -57,33 +64,41 @@ class Reconnects:
         """The first place under the cap that nobody has had: places are numbered from second 0 on."""
         self._free_places: list[int] = []
         """A heap of earlier ones, of attempts that a pushed policy has taken back."""
-        self._push: tuple[Any, Any, int] | None = None
+        self._push: tuple[Any, Any, Any] | None = None
+        """Of a policy on its way: its clients, when it reaches each, and the number it has for each."""
 
     # -- policies -----------------------------------------------------------------------------------
 
-    def begin_with(self, policy: Policy) -> None:
-        """Everybody follows the policy from the beginning."""
-        self._table.policy[:] = self._add(policy)
+    def begin(self) -> None:
+        """Everybody follows the policy of its group from the beginning; who is not served waits already."""
+        numbers = [self._add(policy_of(part.fleet.policy), part.fleet) for part in self._table.parts]
+        self._table.policy[:] = np.array(numbers)[self._table.part]
         self.start_over(np.arange(self._table.count))
+        refused = np.flatnonzero(~self._table.is_served)
+        ramp_s = min(self._fleet.clients / self._fleet.ramp_per_s, _LONGEST_RAMP_S)
+        for places, ending in self._table.answered(refused, UNSUPPORTED):
+            some = refused[places]
+            self.come_back(some, self._rng.uniform(0, ramp_s, len(some)), ending.outcome)
 
     def push(self, policy: Policy, now_s: float, reach_s: float) -> None:
         """Everybody follows another policy, each from a moment of its own within the reach time on."""
-        number = self._add(policy)
+        numbers = np.array([self._add(policy, part.fleet) for part in self._table.parts])
         clients = np.arange(self._table.count)
         moments = now_s + self._rng.random(len(clients)) * reach_s
         order = np.argsort(moments)
         # A policy that is still on its way reaches nobody any more.
-        self._push = clients[order], moments[order], number
+        self._push = clients[order], moments[order], numbers[self._table.part[order]]
         self.reach(now_s)
 
     def reach(self, by_s: float) -> None:
         """The policy on its way comes to those whose moment is there."""
         if self._push is None:
             return
-        clients, moments, number = self._push
+        clients, moments, numbers = self._push
         reached = int(np.searchsorted(moments, by_s, side="right"))
-        self._push = (clients[reached:], moments[reached:], number) if reached < len(clients) else None
-        self._follow(clients[:reached], number, moments[:reached])
+        left = clients[reached:], moments[reached:], numbers[reached:]
+        self._push = left if reached < len(clients) else None
+        self._follow(clients[:reached], numbers[:reached], moments[:reached])
 
     def start_over(self, clients: Any) -> None:
         """Each of these begins a new path of its policy."""
@@ -118,9 +133,9 @@ class Reconnects:
             if self._policies[number].reset == when:
                 self.start_over(clients[places])
 
-    def _add(self, policy: Policy) -> int:
+    def _add(self, policy: Policy, fleet: Fleet) -> int:
         paths = min(_PATHS, max(64, self._table.count))
-        followed = FollowedPolicy(policy, self._fleet.reset_by_scenario)
+        followed = FollowedPolicy(policy, fleet.reset_by_scenario)
         followers = Followers(followed, paths=paths, seed=self._fleet.seed, draws=self._draws)
         if followers.is_told:
             self._told.append(len(self._policies))
@@ -136,12 +151,12 @@ class Reconnects:
         for place in told[np.argsort(at_s[told], kind="stable")].tolist():
             yield int(clients[place]), int(numbers[place]), float(at_s[place])
 
-    def _follow(self, clients: Any, number: int, at_s: Floats) -> None:
+    def _follow(self, clients: Any, numbers: Any, at_s: Floats) -> None:
         table = self._table
         state = table.state[clients]
         for client, before, left_s in self._told_ones(clients, at_s):
             self._policies[before].leave(client, left_s)
-        table.policy[clients] = number
+        table.policy[clients] = numbers
         self.start_over(clients)
         trying = state == TRYING
         self._end_attempts(clients[trying], ABANDONED, at_s[trying])
@@ -159,7 +174,7 @@ class Reconnects:
         clients, at_s = clients[booked], at_s[booked]
         begun = table.started_s[clients] <= at_s
         unmade = clients[~begun]
-        self._recorder.attempted(table.started_s[unmade], table.groups_of(unmade), -1)
+        self._recorder.attempted(table.started_s[unmade], table.cells_of(unmade), -1)
         self._give_places_back(table.started_s[unmade])
         if begun.any():
             table.first[clients[begun]] = False
@@ -327,7 +342,7 @@ class Reconnects:
         table = self._table
         table.booked[clients] = True
         table.started_s[clients] = start_s
-        self._recorder.attempted(start_s, table.groups_of(clients))
+        self._recorder.attempted(start_s, table.cells_of(clients))
         self.schedule(clients, start_s + table.travel_s[clients])
 
     @property

@@ -8,14 +8,16 @@ Histograms have bins that are 1 % wide.
 """
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from reports.rundir.latency import LATE_FROM_US
-from scenarios.wire.interval import Interval, Samples, SharedIpGroup
-from scenarios.wire.tick_counts import GroupTicks, TickCounts
+from scenarios.wire.interval import Interval, Samples, SomeClients
+from scenarios.wire.merge import add_clients
+from scenarios.wire.tick_counts import TickCounts
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -42,26 +44,47 @@ def samples(counts: Any) -> Samples:
     return Samples(_VALUES_US[filled].tobytes(), np.asarray(counts)[filled].astype(np.int64).tobytes())
 
 
-def shared_out(some: Ints, by_group: Ints) -> Ints:
-    """Of clients by group, shape (n, groups), how many of each group are among `some` of them, shape (n,).
+def shared_out(some: Ints, by_cell: Ints) -> Ints:
+    """Of clients by cell, shape (n, cells), how many of each cell are among `some` of them, shape (n,).
 
-    Whole numbers with the same sum, never more of a group than it has.
+    Whole numbers with the same sum, never more of a cell than it has.
     """
-    upto = np.cumsum(by_group, axis=1)
+    upto = np.cumsum(by_cell, axis=1)
     shares: Ints = np.diff(some[:, None] * upto // np.maximum(upto[:, -1:], 1), axis=1, prepend=0)
     return shares
+
+
+class Cell(NamedTuple):
+    """Clients that have in common all that they are told apart by."""
+
+    part: int
+    """Place of their group in the fleet."""
+    size: int
+    """How many clients share their address."""
+    is_served: bool = True
+    """Whether a gateway of today lets them join."""
 
 
 class Recorder:
     """Counts of one run; seconds and ticks are whole numbers from 0 on.
 
-    tick_seconds: the second in which each tick is due. groups: for each address size, how many clients.
+    due_s: when each tick is due. cells: which there are; cell_clients: how many clients each has. grouped:
+    the fleet has groups.
     """
 
-    def __init__(self, *, seconds: int, due_s: Floats, sizes: Ints, group_clients: Ints) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: int,
+        due_s: Floats,
+        cells: Sequence[Cell],
+        cell_clients: Ints,
+        grouped: bool = False,
+    ) -> None:
         self.due_s = due_s
         self._due_second = np.clip(due_s.astype(np.int64), 0, seconds - 1)
-        self._sizes, self._group_clients = sizes, group_clients
+        self._cells, self._cell_clients, self._grouped = cells, cell_clients, grouped
+        self._is_served = np.array([cell.is_served for cell in cells])
         self._seconds = seconds
         self._effective = np.zeros((seconds, BINS), np.int64)
         self._censored = np.zeros((seconds, BINS), np.int64)
@@ -69,20 +92,19 @@ class Recorder:
         """The seconds [from, to) in which these two may hold something."""
         self.closed = -1
         """The newest tick whose accounting is final: nothing about it is news any more."""
-        self.away_by_held = np.zeros((len(due_s) + 1, len(sizes)), np.int64)
+        self.away_by_held = np.zeros((len(due_s) + 1, len(cells)), np.int64)
         """Clients without a tick from their present session, by the newest tick that they hold, plus 1, and
-        by group."""
+        by cell."""
         self.attempts_by_slot = np.zeros(seconds * SLOTS_PER_S + SLOTS_PER_S, np.int64)
-        self.attempts_by_group = np.zeros((seconds + 1, len(sizes)), np.int64)
-        # By due second and group, since the last call of what takes them.
-        self._held, self._in_time, self._never, self._skipped = np.zeros((4, seconds, len(sizes)), np.int64)
+        self.attempts_by_cell = np.zeros((seconds + 1, len(cells)), np.int64)
+        # By due second and cell, since the last call of what takes them.
+        self._held, self._in_time, self._never, self._skipped = np.zeros((4, seconds, len(cells)), np.int64)
         self._new_second()
 
     def _new_second(self) -> None:
-        groups = len(self._sizes)
         self.outcomes: Counter[str] = Counter()
         self.disconnects: Counter[str] = Counter()
-        self.limited_by_group = np.zeros(groups, np.int64)
+        self.limited_by_cell, self.failed_by_cell = np.zeros((2, len(self._cells)), np.int64)
         self.held_back = 0
         self.gave_up_by_reason: Counter[str] = Counter()
         self._ticks = self._missed = 0
@@ -96,7 +118,7 @@ class Recorder:
         self.due_s = due_s
         self._due_second = np.clip(due_s.astype(np.int64), 0, self._seconds - 1)
 
-    def attempted(self, start_s: Floats, groups: Ints, times: int = 1) -> None:
+    def attempted(self, start_s: Floats, cells: Ints, times: int = 1) -> None:
         """Tries begin, or will, at these moments; -1 takes it back. Both of shape (n,)."""
         slots = np.clip((start_s * SLOTS_PER_S).astype(np.int64), 0, len(self.attempts_by_slot) - 1)
         if len(slots) > len(self.attempts_by_slot):
@@ -104,9 +126,9 @@ class Recorder:
         else:
             np.add.at(self.attempts_by_slot, slots, times)
         places = np.minimum(slots // SLOTS_PER_S, self._seconds)
-        if len(self._sizes) > 1:
-            places = places * len(self._sizes) + groups
-        by_place = self.attempts_by_group.reshape(-1)
+        if len(self._cells) > 1:
+            places = places * len(self._cells) + cells
+        by_place = self.attempts_by_cell.reshape(-1)
         if len(slots) > len(by_place):
             by_place += times * np.bincount(places, minlength=len(by_place))
         else:
@@ -123,36 +145,36 @@ class Recorder:
         """Clients that stopped for good in this second."""
         return self.gave_up_by_reason.total()
 
-    def delivered(self, ticks: Ints, latency_s: Floats, clients: Ints, by_group: Ints) -> None:
+    def delivered(self, ticks: Ints, latency_s: Floats, clients: Ints, by_cell: Ints) -> None:
         """Ticks of shape (n,), which reach their clients in several portions.
 
-        latency_s, clients: of each portion, the quickest one first, shape (n, portions). by_group: the same
-        clients by their groups, shape (n, groups); the portions are taken to have equal shares of them.
+        latency_s, clients: of each portion, the quickest one first, shape (n, portions). by_cell: the same
+        clients by their cells, shape (n, cells); the portions are taken to have equal shares of them.
         """
         bins = bins_of(latency_s)
         np.add.at(self._fanout, bins, clients)
         self._ticks += int(clients.sum())
         news = ticks > self.closed
-        due_second, bins, clients, by_group = (
+        due_second, bins, clients, by_cell = (
             self._due_second[ticks[news]],
-            *(part[news] for part in (bins, clients, by_group)),
+            *(part[news] for part in (bins, clients, by_cell)),
         )
         np.add.at(self._effective, (due_second[:, None], bins), clients)
         in_time = np.where(bins < _FIRST_LATE_BIN, clients, 0).sum(axis=1)
-        np.add.at(self._held, due_second, by_group)
-        np.add.at(self._in_time, due_second, shared_out(in_time, by_group))
+        np.add.at(self._held, due_second, by_cell)
+        np.add.at(self._in_time, due_second, shared_out(in_time, by_cell))
         self._note_news(due_second)
 
-    def left(self, held: Ints, groups: Ints) -> None:
+    def left(self, held: Ints, cells: Ints) -> None:
         """Sessions of clients with a tick are over; held: the newest tick of each; both of shape (n,)."""
-        self.away_by_held += self._by_held(held, groups)
+        self.away_by_held += self._by_held(held, cells)
 
-    def caught_up(self, held: Ints, groups: Ints, tick: int, now_s: float) -> None:
+    def caught_up(self, held: Ints, cells: Ints, tick: int, now_s: float) -> None:
         """Clients whose first tick of a session is `tick` learn which ones they have missed.
 
-        held: the newest tick that each held before; groups: the group of each; both of shape (n,).
+        held: the newest tick that each held before; cells: the cell of each; both of shape (n,).
         """
-        counts = self._by_held(held, groups)
+        counts = self._by_held(held, cells)
         self.away_by_held -= counts
         first = int(held.min()) + 1
         if first >= tick:
@@ -170,8 +192,8 @@ class Recorder:
     def finalise(self, now_s: float, latest: int, joined: Ints, last_tick: Ints) -> None:
         """Counts what nobody holds yet as censored.
 
-        latest: the newest tick that is due. joined: of each pod, clients with a tick from it, by group, shape
-        (pods, groups). last_tick: the newest one that it has sent.
+        latest: the newest tick that is due. joined: of each pod, clients with a tick from it, by cell, shape
+        (pods, cells). last_tick: the newest one that it has sent.
         """
         by_held = self.away_by_held.copy()
         np.add.at(by_held, np.clip(last_tick, -1, latest) + 1, joined)
@@ -184,10 +206,10 @@ class Recorder:
         self.away_by_held[latest + 1] += self.away_by_held[: latest + 1].sum(axis=0)
         self.away_by_held[: latest + 1] = 0
 
-    def _by_held(self, held: Ints, groups: Ints) -> Ints:
-        """How many of these clients hold each tick, plus 1, and are in each group."""
+    def _by_held(self, held: Ints, cells: Ints) -> Ints:
+        """How many of these clients hold each tick, plus 1, and are in each cell."""
         ticks, count = self.away_by_held.shape
-        return np.bincount((held + 1) * count + groups, minlength=ticks * count).reshape(ticks, count)
+        return np.bincount((held + 1) * count + cells, minlength=ticks * count).reshape(ticks, count)
 
     def _note_news(self, due_seconds: Ints) -> None:
         if len(due_seconds):
@@ -197,7 +219,7 @@ class Recorder:
     # -- the 100 ms grid ----------------------------------------------------------------------------
 
     def sample(self, now_s: float, last_tick: Ints, by_pod_and_group: Ints) -> None:
-        """A point of the grid. by_pod_and_group: clients with a tick from their pod, shape (pods, groups)."""
+        """A point of the grid. by_pod_and_group: clients with a tick from their pod, shape (pods, cells)."""
         age_s = np.where(last_tick >= 0, now_s - self.due_s[np.maximum(last_tick, 0)], now_s)
         by_pod = by_pod_and_group.sum(axis=1)
         self._useful.append(by_pod_and_group[age_s < USEFUL_S].sum(axis=0))
@@ -211,14 +233,29 @@ class Recorder:
 
     # -- seconds ------------------------------------------------------------------------------------
 
-    def take_interval(self, second: int, *, connected_by_group: Ints) -> Interval:
-        """Everything since the last call, but for what `take_latencies` and `take_group_ticks` have."""
+    def take_interval(self, second: int, *, connected_by_cell: Ints) -> Interval:
+        """Everything since the last call, but for what `take_latencies` and `take_ticks` have."""
         slots = self.attempts_by_slot[second * SLOTS_PER_S : (second + 1) * SLOTS_PER_S].tolist()
         useful = np.mean(self._useful, axis=0) if self._useful else None
+        cells = [
+            (
+                cell,
+                SomeClients(
+                    clients=int(self._cell_clients[place]),
+                    connected=int(connected_by_cell[place]),
+                    useful=None if useful is None else float(useful[place]),
+                    attempts=int(self.attempts_by_cell[second, place]),
+                    limited=int(self.limited_by_cell[place]),
+                    failed=int(self.failed_by_cell[place]),
+                ),
+            )
+            for place, cell in enumerate(self._cells)
+        ]
         interval = Interval(
             second=second,
-            clients=int(self._group_clients.sum()),
-            connected=int(connected_by_group.sum()),
+            clients=int(self._cell_clients[self._is_served].sum()),
+            unserved=int(self._cell_clients[~self._is_served].sum()),
+            connected=int(connected_by_cell.sum()),
             useful=None if useful is None else float(useful.sum()),
             attempts=sum(slots),
             attempts_per_slot=tuple(slots),
@@ -226,16 +263,8 @@ class Recorder:
             gave_up_by_reason=dict(self.gave_up_by_reason),
             outcomes=dict(self.outcomes),
             disconnects=dict(self.disconnects),
-            shared_ips={
-                int(size): SharedIpGroup(
-                    clients=int(self._group_clients[group]),
-                    connected=int(connected_by_group[group]),
-                    useful=None if useful is None else float(useful[group]),
-                    attempts=int(self.attempts_by_group[second, group]),
-                    limited=int(self.limited_by_group[group]),
-                )
-                for group, size in enumerate(self._sizes)
-            },
+            shared_ips=add_clients({cell.size: some} for cell, some in cells if cell.is_served),
+            fleet_groups=add_clients({cell.part: some} for cell, some in cells) if self._grouped else {},
             ticks=self._ticks,
             missed=self._missed,
             fanout=samples(self._fanout),
@@ -262,17 +291,17 @@ class Recorder:
         self._news = self._seconds, 0
         return effective, censored
 
-    def take_group_ticks(self) -> GroupTicks:
-        """What became of ticks since the last call, by group and by the second of the due time."""
+    def take_ticks(self) -> list[tuple[Cell, dict[int, TickCounts]]]:
+        """What became of ticks since the last call, by cell and by the second of the due time."""
         parts = (self._in_time, self._held - self._in_time, self._never, self._skipped)
         found = {
-            int(size): {
+            cell: {
                 int(second): TickCounts(in_time=in_time, late=late, never=never, skipped=skipped)
-                for second in np.flatnonzero(self._held[:, group] + self._never[:, group])
-                for in_time, late, never, skipped in ([int(part[second, group]) for part in parts],)
+                for second in np.flatnonzero(self._held[:, place] + self._never[:, place])
+                for in_time, late, never, skipped in ([int(part[second, place]) for part in parts],)
             }
-            for group, size in enumerate(self._sizes)
+            for place, cell in enumerate(self._cells)
         }
         for counted in (self._held, self._in_time, self._never, self._skipped):
             counted[:] = 0
-        return {size: counts for size, counts in found.items() if counts}
+        return [(cell, counts) for cell, counts in found.items() if counts]

@@ -19,7 +19,6 @@ from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.cpu import CpuShares
 from scenarios.host.process import first_of
-from scenarios.policies.registry import policy
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
 from scenarios.scenario.model import Scenario
@@ -33,14 +32,14 @@ from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.wire.interval import Interval, Samples
 from scenarios.wire.pod_second import PodSecond
-from scenarios.wire.tick_counts import skipped_ticks
+from scenarios.wire.tick_counts import add_groups, skipped_ticks
 
 ZERO_S = 3
 """Where the steady state begins, in seconds of the model."""
 
 _INTO_THE_SECOND_S = 0.05
 _WELL = 0.999
-"""Of the clients, and of each group by how many share an IP; more than a recovery asks for, so that none is
+"""Of the clients, and of each cell of them; more than a recovery asks for, so that none is
 cut off by a hair."""
 
 
@@ -111,7 +110,6 @@ class _Conductor:
         self.engine = Engine(
             scenario,
             plan.costs,
-            policy=policy(scenario.fleet.policy),
             pods=most_pods(scenario),
             slot_s=plan.slot_s or slot_s_of(scenario.fleet.clients),
             seconds=self.seconds + 10,
@@ -192,9 +190,10 @@ class _Conductor:
         phases = self.scenario.phases
         last_s = max((strike.at_s + strike.event.lasts_s for strike in strikes(self.scenario)), default=0.0)
         window_s = phases.recovery_window_s + 2
-        clients = self.scenario.fleet.clients
+        served = np.bincount(self.engine.table.cell[self.engine.table.is_served])
+        clients = int(served.sum())
         # Those behind the most crowded addresses may be few, and have to be back, too.
-        fewest = int(np.bincount(self.engine.table.group).min())
+        fewest = int(served[served > 0].min())
         well = max(clients - (1 - _WELL) * fewest, _WELL * clients)
         for second in range(int(last_s) + 1 + window_s, phases.duration_s + 1):
             await self._until(second)
@@ -227,7 +226,7 @@ class _Conductor:
     def _report(self, second: int) -> None:
         engine, collector = self.engine, self.collector
         pods, sessions = engine.pods, engine.sessions
-        interval = engine.recorder.take_interval(second, connected_by_group=sessions.joined.sum(axis=0))
+        interval = engine.recorder.take_interval(second, connected_by_cell=sessions.joined.sum(axis=0))
         collector.on_interval(replace(interval, **self._due_ticks()))
         totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
         for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
@@ -255,13 +254,12 @@ class _Conductor:
         """What an interval says of ticks by the second in which they were due."""
         recorder = self.engine.recorder
         effective, censored = recorder.take_latencies()
-        groups = recorder.take_group_ticks()
-        return {
-            "effective": effective,
-            "censored": censored,
-            "group_ticks": groups,
-            "skipped": skipped_ticks(groups),
-        }
+        ticks = recorder.take_ticks()
+        groups = add_groups({cell.size: counts} for cell, counts in ticks)
+        found = {"effective": effective, "censored": censored, "group_ticks": groups}
+        if self.scenario.fleet.group:
+            found["fleet_group_ticks"] = add_groups({cell.part: counts} for cell, counts in ticks)
+        return {**found, "skipped": skipped_ticks(groups)}
 
     def _finish(self) -> None:
         info, collector = self.writer.info, self.collector

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scenarios.scenario.model import Fleet
 from scenarios.simulator.clients import AWAY, JOINED, TRYING, ClientTable
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.pods import Pods, Served
@@ -27,15 +26,15 @@ class Sessions:
     """The sessions of all pods. due_s: when each tick is due; may be replaced by times that agree so far."""
 
     def __init__(
-        self, fleet: Fleet, table: ClientTable, pods: Pods, recorder: Recorder, costs: Costs, *, due_s: Floats
+        self, table: ClientTable, pods: Pods, recorder: Recorder, costs: Costs, *, due_s: Floats
     ) -> None:
-        count, groups = len(pods.alive), len(table.sizes)
+        count, cells = len(pods.alive), len(table.cells)
         self.due_s = due_s
         self.last_tick = np.full(count, -1, np.int64)
         """The newest tick that each pod has sent."""
-        self.with_tick = np.zeros((count, groups), np.int64)
-        """Clients that have had a tick in their session, by pod and group."""
-        self.joined = np.zeros((count, groups), np.int64)
+        self.with_tick = np.zeros((count, cells), np.int64)
+        """Clients that have had a tick in their session, by pod and cell."""
+        self.joined = np.zeros((count, cells), np.int64)
         """Clients with a session, likewise."""
         self.tick_late_s = np.zeros(count)
         """The worst lateness of a tick of each pod; whoever reads it sets it back."""
@@ -44,7 +43,7 @@ class Sessions:
         self.ticks_sent = np.zeros(count, np.int64)
         self.short = np.zeros(count, np.int64)
         """Sessions that ended within 5 s."""
-        self._fleet, self._table, self._pods = fleet, table, pods
+        self._table, self._pods = table, pods
         self._recorder, self._costs = recorder, costs
         self._heard_s = np.zeros(count)
         self._newcomers: list[list[tuple[Any, Any]]] = [[] for _ in range(count)]
@@ -70,7 +69,7 @@ class Sessions:
         table.joined_s[clients] = at_s
         table.has_tick[clients] = False
         pods = table.pod[clients]
-        joined = self._by_pod_and_group(pods, table.group[clients])
+        joined = self._by_pod_and_cell(pods, table.cell[clients])
         counts = joined.sum(axis=1)
         self._pods.joined += counts
         self.joined += joined
@@ -109,24 +108,36 @@ class Sessions:
         if not len(clients):
             return
         held = np.maximum(table.held[clients], self._recorder.closed)
-        self._recorder.caught_up(held, table.group[clients], int(self.last_tick[pod]), now_s)
+        self._recorder.caught_up(held, table.cell[clients], int(self.last_tick[pod]), now_s)
         table.has_tick[clients] = True
-        self.with_tick[pod] += np.bincount(table.group[clients], minlength=len(table.sizes))
+        self.with_tick[pod] += np.bincount(table.cell[clients], minlength=len(table.cells))
 
     def stale(self, now_s: float) -> tuple[Any, Floats]:
         """(clients whose watchdog has had enough of waiting by now, when each of them had)."""
-        after_s = self._fleet.stale_after_s
-        last_s = self._heard_s
-        if self._fleet.stale_by == "age":
-            last_s = np.where(self.last_tick >= 0, self.due_s[np.maximum(self.last_tick, 0)], 0.0)
-        silent = (now_s - last_s >= after_s) & (self._pods.joined > 0) & (after_s > 0)
+        table = self._table
+        watched = table.watchdogs
+        silent = np.zeros(len(self.last_tick), bool)
+        last_s = {by_age: self._fresh_s(by_age=by_age) for by_age in {by_age for _, by_age in watched}}
+        for after_s, by_age in watched:
+            silent |= now_s - last_s[by_age] >= after_s
+        silent &= self._pods.joined > 0
         if not silent.any():
             return np.empty(0, np.int64), np.empty(0)
-        table = self._table
         members = np.flatnonzero((table.state == JOINED) & silent[table.pod])
-        since_s = np.maximum(last_s[table.pod[members]], table.joined_s[members])
-        stale = now_s - since_s >= after_s
-        return members[stale], since_s[stale] + after_s
+        found, since_s = [np.empty(0, np.int64)], [np.empty(0)]
+        for after_s, by_age in watched:
+            mine = members[(table.stale_after_s[members] == after_s) & (table.by_age[members] == by_age)]
+            fresh_s = np.maximum(last_s[by_age][table.pod[mine]], table.joined_s[mine])
+            stale = now_s - fresh_s >= after_s
+            found.append(mine[stale])
+            since_s.append(fresh_s[stale] + after_s)
+        return np.concatenate(found), np.concatenate(since_s)
+
+    def _fresh_s(self, *, by_age: bool) -> Floats:
+        """From when on the clients of each pod count as without fresh data."""
+        if not by_age:
+            return self._heard_s
+        return np.where(self.last_tick >= 0, self.due_s[np.maximum(self.last_tick, 0)], 0.0)
 
     def on(self, pods: Any) -> tuple[Any, Any]:
         """(clients with a session, clients that are trying) on these pods."""
@@ -137,16 +148,16 @@ class Sessions:
     def end(self, clients: Any, at_s: Floats) -> None:
         """These sessions are over; what comes then is not said here."""
         table, recorder, count = self._table, self._recorder, len(self.last_tick)
-        pods, groups = table.pod[clients], table.group[clients]
+        pods, cells = table.pod[clients], table.cell[clients]
         had = table.has_tick[clients]
         held = np.maximum(self.last_tick[pods[had]], np.maximum(table.held[clients[had]], recorder.closed))
         table.held[clients[had]] = held
-        recorder.left(held, groups[had])
-        np.subtract.at(self.with_tick, (pods[had], groups[had]), 1)
+        recorder.left(held, cells[had])
+        np.subtract.at(self.with_tick, (pods[had], cells[had]), 1)
         table.has_tick[clients] = False
         table.state[clients] = AWAY
         table.first[clients] = True
-        ended = self._by_pod_and_group(pods, groups)
+        ended = self._by_pod_and_cell(pods, cells)
         counts = ended.sum(axis=1)
         self._pods.joined -= counts
         self._pods.connections -= counts
@@ -154,8 +165,8 @@ class Sessions:
         self._pods.add_ready(counts * self._pods.alive, self._costs.close_cpu_s)
         self.short += np.bincount(pods[at_s - table.joined_s[clients] < SHORT_SESSION_S], minlength=count)
 
-    def _by_pod_and_group(self, pods: Ints, groups: Ints) -> Ints:
-        """How many clients are on each pod and in each group; both of shape (n,)."""
-        count, sizes = self.joined.shape
-        places = pods.astype(np.int64) * sizes + groups
-        return np.bincount(places, minlength=count * sizes).reshape(count, sizes)
+    def _by_pod_and_cell(self, pods: Ints, cells: Ints) -> Ints:
+        """How many clients are on each pod and in each cell; both of shape (n,)."""
+        count, number = self.joined.shape
+        places = pods.astype(np.int64) * number + cells
+        return np.bincount(places, minlength=count * number).reshape(count, number)

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from scenarios.fields import NameOrTable
 from scenarios.limits.registry import limit
-from scenarios.scenario.model import AddressShare, Scenario
+from scenarios.scenario.fleet.groups import AddressShare
+from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import TICK_CPU_S
 
 FEWEST_PODS = 2

@@ -65,14 +65,27 @@ class Samples(Struct, frozen=True):
         return float(values[min(place, len(values) - 1)]) / 1000
 
 
-class SharedIpGroup(Struct, frozen=True, kw_only=True):
-    """Clients that share their source address with equally many, in one second."""
+class SomeClients(Struct, frozen=True, kw_only=True):
+    """Some of the clients in one second: those that share their source address with equally many, or those
+    of one group of the fleet."""
 
     clients: int
     connected: int
     useful: float | None
     attempts: int
     limited: int
+    failed: int = 0
+    """Attempts that ended without a join, in whatever way."""
+
+
+class GroupTimes(Struct, frozen=True, kw_only=True):
+    """Latencies and ages of the clients of a group of the fleet, as an interval has those of all clients."""
+
+    effective: dict[int, Samples] = {}
+    """By the second in which the tick was due."""
+    censored: dict[int, Samples] = {}
+    """Lower bounds, likewise."""
+    staleness: Samples = Samples()
 
 
 class WorkerChange(Struct, frozen=True):
@@ -91,7 +104,9 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     second: int
     """Since the epoch."""
     clients: int
-    """Clients that have been started."""
+    """Clients that have been started, but for those that no gateway of today serves."""
+    unserved: int = 0
+    """Clients that have been started and ask for a protocol that no gateway of today has."""
     connected: int
     """Joined at the end of the second."""
     useful: float | None
@@ -117,8 +132,10 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     gave_up_by_reason: dict[str, int] = {}
     """Clients that stopped for good, because their policy allowed no further attempt, by what it was about:
     one of `GAVE_UP`."""
-    shared_ips: dict[int, SharedIpGroup] = {}
+    shared_ips: dict[int, SomeClients] = {}
     """By how many clients share a source address."""
+    fleet_groups: dict[int, SomeClients] = {}
+    """By the place of their group in the fleet; empty for a fleet without groups."""
     ticks: int
     missed: int
     """Ticks that clients learned in this second that they will never get."""
@@ -126,6 +143,10 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """The same ticks by the second in which they were due."""
     group_ticks: dict[int, dict[int, TickCounts]] = {}
     """What became of ticks by how many clients share a source address, then by the second of the due time."""
+    fleet_group_ticks: dict[int, dict[int, TickCounts]] = {}
+    """The same by the place of the group in the fleet."""
+    fleet_group_times: dict[int, GroupTimes] = {}
+    """Likewise."""
     unnumbered: bool = False
     """Ticks without a number came: what clients miss of these is not known."""
     early: int = 0

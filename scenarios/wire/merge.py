@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from reports.rundir.schema import FeedFit
 from scenarios.clients.protocol.ticks import Reference
-from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
+from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.tick_counts import add_groups
 
 _Key = TypeVar("_Key")
@@ -24,6 +24,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
     return Interval(
         second=parts[0].second,
         clients=sum(part.clients for part in parts),
+        unserved=sum(part.unserved for part in parts),
         connected=sum(part.connected for part in parts),
         useful=_sum_of_all(part.useful for part in parts),
         attempts=sum(part.attempts for part in parts),
@@ -39,14 +40,14 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         gave_up_by_reason=_counts(part.gave_up_by_reason for part in parts),
         outcomes=_counts(part.outcomes for part in parts),
         disconnects=_counts(part.disconnects for part in parts),
-        shared_ips={
-            size: _shared_ips([part.shared_ips[size] for part in parts if size in part.shared_ips])
-            for size in sorted({size for part in parts for size in part.shared_ips})
-        },
+        shared_ips=add_clients(part.shared_ips for part in parts),
+        fleet_groups=add_clients(part.fleet_groups for part in parts),
         ticks=sum(part.ticks for part in parts),
         missed=sum(part.missed for part in parts),
         skipped=_counts(part.skipped for part in parts),
         group_ticks=add_groups(part.group_ticks for part in parts),
+        fleet_group_ticks=add_groups(part.fleet_group_ticks for part in parts),
+        fleet_group_times=_add_times(part.fleet_group_times for part in parts),
         unnumbered=any(part.unnumbered for part in parts),
         early=sum(part.early for part in parts),
         earliest_ns=max(part.earliest_ns for part in parts),
@@ -98,36 +99,63 @@ def over_both(first: Interval, first_points: int, second: Interval, second_point
             return before if after is None else after
         return (before * first_points + after * second_points) / (first_points + second_points)
 
+    def both(before: Mapping[int, SomeClients], after: Mapping[int, SomeClients]) -> dict[int, SomeClients]:
+        return {
+            key: replace(some, useful=mean(before[key].useful, some.useful)) if key in before else some
+            for key, some in after.items()
+        }
+
     return replace(
         second,
         useful=mean(first.useful, second.useful),
         stale_clients=mean(first.stale_clients, second.stale_clients),
-        shared_ips={
-            size: replace(group, useful=mean(first.shared_ips[size].useful, group.useful))
-            if size in first.shared_ips
-            else group
-            for size, group in second.shared_ips.items()
-        },
+        shared_ips=both(first.shared_ips, second.shared_ips),
+        fleet_groups=both(first.fleet_groups, second.fleet_groups),
     )
 
 
-def later_shared_ips(
-    first: Mapping[int, SharedIpGroup], second: Mapping[int, SharedIpGroup]
-) -> dict[int, SharedIpGroup]:
+def later_clients(
+    first: Mapping[int, SomeClients], second: Mapping[int, SomeClients]
+) -> dict[int, SomeClients]:
     """Two parts of one second of the same clients: counts are added, gauges are those of the later one."""
     return {
         **first,
         **{
-            size: replace(
-                group,
-                useful=first[size].useful if group.useful is None else group.useful,
-                attempts=first[size].attempts + group.attempts,
-                limited=first[size].limited + group.limited,
+            key: replace(
+                some,
+                useful=first[key].useful if some.useful is None else some.useful,
+                attempts=first[key].attempts + some.attempts,
+                limited=first[key].limited + some.limited,
+                failed=first[key].failed + some.failed,
             )
-            if size in first
-            else group
-            for size, group in second.items()
+            if key in first
+            else some
+            for key, some in second.items()
         },
+    }
+
+
+def add_clients(parts: Iterable[Mapping[int, SomeClients]]) -> dict[int, SomeClients]:
+    """The sums of clients that have the same key."""
+    by_key: dict[int, list[SomeClients]] = {}
+    for part in parts:
+        for key, some in part.items():
+            by_key.setdefault(key, []).append(some)
+    return {key: _together(by_key[key]) for key in sorted(by_key)}
+
+
+def _add_times(parts: Iterable[Mapping[int, GroupTimes]]) -> dict[int, GroupTimes]:
+    by_group: dict[int, list[GroupTimes]] = {}
+    for part in parts:
+        for group, times in part.items():
+            by_group.setdefault(group, []).append(times)
+    return {
+        group: GroupTimes(
+            effective=add_by_key(each.effective for each in times),
+            censored=add_by_key(each.censored for each in times),
+            staleness=add(each.staleness for each in times),
+        )
+        for group, times in sorted(by_group.items())
     }
 
 
@@ -213,11 +241,13 @@ def _later(first: Interval, second: Interval) -> Interval:
     return replace(
         merge([first, second]),
         clients=second.clients,
+        unserved=second.unserved,
         connected=second.connected,
         useful=first.useful if second.useful is None else second.useful,
         stale_clients=first.stale_clients if second.stale_clients is None else second.stale_clients,
         attempts_per_slot=first.attempts_per_slot + second.attempts_per_slot,
-        shared_ips=later_shared_ips(first.shared_ips, second.shared_ips),
+        shared_ips=later_clients(first.shared_ips, second.shared_ips),
+        fleet_groups=later_clients(first.fleet_groups, second.fleet_groups),
         clocks=second.clocks,
         busiest_cpu_ns=first.busiest_cpu_ns + second.busiest_cpu_ns,
         rss_bytes=second.rss_bytes,
@@ -232,7 +262,8 @@ def _with_gauges_of(first: Interval, second: Interval) -> Interval:
         second,
         useful=first.useful if second.useful is None else second.useful,
         stale_clients=first.stale_clients if second.stale_clients is None else second.stale_clients,
-        shared_ips=later_shared_ips(_uncounted(first.shared_ips), second.shared_ips),
+        shared_ips=later_clients(_uncounted(first.shared_ips), second.shared_ips),
+        fleet_groups=later_clients(_uncounted(first.fleet_groups), second.fleet_groups),
     )
 
 
@@ -241,6 +272,7 @@ def _without_counts(interval: Interval) -> Interval:
     return Interval(
         second=interval.second,
         clients=interval.clients,
+        unserved=interval.unserved,
         connected=interval.connected,
         useful=interval.useful,
         attempts=0,
@@ -248,6 +280,7 @@ def _without_counts(interval: Interval) -> Interval:
         outcomes={},
         disconnects={},
         shared_ips=_uncounted(interval.shared_ips),
+        fleet_groups=_uncounted(interval.fleet_groups),
         ticks=0,
         missed=0,
         fanout=Samples(),
@@ -266,17 +299,18 @@ def _without_counts(interval: Interval) -> Interval:
     )
 
 
-def _uncounted(shared_ips: Mapping[int, SharedIpGroup]) -> dict[int, SharedIpGroup]:
-    return {size: replace(group, attempts=0, limited=0) for size, group in shared_ips.items()}
+def _uncounted(clients: Mapping[int, SomeClients]) -> dict[int, SomeClients]:
+    return {key: replace(some, attempts=0, limited=0, failed=0) for key, some in clients.items()}
 
 
-def _shared_ips(groups: list[SharedIpGroup]) -> SharedIpGroup:
-    return SharedIpGroup(
-        clients=sum(group.clients for group in groups),
-        connected=sum(group.connected for group in groups),
-        useful=_sum_of_all(group.useful for group in groups),
-        attempts=sum(group.attempts for group in groups),
-        limited=sum(group.limited for group in groups),
+def _together(parts: list[SomeClients]) -> SomeClients:
+    return SomeClients(
+        clients=sum(some.clients for some in parts),
+        connected=sum(some.connected for some in parts),
+        useful=_sum_of_all(some.useful for some in parts),
+        attempts=sum(some.attempts for some in parts),
+        limited=sum(some.limited for some in parts),
+        failed=sum(some.failed for some in parts),
     )
 
 

@@ -89,7 +89,7 @@ def predicted(proxy: str, limits: list[Any]) -> list[int]:
     limiter, found = None, []
     for number, limit in enumerate(limits):
         rules = edge_rules(scenario(limit, "same", proxy))
-        limiter = Limiter(rules, addresses=1, requests=1, proxy=proxy, before=limiter)
+        limiter = Limiter(rules, addresses=1, proxy=proxy, before=limiter)
         whole, _, _ = limiter.admit(np.zeros(ASKING, np.int64), 300 * number)
         found.append(int(whole.sum()))
     return found

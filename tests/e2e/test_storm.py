@@ -152,3 +152,25 @@ def test_somebody_elses_gateway_is_stormed_by_clients_that_cut_their_own_connect
     assert not (run.directory / "nginx").exists()
     texts = [path.read_text(encoding="utf-8") for path in run.directory.rglob("*.*") if path.is_file()]
     assert not any("open-sesame" in text for text in texts)
+
+
+def test_old_clients_are_refused_for_ever_beside_a_group_that_comes_back(tmp_path: Path) -> None:
+    groups = (
+        "fleet.group=[{name='web'}, {name='old', share=0.25, protocol=3,"
+        " policy={name='rounds', delay_s=0.5, pause_s=1}}]"
+    )
+    output, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, groups))
+    assert "Clients by group" in (tmp_path / "latest" / "report.md").read_text(encoding="utf-8")
+    assert "old" in output
+    assert drop_of(run)["dropped"] == 45
+    assert run.rows[-1]["clients"] == run.rows[-1]["connected"] == 45
+    web, old = run.info.summary["groups"]
+    assert (web["clients"], old["clients"]) == (45, 15)
+    assert web["back_after_s"] is not None
+    assert web["effective_p99"]["ms"] > 0
+    assert web["staleness_p99_ms"] > 0
+    assert old["effective_p99"] is None
+    assert old["failed"] == pytest.approx(old["attempts"], abs=15)
+    # A pod has paid for the upgrade before it answers.
+    assert total(run, "rejected") > 15
+    assert sum(row["attempts"] or 0 for row in run.groups) == total(run, "attempts")

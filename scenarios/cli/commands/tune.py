@@ -212,6 +212,11 @@ def _simulated(scenario: Scenario, name: str) -> tuple[Scenario, tuple[str, ...]
     """The scenario to simulate, and the names of the events that are left out."""
     scenario = replace(scenario, matrix={}, arms={})
     check_known(scenario)
+    if scenario.fleet.group:
+        raise ScenarioError(
+            f"{name}: fleet.group: not supported by tune, which recommends one policy for all clients:"
+            " expected a fleet without groups"
+        )
     if scenario.trigger_s is None:
         raise ScenarioError(f"{name}: event: expected at least one fault")
     return without_mitigations(scenario)

@@ -56,12 +56,15 @@ class Upgrade:
     """The requests of one target.
 
     host: what goes into the Host header. path: of the Engine.IO endpoint, with a query if it has one.
+    protocol: version of Engine.IO that is asked for.
     """
 
-    def __init__(self, host: str, path: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, host: str, path: str, headers: Mapping[str, str] | None = None, *, protocol: int = 4
+    ) -> None:
         own_host = [value for name, value in (headers or {}).items() if name.lower() == "host"]
         self.host = own_host[0] if own_host else host
-        self.path = f"{path}{'&' if '?' in path else '?'}EIO=4"
+        self.path = f"{path}{'&' if '?' in path else '?'}EIO={protocol}"
         self.headers = {name: value for name, value in (headers or {}).items() if name.lower() != "host"}
         self.request = self.upgrade()
 

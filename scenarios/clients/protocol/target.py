@@ -5,13 +5,15 @@ import socket
 import ssl
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import h11
 from msgspec import Struct
+from msgspec.structs import replace
 
 from scenarios.clients.protocol.session import Upgrade
 from scenarios.fields import invalid
+from scenarios.scenario.fleet.groups import Group
 from scenarios.scenario.model import Fleet, Target
 from scenarios.scenario.redact import shown_key
 from scenarios.scenario.redact_text import HIDDEN, shown_url
@@ -37,10 +39,20 @@ class Endpoint(Struct, frozen=True):
 
     addresses: tuple[Address, ...]
     """All that its name stands for, in an order that depends on nothing else."""
+    path: str
+    """Engine.IO path, with its query."""
     upgrade: Upgrade
     tls: ssl.SSLContext | None
     server_name: str
     loopback: bool
+
+    def for_group(self, group: Group) -> "Endpoint":
+        """The same gateway as the clients of a group ask it."""
+        path, _, query = self.path.partition("?")
+        pairs = [*filter(None, [query]), *filter(None, [urlencode(group.query)])]
+        whole = (group.path or path) + (f"?{'&'.join(pairs)}" if pairs else "")
+        upgrade = Upgrade(self.upgrade.host, whole, self.upgrade.headers, protocol=group.protocol)
+        return replace(self, path=whole, upgrade=upgrade)
 
     @property
     def family(self) -> int:
@@ -97,6 +109,7 @@ def resolve(target: Target, *, allow_remote: bool = False) -> Endpoint:
     _check_headers(headers)
     return Endpoint(
         addresses=found,
+        path=path,
         upgrade=Upgrade(url.netloc, path, headers),
         tls=_tls(target) if url.scheme in {"https", "wss"} else None,
         server_name=target.server_name or url.hostname,

@@ -9,10 +9,18 @@ from msgspec.structs import replace
 
 from reports.analysis.delivery import Back, ClientsBack, Ticks
 from reports.analysis.metrics import summarise
-from reports.analysis.shared_ips import SharedIpGroup, shared_ip_groups, ticks_by_ip
-from reports.page.shared_ips import group_table
+from reports.analysis.shared_ips import (
+    SharedIpGroup,
+    attempts_of_unserved,
+    client_timeouts_s,
+    fleet_groups,
+    shared_ip_groups,
+    ticks_by_ip,
+    watchdogs_by_age_s,
+)
+from reports.page.shared_ips import fleet_group_table, group_table
 from reports.rundir.series import Row
-from tests.support.histories import history, storm
+from tests.support.histories import history, scenario, storm
 
 
 def second(t_s: int, size: int, useful: float, *, attempts: float = 0.0, limited: float = 0.0) -> Row:
@@ -244,3 +252,89 @@ def test_where_addresses_made_no_difference_nothing_is_said() -> None:
     assert group_table({"a": [(group(1),)], "b": [(group(1),)]}) is None
     assert group_table({}) is None
     assert [row[1] for row in rows_of({"a": [(group(1), group(200))]})] == ["1", "200"]
+
+
+# -- groups of the fleet --------------------------------------------------------------------------------
+
+GROUPS = [{"name": "web", "share": 0.9}, {"name": "old", "share": 0.1, "protocol": 3}]
+
+
+def grouped(*rows: Row, groups: Any = GROUPS) -> Any:
+    run = history(storm(100.0), scenario=scenario(fleet__group=groups))
+    return replace(run, groups=rows)
+
+
+def of_group(t_s: int, place: int, useful: float, *, attempts: float, failed: float = 0.0) -> Row:
+    return {**second(t_s, 1, useful, attempts=attempts), "group": float(place), "failed": failed}
+
+
+ROWS = [
+    *(
+        of_group(t, 0, 50.0 if 8 <= t < 11 else 100.0, attempts=40.0 if 8 <= t < 11 else 0.0)
+        for t in range(20)
+    ),
+    *(of_group(t, 1, 0.0, attempts=10.0, failed=10.0) for t in range(20)),
+]
+
+
+def test_each_group_of_the_fleet_is_counted_for_itself() -> None:
+    web, old = fleet_groups(grouped(*ROWS), 8, 20)
+    assert (web.name, web.clients, web.attempts, web.failed, web.back_after_s) == ("web", 100, 120, 0, 3)
+    assert (web.attempts_per_s_before, web.attempts_per_s) == (0.0, 10.0)
+    assert web.availability == pytest.approx((3 * 50 + 9 * 100) / 1200)
+    assert (old.name, old.attempts_per_s_before, old.attempts_per_s, old.failed) == ("old", 10.0, 10.0, 120)
+    assert (old.is_served, old.availability, old.back_after_s, old.back) == (False, None, None, None)
+
+
+def test_a_group_without_clients_and_an_older_run_have_no_row() -> None:
+    assert [each.name for each in fleet_groups(grouped(*ROWS[20:]), 8, 20)] == ["old"]
+    empty = [{**row, "clients": 0.0} for row in ROWS[20:]]
+    assert fleet_groups(grouped(*empty), 8, 20) == ()
+    assert fleet_groups(run_of(), 8, 20) == ()
+
+
+def test_attempts_of_clients_that_nobody_serves_are_known() -> None:
+    assert attempts_of_unserved(grouped(*ROWS), 0, 8) == 80
+    assert attempts_of_unserved(run_of(), 0) == 0
+
+
+def test_the_table_has_a_row_for_each_group_and_nothing_where_no_fleet_has_any() -> None:
+    table = fleet_group_table({"mixed": [grouped(*ROWS)]})
+    assert table is not None
+    assert table.headings[:4] == ("arm", "group", "clients", "availability")
+    assert [row[:2] for row in table.rows] == [("mixed", "web"), ("mixed", "old")]
+    assert table.rows[1][3] == table.rows[1][-1] == "–"
+    assert fleet_group_table({"alike": [run_of()]}) is None
+
+
+@pytest.mark.parametrize(
+    ("fleet", "timeouts_s"),
+    [
+        pytest.param(
+            {"connect_timeout_s": 1.0, "stale_after_s": 2.0},
+            {"fleet.connect_timeout_s": 1.0, "fleet.stale_after_s": 2.0},
+            id="no groups",
+        ),
+        pytest.param(
+            {
+                "connect_timeout_s": 1.0,
+                "stale_after_s": 2.0,
+                "group": [{"name": "web", "stale_after_s": None}, {"name": "old", "stale_after_s": 0.0}],
+            },
+            {
+                "fleet.group.web.connect_timeout_s": 1.0,
+                "fleet.group.web.stale_after_s": 2.0,
+                "fleet.group.old.connect_timeout_s": 1.0,
+            },
+            id="groups",
+        ),
+    ],
+)
+def test_timeouts_of_clients_are_those_of_each_group(
+    fleet: dict[str, Any], timeouts_s: dict[str, float]
+) -> None:
+    assert client_timeouts_s({"fleet": fleet}) == timeouts_s
+    aged = {"fleet": {**fleet, "stale_by": "age"}}
+    assert watchdogs_by_age_s(aged) == {
+        name: seconds for name, seconds in timeouts_s.items() if "stale" in name
+    }

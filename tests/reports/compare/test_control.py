@@ -174,3 +174,12 @@ def test_a_control_that_others_spoilt_does_not_count_where_another_one_can_be_tr
     spoilt = control(seconds(0, 30, foreign_cpu=1.0))
     assert [one.problems for one in controls([spoilt, control(), arm("naive")])] == [()]
     assert [len(one.problems) for one in controls([spoilt, arm("naive")])] == [1]
+
+
+def test_attempts_of_clients_that_can_never_join_are_no_problem_of_a_control() -> None:
+    groups = [{"name": "web"}, {"name": "old", "protocol": 3}]
+    rows = [*RAMP, *seconds(0, 30, attempts=7.0)]
+    made = control(rows, scenario=scenario(event=[], fleet__group=groups))
+    own = [{"t_s": float(t), "group": 1.0, "clients": 5.0, "attempts": 7.0} for t in range(-3, 30)]
+    assert control_problems(msgspec.structs.replace(made, groups=tuple(own))) == ()
+    assert control_problems(made)

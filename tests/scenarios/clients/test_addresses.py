@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.clients.addresses import PER_PROCESS, Seat, Seating, proxy_header, source_address
-from scenarios.scenario.model import MOST_ADDRESS_SHARES, AddressShare
+from scenarios.scenario.fleet.groups import MOST_ADDRESS_SHARES, AddressShare, Group
+from scenarios.scenario.model import Fleet
 
 LAST = 7_999_999
 
@@ -112,6 +113,34 @@ def test_a_quarter_behind_one_address_and_the_others_alone() -> None:
         assert sorted(seat.clients_per_ip for seat in taken[four : four + 4]) == [1, 1, 1, 40]
 
 
+MIXED = Fleet(
+    clients_per_ip=(AddressShare(share=0.5, clients_per_ip=1), AddressShare(share=0.5, clients_per_ip=10)),
+    group=(
+        Group(name="web"),
+        Group(name="old", share=0.5),
+        Group(name="mobile", share=0.2, clients_per_ip=4),
+    ),
+)
+
+
+def test_groups_share_addresses_unless_they_have_their_own() -> None:
+    taken = seats(Seating.of(MIXED), 200)
+    assert Counter(seat.group for seat in taken) == {0: 60, 1: 100, 2: 40}
+    groups_at: dict[str, set[int]] = {}
+    for seat in taken:
+        groups_at.setdefault(seat.address, set()).add(seat.group)
+    shared = {seat.address for seat in taken if seat.clients_per_ip == 10}
+    assert all(groups_at[address] == {0, 1} for address in shared)
+    assert {seat.clients_per_ip for seat in taken if seat.group == 2} == {4}
+    assert all(groups == {2} for groups in groups_at.values() if 2 in groups)
+
+
+@pytest.mark.parametrize("group", [0, 1])
+def test_each_group_has_its_share_of_those_behind_shared_addresses(group: int) -> None:
+    sizes = Counter(seat.clients_per_ip for seat in seats(Seating.of(MIXED), 200) if seat.group == group)
+    assert sizes[1] == sizes[10]
+
+
 def test_a_proxy_header_names_both_ends() -> None:
     header = proxy_header("127.10.10.1", ("127.0.0.1", 3000), 1_024)
     assert header == b"PROXY TCP4 127.10.10.1 127.0.0.1 1024 3000\r\n"
@@ -132,4 +161,11 @@ def test_processes_seat_one_fleet_between_them(clients_per_ip: Any, processes: i
     whole = seats(Seating(clients_per_ip), 50)
     parts = [Seating(clients_per_ip, first=index, step=processes) for index in range(processes)]
     # Users are dealt out to processes one after the other.
+    assert [parts[number % processes].next() for number in range(50)] == whole
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+def test_processes_agree_on_the_group_of_each_client(processes: int) -> None:
+    whole = seats(Seating.of(MIXED), 50)
+    parts = [Seating.of(MIXED, first=index, step=processes) for index in range(processes)]
     assert [parts[number % processes].next() for number in range(50)] == whole

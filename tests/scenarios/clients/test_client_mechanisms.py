@@ -293,7 +293,7 @@ class World:
 
     def push(self, policy: Policy) -> None:
         """What an order does, for a policy without a name."""
-        self.generator.population.push(policy, 0.0, self.generator.clients)
+        self.generator.populations[0].push(policy, 0.0, self.generator.clients)
 
     @property
     def joined(self) -> list[bool]:
@@ -699,7 +699,7 @@ def queueing() -> Seen:
         for _ in range(3):
             scene.push(Counted(lambda: repeat(0.0)))
             rest(0.05)
-            waits_s.append(scene.generator.population.attempts_cap.wait_ns(monotonic_ns()) / 1e9)
+            waits_s.append(scene.generator.populations[0].attempts_cap.wait_ns(monotonic_ns()) / 1e9)
         return {"waits_s": waits_s, "seconds": 60 / 5}
 
 
@@ -834,7 +834,7 @@ def exhaustion() -> Seen:
 
         def no_ports(generators: list[Generator] = generators) -> None:
             # An address that this machine does not have is refused as a port is that it has no more.
-            population = generators[0].population
+            population = generators[0].populations[0]
             population._plain = [
                 msgspec.structs.replace(dial, bind="192.0.2.1") for dial in population._plain
             ]
@@ -845,7 +845,7 @@ def exhaustion() -> Seen:
         settings = GeneratorSettings(scenario=Scenario(fleet=fleet, target=target), epoch_ns=monotonic_ns())
         generators.append(generator := Generator(settings, resolve(target), lambda _: None))
         client = generator.add_client()
-        generator.population.push(Counted(lambda: repeat(3600.0)), 0.0, [])
+        generator.populations[0].push(Counted(lambda: repeat(3600.0)), 0.0, [])
         client.start()
         recorder = generator.recorder
         World.until(None, lambda recorder=recorder: recorder.unopened > 0)  # type: ignore[arg-type, misc]
@@ -1089,7 +1089,7 @@ def still() -> Seen:
             each.server.ticking = False
         # What any client's event does: all timers that are due run before the other sockets are looked at.
         for each in (*sessions.values(), *tries.values()):
-            each.generator.population.run_due_timers()
+            each.generator.populations[0].run_due_timers()
         # The first that the process does about its clock: nothing has measured its lag yet.
         counts = {name: each.count() for name, each in {**sessions, **tries}.items()}
         lags_ms = [max(part.lag_p99_ms or 0.0 for part in each.intervals) for each in tries.values()]

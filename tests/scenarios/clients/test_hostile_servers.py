@@ -802,7 +802,7 @@ def drive() -> None:
         name: Generator(job.settings, resolve(job.settings.scenario.target), fates[name].add)
         for name, job in jobs.items()
     }
-    owners = {id(generator.population): fates[name] for name, generator in generators.items()}
+    owners = {id(generator.populations[0]): fates[name] for name, generator in generators.items()}
     hub = gevent.get_hub()
     elsewhere = hub.handle_error
 

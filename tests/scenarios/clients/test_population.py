@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scenarios.clients import population
+from scenarios.clients import population, timers
 from scenarios.clients.addresses import Seat
 from scenarios.clients.client import Client
 from scenarios.clients.clock import Clock
@@ -19,12 +19,13 @@ from scenarios.clients.protocol.schedule import ObservedSchedule
 from scenarios.clients.protocol.target import resolve
 from scenarios.clients.protocol.ticks import Tick, TickReader
 from scenarios.clients.recorder import Recorder
+from scenarios.clients.timers import LoopTimers
 from scenarios.policies.following import FollowedPolicy, Policy
 from scenarios.policies.outcome import Outcome, OutcomeKind, Reset, Sees
 from scenarios.policies.registry import policy
 from scenarios.policies.throttled import Throttled
 from scenarios.policies.throttles import AdaptiveThrottle
-from scenarios.scenario.model import Feed, Fleet, Target
+from scenarios.scenario.model import Feed, Fleet, Part, Target
 from scenarios.wire.tick_counts import TickCounts
 
 MS = 1_000_000
@@ -67,7 +68,8 @@ def population_of(
     schedule = ObservedSchedule()
     return Population(
         loop=loop,
-        fleet=Fleet(seed=seed),
+        timers=LoopTimers(loop),
+        part=Part(name="", share=1.0, fleet=Fleet(seed=seed)),
         policy=policy("naive"),
         endpoint=resolve(Target(url=url, insecure=True)),
         source=source,
@@ -151,15 +153,16 @@ def test_connections_are_of_the_kind_that_the_target_wants(url: str, kind: type[
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The time in milliseconds, to be set."""
     now_ms = [1_000]
-    monkeypatch.setattr(population, "monotonic_ns", lambda: now_ms[0] * MS)
+    for module in (population, timers):
+        monkeypatch.setattr(module, "monotonic_ns", lambda: now_ms[0] * MS)
     return now_ms
 
 
 def test_one_alarm_rings_for_the_timer_that_is_due_first(clock: list[int]) -> None:
     loop, rung = Loop(), list[int]()
-    timers = population_of(loop=loop).timers
+    queue = population_of(loop=loop).timers
     for due_ms in (1_050, 1_080, 1_020, 900):
-        timers.at(due_ms * MS, lambda due_ms=due_ms: rung.append(due_ms))  # type: ignore[misc]
+        queue.at(due_ms * MS, lambda due_ms=due_ms: rung.append(due_ms))  # type: ignore[misc]
     assert [(alarm.after_ms, alarm.closed) for alarm in loop.alarms] == [(50, True), (20, True), (0, False)]
     loop.alarms[-1].ring()
     assert rung == [900]
@@ -188,11 +191,11 @@ def test_due_timers_are_run_between_events_and_the_alarm_for_them_finds_nothing(
 
 
 def test_a_population_that_has_stopped_calls_nobody_back(clock: list[int]) -> None:
-    population_of(loop=Loop()).stop()
+    population_of(loop=Loop()).timers.stop()
     loop, rung = Loop(), list[int]()
     clients = population_of(loop=loop)
     clients.timers.at(1_020 * MS, lambda: rung.append(1))
-    clients.stop()
+    clients.timers.stop()
     assert loop.alarms[0].closed
     clock[0] = 2_000
     clients.run_due_timers()

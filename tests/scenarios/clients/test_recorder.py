@@ -8,7 +8,8 @@ from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.clients.protocol.schedule import ObservedSchedule, Schedule, SharedSchedule
 from scenarios.clients.protocol.ticks import UNNUMBERED
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, USEFUL_STALENESS_NS, Recorder
-from scenarios.wire.interval import Samples, SharedIpGroup
+from scenarios.wire.interval import Samples, SomeClients
+from scenarios.wire.merge import add, add_by_key
 from scenarios.wire.tick_counts import TickCounts
 
 EPOCH_NS = 77 * SECOND_NS
@@ -328,14 +329,14 @@ def test_clients_are_counted_apart_by_how_many_share_their_address() -> None:
     recorder.sample_slot(due(0) + USEFUL_STALENESS_NS)
     interval = recorder.take_interval(0)
     assert interval.shared_ips == {
-        1: SharedIpGroup(clients=2, connected=1, useful=0.0, attempts=2, limited=1),
-        50: SharedIpGroup(clients=3, connected=2, useful=0.5, attempts=3, limited=1),
+        1: SomeClients(clients=2, connected=1, useful=0.0, attempts=2, limited=1, failed=1),
+        50: SomeClients(clients=3, connected=2, useful=0.5, attempts=3, limited=1, failed=1),
     }
     assert (interval.useful, interval.attempts) == (0.5, 5)
     assert interval.outcomes == {"joined": 3, "limited": 2}
     assert recorder.take_interval(0).shared_ips == {
-        1: SharedIpGroup(clients=2, connected=1, useful=None, attempts=0, limited=0),
-        50: SharedIpGroup(clients=3, connected=2, useful=None, attempts=0, limited=0),
+        1: SomeClients(clients=2, connected=1, useful=None, attempts=0, limited=0),
+        50: SomeClients(clients=3, connected=2, useful=None, attempts=0, limited=0),
     }
 
 
@@ -569,3 +570,67 @@ def test_an_old_tick_that_comes_before_it_is_due_counts_as_early_too() -> None:
     receive(recorder, 0, 8, due(8) - 7 * MS)
     interval = recorder.take_interval(0)
     assert (interval.early, interval.earliest_ns) == (1, 7 * MS)
+
+
+def test_clients_are_counted_by_group_and_those_that_nobody_serves_are_not_among_all() -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)), grouped=True)
+    for size, group in ((1, 0), (1, 1), (5, 0)):
+        recorder.add_client(size, group)
+    old = recorder.add_client(1, 2, served=False)
+    for client in range(3):
+        recorder.joined[client] = 1
+        receive(recorder, client, 0, due(0))
+    for outcome in ("rejected", "limited"):
+        recorder.attempt_began(old, EPOCH_NS)
+        recorder.attempt_ended(old, outcome, EPOCH_NS, EPOCH_NS + MS)
+    recorder.sample_slot(due(0) + USEFUL_STALENESS_NS - 1)
+    recorder.finalise(due(0) + 1)
+    interval = recorder.take_interval(0)
+    assert (interval.clients, interval.unserved, interval.connected, interval.useful) == (3, 1, 3, 3.0)
+    assert interval.attempts == 2
+    assert interval.shared_ips == {
+        1: SomeClients(clients=2, connected=2, useful=2.0, attempts=0, limited=0),
+        5: SomeClients(clients=1, connected=1, useful=1.0, attempts=0, limited=0),
+    }
+    assert interval.fleet_groups == {
+        0: SomeClients(clients=2, connected=2, useful=2.0, attempts=0, limited=0),
+        1: SomeClients(clients=1, connected=1, useful=1.0, attempts=0, limited=0),
+        2: SomeClients(clients=1, connected=0, useful=0.0, attempts=2, limited=1, failed=2),
+    }
+    assert {
+        group: sum(each.in_time for each in counts.values())
+        for group, counts in interval.fleet_group_ticks.items()
+    } == {0: 2, 1: 1}
+    assert sum(interval.staleness.arrays()[1].tolist()) == 3
+    times = {
+        group: (sorted(each.effective), each.staleness) for group, each in interval.fleet_group_times.items()
+    }
+    assert {group: (due, sum(ages.arrays()[1].tolist())) for group, (due, ages) in times.items()} == {
+        0: ([0], 2),
+        1: ([0], 1),
+    }
+
+
+def test_a_fleet_without_groups_says_nothing_of_them() -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
+    recorder.add_client()
+    receive(recorder, 0, 0, due(0))
+    interval = recorder.take_interval(0)
+    assert (interval.fleet_groups, interval.fleet_group_ticks, interval.unserved) == ({}, {}, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(deliveries(clients=4))
+def test_the_latencies_of_all_groups_are_those_of_all_clients(received: list[tuple[int, int, int]]) -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)), grouped=True)
+    for client in range(4):
+        recorder.add_client(1 + client // 2, client % 2)
+    for client, seq, now_ns in received:
+        receive(recorder, client, seq, now_ns)
+    recorder.sample_slot(received[-1][2])
+    recorder.finalise(received[-1][2] + SECOND_NS)
+    interval = recorder.take_interval(0)
+    groups = interval.fleet_group_times.values()
+    assert add_by_key(each.effective for each in groups) == interval.effective
+    assert add_by_key(each.censored for each in groups) == interval.censored
+    assert add(each.staleness for each in groups) == interval.staleness

@@ -1,10 +1,11 @@
 """Abort conditions: what stops a run, and when."""
 
 import pytest
+from msgspec.structs import replace
 
 from scenarios.generator.abort import Guard, armed
 from scenarios.scenario.model import Abort
-from scenarios.wire.interval import Interval, Samples
+from scenarios.wire.interval import Interval, Samples, SomeClients
 from tests.scenarios.runner.test_collector import MS, interval
 
 
@@ -104,3 +105,14 @@ def test_clients_of_a_process_that_died_are_not_served() -> None:
 )
 def test_what_is_armed_is_said_with_its_bound(abort: Abort, remote: bool, said: list[str]) -> None:
     assert armed(abort, remote=remote) == said
+
+
+def test_attempts_of_clients_that_nobody_serves_stop_no_run() -> None:
+    old = SomeClients(clients=5, connected=0, useful=0.0, attempts=9, limited=0, failed=9)
+    seen = interval(0, clients=10, useful=10.0, unserved=5, outcomes={"rejected": 9}, fleet_groups={1: old})
+    abort = Abort(error_share=0.5, availability_below=0.5, for_s=1)
+    guard = Guard(abort, remote=True, clients=15, unserved=[1])
+    assert guard.reason_to_stop(seen) == ""
+    down = replace(seen, useful=1.0)
+    assert "of the clients were served" in guard.reason_to_stop(down)
+    assert "100 % of the attempts failed" in Guard(abort, remote=True, clients=15).reason_to_stop(seen)

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from time import monotonic_ns
 from typing import Any
@@ -9,14 +10,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from scenarios.clients.polling_client import PollingClient
 from scenarios.clients.protocol.schedule import ObservedSchedule, SharedSchedule
 from scenarios.clients.protocol.streams import Streams
 from scenarios.clients.protocol.target import resolve
 from scenarios.generator.process import Generator
+from scenarios.scenario.fleet.groups import Group
 from scenarios.scenario.model import Feed, Fleet, Gateway, Scenario, Target
 from scenarios.scenario.validate import ScenarioError
 from scenarios.wire.interval import Interval
-from scenarios.wire.orders import EndCalm, Finalise, GeneratorSettings
+from scenarios.wire.orders import EndCalm, Finalise, GeneratorSettings, PushPolicy
 
 SETTINGS = GeneratorSettings(
     scenario=Scenario(fleet=Fleet(clients=3), target=Target(url="http://127.0.0.1:9")),
@@ -43,7 +46,7 @@ def test_nothing_of_a_test_outlives_it() -> None:
             client.stop()
         generator.stop()
         return [
-            weakref.ref(part) for part in (generator, generator.recorder, generator.population)
+            weakref.ref(part) for part in (generator, generator.recorder, generator.populations[0])
         ], generator.recorder.started
 
     for _ in range(2):
@@ -94,7 +97,7 @@ def test_when_ticks_are_due_is_promised_fitted_or_seen(
 def test_processes_begin_no_more_tries_between_them_than_the_cap_says(cap: int, processes: int) -> None:
     begun = 0
     for generator in parts(processes, max_attempts_per_s=cap):
-        waits = [generator.population.attempts_cap.wait_ns(0) for _ in range(cap + 1)]
+        waits = [generator.populations[0].attempts_cap.wait_ns(0) for _ in range(cap + 1)]
         begun += waits.count(0)
     assert begun == cap
 
@@ -153,3 +156,29 @@ def test_means_of_a_second_that_was_cut_are_over_the_whole_of_it(
     assert first.second == second.second == 10
     assert second.useful == (None if useful is None else pytest.approx(useful))
     assert second.shared_ips[1].useful == second.useful
+
+
+def test_each_client_belongs_to_the_population_of_its_group() -> None:
+    groups = (
+        Group(name="web"),
+        Group(name="old", share=0.25, protocol=3, policy="incident"),
+        Group(name="polling", share=0.25, transport="polling-upgrade", connect_timeout_s=9.0),
+    )
+    scenario = Scenario(fleet=Fleet(clients=8, group=groups), target=SETTINGS.scenario.target)
+    settings = GeneratorSettings(scenario=scenario, epoch_ns=SETTINGS.epoch_ns, gentle_ramp=True)
+    took: list[Interval] = []
+    generator = Generator(settings, resolve(scenario.target), took.append)
+    clients = [generator.add_client() for _ in range(8)]
+    names = [client.population.part.name for client in clients]
+    assert Counter(names) == {"web": 4, "old": 2, "polling": 2}
+    by_name = {population.part.name: population for population in generator.populations}
+    assert {name for name, each in by_name.items() if each.ramp is None} == {"old"}, "they never join"
+    assert b"EIO=3" in by_name["old"].endpoint.upgrade.request
+    assert {type(client) for client, name in zip(clients, names, strict=True) if name == "polling"} == {
+        PollingClient
+    }
+    generator.obey(PushPolicy(policy="spread"))
+    generator.obey(Finalise())
+    generator.stop()
+    assert (took[-1].clients, took[-1].unserved) == (6, 2)
+    assert {place: each.clients for place, each in took[-1].fleet_groups.items()} == {0: 4, 1: 2, 2: 2}

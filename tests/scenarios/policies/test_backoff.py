@@ -287,6 +287,11 @@ def test_spread_is_uniform_over_its_window_and_then_over_full_jitter(
     assert stats.kstest(delays, "uniform", args=(low_s, width_s)).pvalue > 0.01
 
 
+def test_rounds_are_some_attempts_and_a_pause_for_ever() -> None:
+    spec = {"name": "rounds", "attempts": 3, "delay_s": 0.5, "pause_s": 5}
+    assert delays_of(spec, tries=8)[0].tolist() == [0.5, 0.5, 0.5, 5.5, 0.5, 0.5, 5.5, 0.5]
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.one_of(

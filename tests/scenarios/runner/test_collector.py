@@ -17,7 +17,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CoreShares, CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine
 from scenarios.runner.collector import SECOND_NS, Collector
-from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
+from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.pod_second import PodSecond
 from scenarios.wire.tick_counts import TickCounts
 
@@ -317,7 +317,7 @@ def told_of(second: int, *, cut: bool = False) -> list[Interval]:
     """What a generator tells of a second, in order: all at once, or in two parts."""
 
     def part(number: int, useful: float | None) -> Interval:
-        group = SharedIpGroup(clients=10, connected=9 - number, useful=useful, attempts=second, limited=1)
+        group = SomeClients(clients=10, connected=9 - number, useful=useful, attempts=second, limited=1)
         earlier = {due: Samples.of([(second - due) * 1000 * MS + number * MS]) for due in range(second + 1)}
         return interval(
             second,
@@ -578,7 +578,7 @@ def test_where_nginx_is_not_ours_its_refusals_are_not_known(collector: Collector
 
 
 def test_clients_have_rows_by_how_many_share_an_ip(collector: Collector) -> None:
-    group = SharedIpGroup(clients=40, connected=30, useful=29.5, attempts=7, limited=2)
+    group = SomeClients(clients=40, connected=30, useful=29.5, attempts=7, limited=2)
     collector.on_interval(interval(3, shared_ips={20: group}))
     collector.write_until(4)
     collector.writer.close()
@@ -587,8 +587,8 @@ def test_clients_have_rows_by_how_many_share_an_ip(collector: Collector) -> None
 
 
 def test_ticks_have_columns_by_how_many_share_an_ip_however_late_they_come(collector: Collector) -> None:
-    alone = SharedIpGroup(clients=60, connected=60, useful=60.0, attempts=0, limited=0)
-    shared = SharedIpGroup(clients=40, connected=0, useful=0.0, attempts=7, limited=2)
+    alone = SomeClients(clients=60, connected=60, useful=60.0, attempts=0, limited=0)
+    shared = SomeClients(clients=40, connected=0, useful=0.0, attempts=7, limited=2)
     in_time = {1: {3: TickCounts(in_time=300)}}
     collector.on_interval(interval(3, shared_ips={1: alone, 40: shared}, group_ticks=in_time))
     collector.write_until(4)
@@ -604,8 +604,43 @@ def test_ticks_have_columns_by_how_many_share_an_ip_however_late_they_come(colle
     ]
 
 
+def test_a_fleet_with_groups_has_rows_by_group_and_another_one_has_no_such_file(collector: Collector) -> None:
+    web = SomeClients(clients=60, connected=60, useful=60.0, attempts=1, limited=0)
+    old = SomeClients(clients=40, connected=0, useful=0.0, attempts=7, limited=2, failed=7)
+    collector.on_interval(interval(2, shared_ips={1: web}))
+    collector.write_until(3)
+    table = collector.writer.directory / "groups.csv"
+    assert not table.exists()
+    ticks = {0: {3: TickCounts(in_time=300)}}
+    collector.on_interval(interval(3, fleet_groups={0: web, 1: old}, fleet_group_ticks=ticks))
+    collector.write_until(4)
+    columns = ("group", "clients", "attempts", "limited", "failed", "ticks_in_time")
+    for rows in (Run.load(collector.writer.directory).groups, written(collector).groups):
+        assert [tuple(row[name] for name in columns) for row in rows] == [
+            (0, 60, 1, 0, 0, 300),
+            (1, 40, 7, 2, 7, None),
+        ]
+
+
+def test_each_group_has_latencies_of_its_own_in_the_run_directory(collector: Collector) -> None:
+    of_web = GroupTimes(
+        effective={2: Samples.of([20 * MS] * 9)},
+        censored={3: Samples.of([50 * MS])},
+        staleness=Samples.of([5 * MS] * 10),
+    )
+    collector.on_interval(interval(3, fleet_group_times={1: of_web}))
+    found = written(collector).group_histograms
+    sizes = {
+        tag: {second: each.total for second, each in seconds.items() if each.total}
+        for tag, seconds in found[1].items()
+    }
+    zero = collector.zero
+    assert list(found) == [1]
+    assert sizes == {"effective": {2 - zero: 9}, "censored": {3 - zero: 1}, "staleness": {3 - zero: 10}}
+
+
 def test_a_sender_that_does_not_count_ticks_by_ip_leaves_their_columns_empty(collector: Collector) -> None:
-    group = SharedIpGroup(clients=40, connected=30, useful=29.5, attempts=7, limited=2)
+    group = SomeClients(clients=40, connected=30, useful=29.5, attempts=7, limited=2)
     collector.on_interval(interval(3, shared_ips={20: group}))
     (row,) = written(collector).shared_ips
     assert [row[name] for name in ("attempts", "ticks_in_time", "ticks_never")] == [7, None, None]

@@ -250,8 +250,8 @@ MISTAKES = {
     "matrix key at a place that is not there": (
         TRIGGER + '[matrix]\n"event.1.at_s" = [3]',
         "event.1.at_s",
-        "1 is not a table",
-        "keys in tables",
+        "invalid index 1",
+        "0 to 0",
     ),
     "arms beside a matrix": (
         '[matrix]\n"fleet.clients" = [3]\n[arms.one]\n"fleet.clients" = 3',

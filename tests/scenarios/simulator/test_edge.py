@@ -35,7 +35,7 @@ def test_requests_of_one_moment_are_decided_like_one_after_the_other(
     name: str, bursts: list[tuple[int, list[int]]]
 ) -> None:
     rules = rules_of(name)
-    limiter = Limiter(rules, addresses=ADDRESSES, requests=1)
+    limiter = Limiter(rules, addresses=ADDRESSES)
     buckets: dict[tuple[int, int], LeakyBucket] = {}
     now_ms = 0
     for pause_ms, addresses in bursts:
@@ -58,20 +58,20 @@ def test_requests_of_one_moment_are_decided_like_one_after_the_other(
 
 
 def test_a_polling_client_is_let_in_whole_or_refused_at_a_later_request() -> None:
-    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, requests=5)
-    whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000)
+    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2)
+    whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000, requests=5)
     assert whole.tolist() == [False, False]
     assert begun.tolist() == [True, True], "the first of five requests gets through, and costs a handshake"
 
 
 def test_a_dry_run_refuses_nobody() -> None:
     rule = limit({"name": "per-ip-strict", "dry_run": True}).rules
-    whole, _, _ = Limiter(rule, addresses=1, requests=1).admit(np.zeros(9, np.int64), 0)
+    whole, _, _ = Limiter(rule, addresses=1).admit(np.zeros(9, np.int64), 0)
     assert whole.all()
 
 
 def test_without_rules_everybody_passes() -> None:
-    whole, begun, held_s = Limiter((), addresses=1, requests=1).admit(np.zeros(3, np.int64), 0)
+    whole, begun, held_s = Limiter((), addresses=1).admit(np.zeros(3, np.int64), 0)
     assert whole.all()
     assert not begun.any()
     assert not held_s.any()
@@ -127,7 +127,7 @@ def test_at_envoy_requests_of_one_moment_are_decided_like_one_after_the_other(
 ) -> None:
     rules = rules_of(name)
     own = [token_rule(rule) for rule in rules]
-    limiter = Limiter(rules, addresses=ADDRESSES, requests=1, proxy="envoy")
+    limiter = Limiter(rules, addresses=ADDRESSES, proxy="envoy")
     buckets: dict[tuple[int, int], TokenBucket] = {}
     now_ms = 0
     for pause_ms, addresses in bursts:
@@ -146,8 +146,8 @@ def test_at_envoy_requests_of_one_moment_are_decided_like_one_after_the_other(
 
 
 def test_at_envoy_a_polling_client_may_be_refused_at_a_later_request() -> None:
-    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, requests=5, proxy="envoy")
-    whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000)
+    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, proxy="envoy")
+    whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000, requests=5)
     assert whole.tolist() == [False, False]
     assert begun.tolist() == [True, True]
 
@@ -160,8 +160,7 @@ def test_at_envoy_a_rule_is_charged_for_what_a_later_one_refuses() -> None:
             for address, now_ms in ((0, 0), (1, 900), (1, 1000))
         ]
         for proxy, limiter in (
-            (proxy, Limiter(limit(spec).rules, addresses=2, requests=1, proxy=proxy))
-            for proxy in ("nginx", "envoy")
+            (proxy, Limiter(limit(spec).rules, addresses=2, proxy=proxy)) for proxy in ("nginx", "envoy")
         )
     }
     assert asked["nginx"] == [[True], [False], [True]]
@@ -200,7 +199,7 @@ def test_a_reload_leaves_in_the_buckets_what_the_proxy_keeps(
     for proxy, expected in {"nginx": nginx, "envoy": envoy, "haproxy": haproxy}.items():
         limiter, let_in = None, []
         for number, spec in enumerate(specs):
-            limiter = Limiter(limit(spec).rules, addresses=1, requests=1, proxy=proxy, before=limiter)
+            limiter = Limiter(limit(spec).rules, addresses=1, proxy=proxy, before=limiter)
             whole, _, _ = limiter.admit(np.zeros(6, np.int64), 300 * number)
             let_in.append(int(whole.sum()))
         assert let_in == expected, proxy

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scenarios.policies.registry import policy
 from scenarios.scenario.validate import build
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.engine import Engine
@@ -38,7 +37,6 @@ def engine(slot_s: float = 0.001, seconds: int = 60, costs: Costs = FREE, **tabl
     made = Engine(
         scenario,
         costs,
-        policy=policy(scenario.fleet.policy),
         pods=scenario.gateway.pods,
         slot_s=slot_s,
         seconds=seconds,

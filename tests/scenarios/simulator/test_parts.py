@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from scenarios.policies.backoff import DecorrelatedJitter
 from scenarios.policies.following import Course
 from scenarios.policies.registry import POLICIES, policy
-from scenarios.scenario.model import AddressShare, Fleet
+from scenarios.scenario.fleet.groups import AddressShare
+from scenarios.scenario.model import Fleet
 from scenarios.simulator.calendar import Calendar
 from scenarios.simulator.clients import ClientTable, seats
 from scenarios.simulator.delays import TRIES, DelayPaths
-from scenarios.simulator.recorder import BINS, Recorder, bins_of, samples, shared_out
+from scenarios.simulator.recorder import BINS, Cell, Recorder, bins_of, samples, shared_out
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.wire.tick_counts import TickCounts
+
+ALONE, SHARED = Cell(0, 1), Cell(0, 40)
 
 # -- calendar ---------------------------------------------------------------------------------------
 
@@ -109,9 +112,9 @@ def test_a_dependent_delay_goes_on_from_the_one_before_it_for_ever() -> None:
 
 def test_seats_keep_the_shares_and_the_sizes() -> None:
     mix = (AddressShare(share=0.25, clients_per_ip=10), AddressShare(share=0.75, clients_per_ip=1))
-    address, group, sizes = seats(Fleet(clients=400, clients_per_ip=mix), np.random.default_rng(1))
-    assert sizes.tolist() == [1, 10]
-    assert np.bincount(group).tolist() == [300, 100]
+    address, cell, cells = seats(Fleet(clients=400, clients_per_ip=mix), np.random.default_rng(1))
+    assert cells == (Cell(0, 1), Cell(0, 10))
+    assert np.bincount(cell).tolist() == [300, 100]
     assert sorted(np.unique(np.bincount(address)).tolist()) == [1, 10]
     assert len(np.unique(address)) == 310
 
@@ -127,9 +130,7 @@ def test_travel_takes_the_round_trips_of_a_try() -> None:
 
 
 def recorder(clients: int = 10) -> Recorder:
-    made = Recorder(
-        seconds=20, due_s=np.arange(100) / 5, sizes=np.array([1]), group_clients=np.array([clients])
-    )
+    made = Recorder(seconds=20, due_s=np.arange(100) / 5, cells=[ALONE], cell_clients=np.array([clients]))
     made.away_by_held[0] = clients
     return made
 
@@ -159,9 +160,9 @@ def test_who_comes_back_learns_what_was_missed_and_how_late() -> None:
     effective, _ = made.take_latencies()
     seen = {second: values_ms_of(found) for second, found in effective.items()}
     assert seen == {1: [300, 500, 700, 900, 1100]}
-    assert made.take_interval(0, connected_by_group=np.array([2])).missed == 5
-    assert made.take_group_ticks() == {1: {1: TickCounts(in_time=4, late=1, skipped=5)}}
-    assert made.take_group_ticks() == {}
+    assert made.take_interval(0, connected_by_cell=np.array([2])).missed == 5
+    assert made.take_ticks() == [(Cell(0, 1), {1: TickCounts(in_time=4, late=1, skipped=5)})]
+    assert made.take_ticks() == []
 
 
 def values_ms_of(found: object) -> list[int]:
@@ -179,28 +180,28 @@ def test_closed_books_hold_a_bound_for_every_tick_that_somebody_lacks() -> None:
     made.finalise(1.0, 4, np.array([[1]]), np.array([4]))
     _, censored = made.take_latencies()
     assert {second: values_ms_of(found) for second, found in censored.items()} == {0: [200, 200, 400, 400]}
-    assert made.take_group_ticks() == {1: {0: TickCounts(never=4)}}
+    assert made.take_ticks() == [(Cell(0, 1), {0: TickCounts(never=4)})]
     assert made.closed == 4
     # What is closed is no news when it comes after all.
     made.delivered(
-        np.array([3, 5]), np.array([[0.4], [0.1]]), np.array([[2], [2]]), by_group=np.array([[2], [2]])
+        np.array([3, 5]), np.array([[0.4], [0.1]]), np.array([[2], [2]]), by_cell=np.array([[2], [2]])
     )
     effective, _ = made.take_latencies()
     assert list(effective) == [1]
-    assert made.take_group_ticks() == {1: {1: TickCounts(in_time=2)}}
+    assert made.take_ticks() == [(Cell(0, 1), {1: TickCounts(in_time=2)})]
 
 
 def test_a_tick_that_is_late_for_some_is_late_for_an_equal_share_of_each_group() -> None:
     made = Recorder(
-        seconds=20, due_s=np.arange(100) / 5, sizes=np.array([1, 40]), group_clients=np.array([6, 4])
+        seconds=20, due_s=np.arange(100) / 5, cells=[ALONE, SHARED], cell_clients=np.array([6, 4])
     )
     made.delivered(
-        np.array([7]), np.array([[0.1, 0.9, 1.2]]), np.array([[3, 2, 5]]), by_group=np.array([[6, 4]])
+        np.array([7]), np.array([[0.1, 0.9, 1.2]]), np.array([[3, 2, 5]]), by_cell=np.array([[6, 4]])
     )
-    assert made.take_group_ticks() == {
-        1: {1: TickCounts(in_time=3, late=3)},
-        40: {1: TickCounts(in_time=2, late=2)},
-    }
+    assert made.take_ticks() == [
+        (ALONE, {1: TickCounts(in_time=3, late=3)}),
+        (SHARED, {1: TickCounts(in_time=2, late=2)}),
+    ]
 
 
 @given(
@@ -224,7 +225,7 @@ def test_staleness_and_usefulness_are_looked_at_on_the_grid() -> None:
     made.away_by_held[1] = 1
     # Two are on a pod that has sent tick 9 (due at 1.8 s); one is away and holds tick 0.
     made.sample(2.0, np.array([9]), np.array([[2]]))
-    interval = made.take_interval(1, connected_by_group=np.array([2]))
+    interval = made.take_interval(1, connected_by_cell=np.array([2]))
     assert interval.useful == 2
     assert interval.stale_clients == 1
     assert values_ms_of(interval.staleness) == [200, 200, 2000]
@@ -235,8 +236,8 @@ def test_tries_count_where_they_begin_and_can_be_taken_back() -> None:
     made.attempted(np.array([0.05, 1.25, 1.26]), np.zeros(3, np.int64))
     made.attempted(np.array([1.26]), np.zeros(1, np.int64), -1)
     made.attempted(np.full(500, 1.9), np.zeros(500, np.int64))
-    assert made.take_interval(0, connected_by_group=np.array([0])).attempts_per_slot[0] == 1
-    second = made.take_interval(1, connected_by_group=np.array([0]))
+    assert made.take_interval(0, connected_by_cell=np.array([0])).attempts_per_slot[0] == 1
+    second = made.take_interval(1, connected_by_cell=np.array([0]))
     assert second.attempts_per_slot == (0, 0, 1, 0, 0, 0, 0, 0, 0, 500)
     assert second.shared_ips[1].attempts == 501
 
@@ -244,7 +245,7 @@ def test_tries_count_where_they_begin_and_can_be_taken_back() -> None:
 def test_a_feed_that_changes_moves_the_ticks_to_come() -> None:
     made = recorder(clients=1)
     made.set_feed(np.arange(100) / 10)
-    made.delivered(np.array([15]), np.array([[0.1]]), np.array([[1]]), by_group=np.array([[1]]))
+    made.delivered(np.array([15]), np.array([[0.1]]), np.array([[1]]), by_cell=np.array([[1]]))
     effective, _ = made.take_latencies()
     assert list(effective) == [1]
 
@@ -281,7 +282,10 @@ def test_tries_are_counted_by_tenth_of_a_second_and_by_group_however_many_there_
 ) -> None:
     rng = np.random.default_rng(count)
     recorder = Recorder(
-        seconds=4, due_s=np.arange(3.0), sizes=np.arange(1, groups + 1), group_clients=np.full(groups, 250)
+        seconds=4,
+        due_s=np.arange(3.0),
+        cells=[Cell(0, size) for size in range(groups)],
+        cell_clients=np.full(groups, 250),
     )
     starts_s, of_group = rng.uniform(0, 6, count), rng.integers(0, groups, count)
     recorder.attempted(starts_s, of_group)
@@ -289,8 +293,8 @@ def test_tries_are_counted_by_tenth_of_a_second_and_by_group_however_many_there_
     for second in range(5):
         for group in range(groups):
             wanted = int(((seconds == second) & (of_group == group)).sum())
-            assert recorder.attempts_by_group[second, group] == wanted
+            assert recorder.attempts_by_cell[second, group] == wanted
     assert recorder.attempts_by_slot.sum() == count
     recorder.attempted(starts_s, of_group, -1)
-    assert not recorder.attempts_by_group.any()
+    assert not recorder.attempts_by_cell.any()
     assert not recorder.attempts_by_slot.any()

@@ -420,3 +420,39 @@ def test_what_was_predicted_is_not_compared_with_what_was_measured(tmp_path: Pat
     runs[1].info.predicted = False
     with pytest.raises(ComparisonError, match="kind of run: predicted is"):
         variables(runs)
+
+
+MIXED = (
+    *SMALL,
+    "fleet.clients=80",
+    "event=[{at_s=4, do='drop_all'}]",
+    "phases.duration_s=14",
+    "fleet.group=[{name='web'}, {name='old', share=0.25, protocol=3, policy={name='rounds', delay_s=0.5,"
+    " pause_s=1}}, {name='mobile', share=0.25, policy={name='spread', hold_s=3, window_s=1}, stale_after_s=0,"
+    " clients_per_ip=5}]",
+)
+
+
+def test_groups_follow_their_own_policies_and_old_clients_are_refused_for_ever(tmp_path: Path) -> None:
+    loaded = msgspec.structs.replace(load("mass-drop", MIXED), matrix={}, arms={})
+    simulate(Prediction(scenario=loaded, directory=tmp_path / "run", arm="arm"))
+    found = judge_run(tmp_path / "run")
+    web, old, mobile = found.info.summary["groups"]
+    assert [each["clients"] for each in (web, old, mobile)] == [40, 20, 20]
+    assert found.info.summary["clients"] == 60, "nobody can serve the others"
+    assert web["back_after_s"] <= 2
+    assert 3 <= mobile["back_after_s"] <= 6
+    assert old["failed"] > 5 * 20
+    assert old["availability"] is None
+    assert total(found, "rejected") == sum(row["failed"] or 0 for row in found.groups if row["group"] == 1)
+    assert found.rows[-1]["connected"] == 60
+    assert {row["clients_per_ip"] for row in found.shared_ips} == {1, 5}
+    assert sum(row["attempts"] or 0 for row in found.groups) == total(found, "attempts")
+
+
+def test_a_fleet_of_one_group_is_predicted_like_one_without(tmp_path: Path) -> None:
+    sets = (*SMALL, "event=[{at_s=4, do='drop_all'}]", "phases.duration_s=12")
+    plain = predicted(tmp_path / "a", *sets)
+    alone = predicted(tmp_path / "b", *sets, "fleet.group=[{name='all', policy='naive'}]")
+    assert alone.rows == plain.rows
+    assert not plain.groups

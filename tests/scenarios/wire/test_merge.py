@@ -15,7 +15,7 @@ from reports.rundir.schema import ClockOffset, FeedFit
 from scenarios.clients.protocol.schedule import SharedSchedule
 from scenarios.clients.protocol.streams import Streams
 from scenarios.clients.recorder import SECOND_NS, Recorder
-from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
+from scenarios.wire.interval import Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.merge import Merger, merge, over_both
 from scenarios.wire.tick_counts import GroupTicks, TickCounts
 from tests.scenarios.clients.test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
@@ -30,10 +30,11 @@ def recorded(
     """Two seconds of all clients, of which each is in the process that `places` says."""
     own_index = [places[:client].count(place) for client, place in enumerate(places)]
     recorders = [
-        Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ))) for _ in range(processes)
+        Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)), grouped=True)
+        for _ in range(processes)
     ]
     for client in range(CLIENTS):
-        recorders[places[client]].add_client(1 + client % 3)
+        recorders[places[client]].add_client(1 + client % 3, client % 2)
     merger = Merger()
 
     def report(second: int, now_ns: int) -> None:
@@ -155,7 +156,7 @@ def test_what_is_no_histogram_is_added_too() -> None:
         staleness=Samples.of([7 * MS]),
         stale_clients=1.5,
         outcomes={"joined": 2, "limited": 1},
-        shared_ips={1: SharedIpGroup(clients=10, connected=9, useful=3.5, attempts=3, limited=1)},
+        shared_ips={1: SomeClients(clients=10, connected=9, useful=3.5, attempts=3, limited=1)},
         reference=None,
         cpu_ns=5,
         busiest_cpu_ns=5,
@@ -174,8 +175,8 @@ def test_what_is_no_histogram_is_added_too() -> None:
         unnumbered=True,
         outcomes={"joined": 9},
         shared_ips={
-            1: SharedIpGroup(clients=8, connected=7, useful=3.0, attempts=6, limited=2),
-            6: SharedIpGroup(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
+            1: SomeClients(clients=8, connected=7, useful=3.0, attempts=6, limited=2),
+            6: SomeClients(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
         },
         reference="due",
     )
@@ -199,8 +200,8 @@ def test_what_is_no_histogram_is_added_too() -> None:
         stale_clients=3.0,
         outcomes={"joined": 11, "limited": 1},
         shared_ips={
-            1: SharedIpGroup(clients=18, connected=16, useful=6.5, attempts=9, limited=3),
-            6: SharedIpGroup(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
+            1: SomeClients(clients=18, connected=16, useful=6.5, attempts=9, limited=3),
+            6: SomeClients(clients=2, connected=2, useful=0.5, attempts=3, limited=0),
         },
         loop_lag=Samples.of([MS] * 200),
         reference="due",
@@ -340,7 +341,7 @@ def test_a_process_that_was_only_out_of_reach_is_not_missing_any_more() -> None:
     assert handed_out == [(20, 0), (10, 10), (20, 0)]
 
 
-NEW = SharedIpGroup(clients=5, connected=0, useful=0.0, attempts=5, limited=2)
+NEW = SomeClients(clients=5, connected=0, useful=0.0, attempts=5, limited=2)
 
 
 def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
@@ -353,7 +354,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
         stale_clients=5.0,
         attempts=3,
         attempts_per_slot=(1, 2),
-        shared_ips={1: SharedIpGroup(clients=8, connected=3, useful=2.0, attempts=3, limited=1)},
+        shared_ips={1: SomeClients(clients=8, connected=3, useful=2.0, attempts=3, limited=1)},
         fanout=Samples.of([MS]),
         cpu_ns=4,
         busiest_cpu_ns=4,
@@ -367,7 +368,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
         stale_clients=None,
         attempts=4,
         attempts_per_slot=(4,),
-        shared_ips={1: SharedIpGroup(clients=10, connected=9, useful=None, attempts=4, limited=0), 5: NEW},
+        shared_ips={1: SomeClients(clients=10, connected=9, useful=None, attempts=4, limited=0), 5: NEW},
         rss_bytes=60,
     )
     merger.add("a", first)
@@ -378,7 +379,7 @@ def test_two_parts_of_one_second_become_one_before_it_is_handed_out() -> None:
     assert (both.attempts, both.cpu_ns, both.fanout) == (7, 8, Samples.of([MS, MS]))
     assert both.busiest_cpu_ns == 8
     assert both.attempts_per_slot == (1, 2, 4)
-    together = SharedIpGroup(clients=10, connected=9, useful=2.0, attempts=7, limited=1)
+    together = SomeClients(clients=10, connected=9, useful=2.0, attempts=7, limited=1)
     assert both.shared_ips == {1: together, 5: NEW}
 
 
@@ -408,7 +409,7 @@ def test_each_part_of_a_second_that_was_cut_tells_of_all_processes(
 ) -> None:
     merger = Merger()
     merger.living(["a", "b"])
-    group = SharedIpGroup(clients=10, connected=10, useful=None, attempts=1, limited=0)
+    group = SomeClients(clients=10, connected=10, useful=None, attempts=1, limited=0)
     rest = replace(group, useful=7.0, attempts=2)
     found = []
     steps = order.split()

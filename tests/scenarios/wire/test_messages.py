@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.rundir.schema import ClockOffset, FeedFit
-from scenarios.scenario.model import Abort, AddressShare, Feed, Fleet, Scenario, Target
+from scenarios.scenario.fleet.groups import AddressShare
+from scenarios.scenario.model import Abort, Feed, Fleet, Scenario, Target
 from scenarios.wire.framing import FrameError, Unframer, frame
-from scenarios.wire.interval import Interval, Samples, SharedIpGroup, WorkerChange
+from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.orders import (
     Aborted,
     Begin,
@@ -82,7 +83,7 @@ intervals_of_any = st.builds(
     shared_ips=st.dictionaries(
         st.integers(1, 1_000),
         st.builds(
-            SharedIpGroup,
+            SomeClients,
             clients=whole,
             connected=whole,
             useful=st.none() | st.floats(0, 1e6),
@@ -91,6 +92,29 @@ intervals_of_any = st.builds(
         ),
         max_size=2,
     ),
+    fleet_groups=st.dictionaries(
+        st.integers(0, 15),
+        st.builds(
+            SomeClients,
+            clients=whole,
+            connected=whole,
+            useful=st.none() | st.floats(0, 1e6),
+            attempts=whole,
+            limited=whole,
+            failed=whole,
+        ),
+        max_size=2,
+    ),
+    fleet_group_times=st.dictionaries(
+        st.integers(0, 15),
+        st.builds(
+            GroupTimes,
+            effective=st.dictionaries(st.integers(-3, 90), samples_of_any, max_size=2),
+            staleness=samples_of_any,
+        ),
+        max_size=2,
+    ),
+    unserved=whole,
     ticks=whole,
     missed=whole,
     skipped=st.dictionaries(st.integers(-3, 90), whole, max_size=3),

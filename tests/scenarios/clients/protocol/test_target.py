@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scenarios.clients.protocol.target import Endpoint, TargetError, addresses_for, resolve, source_of
+from scenarios.scenario.fleet.groups import Group
 from scenarios.scenario.model import Fleet, Target
 from scenarios.scenario.redact_text import shown_url
 
@@ -271,3 +272,28 @@ def test_a_host_of_which_one_address_is_elsewhere_has_to_be_allowed(monkeypatch:
     with pytest.raises(TargetError, match=r"target\.url: gateway \(192\.0\.2\.7\) is outside"):
         resolve(Target(url="http://gateway"))
     assert not resolve(Target(url="http://gateway"), allow_remote=True).loopback
+
+
+@pytest.mark.parametrize(
+    ("url", "group", "path"),
+    [
+        pytest.param(LOOPBACK, {}, "/socket.io/?EIO=4", id="like all others"),
+        pytest.param(LOOPBACK, {"protocol": 3}, "/socket.io/?EIO=3", id="an old protocol"),
+        pytest.param(f"{LOOPBACK}/v4/?x=1", {"path": "/v3/"}, "/v3/?x=1&EIO=4", id="another path"),
+        pytest.param(
+            LOOPBACK, {"query": {"v": "1 2", "w": "&"}}, "/socket.io/?v=1+2&w=%26&EIO=4", id="a query"
+        ),
+        pytest.param(
+            f"{LOOPBACK}?x=1", {"query": {"v": "1"}}, "/socket.io/?x=1&v=1&EIO=4", id="both queries"
+        ),
+    ],
+)
+def test_a_group_asks_the_same_gateway_in_its_own_way(url: str, group: dict[str, Any], path: str) -> None:
+    whole = endpoint(url, headers={"X-Team": "a"})
+    own = whole.for_group(Group(name="old", **group))
+    assert own.addresses == whole.addresses
+    assert own.upgrade.path == path
+    assert own.upgrade.request.startswith(
+        f"GET {path}&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n".encode()
+    )
+    assert b"X-Team: a" in own.upgrade.request
