@@ -10,6 +10,7 @@ OUTCOMES = {
     "broken": "the answer broke the protocol",
     "tls": "the TLS handshake failed",
     "exhausted": "this host ran out of ports, descriptors or memory",
+    "no_credentials": "no credentials, or not in time, from the function or command that issues them",
     "abandoned": "given up by the client because a new policy was pushed",
 }
 """How a connection attempt can end; each is a column of series.csv."""

@@ -10,6 +10,8 @@ waits for its next attempt is in `reconnecting.py`.
 """
 
 import errno
+from collections.abc import Mapping
+from functools import partial
 from time import monotonic_ns
 from typing import ClassVar
 
@@ -19,6 +21,7 @@ from scenarios.clients.connection import EXHAUSTED, Connection
 from scenarios.clients.endings import Ending
 from scenarios.clients.population import Population
 from scenarios.clients.protocol import packets
+from scenarios.clients.protocol.identity import Identity
 from scenarios.clients.protocol.packets import Event, Events
 from scenarios.clients.protocol.session import Session
 from scenarios.clients.protocol.ticks import Tick
@@ -36,7 +39,7 @@ class Client(Reconnecting):
     """One client. `start()` makes it connect; it then comes back by itself until `stop()`."""
 
     __slots__ = (
-        *("_bucket", "_connection", "_index", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
+        *("_bucket", "_connection", "_identity", "_index", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
         *("_ping_patience_ns", "_ramp", "_round_trip_s", "_seat", "_session", "_started_ns"),
     )
 
@@ -52,6 +55,7 @@ class Client(Reconnecting):
         self._follow_from_now(population.policy_for(self))
         # Until the first join of a client that is brought up gently.
         self._ramp = population.ramp
+        self._identity: Identity | None = None
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._started_ns = 0
@@ -111,6 +115,28 @@ class Client(Reconnecting):
         self._place_ns = 0
         self._started_ns = monotonic_ns()
         self._recorder.attempt_began(self._index, self._started_ns)
+        issuer = self._population.issuer
+        if issuer is None or (issuer.once and self._identity is not None):
+            self._set_out()
+            return
+        self._at(self._started_ns + int(issuer.timeout_s * 1e9), self._on_no_credentials)
+        issuer.ask(self._population.first_index + self._index, partial(self._log_in, self._started_ns))
+
+    def _log_in(self, began_ns: int, identity: Identity | None) -> None:
+        """Goes on with credentials, unless they were for an attempt that is over."""
+        if self._stopped or self._started_ns != began_ns:
+            return
+        if identity is None:
+            self._on_no_credentials()
+            return
+        self._identity = identity
+        self._wanted_ns = monotonic_ns()
+        self._set_out()
+
+    def _on_no_credentials(self) -> None:
+        self._attempt_failed(endings.NO_CREDENTIALS)
+
+    def _set_out(self) -> None:
         latency_s = self._round_trip_s * ROUND_TRIPS_PER_ATTEMPT
         # From when the attempt was wanted: the machine's lateness is not the network's.
         self._wanted_ns += int(latency_s * 1e9)
@@ -135,7 +161,17 @@ class Client(Reconnecting):
             self._on_error(error)
 
     def _new_session(self) -> Session:
-        return Session(self._population.upgrade_request(self._seat), self._population.subscription)
+        population = self._population
+        return Session(population.upgrade_request(self._headers), population.subscription, self._join)
+
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        return self._population.headers(self._seat, self._identity)
+
+    @property
+    def _join(self) -> bytes:
+        """The packet by which it joins; empty: that of all clients."""
+        return b"" if self._identity is None else self._identity.join
 
     def _on_connect_timeout(self) -> None:
         self._drain()

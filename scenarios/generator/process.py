@@ -22,6 +22,7 @@ from scenarios.clients.client import Client
 from scenarios.clients.clock import Clock
 from scenarios.clients.polling_client import PollingClient
 from scenarios.clients.population import AttemptsCap, Population, cap_of
+from scenarios.clients.protocol.identity import Form
 from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.schedule import ObservedSchedule, SharedSchedule
 from scenarios.clients.protocol.streams import Streams
@@ -31,6 +32,7 @@ from scenarios.clients.ramp import Ramp
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorder
 from scenarios.fields import NameOrTable
 from scenarios.generator.clock_sync import LocalEpoch, ask, local_epoch
+from scenarios.generator.credentials import IssuerProcess
 from scenarios.policies.following import Policy
 from scenarios.policies.registry import divided, policy
 from scenarios.scenario.model import Scenario
@@ -48,7 +50,8 @@ class Generator:
     name: what to call this process. index, processes: which of how many generator processes this is; an index
     beyond them is that of one which came later. What the scenario says of all clients together is divided,
     so that it does not matter how many processes there are. Raises ClockError if the clock that the settings
-    name does not answer, and ScenarioError if the cap on attempts leaves none for this process.
+    name does not answer, CredentialsError if what issues credentials cannot be started, and ScenarioError if
+    the cap on attempts leaves none for this process.
     """
 
     def __init__(
@@ -98,25 +101,33 @@ class Generator:
             else Seating(fleet.clients_per_ip, first_address=index * PER_PROCESS)
         )
         loop = gevent.get_hub().loop
+        subscription = Subscription(
+            self._reader,
+            event=feed.event,
+            namespace=target.namespace,
+            auth=target.auth,
+            emit=target.emit,
+            per_pod=not stub and scenario.numbered_per_pod,
+        )
+        form = Form(endpoint.upgrade.headers, target.auth, subscription)
+        self._issuer = (
+            IssuerProcess(target.credentials, form, scenario.folder, self._on_issuer_end)
+            if target.credentials
+            else None
+        )
         self.population = Population(
             loop=loop,
             fleet=fleet,
             policy=self._policy(fleet.policy),
             endpoint=endpoint,
             source=source,
-            subscription=Subscription(
-                self._reader,
-                event=feed.event,
-                namespace=target.namespace,
-                auth=target.auth,
-                emit=target.emit,
-                per_pod=not stub and scenario.numbered_per_pod,
-            ),
+            subscription=subscription,
             recorder=self.recorder,
             clock=self._clock,
             attempts_cap=cap,
             first_index=index * PER_PROCESS,
             ramp=Ramp.for_timeout(fleet.connect_timeout_s) if settings.gentle_ramp else None,
+            issuer=self._issuer,
         )
         # Apart from what clients draw, and different in each process.
         self._victims = random.Random(f"cut {fleet.seed} {index}")  # noqa: S311
@@ -175,6 +186,11 @@ class Generator:
         """Stops recording; the clients have been stopped by then."""
         self._probe.close()
         self.population.stop()
+        if self._issuer is not None:
+            self._issuer.stop()
+
+    def _on_issuer_end(self, reason: str) -> None:
+        self.recorder.client_error = self.recorder.client_error or reason
 
     def _next_boundary(self, step_ns: int) -> int:
         since = monotonic_ns() - self.recorder.epoch_ns

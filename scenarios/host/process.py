@@ -12,7 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 
 
 class StackError(Exception):
@@ -230,7 +230,7 @@ async def start(
     """Starts a program, in `directory`, whose standard error (and output, unless piped) goes to `log`."""
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", _LAUNCHER),
+            *(sys.executable, "-I", "-S", LAUNCHER),
             *(str(os.getpid()), str(int(death_signal)), ",".join(map(str, cores)) or "-", str(descriptors)),
             "--",
             *program,

@@ -12,7 +12,17 @@ from scenarios.events.registry import AnyEvent
 from scenarios.fields import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 from scenarios.policies.outcome import Reset
 from scenarios.scenario.mesh import Mesh
-from scenarios.scenario.program import SECRET, VALUES, Command, Line, Program, Secrets, Service, SignalName
+from scenarios.scenario.program import (
+    SECRET,
+    VALUES,
+    Command,
+    Credentials,
+    Line,
+    Program,
+    Secrets,
+    Service,
+    SignalName,
+)
 from scenarios.scenario.slo import Hypothesis, Objective
 
 Path = str | Annotated[int, Meta(ge=0)]
@@ -112,8 +122,8 @@ class PodMetrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Gateway(Program, frozen=True, kw_only=True):
     """The pods: copies of your own gateway where there is a `command`, of the built-in stub where not.
 
-    Costs, `ping_…`, `backlog`, `busy_lag_ms` and `cancel_gone` are the stub's; a gateway of your own has its
-    own.
+    Costs, `ping_…`, `backlog`, `busy_lag_ms`, `cancel_gone` and `token_lifetime_s` are the stub's; a gateway
+    of your own has its own.
     """
 
     setup: Command = ""
@@ -158,6 +168,10 @@ class Gateway(Program, frozen=True, kw_only=True):
     """A client gives up when no ping came for the two together; the server, `ping_timeout_s` after a ping."""
     busy_lag_ms: Milliseconds = 1_000.0
     """From this loop lag on, a pod's readiness probe says no."""
+    token_lifetime_s: Seconds = 0.0
+    """How long a token of `gateway_stub.tokens:issue` is valid. Clients with another or an expired one are
+    refused: with 403 where it comes in the header `Authorization`, with a CONNECT_ERROR where it comes as
+    `auth.token`. 0: pods look at no token."""
 
 
 class Feed(Program, frozen=True, kw_only=True):
@@ -220,6 +234,9 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """HTTP headers of every request of a client; their values are not written down."""
     cookies: Secrets = field(default_factory=dict)
     """Cookies of every request of a client; their values are not written down."""
+    credentials: Credentials | None = None
+    """What issues credentials while the run goes on. Its answers fill placeholders such as `{token}` in the
+    values of `auth`, `headers` and `cookies`. Left out: these values are used as they are."""
     ca_file: str = ""
     """Certificates to trust instead of the system's."""
     server_name: str = ""

@@ -165,8 +165,9 @@ class Subscription:
         self._at_pods: dict[str, Subscription] | None = {} if per_pod else None
         path = namespace.partition("?")[0]
         self.namespace = b"" if path == "/" else path.encode()
-        content = b"" if auth is None else msgspec.json.encode(auth)
-        self.join = b"40" + (b"" if namespace == "/" else namespace.encode() + b",") + content
+        self._join = b"40" + (b"" if namespace == "/" else namespace.encode() + b",")
+        self.join = self.join_with(auth)
+        """The packet by which a client joins that has nothing else to say."""
         # Servers differ in how they write a letter outside ASCII: python-socketio escapes it, JS does not.
         self.tick_prefixes = tuple(
             (json.dumps([event], ensure_ascii=escaped)[:-1] + ",").encode() for escaped in (True, False)
@@ -179,6 +180,10 @@ class Subscription:
         """What chunks mean at any time."""
         self._recent: dict[bytes, tuple[Events, int]] = {}
         """What others mean for a while, and when that began."""
+
+    def join_with(self, auth: Any) -> bytes:
+        """The packet by which a client joins with this payload; None: without one."""
+        return self._join + (b"" if auth is None else msgspec.json.encode(auth))
 
     def at(self, pod: str) -> "Subscription":
         """That of sessions at this pod, which may be told from others; itself where that is not wanted."""
@@ -208,14 +213,18 @@ class Subscription:
 
 
 class Conversation:
-    """The packets of one session. A transport hands them in and carries what `_send_packet` is given."""
+    """The packets of one session. A transport hands them in and carries what `_send_packet` is given.
 
-    __slots__ = ("_attachments_left", "_awaiting", "_subscription", "phase", "said")
+    join: the packet by which its client joins; empty: that of the subscription.
+    """
 
-    def __init__(self, subscription: Subscription) -> None:
+    __slots__ = ("_attachments_left", "_awaiting", "_join", "_subscription", "phase", "said")
+
+    def __init__(self, subscription: Subscription, join: bytes = b"") -> None:
         self.phase = Phase.UPGRADING
         self.said = NOTHING_SAID
         self._subscription = subscription
+        self._join = join or subscription.join
         self._awaiting: Event | None = None
         self._attachments_left = 0
 
@@ -257,7 +266,7 @@ class Conversation:
             raise ProtocolError(f"Engine.IO open: {error}") from None
         self.phase = Phase.JOINING
         self._on_open(opened.sid, opened.upgrades)
-        self._send_packet(self._subscription.join)
+        self._send_packet(self._join)
         return (Opened(opened.pingInterval / 1000, opened.pingTimeout / 1000),)
 
     def _socketio_packet(self, payload: bytes, now_ns: int) -> Events:

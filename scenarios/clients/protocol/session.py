@@ -88,8 +88,8 @@ class Session(Conversation):
 
     __slots__ = ("_frames", "_head", "_switched", "last_words", "to_send")
 
-    def __init__(self, request: bytes, subscription: Subscription) -> None:
-        super().__init__(subscription)
+    def __init__(self, request: bytes, subscription: Subscription, join: bytes = b"") -> None:
+        super().__init__(subscription, join)
         self.to_send = request
         self.last_words = b""
         """What closes the WebSocket, after all that is to be sent, where the server has not begun to."""
