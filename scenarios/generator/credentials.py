@@ -24,7 +24,7 @@ from reconnect_storm.start import module_command
 from scenarios.clients.protocol.identity import Form, Identity
 from scenarios.credentials.answers import Answer, CredentialsError, question, read_answer
 from scenarios.credentials.function import function_at
-from scenarios.host.process import LAUNCHER, exit_text
+from scenarios.host.process import LAUNCHER, exit_text, is_there
 from scenarios.host.token import without_tokens
 from scenarios.scenario.program import Credentials, words_of
 from scenarios.scenario.redact_text import shown_text
@@ -122,11 +122,15 @@ def _program(credentials: Credentials, folder: str) -> tuple[Sequence[str], Path
         # What cannot be imported is told here, with the reason.
         function_at(credentials.function)
         return module_command("scenarios.credentials", credentials.function), Path.cwd()
-    return words_of(credentials.command), Path(folder or Path.cwd())
+    words, directory = words_of(credentials.command), Path(folder or Path.cwd())
+    if not is_there(words[0], directory):
+        where = directory if "/" in words[0] else "the PATH"
+        raise CredentialsError(f"{words[0]} was not found; looked in {where}")
+    return words, directory
 
 
 def _started(words: Sequence[str], directory: Path) -> Any:
-    """The process, which the kernel ends with this one. Its standard error may have a token, and is dropped."""
+    """The process, which ends with this one. Its standard error, which may have a token, is dropped."""
     return subprocess.Popen(
         [
             *(sys.executable, "-I", "-S", LAUNCHER),

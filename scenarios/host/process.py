@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
@@ -212,6 +213,11 @@ class Watch:
         """Something has failed that is not a child watched here."""
         if not self._failure.done():
             self._failure.set_exception(error)
+
+
+def is_there(program: str, folder: Path) -> bool:
+    """Whether there is such a program: in the PATH or, with a slash in its name, below the folder."""
+    return (folder / program).exists() if "/" in program else shutil.which(program) is not None
 
 
 async def start(
