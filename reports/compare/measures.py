@@ -164,6 +164,14 @@ def _outcome(name: str) -> Callable[[Summary], float | None]:
     return lambda summary: summary.storm.outcomes.get(name) if summary.storm else None
 
 
+def _session_recovery(part: str) -> Callable[[Summary], float | None]:
+    def of(summary: Summary) -> float | None:
+        found = summary.storm.recovery if summary.storm else None
+        return getattr(found, part) if found else None
+
+    return of
+
+
 def _refused_by_pods(summary: Summary) -> float | None:
     counted = summary.storm.refusals if summary.storm else None
     return counted.pods if counted else None
@@ -258,8 +266,22 @@ BY_IP: tuple[Measure, ...] = tuple(
 )
 """For gates and contrasts: the table of clients by shared IP has every number of clients per IP."""
 
+SESSION_RECOVERY: tuple[Measure, ...] = tuple(
+    Measure(f"sessions_{part}", "session recovery", heading, _session_recovery(part), units.count)
+    for part, heading in (
+        ("asked", "asked for"),
+        ("recovered", "recovered"),
+        ("delivered", "ticks delivered"),
+        ("replayed", "of these, replayed"),
+        ("duplicated", "ticks received again"),
+        ("lost", "ticks never received"),
+    )
+)
+"""Connection state recovery; only of runs in which clients asked for it."""
+
 EXPERIENCE: tuple[Measure, ...] = (
     *DELIVERY,
+    *SESSION_RECOVERY,
     *(
         Measure(
             f"staleness_{key}", "staleness", key, _storm(f"staleness_{key}_ms"), units.milliseconds, QUICKER

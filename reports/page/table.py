@@ -15,7 +15,16 @@ from reports.compare.comparison import Comparison, compare
 from reports.compare.control import control_lines, under_control
 from reports.compare.headline import order_sentence
 from reports.compare.map_text import map_headings, map_sentences, outcome_text
-from reports.compare.measures import AT_REST, BY_STAMP, DELIVERY, EXPERIENCE, MEASURES, SIDECARS, Measure
+from reports.compare.measures import (
+    AT_REST,
+    BY_STAMP,
+    DELIVERY,
+    EXPERIENCE,
+    MEASURES,
+    SESSION_RECOVERY,
+    SIDECARS,
+    Measure,
+)
 from reports.compare.statistics import share_interval
 from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
@@ -72,6 +81,11 @@ def delivery_grid(comparison: Comparison) -> list[GridRow]:
     return [row for row in _grid(comparison, DELIVERY) if any(map(_is_known, row.cells))]
 
 
+def recovery_grid(comparison: Comparison) -> list[GridRow]:
+    """What connection state recovery did; nothing where no client asked for it."""
+    return [row for row in _grid(comparison, SESSION_RECOVERY) if any(map(_is_known, row.cells))]
+
+
 def sidecar_grid(comparison: Comparison) -> list[GridRow]:
     """What sidecars took and did, and what a steady state costs with and without them; nothing where no arm
     has any."""
@@ -104,6 +118,8 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [terminal_table(comparison, main_grid(comparison), width)]
     if delivered := delivery_grid(comparison):
         parts += [Text(), terminal_table(comparison, delivered, width)]
+    if recovered := recovery_grid(comparison):
+        parts += [Text(), terminal_table(comparison, recovered, width)]
     parts += [*_shared_ip_parts(runs, width), *_issues(runs)]
     return Group(*parts)
 

@@ -23,6 +23,7 @@ from scenarios.clients.population import Population
 from scenarios.clients.protocol import packets
 from scenarios.clients.protocol.identity import Identity
 from scenarios.clients.protocol.packets import Event, Events
+from scenarios.clients.protocol.recovery import Recovery
 from scenarios.clients.protocol.session import Session
 from scenarios.clients.protocol.ticks import Tick
 from scenarios.clients.ramp import RAMP_PAUSE_NS, RAMP_TIMEOUT_S
@@ -40,7 +41,7 @@ class Client(Reconnecting):
 
     __slots__ = (
         *("_bucket", "_connection", "_identity", "_index", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
-        *("_ping_patience_ns", "_ramp", "_round_trip_s", "_seat", "_session", "_started_ns"),
+        *("_ping_patience_ns", "_ramp", "_recovery", "_round_trip_s", "_seat", "_session", "_started_ns"),
     )
 
     _requests: ClassVar[Transport] = "websocket"
@@ -56,6 +57,7 @@ class Client(Reconnecting):
         # Until the first join of a client that is brought up gently.
         self._ramp = population.ramp
         self._identity: Identity | None = None
+        self._recovery = Recovery() if population.fleet.recovery else None
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._started_ns = 0
@@ -171,7 +173,12 @@ class Client(Reconnecting):
     @property
     def _join(self) -> bytes:
         """The packet by which it joins; empty: that of all clients."""
-        return b"" if self._identity is None else self._identity.join
+        identity, recovery = self._identity, self._recovery
+        subscription = self._population.subscription
+        if identity is None and recovery is None:
+            return b""
+        auth = subscription.auth if identity is None else identity.auth
+        return subscription.join_with(auth if recovery is None else recovery.payload(auth))
 
     def _on_connect_timeout(self) -> None:
         self._drain()
@@ -219,6 +226,8 @@ class Client(Reconnecting):
         self._population.run_due_timers()
 
     def _handle(self, events: Events, received_ns: int) -> None:
+        if self._recovery is not None:
+            events = self._recovery.take(events)
         session = self._session
         for event in events:
             if type(event) is Tick:
@@ -254,6 +263,8 @@ class Client(Reconnecting):
                 self._joined_ns = self._last_tick_ns = received_ns
                 # By a timer even where it is due: what came in behind the join has to be handled first.
                 self._at(self._patience()[0], self._watch)
+                if self._recovery is not None and self._recovery.asked:
+                    self._recorder.asked_for_recovery(self._recovery.recovered, event.replayed)
             case packets.Refused(status):
                 self._lost(endings.answered(status, self._said.retry_after_s, self._requests))
             case packets.Rejected():

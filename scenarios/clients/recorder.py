@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from scenarios.clients.buckets import Bucket, Timed, joined
+from scenarios.clients.protocol.packets import Events
 from scenarios.clients.protocol.schedule import Schedule
-from scenarios.clients.protocol.ticks import UNNUMBERED
+from scenarios.clients.protocol.ticks import UNNUMBERED, Tick
+from scenarios.clients.skips import Skips
 from scenarios.scenario.model import MOST_ADDRESS_SHARES
 from scenarios.wire.interval import Interval, Samples, SharedIpGroup
 from scenarios.wire.merge import add, add_by_key
@@ -46,7 +48,7 @@ class Recorder:
     counts in `disconnects`, `held_back` and `unopened`.
     """
 
-    def __init__(self, epoch_ns: int, schedule: Schedule) -> None:
+    def __init__(self, epoch_ns: int, schedule: Schedule, *, recovery: bool = False) -> None:
         self.epoch_ns = epoch_ns
         self.schedule = schedule
         self.held_due_ns = array("q")
@@ -56,6 +58,7 @@ class Recorder:
         self.joined = bytearray()
         # Clients are counted by how many share an address; a group is the place of that number in the dict.
         self._groups: dict[int, int] = {}
+        self._skips = Skips() if recovery else None
         self._group_of = array("B")
         self._buckets: list[Bucket] = []
         self.client_error = ""
@@ -110,6 +113,7 @@ class Recorder:
         self._summed_gaps: list[dict[int, Samples]] = []
         self._censored: list[tuple[Any, Any, Any]] = []
         self._missed = 0
+        self._recovery: Counter[str] = Counter()
         self._unnumbered = False
 
     def attempt_began(self, client: int, now_ns: int) -> None:
@@ -130,6 +134,13 @@ class Recorder:
         """A client stopped for good; reason: one of `GAVE_UP`."""
         self.gave_up_by_reason[reason] += 1
 
+    def asked_for_recovery(self, recovered: bool, replayed: Events) -> None:
+        """A client that asked for the state of its session has joined; replayed: what it was sent again."""
+        self._recovery["recovery_asked"] += 1
+        if recovered:
+            self._recovery["recovered"] += 1
+            self._recovery["replayed"] += sum(type(event) is Tick for event in replayed)
+
     def tick_out_of_order(self, client: int, seq: int, due_ns: int, now_ns: int) -> None:
         """Takes any tick that is not the one after the client's newest; the caller did not record it."""
         held, bucket = self.held_seq[client], self.bucket_of(client)
@@ -143,7 +154,13 @@ class Recorder:
                 # An old tick from a pod that lags behind the client's former one: delivered, but no news.
                 self._late_fanout_ns.append(latency)
                 self._late_due_ns.append(due_ns)
+                if self._skips is not None and self._skips.found(client, seq):
+                    bucket.found(due_ns)
+                elif self._skips is not None:
+                    self._recovery["duplicated"] += 1
                 return
+            if self._skips is not None and len(missed) == seq - held - 1:
+                self._skips.add(client, held, seq)
             self._missed += len(missed)
             bucket.add_gap((missed, now_ns - missed))
             self._gap_ticks += len(missed)
@@ -234,6 +251,7 @@ class Recorder:
             shared_ips=shared_ips,
             ticks=len(latency) + len(late),
             missed=self._missed,
+            recovery=dict(self._recovery),
             skipped=skipped_ticks(group_ticks),
             group_ticks=group_ticks,
             unnumbered=self._unnumbered,

@@ -87,7 +87,7 @@ class Generator:
         )
         stub = settings.own_stack and not scenario.gateway.command
         self._schedule = _schedule(scenario, epoch.epoch_ns, stub=stub)
-        self.recorder = Recorder(epoch.epoch_ns, self._schedule)
+        self.recorder = Recorder(epoch.epoch_ns, self._schedule, recovery=fleet.recovery)
         self._clock = Clock()
         self._reader = TickReader(
             feed,
@@ -108,8 +108,9 @@ class Generator:
             auth=target.auth,
             emit=target.emit,
             per_pod=not stub and scenario.numbered_per_pod,
+            recovery=fleet.recovery,
         )
-        form = Form(endpoint.upgrade.headers, target.auth, subscription)
+        form = Form(endpoint.upgrade.headers, target.auth)
         self._issuer = (
             IssuerProcess(target.credentials, form, scenario.folder, self._on_issuer_end)
             if target.credentials

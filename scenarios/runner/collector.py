@@ -155,6 +155,7 @@ class Collector:
             "unopened": interval.unopened,
             "ticks": interval.ticks,
             "missed": interval.missed,
+            **interval.recovery,
             "early": interval.early,
         }.items():
             row[key] = row.get(key, 0) + value

@@ -69,6 +69,10 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`polling-upgrade` makes the JavaScript client's five requests for one connection. A cookie that the
     gateway sets, as load balancers do that keep a session at one pod, goes along with all further requests
     of that session, and not with those of the next one."""
+    recovery: bool = False
+    """Connection state recovery, as socket.io-client 4.6 and later has it: clients keep the `pid` of their
+    session and the offset of the last event, and join with both after a disconnect. It takes a gateway that
+    has it switched on; the built-in stub has none."""
     connect_timeout_s: PositiveSeconds = 1.0
     """Timeout of an attempt, from its start until the namespace is joined; then the client reconnects."""
     stale_after_s: Seconds = 2.0

@@ -45,6 +45,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         },
         ticks=sum(part.ticks for part in parts),
         missed=sum(part.missed for part in parts),
+        recovery=_counts(part.recovery for part in parts),
         skipped=_counts(part.skipped for part in parts),
         group_ticks=add_groups(part.group_ticks for part in parts),
         unnumbered=any(part.unnumbered for part in parts),

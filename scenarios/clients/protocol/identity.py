@@ -1,4 +1,4 @@
-"""What a client says of itself: headers, and the packet by which it joins, with credentials in them."""
+"""What a client says of itself: headers, and the payload with which it joins, with credentials in them."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from scenarios.clients.protocol.packets import Subscription
 from scenarios.credentials.answers import CredentialsError, filled, names_in
 
 # Printable ASCII, without blanks at the ends: what both transports can send as it is.
@@ -17,8 +16,8 @@ class Identity(Struct, frozen=True):
     """What differs from client to client."""
 
     headers: Mapping[str, str]
-    join: bytes = b""
-    """Empty: the packet of all clients."""
+    auth: Any = None
+    """What it joins with."""
 
 
 class Form(Struct, frozen=True):
@@ -26,7 +25,6 @@ class Form(Struct, frozen=True):
 
     headers: Mapping[str, str]
     auth: Any
-    subscription: Subscription
 
     def filled(self, answered: dict[str, Any]) -> Identity:
         """The identity with these credentials. Raises CredentialsError where they do not fit."""
@@ -36,5 +34,4 @@ class Form(Struct, frozen=True):
         for name, value in headers.items():
             if not _FIELD_VALUE.fullmatch(value):
                 raise CredentialsError(f"what was answered is no value of a header, which {name} has to be")
-        join = self.subscription.join_with(filled(self.auth, answered)) if names_in(self.auth) else b""
-        return Identity(headers, join)
+        return Identity(headers, filled(self.auth, answered))

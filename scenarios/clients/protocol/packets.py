@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from scenarios.clients.protocol.offsets import offset_of, pid_of, with_offset
 from scenarios.clients.protocol.ticks import FOR_EVER_NS, Tick, TickError, TickReader
 
 # [type][attachments-]?[/namespace,]?[ack id]? before the JSON.
@@ -57,6 +58,11 @@ class Opened(Struct, frozen=True):
 class Joined(Struct, frozen=True):
     """The namespace is joined; ticks may come."""
 
+    pid: str = ""
+    """Of the session, where the server can recover it."""
+    replayed: "Events" = ()
+    """What came before: the events that a recovered session had missed."""
+
 
 class Rejected(Struct, frozen=True):
     """The namespace was refused; a stock client would not try again by itself."""
@@ -68,6 +74,9 @@ class Pinged(Struct, frozen=True):
 
 class Other(Struct, frozen=True):
     """A message that is none of the above, such as another event or an acknowledgement."""
+
+    offset: str = ""
+    """Of an event, for clients that recover sessions."""
 
 
 class Upgradable(Struct, frozen=True):
@@ -146,7 +155,7 @@ class Subscription:
 
     event: the name of the tick event. auth: what a stock client would be given as `auth`. emit: events that a
     client sends once it has joined, each its name and its arguments. per_pod: equal bytes of different pods
-    are different ticks.
+    are different ticks. recovery: clients look at what it takes to recover a session.
     """
 
     def __init__(
@@ -158,8 +167,11 @@ class Subscription:
         auth: Any = None,
         emit: Sequence[Sequence[Any]] = (),
         per_pod: bool = False,
+        recovery: bool = False,
     ) -> None:
         self.reader = reader
+        self.recovery = recovery
+        self.auth = auth
         self.pod = ""
         """Whose ticks these are; empty where that makes no difference, or is not known yet."""
         self._at_pods: dict[str, Subscription] | None = {} if per_pod else None
@@ -218,7 +230,7 @@ class Conversation:
     join: the packet by which its client joins; empty: that of the subscription.
     """
 
-    __slots__ = ("_attachments_left", "_awaiting", "_join", "_subscription", "phase", "said")
+    __slots__ = ("_attachments_left", "_awaiting", "_early", "_join", "_subscription", "phase", "said")
 
     def __init__(self, subscription: Subscription, join: bytes = b"") -> None:
         self.phase = Phase.UPGRADING
@@ -227,6 +239,8 @@ class Conversation:
         self._join = join or subscription.join
         self._awaiting: Event | None = None
         self._attachments_left = 0
+        self._early: list[Event] = []
+        """Events before the join, of a session that is being recovered."""
 
     def _send_packet(self, packet: bytes) -> None:
         raise NotImplementedError
@@ -280,9 +294,12 @@ class Conversation:
         if (namespace or b"").partition(b"?")[0] == self._subscription.namespace:
             if kind in {_EVENT, _BINARY_EVENT}:
                 event = self._event(payload, header.end(), now_ns)
+                if self._subscription.recovery and self.phase == Phase.JOINING and kind == _EVENT:
+                    self._early.append(event)
+                    return ()
             elif kind == _CONNECT and self.phase == Phase.JOINING:
                 self.phase = Phase.JOINED
-                event = _JOINED
+                event = self._joined(payload[header.end() :])
                 for packet in self._subscription.emit:
                     self._send_packet(packet)
             elif kind == _CONNECT_ERROR:
@@ -298,16 +315,25 @@ class Conversation:
             return ()
         return (event,)
 
+    def _joined(self, content: bytes) -> Joined:
+        if not self._subscription.recovery:
+            return _JOINED
+        early, self._early = tuple(self._early), []
+        return Joined(pid_of(content), early)
+
     def _event(self, payload: bytes, body: int, now_ns: int) -> Event:
-        if self.phase != Phase.JOINED or not payload.startswith(self._subscription.tick_prefixes, body):
-            return OTHER
+        recovery = self._subscription.recovery
+        readable = self.phase == Phase.JOINED or recovery
+        if not readable or not payload.startswith(self._subscription.tick_prefixes, body):
+            return Other(offset_of(payload[body:])) if recovery else OTHER
         return self._read_tick(payload[body:], now_ns)
 
     def _read_tick(self, arguments: bytes, now_ns: int) -> Tick:
         try:
-            return self._subscription.reader.read(arguments, now_ns, self._subscription.pod)
+            tick = self._subscription.reader.read(arguments, now_ns, self._subscription.pod)
         except TickError as error:
             raise ProtocolError(f"tick: {error}") from None
+        return with_offset(tick, arguments) if self._subscription.recovery else tick
 
     def _attachment(self) -> Events:
         if not self._attachments_left:

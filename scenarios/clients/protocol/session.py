@@ -24,11 +24,11 @@ from scenarios.clients.protocol.frames import (
     client_frame,
 )
 from scenarios.clients.protocol.packets import (
-    OTHER,
     Broken,
     Conversation,
     Event,
     Events,
+    Other,
     Phase,
     ProtocolError,
     Refused,
@@ -237,7 +237,7 @@ def _said_in_closing(payload: bytes) -> Said:
 
 def _means_the_same_to_all(events: list[Event]) -> bool:
     # Anything else asks for an answer or ends the session, which is not for others to share.
-    return bool(events) and all(type(event) is Tick or event is OTHER for event in events)
+    return bool(events) and all(type(event) is Tick or type(event) is Other for event in events)
 
 
 def _status(head: bytes) -> int:

@@ -39,7 +39,7 @@ class Issuer:
     def answer(self, token: str | None) -> None:
         _, take = self.open.pop(0)
         headers = {"Authorization": f"Bearer {token}"}
-        take(None if token is None else Identity(headers, f'40{{"token":"{token}"}}'.encode()))
+        take(None if token is None else Identity(headers, {"token": token}))
 
 
 class Wire:

@@ -11,17 +11,12 @@ import gevent
 import pytest
 
 from scenarios.clients.protocol.identity import Form, Identity
-from scenarios.clients.protocol.packets import Subscription
-from scenarios.clients.protocol.schedule import ObservedSchedule
-from scenarios.clients.protocol.ticks import TickReader
 from scenarios.credentials.answers import CredentialsError
 from scenarios.generator.credentials import IssuerProcess
-from scenarios.scenario.model import Feed
 from scenarios.scenario.program import Credentials
 
-SUBSCRIPTION = Subscription(TickReader(Feed(), ObservedSchedule()))
-IN_HEADER = Form({"Authorization": "Bearer {token}", "X-Plain": "1"}, {"user": "me"}, SUBSCRIPTION)
-IN_AUTH = Form({}, {"token": "{token}"}, SUBSCRIPTION)
+IN_HEADER = Form({"Authorization": "Bearer {token}", "X-Plain": "1"}, {"user": "me"})
+IN_AUTH = Form({}, {"token": "{token}"})
 DEADLINE_S = 10.0
 
 ECHO = "import sys, json\nfor line in sys.stdin: print('t', json.loads(line)['client'], sep='', flush=True)"
@@ -32,7 +27,7 @@ for one in reversed(asked):
     print(json.dumps({"id": one["id"], "token": f"t{one['client']}"}), flush=True)
 sys.stdin.read()
 """
-REFUSING = "import sys\nfor line in sys.stdin: print('{\"error\": \"locked out\"}', flush=True)"
+REFUSING = 'import sys\nfor line in sys.stdin: print(\'{"error": "locked out"}\', flush=True)'
 TALKATIVE = "import sys\nprint('ready', flush=True)\nsys.stdin.read()"
 ENDING = "import sys\nsys.exit(3)"
 
@@ -62,13 +57,15 @@ def asked(
 
 @pytest.mark.parametrize("script", [ECHO, BACKWARDS], ids=["in order", "by id"])
 def test_each_client_gets_its_own_answer(script: str) -> None:
-    expected = {client: Identity({"Authorization": f"Bearer t{client}"}) for client in range(3)}
+    expected = {
+        client: Identity({"Authorization": f"Bearer t{client}"}, {"user": "me"}) for client in range(3)
+    }
     assert asked(script) == (expected, [])
 
 
-def test_an_answer_may_go_into_the_packet_by_which_a_client_joins() -> None:
+def test_an_answer_may_go_into_the_payload_with_which_a_client_joins() -> None:
     answers, _ = asked(ECHO, clients=1, form=IN_AUTH)
-    assert answers == {0: Identity({}, b'40{"token":"t0"}')}
+    assert answers == {0: Identity({}, {"token": "t0"})}
 
 
 def test_a_client_without_credentials_is_told_so_and_the_first_reason_is_logged(
@@ -118,4 +115,4 @@ def test_a_program_that_is_not_there_is_told_before_any_client_asks(tmp_path: Pa
 def test_a_text_that_is_no_value_of_a_header_is_no_credential() -> None:
     for text in ("a\r\nX-Evil: 1", "", "é", " a"):
         with pytest.raises(CredentialsError, match="no value of a header"):
-            Form({"X-Token": "{token}"}, None, SUBSCRIPTION).filled({"token": text})
+            Form({"X-Token": "{token}"}, None).filled({"token": text})

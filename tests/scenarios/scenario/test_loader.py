@@ -134,6 +134,12 @@ MISTAKES = {
         "'file:///etc/passwd'",
         "http://… or https://…",
     ),
+    "recovery of sessions by the stub": (
+        "[fleet]\nrecovery = true",
+        "fleet.recovery",
+        "True",
+        "false with the built-in stub",
+    ),
     "credentials from nowhere": (
         TOKEN_AUTH + "[target.credentials]",
         "target.credentials",
