@@ -72,8 +72,9 @@ def main_grid(comparison: Comparison) -> list[GridRow]:
 
 
 def experience_grid(comparison: Comparison) -> list[GridRow]:
-    """Client impact, without the rows in which nothing happened in any arm."""
-    return _where_something_happened(_grid(comparison, EXPERIENCE))
+    """Client impact, without the rows in which nothing happened in any arm; that nothing was lost where
+    sessions were recovered is a result."""
+    return [*_where_something_happened(_grid(comparison, EXPERIENCE)), *recovery_grid(comparison)]
 
 
 def delivery_grid(comparison: Comparison) -> list[GridRow]:

@@ -1,8 +1,8 @@
 """Connection state recovery of Socket.IO 4.6 and later, from the client's side.
 
 A server that has it gives each session a private id, the `pid`, and puts an offset behind the arguments of
-each event. A client that comes back joins with both, in the payload of its CONNECT packet. A server that still
-has the session, and the event of that offset, sends the missed events and then the same `pid` again.
+each event. A client that comes back joins with both, in the payload of its CONNECT packet. A server that has
+kept the session, and the event of that offset, sends the missed events and then the same `pid` again.
 Source: socket.io-client 4.8, `lib/socket.ts`; socket.io-adapter 2.5, `lib/in-memory-adapter.ts`.
 """
 

@@ -103,7 +103,7 @@ def test_what_is_received_lost_and_received_again_adds_up(schedule: str, seqs: l
         else:
             recorder.tick_out_of_order(0, number, due_ns, due(70))
     interval = recorder.take_interval(0)
-    wanted = {seq for seq in range(first, max(received) + 1)}
+    wanted = set(range(first, max(received) + 1))
     assert interval.ticks == len(received)
     assert sum(interval.skipped.values()) == len(wanted - set(received))
     older = sum(seq < first for seq in received)
