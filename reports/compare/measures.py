@@ -274,7 +274,7 @@ SESSION_RECOVERY: tuple[Measure, ...] = tuple(
         ("delivered", "ticks delivered"),
         ("replayed", "ticks replayed"),
         ("duplicated", "ticks duplicated"),
-        ("lost", "ticks lost"),
+        ("lost", "ticks never received"),
     )
 )
 """Connection state recovery; only of runs in which clients asked for it."""

@@ -4,6 +4,7 @@ An error names the file, the key, the invalid value and what is expected.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,7 +70,8 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
     if complaint:
         raise ScenarioError(f"{source}: mesh.{complaint}")
 
-    for complaint in (*program_complaints(scenario), *_credentials(scenario)):
+    # The first complaint is told: what follows may rest on what it is about.
+    for complaint in chain(program_complaints(scenario), _credentials(scenario)):
         raise ScenarioError(f"{source}: {complaint}")
 
     health = scenario.abort.health_url

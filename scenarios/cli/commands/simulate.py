@@ -182,14 +182,6 @@ def check_known(scenario: Scenario) -> None:
     """Raises ScenarioError for a scenario that the model does not support."""
     if scenario.target.url:
         raise ScenarioError("target.url: not supported by simulate: external targets have no cost model")
-    if scenario.fleet.recovery:
-        raise ScenarioError(
-            invalid(
-                "fleet.recovery",
-                scenario.fleet.recovery,
-                "false: the model has no connection state recovery",
-            )
-        )
     if scenario.gateway.token_lifetime_s:
         raise ScenarioError(
             invalid(

@@ -19,7 +19,7 @@ def test_a_table_has_the_counts_of_arms_whose_clients_asked_also_where_they_are_
         "ticks delivered": ["900", "–"],
         "ticks replayed": ["157", "–"],
         "ticks duplicated": ["0", "–"],
-        "ticks lost": ["0", "–"],
+        "ticks never received": ["0", "–"],
     }
     assert [row for row in experience_grid(comparison) if row.group == "session recovery"] == recovery_grid(
         comparison
