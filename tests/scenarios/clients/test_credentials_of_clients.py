@@ -83,7 +83,7 @@ class Scene:
             first_index=300,
             issuer=issuer,
         )
-        self.population.connection = self._connection  # type: ignore[method-assign]
+        vars(self.population)["connection"] = self._connection
         self.client = kind(self.population, self.population.recorder.add_client(), Seat("127.0.0.1", 1))
         self.client.start()
         self.go_on()
