@@ -20,7 +20,7 @@ from scenarios.clients.protocol.offsets import offset_of, pid_of, with_offset
 from scenarios.clients.protocol.ticks import FOR_EVER_NS, Tick, TickError, TickReader
 
 # [type][attachments-]?[/namespace,]?[ack id]? before the JSON.
-_SOCKETIO = re.compile(rb"([0-6])(?:(\d{1,9})-)?(?:(/[^,]*),)?\d*")
+_SOCKETIO = re.compile(rb"([0-6])(?:(\d{1,9})-)?(?:(/[^,]*),)?(\d*)")
 _CONNECT, _DISCONNECT, _EVENT, _CONNECT_ERROR, _BINARY_EVENT, _BINARY_ACK = b"0", b"1", b"2", b"4", b"5", b"6"
 _CACHED_CHUNKS = 256
 _CACHED_CHUNK_BYTES = 65_536
@@ -293,7 +293,7 @@ class Conversation:
         event: Event = OTHER
         if (namespace or b"").partition(b"?")[0] == self._subscription.namespace:
             if kind in {_EVENT, _BINARY_EVENT}:
-                event = self._event(payload, header.end(), now_ns)
+                event = self._event(payload, header.end(), now_ns, answered=bool(header.group(4)))
                 if self._subscription.recovery and self.phase == Phase.JOINING and kind == _EVENT:
                     self._early.append(event)
                     return ()
@@ -321,19 +321,20 @@ class Conversation:
         early, self._early = tuple(self._early), []
         return Joined(pid_of(content), early)
 
-    def _event(self, payload: bytes, body: int, now_ns: int) -> Event:
+    def _event(self, payload: bytes, body: int, now_ns: int, *, answered: bool) -> Event:
+        """answered: the server wants an acknowledgement. Of such an event, clients take no offset."""
         recovery = self._subscription.recovery
         readable = self.phase == Phase.JOINED or recovery
         if not readable or not payload.startswith(self._subscription.tick_prefixes, body):
-            return Other(offset_of(payload[body:])) if recovery else OTHER
-        return self._read_tick(payload[body:], now_ns)
+            return Other(offset_of(payload[body:])) if recovery and not answered else OTHER
+        return self._read_tick(payload[body:], now_ns, answered=answered)
 
-    def _read_tick(self, arguments: bytes, now_ns: int) -> Tick:
+    def _read_tick(self, arguments: bytes, now_ns: int, *, answered: bool = False) -> Tick:
         try:
             tick = self._subscription.reader.read(arguments, now_ns, self._subscription.pod)
         except TickError as error:
             raise ProtocolError(f"tick: {error}") from None
-        return with_offset(tick, arguments) if self._subscription.recovery else tick
+        return with_offset(tick, arguments) if self._subscription.recovery and not answered else tick
 
     def _attachment(self) -> Events:
         if not self._attachments_left:

@@ -68,6 +68,13 @@ def test_a_chunk_that_many_clients_get_has_its_offset_for_all_of_them() -> None:
     assert chunk in session._subscription.chunks
 
 
+def test_an_event_that_wants_an_answer_has_no_offset() -> None:
+    session = session_with(recovery=True)
+    session.receive(connected(sid="s", pid="p"))
+    for content, found in (["news", "x", "o1"], Other()), (["tick", tick_of(3), "o2"], Tick(3, 30)):
+        assert session.receive(socket(socketio.EVENT, content, ack=7)) == (found,)
+
+
 LAST_ARGUMENTS: dict[str, tuple[Any, str]] = {
     "an offset": (["tick", {"seq": 1}, "o1"], "o1"),
     "a text that is none": (["news", "hello"], "hello"),
