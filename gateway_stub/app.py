@@ -15,7 +15,9 @@ import msgspec
 import socketio
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from socketio.exceptions import ConnectionRefusedError  # noqa: A004 - its own name for a CONNECT_ERROR
 
+from gateway_stub import tokens
 from gateway_stub.admission import Admitter
 from gateway_stub.broadcaster import Broadcaster
 from gateway_stub.connections import Connections, has_left, waited_ms
@@ -30,6 +32,7 @@ SOCKETIO_PATH = "/socket.io/"
 SHORT_SESSION_NS = 5_000_000_000
 _COUNTED = ("handshakes", "joined", "gone_early", "short_sessions", "shed", "ticks_sent")
 _CLIENT_CLOSED_REQUEST = 499
+_FORBIDDEN = 403
 _SLOT = web.RequestKey("slot", object)
 _BOOKED = web.RequestKey("booked", bool)
 """Of the request that opened a session: its handshake has been counted as joined, or as gone early."""
@@ -152,6 +155,8 @@ class Pod:
             self.cost.upgrade()
             if request.transport is None or request.transport.is_closing():
                 self._gone_early(request)
+            if not self._may_open(request):
+                return web.Response(status=_FORBIDDEN)
             response = await handler(request)
             # A polling client joins by its next requests; whatever else is answered has ended.
             goes_on = response.status == 200
@@ -164,7 +169,7 @@ class Pod:
             if not goes_on:
                 self.admitter.release(slot)
 
-    async def _connect(self, sid: str, environ: dict[str, Any], _auth: object = None) -> bool:
+    async def _connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> bool:
         request: web.Request = environ["aiohttp.request"]
         polling = request.query.get("transport") != "websocket"
         transport = None if polling else request.transport
@@ -173,6 +178,8 @@ class Pod:
         try:
             if self._gives_up(request, *(self._connections.senders(engine_sid) if polling else [transport])):
                 return False
+            if not self._may_join(request, auth):
+                raise ConnectionRefusedError(tokens.EXPIRED)
             self.cost.join()
         finally:
             self.admitter.release(request.get(_SLOT))
@@ -210,6 +217,19 @@ class Pod:
 
         engine.on("connect", began)
         engine.on("disconnect", ended)
+
+    def _may_open(self, request: web.Request) -> bool:
+        """Whether the token in the header is valid; a client without the header shows its token later."""
+        token = tokens.in_headers(request.headers)
+        return token is None or self._is_valid(token)
+
+    def _may_join(self, request: web.Request, auth: object) -> bool:
+        """Whether the client has shown a valid token, in the header or now."""
+        return tokens.in_headers(request.headers) is not None or self._is_valid(tokens.in_auth(auth))
+
+    def _is_valid(self, token: object) -> bool:
+        lifetime_s = self.settings.token_lifetime_s
+        return not lifetime_s or tokens.is_valid(token, lifetime_s, time.time_ns())
 
     def _gone_early(self, request: web.Request) -> None:
         """Counts a handshake whose client has left before it joined; once, whoever sees it."""

@@ -94,6 +94,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ping_timeout_s: Annotated[float, Meta(gt=0)] = 20.0
     busy_lag_ms: Annotated[float, Meta(gt=0)] = 1_000.0
     """The pod says that it is not ready while its event loop lagged by more than this in the last second."""
+    token_lifetime_s: Annotated[float, Meta(ge=0)] = 0.0
+    """Clients need a token that was issued less than this ago; 0: none. See `gateway_stub/tokens.py`."""
     epoch_ns: int = 0
     """Monotonic time of tick 0; all pods share it, so that tick k means the same everywhere. 0: now."""
 

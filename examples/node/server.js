@@ -5,7 +5,7 @@ const { monitorEventLoopDelay, performance } = require("node:perf_hooks");
 const { Server } = require("socket.io");
 
 const { HOST = "127.0.0.1", PORT = "3000", RATE_HZ = "5", POSITIONS = "8000", DRAIN_S = "3" } = process.env;
-const { TOKEN_SECRET = "change-me" } = process.env;
+const { TOKEN_SECRET = "change-me", RECOVERY_S = "0" } = process.env;
 const LAG_RESOLUTION_MS = 10;
 
 // What a real gateway reads from its session store: some 700 kB of JSON.
@@ -34,7 +34,9 @@ const http = createServer((request, response) => {
   else if (request.url === "/metrics") answer(200, metrics());
   else answer(404, "not found\n");
 });
-const io = new Server(http);
+// Connection state recovery: how long the state of a session is kept after a disconnect. 0 switches it off.
+const kept = { connectionStateRecovery: { maxDisconnectionDuration: 1000 * Number(RECOVERY_S) } };
+const io = new Server(http, Number(RECOVERY_S) ? kept : {});
 
 function isGenuine(token) {
   const [user, given = ""] = String(token).split(".");
@@ -45,6 +47,7 @@ function isGenuine(token) {
 
 io.use((socket, next) => next(isGenuine(socket.handshake.auth.token) ? undefined : new Error("invalid token")));
 io.on("connection", (socket) => {
+  if (socket.recovered) return; // it has its rooms and its data, and has been sent what it had missed
   // The expensive part of a handshake: it blocks the event loop, and therefore everybody's ticks.
   const { positions } = JSON.parse(SESSION);
   socket.emit("snapshot", positions.filter((one) => one.quantity > 990));

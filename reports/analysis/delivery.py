@@ -49,6 +49,22 @@ class Ticks(Struct, frozen=True, kw_only=True):
         return self.skipped + self.never
 
 
+class SessionRecovery(Struct, frozen=True, kw_only=True):
+    """What connection state recovery did for clients that asked for it."""
+
+    asked: int
+    """Sessions that asked for it when they joined."""
+    recovered: int
+    replayed: int
+    """Missed ticks that recovered sessions were sent."""
+    duplicated: int
+    """Ticks that a client received again."""
+    delivered: int
+    """Ticks received, each once."""
+    lost: int | None
+    """Ticks that a client never received; None where they have no numbers."""
+
+
 class Back(Struct, frozen=True):
     """When clients were back, in seconds from the trigger's end; 0 where they were by then."""
 
@@ -100,6 +116,25 @@ def ticks_due(run: Run, from_s: int, to_s: int) -> Ticks | None:
     if not found.due:
         return None
     return ticks_of(known, censored, min(skipped, found.in_time + found.late))
+
+
+def session_recovery(rows: Sequence[Row], ticks: Ticks | None) -> SessionRecovery | None:
+    """What recovery did in `rows` of the series, with what became of the ticks that were due in them; None
+    where no client asked for it."""
+
+    def count(name: str) -> int:
+        return round(series.total(series.column(rows, name)))
+
+    if not count("recovery_asked"):
+        return None
+    return SessionRecovery(
+        asked=count("recovery_asked"),
+        recovered=count("recovered"),
+        replayed=count("replayed"),
+        duplicated=count("duplicated"),
+        delivered=count("ticks") - count("duplicated"),
+        lost=ticks.lost if ticks else None,
+    )
 
 
 def clients_back(served: Seconds, served_before: float, trigger_end: int = 0) -> ClientsBack | None:

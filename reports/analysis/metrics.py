@@ -12,7 +12,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reports.analysis.actions import Action, actions, last_mitigation
-from reports.analysis.delivery import DECIDED_AFTER_S, ClientsBack, Ticks, clients_back_of, ticks_due
+from reports.analysis.delivery import (
+    DECIDED_AFTER_S,
+    ClientsBack,
+    SessionRecovery,
+    Ticks,
+    clients_back_of,
+    session_recovery,
+    ticks_due,
+)
 from reports.analysis.pods import PodSummary, pod_summaries, spread
 from reports.analysis.recovery import Recovery, baseline_of, recovery
 from reports.analysis.refusals import Refusals, refusals
@@ -103,6 +111,8 @@ class Storm(Struct, frozen=True, kw_only=True):
     """Ticks that clients never received because they were away."""
     wasted_work: float | None
     """Handshakes for clients that had gone, or that were gone again within 5 s, as a share of all."""
+    recovery: SessionRecovery | None = None
+    """None where no client asked for connection state recovery."""
     ticks: Ticks | None = None
     """What became of the ticks due to all clients, without the last second of the measurement. None where
     ticks have no numbers."""
@@ -258,6 +268,7 @@ def _storm(run: Run, from_s: int, to_s: int, *, ticks_to_s: int) -> Storm:
     squares = series.total(series.column(rows, "attempts_squares_100ms"))
     staleness = latency.between(run.histograms.get("staleness", {}), from_s, to_s)
     stale_client_s = series.column(rows, "stale_client_s")
+    ticks = ticks_due(run, from_s, ticks_to_s)
     wasted = _count(rows, "gone_early") + _count(rows, "short_sessions")
     return Storm(
         from_s=from_s,
@@ -288,7 +299,8 @@ def _storm(run: Run, from_s: int, to_s: int, *, ticks_to_s: int) -> Storm:
         outcomes={outcome: _count(rows, outcome) for outcome in OUTCOMES},
         missed=_count(rows, "missed"),
         wasted_work=series.ratio(wasted, _count(rows, "handshakes")),
-        ticks=ticks_due(run, from_s, ticks_to_s),
+        recovery=session_recovery(rows, ticks),
+        ticks=ticks,
     )
 
 

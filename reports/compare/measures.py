@@ -183,6 +183,14 @@ def _outcome(name: str) -> Callable[[Summary], float | None]:
     return lambda summary: summary.storm.outcomes.get(name) if summary.storm else None
 
 
+def _session_recovery(part: str) -> Callable[[Summary], float | None]:
+    def of(summary: Summary) -> float | None:
+        found = summary.storm.recovery if summary.storm else None
+        return getattr(found, part) if found else None
+
+    return of
+
+
 def _refused_by_pods(summary: Summary) -> float | None:
     counted = summary.storm.refusals if summary.storm else None
     return counted.pods if counted else None
@@ -277,6 +285,19 @@ BY_IP: tuple[Measure, ...] = tuple(
 )
 """For gates and contrasts: the table of clients by shared IP has every number of clients per IP."""
 
+SESSION_RECOVERY: tuple[Measure, ...] = tuple(
+    Measure(f"sessions_{part}", "session recovery", heading, _session_recovery(part), units.count)
+    for part, heading in (
+        ("asked", "sessions that asked"),
+        ("recovered", "sessions recovered"),
+        ("delivered", "ticks delivered"),
+        ("replayed", "ticks replayed"),
+        ("duplicated", "ticks duplicated"),
+        ("lost", "ticks never received"),
+    )
+)
+"""Connection state recovery; only of runs in which clients asked for it."""
+
 EXPERIENCE: tuple[Measure, ...] = (
     *DELIVERY,
     *(
@@ -370,6 +391,7 @@ KEY_MEASURES = (
 """What a comparison is decided on, and corrected for there being several. Seven would need a sixth run."""
 
 BY_KEY = {
-    measure.key: measure for measure in (*MEASURES, *BY_STAMP, *EXPERIENCE, *BY_IP, *SIDECARS, *AT_REST)
+    measure.key: measure
+    for measure in (*MEASURES, *BY_STAMP, *EXPERIENCE, *SESSION_RECOVERY, *BY_IP, *SIDECARS, *AT_REST)
 }
 """Every measure, in the order of the tables."""

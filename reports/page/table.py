@@ -15,7 +15,16 @@ from reports.compare.comparison import Comparison, compare
 from reports.compare.control import control_lines, under_control
 from reports.compare.headline import order_sentence
 from reports.compare.map_text import map_headings, map_sentences, outcome_text
-from reports.compare.measures import AT_REST, BY_STAMP, DELIVERY, EXPERIENCE, MEASURES, SIDECARS, Measure
+from reports.compare.measures import (
+    AT_REST,
+    BY_STAMP,
+    DELIVERY,
+    EXPERIENCE,
+    MEASURES,
+    SESSION_RECOVERY,
+    SIDECARS,
+    Measure,
+)
 from reports.compare.statistics import share_interval
 from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
@@ -63,13 +72,19 @@ def main_grid(comparison: Comparison) -> list[GridRow]:
 
 
 def experience_grid(comparison: Comparison) -> list[GridRow]:
-    """Client impact, without the rows in which nothing happened in any arm."""
-    return _where_something_happened(_grid(comparison, EXPERIENCE))
+    """Client impact, without the rows in which nothing happened in any arm; that nothing was lost where
+    sessions were recovered is a result."""
+    return [*_where_something_happened(_grid(comparison, EXPERIENCE)), *recovery_grid(comparison)]
 
 
 def delivery_grid(comparison: Comparison) -> list[GridRow]:
     """What became of the ticks, and when the clients were back; nothing where no arm has had a storm."""
     return [row for row in _grid(comparison, DELIVERY) if any(map(_is_known, row.cells))]
+
+
+def recovery_grid(comparison: Comparison) -> list[GridRow]:
+    """What connection state recovery did; nothing where no client asked for it."""
+    return [row for row in _grid(comparison, SESSION_RECOVERY) if any(map(_is_known, row.cells))]
 
 
 def sidecar_grid(comparison: Comparison) -> list[GridRow]:
@@ -104,6 +119,8 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     parts += [terminal_table(comparison, main_grid(comparison), width)]
     if delivered := delivery_grid(comparison):
         parts += [Text(), terminal_table(comparison, delivered, width)]
+    if recovered := recovery_grid(comparison):
+        parts += [Text(), terminal_table(comparison, recovered, width)]
     arms = by_arm(runs)
     parts += _client_parts(fleet_group_table(arms), width)
     parts += [*_client_parts(shared_ip_table(arms), width), *_issues(runs)]

@@ -10,6 +10,7 @@ OUTCOMES = {
     "broken": "the answer broke the protocol",
     "tls": "the TLS handshake failed",
     "exhausted": "this host ran out of ports, descriptors or memory",
+    "no_credentials": "no credentials, or not in time, from the function or command that issues them",
     "abandoned": "given up by the client because a new policy was pushed",
 }
 """How a connection attempt can end; each is a column of series.csv."""
@@ -30,6 +31,14 @@ GAVE_UP = {
 }
 """Why a client stops for good; each is a column of series.csv with `gave_up_` before it."""
 
+RECOVERY = {
+    "recovery_asked": "sessions that asked for connection state recovery when they joined",
+    "recovered": "of these, sessions that the gateway recovered",
+    "replayed": "missed ticks that the gateway sent to recovered sessions",
+    "duplicated": "ticks that a client received again",
+}
+"""What clients with connection state recovery count; each is a column of series.csv."""
+
 SERIES_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state; the row covers [t_s, t_s + 1)",
     "clients": "clients that have been started",
@@ -49,6 +58,7 @@ SERIES_COLUMNS: dict[str, str] = {
     "missing": "clients of generator processes that died",
     "ticks": "ticks received",
     "missed": "ticks that clients found out they will never get",
+    **RECOVERY,
     "skipped": "of the ticks due in this second, those that clients found out they will never get",
     "early": "ticks received before they were due, by the clock of the publisher",
     "earliest_ms": "how long before, at the most",

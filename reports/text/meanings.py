@@ -39,6 +39,15 @@ MEANINGS: dict[str, str] = {
         "the client never received the tick itself: it came never, or it was skipped because the client was "
         "away and received a newer one afterwards"
     ),
+    "sessions_asked": SERIES_COLUMNS["recovery_asked"],
+    "sessions_recovered": (
+        "sessions that asked for connection state recovery, and that the gateway recovered: it still had the "
+        "session, and the event that the client had last"
+    ),
+    "sessions_delivered": "ticks that clients received, each counted once for each client",
+    "sessions_replayed": SERIES_COLUMNS["replayed"],
+    "sessions_duplicated": SERIES_COLUMNS["duplicated"],
+    "sessions_lost": "ticks that clients never received, whether sessions were recovered or not",
     "back": (
         "from the end of the trigger until p % of the disconnected clients were served again, for five "
         "consecutive seconds. Disconnected is how many fewer clients were served in the worst second than "

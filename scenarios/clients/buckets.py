@@ -39,6 +39,10 @@ class Bucket:
         """Takes the ticks that one client skipped."""
         self._gaps.append(gap)
 
+    def found(self, due_ns: int) -> None:
+        """A tick that one client skipped has come after all."""
+        self._counts.append({int(self._seconds(due_ns)): TickCounts(skipped=-1)})
+
     def censor(self, due_ns: Any, clients: Any) -> None:
         """Takes ticks that clients do not hold when the measurement is finalised, and how many lack each."""
         self._counts.append(never_held_ticks(self._seconds(due_ns), clients))

@@ -10,6 +10,8 @@ waits for its next attempt is in `reconnecting.py`.
 """
 
 import errno
+from collections.abc import Mapping
+from functools import partial
 from time import monotonic_ns
 from typing import ClassVar
 
@@ -19,7 +21,9 @@ from scenarios.clients.connection import EXHAUSTED, Connection
 from scenarios.clients.endings import Ending
 from scenarios.clients.population import Population
 from scenarios.clients.protocol import packets
+from scenarios.clients.protocol.identity import Identity
 from scenarios.clients.protocol.packets import Event, Events
+from scenarios.clients.protocol.recovery import Recovery
 from scenarios.clients.protocol.session import Session
 from scenarios.clients.protocol.ticks import Tick
 from scenarios.clients.ramp import RAMP_PAUSE_NS, RAMP_TIMEOUT_S
@@ -36,8 +40,8 @@ class Client(Reconnecting):
     """One client. `start()` makes it connect; it then comes back by itself until `stop()`."""
 
     __slots__ = (
-        *("_bucket", "_connection", "_index", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
-        *("_ping_patience_ns", "_ramp", "_round_trip_s", "_seat", "_session", "_started_ns"),
+        *("_bucket", "_connection", "_identity", "_index", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
+        *("_ping_patience_ns", "_ramp", "_recovery", "_round_trip_s", "_seat", "_session", "_started_ns"),
     )
 
     _requests: ClassVar[Transport] = "websocket"
@@ -52,6 +56,8 @@ class Client(Reconnecting):
         self._follow_from_now(population.policy_for(self))
         # Until the first join of a client that is brought up gently.
         self._ramp = population.ramp
+        self._identity: Identity | None = None
+        self._recovery = Recovery() if population.fleet.recovery else None
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._started_ns = 0
@@ -111,6 +117,28 @@ class Client(Reconnecting):
         self._place_ns = 0
         self._started_ns = monotonic_ns()
         self._recorder.attempt_began(self._index, self._started_ns)
+        issuer = self._population.issuer
+        if issuer is None or (issuer.once and self._identity is not None):
+            self._set_out()
+            return
+        self._at(self._started_ns + int(issuer.timeout_s * 1e9), self._on_no_credentials)
+        issuer.ask(self._population.first_index + self._index, partial(self._log_in, self._started_ns))
+
+    def _log_in(self, began_ns: int, identity: Identity | None) -> None:
+        """Goes on with credentials, unless they were for an attempt that is over."""
+        if self._stopped or self._started_ns != began_ns:
+            return
+        if identity is None:
+            self._on_no_credentials()
+            return
+        self._identity = identity
+        self._wanted_ns = monotonic_ns()
+        self._set_out()
+
+    def _on_no_credentials(self) -> None:
+        self._attempt_failed(endings.NO_CREDENTIALS)
+
+    def _set_out(self) -> None:
         latency_s = self._round_trip_s * ROUND_TRIPS_PER_ATTEMPT
         # From when the attempt was wanted: the machine's lateness is not the network's.
         self._wanted_ns += int(latency_s * 1e9)
@@ -135,7 +163,22 @@ class Client(Reconnecting):
             self._on_error(error)
 
     def _new_session(self) -> Session:
-        return Session(self._population.upgrade_request(self._seat), self._population.subscription)
+        population = self._population
+        return Session(population.upgrade_request(self._headers), population.subscription, self._join)
+
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        return self._population.headers(self._seat, self._identity)
+
+    @property
+    def _join(self) -> bytes:
+        """The packet by which it joins; empty: that of all clients."""
+        identity, recovery = self._identity, self._recovery
+        subscription = self._population.subscription
+        if identity is None and recovery is None:
+            return b""
+        auth = subscription.auth if identity is None else identity.auth
+        return subscription.join_with(auth if recovery is None else recovery.payload(auth))
 
     def _on_connect_timeout(self) -> None:
         self._drain()
@@ -183,6 +226,8 @@ class Client(Reconnecting):
         self._population.run_due_timers()
 
     def _handle(self, events: Events, received_ns: int) -> None:
+        if self._recovery is not None:
+            events = self._recovery.take(events)
         session = self._session
         for event in events:
             if type(event) is Tick:
@@ -219,6 +264,8 @@ class Client(Reconnecting):
                 self._joined_ns = self._last_tick_ns = received_ns
                 # By a timer even where it is due: what came in behind the join has to be handled first.
                 self._at(self._patience()[0], self._watch)
+                if self._recovery is not None and self._recovery.asked:
+                    self._recorder.asked_for_recovery(self._recovery.recovered, event.replayed)
             case packets.Refused(status):
                 self._lost(endings.answered(status, self._said.retry_after_s, self._requests))
             case packets.Rejected():

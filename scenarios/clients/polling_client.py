@@ -27,9 +27,7 @@ class PollingClient(Client):
 
     def _new_session(self) -> PollingSession:
         population = self._population
-        return PollingSession(
-            population.endpoint.upgrade, population.subscription, population.headers(self._seat)
-        )
+        return PollingSession(population.endpoint.upgrade, population.subscription, self._headers, self._join)
 
     # -- the polling connection ---------------------------------------------------------------------
 

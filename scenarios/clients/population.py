@@ -3,7 +3,7 @@
 import logging
 import random
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from scenarios.clients.addresses import Seat, proxy_header
 from scenarios.clients.clock import Clock
 from scenarios.clients.connection import Connection, Dial, OnData, TlsConnection
+from scenarios.clients.protocol.identity import Identity
 from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.target import Endpoint, addresses_for
 from scenarios.clients.ramp import Ramp
@@ -93,6 +94,24 @@ class Follower(Protocol):
         """Takes the policy now."""
 
 
+class Issuer(Protocol):
+    """What issues credentials."""
+
+    @property
+    def once(self) -> bool:
+        """Whether a client keeps its first credentials for good."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a client waits for an answer."""
+        ...
+
+    def ask(self, client: int, take: Callable[[Identity | None], None]) -> None:
+        """Calls `take` later, with None where there are no credentials; or never."""
+        ...
+
+
 class _Push(Struct, frozen=True, eq=False):
     """A policy on its way to the clients."""
 
@@ -106,7 +125,8 @@ class Population:
 
     loop: gevent's event loop. part: the group, and what its clients do. source: how source addresses are
     made, as in `Fleet.source` but for `auto`. ramp: what brings the fleet up gently; without it, each client
-    begins when it is started. Timers, recorder, cap, clock and ramp are those of all groups.
+    begins when it is started. issuer: what clients ask for credentials; without it, all say the same of
+    themselves. Timers, recorder, cap, clock, ramp and issuer are those of all groups.
     """
 
     def __init__(
@@ -124,6 +144,7 @@ class Population:
         clock: Clock,
         first_index: int = 0,
         ramp: Ramp | None = None,
+        issuer: Issuer | None = None,
     ) -> None:
         self.loop = loop
         self.part = part
@@ -136,6 +157,7 @@ class Population:
         self.recorder = recorder
         self.attempts_cap = attempts_cap
         self.ramp = ramp
+        self.issuer = issuer
         self.first_index = first_index
         # Apart from the clients' own draws, and different in each process and group.
         self._moments = random.Random(f"push {fleet.seed} {first_index}{part.name}")  # noqa: S311
@@ -244,13 +266,12 @@ class Population:
             return replace(plain, preamble=proxy_header(seat.address, plain.address, port))
         return plain
 
-    def headers(self, seat: Seat) -> dict[str, str]:
+    def headers(self, seat: Seat, identity: Identity | None = None) -> Mapping[str, str]:
         """Headers that differ from client to client."""
-        return {"X-Forwarded-For": seat.address} if self.source == "x-forwarded-for" else {}
+        own = {} if identity is None else identity.headers
+        return {**own, "X-Forwarded-For": seat.address} if self.source == "x-forwarded-for" else own
 
-    def upgrade_request(self, seat: Seat) -> bytes:
-        """A WebSocket's first bytes."""
+    def upgrade_request(self, headers: Mapping[str, str]) -> bytes:
+        """A WebSocket's first bytes; headers: what differs from client to client."""
         upgrade = self.endpoint.upgrade
-        return (
-            upgrade.upgrade(extra=self.headers(seat)) if self.source == "x-forwarded-for" else upgrade.request
-        )
+        return upgrade.upgrade(extra=headers) if headers else upgrade.request

@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from scenarios.clients.buckets import Bucket, Timed, joined
+from scenarios.clients.protocol.packets import Events
 from scenarios.clients.protocol.schedule import Schedule
-from scenarios.clients.protocol.ticks import UNNUMBERED
+from scenarios.clients.protocol.ticks import UNNUMBERED, Tick
+from scenarios.clients.skips import Skips
 from scenarios.scenario.fleet.groups import MOST_ADDRESS_SHARES, MOST_GROUPS
 from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients
 from scenarios.wire.merge import add, add_by_key, add_clients
@@ -47,7 +49,9 @@ class Recorder:
     counts in `disconnects`, `held_back` and `unopened`.
     """
 
-    def __init__(self, epoch_ns: int, schedule: Schedule, *, grouped: bool = False) -> None:
+    def __init__(
+        self, epoch_ns: int, schedule: Schedule, *, grouped: bool = False, recovery: bool = False
+    ) -> None:
         self.epoch_ns = epoch_ns
         self.schedule = schedule
         self.held_due_ns = array("q")
@@ -59,6 +63,7 @@ class Recorder:
         # By group and clients per IP, and in the order of the buckets.
         self._cells: dict[tuple[int, int], int] = {}
         self._cell_of = array("H")
+        self._skips = Skips() if recovery else None
         self._group_of = array("B")
         self._buckets: list[Bucket] = []
         # Clients that no gateway of today serves: what is said of all clients is not said of them.
@@ -123,6 +128,7 @@ class Recorder:
         self._censored: list[tuple[int, dict[int, Samples]]] = []
         self._group_staleness: list[dict[int, Samples]] = []
         self._missed = 0
+        self._recovery: Counter[str] = Counter()
         self._unnumbered = False
 
     def attempt_began(self, client: int, now_ns: int) -> None:
@@ -143,6 +149,13 @@ class Recorder:
         """A client stopped for good; reason: one of `GAVE_UP`."""
         self.gave_up_by_reason[reason] += 1
 
+    def asked_for_recovery(self, recovered: bool, replayed: Events) -> None:
+        """A client that asked for the state of its session has joined; replayed: what it was sent again."""
+        self._recovery["recovery_asked"] += 1
+        if recovered:
+            self._recovery["recovered"] += 1
+            self._recovery["replayed"] += sum(type(event) is Tick for event in replayed)
+
     def tick_out_of_order(self, client: int, seq: int, due_ns: int, now_ns: int) -> None:
         """Takes any tick that is not the one after the client's newest; the caller did not record it."""
         held, bucket = self.held_seq[client], self.bucket_of(client)
@@ -156,7 +169,13 @@ class Recorder:
                 # An old tick from a pod that lags behind the client's former one: delivered, but no news.
                 self._late_fanout_ns.append(latency)
                 self._late_due_ns.append(due_ns)
+                if self._skips is not None and self._skips.found(client, seq):
+                    bucket.found(due_ns)
+                elif self._skips is not None:
+                    self._recovery["duplicated"] += 1
                 return
+            if self._skips is not None and len(missed) == seq - held - 1:
+                self._skips.add(client, held, seq)
             self._missed += len(missed)
             bucket.add_gap((missed, now_ns - missed))
             self._gap_ticks += len(missed)
@@ -258,6 +277,7 @@ class Recorder:
             else {},
             ticks=len(latency) + len(late),
             missed=self._missed,
+            recovery=dict(self._recovery),
             skipped=skipped_ticks(group_ticks),
             group_ticks=group_ticks,
             fleet_group_ticks=(

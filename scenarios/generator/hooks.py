@@ -20,6 +20,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from scenarios.clients.population import cap_of
 from scenarios.clients.protocol.target import Endpoint, TargetError, resolve
+from scenarios.credentials.answers import CredentialsError
 from scenarios.generator.channel_server import StormChannel
 from scenarios.generator.clock_sync import ClockError
 from scenarios.generator.coordinator import Head
@@ -178,7 +179,7 @@ def begin(environment: Environment, **_: Any) -> None:
         else:
             try:
                 part = Alone(environment, settings, endpoint, storm_environment.exposition)
-            except PolicyError as error:
+            except (PolicyError, CredentialsError) as error:
                 raise StopTest(str(error)) from None
     storm_environment.part = part
     storm_environment.generator = part.generator if part else None
@@ -233,7 +234,7 @@ def _begin_worker(environment: Environment, runner: WorkerRunner) -> Worker | No
         settings = msgspec.structs.replace(settings, epoch_ns=epoch_of_1970())
     try:
         return Worker(environment, settings, _resolved(settings), assignment)
-    except (ScenarioError, TargetError, PolicyError, ClockError) as error:
+    except (ScenarioError, TargetError, PolicyError, CredentialsError, ClockError) as error:
         log.error("%s", error)
         reason = str(error)
     except Exception as error:  # Without its part, the worker would count users that do nothing.

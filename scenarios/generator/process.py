@@ -22,6 +22,7 @@ from scenarios.clients.client import Client
 from scenarios.clients.clock import Clock
 from scenarios.clients.polling_client import PollingClient
 from scenarios.clients.population import AttemptsCap, Population, cap_of
+from scenarios.clients.protocol.identity import Form
 from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.schedule import ObservedSchedule, SharedSchedule
 from scenarios.clients.protocol.streams import Streams
@@ -32,6 +33,7 @@ from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, Recorde
 from scenarios.clients.timers import LoopTimers
 from scenarios.fields import NameOrTable
 from scenarios.generator.clock_sync import LocalEpoch, ask, local_epoch
+from scenarios.generator.credentials import IssuerProcess
 from scenarios.policies.following import Policy
 from scenarios.policies.registry import divided, policy
 from scenarios.scenario.model import Scenario
@@ -49,7 +51,8 @@ class Generator:
     name: what to call this process. index, processes: which of how many generator processes this is; an index
     beyond them is that of one which came later. What the scenario says of all clients together is divided,
     so that it does not matter how many processes there are. Raises ClockError if the clock that the settings
-    name does not answer, and ScenarioError if the cap on attempts leaves none for this process.
+    name does not answer, CredentialsError if what issues credentials cannot be started, and ScenarioError if
+    the cap on attempts leaves none for this process.
     """
 
     def __init__(
@@ -85,7 +88,9 @@ class Generator:
         )
         stub = settings.own_stack and not scenario.gateway.command
         self._schedule = _schedule(scenario, epoch.epoch_ns, stub=stub)
-        self.recorder = Recorder(epoch.epoch_ns, self._schedule, grouped=bool(fleet.group))
+        self.recorder = Recorder(
+            epoch.epoch_ns, self._schedule, grouped=bool(fleet.group), recovery=fleet.recovery
+        )
         self._clock = Clock()
         self._reader = TickReader(
             feed,
@@ -107,6 +112,13 @@ class Generator:
             auth=target.auth,
             emit=target.emit,
             per_pod=not stub and scenario.numbered_per_pod,
+            recovery=fleet.recovery,
+        )
+        form = Form(endpoint.upgrade.headers, target.auth)
+        self._issuer = (
+            IssuerProcess(target.credentials, form, scenario.folder, self._on_issuer_end)
+            if target.credentials
+            else None
         )
         ramp = Ramp.for_timeout(fleet.connect_timeout_s) if settings.gentle_ramp else None
         self.populations = [
@@ -124,6 +136,7 @@ class Generator:
                 first_index=index * PER_PROCESS,
                 # It waits for joins, which clients that are not served never make.
                 ramp=ramp if part.is_served else None,
+                issuer=self._issuer,
             )
             for part in fleet.parts
         ]
@@ -189,6 +202,11 @@ class Generator:
         """Stops recording; the clients have been stopped by then."""
         self._probe.close()
         self._timers.stop()
+        if self._issuer is not None:
+            self._issuer.stop()
+
+    def _on_issuer_end(self, reason: str) -> None:
+        self.recorder.client_error = self.recorder.client_error or reason
 
     def _next_boundary(self, step_ns: int) -> int:
         since = monotonic_ns() - self.recorder.epoch_ns

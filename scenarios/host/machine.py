@@ -27,6 +27,7 @@ _PACKAGES = (
 _OUR_COMMANDS = (
     "start.py gateway_stub",
     "-m gateway_stub",
+    "start.py scenarios.credentials",
     "clients/locustfile.py",
     "/sidecars/sidecar-",
     "host/keeper.py",

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 
 
 class StackError(Exception):
@@ -214,6 +215,11 @@ class Watch:
             self._failure.set_exception(error)
 
 
+def is_there(program: str, folder: Path) -> bool:
+    """Whether there is such a program: in the PATH or, with a slash in its name, below the folder."""
+    return (folder / program).exists() if "/" in program else shutil.which(program) is not None
+
+
 async def start(
     name: str,
     program: Sequence[str],
@@ -230,7 +236,7 @@ async def start(
     """Starts a program, in `directory`, whose standard error (and output, unless piped) goes to `log`."""
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", _LAUNCHER),
+            *(sys.executable, "-I", "-S", LAUNCHER),
             *(str(os.getpid()), str(int(death_signal)), ",".join(map(str, cores)) or "-", str(descriptors)),
             "--",
             *program,

@@ -7,12 +7,19 @@ import contextlib
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 TOKEN_VARIABLE = "RECONNECT_STORM_TOKEN"  # noqa: S105
 FILE_VARIABLE = "RECONNECT_STORM_TOKEN_FILE"
 DEFAULT_FILE = Path("/run/reconnect-storm/token")
 SHORTEST = 16
+
+
+def without_tokens(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a program of the user's own, whose business our tokens are not."""
+    ours = {TOKEN_VARIABLE, FILE_VARIABLE}
+    return {name: value for name, value in environment.items() if name not in ours}
 
 
 class TokenError(Exception):

@@ -76,12 +76,20 @@ def check_function(path: str, parameters: dict[str, Any]) -> None:
         pass
 
 
-def _imported(path: str) -> Any:
-    module_name, _, function_name = path.partition(":")
+def imported(path: str) -> Any:
+    """What `module:name` names. Raises ImportError, whatever the module does."""
+    module_name, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(module_name), function_name)
+        return getattr(importlib.import_module(module_name), name)
     except (Exception, SystemExit) as error:  # A module of the user's own can fail in any way.
-        raise PolicyError(f"policy {path!r} cannot be imported: {error}") from None
+        raise ImportError(f"cannot be imported: {error}") from None
+
+
+def _imported(path: str) -> Any:
+    try:
+        return imported(path)
+    except ImportError as error:
+        raise PolicyError(f"policy {path!r} {error}") from None
 
 
 def _rule(path: str, name: str, default: Any, kind: Any, expected: str) -> Any:

@@ -13,14 +13,13 @@ from msgspec import Struct
 
 from scenarios.host.control_group import new_group, remove_group
 from scenarios.host.process import StackError, end_error, exit_text, last_lines
+from scenarios.host.token import without_tokens
 from scenarios.programs.placeholders import Invocation
 from scenarios.scenario.program import Program
 
 _KEEPER = str(Path(__file__).parents[1] / "host" / "keeper.py")
 _KILLED_TIMEOUT_S = 10.0
 _NO_LINES: tuple[bytes, ...] = ()
-_CREDENTIALS = frozenset({"RECONNECT_STORM_TOKEN", "RECONNECT_STORM_TOKEN_FILE"})
-"""Variables that are none of a user's program's business."""
 
 
 class KeptProgram(Struct, eq=False):
@@ -147,7 +146,7 @@ async def start_kept(
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                env={**_inherited(), **invocation.environment},
+                env={**without_tokens(os.environ), **invocation.environment},
                 pass_fds=(writing,),
                 cwd=directory,
                 start_new_session=True,
@@ -179,7 +178,3 @@ async def _told(keeper: asyncio.subprocess.Process, reading: int) -> bytes:
             keeper.send_signal(signal.SIGUSR1)
         await asyncio.shield(keeper.wait())
         raise
-
-
-def _inherited() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in _CREDENTIALS}

@@ -11,6 +11,7 @@ from scenarios.events.event import Event
 from scenarios.rehearsal.decisions import left_to_the_operator
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_of, without_secrets
+from scenarios.scenario.redact_text import HIDDEN
 
 _HEAD = """\
 # What was rehearsed: the script, and what the operator chose. To play it again:
@@ -49,8 +50,10 @@ def scenario_file(scenario: Scenario, name: str) -> str:
     }
     table["event"] = [_event(event) for event in scenario.event]
     hidden = any(secrets_of(scenario))
+    target = table.get("target", {})
     for key in ("auth", "headers", "cookies"):
-        table.get("target", {}).pop(key, None)
+        if HIDDEN in str(target.get(key, "")):
+            del target[key]
     lines = [_HEAD.format(name=name) + (_SECRETS if hidden else "")]
     lines += [
         f"{key_text(key)} = {value_text(value)}" for key, value in table.items() if not _is_section(value)

@@ -160,6 +160,7 @@ class Collector:
             "unopened": interval.unopened,
             "ticks": interval.ticks,
             "missed": interval.missed,
+            **interval.recovery,
             "early": interval.early,
         }.items():
             row[key] = row.get(key, 0) + value

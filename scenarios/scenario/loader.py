@@ -17,7 +17,7 @@ from reports.rundir.renamed import SCENARIOS, present_scenario, present_setting
 from scenarios.scenario.arms import arms, refuse_without_effect
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import parse_override, set_key
-from scenarios.scenario.program import COMMAND, forget_stub
+from scenarios.scenario.program import COMMAND, CREDENTIALS_COMMAND, forget_stub
 from scenarios.scenario.redact import shown_override
 from scenarios.scenario.toml import steps
 from scenarios.scenario.validate import ScenarioError, build
@@ -79,7 +79,9 @@ def _present_override(key: str, value: Any, former: list[str]) -> tuple[str, Any
 def _folder(scenario: Scenario, path: Path) -> str:
     """Where relative working folders begin; nothing where the scenario starts no program of the user's."""
     varied = (scenario.matrix, *scenario.arms.values())
-    if not scenario.own_gateway and not any(COMMAND in keys for keys in varied):
+    asked = scenario.target.credentials
+    starts = scenario.own_gateway or (asked is not None and asked.command)
+    if not starts and not any(key in keys for keys in varied for key in (COMMAND, CREDENTIALS_COMMAND)):
         return ""
     of_file = Path.cwd() if path.parent == CATALOG else path.resolve().parent
     return str(of_file / scenario.folder)

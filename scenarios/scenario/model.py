@@ -23,7 +23,17 @@ from scenarios.scenario.fleet.groups import (
     shares,
 )
 from scenarios.scenario.mesh import Mesh
-from scenarios.scenario.program import SECRET, VALUES, Command, Line, Program, Secrets, Service, SignalName
+from scenarios.scenario.program import (
+    SECRET,
+    VALUES,
+    Command,
+    Credentials,
+    Line,
+    Program,
+    Secrets,
+    Service,
+    SignalName,
+)
 from scenarios.scenario.slo import Hypothesis, Objective
 
 Path = str | Annotated[int, Meta(ge=0)]
@@ -56,6 +66,10 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`polling-upgrade` makes the JavaScript client's five requests for one connection. A cookie that the
     gateway sets, as load balancers do that keep a session at one pod, goes along with all further requests
     of that session, and not with those of the next one."""
+    recovery: bool = False
+    """Connection state recovery, as socket.io-client 4.6 and later has it: clients keep the `pid` of their
+    session and the offset of the last event, and join with both after a disconnect. It takes a gateway that
+    has it switched on; the built-in stub has none."""
     connect_timeout_s: PositiveSeconds = 1.0
     """Timeout of an attempt, from its start until the namespace is joined; then the client reconnects."""
     stale_after_s: Seconds = 2.0
@@ -141,8 +155,8 @@ class PodMetrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Gateway(Program, frozen=True, kw_only=True):
     """The pods: copies of your own gateway where there is a `command`, of the built-in stub where not.
 
-    Costs, `ping_…`, `backlog`, `busy_lag_ms` and `cancel_gone` are the stub's; a gateway of your own has its
-    own.
+    Costs, `ping_…`, `backlog`, `busy_lag_ms`, `cancel_gone` and `token_lifetime_s` are the stub's; a gateway
+    of your own has its own.
     """
 
     setup: Command = ""
@@ -187,6 +201,10 @@ class Gateway(Program, frozen=True, kw_only=True):
     """A client gives up when no ping came for the two together; the server, `ping_timeout_s` after a ping."""
     busy_lag_ms: Milliseconds = 1_000.0
     """From this loop lag on, a pod's readiness probe says no."""
+    token_lifetime_s: Seconds = 0.0
+    """How long a token of `gateway_stub.tokens:issue` is valid. Clients with another or an expired one are
+    refused: with 403 where it comes in the header `Authorization`, with a CONNECT_ERROR where it comes as
+    `auth.token`. 0: pods look at no token."""
 
 
 class Feed(Program, frozen=True, kw_only=True):
@@ -249,6 +267,9 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """HTTP headers of every request of a client; their values are not written down."""
     cookies: Secrets = field(default_factory=dict)
     """Cookies of every request of a client; their values are not written down."""
+    credentials: Credentials | None = None
+    """What issues credentials while the run goes on. Its answers fill placeholders such as `{token}` in the
+    values of `auth`, `headers` and `cookies`. Left out: these values are used as they are."""
     ca_file: str = ""
     """Certificates to trust instead of the system's."""
     server_name: str = ""

@@ -92,6 +92,9 @@ def _without_command(scenario: Scenario) -> Iterator[str]:
         if value != getattr(_GATEWAY, key):
             shown = {} if key == "environment" else value
             yield invalid(f"gateway.{key}", msgspec.to_builtins(shown), "gateway.command beside it")
+    if scenario.fleet.recovery and not scenario.target.url:
+        expected = "false with the built-in stub, which has no connection state recovery"
+        yield invalid("fleet.recovery", scenario.fleet.recovery, expected)
     if scenario.feed.command:
         yield "feed.command: not supported without gateway.command: the built-in stub has a feed of its own"
     if scenario.service:

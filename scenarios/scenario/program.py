@@ -28,6 +28,7 @@ Command = Annotated[Line | tuple[Word, ...], Meta(extra={SECRET: WORDS})]
 SignalName = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGSTOP", "SIGCONT"]
 
 COMMAND = "gateway.command"
+CREDENTIALS_COMMAND = "target.credentials.command"
 STUB_KEYS = (
     "handshake_cpu_ms",
     "tick_cpu_us",
@@ -38,6 +39,7 @@ STUB_KEYS = (
     "ping_interval_s",
     "ping_timeout_s",
     "busy_lag_ms",
+    "token_lifetime_s",
 )
 """Keys of `gateway` that set the built-in stub."""
 _SHELL = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1"})
@@ -70,6 +72,27 @@ class Service(Program, frozen=True, kw_only=True):
     """Port that the service listens on, as `{port}` and `PORT`; 0 takes a free one."""
     ready_path: Line = ""
     """HTTP path that answers 200 once the service is ready; empty: ready once it accepts connections."""
+
+
+class Credentials(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What issues the credentials of clients: a function or a program of your own.
+
+    It is asked for each client by number, and its answer fills placeholders such as `{token}` in the values
+    of `target.auth`, `target.headers` and `target.cookies`. No answer is written down.
+    """
+
+    function: Line = ""
+    """`module:function`, called with the number of a client, in a process of its own. It returns a text,
+    which is the `token`, or a dict of names and values."""
+    command: Command = ""
+    """A program that runs as long as the clients do, in the folder of the scenario file. It reads one line
+    such as `{"id": 7, "client": 12}` for each question, and writes one line for each answer: a text, or a
+    JSON object."""
+    when: Literal["attempt", "start"] = "attempt"
+    """How often a client asks: before each attempt, or once before its first, to use that answer for good."""
+    timeout_s: PositiveSeconds = 5.0
+    """Time from the question to the answer. An attempt that has none by then ends as `no_credentials`;
+    `connect_timeout_s` begins with the answer."""
 
 
 def variable_text(value: str | bool | float) -> str:

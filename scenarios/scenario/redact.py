@@ -19,6 +19,7 @@ from scenarios.scenario.redact_text import (
     cut_url,
     hidden_parts,
     hide,
+    is_form,
     looks_secret,
     secret_parts,
     shown_line,
@@ -167,7 +168,7 @@ class _Hidden(Struct, frozen=True):
         return self
 
     def shown(self, value: Any) -> Any:
-        return None if value is None else HIDDEN
+        return value if value is None or is_form(value) else HIDDEN
 
     def secrets(self, value: Any) -> Iterator[str]:
         if isinstance(value, Mapping):
@@ -176,7 +177,7 @@ class _Hidden(Struct, frozen=True):
         elif isinstance(value, list | tuple):
             for item in value:
                 yield from self.secrets(item)
-        elif value is not None:
+        elif value is not None and not is_form(value):
             yield str(value)
             # `Bearer TOKEN`: a message may have the second word alone.
             yield from str(value).split()[1:]
@@ -190,7 +191,7 @@ class _Names(_Hidden, frozen=True):
             return [self.shown(item) for item in value]
         if not isinstance(value, Mapping):
             return super().shown(value)
-        return {shown_name(str(name)): HIDDEN for name in value}
+        return {shown_name(str(name)): item if is_form(item) else HIDDEN for name, item in value.items()}
 
     def at(self, _step: str | int) -> "_Shape":
         return _Hidden()

@@ -32,6 +32,14 @@ def told_apart(labels: Sequence[str]) -> list[str]:
     return found
 
 
+_FORM = re.compile(r"(?:(?:Bearer|Token|Basic) )?\{[a-z][a-z0-9_]*\}")
+
+
+def is_form(value: object) -> bool:
+    """Whether a value is a placeholder for a secret, such as `Bearer {token}`, and none itself."""
+    return isinstance(value, str) and _FORM.fullmatch(value) is not None
+
+
 # -- texts ---------------------------------------------------------------------------------------------------
 
 

@@ -3,13 +3,15 @@
 An error names the file, the key, the invalid value and what is expected.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from scenarios.credentials.answers import CredentialsError, names_in
+from scenarios.credentials.function import function_at
 from scenarios.events.event import Context, common_complaint
 from scenarios.events.registry import EVENTS
 from scenarios.fields import invalid
@@ -22,6 +24,7 @@ from scenarios.scenario.fleet.groups import share_complaints
 from scenarios.scenario.mesh import mesh_complaint
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.own_gateway import program_complaints
+from scenarios.scenario.program import command_complaint
 from scenarios.scenario.redact_text import shown_url
 
 
@@ -74,7 +77,8 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
     if complaint:
         raise ScenarioError(f"{source}: mesh.{complaint}")
 
-    for complaint in chain(share_complaints(groups), program_complaints(scenario)):
+    # The first complaint is told: what follows may rest on what it is about.
+    for complaint in chain(share_complaints(groups), program_complaints(scenario), _credentials(scenario)):
         raise ScenarioError(f"{source}: {complaint}")
 
     health = scenario.abort.health_url
@@ -110,6 +114,29 @@ def _check_fleet(scenario: Scenario, fail: Callable[[str, object, str], None]) -
     if polls and scenario.gateway.pods > 1 and scenario.gateway.balance != "hash":
         expected = "'hash' with polling clients and several pods: all requests of a session go to one pod"
         fail("gateway.balance", scenario.gateway.balance, expected)
+
+
+def _credentials(scenario: Scenario) -> Iterator[str]:
+    """What is wrong with the source of credentials, or with the place for them."""
+    target = scenario.target
+    said = {"auth": target.auth, "headers": target.headers, "cookies": target.cookies}
+    asked, key = target.credentials, "target.credentials"
+    if asked is None:
+        return
+    if asked.function and asked.command:
+        yield f"{key}.command: not supported together with {key}.function: expected one of the two"
+    elif not asked.function and not asked.command:
+        yield f"{key}: neither function nor command: expected one of the two"
+    try:
+        if asked.function:
+            function_at(asked.function)
+    except CredentialsError as error:
+        yield f"{key}.function: {str(error).removeprefix(': ')}"
+    if complaint := command_complaint(f"{key}.command", asked.command):
+        yield complaint
+    if not any(names_in(value) for value in said.values()):
+        places = ", ".join(f"target.{name}" for name in said)
+        yield f"{key}: nothing uses the answers: expected a placeholder, {{token}}, in a value of {places}"
 
 
 def _check_events(scenario: Scenario, source: str, fail: Callable[[str, object, str], None]) -> None:

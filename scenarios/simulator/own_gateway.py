@@ -22,6 +22,8 @@ def modelled(scenario: Scenario, costs: Costs, keys: tuple[str, ...]) -> tuple[S
         scenario,
         gateway=Gateway(pods=gateway.pods, cores=gateway.cores, balance=gateway.balance),
         feed=Feed(rate_hz=feed.rate_hz, payload_bytes=feed.payload_bytes, event=feed.event),
+        # The model replays nothing: what a client had missed stays lost.
+        fleet=replace(scenario.fleet, recovery=False),
         target=Target(),
         service=(),
         folder="",

@@ -360,6 +360,7 @@ class Gateway:
             ping_interval_s=gateway.ping_interval_s,
             ping_timeout_s=gateway.ping_timeout_s,
             busy_lag_ms=gateway.busy_lag_ms,
+            token_lifetime_s=gateway.token_lifetime_s,
             epoch_ns=self._epoch_ns,
         )
 

@@ -20,6 +20,11 @@ from scenarios.wire.orders import GENERATOR_VARIABLE, GeneratorSettings
 LOCUSTFILE = Path(__file__).parents[1] / "clients" / "locustfile.py"
 
 
+def _said_to(scenario: Scenario, *, stub: bool) -> Target:
+    """What clients say to the gateway. The stub has one namespace, hears no events, and looks at tokens."""
+    return replace(scenario.target, namespace=Target().namespace, emit=()) if stub else scenario.target
+
+
 class Generator(Channel):
     """A running Locust."""
 
@@ -49,8 +54,7 @@ class Generator(Channel):
         """
         stub = bool(own_url) and not scenario.own_gateway
         if own_url:
-            said = Target() if stub else scenario.target
-            scenario = replace(scenario, target=replace(said, url=own_url))
+            scenario = replace(scenario, target=replace(_said_to(scenario, stub=stub), url=own_url))
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         settings = GeneratorSettings(

@@ -1,7 +1,6 @@
 """Starts the user's programs beside the pods: services and the set-up command before, the publisher after."""
 
 import asyncio
-import shutil
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from scenarios.host.machine import MachineError
+from scenarios.host.process import is_there
 from scenarios.programs.placeholders import Invocation, invocation
 from scenarios.programs.publisher import Publisher
 from scenarios.programs.services import HERE, Services, run_setup
@@ -34,8 +34,7 @@ def check_programs(scenario: Scenario) -> None:
             continue
         if not folder.is_dir():
             raise MachineError(f"{key}: cannot be started: the folder {folder} does not exist")
-        found = (folder / words[0]).exists() if "/" in words[0] else shutil.which(words[0])
-        if not found and not scenario.gateway.setup:
+        if not is_there(words[0], folder) and not scenario.gateway.setup:
             where = folder if "/" in words[0] else "the PATH"
             raise MachineError(f"{key}: {words[0]} was not found; looked in {where}")
 

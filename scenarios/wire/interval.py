@@ -139,6 +139,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     ticks: int
     missed: int
     """Ticks that clients learned in this second that they will never get."""
+    recovery: dict[str, int] = {}
+    """Of connection state recovery, by the columns `RECOVERY`; empty where no client asked for it."""
     skipped: dict[int, int] = {}
     """The same ticks by the second in which they were due."""
     group_ticks: dict[int, dict[int, TickCounts]] = {}

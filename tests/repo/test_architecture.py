@@ -33,6 +33,7 @@ RANKS = (
     "scenarios.policies",
     "scenarios.limits",
     "scenarios.events",
+    "scenarios.credentials",
     "scenarios.scenario",
     "scenarios.host",
     "scenarios.clients.protocol",
@@ -90,6 +91,7 @@ MOST_LINES = 400
 PURE = (
     "scenarios.policies",
     "scenarios.limits",
+    "scenarios.credentials.answers",
     "scenarios.scenario.stability",
     "scenarios.scenario.timeline",
     "scenarios.clients.protocol.frames",

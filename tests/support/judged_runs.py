@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from reports.analysis.delivery import Ticks
+from reports.analysis.delivery import SessionRecovery, Ticks
 from reports.analysis.judgement import Judgement
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.analysis.recovery import Recovery
@@ -29,6 +29,7 @@ def run(
     limited: int = 0,
     amplification: float = 5.0,
     ips: tuple[SharedIpGroup, ...] = (),
+    sessions: SessionRecovery | None = None,
     **info: Any,
 ) -> Run:
     """A judged run of arm `policy + limit`, without any seconds."""
@@ -49,6 +50,7 @@ def run(
         outcomes={"joined": 100, "timeout": 400},
         missed=0,
         wasted_work=0.1,
+        recovery=sessions,
     )
     judgement = Judgement(
         Summary(

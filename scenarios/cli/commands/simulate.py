@@ -182,6 +182,14 @@ def check_known(scenario: Scenario) -> None:
     """Raises ScenarioError for a scenario that the model does not support."""
     if scenario.target.url:
         raise ScenarioError("target.url: not supported by simulate: external targets have no cost model")
+    if scenario.gateway.token_lifetime_s:
+        raise ScenarioError(
+            invalid(
+                "gateway.token_lifetime_s",
+                scenario.gateway.token_lifetime_s,
+                "0: the model has no credentials, and no pod that refuses them",
+            )
+        )
     if scenario.mesh.sidecar != "none":
         raise ScenarioError(
             invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': the model has no sidecars")

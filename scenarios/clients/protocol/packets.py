@@ -16,10 +16,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from scenarios.clients.protocol.offsets import offset_of, pid_of, with_offset
 from scenarios.clients.protocol.ticks import FOR_EVER_NS, Tick, TickError, TickReader
 
 # [type][attachments-]?[/namespace,]?[ack id]? before the JSON.
-_SOCKETIO = re.compile(rb"([0-6])(?:(\d{1,9})-)?(?:(/[^,]*),)?\d*")
+_SOCKETIO = re.compile(rb"([0-6])(?:(\d{1,9})-)?(?:(/[^,]*),)?(\d*)")
 _CONNECT, _DISCONNECT, _EVENT, _CONNECT_ERROR, _BINARY_EVENT, _BINARY_ACK = b"0", b"1", b"2", b"4", b"5", b"6"
 _CACHED_CHUNKS = 256
 _CACHED_CHUNK_BYTES = 65_536
@@ -57,6 +58,11 @@ class Opened(Struct, frozen=True):
 class Joined(Struct, frozen=True):
     """The namespace is joined; ticks may come."""
 
+    pid: str = ""
+    """Of the session, where the server can recover it."""
+    replayed: "Events" = ()
+    """What came before: the events that a recovered session had missed."""
+
 
 class Rejected(Struct, frozen=True):
     """The namespace was refused; a stock client would not try again by itself."""
@@ -68,6 +74,9 @@ class Pinged(Struct, frozen=True):
 
 class Other(Struct, frozen=True):
     """A message that is none of the above, such as another event or an acknowledgement."""
+
+    offset: str = ""
+    """Of an event, for clients that recover sessions."""
 
 
 class Upgradable(Struct, frozen=True):
@@ -146,7 +155,7 @@ class Subscription:
 
     event: the name of the tick event. auth: what a stock client would be given as `auth`. emit: events that a
     client sends once it has joined, each its name and its arguments. per_pod: equal bytes of different pods
-    are different ticks.
+    are different ticks. recovery: clients look at what it takes to recover a session.
     """
 
     def __init__(
@@ -158,15 +167,19 @@ class Subscription:
         auth: Any = None,
         emit: Sequence[Sequence[Any]] = (),
         per_pod: bool = False,
+        recovery: bool = False,
     ) -> None:
         self.reader = reader
+        self.recovery = recovery
+        self.auth = auth
         self.pod = ""
         """Whose ticks these are; empty where that makes no difference, or is not known yet."""
         self._at_pods: dict[str, Subscription] | None = {} if per_pod else None
         path = namespace.partition("?")[0]
         self.namespace = b"" if path == "/" else path.encode()
-        content = b"" if auth is None else msgspec.json.encode(auth)
-        self.join = b"40" + (b"" if namespace == "/" else namespace.encode() + b",") + content
+        self._join = b"40" + (b"" if namespace == "/" else namespace.encode() + b",")
+        self.join = self.join_with(auth)
+        """The packet by which a client joins that has nothing else to say."""
         # Servers differ in how they write a letter outside ASCII: python-socketio escapes it, JS does not.
         self.tick_prefixes = tuple(
             (json.dumps([event], ensure_ascii=escaped)[:-1] + ",").encode() for escaped in (True, False)
@@ -179,6 +192,10 @@ class Subscription:
         """What chunks mean at any time."""
         self._recent: dict[bytes, tuple[Events, int]] = {}
         """What others mean for a while, and when that began."""
+
+    def join_with(self, auth: Any) -> bytes:
+        """The packet by which a client joins with this payload; None: without one."""
+        return self._join + (b"" if auth is None else msgspec.json.encode(auth))
 
     def at(self, pod: str) -> "Subscription":
         """That of sessions at this pod, which may be told from others; itself where that is not wanted."""
@@ -208,16 +225,22 @@ class Subscription:
 
 
 class Conversation:
-    """The packets of one session. A transport hands them in and carries what `_send_packet` is given."""
+    """The packets of one session. A transport hands them in and carries what `_send_packet` is given.
 
-    __slots__ = ("_attachments_left", "_awaiting", "_subscription", "phase", "said")
+    join: the packet by which its client joins; empty: that of the subscription.
+    """
 
-    def __init__(self, subscription: Subscription) -> None:
+    __slots__ = ("_attachments_left", "_awaiting", "_early", "_join", "_subscription", "phase", "said")
+
+    def __init__(self, subscription: Subscription, join: bytes = b"") -> None:
         self.phase = Phase.UPGRADING
         self.said = NOTHING_SAID
         self._subscription = subscription
+        self._join = join or subscription.join
         self._awaiting: Event | None = None
         self._attachments_left = 0
+        self._early: list[Event] = []
+        """Events before the join, of a session that is being recovered."""
 
     def _send_packet(self, packet: bytes) -> None:
         raise NotImplementedError
@@ -257,7 +280,7 @@ class Conversation:
             raise ProtocolError(f"Engine.IO open: {error}") from None
         self.phase = Phase.JOINING
         self._on_open(opened.sid, opened.upgrades)
-        self._send_packet(self._subscription.join)
+        self._send_packet(self._join)
         return (Opened(opened.pingInterval / 1000, opened.pingTimeout / 1000),)
 
     def _socketio_packet(self, payload: bytes, now_ns: int) -> Events:
@@ -270,10 +293,13 @@ class Conversation:
         event: Event = OTHER
         if (namespace or b"").partition(b"?")[0] == self._subscription.namespace:
             if kind in {_EVENT, _BINARY_EVENT}:
-                event = self._event(payload, header.end(), now_ns)
+                event = self._event(payload, header.end(), now_ns, answered=bool(header.group(4)))
+                if self._subscription.recovery and self.phase == Phase.JOINING and kind == _EVENT:
+                    self._early.append(event)
+                    return ()
             elif kind == _CONNECT and self.phase == Phase.JOINING:
                 self.phase = Phase.JOINED
-                event = _JOINED
+                event = self._joined(payload[header.end() :])
                 for packet in self._subscription.emit:
                     self._send_packet(packet)
             elif kind == _CONNECT_ERROR:
@@ -289,16 +315,26 @@ class Conversation:
             return ()
         return (event,)
 
-    def _event(self, payload: bytes, body: int, now_ns: int) -> Event:
-        if self.phase != Phase.JOINED or not payload.startswith(self._subscription.tick_prefixes, body):
-            return OTHER
-        return self._read_tick(payload[body:], now_ns)
+    def _joined(self, content: bytes) -> Joined:
+        if not self._subscription.recovery:
+            return _JOINED
+        early, self._early = tuple(self._early), []
+        return Joined(pid_of(content), early)
 
-    def _read_tick(self, arguments: bytes, now_ns: int) -> Tick:
+    def _event(self, payload: bytes, body: int, now_ns: int, *, answered: bool) -> Event:
+        """answered: the server wants an acknowledgement. Of such an event, clients take no offset."""
+        recovery = self._subscription.recovery
+        readable = self.phase == Phase.JOINED or recovery
+        if not readable or not payload.startswith(self._subscription.tick_prefixes, body):
+            return Other(offset_of(payload[body:])) if recovery and not answered else OTHER
+        return self._read_tick(payload[body:], now_ns, answered=answered)
+
+    def _read_tick(self, arguments: bytes, now_ns: int, *, answered: bool = False) -> Tick:
         try:
-            return self._subscription.reader.read(arguments, now_ns, self._subscription.pod)
+            tick = self._subscription.reader.read(arguments, now_ns, self._subscription.pod)
         except TickError as error:
             raise ProtocolError(f"tick: {error}") from None
+        return with_offset(tick, arguments) if self._subscription.recovery and not answered else tick
 
     def _attachment(self) -> Events:
         if not self._attachments_left:

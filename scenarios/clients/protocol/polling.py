@@ -128,9 +128,13 @@ class PollingSession(Session):
     )
 
     def __init__(
-        self, upgrade: Upgrade, subscription: Subscription, extra_headers: Mapping[str, str] | None = None
+        self,
+        upgrade: Upgrade,
+        subscription: Subscription,
+        extra_headers: Mapping[str, str] | None = None,
+        join: bytes = b"",
     ) -> None:
-        super().__init__(b"", subscription)
+        super().__init__(b"", subscription, join)
         self._upgrade = upgrade
         self._headers = {**upgrade.headers, **(extra_headers or {})}
         self._cookies: Cookies | None = None

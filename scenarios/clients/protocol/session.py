@@ -24,11 +24,11 @@ from scenarios.clients.protocol.frames import (
     client_frame,
 )
 from scenarios.clients.protocol.packets import (
-    OTHER,
     Broken,
     Conversation,
     Event,
     Events,
+    Other,
     Phase,
     ProtocolError,
     Refused,
@@ -91,8 +91,8 @@ class Session(Conversation):
 
     __slots__ = ("_frames", "_head", "_switched", "last_words", "to_send")
 
-    def __init__(self, request: bytes, subscription: Subscription) -> None:
-        super().__init__(subscription)
+    def __init__(self, request: bytes, subscription: Subscription, join: bytes = b"") -> None:
+        super().__init__(subscription, join)
         self.to_send = request
         self.last_words = b""
         """What closes the WebSocket, after all that is to be sent, where the server has not begun to."""
@@ -240,7 +240,7 @@ def _said_in_closing(payload: bytes) -> Said:
 
 def _means_the_same_to_all(events: list[Event]) -> bool:
     # Anything else asks for an answer or ends the session, which is not for others to share.
-    return bool(events) and all(type(event) is Tick or event is OTHER for event in events)
+    return bool(events) and all(type(event) is Tick or type(event) is Other for event in events)
 
 
 def _status(head: bytes) -> int:

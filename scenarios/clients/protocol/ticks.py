@@ -43,6 +43,8 @@ class Tick(Struct, frozen=True):
 
     seq: int
     due_ns: int
+    offset: str = ""
+    """Of its event, for clients that recover sessions."""
 
 
 class TickError(Exception):

@@ -13,8 +13,10 @@ from reports.analysis.delivery import (
     SHARES,
     Back,
     ClientsBack,
+    SessionRecovery,
     Ticks,
     clients_back,
+    session_recovery,
     share_of,
     ticks_due,
     ticks_of,
@@ -24,6 +26,7 @@ from reports.rundir import latency
 from reports.rundir.latency import Counts
 from reports.rundir.reader import Run
 from reports.rundir.schema import Phase, RunInfo, Tag
+from reports.rundir.series import Row
 from reports.rundir.writer import RunWriter
 from scenarios.clients.protocol.schedule import SharedSchedule
 from scenarios.clients.recorder import Recorder
@@ -108,6 +111,32 @@ def test_of_ticks_without_numbers_nobody_knows_what_was_not_received() -> None:
     run.info.unnumbered = True
     assert ticks_due(run, 8, 10) is None
     assert share_of(None, "late") is None
+
+
+SESSIONS: dict[str, tuple[list[Row], Ticks | None, SessionRecovery | None]] = {
+    "an older run": ([{"t_s": 0, "ticks": 100}], TICKS["never"][2], None),
+    "nobody asked": ([{"t_s": 0, "ticks": 100, "recovery_asked": 0}], TICKS["never"][2], None),
+    "some were recovered": (
+        [
+            {"t_s": 0, "ticks": 100},
+            {"t_s": 1, "ticks": 90, "recovery_asked": 10, "recovered": 8, "replayed": 40, "duplicated": 3},
+        ],
+        TICKS["never"][2],
+        SessionRecovery(asked=10, recovered=8, replayed=40, duplicated=3, delivered=187, lost=2),
+    ),
+    "ticks have no numbers": (
+        [{"t_s": 0, "ticks": 90, "recovery_asked": 10}],
+        None,
+        SessionRecovery(asked=10, recovered=0, replayed=0, duplicated=0, delivered=90, lost=None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("rows", "ticks", "found"), SESSIONS.values(), ids=SESSIONS)
+def test_recovered_sessions_are_counted_where_a_client_asked_for_one(
+    rows: list[Row], ticks: Ticks | None, found: SessionRecovery | None
+) -> None:
+    assert session_recovery(rows, ticks) == found
 
 
 def test_the_last_second_of_a_measurement_is_too_short_to_tell() -> None:

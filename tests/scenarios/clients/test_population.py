@@ -124,7 +124,7 @@ def test_a_source_address_is_told_in_one_way(
     dial = clients.dial(5, SEAT)
     assert (dial.bind, dial.preamble) == (bind, preamble)
     assert dial.address == ("127.0.0.1", 3000)
-    request = clients.upgrade_request(SEAT)
+    request = clients.upgrade_request(clients.headers(SEAT))
     assert request.replace(header, b"") == clients.endpoint.upgrade.request
     assert (b"Forwarded" in request) == bool(clients.headers(SEAT)) == bool(header)
 

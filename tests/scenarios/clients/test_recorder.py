@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_stub.feed_schedule import FeedSchedule
+from scenarios.clients.protocol.packets import Other
 from scenarios.clients.protocol.schedule import ObservedSchedule, Schedule, SharedSchedule
-from scenarios.clients.protocol.ticks import UNNUMBERED
+from scenarios.clients.protocol.streams import Streams
+from scenarios.clients.protocol.ticks import UNNUMBERED, Tick
 from scenarios.clients.recorder import LAG_PROBE_NS, SECOND_NS, SLOT_NS, USEFUL_STALENESS_NS, Recorder
 from scenarios.wire.interval import Samples, SomeClients
 from scenarios.wire.merge import add, add_by_key
@@ -22,8 +24,9 @@ def due(seq: int) -> int:
     return EPOCH_NS + seq * PERIOD_NS
 
 
-def recorder_of(clients: int, schedule: Schedule | None = None) -> Recorder:
-    recorder = Recorder(EPOCH_NS, schedule or SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
+def recorder_of(clients: int, schedule: Schedule | None = None, *, recovery: bool = False) -> Recorder:
+    schedule = schedule or SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ))
+    recorder = Recorder(EPOCH_NS, schedule, recovery=recovery)
     for _ in range(clients):
         recorder.add_client()
     return recorder
@@ -68,6 +71,61 @@ def test_a_client_that_was_away_adds_one_value_for_every_tick_it_never_got() -> 
         0: Samples.of([850 * MS]),
         1: Samples.of([650 * MS, 450 * MS, 250 * MS, 50 * MS]),
     }
+
+
+def test_a_skipped_tick_that_comes_after_all_is_neither_lost_nor_a_duplicate() -> None:
+    recorder = recorder_of(1, recovery=True)
+    for seq in (3, 7, 5, 5, 3, 8):
+        receive(recorder, 0, seq, due(8) + MS)
+    interval = recorder.take_interval(1)
+    assert (interval.ticks, interval.missed) == (6, 3)
+    assert interval.skipped == {0: 1, 1: 1}, "ticks 4 and 6: tick 5 came later"
+    assert interval.recovery == {"duplicated": 2}, "tick 5 again, and tick 3"
+
+
+@pytest.mark.parametrize("schedule", ["shared", "observed", "streams"])
+@given(seqs=st.lists(st.integers(10, 60), min_size=1, max_size=40))
+@settings(max_examples=40)
+def test_what_is_received_lost_and_received_again_adds_up(schedule: str, seqs: list[int]) -> None:
+    kinds: dict[str, Schedule] = {
+        "shared": SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)),
+        "observed": ObservedSchedule(),
+        "streams": Streams(RATE_HZ, fitted=False),
+    }
+    # A number that went back while time went on would be a feed that began anew: all comes at once.
+    recorder = recorder_of(1, kinds[schedule], recovery=True)
+    first = seqs[0]
+    later = [seq for seq in seqs if seq > first] if schedule == "streams" else seqs
+    received = [first, *later]
+    for seq in received:
+        number, due_ns = recorder.schedule.learn(seq, due(seq))
+        if number == recorder.held_seq[0] + 1:
+            receive_next(recorder, number, due_ns)
+        else:
+            recorder.tick_out_of_order(0, number, due_ns, due(70))
+    interval = recorder.take_interval(0)
+    wanted = set(range(first, max(received) + 1))
+    assert interval.ticks == len(received)
+    assert sum(interval.skipped.values()) == len(wanted - set(received))
+    older = sum(seq < first for seq in received)
+    again = len(received) - len(set(received) & wanted)
+    assert interval.recovery.get("duplicated", 0) == again
+    assert again >= older
+
+
+def receive_next(recorder: Recorder, number: int, due_ns: int) -> None:
+    bucket = recorder.bucket_of(0)
+    bucket.latency_ns.append(0)
+    bucket.due_ns.append(due_ns)
+    bucket.held_seq[0], bucket.held_due_ns[0] = number, due_ns
+
+
+def test_recovered_sessions_and_the_ticks_that_they_were_sent_again_are_counted() -> None:
+    recorder = recorder_of(2, recovery=True)
+    recorder.asked_for_recovery(True, (Tick(4, due(4)), Other("o"), Tick(5, due(5))))
+    recorder.asked_for_recovery(False, (Tick(6, due(6)),))
+    assert recorder.take_interval(0).recovery == {"recovery_asked": 2, "recovered": 1, "replayed": 2}
+    assert recorder.take_interval(1).recovery == {}
 
 
 def test_the_first_tick_of_all_is_news_and_no_gap() -> None:

@@ -57,6 +57,7 @@ def test_the_trigger_is_the_first_event_whatever_the_order_in_the_file(tmp_path:
     assert load(written(tmp_path, text)).trigger_s == 8
 
 
+TOKEN_AUTH = '[target]\nauth = {token = "{token}"}\n'
 MISTAKES = {
     "unknown table": ("flet = 3", "flet", "unknown key", "name, summary, fleet"),
     "unknown key": (
@@ -132,6 +133,42 @@ MISTAKES = {
         "abort.health_url",
         "'file:///etc/passwd'",
         "http://… or https://…",
+    ),
+    "recovery of sessions by the stub": (
+        "[fleet]\nrecovery = true",
+        "fleet.recovery",
+        "True",
+        "false with the built-in stub",
+    ),
+    "credentials from nowhere": (
+        TOKEN_AUTH + "[target.credentials]",
+        "target.credentials",
+        "neither function nor command",
+        "expected one of the two",
+    ),
+    "credentials from two places": (
+        TOKEN_AUTH + '[target.credentials]\nfunction = "gateway_stub.tokens:issue"\ncommand = "mint"',
+        "target.credentials.command",
+        "not supported together with target.credentials.function",
+        "expected one of the two",
+    ),
+    "credentials of a function that is not there": (
+        TOKEN_AUTH + '[target.credentials]\nfunction = "gateway_stub.tokens:mint"',
+        "target.credentials.function",
+        "'gateway_stub.tokens:mint' cannot be imported",
+        "mint",
+    ),
+    "credentials of a command for a shell": (
+        TOKEN_AUTH + '[target.credentials]\ncommand = "mint | jq"',
+        "target.credentials.command",
+        "'|'",
+        "no shell reads the command",
+    ),
+    "credentials that nothing uses": (
+        '[target.credentials]\nfunction = "gateway_stub.tokens:issue"',
+        "target.credentials",
+        "nothing uses the answers",
+        "{token}, in a value of target.auth, target.headers, target.cookies",
     ),
     "header that our own nginx does not trust": (
         '[fleet]\nsource = "x-forwarded-for"',

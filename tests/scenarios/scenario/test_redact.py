@@ -64,8 +64,23 @@ def test_a_scenario_is_shown_without_what_it_takes_to_get_in() -> None:
     assert without_secrets(Scenario())["target"]["auth"] is None
 
 
+def test_a_placeholder_for_a_credential_is_shown_and_what_stands_beside_it_is_not() -> None:
+    target = Target(
+        auth={"token": "{token}", "user": SECRET},
+        headers={"Authorization": "Bearer {token}", "X-Key": f"{SECRET} {{token}}"},
+        cookies={"session": f"{SECRET}{{token}}"},
+    )
+    scenario = Scenario(target=target)
+    shown = without_secrets(scenario)["target"]
+    assert shown["auth"] == {"token": "{token}", "user": "(hidden)"}
+    assert shown["headers"] == {"Authorization": "Bearer {token}", "X-Key": "(hidden)"}
+    assert shown["cookies"] == {"session": "(hidden)"}
+    assert SECRET in secrets_of(scenario)
+    assert "Bearer {token}" not in secrets_of(scenario)
+
+
 def test_a_scenario_without_secrets_is_shown_as_it_is() -> None:
-    for name in ("mass-drop", "incident"):
+    for name in ("mass-drop", "incident", "expired-tokens"):
         scenario = load(name)
         assert msgspec.convert(without_secrets(scenario), Scenario) == scenario
         assert not any(secrets_of(scenario))

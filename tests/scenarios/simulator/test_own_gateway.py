@@ -76,6 +76,12 @@ def test_measured_costs_take_the_place_of_the_stubs(own: Path) -> None:
     assert costs == Costs()
 
 
+def test_sessions_are_not_recovered_in_the_model(own: Path) -> None:
+    loaded = load(str(own), ["fleet.recovery=true"])
+    assert loaded.fleet.recovery
+    assert not modelled(loaded, Costs(), KEYS)[0].fleet.recovery
+
+
 def test_stability_is_estimated_with_the_measured_handshake(own: Path) -> None:
     scenario, _ = modelled(load(str(own)), Costs(), KEYS)
     assert stability(scenario).handshake_cpu_s == pytest.approx(0.0045)

@@ -394,6 +394,10 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
             "target.url: not supported by simulate: external targets",
         ),
         (["mesh"], "mesh.sidecar: invalid value 'envoy': expected 'none': the model has no sidecars"),
+        (
+            ["expired-tokens"],
+            "gateway.token_lifetime_s: invalid value 5.0: expected 0: the model has no credent",
+        ),
         (["--calibrate", "."], "no run directory: expected one"),
         (["nowhere"], "no such scenario"),
     ],
