@@ -4,6 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from scenarios.policies.collapse import ATTEMPTS, DRAWS, outages
 from scenarios.policies.outcome import OutcomeKind
 from scenarios.policies.registry import POLICIES
 from scenarios.policies.stock.catalogue import STOCK
@@ -11,7 +12,7 @@ from scenarios.policies.stock.client import StockClient
 from scenarios.reference.docstrings import Described, described
 from scenarios.reference.parameters import Parameter, parameters
 from tools.pages.client_facts import MOST_ATTEMPTS_A_MINUTE, Facts, facts
-from tools.pages.delays import ATTEMPTS, DRAWS, outages, spread
+from tools.pages.delays import spread
 from tools.pages.figures import delays_figure, svg
 from tools.pages.policies_page import alt_of_delays
 from tools.pages.rendering import rendered
