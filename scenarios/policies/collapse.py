@@ -46,10 +46,11 @@ def columns(chains: list[list[float]]) -> list[list[float]]:
 
 def atoms(chains: list[list[float]]) -> list[Atom]:
     """The commonest delay before each attempt, with its share of the clients."""
-    return [_atom(column) for column in columns(chains)]
+    return [commonest(column) for column in columns(chains)]
 
 
-def _atom(column: list[float]) -> Atom:
+def commonest(column: list[float]) -> Atom:
+    """The commonest of these delays; at least one."""
     [(delay_s, count)] = Counter(column).most_common(1)
     return Atom(delay_s, count / len(column))
 
@@ -74,7 +75,7 @@ def sentence(chains: list[list[float]]) -> str:
     by_n = columns(chains)
     if not by_n:
         return "Clients make no attempt."
-    common = [_atom(column) for column in by_n]
+    common = [commonest(column) for column in by_n]
     shares = [one.share for one in common]
     values = [one.delay_s for one in common]
     ends = "" if len(by_n) == ATTEMPTS else _end(chains)

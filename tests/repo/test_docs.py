@@ -285,7 +285,6 @@ def test_a_fleet_of_stock_clients_is_counted_in_its_first_minute() -> None:
 def test_what_stops_a_client_is_in_the_words_of_its_protocol() -> None:
     assert clients_page.stops_on(STOCK["signalr"]()) == "a disconnect by the server (DISCONNECT)"
     assert clients_page.stops_on(STOCK["phoenix"]()) == ""
-    assert clients_page.starts_over(STOCK["partysocket"]()) == "after 5 s of connection"
 
 
 # -- clients behind a shared IP -------------------------------------------------------------------

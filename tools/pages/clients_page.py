@@ -5,7 +5,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from scenarios.policies.collapse import ATTEMPTS, DRAWS, outages
-from scenarios.policies.outcome import OutcomeKind
+from scenarios.policies.outcome import OutcomeKind, reset_in_words
 from scenarios.policies.registry import POLICIES
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.stock.client import StockClient
@@ -27,7 +27,6 @@ _OUTCOMES = {
     OutcomeKind.NAMESPACE_DISCONNECT: "a disconnect by the server (DISCONNECT)",
     OutcomeKind.HTTP_STATUS: "an HTTP status instead of the stream",
 }
-_RESETS = {"open": "at the open", "joined": "once joined", "never": "never"}
 
 
 class Entry(Struct, frozen=True):
@@ -77,18 +76,12 @@ def _entry(name: str, kind: type[StockClient]) -> Entry:
         described=described(kind),
         parameters=parameters(kind, defaults=POLICIES[name][1]),
         file=f"{kind.__module__.replace('.', '/')}.py",
-        starts_over=starts_over(client),
+        starts_over=reset_in_words(client.reset),
         stops_on=stops_on(client),
         facts=facts(chains),
         alt=alt,
         drawing=svg(delays_figure(found), alt),
     )
-
-
-def starts_over(client: StockClient) -> str:
-    """When its attempts start over, in words."""
-    reset = client.reset
-    return _RESETS[reset] if isinstance(reset, str) else f"after {reset:g} s of connection"
 
 
 def stops_on(client: StockClient) -> str:

@@ -94,6 +94,7 @@ def on_the_bench(
                 label: {
                     "fleet.policy": one.policy,
                     "fleet.reset_backoff": one.reset_backoff,
+                    **({} if one.stable_after_s is None else {"fleet.stable_after_s": one.stable_after_s}),
                     "edge.limit": scaled_limit(one.limit, found.clients),
                 }
                 for label, one in arms.items()
