@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-_FEW = 12
+_FEW = 16
 
 Count = Annotated[int, Meta(ge=1)]
 Index = Annotated[int, Meta(ge=0, le=255)]
