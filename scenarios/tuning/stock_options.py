@@ -64,6 +64,7 @@ STOCK_OPTIONS: Mapping[str, Ranges] = {
         _cap_s("reconnection_delay_max"),
         _first_s("randomization_factor"),
     ),
+    "socketio-rust": (_first_ms("reconnect_delay_min"), _cap_ms("reconnect_delay_max")),
     "actioncable": (_cap_s("staleThreshold"), _share("reconnectionBackoffRate")),
     "anycable": (
         _first_ms("pingInterval"),
@@ -72,6 +73,8 @@ STOCK_OPTIONS: Mapping[str, Ranges] = {
         _cap_ms("maxInterval"),
     ),
     "centrifuge": (_first_ms("minReconnectDelay"), _cap_ms("maxReconnectDelay")),
+    "centrifuge-go": (_first_s("MinReconnectDelay"), _cap_s("MaxReconnectDelay")),
+    "centrifuge-python": (_first_s("min_reconnect_delay"), _cap_s("max_reconnect_delay")),
     "ably": (_first_ms("disconnectedRetryTimeout"), _cap_ms("suspendedRetryTimeout")),
     "mqtt-js": (_first_ms("reconnectPeriod"),),
     "paho-python": (_first_s("min_delay"), _cap_s("max_delay")),
@@ -98,6 +101,7 @@ STOCK_OPTIONS: Mapping[str, Ranges] = {
     ),
     "nats-js": (_first_ms("reconnectTimeWait"), _first_ms("reconnectJitter")),
     "nats-python": (_first_s("reconnect_time_wait"),),
+    "nats-go": (_first_s("ReconnectWait"), _first_s("ReconnectJitter")),
     # Their server sets it, for all of its clients.
     "eventsource-chromium": (_first_ms("retry"),),
     "eventsource-firefox": (_first_ms("retry"),),
@@ -121,6 +125,11 @@ RESET_OPTIONS: Mapping[str, str] = {
 
 FUNCTIONS: Mapping[str, str] = {
     "phoenix": "new Socket(url, { reconnectAfterMs: (tries) => delay(tries - 1) })",
+    "liveview": "new LiveSocket(url, Socket, { reconnectAfterMs: (tries) => delay(tries - 1) })",
+    "fetch-event-source": (
+        "let n = 0; fetchEventSource(url, { onopen: async (response) => { if (!response.ok) throw response; "
+        "n = 0; }, onerror: () => delay(n++) })"
+    ),
     "supabase-realtime": (
         "createClient(url, key, { realtime: { reconnectAfterMs: (tries) => delay(tries - 1) } })"
     ),

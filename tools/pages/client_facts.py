@@ -29,5 +29,5 @@ def facts(chains: list[list[float]]) -> Facts:
     return Facts(
         sentence=sentence([chain[:ATTEMPTS] for chain in chains]),
         attempts_a_minute=len(times_s) / len(chains),
-        busiest_second=max(seconds.values()) / len(chains),
+        busiest_second=max(seconds.values(), default=0) / len(chains),
     )

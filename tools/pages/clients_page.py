@@ -45,7 +45,7 @@ class Entry(Struct, frozen=True):
     facts: Facts
     alt: str
     drawing: str
-    """The figure as SVG."""
+    """The figure as SVG; empty for a client that makes no attempt."""
 
 
 def entries() -> list[Entry]:
@@ -60,14 +60,15 @@ def page(clients: list[Entry]) -> str:
 
 def drawings(clients: list[Entry]) -> dict[Path, str]:
     """The figures, by where they belong below docs/."""
-    return {Path(FIGURES) / f"{entry.name}.svg": entry.drawing for entry in clients}
+    return {Path(FIGURES) / f"{entry.name}.svg": entry.drawing for entry in clients if entry.drawing}
 
 
 def _entry(name: str, kind: type[StockClient]) -> Entry:
     client = kind()
     chains = outages(client, seed=SEED, attempts=MOST_ATTEMPTS_A_MINUTE)
     found = spread([chain[:ATTEMPTS] for chain in chains], attempts=ATTEMPTS)
-    alt = alt_of_delays(name, found)
+    attempts = bool(found.median_s)
+    alt = alt_of_delays(name, found) if attempts else ""
     return Entry(
         name=name,
         library=kind.library,
@@ -80,7 +81,7 @@ def _entry(name: str, kind: type[StockClient]) -> Entry:
         stops_on=stops_on(client),
         facts=facts(chains),
         alt=alt,
-        drawing=svg(delays_figure(found), alt),
+        drawing=svg(delays_figure(found), alt) if attempts else "",
     )
 
 
