@@ -140,6 +140,7 @@ FUNCTIONS: Mapping[str, str] = {
     "livekit": (
         "new Room({ reconnectPolicy: { nextRetryDelayInMs: (context) => delay(context.retryCount) } })"
     ),
+    "anycable": "createCable(url, { reconnectStrategy: (attempts) => delay(attempts) })",
     "graphql-ws": (
         "createClient({ url, retryAttempts: Infinity, shouldRetry: () => true, "
         "retryWait: (retries) => new Promise((done) => setTimeout(done, delay(retries))) })"
