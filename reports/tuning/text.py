@@ -81,15 +81,22 @@ def sentences(found: Tuning) -> tuple[str, ...]:
             other = found.of_origin(origin)
             if other:
                 lines.append(f"{words} ({other.name}): {_against(other, best)}.")
-    lines += [
+    lines += _warnings(found)
+    return (*lines, *found.notes)
+
+
+def _warnings(found: Tuning) -> list[str]:
+    """Where the policy of the chosen settings, or of the current ones, loses its jitter."""
+    chosen = found.named(found.chosen) if found.chosen else None
+    current = found.of_origin("now")
+    looked_at = [("recommended settings", chosen)]
+    if current != chosen:
+        looked_at.append(("current settings", current))
+    return [
         f"Warning: {words}: {one.collapse} {_on_one_value(one)}"
-        for words, one in (
-            ("recommended settings", found.named(found.chosen) if found.chosen else None),
-            ("current settings", found.of_origin("now")),
-        )
+        for words, one in looked_at
         if one and one.collapse
     ]
-    return (*lines, *found.notes)
 
 
 def stock_table(found: Tuning) -> TextTable:
