@@ -16,6 +16,7 @@ from scenarios.limits.registry import limit
 from scenarios.policies.outcome import reset_in_words
 from scenarios.policies.registry import policy
 from scenarios.scenario.model import Fleet, Scenario
+from scenarios.tuning.candidate import Candidate, policy_name, reset_of
 from scenarios.tuning.snippets import (
     as_stock,
     has_formula,
@@ -23,7 +24,6 @@ from scenarios.tuning.snippets import (
     javascript_snippet,
     python_snippet,
 )
-from scenarios.tuning.space import Candidate, policy_name, reset_of
 
 JS_OPTIONS = ("reconnectionDelay", "reconnectionDelayMax", "randomizationFactor")
 """Options of `io()`, and parameters of `socketio-js`."""

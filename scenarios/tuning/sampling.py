@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from scenarios.scenario.model import Scenario
+from scenarios.tuning.candidate import Candidate
 from scenarios.tuning.space import (
     DIMENSIONS,
     POLICY_FAMILIES,
-    Candidate,
     add,
     anchors,
     candidate,

@@ -23,6 +23,7 @@ from scenarios.proxies.added_lines import added_lines
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import command_without_secrets, without_secrets
 from scenarios.simulator.costs import Costs
+from scenarios.tuning.candidate import Candidate, with_candidate
 from scenarios.tuning.evaluate import Task, evaluate
 from scenarios.tuning.export import settings, text
 from scenarios.tuning.halving import Rung, Storm, halve, rungs
@@ -34,9 +35,7 @@ from scenarios.tuning.space import (
     INCIDENT,
     NAIVE,
     NOW,
-    Candidate,
     units,
-    with_candidate,
 )
 from scenarios.tuning.stock_settings import stock_settings
 

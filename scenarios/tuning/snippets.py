@@ -13,7 +13,7 @@ from scenarios.fields import NameOrTable
 from scenarios.policies.outcome import Reset
 from scenarios.policies.registry import policy
 from scenarios.policies.stock.catalogue import STOCK
-from scenarios.tuning.space import policy_name
+from scenarios.tuning.candidate import policy_name
 
 _JS = """\
 const socket = io(url, {{ timeout: {timeout_ms} }});

@@ -11,21 +11,16 @@ Add a family: enter it in `POLICY_FAMILIES` or `LIMIT_FAMILIES`.
 """
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from scenarios.fields import NameOrTable
-from scenarios.policies.outcome import Reset
-from scenarios.policies.registry import policy as policy_of
 from scenarios.scenario.model import Fleet, Scenario
 from scenarios.scenario.stability import admissible_rate_per_s
+from scenarios.tuning.candidate import Candidate, ResetBackoff, named, own_rule, policy_name
 from scenarios.tuning.ranges import Range, Ranges, filled
 from scenarios.tuning.stock_options import STOCK_OPTIONS, searched
-
-ResetBackoff = Literal["open", "joined", "stable", "never", "policy"]
-"""As `fleet.reset_backoff`; `policy` where a policy's own rule is a time that the scenario does not say."""
 
 OWN_CODE: tuple[ResetBackoff, ...] = ("stable", "open", "joined", "never")
 """What code of one's own can do."""
@@ -50,19 +45,6 @@ class LimitFamily(Struct, frozen=True, kw_only=True):
 
     limit: str
     ranges: Ranges = ()
-
-
-class Candidate(Struct, frozen=True, kw_only=True):
-    """Settings to try."""
-
-    name: str
-    policy: NameOrTable
-    limit: NameOrTable
-    reset_backoff: ResetBackoff
-    stable_after_s: float | None = None
-    """With `stable`; None: as the scenario says."""
-    origin: str = "drawn"
-    """Where it comes from; what is always tried has a name for that."""
 
 
 def stock_family(client: str) -> PolicyFamily:
@@ -167,7 +149,7 @@ def candidate(
             name="",
             policy=policy,
             limit=limit,
-            reset_backoff=_own_rule(policy) if reset == "policy" else reset,
+            reset_backoff=own_rule(policy) if reset == "policy" else reset,
             stable_after_s=float(STABLE.at(point[3], 1.0)) if reset == "stable" else None,
         )
     )
@@ -189,12 +171,12 @@ def anchors(scenario: Scenario, scale: dict[str, float], client: str | None = No
     )
     if client:
         name = searched(client)
-        same = _own_rule(fleet.policy) == now.reset_backoff and policy_name(fleet.policy) == name
+        same = own_rule(fleet.policy) == now.reset_backoff and policy_name(fleet.policy) == name
         defaults = Candidate(
             name="",
             policy=name,
             limit=scenario.edge.limit,
-            reset_backoff=_own_rule(name),
+            reset_backoff=own_rule(name),
             origin=DEFAULTS,
         )
         chosen = [now, defaults] if same else [defaults]
@@ -235,63 +217,10 @@ def add(found: list[Candidate], new: Candidate) -> None:
     found.append(new)
 
 
-def named(one: Candidate) -> Candidate:
-    """The same candidate, called by its settings."""
-    stable = "once stable" if one.stable_after_s is None else f"after {one.stable_after_s:g} s of session"
-    reset = {
-        "open": "",
-        "joined": ", reset once joined",
-        "stable": f", reset {stable}",
-        "never": ", never reset",
-        "policy": "",
-    }[one.reset_backoff]
-    return replace(one, name=f"{written(one.policy)}{reset} + {written(one.limit)}")
-
-
-def reset_of(one: Candidate, fleet: Fleet) -> Reset:
-    """When the policy of a candidate starts over, whatever says so."""
-    if one.reset_backoff == "policy":
-        return policy_of(one.policy).reset
-    if one.reset_backoff == "stable":
-        return fleet.stable_after_s if one.stable_after_s is None else one.stable_after_s
-    return one.reset_backoff
-
-
-def policy_name(spec: NameOrTable) -> str:
-    """The name of a policy, without the version of a stock client."""
-    return (spec if isinstance(spec, str) else str(spec["name"])).partition("@")[0]
-
-
 def _reset_now(fleet: Fleet) -> ResetBackoff:
     """When the clients reset now; the rule of their policy, where the scenario could say the same."""
-    return fleet.reset_backoff if fleet.reset_backoff != "policy" else _own_rule(fleet.policy)
-
-
-def _own_rule(spec: NameOrTable) -> ResetBackoff:
-    """The rule of a policy itself; `policy` where a scenario could not say the same."""
-    own = policy_of(spec).reset
-    return own if isinstance(own, str) else "policy"
-
-
-def with_candidate(scenario: Scenario, one: Candidate) -> Scenario:
-    """The scenario with these settings instead of its own."""
-    fleet = replace(scenario.fleet, policy=one.policy, reset_backoff=one.reset_backoff)
-    if one.stable_after_s is not None:
-        fleet = replace(fleet, stable_after_s=one.stable_after_s)
-    return replace(scenario, fleet=fleet, edge=replace(scenario.edge, limit=one.limit))
+    return fleet.reset_backoff if fleet.reset_backoff != "policy" else own_rule(fleet.policy)
 
 
 def _pick(families: tuple[Any, ...], place: float) -> Any:
     return families[min(len(families) - 1, int(place * len(families)))]
-
-
-def written(spec: NameOrTable) -> str:
-    """A policy or limit on one line, as `name key=value key=value`."""
-    if isinstance(spec, str):
-        return spec
-    rest = " ".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in spec.items()
-        if key != "name"
-    )
-    return f"{spec['name']} {rest}".strip()

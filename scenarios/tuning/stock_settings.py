@@ -14,10 +14,10 @@ from scenarios.policies.outcome import Reset, reset_in_words
 from scenarios.policies.registry import policy
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.scenario.model import Fleet
+from scenarios.tuning.candidate import Candidate, policy_name, reset_of
 from scenarios.tuning.distance import Chains, distance, outage, profile
 from scenarios.tuning.ranges import filled
 from scenarios.tuning.snippets import as_stock, has_formula
-from scenarios.tuning.space import Candidate, policy_name, reset_of
 from scenarios.tuning.stock_options import FUNCTIONS, RESET_OPTIONS, STOCK_OPTIONS
 
 _CLIENTS = 40

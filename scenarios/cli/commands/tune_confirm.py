@@ -23,8 +23,8 @@ from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.run import Prediction, simulate
+from scenarios.tuning.candidate import Candidate
 from scenarios.tuning.scaling import Scaled, scaled, scaled_limit
-from scenarios.tuning.space import Candidate
 
 _DURING_S = 15
 _RETRIES = 1

@@ -15,8 +15,8 @@ from scenarios.cli.main import main
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.scenario.loader import load
 from scenarios.tuning import search
+from scenarios.tuning.candidate import Candidate
 from scenarios.tuning.evaluate import evaluate
-from scenarios.tuning.space import Candidate
 
 SMALL = (
     "fleet.clients=60",
@@ -152,6 +152,9 @@ def test_the_bench_gets_the_arms_scaled_and_for_a_shorter_time() -> None:
     arms = {
         "chosen": Candidate(name="a", policy="spread", limit=limit, reset_backoff="stable"),
         "now": Candidate(name="b", policy="naive", limit="none", reset_backoff="open"),
+        "later": Candidate(
+            name="c", policy="naive", limit="none", reset_backoff="stable", stable_after_s=7.0
+        ),
     }
     production = msgspec.structs.replace(load("production"), matrix={})
     small = on_the_bench(production, arms, most_clients=100, watch_s=90).scenario
@@ -162,7 +165,8 @@ def test_the_bench_gets_the_arms_scaled_and_for_a_shorter_time() -> None:
         "fleet.reset_backoff": "stable",
         "edge.limit": {"name": "global", "rate_per_s": 5.0, "burst": 1},
     }
-    assert [*small.arms] == ["chosen", "now"]
+    assert [*small.arms] == ["chosen", "now", "later"]
+    assert small.arms["later"]["fleet.stable_after_s"] == 7.0
 
 
 @pytest.mark.parametrize(

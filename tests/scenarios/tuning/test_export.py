@@ -14,13 +14,14 @@ from scenarios.fields import NameOrTable
 from scenarios.policies.registry import policy
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
+from scenarios.tuning.candidate import Candidate, with_candidate
 from scenarios.tuning.export import (
     javascript_options,
     python_options,
     settings,
     text,
 )
-from scenarios.tuning.space import NOW, POLICY_FAMILIES, Candidate, anchors, with_candidate
+from scenarios.tuning.space import NOW, POLICY_FAMILIES, anchors
 
 SCENARIO = load("mass-drop", ["matrix={}", "fleet.connect_timeout_s=2.5"])
 MS = st.integers(1, 100_000)

@@ -15,6 +15,7 @@ from scenarios.policies.registry import policy
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.scenario.loader import load
 from scenarios.scenario.stability import TICK_CPU_S
+from scenarios.tuning.candidate import Candidate, ResetBackoff, named, policy_name, reset_of, with_candidate
 from scenarios.tuning.ranges import Range, filled
 from scenarios.tuning.sampling import candidates
 from scenarios.tuning.space import (
@@ -23,16 +24,10 @@ from scenarios.tuning.space import (
     LIMIT_FAMILIES,
     OWN_CODE,
     POLICY_FAMILIES,
-    Candidate,
-    ResetBackoff,
     anchors,
     candidate,
-    named,
-    policy_name,
-    reset_of,
     units,
     window,
-    with_candidate,
 )
 from scenarios.tuning.stock_options import FUNCTIONS, RESET_OPTIONS, STOCK_OPTIONS
 

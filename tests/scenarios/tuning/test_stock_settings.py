@@ -9,8 +9,9 @@ from scenarios.policies.registry import policy
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.scenario.loader import load
 from scenarios.scenario.stability import TICK_CPU_S
+from scenarios.tuning.candidate import Candidate, ResetBackoff
 from scenarios.tuning.distance import distance, outage, profile
-from scenarios.tuning.space import Candidate, ResetBackoff, units
+from scenarios.tuning.space import units
 from scenarios.tuning.stock_options import FUNCTIONS
 from scenarios.tuning.stock_settings import stock_settings
 
