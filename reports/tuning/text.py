@@ -115,7 +115,7 @@ def stock_lines(found: Tuning) -> list[str]:
     """The same for a terminal: those that can express the settings first."""
     able = [one for one in found.stock_clients if not one.lost]
     others = [one for one in found.stock_clients if one.lost]
-    lines = ["Stock clients that can express the recommended policy:", ""] if able else []
+    lines = ["", "Stock clients that can express the recommended policy:", ""] if able else []
     lines += [f"    {one.client}: {_given(one)}" for one in able]
     if others:
         lines += [

@@ -20,10 +20,10 @@ from scenarios.tuning.ranges import filled
 from scenarios.tuning.snippets import as_stock, has_formula
 from scenarios.tuning.stock_options import FUNCTIONS, RESET_OPTIONS, STOCK_OPTIONS
 
-_CLIENTS = 40
+_CLIENTS = 25
 _COMPARED = 8
 """Clients and attempts that are compared while options are looked for."""
-_STEPS = (0.25, 0.1, 0.04)
+_STEPS = (0.25, 0.1, 0.04, 0.015)
 
 
 class _Wanted(Struct, frozen=True):
@@ -68,7 +68,7 @@ def _fitted(name: str, wanted: _Wanted, scale: Mapping[str, float]) -> dict[str,
     def far(spec: dict[str, Any]) -> float:
         return distance(profile(outage(policy(spec), _COMPARED, _CLIENTS)), compared).whole
 
-    compared = profile([chain[:_COMPARED] for chain in wanted.chains[:_CLIENTS]])
+    compared = profile([chain[:_COMPARED] for chain in wanted.chains])
     here = [0.5] * len(ranges)
     best = far(spec_at(here))
     for step in _STEPS:
@@ -94,13 +94,17 @@ def _reset_option(key: str, wanted: Reset) -> dict[str, Any]:
 
 
 def _delays_lost(chains: Chains, wanted: _Wanted) -> Iterator[str]:
+    attempts = max(map(len, chains))
+    if not attempts:
+        yield "clients make no attempt"
+        return
     found = distance(profile(chains), profile(wanted.chains))
     if found.delays > A_TENTH:
         yield f"delays differ by {percent(found.delays)} on average"
     if collapses(chains) and found.on_one_value > A_TENTH:
         yield sentence(chains).rstrip(".")
-    elif max(map(len, chains)) < max(map(len, wanted.chains)):
-        yield f"clients stop for good after {max(map(len, chains))} attempts"
+    elif attempts < max(map(len, wanted.chains)):
+        yield f"clients stop for good after {attempts} attempts"
 
 
 def _reset_lost(spec: dict[str, Any], wanted: _Wanted) -> Iterator[str]:

@@ -136,10 +136,10 @@ STOCK = (
 
 def test_stock_clients_that_can_express_the_settings_come_first_and_the_others_say_what_is_lost() -> None:
     lines = stock_lines(found(stock_clients=STOCK))
-    assert lines[0] == "Stock clients that can express the recommended policy:"
-    assert lines[2] == "    phoenix: new Socket(url, …)"
-    assert "no storm was simulated" in lines[4]
-    assert lines[6:] == [
+    assert lines[:3] == ["", "Stock clients that can express the recommended policy:", ""]
+    assert lines[3] == "    phoenix: new Socket(url, …)"
+    assert "no storm was simulated" in lines[5]
+    assert lines[7:] == [
         "    socketio-js: reconnectionDelay = 900 (lost: a; b)",
         "    pusher: defaults (lost: c)",
     ]

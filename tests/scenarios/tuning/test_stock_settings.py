@@ -52,6 +52,7 @@ LOST = {
     "no jitter": ("mqtt-js", "No jitter"),
     "an early reset": ("phoenix", "attempts start over at the open, not after 20 s of connection"),
     "an end": ("nats-js", "clients stop for good after 10 attempts"),
+    "no attempt": ("sockjs", "clients make no attempt"),
     "no option": ("pusher", "delays differ by "),
 }
 
@@ -92,6 +93,12 @@ def apart(found: Any, wanted: Any) -> Any:
     return distance(*(profile(outage(policy(spec), 8)) for spec in (found, wanted)))
 
 
+def test_ten_clients_fill_a_distribution_evenly_at_each_attempt() -> None:
+    even = {"name": "spread", "hold_s": 0, "window_s": 10, "base_s": 10, "cap_s": 10}
+    for column in profile(outage(policy(even), 3, clients=10)).columns:
+        assert column == pytest.approx([n + 0.5 for n in range(10)])
+
+
 def test_a_policy_is_no_distance_from_itself() -> None:
     assert apart("full-jitter", "full-jitter").whole == 0
 
@@ -103,11 +110,19 @@ def test_twice_the_delay_is_as_far_as_the_delay() -> None:
     assert (found.delays, found.on_one_value, found.stopped) == (1, 0, 0)
 
 
+@pytest.mark.parametrize(("table", "expected"), [([9_000, 5_000], 8 / 15), ([5_000, 9_000], 4 / 15)])
+def test_an_early_attempt_weighs_more_than_a_late_one(table: list[float], expected: float) -> None:
+    found, wanted = ({"name": "phoenix", "reconnectAfterMs": each} for each in (table, [5_000]))
+    chains = (outage(policy(spec), 2) for spec in (found, wanted))
+    assert distance(*map(profile, chains)).whole == pytest.approx(expected)
+
+
 def test_clients_on_one_value_count_where_they_are_not_wanted() -> None:
     assert apart("mqtt-js", "full-jitter").on_one_value > 0.9
     assert apart("full-jitter", "mqtt-js").on_one_value == 0
 
 
 def test_clients_that_stop_count_for_every_attempt_that_they_do_not_make() -> None:
-    assert apart("signalr", "mqtt-js").stopped == 0.5
+    weights = [1 / (n + 1) for n in range(8)]
+    assert apart("signalr", "mqtt-js").stopped == pytest.approx(sum(weights[4:]) / sum(weights))
     assert apart({"name": "socketio-js", "reconnection": False}, "mqtt-js").stopped == 1
