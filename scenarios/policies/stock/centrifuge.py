@@ -58,9 +58,8 @@ class CentrifugeGo(StockClient, frozen=True, kw_only=True):
 
     The attempts start over once the server has answered the connect command. A permanent error in that answer
     is final, and so are the close codes that Centrifugo sends to say so. Its handshake times out after one
-    second, unless HandshakeTimeout says otherwise.
-    Source: centrifugal/centrifuge-go, reconnect.go, client.go and transport_websocket.go, with
-    jpillora/backoff.
+    second, unless HandshakeTimeout says otherwise. Its back-off is jpillora/backoff.
+    Source: centrifugal/centrifuge-go, reconnect.go, client.go and transport_websocket.go.
     """
 
     library = "centrifuge-go"

@@ -43,6 +43,9 @@ NOT_RANDOM = {
     "eventsource-firefox",
     "eventsource-npm",
     "launchdarkly-eventsource",
+    "fetch-event-source",
+    "liveview",
+    "sockjs",
 }
 GATED = {"circuit-breaker", "retry-budget", "sre-throttle", "token-bucket"}
 
