@@ -1,8 +1,12 @@
 """Numbers with a unit and a bound, as a scenario file may give them."""
 
+import difflib
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from msgspec import Meta
+
+_FEW = 16
 
 Count = Annotated[int, Meta(ge=1)]
 Index = Annotated[int, Meta(ge=0, le=255)]
@@ -22,6 +26,18 @@ def invalid(key: str, value: object, expected: str) -> str:
     key: of a scenario file, an option, or a file. Without one, whoever catches the error puts it in front.
     """
     return f"{key and key + ': '}invalid value {value!r}: expected {expected}"
+
+
+def one_of(value: object, names: Collection[str], of: str) -> str:
+    """What is expected instead of an unknown name: every name, or the similar ones where they are many.
+
+    of: what `reconnect-storm list` calls them.
+    """
+    if len(names) <= _FEW:
+        return ", ".join(names)
+    similar = difflib.get_close_matches(str(value), names, n=3)
+    rest = f"one of the {len(names)} {of} that `reconnect-storm list` prints"
+    return f"{', '.join(similar)}, or {rest}" if similar else rest
 
 
 def share_of(whole: int, index: int, processes: int) -> int:

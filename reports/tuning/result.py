@@ -235,6 +235,24 @@ class Tuned(Struct, frozen=True, kw_only=True):
     outcomes: tuple[Outcome, ...]
     broken: tuple[str, ...]
     """Constraints that it violates, a text each."""
+    stable_after_s: float | None = None
+    """With the reset rule `stable`; None: as the scenario says."""
+    on_one_value: tuple[float, ...] = ()
+    """By attempt, the share of clients that wait exactly the same time, while every attempt fails."""
+    collapse: str = ""
+    """What becomes of the jitter, as a sentence; empty where it stays."""
+
+
+class StockSettings(Struct, frozen=True, kw_only=True):
+    """What a stock client can do of the recommended settings."""
+
+    client: str
+    options: dict[str, Any] = {}
+    """Its nearest options, under its own names; none: its defaults."""
+    function: str = ""
+    """How it is given the function of the recommended delays, where it takes one."""
+    lost: tuple[str, ...] = ()
+    """What differs from the recommended settings, a text each; nothing where it can express them."""
 
 
 class Tuning(Struct, frozen=True, kw_only=True):
@@ -261,6 +279,8 @@ class Tuning(Struct, frozen=True, kw_only=True):
     """Every candidate that played all storms, from the best to the worst."""
     settings: str = ""
     """Of the chosen one, as configuration to paste."""
+    stock_clients: tuple[StockSettings, ...] = ()
+    """Of the chosen one, what each stock client can do, by a distance of its delays; not simulated."""
     notes: tuple[str, ...] = ()
     command: str = ""
 

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from reports.text import units
 from reports.text.tables import TextTable
-from reports.tuning.result import OBJECTIVES, Score, Tuned, Tuning, times_as_much
+from reports.tuning.result import OBJECTIVES, Score, StockSettings, Tuned, Tuning, times_as_much
 
 _WORDS = {
     "time_to_recover_s": "time to recover",
@@ -24,6 +24,8 @@ class TunedPage(Struct, frozen=True, kw_only=True):
     storms: TextTable | None
     """The storms of the chosen settings; None where nothing was chosen."""
     settings: str
+    stock: TextTable | None
+    """Stock clients; None where nothing was chosen."""
     command: str
 
 
@@ -38,6 +40,7 @@ def tuned_page(found: Tuning) -> TunedPage:
         table=finalists_table(found),
         storms=storms_table(chosen) if chosen else None,
         settings=found.settings,
+        stock=stock_table(found) if found.stock_clients else None,
         command=found.command,
     )
 
@@ -73,11 +76,65 @@ def sentences(found: Tuning) -> tuple[str, ...]:
             ("incident's fix", "Fix of the incident"),
             ("now", "Current settings"),
             ("naive", "Retrying at once"),
+            ("default options", "Default options"),
         ):
             other = found.of_origin(origin)
             if other:
                 lines.append(f"{words} ({other.name}): {_against(other, best)}.")
+    lines += _warnings(found)
     return (*lines, *found.notes)
+
+
+def _warnings(found: Tuning) -> list[str]:
+    """Where the policy of the chosen settings, or of the current ones, loses its jitter."""
+    chosen = found.named(found.chosen) if found.chosen else None
+    current = found.of_origin("now")
+    looked_at = [("recommended settings", chosen)]
+    if current != chosen:
+        looked_at.append(("current settings", current))
+    return [
+        f"Warning: {words}: {one.collapse} {_on_one_value(one)}"
+        for words, one in looked_at
+        if one and one.collapse
+    ]
+
+
+def stock_table(found: Tuning) -> TextTable:
+    """What each stock client can do of the recommended settings."""
+    return TextTable(
+        label="Stock clients: nearest options by the distance of their delays, not simulated",
+        headings=("stock client", "settings", "lost"),
+        rows=tuple(
+            (one.client, _given(one), "; ".join(one.lost) or "nothing") for one in found.stock_clients
+        ),
+        words=frozenset({"stock client", "settings", "lost"}),
+    )
+
+
+def stock_lines(found: Tuning) -> list[str]:
+    """The same for a terminal: those that can express the settings first."""
+    able = [one for one in found.stock_clients if not one.lost]
+    others = [one for one in found.stock_clients if one.lost]
+    lines = ["", "Stock clients that can express the recommended policy:", ""] if able else []
+    lines += [f"    {one.client}: {_given(one)}" for one in able]
+    if others:
+        lines += [
+            "",
+            "Least bad options of other stock clients, by the distance of their delays; no storm was "
+            "simulated (tune --client NAME does that):",
+            "",
+        ]
+    lines += [f"    {one.client}: {_given(one)} (lost: {'; '.join(one.lost)})" for one in others]
+    return lines
+
+
+def _given(one: StockSettings) -> str:
+    return one.function or ", ".join(f"{key} = {value}" for key, value in one.options.items()) or "defaults"
+
+
+def _on_one_value(one: Tuned) -> str:
+    shares = ", ".join(units.percent(share) for share in one.on_one_value)
+    return f"Share of clients on one value before attempt 0, 1, 2, …: {shares}."
 
 
 def finalists_table(found: Tuning) -> TextTable:

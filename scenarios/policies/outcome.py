@@ -82,6 +82,12 @@ SHORTEST_SESSION_S = 1e-6
 """The length of a session that ended in the moment in which it was joined: 0 would mean no session."""
 
 _ABNORMAL = 1006
+_RESET_WORDS = {"open": "at the open", "joined": "once joined", "never": "never"}
+
+
+def reset_in_words(reset: Reset) -> str:
+    """When attempts start over: `at the open`, `after 5 s of connection`."""
+    return _RESET_WORDS[reset] if isinstance(reset, str) else f"after {reset:g} s of connection"
 
 
 def as_seen(outcome: Outcome, sees: Sees) -> Outcome:

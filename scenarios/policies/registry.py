@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from scenarios.fields import invalid, share_of
+from scenarios.fields import invalid, one_of, share_of
 from scenarios.policies.backoff import (
     AxiosRetry,
     Backo2,
@@ -72,7 +72,8 @@ def policy(spec: str | dict[str, Any]) -> Policy:
     if isinstance(name, str):
         name = _without_version(name)
     if not isinstance(name, str) or name not in POLICIES:
-        raise PolicyError(invalid("", name, f"{', '.join(POLICIES)} or module:function"))
+        expected = one_of(name, POLICIES, "policies")
+        raise PolicyError(invalid("", name, f"{expected}, or module:function"))
     kind, defaults = POLICIES[name]
     if issubclass(kind, StockClient):
         table = {kind.former.get(key, key): value for key, value in table.items()}
@@ -84,6 +85,14 @@ def policy(spec: str | dict[str, Any]) -> Policy:
         raise PolicyError(
             f"policy {name!r}: invalid parameters {given}: {error}; expected {allowed}"
         ) from None
+
+
+def stock_client(name: str) -> str:
+    """The name of a stock client without the version; raises PolicyError if there is none of that name."""
+    plain = _without_version(name)
+    if plain not in STOCK:
+        raise PolicyError(invalid("", name, one_of(plain, STOCK, "policies of client libraries")))
+    return plain
 
 
 def _without_version(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 
 from scenarios.events.registry import EVENTS
-from scenarios.fields import invalid
+from scenarios.fields import invalid, one_of
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import shown_at, shown_key
 from scenarios.scenario.redact_text import HIDDEN, shown_text
@@ -70,8 +70,8 @@ def explain(
     expected = _TYPE.sub(_in_toml, message.removeprefix("Expected "))
     literal = get_args(kind) if str(get_origin(kind)).endswith("Literal") else ()
     if dotted.endswith(".do"):
-        literal = tuple(EVENTS)
-    if literal:
+        expected = one_of(found, EVENTS, "events")
+    elif literal:
         expected = ", ".join(map(repr, literal))
     return f"{source}: {invalid(dotted or '(top level)', shown_at(places, found), expected)}"
 

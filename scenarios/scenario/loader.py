@@ -3,7 +3,6 @@
 An error names the file, the key, the invalid value and what is expected.
 """
 
-import difflib
 import functools
 import logging
 import tomllib
@@ -14,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from reports.rundir.renamed import SCENARIOS, present_scenario, present_setting
+from scenarios.fields import one_of
 from scenarios.scenario.arms import arms, refuse_without_effect
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import parse_override, set_key
@@ -39,11 +39,8 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        similar = difflib.get_close_matches(name_or_path, catalog(), n=1)
-        suggestion = f"did you mean {similar[0]}? " if similar else ""
-        raise ScenarioError(
-            f"{name_or_path}: no such scenario: {suggestion}expected a file, or one of {', '.join(catalog())}"
-        ) from None
+        names = one_of(name_or_path, catalog(), "scenarios")
+        raise ScenarioError(f"{name_or_path}: no such scenario: expected a file or {names}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:  # Besides its own error: an endless number or nesting.

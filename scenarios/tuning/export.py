@@ -13,10 +13,17 @@ from msgspec import Struct
 
 from scenarios.fields import NameOrTable
 from scenarios.limits.registry import limit
+from scenarios.policies.outcome import reset_in_words
 from scenarios.policies.registry import policy
 from scenarios.scenario.model import Fleet, Scenario
-from scenarios.tuning.snippets import javascript_snippet, python_snippet
-from scenarios.tuning.space import Candidate
+from scenarios.tuning.candidate import Candidate, policy_name, reset_of
+from scenarios.tuning.snippets import (
+    as_stock,
+    has_formula,
+    javascript_delay,
+    javascript_snippet,
+    python_snippet,
+)
 
 JS_OPTIONS = ("reconnectionDelay", "reconnectionDelayMax", "randomizationFactor")
 """Options of `io()`, and parameters of `socketio-js`."""
@@ -47,6 +54,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     javascript: str
     python: str
+    function: str
+    """For libraries in JavaScript that take one; empty where there is no formula to give."""
     nginx: str
     """Empty where nginx is not asked to refuse anything."""
     pods: str
@@ -60,6 +69,7 @@ def settings(chosen: Candidate, scenario: Scenario, nginx_lines: str) -> Setting
     return Settings(
         javascript=_javascript(chosen, scenario.fleet),
         python=_python(chosen, scenario.fleet),
+        function=javascript_delay(chosen.policy) if has_formula(chosen.policy) else "",
         nginx=nginx_lines,
         pods=_pods(chosen.limit),
         cannot=_cannot(chosen, scenario.fleet),
@@ -68,10 +78,7 @@ def settings(chosen: Candidate, scenario: Scenario, nginx_lines: str) -> Setting
 
 def javascript_options(spec: NameOrTable) -> dict[str, float] | None:
     """The options of `io()` that make the stock client follow the policy; None where none do."""
-    if _name(spec) == "incident":
-        # The same formula; the stock client knows the parameters of `incident` as former names of its own.
-        spec = {"name": "socketio-js", **msgspec.to_builtins(policy(spec))}
-    return _options(spec, "socketio-js", JS_OPTIONS)
+    return _options(as_stock(spec), "socketio-js", JS_OPTIONS)
 
 
 def python_options(spec: NameOrTable) -> dict[str, float] | None:
@@ -84,6 +91,7 @@ def text(found: Settings) -> str:
     parts = [
         ("socket.io-client (JavaScript)", found.javascript),
         ("python-socketio", found.python),
+        ("Function for stock clients in JavaScript that take one", found.function),
         ("nginx", found.nginx),
         ("the pods", found.pods),
         ("What stock clients cannot express", "\n".join(f"- {line}" for line in found.cannot)),
@@ -92,14 +100,10 @@ def text(found: Settings) -> str:
 
 
 def _options(spec: NameOrTable, name: str, options: tuple[str, ...]) -> dict[str, float] | None:
-    if _name(spec) != name:
+    if policy_name(spec) != name:
         return None
     fields = msgspec.to_builtins(policy(spec))
     return {option: _whole(fields[option]) for option in options}
-
-
-def _name(spec: NameOrTable) -> str:
-    return spec if isinstance(spec, str) else str(spec["name"])
 
 
 def _whole(value: float) -> float | int:
@@ -109,28 +113,20 @@ def _whole(value: float) -> float | int:
 def _javascript(chosen: Candidate, fleet: Fleet) -> str:
     timeout_ms = _whole(round(fleet.connect_timeout_s * 1000, 3))
     options = javascript_options(chosen.policy)
-    reset, stable_s = _reset(chosen, fleet)
+    reset = reset_of(chosen, fleet)
     if options is None or reset != "open":
-        return javascript_snippet(chosen.policy, reset, timeout_ms=timeout_ms, stable_s=stable_s)
+        return javascript_snippet(chosen.policy, reset, timeout_ms=timeout_ms)
     lines = [f"  {key}: {json.dumps(value)}," for key, value in {**options, "timeout": timeout_ms}.items()]
     return "\n".join(["const socket = io(url, {", *lines, "});"])
 
 
 def _python(chosen: Candidate, fleet: Fleet) -> str:
     options = python_options(chosen.policy)
-    reset, stable_s = _reset(chosen, fleet)
-    if options is None or reset in {"stable", "never"}:
-        return python_snippet(chosen.policy, reset, timeout_s=fleet.connect_timeout_s, stable_s=stable_s)
+    reset = reset_of(chosen, fleet)
+    if options is None or reset not in {"open", "joined"}:
+        return python_snippet(chosen.policy, reset, timeout_s=fleet.connect_timeout_s)
     inside = ", ".join(f"{key}={value!r}" for key, value in options.items())
     return f"client = socketio.AsyncClient({inside})"
-
-
-def _reset(chosen: Candidate, fleet: Fleet) -> tuple[str, float]:
-    """(when the policy resets, after how many seconds where that is `stable`)."""
-    if chosen.reset_backoff != "policy":
-        return chosen.reset_backoff, fleet.stable_after_s
-    own = policy(chosen.policy).reset
-    return (own, fleet.stable_after_s) if isinstance(own, str) else ("stable", own)
 
 
 def _pods(spec: NameOrTable) -> str:
@@ -150,21 +146,16 @@ def _pods(spec: NameOrTable) -> str:
 
 
 def _cannot(chosen: Candidate, fleet: Fleet) -> tuple[str, ...]:
-    reset, _ = _reset(chosen, fleet)
-    name = _name(chosen.policy)
+    reset = reset_of(chosen, fleet)
+    name = policy_name(chosen.policy)
     found = [
         _NOT_IN_JS.get(name, _OTHER_FORMULA) if javascript_options(chosen.policy) is None else _JITTER_DIES
     ]
     if python_options(chosen.policy) is None:
         found.append(_NOT_IN_PYTHON)
     if reset != "open":
-        when = {
-            "joined": "once the session is joined",
-            "stable": "once the session has lasted",
-            "never": "never",
-        }[reset]
         found.append(
-            f"Stock clients reset their back-off once the connection is open. Here it is reset {when}, so "
+            f"socket.io-client resets its back-off at the open. Here it is reset {reset_in_words(reset)}, so "
             "that clients that are dropped again do not reconnect at once."
         )
     return tuple(found)

@@ -3,18 +3,36 @@
 from collections.abc import Mapping
 
 from scenarios.scenario.model import Scenario
-from scenarios.tuning.space import DIMENSIONS, Candidate, add, anchors, candidate
+from scenarios.tuning.candidate import Candidate
+from scenarios.tuning.space import (
+    DIMENSIONS,
+    POLICY_FAMILIES,
+    add,
+    anchors,
+    candidate,
+    stock_family,
+)
 
 
-def candidates(scenario: Scenario, scale: Mapping[str, float], *, trials: int, seed: int) -> list[Candidate]:
+def candidates(
+    scenario: Scenario,
+    scale: Mapping[str, float],
+    *,
+    trials: int,
+    seed: int,
+    client: str | None = None,
+) -> list[Candidate]:
     """The anchors of a scenario, and so many others, drawn by a scrambled Sobol sequence.
+
+    With a stock client, all others are options of it. Raises PolicyError.
 
     The sequence fills the space more evenly than independent draws do, whatever the number of trials.
     Two draws that come to the same settings count once.
     """
-    found = anchors(scenario, dict(scale))
+    families = (stock_family(client),) if client else POLICY_FAMILIES
+    found = anchors(scenario, dict(scale), client)
     for point in _points(trials, seed):
-        add(found, candidate(point, dict(scale)))
+        add(found, candidate(point, dict(scale), families))
     return found
 
 

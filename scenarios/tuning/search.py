@@ -17,18 +17,31 @@ from reports.tuning.result import (
     ranked,
     score,
 )
+from scenarios.policies.collapse import atoms, collapses, outages, sentence
+from scenarios.policies.registry import policy
 from scenarios.proxies.added_lines import added_lines
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import command_without_secrets, without_secrets
 from scenarios.simulator.costs import Costs
+from scenarios.tuning.candidate import Candidate, with_candidate
 from scenarios.tuning.evaluate import Task, evaluate
 from scenarios.tuning.export import settings, text
 from scenarios.tuning.halving import Rung, Storm, halve, rungs
 from scenarios.tuning.results import Results, play, pool
 from scenarios.tuning.sampling import candidates
-from scenarios.tuning.space import FORMULA, INCIDENT, NAIVE, NOW, Candidate, units, with_candidate
+from scenarios.tuning.space import (
+    DEFAULTS,
+    FORMULA,
+    INCIDENT,
+    NAIVE,
+    NOW,
+    units,
+)
+from scenarios.tuning.stock_settings import stock_settings
 
-_ANCHORS = (NOW, NAIVE, INCIDENT, FORMULA)
+_ANCHORS = (NOW, NAIVE, INCIDENT, FORMULA, DEFAULTS)
+_DRAWS = 500
+"""Clients whose delays are looked at for a value that many of them share."""
 
 
 class _Question(Struct, frozen=True, kw_only=True):
@@ -77,13 +90,18 @@ class Search:
         seed: int,
         path: Path,
         version: str,
+        client: str | None = None,
     ) -> None:
-        """triggers: the scenario by size of its trigger, the largest first. path: of the file of results."""
+        """triggers: the scenario by size of its trigger, the largest first. path: of the file of results.
+
+        client: a stock client, of which only options are tried.
+        """
         self.scenario, self.constraints = scenario, constraints
         self.storms = tuple(storms)
         self.triggers = triggers
-        scale = units(scenario, costs.tick_cpu_s)
-        self.candidates = {one.name: one for one in candidates(scenario, scale, trials=trials, seed=seed)}
+        self.scale = units(scenario, costs.tick_cpu_s)
+        drawn = candidates(scenario, self.scale, trials=trials, seed=seed, client=client)
+        self.candidates = {one.name: one for one in drawn}
         self.always = [
             one.name for one in self.candidates.values() if set(one.origin.split(" = ")) & {*_ANCHORS}
         ]
@@ -176,6 +194,9 @@ def finished(search: Search, *, complete: bool, notes: tuple[str, ...], command:
         front=on_front,
         finalists=tuple(_tuned(search, name, scores[name]) for name in order),
         settings=_settings(search.candidates[chosen], scenario) if chosen else "",
+        stock_clients=stock_settings(search.candidates[chosen], scenario.fleet, search.scale)
+        if chosen
+        else (),
         notes=notes,
         command=" ".join(command_without_secrets(command)),
     )
@@ -183,6 +204,7 @@ def finished(search: Search, *, complete: bool, notes: tuple[str, ...], command:
 
 def _tuned(search: Search, name: str, found: Score) -> Tuned:
     one = search.candidates[name]
+    chains = outages(policy(one.policy), seed=1, draws=_DRAWS)
     return Tuned(
         name=name,
         policy=one.policy,
@@ -192,6 +214,9 @@ def _tuned(search: Search, name: str, found: Score) -> Tuned:
         score=found,
         outcomes=search.outcomes(name),
         broken=search.constraints.broken(found),
+        stable_after_s=one.stable_after_s,
+        on_one_value=tuple(round(one.share, 3) for one in atoms(chains)),
+        collapse=sentence(chains) if collapses(chains) else "",
     )
 
 

@@ -10,7 +10,10 @@ from typing import Any
 import msgspec
 
 from scenarios.fields import NameOrTable
+from scenarios.policies.outcome import Reset
 from scenarios.policies.registry import policy
+from scenarios.policies.stock.catalogue import STOCK
+from scenarios.tuning.candidate import policy_name
 
 _JS = """\
 const socket = io(url, {{ timeout: {timeout_ms} }});
@@ -31,6 +34,14 @@ function prepare() {{
 {reset}manager.on("close", () => {{ {over}prepare(); }});
 manager.on("reconnect_attempt", () => {{ attempts += 1; prepare(); }});
 prepare();"""
+
+_JS_DELAY = """\
+let last = 0;
+const delay = (n) => (last = wait(n));
+
+function wait(n) {{  // milliseconds before attempt n = 0, 1, 2, …
+{formula}
+}}"""
 
 _PYTHON = """\
 client = socketio.AsyncClient(reconnection=False)
@@ -53,38 +64,64 @@ async def stay_connected(url):
         await asyncio.sleep(next(waits))"""
 
 
-def javascript_snippet(spec: NameOrTable, reset_backoff: str, *, timeout_ms: float, stable_s: float) -> str:
+def javascript_snippet(spec: NameOrTable, reset: Reset, *, timeout_ms: float) -> str:
     """Code around a stock socket.io-client 4 that makes it follow the policy."""
-    name, values = _named(spec)
-    formula = "\n".join(f"  {line}" for line in _JS_FORMULAS[name](values))
-    reset, over = {
-        "never": ("", ""),
-        "open": ("", "attempts = 0; "),
-        "joined": ('socket.on("connect", () => { attempts = 0; });\n', ""),
-        "stable": (
-            'socket.on("connect", () => { since = Date.now(); });\n',
-            f"if (Date.now() - since >= {_ms(stable_s)}) attempts = 0; since = Infinity; ",
-        ),
-    }[reset_backoff]
-    return _JS.format(timeout_ms=timeout_ms, formula=formula, reset=reset, over=over)
+    match reset:
+        case "never":
+            when, over = "", ""
+        case "open":
+            when, over = "", "attempts = 0; "
+        case "joined":
+            when, over = 'socket.on("connect", () => { attempts = 0; });\n', ""
+        case stable_s:
+            when = 'socket.on("connect", () => { since = Date.now(); });\n'
+            over = f"if (Date.now() - since >= {_ms(float(stable_s))}) attempts = 0; since = Infinity; "
+    return _JS.format(timeout_ms=timeout_ms, formula=_js_formula(spec), reset=when, over=over)
 
 
-def python_snippet(spec: NameOrTable, reset_backoff: str, *, timeout_s: float, stable_s: float) -> str:
+def javascript_delay(spec: NameOrTable) -> str:
+    """A function of JavaScript that gives the milliseconds before attempt n = 0, 1, 2, …"""
+    return _JS_DELAY.format(formula=_js_formula(spec))
+
+
+def python_snippet(spec: NameOrTable, reset: Reset, *, timeout_s: float) -> str:
     """A loop of one's own around python-socketio's client that follows the policy."""
     name, values = _named(spec)
     formula = "\n".join(f"    {line}" for line in _PYTHON_FORMULAS[name](values))
-    over = {
-        "never": "pass",
-        "stable": f"if loop.time() - since >= {stable_s:g}:\n                waits = delays()",
-    }.get(reset_backoff, "waits = delays()")
+    match reset:
+        case "never":
+            over = "pass"
+        case "open" | "joined":
+            over = "waits = delays()"
+        case stable_s:
+            over = f"if loop.time() - since >= {stable_s:g}:\n                waits = delays()"
     return _PYTHON.format(timeout_s=timeout_s, formula=formula, over=over)
 
 
-def _named(spec: NameOrTable) -> tuple[str, dict[str, Any]]:
-    name = spec if isinstance(spec, str) else str(spec["name"])
+def as_stock(spec: NameOrTable) -> dict[str, Any]:
+    """The same policy as a table, of a stock client under its present names where there is one for it."""
+    name = policy_name(spec)
+    given = {} if isinstance(spec, str) else {key: value for key, value in spec.items() if key != "name"}
     if name == "incident":
-        # The same formula; the stock client knows the parameters of `incident` as former names of its own.
-        return _named({"name": "socketio-js", **msgspec.to_builtins(policy(spec))})
+        # The stock client knows the parameters of `incident` as former names of its own.
+        name, given = "socketio-js", msgspec.to_builtins(policy(spec))
+    former = STOCK[name].former if name in STOCK else {}
+    return {"name": name, **{former.get(key, key): value for key, value in given.items()}}
+
+
+def has_formula(spec: NameOrTable) -> bool:
+    """Whether the code has the policy's formula, and not only a place for it."""
+    return bool(_named(spec)[0])
+
+
+def _js_formula(spec: NameOrTable) -> str:
+    name, values = _named(spec)
+    return "\n".join(f"  {line}" for line in _JS_FORMULAS[name](values))
+
+
+def _named(spec: NameOrTable) -> tuple[str, dict[str, Any]]:
+    spec = as_stock(spec)
+    name = spec["name"]
     if name not in _JS_FORMULAS:
         return "", {"name": name}
     return name, msgspec.to_builtins(policy(spec))

@@ -113,7 +113,7 @@ def modelled(client: StockClient, script: Script, clients: int, seed: int) -> li
 
 
 def _chain(client: StockClient, steps: tuple[Step, ...], rng: random.Random) -> Iterator[float]:
-    course = Course(client, rng)
+    course = Course(client.for_clients()(), rng)
     for number, step in enumerate(steps[:-1]):
         if number and starts_over(client, step):
             course.start_over()

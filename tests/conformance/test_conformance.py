@@ -9,7 +9,17 @@ from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.stock.client import StockClient
 from tests.conformance.comparison import differences
 from tests.conformance.conftest import Record, Recording
-from tests.conformance.scripts import FIRST, OPEN, REFUSE, SCRIPTS, Script, join, modelled, status
+from tests.conformance.scripts import (
+    CONNECT_ERROR,
+    FIRST,
+    OPEN,
+    REFUSE,
+    SCRIPTS,
+    Script,
+    join,
+    modelled,
+    status,
+)
 
 MODEL_CLIENTS = 1_000
 FEW = 20
@@ -18,6 +28,8 @@ SEED = 7
 
 NO_REFUSAL = {"connect error", "namespace disconnect"}
 """Of clients whose protocol has no handshake of its own, or no message that ends a session."""
+NEVER = {"sockjs"}
+"""Clients that make no attempt at all."""
 STATUSES = {key for key in SCRIPTS if key.startswith("status ")}
 """Of clients that do not begin with HTTP."""
 
@@ -47,9 +59,17 @@ WITHOUT: Mapping[str, set[str]] = {
     "nats-python": {"namespace disconnect", "no answer", *STATUSES},
     "paho-python": {"namespace disconnect", "no answer", *STATUSES},
     "eventsource-npm": NO_REFUSAL,
+    "fetch-event-source": NO_REFUSAL,
+    "sockjs": NO_REFUSAL,
+    "liveview": {"namespace disconnect"},
     "launchdarkly-eventsource": NO_REFUSAL,
 }
 """Scripts that make no sense for a client, by its name."""
+CENTRIFUGO_CODES = {
+    f"close code {code} {reason}": Script((join(1, code=code, reason=reason), REFUSE, REFUSE))
+    for code in (1009, 3000, 3499, 3500, 3999, 4000, 4499, 4500, 4999)
+    for reason in ("", "no")
+}
 MORE: Mapping[str, Mapping[str, Script]] = {
     "graphql-ws": {
         "opened and dropped": Script((FIRST, *[OPEN] * 8), clients=500),
@@ -58,10 +78,13 @@ MORE: Mapping[str, Mapping[str, Script]] = {
             for code in (1002, 1011, 4400, 4401, 4403, 4429, 4500)
         },
     },
-    "centrifuge": {
-        f"close code {code} {reason}": Script((join(1, code=code, reason=reason), REFUSE, REFUSE))
-        for code in (1009, 3000, 3499, 3500, 3999, 4000, 4499, 4500, 4999)
-        for reason in ("", "no")
+    "centrifuge": CENTRIFUGO_CODES,
+    "centrifuge-python": CENTRIFUGO_CODES,
+    "liveview": {
+        "refused joins": Script(
+            (FIRST, *[CONNECT_ERROR] * 13, join(60), CONNECT_ERROR, REFUSE, OPEN, CONNECT_ERROR, REFUSE),
+            clients=100,
+        )
     },
     "pusher": {
         f"close code {code}": Script((join(1, code=code), REFUSE, REFUSE))
@@ -108,7 +131,7 @@ def conforms(name: str, record: Record) -> None:
     said = complaints(name, scripts, found)
     assert not said, "\n".join([f"{name} and {found.package} {found.version} differ:", *said])
     attempts = sum(len(chain) for chains in found.chains.values() for chain in chains)
-    assert attempts >= LEAST_ATTEMPTS, attempts
+    assert (attempts == 0) if name in NEVER else (attempts >= LEAST_ATTEMPTS), attempts
 
 
 @pytest.mark.conformance

@@ -9,8 +9,8 @@ import pytest
 
 from scenarios.fields import NameOrTable
 from scenarios.scenario.loader import load
+from scenarios.tuning.candidate import Candidate
 from scenarios.tuning.export import settings
-from scenarios.tuning.space import Candidate
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_node]
 

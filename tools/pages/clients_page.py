@@ -4,14 +4,15 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from scenarios.policies.outcome import OutcomeKind
+from scenarios.policies.collapse import ATTEMPTS, DRAWS, outages
+from scenarios.policies.outcome import OutcomeKind, reset_in_words
 from scenarios.policies.registry import POLICIES
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.stock.client import StockClient
 from scenarios.reference.docstrings import Described, described
 from scenarios.reference.parameters import Parameter, parameters
 from tools.pages.client_facts import MINUTE_S, Facts, facts
-from tools.pages.delays import ATTEMPTS, DRAWS, outages, spread
+from tools.pages.delays import spread
 from tools.pages.figures import delays_figure, svg
 from tools.pages.policies_page import alt_of_delays
 from tools.pages.rendering import rendered
@@ -26,7 +27,6 @@ _OUTCOMES = {
     OutcomeKind.NAMESPACE_DISCONNECT: "a disconnect by the server (DISCONNECT)",
     OutcomeKind.HTTP_STATUS: "an HTTP status instead of the stream",
 }
-_RESETS = {"open": "at the open", "joined": "once joined", "never": "never"}
 
 
 class Entry(Struct, frozen=True):
@@ -45,7 +45,7 @@ class Entry(Struct, frozen=True):
     facts: Facts
     alt: str
     drawing: str
-    """The figure as SVG."""
+    """The figure as SVG; empty for a client that makes no attempt."""
 
 
 def entries() -> list[Entry]:
@@ -60,14 +60,15 @@ def page(clients: list[Entry]) -> str:
 
 def drawings(clients: list[Entry]) -> dict[Path, str]:
     """The figures, by where they belong below docs/."""
-    return {Path(FIGURES) / f"{entry.name}.svg": entry.drawing for entry in clients}
+    return {Path(FIGURES) / f"{entry.name}.svg": entry.drawing for entry in clients if entry.drawing}
 
 
 def _entry(name: str, kind: type[StockClient]) -> Entry:
     client = kind()
     chains = outages(client, seed=SEED, until_s=MINUTE_S)
     found = spread([chain[:ATTEMPTS] for chain in chains], attempts=ATTEMPTS)
-    alt = alt_of_delays(name, found)
+    attempts = bool(found.median_s)
+    alt = alt_of_delays(name, found) if attempts else ""
     return Entry(
         name=name,
         library=kind.library,
@@ -76,18 +77,12 @@ def _entry(name: str, kind: type[StockClient]) -> Entry:
         described=described(kind),
         parameters=parameters(kind, defaults=POLICIES[name][1]),
         file=f"{kind.__module__.replace('.', '/')}.py",
-        starts_over=starts_over(client),
+        starts_over=reset_in_words(client.reset),
         stops_on=stops_on(client),
         facts=facts(chains),
         alt=alt,
-        drawing=svg(delays_figure(found), alt),
+        drawing=svg(delays_figure(found), alt) if attempts else "",
     )
-
-
-def starts_over(client: StockClient) -> str:
-    """When its attempts start over, in words."""
-    reset = client.reset
-    return _RESETS[reset] if isinstance(reset, str) else f"after {reset:g} s of connection"
 
 
 def stops_on(client: StockClient) -> str:

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from reports.figures.compact import compact
-from tools.pages.delays import Delays, duration
+from scenarios.policies.collapse import duration
+from tools.pages.delays import Delays
 
 LINEAR_BELOW_S = 0.01
 """The logarithmic axis of delays becomes a linear one below this, so that 0 has a place on it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from scenarios.policies import throttled
+from scenarios.policies.collapse import DRAWS, duration
 from scenarios.policies.following import Policy
 from scenarios.policies.outcome import Outcome, OutcomeKind
 from scenarios.policies.registry import POLICIES, policy
@@ -13,7 +14,7 @@ from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.user_defined import UserDefined
 from scenarios.reference.docstrings import Described, described, field_docstrings, member_docstrings
 from scenarios.reference.parameters import Parameter, parameters
-from tools.pages.delays import DRAWS, Delays, delays, duration
+from tools.pages.delays import Delays, delays
 from tools.pages.failing_clients import attempts_s, per_second
 from tools.pages.figures import attempts_figure, delays_figure, svg
 from tools.pages.rendering import rendered

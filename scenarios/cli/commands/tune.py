@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from reports.rundir.schema import RecordError
 from reports.tuning.result import Constraints
-from reports.tuning.text import finalist_lines, headline, sentences
+from reports.tuning.text import finalist_lines, headline, sentences, stock_lines
 from scenarios.cli.commands.simulate import check_known
 from scenarios.cli.commands.tune_confirm import confirm
 from scenarios.cli.model_costs import model_costs
@@ -25,6 +25,7 @@ from scenarios.cli.progress import SearchProgress
 from scenarios.cli.terminal import console, errors, fail, usage_errors
 from scenarios.exit_status import BROKEN, GOOD, INTERRUPTED
 from scenarios.fields import invalid
+from scenarios.policies.following import PolicyError
 from scenarios.runner.plan import stamped_folder
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
@@ -33,6 +34,7 @@ from scenarios.simulator.fit import CalibrationError
 from scenarios.tuning.halving import storms
 from scenarios.tuning.results import ResultsError
 from scenarios.tuning.search import Search, finished
+from scenarios.tuning.stock_options import searched
 from scenarios.tuning.triggers import sized, without_mitigations
 
 _RESULTS = "evaluations.jsonl"
@@ -108,6 +110,11 @@ _RESULTS = "evaluations.jsonl"
     show_default=True,
     help="Max duration of the confirmation run after the trigger, in seconds.",
 )
+@click.option(
+    "--client",
+    metavar="NAME",
+    help="Try only options of this stock client, such as socketio-js@4.8.",
+)
 @RUNS_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def tune_command(
@@ -131,6 +138,7 @@ def tune_command(
     confirmed: bool,
     confirm_clients: int,
     confirm_s: int,
+    client: str | None,
     runs_folder: Path,
     as_json: bool,
 ) -> None:
@@ -154,6 +162,8 @@ def tune_command(
         given = model_costs(costs_file, recorded, quiet=as_json)
         whole, costs = given.load(scenario_name, overrides)
         scenario, left_out = _simulated(whole, scenario_name)
+        if client:
+            _check_client(client)
         triggers = sized(scenario, _sizes(sizes))
         directory = resume or stamped_folder(runs_folder / f"tune-{scenario.name}")
         search = Search(
@@ -168,6 +178,7 @@ def tune_command(
             seed=seed,
             path=directory / _RESULTS,
             version=version("reconnect-storm"),
+            client=client,
         )
     with SearchProgress(errors) as view:
         complete = search.run(view, processes)
@@ -190,6 +201,8 @@ def tune_command(
             _say(line)
         if found.settings:
             _say(found.settings)
+        for line in stock_lines(found):
+            _say(line)
         _say(f"report: {page}\n        {result}")
     status = (GOOD if found.chosen else BROKEN) if complete else INTERRUPTED
     if confirmed and complete and found.chosen:
@@ -220,6 +233,13 @@ def _simulated(scenario: Scenario, name: str) -> tuple[Scenario, tuple[str, ...]
     if scenario.trigger_s is None:
         raise ScenarioError(f"{name}: event: expected at least one fault")
     return without_mitigations(scenario)
+
+
+def _check_client(client: str) -> None:
+    try:
+        searched(client)
+    except PolicyError as error:
+        raise ScenarioError(f"--client: {error}") from None
 
 
 def _sizes(text: str) -> list[float]:

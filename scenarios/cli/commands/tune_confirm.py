@@ -23,8 +23,8 @@ from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.run import Prediction, simulate
+from scenarios.tuning.candidate import Candidate
 from scenarios.tuning.scaling import Scaled, scaled, scaled_limit
-from scenarios.tuning.space import Candidate
 
 _DURING_S = 15
 _RETRIES = 1
@@ -94,6 +94,7 @@ def on_the_bench(
                 label: {
                     "fleet.policy": one.policy,
                     "fleet.reset_backoff": one.reset_backoff,
+                    **({} if one.stable_after_s is None else {"fleet.stable_after_s": one.stable_after_s}),
                     "edge.limit": scaled_limit(one.limit, found.clients),
                 }
                 for label, one in arms.items()

@@ -69,6 +69,33 @@ class EventSourceNpm(FixedRetry, frozen=True, kw_only=True):
     package = "npm:eventsource"
 
 
+class FetchEventSource(StockClient, frozen=True, kw_only=True):
+    """fetch-event-source waits a fixed time without jitter, and takes a stream that ends properly as final.
+
+        delay(n) = retry ms
+
+    A refused connection, any HTTP status and a broken stream lead to the next attempt, unless `onopen` or
+    `onerror` throws. A stream that the server ends properly (here: a Close frame) ends the call, unless
+    `onclose` throws. A server that sends `retry:` sets the delay of its clients, and so does a number that
+    `onerror` returns.
+    Source: Azure/fetch-event-source, src/fetch.ts.
+    """
+
+    library = "@microsoft/fetch-event-source"
+    version = "2.0.1"
+    package = "npm:@microsoft/fetch-event-source"
+    final = "a Close frame, which stands for a stream that ends properly"
+
+    retry: Milliseconds = 1000.0
+    """What the server has sent as `retry:`, or the client's default, in milliseconds."""
+
+    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
+        return itertools.repeat(self.retry / 1000)
+
+    def stops(self, outcome: Outcome) -> bool:
+        return outcome.close_code is not None
+
+
 class LaunchDarklyEventSource(StockClient, frozen=True, kw_only=True):
     """launchdarkly-eventsource waits a fixed time, unless a cap makes it grow and a ratio gives it jitter.
 

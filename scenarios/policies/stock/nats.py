@@ -1,11 +1,13 @@
 """Clients of NATS, with one server in their pool."""
 
+import itertools
 import random
 from collections.abc import Iterator
 
 from scenarios.policies.backoff import Milliseconds, Seconds
 from scenarios.policies.orders import Told
-from scenarios.policies.stock.client import Attempts, StockClient
+from scenarios.policies.outcome import OutcomeKind
+from scenarios.policies.stock.client import Attempts, StockClient, at_most
 
 
 class NatsJs(StockClient, frozen=True, kw_only=True):
@@ -98,3 +100,44 @@ class NatsPython(StockClient, frozen=True, kw_only=True):
         while self.allow_reconnect and (most is None or n <= most):
             yield self.reconnect_time_wait if n else first_s
             n += 1
+
+
+class NatsGo(StockClient, frozen=True, kw_only=True):
+    """nats.go waits two seconds with little jitter before each attempt, sixty times.
+
+        delay(n) = ReconnectWait + U(0, ReconnectJitter), n < MaxReconnect
+
+    It waits before the first attempt, too, unlike the clients for JavaScript and Python. The attempts start
+    over once the server has answered CONNECT. A second refused CONNECT since then is final, unless
+    IgnoreAuthErrorAbort is set.
+    Source: nats-io/nats.go, nats.go.
+    """
+
+    library = "nats.go"
+    version = "1.53.1"
+    reset = "joined"
+    final = "a second refused CONNECT since the last session, unless IgnoreAuthErrorAbort is set"
+
+    AllowReconnect: bool = True
+    """Whether it reconnects at all."""
+    ReconnectWait: Seconds = 2.0
+    """Shortest delay, in seconds."""
+    ReconnectJitter: Seconds = 0.1
+    """Largest jitter, in seconds; with TLS, the default of the library's ReconnectJitterTLS is 1."""
+    MaxReconnect: Attempts | None = 60
+    """Failed attempts after which it gives up; left out: never (-1)."""
+    IgnoreAuthErrorAbort: bool = False
+    """Whether it goes on after a second refused CONNECT."""
+
+    def curve(self, rng: random.Random) -> Iterator[float]:
+        endless = (self.ReconnectWait + self.ReconnectJitter * rng.random() for _ in itertools.repeat(None))
+        return at_most(self.MaxReconnect if self.AllowReconnect else 0, endless)
+
+    def delays(self, rng: random.Random) -> Told:
+        outcome = yield
+        refused = 0
+        for delay_s in self.curve(rng):
+            refused += outcome.kind is OutcomeKind.CONNECT_ERROR
+            if refused > 1 and not self.IgnoreAuthErrorAbort:
+                return
+            outcome = yield delay_s

@@ -1,4 +1,4 @@
-"""Libraries that make a plain WebSocket reconnect."""
+"""Libraries around a plain WebSocket."""
 
 import random
 from collections.abc import Iterator
@@ -128,3 +128,22 @@ class PythonWebsockets(StockClient, frozen=True, kw_only=True):
 
     def stops(self, outcome: Outcome) -> bool:
         return is_final_status(outcome)
+
+
+class SockJs(StockClient, frozen=True, kw_only=True):
+    """sockjs-client does not reconnect: its application does, or a library above it such as STOMP.js.
+
+        no delay: the first close is the last event
+
+    A page whose code makes a new SockJS object after a close has the delays of that code. Each object asks
+    for /info first, then tries one transport after the other. For STOMP.js over SockJS, take stompjs.
+    Source: sockjs/sockjs-client, lib/main.js.
+    """
+
+    library = "sockjs-client"
+    version = "1.6.1"
+    package = "npm:sockjs-client"
+    sees = "browser"
+
+    def curve(self, rng: random.Random) -> Iterator[float]:  # noqa: ARG002
+        return iter(())

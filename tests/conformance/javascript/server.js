@@ -146,7 +146,8 @@ async function fakeFetch() {
   const body = new ReadableStream({ start(controller) { stream = controller; } });
   setTimeout(() => {
     current.ended();
-    if (step.end === "end") stream.close();
+    // A proper end, as a Close frame is one.
+    if ((step.code ?? 1006) !== 1006) stream.close();
     else stream.error(new TypeError("terminated"));
   }, step.session_ms ?? 0);
   return new Response(body, { headers: { "content-type": "text/event-stream" } });

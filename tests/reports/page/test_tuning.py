@@ -4,6 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
+from msgspec.structs import replace
 
 from reports.figures.timeline import svg
 from reports.figures.tuning import (
@@ -18,8 +19,8 @@ from reports.figures.tuning import (
     tuned_figure,
 )
 from reports.page.tuning import write_tuning
-from reports.tuning.result import Constraints, Tuning
-from reports.tuning.text import headline, sentences, tuned_page
+from reports.tuning.result import Constraints, StockSettings, Tuning
+from reports.tuning.text import headline, sentences, stock_lines, tuned_page
 from tests.support.tuning_results import tuning
 
 POINTS: dict[str, tuple[float | None, float | None, float | None]] = {
@@ -103,3 +104,53 @@ def test_the_same_result_makes_the_same_files(tmp_path: Path) -> None:
         write_tuning(found(), tmp_path / name)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+COLLAPSE = "From attempt 1 on, 92 % of the clients or more wait exactly 5.000 s."
+
+
+def collapsing(name: str) -> Tuning:
+    """The result, where the policy of these settings loses its jitter."""
+    whole = found()
+    finalists = (
+        replace(one, collapse=COLLAPSE, on_one_value=(0.004, 0.92)) if one.name == name else one
+        for one in whole.finalists
+    )
+    return replace(whole, finalists=tuple(finalists))
+
+
+def test_it_warns_once_of_settings_whose_clients_wait_the_same_time() -> None:
+    shares = "Share of clients on one value before attempt 0, 1, 2, …: 0.4 %, 92 %."
+    for name, words in (("spread", "recommended settings"), ("naive", "current settings")):
+        warnings = [line for line in sentences(collapsing(name)) if line.startswith("Warning: ")]
+        assert warnings == [f"Warning: {words}: {COLLAPSE} {shares}"]
+    assert not [line for line in sentences(collapsing("full")) if "Warning" in line]
+
+
+STOCK = (
+    StockSettings(client="socketio-js", options={"reconnectionDelay": 900}, lost=("a", "b")),
+    StockSettings(client="phoenix", function="new Socket(url, …)"),
+    StockSettings(client="pusher", lost=("c",)),
+)
+
+
+def test_stock_clients_that_can_express_the_settings_come_first_and_the_others_say_what_is_lost() -> None:
+    lines = stock_lines(found(stock_clients=STOCK))
+    assert lines[:3] == ["", "Stock clients that can express the recommended policy:", ""]
+    assert lines[3] == "    phoenix: new Socket(url, …)"
+    assert "no storm was simulated" in lines[5]
+    assert lines[7:] == [
+        "    socketio-js: reconnectionDelay = 900 (lost: a; b)",
+        "    pusher: defaults (lost: c)",
+    ]
+    assert stock_lines(found()) == []
+
+
+def test_a_result_of_an_older_version_is_read() -> None:
+    table = msgspec.to_builtins(found())
+    for key in ("stock_clients", "notes"):
+        del table[key]
+    for one in table["finalists"]:
+        for key in ("stable_after_s", "on_one_value", "collapse"):
+            del one[key]
+    assert msgspec.convert(table, Tuning) == found()

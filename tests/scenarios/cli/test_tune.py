@@ -12,10 +12,11 @@ from reports.tuning.result import Tuning
 from scenarios.cli.commands import tune as command
 from scenarios.cli.commands.tune_confirm import on_the_bench
 from scenarios.cli.main import main
+from scenarios.policies.stock.catalogue import STOCK
 from scenarios.scenario.loader import load
 from scenarios.tuning import search
+from scenarios.tuning.candidate import Candidate
 from scenarios.tuning.evaluate import evaluate
-from scenarios.tuning.space import Candidate
 
 SMALL = (
     "fleet.clients=60",
@@ -56,6 +57,35 @@ def test_it_prints_the_settings_to_ship(whole: tuple[Result, Path]) -> None:
     assert all(one.score.storms == 4 for one in found.finalists)
     origins = {origin for one in found.finalists for origin in one.origin.split(" = ")}
     assert {"now", "naive", "incident's fix", "closed form"} <= origins
+
+
+def test_it_says_what_stock_clients_can_do_of_them(whole: tuple[Result, Path]) -> None:
+    shown, folder = whole
+    found = msgspec.json.decode(results(folder).read_bytes(), type=Tuning)
+    assert [one.client for one in found.stock_clients] == [*STOCK]
+    assert all(f"    {name}: " in shown.output for name in STOCK)
+    page = results(folder).with_name("tune.html").read_text()
+    assert "Stock clients: nearest options" in page
+
+
+def test_a_stock_clients_options_can_be_searched_alone(tmp_path: Path) -> None:
+    shown = tune(
+        tmp_path,
+        "--client",
+        "socketio-js@4.8",
+        "--set",
+        "fleet.policy=socketio-js",
+        "--seeds",
+        "1",
+        "--sizes",
+        "1",
+    )
+    assert shown.exit_code in {0, 1}, shown.output
+    found = msgspec.json.decode(results(tmp_path).read_bytes(), type=Tuning)
+    assert {one.name.split()[0] for one in found.finalists} == {"socketio-js"}
+    assert found.of_origin("default options") is not None
+    assert "Warning: current settings: From attempt 4 on, every client waits exactly 5.000 s" in shown.output
+    assert "Share of clients on one value before attempt 0, 1, 2, …: " in shown.output
 
 
 def test_the_same_seed_finds_the_same(whole: tuple[Result, Path], tmp_path: Path) -> None:
@@ -122,6 +152,9 @@ def test_the_bench_gets_the_arms_scaled_and_for_a_shorter_time() -> None:
     arms = {
         "chosen": Candidate(name="a", policy="spread", limit=limit, reset_backoff="stable"),
         "now": Candidate(name="b", policy="naive", limit="none", reset_backoff="open"),
+        "later": Candidate(
+            name="c", policy="naive", limit="none", reset_backoff="stable", stable_after_s=7.0
+        ),
     }
     production = msgspec.structs.replace(load("production"), matrix={})
     small = on_the_bench(production, arms, most_clients=100, watch_s=90).scenario
@@ -132,7 +165,8 @@ def test_the_bench_gets_the_arms_scaled_and_for_a_shorter_time() -> None:
         "fleet.reset_backoff": "stable",
         "edge.limit": {"name": "global", "rate_per_s": 5.0, "burst": 1},
     }
-    assert [*small.arms] == ["chosen", "now"]
+    assert [*small.arms] == ["chosen", "now", "later"]
+    assert small.arms["later"]["fleet.stable_after_s"] == 7.0
 
 
 @pytest.mark.parametrize(
@@ -140,6 +174,8 @@ def test_the_bench_gets_the_arms_scaled_and_for_a_shorter_time() -> None:
     [
         (("--sizes", "0,1"), "--sizes: invalid value '0,1': expected shares > 0"),
         (("--sizes", "all"), "--sizes: invalid value 'all': expected shares > 0"),
+        (("--client", "socketio-j"), "--client: invalid value 'socketio-j': expected socketio-js, "),
+        (("--client", "pusher"), "--client: invalid value 'pusher': expected a stock client with options"),
         (("--set", "event=[]"), "event: expected at least one fault"),
         (("--set", "fleet.policy=nonsense"), "fleet.policy: invalid value 'nonsense'"),
     ],

@@ -5,7 +5,7 @@ import pytest
 from reports.rundir.columns import GAVE_UP
 from reports.text.gave_up import AFTER, gave_up_after
 from scenarios.policies.orders import POLICY_ENDED
-from scenarios.policies.outcome import Outcome, OutcomeKind, as_seen
+from scenarios.policies.outcome import Outcome, OutcomeKind, Reset, as_seen, reset_in_words
 
 HIDDEN = Outcome(kind=OutcomeKind.CLOSED, close_code=1006)
 
@@ -50,3 +50,16 @@ def test_the_most_frequent_reason_is_said_first() -> None:
     assert gave_up_after({"timeout": 2, "stale": 0, "namespace_disconnect": 1200}) == (
         "1,200 after a DISCONNECT (packet 41), 2 after a time-out"
     )
+
+
+@pytest.mark.parametrize(
+    ("reset", "words"),
+    [
+        ("open", "at the open"),
+        ("joined", "once joined"),
+        ("never", "never"),
+        (5.0, "after 5 s of connection"),
+    ],
+)
+def test_when_attempts_start_over_is_said_in_words(reset: Reset, words: str) -> None:
+    assert reset_in_words(reset) == words

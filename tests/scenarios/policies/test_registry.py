@@ -43,6 +43,9 @@ NOT_RANDOM = {
     "eventsource-firefox",
     "eventsource-npm",
     "launchdarkly-eventsource",
+    "fetch-event-source",
+    "liveview",
+    "sockjs",
 }
 GATED = {"circuit-breaker", "retry-budget", "sre-throttle", "token-bucket"}
 
@@ -143,10 +146,15 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "unknown name": (
         "exponential",
         "'exponential'",
-        "token-bucket, spread or module:function",
+        "policies that `reconnect-storm list` prints, or module:function",
     ),
-    "no name": ({"min_ms": 3}, "None", "naive, incident"),
-    "name that is no text": ({"name": ["naive"]}, "['naive']", "naive, incident"),
+    "a similar name": (
+        "socketio",
+        "'socketio'",
+        "expected socketio-js, socketio-go, socketio-cpp, or one of ",
+    ),
+    "no name": ({"min_ms": 3}, "None", "policies that `reconnect-storm list` prints"),
+    "name that is no text": ({"name": ["naive"]}, "['naive']", "policies that `reconnect-storm list` prints"),
     "parameter of a policy without any": ({"name": "naive", "min_ms": 3}, "min_ms = 3", "no parameters"),
     "key that socket.io-client has not": (
         {"name": "incident", "factor": 3},

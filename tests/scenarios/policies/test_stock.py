@@ -20,6 +20,7 @@ from scenarios.policies.outcome import Outcome, OutcomeKind
 from scenarios.policies.registry import policy
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.policies.stock.client import StockClient
+from scenarios.scenario.loader import load
 
 CLIENTS = 1_000
 
@@ -60,6 +61,10 @@ def test_another_version_is_refused(version: str) -> None:
         policy(f"socketio-js@{version}")
 
 
+def test_every_stock_client_is_an_arm_of_the_same_outage() -> None:
+    assert load("stock-fleets").matrix == {"fleet.policy": [*STOCK]}
+
+
 def test_only_stock_clients_have_versions() -> None:
     with pytest.raises(PolicyError):
         policy("naive@1")
@@ -91,6 +96,8 @@ EXACT: dict[str, list[float]] = {
     "react-use-websocket": [5] * 20,
     "eventsource-chromium": [3, 3, 3],
     "eventsource-firefox": [5, 5, 5],
+    "fetch-event-source": [1, 1, 1],
+    "liveview": [0.01, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2, 5, 5],
     "pusher": [1, 0, 15, 30, 60, 60],
 }
 
@@ -116,6 +123,9 @@ ATOMS = [
     ("aws-iot", 7, 120.0, 8 / 128),
     ("centrifuge", 9, 20.0, 500 / 20_000),
     ("hivemq", 9, 120.0, 0.0),
+    ("centrifuge-go", 7, 20.0, 1 - (20 - 0.2) / (0.2 * 2**8 - 0.2)),
+    ("centrifuge-go", 30, 20.0, 1.0),
+    ("socketio-rust", 9, 5.0, 0.0),
 ]
 
 
@@ -132,6 +142,11 @@ BOUNDS = [
     ("livekit", 0, 0.0, 0.5),
     ("livekit", 5, 3.5, 10.5),
     ("actioncable", 4, 6 * 1.15**4, 6 * 1.15**5),
+    ("nats-go", 0, 2.0, 2.1),
+    ("centrifuge-go", 0, 0.2, 0.4),
+    ("centrifuge-python", 3, 0.1, 0.9),
+    ("socketio-rust", 0, 0.5, 1.5),
+    ("socketio-rust", 9, 2.5, 7.5),
 ]
 
 
@@ -170,6 +185,11 @@ ENDS = {
     "graphql-ws, which retries all": ({"name": "graphql-ws", "shouldRetry": True}, 5),
     "NATS": ({"name": "nats-js", "maxReconnectAttempts": 3}, 3),
     "NATS off": ({"name": "nats-js", "reconnect": False}, 0),
+    "nats.go": ({"name": "nats-go", "MaxReconnect": 3}, 3),
+    "nats.go off": ({"name": "nats-go", "AllowReconnect": False}, 0),
+    "Rust": ({"name": "socketio-rust", "max_reconnect_attempts": 3}, 3),
+    "Rust off": ({"name": "socketio-rust", "reconnect": False}, 0),
+    "SockJS": ("sockjs", 0),
     "nats-py": ({"name": "nats-python", "max_reconnect_attempts": 3}, 4),
     "MQTT.js off": ({"name": "mqtt-js", "reconnectPeriod": 0}, 0),
     "paho off": ({"name": "paho-python", "reconnect_on_failure": False}, 0),
@@ -231,6 +251,25 @@ STOPS: dict[str, tuple[Any, list[tuple[Outcome, float]], bool]] = {
     "websockets after 503": ("websockets-python", [LOST, status(503)], False),
     "centrifuge after 3500 with a reason": ("centrifuge", [closed(3500, "no")], True),
     "centrifuge after 3500 without": ("centrifuge", [closed(3500)], False),
+    "centrifuge-go after 4499": ("centrifuge-go", [closed(4499)], False),
+    "centrifuge-go after 4500": ("centrifuge-go", [closed(4500)], True),
+    "nats.go after a refused CONNECT": ("nats-go", [LOST, REFUSED], False),
+    "nats.go after another one": ("nats-go", [LOST, REFUSED, status(503), REFUSED], True),
+    "nats.go told to go on": (
+        {"name": "nats-go", "IgnoreAuthErrorAbort": True},
+        [LOST, REFUSED, REFUSED],
+        False,
+    ),
+    "rust_socketio after 41": ("socketio-rust", [DISCONNECTED], True),
+    "rust_socketio told to go on": (
+        {"name": "socketio-rust", "reconnect_on_disconnect": True},
+        [DISCONNECTED],
+        False,
+    ),
+    "rust_socketio after 44": ("socketio-rust", [LOST, REFUSED], True),
+    "fetch-event-source after a proper end": ("fetch-event-source", [closed(1000)], True),
+    "fetch-event-source after a broken stream": ("fetch-event-source", [LOST], False),
+    "fetch-event-source after 503": ("fetch-event-source", [LOST, status(503)], False),
     "pusher after 4001": ("pusher", [closed(4001)], True),
     "MQTT.js after a refused CONNECT": ("mqtt-js", [LOST, REFUSED], True),
     "MQTT.js told to go on": ({"name": "mqtt-js", "reconnectOnConnackError": True}, [LOST, REFUSED], False),
@@ -281,6 +320,33 @@ def test_firebase_starts_over_by_itself_after_half_a_minute() -> None:
         ceilings.append(max(found))
     assert ceilings[0] <= 1.3
     assert ceilings[1] > 20
+
+
+def test_rust_socketio_grows_its_delay_over_outages_and_loses_it_after_a_quarter_of_an_hour() -> None:
+    course = Course(policy("socketio-rust"), random.Random(1))
+    lost, failed = LOST[0], Outcome(kind=OutcomeKind.REFUSED)
+    for _ in range(6):
+        course.after(failed, 0.0, 0.0)
+    later = course.after(lost, 100.0, 800.0)
+    assert isinstance(later, float)
+    assert 2.5 <= later <= 7.5
+    assert course.after(failed, 0.0, 901.0) == 0.0
+    assert course.after(lost, 5_000.0, 6_000.0) == 0.0
+
+
+def test_a_live_view_counts_its_reloads_until_it_has_joined() -> None:
+    course = Course(policy("liveview").for_clients()(), random.Random(1))
+
+    def refused() -> Any:
+        course.start_over()
+        return course.after(REFUSED[0], 0.0, 0.0)
+
+    course.after(*LOST, 0.0)
+    assert all(5 <= refused() <= 10 for _ in range(10))
+    assert [refused(), refused()] == [30, 30]
+    course.start_over()
+    assert course.after(*LOST, 0.0) == 0.01
+    assert 5 <= refused() <= 10
 
 
 def test_clients_in_the_catalogue_are_complete() -> None:
