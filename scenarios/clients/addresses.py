@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from scenarios.scenario.fleet.groups import AddressShare, ClientsPerIp
+from scenarios.scenario.fleet.groups import ClientsPerIp, address_kinds
 from scenarios.scenario.fleet.order import GroupOrder
 from scenarios.scenario.model import Fleet
 
@@ -67,7 +67,7 @@ class Seating:
     @classmethod
     def of(cls, fleet: Fleet, first_address: int = 0, *, first: int = 0, step: int = 1) -> "Seating":
         """The seats of a fleet."""
-        groups = [(part.share, part.group.clients_per_ip if part.group else None) for part in fleet.parts]
+        groups = [(part.share, part.own_clients_per_ip) for part in fleet.parts]
         return cls(fleet.clients_per_ip, first_address, groups=groups, first=first, step=step)
 
     def next(self) -> Seat:
@@ -98,11 +98,9 @@ class _Addresses:
     """Source addresses by how many clients share each; all of a kind are filled one after the other."""
 
     def __init__(self, clients_per_ip: ClientsPerIp) -> None:
-        if isinstance(clients_per_ip, int):
-            clients_per_ip = (AddressShare(share=1.0, clients_per_ip=clients_per_ip),)
-        total = sum(part.share for part in clients_per_ip)
-        self.shares = [part.share / total for part in clients_per_ip]
-        self.sizes = [part.clients_per_ip for part in clients_per_ip]
+        kinds = address_kinds(clients_per_ip)
+        self.shares = [share for share, _ in kinds]
+        self.sizes = [size for _, size in kinds]
         self.taken = [0] * len(self.sizes)
         """Clients that have an address of each kind."""
         self.open = [0] * len(self.sizes)

@@ -136,6 +136,11 @@ class Part(Struct, frozen=True, kw_only=True):
         """Whether a gateway of today lets these clients join."""
         return self.group is None or self.group.is_served
 
+    @property
+    def own_clients_per_ip(self) -> ClientsPerIp | None:
+        """Of a group that has IPs of its own; None where it shares those of the others."""
+        return self.group.clients_per_ip if self.group else None
+
 
 class PodMetrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What to read from the Prometheus endpoint that every pod has, once a second."""

@@ -10,7 +10,7 @@ from scenarios.clients import endings
 from scenarios.clients.client import ROUND_TRIPS_PER_ATTEMPT
 from scenarios.clients.endings import Ending
 from scenarios.policies.outcome import Transport
-from scenarios.scenario.fleet.groups import ClientsPerIp
+from scenarios.scenario.fleet.groups import address_kinds
 from scenarios.scenario.model import Fleet, Part
 from scenarios.simulator.recorder import Cell
 
@@ -106,41 +106,26 @@ class ClientTable:
 
 def seats(fleet: Fleet, rng: np.random.Generator) -> tuple[Ints, Ints, tuple[Cell, ...]]:
     """(address of each client, cell of each client, the cells); cells are mixed at random."""
-    parts = [(part.share, _kinds(part.fleet.clients_per_ip), _own_addresses(part)) for part in fleet.parts]
-    cells = sorted(
-        {
-            Cell(place, size, part.is_served)
-            for place, part in enumerate(fleet.parts)
-            for _, size in _kinds(part.fleet.clients_per_ip)
-        }
-    )
-    wanted = [whole * share for whole, kinds, _ in parts for share, _ in kinds]
-    edges = iter(np.round(np.cumsum(wanted) * fleet.clients).astype(np.int64).tolist())
-    address, cell = np.zeros(fleet.clients, np.int64), np.zeros(fleet.clients, np.int64)
-    # Who shares addresses: groups that do not say how many clients do have theirs in common.
-    pools: dict[tuple[int, int], tuple[int, list[Ints]]] = {}
-    begin = 0
-    for place, (_, kinds, own) in enumerate(parts):
-        for kind, (_, size) in enumerate(kinds):
-            members, begin = np.arange(begin, end := next(edges)), end
-            cell[members] = cells.index(Cell(place, size, fleet.parts[place].is_served))
-            pools.setdefault((place if own else -1, kind), (size, []))[1].append(members)
+    kinds = [
+        (place, kind, part.share * share, Cell(place, size, part.is_served))
+        for place, part in enumerate(fleet.parts)
+        for kind, (share, size) in enumerate(address_kinds(part.fleet.clients_per_ip))
+    ]
+    cells = sorted({cell for *_, cell in kinds})
+    edges = np.round(np.cumsum([share for _, _, share, _ in kinds]) * fleet.clients).astype(np.int64)
+    address, cell_of = np.zeros(fleet.clients, np.int64), np.zeros(fleet.clients, np.int64)
+    # Groups that do not say how many clients share an address have theirs in common.
+    pools: dict[tuple[int, int, int], list[Ints]] = {}
+    for (place, kind, _, cell), members in zip(
+        kinds, np.split(np.arange(fleet.clients), edges), strict=False
+    ):
+        cell_of[members] = cells.index(cell)
+        own = fleet.parts[place].own_clients_per_ip is not None
+        pools.setdefault((place if own else -1, kind, cell.size), []).append(members)
     next_address = 0
-    for size, found in pools.values():
+    for (_, _, size), found in pools.items():
         members = found[0] if len(found) == 1 else rng.permutation(np.concatenate(found))
         address[members] = next_address + np.arange(len(members)) // size
         next_address += -(-len(members) // size)
     order = rng.permutation(fleet.clients)
-    return address[order], cell[order], tuple(cells)
-
-
-def _kinds(clients_per_ip: ClientsPerIp) -> list[tuple[float, int]]:
-    """(share of the clients, clients per address)."""
-    if isinstance(clients_per_ip, int):
-        return [(1.0, clients_per_ip)]
-    total = sum(part.share for part in clients_per_ip)
-    return [(part.share / total, part.clients_per_ip) for part in clients_per_ip]
-
-
-def _own_addresses(part: Part) -> bool:
-    return part.group is not None and part.group.clients_per_ip is not None
+    return address[order], cell_of[order], tuple(cells)

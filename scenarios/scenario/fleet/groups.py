@@ -88,6 +88,14 @@ def shares(groups: Sequence[Group]) -> tuple[float, ...]:
     return tuple(share / total for share in found)
 
 
+def address_kinds(clients_per_ip: ClientsPerIp) -> list[tuple[float, int]]:
+    """(share of the clients, clients per address) of each kind of address; the shares sum to 1."""
+    if isinstance(clients_per_ip, int):
+        return [(1.0, clients_per_ip)]
+    total = sum(part.share for part in clients_per_ip)
+    return [(part.share / total, part.clients_per_ip) for part in clients_per_ip]
+
+
 def share_complaints(groups: Sequence[Group]) -> Iterator[str]:
     """What is wrong with names and shares, each as the text of an error."""
     names = [group.name for group in groups]

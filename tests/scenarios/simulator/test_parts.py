@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scenarios.policies.backoff import DecorrelatedJitter
 from scenarios.policies.following import Course
 from scenarios.policies.registry import POLICIES, policy
-from scenarios.scenario.fleet.groups import AddressShare
+from scenarios.scenario.fleet.groups import AddressShare, Group
 from scenarios.scenario.model import Fleet
 from scenarios.simulator.calendar import Calendar
 from scenarios.simulator.clients import ClientTable, seats
@@ -117,6 +117,26 @@ def test_seats_keep_the_shares_and_the_sizes() -> None:
     assert np.bincount(cell).tolist() == [300, 100]
     assert sorted(np.unique(np.bincount(address)).tolist()) == [1, 10]
     assert len(np.unique(address)) == 310
+
+
+def test_groups_are_seated_by_their_shares_and_share_addresses_unless_they_have_their_own() -> None:
+    mix = (AddressShare(share=0.5, clients_per_ip=1), AddressShare(share=0.5, clients_per_ip=10))
+    groups = (
+        Group(name="none", share=0),
+        Group(name="web"),
+        Group(name="old", share=0.5, protocol=3),
+        Group(name="mobile", share=0.2, clients_per_ip=4),
+    )
+    fleet = Fleet(clients=200, clients_per_ip=mix, group=groups)
+    address, cell, cells = seats(fleet, np.random.default_rng(1))
+    part = np.array([each.part for each in cells])[cell]
+    size = np.array([each.size for each in cells])[cell]
+    assert np.bincount(part).tolist() == [0, 60, 100, 40]
+    assert {each.part for each in cells if not each.is_served} == {2}
+    assert set(size[part == 3]) == {4}
+    assert not set(address[part == 3]) & set(address[part != 3])
+    assert set(address[(part == 1) & (size == 10)]) & set(address[(part == 2) & (size == 10)])
+    assert set(np.bincount(address[size == 10]).tolist()) <= {0, 10}
 
 
 def test_travel_takes_the_round_trips_of_a_try() -> None:
