@@ -62,7 +62,7 @@ def test_another_version_is_refused(version: str) -> None:
 
 
 def test_every_stock_client_is_an_arm_of_the_same_outage() -> None:
-    assert load("stock-fleets").matrix == {"fleet.policy": [*STOCK]}
+    assert load("stock-fleets").matrix == {"fleet.policy": (*STOCK,)}
 
 
 def test_only_stock_clients_have_versions() -> None:
