@@ -6,10 +6,10 @@ from reports.analysis.metrics import PhaseSummary
 from reports.analysis.reference import reference_text
 from reports.analysis.slo import StatedBound
 from reports.page.impact import impact_sentences
-from reports.page.notes import ACTIONS, SHARED_IPS, STRETCH
+from reports.page.notes import ACTIONS, GROUPS, SHARED_IPS, STRETCH
 from reports.page.pods import pod_sentences, pod_table
 from reports.page.refusals import refusal_table
-from reports.page.shared_ips import shared_ip_table
+from reports.page.shared_ips import fleet_group_table, shared_ip_table
 from reports.rehearsal.blocks import Block, Points, Table, Words
 from reports.rehearsal.facts import Facts
 from reports.rehearsal.fixes import fix_sentences
@@ -149,13 +149,20 @@ def mitigations(found: Facts) -> tuple[Block, ...]:
 
 
 def shared_ips(found: Facts) -> tuple[Block, ...]:
-    """Clients by shared IP, and refusals as each side counted them."""
+    """Clients by group of the fleet and by shared IP, and refusals as each side counted them."""
     run = found.run
+    by_group = fleet_group_table({run.info.arm: [run]})
+    groups: tuple[Block, ...] = ()
+    if by_group is not None:
+        shown = Table(by_group.without_first_column())
+        groups = (Words(f"{by_group.label}:"), shown, Words(GROUPS, quiet=True))
     table = shared_ip_table({run.info.arm: [run]})
     if table is None:
-        return (Words("No client was refused by a limit, and no IP had more clients than others."),)
+        nobody = Words("No client was refused by a limit, and no IP had more clients than others.")
+        return (*groups, nobody)
     refused = refusal_table({run.info.arm: run})
     return (
+        *groups,
         Table(table.without_first_column()),
         Words(SHARED_IPS, quiet=True),
         *((Words(f"{refused.label}:"), Table(refused.without_first_column())) if refused else ()),

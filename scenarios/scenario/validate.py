@@ -3,6 +3,7 @@
 An error names the file, the key, the invalid value and what is expected.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -98,6 +99,10 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
 
 def _check_fleet(scenario: Scenario, fail: Callable[[str, object, str], None]) -> None:
     fleet = scenario.fleet
+    served = sum(part.share for part in fleet.parts if part.is_served)
+    fewest = math.ceil(round(1 / served, 6))
+    if fleet.clients < fewest:
+        fail("fleet.clients", fleet.clients, f"at least {fewest}, so that one can be served")
     if scenario.target.url:
         return
     if fleet.source == "x-forwarded-for":

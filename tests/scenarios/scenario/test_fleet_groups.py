@@ -144,6 +144,11 @@ MISTAKES = {
         TWO.replace('name = "web"', 'name = "web"\nprotocol = 3') + "protocol = 3",
         "fleet.group[].protocol: invalid value 3: expected 4 in at least one group that has clients",
     ),
+    "too few clients for one that is served": (
+        TWO.replace('policy = "incident"', "clients = 3") + "protocol = 3\n[[fleet.group]]\nname = 'more'\n"
+        "share = 0.65\nprotocol = 3",
+        "fleet.clients: invalid value 3: expected at least 10, so that one can be served",
+    ),
     "a path at the stub": (
         TWO + 'path = "/v2/"',
         "fleet.group[1].path: invalid value '/v2/': expected no path; the built-in stub has one for all",
