@@ -33,7 +33,8 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
     "wrong key": ("[fleet]\nclient = 3", ("fleet.client", "unknown key", "clients")),
     "wrong type": ('[fleet]\nclients = "many"', ("fleet.clients", "'many'", "int")),
     "out of range": ("[gateway]\npods = 0", ("gateway.pods", "invalid value 0", ">= 1")),
-    "unknown policy": ('[fleet]\npolicy = "hopeful"', ("fleet.policy", "'hopeful'", "naive")),
+    "unknown policy": ('[fleet]\npolicy = "hopeful"', ("fleet.policy", "'hopeful'", "reconnect-storm list")),
+    "misspelt policy": ('[fleet]\npolicy = "socketio-j"', ("fleet.policy", "'socketio-j'", "socketio-js")),
     "unknown limit": ('[edge]\nlimit = "some"', ("edge.limit", "'some'", "per-ip")),
     "unknown event": ('[[event]]\nat_s = 1\ndo = "panic"', ("event[0].do", "'panic'", "drop_all")),
     "no TOML": ("[fleet", ("not valid TOML",)),
@@ -156,8 +157,9 @@ def test_an_unreadable_scenario_is_refused(tmp_path: Path) -> None:
     assert_refused(typed("run", str(tmp_path)), str(tmp_path), "cannot be read")
 
 
-def test_an_unknown_scenario_is_refused_with_those_that_there_are() -> None:
-    assert_refused(typed("run", "nope"), "nope", "mass-drop")
+def test_an_unknown_scenario_is_refused_with_those_that_are_like_it() -> None:
+    assert_refused(typed("run", "mass-dorp"), "mass-dorp", "mass-drop", "reconnect-storm list")
+    assert_refused(typed("run", "nope"), "nope", "reconnect-storm list")
 
 
 def test_runs_cannot_go_where_nothing_can_be_written(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from scenarios.policies.user_defined import UserDefined
 
 NOT_RANDOM = {
     "naive",
+    "rounds",
     "axios-retry",
     "circuit-breaker",
     "retry-budget",
