@@ -14,6 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
+from reports.rundir.memory import MemoryWriter, Tally
+from reports.rundir.reader import Run
 from reports.rundir.schema import RunInfo, new_histogram
 from reports.rundir.writer import RunWriter
 from scenarios.host import machine
@@ -43,6 +45,14 @@ _WELL = 0.999
 cut off by a hair."""
 
 
+OnSecond = Callable[[int, int], None]
+"""Called with (done, all) after every second."""
+
+
+def ignored(_done: int, _all: int) -> None:
+    """Tells nobody."""
+
+
 class Prediction(Struct, frozen=True, kw_only=True):
     """One run to predict."""
 
@@ -58,18 +68,17 @@ class Prediction(Struct, frozen=True, kw_only=True):
     """End as soon as a recovery is on record, with everybody served throughout, and nothing is to come."""
 
 
-def simulate(
-    plan: Prediction,
-    on_second: Callable[[int, int], None] = lambda _done, _all: None,
-    *,
-    writer: Callable[[RunInfo], RunWriter] | None = None,
-    histogram: Callable[[], Any] = new_histogram,
-) -> RunInfo:
-    """Predicts a run and writes its directory; `on_second(done, all)` is called after every second.
+def simulate(plan: Prediction, on_second: OnSecond = ignored) -> RunInfo:
+    """Predicts a run and writes its directory."""
+    writer = RunWriter(plan.directory, _info(plan))
+    return run_in_virtual_time(_Conductor(plan, on_second, writer, new_histogram).conduct())
 
-    writer: makes what takes the run instead of its directory. histogram: makes an empty histogram for it.
-    """
-    return run_in_virtual_time(_Conductor(plan, on_second, writer, histogram).conduct())
+
+def simulate_in_memory(plan: Prediction, on_second: OnSecond = ignored) -> Run:
+    """Predicts a run and writes nothing."""
+    writer = MemoryWriter(_info(plan))
+    run_in_virtual_time(_Conductor(plan, on_second, writer, Tally).conduct())
+    return writer.run()
 
 
 def slot_s_of(clients: int) -> float:
@@ -77,31 +86,31 @@ def slot_s_of(clients: int) -> float:
     return 0.01 if clients <= 2_000 else 0.02 if clients <= 200_000 else 0.05
 
 
+def _info(plan: Prediction) -> RunInfo:
+    """What is known of a run before it is played."""
+    return RunInfo(
+        scenario=without_secrets(plan.scenario),
+        arm=plan.arm,
+        round=plan.round,
+        control=plan.control,
+        predicted=True,
+        seed=plan.scenario.fleet.seed,
+        started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=machine.versions(),
+        machine={"model": msgspec.to_builtins(plan.costs)},
+        stability=msgspec.to_builtins(stability(plan.scenario, plan.costs.tick_cpu_s)),
+        command=command_without_secrets(sys.argv[1:]),
+    )
+
+
 class _Conductor:
     def __init__(
-        self,
-        plan: Prediction,
-        on_second: Callable[[int, int], None],
-        writer: Callable[[RunInfo], RunWriter] | None,
-        histogram: Callable[[], Any],
+        self, plan: Prediction, on_second: OnSecond, writer: RunWriter, histogram: Callable[[], Any]
     ) -> None:
         self.plan = plan
         self.scenario = scenario = plan.scenario
         self._on_second = on_second
-        info = RunInfo(
-            scenario=without_secrets(scenario),
-            arm=plan.arm,
-            round=plan.round,
-            control=plan.control,
-            predicted=True,
-            seed=scenario.fleet.seed,
-            started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=machine.versions(),
-            machine={"model": msgspec.to_builtins(plan.costs)},
-            stability=msgspec.to_builtins(stability(scenario, plan.costs.tick_cpu_s)),
-            command=command_without_secrets(sys.argv[1:]),
-        )
-        self.writer = writer(info) if writer else RunWriter(plan.directory, info)
+        self.writer = writer
         self.collector = Collector(self.writer, 0, histogram=histogram)
         self.collector.zero = ZERO_S
         self.seconds = ZERO_S + scenario.phases.duration_s

@@ -1,17 +1,14 @@
 """One storm of one candidate: simulated in memory, and judged as every run is."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reports.rundir.memory import MemoryWriter, Tally
-from reports.rundir.schema import RunInfo
 from reports.tuning.result import Outcome, outcome
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.costs import Costs
-from scenarios.simulator.run import Prediction, simulate
+from scenarios.simulator.run import OnSecond, Prediction, ignored, simulate_in_memory
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -25,7 +22,7 @@ class Task(Struct, frozen=True, kw_only=True):
     slot_s: float | None = None
 
 
-def evaluate(task: Task, on_second: Callable[[int, int], None] = lambda _done, _all: None) -> Outcome:
+def evaluate(task: Task, on_second: OnSecond = ignored) -> Outcome:
     """Plays it until everybody is well, or to its end; nobody is rescued."""
     scenario = task.scenario
     scenario = replace(
@@ -35,12 +32,6 @@ def evaluate(task: Task, on_second: Callable[[int, int], None] = lambda _done, _
         matrix={},
         arms={},
     )
-    writers: list[MemoryWriter] = []
-
-    def writer(info: RunInfo) -> MemoryWriter:
-        writers.append(MemoryWriter(info))
-        return writers[0]
-
     plan = Prediction(
         scenario=scenario,
         directory=Path(),
@@ -49,5 +40,5 @@ def evaluate(task: Task, on_second: Callable[[int, int], None] = lambda _done, _
         slot_s=task.slot_s,
         until_well=True,
     )
-    simulate(plan, on_second, writer=writer, histogram=Tally)
-    return outcome(writers[0].run(), trigger=task.trigger, seed=task.seed, until_s=scenario.phases.duration_s)
+    run = simulate_in_memory(plan, on_second)
+    return outcome(run, trigger=task.trigger, seed=task.seed, until_s=scenario.phases.duration_s)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from reports.analysis.judgement import assess
 from reports.rundir.histograms import Buckets
-from reports.rundir.memory import MemoryWriter, Tally
+from reports.rundir.memory import Tally
 from reports.rundir.reader import Run
-from reports.rundir.schema import HIGHEST_US, RunInfo, new_histogram
+from reports.rundir.schema import HIGHEST_US, new_histogram
 from scenarios.scenario.loader import load
-from scenarios.simulator.run import Prediction, simulate
+from scenarios.simulator.run import Prediction, simulate, simulate_in_memory
 
 COUNTS = st.dictionaries(st.integers(1, HIGHEST_US), st.integers(1, 1_000), max_size=30)
 
@@ -47,14 +47,7 @@ def test_a_run_in_memory_is_judged_as_the_one_in_its_directory(tmp_path: Path) -
     scenario = load("mass-drop", [*sets, "phases.rescue_at_s=0", "matrix={}"])
     plan = Prediction(scenario=scenario, directory=tmp_path / "run", arm="arm")
     simulate(plan)
-    writers: list[MemoryWriter] = []
-
-    def writer(info: RunInfo) -> MemoryWriter:
-        writers.append(MemoryWriter(info))
-        return writers[0]
-
-    simulate(plan, writer=writer, histogram=Tally)
-    kept, read = writers[0].run(), Run.load(tmp_path / "run")
+    kept, read = simulate_in_memory(plan), Run.load(tmp_path / "run")
     assert kept.rows == read.rows
     assert kept.shared_ips == read.shared_ips
     assert kept.pods == read.pods

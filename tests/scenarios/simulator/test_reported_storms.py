@@ -6,10 +6,8 @@ from random import Random
 
 from msgspec.structs import replace
 
-from reports.rundir.memory import MemoryWriter, Tally
-from reports.rundir.schema import RunInfo
 from scenarios.scenario.loader import load
-from scenarios.simulator.run import Prediction, simulate
+from scenarios.simulator.run import Prediction, simulate_in_memory
 
 CLIENTS = 300
 DROP_S, END_S = 3, 60
@@ -38,15 +36,9 @@ def uniform(rng: Random) -> Iterator[float]:
 
 def served_at_end(*sets: str) -> float:
     """The share of clients that are served in the last ten seconds."""
-    writers: list[MemoryWriter] = []
-
-    def writer(info: RunInfo) -> MemoryWriter:
-        writers.append(MemoryWriter(info))
-        return writers[0]
-
     scenario = replace(load("mass-drop", (*POOL, *sets)), matrix={}, arms={})
-    simulate(Prediction(scenario=scenario, directory=Path(), arm="arm"), writer=writer, histogram=Tally)
-    last = [row["useful"] or 0.0 for row in writers[0].run().rows if (row["t_s"] or 0) >= END_S - 10]
+    run = simulate_in_memory(Prediction(scenario=scenario, directory=Path(), arm="arm"))
+    last = [row["useful"] or 0.0 for row in run.rows if (row["t_s"] or 0) >= END_S - 10]
     return sum(last) / len(last) / CLIENTS
 
 

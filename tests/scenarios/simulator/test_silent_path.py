@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from reports.rundir.memory import MemoryWriter, Tally
-from reports.rundir.schema import RunInfo
 from scenarios.scenario.loader import load
-from scenarios.simulator.run import Prediction, simulate
+from scenarios.simulator.run import Prediction, simulate_in_memory
 
 CLIENTS = 80
 DROP_S = 3
@@ -45,17 +43,10 @@ def back_after_s(connect_timeout_s: int, policy: str) -> int:
         f"fleet.policy={policy}",
         f"phases.duration_s={DROP_S + connect_timeout_s + 8}",
     )
-    writers: list[MemoryWriter] = []
-
-    def writer(info: RunInfo) -> MemoryWriter:
-        writers.append(MemoryWriter(info))
-        return writers[0]
-
     scenario = replace(load("mass-drop", sets), matrix={}, arms={})
     slot_s = 0.05 if connect_timeout_s < 100 else 0.5
     plan = Prediction(scenario=scenario, directory=Path(), arm="arm", slot_s=slot_s)
-    simulate(plan, writer=writer, histogram=Tally)
-    served = {int(row["t_s"] or 0): row["useful"] or 0.0 for row in writers[0].run().rows}
+    served = {int(row["t_s"] or 0): row["useful"] or 0.0 for row in simulate_in_memory(plan).rows}
     return min(t_s for t_s in served if t_s > DROP_S and served[t_s] >= WELL * CLIENTS) - DROP_S
 
 

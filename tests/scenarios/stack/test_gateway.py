@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_stub.protocol import CONTROLS_PATH, Controls, Settings
-from reports.rundir.schema import new_histogram
+from reports.rundir.memory import MemoryWriter, Tally
 from scenarios.host.process import StackError, Watch, first_of
 from scenarios.proxies.proxy import Proxy
 from scenarios.runner.timeline import Timeline
 from scenarios.scenario.model import Scenario
-from scenarios.simulator.run import ZERO_S, Prediction, _Conductor
+from scenarios.simulator.run import ZERO_S, Prediction, _Conductor, _info, ignored
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.stack.gateway import Gateway
 from scenarios.stack.stack import Stack
@@ -593,12 +593,8 @@ def seen_in_the_model(folder: Path, events: tuple[str, ...], at_s: tuple[float, 
     scenario = scenario_of(*events, duration_s=int(max(at_s)) + 1)
 
     async def play() -> None:
-        conductor = _Conductor(
-            Prediction(scenario=scenario, directory=folder / "run", arm="a"),
-            lambda _done, _all: None,
-            None,
-            new_histogram,
-        )
+        plan = Prediction(scenario=scenario, directory=folder / "run", arm="a")
+        conductor = _Conductor(plan, ignored, MemoryWriter(_info(plan)), Tally)
         playing = asyncio.create_task(conductor.conduct())
         for t_s in at_s:
             await asyncio.sleep(ZERO_S + t_s + 0.1 - asyncio.get_running_loop().time())
