@@ -19,6 +19,7 @@ from reports.gate.commit import Commit
 from reports.gate.decision import Side
 from reports.gate.measures import ALLOWED_KEYS, measured
 from reports.rundir.reader import Run
+from reports.rundir.schema import STOPPED_BY_USER
 
 OWN_PACKAGE = "reconnect-storm"
 """The package whose versions are what is compared."""
@@ -39,15 +40,18 @@ def side(
     commit: Commit | None = None,
     working_tree: bool = False,
 ) -> Side:
-    """What a gate needs to know of these runs; `missing` are rounds that left none."""
-    judged = [judgement_of(run) for run in runs]
+    """What a gate needs to know of these runs; `missing` are rounds that left none.
+
+    A run that its user stopped says nothing of the side, and is no round of it.
+    """
+    judged = [judgement_of(run) for run in runs if not _was_stopped(run)]
     invalid = [judgement.validity for judgement in judged if not judgement.validity.valid]
     problems = [problem for validity in invalid for problem in validity.problems]
     if missing:
         problems.append(f"{missing} round{'s' if missing > 1 else ''} produced no run directory")
     return Side(
         name=name,
-        runs=len(runs) + missing,
+        runs=len(judged) + missing,
         measured=tuple(measured(judgement, ALLOWED_KEYS) for judgement in judged if judgement.validity.valid),
         problems=tuple(dict.fromkeys(problems)),
         failures=tuple(run.info.problem for run in runs if run.info.status == "failed"),
@@ -55,6 +59,10 @@ def side(
         commit=commit,
         working_tree=working_tree,
     )
+
+
+def _was_stopped(run: Run) -> bool:
+    return run.info.status == "interrupted" and run.info.problem == STOPPED_BY_USER
 
 
 def missing_rounds(folder: Path) -> int:

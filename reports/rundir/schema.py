@@ -47,6 +47,9 @@ GROUP_TAGS: tuple[Tag, ...] = ("effective", "censored", "staleness")
 
 Status = Literal["running", "complete", "interrupted", "failed"]
 
+STOPPED_BY_USER = "stopped by the user"
+"""The problem of a run that was interrupted by neither an abort condition nor a crash."""
+
 
 class Phase(Struct, frozen=True):
     """A named stretch of a run, [from_s, to_s) in seconds of steady state."""

@@ -59,6 +59,17 @@ def sources(request: Request, stops: ExitStack, say: Callable[[str], None]) -> t
     return made.of(BASELINE) if request.baseline else None, made.of(CANDIDATE)
 
 
+def _refuse_bare_ref(name: str, text: str) -> None:
+    """Raises ScenarioError for a branch, tag or commit that is written as a scenario would be."""
+    if not text or text.startswith((STORED, VERSION)) or text in catalog() or Path(text).exists():
+        return
+    try:
+        revision(text, repository_of(Path.cwd()))
+    except CheckoutError:
+        return
+    raise ScenarioError(f"--{name}: invalid value {text!r}: expected {VERSION}{text} for that commit")
+
+
 class _Sources:
     """Makes both sides of one gate."""
 
@@ -74,6 +85,8 @@ class _Sources:
             if text and Path(text).is_dir():
                 expected = f"runs:{text} for recorded runs"
                 raise ScenarioError(f"--{name}: invalid value {text!r}: expected {expected}")
+            if name != CANDIDATE or request.candidate:
+                _refuse_bare_ref(name, text)
         if not request.asks_for_versions:
             if request.scenario_from:
                 raise CheckoutError("--scenario-from: not supported without a side git:REF")

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from reports.rundir.columns import OUTCOMES
-from reports.rundir.schema import RunInfo
+from reports.rundir.schema import STOPPED_BY_USER, RunInfo
 from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError, Watch, first_of
@@ -87,7 +87,7 @@ async def run(
         await conductor.conduct()
         info.status = "complete"
     except asyncio.CancelledError:
-        info.status, info.problem = "interrupted", "stopped by the user"
+        info.status, info.problem = "interrupted", STOPPED_BY_USER
         raise
     except BaseException as error:
         told = first_of(error)

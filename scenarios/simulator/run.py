@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from gateway_stub.feed_schedule import FeedSchedule
 from reports.rundir.memory import MemoryWriter, Tally
 from reports.rundir.reader import Run
-from reports.rundir.schema import RunInfo, new_histogram
+from reports.rundir.schema import STOPPED_BY_USER, RunInfo, new_histogram
 from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.cpu import CpuShares
@@ -134,7 +134,7 @@ class _Conductor:
             await self._play()
             writer.info.status = "complete"
         except (asyncio.CancelledError, KeyboardInterrupt):
-            writer.info.status, writer.info.problem = "interrupted", "stopped by the user"
+            writer.info.status, writer.info.problem = "interrupted", STOPPED_BY_USER
             raise
         except BaseException as error:
             told = first_of(error)

@@ -28,6 +28,7 @@ from reports.gate.sides import (
 )
 from reports.gate.slo import slo_decisions
 from reports.gate.terminal import terminal_decision
+from reports.gate.text import title
 from reports.noise.scatter import inconclusive_note
 from reports.rundir.files import find_runs, point_latest
 from reports.rundir.reader import Run
@@ -51,7 +52,15 @@ from scenarios.cli.gate_options import (
 )
 from scenarios.cli.options import gateway_override
 from scenarios.cli.progress import LiveView
-from scenarios.cli.terminal import console, errors, fail, stack_failed, usage_errors, warn_of_leftovers
+from scenarios.cli.terminal import (
+    complain,
+    console,
+    errors,
+    fail,
+    stack_failed,
+    usage_errors,
+    warn_of_leftovers,
+)
 from scenarios.exit_status import FAILED, INTERRUPTED
 from scenarios.fields import invalid
 from scenarios.gate.acceptance import accepted_changes
@@ -184,7 +193,11 @@ def _carried_out(gate: _Gate) -> tuple[Decision, list[Run]]:
         if number < gate.schedule.rounds:
             return False
         decision = _decision(gate, baseline, candidate, decision)
-        return decision.outcome in {"pass", "regression"}
+        if decision.outcome in {"pass", "regression"}:
+            return True
+        if number < gate.schedule.most_rounds:
+            _said(gate.options)(f"round {number}: {title(decision)}\n")
+        return False
 
     if players and not _nothing_to_compare_with(gate):
         warn_of_leftovers()
@@ -200,8 +213,10 @@ def _carried_out(gate: _Gate) -> tuple[Decision, list[Run]]:
                     play(players, gate.schedule, gate.directory, view, invalidated=other_load, enough=enough)
                 )
         except asyncio.CancelledError:
+            complain("interrupted")
             if gate.directory.exists():
                 point_latest(gate.directory, gate.options.runs_folder / "latest")
+                _say_what_is_left(gate)
             sys.exit(INTERRUPTED)
         except StackError as error:
             broken_off = "failed" if stack_failed(error) == FAILED else "invalid", str(error)
@@ -213,6 +228,14 @@ def _carried_out(gate: _Gate) -> tuple[Decision, list[Run]]:
     if decision is None or broken_off:
         decision = _decision(gate, baseline, candidate, decision, broken_off)
     return decision, candidate
+
+
+def _say_what_is_left(gate: _Gate) -> None:
+    """Which runs an interrupted gate has left, and how to judge them."""
+    errors.print(f"runs: {gate.directory}", highlight=False, markup=False, soft_wrap=True)
+    if gate.baseline and not gate.baseline.stored and not gate.candidate.stored:
+        sides = (f"--{name} runs:{gate.directory / name}" for name in (BASELINE, CANDIDATE))
+        errors.print(f"judge them: reconnect-storm gate {' '.join(sides)}", markup=False, soft_wrap=True)
 
 
 def _nothing_to_compare_with(gate: _Gate) -> bool:

@@ -11,6 +11,7 @@ from reports.gate.measures import ALLOWED_KEYS, Value, gauges, measured
 from reports.gate.sides import changes, missing_rounds, of_one_arm, side, sides_on_one_reference
 from reports.gate.slo import slo_decisions
 from reports.rundir.reader import Run
+from reports.rundir.schema import STOPPED_BY_USER
 from tests.support.histories import history, scenario, storm
 from tests.support.judged_runs import ip_group
 from tests.support.judged_runs import run as judged
@@ -33,6 +34,16 @@ def test_a_side_has_the_numbers_of_its_valid_runs_and_the_doubts_about_the_other
     assert found.measured[1].values["time_to_recover_s"] == Value(None)
     assert found.measured[0].values["effective_p99_after"] == Value(60.0)
     assert "pod_loop" not in found.measured[0].values, "nothing was recorded of the pods"
+
+
+def test_a_run_that_its_user_stopped_is_no_round_of_a_side() -> None:
+    stopped, aborted = (
+        judged("naive + none", "INVALID", status="interrupted", problem=problem)
+        for problem in (STOPPED_BY_USER, "AbortedError: more than 90 % of the clients were lost")
+    )
+    found = side("runs:x", [run(), stopped])
+    assert (found.runs, found.problems, found.counted.failed) == (1, (), 0)
+    assert side("runs:x", [run(), aborted]).counted.failed == 1
 
 
 DELIVERY = {

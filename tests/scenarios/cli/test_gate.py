@@ -295,6 +295,17 @@ def test_a_gate_that_is_broken_off_does_not_pass_on_what_it_has(
     assert "Traceback" not in result.output
 
 
+def test_a_gate_that_goes_on_says_what_is_undecided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(_: Any, schedule: Any, directory: Path, *__: object, enough: Any, **___: object) -> None:
+        recorded(directory / "baseline", 5)
+        recorded(directory / "candidate", 4)
+        assert not enough(schedule.rounds)
+
+    monkeypatch.setattr("scenarios.cli.commands.gate.play", play)
+    result = typed("mass-drop", "--baseline", "mass-drop", "--runs", tmp_path)
+    assert "round 5: INCONCLUSIVE: " in words(result)
+
+
 def test_runs_that_failed_keep_a_candidate_from_passing(tmp_path: Path, fast: Path) -> None:
     recorded(tmp_path, 5)
     with_seconds(

@@ -1,5 +1,6 @@
 """`gate --baseline git:REF` in a repository of the user's own, up to the first run and after the last."""
 
+import asyncio
 import json
 import re
 import shlex
@@ -16,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from reports.gate.history import read_trend
 from scenarios.cli.main import main
+from scenarios.exit_status import INTERRUPTED
 from scenarios.gate.repository import PROJECT
 from scenarios.gate.rounds import Player
 from tests.support.command_results import assert_refused, words
@@ -304,6 +306,29 @@ def test_a_scenario_of_the_stub_by_its_name_means_this_project(
 @pytest.mark.parametrize("ref", ["git:nope", "git:", "git:--upload-pack=x"])
 def test_a_commit_that_is_not_there_costs_one_line(shop: Path, ref: str) -> None:
     assert_refused_at_once(typed("ops/storm.toml", "--baseline", ref), "expected a branch, a tag or a commit")
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_commit_without_its_prefix_is_answered_with_it() -> None:
+    refused = typed("ops/storm.toml", "--baseline", "HEAD~1")
+    assert_refused_at_once(refused, "--baseline: invalid value 'HEAD~1': expected git:HEAD~1 for that commit")
+    assert_refused_at_once(typed("ops/storm.toml", "--baseline", "ops/strom.toml"), "no such scenario")
+
+
+@pytest.mark.usefixtures("shop")
+def test_ctrl_c_says_which_runs_are_left_and_how_to_judge_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(players: Sequence[Player], _: object, directory: Path, *__: object, **___: Any) -> None:
+        for player in players:
+            with_seconds(history(storm(lambda _: 100.0)), directory / player.name / "01")
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("scenarios.cli.commands.gate.play", play)
+    result = typed("ops/storm.toml", "--baseline", "git:HEAD~1")
+    assert result.exit_code == INTERRUPTED
+    assert "interrupted" in result.output
+    advice = next(line for line in result.output.splitlines() if line.startswith("judge them: "))
+    again = typed(*shlex.split(advice)[4:])
+    assert again.exit_code == PLAYED, again.output
 
 
 def test_a_scenario_outside_any_repository_is_refused(shop: Path, tmp_path: Path) -> None:
