@@ -51,6 +51,11 @@ def feed_warnings(run: Run, final: tuple[int, int] | None) -> Iterator[str]:
     feed: dict[str, Any] = run.info.scenario.get("feed", {})
     rate_hz = float(feed.get("rate_hz", 5.0))
     yield from _rate(run, rate_hz)
+    if run.info.unnumbered:
+        yield (
+            "the ticks carry no number, or feed.seq_field does not name it: what clients did not receive is "
+            "unknown, and missing in effective p99"
+        )
     if feed.get("due") != "schedule" or run.info.reference is None:
         return
     if run.info.reference != "schedule":

@@ -241,12 +241,17 @@ class Generator:
             recorded = over_both(*self._reported, recorded, points)
             points += self._reported[1]
         self._reported = recorded, points
+        reference = self._reader.reference
+        # Sockets are not read in the order in which their bytes came in: a first receipt is not the earliest.
+        known = reference != "first receipt"
         interval = replace(
             recorded,
+            early=recorded.early if known else 0,
+            earliest_ns=recorded.earliest_ns if known else 0,
             first_attempt_ns=self._for_all(recorded.first_attempt_ns),
             last_join_ns=self._for_all(recorded.last_join_ns),
             clocks=self._clocks,
-            reference=self._reader.reference,
+            reference=reference,
             fits=self._reader.fits,
             cpu_ns=cpu_ns - self._cpu_ns,
             busiest_cpu_ns=cpu_ns - self._cpu_ns,

@@ -19,7 +19,7 @@ _NAMES = re.compile(
     r"tick|price|quote|update|feed|data|score|position|stock|market|metric|time|beat", re.IGNORECASE
 )
 _KEY = re.compile(r"\s*[\"']?([A-Za-z_]\w*)[\"']?\s*(?::([\s\S]*))?\s*$")
-_SEQ = ("seq", "sequence", "seqno", "seq_no", "seqnum", "sequence_number", "sequencenumber")
+_SEQ = ("seq", "sequence", "seqno", "seq_no", "seqnum", "sequence_number", "sequencenumber", "number", "n")
 _DUE = ("ts", "timestamp", "due", "due_at", "dueat", "time", "sent_at", "sentat", "at", "t", "published_at")
 _FUNCTION = re.compile(r"(?m)^(?:async )?def |^class ")
 _SET = re.compile(r"\bsetInterval\(")

@@ -73,6 +73,10 @@ LATE: dict[str, tuple[Run, str]] = {
         fitted(seconds(late_ms=127.0)),
         "all ticks were stamped 127 ms after they were due, although they then arrived within 40 ms",
     ),
+    "no numbers, by stamp": (
+        history(seconds(), unnumbered=True, reference="due"),
+        "what clients did not receive is unknown, and missing in effective p99",
+    ),
     "no numbers": (
         fitted(seconds(), FeedFit(problem="the ticks carry no number"), reference="due"),
         "count from the stamps of the ticks, although feed.due is schedule: the ticks carry no number",

@@ -56,6 +56,20 @@ def test_nothing_of_a_test_outlives_it() -> None:
         assert [part() for part in parts] == [None] * 3
 
 
+@pytest.mark.parametrize(("tick", "early"), [(b'["tick",{"seq":1}]', 0), (b'["tick",{"due_ns":1}]', 3)])
+def test_no_tick_is_early_where_latencies_count_from_the_first_receipt(
+    tick: bytes, early: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    took: list[Interval] = []
+    generator = Generator(SETTINGS, resolve(SETTINGS.scenario.target), took.append)
+    generator._reader.read(tick, monotonic_ns())
+    recorded = replace(generator.recorder.take_interval(0), early=3, earliest_ns=5)
+    monkeypatch.setattr(generator.recorder, "take_interval", lambda _second: recorded)
+    generator._report(0)
+    generator.stop()
+    assert [(one.early, one.earliest_ns > 0) for one in took] == [(early, early > 0)]
+
+
 def parts(processes: int, **fleet: Any) -> Iterator[Generator]:
     scenario = Scenario(fleet=Fleet(**fleet), target=SETTINGS.scenario.target)
     settings = GeneratorSettings(scenario=scenario, epoch_ns=SETTINGS.epoch_ns)

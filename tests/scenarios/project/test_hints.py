@@ -36,6 +36,10 @@ FEEDS: dict[str, tuple[str, Feed]] = {
         '        sio.emit("tick", {"at": time.time() * 1000})\n        sleep(2)\n',
         Feed(event="tick", rate_hz=0.5, due_field="at", due_unit="ms"),
     ),
+    "a number called n": (
+        "setInterval(() => io.emit('pos', { n: n++, sentAt: Date.now() }), 250);",
+        Feed(event="pos", rate_hz=4, seq_field="n", due_field="sentAt", due_unit="ms"),
+    ),
     "a chat": (
         'socket.on("message", (text) => socket.emit("answer", text));',
         Feed(others=("answer",)),
