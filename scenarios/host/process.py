@@ -131,17 +131,21 @@ class LocalChild(Struct, eq=False):
 
 
 _TELLING = re.compile(r"error|exception|fatal|denied|not found|cannot|failed", re.IGNORECASE)
+_THROWN = re.compile(r"^[\w.]*(Error|Exception)\b[^:]*: \S")
+_FRAME = re.compile(r"^\s+at ")
 _LOOKED_AT = 30
 
 
 def telling(lines: Sequence[str]) -> str:
     """Of the last lines of a log, the newest one that names an error, with what it says; else the last one.
 
-    A stack trace of JavaScript ends with the version of Node, and a failed npm with the path of its own log.
+    A stack trace of JavaScript ends with its frames, with the event that carried the error, and with the
+    version of Node; a failed npm with the path of its own log.
     """
-    last = lines[-_LOOKED_AT:]
+    last = [line for line in lines[-_LOOKED_AT:] if not _FRAME.match(line)]
+    thrown = [line for line in last if _THROWN.match(line)]
     found = [line for line in last if _TELLING.search(line) and "A complete log of this run" not in line]
-    return (found or last)[-1].strip()
+    return (thrown or found or last or lines)[-1].strip()
 
 
 def last_lines(log: Path, count: int = 5) -> list[str]:
