@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 from msgspec import Struct
+from rich.markup import escape
 from rich.table import Table
 
 from scenarios.cli.noise import measured_noise, show
@@ -91,7 +92,8 @@ def doctor_command(
         table = Table("", "check", "result", "", box=None)
         for finding in found:
             advice = "" if finding.good else finding.advice
-            table.add_row("ok" if finding.good else "!!", finding.what, finding.found, advice)
+            # Names of optional extras have brackets, which are markup.
+            table.add_row("ok" if finding.good else "!!", *map(escape, (finding.what, finding.found, advice)))
         console.print(table)
         if measured is not None:
             show(measured, machine.assign_cores(scenario.gateway.cores), scenario_name, console)

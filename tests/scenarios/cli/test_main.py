@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from scenarios.cli.commands.doctor import Finding
 from scenarios.cli.main import COMMANDS, main
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError
@@ -21,7 +22,7 @@ from scenarios.policies.following import PolicyError
 from scenarios.runner import run
 from scenarios.runner.plan import plans
 from scenarios.scenario.loader import load
-from tests.support.command_results import assert_refused
+from tests.support.command_results import assert_refused, words
 from tests.support.histories import history, storm, with_seconds
 
 
@@ -189,6 +190,12 @@ def test_the_doctor_looks_at_everything_that_a_run_needs() -> None:
     found = {finding["what"]: finding for finding in json.loads(result.output)}
     assert found["nginx"]["good"]
     assert {"Cores", "File descriptors", "Source addresses", "Leftover processes"} <= set(found)
+
+
+def test_the_doctor_writes_the_names_of_extras_with_their_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Finding(what="Envoy", good=True, found="not installed: reconnect-storm[envoy]")]
+    monkeypatch.setattr("scenarios.cli.commands.doctor.findings", lambda *_: found)
+    assert "reconnect-storm[envoy]" in words(typed("doctor"))
 
 
 @pytest.mark.parametrize(
