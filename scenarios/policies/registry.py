@@ -26,6 +26,7 @@ from scenarios.policies.backoff import (
     Rounds,
     Spread,
 )
+from scenarios.policies.browsers import Browser, Chromium, Firefox
 from scenarios.policies.following import Policy, PolicyError
 from scenarios.policies.stock.catalogue import STOCK, is_of_version
 from scenarios.policies.stock.client import StockClient
@@ -53,6 +54,8 @@ POLICIES: dict[str, tuple[type[BasePolicy], dict[str, float]]] = {
     "token-bucket": (TokenBucket, {}),
     "spread": (Spread, {}),
     "rounds": (Rounds, {}),
+    "firefox": (Firefox, {}),
+    "chromium": (Chromium, {}),
 }
 """Policies by name, each with the parameters that the name stands for."""
 
@@ -78,13 +81,14 @@ def policy(spec: str | dict[str, Any]) -> Policy:
     if issubclass(kind, StockClient):
         table = {kind.former.get(key, key): value for key, value in table.items()}
     try:
-        return msgspec.convert({**defaults, **table}, kind)
+        found = msgspec.convert({**defaults, **table}, kind)
     except msgspec.ValidationError as error:
         allowed = ", ".join(kind.__struct_fields__) or "no parameters"
         given = ", ".join(f"{key} = {value!r}" for key, value in table.items())
         raise PolicyError(
             f"policy {name!r}: invalid parameters {given}: {error}; expected {allowed}"
         ) from None
+    return found.around(policy(found.policy)) if isinstance(found, Browser) else found
 
 
 def stock_client(name: str) -> str:

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Literal, Protocol
 
 # A caller that waited exactly as told may be this early on a clock of whole nanoseconds.
-_ROUNDING_S = 1e-6
+ROUNDING_S = 1e-6
 
 
 class Throttle(Protocol):
@@ -109,7 +109,7 @@ class BreakerThrottle:
     def state(self, now_s: float) -> Literal["closed", "open", "half-open"]:
         if self._half_open_s is None:
             return "closed"
-        return "open" if self._half_open_s - now_s > _ROUNDING_S else "half-open"
+        return "open" if self._half_open_s - now_s > ROUNDING_S else "half-open"
 
     def wait_s(self, now_s: float, rng: random.Random, first: bool) -> float:  # noqa: ARG002
         self._fires.add(1, now_s)

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from scenarios.policies import throttled
+from scenarios.policies.browsers import Browser
 from scenarios.policies.collapse import DRAWS, duration
 from scenarios.policies.following import Policy
 from scenarios.policies.outcome import Outcome, OutcomeKind
@@ -73,7 +74,7 @@ def drawings(policies: list[Entry]) -> dict[Path, str]:
 def _entry(name: str) -> Entry:
     kind, _ = POLICIES[name]
     chosen = policy(name)
-    throttle = issubclass(kind, throttled.GatedPolicy)
+    throttle = issubclass(kind, throttled.GatedPolicy | Browser)
     alt, drawing = _figure_of_attempts(name, chosen) if throttle else _figure_of_delays(name, chosen)
     return Entry(
         name=name,
