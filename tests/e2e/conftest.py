@@ -11,6 +11,13 @@ import pytest
 from tests.e2e.command_line import MARK, storm_processes
 
 NODE = Path(__file__).parent / "node_gateway"
+LONGEST = ("test_gate_own_gateway.py", "test_gate.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of several minutes begin first: a worker takes whole files, and the others would wait for it."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(autouse=True, scope="session")
