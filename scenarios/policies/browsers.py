@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from scenarios.fields import NameOrTable
 from scenarios.policies.backoff import BasePolicy
-from scenarios.policies.following import Course, Policy
-from scenarios.policies.orders import Attempt, Stop, Told, Wait
+from scenarios.policies.following import Policy
 from scenarios.policies.outcome import OutcomeKind, Reset, Sees
+from scenarios.policies.throttled import Throttled
 from scenarios.policies.throttles import ROUNDING_S, Throttle
 
 FIREFOX_BASE_S = (0.2, 0.4)
@@ -154,53 +154,8 @@ class InBrowser(Struct, frozen=True, eq=False):
 
     def for_clients(self) -> Callable[[], Policy]:
         new_client = self.client.for_clients()
-        return lambda: _Page(new_client(), self.browser.throttle())
+        return lambda: Throttled(InBrowser(new_client(), self.browser), self.browser.throttle())
 
     def delays(self, rng: random.Random) -> Iterator[float]:
         """Those of the client, as if the browser let each WebSocket begin."""
         return self.client.delays(rng)
-
-
-class _Page(Struct, frozen=True, eq=False):
-    """One client in its browser."""
-
-    client: Policy
-    throttle: Throttle
-
-    @property
-    def reset(self) -> Reset:
-        return self.client.reset
-
-    @property
-    def stops_on(self) -> frozenset[OutcomeKind]:
-        return self.client.stops_on
-
-    @property
-    def sees(self) -> Sees:
-        return "browser"
-
-    def for_clients(self) -> Callable[[], Policy]:
-        return lambda: self
-
-    def delays(self, rng: random.Random) -> Told:
-        """Waits as the client wants, then as the browser wants, and tells both how the attempt has ended."""
-        course = Course(self.client, rng)
-        outcome = yield
-        while True:
-            now_s = outcome.at_s
-            order = course.after(outcome, outcome.session_s, now_s)
-            while type(order) is Wait:
-                now_s = (yield order).at_s
-                order = course.woken(now_s)
-            if type(order) is Stop:
-                return
-            if type(order) is not Attempt:
-                now_s = (yield Wait(order)).at_s  # type: ignore[arg-type]
-            while wait_s := self.throttle.wait_s(now_s, rng, outcome.had_session):
-                now_s = (yield Wait(wait_s)).at_s
-            outcome = yield Attempt()
-            joined = outcome.kind is OutcomeKind.JOINED
-            self.throttle.ended(joined, outcome.at_s)
-            if joined:
-                course.joined(outcome.at_s)
-                outcome = yield

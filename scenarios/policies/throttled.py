@@ -15,8 +15,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from scenarios.policies.backoff import BasePolicy, FullJitter, Seconds, Share
-from scenarios.policies.following import Policy
-from scenarios.policies.orders import Attempt, Told, Wait
+from scenarios.policies.following import Course, Policy
+from scenarios.policies.orders import Attempt, Stop, Told, Wait
 from scenarios.policies.outcome import OutcomeKind, Reset, Sees
 from scenarios.policies.throttles import (
     AdaptiveThrottle,
@@ -81,17 +81,28 @@ class Throttled(Struct, frozen=True, eq=False):
         return lambda: self
 
     def delays(self, rng: random.Random) -> Told:
-        """Waits for each delay, then until the throttle admits the attempt; tells it how that has ended."""
+        """Waits as the policy wants, then as the throttle wants; tells both how the attempt has ended."""
+        course = Course(self.policy, rng)
         outcome = yield
-        for delay_s in self.policy.delays(rng):
-            woken = yield Wait(delay_s)
-            while wait_s := self.throttle.wait_s(woken.at_s, rng, outcome.had_session):
+        while True:
+            now_s = outcome.at_s
+            order = course.after(outcome, outcome.session_s, now_s)
+            while type(order) is Wait:
+                now_s = (yield order).at_s
+                order = course.woken(now_s)
+            if type(order) is Stop:
+                return
+            if type(order) is not Attempt:
+                now_s = (yield Wait(order)).at_s  # type: ignore[arg-type]
+            while wait_s := self.throttle.wait_s(now_s, rng, outcome.had_session):
                 if wait_s == math.inf:
                     return
-                woken = yield Wait(wait_s)
+                now_s = (yield Wait(wait_s)).at_s
             outcome = yield Attempt()
-            self.throttle.ended(outcome.kind is OutcomeKind.JOINED, outcome.at_s)
-            if outcome.kind is OutcomeKind.JOINED:
+            joined = outcome.kind is OutcomeKind.JOINED
+            self.throttle.ended(joined, outcome.at_s)
+            if joined:
+                course.joined(outcome.at_s)
                 outcome = yield
 
 

@@ -64,6 +64,15 @@ def test_samples_follow_hdrhistogram_at_every_change_of_its_resolution() -> None
 whole = st.integers(0, 2**40)
 samples_of_any = st.lists(st.integers(0, 10**12), max_size=5).map(Samples.of)
 by_name = st.dictionaries(st.sampled_from(["joined", "timeout", "limited"]), whole, max_size=3)
+some_clients = st.builds(
+    SomeClients,
+    clients=whole,
+    connected=whole,
+    useful=st.none() | st.floats(0, 1e6),
+    attempts=whole,
+    limited=whole,
+    failed=whole,
+)
 intervals_of_any = st.builds(
     Interval,
     second=whole,
@@ -80,31 +89,8 @@ intervals_of_any = st.builds(
     stale_clients=st.none() | st.floats(0, 1e6),
     outcomes=by_name,
     disconnects=by_name,
-    shared_ips=st.dictionaries(
-        st.integers(1, 1_000),
-        st.builds(
-            SomeClients,
-            clients=whole,
-            connected=whole,
-            useful=st.none() | st.floats(0, 1e6),
-            attempts=whole,
-            limited=whole,
-        ),
-        max_size=2,
-    ),
-    fleet_groups=st.dictionaries(
-        st.integers(0, 15),
-        st.builds(
-            SomeClients,
-            clients=whole,
-            connected=whole,
-            useful=st.none() | st.floats(0, 1e6),
-            attempts=whole,
-            limited=whole,
-            failed=whole,
-        ),
-        max_size=2,
-    ),
+    shared_ips=st.dictionaries(st.integers(1, 1_000), some_clients, max_size=2),
+    fleet_groups=st.dictionaries(st.integers(0, 15), some_clients, max_size=2),
     fleet_group_times=st.dictionaries(
         st.integers(0, 15),
         st.builds(
