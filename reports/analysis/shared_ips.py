@@ -191,10 +191,19 @@ def shared_ip_groups(
     for size in sorted({row["clients_per_ip"] or 0 for row in _between(told, from_s, to_s)}):
         own, with_ticks = (_of_size(rows, size) for rows in (told, run.shared_ips))
         ticks = None if run.info.unnumbered else _ticks(_between(with_ticks, from_s, ticks_end_s))
-        back = clients_back_of(own, from_s, to_s, end_s)
         counted = _between(own, from_s, counted_end_s)
-        back_after_s = _back_after_s(_between(own, from_s, to_s), end_s)
-        found.append(_group(int(size), counted, back_after_s, back=back, ticks=ticks))
+        found.append(
+            SharedIpGroup(
+                clients_per_ip=int(size),
+                clients=int(series.highest(series.column(counted, "clients")) or 0),
+                availability=series.availability(counted),
+                attempts=_count(counted, "attempts"),
+                limited=_count(counted, "limited"),
+                back_after_s=_back_after_s(_between(own, from_s, to_s), end_s),
+                back=clients_back_of(own, from_s, to_s, end_s),
+                ticks=ticks,
+            )
+        )
     return tuple(found)
 
 
@@ -244,24 +253,3 @@ def _back_after_s(rows: Sequence[series.Row], trigger_end_s: int) -> int | None:
     if lasting < LASTING_S:
         return None
     return max(0, int(rows[len(rows) - lasting]["t_s"] or 0) - trigger_end_s)
-
-
-def _group(
-    size: int,
-    counted: Sequence[series.Row],
-    back_after_s: int | None,
-    *,
-    back: ClientsBack | None,
-    ticks: Ticks | None,
-) -> SharedIpGroup:
-    clients, useful = series.column(counted, "clients"), series.column(counted, "useful")
-    return SharedIpGroup(
-        clients_per_ip=size,
-        clients=int(series.highest(clients) or 0),
-        availability=series.ratio(series.total(useful), series.total(clients)),
-        attempts=_count(counted, "attempts"),
-        limited=_count(counted, "limited"),
-        back_after_s=back_after_s,
-        back=back,
-        ticks=ticks,
-    )
