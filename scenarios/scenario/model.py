@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from scenarios.events.registry import AnyEvent
 from scenarios.fields import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 from scenarios.policies.outcome import Reset
+from scenarios.scenario.edge.edge import Edge
 from scenarios.scenario.fleet.groups import (
     MOST_GROUPS,
     OVERRIDES,
@@ -299,18 +300,6 @@ class Abort(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     not honoured."""
     for_s: Count = 10
     """For how many consecutive seconds."""
-
-
-class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The proxy between the clients and the pods."""
-
-    limit: NameOrTable = "none"
-    """Limit on new connections: by name, several names joined by `+`, or a table with `name` and its
-    parameters."""
-    proxy: Literal["nginx", "envoy", "haproxy"] = "nginx"
-    """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
-    """0 takes a free port."""
 
 
 class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

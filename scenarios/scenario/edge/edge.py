@@ -1,0 +1,19 @@
+"""The proxy between the clients and the pods: which one, on which port, with which limit."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from scenarios.fields import NameOrTable
+
+
+class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The proxy between the clients and the pods."""
+
+    limit: NameOrTable = "none"
+    """Limit on new connections: by name, several names joined by `+`, or a table with `name` and its
+    parameters."""
+    proxy: Literal["nginx", "envoy", "haproxy"] = "nginx"
+    """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """0 takes a free port."""
