@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from scenarios.fields import NameOrTable
+from scenarios.scenario.edge.nginx import NginxSettings
 
 
 class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -17,3 +18,10 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """0 takes a free port."""
+    nginx: NginxSettings = field(default_factory=NginxSettings)
+
+    @property
+    def limits_the_ramp(self) -> bool:
+        """Whether the limit is in force from the start. To put it in force later takes a reload, after which
+        `worker_shutdown_timeout_s` would cut the whole fleet."""
+        return self.nginx.worker_shutdown_timeout_s > 0
