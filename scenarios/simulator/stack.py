@@ -21,7 +21,7 @@ from scenarios.policies.registry import policy
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
 from scenarios.scenario.timeline import strikes
-from scenarios.simulator.drains import drain
+from scenarios.simulator.drains import cut_later, drain
 from scenarios.simulator.engine import Engine
 from scenarios.stack.expected import expecting, in_upstream, staying
 from scenarios.stack.probes import Orchestrator
@@ -268,8 +268,10 @@ class SimulatedStack:
     async def begin(self) -> None:
         """From now on handshakes cost something, and the scenario's limit is in force."""
         self._engine.charge_handshakes(self.scenario.gateway.handshake_cpu_ms / 1000)
-        if self.scenario.edge.limit != "none":
-            await self.set_limit(self.scenario.edge.limit)
+        spec = self._limit = self.scenario.edge.limit
+        if spec != "none":
+            self._configure()
+            await self.gateway.set_admission(limit(spec).admission)
 
     async def route(self) -> None:
         """Makes the edge send new connections to the pods that are there now; the last ones never go."""
@@ -289,7 +291,13 @@ class SimulatedStack:
         await self.gateway.set_admission(limit(spec).admission)
 
     def reload(self) -> None:
-        """The edge reads its configuration: the present limit, with a rate for the pods that it knows."""
+        """The edge reads its configuration; what its old workers have may be cut after a time."""
+        self._configure()
+        if timeout_s := self.scenario.edge.nginx.worker_shutdown_timeout_s:
+            cut_later(self._engine, timeout_s)
+
+    def _configure(self) -> None:
+        """The present limit is in force, with a rate for the pods that the edge knows."""
         edge = replace(self.scenario.edge, limit=self._limit)
         gateway = replace(self.scenario.gateway, pods=max(1, self._routed))
         self._engine.set_rules(edge_rules(replace(self.scenario, edge=edge, gateway=gateway)))
