@@ -28,7 +28,7 @@ class NginxReload(Event, frozen=True, kw_only=True, tag="nginx_reload"):
     connection has ended, so after many reloads there are many; their CPU counts as nginx's.
     """
 
-    kind = _KindOfReload()  # type: ignore[assignment]
+    kind = _KindOfReload()
 
     for_s: PositiveSeconds | None = None
     """Reloads every `every_s` for this long, instead of `times`."""
