@@ -54,6 +54,7 @@ class Pod:
         self.health = Health(self.monitor.recent_lag_ms, settings.busy_lag_ms, epoch_ns)
         self.admitter = Admitter(settings.controls.admission)
         self._connections = Connections()
+        self._draining: asyncio.Task[None] | None = None
         self._joined_ns: dict[str, int] = {}
         self._unjoined: dict[str, web.Request] = {}
         """By Engine.IO session: the request that opened it, until it joins."""
@@ -93,6 +94,7 @@ class Pod:
         control = control_app(
             token=settings.token,
             drop=self.drop,
+            drain=self.drain,
             apply=self.apply,
             probes=self.health.routes(),
             totals=self._prometheus_totals,
@@ -124,6 +126,14 @@ class Pod:
     def drop(self, share: float, rng: random.Random) -> int:
         """Cuts a share of the clients off; returns how many."""
         return self._connections.drop(share, rng)
+
+    def drain(self, window_s: float, close_code: int | None, rng: random.Random) -> int:
+        """Begins to close all joined sessions, one by one; returns how many. A later order replaces it."""
+        if self._draining is not None:
+            self._draining.cancel()
+        sids = self._connections.sample(1.0, rng)
+        self._draining = asyncio.create_task(self._connections.drain(sids, window_s, close_code))
+        return len(sids)
 
     def apply(self, controls: Controls) -> Controls:
         """Puts controls in force; returns them with the feed that then is."""

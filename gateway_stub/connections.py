@@ -1,4 +1,4 @@
-"""Which TCP connections belong to which client: to cut them, to see who has left, and who has waited.
+"""Which TCP connections belong to which client: to end them, to see who has left, and who has waited.
 
 A WebSocket client has one connection. A polling client makes as many as it likes, two at a time, until a
 WebSocket takes over; behind a proxy each of its requests may come on another one.
@@ -9,6 +9,7 @@ import random
 import select
 import socket
 import struct
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -16,6 +17,9 @@ _LEFT = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 _LAST_DATA_RECV = struct.Struct("=52xI")
 """In Linux's `struct tcp_info`: milliseconds since the latest data came in."""
+
+_CLOSE_FRAME = struct.Struct("!BBH")
+"""Of a WebSocket server: the last fragment of opcode 8, two bytes of payload, the close code."""
 
 
 class Connections:
@@ -72,7 +76,7 @@ class Connections:
 
         Exactly round(share · clients). All of them means polling clients that have not joined yet, too.
         """
-        chosen = rng.sample(list(self._joined), round(share * len(self._joined)))
+        chosen = self.sample(share, rng)
         for sid in chosen:
             engine_sid, transport = self._joined[sid]
             others = (c.get(engine_sid) for c in (self._polls, self._posts, self._upgraded))
@@ -81,6 +85,36 @@ class Connections:
             for connections in (self._polls, self._posts, self._upgraded):
                 _abort(*connections.values())
         return len(chosen)
+
+    def sample(self, share: float, rng: random.Random) -> list[str]:
+        """Exactly round(share · clients) of the sessions that have joined, in an order of `rng`."""
+        return rng.sample(list(self._joined), round(share * len(self._joined)))
+
+    async def drain(self, sids: Sequence[str], window_s: float, close_code: int | None) -> None:
+        """Closes these sessions one by one, evenly over the window: number k of n at k/n of it.
+
+        A process that stood still closes at once what was due meanwhile. See `close`.
+        """
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+        for number, sid in enumerate(sids):
+            wait_s = began_s + window_s * number / len(sids) - clock()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            self.close(sid, close_code)
+
+    def close(self, sid: str, close_code: int | None) -> None:
+        """Closes the connections of a session, if it has not ended; what was written before goes out.
+
+        close_code: of the Close frame that a WebSocket gets; None: it gets none.
+        """
+        engine_sid, transport = self._joined.get(sid, ("", None))
+        for websocket in (transport, self._upgraded.get(engine_sid)):
+            if websocket is not None and not websocket.is_closing():
+                if close_code is not None:
+                    websocket.write(_CLOSE_FRAME.pack(0x88, 2, close_code))
+                websocket.close()
+        _abort(self._polls.get(engine_sid), self._posts.get(engine_sid))
 
 
 def has_left(transport: asyncio.BaseTransport | None) -> bool:

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from gateway_stub.protocol import (
     CLOCK_PATH,
     CONTROLS_PATH,
+    DRAIN_PATH,
     DROP_PATH,
     LIVENESS_PATH,
     METRICS_PATH,
@@ -40,6 +41,7 @@ def control_app(
     *,
     token: str,
     drop: Callable[[float, random.Random], int],
+    drain: Callable[[float, int | None, random.Random], int],
     apply: Callable[[Controls], Controls],
     probes: Iterable[web.RouteDef],
     totals: Callable[[], dict[str, float]],
@@ -47,8 +49,10 @@ def control_app(
 ) -> web.Application:
     """An application with the control endpoints (token required), Prometheus text at `/metrics`, and probes.
 
-    drop: cuts a share of the clients off and returns how many. apply: puts controls in force and returns
-    what is then in force. probes: routes that an orchestrator may ask without queueing behind clients.
+    drop: cuts a share of the clients off and returns how many. drain: begins to close all clients' sessions
+    evenly over so many seconds, with a close code or without one, and returns how many those are. apply: puts
+    controls in force and returns what is then in force. probes: routes that an orchestrator may ask without
+    queueing behind clients.
     """
 
     @web.middleware
@@ -61,8 +65,13 @@ def control_app(
         return await handler(request)
 
     async def drop_clients(request: web.Request) -> web.Response:
-        share, rng = _share(request), _rng(request)
+        share, rng = _number(request, "share", "1", 1.0), _rng(request)
         return web.json_response({"at_ns": time.monotonic_ns(), "dropped": drop(share, rng)})
+
+    async def drain_clients(request: web.Request) -> web.Response:
+        window_s, code = _number(request, "window_s", "0", math.inf), _close_code(request)
+        draining = drain(window_s, code, _rng(request))
+        return web.json_response({"at_ns": time.monotonic_ns(), "draining": draining})
 
     async def put_in_force(request: web.Request) -> web.Response:
         try:
@@ -79,6 +88,7 @@ def control_app(
     app.add_routes(
         [
             web.post(DROP_PATH, drop_clients),
+            web.post(DRAIN_PATH, drain_clients),
             web.post(CONTROLS_PATH, put_in_force),
             web.get(METRICS_PATH, metrics),
         ]
@@ -87,15 +97,27 @@ def control_app(
     return app
 
 
-def _share(request: web.Request) -> float:
-    text = request.query.get("share", "1")
+def _number(request: web.Request, name: str, default: str, most: float) -> float:
+    text = request.query.get(name, default)
     try:
-        share = float(text)
+        number = float(text)
     except ValueError:
-        share = math.nan
-    if not 0 <= share <= 1:
-        raise web.HTTPBadRequest(text=f"share: invalid value {text!r}: expected a number from 0 to 1\n")
-    return share
+        number = math.nan
+    if not 0 <= number <= most or math.isinf(number):
+        expected = "a number from 0 on" if math.isinf(most) else f"a number from 0 to {most:g}"
+        raise web.HTTPBadRequest(text=f"{name}: invalid value {text!r}: expected {expected}\n")
+    return number
+
+
+def _close_code(request: web.Request) -> int | None:
+    text = request.query.get("close_code")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 1000 <= int(text) <= 4999):
+        raise web.HTTPBadRequest(
+            text=f"close_code: invalid value {text!r}: expected an integer from 1000 to 4999\n"
+        )
+    return int(text)
 
 
 def _rng(request: web.Request) -> random.Random:

@@ -18,6 +18,7 @@ SETTINGS_VARIABLE = "GATEWAY_STUB_SETTINGS"
 
 TOKEN_HEADER = "X-Control-Token"  # noqa: S105
 DROP_PATH = "/control/drop"
+DRAIN_PATH = "/control/drain"
 CONTROLS_PATH = "/control/controls"
 METRICS_PATH = "/metrics"
 LIVENESS_PATH = "/healthz/liveness"

@@ -74,7 +74,7 @@ def lost_reports(run: Run) -> int:
         match event.name:
             case "kill_pod" | "pause_pod":
                 lost += 1
-            case "rolling_restart":
+            case "rolling_restart" | "deploy":
                 # How many there were is known at its end.
                 lost += int(event.details.get("pods") or len({row["pod"] for row in run.pods}))
             case "scale":

@@ -51,6 +51,13 @@ def _burst(details: Details) -> str:
     return f"burst {units.TIMES}{label(details.get('factor', '?')).removesuffix('.0')}{_for(details)}"
 
 
+def _drain(details: Details) -> str:
+    pods = details.get("pods", "all")
+    some = "" if pods == "all" else f" of pods {label(pods)}"
+    over = f" over {_seconds(details['window_s'])}" if details.get("window_s") else " at once"
+    return f"drain{some}{over}{', pod by pod' if details.get('one_by_one') else ''}"
+
+
 def _pod(details: Details) -> str:
     return f"pod {details['pod']}" if "pod" in details else "a pod"
 
@@ -60,12 +67,18 @@ _DROPPED = {"dropped": "{} dropped", "dropped_by": "cut by {}"}
 WORDS: dict[str, Words] = {
     "drop_all": Words(lambda _: "drop all", _DROPPED),
     "drop_share": Words(_dropped_share, _DROPPED),
+    "drain": Words(_drain, {"dropped": "{} disconnected", "close_code": "close code {}"}),
     "kill_pod": Words(_named("kill pod", "pod"), {"clients": "{} clients on it"}),
     "pause_pod": Words(lambda details: f"{_named('pause pod', 'pod')(details)}{_for(details)}"),
     "rolling_restart": Words(lambda _: "rolling restart", {"pods": "{} pods"}),
+    "deploy": Words(
+        lambda _: "deploy",
+        {"pods": "{} pods", "pre_stop_s": "preStop {} s", "drain_s": "drain {} s for each pod"},
+    ),
     "scale": Words(_named("scale", "pods"), {"added": "{} added", "removed": "{} removed"}),
     "feed_burst": Words(_burst),
     "feed_stall": Words(_lasting("feed stall")),
+    "nginx_reload": Words(lambda _: "nginx reload"),
     "push_policy": Words(_named("push", "policy"), {"reach_s": "all clients have it after {} s"}),
     "set_limit": Words(_named("limit", "limit")),
     "probes": Words(lambda details: "conflated probes" if details.get("conflated") else "probes"),
@@ -77,9 +90,11 @@ SPOKEN: dict[str, Callable[[Details], str]] = {
     "drop_share": lambda details: (
         f"the loss of {_dropped_share(details).removeprefix('drop ')} of the connections"
     ),
+    "drain": lambda details: f"a {_drain(details)}",
     "kill_pod": lambda details: f"the loss of {_pod(details)}",
     "pause_pod": lambda details: f"a freeze of {_pod(details)}{_for(details)}",
     "rolling_restart": lambda _: "a rolling restart",
+    "deploy": lambda _: "a deploy",
     "scale": lambda details: f"scaling to {label(details.get('pods', '?'))} pods",
     "feed_burst": lambda details: f"a feed {_burst(details)}",
     "feed_stall": lambda details: f"a stall of the feed{_for(details)}",

@@ -25,7 +25,7 @@ class Context(Struct, frozen=True):
     """What the check of an event uses of its scenario."""
 
     pods: int
-    """Highest number of pods at any time: events may add some."""
+    """Number of pods that have an index, at the most: events may add some."""
     proxy: str
     own_gateway: bool = False
     """The pods are copies of the user's gateway, which takes no orders of this program."""
@@ -91,8 +91,8 @@ def common_complaint(event: Event) -> str:
     return ""
 
 
-def pod_complaint(pod: int, context: Context) -> str:
+def pod_complaint(pod: int, context: Context, key: str = "pod") -> str:
     """What is wrong with the index of a pod; empty if nothing is."""
     if pod < context.pods:
         return ""
-    return invalid("pod", pod, f"0 to {context.pods - 1} with {context.pods} pods")
+    return invalid(key, pod, f"0 to {context.pods - 1} with {context.pods} pods")

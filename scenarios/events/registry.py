@@ -1,5 +1,7 @@
 """Events by the name that a scenario gives in `do`."""
 
+from scenarios.events.deploy import Deploy
+from scenarios.events.drain import Drain
 from scenarios.events.drop import DropAll, DropShare
 from scenarios.events.event import Event
 from scenarios.events.feed import FeedBurst, FeedStall
@@ -15,9 +17,11 @@ from scenarios.events.set_limit import SetLimit
 AnyEvent = (
     DropAll
     | DropShare
+    | Drain
     | KillPod
     | PausePod
     | RollingRestart
+    | Deploy
     | Scale
     | FeedBurst
     | FeedStall
@@ -31,9 +35,11 @@ AnyEvent = (
 EVENTS: dict[str, type[Event]] = {
     "drop_all": DropAll,
     "drop_share": DropShare,
+    "drain": Drain,
     "kill_pod": KillPod,
     "pause_pod": PausePod,
     "rolling_restart": RollingRestart,
+    "deploy": Deploy,
     "scale": Scale,
     "feed_burst": FeedBurst,
     "feed_stall": FeedStall,

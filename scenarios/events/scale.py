@@ -1,5 +1,8 @@
 """More pods, or fewer."""
 
+import asyncio
+from collections.abc import Sequence
+
 from scenarios.events.event import Details, Event
 from scenarios.events.stack import Stack
 from scenarios.fields import Count
@@ -23,8 +26,18 @@ class Scale(Event, frozen=True, kw_only=True, tag="scale"):
         there = gateway.running
         surplus = there[self.pods :]
         added = await gateway.add(self.pods - len(there)) if self.pods > len(there) else 0
-        gateway.withdraw(surplus)
-        await stack.route()
-        for pod in surplus:
-            await gateway.terminate(pod)
+        await retire(stack, surplus)
         return {"pods": self.pods, "added": added, "removed": len(surplus)}
+
+
+async def retire(stack: Stack, pods: Sequence[int], *, pre_stop_s: float = 0.0, drain_s: float = 0.0) -> None:
+    """Pods leave the proxy's upstream for good, and end one after the other.
+
+    pre_stop_s: from the one to the other. drain_s: that a pod has for its clients.
+    """
+    gateway = stack.own_gateway
+    gateway.withdraw(pods)
+    await stack.route()
+    await asyncio.sleep(pre_stop_s)
+    for pod in pods:
+        await gateway.terminate(pod, drain_s)

@@ -45,8 +45,12 @@ class Pods(Protocol):
         """Ends a pod at once; returns how many clients it had."""
         ...
 
-    async def terminate(self, index: int) -> int:
-        """Ends a pod in order; returns how many clients it had."""
+    async def terminate(self, index: int, drain_s: float = 0.0) -> int:
+        """Ends a pod in order, with so much time for its clients; returns how many clients it had."""
+        ...
+
+    async def drain(self, indices: Iterable[int], window_s: float, close_code: int | None = None) -> int:
+        """Makes pods close their clients' sessions evenly over the window; returns how many, at its end."""
         ...
 
     async def restart(self, index: int) -> bool:

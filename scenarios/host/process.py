@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec import Struct
 
 LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+_GRACE_S = 2.0
 
 
 class StackError(Exception):
@@ -42,8 +43,11 @@ class Child(Protocol):
     async def kill(self) -> None:
         """Ends the child's whole process group at once, as a crash would."""
 
-    async def stop(self) -> None:
-        """Asks the child to end, then makes its whole process group end."""
+    async def stop(self, grace_s: float | None = None) -> None:
+        """Asks the child to end, then makes its whole process group end.
+
+        grace_s: the time between the two, instead of the one that the child has.
+        """
 
     async def pause(self) -> None:
         """The child stands still until `resume`."""
@@ -82,14 +86,14 @@ class LocalChild(Struct, eq=False):
             os.killpg(self.pid, signal.SIGKILL)
         await self.process.wait()
 
-    async def stop(self, grace_s: float = 2.0) -> None:
+    async def stop(self, grace_s: float | None = None) -> None:
         """Asks the child to end, then makes its whole process group end."""
         if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGCONT)
                 self.process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.process.wait(), grace_s)
+                await asyncio.wait_for(self.process.wait(), _GRACE_S if grace_s is None else grace_s)
         await self.kill()
 
     async def pause(self) -> None:

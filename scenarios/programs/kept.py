@@ -55,13 +55,13 @@ class KeptProgram(Struct, eq=False):
             # Of a keeper that was killed itself, the group knows what is left.
             remove_group(self.group)
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float | None = None) -> None:
         """Sends the program its stop signal, and kills what is left after the time of grace."""
         if self.keeper.returncode is None:
             await self.resume()
             self._to_keeper(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.keeper.wait(), self.stop_grace_s)
+                await asyncio.wait_for(self.keeper.wait(), self.stop_grace_s if grace_s is None else grace_s)
         await self.kill()
 
     async def pause(self) -> None:

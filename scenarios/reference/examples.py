@@ -10,6 +10,7 @@ AT_S = 6
 
 EXAMPLES: dict[str, Any] = {
     "share": 0.25,
+    "window_s": 20,
     "factor": 4,
     "for_s": 20,
     "pods": 9,

@@ -4,6 +4,7 @@ import random
 
 from msgspec import Struct
 
+from scenarios.events.deploy import Deploy
 from scenarios.events.event import Event
 from scenarios.events.kill_pod import KillPod
 from scenarios.events.scale import Scale
@@ -50,5 +51,8 @@ def places_needed(scenario: Scenario) -> int:
             case KillPod(pod=pod, restart=False) if pod not in dead:
                 dead.add(pod)
                 running -= 1
+            case Deploy():
+                # All old pods may still be draining when the last new one has started.
+                most = max(most, held + running)
         most = max(most, held)
     return most

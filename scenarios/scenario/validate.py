@@ -13,8 +13,10 @@ import msgspec
 
 from scenarios.credentials.answers import CredentialsError, names_in
 from scenarios.credentials.function import function_at
+from scenarios.events.deploy import Deploy
 from scenarios.events.event import Context, common_complaint
 from scenarios.events.registry import EVENTS
+from scenarios.events.scale import Scale
 from scenarios.fields import invalid
 from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LimitError
@@ -159,7 +161,10 @@ def _credentials(scenario: Scenario) -> Iterator[str]:
 
 
 def _check_events(scenario: Scenario, source: str, fail: Callable[[str, object, str], None]) -> None:
-    pods = max([scenario.gateway.pods, *(getattr(event, "pods", 0) for event in scenario.event)])
+    # An index is never used again, so a deploy adds as many as there are pods.
+    deploys = sum(event.times for event in scenario.event if isinstance(event, Deploy))
+    scales = [event.pods for event in scenario.event if isinstance(event, Scale)]
+    pods = max([scenario.gateway.pods, *scales]) * (1 + deploys)
     context = Context(
         pods=pods,
         proxy=scenario.edge.proxy,

@@ -170,7 +170,7 @@ class Engine:
         for pod in np.flatnonzero(self.pods.alive & ~self.pods.paused).tolist():
             joined, _ = self.sessions.on(pod)
             chosen = joined if share >= 1 else self._rng.choice(joined, round(share * len(joined)), False)
-            self._lose(chosen, endings.RESET, np.full(len(chosen), self.now_s))
+            self.lose(chosen, endings.RESET, np.full(len(chosen), self.now_s))
             dropped += len(chosen)
         return dropped
 
@@ -352,18 +352,18 @@ class Engine:
         stuck = np.flatnonzero(now_s - self._paused_at_s > gateway.ping_interval_s + gateway.ping_timeout_s)
         if len(stuck):
             joined, _ = self.sessions.on(stuck)
-            self._lose(joined, endings.PING_TIMEOUT, np.full(len(joined), now_s))
+            self.lose(joined, endings.PING_TIMEOUT, np.full(len(joined), now_s))
         stale, since_s = self.sessions.stale(now_s)
-        self._lose(stale, endings.STALE, since_s)
+        self.lose(stale, endings.STALE, since_s)
 
     def _cut(self, pods: Any) -> int:
         """All connections of these pods break; returns how many were sessions."""
         joined, trying = self.sessions.on(pods)
-        self._lose(joined, endings.RESET, np.full(len(joined), self.now_s))
+        self.lose(joined, endings.RESET, np.full(len(joined), self.now_s))
         self._end_attempts(trying, endings.RESET, np.full(len(trying), self.now_s))
         return len(joined)
 
-    def _lose(self, clients: Any, ending: Ending, at_s: Floats) -> None:
+    def lose(self, clients: Any, ending: Ending, at_s: Floats) -> None:
         """Sessions end; their clients come back."""
         if not len(clients):
             return

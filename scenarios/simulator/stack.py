@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
+import numpy as np
 from msgspec.structs import replace
 
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import Admission
+from scenarios.events.deploy import Deploy
 from scenarios.events.feed import FeedBurst
 from scenarios.events.kill_pod import KillPod
 from scenarios.events.scale import Scale
@@ -19,6 +21,7 @@ from scenarios.policies.registry import policy
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
 from scenarios.scenario.timeline import strikes
+from scenarios.simulator.drains import cut_later, drain
 from scenarios.simulator.engine import Engine
 from scenarios.stack.expected import expecting, in_upstream, staying
 from scenarios.stack.probes import Orchestrator
@@ -116,10 +119,11 @@ class SimulatedPod:
 class SimulatedGateway:
     """All pods of a modelled run."""
 
-    def __init__(self, engine: Engine, costs_start_s: float) -> None:
+    def __init__(self, engine: Engine, costs_start_s: float, seed: int) -> None:
         self.pods: list[SimulatedPod] = []
         self._engine = engine
         self._start_s = costs_start_s
+        self._rng = np.random.default_rng(seed)
 
     @property
     def running(self) -> list[int]:
@@ -163,9 +167,14 @@ class SimulatedGateway:
         """Ends a pod at once; returns how many clients it had."""
         return self.pods[index].end() if index < len(self.pods) else 0
 
-    async def terminate(self, index: int) -> int:
-        """Ends a pod in order, which for its clients is the same."""
-        return self.pods[index].end()
+    async def terminate(self, index: int, drain_s: float = 0.0) -> int:
+        """Ends a pod in order: at once, or when it has closed its sessions."""
+        drained = await self.drain([index], drain_s) if drain_s else 0
+        return max(drained, self.pods[index].end())
+
+    async def drain(self, indices: Iterable[int], window_s: float, close_code: int | None = None) -> int:
+        """Makes pods close their clients' sessions evenly over the window; returns how many, at its end."""
+        return await drain(self._engine, indices, window_s, close_code, self._rng)
 
     async def restart(self, index: int) -> bool:
         """Starts a pod that has ended; returns once it is ready, and whether it is there."""
@@ -250,15 +259,19 @@ class SimulatedStack:
         self._limit: NameOrTable = "none"
         self._routed = scenario.gateway.pods
         """How many pods the edge knows: a limit's rate may follow from it."""
-        self.gateway = self.own_gateway = SimulatedGateway(engine, engine.costs.pod_start_s)
+        self.gateway = self.own_gateway = SimulatedGateway(
+            engine, engine.costs.pod_start_s, scenario.fleet.seed
+        )
         self.nginx = self.own_nginx = SimulatedNginx(engine, self)
         self.generator = SimulatedGenerator(engine)
 
     async def begin(self) -> None:
         """From now on handshakes cost something, and the scenario's limit is in force."""
         self._engine.charge_handshakes(self.scenario.gateway.handshake_cpu_ms / 1000)
-        if self.scenario.edge.limit != "none":
-            await self.set_limit(self.scenario.edge.limit)
+        spec = self._limit = self.scenario.edge.limit
+        if spec != "none":
+            self._configure()
+            await self.gateway.set_admission(limit(spec).admission)
 
     async def route(self) -> None:
         """Makes the edge send new connections to the pods that are there now; the last ones never go."""
@@ -278,7 +291,13 @@ class SimulatedStack:
         await self.gateway.set_admission(limit(spec).admission)
 
     def reload(self) -> None:
-        """The edge reads its configuration: the present limit, with a rate for the pods that it knows."""
+        """The edge reads its configuration; what its old workers have may be cut after a time."""
+        self._configure()
+        if timeout_s := self.scenario.edge.nginx.worker_shutdown_timeout_s:
+            cut_later(self._engine, timeout_s)
+
+    def _configure(self) -> None:
+        """The present limit is in force, with a rate for the pods that the edge knows."""
         edge = replace(self.scenario.edge, limit=self._limit)
         gateway = replace(self.scenario.gateway, pods=max(1, self._routed))
         self._engine.set_rules(edge_rules(replace(self.scenario, edge=edge, gateway=gateway)))
@@ -319,6 +338,8 @@ def most_pods(scenario: Scenario) -> int:
                 running = pods
             case KillPod(restart=False):
                 running = max(0, running - 1)
+            case Deploy():
+                ever += running
     return ever
 
 

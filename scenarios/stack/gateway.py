@@ -151,10 +151,16 @@ class Gateway:
         """Ends a pod with SIGKILL; returns how many clients it had."""
         return await self.pods[index].end(at_once=True) if index < len(self.pods) else 0
 
-    async def terminate(self, index: int) -> int:
-        """Ends a pod with SIGTERM; returns how many clients it had."""
-        pod = self.pods[index]
-        clients = await pod.end(at_once=False)
+    async def terminate(self, index: int, drain_s: float = 0.0) -> int:
+        """Ends a pod with SIGTERM; returns how many clients it had.
+
+        drain_s: time for its clients. A pod of the stub first closes their sessions evenly over it; a gateway
+        of the user's own does at SIGTERM what it does, and is killed after it.
+        """
+        pod, own = self.pods[index], self._scenario.own_gateway
+        drained = await self.drain([index], drain_s) if drain_s and not own else 0
+        grace_s = drain_s if drain_s and own else None
+        clients = max(drained, await pod.end(at_once=False, grace_s=grace_s))
         if pod.withdrawn and not pod.left:
             pod.left = True
             if self._sidecars:
@@ -250,10 +256,23 @@ class Gateway:
 
         A pod that starts has none, and one that is paused cuts none.
         """
-        self._drops += 1
-        seed = self._scenario.fleet.seed * 1_000 + self._drops
+        seed = self._next_seed()
         pods = [pod for pod in self.pods if pod.takes_orders]
         return sum(await asyncio.gather(*(pod.drop(share, seed + pod.index * 100) for pod in pods)))
+
+    async def drain(self, indices: Iterable[int], window_s: float, close_code: int | None = None) -> int:
+        """Makes pods close their clients' sessions evenly over the window; returns how many, at its end."""
+        seed = self._next_seed()
+        pods = [pod for pod in (self.pods[index] for index in indices) if pod.takes_orders]
+        counts = await asyncio.gather(
+            *(pod.drain(window_s, close_code, seed + pod.index * 100) for pod in pods)
+        )
+        await asyncio.sleep(window_s)
+        return sum(counts)
+
+    def _next_seed(self) -> int:
+        self._drops += 1
+        return self._scenario.fleet.seed * 1_000 + self._drops
 
     async def _control(self, controls: Controls) -> None:
         self.controls = controls

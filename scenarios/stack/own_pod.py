@@ -133,6 +133,10 @@ class OwnPod(Pod):
         """Nothing: it takes no orders."""
         return 0
 
+    async def drain(self, window_s: float, close_code: int | None, seed: int) -> int:  # noqa: ARG002
+        """Nothing, likewise: it closes sessions when it is told to end, in its own way."""
+        return 0
+
     async def control(self, controls: Controls) -> bool:
         """Nothing: what could be told to it is refused when a scenario is loaded."""
         self.in_force = controls

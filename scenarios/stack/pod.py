@@ -96,6 +96,10 @@ class Pod(ABC):
         """Makes it cut that share of its clients; returns how many those were."""
 
     @abstractmethod
+    async def drain(self, window_s: float, close_code: int | None, seed: int) -> int:
+        """Makes it begin to close its clients' sessions, evenly over the window; returns how many."""
+
+    @abstractmethod
     async def control(self, controls: Controls) -> bool:
         """Puts controls in force; returns whether the process has them now."""
 
@@ -167,8 +171,11 @@ class Pod(ABC):
                 raise StackError(self.not_ready())
         return None
 
-    async def end(self, *, at_once: bool) -> int:
-        """Ends the process, by SIGKILL or in order; returns how many clients it had."""
+    async def end(self, *, at_once: bool, grace_s: float | None = None) -> int:
+        """Ends the process, by SIGKILL or in order; returns how many clients it had.
+
+        grace_s: between the order and SIGKILL, instead of the program's own.
+        """
         async with self._changing:
             child = self.child
             if child is None:
@@ -176,7 +183,7 @@ class Pod(ABC):
             self._ending, self.ready = True, False
             clients, self.clients = self.clients, 0
             self._watch.release(child)
-            await (child.kill() if at_once else child.stop())
+            await (child.kill() if at_once else child.stop(grace_s))
             if self._reader is not None:
                 # What it has said before it ended is in the pipe still.
                 await asyncio.gather(self._reader, return_exceptions=True)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from gateway_stub.protocol import (
     CONTROLS_PATH,
+    DRAIN_PATH,
     DROP_PATH,
     LIVENESS_PATH,
     READINESS_PATH,
@@ -78,6 +79,12 @@ class StubPod(Pod):
         """Makes it cut that share of its clients; returns how many those were."""
         answer = await self._post(f"{DROP_PATH}?share={share}&seed={seed}", b"")
         return int(answer["dropped"]) if answer else 0
+
+    async def drain(self, window_s: float, close_code: int | None, seed: int) -> int:
+        """Makes it begin to close its clients' sessions, evenly over the window; returns how many."""
+        code = "" if close_code is None else f"&close_code={close_code}"
+        answer = await self._post(f"{DRAIN_PATH}?window_s={window_s}&seed={seed}{code}", b"")
+        return int(answer["draining"]) if answer else 0
 
     async def control(self, controls: Controls) -> bool:
         """Puts controls in force; returns whether the process has them now."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reports.rundir.reader import Run
 from reports.tuning.result import Outcome, outcome
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.costs import Costs
@@ -23,6 +24,12 @@ class Task(Struct, frozen=True, kw_only=True):
 
 
 def evaluate(task: Task, on_second: OnSecond = ignored) -> Outcome:
+    """Plays it, and judges it."""
+    run = storm(task, on_second)
+    return outcome(run, trigger=task.trigger, seed=task.seed, until_s=task.scenario.phases.duration_s)
+
+
+def storm(task: Task, on_second: OnSecond = ignored) -> Run:
     """Plays it until everybody is well, or to its end; nobody is rescued."""
     scenario = task.scenario
     scenario = replace(
@@ -40,5 +47,4 @@ def evaluate(task: Task, on_second: OnSecond = ignored) -> Outcome:
         slot_s=task.slot_s,
         until_well=True,
     )
-    run = simulate_in_memory(plan, on_second)
-    return outcome(run, trigger=task.trigger, seed=task.seed, until_s=scenario.phases.duration_s)
+    return simulate_in_memory(plan, on_second)

@@ -24,6 +24,7 @@ from gateway_stub.loop_monitor import LoopMonitor, ran_and_queued_ns, seconds_to
 from gateway_stub.protocol import (
     CLOCK_PATH,
     CONTROLS_PATH,
+    DRAIN_PATH,
     DROP_PATH,
     LIVENESS_PATH,
     METRICS_PATH,
@@ -74,6 +75,11 @@ class Controlled:
     def __init__(self) -> None:
         self.controls: list[Controls] = []
         self.drops: list[tuple[float, list[int]]] = []
+        self.drains: list[tuple[float, int | None, list[int]]] = []
+
+    def drain(self, window_s: float, close_code: int | None, rng: random.Random) -> int:
+        self.drains.append((window_s, close_code, rng.sample(range(100), 3)))
+        return 19
 
     def drop(self, share: float, rng: random.Random) -> int:
         self.drops.append((share, rng.sample(range(100), 3)))
@@ -87,6 +93,7 @@ class Controlled:
         return control_app(
             token=TOKEN,
             drop=self.drop,
+            drain=self.drain,
             apply=self.apply,
             probes=Health(lambda: 0.0, busy_lag_ms=1, epoch_ns=0).routes(),
             totals=lambda: dict(TOTALS),
@@ -104,7 +111,7 @@ WRONG_TOKENS = {
 
 
 @pytest.mark.parametrize("token", WRONG_TOKENS.values(), ids=WRONG_TOKENS)
-@pytest.mark.parametrize("path", [DROP_PATH, CONTROLS_PATH, "/control/nothing"])
+@pytest.mark.parametrize("path", [DROP_PATH, DRAIN_PATH, CONTROLS_PATH, "/control/nothing"])
 def test_without_the_right_token_nothing_is_done(path: str, token: bytes | None) -> None:
     controlled = Controlled()
 
@@ -115,7 +122,7 @@ def test_without_the_right_token_nothing_is_done(path: str, token: bytes | None)
             assert TOKEN not in await answer.text()
 
     ask(controlled.app(), questions)
-    assert (controlled.drops, controlled.controls) == ([], [])
+    assert (controlled.drops, controlled.drains, controlled.controls) == ([], [], [])
 
 
 def post(path: str, body: bytes = b"") -> tuple[Controlled, int, str]:
@@ -168,6 +175,40 @@ def test_a_share_of_the_clients_is_dropped_by_its_seed_and_counted(
 def test_a_bad_drop_is_refused_with_what_was_found(query: str, complaint: str) -> None:
     controlled, status, text = post(DROP_PATH + query)
     assert (status, controlled.drops) == (400, [])
+    assert complaint in text
+
+
+DRAINS: dict[str, tuple[float, int | None, int]] = {
+    "": (0.0, None, 0),
+    "?window_s=2.5&seed=3": (2.5, None, 3),
+    "?window_s=3600&close_code=1012": (3600.0, 1012, 0),
+}
+
+
+@pytest.mark.parametrize(("query", "expected"), DRAINS.items(), ids=DRAINS)
+def test_a_drain_has_a_window_a_close_code_and_a_seed(
+    query: str, expected: tuple[float, int | None, int]
+) -> None:
+    controlled, status, text = post(DRAIN_PATH + query)
+    window_s, close_code, seed = expected
+    assert (status, json.loads(text)["draining"]) == (200, 19)
+    assert controlled.drains == [(window_s, close_code, random.Random(seed).sample(range(100), 3))]
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("?window_s=-1", "window_s: invalid value '-1': expected a number from 0 on"),
+        ("?window_s=inf", "window_s: invalid value 'inf'"),
+        ("?window_s=nan", "window_s: invalid value 'nan'"),
+        ("?close_code=999", "close_code: invalid value '999': expected an integer from 1000 to 4999"),
+        ("?close_code=", "close_code: invalid value ''"),
+        ("?seed=x", "seed: invalid value 'x'"),
+    ],
+)
+def test_a_bad_drain_is_refused_with_what_was_found(query: str, complaint: str) -> None:
+    controlled, status, text = post(DRAIN_PATH + query)
+    assert (status, controlled.drains) == (400, [])
     assert complaint in text
 
 
@@ -416,13 +457,23 @@ def test_a_join_race_is_counted_and_any_other_error_is_shown(capsys: pytest.Capt
 class Transport(asyncio.Transport):
     """Remembers whether it was cut."""
 
-    aborted = False
+    aborted = closed = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
 
     def abort(self) -> None:
         self.aborted = True
 
+    def close(self) -> None:
+        self.closed = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
     def is_closing(self) -> bool:
-        return self.aborted
+        return self.aborted or self.closed
 
 
 def request(method: str, sid: str, transport: Transport | None, **headers: str) -> web.Request:
@@ -472,6 +523,71 @@ def test_exactly_the_asked_share_is_dropped_and_the_seed_says_whom(
     assert cut(3) == cut(3)
     if (clients, share) == (10, 0.5):
         assert cut(3) != cut(4)
+
+
+@pytest.mark.parametrize(
+    ("close_code", "frames"), [(None, []), (1001, [b"\x88\x02\x03\xe9"]), (1012, [b"\x88\x02\x03\xf4"])]
+)
+def test_a_session_is_closed_once_with_a_close_frame_if_that_is_asked_for(
+    close_code: int | None, frames: list[bytes]
+) -> None:
+    connections = Connections()
+    websocket, poll, post, upgraded, others = (Transport() for _ in range(5))
+    connections.join("direct", "e1", websocket)
+    connections.join("upgraded", "e2", None)
+    connections.join("other", "e3", others)
+    connections.note(request("GET", "e2", poll))
+    connections.note(request("POST", "e2", post))
+    connections.note(request("GET", "e2", upgraded, Upgrade="websocket"))
+    for sid in ("direct", "upgraded", "direct", "gone"):
+        connections.close(sid, close_code)
+    assert [t.closed for t in (websocket, upgraded, others)] == [True, True, False]
+    assert websocket.written == upgraded.written == frames
+    assert (poll.aborted, post.aborted, poll.written) == (True, True, [])
+
+
+def test_a_drain_closes_sessions_evenly_over_its_window_and_in_the_given_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections, transports = Connections(), [Transport() for _ in range(5)]
+    for number, transport in enumerate(transports):
+        connections.join(f"s{number}", f"e{number}", transport)
+    order = connections.sample(1.0, random.Random(3))
+    seen: list[tuple[float, list[bool]]] = []
+
+    async def drain() -> None:
+        clock = asyncio.get_running_loop().time
+        begun_s = clock()
+        draining = asyncio.create_task(connections.drain(order, 0.2, None))
+        for at_s in (0.02, 0.06, 0.14, 0.18):
+            await asyncio.sleep(begun_s + at_s - clock())
+            seen.append((clock() - begun_s, [transports[int(sid[1:])].closed for sid in order]))
+        await draining
+
+    asyncio.run(drain())
+    for at_s, closed in seen:
+        # Number k of 5 at k/5 of the window.
+        assert sum(closed) <= 1 + int(at_s / 0.04)
+        assert closed == sorted(closed, reverse=True)
+    assert all(transport.closed for transport in transports)
+
+
+def test_a_later_drain_replaces_the_one_before() -> None:
+    pod = Pod(Settings(name="draining", token="t"))
+    transports = [Transport() for _ in range(4)]
+    for number, transport in enumerate(transports):
+        pod._connections.join(f"s{number}", f"e{number}", transport)
+
+    async def drain_twice() -> None:
+        assert pod.drain(3600, None, random.Random(0)) == 4
+        await asyncio.sleep(0)
+        assert sum(transport.closed for transport in transports) == 1
+        assert pod.drain(0, 1012, random.Random(0)) == 4
+        await asyncio.sleep(0.01)
+
+    asyncio.run(drain_twice())
+    assert all(transport.closed for transport in transports)
+    assert [len(transport.written) for transport in transports].count(1) == 3
 
 
 def test_a_pod_without_clients_drops_nobody() -> None:

@@ -36,9 +36,16 @@ from scenarios.simulator.costs import CostFileError
 from scenarios.simulator.fit import CalibrationError
 from scenarios.simulator.run import Prediction, simulate
 
-KNOWN_OF_NGINX = ("workers", "multi_accept", "reuseport", "upstream_zone", "proxy_connect_timeout_s")
-"""Keys of `[edge.nginx]` that change nothing that the model has: its nginx takes every connection, and knows
-how many each pod has."""
+KNOWN_OF_NGINX = (
+    "workers",
+    "multi_accept",
+    "reuseport",
+    "upstream_zone",
+    "proxy_connect_timeout_s",
+    "worker_shutdown_timeout_s",
+)
+"""Keys of `[edge.nginx]` that the model has, or that change nothing that it has: its nginx takes every
+connection, and knows how many each pod has."""
 
 
 @click.command("simulate")

@@ -1,7 +1,10 @@
 """`tune`: searches for recommended settings with the simulator."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
+from os import cpu_count
 from pathlib import Path
 
 import click
@@ -9,6 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from reports.rundir.schema import RecordError
+from reports.rundir.series import SERVED_WELL
+from reports.tuning.drain import lines
 from reports.tuning.result import Constraints
 from reports.tuning.text import finalist_lines, headline, sentences, stock_lines
 from scenarios.cli.commands.simulate import check_known
@@ -31,8 +36,9 @@ from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
 from scenarios.simulator.fit import CalibrationError
+from scenarios.tuning.drains import DrainSearch
 from scenarios.tuning.halving import storms
-from scenarios.tuning.results import ResultsError
+from scenarios.tuning.results import ResultsError, pool
 from scenarios.tuning.search import Search, finished
 from scenarios.tuning.stock_options import searched
 from scenarios.tuning.triggers import sized, without_mitigations
@@ -115,6 +121,19 @@ _RESULTS = "evaluations.jsonl"
     metavar="NAME",
     help="Try only options of this stock client, such as socketio-js@4.8.",
 )
+@click.option(
+    "--drain",
+    "drained",
+    is_flag=True,
+    help="Find the shortest safe drain window with the settings as they are, and no other settings.",
+)
+@click.option(
+    "--max-window-s",
+    type=click.FloatRange(1, 86_400),
+    default=3_600,
+    show_default=True,
+    help="Longest drain window to try, in seconds.",
+)
 @RUNS_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def tune_command(
@@ -139,6 +158,8 @@ def tune_command(
     confirm_clients: int,
     confirm_s: int,
     client: str | None,
+    drained: bool,
+    max_window_s: float,
     runs_folder: Path,
     as_json: bool,
 ) -> None:
@@ -148,6 +169,10 @@ def tune_command(
 
     Every candidate is simulated in storms of several sizes and seeds, and ranked by its worst storm. Ctrl-C
     keeps what has been computed; --resume continues from there.
+
+    With --drain: the shortest time over which the gateway can disconnect its clients one by one, with which
+    the constraints and the SLOs of the scenario are met for every seed. Availability is then that of the
+    worst 5 s, 0.99 unless --min-availability says otherwise.
 
     Exit status: 0 good, 1 no candidate meets the constraints, 2 usage or configuration, 130 interrupted; with
     --confirm also 3 invalid run, 5 a part of the stack failed.
@@ -161,6 +186,21 @@ def tune_command(
     with usage_errors(ScenarioError, RecordError, CalibrationError, CostFileError, ResultsError):
         given = model_costs(costs_file, recorded, quiet=as_json)
         whole, costs = given.load(scenario_name, overrides)
+        if drained:
+            if resume or confirmed or client:
+                raise ScenarioError("--drain: not supported together with --resume, --confirm or --client")
+            scenario = replace(whole, matrix={}, arms={})
+            check_known(scenario)
+            search_drains = partial(
+                DrainSearch,
+                scenario,
+                costs=costs,
+                slot_s=slot_ms / 1000 if slot_ms else None,
+                constraints=replace(constraints, min_availability=min_availability or SERVED_WELL),
+                seeds=range(scenario.fleet.seed, scenario.fleet.seed + seeds),
+                longest_s=max_window_s,
+            )
+            sys.exit(_tell_drains(search_drains, processes or min(seeds, cpu_count() or 1), as_json=as_json))
         scenario, left_out = _simulated(whole, scenario_name)
         if client:
             _check_client(client)
@@ -219,6 +259,21 @@ def tune_command(
             ),
         )
     sys.exit(status)
+
+
+def _tell_drains(search_drains: Callable[..., DrainSearch], processes: int, *, as_json: bool) -> int:
+    """Finds and prints the drain windows; returns the exit status."""
+    try:
+        with SearchProgress(errors) as view, pool(processes) as executor:
+            found = search_drains(executor=executor, played=view.advance).run()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        for line in lines(found):
+            _say(line)
+    return GOOD if found.is_safe else BROKEN
 
 
 def _simulated(scenario: Scenario, name: str) -> tuple[Scenario, tuple[str, ...]]:

@@ -50,7 +50,7 @@ class RemoteChild:
         """Ends the child's whole process group at once, as a crash would."""
         await self._end("kill")
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float | None = None) -> None:  # noqa: ARG002 - its host has one for all
         """Asks the child to end, then makes its whole process group end."""
         await self._end("term")
 

@@ -12,6 +12,8 @@ import msgspec
 import pytest
 
 from scenarios.events import registry
+from scenarios.events.deploy import Deploy
+from scenarios.events.drain import Drain
 from scenarios.events.drop import DropAll, DropShare
 from scenarios.events.event import Context, Event
 from scenarios.events.feed import FeedBurst, FeedStall
@@ -87,7 +89,7 @@ class Stack:
 
     def __init__(self, *, ours: bool = True, running: tuple[int, ...] = (0, 1)) -> None:
         self.calls: list[str] = []
-        self.own_gateway = Called(self.calls, running=list(running), kill=5, add=2)
+        self.own_gateway = Called(self.calls, running=list(running), kill=5, add=2, drain=30)
         self.gateway = self.own_gateway if ours else None
         self.own_nginx = Called(self.calls)
         self.generator = Called(self.calls)
@@ -112,6 +114,30 @@ def struck(event: Event, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> dict[
 DEEDS: dict[str, tuple[Event, list[str]]] = {
     "drop_all": (DropAll(at_s=1), ["drop(1.0)"]),
     "drop_share": (DropShare(at_s=1, share=0.25), ["drop(0.25)"]),
+    "drain": (Drain(at_s=1, window_s=9), ["drain([0, 1], 9.0, None)"]),
+    "drain of some pods": (Drain(at_s=1, window_s=9, pods=(1, 7)), ["drain([1], 9.0, None)"]),
+    "drain of one pod after the other, which leave meanwhile": (
+        Drain(at_s=1, window_s=9, one_by_one=True, leave_upstream=True, close_code=1012),
+        [
+            *("set_leaving(0) True", "route()", "drain([0], 9.0, 1012)", "set_leaving(0) False", "route()"),
+            *("set_leaving(1) True", "route()", "drain([1], 9.0, 1012)", "set_leaving(1) False", "route()"),
+        ],
+    ),
+    "deploy": (
+        Deploy(at_s=1, max_surge=2, max_unavailable=0, min_ready_s=4, pre_stop_s=5, drain_s=30),
+        [
+            *("add(1)", "add(1)", "route()", "route()", "sleep(4)", "sleep(4)"),
+            *("withdraw([0])", "route()", "withdraw([1])", "route()", "sleep(5)", "sleep(5)"),
+            *("terminate(0, 30.0)", "terminate(1, 30.0)"),
+        ],
+    ),
+    "deploy without a surge": (
+        Deploy(at_s=1, max_surge=0, max_unavailable=2),
+        [
+            *("withdraw([0])", "route()", "withdraw([1])", "route()", "add(1)", "add(1)"),
+            *("route()", "route()", "terminate(0, 0.0)", "terminate(1, 0.0)"),
+        ],
+    ),
     "kill_pod": (
         KillPod(at_s=1, pod=1, restart_after_s=3),
         ["coming_back(1)", "kill(1)", "sleep(3)", "restart(1)", "end of coming_back(1)"],
@@ -136,7 +162,7 @@ DEEDS: dict[str, tuple[Event, list[str]]] = {
         ],
     ),
     "scale up": (Scale(at_s=1, pods=4), ["add(2)", "withdraw([])", "route()"]),
-    "scale down": (Scale(at_s=1, pods=1), ["withdraw([1])", "route()", "terminate(1)"]),
+    "scale down": (Scale(at_s=1, pods=1), ["withdraw([1])", "route()", "terminate(1, 0.0)"]),
     "scale to what there is": (Scale(at_s=1, pods=2), ["withdraw([])", "route()"]),
     "feed_burst": (FeedBurst(at_s=1, factor=3, for_s=5), ["burst_feed(3.0, 5.0)"]),
     "feed_stall": (FeedStall(at_s=1, for_s=6), ["stall_feed(6.0)"]),
@@ -206,7 +232,128 @@ def test_strikes_repeat_at_a_fixed_distance_or_at_a_drawn_one() -> None:
     assert again == drawn
 
 
+def test_reloads_repeat_by_number_or_for_a_time() -> None:
+    def times(**keys: Any) -> list[float]:
+        return list(NginxReload(at_s=3, **keys).strikes_s(random.Random(1)))
+
+    assert times() == [3]
+    assert times(every_s=4, times=3) == [3, 7, 11]
+    assert times(every_s=4, for_s=12) == [3, 7, 11]
+    ten_minutes = times(every_s=4.4, for_s=600)
+    assert len(ten_minutes) == 137
+    assert ten_minutes[-1] == pytest.approx(3 + 136 * 4.4)
+
+
+@pytest.mark.parametrize(("is_fault", "kind"), [(False, "mitigation"), (True, "fault")])
+def test_a_reload_is_a_fault_where_its_scenario_says_so(is_fault: bool, kind: str) -> None:
+    assert NginxReload(at_s=3, is_fault=is_fault).kind == kind
+    assert NginxReload.kind == "mitigation"
+
+
+@pytest.mark.parametrize(
+    ("keys", "pods", "bounds"),
+    [
+        pytest.param({}, 10, (3, 2), id="as Kubernetes has it: up, and down"),
+        pytest.param({}, 4, (1, 1), id="a quarter of four"),
+        pytest.param({}, 1, (1, 0), id="a quarter of one"),
+        pytest.param({"max_surge": 0, "max_unavailable": "10%"}, 4, (0, 1), id="one pod at least moves"),
+        pytest.param({"max_surge": "100%", "max_unavailable": 0}, 3, (3, 0), id="all at once"),
+    ],
+)
+def test_a_deploy_rounds_its_bounds(keys: dict[str, Any], pods: int, bounds: tuple[int, int]) -> None:
+    assert Deploy(at_s=1, **keys).bounds(pods) == bounds
+
+
+@pytest.mark.parametrize("pods", [1, 3, 8])
+@pytest.mark.parametrize(
+    "keys", [{}, {"max_surge": 0}, {"max_unavailable": 0}, {"max_surge": 3, "max_unavailable": 2}]
+)
+def test_a_deploy_keeps_to_its_bounds_at_every_moment(pods: int, keys: dict[str, Any]) -> None:
+    event = Deploy(at_s=1, drain_s=5, **keys)
+    surge, unavailable = event.bounds(pods)
+    available, starting, most, fewest = pods, 0, pods, pods
+
+    class Gateway:
+        running = tuple(range(pods))
+
+        async def add(self, count: int) -> int:
+            nonlocal available, starting, most
+            starting += count
+            most = max(most, available + starting)
+            await asyncio.sleep(random.Random(starting).random() / 100)
+            available, starting = available + count, starting - count
+            return count
+
+        def withdraw(self, indices: list[int]) -> None:
+            nonlocal available, fewest
+            available -= len(indices)
+            fewest = min(fewest, available)
+
+        async def terminate(self, index: int, drain_s: float) -> None:
+            assert drain_s == 5
+
+    stack = Stack()
+    stack.own_gateway = Gateway()  # type: ignore[assignment]
+    assert asyncio.run(event.strike(stack)) == {"pods": pods}
+    assert (available, starting) == (pods, 0)
+    assert most <= pods + surge
+    assert fewest >= pods - unavailable
+
+
+UNFIT: dict[str, tuple[Event, str]] = {
+    "a drain of a pod that never is": (
+        Drain(at_s=1, window_s=5, pods=(0, 4)),
+        "pods: invalid value 4: expected 0 to 3 with 4 pods",
+    ),
+    "a drain that all leave": (Drain(at_s=1, window_s=5, leave_upstream=True), "leave_upstream: invalid"),
+    "a drain by nginx": (Drain(at_s=1, window_s=5, by="proxy"), "by: not supported: nginx closes all"),
+    "a deploy that cannot begin": (
+        Deploy(at_s=1, max_surge=0, max_unavailable="0%"),
+        "max_surge: invalid value 0: expected",
+    ),
+    "reloads for a time without a period": (NginxReload(at_s=1, for_s=9), "for_s: invalid value 9"),
+    "reloads for a time and by number": (
+        NginxReload(at_s=1, for_s=9, every_s=1, times=3),
+        "times: invalid value 3",
+    ),
+}
+
+
+@pytest.mark.parametrize(("event", "complaint"), UNFIT.values(), ids=UNFIT)
+def test_an_event_that_does_not_fit_is_refused_with_its_key(event: Event, complaint: str) -> None:
+    assert event.complaint(Context(pods=4, proxy="nginx")).startswith(complaint)
+
+
+FIT = [
+    Drain(at_s=1, window_s=0, pods=(0, 3), leave_upstream=True),
+    Drain(at_s=1, window_s=5, leave_upstream=True, one_by_one=True),
+    Deploy(at_s=1, max_surge=0),
+    NginxReload(at_s=1, for_s=9, every_s=2),
+]
+
+
+@pytest.mark.parametrize("event", FIT)
+def test_an_event_that_fits_is_taken(event: Event) -> None:
+    assert event.complaint(Context(pods=4, proxy="nginx")) == ""
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "envoy", "haproxy"])
+def test_no_proxy_drains_evenly_and_says_what_it_does_instead(proxy: str) -> None:
+    said = Drain(at_s=1, window_s=5, by="proxy").complaint(Context(pods=4, proxy=proxy))
+    assert "at once" in said
+    assert said.endswith("expected 'gateway'")
+
+
+def test_a_gateway_of_the_user_is_deployed_and_not_drained() -> None:
+    own = Context(pods=4, proxy="nginx", own_gateway=True)
+    assert "expected deploy, which sends SIGTERM" in Drain(at_s=1, window_s=5).complaint(own)
+    assert Deploy(at_s=1).complaint(own) == ""
+
+
 DURATIONS = {
+    "a drain": (Drain(at_s=1, window_s=20), 20),
+    "a drain of one pod after the other": (Drain(at_s=1, window_s=20, pods=(0, 1), one_by_one=True), 40),
+    "the end of a pod": (Deploy(at_s=1, pre_stop_s=5, drain_s=20), 25),
     "over at once": (DropAll(at_s=1), 0),
     "a burst": (FeedBurst(at_s=1, factor=2, for_s=5), 5),
     "a stall": (FeedStall(at_s=1, for_s=6), 6),
@@ -218,6 +365,16 @@ DURATIONS = {
 @pytest.mark.parametrize(("event", "lasts_s"), DURATIONS.values(), ids=DURATIONS)
 def test_an_event_knows_how_long_it_lasts(event: Event, lasts_s: float) -> None:
     assert event.lasts_s == lasts_s
+
+
+def test_pods_of_a_deploy_have_indices_of_their_own() -> None:
+    def loaded(pod: int) -> Scenario:
+        events = f'event=[{{do="deploy", at_s=2}}, {{do="kill_pod", at_s=9, pod={pod}}}]'
+        return load("mass-drop", ["gateway.pods=2", "matrix={}", events])
+
+    assert loaded(3)
+    with pytest.raises(ScenarioError, match="expected 0 to 3 with 4 pods"):
+        loaded(4)
 
 
 def test_pods_that_an_event_adds_may_be_killed() -> None:

@@ -46,6 +46,8 @@ TIMELINE = """[
     {at_s=29, do="rolling_restart", gap_s=0.5},
     {at_s=40, do="drop_all"},
     {at_s=43, do="scale", pods=2},
+    {at_s=46, do="drain", window_s=2, pods=[0], leave_upstream=true},
+    {at_s=50, do="deploy", max_surge=1, max_unavailable=0, drain_s=1},
 ]"""
 
 
@@ -68,7 +70,7 @@ def total(run: Run, column: str, from_s: float = -9, to_s: float = 999) -> float
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     event = "event=" + " ".join(TIMELINE.split())
     return predicted(
-        tmp_path_factory.mktemp("runs"), *SMALL, event, "fleet.stale_after_s=6", "phases.duration_s=50"
+        tmp_path_factory.mktemp("runs"), *SMALL, event, "fleet.stale_after_s=6", "phases.duration_s=68"
     )
 
 
@@ -151,7 +153,11 @@ def test_every_event_begins_and_ends(run: Run) -> None:
     assert next(lines(run, "kill_pod"))["clients"] == CLIENTS / 2
     assert next(lines(run, "scale"))["added"] == 1
     assert next(lines(run, "drop_share"))["dropped"] == CLIENTS / 2
-    assert run.info.trigger_end_s == 40
+    assert next(lines(run, "drain"))["dropped"] == CLIENTS / 2
+    deployed = next(lines(run, "deploy"))
+    assert deployed["pods"] == 2
+    # Of two pods one at a time: each new one starts, and the old one then drains for a second.
+    assert run.info.trigger_end_s == pytest.approx(50 + 2 * (Costs().pod_start_s + 1), abs=1)
 
 
 def test_tries_end_in_outcomes_and_sessions_in_disconnects(run: Run) -> None:

@@ -74,7 +74,7 @@ class Process:
     async def kill(self) -> None:
         await self._die(KILL_S)
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float | None = None) -> None:
         self.going.set()
         await self._die(STOP_S)
 
@@ -217,7 +217,7 @@ class Http:
         def raise_for_status(self) -> None: ...
 
         async def json(self) -> dict[str, int]:
-            return {"dropped": 10}
+            return {"dropped": 10, "draining": 10}
 
 
 class Generator:
@@ -371,6 +371,10 @@ ORDERS = {
     "pause what is scaled": 'do="pause_pod", pod=3, for_s=1',
     "rolling restart": 'do="rolling_restart", gap_s=0.3',
     "announced rolling restart": 'do="rolling_restart", gap_s=0.3, leave_upstream=true',
+    "drain": 'do="drain", window_s=2, leave_upstream=true, one_by_one=true',
+    "drain what is scaled": 'do="drain", window_s=1, pods=[1, 4], close_code=1012',
+    "deploy": 'do="deploy", pre_stop_s=0.3, drain_s=0.5',
+    "deploy without surge": 'do="deploy", max_surge=0, max_unavailable="40%", min_ready_s=0.5',
     "scale out": 'do="scale", pods=5',
     "scale in": 'do="scale", pods=2',
     "scale to one": 'do="scale", pods=1',
