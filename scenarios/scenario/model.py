@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from scenarios.events.registry import AnyEvent
 from scenarios.fields import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 from scenarios.policies.outcome import Reset
+from scenarios.scenario.edge.balance import Balance
+from scenarios.scenario.edge.edge import Edge
 from scenarios.scenario.fleet.groups import (
     MOST_GROUPS,
     OVERRIDES,
@@ -192,8 +194,9 @@ class Gateway(Program, frozen=True, kw_only=True):
     """Size of what a client is sent once it has joined."""
     cpu: Literal["burn", "occupy"] = "burn"
     """How costs are spent: `burn` uses CPU; `occupy` blocks the event loop without using CPU."""
-    balance: Literal["least_conn", "round_robin", "hash"] = "least_conn"
-    """How the proxy chooses a pod for a new connection; `hash` goes by the client's IP."""
+    balance: Balance = "least_conn"
+    """How the proxy chooses a pod for a new connection. `hash` goes by the client's IP, `ip_hash` by its
+    first three octets. `cookie` is `least_conn`, with a cookie that keeps a session's requests at one pod."""
     backlog: Annotated[int, Meta(ge=1, le=65_535)] = 128
     """Connections that wait in a pod's accept queue; 128 is aiohttp's own. A long queue is a store of work
     for clients that have gone."""
@@ -299,18 +302,6 @@ class Abort(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     not honoured."""
     for_s: Count = 10
     """For how many consecutive seconds."""
-
-
-class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The proxy between the clients and the pods."""
-
-    limit: NameOrTable = "none"
-    """Limit on new connections: by name, several names joined by `+`, or a table with `name` and its
-    parameters."""
-    proxy: Literal["nginx", "envoy", "haproxy"] = "nginx"
-    """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
-    """0 takes a free port."""
 
 
 class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

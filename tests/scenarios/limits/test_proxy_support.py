@@ -14,7 +14,7 @@ from scenarios.proxies.access_log import COLUMNS, refusals_per_second
 from scenarios.proxies.registry import PROXIES
 from scenarios.runner import deployment
 from scenarios.scenario.arms import arms
-from scenarios.scenario.model import Edge
+from scenarios.scenario.edge.edge import Edge
 from scenarios.scenario.validate import ScenarioError, build
 from scenarios.simulator.edge import COUNTING
 

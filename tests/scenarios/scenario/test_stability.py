@@ -14,8 +14,9 @@ from scenarios.events.kill_pod import KillPod
 from scenarios.events.registry import AnyEvent
 from scenarios.events.set_limit import SetLimit
 from scenarios.scenario.arms import arms
+from scenarios.scenario.edge.edge import Edge
 from scenarios.scenario.loader import load
-from scenarios.scenario.model import Edge, Feed, Fleet, Gateway, Scenario
+from scenarios.scenario.model import Feed, Fleet, Gateway, Scenario
 from scenarios.scenario.stability import admissible_rate_per_s, edge_rules, stability
 
 

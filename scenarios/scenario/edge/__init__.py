@@ -1,0 +1,1 @@
+"""The proxy of a scenario: which one, its limit, and its settings."""

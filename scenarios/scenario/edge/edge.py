@@ -1,0 +1,27 @@
+"""The proxy between the clients and the pods: which one, on which port, with which limit."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from scenarios.fields import NameOrTable
+from scenarios.scenario.edge.nginx import NginxSettings
+
+
+class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The proxy between the clients and the pods."""
+
+    limit: NameOrTable = "none"
+    """Limit on new connections: by name, several names joined by `+`, or a table with `name` and its
+    parameters."""
+    proxy: Literal["nginx", "envoy", "haproxy"] = "nginx"
+    """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """0 takes a free port."""
+    nginx: NginxSettings = field(default_factory=NginxSettings)
+
+    @property
+    def limits_the_ramp(self) -> bool:
+        """Whether the limit is in force from the start. To put it in force later takes a reload, after which
+        `worker_shutdown_timeout_s` would cut the whole fleet."""
+        return self.nginx.worker_shutdown_timeout_s > 0
