@@ -1,12 +1,14 @@
-"""From a run directory to a judged one: numbers, validity and verdict, kept in its run.json."""
+"""From a run directory to a judged one: numbers, validity, verdict and findings, kept in its run.json."""
 
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from reports.analysis.findings.finding import RunFinding
+from reports.analysis.findings.registry import findings
 from reports.analysis.metrics import Summary, summarise
-from reports.analysis.validity import Validity, check
+from reports.analysis.validity import Evidence, Validity, check
 from reports.analysis.verdict import Verdict, judge
 from reports.rundir.reader import Run
 from reports.rundir.writer import save_info
@@ -18,13 +20,15 @@ class Judgement(Struct, frozen=True):
     summary: Summary
     validity: Validity
     verdict: Verdict
+    findings: tuple[RunFinding, ...] = ()
 
 
 def assess(run: Run) -> Judgement:
     """Judges a run by its series and histograms."""
     summary = summarise(run)
     validity = check(run, summary)
-    return Judgement(summary, validity, judge(run, summary, validity))
+    verdict = judge(run, summary, validity)
+    return Judgement(summary, validity, verdict, findings(Evidence(run, summary)))
 
 
 def judgement_of(run: Run) -> Judgement:
@@ -33,6 +37,7 @@ def judgement_of(run: Run) -> Judgement:
         "summary": run.info.summary,
         "validity": run.info.validity,
         "verdict": run.info.verdict,
+        "findings": run.info.findings,
     }
     try:
         return msgspec.convert(stored, Judgement)
@@ -51,6 +56,7 @@ def judge_run(directory: Path) -> Run:
     run.info.summary = judgement["summary"]
     run.info.validity = judgement["validity"]
     run.info.verdict = judgement["verdict"]
+    run.info.findings = judgement["findings"]
     if run.info.status != "running":
         save_info(directory, run.info)
     return msgspec.structs.replace(run, histograms={})

@@ -56,6 +56,11 @@ SIDECARS = (
     "sidecar. “Before” and “during” are means; counts are from the trigger to the end of “after”, or over "
     "the whole run where there is no trigger."
 )
+FINDINGS = "Mistakes in the settings that show in the runs. Nothing is said of what a run did not record."
+METHOD = (
+    "Clients speak HTTP/1.1, each WebSocket on a connection of its own: WebSockets over HTTP/2 (RFC 8441) "
+    "are not tested."
+)
 EXTERNAL = (
     "External target: CPU of pods and proxy, event loops, per-pod results, and refusals as the proxy and the "
     "pods logged them cannot be known; all numbers are those of the clients."
@@ -93,6 +98,8 @@ class Notes(Struct, frozen=True, kw_only=True):
     actions: str = ACTIONS
     pods: str = PODS
     sidecars: str = SIDECARS
+    findings: str = FINDINGS
+    method: str = METHOD
     shared_ips: str = SHARED_IPS
     groups: str = GROUPS
 

@@ -15,6 +15,7 @@ from reports.compare.map_text import map_headings, map_rows, map_sentences
 from reports.compare.storm_map import StormMap, storm_map
 from reports.page.actions import action_table
 from reports.page.contrasts import AgainstRow, against_rows
+from reports.page.findings import FindingText, finding_texts
 from reports.page.impact import impact_sentences
 from reports.page.listing import scenario_listing
 from reports.page.notes import Notes, notes
@@ -97,6 +98,8 @@ class Page(Struct, frozen=True, kw_only=True):
     """Empty where no run has any."""
     refusals: TextTable | None
     """None where nothing was refused."""
+    findings: tuple[FindingText, ...]
+    """Empty where no rule found anything."""
     impact: tuple[str, ...]
     shared_ips: TextTable | None
     """None where shared IPs made no difference."""
@@ -153,6 +156,7 @@ def page(runs: Sequence[Run]) -> Page:
         pod_sentences=pod_sentences(middle),
         sidecars=sidecars,
         refusals=refusal_table(middle),
+        findings=finding_texts(arms),
         impact=impact_sentences(arms),
         shared_ips=shared_ip_table(arms),
         groups=fleet_group_table(arms),

@@ -16,7 +16,7 @@ class Question(Struct, frozen=True):
 
 
 QUESTIONS = (
-    Question("did-it-recover", "Did it recover?", ("map", "numbers", "timeline", "verdicts")),
+    Question("did-it-recover", "Did it recover?", ("map", "numbers", "timeline", "verdicts", "findings")),
     Question("who-suffered", "Who suffered?", ("experience", "groups", "shared_ips", "refusals")),
     Question("what-did-the-pods-do", "What did the pods do?", ("pods", "sidecars")),
     Question("which-fix-did-it", "Which fix did it?", ("effects", "actions", "against")),

@@ -29,6 +29,7 @@ from reports.compare.statistics import share_interval
 from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
 from reports.page.contrasts import against_lines
+from reports.page.findings import finding_lines
 from reports.page.notes import EXTERNAL
 from reports.page.shared_ips import fleet_group_table, shared_ip_table
 from reports.page.stability import stability_lines
@@ -105,7 +106,7 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
     runs = under_control(runs, comparison.controls)
     stability = {name: group[0].info.stability for name, group in by_arm(runs).items()}
     if found:
-        return Group(*_map_parts(found, comparison, width), *_issues(runs))
+        return Group(*_map_parts(found, comparison, width), *_findings(runs), *_issues(runs))
     parts: list[RenderableType] = [Text(units.unbroken(comparison.headline), style="bold")]
     parts += [Text(f"• {units.unbroken(text)}") for text in comparison.effects]
     parts += [Text(units.unbroken(sentence)) for sentence in against_lines(comparison)]
@@ -123,7 +124,7 @@ def terminal_report(runs: Sequence[Run], width: int) -> RenderableType:
         parts += [Text(), terminal_table(comparison, recovered, width)]
     arms = by_arm(runs)
     parts += _client_parts(fleet_group_table(arms), width)
-    parts += [*_client_parts(shared_ip_table(arms), width), *_issues(runs)]
+    parts += [*_client_parts(shared_ip_table(arms), width), *_findings(runs), *_issues(runs)]
     return Group(*parts)
 
 
@@ -296,6 +297,11 @@ def _text_table(found: TextTable, places: Sequence[int]) -> Table:
     for row in found.rows:
         table.add_row(*(Text(row[place]) for place in places))
     return table
+
+
+def _findings(runs: Sequence[Run]) -> list[Text]:
+    lines = finding_lines(by_arm(runs))
+    return [Text(), *(Text(units.unbroken(line)) for line in lines)] if lines else []
 
 
 def _issues(runs: Sequence[Run]) -> list[Text]:

@@ -3,7 +3,7 @@
 import shlex
 
 from reports.page.listing import scenario_listing
-from reports.page.notes import NO_ISSUES
+from reports.page.notes import METHOD, NO_ISSUES
 from reports.page.stability import stability_rows
 from reports.rehearsal.blocks import Block, Code, Points, Table, Words
 from reports.rehearsal.facts import Facts
@@ -112,6 +112,7 @@ def configurations(found: Facts) -> tuple[Block, ...]:
                 f"Run directory: {found.run.directory.name}; started {info.started_utc}.",
                 f"Machine: {machine}.",
                 f"Versions: {versions}.",
+                METHOD,
             )
         ),
         Code("To reproduce", (shlex.join(info.command), *_replay(found))),

@@ -76,7 +76,7 @@ def facts(run: Run) -> Facts:
         alerts=alerts(run, objectives),
         fixes=fixes(run, summary),
         blast=_blast(run, judgement),
-        surprises=surprises(run, summary),
+        surprises=surprises(run, summary, judgement.findings),
         replay=replay if (replay := run.directory / REPLAY).exists() else None,
         edge_diff=edge_diff(run.directory / "nginx"),
     )

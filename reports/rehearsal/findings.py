@@ -41,7 +41,7 @@ def actions_chapter(found: Facts) -> tuple[Block, ...]:
 
 
 def finding_sentences(found: Facts) -> tuple[str, ...]:
-    """Verdict, hypothesis, SLOs that were not met, mitigations and surprises, a sentence each."""
+    """Verdict, hypothesis, SLOs that were not met, mitigations, settings and surprises, each in its words."""
     return tuple(_findings(found))
 
 
@@ -60,6 +60,8 @@ def _findings(found: Facts) -> Iterator[str]:
         if slo.met is not True:
             yield f"SLO {slo.answer}: expected {slo.rule}; got {slo.found_text}."
     yield from fix_sentences(found.fixes, found.judgement.summary)
+    for finding in found.judgement.findings:
+        yield f"{finding.title}: {finding.figures} {finding.meaning}"
     yield from (surprise.text for surprise in found.surprises.values())
 
 
@@ -73,4 +75,6 @@ def _questions(found: Facts) -> Iterator[str]:
             yield f"What has to change to meet this SLO: {slo.rule}?"
     if found.judgement.verdict.name not in GOOD_VERDICTS and found.judgement.validity.valid:
         yield "The service did not recover: what would recover it, and who is authorised to do it on call?"
+    for finding in found.judgement.findings:
+        yield f"{finding.title}: is this to be changed? {finding.change}"
     yield from (surprise.consider for surprise in found.surprises.values())

@@ -4,11 +4,12 @@ Add one: write a rule, a function from the evidence to a surprise or None, and e
 `SURPRISES`. A rule says nothing where it has no data.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from msgspec import Struct
 
+from reports.analysis.findings.finding import RunFinding
 from reports.analysis.metrics import Summary, aftermath, unaided_stretch
 from reports.analysis.validity import Evidence
 from reports.compare.event_text import short_words
@@ -44,10 +45,11 @@ class Surprise(Struct, frozen=True, kw_only=True):
 Rule = Callable[[Evidence], Surprise | None]
 
 
-def surprises(run: Run, summary: Summary) -> dict[str, Surprise]:
-    """What the rules found, by the name of the rule."""
+def surprises(run: Run, summary: Summary, findings: Iterable[RunFinding] = ()) -> dict[str, Surprise]:
+    """What the rules found, by the name of the rule, but for what the findings about the run say as well."""
     evidence = Evidence(run, summary)
-    found = {name: rule(evidence) for name, rule in SURPRISES.items()}
+    said = {finding.id for finding in findings}
+    found = {name: rule(evidence) for name, rule in SURPRISES.items() if SAID_BY.get(name) not in said}
     return {name: surprise for name, surprise in found.items() if surprise is not None}
 
 
@@ -260,3 +262,6 @@ SURPRISES: dict[str, Rule] = {
     "gave up for good": _gave_up,
 }
 """Every rule by its name, the most important one first."""
+
+SAID_BY = {"well-behaved clients rate-limited": "refused-first-attempts"}
+"""Findings about a run that say the same as a surprise."""

@@ -107,6 +107,8 @@ _OF_SOME_CLIENTS = {
     "useful": "of these, mean joined with a newest tick under 1 s old",
     "attempts": "connection attempts that they started",
     "limited": "of these attempts, answered with 429 or 503",
+    "first_attempts": "of these attempts, first ones after a disconnect",
+    "first_limited": "of these first attempts, answered with 429 or 503",
 }
 _TICKS_OF_SOME_CLIENTS = {
     "ticks_in_time": "ticks due to these clients in this second: held within 1 s, or a newer one",

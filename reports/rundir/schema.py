@@ -1,6 +1,6 @@
 """The run directory: what a run leaves behind, and how it is read back.
 
-    run.json        scenario, seed, versions, machine, phases, status; summary, validity and verdict
+    run.json        scenario, seed, versions, machine, phases, status; summary, validity, verdict, findings
     series.csv      one row a second, in seconds of steady state (the ramp is negative)
     shared_ips.csv  the same by how many clients share a source IP; `neighbours.csv` in older directories
     groups.csv      the same by group of the fleet; not there where the fleet has none
@@ -9,7 +9,8 @@
     latency.hlog    HdrHistogram interval log: tags `fanout` (by second of receipt), `fanout_by_stamp` (the
                     same from the stamps, where `fanout` counts from a schedule), `effective` and `censored`
                     (by the second in which the tick was due), `staleness` (by the second in which it was
-                    so), values in microseconds
+                    so), values in microseconds; `session_age`: how long sessions had been joined that ended
+                    in this second, but for those that the client or the scenario ended
     groups.hlog     the same by group: tags `effective/0`, `censored/0` and `staleness/0` of the first one;
                     written at the end
     events.jsonl    what happened when
@@ -25,6 +26,7 @@ import msgspec
 from msgspec import Struct
 
 from reports.rundir.histograms import Histogram
+from reports.rundir.proxy_log import ProxyLog
 
 SCHEMA_VERSION = 2
 
@@ -35,10 +37,10 @@ HIGHEST_US = 3_600_000_000
 SIGNIFICANT_DIGITS = 3
 
 
-Tag = Literal["fanout", "effective", "censored", "staleness", "fanout_by_stamp"]
+Tag = Literal["fanout", "effective", "censored", "staleness", "fanout_by_stamp", "session_age"]
 
 
-TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored", "staleness", "fanout_by_stamp")
+TAGS: tuple[Tag, ...] = ("fanout", "effective", "censored", "staleness", "fanout_by_stamp", "session_age")
 
 
 GROUP_TAGS: tuple[Tag, ...] = ("effective", "censored", "staleness")
@@ -116,7 +118,8 @@ class FeedFit(Struct, frozen=True, kw_only=True):
 
 
 class RunInfo(Struct, kw_only=True):
-    """The content of run.json. `summary`, `validity` and `verdict` are added when the run has been judged."""
+    """The content of run.json. `summary`, `validity`, `verdict` and `findings` are added when the run has
+    been judged."""
 
     schema_version: int = SCHEMA_VERSION
     scenario: dict[str, Any]
@@ -142,8 +145,13 @@ class RunInfo(Struct, kw_only=True):
     machine: dict[str, Any]
     stability: dict[str, Any]
     command: list[str]
+    limit_rules: dict[str, list[dict[str, Any]]] = msgspec.field(default_factory=dict)
+    """What the limits of the scenario count, by where they are: `proxy`, `sidecars`; as an event `set_limit`
+    says of its own in `rules`. Empty in older runs."""
     nginx_limited: int | None = None
     """Refusals by a limit in the log of the run's own proxy; None without one."""
+    proxy_log: ProxyLog | None = None
+    """What else the logs of the run's own proxy say; None without one, and in older runs."""
     reference: Literal["due", "schedule", "first receipt"] | None = None
     """What latencies count from: `due`, the stamp of each tick; `schedule`, due times fitted to the stamps of
     the calm phase; `first receipt`: then the fan-out latency is a spread."""
@@ -157,6 +165,7 @@ class RunInfo(Struct, kw_only=True):
     summary: dict[str, Any] = msgspec.field(default_factory=dict)
     validity: dict[str, Any] = msgspec.field(default_factory=dict)
     verdict: dict[str, Any] = msgspec.field(default_factory=dict)
+    findings: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
 
 class RecordError(Exception):

@@ -36,6 +36,7 @@ def report(runs: list[Run], directory: Path, *, as_json: bool) -> int:
                         "summary": run.info.summary,
                         "validity": run.info.validity,
                         "verdict": run.info.verdict,
+                        "findings": run.info.findings,
                     }
                     for run in runs
                 ],

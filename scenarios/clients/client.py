@@ -41,7 +41,8 @@ class Client(Reconnecting):
 
     __slots__ = (
         *("_bucket", "_connection", "_identity", "_index", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
-        *("_ping_patience_ns", "_ramp", "_recovery", "_round_trip_s", "_seat", "_session", "_started_ns"),
+        *("_on_first_attempt", "_ping_patience_ns", "_ramp", "_recovery", "_round_trip_s", "_seat"),
+        *("_session", "_started_ns"),
     )
 
     _requests: ClassVar[Transport] = "websocket"
@@ -61,6 +62,7 @@ class Client(Reconnecting):
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._started_ns = 0
+        self._on_first_attempt = False
         self._joined_ns = self._last_tick_ns = self._last_ping_ns = 0
         self._ping_patience_ns = 0
 
@@ -113,10 +115,10 @@ class Client(Reconnecting):
     # -- one attempt ------------------------------------------------------------------------------------
 
     def _begin_admitted_attempt(self) -> None:
-        self._first = False
+        self._on_first_attempt, self._first = self._first, False
         self._place_ns = 0
         self._started_ns = monotonic_ns()
-        self._recorder.attempt_began(self._index, self._started_ns)
+        self._recorder.attempt_began(self._index, self._started_ns, first=self._on_first_attempt)
         issuer = self._population.issuer
         if issuer is None or (issuer.once and self._identity is not None):
             self._set_out()
@@ -191,7 +193,9 @@ class Client(Reconnecting):
             self._connection.drain()
 
     def _count_attempt(self, outcome: str) -> None:
-        self._recorder.attempt_ended(self._index, outcome, self._started_ns, monotonic_ns())
+        self._recorder.attempt_ended(
+            self._index, outcome, self._started_ns, monotonic_ns(), first=self._on_first_attempt
+        )
         self._started_ns = 0
 
     def _attempt_joined(self) -> None:
@@ -322,7 +326,10 @@ class Client(Reconnecting):
         if self.joined:
             self._recorder.disconnects[ending.session] += 1
             self._first = True
-            session_s = lasted_s(self._joined_ns, monotonic_ns())
+            now_ns = monotonic_ns()
+            session_s = lasted_s(self._joined_ns, now_ns)
+            if ending is not endings.STALE and ending is not endings.CUT:
+                self._recorder.session_ages_ns.append(now_ns - self._joined_ns)
             if isinstance(self._reset, float | int) and session_s >= self._reset:
                 self._start_policy_over()
             given_up = ending is endings.STALE or ending is endings.PING_TIMEOUT

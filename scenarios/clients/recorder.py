@@ -46,7 +46,7 @@ class Recorder:
     """One process's counters. grouped: the fleet has groups.
 
     The hot path is public on purpose: a client writes its ticks into `bucket_of` its cell itself. It also
-    counts in `disconnects`, `held_back` and `unopened`.
+    counts in `disconnects`, `held_back` and `unopened`, and appends to `session_ages_ns`.
     """
 
     def __init__(
@@ -106,11 +106,14 @@ class Recorder:
 
     def _new_second(self) -> None:
         self.disconnects: Counter[str] = Counter()
+        self.session_ages_ns: list[int] = []
         self.held_back = 0
         self.unopened = 0
         self.gave_up_by_reason: Counter[str] = Counter()
         self._first_attempt_ns = self._last_join_ns = 0
         self._attempts: Counter[int] = Counter()
+        self._first_attempts: Counter[int] = Counter()
+        self._first_limited: Counter[int] = Counter()
         self._outcomes: Counter[tuple[int, str]] = Counter()
         self._attempts_in_slot = 0
         self.retry_late_ns: list[int] = []
@@ -131,17 +134,23 @@ class Recorder:
         self._recovery: Counter[str] = Counter()
         self._unnumbered = False
 
-    def attempt_began(self, client: int, now_ns: int) -> None:
-        """An attempt began."""
+    def attempt_began(self, client: int, now_ns: int, *, first: bool = False) -> None:
+        """An attempt began; first: since the client lost its session, or of all."""
         if not self._first_attempt_ns:
             self._first_attempt_ns = now_ns
         self._attempts_in_slot += 1
         self._attempts[self._cell_of[client]] += 1
+        if first:
+            self._first_attempts[self._cell_of[client]] += 1
 
-    def attempt_ended(self, client: int, outcome: str, began_ns: int, now_ns: int) -> None:
+    def attempt_ended(
+        self, client: int, outcome: str, began_ns: int, now_ns: int, *, first: bool = False
+    ) -> None:
         """An attempt ended; `joined` is one of the outcomes."""
         if outcome == "joined":
             self._last_join_ns = now_ns
+        elif first and outcome == "limited":
+            self._first_limited[self._cell_of[client]] += 1
         self._outcomes[self._cell_of[client], outcome] += 1
         self._durations.setdefault(outcome, []).append(now_ns - began_ns)
 
@@ -269,6 +278,7 @@ class Recorder:
             gave_up_by_reason=dict(self.gave_up_by_reason),
             outcomes=dict(outcomes),
             disconnects=dict(self.disconnects),
+            session_ages=Samples.of(self.session_ages_ns),
             shared_ips=add_clients(
                 {size: some} for (group, size), some in cells.items() if group not in self._unserved_groups
             ),
@@ -318,6 +328,8 @@ class Recorder:
                 attempts=self._attempts[place],
                 limited=self._outcomes[place, "limited"],
                 failed=failed[place],
+                first_attempts=self._first_attempts[place],
+                first_limited=self._first_limited[place],
             )
             for cell, place in self._cells.items()
         }

@@ -1,10 +1,12 @@
 """Another limit on connections."""
 
+from msgspec import to_builtins
+
 from scenarios.events.event import Context, Details, Event
 from scenarios.events.stack import Stack
 from scenarios.fields import NameOrTable
 from scenarios.limits.proxy_support import limit_at
-from scenarios.limits.registry import LimitError
+from scenarios.limits.registry import LimitError, limit
 
 
 class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
@@ -27,4 +29,5 @@ class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
     async def strike(self, stack: Stack) -> Details:
         """Puts it in force."""
         await stack.set_limit(self.limit)
-        return {"limit": self.limit}
+        # Reports do not know limits by name.
+        return {"limit": self.limit, "rules": to_builtins(limit(self.limit).rules)}

@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 COLUMNS = 10
+"""nginx with several workers writes one more: which one it was."""
 
 
 class AccessLine(Struct, frozen=True):
@@ -22,6 +23,10 @@ class AccessLine(Struct, frozen=True):
     where the proxy does not tell."""
     upstream_status: str
     """What the pod answered; `-` where the proxy answered by itself."""
+    lasted_s: float = 0.0
+    """From when the proxy had the request; of a WebSocket, until it closed."""
+    worker: str = ""
+    """Process id of the proxy's worker; empty where the log does not say."""
 
 
 def read_lines(path: Path, line_of: Callable[[Sequence[str]], AccessLine]) -> list[AccessLine]:
@@ -32,7 +37,7 @@ def read_lines(path: Path, line_of: Callable[[Sequence[str]], AccessLine]) -> li
         return []
     found = []
     for row in (line.split("\t") for line in text.splitlines()):
-        if len(row) == COLUMNS:
+        if len(row) in {COLUMNS, COLUMNS + 1}:
             # A run is not lost for a line that was cut off or written over.
             with contextlib.suppress(ValueError, OverflowError):
                 line = line_of(row)

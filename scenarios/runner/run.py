@@ -31,6 +31,7 @@ from scenarios.runner.deployment import place_for
 from scenarios.runner.operator import Operator
 from scenarios.runner.plan import Plan
 from scenarios.runner.progress import Progress, effective_p99_so_far, served_share
+from scenarios.runner.proxy_facts import limit_rules, proxy_log
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import SETTLE_S, cut_short, expected_s, may_end_early
 from scenarios.scenario.redact import command_without_secrets, secrets_of, without_secrets
@@ -77,6 +78,7 @@ async def run(
             if plan.scenario.target.url or plan.scenario.own_gateway
             else msgspec.to_builtins(stability(plan.scenario, pod_cores=place.pod_cores))
         ),
+        limit_rules=limit_rules(plan.scenario),
         clocks=place.clocks,
         command=command_without_secrets(sys.argv[1:]),
     )
@@ -339,6 +341,8 @@ class _Conductor:
             log = proxy.read_access_log(self.plan.directory / "nginx" / "access.log")
             refusals = refusals_per_second(log, self.epoch_wall_s)
             info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
+            zero_s = self.epoch_wall_s + self.collector.zero
+            info.proxy_log = proxy_log(self.plan.directory / "nginx", log, info, zero_s)
         if self.scenario.mesh.sidecar != "none":
             by_sidecars = refused_per_second(self.plan.directory / "sidecars", self.epoch_wall_s)
         self.collector.finish(end, refusals, by_sidecars)

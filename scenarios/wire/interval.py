@@ -76,6 +76,10 @@ class SomeClients(Struct, frozen=True, kw_only=True):
     limited: int
     failed: int = 0
     """Attempts that ended without a join, in whatever way."""
+    first_attempts: int = 0
+    """Attempts that were the first of a client since it lost its session."""
+    first_limited: int = 0
+    """Of these, answered with 429 or 503."""
 
 
 class GroupTimes(Struct, frozen=True, kw_only=True):
@@ -125,6 +129,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Ended attempts by outcome."""
     disconnects: dict[str, int]
     """Ended sessions by reason."""
+    session_ages: Samples = Samples()
+    """How long sessions had been joined that ended, but for those that the client or the scenario ended."""
     unopened: int = 0
     """Connections that joined clients needed and this machine had no ports, descriptors or memory for."""
     client_error: str = ""

@@ -40,6 +40,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         gave_up_by_reason=_counts(part.gave_up_by_reason for part in parts),
         outcomes=_counts(part.outcomes for part in parts),
         disconnects=_counts(part.disconnects for part in parts),
+        session_ages=add(part.session_ages for part in parts),
         shared_ips=add_clients(part.shared_ips for part in parts),
         fleet_groups=add_clients(part.fleet_groups for part in parts),
         ticks=sum(part.ticks for part in parts),
@@ -128,6 +129,8 @@ def later_clients(
                 attempts=first[key].attempts + some.attempts,
                 limited=first[key].limited + some.limited,
                 failed=first[key].failed + some.failed,
+                first_attempts=first[key].first_attempts + some.first_attempts,
+                first_limited=first[key].first_limited + some.first_limited,
             )
             if key in first
             else some
@@ -301,7 +304,10 @@ def _without_counts(interval: Interval) -> Interval:
 
 
 def _uncounted(clients: Mapping[int, SomeClients]) -> dict[int, SomeClients]:
-    return {key: replace(some, attempts=0, limited=0, failed=0) for key, some in clients.items()}
+    return {
+        key: replace(some, attempts=0, limited=0, failed=0, first_attempts=0, first_limited=0)
+        for key, some in clients.items()
+    }
 
 
 def _together(parts: list[SomeClients]) -> SomeClients:
@@ -312,6 +318,8 @@ def _together(parts: list[SomeClients]) -> SomeClients:
         attempts=sum(some.attempts for some in parts),
         limited=sum(some.limited for some in parts),
         failed=sum(some.failed for some in parts),
+        first_attempts=sum(some.first_attempts for some in parts),
+        first_limited=sum(some.first_limited for some in parts),
     )
 
 

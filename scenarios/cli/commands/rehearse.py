@@ -260,6 +260,7 @@ def _as_dict(judged: Run, results: list[tuple[str, SloResult]]) -> dict[str, obj
         "summary": judged.info.summary,
         "validity": judged.info.validity,
         "verdict": judged.info.verdict,
+        "findings": judged.info.findings,
     }
 
 

@@ -229,6 +229,7 @@ def test_the_access_log_tells_refusals_by_nginx_from_those_by_a_pod(tmp_path: Pa
         status=503,
         limit_status="PASSED",
         upstream_status="503",
+        lasted_s=0.1,
     )
     assert refusals_per_second(lines, wall_epoch_s=100.0) == {0: 2, 2: 1}
 

@@ -1,0 +1,171 @@
+"""Findings about limits: a single key, refused first attempts, clients that can never get in."""
+
+from collections.abc import Iterable
+
+from reports.analysis.findings.finding import Found, per_address, rules_in_force, source_ips
+from reports.analysis.metrics import aftermath, storm_stretch, unaided_stretch
+from reports.analysis.validity import Evidence
+from reports.rundir import series
+from reports.rundir.columns import OUTCOMES
+from reports.rundir.reader import Run, proxy_name
+from reports.rundir.series import Row
+from reports.text import units
+
+FEWEST_REFUSED, REFUSED_SHARE = 5, 0.05
+"""First attempts that were refused: below both, a limit did what it is for."""
+WATCHED_S = 15
+"""The last seconds before the rescue or the end."""
+OUT_SHARE = 0.05
+STUCK_SHARE = 0.05
+"""Clients that came in during these seconds, as a share of those that were out."""
+ALL_REFUSED = 0.9
+OTHERS_SHARE = 0.1
+"""Attempts that failed at the pods, as a share of those that the limit let pass; with more, the pods are what
+keeps clients out."""
+ROOM = 2.0
+"""The limit has to have had room for the clients of an IP so many times over."""
+
+
+def single_key(evidence: Evidence) -> Found | None:
+    """A limit per address that saw one address, though the clients have many."""
+    return _one_address_at_proxy(evidence) or _one_address_at_sidecars(evidence)
+
+
+def _one_address_at_proxy(evidence: Evidence) -> Found | None:
+    run = evidence.run
+    log, ips = run.info.proxy_log, source_ips(run)
+    refused = _count(run.rows, "nginx_limited")
+    if log is None or log.addresses != 1 or ips < 2 or not refused:
+        return None
+    if not any(map(per_address, rules_in_force(run, "proxy", 0, _end_s(run)))):
+        return None
+    text = (
+        f"1 key, {units.count(evidence.summary.clients)} clients: all {units.count(log.requests)} requests "
+        f"in the log of {proxy_name([run])} came from {log.address}, though the clients have "
+        f"{units.count(ips)} IPs. The limit refused {units.count(refused)} of them."
+    )
+    if run.info.scenario.get("fleet", {}).get("source") == "same":
+        return Found(
+            figures=f"{text} `fleet.source` is `same`: all clients connect from the address of this host.",
+            change=(
+                '`fleet.source = "bind"`, or `"proxy-protocol"`, gives clients addresses of their own. If '
+                "the proxy in production stands behind a load balancer, this is what it sees without "
+                "`real_ip_header`."
+            ),
+        )
+    return Found(figures=text)
+
+
+def _one_address_at_sidecars(evidence: Evidence) -> Found | None:
+    run = evidence.run
+    refused, ips = _count(run.rows, "sidecar_refused"), source_ips(run)
+    if run.info.scenario.get("mesh", {}).get("source") != "peer" or not refused or ips < 2:
+        return None
+    if not any(map(per_address, rules_in_force(run, "sidecars", 0, _end_s(run)))):
+        return None
+    return Found(
+        figures=(
+            f"1 key at each sidecar, {units.count(evidence.summary.clients)} clients: the limit counts by "
+            f"the address of the proxy (`mesh.source` is `peer`), though the clients have "
+            f"{units.count(ips)} IPs. Sidecars answered {units.count(refused)} requests themselves with "
+            "429 or 503."
+        ),
+        proxy="envoy",
+    )
+
+
+def refused_first_attempts(evidence: Evidence) -> Found | None:
+    """Clients that a limit per address refused at their first attempt after a disconnect."""
+    run, stretch = evidence.run, storm_stretch(evidence.run)
+    if stretch is None or not any(map(per_address, rules_in_force(run, "proxy", *stretch))):
+        return None
+    rows = [row for row in run.shared_ips if stretch[0] <= (row["t_s"] or 0.0) < stretch[1]]
+    first, refused = _count(rows, "first_attempts"), _count(rows, "first_limited")
+    if refused < max(FEWEST_REFUSED, REFUSED_SHARE * first):
+        return None
+    sizes = sorted({int(row["clients_per_ip"] or 1) for row in rows if row.get("first_limited")})
+    shared = [size for size in sizes if size > 1]
+    whose = f"; up to {units.count(shared[-1])} clients share an IP" if shared else ""
+    return Found(
+        figures=(
+            f"The limit refused {units.count(refused)} of {units.count(first)} first attempts after a "
+            f"disconnect ({units.percent(refused / first)}): these clients had lost their connection, and "
+            f"done nothing else{whose}."
+        )
+    )
+
+
+def never_in(evidence: Evidence) -> Found | None:
+    """Clients that the limit alone keeps out, although its rate would have been enough for all of them."""
+    run = evidence.run
+    stretch, unaided = aftermath(run), unaided_stretch(run)
+    if stretch is None or unaided is None or stretch[1] - stretch[0] < 2 * WATCHED_S:
+        return None
+    from_s, to_s = stretch[1] - WATCHED_S, stretch[1]
+    rules = [rule for rule in rules_in_force(run, "proxy", from_s, to_s) if per_address(rule)]
+    rates = [float(rule["rate_per_s"]) for rule in rules if rule.get("rate_per_s")]
+    if not rates or _pods_keep_out(run.between(from_s, to_s)):
+        return None
+    room = min(rates) * (to_s - stretch[0])
+    for size in sorted({row["clients_per_ip"] or 1.0 for row in run.shared_ips}, reverse=True):
+        rows = [
+            row
+            for row in run.shared_ips
+            if row["clients_per_ip"] == size and from_s <= (row["t_s"] or 0.0) < to_s
+        ]
+        out = _locked_out(rows)
+        if out and room >= ROOM * size:
+            clients = series.highest(series.column(rows, "clients"))
+            attempts, refused = _count(rows, "attempts"), _count(rows, "limited")
+            return Found(
+                figures=(
+                    f"{units.count(out)} of the {units.count(clients)} clients with "
+                    f"{units.count(size)} on an IP were out at the end, and none came in during the last "
+                    f"{WATCHED_S} s: the limit refused {units.count(refused)} of their "
+                    f"{units.count(attempts)} attempts. Its rate would have admitted {units.count(room)} "
+                    f"connections per IP since the trigger."
+                ),
+                change=_ALL_REQUESTS if any(map(_counts_all_requests, rules)) else "",
+            )
+    return None
+
+
+def _locked_out(rows: list[Row]) -> int:
+    """Clients that were out all the time, if the limit refused nearly all that they tried; 0 if not."""
+    clients, connected = series.highest(series.column(rows, "clients")), series.column(rows, "connected")
+    if not clients or not len(connected):
+        return 0
+    out = round(clients - connected[-1])
+    attempts, refused = _count(rows, "attempts"), _count(rows, "limited")
+    came_in = float(connected[-1] - connected[0])
+    locked = (
+        out >= max(1.0, OUT_SHARE * clients)
+        and came_in <= STUCK_SHARE * out
+        and refused >= max(FEWEST_REFUSED, ALL_REFUSED * attempts)
+    )
+    return out if locked else 0
+
+
+def _pods_keep_out(rows: list[Row]) -> bool:
+    """Whether attempts that the limit let pass failed elsewhere."""
+    others = sum(_count(rows, name) for name in OUTCOMES if name not in {"joined", "limited", "abandoned"})
+    return others > max(2.0, OTHERS_SHARE * (others + _count(rows, "joined")))
+
+
+def _counts_all_requests(rule: dict[str, object]) -> bool:
+    return rule.get("key") == "all-per-address"
+
+
+_ALL_REQUESTS = (
+    "Count new connections alone: a client that begins with polling makes five requests for one. nginx: "
+    '`map "$request_method:$arg_sid" $key { "GET:" $binary_remote_addr; }` as the key of '
+    "`limit_req_zone`; the limit `per-ip` does this."
+)
+
+
+def _end_s(run: Run) -> float:
+    return max((row["t_s"] or 0.0 for row in run.rows), default=0.0) + 1
+
+
+def _count(rows: Iterable[Row], name: str) -> int:
+    return round(series.total(series.column([*rows], name)))

@@ -1,0 +1,30 @@
+"""What the logs of a run's own proxy come to, as run.json keeps it."""
+
+from msgspec import Struct
+
+
+class WorkerSockets(Struct, frozen=True, kw_only=True):
+    """The WebSockets that the proxy's workers had at one moment."""
+
+    t_s: int
+    """Second of steady state."""
+    sockets: tuple[int, ...]
+    """Of each worker that had any, the most first."""
+
+
+class ProxyLog(Struct, frozen=True, kw_only=True):
+    """Counts over the steady state: what ended from its beginning on."""
+
+    requests: int
+    addresses: int
+    """Different client addresses in these requests."""
+    address: str = ""
+    """The client address where there was only one."""
+    workers: tuple[WorkerSockets, ...] = ()
+    """At the trigger, and at the end of the run; empty where the log does not tell workers apart."""
+    taken_out: int = 0
+    """How often the proxy took a pod out of its upstream by itself."""
+    taken_out_alive: int = 0
+    """Of these, after a failure other than a refused connection: the pod was there, and late or broken."""
+    none_left: int = 0
+    """Requests that it answered by itself because it had taken all pods out."""

@@ -1,0 +1,104 @@
+"""What the logs of the proxy come to, for run.json: addresses, sockets by worker, pods taken out."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import to_builtins
+
+from reports.rundir.proxy_log import ProxyLog, WorkerSockets
+from reports.rundir.schema import RunInfo
+from scenarios.limits.registry import limit
+from scenarios.proxies.access_log import AccessLine
+from scenarios.scenario.model import Scenario
+
+_CONNECTION = re.compile(r"\*\d+ ")
+_TAKEN_OUT = "upstream server temporarily disabled"
+_NONE_LEFT = "no live upstreams"
+_REFUSED = "Connection refused"
+_HAPROXY_DOWN = re.compile(r"Server \S+ is DOWN")
+_WEBSOCKET = 101
+
+
+def proxy_log(folder: Path, lines: Sequence[AccessLine], info: RunInfo, wall_zero_s: float) -> ProxyLog:
+    """What the logs in a proxy's folder come to. lines: those about requests. wall_zero_s: when the steady
+    state began, by the clock of the log."""
+    last_s = info.phases[-1].to_s - 1 if info.phases else 0
+    moments_s = sorted({info.trigger_s or 0, last_s})
+    return counted(lines, _own_words(folder), wall_zero_s, moments_s)
+
+
+def counted(
+    lines: Sequence[AccessLine], own_words: Iterable[str], wall_zero_s: float, moments_s: Sequence[int]
+) -> ProxyLog:
+    """own_words: what the proxy says of itself. moments_s: when its workers' sockets are counted."""
+    steady = [line for line in lines if line.ended_wall_s >= wall_zero_s]
+    addresses = {line.remote_address for line in steady}
+    taken_out, alive, none_left = _taken_out(own_words)
+    return ProxyLog(
+        requests=len(steady),
+        addresses=len(addresses),
+        address=addresses.pop() if len(addresses) == 1 else "",
+        workers=tuple(_sockets(steady, wall_zero_s, t_s) for t_s in moments_s)
+        if any(line.worker for line in steady)
+        else (),
+        taken_out=taken_out,
+        taken_out_alive=alive,
+        none_left=none_left,
+    )
+
+
+def limit_rules(scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
+    """What the limits of the scenario count, by where they are."""
+    return {
+        place: to_builtins(limit(spec).rules)
+        for place, spec in (("proxy", scenario.edge.limit), ("sidecars", scenario.mesh.limit))
+        if spec != "none" and not scenario.target.url
+    }
+
+
+def _own_words(folder: Path) -> Iterator[str]:
+    """The lines of the logs in a proxy's folder that are not about a request: those have tabs."""
+    for name in ("error.log", "access.log"):
+        try:
+            text = (folder / name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        yield from (line for line in text.splitlines() if "\t" not in line)
+
+
+def _sockets(lines: Iterable[AccessLine], wall_zero_s: float, t_s: int) -> WorkerSockets:
+    """The WebSockets that were open at a moment, by worker: their lines were written when they closed."""
+    at_s = wall_zero_s + t_s
+    found = Counter(
+        line.worker
+        for line in lines
+        if line.status == _WEBSOCKET and line.ended_wall_s - line.lasted_s < at_s <= line.ended_wall_s
+    )
+    return WorkerSockets(t_s=t_s, sockets=tuple(sorted(found.values(), reverse=True)))
+
+
+def _taken_out(own_words: Iterable[str]) -> tuple[int, int, int]:
+    """(pods taken out, of these alive, requests without a pod).
+
+    nginx says of a connection first why it failed, then that the server is disabled.
+    """
+    taken_out = alive = none_left = 0
+    refused: set[str] = set()
+    for line in own_words:
+        if _NONE_LEFT in line:
+            none_left += 1
+            continue
+        connection = _CONNECTION.search(line)
+        if _TAKEN_OUT in line:
+            taken_out += 1
+            alive += connection is None or connection[0] not in refused
+        elif connection is not None:
+            # Only its latest failure counts: a connection may carry several requests.
+            (refused.add if _REFUSED in line else refused.discard)(connection[0])
+        elif _HAPROXY_DOWN.match(line):
+            taken_out += 1
+            alive += _REFUSED not in line
+    return taken_out, alive, none_left
