@@ -71,6 +71,9 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Connection state recovery, as socket.io-client 4.6 and later has it: clients keep the `pid` of their
     session and the offset of the last event, and join with both after a disconnect. It takes a gateway that
     has it switched on; the built-in stub has none."""
+    tls_resume: bool | Share | None = None
+    """Clients that keep their TLS session and resume it when they reconnect: all, none, or a share. Browsers
+    do; many libraries do not. Left out: all of them with `edge.tls`, none with an external target."""
     connect_timeout_s: PositiveSeconds = 1.0
     """Timeout of an attempt, from its start until the namespace is joined; then the client reconnects."""
     stale_after_s: Seconds = 2.0

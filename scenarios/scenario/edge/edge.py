@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from scenarios.fields import NameOrTable
+from scenarios.scenario.edge.tls import Tls
+from scenarios.scenario.program import Line
 
 
 class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -17,3 +19,10 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """0 takes a free port."""
+    nginx_conf: Line = ""
+    """Your own nginx configuration in place of this program's, relative to the folder of the scenario file.
+    It names `{{ listen }}` and `{{ pods }}`; see docs/your-own-nginx.md."""
+    nginx_log_format: Line = ""
+    """Name of the `log_format` in `nginx_conf` whose access log tells which requests a limit refused. Left
+    out: `storm`, where the file has it; otherwise nginx's refusals are unknown."""
+    tls: Tls | None = None
