@@ -1,5 +1,6 @@
 """Events by the name that a scenario gives in `do`."""
 
+from scenarios.events.certificate_rotate import CertificateRotate
 from scenarios.events.drop import DropAll, DropShare
 from scenarios.events.event import Event
 from scenarios.events.feed import FeedBurst, FeedStall
@@ -23,6 +24,7 @@ AnyEvent = (
     | FeedStall
     | NginxReload
     | NginxRestart
+    | CertificateRotate
     | PushPolicy
     | SetLimit
     | Probes
@@ -39,6 +41,7 @@ EVENTS: dict[str, type[Event]] = {
     "feed_stall": FeedStall,
     "nginx_reload": NginxReload,
     "nginx_restart": NginxRestart,
+    "certificate_rotate": CertificateRotate,
     "push_policy": PushPolicy,
     "set_limit": SetLimit,
     "probes": Probes,

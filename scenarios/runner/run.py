@@ -23,7 +23,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError, Watch, first_of
 from scenarios.proxies.access_log import refusals_per_second
-from scenarios.proxies.registry import PROXIES
+from scenarios.proxies.registry import PROXIES, kind_of
 from scenarios.proxies.sidecar_stats import refused_per_second
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
@@ -335,10 +335,11 @@ class _Conductor:
             end = self.collector.zero + info.phases[-1].to_s
         refusals = by_sidecars = None
         if not self.scenario.target.url:
-            proxy = PROXIES[self.scenario.edge.proxy]
-            log = proxy.read_access_log(self.plan.directory / "nginx" / "access.log")
-            refusals = refusals_per_second(log, self.epoch_wall_s)
-            info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
+            proxy, path = kind_of(self.scenario), self.plan.directory / "nginx" / "access.log"
+            log = proxy.read_access_log(path)
+            if proxy.tells_refusals(path):
+                refusals = refusals_per_second(log, self.epoch_wall_s)
+                info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
         if self.scenario.mesh.sidecar != "none":
             by_sidecars = refused_per_second(self.plan.directory / "sidecars", self.epoch_wall_s)
         self.collector.finish(end, refusals, by_sidecars)

@@ -20,6 +20,7 @@ from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LimitError
 from scenarios.policies.following import PolicyError
 from scenarios.policies.registry import policy
+from scenarios.scenario.edge.complaints import nginx_conf_complaints, tls_complaints
 from scenarios.scenario.explain import explain
 from scenarios.scenario.fleet.groups import share_complaints
 from scenarios.scenario.mesh import mesh_complaint
@@ -79,7 +80,13 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         raise ScenarioError(f"{source}: mesh.{complaint}")
 
     # The first complaint is told: what follows may rest on what it is about.
-    for complaint in chain(share_complaints(groups), program_complaints(scenario), _credentials(scenario)):
+    for complaint in chain(
+        share_complaints(groups),
+        program_complaints(scenario),
+        _credentials(scenario),
+        tls_complaints(scenario),
+        nginx_conf_complaints(scenario),
+    ):
         raise ScenarioError(f"{source}: {complaint}")
 
     health = scenario.abort.health_url
@@ -116,7 +123,8 @@ def _check_fleet(scenario: Scenario, fail: Callable[[str, object, str], None]) -
         if not (scenario.own_gateway and group.path.startswith(scenario.gateway.path)):
             fail(f"fleet.group[{place}].path", group.path, expected)
     polls = any(part.fleet.transport == "polling-upgrade" for part in fleet.parts)
-    if polls and scenario.gateway.pods > 1 and scenario.gateway.balance != "hash":
+    balanced = scenario.gateway.balance == "hash" or scenario.edge.nginx_conf
+    if polls and scenario.gateway.pods > 1 and not balanced:
         expected = "'hash' with polling clients and several pods: all requests of a session go to one pod"
         fail("gateway.balance", scenario.gateway.balance, expected)
 
@@ -152,6 +160,8 @@ def _check_events(scenario: Scenario, source: str, fail: Callable[[str, object, 
         own_gateway=scenario.own_gateway,
         publisher=bool(scenario.feed.command),
         liveness=bool(scenario.gateway.liveness_path) or not scenario.own_gateway,
+        tls=scenario.edge.tls is not None,
+        nginx_conf=bool(scenario.edge.nginx_conf),
     )
     for place, event in enumerate(scenario.event):
         if scenario.target.url and not event.any_target:
