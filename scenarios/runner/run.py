@@ -239,7 +239,7 @@ class _Conductor:
                     f"{latest.missing} of {fleet.clients} clients were lost during the ramp, with their"
                     " generator process"
                 )
-            if self.scenario.own_gateway and latest is not None and latest.connected > most:
+            if self.scenario.ramps_gently and latest is not None and latest.connected > most:
                 # A gentle ramp takes as long as the gateway needs.
                 most = latest.connected
                 deadline = max(deadline, time.monotonic() + _RAMP_TIMEOUT_S)
@@ -248,8 +248,9 @@ class _Conductor:
             await asyncio.sleep(0.1)
 
     def _is_turned_away(self, joined: int) -> bool:
-        """Whether a gateway of the user's own has turned away all clients so far: no other will join."""
-        if not self.scenario.own_gateway or joined or self._now_second() < _TURNED_AWAY_S:
+        """Whether a gateway or an nginx of the user's own has turned away all clients so far: no other will
+        join."""
+        if not self.scenario.ramps_gently or joined or self._now_second() < _TURNED_AWAY_S:
             return False
         rows = [self.collector.row(second) for second in range(self._now_second())]
         failed = sum(row.get(name, 0) for row in rows for name in _TURNED_AWAY)

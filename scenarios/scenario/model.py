@@ -367,6 +367,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return bool(self.gateway.command) and not self.target.url
 
     @property
+    def ramps_gently(self) -> bool:
+        """Whether first attempts wait for each other: what is the user's own is not free while the fleet is
+        brought up, be it a gateway or the limits of an nginx."""
+        return self.own_gateway or bool(self.edge.nginx_conf)
+
+    @property
     def numbered_per_pod(self) -> bool:
         """Whether each pod numbers its own ticks; the proxy then tells clients which pod they are at."""
         own_ticks = bool(self.gateway.command) and not self.feed.command

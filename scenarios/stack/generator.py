@@ -54,7 +54,7 @@ class Generator(Channel):
         own_url: where nginx of our own listens; without one, the scenario's target is the target.
         own_ca_file: what clients trust there, with TLS.
         """
-        stub = bool(own_url) and not scenario.own_gateway
+        stub, gently = bool(own_url) and not scenario.own_gateway, bool(own_url) and scenario.ramps_gently
         if own_url:
             said = replace(_said_to(scenario, stub=stub), url=own_url)
             # Own certificates are checked as any others, and by nobody else's authorities.
@@ -68,7 +68,7 @@ class Generator(Channel):
             channel_fd=theirs.fileno(),
             allow_remote=allow_remote,
             own_stack=stub,
-            gentle_ramp=bool(own_url) and not stub,
+            gentle_ramp=gently,
         )
         fleet = scenario.fleet
         try:

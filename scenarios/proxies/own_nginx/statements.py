@@ -78,20 +78,22 @@ def changed(text: str, statements: Sequence[Statement], change: Callable[[Statem
     """The text with some statements in another form, each in its line; None leaves a statement as it is."""
     starts = [0, *(found.end() for found in re.finditer("\n", text))]
     pieces: list[str] = []
-    done = 0
+    copied = seen = 0
     for statement in flat(statements):
-        new = None if statement.block is not None else change(statement)
-        if new is None:
+        name = re.compile(rf"(?<![^\s;{{}}]){re.escape(statement.name)}(?=[\s;{{])")
+        begin = name.search(text, max(seen, starts[statement.line - 1]))
+        if begin is None:
+            continue  # a name in quotes, which none that is changed has
+        seen = begin.end()
+        end = _REST.match(text, seen) if statement.block is None else None
+        if end is None:
             continue
-        name = re.compile(rf"(?<![^\s;{{}}]){re.escape(statement.name)}(?=[\s;])")
-        begin = name.search(text, max(done, starts[statement.line - 1]))
-        end = _REST.match(text, begin.end()) if begin else None
-        if begin is None or end is None:
-            raise OwnNginxError(f"{statement.place}: {statement.name} is not found where it should be")
-        lines = text.count("\n", begin.start(), end.end())
-        pieces += [text[done : begin.start()], new, "\n" * lines]
-        done = end.end()
-    return "".join((*pieces, text[done:]))
+        seen = end.end()
+        if (new := change(statement)) is not None:
+            lines = text.count("\n", begin.start(), seen)
+            pieces += [text[copied : begin.start()], new, "\n" * lines]
+            copied = seen
+    return "".join((*pieces, text[copied:]))
 
 
 def quoted(word: str) -> str:
