@@ -27,7 +27,7 @@ from reports.analysis.refusals import Refusals, refusals
 from reports.analysis.shared_ips import FleetGroup, SharedIpGroup, fleet_groups, shared_ip_groups
 from reports.analysis.sidecars import SidecarSummary, sidecar_summary
 from reports.rundir import latency, series
-from reports.rundir.columns import GAVE_UP, OUTCOMES
+from reports.rundir.columns import GAVE_UP, OUTCOMES, TLS
 from reports.rundir.latency import Latency
 from reports.rundir.reader import Run
 from reports.rundir.schema import Phase
@@ -102,8 +102,9 @@ class Storm(Struct, frozen=True, kw_only=True):
     """Variance ÷ mean of the attempts in a tenth of a second; 1 for independent (Poisson) arrivals."""
     limited: int
     """Refusals by a limit, as the clients counted them."""
-    nginx_limited: int
-    """Refusals by a limit in nginx's own log; over the whole run, where the seconds are not known."""
+    nginx_limited: int | None
+    """Refusals by a limit in nginx's own log; over the whole run, where the seconds are not known. None where
+    nginx is not ours, or where its log does not tell."""
     refusals: Refusals | None = None
     """The same as each side counted them."""
     outcomes: dict[str, int]
@@ -113,6 +114,10 @@ class Storm(Struct, frozen=True, kw_only=True):
     """Handshakes for clients that had gone, or that were gone again within 5 s, as a share of all."""
     recovery: SessionRecovery | None = None
     """None where no client asked for connection state recovery."""
+    tls_full: int | None = None
+    """TLS handshakes in full; None without TLS."""
+    tls_resumed: int | None = None
+    """TLS handshakes that resumed a session, likewise."""
     ticks: Ticks | None = None
     """What became of the ticks due to all clients, without the last second of the measurement. None where
     ticks have no numbers."""
@@ -270,6 +275,7 @@ def _storm(run: Run, from_s: int, to_s: int, *, ticks_to_s: int) -> Storm:
     stale_client_s = series.column(rows, "stale_client_s")
     ticks = ticks_due(run, from_s, ticks_to_s)
     wasted = _count(rows, "gone_early") + _count(rows, "short_sessions")
+    tls = any(series.mean(series.column(run.rows, name)) is not None for name in TLS)
     return Storm(
         from_s=from_s,
         to_s=to_s,
@@ -291,7 +297,7 @@ def _storm(run: Run, from_s: int, to_s: int, *, ticks_to_s: int) -> Storm:
         burst_dispersion=series.ratio(squares / slots - per_slot**2, per_slot),
         limited=_count(rows, "limited"),
         nginx_limited=(
-            run.info.nginx_limited or 0
+            run.info.nginx_limited
             if series.mean(series.column(rows, "nginx_limited")) is None
             else _count(rows, "nginx_limited")
         ),
@@ -300,6 +306,8 @@ def _storm(run: Run, from_s: int, to_s: int, *, ticks_to_s: int) -> Storm:
         missed=_count(rows, "missed"),
         wasted_work=series.ratio(wasted, _count(rows, "handshakes")),
         recovery=session_recovery(rows, ticks),
+        tls_full=_count(rows, "tls_full") if tls else None,
+        tls_resumed=_count(rows, "tls_resumed") if tls else None,
         ticks=ticks,
     )
 

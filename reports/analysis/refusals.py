@@ -48,8 +48,21 @@ def refusals(rows: Sequence[Row]) -> Refusals:
     return Refusals(clients=clients, nginx=nginx, pods=pods, sidecars=sidecars, unexplained=unexplained)
 
 
+def proxy_is_unknown(run: Run) -> bool:
+    """Whether the proxy is ours and nobody knows what it refused: its configuration is the user's own, and
+    has no log that tells."""
+    edge = run.info.scenario.get("edge", {})
+    return bool(edge.get("nginx_conf")) and refusals(run.rows).nginx is None
+
+
 def refusal_warnings(run: Run) -> Iterator[str]:
-    """Refusals by a limit that one side counted, and no other."""
+    """Refusals by a limit that one side counted, and no other; or that nobody knows."""
+    if proxy_is_unknown(run):
+        wanted = run.info.scenario["edge"].get("nginx_log_format") or "storm"
+        yield (
+            "refusals by a limit of nginx are unknown: the configuration in edge.nginx_conf has no access log"
+            f" that tells, in a log_format {wanted}"
+        )
     counted = refusals(run.rows)
     if counted.agree or counted.unexplained is None:
         return

@@ -243,6 +243,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure("pod_cpu", "pod CPU", "during", _phase("during", "pod_cpu"), units.percent, IDLER),
     Measure("pod_loop", "pod loop", "during", _phase("during", "pod_loop"), units.percent, IDLER),
     Measure("nginx_cpu", "{proxy} CPU", "during", _phase("during", "nginx_cpu"), units.percent, IDLER),
+    Measure("tls_full", "TLS handshakes", "full", _storm("tls_full"), units.count),
+    Measure("tls_resumed", "TLS handshakes", "resumed", _storm("tls_resumed"), units.count),
     Measure("generator_cpu", "generator CPU", "during", _phase("during", "generator_cpu"), units.percent),
     Measure(
         TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds, SOONER

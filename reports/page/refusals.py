@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from reports.analysis.judgement import judgement_of
-from reports.analysis.refusals import Refusals
+from reports.analysis.refusals import Refusals, proxy_is_unknown
 from reports.rundir.reader import Run, proxy_name
 from reports.text import units
 from reports.text.tables import TextTable
@@ -22,7 +22,7 @@ def refusal_table(runs: Mapping[str, Run]) -> TextTable | None:
         *("pods", "unaccounted"),
     )
     rows = {
-        name: (*map(units.count, _counts(counted, sidecars=sidecars)), _unaccounted(counted))
+        name: _row(counted, sidecars=sidecars, proxy_is_unknown=proxy_is_unknown(runs[name]))
         for name, counted in found.items()
     }
     # Of an external target only the clients' own count is known.
@@ -34,6 +34,14 @@ def refusal_table(runs: Mapping[str, Run]) -> TextTable | None:
         headings=("arm", *(headings[place] for place in known)),
         rows=tuple((name, *(row[place] for place in known)) for name, row in rows.items()),
     )
+
+
+def _row(counted: Refusals, *, sidecars: bool, proxy_is_unknown: bool) -> tuple[str, ...]:
+    cells = [*map(units.count, _counts(counted, sidecars=sidecars)), _unaccounted(counted)]
+    if proxy_is_unknown:
+        # And so is what is left of the clients' count without it.
+        cells[1] = cells[-1] = "unknown"
+    return tuple(cells)
 
 
 def _counts(counted: Refusals, *, sidecars: bool) -> tuple[int | None, ...]:

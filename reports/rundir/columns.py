@@ -39,6 +39,12 @@ RECOVERY = {
 }
 """What clients with connection state recovery count; each is a column of series.csv."""
 
+TLS = {
+    "tls_full": "TLS handshakes in full, as clients counted them",
+    "tls_resumed": "TLS handshakes that resumed a session, which cost a fraction of a full one",
+}
+"""How TLS handshakes went; each is a column of series.csv."""
+
 SERIES_COLUMNS: dict[str, str] = {
     "t_s": "second of steady state; the row covers [t_s, t_s + 1)",
     "clients": "clients that have been started",
@@ -53,6 +59,7 @@ SERIES_COLUMNS: dict[str, str] = {
     "ping_timeout": "of these, ended by the client because the server's ping was overdue",
     "gave_up": "clients that stopped for good: their policy allowed no further attempt",
     **{f"gave_up_{name}": f"of these, after: {reason}" for name, reason in GAVE_UP.items()},
+    **TLS,
     "held_back": "attempts that the cap on attempts delayed",
     "unopened": "connections of joined sessions that this machine could not open",
     "missing": "clients of generator processes that died",

@@ -26,12 +26,13 @@ class Options(Struct, frozen=True, kw_only=True):
     retries: int
     target: str
     gateway: str
+    nginx_conf: Path | None
     allow_remote: bool
     as_json: bool
 
     def load(self) -> Scenario:
         """The scenario with its overrides. Raises ScenarioError, TargetError."""
-        own = gateway_override(self.gateway)
+        own = [*gateway_override(self.gateway), *nginx_conf_override(self.nginx_conf)]
         scenario = load(self.scenario_name, (*self.overrides, *target_override(self.target), *own))
         if scenario.target.url:
             endpoint = resolve(scenario.target, allow_remote=self.allow_remote)
@@ -106,6 +107,14 @@ NGINX_OPTION = click.option(
     "nginx_binary",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="nginx executable to use instead of the pinned one.",
+)
+
+NGINX_CONF_OPTION = click.option(
+    "--nginx-conf",
+    "nginx_conf",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Your own nginx configuration in front of the pods, with {{ listen }} and {{ pods }} in it; same as"
+    " --set edge.nginx_conf=FILE.",
 )
 
 RETRIES_OPTION = click.option(
@@ -183,6 +192,11 @@ def gateway_override(command: str) -> list[str]:
     return [f"gateway.command={json.dumps(command)}", f"folder={json.dumps(str(Path.cwd()))}"]
 
 
+def nginx_conf_override(file: Path | None) -> list[str]:
+    """What `--nginx-conf FILE` is short for."""
+    return [f"edge.nginx_conf={json.dumps(str(file.absolute()))}"] if file else []
+
+
 def carries_out_a_scenario(
     command: Callable[..., None], *, default: str = "mass-drop", once: bool = False
 ) -> Callable[..., None]:
@@ -204,6 +218,7 @@ def carries_out_a_scenario(
         *TARGET_OPTIONS,
         *(() if once else (RETRIES_OPTION,)),
         NGINX_OPTION,
+        NGINX_CONF_OPTION,
         RUNS_OPTION,
         REPORT_JSON_OPTION,
     )(with_options)

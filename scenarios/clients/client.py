@@ -42,7 +42,7 @@ class Client(Reconnecting):
     __slots__ = (
         *("_bucket", "_connection", "_identity", "_index", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
         *("_on_first_attempt", "_ping_patience_ns", "_ramp", "_recovery", "_round_trip_s", "_seat"),
-        *("_session", "_started_ns"),
+        *("_session", "_started_ns", "_tls_memory"),
     )
 
     _requests: ClassVar[Transport] = "websocket"
@@ -53,6 +53,7 @@ class Client(Reconnecting):
         self._bucket = population.recorder.bucket_of(index)
         self._index = index
         self._seat = seat
+        self._tls_memory = population.tls_memory(index)
         self._round_trip_s = population.fleet.rtt_ms / 1000 * self._rng.uniform(0.5, 1.5)
         self._follow_from_now(population.policy_for(self))
         # Until the first join of a client that is brought up gently.
@@ -161,7 +162,8 @@ class Client(Reconnecting):
 
     def _open_connection(self) -> None:
         self._connection = self._population.connection(self._on_open, self._on_data, self._on_error)
-        if error := self._connection.open(self._population.dial(self._index, self._seat)):
+        dial = self._population.dial(self._index, self._seat, self._tls_memory)
+        if error := self._connection.open(dial):
             self._on_error(error)
 
     def _new_session(self) -> Session:

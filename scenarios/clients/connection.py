@@ -40,6 +40,21 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.EN
 OnData = Callable[[bytes, int], None]
 
 
+class TlsMemory:
+    """The TLS session that a client keeps from one connection to the next, as a browser does.
+
+    resumes: whether it keeps one; without, every handshake is a full one. on_handshake(resumed): called after
+    each handshake.
+    """
+
+    __slots__ = ("on_handshake", "resumes", "session")
+
+    def __init__(self, *, resumes: bool, on_handshake: Callable[[bool], None]) -> None:
+        self.resumes = resumes
+        self.on_handshake = on_handshake
+        self.session: ssl.SSLSession | None = None
+
+
 class Dial(Struct, frozen=True):
     """What it takes to open a connection."""
 
@@ -53,6 +68,7 @@ class Dial(Struct, frozen=True):
     """Goes out before everything else, TLS included."""
     tls: ssl.SSLContext | None = None
     server_name: str = ""
+    memory: TlsMemory | None = None
 
 
 class Connection:
@@ -212,15 +228,30 @@ class Connection:
 class TlsConnection(Connection):
     """The same behind TLS."""
 
-    __slots__ = ("_incoming", "_outgoing", "_tls")
+    __slots__ = ("_incoming", "_memory", "_outgoing", "_tls")
 
     def open(self, dial: Dial) -> int:
         """Begins to connect; returns an errno if that failed at once, else 0."""
         assert dial.tls is not None  # noqa: S101
         self._on_bytes = self._on_ciphertext
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = dial.tls.wrap_bio(self._incoming, self._outgoing, server_hostname=dial.server_name)
+        self._memory = memory = dial.memory
+        self._tls = dial.tls.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_hostname=dial.server_name,
+            session=memory.session if memory else None,
+        )
         return super().open(dial)
+
+    def close(self, *, reset: bool = False) -> None:
+        """Closes at once; the client remembers the session.
+
+        Not before: in TLS 1.3 the server sends what it takes to resume a session after the handshake.
+        """
+        if self.is_open and self._memory is not None and self._memory.resumes:
+            self._memory.session = self._tls.session
+        super().close(reset=reset)
 
     def send(self, data: bytes) -> None:
         """Sends now what fits, and the rest when it does."""
@@ -247,6 +278,8 @@ class TlsConnection(Connection):
             if not self.is_open:
                 self._tls.do_handshake()
                 self.is_open = True
+                if self._memory is not None:
+                    self._memory.on_handshake(bool(self._tls.session_reused))
                 self._flush()
                 self._on_open()
             while self._socket is not None:

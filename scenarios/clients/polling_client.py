@@ -53,7 +53,8 @@ class PollingClient(Client):
                 self._websocket = websocket = self._population.connection(
                     self._on_websocket_open, self._on_websocket_data, self._on_websocket_error
                 )
-                error = websocket.open(self._population.dial(self._index, self._seat))
+                dial = self._population.dial(self._index, self._seat, self._tls_memory)
+                error = websocket.open(dial)
                 if error:
                     self._on_websocket_error(error)
             case Upgraded():

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from scenarios.clients.addresses import Seat, proxy_header
 from scenarios.clients.clock import Clock
-from scenarios.clients.connection import Connection, Dial, OnData, TlsConnection
+from scenarios.clients.connection import Connection, Dial, OnData, TlsConnection, TlsMemory
 from scenarios.clients.protocol.identity import Identity
 from scenarios.clients.protocol.packets import Subscription
 from scenarios.clients.protocol.target import Endpoint, addresses_for
@@ -126,7 +126,8 @@ class Population:
     loop: gevent's event loop. part: the group, and what its clients do. source: how source addresses are
     made, as in `Fleet.source` but for `auto`. ramp: what brings the fleet up gently; without it, each client
     begins when it is started. issuer: what clients ask for credentials; without it, all say the same of
-    themselves. Timers, recorder, cap, clock, ramp and issuer are those of all groups.
+    themselves. tls_resume: share of the clients that resume their TLS sessions. Timers, recorder, cap, clock,
+    ramp and issuer are those of all groups.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class Population:
         first_index: int = 0,
         ramp: Ramp | None = None,
         issuer: Issuer | None = None,
+        tls_resume: float = 0.0,
     ) -> None:
         self.loop = loop
         self.part = part
@@ -162,6 +164,7 @@ class Population:
         # Apart from the clients' own draws, and different in each process and group.
         self._moments = random.Random(f"push {fleet.seed} {first_index}{part.name}")  # noqa: S311
         self.timers = timers
+        self._tls_resume = tls_resume
         self._connection = TlsConnection if endpoint.tls else Connection
         self._plain = [
             Dial(
@@ -255,10 +258,20 @@ class Population:
         """A connection of the kind that the target wants, not opened yet."""
         return self._connection(on_open, on_data, on_error)
 
-    def dial(self, index: int, seat: Seat) -> Dial:
-        """How the client with that index and seat opens a connection."""
+    def tls_memory(self, index: int) -> TlsMemory | None:
+        """What the client with that index remembers of TLS; None where the target has none."""
+        if self.endpoint.tls is None:
+            return None
+        # A draw of its own: the clients' other draws are the same with TLS and without.
+        draw = random.Random(f"tls {self.fleet.seed} {self.first_index + index}").random()  # noqa: S311
+        return TlsMemory(resumes=draw < self._tls_resume, on_handshake=self.recorder.tls_handshake)
+
+    def dial(self, index: int, seat: Seat, memory: TlsMemory | None = None) -> Dial:
+        """How the client with that index and seat opens a connection. memory: what it knows of TLS."""
         number = self.first_index + index
         plain = self._plain[number % len(self._plain)]
+        if memory is not None:
+            plain = replace(plain, memory=memory)
         if self.source == "bind":
             return replace(plain, bind=seat.address)
         if self.source == "proxy-protocol":

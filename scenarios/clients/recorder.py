@@ -132,6 +132,7 @@ class Recorder:
         self._group_staleness: list[dict[int, Samples]] = []
         self._missed = 0
         self._recovery: Counter[str] = Counter()
+        self._tls: Counter[str] = Counter()
         self._unnumbered = False
 
     def attempt_began(self, client: int, now_ns: int, *, first: bool = False) -> None:
@@ -157,6 +158,10 @@ class Recorder:
     def gave_up_after(self, reason: str) -> None:
         """A client stopped for good; reason: one of `GAVE_UP`."""
         self.gave_up_by_reason[reason] += 1
+
+    def tls_handshake(self, resumed: bool) -> None:
+        """A client has completed a TLS handshake: a full one, or one that resumed its session."""
+        self._tls["tls_resumed" if resumed else "tls_full"] += 1
 
     def asked_for_recovery(self, recovered: bool, replayed: Events) -> None:
         """A client that asked for the state of its session has joined; replayed: what it was sent again."""
@@ -288,6 +293,7 @@ class Recorder:
             ticks=len(latency) + len(late),
             missed=self._missed,
             recovery=dict(self._recovery),
+            tls=dict(self._tls),
             skipped=skipped_ticks(group_ticks),
             group_ticks=group_ticks,
             fleet_group_ticks=(

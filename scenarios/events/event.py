@@ -33,6 +33,10 @@ class Context(Struct, frozen=True):
     """The feed has a publisher that this program starts."""
     liveness: bool = True
     """Pods have a liveness path."""
+    tls: bool = False
+    """The proxy has a certificate."""
+    nginx_conf: bool = False
+    """The proxy's configuration is the user's own."""
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):

@@ -1,5 +1,6 @@
 """Events by the name that a scenario gives in `do`."""
 
+from scenarios.events.certificate_rotate import CertificateRotate
 from scenarios.events.deploy import Deploy
 from scenarios.events.drain import Drain
 from scenarios.events.drop import DropAll, DropShare
@@ -27,6 +28,7 @@ AnyEvent = (
     | FeedStall
     | NginxReload
     | NginxRestart
+    | CertificateRotate
     | PushPolicy
     | SetLimit
     | Probes
@@ -45,6 +47,7 @@ EVENTS: dict[str, type[Event]] = {
     "feed_stall": FeedStall,
     "nginx_reload": NginxReload,
     "nginx_restart": NginxRestart,
+    "certificate_rotate": CertificateRotate,
     "push_policy": PushPolicy,
     "set_limit": SetLimit,
     "probes": Probes,

@@ -20,6 +20,8 @@ class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
 
     def complaint(self, context: Context) -> str:
         """The proxy has to support the limit."""
+        if context.nginx_conf:
+            return "do: not supported: set_limit would change your own configuration, edge.nginx_conf"
         try:
             limit_at(context.proxy, self.limit)
         except LimitError as error:

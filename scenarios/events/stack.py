@@ -89,6 +89,10 @@ class Proxy(Protocol):
         """Starts it on the same port."""
         ...
 
+    async def rotate_certificate(self) -> None:
+        """Gives it a new certificate, which clients trust."""
+        ...
+
 
 class Clients(Protocol):
     """The clients, through their generator."""

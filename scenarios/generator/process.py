@@ -121,6 +121,7 @@ class Generator:
             else None
         )
         ramp = Ramp.for_timeout(fleet.connect_timeout_s) if settings.gentle_ramp else None
+        resume = bool(scenario.edge.tls) if fleet.tls_resume is None else fleet.tls_resume
         self.populations = [
             Population(
                 loop=loop,
@@ -137,6 +138,7 @@ class Generator:
                 # It waits for joins, which clients that are not served never make.
                 ramp=ramp if part.is_served else None,
                 issuer=self._issuer,
+                tls_resume=float(resume),
             )
             for part in fleet.parts
         ]

@@ -63,6 +63,8 @@ class ProxyHost(Protocol):
     """Networks whose PROXY protocol headers it believes, where it looks at that."""
     directory: Path
     """The folder of the run in which configuration and logs are in the end."""
+    private: Path | None
+    """A folder that is gone after the run, for keys; None where there is none."""
 
     @property
     def logs(self) -> Path:

@@ -46,6 +46,7 @@ class LocalProxy(ABC):
         self.listen = f"{listen}:{port}"
         self.trusted = trusted
         self.directory = self.logs = directory.resolve()
+        self.private: Path | None = None
         self.url = f"http://{'127.0.0.1' if listen == _ANY else listen}:{port}"
         self.binary = binary
         self.child: LocalChild | None = None

@@ -58,8 +58,13 @@ def render(
     pods: Sequence[str],
     trusted: Sequence[str] = (),
     pod_cores: float | None = None,
+    certificate: Path | None = None,
 ) -> str:
-    """The configuration of a scenario. trusted: networks whose PROXY protocol headers count."""
+    """The configuration of a scenario.
+
+    trusted: networks whose PROXY protocol headers count. certificate: with `edge.tls`, the file of
+    certificate and key.
+    """
     return template(TEMPLATE).render(
         balance=_BALANCE[scenario.gateway.balance],
         clients=scenario.fleet.clients,
@@ -73,6 +78,8 @@ def render(
         pods=pods,
         proxy_protocol=scenario.fleet.source == "proxy-protocol",
         rules=edge_rules(scenario, pod_cores=pod_cores),
+        tls=scenario.edge.tls,
+        certificate=certificate,
         token_rule=token_rule,
         trusted=trusted,
     )

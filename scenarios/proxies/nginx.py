@@ -40,10 +40,12 @@ def render(
     directory: Path,
     trusted: Sequence[str] = (),
     pod_cores: float | None = None,
+    certificate: Path | None = None,
 ) -> str:
     """The nginx configuration of a scenario.
 
-    directory: for logs and the pid file. trusted: networks whose PROXY protocol headers count.
+    directory: for logs and the pid file. trusted: networks whose PROXY protocol headers count. certificate:
+    with `edge.tls`, the file of certificate and key.
     """
     rules = edge_rules(scenario, pod_cores=pod_cores)
     settings = scenario.edge.nginx
@@ -65,6 +67,8 @@ def render(
         pod_header=POD_HEADER if scenario.numbered_per_pod else "",
         rules=rules,
         dry_run=any(rule.dry_run for rule in rules),
+        tls=scenario.edge.tls,
+        certificate=certificate,
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -9,7 +10,9 @@ from scenarios.fields import NameOrTable
 from scenarios.host.hosts import ProxyHost
 from scenarios.host.machine import needed_descriptors
 from scenarios.host.process import Child, Watch
-from scenarios.proxies.registry import PROXIES
+from scenarios.proxies.certificates import Authority
+from scenarios.proxies.registry import kind_of
+from scenarios.scenario.edge.tls import Tls
 from scenarios.scenario.model import Scenario
 
 
@@ -33,21 +36,30 @@ class Proxy:
     ) -> None:
         self.child: Child | None = None
         self._scenario = scenario
-        self._kind = PROXIES[scenario.edge.proxy]
+        self._kind = kind_of(scenario)
         self._host = host
         self._pods = pods
         self._watch = watch
         self._pod_cores = pod_cores
         self._changing = asyncio.Lock()
+        self._authority: Authority | None = None
 
     @property
     def url(self) -> str:
         """Where clients reach it."""
-        return self._host.url
+        url = self._host.url
+        return url.replace("http://", "https://", 1) if self._scenario.edge.tls else url
+
+    @property
+    def ca_file(self) -> str:
+        """Certificates that clients have to trust; empty without TLS."""
+        return str(self._authority.file) if self._authority else ""
 
     async def start(self) -> None:
         """Renders, checks and starts; returns once the port answers."""
         self._host.directory.mkdir()
+        if self._scenario.edge.tls:
+            await asyncio.to_thread(self._certify, self._scenario.edge.tls)
         await self._write()
         await self.start_again()
 
@@ -94,6 +106,19 @@ class Proxy:
         """Makes it read its configuration again; returns once that is in force."""
         async with self._changing:
             await self._reload()
+
+    async def rotate_certificate(self) -> None:
+        """Gives it a new certificate of the same authority; returns once that is in force."""
+        async with self._changing:
+            assert self._authority is not None  # noqa: S101 - checked when the scenario was loaded
+            await asyncio.to_thread(self._authority.issue)
+            await self._reload()
+
+    def _certify(self, tls: Tls) -> None:
+        assert self._host.private is not None  # noqa: S101 - checked before the run
+        host = self._scenario.target.server_name or urlsplit(self._host.url).hostname or ""
+        self._authority = Authority(self._host.private, key=tls.key, host=host)
+        self._authority.issue()
 
     async def _reload(self) -> None:
         # Whoever starts it again starts it with the new configuration.

@@ -5,6 +5,7 @@ enter it in `PROXIES` and in `Edge.proxy`, and say in `scenarios/limits/proxy_su
 """
 
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -14,9 +15,12 @@ from msgspec import Struct
 from scenarios.host.hosts import ProxyHost
 from scenarios.proxies import envoy, haproxy, nginx
 from scenarios.proxies.access_log import AccessLine
+from scenarios.proxies.certificates import CERTIFICATE
 from scenarios.proxies.envoy import LocalEnvoy
 from scenarios.proxies.haproxy import LocalHaproxy
 from scenarios.proxies.nginx import LocalNginx
+from scenarios.proxies.own_nginx import host as own_nginx
+from scenarios.proxies.own_nginx.host import LocalOwnNginx
 from scenarios.scenario.model import Scenario
 
 
@@ -46,6 +50,8 @@ class ProxyKind(Struct, frozen=True, kw_only=True):
     executable: Callable[[], Path]
     """Its program. Raises MachineError where there is none."""
     read_access_log: Callable[[Path], list[AccessLine]]
+    tells_refusals: Callable[[Path], bool] = lambda _log: True
+    """Whether that log tells what a limit refused."""
     versions: Callable[[], dict[str, str]] = dict
     """Of what a result may depend on, besides what every run has."""
 
@@ -58,6 +64,7 @@ def _nginx(scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: floa
         directory=host.logs,
         trusted=host.trusted,
         pod_cores=pod_cores,
+        certificate=_certificate(scenario, host),
     )
     return {nginx.CONFIGURATION: text}
 
@@ -67,8 +74,23 @@ def _envoy(scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: floa
 
 
 def _haproxy(scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
-    text = haproxy.render(scenario, listen=host.listen, pods=pods, trusted=host.trusted, pod_cores=pod_cores)
+    text = haproxy.render(
+        scenario,
+        listen=host.listen,
+        pods=pods,
+        trusted=host.trusted,
+        pod_cores=pod_cores,
+        certificate=_certificate(scenario, host),
+    )
     return {haproxy.CONFIGURATION: text}
+
+
+def _certificate(scenario: Scenario, host: ProxyHost) -> Path | None:
+    """The file of certificate and key; None without TLS."""
+    if scenario.edge.tls is None:
+        return None
+    assert host.private is not None  # noqa: S101 - checked before the run: remote hosts have no TLS
+    return host.private / CERTIFICATE
 
 
 PROXIES: dict[str, ProxyKind] = {
@@ -96,3 +118,24 @@ PROXIES: dict[str, ProxyKind] = {
         versions=lambda: {"haproxy": haproxy.version()},
     ),
 }
+
+
+def kind_of(scenario: Scenario) -> ProxyKind:
+    """The kind of proxy that a scenario has. Raises MachineError for an unreadable `edge.nginx_conf`."""
+    if not scenario.edge.nginx_conf:
+        return PROXIES[scenario.edge.proxy]
+    own = own_nginx.own_configuration(scenario)
+
+    def render(
+        scenario: Scenario, host: ProxyHost, pods: list[str], _pod_cores: float | None
+    ) -> dict[str, str]:
+        return own_nginx.files_of(scenario, own, host, pods)
+
+    return ProxyKind(
+        render=render,
+        configuration=own_nginx.ABOUT,
+        host=partial(LocalOwnNginx, file=own.file),
+        executable=nginx.executable,
+        read_access_log=own_nginx.read_own_log,
+        tells_refusals=own_nginx.tells_refusals,
+    )

@@ -165,6 +165,7 @@ class Collector:
             "ticks": interval.ticks,
             "missed": interval.missed,
             **interval.recovery,
+            **interval.tls,
             "early": interval.early,
         }.items():
             row[key] = row.get(key, 0) + value

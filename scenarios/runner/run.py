@@ -23,7 +23,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError, Watch, first_of
 from scenarios.proxies.access_log import refusals_per_second
-from scenarios.proxies.registry import PROXIES
+from scenarios.proxies.registry import PROXIES, kind_of
 from scenarios.proxies.sidecar_stats import refused_per_second
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
@@ -241,7 +241,7 @@ class _Conductor:
                     f"{latest.missing} of {fleet.clients} clients were lost during the ramp, with their"
                     " generator process"
                 )
-            if self.scenario.own_gateway and latest is not None and latest.connected > most:
+            if self.scenario.ramps_gently and latest is not None and latest.connected > most:
                 # A gentle ramp takes as long as the gateway needs.
                 most = latest.connected
                 deadline = max(deadline, time.monotonic() + _RAMP_TIMEOUT_S)
@@ -250,8 +250,9 @@ class _Conductor:
             await asyncio.sleep(0.1)
 
     def _is_turned_away(self, joined: int) -> bool:
-        """Whether a gateway of the user's own has turned away all clients so far: no other will join."""
-        if not self.scenario.own_gateway or joined or self._now_second() < _TURNED_AWAY_S:
+        """Whether a gateway or an nginx of the user's own has turned away all clients so far: no other will
+        join."""
+        if not self.scenario.ramps_gently or joined or self._now_second() < _TURNED_AWAY_S:
             return False
         rows = [self.collector.row(second) for second in range(self._now_second())]
         failed = sum(row.get(name, 0) for row in rows for name in _TURNED_AWAY)
@@ -337,12 +338,12 @@ class _Conductor:
             end = self.collector.zero + info.phases[-1].to_s
         refusals = by_sidecars = None
         if not self.scenario.target.url:
-            proxy = PROXIES[self.scenario.edge.proxy]
-            log = proxy.read_access_log(self.plan.directory / "nginx" / "access.log")
-            refusals = refusals_per_second(log, self.epoch_wall_s)
-            info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
-            zero_s = self.epoch_wall_s + self.collector.zero
-            info.proxy_log = proxy_log(self.plan.directory / "nginx", log, info, zero_s)
+            proxy, logs = kind_of(self.scenario), self.plan.directory / "nginx"
+            log = proxy.read_access_log(logs / "access.log")
+            if proxy.tells_refusals(logs / "access.log"):
+                refusals = refusals_per_second(log, self.epoch_wall_s)
+                info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
+                info.proxy_log = proxy_log(logs, log, info, self.epoch_wall_s + self.collector.zero)
         if self.scenario.mesh.sidecar != "none":
             by_sidecars = refused_per_second(self.plan.directory / "sidecars", self.epoch_wall_s)
         self.collector.finish(end, refusals, by_sidecars)

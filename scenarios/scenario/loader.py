@@ -22,6 +22,8 @@ from scenarios.scenario.redact import shown_override
 from scenarios.scenario.toml import steps
 from scenarios.scenario.validate import ScenarioError, build
 
+_NAME_FILES = (COMMAND, CREDENTIALS_COMMAND, "edge.nginx_conf")
+
 CATALOG = Path(__file__).parents[1] / "catalog"
 
 
@@ -74,11 +76,11 @@ def _present_override(key: str, value: Any, former: list[str]) -> tuple[str, Any
 
 
 def _folder(scenario: Scenario, path: Path) -> str:
-    """Where relative working folders begin; nothing where the scenario starts no program of the user's."""
+    """Where relative paths begin; nothing where the scenario names no program or file of the user's."""
     varied = (scenario.matrix, *scenario.arms.values())
     asked = scenario.target.credentials
-    starts = scenario.own_gateway or (asked is not None and asked.command)
-    if not starts and not any(key in keys for keys in varied for key in (COMMAND, CREDENTIALS_COMMAND)):
+    names_files = scenario.own_gateway or (asked is not None and asked.command) or scenario.edge.nginx_conf
+    if not names_files and not any(key in keys for keys in varied for key in _NAME_FILES):
         return ""
     of_file = Path.cwd() if path.parent == CATALOG else path.resolve().parent
     return str(of_file / scenario.folder)

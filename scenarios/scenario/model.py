@@ -72,6 +72,9 @@ class Fleet(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Connection state recovery, as socket.io-client 4.6 and later has it: clients keep the `pid` of their
     session and the offset of the last event, and join with both after a disconnect. It takes a gateway that
     has it switched on; the built-in stub has none."""
+    tls_resume: bool | Share | None = None
+    """Clients that keep their TLS session and resume it when they reconnect: all, none, or a share. Browsers
+    do; many libraries do not. Left out: all of them with `edge.tls`, none with an external target."""
     connect_timeout_s: PositiveSeconds = 1.0
     """Timeout of an attempt, from its start until the namespace is joined; then the client reconnects."""
     stale_after_s: Seconds = 2.0
@@ -364,6 +367,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def own_gateway(self) -> bool:
         """Whether the pods are copies of the user's own gateway, and not of the stub."""
         return bool(self.gateway.command) and not self.target.url
+
+    @property
+    def ramps_gently(self) -> bool:
+        """Whether first attempts wait for each other: what is the user's own is not free while the fleet is
+        brought up, be it a gateway or the limits of an nginx."""
+        return self.own_gateway or bool(self.edge.nginx_conf)
 
     @property
     def numbered_per_pod(self) -> bool:

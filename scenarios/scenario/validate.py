@@ -23,6 +23,7 @@ from scenarios.limits.registry import LimitError
 from scenarios.policies.following import PolicyError
 from scenarios.policies.registry import policy
 from scenarios.scenario.edge.balance import balance_complaints
+from scenarios.scenario.edge.complaints import nginx_conf_complaints, tls_complaints
 from scenarios.scenario.edge.nginx import nginx_complaints
 from scenarios.scenario.explain import explain
 from scenarios.scenario.fleet.groups import share_complaints
@@ -83,8 +84,14 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         raise ScenarioError(f"{source}: mesh.{complaint}")
 
     # The first complaint is told: what follows may rest on what it is about.
-    complaints = (share_complaints(groups), program_complaints(scenario), _credentials(scenario))
-    for complaint in chain(*complaints, _edge(scenario)):
+    for complaint in chain(
+        share_complaints(groups),
+        program_complaints(scenario),
+        _credentials(scenario),
+        tls_complaints(scenario),
+        nginx_conf_complaints(scenario),
+        _edge(scenario),
+    ):
         raise ScenarioError(f"{source}: {complaint}")
 
     health = scenario.abort.health_url
@@ -132,7 +139,7 @@ def _edge(scenario: Scenario) -> Iterator[str]:
         target_url=scenario.target.url,
         served_clients=round(fleet.clients * served),
     )
-    if not scenario.target.url:
+    if not scenario.target.url and not scenario.edge.nginx_conf:
         polls = any(part.fleet.transport == "polling-upgrade" for part in fleet.parts)
         yield from balance_complaints(gateway.balance, proxy=proxy, polls=polls, pods=gateway.pods)
 
@@ -171,6 +178,8 @@ def _check_events(scenario: Scenario, source: str, fail: Callable[[str, object, 
         own_gateway=scenario.own_gateway,
         publisher=bool(scenario.feed.command),
         liveness=bool(scenario.gateway.liveness_path) or not scenario.own_gateway,
+        tls=scenario.edge.tls is not None,
+        nginx_conf=bool(scenario.edge.nginx_conf),
     )
     for place, event in enumerate(scenario.event):
         if scenario.target.url and not event.any_target:

@@ -226,6 +226,9 @@ class SimulatedNginx:
         """Starts it, with empty buckets, unless it is up."""
         self._engine.edge_is_up = True
 
+    async def rotate_certificate(self) -> None:
+        """Nothing: the model has no TLS, and `simulate` refuses scenarios with it."""
+
 
 class SimulatedGenerator:
     """The modelled clients."""

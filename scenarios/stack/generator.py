@@ -44,6 +44,7 @@ class Generator(Channel):
         cores: tuple[int, ...],
         on_interval: Callable[[Interval], None],
         own_url: str = "",
+        own_ca_file: str = "",
         descriptors: int | None = None,
         allow_remote: bool = False,
         processes: int = 1,
@@ -51,10 +52,14 @@ class Generator(Channel):
         """Starts Locust; it begins to bring up the clients by itself.
 
         own_url: where nginx of our own listens; without one, the scenario's target is the target.
+        own_ca_file: what clients trust there, with TLS.
         """
-        stub = bool(own_url) and not scenario.own_gateway
+        stub, gently = bool(own_url) and not scenario.own_gateway, bool(own_url) and scenario.ramps_gently
         if own_url:
-            scenario = replace(scenario, target=replace(_said_to(scenario, stub=stub), url=own_url))
+            said = replace(_said_to(scenario, stub=stub), url=own_url)
+            # Own certificates are checked as any others, and by nobody else's authorities.
+            said = replace(said, ca_file=own_ca_file, insecure=False) if own_ca_file else said
+            scenario = replace(scenario, target=said)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         settings = GeneratorSettings(
@@ -63,7 +68,7 @@ class Generator(Channel):
             channel_fd=theirs.fileno(),
             allow_remote=allow_remote,
             own_stack=stub,
-            gentle_ramp=bool(own_url) and not stub,
+            gentle_ramp=gently,
         )
         fleet = scenario.fleet
         try:

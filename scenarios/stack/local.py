@@ -3,6 +3,7 @@
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from reports.rundir.schema import ClockOffset
 from scenarios.fields import invalid
@@ -11,8 +12,9 @@ from scenarios.host.local import LocalPodHosts
 from scenarios.host.machine import MachineError
 from scenarios.programs.kept import KeptProgram
 from scenarios.proxies.envoy import executable
+from scenarios.proxies.own_nginx import host as own_nginx
 from scenarios.proxies.proxy import Proxy
-from scenarios.proxies.registry import PROXIES
+from scenarios.proxies.registry import PROXIES, kind_of
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
 from scenarios.stack.cpu_meters import LocalCpu
@@ -47,6 +49,8 @@ class LocalPlace:
             raise MachineError(invalid("--nginx", str(nginx_binary), "an executable file"))
         elif proxy != "nginx":
             raise MachineError(invalid("--nginx", str(nginx_binary), f"none with edge.proxy = {proxy!r}"))
+        if scenario.edge.nginx_conf:
+            own_nginx.check(scenario, nginx_binary)
 
     def fitted(self, scenario: Scenario) -> Scenario:
         """As it is: the generator decides."""
@@ -58,12 +62,14 @@ class LocalPlace:
         gateway = nginx = publisher = None
         helpers: list[KeptProgram] = []
         if not scenario.target.url:
-            host = PROXIES[scenario.edge.proxy].host(
+            host = kind_of(scenario).host(
                 port=scenario.edge.port or machine.free_ports(1)[0],
                 directory=wanted.directory / "nginx",
                 cores=self._cores.stack,
                 binary=wanted.nginx_binary,
             )
+            if scenario.edge.tls or scenario.edge.nginx_conf:
+                host.private = Path(stops.enter_context(TemporaryDirectory(prefix="reconnect-storm-")))
             hosts = LocalPodHosts(self._cores.stack)
             services = (
                 await start_services(stops, wanted, self._cores.stack) if scenario.own_gateway else None
@@ -80,7 +86,13 @@ class LocalPlace:
             if services:
                 helpers = services.children
                 publisher = await start_publisher(stops, wanted, services, gateway, self._cores.stack)
-        generator = await start_generator(stops, wanted, self._url(scenario, nginx), self._cores.generator)
+        generator = await start_generator(
+            stops,
+            wanted,
+            self._url(scenario, nginx),
+            self._cores.generator,
+            ca_file=nginx.ca_file if nginx else "",
+        )
         meter = LocalCpu(gateway, nginx, generator, self._cores, helpers=helpers, publisher=publisher)
         return Parts(gateway, nginx, generator, meter, publisher)
 

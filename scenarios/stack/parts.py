@@ -109,12 +109,16 @@ async def start_own(
 
 
 async def start_generator(
-    stops: AsyncExitStack, wanted: Wanted, own_url: str, cores: tuple[int, ...]
+    stops: AsyncExitStack, wanted: Wanted, own_url: str, cores: tuple[int, ...], *, ca_file: str = ""
 ) -> Generator:
-    """Starts Locust as a child of this process. own_url: where nginx of our own is, if that is the target."""
+    """Starts Locust as a child of this process.
+
+    own_url: where nginx of our own is, if that is the target. ca_file: what clients trust there.
+    """
     generator = await Generator.start(
         wanted.scenario,
         own_url=own_url,
+        own_ca_file=ca_file,
         epoch_ns=wanted.epoch_ns,
         log=wanted.directory / "generator.log",
         cores=cores,

@@ -147,8 +147,10 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Ticks that clients learned in this second that they will never get."""
     recovery: dict[str, int] = {}
     """Of connection state recovery, by the columns `RECOVERY`; empty where no client asked for it."""
+    tls: dict[str, int] = {}
+    """TLS handshakes, by the columns `TLS`; empty where there were none."""
     skipped: dict[int, int] = {}
-    """The same ticks by the second in which they were due."""
+    """Missed ticks by the second in which they were due."""
     group_ticks: dict[int, dict[int, TickCounts]] = {}
     """What became of ticks by how many clients share a source address, then by the second of the due time."""
     fleet_group_ticks: dict[int, dict[int, TickCounts]] = {}

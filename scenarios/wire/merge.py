@@ -46,6 +46,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         ticks=sum(part.ticks for part in parts),
         missed=sum(part.missed for part in parts),
         recovery=_counts(part.recovery for part in parts),
+        tls=_counts(part.tls for part in parts),
         skipped=_counts(part.skipped for part in parts),
         group_ticks=add_groups(part.group_ticks for part in parts),
         fleet_group_ticks=add_groups(part.fleet_group_ticks for part in parts),

@@ -194,6 +194,12 @@ def check_known(scenario: Scenario) -> None:
     """Raises ScenarioError for a scenario that the model does not support."""
     if scenario.target.url:
         raise ScenarioError("target.url: not supported by simulate: external targets have no cost model")
+    if scenario.edge.nginx_conf:
+        raise ScenarioError(
+            "edge.nginx_conf: not supported by simulate: the model does not know what your configuration does"
+        )
+    if scenario.edge.tls:
+        raise ScenarioError("edge.tls: not supported by simulate: the model has no cost of TLS handshakes")
     if scenario.gateway.token_lifetime_s:
         raise ScenarioError(
             invalid(

@@ -6,6 +6,8 @@ from msgspec import Meta, Struct, field
 
 from scenarios.fields import NameOrTable
 from scenarios.scenario.edge.nginx import NginxSettings
+from scenarios.scenario.edge.tls import Tls
+from scenarios.scenario.program import Line
 
 
 class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -19,6 +21,13 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """0 takes a free port."""
     nginx: NginxSettings = field(default_factory=NginxSettings)
+    nginx_conf: Line = ""
+    """Your own nginx configuration in place of this program's, relative to the folder of the scenario file.
+    It names `{{ listen }}` and `{{ pods }}`; see docs/your-own-nginx.md."""
+    nginx_log_format: Line = ""
+    """Name of the `log_format` in `nginx_conf` whose access log tells which requests a limit refused. Left
+    out: `storm`, where the file has it; otherwise nginx's refusals are unknown."""
+    tls: Tls | None = None
 
     @property
     def limits_the_ramp(self) -> bool:

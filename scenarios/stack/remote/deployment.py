@@ -54,6 +54,9 @@ class SitePlace:
             raise MachineError(
                 invalid("edge.proxy", scenario.edge.proxy, "'nginx', the only proxy of remote hosts")
             )
+        for key in ("tls", "nginx_conf"):
+            if getattr(scenario.edge, key):
+                raise MachineError(f"edge.{key}: not supported by remote hosts: expected none")
         if scenario.edge.port not in {0, self._survey.nginx.info.port}:
             raise MachineError(
                 invalid(

@@ -97,6 +97,7 @@ class RemoteNginxHost(RemoteHost):
         self.listen = f"{info.listen}:{info.port}"
         self.trusted = info.trusted
         self.directory = directory
+        self.private: Path | None = None
 
     @property
     def logs(self) -> Path:

@@ -3,7 +3,8 @@
 import pytest
 
 from reports.analysis.metrics import summarise
-from reports.analysis.refusals import Refusals, refusals
+from reports.analysis.refusals import Refusals, refusal_warnings, refusals
+from reports.page.refusals import refusal_table
 from tests.support.histories import history, second, seconds
 
 CASES: dict[str, tuple[float, float | None, float | None, int | None, bool]] = {
@@ -37,3 +38,20 @@ def test_the_storm_reconciles_its_own_seconds() -> None:
     storm = summarise(history(rows)).storm
     assert storm is not None
     assert storm.refusals == Refusals(clients=20, nginx=12, pods=4, unexplained=4)
+
+
+def test_what_an_nginx_of_the_users_own_refused_is_unknown_where_its_log_does_not_tell() -> None:
+    rows = seconds(0, 12, limited=9.0, nginx_limited=None, pod_shed=1.0)
+    own = history(rows, nginx_limited=None)
+    own.info.scenario["edge"] = {"nginx_conf": "nginx.conf", "nginx_log_format": ""}
+    (warning,) = refusal_warnings(own)
+    assert warning.startswith(
+        "refusals by a limit of nginx are unknown: the configuration in edge.nginx_conf"
+    )
+    storm = summarise(own).storm
+    assert storm is not None
+    assert storm.nginx_limited is None
+    table = refusal_table({"own": own})
+    assert table is not None
+    assert table.headings == ("arm", "clients", "nginx", "pods", "unaccounted")
+    assert table.rows[0][2::2] == ("unknown", "unknown")

@@ -1,0 +1,1 @@
+"""An nginx configuration of the user's own in front of the pods."""
