@@ -111,6 +111,7 @@ class Recorder:
         self.gave_up_by_reason: Counter[str] = Counter()
         self._first_attempt_ns = self._last_join_ns = 0
         self._attempts: Counter[int] = Counter()
+        self._gave_up: Counter[int] = Counter()
         self._outcomes: Counter[tuple[int, str]] = Counter()
         self._attempts_in_slot = 0
         self.retry_late_ns: list[int] = []
@@ -145,9 +146,10 @@ class Recorder:
         self._outcomes[self._cell_of[client], outcome] += 1
         self._durations.setdefault(outcome, []).append(now_ns - began_ns)
 
-    def gave_up_after(self, reason: str) -> None:
+    def gave_up_after(self, client: int, reason: str) -> None:
         """A client stopped for good; reason: one of `GAVE_UP`."""
         self.gave_up_by_reason[reason] += 1
+        self._gave_up[self._cell_of[client]] += 1
 
     def asked_for_recovery(self, recovered: bool, replayed: Events) -> None:
         """A client that asked for the state of its session has joined; replayed: what it was sent again."""
@@ -318,6 +320,7 @@ class Recorder:
                 attempts=self._attempts[place],
                 limited=self._outcomes[place, "limited"],
                 failed=failed[place],
+                gave_up=self._gave_up[place],
             )
             for cell, place in self._cells.items()
         }

@@ -33,6 +33,8 @@ class Context(Struct, frozen=True):
     """The feed has a publisher that this program starts."""
     liveness: bool = True
     """Pods have a liveness path."""
+    groups: tuple[str, ...] = ()
+    """Names of the groups of a mixed fleet."""
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):

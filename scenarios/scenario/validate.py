@@ -152,6 +152,7 @@ def _check_events(scenario: Scenario, source: str, fail: Callable[[str, object, 
         own_gateway=scenario.own_gateway,
         publisher=bool(scenario.feed.command),
         liveness=bool(scenario.gateway.liveness_path) or not scenario.own_gateway,
+        groups=tuple(group.name for group in scenario.fleet.group),
     )
     for place, event in enumerate(scenario.event):
         if scenario.target.url and not event.any_target:

@@ -76,6 +76,8 @@ class SomeClients(Struct, frozen=True, kw_only=True):
     limited: int
     failed: int = 0
     """Attempts that ended without a join, in whatever way."""
+    gave_up: int = 0
+    """Clients that stopped for good."""
 
 
 class GroupTimes(Struct, frozen=True, kw_only=True):

@@ -128,6 +128,7 @@ def later_clients(
                 attempts=first[key].attempts + some.attempts,
                 limited=first[key].limited + some.limited,
                 failed=first[key].failed + some.failed,
+                gave_up=first[key].gave_up + some.gave_up,
             )
             if key in first
             else some
@@ -301,7 +302,7 @@ def _without_counts(interval: Interval) -> Interval:
 
 
 def _uncounted(clients: Mapping[int, SomeClients]) -> dict[int, SomeClients]:
-    return {key: replace(some, attempts=0, limited=0, failed=0) for key, some in clients.items()}
+    return {key: replace(some, attempts=0, limited=0, failed=0, gave_up=0) for key, some in clients.items()}
 
 
 def _together(parts: list[SomeClients]) -> SomeClients:
@@ -312,6 +313,7 @@ def _together(parts: list[SomeClients]) -> SomeClients:
         attempts=sum(some.attempts for some in parts),
         limited=sum(some.limited for some in parts),
         failed=sum(some.failed for some in parts),
+        gave_up=sum(some.gave_up for some in parts),
     )
 
 
