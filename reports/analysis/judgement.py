@@ -53,4 +53,4 @@ def judge_run(directory: Path) -> Run:
     run.info.verdict = judgement["verdict"]
     if run.info.status != "running":
         save_info(directory, run.info)
-    return msgspec.structs.replace(run, histograms={})
+    return msgspec.structs.replace(run, histograms={}, group_histograms={})
