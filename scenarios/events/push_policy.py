@@ -12,8 +12,8 @@ from scenarios.policies.registry import policy
 class PushPolicy(Event, frozen=True, kw_only=True, tag="push_policy"):
     """Every client gets the policy at a random moment within the reach time, connected or not.
 
-    With `group`, the clients of that group alone get it. A client that is waiting or connecting at that moment
-    starts again with the new policy.
+    With `group`, the clients of that group alone get it. A client that is waiting or connecting at that
+    moment starts again with the new policy.
     """
 
     kind = "mitigation"
