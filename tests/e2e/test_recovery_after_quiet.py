@@ -1,7 +1,7 @@
 """Connection state recovery after a quiet time, at a real server with a stock client.
 
-Case 19 of docs/reported-storms.md. The server's adapter keeps an event for as long as a session, counted from the
-event itself. It does not know what a client has missed whose newest event is older.
+Case 19 of docs/reported-storms.md. The adapter of the server keeps an event for as long as a session, counted
+from the event itself. It does not know what a client has missed whose newest event is older.
 """
 
 import json
