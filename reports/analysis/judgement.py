@@ -59,4 +59,4 @@ def judge_run(directory: Path) -> Run:
     run.info.findings = judgement["findings"]
     if run.info.status != "running":
         save_info(directory, run.info)
-    return msgspec.structs.replace(run, histograms={})
+    return msgspec.structs.replace(run, histograms={}, group_histograms={})

@@ -47,10 +47,12 @@ class FleetGroup(Struct, frozen=True, kw_only=True):
     limited: int
     failed: int
     """Attempts that ended without a join, those answered by a limit among them."""
+    gave_up: int = 0
+    """Clients that stopped for good; 0 in runs that did not count them by group."""
     back_after_s: int | None
     """As of clients behind a shared IP."""
     effective_p99: Latency | None = None
-    """Of the ticks due in the phase `during`; None for a predicted run."""
+    """Of the ticks due in the phase `during`."""
     staleness_p99_ms: float | None = None
     """In the phase `during`, too."""
     back: ClientsBack | None = None
@@ -91,6 +93,7 @@ def fleet_groups(
                 attempts=_count(counted, "attempts"),
                 limited=_count(counted, "limited"),
                 failed=_count(counted, "failed"),
+                gave_up=_count(counted, "gave_up"),
                 back_after_s=_back_after_s(_between(told, from_s, to_s), end_s) if is_served else None,
                 effective_p99=p99,
                 staleness_p99_ms=stale_ms,

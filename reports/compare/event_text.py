@@ -62,6 +62,14 @@ def _pod(details: Details) -> str:
     return f"pod {details['pod']}" if "pod" in details else "a pod"
 
 
+def _to_group(details: Details) -> str:
+    return f" to the group {details['group']}" if details.get("group") else ""
+
+
+def _push(details: Details) -> str:
+    return f"{_named('push', 'policy')(details)}{_to_group(details)}"
+
+
 _DROPPED = {"dropped": "{} dropped", "dropped_by": "cut by {}"}
 
 WORDS: dict[str, Words] = {
@@ -79,7 +87,7 @@ WORDS: dict[str, Words] = {
     "feed_burst": Words(_burst),
     "feed_stall": Words(_lasting("feed stall")),
     "nginx_reload": Words(lambda _: "nginx reload"),
-    "push_policy": Words(_named("push", "policy"), {"reach_s": "all clients have it after {} s"}),
+    "push_policy": Words(_push, {"reach_s": "all clients have it after {} s"}),
     "set_limit": Words(_named("limit", "limit")),
     "probes": Words(lambda details: "conflated probes" if details.get("conflated") else "probes"),
 }
@@ -98,7 +106,9 @@ SPOKEN: dict[str, Callable[[Details], str]] = {
     "scale": lambda details: f"scaling to {label(details.get('pods', '?'))} pods",
     "feed_burst": lambda details: f"a feed {_burst(details)}",
     "feed_stall": lambda details: f"a stall of the feed{_for(details)}",
-    "push_policy": lambda details: f"pushing the policy {_name(details.get('policy', '?'))}",
+    "push_policy": lambda details: (
+        f"pushing the policy {_name(details.get('policy', '?'))}{_to_group(details)}"
+    ),
     "set_limit": lambda details: f"setting the limit {_name(details.get('limit', '?'))}",
     "nginx_reload": lambda _: "a reload of nginx",
     "nginx_restart": lambda _: "a restart of nginx",

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from reports.analysis.judgement import judgement_of
+from reports.analysis.shared_ips import groups_of
 from reports.compare.comparable import ComparisonError, variables
 from reports.compare.one_reference import on_one_reference, reference_warning
 from reports.gate.commit import Commit
@@ -25,6 +26,9 @@ OWN_PACKAGE = "reconnect-storm"
 """The package whose versions are what is compared."""
 
 LOAD_KEYS = ("fleet.clients", "fleet.clients_per_ip", "feed.rate_hz", "feed.payload_bytes", "target.url")
+
+GROUP_LOAD_KEYS = ("clients_per_ip", "protocol")
+"""Of each group of a mixed fleet, besides its share."""
 
 _ROUND = re.compile(r"(\d{2,3})(?:-(?:try|attempt)\d+)?")
 """The folder of a round's run, or of another attempt at it."""
@@ -104,12 +108,16 @@ def changes(
     every = [_in_arm(BASELINE, run) for run in baseline] + [_in_arm(CANDIDATE, run) for run in candidate]
     varied = variables(every)
     ours, theirs = baseline[0], candidate[0]
-    for key in (("name",) if same_scenario else ()) + LOAD_KEYS:
-        values = [_setting(run.info.scenario, key) for run in (ours, theirs)]
-        if values[0] != values[1]:
+    keys = (("name",) if same_scenario else ()) + LOAD_KEYS
+    before, after = (
+        {key: _setting(run.info.scenario, key) for key in keys} | _groups_load(run) for run in (ours, theirs)
+    )
+    for key in dict.fromkeys([*before, *after]):
+        was, now = before.get(key), after.get(key)
+        if was != now:
             raise ComparisonError(
-                f"baseline was recorded with a different load: {key}: {values[0]!r} in {ours.directory}, "
-                f"{values[1]!r} in {theirs.directory}: expected the same load on both sides"
+                f"baseline was recorded with a different load: {key}: {was!r} in {ours.directory}, "
+                f"{now!r} in {theirs.directory}: expected the same load on both sides"
             )
     return varied
 
@@ -128,6 +136,19 @@ def _in_arm(arm: str, run: Run) -> Run:
     """The same run in this arm, with nothing of our own version, which is what a gate compares."""
     versions = {name: version for name, version in run.info.versions.items() if name != OWN_PACKAGE}
     return replace(run, info=replace(run.info, arm=arm, versions=versions))
+
+
+def _groups_load(run: Run) -> dict[str, Any]:
+    """What the groups of a mixed fleet add to the load; a share that is left out is that of the rest."""
+    groups = groups_of(run)
+    rest = 1 - sum(group.get("share") or 0.0 for group in groups)
+    found: dict[str, Any] = {}
+    for group in groups:
+        share = rest if group.get("share") is None else group["share"]
+        key = f"fleet.group.{group['name']}"
+        found[f"{key}.share"] = round(share, 6)
+        found |= {f"{key}.{name}": group.get(name) for name in GROUP_LOAD_KEYS}
+    return found
 
 
 def _setting(scenario: dict[str, Any], key: str) -> Any:

@@ -31,11 +31,12 @@ def fleet_group_table(arms: Mapping[str, Sequence[Run]]) -> TextTable | None:
         return None
     ticks = any(group.ticks for group in every)
     timed = any(group.effective_p99 or group.staleness_p99_ms is not None for group in every)
+    gave_up = any(group.gave_up for group in every)
     rows = []
     for arm, runs in runs_of.items():
         for name in dict.fromkeys(group.name for groups in runs for group in groups):
             same = [group for groups in runs for group in groups if group.name == name]
-            rows.append((arm, name, *_group_row(same, ticks, timed)))
+            rows.append((arm, name, *_group_row(same, ticks=ticks, timed=timed, gave_up=gave_up)))
     return TextTable(
         label="Clients by group",
         headings=(
@@ -43,6 +44,7 @@ def fleet_group_table(arms: Mapping[str, Sequence[Run]]) -> TextTable | None:
             *(SHARES if ticks else ()),
             *(("effective p99, during", "staleness p99, during") if timed else ()),
             *("attempts per s before", "attempts per s", "failed attempts", "refused by a limit"),
+            *(("gave up",) if gave_up else ()),
             *RETURN,
         ),
         rows=tuple(rows),
@@ -50,8 +52,8 @@ def fleet_group_table(arms: Mapping[str, Sequence[Run]]) -> TextTable | None:
     )
 
 
-def _group_row(groups: Sequence[FleetGroup], ticks: bool, timed: bool) -> tuple[str, ...]:
-    """One group, in each run."""
+def _group_row(groups: Sequence[FleetGroup], *, ticks: bool, timed: bool, gave_up: bool) -> tuple[str, ...]:
+    """One group, in each run; the others say which columns there are."""
     before = [each.attempts_per_s_before for each in groups if each.attempts_per_s_before is not None]
     during = [each.attempts_per_s for each in groups if each.attempts_per_s is not None]
     return (
@@ -61,6 +63,7 @@ def _group_row(groups: Sequence[FleetGroup], ticks: bool, timed: bool) -> tuple[
         *(f"{median(each):.1f}" if each else units.NOTHING for each in (before, during)),
         units.count(median(each.failed for each in groups)),
         units.count(median(each.limited for each in groups)),
+        *((units.count(median(each.gave_up for each in groups)),) if gave_up else ()),
         *(_recovered(groups) if groups[0].is_served else (units.NOTHING,) * len(RETURN)),
     )
 

@@ -139,6 +139,7 @@ GROUP_COLUMNS: dict[str, str] = {
     "clients": "clients of the group",
     **_OF_SOME_CLIENTS,
     "failed": "of their attempts, ended without a join in whatever way",
+    "gave_up": "of these clients, stopped for good",
     **_TICKS_OF_SOME_CLIENTS,
 }
 """Columns of groups.csv: the same second by group, in runs whose fleet has groups."""

@@ -40,7 +40,7 @@ class Client(Reconnecting):
     """One client. `start()` makes it connect; it then comes back by itself until `stop()`."""
 
     __slots__ = (
-        *("_bucket", "_connection", "_identity", "_index", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
+        *("_bucket", "_connection", "_identity", "_joined_ns", "_last_ping_ns", "_last_tick_ns"),
         *("_on_first_attempt", "_ping_patience_ns", "_ramp", "_recovery", "_round_trip_s", "_seat"),
         *("_session", "_started_ns", "_tls_memory"),
     )
@@ -51,7 +51,6 @@ class Client(Reconnecting):
     def __init__(self, population: Population, index: int, seat: Seat) -> None:
         super().__init__(population, index)
         self._bucket = population.recorder.bucket_of(index)
-        self._index = index
         self._seat = seat
         self._tls_memory = population.tls_memory(index)
         self._round_trip_s = population.fleet.rtt_ms / 1000 * self._rng.uniform(0.5, 1.5)

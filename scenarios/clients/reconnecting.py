@@ -23,13 +23,14 @@ class Reconnecting:
     """What a client does until its next attempt begins; `_begin_admitted_attempt` begins it."""
 
     __slots__ = (
-        *("_course", "_first", "_place_ns", "_population", "_recorder", "_reset", "_rng", "_stopped"),
-        *("_timer", "_wanted_ns"),
+        *("_course", "_first", "_index", "_place_ns", "_population", "_recorder", "_reset", "_rng"),
+        *("_stopped", "_timer", "_wanted_ns"),
     )
 
     def __init__(self, population: Population, index: int) -> None:
         self._population = population
         self._recorder = population.recorder
+        self._index = index
         # Clients draw apart, so that one client's number of attempts does not shift the others' delays.
         self._rng = random.Random((population.fleet.seed << 32) + population.first_index + index)  # noqa: S311
         self._timer: Timer | None = None
@@ -83,12 +84,12 @@ class Reconnecting:
                 return
         except Exception as error:
             self._population.note_failure(error)
-        self._recorder.gave_up_after(POLICY_ENDED)
+        self._recorder.gave_up_after(self._index, POLICY_ENDED)
 
     def _do(self, order: Order, now_ns: int) -> None:
         if type(order) is Stop:
             # Without a timer: only a pushed policy brings it back.
-            self._recorder.gave_up_after(order.reason)
+            self._recorder.gave_up_after(self._index, order.reason)
         elif type(order) is Wait:
             # Rounded up: asked a nanosecond too early, a throttle would say no once more.
             self._at(now_ns + math.ceil(order.seconds * 1e9), self._wake)

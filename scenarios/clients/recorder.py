@@ -114,6 +114,7 @@ class Recorder:
         self._attempts: Counter[int] = Counter()
         self._first_attempts: Counter[int] = Counter()
         self._first_limited: Counter[int] = Counter()
+        self._gave_up: Counter[int] = Counter()
         self._outcomes: Counter[tuple[int, str]] = Counter()
         self._attempts_in_slot = 0
         self.retry_late_ns: list[int] = []
@@ -155,9 +156,10 @@ class Recorder:
         self._outcomes[self._cell_of[client], outcome] += 1
         self._durations.setdefault(outcome, []).append(now_ns - began_ns)
 
-    def gave_up_after(self, reason: str) -> None:
+    def gave_up_after(self, client: int, reason: str) -> None:
         """A client stopped for good; reason: one of `GAVE_UP`."""
         self.gave_up_by_reason[reason] += 1
+        self._gave_up[self._cell_of[client]] += 1
 
     def tls_handshake(self, resumed: bool) -> None:
         """A client has completed a TLS handshake: a full one, or one that resumed its session."""
@@ -336,6 +338,7 @@ class Recorder:
                 failed=failed[place],
                 first_attempts=self._first_attempts[place],
                 first_limited=self._first_limited[place],
+                gave_up=self._gave_up[place],
             )
             for cell, place in self._cells.items()
         }

@@ -37,6 +37,8 @@ class Context(Struct, frozen=True):
     """The proxy has a certificate."""
     nginx_conf: bool = False
     """The proxy's configuration is the user's own."""
+    groups: tuple[str, ...] = ()
+    """Names of the groups of a mixed fleet."""
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):

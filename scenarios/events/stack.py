@@ -97,8 +97,8 @@ class Proxy(Protocol):
 class Clients(Protocol):
     """The clients, through their generator."""
 
-    async def push_policy(self, spec: NameOrTable, reach_s: float = 0.0) -> None:
-        """Gives every client another reconnect policy, the last one after `reach_s`."""
+    async def push_policy(self, spec: NameOrTable, reach_s: float = 0.0, group: str = "") -> None:
+        """Gives every client, or those of a group, another reconnect policy, the last one after `reach_s`."""
         ...
 
 

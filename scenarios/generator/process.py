@@ -167,9 +167,11 @@ class Generator:
     def obey(self, order: Message) -> None:
         """Carries out an order of the runner's."""
         match order:
-            case PushPolicy(spec, reach_s):
+            case PushPolicy(spec, reach_s, group):
                 pushed = self._policy(spec)
                 for population in self.populations:
+                    if group and population.part.name != group:
+                        continue
                     mine = [client for client in self.clients if client.population is population]
                     population.push(pushed, reach_s, mine)
             case Cut(share):

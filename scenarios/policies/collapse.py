@@ -75,6 +75,12 @@ def collapses(chains: list[list[float]]) -> bool:
     return bool(found) and found[-1].share >= A_TENTH
 
 
+def jitter_lost(chains: list[list[float]]) -> str:
+    """A sentence on a policy whose jitter ends on one value; empty where it stays, or where there is none."""
+    without = all(one.share >= NEARLY_ALL for one in atoms(chains))
+    return sentence(chains) if collapses(chains) and not without else ""
+
+
 def by_attempt(chains: list[list[float]]) -> str:
     """The share of clients on one value: `30 % on 5.000 s before attempt 2, …`; empty: none worth mention."""
     return ", ".join(

@@ -105,8 +105,8 @@ def words(event: Event) -> str:
             return f"scale to {pods} pods"
         case RollingRestart():
             return "restart the pods, one after the other"
-        case PushPolicy(policy=spec):
-            return f"push policy {_name(spec)} to all clients"
+        case PushPolicy(policy=spec, group=group):
+            return f"push policy {_name(spec)} to {f'the group {group}' if group else 'all clients'}"
         case SetLimit(limit="none"):
             return "remove the limit"
         case SetLimit(limit=spec):

@@ -180,6 +180,7 @@ def _check_events(scenario: Scenario, source: str, fail: Callable[[str, object, 
         liveness=bool(scenario.gateway.liveness_path) or not scenario.own_gateway,
         tls=scenario.edge.tls is not None,
         nginx_conf=bool(scenario.edge.nginx_conf),
+        groups=tuple(group.name for group in scenario.fleet.group),
     )
     for place, event in enumerate(scenario.event):
         if scenario.target.url and not event.any_target:

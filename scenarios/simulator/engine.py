@@ -98,9 +98,10 @@ class Engine:
 
     # -- orders -------------------------------------------------------------------------------------
 
-    def push_policy(self, policy: Policy, reach_s: float) -> None:
-        """Everybody follows another policy, each from a moment of its own within the reach time on."""
-        self._reconnects.push(policy, self.now_s, reach_s)
+    def push_policy(self, policy: Policy, reach_s: float, group: str = "") -> None:
+        """All clients, or those of a group, follow another policy, each from a moment of its own within the
+        reach time on."""
+        self._reconnects.push(policy, self.now_s, reach_s, group)
 
     def route(self, pods: list[int]) -> None:
         """From now on newcomers go to these pods."""

@@ -80,14 +80,25 @@ class Reconnects:
             some = refused[places]
             self.come_back(some, self._rng.uniform(0, ramp_s, len(some)), ending.outcome)
 
-    def push(self, policy: Policy, now_s: float, reach_s: float) -> None:
-        """Everybody follows another policy, each from a moment of its own within the reach time on."""
-        numbers = np.array([self._add(policy, part.fleet) for part in self._table.parts])
-        clients = np.arange(self._table.count)
+    def push(self, policy: Policy, now_s: float, reach_s: float, group: str = "") -> None:
+        """All clients, or those of a group, follow another policy, each from a moment of its own within the
+        reach time on."""
+        table = self._table
+        mine = np.array([not group or part.name == group for part in table.parts])
+        numbers = np.full(len(mine), -1)
+        for place in np.flatnonzero(mine).tolist():
+            numbers[place] = self._add(policy, table.parts[place].fleet)
+        clients = np.flatnonzero(mine[table.part])
         moments = now_s + self._rng.random(len(clients)) * reach_s
-        order = np.argsort(moments)
-        # A policy that is still on its way reaches nobody any more.
-        self._push = clients[order], moments[order], numbers[self._table.part[order]]
+        pushed = clients, moments, numbers[table.part[clients]]
+        if self._push is not None:
+            # A policy that is still on its way reaches none of these any more; other groups it reaches.
+            others = ~mine[table.part[self._push[0]]]
+            kept = (column[others] for column in self._push)
+            clients, moments, followed = (np.concatenate(both) for both in zip(pushed, kept, strict=True))
+            pushed = clients, moments, followed
+        order = np.argsort(pushed[1])
+        self._push = pushed[0][order], pushed[1][order], pushed[2][order]
         self.reach(now_s)
 
     def reach(self, by_s: float) -> None:
@@ -199,8 +210,9 @@ class Reconnects:
             stopped = followers.stops_on(ended)
             if followers.paths is not None and not stopped:
                 delays_s[mine] = followers.paths.delays_s(table.path[clients[mine]], attempts[mine])
-            if gone := int(np.isnan(delays_s[mine]).sum()):
-                self._recorder.gave_up_after(ended.kind if stopped else POLICY_ENDED, gone)
+            gone = clients[mine][np.isnan(delays_s[mine])]
+            if len(gone):
+                self._recorder.gave_up_after(ended.kind if stopped else POLICY_ENDED, table.cells_of(gone))
         table.outage_attempts[clients] = attempts + 1
         over = np.isnan(delays_s)
         if over.any():
@@ -213,7 +225,7 @@ class Reconnects:
         if not len(clients):
             return
         lasted = {} if session_s is None else dict(zip(clients.tolist(), session_s.tolist(), strict=True))
-        orders = Orders(self._recorder)
+        orders = Orders(self._recorder, self._table)
         for client, number, ended_s in self._told_ones(clients, at_s):
             course = self._policies[number].course(client)
             orders.take(client, course.after(ended, lasted.get(client, 0.0), ended_s), ended_s)
@@ -276,7 +288,7 @@ class Reconnects:
         begins: npt.NDArray[np.bool_] = ~table.waking[clients]
         if begins.all():
             return begins
-        orders = Orders(self._recorder)
+        orders = Orders(self._recorder, table)
         for place in np.flatnonzero(~begins).tolist():
             client = int(clients[place])
             now_s = float(table.started_s[client])
@@ -353,8 +365,8 @@ class Reconnects:
 class Orders:
     """What policies that were asked one by one have answered, for all of them at once."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, table: ClientTable) -> None:
+        self._recorder, self._table = recorder, table
         self.stopped: list[int] = []
         self.waking: list[int] = []
         self.wake_s: list[float] = []
@@ -365,7 +377,7 @@ class Orders:
         """Takes the order that a client's policy gave at that time."""
         match order:
             case Stop(reason):
-                self._recorder.gave_up_after(reason)
+                self._recorder.gave_up_after(reason, self._table.cells_of(np.array([client])))
                 self.stopped.append(client)
             case Wait(seconds):
                 self.waking.append(client)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reports.rundir.latency import LATE_FROM_US
-from scenarios.wire.interval import Interval, Samples, SomeClients
+from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients
 from scenarios.wire.merge import add_clients
 from scenarios.wire.tick_counts import TickCounts
 
@@ -54,6 +54,22 @@ def shared_out(some: Ints, by_cell: Ints) -> Ints:
     return shares
 
 
+def portions_by_group(clients: Ints, by_group: Ints) -> Ints:
+    """Of portions with `clients` each, shape (n, portions), how many clients of each group.
+
+    by_group: of all portions together, shape (n, groups). The result, of shape (n, portions, groups), adds up
+    to both.
+    """
+    if by_group.shape[1] == 1:
+        return clients[:, :, None]
+    left = by_group.copy()
+    shares = np.zeros((*clients.shape, by_group.shape[1]), np.int64)
+    for portion in range(clients.shape[1]):
+        shares[:, portion] = shared_out(clients[:, portion], left)
+        left -= shares[:, portion]
+    return shares
+
+
 class Cell(NamedTuple):
     """Clients that have in common all that they are told apart by."""
 
@@ -85,9 +101,17 @@ class Recorder:
         self._due_second = np.clip(due_s.astype(np.int64), 0, seconds - 1)
         self._cells, self._cell_clients, self._grouped = cells, cell_clients, grouped
         self._is_served = np.array([cell.is_served for cell in cells])
+        groups = 1 + max(cell.part for cell in cells)
+        self._group_of = np.eye(groups, dtype=np.int64)[[cell.part for cell in cells]]
+        """1 where a cell belongs to a group, shape (cells, groups)."""
+        self._served_groups = sorted(
+            {cell.part for cell, size in zip(cells, cell_clients, strict=True) if cell.is_served and size}
+        )
         self._seconds = seconds
-        self._effective = np.zeros((seconds, BINS), np.int64)
-        self._censored = np.zeros((seconds, BINS), np.int64)
+        # By group, as all that is about times.
+        self._effective = np.zeros((seconds, BINS, groups), np.int64)
+        self._censored = np.zeros((seconds, BINS, groups), np.int64)
+        self._staleness = np.zeros((BINS, groups), np.int64)
         self._news = (seconds, 0)
         """The seconds [from, to) in which these two may hold something."""
         self.closed = -1
@@ -104,12 +128,13 @@ class Recorder:
     def _new_second(self) -> None:
         self.outcomes: Counter[str] = Counter()
         self.disconnects: Counter[str] = Counter()
-        self.limited_by_cell, self.failed_by_cell = np.zeros((2, len(self._cells)), np.int64)
+        self.limited_by_cell, self.failed_by_cell, self._gave_up_by_cell = np.zeros(
+            (3, len(self._cells)), np.int64
+        )
         self.held_back = 0
         self.gave_up_by_reason: Counter[str] = Counter()
         self._ticks = self._missed = 0
         self._fanout = np.zeros(BINS, np.int64)
-        self._staleness = np.zeros(BINS, np.int64)
         self._useful: list[Ints] = []
         self._stale: list[int] = []
 
@@ -134,9 +159,10 @@ class Recorder:
         else:
             np.add.at(by_place, places, times)
 
-    def gave_up_after(self, reason: str, clients: int = 1) -> None:
-        """This number of clients stopped for good; reason: one of `GAVE_UP`."""
-        self.gave_up_by_reason[reason] += clients
+    def gave_up_after(self, reason: str, cells: Ints) -> None:
+        """Clients of these cells, shape (n,), stopped for good; reason: one of `GAVE_UP`."""
+        self.gave_up_by_reason[reason] += len(cells)
+        self._gave_up_by_cell += np.bincount(cells, minlength=len(self._cells))
 
     # -- ticks --------------------------------------------------------------------------------------
 
@@ -159,7 +185,8 @@ class Recorder:
             self._due_second[ticks[news]],
             *(part[news] for part in (bins, clients, by_cell)),
         )
-        np.add.at(self._effective, (due_second[:, None], bins), clients)
+        portions = portions_by_group(clients, by_cell @ self._group_of)
+        np.add.at(self._effective, (due_second[:, None], bins), portions)
         in_time = np.where(bins < _FIRST_LATE_BIN, clients, 0).sum(axis=1)
         np.add.at(self._held, due_second, by_cell)
         np.add.at(self._in_time, due_second, shared_out(in_time, by_cell))
@@ -182,7 +209,7 @@ class Recorder:
         # Whoever held an older tick than k has missed k.
         missed = np.cumsum(counts, axis=0)[first:tick]
         due_second, bins = self._due_second[first:tick], bins_of(now_s - self.due_s[first:tick])
-        np.add.at(self._effective, (due_second, bins), missed.sum(axis=1))
+        np.add.at(self._effective, (due_second, bins), missed @ self._group_of)
         np.add.at(self._held, due_second, missed)
         np.add.at(self._in_time, due_second, np.where(bins[:, None] < _FIRST_LATE_BIN, missed, 0))
         np.add.at(self._skipped, due_second, missed)
@@ -199,7 +226,7 @@ class Recorder:
         np.add.at(by_held, np.clip(last_tick, -1, latest) + 1, joined)
         without = np.cumsum(by_held, axis=0)[: latest + 1]
         due_second, waited_s = self._due_second[: latest + 1], now_s - self.due_s[: latest + 1]
-        np.add.at(self._censored, (due_second, bins_of(waited_s)), without.sum(axis=1))
+        np.add.at(self._censored, (due_second, bins_of(waited_s)), without @ self._group_of)
         np.add.at(self._never, due_second, without)
         self._note_news(due_second)
         self.closed = latest
@@ -218,23 +245,21 @@ class Recorder:
 
     # -- the 100 ms grid ----------------------------------------------------------------------------
 
-    def sample(self, now_s: float, last_tick: Ints, by_pod_and_group: Ints) -> None:
-        """A point of the grid. by_pod_and_group: clients with a tick from their pod, shape (pods, cells)."""
+    def sample(self, now_s: float, last_tick: Ints, by_pod_and_cell: Ints) -> None:
+        """A point of the grid. by_pod_and_cell: clients with a tick from their pod, shape (pods, cells)."""
         age_s = np.where(last_tick >= 0, now_s - self.due_s[np.maximum(last_tick, 0)], now_s)
-        by_pod = by_pod_and_group.sum(axis=1)
-        self._useful.append(by_pod_and_group[age_s < USEFUL_S].sum(axis=0))
-        away = self.away_by_held.sum(axis=1)
-        held = np.flatnonzero(away)
+        self._useful.append(by_pod_and_cell[age_s < USEFUL_S].sum(axis=0))
+        held = np.flatnonzero(self.away_by_held.any(axis=1))
         away_s = now_s - np.where(held > 0, self.due_s[np.maximum(held - 1, 0)], 0.0)
         ages = np.concatenate((age_s, away_s))
-        counts = np.concatenate((by_pod, away[held]))
+        counts = np.concatenate((by_pod_and_cell, self.away_by_held[held])) @ self._group_of
         np.add.at(self._staleness, bins_of(np.maximum(ages, 0.0)), counts)
         self._stale.append(int(counts[ages >= USEFUL_S].sum()))
 
     # -- seconds ------------------------------------------------------------------------------------
 
     def take_interval(self, second: int, *, connected_by_cell: Ints) -> Interval:
-        """Everything since the last call, but for what `take_latencies` and `take_ticks` have."""
+        """Everything since the last call, but for what `take_times` and `take_ticks` have."""
         slots = self.attempts_by_slot[second * SLOTS_PER_S : (second + 1) * SLOTS_PER_S].tolist()
         useful = np.mean(self._useful, axis=0) if self._useful else None
         cells = [
@@ -247,6 +272,7 @@ class Recorder:
                     attempts=int(self.attempts_by_cell[second, place]),
                     limited=int(self.limited_by_cell[place]),
                     failed=int(self.failed_by_cell[place]),
+                    gave_up=int(self._gave_up_by_cell[place]),
                 ),
             )
             for place, cell in enumerate(self._cells)
@@ -273,23 +299,31 @@ class Recorder:
             attempt_durations={},
             loop_lag=Samples(),
             retry_late=Samples(),
-            staleness=samples(self._staleness),
             stale_clients=float(np.mean(self._stale)) if self._stale else None,
             reference="due",
         )
         self._new_second()
         return interval
 
-    def take_latencies(self) -> tuple[dict[int, Samples], dict[int, Samples]]:
-        """Effective latencies and lower bounds since the last call, by the second of the due time."""
+    def take_times(self) -> dict[int, GroupTimes]:
+        """Latencies and ages since the last call, of the clients of each group that is served."""
         low, high = self._news
-        effective, censored = (
-            {second: samples(counts[second]) for second in range(low, high) if counts[second].any()}
-            for counts in (self._effective, self._censored)
-        )
+        found = {}
+        for group in self._served_groups:
+            effective, censored = (
+                {
+                    second: samples(counts[second, :, group])
+                    for second in range(low, high)
+                    if counts[second, :, group].any()
+                }
+                for counts in (self._effective, self._censored)
+            )
+            ages = samples(self._staleness[:, group])
+            found[group] = GroupTimes(effective=effective, censored=censored, staleness=ages)
         self._effective[low:high] = self._censored[low:high] = 0
+        self._staleness[:] = 0
         self._news = self._seconds, 0
-        return effective, censored
+        return found
 
     def take_ticks(self) -> list[tuple[Cell, dict[int, TickCounts]]]:
         """What became of ticks since the last call, by cell and by the second of the due time."""

@@ -33,6 +33,7 @@ from scenarios.simulator.engine import Engine
 from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most_ticks
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.wire.interval import Interval, Samples
+from scenarios.wire.merge import add, add_by_key
 from scenarios.wire.pod_second import PodSecond
 from scenarios.wire.tick_counts import add_groups, skipped_ticks
 
@@ -261,15 +262,21 @@ class _Conductor:
         self._on_second(second + 1, self.seconds)
 
     def _due_ticks(self) -> dict[str, Any]:
-        """What an interval says of ticks by the second in which they were due."""
+        """What an interval says of ticks, most of it by the second in which they were due."""
         recorder = self.engine.recorder
-        effective, censored = recorder.take_latencies()
-        ticks = recorder.take_ticks()
-        groups = add_groups({cell.size: counts} for cell, counts in ticks)
-        found = {"effective": effective, "censored": censored, "group_ticks": groups}
+        times, ticks = recorder.take_times(), recorder.take_ticks()
+        sizes = add_groups({cell.size: counts} for cell, counts in ticks)
+        found: dict[str, Any] = {
+            "effective": add_by_key(each.effective for each in times.values()),
+            "censored": add_by_key(each.censored for each in times.values()),
+            "staleness": add(each.staleness for each in times.values()),
+            "group_ticks": sizes,
+            "skipped": skipped_ticks(sizes),
+        }
         if self.scenario.fleet.group:
+            found["fleet_group_times"] = times
             found["fleet_group_ticks"] = add_groups({cell.part: counts} for cell, counts in ticks)
-        return {**found, "skipped": skipped_ticks(groups)}
+        return found
 
     def _finish(self) -> None:
         info, collector = self.writer.info, self.collector

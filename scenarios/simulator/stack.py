@@ -236,9 +236,9 @@ class SimulatedGenerator:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def push_policy(self, spec: NameOrTable, reach_s: float = 0.0) -> None:
-        """Gives every client another reconnect policy, the last one after `reach_s`."""
-        self._engine.push_policy(policy(spec), reach_s)
+    async def push_policy(self, spec: NameOrTable, reach_s: float = 0.0, group: str = "") -> None:
+        """Gives every client, or those of a group, another reconnect policy, the last one after `reach_s`."""
+        self._engine.push_policy(policy(spec), reach_s, group)
 
     async def finalise(self) -> None:
         """Ends the accounting at this moment."""

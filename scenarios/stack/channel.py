@@ -83,9 +83,9 @@ class Channel:
         """Returns never; raises StackError when the channel breaks or the other end ends the test."""
         raise StackError(f"generator: {await asyncio.shield(self._reading)}")
 
-    async def push_policy(self, policy: NameOrTable, reach_s: float = 0.0) -> None:
-        """Gives every client another reconnect policy, the last one after `reach_s`."""
-        await self._send(PushPolicy(policy, reach_s))
+    async def push_policy(self, policy: NameOrTable, reach_s: float = 0.0, group: str = "") -> None:
+        """Gives every client, or those of a group, another reconnect policy, the last one after `reach_s`."""
+        await self._send(PushPolicy(policy, reach_s, group))
 
     async def cut(self, share: float = 1.0) -> None:
         """Makes that share of the clients lose their connection."""

@@ -80,6 +80,8 @@ class SomeClients(Struct, frozen=True, kw_only=True):
     """Attempts that were the first of a client since it lost its session."""
     first_limited: int = 0
     """Of these, answered with 429 or 503."""
+    gave_up: int = 0
+    """Clients that stopped for good."""
 
 
 class GroupTimes(Struct, frozen=True, kw_only=True):

@@ -132,6 +132,7 @@ def later_clients(
                 failed=first[key].failed + some.failed,
                 first_attempts=first[key].first_attempts + some.first_attempts,
                 first_limited=first[key].first_limited + some.first_limited,
+                gave_up=first[key].gave_up + some.gave_up,
             )
             if key in first
             else some
@@ -306,7 +307,7 @@ def _without_counts(interval: Interval) -> Interval:
 
 def _uncounted(clients: Mapping[int, SomeClients]) -> dict[int, SomeClients]:
     return {
-        key: replace(some, attempts=0, limited=0, failed=0, first_attempts=0, first_limited=0)
+        key: replace(some, attempts=0, limited=0, failed=0, first_attempts=0, first_limited=0, gave_up=0)
         for key, some in clients.items()
     }
 
@@ -321,6 +322,7 @@ def _together(parts: list[SomeClients]) -> SomeClients:
         failed=sum(some.failed for some in parts),
         first_attempts=sum(some.first_attempts for some in parts),
         first_limited=sum(some.first_limited for some in parts),
+        gave_up=sum(some.gave_up for some in parts),
     )
 
 

@@ -47,11 +47,13 @@ class Finalised(Struct, frozen=True, tag=True):
 
 
 class PushPolicy(Struct, frozen=True, tag=True):
-    """All clients follow this policy, each from a moment of its own within the reach time on; whoever waits
-    or connecting then starts again with it."""
+    """All clients follow this policy, each from a moment of its own within the reach time on; one that waits
+    or connects then starts again with it."""
 
     policy: NameOrTable
     reach_s: float = 0.0
+    group: str = ""
+    """Name of the group whose clients alone follow it; empty: all do."""
 
 
 class Cut(Struct, frozen=True, tag=True):

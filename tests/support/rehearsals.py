@@ -77,6 +77,26 @@ def plain(rows: list[Row], **info: Any) -> Run:
     return judged(history(rows, **{"rehearsal": Rehearsal(), **info}))
 
 
+def mixed_fleet() -> Run:
+    """A rehearsal with clients that are served, and old ones that never are and give up in the end."""
+    groups = [{"name": "web"}, {"name": "old-tabs", "share": 0.25, "protocol": 3}]
+    rows = storm(lambda t: 100.0 if t > 20 else 5.0)
+    web = [{**row, "group": 0.0} for row in rows]
+    old = [
+        {
+            **row,
+            "group": 1.0,
+            "clients": 40.0,
+            "useful": 0.0,
+            "failed": 9.0,
+            "gave_up": float(row["t_s"] == 30),
+        }
+        for row in rows
+    ]
+    run = history(rows, rehearsal=Rehearsal(), scenario=scenario(fleet__group=groups))
+    return judged(msgspec.structs.replace(run, groups=(*web, *old)))
+
+
 REHEARSALS: dict[str, Callable[[], Run]] = {
     "scripted, recovered": lambda: rehearsed(30, SCALE, PUSH, LIMIT, limited=3.0),
     "decided by an operator": lambda: rehearsed(
@@ -100,6 +120,7 @@ REHEARSALS: dict[str, Callable[[], Run]] = {
     "no trigger": lambda: plain(seconds(0, 20), trigger_s=None),
     "nobody was hit": lambda: plain(storm(100.0)),
     "nothing recorded": lambda: plain([], status="interrupted", phases=(), latencies={}),
+    "a mixed fleet": mixed_fleet,
     "an operator who was asked nothing": lambda: plain(storm(0.0), rehearsal=Rehearsal(interactive=True)),
     "a foreign gateway": lambda: plain(storm(0.0), stability={}),
     "interrupted in the storm": lambda: plain(storm(0.0)[:12], status="interrupted"),

@@ -16,6 +16,7 @@ from reports.rundir.files import find_runs, point_latest
 from reports.rundir.schema import RecordError
 from scenarios.cli.forecast import compare_lines
 from scenarios.cli.gate_options import MOST_ROUNDS
+from scenarios.cli.jitter_lines import jitter_lines
 from scenarios.cli.options import Options, carries_out_a_scenario
 from scenarios.cli.print_report import report
 from scenarios.cli.progress import LiveView
@@ -126,6 +127,8 @@ def _carry_out(
     if forecast:
         for line in compare_lines(todo, repeats, most):
             said.print(line, highlight=False, markup=False)
+    for line in jitter_lines(plan.scenario for plan in todo):
+        said.print(line, highlight=False, markup=False)
     looks: list[tuple[Interim, ...]] = []
 
     def is_decided() -> bool:

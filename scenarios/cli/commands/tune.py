@@ -283,7 +283,7 @@ def _simulated(scenario: Scenario, name: str) -> tuple[Scenario, tuple[str, ...]
     if scenario.fleet.group:
         raise ScenarioError(
             f"{name}: fleet.group: not supported by tune, which recommends one policy for all clients:"
-            " expected a fleet without groups"
+            " expected a fleet without groups, such as a copy of the file without [[fleet.group]]"
         )
     if scenario.trigger_s is None:
         raise ScenarioError(f"{name}: event: expected at least one fault")

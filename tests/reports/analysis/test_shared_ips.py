@@ -304,7 +304,16 @@ def test_the_table_has_a_row_for_each_group_and_nothing_where_no_fleet_has_any()
     assert table.headings[:4] == ("arm", "group", "clients", "availability")
     assert [row[:2] for row in table.rows] == [("mixed", "web"), ("mixed", "old")]
     assert table.rows[1][3] == table.rows[1][-1] == "–"
+    assert "gave up" not in table.headings
     assert fleet_group_table({"alike": [run_of()]}) is None
+
+
+def test_the_table_says_how_many_clients_of_each_group_gave_up() -> None:
+    rows = [{**row, "gave_up": row["group"] if row["t_s"] in (3.0, 9.0, 12.0) else 0.0} for row in ROWS]
+    table = fleet_group_table({"mixed": [grouped(*rows)]})
+    assert table is not None
+    place = table.headings.index("gave up")
+    assert [row[place] for row in table.rows] == ["0", "2"]
 
 
 @pytest.mark.parametrize(

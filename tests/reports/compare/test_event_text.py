@@ -21,6 +21,12 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "push incident",
         "push incident: all clients have it after 5 s",
     ),
+    "a policy of a group": (
+        "push_policy",
+        {"policy": "incident", "reach_s": 0.0, "group": "old-tabs"},
+        "push incident to the group old-tabs",
+        "push incident to the group old-tabs",
+    ),
     "a policy at once": (
         "push_policy",
         {"policy": "incident", "reach_s": 0.0},

@@ -112,6 +112,28 @@ REFUSED: dict[str, tuple[Run, str]] = {
 }
 
 
+WEB, OLD = {"name": "web"}, {"name": "old", "share": 0.25, "protocol": 4}
+GROUPS_REFUSED = {
+    "another share": ([WEB, {**OLD, "share": 0.5}], r"fleet\.group\.web\.share: 0\.75 in .*, 0\.5 in"),
+    "another protocol": ([WEB, {**OLD, "protocol": 3}], r"fleet\.group\.old\.protocol"),
+    "other clients per IP": ([{**WEB, "clients_per_ip": 5}, OLD], r"fleet\.group\.web\.clients_per_ip"),
+    "another group": ([WEB, {**OLD, "name": "tabs"}], r"fleet\.group\.old\.share: 0\.25 in .*, None in"),
+    "no groups": ([], r"fleet\.group\.web\.share"),
+}
+
+
+@pytest.mark.parametrize(("groups", "said"), GROUPS_REFUSED.values(), ids=GROUPS_REFUSED)
+def test_a_baseline_whose_groups_were_another_load_is_refused(groups: list[Any], said: str) -> None:
+    with pytest.raises(ComparisonError, match=f"different load: {said}"):
+        changes([with_scenario(fleet__group=[WEB, OLD])], [with_scenario(fleet__group=groups)])
+
+
+def test_groups_may_differ_in_what_a_change_may_touch_and_the_rest_may_be_said_or_not() -> None:
+    ours = with_scenario(fleet__group=[WEB, OLD])
+    theirs = with_scenario(fleet__group=[{**WEB, "share": 0.75}, {**OLD, "policy": "incident"}])
+    assert set(changes([ours], [theirs])) == {"fleet.group.web.share", "fleet.group.old.policy"}
+
+
 @pytest.mark.parametrize(("other", "said"), REFUSED.values(), ids=REFUSED)
 def test_a_foreign_baseline_is_refused(other: Run, said: str) -> None:
     with pytest.raises(ComparisonError, match=said):

@@ -253,6 +253,17 @@ def test_the_diff_of_nginx_and_the_commands_are_shown(tmp_path: Path) -> None:
     assert 'summary = "What if the market opens?"' in blocks["The scenario, with every default"]
 
 
+def test_the_groups_of_a_mixed_fleet_have_a_row_each(written: Written) -> None:
+    markdown = text_of(written("a mixed fleet").markdown)
+    assert "Clients by group:" in markdown
+    rows = [line for line in markdown.splitlines() if line.startswith(("| group", "| web", "| old-tabs"))]
+    headings, web, old = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert headings[:3] == ["group", "clients", "availability"]
+    assert (web[:2], old[:3]) == (["web", "100"], ["old-tabs", "40", "–"])
+    assert [row[headings.index("gave up")] for row in (web, old)] == ["0", "1"]
+    assert "Clients by group:" not in text_of(written("nothing was done").markdown)
+
+
 def test_a_moment_is_written_for_people() -> None:
     assert moment("2026-11-22T20:00:00Z") == "2026-11-22 20:00 UTC"
     assert moment("yesterday") == "yesterday"

@@ -504,7 +504,7 @@ def test_an_interval_holds_only_what_came_since_the_last_one() -> None:
     recorder.disconnects["stale"] += 1
     recorder.held_back += 2
     for reason in ("timeout", "timeout", "connect_error"):
-        recorder.gave_up_after(reason)
+        recorder.gave_up_after(0, reason)
     recorder.retry_late_ns.append(3 * MS)
     first, second = recorder.take_interval(0), recorder.take_interval(1)
     assert (first.outcomes, first.disconnects, first.held_back) == ({"limited": 2}, {"stale": 1}, 2)
@@ -641,6 +641,7 @@ def test_clients_are_counted_by_group_and_those_that_nobody_serves_are_not_among
     for outcome in ("rejected", "limited"):
         recorder.attempt_began(old, EPOCH_NS)
         recorder.attempt_ended(old, outcome, EPOCH_NS, EPOCH_NS + MS)
+    recorder.gave_up_after(old, "http_status")
     recorder.sample_slot(due(0) + USEFUL_STALENESS_NS - 1)
     recorder.finalise(due(0) + 1)
     interval = recorder.take_interval(0)
@@ -653,7 +654,7 @@ def test_clients_are_counted_by_group_and_those_that_nobody_serves_are_not_among
     assert interval.fleet_groups == {
         0: SomeClients(clients=2, connected=2, useful=2.0, attempts=0, limited=0),
         1: SomeClients(clients=1, connected=1, useful=1.0, attempts=0, limited=0),
-        2: SomeClients(clients=1, connected=0, useful=0.0, attempts=2, limited=1, failed=2),
+        2: SomeClients(clients=1, connected=0, useful=0.0, attempts=2, limited=1, failed=2, gave_up=1),
     }
     assert {
         group: sum(each.in_time for each in counts.values())

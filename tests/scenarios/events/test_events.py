@@ -170,7 +170,11 @@ DEEDS: dict[str, tuple[Event, list[str]]] = {
     "nginx_restart": (NginxRestart(at_s=1, down_s=2), ["stop()", "sleep(2)", "start_again()"]),
     "push_policy": (
         PushPolicy(at_s=1, policy="incident", reach_s=3),
-        ["push_policy('incident', 3.0)", "sleep(3)"],
+        ["push_policy('incident', 3.0, '')", "sleep(3)"],
+    ),
+    "push_policy to a group": (
+        PushPolicy(at_s=1, policy="incident", reach_s=3, group="old"),
+        ["push_policy('incident', 3.0, 'old')", "sleep(3)"],
     ),
     "set_limit": (SetLimit(at_s=1, limit="per-ip"), ["set_limit('per-ip')"]),
 }

@@ -191,6 +191,11 @@ def test_each_client_belongs_to_the_population_of_its_group() -> None:
     assert {type(client) for client, name in zip(clients, names, strict=True) if name == "polling"} == {
         PollingClient
     }
+    before = {name: each.policy_for(clients[0]) for name, each in by_name.items()}
+    generator.obey(PushPolicy(policy="spread", group="web"))
+    assert {name for name, each in by_name.items() if each.policy_for(clients[0]) is not before[name]} == {
+        "web"
+    }
     generator.obey(PushPolicy(policy="spread"))
     generator.obey(Finalise())
     generator.stop()

@@ -104,6 +104,7 @@ def test_every_option_has_a_key_of_its_own_and_says_what_it_does() -> None:
         "wait",
     ]
     assert decisions.words(SetLimit(at_s=9, limit="none")) == "remove the limit"
+    assert decisions.words(replace(PUSH, group="web")) == "push policy spread to the group web"
 
 
 def test_what_no_operator_may_choose_has_no_words() -> None:

@@ -606,7 +606,7 @@ def test_ticks_have_columns_by_how_many_share_an_ip_however_late_they_come(colle
 
 def test_a_fleet_with_groups_has_rows_by_group_and_another_one_has_no_such_file(collector: Collector) -> None:
     web = SomeClients(clients=60, connected=60, useful=60.0, attempts=1, limited=0)
-    old = SomeClients(clients=40, connected=0, useful=0.0, attempts=7, limited=2, failed=7)
+    old = SomeClients(clients=40, connected=0, useful=0.0, attempts=7, limited=2, failed=7, gave_up=3)
     collector.on_interval(interval(2, shared_ips={1: web}))
     collector.write_until(3)
     table = collector.writer.directory / "groups.csv"
@@ -614,11 +614,11 @@ def test_a_fleet_with_groups_has_rows_by_group_and_another_one_has_no_such_file(
     ticks = {0: {3: TickCounts(in_time=300)}}
     collector.on_interval(interval(3, fleet_groups={0: web, 1: old}, fleet_group_ticks=ticks))
     collector.write_until(4)
-    columns = ("group", "clients", "attempts", "limited", "failed", "ticks_in_time")
+    columns = ("group", "clients", "attempts", "limited", "failed", "gave_up", "ticks_in_time")
     for rows in (Run.load(collector.writer.directory).groups, written(collector).groups):
         assert [tuple(row[name] for name in columns) for row in rows] == [
-            (0, 60, 1, 0, 0, 300),
-            (1, 40, 7, 2, 7, None),
+            (0, 60, 1, 0, 0, 0, 300),
+            (1, 40, 7, 2, 7, 3, None),
         ]
 
 

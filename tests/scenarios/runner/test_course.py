@@ -38,7 +38,7 @@ class FakeGenerator:
     async def finalise(self) -> None:
         self.told.append("finalise")
 
-    async def push_policy(self, policy: Any, reach_s: float = 0.0) -> None:
+    async def push_policy(self, policy: Any, reach_s: float = 0.0, group: str = "") -> None:
         self.told.append(f"push {policy}")
 
 

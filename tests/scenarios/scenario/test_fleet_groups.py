@@ -162,6 +162,15 @@ MISTAKES = {
         TWO + 'transport = "polling-upgrade"',
         "gateway.balance: invalid value 'least_conn': expected 'cookie', 'ip_hash' or 'hash' with polling",
     ),
+    "a push to a group that is not there": (
+        TWO + '[[event]]\nat_s = 9\ndo = "drop_all"\n[[event]]\nat_s = 10\ndo = "push_policy"\n'
+        'policy = "naive"\ngroup = "tabs"',
+        "event[1].group: invalid value 'tabs': expected web, old",
+    ),
+    "a push to a group of a fleet without any": (
+        '[[event]]\nat_s = 9\ndo = "push_policy"\npolicy = "naive"\ngroup = "tabs"',
+        "event[0].group: invalid value 'tabs': expected no group; the fleet has none",
+    ),
     "an arm that names no group": (
         TWO + '[arms.a]\n"fleet.group.tabs.share" = 0.1',
         "matrix: fleet.group.tabs.share: invalid index tabs: expected 0 to 1, web, old",

@@ -17,8 +17,17 @@ from scenarios.scenario.model import Fleet
 from scenarios.simulator.calendar import Calendar
 from scenarios.simulator.clients import ClientTable, seats
 from scenarios.simulator.delays import TRIES, DelayPaths
-from scenarios.simulator.recorder import BINS, Cell, Recorder, bins_of, samples, shared_out
+from scenarios.simulator.recorder import (
+    BINS,
+    Cell,
+    Recorder,
+    bins_of,
+    portions_by_group,
+    samples,
+    shared_out,
+)
 from scenarios.simulator.virtual_time import run_in_virtual_time
+from scenarios.wire.interval import GroupTimes
 from scenarios.wire.tick_counts import TickCounts
 
 ALONE, SHARED = Cell(0, 1), Cell(0, 40)
@@ -177,7 +186,7 @@ def test_who_comes_back_learns_what_was_missed_and_how_late() -> None:
     # One of them leaves with tick 4 (due at 0.8 s) and has tick 10 (due at 2 s) at 2.1 s.
     made.away_by_held[5] = 1
     made.caught_up(np.array([4]), np.array([0]), 10, now_s=2.1)
-    effective, _ = made.take_latencies()
+    effective = made.take_times()[0].effective
     seen = {second: values_ms_of(found) for second, found in effective.items()}
     assert seen == {1: [300, 500, 700, 900, 1100]}
     assert made.take_interval(0, connected_by_cell=np.array([2])).missed == 5
@@ -198,7 +207,7 @@ def test_closed_books_hold_a_bound_for_every_tick_that_somebody_lacks() -> None:
     made.away_by_held[0] = 0
     made.away_by_held[3] = 2
     made.finalise(1.0, 4, np.array([[1]]), np.array([4]))
-    _, censored = made.take_latencies()
+    censored = made.take_times()[0].censored
     assert {second: values_ms_of(found) for second, found in censored.items()} == {0: [200, 200, 400, 400]}
     assert made.take_ticks() == [(Cell(0, 1), {0: TickCounts(never=4)})]
     assert made.closed == 4
@@ -206,7 +215,7 @@ def test_closed_books_hold_a_bound_for_every_tick_that_somebody_lacks() -> None:
     made.delivered(
         np.array([3, 5]), np.array([[0.4], [0.1]]), np.array([[2], [2]]), by_cell=np.array([[2], [2]])
     )
-    effective, _ = made.take_latencies()
+    effective = made.take_times()[0].effective
     assert list(effective) == [1]
     assert made.take_ticks() == [(Cell(0, 1), {1: TickCounts(in_time=2)})]
 
@@ -239,6 +248,42 @@ def test_what_is_shared_out_over_groups_is_all_of_it_and_no_more_than_a_group_ha
     assert (found <= by_group).all()
 
 
+@given(st.lists(st.lists(st.integers(0, 1_000), min_size=3, max_size=3), min_size=1, max_size=4), st.data())
+def test_the_groups_of_all_portions_add_up_to_the_portions_and_to_the_groups(
+    groups: list[list[int]], data: st.DataObject
+) -> None:
+    by_group = np.array(groups, np.int64)
+    cuts = [sorted(data.draw(st.tuples(*[st.integers(0, size)] * 4))) for size in by_group.sum(axis=1)]
+    edges = [[0, *cut, size] for cut, size in zip(cuts, by_group.sum(axis=1), strict=True)]
+    clients = np.diff(np.array(edges, np.int64), axis=1)
+    found = portions_by_group(clients, by_group)
+    assert (found >= 0).all()
+    assert found.sum(axis=2).tolist() == clients.tolist()
+    assert found.sum(axis=1).tolist() == by_group.tolist()
+
+
+def test_times_are_told_apart_by_group_and_those_that_nobody_serves_have_none() -> None:
+    cells = [Cell(0, 1), Cell(0, 5), Cell(1, 1), Cell(2, 1, is_served=False)]
+    made = Recorder(
+        seconds=20, due_s=np.arange(100) / 5, cells=cells, cell_clients=np.array([3, 1, 4, 9]), grouped=True
+    )
+    made.delivered(np.array([5]), np.array([[0.1, 1.2]]), np.array([[4, 4]]), np.array([[3, 1, 4, 0]]))
+    # One of the second group holds tick 5 and is away.
+    made.left(np.array([5]), np.array([2]))
+    made.sample(2.0, np.array([9]), np.array([[3, 1, 3, 0]]))
+    made.finalise(2.0, 9, np.array([[3, 1, 3, 0]]), np.array([9]))
+    made.gave_up_after("timeout", np.array([0, 2, 2]))
+    found = made.take_times()
+    assert {group: values_ms_of(each.effective[1]) for group, each in found.items()} == {
+        0: [100, 100, 1200, 1200],
+        1: [100, 100, 1200, 1200],
+    }
+    assert [values_ms_of(each.staleness) for each in found.values()] == [[200] * 4, [200, 200, 200, 1000]]
+    assert [sorted(each.censored) for each in found.values()] == [[], [1]]
+    groups = made.take_interval(1, connected_by_cell=np.array([3, 1, 3, 0])).fleet_groups
+    assert {group: each.gave_up for group, each in groups.items()} == {0: 1, 1: 2, 2: 0}
+
+
 def test_staleness_and_usefulness_are_looked_at_on_the_grid() -> None:
     made = recorder(clients=3)
     made.away_by_held[:] = 0
@@ -248,7 +293,8 @@ def test_staleness_and_usefulness_are_looked_at_on_the_grid() -> None:
     interval = made.take_interval(1, connected_by_cell=np.array([2]))
     assert interval.useful == 2
     assert interval.stale_clients == 1
-    assert values_ms_of(interval.staleness) == [200, 200, 2000]
+    assert values_ms_of(made.take_times()[0].staleness) == [200, 200, 2000]
+    assert made.take_times() == {0: GroupTimes()}
 
 
 def test_tries_count_where_they_begin_and_can_be_taken_back() -> None:
@@ -266,7 +312,7 @@ def test_a_feed_that_changes_moves_the_ticks_to_come() -> None:
     made = recorder(clients=1)
     made.set_feed(np.arange(100) / 10)
     made.delivered(np.array([15]), np.array([[0.1]]), np.array([[1]]), by_cell=np.array([[1]]))
-    effective, _ = made.take_latencies()
+    effective = made.take_times()[0].effective
     assert list(effective) == [1]
 
 

@@ -447,6 +447,31 @@ def test_every_attempt_is_booked_once_whatever_is_pushed_over_whatever(
     assert attempts_by(made) == sum(made.recorder.outcomes.values())
 
 
+def two_groups_away() -> Engine:
+    """Twenty clients of each group have lost their connection, and wait for an hour."""
+    made = clients(40, policy=steady(3600), group=[{"name": "a", "share": 0.5}, {"name": "b"}])
+    run_until(made, 1)
+    made.drop(1.0)
+    return made
+
+
+def test_a_policy_pushed_to_one_group_leaves_the_others_alone() -> None:
+    made = two_groups_away()
+    made.push_policy(policy(steady(0.2)), 0, "a")
+    assert joined_by(made, 5) == 20
+    assert made.sessions.joined.sum(axis=0).tolist() == [20, 0]
+    made.push_policy(policy(steady(0.2)), 2, "b")
+    assert joined_by(made, 10) == 40
+
+
+def test_a_push_to_one_group_does_not_stop_one_that_is_on_its_way_to_another() -> None:
+    made = two_groups_away()
+    made.push_policy(policy(steady(0.2)), 4, "a")
+    made.push_policy(policy(steady(3600)), 4, "b")
+    made.push_policy(policy(steady(0.2)), 2, "b")
+    assert joined_by(made, 8) == 40
+
+
 def test_who_has_the_pushed_policy_and_who_has_not_yet_are_told_apart() -> None:
     made = run_until(clients(200, policy=steady(0.5)), 1)
     made.end_edge()

@@ -11,7 +11,9 @@ from click.testing import CliRunner
 from reports.analysis.judgement import judge_run
 from reports.compare.comparable import ComparisonError, variables
 from reports.rundir.columns import OUTCOMES
+from reports.rundir.latency import total as total_of
 from reports.rundir.reader import Run
+from reports.rundir.schema import GROUP_TAGS
 from scenarios.cli.main import main
 from scenarios.events.registry import EVENTS
 from scenarios.scenario.loader import load
@@ -462,6 +464,38 @@ def test_groups_follow_their_own_policies_and_old_clients_are_refused_for_ever(t
     assert found.rows[-1]["connected"] == 60
     assert {row["clients_per_ip"] for row in found.shared_ips} == {1, 5}
     assert sum(row["attempts"] or 0 for row in found.groups) == total(found, "attempts")
+    assert old["effective_p99"] is None
+    assert old["staleness_p99_ms"] is None
+    # A mobile client is away for three seconds, one on the web is back at once.
+    assert web["effective_p99"]["ms"] < 2_500 < mobile["effective_p99"]["ms"]
+    assert web["staleness_p99_ms"] < 2_500 < mobile["staleness_p99_ms"]
+    assert_times_of_groups_add_up(Run.load(tmp_path / "run"))
+
+
+def assert_times_of_groups_add_up(run: Run) -> None:
+    for tag in GROUP_TAGS:
+        of_groups = [each.get(tag, {}) for each in run.group_histograms.values()]
+        seconds = {second for each in of_groups for second in each}
+        assert seconds == set(run.histograms[tag]), tag
+        for second in seconds:
+            parts = [each[second] for each in of_groups if second in each]
+            assert total_of(parts).tolist() == total_of([run.histograms[tag][second]]).tolist()
+
+
+def test_clients_that_give_up_are_counted_by_group(tmp_path: Path) -> None:
+    stopping = (
+        "fleet.group.web.policy={name='axios-retry', again_after_s=1}",
+        "fleet.group.old.policy={name='token-bucket', capacity=0}",
+        "fleet.group.mobile.connect_timeout_s=0.01",
+        "fleet.group.mobile.policy={name='axios-retry', retries=1}",
+    )
+    loaded = msgspec.structs.replace(load("mass-drop", [*MIXED, *stopping]), matrix={}, arms={})
+    simulate(Prediction(scenario=loaded, directory=tmp_path / "run", arm="arm"))
+    found = judge_run(tmp_path / "run")
+    gave_up = [sum(row["gave_up"] or 0 for row in found.groups if row["group"] == n) for n in range(3)]
+    assert gave_up == [0, 20, 20]
+    assert sum(gave_up) == total(found, "gave_up")
+    assert [each["gave_up"] for each in found.info.summary["groups"]] == [0, 0, 20]
 
 
 def test_a_fleet_of_one_group_is_predicted_like_one_without(tmp_path: Path) -> None:

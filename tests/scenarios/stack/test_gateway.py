@@ -229,7 +229,7 @@ class Generator:
     async def set_feed(self, schedule: Any) -> None:
         self.feeds.append(schedule)
 
-    async def push_policy(self, spec: Any, reach_s: float = 0.0) -> None: ...
+    async def push_policy(self, spec: Any, reach_s: float = 0.0, group: str = "") -> None: ...
 
 
 class Rig:

@@ -51,7 +51,8 @@ def recorded(
         recorder.joined[own] = outcome == "joined"
         recorder.disconnects["stale"] += seq % 2
         recorder.held_back += seq % 2
-        recorder.gave_up_by_reason["timeout"] += seq % 2
+        if seq % 2:
+            recorder.gave_up_after(own, "timeout")
         recorder.lag_probe(seq * MS)
         recorder.retry_late_ns.append(seq * MS)
         if number == report_after:
@@ -409,8 +410,8 @@ def test_each_part_of_a_second_that_was_cut_tells_of_all_processes(
 ) -> None:
     merger = Merger()
     merger.living(["a", "b"])
-    group = SomeClients(clients=10, connected=10, useful=None, attempts=1, limited=0)
-    rest = replace(group, useful=7.0, attempts=2)
+    group = SomeClients(clients=10, connected=10, useful=None, attempts=1, limited=0, gave_up=1)
+    rest = replace(group, useful=7.0, attempts=2, gave_up=2)
     found = []
     steps = order.split()
     for step in steps:
@@ -431,6 +432,7 @@ def test_each_part_of_a_second_that_was_cut_tells_of_all_processes(
     for each in found:
         assert (each.shared_ips[1].clients, each.shared_ips[1].attempts) == (20, each.attempts)
         assert each.shared_ips[1].useful == each.useful
+        assert each.shared_ips[1].gave_up == each.attempts
         assert each.group_ticks == ticks(each.attempts), "a count is handed out once"
 
 

@@ -72,6 +72,7 @@ some_clients = st.builds(
     attempts=whole,
     limited=whole,
     failed=whole,
+    gave_up=whole,
 )
 intervals_of_any = st.builds(
     Interval,
