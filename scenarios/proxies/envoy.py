@@ -25,6 +25,7 @@ from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LIMITS, LimitError
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import POLL_S, POLLS, LocalProxy, complaint, made_executable, template
+from scenarios.scenario.edge.balance import POD_COOKIE
 from scenarios.scenario.model import POD_HEADER, Scenario
 from scenarios.scenario.stability import edge_rules
 
@@ -94,6 +95,7 @@ def render(
     values: dict[str, Any] = {
         "balance": scenario.gateway.balance,
         "clients": scenario.fleet.clients,
+        "cookie": POD_COOKIE if scenario.gateway.balance == "cookie" else "",
         "directory": str(directory),
         "dry_run_header": _DRY_RUN_HEADER,
         "listen": listen,

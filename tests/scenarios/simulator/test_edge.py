@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenarios.clients.addresses import first_octets, source_address
 from scenarios.limits import token_bucket
 from scenarios.limits.leaky_bucket import EdgeRule, LeakyBucket, decide
 from scenarios.limits.registry import limit
 from scenarios.limits.token_bucket import TokenBucket, token_rule
-from scenarios.simulator.edge import COUNTING, Balancer, Limiter, fill_least
+from scenarios.simulator.edge import COUNTING, Balancer, Limiter, fill_least, ip_hash
 from tests.scenarios.simulator.test_oracles import engine, joined_by, run_until
 
 ADDRESSES = 4
@@ -107,6 +108,34 @@ def test_a_hash_keeps_most_addresses_where_they_are_when_a_pod_joins() -> None:
     after = balancer.choose(everybody, none, rng)
     assert (after[after != before] == 5).all(), "who moves, moves to the new one"
     assert (after != before).mean() == pytest.approx(1 / 5, abs=0.02)
+
+
+@given(index=st.integers(0, 7_999_999))
+def test_addresses_of_one_network_have_one_home_with_ip_hash(index: int) -> None:
+    octets = list(map(int, source_address(index).split(".")[:3]))
+    neighbour = index % 40_000
+    assert ip_hash(octets) == ip_hash(first_octets(neighbour)) == ip_hash(first_octets(np.array([index])))[0]
+
+
+def test_ip_hash_moves_most_addresses_when_a_pod_joins() -> None:
+    balancer = Balancer("ip_hash", addresses=10_000, seed=1)
+    rng = np.random.default_rng(1)
+    everybody, none = np.arange(10_000), np.zeros(6, np.int64)
+    balancer.route([0, 1, 2, 3])
+    before = balancer.choose(everybody, none, rng)
+    assert np.bincount(before) == pytest.approx([2_500] * 4, rel=0.1)
+    balancer.route([0, 1, 2, 3, 5])
+    after = balancer.choose(everybody, none, rng)
+    assert set(after.tolist()) == {0, 1, 2, 3, 5}
+    assert (after != before).mean() == pytest.approx(4 / 5, abs=0.05)
+
+
+def test_with_a_cookie_new_sessions_go_to_the_emptiest_pod() -> None:
+    balancer = Balancer("cookie", addresses=5, seed=1)
+    balancer.route([0, 1])
+    chosen = balancer.choose(np.zeros(4, np.int64), np.array([3, 1]), np.random.default_rng(1))
+    assert np.bincount(chosen).tolist() == [1, 3]
+    assert not balancer.by_address
 
 
 def test_an_upstream_without_pods_has_nowhere_to_send_anybody() -> None:
