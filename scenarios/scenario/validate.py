@@ -84,14 +84,8 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         raise ScenarioError(f"{source}: mesh.{complaint}")
 
     # The first complaint is told: what follows may rest on what it is about.
-    for complaint in chain(
-        share_complaints(groups),
-        program_complaints(scenario),
-        _credentials(scenario),
-        tls_complaints(scenario),
-        nginx_conf_complaints(scenario),
-        _edge(scenario),
-    ):
+    complaints = (share_complaints(groups), program_complaints(scenario), _credentials(scenario))
+    for complaint in chain(*complaints, _edge(scenario)):
         raise ScenarioError(f"{source}: {complaint}")
 
     health = scenario.abort.health_url
@@ -139,6 +133,8 @@ def _edge(scenario: Scenario) -> Iterator[str]:
         target_url=scenario.target.url,
         served_clients=round(fleet.clients * served),
     )
+    yield from tls_complaints(scenario)
+    yield from nginx_conf_complaints(scenario)
     if not scenario.target.url and not scenario.edge.nginx_conf:
         polls = any(part.fleet.transport == "polling-upgrade" for part in fleet.parts)
         yield from balance_complaints(gateway.balance, proxy=proxy, polls=polls, pods=gateway.pods)

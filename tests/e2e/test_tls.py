@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ from scenarios.host.process import Watch
 from scenarios.proxies.proxy import Proxy
 from scenarios.proxies.registry import kind_of
 from scenarios.scenario.validate import build
-from tests.e2e.command_line import SMALL_STORM, carried_out
+from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, carried_out
 
 pytestmark = pytest.mark.e2e
 
@@ -57,12 +58,63 @@ async def visits_across_a_rotation(name: str, folder: Path) -> list[Seen]:
 
 
 def visit(context: ssl.SSLContext, port: int, session: ssl.SSLSession | None) -> Seen:
-    with TemporaryConnection(context, port, session) as tls:
+    """A connection that is closed after the handshake, and what its client found."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as tls:
         certificate = tls.getpeercert(binary_form=True)
         assert certificate is not None
         return Seen(certificate, bool(tls.session_reused), tls.session)
 
 
-@contextlib.contextmanager
-def TemporaryConnection(context, port, session):  # type: ignore[no-untyped-def]
-    raise NotImplementedError
+@pytest.mark.parametrize("name", PROXIES)
+def test_after_a_rotation_there_is_another_certificate_and_nothing_to_resume(
+    name: str, tmp_path: Path
+) -> None:
+    first, again, rotated = asyncio.run(visits_across_a_rotation(name, tmp_path))
+    assert first.certificate == again.certificate != rotated.certificate
+    assert [seen.resumed for seen in (first, again, rotated)] == [False, True, False]
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+    assert kept == []
+
+
+def handshakes(run: Run) -> tuple[int, int]:
+    """Full and resumed ones of the storm."""
+    storm = judgement_of(run).summary.storm
+    assert storm is not None
+    assert storm.tls_full is not None
+    assert storm.tls_resumed is not None
+    return storm.tls_full, storm.tls_resumed
+
+
+def total(run: Run, column: str) -> float:
+    return sum(value for value in run.column(column) if value is not None)
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_clients_resume_their_sessions_unless_they_keep_none(name: str, tmp_path: Path) -> None:
+    sets = (
+        *SMALL_STORM,
+        f"edge.proxy={name}",
+        "edge.tls={}",
+        'matrix={"fleet.tls_resume"=[true, false]}',
+        "phases.control_s=0",
+    )
+    _, (kept, none) = carried_out(tmp_path, "compare", "--retries", "0", sets=sets)
+    full, resumed = handshakes(kept)
+    assert resumed >= CLIENTS
+    assert full == 0
+    assert total(kept, "tls_resumed") >= CLIENTS
+    full, resumed = handshakes(none)
+    assert full >= CLIENTS
+    assert resumed == 0
+    report = (tmp_path / "latest" / "report.md").read_text(encoding="utf-8")
+    assert "TLS handshakes" in report
+
+
+def test_after_a_rotation_every_client_makes_a_full_handshake(tmp_path: Path) -> None:
+    events = '[{at_s=2, do="certificate_rotate"}, {at_s=3, do="drop_all"}]'
+    sets = (*SMALL_STORM[:5], f"event={events}", *SMALL_STORM[6:], "edge.tls={}")
+    _, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=sets)
+    full, _ = handshakes(run)
+    assert full >= CLIENTS
+    assert run.info.trigger_s == 3

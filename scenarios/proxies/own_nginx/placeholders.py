@@ -16,7 +16,8 @@ EXPECTED = {
 }
 """How each is used, by its name."""
 
-_PLACEHOLDER = re.compile(r"\{\{([^{}\n]*)\}\}")
+# Or a comment, which may say anything.
+_PLACEHOLDER = re.compile(r"(?:(?<=[\s;{}])|^)#[^\n]*|\{\{([^{}\n]*)\}\}")
 # Within one line, so that line numbers stay as they are.
 _EACH_POD = re.compile(r"([^;{}\n]*)\{\{\s*pods\s*\}\}([^;{}\n]*;)")
 
@@ -50,8 +51,9 @@ def filled(text: str, values: Values, source: str) -> str:
     known = {LISTEN: values.listen, CERTIFICATE: values.certificate, KEY: values.certificate}
 
     def value(found: re.Match[str]) -> str:
-        name = found[1].strip()
-        line = text.count("\n", 0, text.find(found[0])) + 1
+        if found[1] is None:
+            return found[0]
+        name, line = found[1].strip(), found.string.count("\n", 0, found.start()) + 1
         if name not in EXPECTED:
             names = ", ".join(f"{{{{ {one} }}}}" for one in EXPECTED)
             raise OwnNginxError(f"{source}:{line}: unknown placeholder {found[0]}: expected one of {names}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scenarios.fields import invalid
 from scenarios.limits.registry import LimitError, limit
-from scenarios.scenario.edge.nginx import NginxSettings
+from scenarios.scenario.edge.nginx import changed
 from scenarios.scenario.edge.tls import Tls
 from scenarios.scenario.model import Gateway, Scenario
 
@@ -39,6 +39,8 @@ def nginx_conf_complaints(scenario: Scenario) -> Iterator[str]:
         limited = False  # which is told by itself
     if limited:
         yield invalid("edge.limit", edge.limit, "'none' with edge.nginx_conf, which has limits of its own")
+    for key, value in changed(edge.nginx).items():
+        yield invalid(f"edge.nginx.{key}", value, "no such key with edge.nginx_conf, which says it itself")
     if scenario.gateway.balance != Gateway().balance:
         expected = "no such key with edge.nginx_conf, which balances by itself"
         yield invalid("gateway.balance", scenario.gateway.balance, expected)

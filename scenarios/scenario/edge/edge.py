@@ -20,7 +20,6 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """0 takes a free port."""
-    nginx: NginxSettings = field(default_factory=NginxSettings)
     nginx_conf: Line = ""
     """Your own nginx configuration in place of this program's, relative to the folder of the scenario file.
     It names `{{ listen }}` and `{{ pods }}`; see docs/your-own-nginx.md."""
@@ -28,6 +27,7 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Name of the `log_format` in `nginx_conf` whose access log tells which requests a limit refused. Left
     out: `storm`, where the file has it; otherwise nginx's refusals are unknown."""
     tls: Tls | None = None
+    nginx: NginxSettings = field(default_factory=NginxSettings)
 
     @property
     def limits_the_ramp(self) -> bool:

@@ -27,6 +27,9 @@ REFUSED: dict[str, dict[str, Any]] = {
     "edge.limit: invalid value 'per-ip': expected 'none' with edge.nginx_conf": {
         "edge": {**OWN, "limit": "per-ip"}
     },
+    "edge.nginx.max_fails: invalid value 3: expected no such key with edge.nginx_conf": {
+        "edge": {**OWN, "nginx": {"max_fails": 3}}
+    },
     "gateway.balance: invalid value 'hash': expected no such key with edge.nginx_conf": {
         "edge": OWN,
         "gateway": {"balance": "hash"},

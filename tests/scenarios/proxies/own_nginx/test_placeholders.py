@@ -18,6 +18,7 @@ CASES = {
     "server {{ pods }};": "server 127.0.0.1:1;server 127.0.0.1:2;",
     " server {{ pods }} down;  # each": " server 127.0.0.1:1 down; server 127.0.0.1:2 down;  # each",
     "upstream a { server {{ pods }}; }": "upstream a { server 127.0.0.1:1; server 127.0.0.1:2; }",
+    "events {} # {{ … }}": "events {} # {{ … }}",
     'location ~ "^/x{2}$" { return 200 "{}"; }': 'location ~ "^/x{2}$" { return 200 "{}"; }',
 }
 
