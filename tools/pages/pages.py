@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tools.pages import events_page, limits_page, scenarios_page
+from tools.pages import events_page, limits_page, lint_page, scenarios_page
 from tools.pages.rendering import rendered
 
 INDEX = Path("README.md")
@@ -23,6 +23,7 @@ def pages(docs: Path) -> dict[Path, str]:
         Path("clients.md"): clients_page.page(clients),
         Path("limits.md"): limits_page.page(),
         Path("events.md"): events_page.page(),
+        Path("lint.md"): lint_page.page(),
         Path("scenarios.md"): scenarios_page.page(),
         **policies_page.drawings(policies),
         **clients_page.drawings(clients),
