@@ -30,19 +30,19 @@ _GREY, _ORANGE = "#8a8a8a", "#d9480f"
 def annotations(decision: Decision, scenario: str) -> list[str]:
     """A line for the outcome, and one for each measure and SLO that is worse, violated or inconclusive."""
     found = [
-        _annotation(_COMMANDS[decision.outcome], f"{TITLES[decision.outcome]} {scenario}", decision.reason)
+        annotation(_COMMANDS[decision.outcome], f"{TITLES[decision.outcome]} {scenario}", decision.reason)
     ]
     for finding in decision.findings:
         if finding.accepted:
             name = f"{finding.name}: {finding.answer}, accepted"
-            found.append(_annotation("warning", name, f"{finding.why}: {finding.accepted}"))
+            found.append(annotation("warning", name, f"{finding.why}: {finding.accepted}"))
         elif finding.answer in {"worse", "inconclusive"}:
             command = "error" if finding.answer == "worse" else "warning"
-            found.append(_annotation(command, f"{finding.name}: {finding.answer}", finding.why))
+            found.append(annotation(command, f"{finding.name}: {finding.answer}", finding.why))
     for slo in decision.slos:
         if slo.answer != "met":
             command = "error" if slo.answer == "violated" else "warning"
-            found.append(_annotation(command, f"SLO {slo.answer}", slo.why))
+            found.append(annotation(command, f"SLO {slo.answer}", slo.why))
     return found[:MOST_ANNOTATIONS]
 
 
@@ -109,8 +109,10 @@ def _joined(parts: list[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _annotation(command: str, name: str, message: str) -> str:
-    return f"::{command} title={_property(name)}::{_message(message)}"
+def annotation(command: str, name: str, message: str, *, file: str = "", line: int = 0) -> str:
+    """A workflow command that GitHub shows at a line of a file, or with the job where there is no file."""
+    where = f"file={_property(file)},line={line}," if file else ""
+    return f"::{command} {where}title={_property(name)}::{_message(message)}"
 
 
 def _message(text: str) -> str:

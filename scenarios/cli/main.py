@@ -55,6 +55,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         f"{_HERE}.authoring.explain:explain_command",
         "Explain a key, policy, limit, event, verdict, measure or reason.",
     ),
+    "lint": (
+        f"{_HERE}.authoring.lint:lint_command",
+        "Find mistakes in a proxy's configuration that a storm brings out.",
+    ),
     "completion": (
         f"{_HERE}.authoring.completion:completion_command",
         "Print the completion script of a shell.",

@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from tools.pages import events_page, findings_page, limits_page, scenarios_page, stock_fleets_page
+from tools.pages import (
+    events_page,
+    findings_page,
+    limits_page,
+    lint_page,
+    scenarios_page,
+    stock_fleets_page,
+)
 from tools.pages.rendering import rendered
 
 INDEX = Path("README.md")
@@ -24,6 +31,7 @@ def pages(docs: Path) -> dict[Path, str]:
         Path("limits.md"): limits_page.page(),
         Path("events.md"): events_page.page(),
         Path("report-findings.md"): findings_page.page(),
+        Path("lint.md"): lint_page.page(),
         Path("scenarios.md"): scenarios_page.page(),
         Path("stock-fleets.md"): stock_fleets_page.page(),
         **policies_page.drawings(policies),

@@ -44,8 +44,6 @@ def nginx_conf_complaints(scenario: Scenario) -> Iterator[str]:
     if scenario.gateway.balance != Gateway().balance:
         expected = "no such key with edge.nginx_conf, which balances by itself"
         yield invalid("gateway.balance", scenario.gateway.balance, expected)
-    if edge.nginx != NginxSettings():
-        yield "edge.nginx: not supported together with edge.nginx_conf, which has these settings itself"
     if edge.tls:
         for key in ("versions", "session_cache", "session_tickets"):
             value, default = getattr(edge.tls, key), getattr(Tls(), key)

@@ -1,0 +1,161 @@
+"""Checks the configuration of a proxy for what a reconnect storm brings out."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from reports.gate.github import annotation
+from scenarios.cli.options import JSON_OPTION
+from scenarios.cli.terminal import fail, usage_errors
+from scenarios.exit_status import BROKEN, GOOD
+from scenarios.fields import invalid, one_of
+from scenarios.host.machine import MachineError
+from scenarios.lint.clients import Clients
+from scenarios.lint.finding import SEVERITIES, Finding, LintError, Severity
+from scenarios.lint.lint import KINDS, RULES, kind_of, lint
+from scenarios.proxies import envoy, haproxy, nginx
+
+_NEVER = "never"
+_VALIDATORS = {"nginx": nginx.check_syntax, "haproxy": haproxy.check_syntax, "envoy": envoy.check_syntax}
+_COMMANDS = {Severity.NOTE: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding as JSON."""
+
+    file: str
+    line: int
+    severity: str
+    rule: str
+    sentence: str
+    change: str
+    source: str
+
+
+@click.command("lint")
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, dir_okay=False)
+)
+@click.option(
+    "--as", "kind", type=click.Choice([*KINDS]), help="Proxy of the files; default: what they look like."
+)
+@click.option(
+    "--path",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    help="Path of the gateway, if its name does not show it, such as /gateway.",
+)
+@click.option(
+    "--clients", "number", type=click.IntRange(min=1), help="Number of clients that have to find room."
+)
+@click.option(
+    "--websocket-only", is_flag=True, help="No client begins with polling: skip what only polling needs."
+)
+@click.option("--ignore", "ignored", multiple=True, metavar="RULE", help="Skip a rule; may be repeated.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([*SEVERITIES, _NEVER]),
+    default=Severity.WARNING.word,
+    show_default=True,
+    help="Exit with status 1 from this severity on.",
+)
+@click.option(
+    "--validate", is_flag=True, help="Also ask the proxy's own validator; the proxy has to be installed."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    show_default=True,
+    help="Text, or annotations for GitHub Actions.",
+)
+@JSON_OPTION
+def lint_command(
+    files: tuple[Path, ...],
+    kind: str | None,
+    paths: tuple[str, ...],
+    number: int | None,
+    websocket_only: bool,
+    ignored: tuple[str, ...],
+    fail_on: str,
+    validate: bool,
+    form: str,
+    as_json: bool,
+) -> None:
+    """Find mistakes in a proxy's configuration that a reconnect storm brings out.
+
+    FILE is the configuration of nginx, HAProxy or Envoy, or a part of it. Each file is checked by itself,
+    with the files that it includes. A comment `# storm-lint: ignore RULE` on a line, or on the line above,
+    skips a rule there; before everything else in a file, in the whole file.
+
+    Exit status: 0 nothing found, 1 a finding of --fail-on or worse, 2 a file cannot be read.
+    """
+    for name in ignored:
+        if name not in RULES:
+            fail(invalid("--ignore", name, one_of(name, RULES, "rules in docs/lint.md")))
+    clients = Clients(paths=paths, number=number, websocket_only=websocket_only)
+    with usage_errors(LintError, MachineError):
+        if validate:
+            for file in files:
+                _validate(file, kind)
+        found = [one for file in files for one in lint(file, kind, clients, ignored)]
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode([*map(_result, found)])).decode())
+    elif form == "github":
+        for one in found:
+            click.echo(_annotation(one))
+    else:
+        click.echo("\n".join([*map(_text, found), _summary(found)]))
+    worst = max((one.severity for one in found), default=None)
+    bad = worst is not None and fail_on != _NEVER and worst >= SEVERITIES[fail_on]
+    sys.exit(BROKEN if bad else GOOD)
+
+
+def _validate(file: Path, kind: str | None) -> None:
+    """Ends the program where the proxy itself does not accept the file."""
+    name = kind or kind_of(file.read_text(encoding="utf-8", errors="replace"), file)
+    if complaint := _VALIDATORS[name](file.resolve()):
+        fail(f"{file}: {name} rejects it: {' '.join(complaint.split())}")
+
+
+def _result(finding: Finding) -> Result:
+    return Result(
+        file=finding.place.file,
+        line=finding.place.line,
+        severity=finding.severity.word,
+        rule=finding.rule.name,
+        sentence=finding.sentence,
+        change=finding.change,
+        source=finding.rule.source,
+    )
+
+
+def _text(finding: Finding) -> str:
+    place = f"{finding.place.file}:{finding.place.line}"
+    head = f"{place}: {finding.severity.word} {finding.rule.name}"
+    return f"{head}: {finding.sentence}\n    change: {finding.change}"
+
+
+def _annotation(finding: Finding) -> str:
+    return annotation(
+        _COMMANDS[finding.severity],
+        finding.rule.name,
+        f"{finding.sentence}. Change: {finding.change}",
+        file=finding.place.file,
+        line=finding.place.line,
+    )
+
+
+def _summary(found: Sequence[Finding]) -> str:
+    if not found:
+        return "nothing found"
+    counts = [
+        (sum(one.severity is severity for one in found), severity.word)
+        for severity in sorted(SEVERITIES.values(), reverse=True)
+    ]
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count)

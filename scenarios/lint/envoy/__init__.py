@@ -1,0 +1,1 @@
+"""The rules for Envoy, and how its configuration is read."""

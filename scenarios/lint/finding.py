@@ -1,0 +1,73 @@
+"""A rule, and what it finds in a configuration."""
+
+from enum import IntEnum
+
+from msgspec import Struct
+
+
+class LintError(Exception):
+    """A configuration that cannot be read; the text names file and line."""
+
+
+class Severity(IntEnum):
+    """How bad it is; a larger number is worse."""
+
+    NOTE = 0
+    WARNING = 1
+    ERROR = 2
+
+    @property
+    def word(self) -> str:
+        """As it is written in output and options."""
+        return self.name.lower()
+
+
+SEVERITIES = {severity.word: severity for severity in Severity}
+
+
+class Place(Struct, frozen=True, order=True):
+    """A line of a file."""
+
+    file: str
+    line: int
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """One mistake, whichever file it is in."""
+
+    name: str
+    severity: Severity
+    """Of a finding that says nothing else."""
+    happens: str
+    """What happens in a storm, in one sentence."""
+    change: str
+    """What to write instead."""
+    source: str
+    """Where the proxy's behaviour is documented, or was observed."""
+
+    def at(
+        self, place: Place, found: str, *, change: str = "", severity: Severity | None = None
+    ) -> "Finding":
+        """This mistake at one place; found: what is written there, or is missing there."""
+        return Finding(
+            place=place,
+            rule=self,
+            found=found,
+            change=change or self.change,
+            severity=self.severity if severity is None else severity,
+        )
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """A mistake at one place."""
+
+    place: Place
+    rule: Rule
+    found: str
+    change: str
+    severity: Severity
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and what happens because of it."""
+        return f"{self.found}: {self.rule.happens}"

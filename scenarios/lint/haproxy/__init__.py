@@ -1,0 +1,1 @@
+"""The rules for HAProxy, and how its configuration is read."""

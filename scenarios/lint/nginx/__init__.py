@@ -1,0 +1,1 @@
+"""The rules for nginx, and how its configuration is read."""

@@ -1,0 +1,106 @@
+"""Rules about nginx's time-outs and buffers on the way of a WebSocket or a long poll."""
+
+from collections.abc import Iterator
+
+from scenarios.lint.clients import CONNECT_TIMEOUT_S, PING_INTERVAL_S, quiet_too_short
+from scenarios.lint.finding import Finding, Rule, Severity
+from scenarios.lint.nginx.site import Location, Site
+from scenarios.lint.quantities import nginx_seconds, written
+
+_PROXY = "https://nginx.org/en/docs/http/ngx_http_proxy_module.html"
+_CORE = "https://nginx.org/en/docs/http/ngx_http_core_module.html"
+_DEFAULT_S = 60.0
+
+READ = Rule(
+    name="nginx-read-timeout",
+    severity=Severity.WARNING,
+    happens="nginx cuts a socket on which the pod has sent nothing for that long, and those that joined"
+    " together are cut together and come back together",
+    change="proxy_read_timeout 1h;",
+    source=f"{_PROXY}#proxy_read_timeout; socketio/socket.io#3025",
+)
+CONNECT = Rule(
+    name="nginx-connect-timeout",
+    severity=Severity.NOTE,
+    happens="nginx goes on waiting for a full pod after the client has given up and come again",
+    change=f"proxy_connect_timeout {CONNECT_TIMEOUT_S / 4:g}s;",
+    source=f"{_PROXY}#proxy_connect_timeout; socket.io-client gives up after {CONNECT_TIMEOUT_S:g} s",
+)
+BUFFERING = Rule(
+    name="nginx-buffering",
+    severity=Severity.NOTE,
+    happens="nginx collects the answers to long polls and event streams before it sends them on: clients"
+    " get data late, and each poll takes buffers",
+    change="proxy_buffering off;",
+    source=f"{_PROXY}#proxy_buffering",
+)
+KEEPALIVE = Rule(
+    name="nginx-keepalive-off",
+    severity=Severity.WARNING,
+    happens="each of the requests with which a polling client connects opens a TCP connection of its own,"
+    " and makes a TLS handshake",
+    change="keepalive_timeout 75s;",
+    source=f"{_CORE}#keepalive_timeout",
+)
+ACCESS_LOG = Rule(
+    name="nginx-access-log",
+    severity=Severity.NOTE,
+    happens="nginx writes to disk once per attempt, when attempts are most frequent",
+    change="access_log <file> combined buffer=64k flush=1s;",
+    source="https://nginx.org/en/docs/http/ngx_http_log_module.html#access_log",
+)
+RULES = (READ, CONNECT, BUFFERING, KEEPALIVE, ACCESS_LOG)
+
+
+def check(site: Site) -> Iterator[Finding]:
+    """Each location with WebSockets."""
+    for location in site.locations:
+        yield from _read(location)
+        yield from _connect(location)
+        if location.polling:
+            yield from _polling(location)
+        yield from _log(location)
+
+
+def _read(location: Location) -> Iterator[Finding]:
+    found = location.scope.inherited("proxy_read_timeout")
+    if not found:
+        if not location.scope.uncertain:
+            yield READ.at(
+                location.place, f"no proxy_read_timeout in {location.name}, which is 60 s by default"
+            )
+        return
+    limit_s = nginx_seconds(found[-1].value)
+    if limit_s is not None and (why := quiet_too_short(limit_s)):
+        certain = limit_s <= PING_INTERVAL_S
+        yield READ.at(
+            found[-1].place,
+            f"proxy_read_timeout {found[-1].value} is {why}",
+            severity=Severity.ERROR if certain else None,
+        )
+
+
+def _connect(location: Location) -> Iterator[Finding]:
+    found = location.scope.inherited("proxy_connect_timeout")
+    limit_s = nginx_seconds(found[-1].value) if found else _DEFAULT_S
+    if limit_s is not None and limit_s > CONNECT_TIMEOUT_S and (found or not location.scope.uncertain):
+        place = found[-1].place if found else location.place
+        yield CONNECT.at(
+            place, f"proxy_connect_timeout is {written(limit_s)}{'' if found else ' by default'}"
+        )
+
+
+def _polling(location: Location) -> Iterator[Finding]:
+    buffering = location.scope.value("proxy_buffering")
+    if buffering == "on" or (buffering is None and not location.scope.uncertain):
+        yield BUFFERING.at(location.place, f"proxy_buffering is on{'' if buffering else ' by default'}")
+    found = location.scope.inherited("keepalive_timeout")
+    if found and nginx_seconds(found[-1].value) == 0:
+        yield KEEPALIVE.at(found[-1].place, f"keepalive_timeout {found[-1].value}")
+
+
+def _log(location: Location) -> Iterator[Finding]:
+    logs = [one for one in location.scope.inherited("access_log") if one.value != "off"]
+    for log in logs:
+        if log.option("buffer") is None and not log.value.startswith(("syslog:", "/dev/")):
+            yield ACCESS_LOG.at(log.place, f"access_log {log.value} without buffer")

@@ -1,0 +1,117 @@
+"""`reconnect-storm lint`: what it prints, and its exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from scenarios.cli.main import main
+
+GOOD = """server {
+    location /ws {
+        proxy_pass http://127.0.0.1:3000;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection "upgrade";
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_read_timeout 1h;
+    }
+}
+"""
+LATE = GOOD.replace("1h", "60s")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["lint", *map(str, arguments)])
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> Path:
+    file = tmp_path / "late.conf"
+    file.write_text(LATE, encoding="utf-8")
+    return file
+
+
+def test_a_finding_is_printed_with_file_line_severity_rule_sentence_and_change(late: Path) -> None:
+    done = run(late)
+    assert done.exit_code == 1
+    first, change, *_ = [
+        line for line in done.output.split("\n") if "timeout" in line and "connect" not in line
+    ]
+    assert first.startswith(
+        f"{late}:8: warning nginx-read-timeout: proxy_read_timeout 60s is no longer than 60 s: "
+    )
+    assert change == "    change: proxy_read_timeout 1h;"
+    assert done.output.rstrip().endswith("1 warning, 2 notes")
+
+
+@pytest.mark.parametrize(("fail_on", "status"), [("note", 1), ("warning", 1), ("error", 0), ("never", 0)])
+def test_the_exit_status_follows_the_worst_finding(late: Path, fail_on: str, status: int) -> None:
+    assert run(late, "--fail-on", fail_on).exit_code == status
+
+
+def test_nothing_found(tmp_path: Path) -> None:
+    file = tmp_path / "good.conf"
+    file.write_text(f"# storm-lint: ignore nginx-no-limit nginx-connect-timeout\n{GOOD}", encoding="utf-8")
+    done = run(file)
+    assert (done.exit_code, done.output) == (0, "nothing found\n")
+
+
+def test_json_has_every_finding(late: Path) -> None:
+    done = run(late, "--json")
+    found = {one["rule"]: one for one in json.loads(done.output)}
+    assert done.exit_code == 1
+    one = found["nginx-read-timeout"]
+    assert (one["file"], one["line"], one["severity"]) == (str(late), 8, "warning")
+    assert one["sentence"].startswith("proxy_read_timeout 60s")
+    assert one["change"] == "proxy_read_timeout 1h;"
+    assert one["source"].startswith("https://nginx.org/")
+
+
+def test_annotations_for_github_name_file_and_line(late: Path) -> None:
+    done = run(late, "--format", "github")
+    assert f"::warning file={late},line=8,title=nginx-read-timeout::proxy_read_timeout 60s" in done.output
+    assert "::notice file=" in done.output
+
+
+def test_several_files_are_checked_each_by_itself(late: Path, tmp_path: Path) -> None:
+    other = tmp_path / "haproxy.cfg"
+    other.write_text("listen websockets\n    server a 1:1\n", encoding="utf-8")
+    done = run(late, other)
+    assert "nginx-read-timeout" in done.output
+    assert "haproxy-no-timeouts" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere.conf"], "nowhere.conf: No such file or directory"),
+        (["{file}", "--as", "envoy"], "late.conf:"),
+        (
+            ["{file}", "--ignore", "nginx-read-timeouts"],
+            "--ignore: invalid value 'nginx-read-timeouts': expected nginx-",
+        ),
+        ([], "FILE"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_2(late: Path, arguments: list[str], says: str) -> None:
+    done = run(*(word.replace("{file}", str(late)) for word in arguments))
+    assert done.exit_code == 2
+    assert says in done.output
+    assert done.output.count("\n") == 1
+
+
+def test_the_kind_can_be_named(late: Path) -> None:
+    assert run(late, "--as", "nginx").exit_code == 1
+
+
+def test_the_proxy_itself_is_asked(late: Path, tmp_path: Path) -> None:
+    done = run(late, "--validate")
+    assert done.exit_code == 2
+    assert f"{late}: nginx rejects it: " in done.output
+    whole = tmp_path / "nginx.conf"
+    whole.write_text(
+        f"pid {tmp_path}/a.pid;\nerror_log stderr;\nevents {{}}\nhttp {{ access_log off; {LATE} }}\n"
+    )
+    assert run(whole, "--validate", "--fail-on", "never").exit_code == 0

@@ -1,0 +1,11 @@
+"""The page of the rules that `reconnect-storm lint` has."""
+
+from scenarios.lint.lint import KINDS
+from tools.pages.rendering import rendered
+
+_NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "envoy": "Envoy"}
+
+
+def page() -> str:
+    """The page in Markdown."""
+    return rendered("lint.md.j2", kinds={_NAMES[name]: kind.rules for name, kind in KINDS.items()})
