@@ -5,7 +5,7 @@ reconnect-storm simulate stock-fleets --json > simulated.json
 reconnect-storm simulate stock-fleets --json … > million.json
 python -m tools.stock_fleets bench=bench.json simulated=simulated.json million=million.json
 
-Several files of one name are put together, for a comparison that was made in parts. Invalid runs are left out.
+Several files of one name are put together, for a comparison made in parts. Invalid runs are left out.
 """
 
 import sys
