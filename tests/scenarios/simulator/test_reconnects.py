@@ -357,7 +357,7 @@ def test_an_attempt_that_the_cap_holds_back_is_over_for_its_gate_when_a_policy_i
     made.pause_pod(0)
     run_until(made, 1.0)
     made.drop(1.0)
-    made._lose(np.arange(3), RESET, np.full(3, 1.0))  # a paused pod cuts nobody
+    made.lose(np.arange(3), RESET, np.full(3, 1.0))  # a paused pod cuts nobody
     run_until(made, 1.9)
     made.push_policy(policy(steady(3600)), 0)
     run_until(made, 6)

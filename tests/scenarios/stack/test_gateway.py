@@ -149,7 +149,7 @@ class ProxyPlace:
     trusted: tuple[str, ...] = ()
 
     def __init__(self, directory: Path) -> None:
-        self.directory = self.logs = directory
+        self.directory = self.logs = self.private = directory
         self.processes: list[Process] = []
         self.written = self.read = ""
 
