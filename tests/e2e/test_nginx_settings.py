@@ -51,6 +51,10 @@ class Edge:
             taken += sum(await asyncio.gather(*(self.connect() for _ in range(TOGETHER))))
         return taken
 
+    def speak(self) -> None:
+        """One of the clients says something."""
+        self._writers[0].write(b".")
+
     @property
     def open(self) -> int:
         """WebSockets that nginx has not closed."""
@@ -207,6 +211,15 @@ def test_case_12_quiet_sockets_end_together(tmp_path: Path, timeout_s: float, le
         await asyncio.sleep(1)
 
     assert asyncio.run(survivors(tmp_path, quiet, proxy_read_timeout_s=timeout_s)) == left
+
+
+def test_case_12_what_a_client_says_counts_as_well(tmp_path: Path) -> None:
+    async def one_speaks(nginx: Edge) -> None:
+        for _ in range(25):
+            nginx.speak()
+            await asyncio.sleep(0.1)
+
+    assert asyncio.run(survivors(tmp_path, one_speaks, proxy_read_timeout_s=1.5)) == 1
 
 
 # -- ejection ---------------------------------------------------------------------------------------
