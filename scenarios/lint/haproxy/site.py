@@ -16,6 +16,15 @@ _REFUSALS = {"block", "deny", "reject", "return", "silent-drop", "tarpit"}
 _RATE = re.compile(r"(?:_rate|gpc\d|conn_cur|gpt\d|sess_cnt|req_cnt)", re.IGNORECASE)
 
 
+class Way(Struct, frozen=True):
+    """How requests get to a backend; a `listen` section leads to itself."""
+
+    front: Section
+    back: Section
+    reason: str
+    """What decides it: the conditions of use_backend, with the ACLs in them."""
+
+
 class Site(Struct, frozen=True, kw_only=True):
     """A configuration with its WebSockets."""
 
@@ -43,42 +52,47 @@ def site(sections: list[Section], clients: Clients) -> Site:
     """What the rules look at."""
     fronts = [one for one in sections if one.kind in {"frontend", "listen"}]
     known = {one.name: one for one in sections if one.kind in {"backend", "listen"}}
-    found: dict[Place, Section] = {}
-    entrances: dict[Place, Section] = {}
-    polling: set[str] = set()
-    mentioned = any(
-        _says(line.text, clients) for one in sections for line in one.lines if not line.starts("log-format")
-    )
-    for front in fronts:
-        for name, reason in _ways(front):
-            back = known.get(name)
-            if back is None:
-                continue
-            named = _says(reason, clients) or clients.says_websocket(name) or _own(back, clients)
-            if named or (mentioned and not _separate(fronts, clients) and front.mode == back.mode == "http"):
-                found[back.place] = back
-                entrances[front.place] = front
-                if clients.says_polling(f"{reason} {name}"):
-                    polling.add(name)
-    for back in known.values():
-        if clients.says_websocket(back.name) or _own(back, clients):
-            found[back.place] = back
-            if back.kind == "listen":
-                entrances[back.place] = back
-            if any(clients.says_polling(line.text) for line in back.lines) or clients.says_polling(back.name):
-                polling.add(back.name)
-    if not found and not clients.paths:
-        # HAProxy passes WebSockets on without being told to: the only backend is that of the gateway.
-        only = [(front, back) for front in fronts for name, _ in _ways(front) if (back := known.get(name))]
-        if len({back.place for _, back in only}) == 1 and servers(only[0][1]) and only[0][1].mode == "http":
-            found[only[0][1].place] = only[0][1]
-            entrances.update((front.place, front) for front, _ in only)
+    ways = [
+        Way(front, known[name], reason) for front in fronts for name, reason in _ways(front) if name in known
+    ]
+    # A backend that no frontend of this file leads to: its own lines may say what it is for.
+    reached = {way.back.place for way in ways}
+    ways += [Way(back, back, "") for back in known.values() if back.place not in reached]
+    taken = _of_websockets(sections, ways, clients)
     return Site(
         sections=tuple(sections),
         clients=clients,
-        fronts=tuple(entrances.values()),
-        backs=tuple(found.values()),
-        polling=frozenset(polling),
+        fronts=tuple({way.front.place: way.front for way in taken if way.front.kind != "backend"}.values()),
+        backs=tuple({way.back.place: way.back for way in taken}.values()),
+        polling=frozenset(way.back.name for way in taken if _polled(way, clients)),
+    )
+
+
+def _of_websockets(sections: list[Section], ways: list[Way], clients: Clients) -> list[Way]:
+    """The ways of WebSockets: those that say so, or those of all HTTP where something else does."""
+    named = [way for way in ways if _names_websockets(way, clients)]
+    special = [way for way in named if way.back.name != way.front.value("default_backend")]
+    if special or clients.paths:
+        return named
+    http = [way for way in ways if way.back.mode == "http" or way.back.found("cookie")]
+    mentioned = any(
+        _says(line.text, clients)
+        for section in sections
+        for line in section.lines
+        if not line.starts("log-format")
+    )
+    # HAProxy passes WebSockets on without being told to, so the only backend is that of the gateway.
+    only = len({way.back.place for way in http if servers(way.back)}) == 1
+    return [*named, *http] if mentioned or (only and not named) else named
+
+
+def _names_websockets(way: Way, clients: Clients) -> bool:
+    return _says(way.reason, clients) or clients.says_websocket(way.back.name) or _own(way.back, clients)
+
+
+def _polled(way: Way, clients: Clients) -> bool:
+    return any(
+        map(clients.says_polling, (way.reason, way.back.name, *(line.text for line in way.back.lines)))
     )
 
 
@@ -172,12 +186,3 @@ def _own(back: Section, clients: Clients) -> bool:
 
 def _says(text: str, clients: Clients) -> bool:
     return (bool(_UPGRADE.search(text)) and "insecure" not in text.lower()) or clients.says_websocket(text)
-
-
-def _separate(fronts: list[Section], clients: Clients) -> bool:
-    """Whether WebSockets have backends of their own."""
-    return any(
-        _says(reason, clients) and name != front.value("default_backend")
-        for front in fronts
-        for name, reason in _ways(front)
-    )

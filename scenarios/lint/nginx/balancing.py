@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.nginx.site import Location, Site, Upstream
+from scenarios.lint.quantities import nginx_seconds
 
 _UPSTREAM = "https://nginx.org/en/docs/http/ngx_http_upstream_module.html"
 _PROXY = "https://nginx.org/en/docs/http/ngx_http_proxy_module.html"
@@ -80,7 +81,11 @@ def _upstream(site: Site, upstream: Upstream) -> Iterator[Finding]:
     if len(servers) == 1:
         yield SINGLE.at(servers[0].place, f"upstream {upstream.name} has one server")
         return
-    ejected = [one for one in servers if one.option("max_fails") != "0"]
+    ejected = [
+        one
+        for one in servers
+        if one.option("max_fails") != "0" and nginx_seconds(one.option("fail_timeout") or "10s") != 0
+    ]
     if ejected:
         written = ejected[0].option("max_fails")
         what = f"max_fails={written}" if written else "max_fails is 1 and fail_timeout 10 s by default"
@@ -95,7 +100,7 @@ def _retries(location: Location) -> Iterator[Finding]:
     found = location.scope.inherited("proxy_next_upstream")
     if (found and "off" in found[-1].args) or location.scope.value("proxy_next_upstream_tries") in {"1", "2"}:
         return
-    if not found and location.scope.uncertain:
+    if location.scope.unsure_of("proxy_next_upstream"):
         return
     what = " ".join(found[-1].args) if found else "error timeout by default"
     yield NEXT.at(

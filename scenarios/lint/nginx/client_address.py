@@ -66,7 +66,7 @@ def _why(site: Site, location: Location) -> tuple[str, Severity] | None:
     spoken = (
         [one for one in listens(location.server) if "proxy_protocol" in one.args] if location.server else []
     )
-    if scope.uncertain:
+    if scope.unsure_of("real_ip_header"):
         return None
     if spoken and header != "proxy_protocol":
         return (

@@ -116,7 +116,7 @@ def check(site: Site) -> Iterator[Finding]:
             yield from _cap(cap, zone)
         yield from _status(location, limits, STATUS)
         yield from _status(location, caps, CONN_STATUS)
-        if not limits and not caps and not location.scope.uncertain:
+        if not limits and not caps and not location.scope.unsure_of("limit_req"):
             yield NO_LIMIT.at(location.place, f"{location.name} has no limit_req and no limit_conn")
 
 
@@ -172,7 +172,7 @@ def _status(location: Location, limits: list[Directive], rule: Rule) -> Iterator
         return
     name = f"{limits[0].name}_status"
     status = location.scope.value(name)
-    if status is None and not location.scope.uncertain:
+    if status is None and not location.scope.unsure_of(name):
         yield rule.at(limits[0].place, f"no {name}, which is 503 by default")
     elif status is not None and status.startswith("5"):
         yield rule.at(location.scope.inherited(name)[-1].place, f"{name} {status}")

@@ -65,7 +65,7 @@ def check(site: Site) -> Iterator[Finding]:
 def _read(location: Location) -> Iterator[Finding]:
     found = location.scope.inherited("proxy_read_timeout")
     if not found:
-        if not location.scope.uncertain:
+        if not location.scope.unsure_of("proxy_read_timeout"):
             yield READ.at(
                 location.place, f"no proxy_read_timeout in {location.name}, which is 60 s by default"
             )
@@ -83,7 +83,11 @@ def _read(location: Location) -> Iterator[Finding]:
 def _connect(location: Location) -> Iterator[Finding]:
     found = location.scope.inherited("proxy_connect_timeout")
     limit_s = nginx_seconds(found[-1].value) if found else _DEFAULT_S
-    if limit_s is not None and limit_s > CONNECT_TIMEOUT_S and (found or not location.scope.uncertain):
+    if (
+        limit_s is not None
+        and limit_s > CONNECT_TIMEOUT_S
+        and (found or not location.scope.unsure_of("proxy_connect_timeout"))
+    ):
         place = found[-1].place if found else location.place
         yield CONNECT.at(
             place, f"proxy_connect_timeout is {written(limit_s)}{'' if found else ' by default'}"
@@ -92,7 +96,7 @@ def _connect(location: Location) -> Iterator[Finding]:
 
 def _polling(location: Location) -> Iterator[Finding]:
     buffering = location.scope.value("proxy_buffering")
-    if buffering == "on" or (buffering is None and not location.scope.uncertain):
+    if buffering == "on" or (buffering is None and not location.scope.unsure_of("proxy_buffering")):
         yield BUFFERING.at(location.place, f"proxy_buffering is on{'' if buffering else ' by default'}")
     found = location.scope.inherited("keepalive_timeout")
     if found and nginx_seconds(found[-1].value) == 0:

@@ -41,9 +41,9 @@ class Directive(Struct, frozen=True):
 
     @property
     def unread(self) -> bool:
-        """Whether it is an include of an unknown file that may set anything."""
+        """Whether it is an include of an unknown file that may set anything; a pattern may have no files."""
         return self.name == "include" and not any(
-            part in self.value for part in (*_HARMLESS_INCLUDES, "proxy_params")
+            part in self.value for part in (*_HARMLESS_INCLUDES, "proxy_params", "*")
         )
 
 
@@ -83,14 +83,19 @@ class Scope(Struct, frozen=True):
         """The innermost block of this name that it is, or is in."""
         return next((scope for scope in self.chain if scope.directive.name == name), None)
 
-    @property
-    def uncertain(self) -> bool:
-        """Whether the block may have more in it than is known.
+    def unsure_of(self, name: str) -> bool:
+        """Whether a file that could not be read may set this directive for the block.
 
-        It, or its server, includes a file that could not be read; or it is a file that others include.
+        A file without a server or location is one that others include, so anything may be set around it.
         """
-        near = [scope for scope in self.chain if scope.directive.name not in {"", "http"}]
-        return not near or any(one.unread for scope in near for one in scope.own("include"))
+        for scope in self.chain:
+            if scope.directive.name in {"", "http"}:
+                return scope is self
+            if any(one.unread for one in scope.own("include")):
+                return True
+            if scope.own(name):
+                return False
+        return False
 
     def headers(self) -> dict[str, Directive]:
         """The request headers that apply, by lower-case names; one of its own replaces all inherited ones."""

@@ -64,12 +64,12 @@ def _upgrade(location: Location) -> Iterator[Finding]:
             yield HEADERS.at(
                 found.place, f"proxy_set_header {name} {found.args[-1] or chr(34) * 2} in {location.name}"
             )
-    if missing and not location.scope.uncertain:
+    if missing and not location.scope.unsure_of("proxy_set_header"):
         yield HEADERS.at(location.place, f"{' and '.join(missing)} in {location.name}")
     version = location.scope.inherited("proxy_http_version")
     if version and version[-1].value == "1.0":
         yield VERSION.at(version[-1].place, "proxy_http_version 1.0")
-    elif not version and not missing and not location.scope.uncertain:
+    elif not version and not missing and not location.scope.unsure_of("proxy_http_version"):
         yield VERSION.at(
             location.place, f"no proxy_http_version in {location.name}, which is 1.0 before nginx 1.29.7"
         )
@@ -84,7 +84,7 @@ def _is_connection(value: str) -> bool:
 
 
 def _addresses(location: Location) -> Iterator[Finding]:
-    if location.scope.uncertain:
+    if location.scope.unsure_of("proxy_set_header"):
         return
     headers = location.scope.headers()
     if any(name in headers for name in _FORWARDED):

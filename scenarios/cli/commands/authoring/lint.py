@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 import msgspec
 
-from reports.gate.github import annotation
 from scenarios.cli.options import JSON_OPTION
 from scenarios.cli.terminal import fail, usage_errors
 from scenarios.exit_status import BROKEN, GOOD
@@ -16,10 +15,8 @@ from scenarios.host.machine import MachineError
 from scenarios.lint.clients import Clients
 from scenarios.lint.finding import SEVERITIES, Finding, LintError, Severity
 from scenarios.lint.lint import KINDS, RULES, kind_of, lint
-from scenarios.proxies import envoy, haproxy, nginx
 
 _NEVER = "never"
-_VALIDATORS = {"nginx": nginx.check_syntax, "haproxy": haproxy.check_syntax, "envoy": envoy.check_syntax}
 _COMMANDS = {Severity.NOTE: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}
 
 
@@ -118,8 +115,12 @@ def lint_command(
 
 def _validate(file: Path, kind: str | None) -> None:
     """Ends the program where the proxy itself does not accept the file."""
+    # Only this needs the code that starts proxies.
+    from scenarios.proxies import envoy, haproxy, nginx  # noqa: PLC0415
+
+    validators = {"nginx": nginx.check_syntax, "haproxy": haproxy.check_syntax, "envoy": envoy.check_syntax}
     name = kind or kind_of(file.read_text(encoding="utf-8", errors="replace"), file)
-    if complaint := _VALIDATORS[name](file.resolve()):
+    if complaint := validators[name](file.resolve()):
         fail(f"{file}: {name} rejects it: {' '.join(complaint.split())}")
 
 
@@ -142,6 +143,8 @@ def _text(finding: Finding) -> str:
 
 
 def _annotation(finding: Finding) -> str:
+    from reports.gate.github import annotation  # noqa: PLC0415 - loads the statistics of the gate
+
     return annotation(
         _COMMANDS[finding.severity],
         finding.rule.name,
