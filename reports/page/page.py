@@ -10,12 +10,12 @@ from reports.compare.arm import middle_runs
 from reports.compare.comparable import by_arm, orders
 from reports.compare.comparison import Comparison, compare
 from reports.compare.control import control_lines, under_control
+from reports.compare.finding_text import FindingText, finding_texts
 from reports.compare.headline import order_sentence
 from reports.compare.map_text import map_headings, map_rows, map_sentences
 from reports.compare.storm_map import StormMap, storm_map
 from reports.page.actions import action_table
 from reports.page.contrasts import AgainstRow, against_rows
-from reports.page.findings import FindingText, finding_texts
 from reports.page.impact import impact_sentences
 from reports.page.listing import scenario_listing
 from reports.page.notes import Notes, notes

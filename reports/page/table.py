@@ -13,6 +13,7 @@ from reports.compare.arm import ArmResult
 from reports.compare.comparable import by_arm, orders, studied
 from reports.compare.comparison import Comparison, compare
 from reports.compare.control import control_lines, under_control
+from reports.compare.finding_text import finding_lines
 from reports.compare.headline import order_sentence
 from reports.compare.map_text import map_headings, map_sentences, outcome_text
 from reports.compare.measures import (
@@ -29,7 +30,6 @@ from reports.compare.statistics import share_interval
 from reports.compare.storm_map import StormMap, storm_map, value_text
 from reports.page.actions import ROW_HEADINGS, action_rows
 from reports.page.contrasts import against_lines
-from reports.page.findings import finding_lines
 from reports.page.notes import EXTERNAL
 from reports.page.shared_ips import fleet_group_table, shared_ip_table
 from reports.page.stability import stability_lines

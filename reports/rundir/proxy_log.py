@@ -17,11 +17,13 @@ class ProxyLog(Struct, frozen=True, kw_only=True):
 
     requests: int
     addresses: int
-    """Different client addresses in these requests."""
+    """Different client addresses in these requests; 0 where the log has none."""
     address: str = ""
     """The client address where there was only one."""
     workers: tuple[WorkerSockets, ...] = ()
     """At the trigger, and at the end of the run; empty where the log does not tell workers apart."""
+    full: int = 0
+    """Connections that a worker closed because it had as many as it may have."""
     taken_out: int = 0
     """How often the proxy took a pod out of its upstream by itself."""
     taken_out_alive: int = 0

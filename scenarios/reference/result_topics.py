@@ -33,8 +33,8 @@ def result_topics() -> Iterator[Topic]:
     yield from _verdicts(reasons)
     yield from _measures()
     yield from _metrics()
-    yield from reasons
     yield from _findings()
+    yield from reasons
 
 
 def reads(function: Callable[..., object]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from scenarios.scenario.model import Scenario
 _CONNECTION = re.compile(r"\*\d+ ")
 _TAKEN_OUT = "upstream server temporarily disabled"
 _NONE_LEFT = "no live upstreams"
+_FULL = "worker_connections are not enough"
 _REFUSED = "Connection refused"
 _HAPROXY_DOWN = re.compile(r"Server \S+ is DOWN")
 _WEBSOCKET = 101
@@ -35,8 +36,9 @@ def counted(
 ) -> ProxyLog:
     """own_words: what the proxy says of itself. moments_s: when its workers' sockets are counted."""
     steady = [line for line in lines if line.ended_wall_s >= wall_zero_s]
-    addresses = {line.remote_address for line in steady}
-    taken_out, alive, none_left = _taken_out(own_words)
+    addresses = {line.remote_address for line in steady} - {"-"}
+    said = [*own_words]
+    taken_out, alive, none_left = _taken_out(said)
     return ProxyLog(
         requests=len(steady),
         addresses=len(addresses),
@@ -44,6 +46,7 @@ def counted(
         workers=tuple(_sockets(steady, wall_zero_s, t_s) for t_s in moments_s)
         if any(line.worker for line in steady)
         else (),
+        full=sum(_FULL in line for line in said),
         taken_out=taken_out,
         taken_out_alive=alive,
         none_left=none_left,

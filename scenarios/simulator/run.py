@@ -23,6 +23,7 @@ from scenarios.host.cpu import CpuShares
 from scenarios.host.process import first_of
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
+from scenarios.runner.proxy_facts import limit_rules
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import cut_short
 from scenarios.scenario.redact import command_without_secrets, without_secrets
@@ -100,6 +101,7 @@ def _info(plan: Prediction) -> RunInfo:
         versions=machine.versions(),
         machine={"model": msgspec.to_builtins(plan.costs)},
         stability=msgspec.to_builtins(stability(plan.scenario, plan.costs.tick_cpu_s)),
+        limit_rules=limit_rules(plan.scenario),
         command=command_without_secrets(sys.argv[1:]),
     )
 

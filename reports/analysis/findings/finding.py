@@ -84,8 +84,8 @@ def rules_in_force(run: Run, place: str, from_s: float, to_s: float) -> list[dic
 
 
 def per_address(rule: Mapping[str, Any]) -> bool:
-    """Whether a rule counts each client address by itself."""
-    return str(rule.get("key")).endswith("per-address")
+    """Whether a rule counts each client address by itself; rules that know no other key do not name it."""
+    return str(rule.get("key", "per-address")).endswith("per-address")
 
 
 def explained_seconds(run: Run) -> set[int]:

@@ -1,6 +1,7 @@
 """Findings about limits: a single key, refused first attempts, clients that can never get in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from reports.analysis.findings.finding import Found, per_address, rules_in_force, source_ips
 from reports.analysis.metrics import aftermath, storm_stretch, unaided_stretch
@@ -37,7 +38,9 @@ def _one_address_at_proxy(evidence: Evidence) -> Found | None:
     refused = _count(run.rows, "nginx_limited")
     if log is None or log.addresses != 1 or ips < 2 or not refused:
         return None
-    if not any(map(per_address, rules_in_force(run, "proxy", 0, _end_s(run)))):
+    # What the limits in a configuration of the user's own count is not known; most count addresses.
+    own = bool(run.info.scenario.get("edge", {}).get("nginx_conf"))
+    if not own and not any(map(per_address, rules_in_force(run, "proxy", 0, _end_s(run)))):
         return None
     text = (
         f"1 key, {units.count(evidence.summary.clients)} clients: all {units.count(log.requests)} requests "
@@ -96,14 +99,37 @@ def refused_first_attempts(evidence: Evidence) -> Found | None:
 
 
 def never_in(evidence: Evidence) -> Found | None:
-    """Clients that the limit alone keeps out, although its rate would have been enough for all of them."""
-    run = evidence.run
+    """Clients that the limit alone keeps out, however long they try."""
+    return _too_small_a_cap(evidence.run) or _kept_out(evidence.run)
+
+
+def _too_small_a_cap(run: Run) -> Found | None:
+    """A cap on open connections of an address, below the number of clients behind it."""
+    caps = [
+        int(rule["connections"])
+        for rule in rules_in_force(run, "proxy", 0, _end_s(run))
+        if per_address(rule) and rule.get("connections") and not rule.get("window_s")
+    ]
+    size = int(max((row["clients_per_ip"] or 1.0 for row in run.shared_ips), default=1.0))
+    if not caps or size <= min(caps):
+        return None
+    return Found(
+        figures=(
+            f"Up to {units.count(size)} clients share an IP, and the limit admits {units.count(min(caps))} "
+            f"open connections of one IP: {units.count(size - min(caps))} of {units.count(size)} cannot be "
+            "in at the same time as the others."
+        )
+    )
+
+
+def _kept_out(run: Run) -> Found | None:
+    """Clients that the limit refuses again and again, although its rate would have been enough for all."""
     stretch, unaided = aftermath(run), unaided_stretch(run)
     if stretch is None or unaided is None or stretch[1] - stretch[0] < 2 * WATCHED_S:
         return None
     from_s, to_s = stretch[1] - WATCHED_S, stretch[1]
     rules = [rule for rule in rules_in_force(run, "proxy", from_s, to_s) if per_address(rule)]
-    rates = [float(rule["rate_per_s"]) for rule in rules if rule.get("rate_per_s")]
+    rates = [rate for rule in rules if (rate := _rate_per_s(rule))]
     if not rates or _pods_keep_out(run.between(from_s, to_s)):
         return None
     room = min(rates) * (to_s - stretch[0])
@@ -130,6 +156,13 @@ def never_in(evidence: Evidence) -> Found | None:
     return None
 
 
+def _rate_per_s(rule: Mapping[str, Any]) -> float:
+    """Connections per second that a rule admits of one address in the long run; 0 without such a bound."""
+    if rule.get("window_s"):
+        return float(rule["connections"]) / float(rule["window_s"])
+    return float(rule.get("rate_per_s") or 0.0)
+
+
 def _locked_out(rows: list[Row]) -> int:
     """Clients that were out all the time, if the limit refused nearly all that they tried; 0 if not."""
     clients, connected = series.highest(series.column(rows, "clients")), series.column(rows, "connected")
@@ -152,7 +185,7 @@ def _pods_keep_out(rows: list[Row]) -> bool:
     return others > max(2.0, OTHERS_SHARE * (others + _count(rows, "joined")))
 
 
-def _counts_all_requests(rule: dict[str, object]) -> bool:
+def _counts_all_requests(rule: Mapping[str, Any]) -> bool:
     return rule.get("key") == "all-per-address"
 
 

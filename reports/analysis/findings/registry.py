@@ -59,7 +59,8 @@ FINDINGS: dict[str, Kind] = {
         found_where=(
             "in the last 15 s clients with one number of clients per IP were out, none of them came in, the "
             "limit refused at least 90 % of what they tried, pods failed hardly any attempt, and the rate of "
-            "the limit since the trigger was room for twice the clients of an IP"
+            "the limit since the trigger was room for twice the clients of an IP; or where a cap on open "
+            "connections is below the number of clients that share an IP"
         ),
         change={
             "nginx": (

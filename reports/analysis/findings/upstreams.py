@@ -22,6 +22,11 @@ def uneven_workers(evidence: Evidence) -> Found | None:
     if log is None:
         return None
     found = [(moment, _by_worker(run, moment)) for moment in log.workers]
+    full = (
+        f" {units.count(log.full)} times a worker had no connection left, and closed what it had accepted."
+        if log.full
+        else ""
+    )
     moment, sockets = max(found, key=lambda each: _excess(each[1]), default=(None, ()))
     if moment is None or _excess(sockets) <= 1.0:
         return None
@@ -30,7 +35,7 @@ def uneven_workers(evidence: Evidence) -> Found | None:
         figures=(
             f"{len(sockets)} workers of {proxy_name([run])}, {units.count(sum(sockets))} WebSockets {when}: "
             f"{', '.join(map(units.count, sockets))}. The fullest has "
-            f"{units.times(sockets[0] / (sum(sockets) / len(sockets)))} the mean."
+            f"{units.times(sockets[0] / (sum(sockets) / len(sockets)))} the mean.{full}"
         )
     )
 

@@ -17,13 +17,15 @@ from reports.rehearsal.outcome import outcome, tiles
 from reports.rehearsal.page import CHAPTERS, moment, rehearsal_page
 from reports.rehearsal.pdf import pdf
 from reports.rehearsal.timeline import moments
+from reports.rundir.proxy_log import ProxyLog
 from reports.rundir.reader import Run
 from reports.rundir.schema import RecordError, Rehearsal
 from reports.text.tables import TextTable
 from tests.support.acted_runs import LIMIT, PUSH, SCALE
+from tests.support.found_runs import limited_run
 from tests.support.histories import history, storm, strike
 from tests.support.page_outline import Outline, markdown_tables
-from tests.support.rehearsals import HOSTILE, REHEARSALS, rehearsed
+from tests.support.rehearsals import CHECKS, HOSTILE, REHEARSALS, judged, rehearsed
 
 DRAWN = {"scripted, recovered", "hostile", "nothing recorded"}
 """Drawing takes longest; the figures of the others consist of parts that these have, too."""
@@ -298,3 +300,19 @@ def test_what_is_no_rehearsal_gets_no_report(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="there is no rehearsal to report on"):
         write_rehearsals([], tmp_path)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_findings_on_settings_become_findings_and_action_items_of_a_rehearsal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reports.rehearsal.write.figure", lambda _: Figure())
+    log = ProxyLog(requests=4_213, addresses=1, address="10.0.0.1")
+    run = judged(limited_run(log=log, rehearsal=Rehearsal(prechecks=CHECKS)))
+    written = write_rehearsal(run, tmp_path)
+    told = json.loads(written.json.read_text(encoding="utf-8"))
+    assert any(text.startswith("The limit saw a single key: 1 key, 100 clients") for text in told["findings"])
+    asked = [item["question"] for item in told["action_items"]]
+    assert any(
+        text.startswith("The limit saw a single key: is this to be changed? nginx: ") for text in asked
+    )
+    assert "RFC 8441" in written.markdown.read_text(encoding="utf-8")

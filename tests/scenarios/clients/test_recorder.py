@@ -375,6 +375,32 @@ def test_staleness_equals_brute_force(received: list[tuple[int, int, int]], slot
     assert interval.stale_clients == (pytest.approx(stale / len(grid)) if grid else None)
 
 
+def test_first_attempts_and_their_refusals_are_counted_by_shared_address() -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
+    for size, first, outcome in (
+        (1, True, "joined"),
+        (50, True, "limited"),
+        (50, False, "limited"),
+        (50, True, "timeout"),
+    ):
+        client = recorder.add_client(size)
+        recorder.attempt_began(client, EPOCH_NS, first=first)
+        recorder.attempt_ended(client, outcome, EPOCH_NS, EPOCH_NS + MS, first=first)
+    found = recorder.take_interval(0).shared_ips
+    assert {size: (some.first_attempts, some.first_limited) for size, some in found.items()} == {
+        1: (1, 0),
+        50: (2, 1),
+    }
+    assert recorder.take_interval(1).shared_ips[50].first_attempts == 0
+
+
+def test_ages_of_sessions_belong_to_the_second_in_which_they_ended() -> None:
+    recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
+    recorder.session_ages_ns += [60 * SECOND_NS, 60 * SECOND_NS]
+    assert recorder.take_interval(0).session_ages == Samples.of([60 * SECOND_NS] * 2)
+    assert recorder.take_interval(1).session_ages == Samples()
+
+
 def test_clients_are_counted_apart_by_how_many_share_their_address() -> None:
     recorder = Recorder(EPOCH_NS, SharedSchedule(FeedSchedule.of(EPOCH_NS, RATE_HZ)))
     clients = [recorder.add_client(size) for size in (1, 50, 50, 1, 50)]

@@ -203,6 +203,19 @@ def test_a_line_that_comes_after_its_second_was_written_is_there_in_the_end(coll
     assert [row["ticks_sent"] for row in run.rows] == [12, 5, 5]
 
 
+def test_ages_of_ended_sessions_have_a_histogram_of_the_second_in_which_they_ended(
+    collector: Collector,
+) -> None:
+    collector.zero = 1
+    collector.on_interval(interval(1))
+    collector.on_interval(interval(2, session_ages=Samples.of([60 * SECOND_NS] * 3)))
+    collector.write_until(9)
+    unfinished = Run.load(collector.writer.directory).histograms["session_age"]
+    found = written(collector).histograms["session_age"]
+    assert {second: buckets.total for second, buckets in found.items()} == {1: 3}
+    assert {second: buckets.total for second, buckets in unfinished.items()} == {1: 3}
+
+
 def test_staleness_has_a_histogram_and_cells_of_its_second(collector: Collector) -> None:
     ages = Samples.of([100 * MS] * 90 + [2000 * MS] * 9 + [9000 * MS])
     collector.on_interval(interval(0, staleness=ages, stale_clients=1.0))

@@ -28,6 +28,7 @@ def test_addresses_of_the_steady_state_are_counted() -> None:
     assert (one.requests, one.addresses, one.address) == (2, 1, "127.0.0.1")
     two = of(line(1.0), line(2.0, remote_address="10.0.0.9"))
     assert (two.requests, two.addresses, two.address) == (2, 2, "")
+    assert of(line(1.0, remote_address="-")).addresses == 0
 
 
 def test_websockets_count_at_the_worker_that_had_them_at_the_moment() -> None:
@@ -88,6 +89,11 @@ def test_pods_taken_out_are_counted_by_what_had_failed(
 ) -> None:
     found = of(words=words)
     assert (found.taken_out, found.taken_out_alive, found.none_left) == expected
+
+
+def test_connections_that_a_full_worker_closed_are_counted() -> None:
+    full = f"{HEAD} [alert] 9#9: 64 worker_connections are not enough"
+    assert of(words=(full, full)).full == 2
 
 
 def test_lines_of_nginx_with_and_without_a_worker_are_read(tmp_path: Path) -> None:

@@ -48,8 +48,9 @@ def aged(
     return with_ages(history(seconds(0, 60), trigger_s=None, events=events, scenario=scenario(**keys)), ages)
 
 
-def workers(*sockets: int, said: int | None = None) -> Run:
-    log = ProxyLog(requests=10, addresses=9, workers=(WorkerSockets(t_s=TRIGGER_S, sockets=sockets),))
+def workers(*sockets: int, said: int | None = None, full: int = 0) -> Run:
+    moment = WorkerSockets(t_s=TRIGGER_S, sockets=sockets)
+    log = ProxyLog(requests=10, addresses=9, workers=(moment,), full=full)
     return limited_run(log=log, keys={"edge__nginx": {"workers": said}})
 
 
@@ -104,6 +105,11 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
         lambda: limited_run(None, log=ONE_ADDRESS, events=SET_PER_IP),
         ["1 key"],
     ),
+    "one address, and a limit in a configuration of one's own": (
+        "single-key",
+        lambda: limited_run(None, log=ONE_ADDRESS, keys={"edge__nginx_conf": "nginx.conf"}),
+        ["1 key"],
+    ),
     "sidecars that count the proxy": ("single-key", lambda: at_sidecars("peer"), ["1 key at each sidecar"]),
     "first attempts refused": (
         "refused-first-attempts",
@@ -116,10 +122,25 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
         ["100 of the 100 clients", "300 of their 300 attempts", "162 connections"],
     ),
     "clients of an office that the limit keeps out": ("never-in", lambda: locked(size=25.0), ["25 on an IP"]),
+    "a cap on open connections below the clients of an IP": (
+        "never-in",
+        lambda: limited_run({"name": "concurrent-per-ip", "connections": 10}, shared_ips=ips(25.0)),
+        ["25 clients share an IP", "10 open connections", "15 of 25"],
+    ),
+    "a window that refusals fill": (
+        "never-in",
+        lambda: locked({"name": "sliding-window", "connections": 10, "window_s": 5, "charge_refusals": True}),
+        ["100 of the 100 clients", "108 connections"],
+    ),
     "one worker has nearly all": (
         "uneven-workers",
         lambda: workers(349, 17, 4, said=4),
         ["4 workers of nginx, 370 WebSockets at the trigger: 349, 17, 4, 0."],
+    ),
+    "a worker that was full": (
+        "uneven-workers",
+        lambda: workers(90, 10, full=7),
+        ["7 times a worker had no"],
     ),
     "workers by their log alone": ("uneven-workers", lambda: workers(90, 10), ["2 workers", "90, 10"]),
     "pulses of a read time-out": (
@@ -205,6 +226,10 @@ SILENT: dict[str, Callable[[], Run]] = {
     "clients that mostly get past the limit": lambda: locked(limited=10.0),
     "clients that do not ask": lambda: locked(attempts=0.0, limited=0.0),
     "clients that are in": lambda: locked(connected=99.0),
+    "a cap that is enough": lambda: limited_run(
+        {"name": "concurrent-per-ip", "connections": 25}, shared_ips=ips(25.0)
+    ),
+    "a limit by token": lambda: limited_run({**PER_IP, "key": "new-per-token"}, log=ONE_ADDRESS),
     "even workers": lambda: workers(100, 97, 90, 83, said=4),
     "old workers after a reload": lambda: workers(50, 50, 50, 50, 10, 10, 10, 10, said=4),
     "few sockets": lambda: workers(12, 3, said=2),
