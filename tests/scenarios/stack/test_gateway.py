@@ -149,7 +149,8 @@ class ProxyPlace:
     trusted: tuple[str, ...] = ()
 
     def __init__(self, directory: Path) -> None:
-        self.directory = self.logs = self.private = directory
+        self.directory = self.logs = directory
+        self.private: Path | None = None
         self.processes: list[Process] = []
         self.written = self.read = ""
 
