@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.limits import token_bucket
+from scenarios.limits import token_bucket, window
 from scenarios.limits.leaky_bucket import EdgeRule, LeakyBucket, decide
 from scenarios.limits.registry import limit
 from scenarios.limits.token_bucket import TokenBucket, token_rule
@@ -208,9 +208,117 @@ def test_a_reload_leaves_in_the_buckets_what_the_proxy_keeps(
 def test_a_proxy_that_is_started_has_empty_buckets() -> None:
     for proxy in COUNTING:
         made = engine(fleet={"clients": 6, "clients_per_ip": 6, "policy": "naive"}, edge={"proxy": proxy})
-        made.set_rules(limit(per_ip(2)).rules)
+        made.set_limits(limit(per_ip(2)))
         for at_s, joined in ((1, 3), (2, 3)):
             run_until(made, at_s)
             made.end_edge()
             made.edge_is_up = True
             assert joined_by(made, at_s + 0.5) == joined, proxy
+
+
+def capped(connections: int, **more: Any) -> dict[str, Any]:
+    return {"name": "concurrent-per-ip", "connections": connections, **more}
+
+
+FIVE_BEHIND_ONE = {
+    "clients": 10,
+    "clients_per_ip": 5,
+    "policy": {"name": "grpc", "base_s": 0.3, "factor": 1, "jitter": 0},
+}
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "haproxy"])
+def test_no_address_has_more_connections_than_a_cap_allows_and_who_leaves_makes_room(proxy: str) -> None:
+    made = engine(0.02, fleet=FIVE_BEHIND_ONE, edge={"proxy": proxy}, gateway={"handshake_cpu_ms": 1})
+    made.set_limits(limit(capped(3)))
+    run_until(made, 1)
+    assert made.sessions.joined.sum() == 10, "those who were in before do not count"
+    made.drop(1.0)
+    assert joined_by(made, 3) == 6, "three of each address"
+    made.drop(1.0)
+    assert joined_by(made, 6) == 6
+
+
+def test_a_dry_run_of_a_cap_lets_everybody_in() -> None:
+    for proxy in ("nginx", "haproxy"):
+        made = engine(0.02, fleet=FIVE_BEHIND_ONE, edge={"proxy": proxy}, gateway={"handshake_cpu_ms": 1})
+        made.set_limits(limit(capped(3, dry_run=True)))
+        made.drop(1.0)
+        assert joined_by(made, 3) == 10
+
+
+def test_a_cap_per_address_is_a_cap_for_everybody_where_the_proxy_sees_one_address() -> None:
+    made = engine(0.02, fleet={**FIVE_BEHIND_ONE, "source": "same"}, gateway={"handshake_cpu_ms": 1})
+    made.set_limits(limit(capped(3)))
+    made.drop(1.0)
+    assert joined_by(made, 3) == 3
+
+
+def test_exempt_ranges_are_not_counted() -> None:
+    # Both addresses, 127.10.10.1 and 127.10.11.1; one of them is exempt.
+    for spec in ({"name": "per-ip", "rate_per_s": 1 / 60, "burst": 0}, capped(1)):
+        made = engine(0.02, fleet=FIVE_BEHIND_ONE, gateway={"handshake_cpu_ms": 1})
+        made.set_limits(limit({**spec, "exempt": ["127.10.10.0/24"]}))
+        made.drop(1.0)
+        assert joined_by(made, 3) == 6, spec
+
+
+def test_who_is_refused_for_its_connections_has_paid_its_rate_at_nginx_and_not_at_haproxy() -> None:
+    spec = {"name": "per-ip+concurrent-per-ip", "per-ip": {"rate_per_s": 1, "burst": 1}}
+    spec |= {"concurrent-per-ip": {"connections": 1}}
+    found = {}
+    for proxy in ("nginx", "haproxy"):
+        limits = limit(spec)
+        limiter = Limiter(
+            limits.rules,
+            addresses=1,
+            proxy=proxy,
+            in_flight=limits.in_flight,
+            address_of=np.zeros(3, np.int64),
+        )
+        found[proxy] = [limiter.admit(np.zeros(1, np.int64), 0, 1, [n])[0].tolist() for n in (0, 1)]
+        limiter.end(np.array([0]))
+        found[proxy].append(limiter.admit(np.zeros(1, np.int64), 0, 1, [2])[0].tolist())
+    assert found == {"nginx": [[True], [False], [False]], "haproxy": [[True], [False], [True]]}
+
+
+@given(
+    charge=st.booleans(),
+    bursts=st.lists(
+        st.tuples(st.integers(0, 4_000), st.lists(st.integers(0, ADDRESSES - 1), max_size=9)), max_size=9
+    ),
+)
+def test_windows_are_asked_for_requests_of_one_moment_like_one_after_the_other(
+    charge: bool, bursts: list[tuple[int, list[int]]]
+) -> None:
+    spec = {"name": "sliding-window", "connections": 3, "window_s": 5, "charge_refusals": charge}
+    limits = limit(spec)
+    limiter = Limiter((), addresses=ADDRESSES, proxy="haproxy", windows=limits.windows)
+    counters: dict[int, window.Counter] = {}
+    now_ms = 0
+    for pause_ms, addresses in bursts:
+        now_ms += pause_ms
+        whole, _, _ = limiter.admit(np.array(addresses, np.int64), now_ms)
+        passed = []
+        for address in addresses:
+            counter = counters.get(address, window.Counter())
+            let, counters[address] = window.decide(limits.windows[0], counter, now_ms)
+            passed.append(let)
+        assert whole.tolist() == passed
+
+
+def test_whoever_retries_every_second_never_gets_in_where_refusals_are_charged() -> None:
+    policy = {"name": "grpc", "base_s": 1, "factor": 1, "jitter": 0}
+    joined = {}
+    for charge in (False, True):
+        made = engine(
+            0.02,
+            fleet={"clients": 2, "clients_per_ip": 2, "policy": policy},
+            edge={"proxy": "haproxy"},
+            gateway={"handshake_cpu_ms": 1},
+        )
+        spec = {"name": "sliding-window", "connections": 1, "window_s": 3, "charge_refusals": charge}
+        made.set_limits(limit(spec))
+        made.drop(1.0)
+        joined[charge] = joined_by(made, 12)
+    assert joined == {False: 2, True: 1}
