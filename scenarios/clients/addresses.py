@@ -5,6 +5,7 @@ last octet changes slowest. Binding to 127/8 without further set-up is a feature
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -19,13 +20,18 @@ _FIRST = 10
 _NETWORKS = 200
 
 
+def first_octets(address_index: Any) -> tuple[int, Any, Any]:
+    """The first three octets of the address with that index, or of the addresses with an array of them."""
+    second, third = divmod(address_index % _NETWORKS**2, _NETWORKS)
+    return 127, _FIRST + second, _FIRST + third
+
+
 def source_address(address_index: int) -> str:
     """The address with that index; all are distinct up to 8,000,000 and avoid 127.0.0.x."""
-    last, rest = divmod(address_index, _NETWORKS * _NETWORKS)
-    second, third = divmod(rest, _NETWORKS)
+    last = address_index // _NETWORKS**2
     if last >= 200:
         raise ValueError(f"address index {address_index}: expected fewer than 8,000,000")
-    return f"127.{_FIRST + second}.{_FIRST + third}.{1 + last}"
+    return f"{'.'.join(map(str, first_octets(address_index)))}.{1 + last}"
 
 
 class Seat(Struct, frozen=True):

@@ -25,6 +25,7 @@ from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.proxy_support import MOST_RULES
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import POLL_S, POLLS, LocalProxy, complaint, made_executable, template
+from scenarios.scenario.edge.balance import POD_COOKIE
 from scenarios.scenario.model import POD_HEADER, Scenario
 from scenarios.scenario.stability import edge_limits
 
@@ -84,6 +85,7 @@ def render(
     values: dict[str, Any] = {
         "balance": scenario.gateway.balance,
         "clients": scenario.fleet.clients,
+        "cookie": POD_COOKIE if scenario.gateway.balance == "cookie" else "",
         "directory": str(directory),
         "dry_run_header": _DRY_RUN_HEADER,
         "listen": listen,
@@ -93,6 +95,7 @@ def render(
         "pod_header": POD_HEADER if scenario.numbered_per_pod else "",
         "pods": pods,
         "proxy_protocol": scenario.fleet.source == "proxy-protocol",
+        "stock": scenario.edge.defaults == "stock",
         "refusal": limits.refusal,
         "rules": limits.rules,
         "token_header": token_header,

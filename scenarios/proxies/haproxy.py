@@ -16,13 +16,20 @@ from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.token_bucket import token_rule
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import LocalProxy, complaint, program, template
+from scenarios.scenario.edge.balance import POD_COOKIE
 from scenarios.scenario.model import POD_HEADER, Scenario
 from scenarios.scenario.stability import edge_limits
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "haproxy.cfg.template"
 CONFIGURATION = "haproxy.cfg"
 
-_BALANCE = {"least_conn": "leastconn", "round_robin": "roundrobin", "hash": "source"}
+_BALANCE = {
+    "least_conn": "leastconn",
+    "round_robin": "roundrobin",
+    "hash": "source",
+    "ip_hash": "hash src,ipmask(24,128)",
+    "cookie": "leastconn",
+}
 _LOG_COLUMNS = (
     "%[date(0,us)]",
     "%[date(0,us),sub(txn.at)]",
@@ -58,6 +65,7 @@ def render(
     return template(TEMPLATE).render(
         balance=_BALANCE[scenario.gateway.balance],
         clients=scenario.fleet.clients,
+        cookie=POD_COOKIE if scenario.gateway.balance == "cookie" else "",
         # It takes two descriptors for each, and some for itself.
         connections=needed_descriptors(scenario.fleet.clients) // 2 - 64,
         listen=listen,
@@ -69,6 +77,7 @@ def render(
         rules=limits.rules,
         windows=limits.windows,
         in_flight=limits.in_flight,
+        stock=scenario.edge.defaults == "stock",
         refusal=limits.refusal,
         dry_run=limits.dry_run,
         token=token,

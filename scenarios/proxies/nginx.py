@@ -4,6 +4,7 @@ nginx as a child of this process.
 """
 
 import contextlib
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from scenarios.host.machine import needed_descriptors
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import LocalProxy, complaint, made_executable, template
+from scenarios.scenario.edge.balance import POD_COOKIE
 from scenarios.scenario.model import POD_HEADER, Scenario
 from scenarios.scenario.stability import edge_limits
 
@@ -22,10 +24,13 @@ TEMPLATE = Path(__file__).parents[2] / "nginx" / "gateway.conf.template"
 CONFIGURATION = "gateway.conf"
 
 _BALANCE = {
-    "least_conn": "least_conn",
-    "round_robin": "",
-    # The whole address; ip_hash would see three octets of it.
-    "hash": "hash $binary_remote_addr consistent",
+    "least_conn": ("least_conn",),
+    "round_robin": (),
+    # The whole address; ip_hash sees three octets of it.
+    "hash": ("hash $binary_remote_addr consistent",),
+    "ip_hash": ("ip_hash",),
+    # The cookie names a pod, chosen by what stands before it. In nginx since 1.29.6.
+    "cookie": ("least_conn", f"sticky cookie {POD_COOKIE} path=/ httponly"),
 }
 
 
@@ -43,11 +48,15 @@ def render(
     directory: for logs and the pid file. trusted: networks whose PROXY protocol headers count.
     """
     limits = edge_limits(scenario, pod_cores=pod_cores)
+    settings = scenario.edge.nginx_in_force
     descriptors = needed_descriptors(scenario.fleet.clients)
     return template(TEMPLATE).render(
-        workers=1,
+        nginx=settings,
+        stock=scenario.edge.defaults == "stock",
+        time=nginx_time,
+        workers=settings.workers,
         descriptors=descriptors,
-        connections=descriptors,
+        connections=settings.worker_connections or descriptors,
         directory=directory,
         listen=listen,
         proxy_protocol=scenario.fleet.source == "proxy-protocol",
@@ -75,6 +84,15 @@ def counted(rule: EdgeRule) -> str:
     return f"$cookie_{name}" if kind == "cookie" else f"$http_{name.lower().replace('-', '_')}"
 
 
+def nginx_time(seconds: float) -> str:
+    """A time as nginx writes it, in the largest unit that leaves a whole number."""
+    millis = max(1, round(seconds * 1000))
+    for unit, size in (("h", 3_600_000), ("s", 1_000)):
+        if millis % size == 0:
+            return f"{millis // size}{unit}"
+    return f"{millis}ms"
+
+
 def check_syntax(configuration: Path, binary: Path | None = None) -> str:
     """What `nginx -t` says against the file; empty when it accepts it."""
     return complaint([binary or executable(), "-t", "-q", "-p", configuration.parent, "-c", configuration])
@@ -99,6 +117,18 @@ def access_line(row: Sequence[str]) -> AccessLine:
 def read_access_log(path: Path) -> list[AccessLine]:
     """All whole lines of its access log."""
     return read_lines(path, access_line)
+
+
+_FULL = re.compile(r"\d+ worker_connections are not enough")
+
+
+def full_workers(directory: Path) -> str:
+    """What nginx has logged of workers that had no connection left for a client; empty if none was full."""
+    try:
+        found = _FULL.search((directory / "error.log").read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return ""
+    return found[0] if found else ""
 
 
 class LocalNginx(LocalProxy):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from scenarios.events.registry import AnyEvent
 from scenarios.fields import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 from scenarios.policies.outcome import Reset
+from scenarios.scenario.edge.balance import Balance
 from scenarios.scenario.edge.edge import Edge
 from scenarios.scenario.fleet.groups import (
     MOST_GROUPS,
@@ -193,8 +194,9 @@ class Gateway(Program, frozen=True, kw_only=True):
     """Size of what a client is sent once it has joined."""
     cpu: Literal["burn", "occupy"] = "burn"
     """How costs are spent: `burn` uses CPU; `occupy` blocks the event loop without using CPU."""
-    balance: Literal["least_conn", "round_robin", "hash"] = "least_conn"
-    """How the proxy chooses a pod for a new connection; `hash` goes by the client's IP."""
+    balance: Balance = "least_conn"
+    """How the proxy chooses a pod for a new connection. `hash` goes by the client's IP, `ip_hash` by its
+    first three octets. `cookie` is `least_conn`, with a cookie that keeps a session's requests at one pod."""
     backlog: Annotated[int, Meta(ge=1, le=65_535)] = 128
     """Connections that wait in a pod's accept queue; 128 is aiohttp's own. A long queue is a store of work
     for clients that have gone."""

@@ -20,6 +20,9 @@ from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LimitError
 from scenarios.policies.following import PolicyError
 from scenarios.policies.registry import policy
+from scenarios.scenario.edge.balance import balance_complaints
+from scenarios.scenario.edge.nginx import nginx_complaints
+from scenarios.scenario.edge.stock import stock_complaints
 from scenarios.scenario.explain import explain
 from scenarios.scenario.fleet.groups import share_complaints
 from scenarios.scenario.mesh import mesh_complaint
@@ -79,7 +82,8 @@ def _check_meaning(scenario: Scenario, source: str) -> None:
         raise ScenarioError(f"{source}: mesh.{complaint}")
 
     # The first complaint is told: what follows may rest on what it is about.
-    for complaint in chain(share_complaints(groups), program_complaints(scenario), _credentials(scenario)):
+    complaints = (share_complaints(groups), program_complaints(scenario), _credentials(scenario))
+    for complaint in chain(*complaints, _edge(scenario)):
         raise ScenarioError(f"{source}: {complaint}")
 
     health = scenario.abort.health_url
@@ -115,10 +119,28 @@ def _check_fleet(scenario: Scenario, fail: Callable[[str, object, str], None]) -
             expected = f"a path that begins with gateway.path, {scenario.gateway.path!r}, as the proxy does"
         if not (scenario.own_gateway and group.path.startswith(scenario.gateway.path)):
             fail(f"fleet.group[{place}].path", group.path, expected)
-    polls = any(part.fleet.transport == "polling-upgrade" for part in fleet.parts)
-    if polls and scenario.gateway.pods > 1 and scenario.gateway.balance != "hash":
-        expected = "'hash' with polling clients and several pods: all requests of a session go to one pod"
-        fail("gateway.balance", scenario.gateway.balance, expected)
+
+
+def _edge(scenario: Scenario) -> Iterator[str]:
+    """What is wrong with the proxy's settings."""
+    fleet, gateway, proxy = scenario.fleet, scenario.gateway, scenario.edge.proxy
+    served = sum(part.share for part in fleet.parts if part.is_served)
+    served_clients = round(fleet.clients * served)
+    yield from stock_complaints(
+        scenario.edge.defaults,
+        proxy=proxy,
+        target_url=scenario.target.url,
+        served_clients=served_clients,
+    )
+    yield from nginx_complaints(
+        scenario.edge.nginx_in_force if proxy == "nginx" else scenario.edge.nginx,
+        proxy=proxy,
+        target_url=scenario.target.url,
+        served_clients=served_clients,
+    )
+    if not scenario.target.url:
+        polls = any(part.fleet.transport == "polling-upgrade" for part in fleet.parts)
+        yield from balance_complaints(gateway.balance, proxy=proxy, polls=polls, pods=gateway.pods)
 
 
 def _credentials(scenario: Scenario) -> Iterator[str]:

@@ -4,7 +4,7 @@ The limits are the rules of `leaky_bucket.py`, or of `token_bucket.py` where Env
 and of `window.py` and `in_flight.py`, asked for all requests of one slot of time at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ import numpy.typing as npt
 from msgspec import Struct
 from msgspec.structs import replace
 
-from scenarios.clients.addresses import source_address
+from scenarios.clients.addresses import first_octets, source_address
 from scenarios.limits import leaky_bucket, token_bucket
 from scenarios.limits.counted import CountedRule
-from scenarios.limits.in_flight import InFlight, InFlightRule
+from scenarios.limits.in_flight import InFlight
 from scenarios.limits.leaky_bucket import NEVER_MS, EdgeRule
 from scenarios.limits.registry import Limits
 from scenarios.limits.window import Counters, WindowRule
@@ -167,32 +167,28 @@ class Limiter:
 
     def __init__(
         self,
-        rules: Sequence[EdgeRule],
+        limits: Limits,
         *,
         addresses: int,
         proxy: str = "nginx",
         before: "Limiter | None" = None,
-        windows: Sequence[WindowRule] = (),
-        in_flight: Sequence[InFlightRule] = (),
         address_of: Any = (),
         source: Callable[[int], str] = source_address,
     ) -> None:
         counting = COUNTING[proxy]
         self._in_turn, self._rates_first = counting.in_turn, counting.rates_first
-        self.rules: list[CountedRule] = [*rules, *windows, *in_flight]
-        """In the order in which they are asked."""
-        kept = counting.kept(before.rules, self.rules) if before else set()
+        self._limits, self._dry_run = limits, limits.dry_run
+        kept = counting.kept(before._limits.at_proxy, limits.at_proxy) if before else set()
         old = {each.rule.name: each for each in before._buckets if each.rule.name in kept} if before else {}
         self._buckets = [
             Buckets(rule, addresses if rule.per_address else 1, counting, old.get(rule.name))
-            for rule in rules
+            for rule in limits.rules
         ]
         # Only HAProxy has windows, and it forgets everything.
-        self._rates = [*self._buckets, *(Windows(rule, addresses) for rule in windows)]
-        self._dry_run = any(rule.dry_run for rule in self.rules)
+        self._rates = [*self._buckets, *(Windows(rule, addresses) for rule in limits.windows)]
         self._exempt = {
             rule.name: np.array([rule.is_exempt(source(number)) for number in range(addresses)])
-            for rule in self.rules
+            for rule in limits.at_proxy
             if rule.exempt
         }
         there = (
@@ -204,7 +200,7 @@ class Limiter:
                 np.where(self._counted(rule, np.asarray(address_of)), address_of, -1),
                 there.get(rule.name),
             )
-            for rule in in_flight
+            for rule in limits.in_flight
         ]
 
     @classmethod
@@ -213,12 +209,10 @@ class Limiter:
     ) -> "Limiter":
         """The rules of a limit, for all clients of a table."""
         return cls(
-            limits.rules,
+            limits,
             addresses=table.addresses,
             proxy=proxy,
             before=before,
-            windows=limits.windows,
-            in_flight=limits.in_flight,
             address_of=table.address,
             source=table.source_address,
         )
@@ -226,7 +220,7 @@ class Limiter:
     @property
     def has_rules(self) -> bool:
         """Whether there is anything to ask."""
-        return bool(self.rules)
+        return bool(self._limits.at_proxy)
 
     def admit(
         self, addresses: Any, now_ms: int, requests: Any = 1, clients: Any = ()
@@ -330,7 +324,10 @@ def fill_least(connections: Ints, arrivals: int) -> Ints:
 
 
 class Balancer:
-    """Sends newcomers to pods, as every proxy does with `least_conn`, `round_robin` or `hash`."""
+    """Sends newcomers to pods, as every proxy does with that `balance`.
+
+    With `cookie` they are sent as with `least_conn`: the cookie is about the session's further requests.
+    """
 
     def __init__(self, kind: str, *, addresses: int, seed: int) -> None:
         self._kind = kind
@@ -345,11 +342,13 @@ class Balancer:
         self._pods = np.array(pods, np.int64)
         if self._kind == "hash" and len(pods):
             self._home = _rendezvous(self._addresses, pods, self._seed)
+        if self._kind == "ip_hash" and len(pods):
+            self._home = self._pods[ip_hash(first_octets(np.arange(self._addresses))) % len(pods)]
 
     @property
     def by_address(self) -> bool:
         """Whether it matters to `choose` who the newcomers are, and not only how many."""
-        return self._kind == "hash"
+        return self._kind in {"hash", "ip_hash"}
 
     def choose(self, addresses: Any, connections: Ints, rng: np.random.Generator) -> Ints:
         """A pod for each newcomer, of shape (n,); -1 where the upstream is empty."""
@@ -367,6 +366,17 @@ class Balancer:
         chosen = np.repeat(self._pods, fill_least(connections[self._pods], count))
         rng.shuffle(chosen)
         return chosen
+
+
+def ip_hash(octets: Iterable[Any]) -> Any:
+    """nginx's hash of the first three octets of an address; modulo the number of pods, it is the pod's place.
+
+    Source: nginx/nginx, src/http/modules/ngx_http_upstream_ip_hash_module.c, as of 1.31.
+    """
+    hashed: Any = 89
+    for octet in octets:
+        hashed = (hashed * 113 + octet) % 6271
+    return hashed
 
 
 def _rendezvous(addresses: int, pods: Sequence[int], seed: int) -> Ints:

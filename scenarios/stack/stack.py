@@ -61,8 +61,11 @@ class Stack:
         await self.own_gateway.charge_handshakes(self.scenario.gateway.handshake_cpu_ms)
         self.own_gateway.route = self.route
         self.own_gateway.begin()
-        if self.scenario.edge.limit != "none":
-            await self.set_limit(self.scenario.edge.limit)
+        edge = self.scenario.edge
+        if edge.limits_the_ramp:
+            await self.own_gateway.set_admission(limit(edge.limit).admission)
+        elif edge.limit != "none":
+            await self.set_limit(edge.limit)
         await self.own_gateway.limit_at_sidecars()
         self.own_nginx.keep_configuration()
 

@@ -1,4 +1,4 @@
-"""Limits of other kinds than a rate, and other refusals than a plain 429: at the real proxies, and as rules."""
+"""Limits that are no plain rate, and refusals that are no plain 429: at real proxies, and as rules."""
 
 import asyncio
 import random
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from scenarios.host.machine import free_ports
 from scenarios.limits.registry import limit
@@ -43,15 +44,15 @@ class Edge:
         self._port = port
 
     async def ask(
-        self, address: str = HERE, headers: str = "", query: str = ""
+        self, address: str = HERE, headers: str = "", query: str = "", waits_s: float = 5
     ) -> tuple[bytes, asyncio.StreamWriter]:
         """The head of the answer, empty where there is none; and the connection, which stays open."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(address, 0))
         target = f"/socket.io/?EIO=4{query}"
         writer.write(f"GET {target} HTTP/1.1\r\nHost: t\r\n{headers}\r\n".encode())
         try:
-            return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5), writer
-        except (asyncio.IncompleteReadError, ConnectionError):
+            return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), waits_s), writer
+        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
             return b"", writer
 
     async def status(self, **request: Any) -> int:
@@ -62,14 +63,15 @@ class Edge:
 
 
 @asynccontextmanager
-async def edge(proxy: str, folder: Path, spec: Any) -> AsyncIterator[Edge]:
+async def edge(proxy: str, folder: Path, spec: Any, defaults: str = "bench") -> AsyncIterator[Edge]:
     port, pod_port = free_ports(2)
     chosen = scenario(spec, "bind", proxy)
+    chosen = replace(chosen, edge=replace(chosen.edge, defaults=defaults))
     kind = PROXIES[proxy]
     host = kind.host(port=port, directory=folder, cores=(), binary=None)
     await host.configure(kind.render(chosen, host, [f"127.0.0.1:{pod_port}"], None))
-    async with await asyncio.start_server(_hold, "127.0.0.1", pod_port):
-        running = await host.start(descriptors=1024)
+    async with await asyncio.start_server(_hold, "127.0.0.1", pod_port, backlog=4096):
+        running = await host.start(descriptors=8192)
         try:
             yield Edge(port)
         finally:
@@ -84,7 +86,7 @@ def test_a_cap_on_connections_decides_as_its_rule_does(proxy: str, dry_run: bool
     addresses = [HERE, "127.21.22.1", "127.31.32.1"]
 
     async def play() -> tuple[list[bool], list[bool]]:
-        rng = random.Random(1)  # noqa: S311
+        rng = random.Random(1)
         is_open: defaultdict[str, list[tuple[asyncio.StreamWriter, bool]]] = defaultdict(list)
         expected, found = [], []
         async with edge(proxy, tmp_path, spec) as made:
@@ -198,7 +200,7 @@ def test_a_refusal_looks_as_the_limit_says(proxy: str, refusal: dict[str, Any], 
         assert good.startswith(b"HTTP/1.1 200 ")
         assert b"retry-after" not in good.lower()
         lines = PROXIES[proxy].read_access_log(folder / "access.log")
-        assert sorted(line.limit_status for line in lines)[-1] == "REJECTED"
+        assert max(line.limit_status for line in lines) == "REJECTED"
         if "drop" in refusal:
             assert refused == b""
             continue
@@ -206,3 +208,23 @@ def test_a_refusal_looks_as_the_limit_says(proxy: str, refusal: dict[str, Any], 
         after = f"retry-after: {refusal['retry_after_s']}\r\n" if "retry_after_s" in refusal else ""
         assert (b"retry-after" in refused.lower()) is bool(after)
         assert after.encode() in refused.lower()
+
+
+ENOUGH = 1_200
+"""Clients of an Envoy whose own circuit breakers let 1,024 through."""
+
+
+def test_of_1200_clients_1024_join_through_the_circuit_breakers_that_envoy_has_by_itself(
+    tmp_path: Path,
+) -> None:
+    async def play(defaults: str, folder: Path) -> int:
+        folder.mkdir()
+        async with edge("envoy", folder, "none", defaults) as made, asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(made.ask(waits_s=4)) for _ in range(ENOUGH)]
+            heads = [await each for each in asked]
+            for _, writer in heads:
+                writer.close()
+        return sum(head.startswith(b"HTTP/1.1 200 ") for head, _ in heads)
+
+    assert asyncio.run(play("stock", tmp_path / "stock")) == 1_024
+    assert asyncio.run(play("bench", tmp_path / "bench")) == ENOUGH

@@ -30,12 +30,17 @@ from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
 from scenarios.limits.registry import Limits, limit
 from scenarios.runner.plan import plans, slug, stamped_folder, with_seed
+from scenarios.scenario.edge.nginx import changed
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.own_gateway import limit_specs
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
 from scenarios.simulator.fit import CalibrationError
 from scenarios.simulator.run import Prediction, simulate
+
+KNOWN_OF_NGINX = ("workers", "multi_accept", "reuseport", "upstream_zone", "proxy_connect_timeout_s")
+"""Keys of `[edge.nginx]` that change nothing that the model has: its nginx takes every connection, and knows
+how many each pod has."""
 
 
 @click.command("simulate")
@@ -195,6 +200,13 @@ def check_known(scenario: Scenario) -> None:
     for key, spec in limit_specs(scenario):
         if expected := _limit_expected(scenario, limit(spec)):
             raise ScenarioError(invalid(key, spec, expected))
+    if scenario.edge.defaults != "bench":
+        expected = "'bench': the model has no time-outs, bounds and retries of a proxy"
+        raise ScenarioError(invalid("edge.defaults", scenario.edge.defaults, expected))
+    for key, value in changed(scenario.edge.nginx).items():
+        if key not in KNOWN_OF_NGINX:
+            expected = "this key left out: the model has no such setting of nginx"
+            raise ScenarioError(invalid(f"edge.nginx.{key}", value, expected))
     if scenario.mesh.sidecar != "none":
         raise ScenarioError(
             invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': the model has no sidecars")

@@ -2,7 +2,7 @@
 
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -12,6 +12,7 @@ from scenarios.limits.registry import LIMITS as NAMES
 from scenarios.proxies import envoy
 from scenarios.proxies.access_log import AccessLine, refusals_per_second
 from scenarios.proxies.envoy import BOOTSTRAP, PLACES, PODS, ROUTES, WHOLE, read_access_log, render
+from scenarios.scenario.edge.balance import Balance
 from scenarios.scenario.validate import build
 
 LIMITS: list[Any] = [
@@ -20,7 +21,7 @@ LIMITS: list[Any] = [
     {"name": "per-ip", "rate_per_s": 0.5, "burst": 0},
     {"name": "per-ip+global", "dry_run": True, "exempt": ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]},
 ]
-BALANCES = ["least_conn", "round_robin", "hash"]
+BALANCES = [name for name in get_args(Balance) if name != "ip_hash"]
 TWO_PODS = ["127.0.0.1:9001", "127.0.0.1:9002"]
 
 
@@ -137,6 +138,15 @@ def test_there_is_a_place_in_the_chain_for_every_rule_that_a_limit_can_have() ->
     every = [name for name in NAMES if name != "per-ip-delay" and limit_at("envoy", name).rules]
     assert len(every) == PLACES
     assert filters == [*(f"limit_{n}" for n in range(1, PLACES + 1)), "envoy.filters.http.router"]
+
+
+def test_with_a_cookie_the_emptiest_pod_gets_a_new_session_and_the_same_one_the_rest_of_it() -> None:
+    config = whole(gateway={"balance": "cookie"})
+    filters = manager_of(config)["http_filters"]
+    assert filters[-2]["typed_config"]["session_state"]["typed_config"]["cookie"]["name"] == "storm_pod"
+    (cluster,) = config["static_resources"]["clusters"]
+    (plain,) = whole()["static_resources"]["clusters"]
+    assert cluster == plain
 
 
 COUNTED: dict[str, tuple[Any, list[str]]] = {

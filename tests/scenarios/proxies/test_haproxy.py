@@ -102,12 +102,22 @@ def test_without_a_limit_there_is_nothing_to_track(limit: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("balance", "wanted"), [("least_conn", "leastconn"), ("round_robin", "roundrobin"), ("hash", "source")]
+    ("balance", "wanted"),
+    [
+        ("least_conn", "leastconn"),
+        ("round_robin", "roundrobin"),
+        ("hash", "source"),
+        ("ip_hash", "hash src,ipmask(24,128)"),
+        ("cookie", "leastconn"),
+    ],
 )
 def test_the_balance_is_rendered(balance: str, wanted: str) -> None:
     found = lines_of(gateway={"balance": balance})
     assert f"balance {wanted}" in found
     assert ("hash-type consistent" in found) == (balance == "hash")
+    assert ("cookie storm_pod insert indirect nocache httponly" in found) == (balance == "cookie")
+    named = "server pod-2 127.0.0.1:9002 cookie 127.0.0.1:9002"
+    assert (named in found) == (balance == "cookie"), "a pod keeps its name when another one leaves"
 
 
 def test_only_trusted_networks_may_say_who_a_client_is() -> None:

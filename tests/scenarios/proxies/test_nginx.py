@@ -3,13 +3,17 @@
 import itertools
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scenarios.limits.registry import LIMITS as NAMES
 from scenarios.proxies.access_log import AccessLine, refusals_per_second
-from scenarios.proxies.nginx import check_syntax, read_access_log, render
+from scenarios.proxies.nginx import check_syntax, full_workers, nginx_time, read_access_log, render
+from scenarios.scenario.edge.balance import Balance
+from scenarios.scenario.edge.nginx import NginxSettings
 from scenarios.scenario.validate import build
 
 LIMITS: list[Any] = [
@@ -18,7 +22,7 @@ LIMITS: list[Any] = [
     {"name": "per-ip", "rate_per_s": 0.5, "burst": 0},
     {"name": "per-ip+global", "dry_run": True, "exempt": ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]},
 ]
-BALANCES = ["least_conn", "round_robin", "hash"]
+BALANCES = [*get_args(Balance)]
 
 
 def rendered(tmp_path: Path, limit: Any, balance: str, *, clients: int = 300) -> Path:
@@ -105,6 +109,81 @@ def test_a_limit_is_rendered_as_directives(tmp_path: Path, limit: Any, directive
     assert [line for line in directives if line not in text] == []
 
 
+def text_with(directory: Path, balance: str = "least_conn", **settings: Any) -> str:
+    """The configuration for two pods with these keys of `[edge.nginx]`."""
+    table = {"edge": {"nginx": settings}, "gateway": {"balance": balance}}
+    pods = ["127.0.0.1:9001", "127.0.0.1:9002"]
+    return render(build(table, source="test"), listen="127.0.0.1:18999", pods=pods, directory=directory)
+
+
+SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "workers": ({"workers": 4}, ["worker_processes 4;", "worker_connections 1456;"]),
+    "their connections": ({"workers": 4, "worker_connections": 512}, ["worker_connections 512;"]),
+    "one connection at a time": ({"multi_accept": False}, ["multi_accept off;"]),
+    "a socket for each worker": ({"reuseport": True}, ["listen 127.0.0.1:18999 backlog=4096 reuseport;"]),
+    "an end of old workers": ({"worker_shutdown_timeout_s": 4.5}, ["worker_shutdown_timeout 4500ms;"]),
+    "timeouts": (
+        {"proxy_read_timeout_s": 60, "proxy_connect_timeout_s": 0.5},
+        ["proxy_read_timeout 60s;", "proxy_connect_timeout 500ms;"],
+    ),
+    "ejection": (
+        {"max_fails": 3, "fail_timeout_s": 30},
+        ["# Ejection: a", "server 127.0.0.1:9002 max_fails=3 fail_timeout=30s;"],
+    ),
+    "another pod after a failure": (
+        {"proxy_next_upstream": ["error", "http_503"]},
+        ["proxy_next_upstream error http_503;"],
+    ),
+    "shared counts": ({"upstream_zone": True}, ["zone gateway 512k;"]),
+}
+
+
+@pytest.mark.parametrize(("settings", "directives"), SETTINGS.values(), ids=SETTINGS)
+def test_a_setting_is_rendered_under_its_own_name(
+    tmp_path: Path, settings: dict[str, Any], directives: list[str]
+) -> None:
+    default, text = text_with(tmp_path), text_with(tmp_path, **settings)
+    assert [line for line in directives if line not in text] == []
+    assert set(directives) - {line.strip() for line in default.splitlines()}
+    assert "# No ejection" in default
+    assert ("# No ejection" in text) == ("max_fails" not in settings)
+
+
+@pytest.mark.parametrize("balance", BALANCES)
+def test_nginx_accepts_all_settings_together(tmp_path: Path, balance: str) -> None:
+    every = {name: value for settings, _ in SETTINGS.values() for name, value in settings.items()}
+    assert every.keys() == set(NginxSettings.__struct_fields__)
+    path = tmp_path / "gateway.conf"
+    path.write_text(text_with(tmp_path, balance, **every), encoding="utf-8")
+    assert check_syntax(path) == ""
+
+
+@given(st.floats(0, 86_400, exclude_min=True))
+def test_a_time_is_the_same_to_the_millisecond(seconds: float) -> None:
+    text = nginx_time(seconds)
+    unit = "ms" if text.endswith("ms") else text[-1]
+    millis = int(text.removesuffix(unit)) * {"ms": 1, "s": 1_000, "h": 3_600_000}[unit]
+    assert millis == max(1, round(seconds * 1_000))
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3_600, "1h"), (60, "60s"), (4.4, "4400ms"), (1e-6, "1ms")])
+def test_a_time_has_the_largest_unit_that_fits(seconds: float, text: str) -> None:
+    assert nginx_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("balance", "directives"),
+    [
+        ("ip_hash", ["ip_hash;"]),
+        ("cookie", ["least_conn;", "sticky cookie storm_pod path=/ httponly;"]),
+    ],
+)
+def test_a_sticky_balance_is_rendered_in_order(tmp_path: Path, balance: str, directives: list[str]) -> None:
+    lines = [line.strip() for line in text_with(tmp_path, balance).splitlines()]
+    place = lines.index("upstream gateway {") + 1
+    assert lines[place : place + len(directives)] == directives
+
+
 def test_a_zone_has_room_for_the_addresses_of_all_clients(tmp_path: Path) -> None:
     text = rendered(tmp_path, "global+per-ip", "least_conn", clients=100_000).read_text(encoding="utf-8")
     assert "zone=per_ip:26m " in text
@@ -152,6 +231,17 @@ def test_the_access_log_tells_refusals_by_nginx_from_those_by_a_pod(tmp_path: Pa
         upstream_status="503",
     )
     assert refusals_per_second(lines, wall_epoch_s=100.0) == {0: 2, 2: 1}
+
+
+def test_a_worker_without_room_is_found_in_the_error_log(tmp_path: Path) -> None:
+    assert full_workers(tmp_path) == ""
+    log = tmp_path / "error.log"
+    lines = ["2026/01/31 10:00:00 [warn] 7#7: 9000 worker_connections exceed open file resource limit: 1456"]
+    log.write_text("\n".join(lines), encoding="utf-8")
+    assert full_workers(tmp_path) == ""
+    lines += ["2026/01/31 10:00:01 [alert] 9#9: *3 160 worker_connections are not enough while connecting"]
+    log.write_text("\n".join(lines), encoding="utf-8")
+    assert full_workers(tmp_path) == "160 worker_connections are not enough"
 
 
 def test_a_log_that_is_not_there_has_no_lines(tmp_path: Path) -> None:

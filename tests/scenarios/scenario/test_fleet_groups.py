@@ -160,7 +160,7 @@ MISTAKES = {
     ),
     "polling clients at several pods": (
         TWO + 'transport = "polling-upgrade"',
-        "gateway.balance: invalid value 'least_conn': expected 'hash' with polling clients",
+        "gateway.balance: invalid value 'least_conn': expected 'cookie', 'ip_hash' or 'hash' with polling",
     ),
     "an arm that names no group": (
         TWO + '[arms.a]\n"fleet.group.tabs.share" = 0.1',

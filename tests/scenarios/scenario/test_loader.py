@@ -98,7 +98,7 @@ MISTAKES = {
         '[gateway]\nbalance = "random"',
         "gateway.balance",
         "'random'",
-        "'least_conn', 'round_robin', 'hash'",
+        "'least_conn', 'round_robin', 'hash', 'ip_hash', 'cookie'",
     ),
     "unknown event": (TRIGGER.replace("drop_all", "drop_some"), "event[0].do", "'drop_some'", "drop_all"),
     "event without a deed": ("[[event]]\nat_s = 8", "event[0].do", "missing", "expected a value"),

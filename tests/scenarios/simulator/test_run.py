@@ -398,6 +398,10 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
             ["expired-tokens"],
             "gateway.token_lifetime_s: invalid value 5.0: expected 0: the model has no credent",
         ),
+        (
+            ["--set", "edge.nginx.proxy_read_timeout_s=60"],
+            "edge.nginx.proxy_read_timeout_s: invalid value 60.0: expected this key left out: the model",
+        ),
         (["--calibrate", "."], "no run directory: expected one"),
         (["nowhere"], "no such scenario"),
     ],
