@@ -22,6 +22,7 @@ PAGES = {
     "fleet.policy": "policies.md",
     "edge.limit": "limits.md",
     "edge": "../nginx/README.md",
+    "edge.nginx": "edge.md",
     "mesh": "mesh.md#settings",
     "event": "events.md",
     "slo": "rehearsals.md#hypothesis-and-slos",

@@ -1,4 +1,4 @@
-"""Drains, deploys and old workers on real nginx, real pods and real clients, as the simulator has them."""
+"""Drains and deploys on real nginx, real pods and real clients, as the simulator has them."""
 
 import subprocess
 from pathlib import Path
@@ -81,14 +81,3 @@ def test_a_gateway_of_the_user_gets_sigterm_and_drains_in_its_own_way(tmp_path: 
         log = (run.directory / "pods" / f"pod-{pod}.log").read_text(encoding="utf-8")
         assert log.rstrip().endswith("drains")
     assert run.rows[-1]["connected"] == run.rows[-1]["clients"]
-
-
-def test_old_workers_cut_their_connections_together_after_their_timeout(tmp_path: Path) -> None:
-    reload = '{at_s=3, do="nginx_reload", every_s=1, for_s=6, is_fault=true}'
-    run = carried_out(tmp_path, reload, "edge.nginx.worker_shutdown_timeout_s=3")
-    assert sum(disconnects(run, 0, 5)) == 0
-    # Those that were there before the first reload; then, those that came back before another one.
-    assert sum(disconnects(run, 5, 8)) == CLIENTS
-    assert sum(disconnects(run, 8, 26)) == CLIENTS
-    assert len([line for line in run.events if line["event"] == "nginx_reload"]) == 12
-    assert run.info.trigger_s == 3
