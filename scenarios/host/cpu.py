@@ -64,6 +64,7 @@ class CpuSampler:
         self._cores = cores
         self._last: dict[int, _Spent] = {}
         self._last_stack: set[int] = set()
+        self._last_proxy: list[int] = []
         self._last_machine, self._last_cores = _machine(), core_times()
 
     def sample(
@@ -94,6 +95,10 @@ class CpuSampler:
             before = sum(last[p].own + last[p].ended for p in pids if p in last)
             return (sum(now[p].own + now[p].ended for p in pids if p in now) - before) / span_s
 
+        last_proxy, self._last_proxy = self._last_proxy, proxy
+        # What an old worker had used that has ended is in the account of its master, while that is the same.
+        same = proxy[:1] == last_proxy[:1]
+        by_proxy = whole({*proxy, *last_proxy}) if same else own(proxy)
         runner = own([self._own_pid])
         # Pods and nginx that have ended: the runner waited for them.
         by_stack = whole(stack) + whole([self._own_pid]) - runner
@@ -110,7 +115,7 @@ class CpuSampler:
         # The runner is kept nowhere, so it is taken to have been where the question is.
         shared = by_stack + by_load if set(self._cores.stack) & set(self._cores.generator) else None
         return CpuShares(
-            nginx=None if nginx is None else own(proxy),
+            nginx=None if nginx is None else by_proxy,
             generator=None if generator is None else own(load),
             foreign=(machine.busy - last_machine.busy) / span_s - by_stack - by_load - runner,
             steal=(machine.steal - last_machine.steal) / span_s,

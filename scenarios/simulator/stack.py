@@ -21,7 +21,8 @@ from scenarios.policies.registry import policy
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_limits
 from scenarios.scenario.timeline import strikes
-from scenarios.simulator.drains import cut_later, drain
+from scenarios.simulator.drains.by_pods import drain
+from scenarios.simulator.drains.by_proxy import cut_later
 from scenarios.simulator.engine import Engine
 from scenarios.stack.expected import expecting, in_upstream, staying
 from scenarios.stack.probes import Orchestrator

@@ -148,6 +148,20 @@ def test_a_worker_of_nginx_that_a_reload_ends_is_not_others(rig: Rig, kernel: Ke
     kernel.processes |= {NGINX: (0.0, own + 0.1), 12: (0.0, 0.0)}
     found = rig.second({12: 0.05}, others={0: 0.1})
     assert had(found.stack) == (0.0, 0.0)
+    assert found.nginx == pytest.approx(0.15), "what the old worker used in its last second is nginx's"
+
+
+def test_old_workers_that_pile_up_are_nginxs(rig: Rig, kernel: Kernel) -> None:
+    workers = [12, 13, 14]
+    kernel.processes |= dict.fromkeys(workers, (0.0, 0.0))
+    kernel.children[NGINX] = [WORKER, *workers]
+    assert rig.second({WORKER: 0.1, 12: 0.2, 13: 0.1, 14: 0.1}).nginx == pytest.approx(0.5)
+    # Two of them end, one after some more work.
+    ended = sum(kernel.processes.pop(worker)[0] for worker in (12, 13))
+    kernel.processes[NGINX] = (0.0, ended + 0.05)
+    kernel.children[NGINX] = [WORKER, 14]
+    assert rig.second({14: 0.1}, others={0: 0.05}).nginx == pytest.approx(0.15)
+    assert rig.second().nginx == pytest.approx(0.0)
 
 
 def test_an_nginx_that_is_started_anew_is_not_others(rig: Rig, kernel: Kernel) -> None:
@@ -155,7 +169,9 @@ def test_an_nginx_that_is_started_anew_is_not_others(rig: Rig, kernel: Kernel) -
     del kernel.processes[WORKER], kernel.processes[NGINX]
     kernel.processes |= {RUNNER: (0.0, 0.3), 40: (0.0, 0.0)}
     rig.nginx = 40
-    assert had(rig.second({40: 0.1}).stack) == (0.0, 0.0)
+    found = rig.second({40: 0.1})
+    assert had(found.stack) == (0.0, 0.0)
+    assert found.nginx == pytest.approx(0.1)
 
 
 def test_a_pod_that_is_started_has_used_all_it_has_used(rig: Rig, kernel: Kernel) -> None:

@@ -134,15 +134,18 @@ asyncio.run(run())
     assert all(map(gone, pids))
 
 
-def test_a_program_that_ignores_its_stop_signal_is_killed_after_its_grace(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("own_s", "given_s"), [(0.4, None), (60, 0.4)])
+def test_a_program_that_ignores_its_stop_signal_is_killed_after_its_grace(
+    tmp_path: Path, own_s: float, given_s: float | None
+) -> None:
     async def look(child: KeptProgram) -> None:
         await up(child)
         began_s = time.monotonic()
-        await child.stop()
+        await child.stop(given_s)
         assert time.monotonic() - began_s >= 0.4
         assert child.how_it_ended == "killed by SIGKILL"
 
-    kept(tmp_path, python(IGNORES, stop_grace_s=0.4), look)
+    kept(tmp_path, python(IGNORES, stop_grace_s=own_s), look)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR2"])

@@ -1,4 +1,4 @@
-"""Sessions that pods close one by one, and sessions that the proxy closes together, in virtual time."""
+"""Pods close their clients' sessions one by one, in virtual time."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ import numpy as np
 
 from scenarios.clients import endings
 from scenarios.clients.protocol.packets import Said
-from scenarios.simulator.clients import JOINED, TRYING
+from scenarios.simulator.clients import JOINED
 from scenarios.simulator.engine import Engine
 
 
@@ -46,19 +46,3 @@ async def drain(
         if len(clients) or window_s:
             await asyncio.sleep(engine.slot_s)
     return count
-
-
-def cut_later(engine: Engine, after_s: float) -> None:
-    """The connections that the proxy has now are those of an old worker, and end together after that time.
-
-    An attempt that takes longer than that ends by its own timeout.
-    """
-    table = engine.table
-    clients = np.flatnonzero((table.state == JOINED) | (table.state == TRYING))
-    begun = table.attempt[clients]
-
-    def cut() -> None:
-        lost = clients[(table.state[clients] == JOINED) & (table.attempt[clients] == begun)]
-        engine.lose(lost, endings.RESET, np.full(len(lost), engine.now_s))
-
-    asyncio.get_running_loop().call_later(after_s, cut)

@@ -1,0 +1,25 @@
+"""The proxy closes the connections of an old worker together, some time after a reload."""
+
+import asyncio
+
+import numpy as np
+
+from scenarios.clients import endings
+from scenarios.simulator.clients import JOINED, TRYING
+from scenarios.simulator.engine import Engine
+
+
+def cut_later(engine: Engine, after_s: float) -> None:
+    """The connections that the proxy has now are those of an old worker, and end together after that time.
+
+    An attempt that takes longer than that ends by its own timeout.
+    """
+    table = engine.table
+    clients = np.flatnonzero((table.state == JOINED) | (table.state == TRYING))
+    begun = table.attempt[clients]
+
+    def cut() -> None:
+        lost = clients[(table.state[clients] == JOINED) & (table.attempt[clients] == begun)]
+        engine.lose(lost, endings.RESET, np.full(len(lost), engine.now_s))
+
+    asyncio.get_running_loop().call_later(after_s, cut)
