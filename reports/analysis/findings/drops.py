@@ -27,7 +27,7 @@ def synchronised_drops(evidence: Evidence) -> Found | None:
     found = pulses(drops, evidence.summary.clients)
     if found is None:
         return None
-    ages = _one_age(run)
+    ages, _ = _one_age(run)
     known = timers(run)
     by_age = of_age(ages.age_s, known) if ages else None
     timer = by_age or of_period(found.period_s, [*known, *_reloads(run)])
@@ -44,7 +44,7 @@ def synchronised_drops(evidence: Evidence) -> Found | None:
 
 def sessions_of_one_age(evidence: Evidence) -> Found | None:
     """Sessions that ended at one age, at more than one moment or by a time-out of the scenario."""
-    found = _one_age(evidence.run)
+    found, whose = _one_age(evidence.run)
     if found is None:
         return None
     timer = of_age(found.age_s, timers(evidence.run))
@@ -54,20 +54,29 @@ def sessions_of_one_age(evidence: Evidence) -> Found | None:
     return Found(
         figures=(
             f"{units.count(found.ends)} sessions ended {units.span(low, high) or low} after they had joined: "
-            f"{units.percent(found.share)} of the ends {UNEXPLAINED}. {_fits(timer, 'age')}"
+            f"{units.percent(found.share)} of the ends {whose}{UNEXPLAINED}. "
+            f"{_fits(timer, 'age')}"
         ),
         change=timer.change if timer else "",
     )
 
 
-def _one_age(run: Run) -> AgeCluster | None:
+def _one_age(run: Run) -> tuple[AgeCluster | None, str]:
+    """The age of most sessions, and whose; else that of most sessions that joined during the run.
+
+    What cuts quiet sockets cuts the first ones at an age that depends on when they became quiet.
+    """
     explained = explained_seconds(run)
-    by_second: dict[int, Ends] = {}
+    every: dict[int, Ends] = {}
+    joined_later: dict[int, Ends] = {}
     for second, buckets in run.histograms.get("session_age", {}).items():
         if second >= 0 and second not in explained:
             ages_s = latency.lowest_us(buckets.places) / 1e6
-            by_second[second] = [*zip(ages_s.tolist(), buckets.numbers.tolist(), strict=True)]
-    return age_cluster(by_second)
+            every[second] = [*zip(ages_s.tolist(), buckets.numbers.tolist(), strict=True)]
+            joined_later[second] = [(age_s, number) for age_s, number in every[second] if age_s < second]
+    if found := age_cluster(every):
+        return found, ""
+    return age_cluster(joined_later), "of sessions that joined during the run "
 
 
 def _reloads(run: Run) -> list[Timer]:

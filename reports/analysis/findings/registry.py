@@ -141,9 +141,9 @@ FINDINGS: dict[str, Kind] = {
             "clients have joined within seconds, the same time-out disconnects them together again."
         ),
         found_where=(
-            "at least 20 sessions, and 70 % of those that ended without an event that explains it, ended at "
-            "one age, give or take 7 %, and did so at different moments or at the value of a time-out of the "
-            "scenario"
+            "at least 20 sessions, and 70 % of those that ended without an event that explains it (or of "
+            "those among them that joined during the run), ended at one age, give or take 7 %, and did so at "
+            "different moments or at the value of a time-out of the scenario"
         ),
         change=_TIME_OUTS,
         rule=sessions_of_one_age,

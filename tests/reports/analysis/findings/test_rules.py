@@ -178,6 +178,15 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
         lambda: aged(TENS),
         ["No time-out"],
     ),
+    "sessions that joined during the run, after others had become quiet": (
+        "one-session-age",
+        lambda: aged({20: [(21_500, 80)], 31: [(10_050, 80)]}, edge__nginx=TIME_OUTS),
+        [
+            "80 sessions",
+            "100 % of the ends of sessions that joined during the run",
+            "proxy_read_timeout (10 s)",
+        ],
+    ),
     "sessions that ended at once": (
         "one-session-age",
         lambda: aged({t: [(66.0, 5), (71.0, 5)] for t in range(5, 20)}),
