@@ -4,6 +4,7 @@ nginx as a child of this process.
 """
 
 import contextlib
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -105,6 +106,18 @@ def access_line(row: Sequence[str]) -> AccessLine:
 def read_access_log(path: Path) -> list[AccessLine]:
     """All whole lines of its access log."""
     return read_lines(path, access_line)
+
+
+_FULL = re.compile(r"\d+ worker_connections are not enough")
+
+
+def full_workers(directory: Path) -> str:
+    """What nginx has logged of workers that had no connection left for a client; empty if none was full."""
+    try:
+        found = _FULL.search((directory / "error.log").read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return ""
+    return found[0] if found else ""
 
 
 class LocalNginx(LocalProxy):

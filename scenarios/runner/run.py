@@ -23,6 +23,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError, Watch, first_of
 from scenarios.proxies.access_log import refusals_per_second
+from scenarios.proxies.nginx import full_workers
 from scenarios.proxies.registry import PROXIES, kind_of
 from scenarios.proxies.sidecar_stats import refused_per_second
 from scenarios.runner.collector import SECOND_NS, Collector
@@ -271,6 +272,8 @@ class _Conductor:
         hint = (
             f"; {_ASKED_OF_CLIENTS}" if self.scenario.own_gateway and set(worst) & set(_TURNED_AWAY) else ""
         )
+        if full := full_workers(self.plan.directory / "nginx"):
+            hint = f"; nginx: {full}: expected edge.nginx.reuseport, or a larger worker_connections"
         return f"{said} failed attempts: {', '.join(how)}{hint}"
 
     def _check_feed(self) -> None:

@@ -84,10 +84,9 @@ async def start_own(
     cores: tuple[int, ...] = (),
 ) -> tuple[Gateway, Proxy]:
     """Starts pods and the proxy on these hosts. values, cores: for pods of a user's own."""
-    scenario = wanted.scenario
-    if not scenario.edge.limits_the_ramp:
-        # Without a limit: clients behind a shared IP would delay the ramp.
-        scenario = replace(scenario, edge=replace(scenario.edge, limit="none"))
+    edge = wanted.scenario.edge
+    # Without a limit: clients behind a shared IP would delay the ramp.
+    scenario = replace(wanted.scenario, edge=replace(edge, limit="none"))
     gateway = Gateway(
         scenario,
         epoch_ns=wanted.epoch_ns,
@@ -102,7 +101,13 @@ async def start_own(
     )
     stops.push_async_callback(gateway.stop)
     await gateway.start()
-    nginx = Proxy(scenario, host=nginx_host, pods=gateway.addresses, watch=wanted.watch, pod_cores=pod_cores)
+    nginx = Proxy(
+        wanted.scenario if edge.limits_the_ramp else scenario,
+        host=nginx_host,
+        pods=gateway.addresses,
+        watch=wanted.watch,
+        pod_cores=pod_cores,
+    )
     stops.push_async_callback(nginx.stop)
     await nginx.start()
     return gateway, nginx

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from scenarios.host.machine import free_ports
-from scenarios.proxies.nginx import CONFIGURATION, LocalNginx, render
+from scenarios.proxies.nginx import CONFIGURATION, LocalNginx, full_workers, render
 from scenarios.scenario.validate import build
 from tests.e2e.command_line import PATIENCE_S
 from tests.support.server_bytes import HEAD, UPGRADE
@@ -50,6 +50,10 @@ class Edge:
         for _ in range(count // TOGETHER):
             taken += sum(await asyncio.gather(*(self.connect() for _ in range(TOGETHER))))
         return taken
+
+    def speak(self) -> None:
+        """One of the clients says something."""
+        self._writers[0].write(b".")
 
     @property
     def open(self) -> int:
@@ -168,7 +172,7 @@ def test_case_11_a_full_worker_turns_sockets_away_while_others_have_room(tmp_pat
     assert taken < SOCKETS
     assert ROOM / 2 - 5 < sockets[0] <= ROOM / 2
     assert sockets[-1] < ROOM / 2 - 5
-    assert f"{ROOM} worker_connections are not enough" in (tmp_path / "error.log").read_text()
+    assert full_workers(tmp_path) == f"{ROOM} worker_connections are not enough"
 
 
 def test_case_11_even_workers_have_room_for_all(tmp_path: Path) -> None:
@@ -207,6 +211,15 @@ def test_case_12_quiet_sockets_end_together(tmp_path: Path, timeout_s: float, le
         await asyncio.sleep(1)
 
     assert asyncio.run(survivors(tmp_path, quiet, proxy_read_timeout_s=timeout_s)) == left
+
+
+def test_case_12_what_a_client_says_counts_as_well(tmp_path: Path) -> None:
+    async def one_speaks(nginx: Edge) -> None:
+        for _ in range(25):
+            nginx.speak()
+            await asyncio.sleep(0.1)
+
+    assert asyncio.run(survivors(tmp_path, one_speaks, proxy_read_timeout_s=1.5)) == 1
 
 
 # -- ejection ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scenarios.limits.registry import LIMITS as NAMES
 from scenarios.proxies.access_log import AccessLine, refusals_per_second
-from scenarios.proxies.nginx import check_syntax, nginx_time, read_access_log, render
+from scenarios.proxies.nginx import check_syntax, full_workers, nginx_time, read_access_log, render
 from scenarios.scenario.edge.balance import Balance
 from scenarios.scenario.edge.nginx import NginxSettings
 from scenarios.scenario.validate import build
@@ -231,6 +231,17 @@ def test_the_access_log_tells_refusals_by_nginx_from_those_by_a_pod(tmp_path: Pa
         upstream_status="503",
     )
     assert refusals_per_second(lines, wall_epoch_s=100.0) == {0: 2, 2: 1}
+
+
+def test_a_worker_without_room_is_found_in_the_error_log(tmp_path: Path) -> None:
+    assert full_workers(tmp_path) == ""
+    log = tmp_path / "error.log"
+    lines = ["2026/01/31 10:00:00 [warn] 7#7: 9000 worker_connections exceed open file resource limit: 1456"]
+    log.write_text("\n".join(lines), encoding="utf-8")
+    assert full_workers(tmp_path) == ""
+    lines += ["2026/01/31 10:00:01 [alert] 9#9: *3 160 worker_connections are not enough while connecting"]
+    log.write_text("\n".join(lines), encoding="utf-8")
+    assert full_workers(tmp_path) == "160 worker_connections are not enough"
 
 
 def test_a_log_that_is_not_there_has_no_lines(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway_stub.protocol import Admission
 from scenarios.scenario.loader import load
 from scenarios.stack.stack import Stack
 
@@ -32,6 +33,28 @@ class ProxyPart(Part):
         return self._cuts
 
 
+class BeginningPart(ProxyPart):
+    """A gateway and a proxy at the begin of the steady state."""
+
+    async def charge_handshakes(self, _cpu_ms: float) -> None:
+        pass
+
+    def begin(self) -> None:
+        pass
+
+    async def set_admission(self, admission: Admission) -> None:
+        self.calls.append(f"pods shed above {admission.shed_above_lag_ms:g} ms")
+
+    async def limit_at_sidecars(self) -> None:
+        pass
+
+    async def reconfigure(self, **_changes: Any) -> None:
+        self.calls.append("proxy reloads")
+
+    def keep_configuration(self) -> None:
+        pass
+
+
 class ClientsPart(Part):
     async def cut(self, share: float = 1.0) -> None:
         self.calls.append(f"clients cut {share:g}")
@@ -49,6 +72,25 @@ class PublisherPart(Part):
         self.calls.append(f"publisher times {factor:g}")
         yield
         self.calls.append("publisher as before")
+
+
+SHED = "pods shed above 250 ms"
+BEGINS = {
+    "without a limit": ((), []),
+    "the limit is put in force": (("edge.limit=per-ip+lag-shed",), ["proxy reloads", SHED]),
+    "a reload would cut the fleet": (
+        ("edge.limit=per-ip+lag-shed", "edge.nginx.worker_shutdown_timeout_s=60"),
+        [SHED],
+    ),
+}
+
+
+@pytest.mark.parametrize(("sets", "calls"), BEGINS.values(), ids=BEGINS)
+def test_the_steady_state_begins_with_the_limit_in_force(sets: tuple[str, ...], calls: list[str]) -> None:
+    part = BeginningPart()
+    stack = Stack(load("mass-drop", ("matrix={}", *sets)), part, part, ClientsPart(), print)  # type: ignore[arg-type]
+    asyncio.run(stack.begin())
+    assert part.calls == calls
 
 
 OWN = ('gateway={command="node server.js"}', "matrix={}", "event=[]")
