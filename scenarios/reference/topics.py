@@ -21,6 +21,8 @@ from scenarios.reference.topic import Topic
 PAGES = {
     "fleet.policy": "policies.md",
     "edge.limit": "limits.md",
+    "edge.nginx_conf": "your-own-nginx.md",
+    "edge.nginx_log_format": "your-own-nginx.md",
     "edge": "../nginx/README.md",
     "edge.nginx": "edge.md",
     "mesh": "mesh.md#settings",
