@@ -255,7 +255,7 @@ def test_the_groups_of_all_portions_add_up_to_the_portions_and_to_the_groups(
     by_group = np.array(groups, np.int64)
     cuts = [sorted(data.draw(st.tuples(*[st.integers(0, size)] * 4))) for size in by_group.sum(axis=1)]
     edges = [[0, *cut, size] for cut, size in zip(cuts, by_group.sum(axis=1), strict=True)]
-    clients = np.diff(np.array(edges, np.int64), axis=1)
+    clients = np.asarray(np.diff(edges, axis=1), np.int64)
     found = portions_by_group(clients, by_group)
     assert (found >= 0).all()
     assert found.sum(axis=2).tolist() == clients.tolist()
