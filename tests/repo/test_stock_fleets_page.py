@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tools.pages.stock_fleets_page import agreement, cell, page, rows
+from tools.pages.stock_fleets_page import agreement, cell, fleets, page, rows
 from tools.stock_fleets import Outcome, outcomes, read
 
 
@@ -91,6 +91,24 @@ def test_bench_and_simulator_are_compared_over_the_clients_that_both_played() ->
     assert (found.clients, found.same_verdict, found.recovered_at_both, found.within_same_s) == (2, 1, 1, 0)
     assert [row.name for row in found.other_verdict] == ["pusher"]
     assert (found.attempts_ratio_low, found.attempts_ratio_high) == (0.9, 1.25)
+
+
+def test_fleets_are_named_by_what_became_of_them_on_the_bench() -> None:
+    kept = {
+        "bench": {
+            "phoenix": fleet(after_s=13.0),
+            "ably": fleet(after_s=9.0),
+            "hivemq": fleet("SLOW_DRAIN", None),
+            "pusher": fleet("METASTABLE", None),
+            "signalr": fleet("METASTABLE", None, gave_up=0.37),
+        },
+        "simulated": {"partysocket": fleet()},
+    }
+    assert {group: [row.name for row in found] for group, found in fleets(rows(kept)).items()} == {
+        "recovered": ["ably", "phoenix"],
+        "still waiting": ["pusher", "hivemq"],
+        "gave up": ["signalr"],
+    }
 
 
 def test_without_a_common_client_nothing_is_compared() -> None:

@@ -13,6 +13,9 @@ BENCH, SIMULATED, MILLION = "bench", "simulated", "million"
 _SAME_S = 3
 """Recoveries that differ by no more than this are called the same."""
 
+_FEW = 0.01
+"""A fleet of which no larger share gave up counts as one that did not."""
+
 
 class Row(Struct, frozen=True):
     """One stock client."""
@@ -80,6 +83,22 @@ def verdicts(outcomes: list[Outcome | None]) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
 
 
+def fleets(played: list[Row]) -> dict[str, list[Row]]:
+    """Clients by what became of their fleet on the bench, the fastest first."""
+    groups: dict[str, list[Row]] = {"recovered": [], "still waiting": [], "gave up": []}
+    for row in played:
+        if row.bench:
+            groups[_group(row.bench)].append(row)
+    groups["recovered"].sort(key=lambda row: (row.bench and row.bench.recovered_after_s) or 0.0)
+    return groups
+
+
+def _group(outcome: Outcome) -> str:
+    if outcome.recovered_after_s is not None:
+        return "recovered"
+    return "gave up" if outcome.gave_up > _FEW else "still waiting"
+
+
 def cell(outcome: Outcome | None) -> str:
     """An outcome in a table."""
     if outcome is None:
@@ -99,6 +118,7 @@ def page(kept: dict[str, Source] | None = None) -> str:
         "stock-fleets.md.j2",
         rows=played,
         cell=cell,
+        fleets=fleets(played),
         agreement=agreement(played),
         same_s=_SAME_S,
         verdicts={
