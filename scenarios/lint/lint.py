@@ -32,7 +32,10 @@ RULES: dict[str, Rule] = {rule.name: rule for kind in KINDS.values() for rule in
 _ENVOY = re.compile(
     r"(?:static|dynamic)(?:_r|R)esources|type\.googleapis\.com/envoy|virtual_hosts|load_assignment"
 )
-_BLOCK = re.compile(r"^[^#\n]*\{\s*(?:#.*)?$", re.MULTILINE)
+_BLOCK = re.compile(
+    r"^\s*(?:(?:server|http|events|stream)\s*\{|(?:location|upstream|map|geo)\s[^#\n]*\{|[^#\n]*\{\s*(?:#.*)?$)",
+    re.MULTILINE,
+)
 _SECTION = re.compile(
     rf"^\s*(?:{'|'.join(sorted(SECTIONS))})(?:\s+[\w.:-]+)?(?:\s+from\s+\S+)?\s*(?:#.*)?$", re.MULTILINE
 )
@@ -61,7 +64,7 @@ def kind_of(text: str, file: Path) -> str:
     if _ENVOY.search(text):
         return "envoy"
     if file.suffix not in _DATA:
-        # No line of HAProxy's ends with a brace that opens a block.
+        # No section of HAProxy's has such a block.
         if not _BLOCK.search(text) and _SECTION.search(text):
             return "haproxy"
         if _BLOCK.search(text) or _DIRECTIVE.search(text):

@@ -16,6 +16,7 @@ from reports.gate.power import Tally
 from reports.rundir.schema import Rehearsal, RunInfo, Status
 from reports.tuning.result import Tuning
 from scenarios.bench.result import BenchResult
+from scenarios.lint.result import LintFinding
 from scenarios.measure.result import Measured
 from scenarios.reference.definitions import DIALECT, JsonSchema, definitions, reference_to
 from scenarios.selftest.aa import Verdicts
@@ -116,6 +117,7 @@ RESULTS: Mapping[str, Any] = {
     "calibrate": Calibration,
     "calibrate-gate": tuple[GateTally, ...],
     "list": Listing,
+    "lint": tuple[LintFinding, ...],
 }
 """What each command prints with `--json`."""
 

@@ -55,6 +55,22 @@ def test_the_kind_is_seen_from_the_text(file: Path) -> None:
     assert kind_of(file.read_text(encoding="utf-8"), Path("file")) == KINDS[file.suffix]
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("location /ws { proxy_pass http://a; }\n", "nginx"),
+        ("upstream nodes { server a; server b; }", "nginx"),
+        ("proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\n", "nginx"),
+        ("frontend all 0.0.0.0:80\nbackend a\n  http-request deny if { path /x }\n", "haproxy"),
+        ("listen chat\n  bind *:80\n", "haproxy"),
+        ('{"staticResources": {}}', "envoy"),
+        ('resources:\n- "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster\n', "envoy"),
+    ],
+)
+def test_the_kind_of_a_part_is_seen_from_the_text(text: str, kind: str) -> None:
+    assert kind_of(text, Path("file")) == kind
+
+
 def test_every_rule_is_found_in_some_configuration() -> None:
     assert {one.rule.name for file in FILES for one in found(file)} == set(RULES)
 

@@ -105,6 +105,14 @@ def test_the_lists_of_what_there_is_and_of_checks_fit() -> None:
     assert complaints(printed("doctor", "--json"), of("doctor")) == []
 
 
+def test_the_findings_of_lint_fit(tmp_path: Path) -> None:
+    file = tmp_path / "chat.conf"
+    file.write_text("location /ws { proxy_pass http://127.0.0.1:3000; }\n", encoding="utf-8")
+    found = printed("lint", str(file), "--fail-on", "never", "--json")
+    assert complaints(found, of("lint")) == []
+    assert {one["rule"] for one in found} >= {"nginx-websocket-headers"}
+
+
 def test_a_result_of_another_command_does_not_fit() -> None:
     assert complaints(printed("list", "--json"), of("gate"))
 

@@ -15,21 +15,10 @@ from scenarios.host.machine import MachineError
 from scenarios.lint.clients import Clients
 from scenarios.lint.finding import SEVERITIES, Finding, LintError, Severity
 from scenarios.lint.lint import KINDS, RULES, kind_of, lint
+from scenarios.lint.result import result
 
 _NEVER = "never"
 _COMMANDS = {Severity.NOTE: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding as JSON."""
-
-    file: str
-    line: int
-    severity: str
-    rule: str
-    sentence: str
-    change: str
-    source: str
 
 
 @click.command("lint")
@@ -102,7 +91,7 @@ def lint_command(
                 _validate(file, kind)
         found = [one for file in files for one in lint(file, kind, clients, ignored)]
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode([*map(_result, found)])).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode([*map(result, found)])).decode())
     elif form == "github":
         for one in found:
             click.echo(_annotation(one))
@@ -122,18 +111,6 @@ def _validate(file: Path, kind: str | None) -> None:
     name = kind or kind_of(file.read_text(encoding="utf-8", errors="replace"), file)
     if complaint := validators[name](file.resolve()):
         fail(f"{file}: {name} rejects it: {' '.join(complaint.split())}")
-
-
-def _result(finding: Finding) -> Result:
-    return Result(
-        file=finding.place.file,
-        line=finding.place.line,
-        severity=finding.severity.word,
-        rule=finding.rule.name,
-        sentence=finding.sentence,
-        change=finding.change,
-        source=finding.rule.source,
-    )
 
 
 def _text(finding: Finding) -> str:
