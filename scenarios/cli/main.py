@@ -57,7 +57,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "lint": (
         f"{_HERE}.authoring.lint:lint_command",
-        "Find mistakes in a proxy's configuration that a storm brings out.",
+        "Find mistakes in a proxy's configuration that a reconnect storm brings out.",
     ),
     "completion": (
         f"{_HERE}.authoring.completion:completion_command",

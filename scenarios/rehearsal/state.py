@@ -128,7 +128,8 @@ class DashboardState:
         return self.now_s - 1 if self.rescued_at_s is None else self.rescued_at_s
 
     def _planned(self, at_s: float, event: Event) -> Happening:
-        details = {key: value for key, value in to_builtins(event).items() if key not in _COMMON}
+        said = to_builtins(event)
+        details = {key: value for key, value in said.items() if key not in _COMMON and value is not None}
         return Happening(at_s, self._words(event.name, details), event.kind)
 
     def _slo(self, objective: Objective) -> SloState:

@@ -136,7 +136,7 @@ def test_a_limit_has_a_sentence_a_formula_and_a_source(kind: type) -> None:
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_the_example_of_an_event_can_be_loaded(name: str) -> None:
-    (event,) = build(parse_toml(example(EVENTS[name])), source="example").event
+    (event,) = build({**parse_toml(example(EVENTS[name])), "edge": {"tls": {}}}, source="example").event
     assert event.name == name
 
 
@@ -325,7 +325,7 @@ def test_the_lines_of_a_limit_are_those_that_it_adds(generated: dict[Path, str])
     text = generated[Path("limits.md")]
     assert "rate=3r/s;" in text
     assert "limit_req zone=per_ip burst=2 nodelay;" in text
-    assert "limit_req_status" not in text
+    assert "limit_req_status 429;" not in text
     assert added_lines(Scenario()) == ""
 
 

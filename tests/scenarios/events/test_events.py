@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from scenarios.events import registry
+from scenarios.events.certificate_rotate import CertificateRotate
 from scenarios.events.deploy import Deploy
 from scenarios.events.drain import Drain
 from scenarios.events.drop import DropAll, DropShare
@@ -112,6 +113,7 @@ def struck(event: Event, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> dict[
 
 
 DEEDS: dict[str, tuple[Event, list[str]]] = {
+    "certificate_rotate": (CertificateRotate(at_s=1), ["rotate_certificate()"]),
     "drop_all": (DropAll(at_s=1), ["drop(1.0)"]),
     "drop_share": (DropShare(at_s=1, share=0.25), ["drop(0.25)"]),
     "drain": (Drain(at_s=1, window_s=9), ["drain([0, 1], 9.0, None)"]),
