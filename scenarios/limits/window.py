@@ -105,7 +105,7 @@ class Counters:
         before = np.where(over, np.where(remaining_ms >= 0, now, 0), before)
         now = np.where(over, 0, now)
         rate = (before * remaining_ms + now * period_ms) // period_ms
-        admitted = np.clip(self._rule.connections - rate, 0, asking)
+        admitted: Whole = np.clip(self._rule.connections - rate, 0, asking)
         if not self._rule.charge_refusals:
             first = np.where((now == 0) & (before <= 1), before, rate)
             admitted = np.where(first >= self._rule.connections, 0, admitted)

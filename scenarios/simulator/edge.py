@@ -180,12 +180,12 @@ class Limiter:
         self._limits, self._dry_run = limits, limits.dry_run
         kept = counting.kept(before._limits.at_proxy, limits.at_proxy) if before else set()
         old = {each.rule.name: each for each in before._buckets if each.rule.name in kept} if before else {}
-        self._buckets = [
+        self._buckets: list[Buckets] = [
             Buckets(rule, addresses if rule.per_address else 1, counting, old.get(rule.name))
             for rule in limits.rules
         ]
         # Only HAProxy has windows, and it forgets everything.
-        self._rates = [*self._buckets, *(Windows(rule, addresses) for rule in limits.windows)]
+        self._rates: list[Buckets | Windows] = [*self._buckets, *(Windows(rule, addresses) for rule in limits.windows)]
         self._exempt = {
             rule.name: np.array([rule.is_exempt(source(number)) for number in range(addresses)])
             for rule in limits.at_proxy
@@ -194,7 +194,7 @@ class Limiter:
         there = (
             {each.rule.name: each for each in before._in_flight if each.rule.name in kept} if before else {}
         )
-        self._in_flight = [
+        self._in_flight: list[InFlight] = [
             InFlight(
                 rule,
                 np.where(self._counted(rule, np.asarray(address_of)), address_of, -1),

@@ -88,8 +88,8 @@ async def let_in(proxy: str, folder: Path, limits: list[Any]) -> list[int]:
 def predicted(proxy: str, limits: list[Any]) -> list[int]:
     limiter, found = None, []
     for number, limit in enumerate(limits):
-        limits = edge_limits(scenario(limit, "same", proxy))
-        limiter = Limiter(limits, addresses=1, proxy=proxy, before=limiter)
+        asked = edge_limits(scenario(limit, "same", proxy))
+        limiter = Limiter(asked, addresses=1, proxy=proxy, before=limiter)
         whole, _, _ = limiter.admit(np.zeros(ASKING, np.int64), 300 * number)
         found.append(int(whole.sum()))
     return found

@@ -136,7 +136,7 @@ def test_haproxy_counts_a_window_as_the_rule_does(charge: bool, tmp_path: Path) 
         if not key:
             assert line.status == 200
             continue
-        outcomes = {}
+        outcomes: dict[bool, Counter] = {}
         for slack_ms in sorted(SLACK_MS, key=abs):
             passed, after = decide(rule, counters[key], line.start_ms + slack_ms)
             outcomes.setdefault(passed, after)

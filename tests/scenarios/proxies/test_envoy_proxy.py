@@ -7,16 +7,17 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from scenarios.limits.proxy_support import limit_at
+from scenarios.limits.proxy_support import MOST_RULES
 from scenarios.limits.registry import LIMITS as NAMES
 from scenarios.proxies import envoy
 from scenarios.proxies.access_log import AccessLine, refusals_per_second
-from scenarios.proxies.envoy import BOOTSTRAP, PLACES, PODS, ROUTES, WHOLE, read_access_log, render
+from scenarios.proxies.envoy import BOOTSTRAP, PODS, ROUTES, WHOLE, read_access_log, render
 from scenarios.scenario.edge.balance import Balance
 from scenarios.scenario.validate import build
 
 LIMITS: list[Any] = [
-    *(name for name in NAMES if name != "per-ip-delay"),
+    *(name for name in NAMES if name not in {"per-ip-delay", "concurrent-per-ip", "sliding-window"}),
+    {"name": "per-token", "status": 503, "retry_after_s": 7},
     "per-ip+global+per-ip-strict+per-ip-all-requests+lag-shed",
     {"name": "per-ip", "rate_per_s": 0.5, "burst": 0},
     {"name": "per-ip+global", "dry_run": True, "exempt": ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]},
@@ -135,9 +136,8 @@ def test_a_limit_is_rendered_as_buckets_in_the_order_of_its_name(
 
 def test_there_is_a_place_in_the_chain_for_every_rule_that_a_limit_can_have() -> None:
     filters = [each["name"] for each in manager_of(whole())["http_filters"]]
-    every = [name for name in NAMES if name != "per-ip-delay" and limit_at("envoy", name).rules]
-    assert len(every) == PLACES
-    assert filters == [*(f"limit_{n}" for n in range(1, PLACES + 1)), "envoy.filters.http.router"]
+    places = MOST_RULES["envoy"]
+    assert filters == [*(f"limit_{n}" for n in range(1, places + 1)), "envoy.filters.http.router"]
 
 
 def test_with_a_cookie_the_emptiest_pod_gets_a_new_session_and_the_same_one_the_rest_of_it() -> None:

@@ -82,6 +82,26 @@ LINES: dict[str, tuple[Any, list[str]]] = {
         {"name": "per-ip", "dry_run": True},
         ["http-request set-var(txn.limit) str(REJECTED_DRY_RUN) if counted_0 seen_0 empty_0"],
     ),
+    "a window that charges refusals, and a cap": (
+        {"name": "sliding-window+concurrent-per-ip", "sliding-window": {"charge_refusals": True}},
+        [
+            "acl full_0 sc_http_req_rate(0) gt 10",
+            "acl full_1 sc_conn_cur(1) gt 10",
+            "stick-table type ipv6 size 600 expire 121s store http_req_rate(60s)",
+        ],
+    ),
+    "a window that counts what is let in": (
+        "sliding-window",
+        ["acl full_0 sc_gpc0_rate(0) ge 10", "http-request sc-inc-gpc0(0) if counted_0 !refused"],
+    ),
+    "a refusal that says when": (
+        {"name": "per-ip", "status": 503, "retry_after_s": 7},
+        [
+            "http-request deny deny_status 503 hdr Retry-After 7 if refused",
+            "http-after-response set-status 502 if { status 503 } !answered !refused",
+        ],
+    ),
+    "no answer": ({"name": "per-ip", "drop": True}, ["http-request reject if refused"]),
 }
 
 

@@ -17,8 +17,10 @@ from scenarios.scenario.edge.nginx import NginxSettings
 from scenarios.scenario.validate import build
 
 LIMITS: list[Any] = [
-    *NAMES,
+    *(name for name in NAMES if name != "sliding-window"),
     "per-ip+global+lag-shed",
+    {"name": "per-ip+concurrent-per-ip", "exempt": ["10.0.0.0/8"], "status": 503, "retry_after_s": 7},
+    {"name": "per-token+concurrent-per-ip", "per-token": {"by": "cookie:sid"}, "drop": True},
     {"name": "per-ip", "rate_per_s": 0.5, "burst": 0},
     {"name": "per-ip+global", "dry_run": True, "exempt": ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]},
 ]

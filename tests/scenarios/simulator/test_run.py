@@ -405,6 +405,25 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
         ),
         (["mesh"], "mesh.sidecar: invalid value 'envoy': expected 'none': the model has no sidecars"),
         (
+            ["--set", "edge.limit=per-token"],
+            "edge.limit: invalid value 'per-token': expected a limit per IP or for all: the model has no",
+        ),
+        (
+            ["--set", "edge.limit=pod-window"],
+            "edge.limit: invalid value 'pod-window': expected 'sliding-window' with proxy 'haproxy'",
+        ),
+        (
+            [
+                *("--set", "edge.limit=concurrent-per-ip"),
+                *("--set", "fleet.transport=polling-upgrade", "--set", "gateway.balance=hash"),
+            ],
+            "edge.limit: invalid value 'concurrent-per-ip': expected fleet.transport = 'websocket'",
+        ),
+        (
+            ["--set", "edge.defaults=stock", "--set", "edge.proxy=haproxy"],
+            "edge.defaults: invalid value 'stock': expected 'bench': the model has no time-outs, bounds",
+        ),
+        (
             ["expired-tokens"],
             "gateway.token_lifetime_s: invalid value 5.0: expected 0: the model has no credent",
         ),
