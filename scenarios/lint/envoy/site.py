@@ -127,7 +127,7 @@ def _routes(manager: Node, table: Node, clients: Clients) -> Iterator[Route]:
         if route.get("route").there
     ]
     special = [one for one in found if _says(*one[1:], clients)]
-    if not special and upgrades(manager):
+    if not special and (upgrades(manager) or clients.paths):
         # Any route may carry WebSockets: the one that takes what no other takes is that of the gateway.
         special = [one for one in found if one[2] == "/"] or found
     for host, route, path in special:

@@ -72,7 +72,7 @@ def _of_websockets(sections: list[Section], ways: list[Way], clients: Clients) -
     """The ways of WebSockets: those that say so, or those of all HTTP where something else does."""
     named = [way for way in ways if _names_websockets(way, clients)]
     special = [way for way in named if way.back.name != way.front.value("default_backend")]
-    if special or clients.paths:
+    if special or (named and clients.paths):
         return named
     http = [way for way in ways if way.back.mode == "http" or way.back.found("cookie")]
     mentioned = any(
@@ -83,7 +83,7 @@ def _of_websockets(sections: list[Section], ways: list[Way], clients: Clients) -
     )
     # HAProxy passes WebSockets on without being told to, so the only backend is that of the gateway.
     only = len({way.back.place for way in http if servers(way.back)}) == 1
-    return [*named, *http] if mentioned or (only and not named) else named
+    return [*named, *http] if mentioned or clients.paths or (only and not named) else named
 
 
 def _names_websockets(way: Way, clients: Clients) -> bool:
