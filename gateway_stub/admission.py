@@ -1,13 +1,15 @@
 """Whether a pod takes on a handshake, decided before it has spent anything on it.
 
-Two rules, each of which may be off. While the event loop lags, new clients are turned away, so that those
-who are in keep getting their ticks. And only so many handshakes may be under way at once, so that those
-that have begun are finished before their clients give up.
+Three rules, each of which may be off. An address makes only so many connections in a window of time. While
+the event loop lags, new clients are turned away, so that those who are in keep getting their ticks. And only
+so many handshakes may be under way at once, so that those that have begun are finished before their clients
+give up.
 """
 
 from collections.abc import Hashable
 
 from gateway_stub.protocol import Admission
+from gateway_stub.sliding_window import SlidingWindow, peer_key
 
 SLOT_LIFETIME_NS = 10_000_000_000
 """Longer than clients wait, and short enough that polling clients that fell silent do not close the pod:
@@ -22,8 +24,20 @@ class Admitter:
 
     def __init__(self, rules: Admission) -> None:
         self.rules = rules
+        self._window = SlidingWindow()
         self._expiry_ns: dict[Hashable, int] = {}
         """Of every slot that is held, by holder, in the order in which they were taken."""
+
+    def fits_window(self, forwarded_for: str, peer: str, now_ns: int) -> bool:
+        """Whether the address of a request may make one more connection now, which is then counted."""
+        rules = self.rules
+        return not rules.window_connections or self._window.admits(
+            peer_key("" if rules.window_by_peer else forwarded_for, peer),
+            now_ns,
+            connections=rules.window_connections,
+            window_ns=int(rules.window_s * 1e9),
+            charge_refusals=rules.window_charges_refusals,
+        )
 
     def admit(self, holder: Hashable, *, lag_ms: float, now_ns: int) -> bool:
         """True where the handshake may go on; it then holds a slot, if these are limited.

@@ -6,6 +6,7 @@ and what clients see follows from that.
 
 import asyncio
 import logging
+import math
 import random
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 import socketio
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler
 from socketio.exceptions import ConnectionRefusedError  # noqa: A004 - its own name for a CONNECT_ERROR
 
@@ -32,6 +33,8 @@ SOCKETIO_PATH = "/socket.io/"
 SHORT_SESSION_NS = 5_000_000_000
 _COUNTED = ("handshakes", "joined", "gone_early", "short_sessions", "shed", "ticks_sent")
 _CLIENT_CLOSED_REQUEST = 499
+_CLOSING_S = 1.0
+"""How long a pod waits for a client's part of a WebSocket's end."""
 _FORBIDDEN = 403
 _SLOT = web.RequestKey("slot", object)
 _BOOKED = web.RequestKey("booked", bool)
@@ -144,9 +147,11 @@ class Pod:
     async def _begin(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         slot = request[_SLOT] = object()
         lag_ms = self._lag_ms(request.transport) if self.admitter.rules.shed_above_lag_ms else 0.0
-        if not self.admitter.admit(slot, lag_ms=lag_ms, now_ns=time.monotonic_ns()):
-            self.totals["shed"] += 1
-            return web.Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+        now_ns, forwarded_for = time.monotonic_ns(), request.headers.get("X-Forwarded-For", "")
+        if not self.admitter.fits_window(forwarded_for, request.remote or "", now_ns):
+            return await self._refuse(request, 429, math.ceil(self.admitter.rules.window_s))
+        if not self.admitter.admit(slot, lag_ms=lag_ms, now_ns=now_ns):
+            return await self._refuse(request, 503, RETRY_AFTER_S)
         goes_on = False
         try:
             self.totals["handshakes"] += 1
@@ -168,6 +173,16 @@ class Pod:
         finally:
             if not goes_on:
                 self.admitter.release(slot)
+
+    async def _refuse(self, request: web.Request, status: int, retry_after_s: int) -> web.StreamResponse:
+        """Turns a handshake away: with a status, or with the end of a WebSocket that is accepted for it."""
+        self.totals["shed"] += 1
+        if self.admitter.rules.close_1013 and request.query.get("transport") == "websocket":
+            accepted = web.WebSocketResponse(timeout=_CLOSING_S)
+            await accepted.prepare(request)
+            await accepted.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"try again later")
+            return accepted
+        return web.Response(status=status, headers={"Retry-After": str(retry_after_s)})
 
     async def _connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> bool:
         request: web.Request = environ["aiohttp.request"]

@@ -35,7 +35,7 @@ RETRY_AFTER_S = 1
 
 
 class Admission(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which handshakes a pod turns away with 503, before it has spent anything; 0 switches a rule off."""
+    """Which handshakes a pod turns away with 503 or 429, before it spends anything; 0 switches a rule off."""
 
     shed_above_lag_ms: Annotated[float, Meta(ge=0)] = 0.0
     """New connections are turned away while the event loop lags by more than this.
@@ -48,6 +48,15 @@ class Admission(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     One that has come to neither after 10 s loses its slot, so that silent clients cannot close a pod.
     """
+    window_connections: Annotated[int, Meta(ge=0)] = 0
+    """So many new connections of one address may come in any `window_s`; see `sliding_window.py`."""
+    window_s: Annotated[float, Meta(ge=0)] = 0.0
+    window_charges_refusals: bool = False
+    """Connections that were refused count as well."""
+    window_by_peer: bool = False
+    """The address is that of the peer, whatever X-Forwarded-For says."""
+    close_1013: bool = False
+    """A WebSocket is accepted, and closed with 1013 in place of the refusal."""
 
 
 class Controls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,7 +14,6 @@ everybody.
 Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c, as of 1.31.
 """
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Literal
 
@@ -22,9 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-Key = Literal["new-per-address", "all-per-address", "new-together"]
-"""What a rule counts: new connections of each address, all requests of each address, or new connections of
-everybody in one bucket. A new connection is a GET on the Engine.IO path without a session id."""
+from scenarios.limits.counted import CountedRule, token_megabytes
+
+Key = Literal["new-per-address", "all-per-address", "new-per-token", "new-together"]
+"""What a rule counts: new connections of each address, all requests of each address, new connections with the
+same token, or new connections of everybody in one bucket. A new connection is a GET on the Engine.IO path
+without a session id."""
 
 Whole = npt.NDArray[np.int64]
 
@@ -34,7 +36,6 @@ enough for 64 bits to hold what the highest rate makes of it."""
 
 _LOWEST_PER_S = 1 / 60
 _HIGHEST_PER_S = 10_000
-_BYTES_PER_KEY = 256
 
 
 class Rate(Struct, frozen=True):
@@ -75,25 +76,16 @@ class BucketRule(Struct, frozen=True):
     nodelay: bool = True
 
 
-class EdgeRule(Struct, frozen=True, kw_only=True):
+class EdgeRule(CountedRule, frozen=True, kw_only=True):
     """One `limit_req` rule of nginx."""
 
-    name: str
-    """The limit that it belongs to."""
     key: Key
     rate_per_s: float | None
     """As asked for; None where the scenario decides."""
     burst: int
     nodelay: bool
-    exempt: tuple[str, ...] = ()
-    """Address ranges that are not counted."""
-    dry_run: bool = False
-    """Refuse nobody, and log who would have been."""
-
-    @property
-    def zone(self) -> str:
-        """What nginx calls its memory of the keys."""
-        return self.name.replace("-", "_")
+    token: str = ""
+    """What tells clients apart, with the key `new-per-token`: `header:NAME` or `cookie:NAME`."""
 
     @property
     def rate(self) -> Rate:
@@ -110,29 +102,27 @@ class EdgeRule(Struct, frozen=True, kw_only=True):
     @property
     def per_address(self) -> bool:
         """Whether every address has a bucket of its own."""
-        return self.key != "new-together"
+        return self.key in {"new-per-address", "all-per-address"}
+
+    @property
+    def all_requests(self) -> bool:
+        """Whether the requests of a session count as well, and not only new connections."""
+        return self.key == "all-per-address"
 
     def zone_megabytes(self, clients: int) -> int:
-        """Room for all of them: 128 bytes of state per address, doubled for safety."""
-        return max(1, -(-clients * _BYTES_PER_KEY // 1_000_000)) if self.per_address else 1
+        """Room for all keys."""
+        return token_megabytes(clients) if self.token else super().zone_megabytes(clients)
 
-    def counts_as(self, address: str, *, new: bool) -> str:
+    def counts_as(self, address: str, *, new: bool, token: str = "") -> str:
         """The key that a request is counted under, as the template's maps have it; empty where it is not.
 
-        An IPv6 client has a whole /64 to choose from, so that is what counts as its address.
+        token: the value of the header or cookie, for a rule that counts by one.
         """
-        source = ipaddress.ip_address(address)
-        if source.version == 6:
-            source = source.ipv4_mapped or source
-        if any(source in ipaddress.ip_network(network) for network in self.exempt):
+        if self.per_address:
+            return super().counts_as(address, new=new)
+        if self.is_exempt(address) or not new:
             return ""
-        if self.key != "all-per-address" and not new:
-            return ""
-        if self.key == "new-together":
-            return "everybody"
-        if source.version == 4:
-            return str(source)
-        return str(ipaddress.IPv6Network((int(source) >> 64 << 64, 64)))
+        return token if self.token else "everybody"
 
 
 class LeakyBucket(Struct, frozen=True):

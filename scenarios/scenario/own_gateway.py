@@ -119,15 +119,17 @@ def _ticks(scenario: Scenario) -> Iterator[str]:
             yield invalid(f"feed.{key}", "", expected)
 
 
+def limit_specs(scenario: Scenario) -> Iterator[tuple[str, NameOrTable]]:
+    """(key, limit) of all limits at the proxy that a scenario names."""
+    yield "edge.limit", scenario.edge.limit
+    for place, event in enumerate(scenario.event):
+        if isinstance(event, SetLimit):
+            yield f"event[{place}].limit", event.limit
+
+
 def _limits(scenario: Scenario) -> Iterator[str]:
     """Load shedding is the pods' work, and a rate for all clients follows from the cost of a handshake."""
-    asked: list[tuple[str, NameOrTable]] = [("edge.limit", scenario.edge.limit)]
-    asked += [
-        (f"event[{place}].limit", event.limit)
-        for place, event in enumerate(scenario.event)
-        if isinstance(event, SetLimit)
-    ]
-    for key, spec in asked:
+    for key, spec in limit_specs(scenario):
         if limit(spec).admission != Admission():
             expected = "a limit at the proxy; your own gateway takes no orders to shed load"
             yield invalid(key, spec, expected)

@@ -23,6 +23,7 @@ of the group that tolerates least. Groups that no gateway serves are left out, b
 import math
 import random
 import statistics
+from collections.abc import Iterator
 from itertools import islice
 
 from msgspec import Struct
@@ -30,7 +31,7 @@ from msgspec.structs import replace
 
 from scenarios.events.drop import DropShare
 from scenarios.limits.leaky_bucket import EdgeRule
-from scenarios.limits.registry import limit
+from scenarios.limits.registry import Limits, limit
 from scenarios.policies.following import delays_if_all_fail
 from scenarios.policies.registry import policy
 from scenarios.scenario.model import Part, Scenario
@@ -125,7 +126,8 @@ def stability(
     watchdogs_s = [each for group in served if (each := group.part.fleet.stale_after_s)]
     width = max(group.last_s for group in served) - min(group.first_s for group in served)
     window = min(watchdogs_s, default=0.0) + width * load.spare
-    rules = [rule for rule in edge_rules(scenario, tick_cpu_s, pod_cores=pod_cores) if not rule.dry_run]
+    limits = edge_limits(scenario, tick_cpu_s, pod_cores=pod_cores)
+    rules = () if limits.dry_run else limits.rules
     return Stability(
         clients=clients,
         pods=gateway.pods,
@@ -137,16 +139,13 @@ def stability(
         s2=_ratio(work * first / load.capacity, window) if watchdogs_s else 0.0,
         calm_from_attempt=_calm_from(s1),
         limit_refuses_above_clients_per_ip=min(
-            (
-                _bites_from(rule, group)
-                for rule in rules
-                for group in groups
-                if rule.per_address and group.attempts[0][0]
-            ),
+            () if limits.dry_run else _most_clients_per_ip(limits, groups),
             default=None,
         ),
         returning=round(clients * share),
-        global_rate_per_s=next((rule.rate.millis / 1000 for rule in rules if not rule.per_address), None),
+        global_rate_per_s=next(
+            (rule.rate.millis / 1000 for rule in rules if rule.key == "new-together"), None
+        ),
     )
 
 
@@ -161,16 +160,25 @@ def admissible_rate_per_s(
     return _ratio(SPARE_SHARE * load.capacity * load.spare, scenario.gateway.handshake_cpu_ms / 1000)
 
 
-def edge_rules(
+def edge_limits(
     scenario: Scenario, tick_cpu_s: float = TICK_CPU_S, *, pod_cores: float | None = None
-) -> tuple[EdgeRule, ...]:
-    """The rules of the scenario's limit at nginx, with the rates that the scenario decides on."""
-    return tuple(
+) -> Limits:
+    """The scenario's limit, with the rates that the scenario decides on."""
+    limits = limit(scenario.edge.limit)
+    rules = tuple(
         replace(rule, rate_per_s=admissible_rate_per_s(scenario, tick_cpu_s, pod_cores=pod_cores))
         if rule.rate_per_s is None
         else rule
-        for rule in limit(scenario.edge.limit).rules
+        for rule in limits.rules
     )
+    return replace(limits, rules=rules)
+
+
+def edge_rules(
+    scenario: Scenario, tick_cpu_s: float = TICK_CPU_S, *, pod_cores: float | None = None
+) -> tuple[EdgeRule, ...]:
+    """The rates of the scenario's limit at the proxy."""
+    return edge_limits(scenario, tick_cpu_s, pod_cores=pod_cores).rules
 
 
 def _load(scenario: Scenario, tick_cpu_s: float, pod_cores: float | None) -> _Load:
@@ -210,10 +218,20 @@ def _readmission(work_s: float, utilisation: float, share: float) -> float:
     )
 
 
-def _bites_from(rule: EdgeRule, group: _Drawn) -> float:
-    fleet, mean_delay_s = group.part.fleet, group.attempts[0][1]
-    requests = _REQUESTS_PER_CONNECTION[fleet.transport] if rule.key == "all-per-address" else 1
-    return rule.rate.millis / 1000 * (mean_delay_s + fleet.connect_timeout_s) / requests
+def _most_clients_per_ip(limits: Limits, groups: list[_Drawn]) -> Iterator[float]:
+    """Clients behind one address above which each of the rules refuses anybody, by rule and group."""
+    for group in groups:
+        if not group.attempts[0][0]:
+            continue
+        fleet, mean_delay_s = group.part.fleet, group.attempts[0][1]
+        between_s = mean_delay_s + fleet.connect_timeout_s
+        for rule in limits.rules:
+            requests = _REQUESTS_PER_CONNECTION[fleet.transport] if rule.all_requests else 1
+            if rule.per_address:
+                yield rule.rate.millis / 1000 * between_s / requests
+        for window in limits.windows:
+            yield window.connections / window.window_s * between_s
+        yield from (float(rule.connections) for rule in limits.in_flight)
 
 
 def _drawn(part: Part) -> _Drawn:

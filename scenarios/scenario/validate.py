@@ -22,6 +22,7 @@ from scenarios.policies.following import PolicyError
 from scenarios.policies.registry import policy
 from scenarios.scenario.edge.balance import balance_complaints
 from scenarios.scenario.edge.nginx import nginx_complaints
+from scenarios.scenario.edge.stock import stock_complaints
 from scenarios.scenario.explain import explain
 from scenarios.scenario.fleet.groups import share_complaints
 from scenarios.scenario.mesh import mesh_complaint
@@ -124,11 +125,18 @@ def _edge(scenario: Scenario) -> Iterator[str]:
     """What is wrong with the proxy's settings."""
     fleet, gateway, proxy = scenario.fleet, scenario.gateway, scenario.edge.proxy
     served = sum(part.share for part in fleet.parts if part.is_served)
-    yield from nginx_complaints(
-        scenario.edge.nginx,
+    served_clients = round(fleet.clients * served)
+    yield from stock_complaints(
+        scenario.edge.defaults,
         proxy=proxy,
         target_url=scenario.target.url,
-        served_clients=round(fleet.clients * served),
+        served_clients=served_clients,
+    )
+    yield from nginx_complaints(
+        scenario.edge.nginx_in_force if proxy == "nginx" else scenario.edge.nginx,
+        proxy=proxy,
+        target_url=scenario.target.url,
+        served_clients=served_clients,
     )
     if not scenario.target.url:
         polls = any(part.fleet.transport == "polling-upgrade" for part in fleet.parts)

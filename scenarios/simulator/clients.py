@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scenarios.clients import endings
+from scenarios.clients.addresses import source_address
 from scenarios.clients.client import ROUND_TRIPS_PER_ATTEMPT
 from scenarios.clients.endings import Ending
+from scenarios.limits.counted import Refusal
 from scenarios.policies.outcome import Transport
 from scenarios.scenario.fleet.groups import address_kinds
 from scenarios.scenario.model import Fleet, Part
@@ -59,6 +61,10 @@ class ClientTable:
         self.parts = fleet.parts
         """The groups of the fleet."""
         self.address, self.cell, self.cells = seats(fleet, rng)
+        self._one_source = fleet.source == "same"
+        if self._one_source:
+            # Whoever shares an address by the scenario, the proxy sees one for all.
+            self.address[:] = 0
         part_of = np.array([cell.part for cell in self.cells])
         self.part = part_of[self.cell].astype(np.int8)
         """The place of each client's group in the fleet."""
@@ -93,6 +99,17 @@ class ClientTable:
         for places, over in ((np.flatnonzero(~polls), "websocket"), (np.flatnonzero(polls), "polling")):
             if len(places):
                 yield places, endings.answered(status, retry_after_s, over)
+
+    def refused(self, clients: Any, refusal: Refusal) -> Iterator[tuple[Any, Ending]]:
+        """(places among these clients, how their attempts end) where a limit of the proxy refuses."""
+        if refusal.drop:
+            yield np.arange(len(clients)), endings.RESET
+        else:
+            yield from self.answered(clients, refusal.status, refusal.retry_after_s or None)
+
+    def source_address(self, number: int) -> str:
+        """The address with that number, as the proxy sees it."""
+        return "127.0.0.1" if self._one_source else source_address(number)
 
     @property
     def addresses(self) -> int:

@@ -9,7 +9,7 @@ behind; a slot is short against a time-out.
 """
 
 import math
-from collections.abc import Sequence
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gateway_stub.protocol import RETRY_AFTER_S, UPGRADE_SHARE, Admission
 from scenarios.clients import endings
 from scenarios.clients.endings import Ending
-from scenarios.limits.leaky_bucket import EdgeRule
+from scenarios.limits.registry import Limits
 from scenarios.policies.following import Policy
 from scenarios.policies.outcome import SHORTEST_SESSION_S
 from scenarios.scenario.model import Scenario
@@ -58,6 +58,8 @@ class Engine:
         self.slot_s = slot_s
         self.now_s = 0.0
         self.edge_is_up = True
+        self.refused_at_edge: Counter[int] = Counter()
+        """Requests that a limit at the edge refused, by second of the model."""
         self.stalled_until_s = 0.0
         """Until then no pod sends a tick."""
         self.admission = Admission()
@@ -84,7 +86,8 @@ class Engine:
         )
         self._reconnects.begin()
         self._accept_queue = AcceptQueue(table, self.pods, slot_s)
-        self._limiter = self._limiter_of(())
+        self._limits = Limits()
+        self._limiter = Limiter.of(self._limits, table, scenario.edge.proxy)
         self._balancer = Balancer(gateway.balance, addresses=table.addresses, seed=fleet.seed)
         self._join_s = 0.0
         self._paused_at_s = np.full(pods, math.inf)
@@ -106,17 +109,10 @@ class Engine:
         """From now on newcomers go to these pods."""
         self._balancer.route(pods)
 
-    def set_rules(self, rules: tuple[EdgeRule, ...]) -> None:
-        """The edge is reloaded with these rules, and keeps of its buckets what its kind of proxy keeps."""
-        self._limiter = self._limiter_of(rules, before=self._limiter)
-
-    def _limiter_of(self, rules: Sequence[EdgeRule], before: Limiter | None = None) -> Limiter:
-        return Limiter(
-            rules,
-            addresses=self.table.addresses,
-            proxy=self._scenario.edge.proxy,
-            before=before,
-        )
+    def set_limits(self, limits: Limits) -> None:
+        """The edge is reloaded with these limits, and keeps of its buckets what its kind of proxy keeps."""
+        self._limits = limits
+        self._limiter = Limiter.of(limits, self.table, self._scenario.edge.proxy, before=self._limiter)
 
     def charge_handshakes(self, cpu_s: float) -> None:
         """From now on a handshake costs so much."""
@@ -177,7 +173,7 @@ class Engine:
     def end_edge(self) -> None:
         """nginx ends: nobody has a connection any more, and its buckets are gone."""
         self.edge_is_up = False
-        self._limiter = self._limiter_of(self._limiter.rules)
+        self._limiter = Limiter.of(self._limits, self.table, self._scenario.edge.proxy)
         self._cut(np.arange(len(self.pods.alive)))
 
     def finalise(self) -> None:
@@ -250,14 +246,17 @@ class Engine:
         """Asks the rules at the edge; returns whom they let in, and when those go on."""
         address = self.table.address[clients]
         requests = self.table.requests[clients]
-        whole, begun, held_s = self._limiter.admit(address, int(end_s * 1000), requests)
+        whole, begun, held_s = self._limiter.admit(address, int(end_s * 1000), requests, clients)
         if begun.any():
             # The first request of a polling client costs its handshake, whatever becomes of the next ones.
             pods = self._balancer.choose(address[begun], self.pods.connections, self._rng)
             pods = pods[(pods >= 0) & self.pods.alive[pods]]
             upgrade_s = self.pods.upgrade_s + self.costs.upgrade_cpu_s
             self.pods.add_ready(np.bincount(pods, minlength=len(self.pods.alive)), upgrade_s)
-        self._refuse(clients[~whole], 429, arrived_s[~whole])
+        refused, refused_s = clients[~whole], arrived_s[~whole]
+        self.refused_at_edge[int(self.now_s)] += len(refused)
+        for places, ending in self.table.refused(refused, self._limits.refusal):
+            self._answer(refused[places], ending, refused_s[places])
         return clients[whole], arrived_s[whole] + held_s[whole]
 
     def _work(self, from_s: float, end_s: float) -> None:
@@ -367,6 +366,7 @@ class Engine:
         """Sessions end; their clients come back."""
         if not len(clients):
             return
+        self._limiter.end(clients)
         self.recorder.disconnects[ending.session] += len(clients)
         self.sessions.end(clients, at_s)
         lasted_s = np.maximum(at_s - self.table.joined_s[clients], SHORTEST_SESSION_S)
@@ -374,8 +374,9 @@ class Engine:
         self._reconnects.come_back(clients, at_s, ending.outcome, lasted_s)
 
     def _answer(self, clients: Any, ending: Ending, at_s: Floats) -> None:
-        """The edge ends these attempts; they reach no pod."""
+        """These attempts end without a session."""
         if len(clients):
+            self._limiter.end(clients)
             self._count(clients, ending.attempt)
             self._reconnects.come_back(clients, at_s, ending.outcome)
 

@@ -301,10 +301,7 @@ class _Conductor:
         if info.phases:
             info.phases = cut_short(info.phases, int(self.engine.now_s) - ZERO_S)
             end = ZERO_S + info.phases[-1].to_s
-        limited = {
-            second: int(row.get("limited", 0) - row.get("pod_shed", 0))
-            for second, row in ((second, collector.row(second)) for second in range(end))
-        }
+        limited = {second: self.engine.refused_at_edge[second] for second in range(end)}
         info.nginx_limited = sum(limited.values())
         collector.finish(end, limited)
         self.writer.save()

@@ -17,7 +17,7 @@ from scenarios.fields import NameOrTable
 from scenarios.limits.registry import limit
 from scenarios.policies.registry import policy
 from scenarios.scenario.model import Scenario
-from scenarios.scenario.stability import edge_rules
+from scenarios.scenario.stability import edge_limits
 from scenarios.scenario.timeline import strikes
 from scenarios.simulator.engine import Engine
 from scenarios.stack.expected import expecting, in_upstream, staying
@@ -281,7 +281,7 @@ class SimulatedStack:
         """The edge reads its configuration: the present limit, with a rate for the pods that it knows."""
         edge = replace(self.scenario.edge, limit=self._limit)
         gateway = replace(self.scenario.gateway, pods=max(1, self._routed))
-        self._engine.set_rules(edge_rules(replace(self.scenario, edge=edge, gateway=gateway)))
+        self._engine.set_limits(edge_limits(replace(self.scenario, edge=edge, gateway=gateway)))
 
     async def drop(self, share: float) -> dict[str, Any]:
         """Makes all pods cut that share of their clients at once; returns how many those were."""

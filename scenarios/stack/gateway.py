@@ -72,7 +72,8 @@ class Gateway:
         self.pods: list[Pod] = []
         self.controls = Controls(
             feed=FeedSchedule.of(epoch_ns, scenario.feed.rate_hz),
-            admission=limit(scenario.edge.limit).admission,
+            # A window would count the ramp; see `Stack.begin`.
+            admission=replace(limit(scenario.edge.limit).admission, window_connections=0),
         )
         self._scenario = scenario
         self._epoch_ns = epoch_ns

@@ -11,7 +11,7 @@ import pytest
 
 from scenarios.host.machine import free_ports
 from scenarios.proxies.registry import PROXIES
-from scenarios.scenario.stability import edge_rules
+from scenarios.scenario.stability import edge_limits
 from scenarios.simulator.edge import Limiter
 from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.limit_storms import OTHER_PROXIES, _answer, scenario
@@ -88,8 +88,8 @@ async def let_in(proxy: str, folder: Path, limits: list[Any]) -> list[int]:
 def predicted(proxy: str, limits: list[Any]) -> list[int]:
     limiter, found = None, []
     for number, limit in enumerate(limits):
-        rules = edge_rules(scenario(limit, "same", proxy))
-        limiter = Limiter(rules, addresses=1, proxy=proxy, before=limiter)
+        limits = edge_limits(scenario(limit, "same", proxy))
+        limiter = Limiter(limits, addresses=1, proxy=proxy, before=limiter)
         whole, _, _ = limiter.admit(np.zeros(ASKING, np.int64), 300 * number)
         found.append(int(whole.sum()))
     return found

@@ -145,9 +145,21 @@ class Served:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(
-        cls, *, cancel_gone: bool = False, shed_above_lag_ms: float = 0, handshake_slots: int = 0
+        cls,
+        *,
+        cancel_gone: bool = False,
+        shed_above_lag_ms: float = 0,
+        handshake_slots: int = 0,
+        window_connections: int = 0,
+        close_1013: bool = False,
     ) -> AsyncIterator[Self]:
-        admission = Admission(shed_above_lag_ms=shed_above_lag_ms, handshake_slots=handshake_slots)
+        admission = Admission(
+            shed_above_lag_ms=shed_above_lag_ms,
+            handshake_slots=handshake_slots,
+            window_connections=window_connections,
+            window_s=60,
+            close_1013=close_1013,
+        )
         controls = Controls(admission=admission)
         pod = Pod(Settings(name="served", token="t", cancel_gone=cancel_gone, controls=controls))
         runner = web.AppRunner(pod.public_app(), access_log=None, shutdown_timeout=0.1)
@@ -501,5 +513,35 @@ def test_a_lagging_pod_sheds_newcomers_and_only_those() -> None:
             async with http.get(served.url + LIVENESS_PATH) as answer:
                 assert answer.status == 200
             assert {"shed": 1, "handshakes": 1, "joined": 1}.items() <= served.pod.totals.items()
+
+    drive(scenario)
+
+
+def test_an_address_that_connects_too_often_is_told_when_to_come_back() -> None:
+    async def scenario() -> None:
+        async with Served.start(window_connections=1) as served:
+            assert (await served.upgrade())[0].startswith("HTTP/1.1 101 ")
+            answer, _ = await served.upgrade()
+            assert answer.startswith("HTTP/1.1 429 ")
+            assert "\r\nRetry-After: 60\r\n" in answer
+            assert served.pod.totals["shed"] == 1
+
+    drive(scenario)
+
+
+def test_a_websocket_may_be_accepted_and_closed_with_1013_in_place_of_a_status() -> None:
+    async def scenario() -> None:
+        async with Served.start(window_connections=1, close_1013=True) as served:
+            await served.upgrade()
+            answer, client = await served.upgrade()
+            assert answer.startswith("HTTP/1.1 101 ")
+            loop = asyncio.get_running_loop()
+            while "try again later" not in answer:
+                answer += (await loop.sock_recv(client, 65_536)).decode(errors="replace")
+            assert answer.encode(errors="replace").endswith(b"try again later")
+            await loop.sock_sendall(client, CLOSE)
+            await served.until(shed=1)
+            async with ClientSession() as polling, polling.get(served.open_url) as response:
+                assert response.status == 429
 
     drive(scenario)

@@ -83,7 +83,11 @@ RULES = (
 )
 """Pure rules that a run applies while it goes on, as its report does later."""
 
-SHARED_WITH_PODS = ("gateway_stub.protocol", "gateway_stub.feed_schedule")
+SHARED_WITH_PODS = (
+    "gateway_stub.protocol",
+    "gateway_stub.feed_schedule",
+    "gateway_stub.sliding_window",
+)
 
 MOST_MODULES = 16
 MOST_LINES = 400

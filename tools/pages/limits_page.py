@@ -1,5 +1,6 @@
 """The page of connection limits."""
 
+import difflib
 import textwrap
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -8,9 +9,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from scenarios.limits.registry import LIMITS, limit
-from scenarios.proxies import envoy
+from scenarios.limits.proxy_support import limit_at
+from scenarios.limits.registry import LIMITS, LimitError, limit
+from scenarios.proxies import envoy, haproxy
 from scenarios.proxies.added_lines import added_lines
+from scenarios.proxies.registry import PROXIES
 from scenarios.reference.docstrings import Described, described
 from scenarios.reference.parameters import Parameter, parameters
 from scenarios.scenario.loader import load
@@ -36,9 +39,12 @@ class Entry(Struct, frozen=True):
     """What it adds to nginx's configuration."""
     envoy_lines: str
     """What counts at Envoy, and its bucket; empty where Envoy does not support it."""
+    haproxy_lines: str
+    """What it adds to HAProxy's configuration, where nginx does not support it."""
     pod_settings: str
     """What it sets at the pods."""
-    per_address: bool
+    by: str
+    """What tells clients apart: `address`, `token`, or nothing."""
     shared_ip: list[SharedIp]
     """What nginx does to clients behind one IP; empty where nginx refuses nothing."""
 
@@ -51,8 +57,8 @@ def entries() -> list[Entry]:
 def page() -> str:
     """The page in Markdown."""
     limits = entries()
-    shared = shared_lines([entry.lines for entry in limits if entry.lines])
-    own = [replace(entry, lines=entry.lines.removeprefix(shared).strip("\n")) for entry in limits]
+    shared = shared_lines([entry.lines for entry in limits if entry.shared_ip])
+    own = [replace(entry, lines=entry.lines.replace(f"{shared}\n\n", "").strip("\n")) for entry in limits]
     return rendered("limits.md.j2", limits=own, shared=shared, scenario=SCENARIO)
 
 
@@ -61,6 +67,17 @@ def envoy_lines(scenario: Scenario) -> str:
     files = envoy.render(scenario, listen="127.0.0.1:8080", pods=[], directory=Path("run"))
     after = dropwhile(lambda line: line.strip() != "descriptors:", files[envoy.ROUTES].splitlines())
     return textwrap.dedent("\n".join(takewhile(lambda line: "- match:" not in line, after)))
+
+
+def haproxy_lines(scenario: Scenario) -> str:
+    """The lines that a scenario's limit adds to HAProxy's configuration."""
+    without = replace(scenario, edge=replace(scenario.edge, limit="none"))
+    before, after = (
+        haproxy.render(each, listen="127.0.0.1:8080", pods=["127.0.0.1:9000"]).splitlines()
+        for each in (without, scenario)
+    )
+    added = (line[2:] for line in difflib.ndiff(before, after) if line.startswith("+ "))
+    return "\n".join(added).strip("\n")
 
 
 def shared_lines(texts: list[str]) -> str:
@@ -74,21 +91,35 @@ def shared_lines(texts: list[str]) -> str:
 def _entry(name: str) -> Entry:
     kind = LIMITS[name]
     limits = limit(name)
-    scenario = load(SCENARIO, [f"edge.limit={name}"])
+    supporting = [proxy for proxy in PROXIES if _supports(proxy, name)]
+    scenario = load(SCENARIO, [f"edge.limit={name}", f"edge.proxy={supporting[0]}"])
     rules = edge_rules(scenario)
     settings = [
-        f"{key} = {value:g}" for key, value in msgspec.structs.asdict(limits.admission).items() if value
+        f"{key} = {value}" if isinstance(value, bool) else f"{key} = {value:g}"
+        for key, value in msgspec.structs.asdict(limits.admission).items()
+        if value
     ]
-    proxy = "the proxy" if all(rule.nodelay for rule in rules) else "nginx only"
-    places = [place for place, applies in ((proxy, rules), ("the pod", settings)) if applies]
+    proxy = "the proxy" if len(supporting) == len(PROXIES) else f"{' and '.join(supporting)} only"
+    places = [place for place, applies in ((proxy, limits.at_proxy), ("the pod", settings)) if applies]
+    tokens = any(rule.token for rule in rules)
+    addresses = limits.admission.window_connections or any(rule.per_address for rule in limits.at_proxy)
     return Entry(
         name=name,
         described=described(kind),
         parameters=parameters(kind),
         where=" and ".join(places) or "–",
-        lines=added_lines(scenario),
-        envoy_lines=envoy_lines(scenario) if rules and all(rule.nodelay for rule in rules) else "",
+        lines=added_lines(scenario) if "nginx" in supporting else "",
+        envoy_lines=envoy_lines(scenario) if rules and "envoy" in supporting else "",
+        haproxy_lines="" if "nginx" in supporting else haproxy_lines(scenario),
         pod_settings="\n".join(settings),
-        per_address=any(rule.per_address for rule in rules),
-        shared_ip=[shared_ip(rules, clients) for clients in GROUPS] if rules else [],
+        by="token" if tokens else "address" if addresses else "",
+        shared_ip=[shared_ip(rules, clients) for clients in GROUPS] if rules and not tokens else [],
     )
+
+
+def _supports(proxy: str, name: str) -> bool:
+    try:
+        limit_at(proxy, name)
+    except LimitError:
+        return False
+    return True

@@ -28,9 +28,11 @@ from scenarios.cli.print_report import report, shown_agreement
 from scenarios.cli.terminal import errors, fail, usage_errors
 from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
+from scenarios.limits.registry import Limits, limit
 from scenarios.runner.plan import plans, slug, stamped_folder, with_seed
 from scenarios.scenario.edge.nginx import changed
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.own_gateway import limit_specs
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
 from scenarios.simulator.fit import CalibrationError
@@ -195,6 +197,12 @@ def check_known(scenario: Scenario) -> None:
                 "0: the model has no credentials, and no pod that refuses them",
             )
         )
+    for key, spec in limit_specs(scenario):
+        if expected := _limit_expected(scenario, limit(spec)):
+            raise ScenarioError(invalid(key, spec, expected))
+    if scenario.edge.defaults != "bench":
+        expected = "'bench': the model has no time-outs, bounds and retries of a proxy"
+        raise ScenarioError(invalid("edge.defaults", scenario.edge.defaults, expected))
     for key, value in changed(scenario.edge.nginx).items():
         if key not in KNOWN_OF_NGINX:
             expected = "this key left out: the model has no such setting of nginx"
@@ -203,3 +211,16 @@ def check_known(scenario: Scenario) -> None:
         raise ScenarioError(
             invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': the model has no sidecars")
         )
+
+
+def _limit_expected(scenario: Scenario, limits: Limits) -> str:
+    """What the model supports in the place of a limit; empty where it supports it."""
+    if any(rule.token for rule in limits.rules):
+        return "a limit per IP or for all: the model has no headers and no cookies"
+    if limits.admission.window_connections:
+        return "'sliding-window' with proxy 'haproxy': the model has no window at the pod"
+    if limits.admission.close_1013:
+        return "no close_1013: pods of the model refuse with a status"
+    if limits.in_flight and any(part.fleet.transport == "polling-upgrade" for part in scenario.fleet.parts):
+        return "fleet.transport = 'websocket' with 'concurrent-per-ip': the model has one request per client"
+    return ""

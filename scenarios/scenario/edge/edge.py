@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from scenarios.fields import NameOrTable
 from scenarios.scenario.edge.nginx import NginxSettings
+from scenarios.scenario.edge.stock import Defaults, nginx_in_force
 
 
 class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -18,7 +19,16 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits work in the same way at each; a limit that a proxy does not support is rejected at load time."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """0 takes a free port."""
+    defaults: Defaults = "bench"
+    """What holds where the scenario says nothing. `bench`: nothing is cut, bounded, retried or ejected.
+    `stock`: the proxy's own time-outs, bounds and retries, such as Envoy's 1,024 requests, and nginx's
+    `max_fails=1`."""
     nginx: NginxSettings = field(default_factory=NginxSettings)
+
+    @property
+    def nginx_in_force(self) -> NginxSettings:
+        """The settings of nginx, with its own defaults if the scenario wants those."""
+        return nginx_in_force(self.nginx, self.defaults)
 
     @property
     def limits_the_ramp(self) -> bool:

@@ -20,6 +20,31 @@ from scenarios.simulator.edge import COUNTING
 
 ELSEWHERE = [proxy for proxy in PROXIES if proxy != "nginx"]
 
+REFUSED: dict[str, tuple[Any, list[str], str]] = {
+    "requests in flight": (
+        "concurrent-per-ip",
+        ["envoy"],
+        "invalid value 'concurrent-per-ip': expected a limit on new connections with proxy 'envoy'",
+    ),
+    "a sliding window": (
+        "per-ip+sliding-window",
+        ["nginx", "envoy"],
+        "invalid value 'sliding-window': expected per-ip, which comes near, or pod-window, which is exact",
+    ),
+    "a cookie": (
+        {"name": "per-token", "by": "cookie:sid"},
+        ["envoy"],
+        "by of limit 'per-token': invalid value 'cookie:sid': expected header:NAME with proxy 'envoy'",
+    ),
+    "no answer": (
+        {"name": "per-ip", "drop": True},
+        ["envoy"],
+        "drop: invalid value True: expected false with proxy 'envoy'",
+    ),
+}
+"""Limits, the proxies that do not support them, and what these say."""
+ANYWHERE = [name for name in LIMITS if name not in {"per-ip-delay", "concurrent-per-ip", "sliding-window"}]
+
 
 def test_every_proxy_that_a_scenario_may_name_can_be_started_and_simulated() -> None:
     (names,) = [get_args(field.type) for field in msgspec.structs.fields(Edge) if field.name == "proxy"]
@@ -34,7 +59,7 @@ def test_a_proxy_that_is_not_there_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("proxy", ELSEWHERE)
-@pytest.mark.parametrize("name", [name for name in LIMITS if name != "per-ip-delay"])
+@pytest.mark.parametrize("name", ANYWHERE)
 def test_a_limit_means_the_same_at_every_proxy(proxy: str, name: str) -> None:
     assert limit_at(proxy, name) == limit(name)
 
@@ -47,6 +72,27 @@ def test_a_proxy_that_cannot_hold_anybody_back_says_so(proxy: str, spec: Any) ->
     with pytest.raises(LimitError, match=rf"value 'per-ip-delay': expected per-ip with proxy '{proxy}'"):
         limit_at(proxy, spec)
     assert limit_at("nginx", spec) == limit(spec)
+
+
+@pytest.mark.parametrize(("spec", "refusing", "complaint"), REFUSED.values(), ids=REFUSED)
+def test_a_proxy_says_what_it_cannot_do_and_which_one_can(
+    spec: Any, refusing: list[str], complaint: str
+) -> None:
+    for proxy in PROXIES:
+        if proxy not in refusing:
+            assert limit_at(proxy, spec) == limit(spec)
+            continue
+        with pytest.raises(LimitError) as error:
+            limit_at(proxy, spec)
+        assert str(error.value).startswith(complaint)
+        assert "'haproxy'" in str(error.value)
+
+
+def test_envoy_has_a_place_for_four_rules_and_says_so() -> None:
+    every = "per-ip+per-ip-strict+per-ip-all-requests+global"
+    assert limit_at("envoy", every)
+    with pytest.raises(LimitError, match="expected at most 4 rules with proxy 'envoy', got 5"):
+        limit_at("envoy", f"{every}+per-token")
 
 
 @pytest.mark.parametrize("proxy", ELSEWHERE)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway_stub.protocol import Admission
+from scenarios.limits.counted import Refusal
 from scenarios.limits.leaky_bucket import BucketRule, Key
 from scenarios.limits.registry import LIMITS, LimitError, limit
 
@@ -41,6 +42,15 @@ AT_THE_POD: dict[str, tuple[Any, Admission]] = {
     "lag-shed": ("lag-shed", Admission(shed_above_lag_ms=250.0)),
     "lag-shed at 80 ms": ({"name": "lag-shed", "above_lag_ms": 80}, Admission(shed_above_lag_ms=80.0)),
     "handshake-slots": ("handshake-slots", Admission(handshake_slots=2)),
+    "lag-shed that closes": (
+        {"name": "lag-shed", "close_1013": True},
+        Admission(shed_above_lag_ms=250.0, close_1013=True),
+    ),
+    "pod-window": ("pod-window", Admission(window_connections=10, window_s=60)),
+    "pod-window that sees the proxy alone, and charges refusals": (
+        {"name": "pod-window", "source": "peer", "charge_refusals": True, "window_s": 5},
+        Admission(window_connections=10, window_s=5, window_charges_refusals=True, window_by_peer=True),
+    ),
     "both": ("handshake-slots+lag-shed", Admission(shed_above_lag_ms=250.0, handshake_slots=2)),
 }
 
@@ -49,6 +59,29 @@ AT_THE_POD: dict[str, tuple[Any, Admission]] = {
 def test_a_limit_at_the_pod_leaves_nginx_alone(spec: Any, admission: Admission) -> None:
     limits = limit(spec)
     assert (limits.rules, limits.admission) == ((), admission)
+
+
+def test_a_limit_of_requests_in_flight_is_a_rule_of_its_own() -> None:
+    limits = limit({"name": "concurrent-per-ip", "connections": 5, "exempt": ["10.0.0.0/8"]})
+    (rule,) = limits.in_flight
+    assert (rule.connections, rule.exempt, rule.all_requests) == (5, ("10.0.0.0/8",), True)
+    assert (limits.rules, limits.windows, limits.at_proxy) == ((), (), (rule,))
+
+
+def test_a_limit_by_token_counts_neither_addresses_nor_everybody_together() -> None:
+    (rule,) = limit({"name": "per-token", "by": "cookie:sid", "burst": 5}).rules
+    assert (rule.key, rule.token, rule.per_address) == ("new-per-token", "cookie:sid", False)
+    assert rule.bucket == BucketRule(3_000, 5)
+    assert rule.counts_as("10.1.2.3", new=True, token="abc") == "abc"
+    assert rule.counts_as("10.1.2.3", new=True) == ""
+    assert rule.counts_as("10.1.2.3", new=False, token="abc") == ""
+
+
+def test_what_a_refusal_looks_like_is_said_once_for_all_parts() -> None:
+    limits = limit({"name": "per-ip+concurrent-per-ip+lag-shed", "status": 503, "retry_after_s": 60})
+    assert limits.refusal == Refusal(status=503, retry_after_s=60)
+    assert limit({"name": "per-ip", "drop": True}).refusal.drop
+    assert limit("lag-shed").refusal == Refusal()
 
 
 def test_the_scenario_decides_on_the_global_rate() -> None:
@@ -141,8 +174,23 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "parameter of which part": (
         {"name": "per-ip+global", "burst": 3},
         "burst = 3",
-        "per-ip = {…}, global = {…}, exempt, dry_run",
+        "per-ip = {…}, global = {…}, exempt, dry_run, status, retry_after_s, drop",
     ),
+    "another status": ({"name": "per-ip", "status": 418}, "status = 418", "Invalid enum value 418"),
+    "a header without an answer": (
+        {"name": "per-ip", "drop": True, "retry_after_s": 9},
+        "drop = True",
+        "no answer that could have a status or retry_after_s",
+    ),
+    "two ways to refuse": (
+        {"name": "per-ip+global", "global": {"status": 503}},
+        "limit 'per-ip+global': status, retry_after_s or drop differ",
+        "the same for all of per-ip, global",
+    ),
+    "a token of nothing": ({"name": "per-token", "by": "user"}, "by = 'user'", "matching regex"),
+    "a cookie that breaks out": ({"name": "per-token", "by": "cookie:a;b"}, "cookie:a;b", "matching regex"),
+    "no connection": ({"name": "concurrent-per-ip", "connections": 0}, "connections = 0", "`int` >= 1"),
+    "no window": ({"name": "sliding-window", "window_s": 0}, "window_s = 0", "`int` >= 1"),
     "no table for a part": ({"name": "per-ip+global", "global": 40}, "global = 40", "global = {…}"),
     "nobody to exempt from": (
         {"name": "lag-shed+handshake-slots", "exempt": []},

@@ -94,3 +94,40 @@ def test_polling_clients_may_have_every_sticky_balance(balance: str) -> None:
 def test_a_limit_is_in_force_from_the_start_where_a_reload_cuts(timeout_s: float, limits: bool) -> None:
     edge = build({"edge": {"nginx": {"worker_shutdown_timeout_s": timeout_s}}}, source="f").edge
     assert edge.limits_the_ramp is limits
+
+
+STOCK = {"defaults": "stock"}
+
+
+def test_a_proxys_own_defaults_hold_where_the_scenario_says_nothing() -> None:
+    small = {"fleet": {"clients": 100}}
+    settings = build({"edge": {**STOCK, "nginx": {"max_fails": 3}}, **small}, source="t").edge.nginx_in_force
+    assert (settings.max_fails, settings.fail_timeout_s, settings.worker_connections) == (3, 10, 512)
+    assert (settings.proxy_read_timeout_s, settings.proxy_next_upstream) == (60, ("error", "timeout"))
+    assert build(small, source="t").edge.nginx_in_force == NginxSettings()
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        (
+            {"edge": STOCK},
+            "edge.nginx.worker_connections: invalid value 512: expected at least 600",
+        ),
+        (
+            {"edge": {**STOCK, "proxy": "envoy"}, "fleet": {"clients": 1_200}},
+            "fleet.clients: invalid value 1200: expected at most 1024 with edge.defaults = 'stock'",
+        ),
+        (
+            {"edge": {**STOCK, "proxy": "envoy"}, "target": {"url": "http://127.0.0.1:9"}},
+            "edge.defaults: invalid value 'stock': expected 'bench' with target.url",
+        ),
+        ({"edge": {"defaults": "own"}}, "edge.defaults: invalid value 'own': expected 'bench', 'stock'"),
+    ],
+)
+def test_defaults_that_leave_no_room_for_the_clients_are_refused(
+    table: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ScenarioError) as error:
+        build(table, source="t")
+    assert str(error.value).startswith(f"t: {complaint}")

@@ -48,6 +48,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "mesh.limit",
         "load shedding of the pods belongs in edge.limit",
     ),
+    "a limit of connections": (
+        {**ENVOY, "limit": "concurrent-per-ip"},
+        "mesh.limit",
+        "expected a limit on the rate of new connections",
+    ),
+    "a limit by token": (
+        {**ENVOY, "limit": "per-token"},
+        "mesh.limit",
+        "expected a limit on the rate of new connections",
+    ),
+    "another refusal": (
+        {**ENVOY, "limit": {"name": "per-ip", "status": 503}},
+        "mesh.limit",
+        "expected no status, retry_after_s or drop at a sidecar",
+    ),
     "two limits": ({**ENVOY, "limit": "per-ip+per-ip-strict"}, "mesh.limit", "expected one limit"),
     "a limit that lets wait": (
         {**ENVOY, "limit": "per-ip-delay"},

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenarios.clients.addresses import first_octets, source_address
-from scenarios.limits import token_bucket
+from scenarios.limits import token_bucket, window
 from scenarios.limits.leaky_bucket import EdgeRule, LeakyBucket, decide
-from scenarios.limits.registry import limit
+from scenarios.limits.registry import Limits, limit
 from scenarios.limits.token_bucket import TokenBucket, token_rule
 from scenarios.simulator.edge import COUNTING, Balancer, Limiter, fill_least, ip_hash
 from tests.scenarios.simulator.test_oracles import engine, joined_by, run_until
@@ -36,7 +36,7 @@ def test_requests_of_one_moment_are_decided_like_one_after_the_other(
     name: str, bursts: list[tuple[int, list[int]]]
 ) -> None:
     rules = rules_of(name)
-    limiter = Limiter(rules, addresses=ADDRESSES)
+    limiter = Limiter(Limits(rules), addresses=ADDRESSES)
     buckets: dict[tuple[int, int], LeakyBucket] = {}
     now_ms = 0
     for pause_ms, addresses in bursts:
@@ -59,20 +59,20 @@ def test_requests_of_one_moment_are_decided_like_one_after_the_other(
 
 
 def test_a_polling_client_is_let_in_whole_or_refused_at_a_later_request() -> None:
-    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2)
+    limiter = Limiter(limit("per-ip-all-requests"), addresses=2)
     whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000, requests=5)
     assert whole.tolist() == [False, False]
     assert begun.tolist() == [True, True], "the first of five requests gets through, and costs a handshake"
 
 
 def test_a_dry_run_refuses_nobody() -> None:
-    rule = limit({"name": "per-ip-strict", "dry_run": True}).rules
+    rule = limit({"name": "per-ip-strict", "dry_run": True})
     whole, _, _ = Limiter(rule, addresses=1).admit(np.zeros(9, np.int64), 0)
     assert whole.all()
 
 
 def test_without_rules_everybody_passes() -> None:
-    whole, begun, held_s = Limiter((), addresses=1).admit(np.zeros(3, np.int64), 0)
+    whole, begun, held_s = Limiter(Limits(), addresses=1).admit(np.zeros(3, np.int64), 0)
     assert whole.all()
     assert not begun.any()
     assert not held_s.any()
@@ -156,7 +156,7 @@ def test_at_envoy_requests_of_one_moment_are_decided_like_one_after_the_other(
 ) -> None:
     rules = rules_of(name)
     own = [token_rule(rule) for rule in rules]
-    limiter = Limiter(rules, addresses=ADDRESSES, proxy="envoy")
+    limiter = Limiter(Limits(rules), addresses=ADDRESSES, proxy="envoy")
     buckets: dict[tuple[int, int], TokenBucket] = {}
     now_ms = 0
     for pause_ms, addresses in bursts:
@@ -175,7 +175,7 @@ def test_at_envoy_requests_of_one_moment_are_decided_like_one_after_the_other(
 
 
 def test_at_envoy_a_polling_client_may_be_refused_at_a_later_request() -> None:
-    limiter = Limiter(rules_of("per-ip-all-requests"), addresses=2, proxy="envoy")
+    limiter = Limiter(limit("per-ip-all-requests"), addresses=2, proxy="envoy")
     whole, begun, _ = limiter.admit(np.array([0, 1]), 10_000, requests=5)
     assert whole.tolist() == [False, False]
     assert begun.tolist() == [True, True]
@@ -189,7 +189,7 @@ def test_at_envoy_a_rule_is_charged_for_what_a_later_one_refuses() -> None:
             for address, now_ms in ((0, 0), (1, 900), (1, 1000))
         ]
         for proxy, limiter in (
-            (proxy, Limiter(limit(spec).rules, addresses=2, proxy=proxy)) for proxy in ("nginx", "envoy")
+            (proxy, Limiter(limit(spec), addresses=2, proxy=proxy)) for proxy in ("nginx", "envoy")
         )
     }
     assert asked["nginx"] == [[True], [False], [True]]
@@ -228,7 +228,7 @@ def test_a_reload_leaves_in_the_buckets_what_the_proxy_keeps(
     for proxy, expected in {"nginx": nginx, "envoy": envoy, "haproxy": haproxy}.items():
         limiter, let_in = None, []
         for number, spec in enumerate(specs):
-            limiter = Limiter(limit(spec).rules, addresses=1, proxy=proxy, before=limiter)
+            limiter = Limiter(limit(spec), addresses=1, proxy=proxy, before=limiter)
             whole, _, _ = limiter.admit(np.zeros(6, np.int64), 300 * number)
             let_in.append(int(whole.sum()))
         assert let_in == expected, proxy
@@ -237,9 +237,146 @@ def test_a_reload_leaves_in_the_buckets_what_the_proxy_keeps(
 def test_a_proxy_that_is_started_has_empty_buckets() -> None:
     for proxy in COUNTING:
         made = engine(fleet={"clients": 6, "clients_per_ip": 6, "policy": "naive"}, edge={"proxy": proxy})
-        made.set_rules(limit(per_ip(2)).rules)
+        made.set_limits(limit(per_ip(2)))
         for at_s, joined in ((1, 3), (2, 3)):
             run_until(made, at_s)
             made.end_edge()
             made.edge_is_up = True
             assert joined_by(made, at_s + 0.5) == joined, proxy
+
+
+def capped(connections: int, **more: Any) -> dict[str, Any]:
+    return {"name": "concurrent-per-ip", "connections": connections, **more}
+
+
+FIVE_BEHIND_ONE = {
+    "clients": 10,
+    "clients_per_ip": 5,
+    "policy": {"name": "grpc", "base_s": 0.3, "factor": 1, "jitter": 0},
+}
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "haproxy"])
+def test_no_address_has_more_connections_than_a_cap_allows_and_who_leaves_makes_room(proxy: str) -> None:
+    made = engine(0.02, fleet=FIVE_BEHIND_ONE, edge={"proxy": proxy}, gateway={"handshake_cpu_ms": 1})
+    made.set_limits(limit(capped(3)))
+    run_until(made, 1)
+    assert made.sessions.joined.sum() == 10, "those who were in before do not count"
+    made.drop(1.0)
+    assert joined_by(made, 3) == 6, "three of each address"
+    made.drop(1.0)
+    assert joined_by(made, 6) == 6
+
+
+def test_a_dry_run_of_a_cap_lets_everybody_in() -> None:
+    for proxy in ("nginx", "haproxy"):
+        made = engine(0.02, fleet=FIVE_BEHIND_ONE, edge={"proxy": proxy}, gateway={"handshake_cpu_ms": 1})
+        made.set_limits(limit(capped(3, dry_run=True)))
+        made.drop(1.0)
+        assert joined_by(made, 3) == 10
+
+
+def test_a_cap_per_address_is_a_cap_for_everybody_where_the_proxy_sees_one_address() -> None:
+    made = engine(0.02, fleet={**FIVE_BEHIND_ONE, "source": "same"}, gateway={"handshake_cpu_ms": 1})
+    made.set_limits(limit(capped(3)))
+    made.drop(1.0)
+    assert joined_by(made, 3) == 3
+
+
+def test_exempt_ranges_are_not_counted() -> None:
+    # Both addresses, 127.10.10.1 and 127.10.11.1; one of them is exempt.
+    for spec in ({"name": "per-ip", "rate_per_s": 1 / 60, "burst": 0}, capped(1)):
+        made = engine(0.02, fleet=FIVE_BEHIND_ONE, gateway={"handshake_cpu_ms": 1})
+        made.set_limits(limit({**spec, "exempt": ["127.10.10.0/24"]}))
+        made.drop(1.0)
+        assert joined_by(made, 3) == 6, spec
+
+
+def test_who_is_refused_for_its_connections_has_paid_its_rate_at_nginx_and_not_at_haproxy() -> None:
+    spec = {"name": "per-ip+concurrent-per-ip", "per-ip": {"rate_per_s": 1, "burst": 1}}
+    spec |= {"concurrent-per-ip": {"connections": 1}}
+    found = {}
+    for proxy in ("nginx", "haproxy"):
+        limits = limit(spec)
+        limiter = Limiter(limits, addresses=1, proxy=proxy, address_of=np.zeros(3, np.int64))
+        found[proxy] = [limiter.admit(np.zeros(1, np.int64), 0, 1, [n])[0].tolist() for n in (0, 1)]
+        limiter.end(np.array([0]))
+        found[proxy].append(limiter.admit(np.zeros(1, np.int64), 0, 1, [2])[0].tolist())
+    assert found == {"nginx": [[True], [False], [False]], "haproxy": [[True], [False], [True]]}
+
+
+@given(
+    charge=st.booleans(),
+    bursts=st.lists(
+        st.tuples(st.integers(0, 4_000), st.lists(st.integers(0, ADDRESSES - 1), max_size=9)), max_size=9
+    ),
+)
+def test_windows_are_asked_for_requests_of_one_moment_like_one_after_the_other(
+    charge: bool, bursts: list[tuple[int, list[int]]]
+) -> None:
+    spec = {"name": "sliding-window", "connections": 3, "window_s": 5, "charge_refusals": charge}
+    limits = limit(spec)
+    limiter = Limiter(limits, addresses=ADDRESSES, proxy="haproxy")
+    counters: dict[int, window.Counter] = {}
+    now_ms = 0
+    for pause_ms, addresses in bursts:
+        now_ms += pause_ms
+        whole, _, _ = limiter.admit(np.array(addresses, np.int64), now_ms)
+        passed = []
+        for address in addresses:
+            counter = counters.get(address, window.Counter())
+            let, counters[address] = window.decide(limits.windows[0], counter, now_ms)
+            passed.append(let)
+        assert whole.tolist() == passed
+
+
+def test_whoever_retries_every_second_never_gets_in_where_refusals_are_charged() -> None:
+    policy = {"name": "grpc", "base_s": 1, "factor": 1, "jitter": 0}
+    joined = {}
+    for charge in (False, True):
+        made = engine(
+            0.02,
+            fleet={"clients": 2, "clients_per_ip": 2, "policy": policy},
+            edge={"proxy": "haproxy"},
+            gateway={"handshake_cpu_ms": 1},
+        )
+        spec = {"name": "sliding-window", "connections": 1, "window_s": 3, "charge_refusals": charge}
+        made.set_limits(limit(spec))
+        made.drop(1.0)
+        joined[charge] = joined_by(made, 12)
+    assert joined == {False: 2, True: 1}
+
+
+def test_forty_clients_behind_one_address_that_ask_every_second_fail_in_95_of_100_attempts() -> None:
+    # One new connection a second, 503 above: of n that wait, n - 1 fail in each second.
+    every_second = {"name": "grpc", "base_s": 1, "factor": 1, "jitter": 0}
+    fleet = {"clients": 40, "clients_per_ip": 40, "policy": every_second}
+    made = engine(0.05, fleet=fleet, gateway={"handshake_cpu_ms": 1})
+    made.set_limits(limit({"name": "per-ip", "rate_per_s": 1, "burst": 0, "status": 503}))
+    made.drop(1.0)
+    assert joined_by(made, 50) == 40
+    attempts = made.recorder.outcomes.total()
+    assert made.recorder.outcomes["limited"] / attempts == pytest.approx(0.95, abs=0.01)
+
+
+def test_clients_that_ask_at_once_never_get_in_again_where_a_minute_has_ten_attempts_and_refusals_count() -> (
+    None
+):
+    spec = {"name": "concurrent-per-ip+sliding-window", "retry_after_s": 60}
+    spec |= {"concurrent-per-ip": {"connections": 5}}
+    spec |= {"sliding-window": {"connections": 10, "window_s": 6, "charge_refusals": True}}
+    found = {}
+    for delay_s in (0.2, 7):
+        policy = {"name": "grpc", "base_s": delay_s, "factor": 1, "jitter": 0}
+        made = engine(
+            0.05,
+            fleet={"clients": 5, "clients_per_ip": 5, "policy": policy},
+            edge={"proxy": "haproxy"},
+            gateway={"handshake_cpu_ms": 1},
+        )
+        made.set_limits(limit(spec))
+        made.end_pod(0)
+        run_until(made, 3)
+        made.start_pod(0)
+        found[delay_s] = joined_by(made, 14)
+    assert found == {0.2: 0, 7: 5}, "who waits for a whole window gets in"
