@@ -49,7 +49,9 @@ def timers(run: Run) -> list[Timer]:
             )
         )
     if edge.get("defaults") == "stock":
-        found += [timer for proxy, timer in zip(("nginx", "envoy"), DEFAULTS, strict=True) if run.proxy == proxy]
+        found += [
+            timer for proxy, timer in zip(("nginx", "envoy"), DEFAULTS, strict=True) if run.proxy == proxy
+        ]
     return found
 
 
