@@ -32,4 +32,4 @@ class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
         """Puts it in force."""
         await stack.set_limit(self.limit)
         # Reports do not know limits by name.
-        return {"limit": self.limit, "rules": to_builtins(limit(self.limit).rules)}
+        return {"limit": self.limit, "rules": to_builtins(limit(self.limit).at_proxy)}

@@ -56,7 +56,7 @@ def counted(
 def limit_rules(scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
     """What the limits of the scenario count, by where they are."""
     return {
-        place: to_builtins(limit(spec).rules)
+        place: to_builtins(limit(spec).at_proxy)
         for place, spec in (("proxy", scenario.edge.limit), ("sidecars", scenario.mesh.limit))
         if spec != "none" and not scenario.target.url
     }

@@ -48,8 +48,10 @@ def timers(run: Run) -> list[Timer]:
                 change="Renew tokens while a session goes on, each at a random part of its lifetime.",
             )
         )
-    if run.proxy == "envoy" and edge.get("defaults") == "stock":
-        found.append(DEFAULTS[1])
+    if edge.get("defaults") == "stock":
+        found += [
+            timer for proxy, timer in zip(("nginx", "envoy"), DEFAULTS, strict=True) if run.proxy == proxy
+        ]
     return found
 
 

@@ -202,6 +202,11 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
         lambda: aged({55: [(300_100.0, 50)]}, edge={"proxy": "envoy", "defaults": "stock"}),
         ["stream_idle_timeout (300 s)"],
     ),
+    "nginx with its own time-outs": (
+        "one-session-age",
+        lambda: aged({58: [(60_100.0, 50)]}, edge={"proxy": "nginx", "defaults": "stock"}),
+        ["proxy_read_timeout", "(60 s)"],
+    ),
     "pods out though alive": (
         "pods-taken-out",
         lambda: taken_out(taken_out=14, taken_out_alive=12, none_left=340),
