@@ -127,7 +127,10 @@ def kind_of(scenario: Scenario) -> ProxyKind:
     own = own_nginx.own_configuration(scenario)
 
     def render(
-        scenario: Scenario, host: ProxyHost, pods: list[str], _pod_cores: float | None
+        scenario: Scenario,
+        host: ProxyHost,
+        pods: list[str],
+        pod_cores: float | None,  # noqa: ARG001 - no limit of the user's own follows from it
     ) -> dict[str, str]:
         return own_nginx.files_of(scenario, own, host, pods)
 

@@ -150,6 +150,7 @@ class ProxyPlace:
 
     def __init__(self, directory: Path) -> None:
         self.directory = self.logs = directory
+        self.private: Path | None = None
         self.processes: list[Process] = []
         self.written = self.read = ""
 
