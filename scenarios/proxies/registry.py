@@ -130,7 +130,7 @@ def kind_of(scenario: Scenario) -> ProxyKind:
         scenario: Scenario,
         host: ProxyHost,
         pods: list[str],
-        pod_cores: float | None,  # noqa: ARG001 - limits are the user's own
+        pod_cores: float | None,  # noqa: ARG001 - no limit of the user's own follows from it
     ) -> dict[str, str]:
         return own_nginx.files_of(scenario, own, host, pods)
 
