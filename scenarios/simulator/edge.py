@@ -185,7 +185,10 @@ class Limiter:
             for rule in limits.rules
         ]
         # Only HAProxy has windows, and it forgets everything.
-        self._rates: list[Buckets | Windows] = [*self._buckets, *(Windows(rule, addresses) for rule in limits.windows)]
+        self._rates: list[Buckets | Windows] = [
+            *self._buckets,
+            *(Windows(rule, addresses) for rule in limits.windows),
+        ]
         self._exempt = {
             rule.name: np.array([rule.is_exempt(source(number)) for number in range(addresses)])
             for rule in limits.at_proxy
