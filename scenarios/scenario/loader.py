@@ -58,6 +58,7 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
         source += f" with {shown}"
         overridden.append(".".join(steps(key)))
     forget_stub(table, overridden)
+    _forget_limits(table, overridden)
     if former:
         _warn(f"{path}: {'; '.join(former)}")
     scenario = build(table, source=source, default_name=path.stem, overridden=overridden)
@@ -65,6 +66,17 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
     scenario = replace(scenario, folder=_folder(scenario, path))
     arms(scenario, source=source)
     return scenario
+
+
+def _forget_limits(table: dict[str, Any], given: list[str]) -> None:
+    """Drops the limits of a scenario whose proxy an override gives a configuration of the user's own."""
+    if "edge.nginx_conf" not in given:
+        return
+    edge, matrix = table.get("edge"), table.get("matrix")
+    if isinstance(edge, dict) and "edge.limit" not in given:
+        edge.pop("limit", None)
+    if isinstance(matrix, dict) and "matrix" not in given:
+        matrix.pop("edge.limit", None)
 
 
 def _present_override(key: str, value: Any, former: list[str]) -> tuple[str, Any]:

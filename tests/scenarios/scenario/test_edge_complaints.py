@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from scenarios.cli.commands.simulate import check_known
+from scenarios.scenario.loader import load
 from scenarios.scenario.validate import ScenarioError, build
 
 ROTATE = [{"do": "certificate_rotate", "at_s": 3}]
@@ -76,3 +77,10 @@ def test_the_model_knows_neither(edge: dict[str, Any]) -> None:
     (key,) = edge
     with pytest.raises(ScenarioError, match=rf"^edge.{key}: not supported by simulate: the model "):
         check_known(build({"edge": edge}, source="test"))
+
+
+def test_limits_of_the_catalogue_give_way_to_a_file_on_the_command_line() -> None:
+    scenario = load("mass-drop", ['edge.nginx_conf="nginx.conf"'])
+    assert scenario.edge.limit == "none"
+    assert "edge.limit" not in scenario.matrix
+    assert "fleet.policy" in scenario.matrix
