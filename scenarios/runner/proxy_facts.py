@@ -86,7 +86,8 @@ def _sockets(lines: Iterable[AccessLine], wall_zero_s: float, t_s: int) -> Worke
 def _taken_out(own_words: Iterable[str]) -> tuple[int, int, int]:
     """(pods taken out, of these alive, requests without a pod).
 
-    nginx says of a connection first why it failed, then that the server is disabled.
+    nginx says of a refused connection first that, then that the server is disabled; of a time-out the other
+    way round.
     """
     taken_out = alive = none_left = 0
     refused: set[str] = set()
