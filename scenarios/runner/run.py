@@ -346,7 +346,7 @@ class _Conductor:
             if proxy.tells_refusals(logs / "access.log"):
                 refusals = refusals_per_second(log, self.epoch_wall_s)
                 info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
-                info.proxy_log = proxy_log(logs, log, info, self.epoch_wall_s + self.collector.zero)
+            info.proxy_log = proxy_log(logs, log, info, self.epoch_wall_s + self.collector.zero)
         if self.scenario.mesh.sidecar != "none":
             by_sidecars = refused_per_second(self.plan.directory / "sidecars", self.epoch_wall_s)
         self.collector.finish(end, refusals, by_sidecars)
