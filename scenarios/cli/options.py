@@ -33,7 +33,11 @@ class Options(Struct, frozen=True, kw_only=True):
     def load(self) -> Scenario:
         """The scenario with its overrides. Raises ScenarioError, TargetError."""
         own = [*gateway_override(self.gateway), *nginx_conf_override(self.nginx_conf)]
-        scenario = load(self.scenario_name, (*self.overrides, *target_override(self.target), *own))
+        # A limit of the scenario is not one of the user's nginx; one that the user asks for is a mistake.
+        unlimited = ['edge.limit="none"'] if self.nginx_conf else []
+        scenario = load(
+            self.scenario_name, (*unlimited, *self.overrides, *target_override(self.target), *own)
+        )
         if scenario.target.url:
             endpoint = resolve(scenario.target, allow_remote=self.allow_remote)
             source_of(scenario.fleet, endpoint)
@@ -114,7 +118,7 @@ NGINX_CONF_OPTION = click.option(
     "nginx_conf",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Your own nginx configuration in front of the pods, with {{ listen }} and {{ pods }} in it; same as"
-    " --set edge.nginx_conf=FILE.",
+    " --set edge.limit=none --set edge.nginx_conf=FILE.",
 )
 
 RETRIES_OPTION = click.option(
