@@ -26,7 +26,8 @@ from scenarios.simulator.accept_queue import AcceptQueue
 from scenarios.simulator.calendar import ranks
 from scenarios.simulator.clients import AWAY, TRYING, ClientTable
 from scenarios.simulator.costs import Costs
-from scenarios.simulator.edge import Balancer, Limiter
+from scenarios.simulator.edge.balancer import Balancer
+from scenarios.simulator.edge.limiter import Limiter
 from scenarios.simulator.pods import Pods, Served
 from scenarios.simulator.reconnects import UNSUPPORTED, Reconnects
 from scenarios.simulator.recorder import SLOTS_PER_S, Recorder
@@ -43,14 +44,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        scenario: Scenario,
-        costs: Costs,
-        *,
-        pods: int,
-        slot_s: float,
-        seconds: int,
-        due_s: Floats,
+        self, scenario: Scenario, costs: Costs, *, pods: int, slot_s: float, seconds: int, due_s: Floats
     ) -> None:
         fleet, gateway = scenario.fleet, scenario.gateway
         burns = gateway.cpu == "burn"

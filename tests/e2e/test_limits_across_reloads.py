@@ -12,7 +12,7 @@ import pytest
 from scenarios.host.machine import free_ports
 from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.stability import edge_limits
-from scenarios.simulator.edge import Limiter
+from scenarios.simulator.edge.limiter import Limiter
 from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.limit_storms import OTHER_PROXIES, _answer, scenario
 

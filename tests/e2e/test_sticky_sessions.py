@@ -16,7 +16,7 @@ from scenarios.host.machine import free_ports
 from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.edge.balance import Balance
 from scenarios.scenario.validate import build
-from scenarios.simulator.edge import ip_hash
+from scenarios.simulator.edge.balancer import ip_hash
 from tests.e2e.command_line import PATIENCE_S, lone_pod
 from tests.support.server_bytes import UPGRADE, subscription
 

@@ -12,7 +12,8 @@ from scenarios.limits import token_bucket, window
 from scenarios.limits.leaky_bucket import EdgeRule, LeakyBucket, decide
 from scenarios.limits.registry import Limits, limit
 from scenarios.limits.token_bucket import TokenBucket, token_rule
-from scenarios.simulator.edge import COUNTING, Balancer, Limiter, fill_least, ip_hash
+from scenarios.simulator.edge.balancer import Balancer, fill_least, ip_hash
+from scenarios.simulator.edge.limiter import COUNTING, Limiter
 from tests.scenarios.simulator.test_oracles import engine, joined_by, run_until
 
 ADDRESSES = 4

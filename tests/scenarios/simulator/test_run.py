@@ -405,16 +405,16 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
         ),
         (["mesh"], "mesh.sidecar: invalid value 'envoy': expected 'none': the model has no sidecars"),
         (
-            ["--set", "edge.limit=per-token"],
+            ["--set", "edge.limit=per-token", "--set", "matrix={}"],
             "edge.limit: invalid value 'per-token': expected a limit per IP or for all: the model has no",
         ),
         (
-            ["--set", "edge.limit=pod-window"],
+            ["--set", "edge.limit=pod-window", "--set", "matrix={}"],
             "edge.limit: invalid value 'pod-window': expected 'sliding-window' with proxy 'haproxy'",
         ),
         (
             [
-                *("--set", "edge.limit=concurrent-per-ip"),
+                *("--set", "edge.limit=concurrent-per-ip", "--set", "matrix={}"),
                 *("--set", "fleet.transport=polling-upgrade", "--set", "gateway.balance=hash"),
             ],
             "edge.limit: invalid value 'concurrent-per-ip': expected fleet.transport = 'websocket'",

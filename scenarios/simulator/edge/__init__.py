@@ -1,0 +1,1 @@
+"""The proxy of the model: its limits, and its load balancing."""
