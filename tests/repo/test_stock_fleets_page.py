@@ -85,10 +85,12 @@ def test_bench_and_simulator_are_compared_over_the_clients_that_both_played() ->
             "phoenix": fleet(after_s=11.0, attempts=9.0),
             "pusher": fleet("SLOW_DRAIN", None, attempts=5.0),
             "ably": fleet(),
+            "sockjs": fleet("METASTABLE", None, attempts=0.0, gave_up=1.0),
         },
     }
+    kept["bench"]["sockjs"] = kept["simulated"]["sockjs"]
     found = agreement(rows(kept))
-    assert (found.clients, found.same_verdict, found.recovered_at_both, found.within_same_s) == (2, 1, 1, 0)
+    assert (found.clients, found.same_verdict, found.recovered_at_both, found.within_same_s) == (3, 2, 1, 0)
     assert [row.name for row in found.other_verdict] == ["pusher"]
     assert (found.attempts_ratio_low, found.attempts_ratio_high) == (0.9, 1.25)
 

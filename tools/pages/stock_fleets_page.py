@@ -59,7 +59,12 @@ def agreement(played: list[Row]) -> Agreement:
     pairs = [(row, row.bench, row.simulated) for row in played if row.bench and row.simulated]
     if not pairs:
         raise ValueError("bench and simulator have no stock client in common")
-    ratios = sorted(model.attempts_per_client / real.attempts_per_client for _, real, model in pairs)
+    # A client that never comes back by itself makes no attempt.
+    ratios = sorted(
+        model.attempts_per_client / real.attempts_per_client
+        for _, real, model in pairs
+        if real.attempts_per_client
+    )
     differences_s = [
         abs(model.recovered_after_s - real.recovered_after_s)
         for _, real, model in pairs
