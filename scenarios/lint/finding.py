@@ -71,3 +71,14 @@ class Finding(Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """What is wrong, and what happens because of it."""
         return f"{self.found}: {self.rule.happens}"
+
+
+def nothing_checked(proxy: str, parts: str) -> Rule:
+    """What tells of a file without WebSockets; parts: those of a configuration that rules are about."""
+    return Rule(
+        name=f"{proxy}-no-websocket",
+        severity=Severity.NOTE,
+        happens=f"nothing was checked, because only {parts} are",
+        change="name the path of the gateway with --path",
+        source="this command",
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scenarios.lint import effects
 from scenarios.lint.envoy.site import Site, endpoints, filters
 from scenarios.lint.envoy.tree import Node
 from scenarios.lint.finding import Finding, Rule, Severity
@@ -41,16 +42,14 @@ OUTLIER = Rule(
 HEALTH = Rule(
     name="envoy-close-on-health-failure",
     severity=Severity.WARNING,
-    happens="a pod that fails its checks for a moment loses all its WebSockets at once, although it still"
-    " serves them",
+    happens=effects.CUT_ON_FAILED_CHECK,
     change="close_connections_on_host_health_failure: false",
     source=f"{_DOCS}/api-v3/config/cluster/v3/cluster.proto",
 )
 STICKY = Rule(
     name="envoy-sticky-missing",
     severity=Severity.ERROR,
-    happens="the requests of one polling client go to different pods, which answer 400 to a session that"
-    " they do not know, and the client starts again",
+    happens=effects.NOT_STICKY,
     change="lb_policy: RING_HASH with a hash_policy in the route (--websocket-only if no client begins"
     " with polling)",
     source="https://socket.io/docs/v4/using-multiple-nodes/",

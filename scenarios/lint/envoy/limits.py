@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scenarios.lint import effects
 from scenarios.lint.envoy.site import Site, filters
 from scenarios.lint.envoy.tree import Node
 from scenarios.lint.finding import Finding, Rule, Severity
@@ -52,7 +53,7 @@ NO_BOUND = Rule(
 NO_LIMIT = Rule(
     name="envoy-no-limit",
     severity=Severity.NOTE,
-    happens="nothing holds back clients that come again at once, so pods get all attempts of a storm",
+    happens=effects.NO_LIMIT,
     change="envoy.filters.http.local_ratelimit with a bucket for each masked_remote_address",
     source=_LIMIT,
 )

@@ -7,17 +7,11 @@ from scenarios.lint.clients import Clients
 from scenarios.lint.envoy import clusters, limits, routes
 from scenarios.lint.envoy.site import site
 from scenarios.lint.envoy.tree import read
-from scenarios.lint.finding import Finding, Place, Rule, Severity
+from scenarios.lint.finding import Finding, Place, Rule, nothing_checked
 
 _CHECKS = (routes, clusters, limits)
 
-NO_WEBSOCKET = Rule(
-    name="envoy-no-websocket",
-    severity=Severity.NOTE,
-    happens="nothing was checked, because only routes of WebSockets are",
-    change="name the path of the gateway with --path",
-    source="this command",
-)
+NO_WEBSOCKET = nothing_checked("envoy", "routes of WebSockets")
 RULES: tuple[Rule, ...] = (*(rule for module in _CHECKS for rule in module.RULES), NO_WEBSOCKET)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scenarios.lint import effects
 from scenarios.lint.finding import Finding, Place, Rule, Severity
 from scenarios.lint.haproxy.parse import Section
 from scenarios.lint.haproxy.site import Site, number, server_has, server_option, servers, several, sticky
@@ -76,8 +77,7 @@ HEALTH = Rule(
 SHUTDOWN = Rule(
     name="haproxy-shutdown-sessions",
     severity=Severity.WARNING,
-    happens="a pod that fails its checks for a moment loses all its WebSockets at once, although it still"
-    " serves them",
+    happens=effects.CUT_ON_FAILED_CHECK,
     change="no on-marked-down shutdown-sessions",
     source=f"{_MANUAL}, on-marked-down",
 )
@@ -92,8 +92,7 @@ OBSERVE = Rule(
 STICKY = Rule(
     name="haproxy-sticky-missing",
     severity=Severity.ERROR,
-    happens="the requests of one polling client go to different pods, which answer 400 to a session that"
-    " they do not know, and the client starts again",
+    happens=effects.NOT_STICKY,
     change="cookie io prefix indirect nocache, with a cookie for each server (--websocket-only if no"
     " client begins with polling)",
     source="https://socket.io/docs/v4/using-multiple-nodes/",

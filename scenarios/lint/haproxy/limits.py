@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from scenarios.lint.clients import POLLING_REQUESTS
+from scenarios.lint import effects
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.haproxy.parse import Line, Section
 from scenarios.lint.haproxy.site import Site, limits, meaning
@@ -47,7 +47,7 @@ IPV4_TABLE = Rule(
 WHOLE_IPV6 = Rule(
     name="haproxy-limit-ipv6",
     severity=Severity.NOTE,
-    happens="an IPv6 client has a whole /64 to choose from, so the limit never holds it back",
+    happens=effects.WHOLE_IPV6,
     change="track src,ipmask(32,64)",
     source="RFC 6177: a site gets at least a /64",
 )
@@ -78,15 +78,14 @@ BEHIND = Rule(
 SINGLE_KEY = Rule(
     name="haproxy-limit-single-key",
     severity=Severity.WARNING,
-    happens="the limit has one key, so all clients share it and a few that come again at once use it up",
+    happens=effects.SINGLE_KEY,
     change="track src,ipmask(32,64), or another value that differs between clients",
     source=f"{_MANUAL}, http-request track-sc0",
 )
 ALL_REQUESTS = Rule(
     name="haproxy-limit-all-requests",
     severity=Severity.WARNING,
-    happens=f"a client that begins with polling makes {POLLING_REQUESTS} requests to connect and each of"
-    " them counts, so clients are refused half-way and start again",
+    happens=effects.ALL_REQUESTS,
     change="count new connections only: http-request track-sc0 src if { path_beg /socket.io/ }"
     " !{ url_param(sid) -m found }",
     source=f"{_MANUAL}, http_req_rate",
@@ -94,7 +93,7 @@ ALL_REQUESTS = Rule(
 NO_LIMIT = Rule(
     name="haproxy-no-limit",
     severity=Severity.NOTE,
-    happens="nothing holds back clients that come again at once, so pods get all attempts of a storm",
+    happens=effects.NO_LIMIT,
     change="http-request track-sc0 src,ipmask(32,64) with http-request deny deny_status 429 if"
     " { sc_http_req_rate(0) gt … }",
     source=f"{_MANUAL}, stick-table",

@@ -4,20 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scenarios.lint.clients import Clients
-from scenarios.lint.finding import Finding, Place, Rule, Severity
+from scenarios.lint.finding import Finding, Place, Rule, nothing_checked
 from scenarios.lint.haproxy import balancing, limits, timeouts, tls
 from scenarios.lint.haproxy.parse import read
 from scenarios.lint.haproxy.site import site
 
 _CHECKS = (timeouts, balancing, limits, tls)
 
-NO_WEBSOCKET = Rule(
-    name="haproxy-no-websocket",
-    severity=Severity.NOTE,
-    happens="nothing was checked, because only backends of WebSockets are",
-    change="name the path of the gateway with --path",
-    source="this command",
-)
+NO_WEBSOCKET = nothing_checked("haproxy", "backends of WebSockets")
 RULES: tuple[Rule, ...] = (*(rule for module in _CHECKS for rule in module.RULES), NO_WEBSOCKET)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scenarios.lint import effects
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.nginx.site import Location, Site, Upstream
 from scenarios.lint.quantities import nginx_seconds
@@ -28,8 +29,7 @@ NEXT = Rule(
 STICKY = Rule(
     name="nginx-sticky-missing",
     severity=Severity.ERROR,
-    happens="the requests of one polling client go to different pods, which answer 400 to a session that"
-    " they do not know, and the client starts again",
+    happens=effects.NOT_STICKY,
     change="hash $remote_addr consistent; or sticky cookie …; (--websocket-only if no client begins with"
     " polling)",
     source="https://socket.io/docs/v4/using-multiple-nodes/",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scenarios.lint import effects
 from scenarios.lint.clients import CONNECT_TIMEOUT_S, FEW_PER_ADDRESS, POLLING_REQUESTS
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.nginx.limit_keys import Zone, zones
@@ -15,7 +16,7 @@ _CONN = "https://nginx.org/en/docs/http/ngx_http_limit_conn_module.html"
 SINGLE_KEY = Rule(
     name="nginx-limit-single-key",
     severity=Severity.WARNING,
-    happens="the limit has one key, so all clients share it and a few that come again at once use it up",
+    happens=effects.SINGLE_KEY,
     change="limit_req_zone $binary_remote_addr …, or another variable that differs between clients",
     source=f"{_REQ}#limit_req_zone",
 )
@@ -46,8 +47,7 @@ DELAY = Rule(
 ALL_REQUESTS = Rule(
     name="nginx-limit-all-requests",
     severity=Severity.WARNING,
-    happens=f"a client that begins with polling makes {POLLING_REQUESTS} requests to connect and each of"
-    " them counts, so clients are refused half-way and start again",
+    happens=effects.ALL_REQUESTS,
     change='count new connections only: map "$request_method:$arg_sid" $new'
     ' { default ""; "GET:" $binary_remote_addr; }'
     " and limit_req_zone $new …",
@@ -56,16 +56,14 @@ ALL_REQUESTS = Rule(
 STATUS = Rule(
     name="nginx-limit-status",
     severity=Severity.WARNING,
-    happens="refusals look like a broken gateway: clients, load balancers and alerts cannot tell them from"
-    " an outage",
+    happens=effects.LOOKS_BROKEN,
     change="limit_req_status 429;",
     source=f"{_REQ}#limit_req_status",
 )
 CONN_STATUS = Rule(
     name="nginx-limit-conn-status",
     severity=Severity.WARNING,
-    happens="refusals look like a broken gateway: clients, load balancers and alerts cannot tell them from"
-    " an outage",
+    happens=effects.LOOKS_BROKEN,
     change="limit_conn_status 429;",
     source=f"{_CONN}#limit_conn_status",
 )
@@ -81,7 +79,7 @@ FEW_CONNECTIONS = Rule(
 IPV6 = Rule(
     name="nginx-limit-ipv6",
     severity=Severity.NOTE,
-    happens="an IPv6 client has a whole /64 to choose from, so the limit never holds it back",
+    happens=effects.WHOLE_IPV6,
     change="map $binary_remote_addr $client"
     ' { default $binary_remote_addr; "~(?s)^(?<network>.{8}).{8}$" $network; }',
     source="RFC 6177: a site gets at least a /64",
@@ -89,7 +87,7 @@ IPV6 = Rule(
 NO_LIMIT = Rule(
     name="nginx-no-limit",
     severity=Severity.NOTE,
-    happens="nothing holds back clients that come again at once, so pods get all attempts of a storm",
+    happens=effects.NO_LIMIT,
     change="limit_req_zone $binary_remote_addr zone=storm:10m rate=10r/s; limit_req zone=storm burst=20"
     " nodelay;",
     source=f"{_REQ}#limit_req",

@@ -4,20 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scenarios.lint.clients import Clients
-from scenarios.lint.finding import Finding, Place, Rule, Severity
+from scenarios.lint.finding import Finding, Place, Rule, nothing_checked
 from scenarios.lint.nginx import balancing, client_address, limits, timeouts, tls, upgrade, workers
 from scenarios.lint.nginx.read import read
 from scenarios.lint.nginx.site import site
 
 _CHECKS = (upgrade, timeouts, limits, client_address, balancing, workers, tls)
 
-NO_WEBSOCKET = Rule(
-    name="nginx-no-websocket",
-    severity=Severity.NOTE,
-    happens="nothing was checked, because only locations with WebSockets are",
-    change="name the path of the gateway with --path",
-    source="this command",
-)
+NO_WEBSOCKET = nothing_checked("nginx", "locations with WebSockets")
 RULES: tuple[Rule, ...] = (*(rule for module in _CHECKS for rule in module.RULES), NO_WEBSOCKET)
 
 
