@@ -125,7 +125,9 @@ def read_access_log(path: Path) -> list[AccessLine]:
     return read_lines(path, access_line)
 
 
-_FULL = re.compile(r"\d+ worker_connections are not enough")
+NOT_ENOUGH = "worker_connections are not enough"
+"""What nginx logs when a worker has no connection left, after their number."""
+_FULL = re.compile(rf"\d+ {NOT_ENOUGH}")
 
 
 def full_workers(directory: Path) -> str:

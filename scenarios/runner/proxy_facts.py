@@ -12,12 +12,12 @@ from reports.rundir.proxy_log import ProxyLog, WorkerSockets
 from reports.rundir.schema import RunInfo
 from scenarios.limits.registry import limit
 from scenarios.proxies.access_log import AccessLine
+from scenarios.proxies.nginx import NOT_ENOUGH
 from scenarios.scenario.model import Scenario
 
 _CONNECTION = re.compile(r"\*\d+ ")
 _TAKEN_OUT = "upstream server temporarily disabled"
 _NONE_LEFT = "no live upstreams"
-_FULL = "worker_connections are not enough"
 _REFUSED = "Connection refused"
 _HAPROXY_DOWN = re.compile(r"Server \S+ is DOWN")
 _WEBSOCKET = 101
@@ -46,7 +46,7 @@ def counted(
         workers=tuple(_sockets(steady, wall_zero_s, t_s) for t_s in moments_s)
         if any(line.worker for line in steady)
         else (),
-        full=sum(_FULL in line for line in said),
+        full=sum(NOT_ENOUGH in line for line in said),
         taken_out=taken_out,
         taken_out_alive=alive,
         none_left=none_left,
