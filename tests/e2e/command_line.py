@@ -51,13 +51,15 @@ def command(*arguments: str, sets: tuple[str, ...] = SMALL_STORM, runs: Path) ->
     return [sys.executable, "-m", "scenarios.cli", *arguments, *overrides, "--runs", str(runs)]
 
 
-def carried_out(tmp_path: Path, *arguments: str, sets: tuple[str, ...]) -> tuple[str, list[Run]]:
+def carried_out(
+    tmp_path: Path, *arguments: str, sets: tuple[str, ...], timeout_s: float = 180
+) -> tuple[str, list[Run]]:
     """Carries it out; returns what it printed, and its runs."""
     done = subprocess.run(
         command(*arguments, sets=sets, runs=tmp_path),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=timeout_s,
         check=False,
     )
     assert done.returncode in GOOD_OR_INVALID, done.stdout + done.stderr

@@ -1,14 +1,12 @@
 """Drains and deploys on real nginx, real pods and real clients, as the simulator has them."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
-from tests.e2e.command_line import GOOD_OR_INVALID, SMALL_STORM, assert_whole, command
+from tests.e2e.command_line import SMALL_STORM, carried_out
 from tests.e2e.own_gateway import stormed
 from tests.support.gateways import line
 
@@ -17,25 +15,10 @@ pytestmark = pytest.mark.e2e
 CLIENTS = 60
 
 
-def carried_out(tmp_path: Path, event: str, *sets: str) -> Run:
+def drained(tmp_path: Path, event: str, *sets: str) -> Run:
     phases = ("phases.duration_s=26", "phases.during_s=4", "fleet.policy=naive", "fleet.stale_after_s=6")
-    done = subprocess.run(
-        command(
-            "run",
-            "--retries",
-            "0",
-            sets=(*SMALL_STORM, f"fleet.clients={CLIENTS}", *phases, f"event=[{event}]", *sets),
-            runs=tmp_path,
-        ),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode in GOOD_OR_INVALID, done.stdout + done.stderr
-    (path,) = find_runs([tmp_path / "latest"])
-    run = Run.load(path)
-    assert_whole([run])
+    overrides = (*SMALL_STORM, f"fleet.clients={CLIENTS}", *phases, f"event=[{event}]", *sets)
+    _, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=overrides, timeout_s=240)
     return run
 
 
@@ -49,7 +32,7 @@ def said(run: Run, name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("keys", ["", ", close_code=1012"])
 def test_a_drain_disconnects_equally_many_in_each_second_of_its_window(tmp_path: Path, keys: str) -> None:
-    run = carried_out(tmp_path, f'{{at_s=3, do="drain", window_s=6{keys}}}')
+    run = drained(tmp_path, f'{{at_s=3, do="drain", window_s=6{keys}}}')
     # A busy machine moves some from one second to the next, but not all clients into one.
     assert sum(disconnects(run, 3, 6)) == pytest.approx(CLIENTS / 2, abs=CLIENTS / 5)
     assert max(disconnects(run, 3, 11)) <= 0.4 * CLIENTS
@@ -59,7 +42,7 @@ def test_a_drain_disconnects_equally_many_in_each_second_of_its_window(tmp_path:
 
 
 def test_clients_of_a_pod_that_is_drained_go_to_the_other_one(tmp_path: Path) -> None:
-    run = carried_out(tmp_path, '{at_s=3, do="drain", window_s=4, pods=[0], leave_upstream=true}')
+    run = drained(tmp_path, '{at_s=3, do="drain", window_s=4, pods=[0], leave_upstream=true}')
     clients = {(int(row["t_s"] or 0), row["pod"]): row["clients"] or 0 for row in run.pods}
     assert sum(disconnects(run, 0, 26)) == pytest.approx(CLIENTS / 2, abs=5)
     # They stay there when the first one is back in the upstream.
@@ -68,7 +51,7 @@ def test_clients_of_a_pod_that_is_drained_go_to_the_other_one(tmp_path: Path) ->
 
 
 def test_a_deploy_replaces_every_pod(tmp_path: Path) -> None:
-    run = carried_out(tmp_path, '{at_s=3, do="deploy", max_surge=1, max_unavailable=0, drain_s=2}')
+    run = drained(tmp_path, '{at_s=3, do="deploy", max_surge=1, max_unavailable=0, drain_s=2}')
     assert said(run, "deploy")["pods"] == 2
     assert {row["pod"] for row in run.pods if (row["t_s"] or 0) >= 24} == {2, 3}
     assert run.rows[-1]["connected"] == CLIENTS

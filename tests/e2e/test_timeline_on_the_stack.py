@@ -1,15 +1,13 @@
 """Every event on real nginx, real pods and real clients, and an orchestrator that acts on its probes."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from scenarios.events.registry import EVENTS
-from tests.e2e.command_line import GOOD_OR_INVALID, SMALL_STORM, assert_whole, command
+from tests.e2e.command_line import SMALL_STORM, carried_out
 
 pytestmark = pytest.mark.e2e
 
@@ -35,19 +33,8 @@ TIMELINE = """[
 ]"""
 
 
-def carried_out(tmp_path: Path, *sets: str) -> Run:
-    arguments = ("run", "--retries", "0")
-    done = subprocess.run(
-        command(*arguments, sets=(*SMALL_STORM, *sets), runs=tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode in GOOD_OR_INVALID, done.stdout + done.stderr
-    (path,) = find_runs([tmp_path / "latest"])
-    run = Run.load(path)
-    assert_whole([run])
+def played(tmp_path: Path, *sets: str) -> Run:
+    _, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *sets), timeout_s=240)
     return run
 
 
@@ -57,7 +44,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     event = "event=" + " ".join(TIMELINE.split())
     # So that nobody leaves a pod that is paused, or a feed that is stalled.
     patient = "fleet.stale_after_s=6"
-    return carried_out(folder, event, patient, "phases.duration_s=84", "phases.during_s=4")
+    return played(folder, event, patient, "phases.duration_s=84", "phases.during_s=4")
 
 
 def ended(run: Run, name: str) -> dict[str, Any]:
@@ -140,7 +127,7 @@ def paused_under_probes(tmp_path: Path, conflated: str) -> list[str]:
     """What an orchestrator did to a pod that stood still for three seconds."""
     pause = '{at_s=2, do="pause_pod", pod=1, for_s=3}'
     event = f"event=[{PROBES % conflated}, {pause}]"
-    run = carried_out(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
+    run = played(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
     return [line["event"] for line in run.events if line["event"].startswith("pod_")]
 
 
@@ -157,7 +144,7 @@ def test_two_fixes_in_one_second_do_not_end_the_run(tmp_path: Path) -> None:
     both = '{at_s=6, do="scale", pods=4}, {at_s=6, do="set_limit", limit="lag-shed"}'
     later = '{at_s=6.8, do="feed_stall", for_s=0.5}, {at_s=7, do="drop_share", share=0.5}'
     event = f'event=[{{at_s=3, do="drop_all"}}, {both}, {later}]'
-    run = carried_out(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
+    run = played(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
     assert ended(run, "scale")["added"] == 2
     assert {row["pod"] for row in run.pods if (row["t_s"] or 0) > 10} == {0, 1, 2, 3}
     assert run.rows[-1]["connected"] == CLIENTS
@@ -168,7 +155,7 @@ def test_two_kills_of_one_pod_may_overlap(tmp_path: Path) -> None:
     second = '{at_s=5, do="kill_pod", pod=0, restart_after_s=1}'
     frozen = '{at_s=5.5, do="pause_pod", pod=0, for_s=1}'
     event = f"event=[{first}, {second}, {frozen}]"
-    run = carried_out(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
+    run = played(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
     kills = [line["clients"] for line in run.events if line["event"] == "kill_pod" and line["phase"] == "end"]
     assert min(kills) == 0, "it was dead already"
     assert max(kills) > 0
