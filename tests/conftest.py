@@ -1,10 +1,13 @@
 """What all tests share: what they need, whose fault it is what stays open, and Locust without its patches."""
 
+import contextlib
 import gc
 import os
 import signal
+import time
 from collections.abc import Generator, Iterator
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -18,6 +21,8 @@ finally:
 from tests.support.needs import NEEDS, SKIP_VALUES, SKIP_VARIABLE, available
 
 __all__ = ["locust"]
+
+_REAPED_S = 5.0
 
 # A machine that stands still for a second is no fault of what a property is about. Examples are the same each
 # time: a property of random numbers holds for nearly all. --hypothesis-profile=exploring draws others.
@@ -69,6 +74,20 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(autouse=True, scope="module")
 def _what_stays_open_is_found_where_it_was_opened() -> Iterator[None]:
-    """What one file leaves to the garbage collector must not fail a test of another."""
+    """What one file leaves to the garbage collector must not fail a test of another; nor may a process that ended."""
     yield
     gc.collect()
+    deadline_s = time.monotonic() + _REAPED_S
+    # A thread of asyncio's waits for a program, and may be a moment behind.
+    while (ended := _ended_children()) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert not ended, f"processes {ended} have ended, and nothing has waited for them"
+
+
+def _ended_children() -> list[int]:
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() == psutil.STATUS_ZOMBIE:
+                found.append(child.pid)
+    return found

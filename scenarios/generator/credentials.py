@@ -79,6 +79,10 @@ class IssuerProcess:
         self._open.clear()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):  # What was still to be written has nobody who reads it.
+                pipe.close()
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):  # It has ended; the reader finds out, and says so.

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 import gevent
+import psutil
 import pytest
 
 from scenarios.clients.protocol.identity import Form, Identity
@@ -104,6 +105,15 @@ def test_a_function_is_called_in_a_process_of_its_own() -> None:
         issuer.stop()
     (identity,) = answers
     assert identity.headers["Authorization"].removeprefix("Bearer ").isdecimal()
+
+
+def test_a_process_that_is_stopped_has_been_waited_for_and_its_pipes_are_closed() -> None:
+    issuer = IssuerProcess(Credentials(command=(sys.executable, "-c", ECHO)), IN_HEADER, "", lambda _: None)
+    (child,) = psutil.Process().children()
+    before = psutil.Process().num_fds()
+    issuer.stop()
+    assert not child.is_running()
+    assert psutil.Process().num_fds() == before - 2
 
 
 def test_a_program_that_is_not_there_is_told_before_any_client_asks(tmp_path: Path) -> None:
