@@ -74,7 +74,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(autouse=True, scope="module")
 def _what_stays_open_is_found_where_it_was_opened() -> Iterator[None]:
-    """What one file leaves to the garbage collector must not fail a test of another; nor may a process that ended."""
+    """What one file leaves to the garbage collector, or never waits for, must not fail a test of another."""
     yield
     gc.collect()
     deadline_s = time.monotonic() + _REAPED_S
