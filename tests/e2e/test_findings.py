@@ -53,6 +53,7 @@ def test_clients_behind_a_shared_ip_are_refused_at_their_first_attempt(tmp_path:
     assert "up to 20 clients share an IP" in found["refused-first-attempts"]["figures"]
 
 
+@pytest.mark.measures
 def test_case_12_quiet_sockets_end_at_one_age_and_in_pulses(tmp_path: Path) -> None:
     _, found = carried(
         tmp_path,

