@@ -188,12 +188,13 @@ def test_a_pod_that_fails_on_end_is_ejected_and_its_sidecar_answers_for_it(tmp_p
         assert pod.asked == 3
         pod.answers = [OPEN]
         assert await talk.counted("ejections", 1) == 1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await talk.connect() != 101:
                 ejected += 1
                 await asyncio.sleep(0.1)
 
-    carried_out({"outlier_failures": 3, "outlier_ejection_s": 2}, pod, tmp_path, body)
+    # On a busy host, six requests take seconds: the pod must not be back before the last one.
+    carried_out({"outlier_failures": 3, "outlier_ejection_s": 8}, pod, tmp_path, body)
     refused = sum(refused_per_second(tmp_path / "sidecars", 0.0).values())
     assert refused == ejected, "the pod's own 503 are its own"
 
