@@ -53,7 +53,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "explain": (
         f"{_HERE}.authoring.explain:explain_command",
-        "Explain a key, policy, limit, event, verdict, measure or reason.",
+        "Explain a key, policy, limit, event, verdict, measure, reason or rule of lint.",
     ),
     "lint": (
         f"{_HERE}.authoring.lint:lint_command",

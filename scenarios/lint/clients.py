@@ -38,6 +38,11 @@ class Clients(Struct, frozen=True, kw_only=True):
     websocket_only: bool = False
     """No client begins with polling."""
 
+    @property
+    def described(self) -> bool:
+        """Whether anything is said of them: there is a gateway for sure."""
+        return bool(self.paths) or self.number is not None or self.websocket_only
+
     def fit(self, sockets: int) -> bool:
         """Whether room for that number of sockets is enough."""
         return sockets > FEW_SOCKETS if self.number is None else sockets >= self.number

@@ -8,6 +8,10 @@ ALL_REQUESTS = (
     " so clients are refused half-way and start again"
 )
 WHOLE_IPV6 = "an IPv6 client has a whole /64 to choose from, so the limit never holds it back"
+NO_KEEPALIVE = (
+    "each of the requests with which a polling client connects opens a TCP connection of its own, and makes a"
+    " TLS handshake"
+)
 NO_LIMIT = "nothing holds back clients that come again at once, so pods get all attempts of a storm"
 LOOKS_BROKEN = (
     "refusals look like a broken gateway: clients, load balancers and alerts cannot tell them from an outage"
@@ -18,4 +22,8 @@ NOT_STICKY = (
 )
 CUT_ON_FAILED_CHECK = (
     "a pod that fails its checks for a moment loses all its WebSockets at once, although it still serves them"
+)
+LOCKED_OUT = (
+    "a WebSocket counts for as long as it is open, so the next client behind a shared IP is locked out for"
+    " good"
 )

@@ -82,3 +82,14 @@ def nothing_checked(proxy: str, parts: str) -> Rule:
         change="name the path of the gateway with --path",
         source="this command",
     )
+
+
+def not_judged(proxy: str, change: str = "run lint on the whole configuration, filled in") -> Rule:
+    """What tells of a part that the file does not say, so that rules could not decide."""
+    return Rule(
+        name=f"{proxy}-not-judged",
+        severity=Severity.NOTE,
+        happens="what decides may stand there, so nothing is said to be missing or wrong because of it",
+        change=change,
+        source="this command",
+    )

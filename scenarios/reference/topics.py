@@ -9,6 +9,7 @@ from reports.rundir.slo_metrics import SLO_METRICS
 from scenarios.events.event import Event
 from scenarios.events.registry import EVENTS
 from scenarios.limits.registry import LIMITS
+from scenarios.lint.lint import RULES
 from scenarios.policies.registry import POLICIES
 from scenarios.policies.stock.catalogue import STOCK
 from scenarios.reference.docstrings import Described, described
@@ -51,7 +52,7 @@ OTHER_KEYS = "writing-scenarios.md"
 
 def topics() -> list[Topic]:
     """All topics, group by group."""
-    return [*_keys(), *_events(), *_policies(), *_limits(), *result_topics()]
+    return [*_keys(), *_events(), *_policies(), *_limits(), *_rules(), *result_topics()]
 
 
 def _keys() -> Iterator[Topic]:
@@ -120,6 +121,19 @@ def _policies() -> Iterator[Topic]:
 def _limits() -> Iterator[Topic]:
     for name, kind in LIMITS.items():
         yield from _entry(name, "limit", "limits", kind, {}, "[edge]\nlimit = ", "limits.md")
+
+
+def _rules() -> Iterator[Topic]:
+    for rule in RULES.values():
+        yield Topic(
+            name=rule.name,
+            kind=f"rule of lint, severity {rule.severity.word}",
+            group="rules of lint",
+            says=f"{rule.happens[0].upper()}{rule.happens[1:]}.",
+            facts={"change": rule.change},
+            source=rule.source,
+            more=f"lint.md#{rule.name}",
+        )
 
 
 def _entry(

@@ -3,7 +3,7 @@
 from scenarios.lint.lint import KINDS
 from tools.pages.rendering import rendered
 
-_NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "envoy": "Envoy"}
+_NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "envoy": "Envoy", "kubernetes": "Kubernetes"}
 
 
 def page() -> str:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from scenarios.lint import effects
 from scenarios.lint.envoy.site import Site, endpoints, filters
-from scenarios.lint.envoy.tree import Node
 from scenarios.lint.finding import Finding, Rule, Severity
+from scenarios.lint.values import Node
 
 _DOCS = "https://www.envoyproxy.io/docs/envoy/latest"
 _BOUNDS = ("max_connections", "max_pending_requests", "max_requests")
 _DEFAULT_BOUND = 1_024
-_MANY_PERCENT = 50
+MANY_PERCENT = 50
 
 BREAKERS = Rule(
     name="envoy-circuit-breakers",
@@ -46,6 +46,14 @@ HEALTH = Rule(
     change="close_connections_on_host_health_failure: false",
     source=f"{_DOCS}/api-v3/config/cluster/v3/cluster.proto",
 )
+HTTP2 = Rule(
+    name="envoy-http2-upstream",
+    severity=Severity.WARNING,
+    happens="Envoy opens a WebSocket with an extended CONNECT of HTTP/2 at the pod, which Socket.IO servers"
+    " do not know, so each attempt fails",
+    change="explicit_http_config: {http_protocol_options: {}} for a cluster of its own",
+    source=f"{_DOCS}/intro/arch_overview/http/upgrades",
+)
 STICKY = Rule(
     name="envoy-sticky-missing",
     severity=Severity.ERROR,
@@ -54,7 +62,7 @@ STICKY = Rule(
     " with polling)",
     source="https://socket.io/docs/v4/using-multiple-nodes/",
 )
-RULES = (BREAKERS, EJECTS_ALL, OUTLIER, HEALTH, STICKY)
+RULES = (BREAKERS, EJECTS_ALL, OUTLIER, HEALTH, HTTP2, STICKY)
 
 
 def check(site: Site) -> Iterator[Finding]:
@@ -65,6 +73,7 @@ def check(site: Site) -> Iterator[Finding]:
         closing = cluster.get("close_connections_on_host_health_failure")
         if closing.true:
             yield HEALTH.at(closing.place, "close_connections_on_host_health_failure: true")
+        yield from _version(cluster)
         yield from _sticky(site, cluster)
 
 
@@ -95,12 +104,21 @@ def _bounds(site: Site, cluster: Node) -> Iterator[Finding]:
         )
 
 
+def _version(cluster: Node) -> Iterator[Finding]:
+    holders = [cluster, *(node.get("explicit_http_config") for node in cluster.inner())]
+    for holder in holders:
+        settings = holder.get("http2_protocol_options")
+        if settings.there and not settings.get("allow_connect").true:
+            yield HTTP2.at(settings.place, f"cluster {cluster.get('name').text} speaks HTTP/2 to its pods")
+            return
+
+
 def _outliers(cluster: Node) -> Iterator[Finding]:
     outliers = cluster.get("outlier_detection")
     if not outliers.there:
         return
     most = outliers.get("max_ejection_percent")
-    if most.number is not None and most.number > _MANY_PERCENT:
+    if most.number is not None and most.number > MANY_PERCENT:
         yield EJECTS_ALL.at(most.place, f"max_ejection_percent {most.number}")
     else:
         yield OUTLIER.at(outliers.place, f"outlier_detection in cluster {cluster.get('name').text}")

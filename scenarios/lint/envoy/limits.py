@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from scenarios.lint import effects
 from scenarios.lint.envoy.site import Site, filters
-from scenarios.lint.envoy.tree import Node
 from scenarios.lint.finding import Finding, Rule, Severity
+from scenarios.lint.values import Node
 
 _DOCS = "https://www.envoyproxy.io/docs/envoy/latest"
 _LIMIT = f"{_DOCS}/configuration/http/http_filters/local_rate_limit_filter"

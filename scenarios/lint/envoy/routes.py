@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from scenarios.lint.clients import MOST_QUIET_S, PING_INTERVAL_S, quiet_too_short
 from scenarios.lint.envoy.site import Route, Site, upgrades
-from scenarios.lint.envoy.tree import Node
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.quantities import written
+from scenarios.lint.values import Node
 
 _DOCS = "https://www.envoyproxy.io/docs/envoy/latest"
 _MANAGER = (

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from scenarios.lint.clients import Clients
-from scenarios.lint.envoy.tree import Node
 from scenarios.lint.finding import Place
+from scenarios.lint.values import Node
 
 _NOWHERE = Node(None, Place("", 0))
 
@@ -41,6 +41,8 @@ class Site(Struct, frozen=True, kw_only=True):
 
     documents: tuple[Node, ...]
     clients: Clients
+    all_managers: tuple[Node, ...]
+    """Each http_connection_manager of the file."""
     managers: tuple[Node, ...]
     """The connection managers of those routes."""
     routes: tuple[Route, ...]
@@ -59,7 +61,7 @@ class Site(Struct, frozen=True, kw_only=True):
 def site(documents: list[Node], clients: Clients) -> Site:
     """What the rules look at."""
     nodes = [node for document in documents for node in document.inner() if isinstance(node.value, dict)]
-    managers = [node for node in nodes if node.get("http_filters").there and node.get("stat_prefix").there]
+    managers = [node for node in nodes if _is_manager(node)]
     inside = {table.place for one in managers if (table := one.get("route_config")).there}
     tables = [(one, one.get("route_config")) for one in managers]
     tables += [
@@ -71,6 +73,7 @@ def site(documents: list[Node], clients: Clients) -> Site:
     names = {name for route in routes for name in route.clusters}
     return Site(
         documents=tuple(documents),
+        all_managers=tuple(managers),
         clients=clients,
         managers=tuple({one.manager.place: one.manager for one in routes if one.manager.there}.values()),
         routes=tuple(routes),
@@ -112,6 +115,11 @@ def _is_cluster(node: Node) -> bool:
         bool({"connect_timeout", "lb_policy", "eds_cluster_config", "circuit_breakers"} & {*node.value})
         and node.get("name").there
     )
+
+
+def _is_manager(node: Node) -> bool:
+    """Whether it is an http_connection_manager; one of a template may have no filters."""
+    return node.get("stat_prefix").there and bool({"http_filters", "route_config", "rds"} & {*node.value})
 
 
 def _above(table: Node) -> Place:

@@ -6,6 +6,7 @@ from scenarios.lint import effects
 from scenarios.lint.finding import Finding, Place, Rule, Severity
 from scenarios.lint.haproxy.parse import Section
 from scenarios.lint.haproxy.site import Site, number, server_has, server_option, servers, several, sticky
+from scenarios.lint.placeholders import unknown
 
 _MANUAL = "HAProxy configuration manual"
 _DEFAULT_RETRIES = 3
@@ -149,7 +150,10 @@ def _room(site: Site) -> Iterator[Finding]:
 def _server_room(site: Site, back: Section) -> Iterator[Finding]:
     found = [(one, number(server_option(back, one, "maxconn"))) for one in servers(back)]
     room = sum(most or 0 for _, most in found)
-    bounded = found and all(most and one.words[0] == "server" for one, most in found)
+    # A template makes some, and one of a loop stands for several.
+    bounded = found and all(
+        most and one.words[0] == "server" and not any(map(unknown, one.words)) for one, most in found
+    )
     if bounded and not site.clients.fit(room):
         yield SERVER_MAXCONN.at(
             found[0][0].place,
@@ -180,7 +184,13 @@ def _retries(back: Section) -> Iterator[Finding]:
 def _ejection(back: Section) -> Iterator[Finding]:
     checked = [one for one in servers(back) if server_has(back, one, "check")]
     if checked and several(back):
-        yield HEALTH.at(checked[0].place, f"the servers of {back.name} are checked")
+        fall = number(server_option(back, checked[0], "fall"))
+        once = fall == 1
+        yield HEALTH.at(
+            checked[0].place,
+            f"the servers of {back.name} are checked{', and one failure is enough' if once else ''}",
+            severity=Severity.WARNING if once else None,
+        )
     for rule, word, value in (
         (SHUTDOWN, "on-marked-down", "shutdown-sessions"),
         (OBSERVE, "observe", "layer7"),

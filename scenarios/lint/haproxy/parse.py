@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from scenarios.lint.finding import LintError, Place
+from scenarios.lint.reading import first_readable
 
 SECTIONS = frozenset({
     "acme", "backend", "cache", "crt-list", "crt-store", "defaults", "fcgi-app", "frontend", "global",
@@ -13,7 +14,6 @@ SECTIONS = frozenset({
     "userlist",
 })  # fmt: skip
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
-_TEMPLATE = ("{%", "{{", "{#", "<%")
 
 
 class Line(Struct, frozen=True):
@@ -76,9 +76,9 @@ class Section(Struct, frozen=True, kw_only=True):
         return self.value("mode") or "tcp"
 
 
-def read(file: Path) -> list[Section]:
-    """The sections of a file. Raises LintError."""
-    return parse(file.read_text(encoding="utf-8", errors="replace"), str(file))
+def read(text: str, file: Path) -> list[Section]:
+    """The sections of a text, which may be a template. Raises LintError."""
+    return first_readable(text, "", lambda reading: parse(reading, str(file)))
 
 
 def parse(text: str, file: str) -> list[Section]:
@@ -87,9 +87,8 @@ def parse(text: str, file: str) -> list[Section]:
     head: Line | None = None
     lines: list[Line] = []
     for number, raw in enumerate(text.split("\n"), start=1):
-        stripped = raw.strip()
-        if stripped.startswith((*_TEMPLATE, ".")):
-            continue  # of a template, or a condition that HAProxy itself evaluates
+        if raw.lstrip().startswith("."):
+            continue  # a condition that HAProxy itself evaluates
         place = Place(file, number)
         words = tuple(_words(raw, place))
         if not words:

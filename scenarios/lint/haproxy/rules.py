@@ -3,24 +3,29 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from scenarios.lint.clients import Clients
-from scenarios.lint.finding import Finding, Place, Rule, nothing_checked
-from scenarios.lint.haproxy import balancing, limits, timeouts, tls
+from scenarios.lint.finding import Finding, Place, Rule, Severity, nothing_checked
+from scenarios.lint.haproxy import balancing, limits, routing, timeouts, tls, unknown
 from scenarios.lint.haproxy.parse import read
 from scenarios.lint.haproxy.site import site
 
-_CHECKS = (timeouts, balancing, limits, tls)
+_CHECKS = (timeouts, routing, balancing, limits, tls, unknown)
 
+NOT_JUDGED = unknown.NOT_JUDGED
 NO_WEBSOCKET = nothing_checked("haproxy", "backends of WebSockets")
 RULES: tuple[Rule, ...] = (*(rule for module in _CHECKS for rule in module.RULES), NO_WEBSOCKET)
 
 
-def check(file: Path, clients: Clients) -> Iterator[Finding]:
-    """What is wrong in a file. Raises LintError."""
-    found = site(read(file), clients)
-    if not found.backs:
+def check(text: str, file: Path, clients: Clients) -> Iterator[Finding]:
+    """What is wrong in the text of a file. Raises LintError."""
+    found = site(read(text, file), clients)
+    if not found.backs and not [*unknown.check(found)]:
         yield NO_WEBSOCKET.at(
             Place(str(file), 1), "no backend with timeout tunnel, or a rule about WebSockets"
         )
     for module in _CHECKS:
-        yield from module.check(found)
+        for one in module.check(found):
+            # Whether the backend is that of the gateway is a guess, and no reason to fail.
+            yield msgspec.structs.replace(one, severity=Severity.NOTE) if found.assumed else one

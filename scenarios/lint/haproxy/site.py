@@ -10,7 +10,8 @@ from scenarios.lint.finding import Place
 from scenarios.lint.haproxy.parse import Line, Section
 from scenarios.lint.quantities import haproxy_seconds, whole
 
-_UPGRADE = re.compile(r"upgrade|websocket", re.IGNORECASE)
+_UPGRADE = re.compile(r"upgrade|websocket|\bcookie io\b|\(sid\)", re.IGNORECASE)
+"""Also the cookie and the parameter that Engine.IO sets."""
 _STICKY_BALANCE = ("source", "hash", "uri", "url_param", "hdr(", "rdp-cookie")
 _REFUSALS = {"block", "deny", "reject", "return", "silent-drop", "tarpit"}
 _RATE = re.compile(r"(?:_rate|gpc\d|conn_cur|gpt\d|sess_cnt|req_cnt)", re.IGNORECASE)
@@ -34,6 +35,8 @@ class Site(Struct, frozen=True, kw_only=True):
     """Frontends (and `listen` sections) that WebSockets come in by."""
     backs: tuple[Section, ...]
     """Backends (and `listen` sections) that they go to."""
+    assumed: bool
+    """Whether nothing says so, and the only backend is taken for that of the gateway."""
     polling: frozenset[str]
     """The names of those backends that clients poll."""
 
@@ -58,32 +61,40 @@ def site(sections: list[Section], clients: Clients) -> Site:
     # A backend that no frontend of this file leads to: its own lines may say what it is for.
     reached = {way.back.place for way in ways}
     ways += [Way(back, back, "") for back in known.values() if back.place not in reached]
-    taken = _of_websockets(sections, ways, clients)
+    taken, assumed = _of_websockets(sections, ways, clients)
     return Site(
         sections=tuple(sections),
         clients=clients,
         fronts=tuple({way.front.place: way.front for way in taken if way.front.kind != "backend"}.values()),
         backs=tuple({way.back.place: way.back for way in taken}.values()),
+        assumed=assumed,
         polling=frozenset(way.back.name for way in taken if _polled(way, clients)),
     )
 
 
-def _of_websockets(sections: list[Section], ways: list[Way], clients: Clients) -> list[Way]:
-    """The ways of WebSockets: those that say so, or those of all HTTP where something else does."""
+def _of_websockets(sections: list[Section], ways: list[Way], clients: Clients) -> tuple[list[Way], bool]:
+    """The ways of WebSockets: those that say so, or those of all HTTP where something else does.
+
+    Also whether nothing says so.
+    """
     named = [way for way in ways if _names_websockets(way, clients)]
     special = [way for way in named if way.back.name != way.front.value("default_backend")]
     if special or (named and clients.paths):
-        return named
-    http = [way for way in ways if way.back.mode == "http" or way.back.found("cookie")]
+        return named, False
+    http = [
+        way for way in ways if servers(way.back) and (way.back.mode == "http" or way.back.found("cookie"))
+    ]
     mentioned = any(
-        _says(line.text, clients)
+        _says(line.text, clients) or line.starts("timeout", "tunnel")
         for section in sections
         for line in section.lines
         if not line.starts("log-format")
     )
     # HAProxy passes WebSockets on without being told to, so the only backend is that of the gateway.
     only = len({way.back.place for way in http if servers(way.back)}) == 1
-    return [*named, *http] if mentioned or clients.paths or (only and not named) else named
+    if mentioned or clients.described:
+        return [*named, *http], False
+    return (http, True) if only and not named else (named, False)
 
 
 def _names_websockets(way: Way, clients: Clients) -> bool:
@@ -142,16 +153,20 @@ def number(value: str | None) -> int | None:
 
 def meaning(section: Section, line: Line) -> str:
     """A line with the definitions of the ACLs that it names."""
-    definitions: dict[str, list[str]] = {}
+    known = definitions(section)
+    named = [text for word in line.words for text in known.get(word.lstrip("!"), ())]
+    return " ".join([line.text, *named])
+
+
+def definitions(section: Section) -> dict[str, list[str]]:
+    """The definitions of each ACL of a section and its defaults; several are alternatives."""
+    found: dict[str, list[str]] = {}
     owner: Section | None = section
     while owner is not None:
         for acl in owner.own("acl"):
-            definitions.setdefault(acl.words[1] if len(acl.words) > 1 else "", []).append(
-                " ".join(acl.words[2:])
-            )
+            found.setdefault(acl.words[1] if len(acl.words) > 1 else "", []).append(" ".join(acl.words[2:]))
         owner = owner.defaults
-    named = [text for word in line.words for text in definitions.get(word.lstrip("!"), ())]
-    return " ".join([line.text, *named])
+    return found
 
 
 def limits(front: Section) -> Iterator[Line]:

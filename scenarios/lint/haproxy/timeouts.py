@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scenarios.lint import effects
 from scenarios.lint.clients import CONNECT_TIMEOUT_S, LONG_LIFE_S, PING_INTERVAL_S, quiet_too_short
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.haproxy.parse import Section
@@ -46,9 +47,24 @@ NO_HARD_STOP = Rule(
     happens="old processes stay until their last WebSocket closes, so with each reload more of them hold"
     " memory and sockets",
     change="hard-stop-after 4h",
-    source=f"{_MANUAL}, hard-stop-after",
+    source=f"{_MANUAL}, hard-stop-after; haproxy/haproxy#155, openshift/origin#9640",
 )
-RULES = (TUNNEL, NONE_SET, CONNECT, HARD_STOP, NO_HARD_STOP)
+HALF_CLOSED = Rule(
+    name="haproxy-client-fin",
+    severity=Severity.NOTE,
+    happens="a socket that one side has closed keeps its place until timeout tunnel is over, and after a"
+    " storm there are many",
+    change="timeout client-fin 30s and timeout server-fin 30s",
+    source=f"{_MANUAL}, timeout client-fin",
+)
+KEEPALIVE = Rule(
+    name="haproxy-keepalive-off",
+    severity=Severity.WARNING,
+    happens=effects.NO_KEEPALIVE,
+    change="no option httpclose",
+    source=f"{_MANUAL}, option httpclose",
+)
+RULES = (TUNNEL, NONE_SET, CONNECT, HALF_CLOSED, KEEPALIVE, HARD_STOP, NO_HARD_STOP)
 
 
 def check(site: Site) -> Iterator[Finding]:
@@ -56,6 +72,10 @@ def check(site: Site) -> Iterator[Finding]:
     for back in site.backs:
         front = _entrance(site, back)
         yield from _quiet(front, back)
+        yield from _half_closed(front, back)
+        closing = back.option("httpclose") or back.option("forceclose")
+        if closing is not None and back.name in site.polling:
+            yield KEEPALIVE.at(closing.place, f"{closing.text}, and {back.name} is polled")
         connect_s = seconds(back, "connect")
         line = back.found("timeout", "connect")
         if line is not None and connect_s is not None and connect_s > CONNECT_TIMEOUT_S:
@@ -105,6 +125,14 @@ def _quiet(front: Section, back: Section) -> Iterator[Finding]:
     if limit_s and (why := quiet_too_short(limit_s)):
         certain = limit_s <= PING_INTERVAL_S
         yield TUNNEL.at(place, f"{what}, {why}", severity=Severity.ERROR if certain else None)
+
+
+def _half_closed(front: Section, back: Section) -> Iterator[Finding]:
+    tunnel = back.found("timeout", "tunnel")
+    limit_s = seconds(back, "tunnel")
+    fins = front.found("timeout", "client-fin") or back.found("timeout", "client-fin")
+    if tunnel is not None and limit_s is not None and limit_s >= LONG_LIFE_S and fins is None:
+        yield HALF_CLOSED.at(tunnel.place, f"timeout tunnel {tunnel.words[-1]} without timeout client-fin")
 
 
 def _reload(process: Section) -> Iterator[Finding]:

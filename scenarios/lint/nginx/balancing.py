@@ -16,14 +16,14 @@ MAX_FAILS = Rule(
     happens="a pod that is late under load is taken for dead, and its clients go to the others, which then"
     " fail in turn",
     change="max_fails=0 on each server of the upstream",
-    source=f"{_UPSTREAM}#max_fails",
+    source=f"{_UPSTREAM}#max_fails; mattermost/mattermost-load-test-ng#719",
 )
 NEXT = Rule(
     name="nginx-next-upstream",
     severity=Severity.WARNING,
     happens="an attempt that fails at one pod is made again at the next ones, so in an overload each"
     " attempt of a client is several; the GET that opens a WebSocket is repeated as well",
-    change="proxy_next_upstream off; (or proxy_next_upstream_tries 2;)",
+    change="proxy_next_upstream error; with proxy_next_upstream_tries 2; (or off)",
     source=f"{_PROXY}#proxy_next_upstream",
 )
 STICKY = Rule(
@@ -32,7 +32,7 @@ STICKY = Rule(
     happens=effects.NOT_STICKY,
     change="hash $remote_addr consistent; or sticky cookie …; (--websocket-only if no client begins with"
     " polling)",
-    source="https://socket.io/docs/v4/using-multiple-nodes/",
+    source="https://socket.io/docs/v4/using-multiple-nodes/; socketio/socket.io#3539",
 )
 IP_HASH = Rule(
     name="nginx-ip-hash",
@@ -78,8 +78,9 @@ def check(site: Site) -> Iterator[Finding]:
 
 def _upstream(site: Site, upstream: Upstream) -> Iterator[Finding]:
     servers = upstream.servers
-    if len(servers) == 1:
+    if len(servers) == 1 and upstream.sure:
         yield SINGLE.at(servers[0].place, f"upstream {upstream.name} has one server")
+    if len(servers) < 2:
         return
     ejected = [
         one
@@ -102,7 +103,11 @@ def _retries(location: Location) -> Iterator[Finding]:
         return
     if location.scope.unsure_of("proxy_next_upstream"):
         return
+    if found and not {*found[-1].args} - {"error"}:
+        return
     what = " ".join(found[-1].args) if found else "error timeout by default"
     yield NEXT.at(
-        found[-1].place if found else location.place, f"proxy_next_upstream is {what} in {location.name}"
+        found[-1].place if found else location.place,
+        f"proxy_next_upstream is {what} in {location.name}",
+        severity=None if found else Severity.NOTE,
     )

@@ -57,6 +57,9 @@ class Zone(Struct, frozen=True, kw_only=True):
     """A limit_req_zone or limit_conn_zone."""
 
     directive: Directive
+    name: str
+    size: str
+    """As it is written."""
     key: Key
     rate_hz: float | None = None
 
@@ -67,8 +70,11 @@ def zones(site: Site, name: str) -> dict[str, Zone]:
     found = {}
     for directive in site.root.everything():
         if directive.name == name and (zone := directive.option("zone")):
-            found[zone.partition(":")[0]] = Zone(
+            own, _, size = zone.partition(":")
+            found[own] = Zone(
                 directive=directive,
+                name=own,
+                size=size,
                 key=_key(directive.value, makers),
                 rate_hz=_rate_hz(directive.option("rate") or ""),
             )

@@ -8,10 +8,13 @@ from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.nginx.limit_keys import Zone, zones
 from scenarios.lint.nginx.site import Location, Site
 from scenarios.lint.nginx.tree import Directive
-from scenarios.lint.quantities import whole, written
+from scenarios.lint.placeholders import unknown
+from scenarios.lint.quantities import size, whole, written
 
 _REQ = "https://nginx.org/en/docs/http/ngx_http_limit_req_module.html"
 _CONN = "https://nginx.org/en/docs/http/ngx_http_limit_conn_module.html"
+_PLACE_BYTES = 128
+_FEW_PLACES = 8_000
 
 SINGLE_KEY = Rule(
     name="nginx-limit-single-key",
@@ -70,11 +73,10 @@ CONN_STATUS = Rule(
 FEW_CONNECTIONS = Rule(
     name="nginx-limit-conn-shared-ip",
     severity=Severity.WARNING,
-    happens="a WebSocket counts for as long as it is open, so the next client behind a shared IP is locked"
-    " out for good",
+    happens=effects.LOCKED_OUT,
     change="a limit_conn that is larger than the largest group behind one address, or a limit on new"
     " connections",
-    source=f"{_CONN}#limit_conn",
+    source=f"{_CONN}#limit_conn; skyra-project/skyra#720: taken back after problems",
 )
 IPV6 = Rule(
     name="nginx-limit-ipv6",
@@ -83,6 +85,14 @@ IPV6 = Rule(
     change="map $binary_remote_addr $client"
     ' { default $binary_remote_addr; "~(?s)^(?<network>.{8}).{8}$" $network; }',
     source="RFC 6177: a site gets at least a /64",
+)
+SMALL_ZONE = Rule(
+    name="nginx-limit-zone-size",
+    severity=Severity.WARNING,
+    happens="a storm has more addresses than the zone has places: limit_conn then refuses everybody who is"
+    " new, and limit_req forgets the oldest, or refuses with an error",
+    change="zone=<name>:10m, which has places for 80,000 addresses",
+    source=f"{_REQ}#limit_req_zone: 1 MB has 8,000 places of 128 bytes",
 )
 NO_LIMIT = Rule(
     name="nginx-no-limit",
@@ -94,7 +104,7 @@ NO_LIMIT = Rule(
 )
 RULES = (
     SINGLE_KEY, FORWARDED, NO_BURST, DELAY, ALL_REQUESTS, STATUS, CONN_STATUS, FEW_CONNECTIONS, IPV6,
-    NO_LIMIT,
+    SMALL_ZONE, NO_LIMIT,
 )  # fmt: skip
 
 
@@ -106,11 +116,11 @@ def check(site: Site) -> Iterator[Finding]:
         caps = location.scope.inherited("limit_conn")
         for limit in limits:
             zone = requests.get(limit.option("zone") or "")
-            yield from _key(location, limit, zone)
+            yield from _key(site, location, limit, zone)
             yield from _rate(location, limit, zone)
         for cap in caps:
             zone = connections.get(cap.value)
-            yield from _key(location, cap, zone)
+            yield from _key(site, location, cap, zone)
             yield from _cap(cap, zone)
         yield from _status(location, limits, STATUS)
         yield from _status(location, caps, CONN_STATUS)
@@ -118,18 +128,25 @@ def check(site: Site) -> Iterator[Finding]:
             yield NO_LIMIT.at(location.place, f"{location.name} has no limit_req and no limit_conn")
 
 
-def _key(location: Location, limit: Directive, zone: Zone | None) -> Iterator[Finding]:
-    if zone is None:
+def _key(site: Site, location: Location, limit: Directive, zone: Zone | None) -> Iterator[Finding]:
+    if zone is None or unknown(zone.key.text):
         return
     key, place = zone.key, zone.directive.place
     if key.single:
         # A map that makes one word for all has been written for that.
         meant = "$" in key.text and not key.identity
+        most = f", and limit_conn admits {limit.args[-1]} in all" if limit.name == "limit_conn" else ""
         yield SINGLE_KEY.at(
-            place, f"{zone.directive.name} counts by {key.text}", severity=Severity.NOTE if meant else None
+            place,
+            f"{zone.directive.name} counts by {key.text}{most}",
+            severity=Severity.NOTE if meant else None,
         )
     elif key.forwarded and not key.by_address:
         yield FORWARDED.at(place, f"{zone.directive.name} counts by {key.text}")
+    size_bytes = size(zone.size)
+    places = None if size_bytes is None else size_bytes // _PLACE_BYTES
+    if places is not None and not key.single and places < max(_FEW_PLACES, site.clients.number or 0):
+        yield SMALL_ZONE.at(place, f"zone={zone.name}:{zone.size} has places for {places:,} addresses")
     server = location.server
     six = server is not None and any("[" in one.value for one in server.own("listen"))
     if six and key.by_address and not key.masked:
@@ -137,6 +154,8 @@ def _key(location: Location, limit: Directive, zone: Zone | None) -> Iterator[Fi
 
 
 def _rate(location: Location, limit: Directive, zone: Zone | None) -> Iterator[Finding]:
+    if any(map(unknown, limit.args)):
+        return
     burst = whole(limit.option("burst") or "0") or 0
     counts_all = zone is not None and zone.key.by_address and not zone.key.only_new
     if location.polling and counts_all:

@@ -5,6 +5,7 @@ and rejects arguments that newer versions of nginx take.
 """
 
 import glob
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,42 +15,56 @@ from crossplane.errors import NgxParserBaseException
 
 from scenarios.lint.finding import LintError, Place
 from scenarios.lint.nginx.tree import Directive, Scope
+from scenarios.lint.placeholders import UNKNOWN
+from scenarios.lint.reading import first_readable, text_of
 
 _MOST_NESTED = 60
-_TEMPLATE = ("{{", "{%", "<%")
+_HOMES = ("/etc/nginx/", "/usr/local/nginx/conf/", "/usr/local/openresty/nginx/conf/", "/config/nginx/")
+_SOME_STATEMENT = f"include {UNKNOWN};"
 
 
-def read(file: Path) -> Scope:
+def read(text: str, file: Path) -> Scope:
     """The whole configuration as one block. Raises LintError where nginx would not read it.
 
-    The file may be a part of a configuration; an include that cannot be read stays a directive.
+    The text may be a part of a configuration, and a template of one; an include that cannot be read stays a
+    directive.
     """
-    return Scope(Directive("", (), Place(str(file), 1), _Reader(file, file.parent, ()).directives()))
+    return Scope(Directive("", (), Place(str(file), 1), _directives(text, file, file.parent, ())))
+
+
+def _directives(text: str, file: Path, folder: Path, including: tuple[Path, ...]) -> tuple[Directive, ...]:
+    return first_readable(
+        text, _SOME_STATEMENT, lambda reading: _Reader(reading, file, folder, including).directives()
+    )
 
 
 class _Reader:
     """Reads one file; folder: where relative paths begin; including: the files that led to it."""
 
-    def __init__(self, file: Path, folder: Path, including: tuple[Path, ...]) -> None:
+    def __init__(self, text: str, file: Path, folder: Path, including: tuple[Path, ...]) -> None:
         self._file = file
         self._folder = folder
         self._including = (*including, file.resolve())
         self._line = 1
-        self._words = self._read_words()
+        self._words = self._read_words(text)
 
     def directives(self) -> tuple[Directive, ...]:
         """All of them, in their order."""
         return self._block(0)
 
-    def _read_words(self) -> Iterator[tuple[str, int, bool]]:
+    def _read_words(self, whole: str) -> Iterator[tuple[str, int, bool]]:
         """The words of the file, without comments: text, line, and whether it was quoted."""
-        try:
-            for text, line, quoted in crossplane.lex(str(self._file)):
-                self._line = line
-                if quoted or not text.startswith("#"):
-                    yield text, line, quoted
-        except NgxParserBaseException as error:
-            raise self._wrong(error.strerror, error.lineno) from None
+        # crossplane reads files only; this one may be a template, or stand in another file.
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as copy:
+            copy.write(whole)
+            copy.flush()
+            try:
+                for text, line, quoted in crossplane.lex(copy.name):
+                    self._line = line
+                    if quoted or not text.startswith("#"):
+                        yield text, line, quoted
+            except NgxParserBaseException as error:
+                raise self._wrong(error.strerror, error.lineno) from None
 
     def _block(self, depth: int) -> tuple[Directive, ...]:
         if depth > _MOST_NESTED:
@@ -83,20 +98,23 @@ class _Reader:
 
     def _included(self, include: Directive) -> Iterator[Directive]:
         """What it stands for: the directives of the files, or itself where there is no such file."""
-        files = [Path(name) for name in sorted(glob.glob(str(self._folder / include.value)))]  # noqa: PTH207 - absolute ones as well
+        files = self._files(include.value)
         if not files:
             yield include
         for file in files:
             if file.resolve() in self._including:
                 raise self._wrong(f"{file} includes itself", include.place.line)
             if file.is_file():
-                yield from _Reader(file, self._folder, self._including).directives()
+                yield from _directives(text_of(file), file, self._folder, self._including)
+
+    def _files(self, pattern: str) -> list[Path]:
+        """The files of an include; what is installed in nginx's folder may lie beside the file instead."""
+        patterns = [self._folder / pattern]
+        home = next((home for home in _HOMES if pattern.startswith(home)), None)
+        if home is not None and not str(self._folder.resolve()).startswith(home.rstrip("/")):
+            patterns.insert(0, self._folder / pattern.removeprefix(home))
+        found = (sorted(glob.glob(str(one))) for one in patterns)  # noqa: PTH207 - absolute ones as well
+        return [Path(name) for name in next(filter(None, found), [])]
 
     def _wrong(self, what: str, line: int | None = None) -> LintError:
-        text = self._file.read_text(encoding="utf-8", errors="replace")
-        hint = (
-            "; this looks like a template: fill it in first"
-            if any(mark in text for mark in _TEMPLATE)
-            else ""
-        )
-        return LintError(f"{self._file}:{self._line if line is None else line}: {what}{hint}")
+        return LintError(f"{self._file}:{self._line if line is None else line}: {what}")

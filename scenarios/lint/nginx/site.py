@@ -8,6 +8,7 @@ from msgspec import Struct
 from scenarios.lint.clients import Clients
 from scenarios.lint.finding import Place
 from scenarios.lint.nginx.tree import Directive, Scope
+from scenarios.lint.placeholders import unknown
 from scenarios.lint.quantities import whole
 
 _PARTS_OF_A_LOCATION = {"location", "if", "limit_except"}
@@ -31,6 +32,11 @@ class Upstream(Struct, frozen=True):
         return [one for one in self.scope.own("server") if not {"down", "backup"} & {*one.args}]
 
     @property
+    def sure(self) -> bool:
+        """Whether all its servers are in the file."""
+        return not self.scope.own("include") and not any(unknown(one.value) for one in self.servers)
+
+    @property
     def sticky(self) -> bool:
         """Whether a client stays with its server."""
         return bool(self.scope.own(*_STICKY)) or any(
@@ -46,6 +52,8 @@ class Location(Struct, frozen=True, kw_only=True):
     """As it is written; empty outside of a location."""
     polling: bool
     """Whether clients come here that begin with polling."""
+    target: str
+    """The host and port that requests go to."""
     upstream: Upstream | None
     """None: a single address, or not in this file."""
 
@@ -65,6 +73,20 @@ class Location(Struct, frozen=True, kw_only=True):
         return f"location {self.path}" if self.path else "this block"
 
 
+class Stream(Struct, frozen=True, kw_only=True):
+    """A server of the block `stream` that WebSockets pass."""
+
+    scope: Scope
+    target: str
+    polling: bool
+    upstream: Upstream | None
+
+    @property
+    def place(self) -> Place:
+        """Where it begins."""
+        return self.scope.place
+
+
 class Site(Struct, frozen=True):
     """A configuration, or a part of one."""
 
@@ -72,11 +94,12 @@ class Site(Struct, frozen=True):
     clients: Clients
     locations: tuple[Location, ...]
     """Those with WebSockets."""
+    streams: tuple[Stream, ...] = ()
 
     @property
     def whole(self) -> bool:
         """Whether it is more than a part that another file includes: it says how many workers there are."""
-        return bool(self.root.own("events", "http"))
+        return bool(self.root.own("events", "http", "stream"))
 
     @property
     def http(self) -> Scope:
@@ -116,7 +139,12 @@ def site(root: Scope, clients: Clients) -> Site:
         if scope.directive.name == "upstream"
     }
     named = {scope.place for path in clients.paths for scope in _picked(scopes, path)}
-    return Site(root, clients, tuple(_locations(scopes, upstreams, clients, named)))
+    return Site(
+        root,
+        clients,
+        tuple(_locations(scopes, upstreams, clients, named)),
+        tuple(_streams(scopes, upstreams, clients)),
+    )
 
 
 def listens(server: Scope) -> list[Directive]:
@@ -148,7 +176,22 @@ def _locations(
                 scope=scope,
                 path=path,
                 polling=clients.says_polling(path) or (picked and not clients.websocket_only),
+                target=host,
                 upstream=upstreams.get(host),
+            )
+
+
+def _streams(scopes: list[Scope], upstreams: dict[str, Upstream], clients: Clients) -> Iterator[Stream]:
+    for scope in scopes:
+        if scope.directive.name != "server" or scope.around("http") or not scope.own("proxy_pass"):
+            continue
+        target = scope.own("proxy_pass")[-1].value
+        if clients.says_websocket(target):
+            yield Stream(
+                scope=scope,
+                target=target,
+                polling=clients.says_polling(target),
+                upstream=upstreams.get(target),
             )
 
 

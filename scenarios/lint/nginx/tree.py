@@ -12,6 +12,15 @@ _HARMLESS_INCLUDES = (
     "uwsgi",
     "scgi",
     "ssl",
+    "resolver",
+    "security",
+    "upstream",
+    "gzip",
+    "log",
+    "deny",
+    "block",
+    "letsencrypt",
+    "error_page",
     "modules-enabled",
     "conf.d/",
     "sites-enabled/",
@@ -89,18 +98,20 @@ class Scope(Struct, frozen=True):
         A file without a server or location is one that others include, so anything may be set around it.
         """
         for scope in self.chain:
-            if scope.directive.name in {"", "http"}:
-                return scope is self
             if any(one.unread for one in scope.own("include")):
                 return True
             if scope.own(name):
                 return False
+            if scope.directive.name in {"", "http"}:
+                return scope is self
         return False
 
     def headers(self) -> dict[str, Directive]:
         """The request headers that apply, by lower-case names; one of its own replaces all inherited ones."""
         for scope in self.chain:
-            found = {one.value.lower(): one for one in scope.own("proxy_set_header") if len(one.args) > 1}
+            # Of two with one name nginx sends both, but for an empty one.
+            own = sorted(scope.own("proxy_set_header"), key=lambda one: bool(one.args[1:] and one.args[1]))
+            found = {one.value.lower(): one for one in own if len(one.args) > 1}
             for one in scope.own("include"):
                 if "proxy_params" in one.value:
                     found = {**{name.lower(): one for name in _PROXY_PARAMS}, **found}

@@ -21,7 +21,7 @@ CONNECTIONS = Rule(
     happens="each proxied WebSocket takes two connections, and a worker that has none left closes new"
     " clients without an answer",
     change="worker_connections <2 × clients ÷ workers, and as much again in reserve>;",
-    source=f"{_CORE}#worker_connections",
+    source=f"{_CORE}#worker_connections; centrifugal/centrifugo#455, hypothesis/deployment#141",
 )
 DESCRIPTORS = Rule(
     name="nginx-open-files",
@@ -52,7 +52,7 @@ NO_SHUTDOWN = Rule(
     happens="old workers stay until their last WebSocket closes, so with each reload more of them hold"
     " memory and sockets",
     change="worker_shutdown_timeout 4h;",
-    source=f"{_CORE}#worker_shutdown_timeout",
+    source=f"{_CORE}#worker_shutdown_timeout; kubernetes/ingress-nginx#1088",
 )
 BACKLOG = Rule(
     name="nginx-backlog",

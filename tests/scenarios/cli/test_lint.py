@@ -43,7 +43,7 @@ def test_a_finding_is_printed_with_file_line_severity_rule_sentence_and_change(l
         f"{late}:8: warning nginx-read-timeout: proxy_read_timeout 60s is no longer than 60 s: "
     )
     assert change == "    change: proxy_read_timeout 1h;"
-    assert done.output.rstrip().endswith("1 warning, 2 notes")
+    assert done.output.rstrip().endswith("1 warning, 3 notes")
 
 
 @pytest.mark.parametrize(("fail_on", "status"), [("note", 1), ("warning", 1), ("error", 0), ("never", 0)])
@@ -53,7 +53,8 @@ def test_the_exit_status_follows_the_worst_finding(late: Path, fail_on: str, sta
 
 def test_nothing_found(tmp_path: Path) -> None:
     file = tmp_path / "good.conf"
-    file.write_text(f"# storm-lint: ignore nginx-no-limit nginx-connect-timeout\n{GOOD}", encoding="utf-8")
+    skipped = "nginx-no-limit nginx-connect-timeout nginx-not-judged"
+    file.write_text(f"# storm-lint: ignore {skipped}\n{GOOD}", encoding="utf-8")
     done = run(file)
     assert (done.exit_code, done.output) == (0, "nothing found\n")
 
@@ -104,6 +105,22 @@ def test_what_cannot_be_done_is_one_line_and_status_2(late: Path, arguments: lis
 
 def test_the_kind_can_be_named(late: Path) -> None:
     assert run(late, "--as", "nginx").exit_code == 1
+
+
+def test_a_manifest_has_no_validator(tmp_path: Path) -> None:
+    file = tmp_path / "ingress.yaml"
+    file.write_text("kind: Ingress\n", encoding="utf-8")
+    done = run(file, "--validate")
+    assert done.exit_code == 2
+    assert (
+        "ingress.yaml: no validator of kubernetes: use --validate with nginx, haproxy, envoy" in done.output
+    )
+
+
+def test_a_rule_is_explained() -> None:
+    done = CliRunner().invoke(main, ["explain", "nginx-max-fails"])
+    assert done.exit_code == 0
+    assert "change  max_fails=0 on each server of the upstream" in done.output
 
 
 def test_the_proxy_itself_is_asked(late: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from scenarios.lint.finding import LintError
 from scenarios.lint.lint import KINDS, lint
 
 CONFIGURATIONS = sorted((Path(__file__).parent / "configurations").iterdir())
-SUFFIXES = {"nginx": ".conf", "haproxy": ".cfg", "envoy": ".yaml"}
+SUFFIXES = {"nginx": ".conf", "haproxy": ".cfg", "envoy": ".yaml", "kubernetes": ".yml"}
 PIECES = (
     *(
         "{",

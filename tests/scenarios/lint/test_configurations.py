@@ -8,10 +8,11 @@ import pytest
 
 from scenarios.lint.clients import Clients
 from scenarios.lint.finding import Finding, LintError, Severity
-from scenarios.lint.lint import RULES, kind_of, lint
+from scenarios.lint.lint import RULES, lint
+from scenarios.lint.parts import kind_of
 
 FILES = sorted((Path(__file__).parent / "configurations").iterdir())
-KINDS = {".conf": "nginx", ".cfg": "haproxy", ".yaml": "envoy"}
+KINDS = {".conf": "nginx", ".cfg": "haproxy", ".yaml": "envoy", ".yml": "kubernetes"}
 
 
 def clients(text: str) -> Clients:
@@ -88,8 +89,8 @@ def test_a_finding_names_a_line_of_the_file_and_what_to_change(file: Path) -> No
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
 def test_a_rule_is_one_sentence_with_a_change_and_a_source(rule) -> None:  # type: ignore[no-untyped-def]
-    assert re.fullmatch(r"(nginx|haproxy|envoy)(-[a-z0-9]+)+", rule.name)
-    assert rule.happens[0].islower() or rule.happens.startswith(("HAProxy", "Envoy", "IPv6"))
+    assert re.fullmatch(r"(nginx|haproxy|envoy|kubernetes)(-[a-z0-9]+)+", rule.name)
+    assert rule.happens[0].islower() or rule.happens.startswith(("HAProxy", "Envoy", "IPv6", "Kubernetes"))
     assert not rule.happens.endswith(".")
     assert rule.change
     assert rule.source
@@ -107,8 +108,8 @@ UNREADABLE = {
     "an open quote": ('server {\n    add_header A "b;\n}\n', "unexpected end of file"),
     "a brace too many": ("server {\n    listen 80;\n}\n}\n", ':4: unexpected "}"'),
     "a template": (
-        "server {\n    listen 80;\n    {% if x %}\n}\n",
-        "this looks like a template: fill it in first",
+        "server {\n    listen 80;\n    server_name {% if x %}a\n}\n",
+        ':3: directive "server_name" is not terminated by ";"; this looks like a template: fill it in first',
     ),
     "HAProxy outside a section": ("bind :80\nfrontend a\n", ":1: invalid value 'bind': expected a section"),
     "HAProxy with an open quote": ('frontend a\n    acl b path "/c\n', ':2: unterminated "'),

@@ -15,9 +15,9 @@ WIDEST = 100
 @click.command("explain")
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 def explain_command(words: tuple[str, ...]) -> None:
-    """Explain a key, policy, limit, event, verdict, measure or reason.
+    """Explain a key, policy, limit, event, verdict, measure, reason or rule of lint.
 
-    WORD is a key such as fleet.policy, the name of a policy, limit, event, verdict or measure, or the
+    WORD is a key such as fleet.policy, the name of a policy, limit, event, verdict, measure or rule, or the
     sentence of a report that says why a run is INVALID. Without a word, everything that can be explained is
     listed.
     """

@@ -14,7 +14,9 @@ from scenarios.fields import invalid, one_of
 from scenarios.host.machine import MachineError
 from scenarios.lint.clients import Clients
 from scenarios.lint.finding import SEVERITIES, Finding, LintError, Severity
-from scenarios.lint.lint import KINDS, RULES, kind_of, lint
+from scenarios.lint.lint import KINDS, RULES, lint
+from scenarios.lint.parts import kind_of
+from scenarios.lint.reading import text_of
 from scenarios.lint.result import result
 
 _NEVER = "never"
@@ -75,8 +77,9 @@ def lint_command(
 ) -> None:
     """Find mistakes in a proxy's configuration that a reconnect storm brings out.
 
-    FILE is the configuration of nginx, HAProxy or Envoy, or a part of it. Each file is checked by itself,
-    with the files that it includes. A comment `# storm-lint: ignore RULE` on a line, or on the line above,
+    FILE is the configuration of nginx, HAProxy or Envoy, a part or a template of it, or a manifest of
+    Kubernetes. Each file is checked by itself, with the files that it includes. `reconnect-storm explain
+    RULE` explains a rule. A comment `# storm-lint: ignore RULE` on a line, or on the line above,
     skips a rule there; before everything else in a file, in the whole file.
 
     Exit status: 0 nothing found, 1 a finding of --fail-on or worse, 2 a file cannot be read.
@@ -108,7 +111,9 @@ def _validate(file: Path, kind: str | None) -> None:
     from scenarios.proxies import envoy, haproxy, nginx  # noqa: PLC0415
 
     validators = {"nginx": nginx.check_syntax, "haproxy": haproxy.check_syntax, "envoy": envoy.check_syntax}
-    name = kind or kind_of(file.read_text(encoding="utf-8", errors="replace"), file)
+    name = kind or kind_of(text_of(file), file)
+    if name not in validators:
+        fail(f"{file}: no validator of {name}: use --validate with {', '.join(validators)} only")
     if complaint := validators[name](file.resolve()):
         fail(f"{file}: {name} rejects it: {' '.join(complaint.split())}")
 

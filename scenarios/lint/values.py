@@ -1,4 +1,4 @@
-"""Envoy's configuration, YAML or JSON, as values that know their line."""
+"""YAML or JSON as values that know their line."""
 
 import re
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from scenarios.lint.finding import LintError, Place
 from scenarios.lint.quantities import envoy_seconds, whole
+from scenarios.lint.reading import first_readable
 
 _MOST_NESTED = 150
 _MOST_VALUES = 200_000
-_TEMPLATE = ("{{", "{%", "<%")
 
 
 class Node(Struct, frozen=True):
@@ -73,9 +73,9 @@ class Node(Struct, frozen=True):
             yield from child.inner()
 
 
-def read(file: Path) -> list[Node]:
-    """The documents of a file. Raises LintError."""
-    return parse(file.read_text(encoding="utf-8", errors="replace"), str(file))
+def read(text: str, file: Path) -> list[Node]:
+    """The documents of a text, which may be a template. Raises LintError."""
+    return first_readable(text, "", lambda reading: parse(reading, str(file)))
 
 
 def parse(text: str, file: str) -> list[Node]:
@@ -88,16 +88,11 @@ def parse(text: str, file: str) -> list[Node]:
         found = [_node(one, file, 0, count) for one in documents if one is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        hint = (
-            "; this looks like a template: fill it in first"
-            if any(part in text for part in _TEMPLATE)
-            else ""
-        )
         line = mark.line + 1 if mark else 1
-        raise LintError(f"{file}:{line}: {error.problem or error.context}{hint}") from None
+        raise LintError(f"{file}:{line}: {error.problem or error.context}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise LintError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    if not any(isinstance(one.value, dict) for one in found):
+    if not any(isinstance(one.value, dict) for document in found for one in document.inner()):
         raise LintError(f"{file}:1: invalid value: expected a mapping of YAML or JSON")
     return found
 
