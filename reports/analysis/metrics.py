@@ -29,6 +29,7 @@ from reports.analysis.sidecars import SidecarSummary, sidecar_summary
 from reports.rundir import latency, series
 from reports.rundir.columns import GAVE_UP, OUTCOMES, TLS
 from reports.rundir.latency import Latency
+from reports.rundir.proxy_log import TlsCosts
 from reports.rundir.reader import Run
 from reports.rundir.schema import Phase
 from reports.rundir.series import Row
@@ -118,6 +119,9 @@ class Storm(Struct, frozen=True, kw_only=True):
     """TLS handshakes in full; None without TLS."""
     tls_resumed: int | None = None
     """TLS handshakes that resumed a session, likewise."""
+    tls_cpu_share: float | None = None
+    """The share of the proxy's CPU that these took: their numbers, times what one of each kind cost before
+    the clients came. None without TLS at the run's own proxy."""
     ticks: Ticks | None = None
     """What became of the ticks due to all clients, without the last second of the measurement. None where
     ticks have no numbers."""
@@ -308,8 +312,17 @@ def _storm(run: Run, from_s: int, to_s: int, *, ticks_to_s: int) -> Storm:
         recovery=session_recovery(rows, ticks),
         tls_full=_count(rows, "tls_full") if tls else None,
         tls_resumed=_count(rows, "tls_resumed") if tls else None,
+        tls_cpu_share=_tls_cpu_share(run.info.tls_costs, rows),
         ticks=ticks,
     )
+
+
+def _tls_cpu_share(costs: TlsCosts | None, rows: Sequence[Row]) -> float | None:
+    full, resumed = _count(rows, "tls_full"), _count(rows, "tls_resumed")
+    if costs is None or (resumed and costs.resumed_cpu_s is None):
+        return None
+    handshakes_s = full * costs.full_cpu_s + resumed * (costs.resumed_cpu_s or 0.0)
+    return series.ratio(handshakes_s, series.total(series.column(rows, "nginx_cpu")))
 
 
 def _recovery(run: Run, unaided: tuple[int, int] | None) -> Recovery:

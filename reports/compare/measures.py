@@ -245,6 +245,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("nginx_cpu", "{proxy} CPU", "during", _phase("during", "nginx_cpu"), units.percent, IDLER),
     Measure("tls_full", "TLS handshakes", "full", _storm("tls_full"), units.count),
     Measure("tls_resumed", "TLS handshakes", "resumed", _storm("tls_resumed"), units.count),
+    Measure("tls_cpu_share", "TLS handshakes", "of {proxy} CPU", _storm("tls_cpu_share"), units.percent),
     Measure("generator_cpu", "generator CPU", "during", _phase("during", "generator_cpu"), units.percent),
     Measure(
         TIME_TO_RECOVER, "", "time to recover", lambda s: s.recovery.time_to_recover_s, units.seconds, SOONER

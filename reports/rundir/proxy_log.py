@@ -1,4 +1,4 @@
-"""What the logs of a run's own proxy come to, as run.json keeps it."""
+"""What is known of a run's own proxy, as run.json keeps it: what its logs come to, what handshakes cost."""
 
 from msgspec import Struct
 
@@ -30,3 +30,11 @@ class ProxyLog(Struct, frozen=True, kw_only=True):
     """Of these, after a failure other than a refused connection: the pod was there, and late or broken."""
     none_left: int = 0
     """Requests that it answered by itself because it had taken all pods out."""
+
+
+class TlsCosts(Struct, frozen=True, kw_only=True):
+    """CPU-seconds that a TLS handshake takes at the proxy, as measured there before the clients came."""
+
+    full_cpu_s: float
+    resumed_cpu_s: float | None = None
+    """None where no session can be resumed."""

@@ -26,7 +26,7 @@ import msgspec
 from msgspec import Struct
 
 from reports.rundir.histograms import Histogram
-from reports.rundir.proxy_log import ProxyLog
+from reports.rundir.proxy_log import ProxyLog, TlsCosts
 
 SCHEMA_VERSION = 2
 
@@ -152,6 +152,8 @@ class RunInfo(Struct, kw_only=True):
     """Refusals by a limit in the log of the run's own proxy; None without one."""
     proxy_log: ProxyLog | None = None
     """What else the logs of the run's own proxy say; None without one, and in older runs."""
+    tls_costs: TlsCosts | None = None
+    """What TLS handshakes cost the run's own proxy; None without TLS there, and in older runs."""
     reference: Literal["due", "schedule", "first receipt"] | None = None
     """What latencies count from: `due`, the stamp of each tick; `schedule`, due times fitted to the stamps of
     the calm phase; `first receipt`: then the fan-out latency is a spread."""

@@ -64,6 +64,10 @@ MEANINGS: dict[str, str] = {
     "burst_dispersion": "1 for independent (Poisson) arrivals; more where attempts come in waves",
     "pod_spread": "1 where the pods have equally many clients",
     "wasted_work": "share of handshakes for clients that had gone, or that were gone again within 5 s",
+    "tls_cpu_share": (
+        "share of the proxy's CPU that TLS handshakes took, an estimate: their numbers, times what one of "
+        "each kind cost the proxy before the clients came"
+    ),
     "tick_cpu": "CPU-seconds of the pods per delivered tick, before the trigger",
 }
 """By the key of a measure, or its beginning where several measures differ in a phase or a percentile."""

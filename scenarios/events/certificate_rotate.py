@@ -5,11 +5,11 @@ from scenarios.events.stack import Stack
 
 
 class CertificateRotate(Event, frozen=True, kw_only=True, tag="certificate_rotate"):
-    """The proxy gets a new certificate and key, and reloads. No client is disconnected, and all trust it.
+    """The proxy gets a new certificate and key while it runs. No client is disconnected, and all trust it.
 
     No TLS session from before can be resumed: the next handshake of every client is a full one. nginx keeps
     its session cache and its ticket keys, but a session belongs to one certificate; HAProxy's new worker
-    begins with neither.
+    begins with neither, and so does Envoy, which needs no reload for it.
     """
 
     kind = "condition"

@@ -168,6 +168,11 @@ def _spent(pid: int) -> _Spent | None:
     )
 
 
+def spent_s(pid: int) -> float:
+    """CPU-seconds that a process and its children that are there have used so far."""
+    return sum(spent.own for each in _with_children(pid) if (spent := _spent(each)) is not None)
+
+
 def _with_children(pid: int) -> list[int]:
     """The workers of nginx and of Locust do the work; they may change with a reload."""
     try:

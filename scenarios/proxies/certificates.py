@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY = "authority.pem"
 CERTIFICATE = "certificate.pem"
-"""The certificate, and its key behind it: the form that both nginx and HAProxy read."""
+"""The certificate, and its key behind it: the form that every proxy here reads."""
 
 _VALID = timedelta(days=7)
 _SKEW = timedelta(hours=1)

@@ -67,12 +67,21 @@ def render(
     certificate and key.
     """
     limits = edge_limits(scenario, pod_cores=pod_cores)
+    settings = scenario.edge.haproxy_in_force
     return template(TEMPLATE).render(
         balance=_BALANCE[scenario.gateway.balance],
         clients=scenario.fleet.clients,
         cookie=POD_COOKIE if scenario.gateway.balance == "cookie" else "",
         # It takes two descriptors for each, and some for itself.
         connections=needed_descriptors(scenario.fleet.clients) // 2 - 64,
+        haproxy=settings,
+        time=haproxy_time,
+        timeouts={
+            "connect": settings.timeout_connect_s,
+            "client": settings.timeout_client_s,
+            "server": settings.timeout_server_s,
+            "tunnel": settings.timeout_tunnel_s,
+        },
         listen=listen,
         log_columns=_LOG_COLUMNS,
         path=scenario.gateway.path,
@@ -97,6 +106,12 @@ def token(rule: EdgeRule) -> str:
     """The header or the cookie that a rule counts by, as a sample."""
     kind, _, name = rule.token.partition(":")
     return f"req.cook({name})" if kind == "cookie" else f"req.fhdr({name})"
+
+
+def haproxy_time(seconds: float) -> str:
+    """A time as HAProxy writes it."""
+    millis = max(1, round(seconds * 1000))
+    return f"{millis}ms" if millis % 1000 else f"{millis // 1000}s"
 
 
 def version() -> str:

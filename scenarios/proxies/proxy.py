@@ -2,15 +2,20 @@
 
 import asyncio
 import shutil
+import ssl
+from functools import partial
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from reports.rundir.proxy_log import TlsCosts
 from scenarios.fields import NameOrTable
+from scenarios.host.cpu import spent_s
 from scenarios.host.hosts import ProxyHost
 from scenarios.host.machine import needed_descriptors
-from scenarios.host.process import Child, Watch
+from scenarios.host.process import Child, LocalChild, Watch
 from scenarios.proxies.certificates import Authority
+from scenarios.proxies.handshakes import Visitor, handshake_costs
 from scenarios.proxies.registry import kind_of
 from scenarios.scenario.edge.tls import Tls
 from scenarios.scenario.model import Scenario
@@ -113,6 +118,21 @@ class Proxy:
             assert self._authority is not None  # noqa: S101 - checked when the scenario was loaded
             await asyncio.to_thread(self._authority.issue)
             await self._reload()
+
+    async def handshake_costs(self) -> TlsCosts | None:
+        """What a TLS handshake costs it now, in about a second; None without TLS."""
+        if self._authority is None or not isinstance(self.child, LocalChild):
+            return None
+        url = urlsplit(self._host.url)
+        port = url.port or 0
+        proxied = self._scenario.fleet.source == "proxy-protocol"
+        visitor = Visitor(
+            port=port,
+            context=ssl.create_default_context(cafile=self._authority.file),
+            host=self._scenario.target.server_name or url.hostname or "",
+            header=f"PROXY TCP4 127.0.0.1 127.0.0.1 1 {port}\r\n".encode() if proxied else b"",
+        )
+        return await asyncio.to_thread(handshake_costs, visitor, partial(spent_s, self.child.pid))
 
     def _certify(self, tls: Tls) -> None:
         assert self._host.private is not None  # noqa: S101 - checked before the run

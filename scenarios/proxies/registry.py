@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from scenarios.host.hosts import ProxyHost
 from scenarios.proxies import envoy, haproxy, nginx
 from scenarios.proxies.access_log import AccessLine
 from scenarios.proxies.certificates import CERTIFICATE
-from scenarios.proxies.envoy import LocalEnvoy
 from scenarios.proxies.haproxy import LocalHaproxy
+from scenarios.proxies.local_envoy import LocalEnvoy
 from scenarios.proxies.nginx import LocalNginx
 from scenarios.proxies.own_nginx import host as own_nginx
 from scenarios.proxies.own_nginx.host import LocalOwnNginx
@@ -70,7 +71,14 @@ def _nginx(scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: floa
 
 
 def _envoy(scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
-    return envoy.render(scenario, listen=host.listen, pods=pods, directory=host.logs, pod_cores=pod_cores)
+    return envoy.render(
+        scenario,
+        listen=host.listen,
+        pods=pods,
+        directory=host.logs,
+        pod_cores=pod_cores,
+        certificate=_certificate(scenario, host),
+    )
 
 
 def _haproxy(scenario: Scenario, host: ProxyHost, pods: list[str], pod_cores: float | None) -> dict[str, str]:
@@ -122,6 +130,10 @@ PROXIES: dict[str, ProxyKind] = {
 
 def kind_of(scenario: Scenario) -> ProxyKind:
     """The kind of proxy that a scenario has. Raises MachineError for an unreadable `edge.nginx_conf`."""
+    if scenario.edge.proxy == "envoy":
+        # The only setting that is no part of a configuration.
+        host = partial(LocalEnvoy, concurrency=scenario.edge.envoy.concurrency)
+        return replace(PROXIES["envoy"], host=host)
     if not scenario.edge.nginx_conf:
         return PROXIES[scenario.edge.proxy]
     own = own_nginx.own_configuration(scenario)

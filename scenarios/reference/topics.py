@@ -26,6 +26,8 @@ PAGES = {
     "edge.nginx_log_format": "your-own-nginx.md",
     "edge": "../nginx/README.md",
     "edge.nginx": "edge.md",
+    "edge.haproxy": "edge.md#settings-of-haproxy",
+    "edge.envoy": "edge.md#settings-of-envoy",
     "mesh": "mesh.md#settings",
     "event": "events.md",
     "slo": "rehearsals.md#hypothesis-and-slos",

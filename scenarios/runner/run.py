@@ -200,6 +200,7 @@ class _Conductor:
         )
         parts = await self.place.start(stops, wanted)
         self.cpu = parts.cpu
+        self.writer.info.tls_costs = parts.tls_costs
         return Stack(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note, parts.publisher)
 
     async def _play(self) -> None:

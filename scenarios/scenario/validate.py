@@ -24,6 +24,8 @@ from scenarios.policies.following import PolicyError
 from scenarios.policies.registry import policy
 from scenarios.scenario.edge.balance import balance_complaints
 from scenarios.scenario.edge.complaints import nginx_conf_complaints, tls_complaints
+from scenarios.scenario.edge.envoy import envoy_complaints
+from scenarios.scenario.edge.haproxy import haproxy_complaints
 from scenarios.scenario.edge.nginx import nginx_complaints
 from scenarios.scenario.edge.stock import stock_complaints
 from scenarios.scenario.explain import explain
@@ -134,9 +136,23 @@ def _edge(scenario: Scenario) -> Iterator[str]:
         proxy=proxy,
         target_url=scenario.target.url,
         served_clients=served_clients,
+        envoy=scenario.edge.envoy_in_force,
     )
     yield from nginx_complaints(
         scenario.edge.nginx_in_force if proxy == "nginx" else scenario.edge.nginx,
+        proxy=proxy,
+        target_url=scenario.target.url,
+        served_clients=served_clients,
+    )
+    yield from haproxy_complaints(
+        scenario.edge.haproxy,
+        proxy=proxy,
+        target_url=scenario.target.url,
+        served_clients=served_clients,
+        counts_rates=bool(limit_at(proxy, scenario.edge.limit).rules),
+    )
+    yield from envoy_complaints(
+        scenario.edge.envoy,
         proxy=proxy,
         target_url=scenario.target.url,
         served_clients=served_clients,

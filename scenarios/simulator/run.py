@@ -201,7 +201,7 @@ class _Conductor:
         """Returns once nothing is to come, and a recovery is on record with everybody served throughout."""
         phases = self.scenario.phases
         last_s = max((strike.at_s + strike.event.lasts_s for strike in strikes(self.scenario)), default=0.0)
-        last_s += self.scenario.edge.nginx.worker_shutdown_timeout_s
+        last_s += self.scenario.edge.cuts_after_reload_s
         window_s = phases.recovery_window_s + 2
         served = np.bincount(self.engine.table.cell[self.engine.table.is_served])
         clients = int(served.sum())

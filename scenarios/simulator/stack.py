@@ -297,7 +297,7 @@ class SimulatedStack:
     def reload(self) -> None:
         """The edge reads its configuration; what its old workers have may be cut after a time."""
         self._configure()
-        if timeout_s := self.scenario.edge.nginx.worker_shutdown_timeout_s:
+        if timeout_s := self.scenario.edge.cuts_after_reload_s:
             cut_later(self._engine, timeout_s)
 
     def _configure(self) -> None:

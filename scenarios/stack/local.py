@@ -86,6 +86,8 @@ class LocalPlace:
             if services:
                 helpers = services.children
                 publisher = await start_publisher(stops, wanted, services, gateway, self._cores.stack)
+        # The generator's clients come at once.
+        tls_costs = await nginx.handshake_costs() if nginx else None
         generator = await start_generator(
             stops,
             wanted,
@@ -94,7 +96,7 @@ class LocalPlace:
             ca_file=nginx.ca_file if nginx else "",
         )
         meter = LocalCpu(gateway, nginx, generator, self._cores, helpers=helpers, publisher=publisher)
-        return Parts(gateway, nginx, generator, meter, publisher)
+        return Parts(gateway, nginx, generator, meter, publisher, tls_costs)
 
     def _url(self, scenario: Scenario, nginx: Proxy | None) -> str:
         """Where the proxy of this run is, if there is one."""

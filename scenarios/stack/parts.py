@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reports.rundir.proxy_log import TlsCosts
 from reports.rundir.schema import ClockOffset
 from scenarios.host.hosts import PodHosts, ProxyHost
 from scenarios.host.process import Watch
@@ -49,6 +50,8 @@ class Parts(Struct, frozen=True):
     cpu: CpuMeter
     publisher: Publisher | None = None
     """The user's own, if the scenario has one."""
+    tls_costs: TlsCosts | None = None
+    """What a TLS handshake costs the proxy; None without TLS there."""
 
 
 class Place(Protocol):

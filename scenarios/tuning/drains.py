@@ -1,5 +1,6 @@
 """The shortest window in which clients can be drained safely, by simulation and bisection."""
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from math import ceil
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from reports.tuning.drain import Drained, DrainWindows, Window, drained
 from reports.tuning.result import Constraints
 from scenarios.events.drain import Drain
+from scenarios.proxies.added_lines import lines_more
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.stability import edge_rules
 from scenarios.simulator.costs import Costs
@@ -111,7 +113,7 @@ class DrainSearch:
             longest_s=self._longest_s,
             windows=windows,
             limits=tuple(limit_sentences(scenario, windows[0].window_s)),
-            settings=settings(scenario.edge.proxy, windows[0].window_s),
+            settings=settings(scenario, windows[0].window_s),
         )
 
     def _window(self, name: str, clients: int, drain: Drain) -> Window:
@@ -183,8 +185,7 @@ nginx, which closes all connections of an old worker at once:
     "haproxy": """\
 HAProxy, which closes at once what is left of an old worker:
 
-    global
-        hard-stop-after {rest_s}s""",
+{hard_stop}""",
     "envoy": """\
 Envoy, which closes WebSockets at once when its old process ends:
 
@@ -202,8 +203,8 @@ Kubernetes, where pods that are being replaced drain at the same time; the gatew
           command: ["sleep", "{pre_stop_s}"]"""
 
 
-def settings(proxy: str, window_s: float | None) -> str:
-    """The window as configuration of the proxy and of Kubernetes; empty where there is none."""
+def settings(scenario: Scenario, window_s: float | None) -> str:
+    """The window as configuration of the proxy in use and of Kubernetes; empty where there is none."""
     if window_s is None:
         return ""
     window = ceil(window_s)
@@ -212,5 +213,17 @@ def settings(proxy: str, window_s: float | None) -> str:
         "rest_s": window + MARGIN_S,
         "grace_s": PRE_STOP_S + window + MARGIN_S,
         "pre_stop_s": PRE_STOP_S,
+        "hard_stop": _hard_stop(scenario, window + MARGIN_S),
     }
-    return "\n\n".join(part.format(**values) for part in (_BY_PROXY[proxy], _KUBERNETES))
+    return "\n\n".join(part.format(**values) for part in (_BY_PROXY[scenario.edge.proxy], _KUBERNETES))
+
+
+def _hard_stop(scenario: Scenario, rest_s: int) -> str:
+    """HAProxy's lines for it, as a run would have them."""
+
+    def with_(seconds: float) -> Scenario:
+        edge = scenario.edge
+        haproxy = replace(edge.haproxy, hard_stop_after_s=seconds)
+        return replace(scenario, edge=replace(edge, proxy="haproxy", limit="none", haproxy=haproxy))
+
+    return textwrap.indent(lines_more(with_(0.0), with_(rest_s)), "    ")

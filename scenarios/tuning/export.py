@@ -1,4 +1,4 @@
-"""Settings ready to paste: for socket.io's JavaScript client, for python-socketio's, and for nginx.
+"""Settings ready to paste: for socket.io's JavaScript client, for python-socketio's, and for the proxy.
 
 What a client cannot be told by its options comes with the few lines of code that it takes. They rest on what
 the clients do, as read in socketio/socket.io, packages/socket.io-client/lib/manager.ts and
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from reports.analysis.findings.registry import PROXIES
 from scenarios.fields import NameOrTable
 from scenarios.limits.registry import limit
 from scenarios.policies.outcome import reset_in_words
@@ -56,21 +57,24 @@ class Settings(Struct, frozen=True, kw_only=True):
     python: str
     function: str
     """For libraries in JavaScript that take one; empty where there is no formula to give."""
-    nginx: str
-    """Empty where nginx is not asked to refuse anything."""
+    proxy: str
+    """Which one it is, as people write it."""
+    proxy_lines: str
+    """Empty where the proxy is not asked to refuse anything."""
     pods: str
     """Likewise for the pods."""
     cannot: tuple[str, ...]
     """What stock clients cannot express, in words."""
 
 
-def settings(chosen: Candidate, scenario: Scenario, nginx_lines: str) -> Settings:
-    """The settings of a candidate. nginx_lines: what its limit adds to nginx's configuration."""
+def settings(chosen: Candidate, scenario: Scenario, proxy_lines: str) -> Settings:
+    """The settings of a candidate. proxy_lines: what its limit adds to the configuration of the proxy."""
     return Settings(
         javascript=_javascript(chosen, scenario.fleet),
         python=_python(chosen, scenario.fleet),
         function=javascript_delay(chosen.policy) if has_formula(chosen.policy) else "",
-        nginx=nginx_lines,
+        proxy=PROXIES[scenario.edge.proxy],
+        proxy_lines=proxy_lines,
         pods=_pods(chosen.limit),
         cannot=_cannot(chosen, scenario.fleet),
     )
@@ -92,7 +96,7 @@ def text(found: Settings) -> str:
         ("socket.io-client (JavaScript)", found.javascript),
         ("python-socketio", found.python),
         ("Function for stock clients in JavaScript that take one", found.function),
-        ("nginx", found.nginx),
+        (found.proxy, found.proxy_lines),
         ("the pods", found.pods),
         ("What stock clients cannot express", "\n".join(f"- {line}" for line in found.cannot)),
     ]

@@ -1,158 +1,19 @@
 """What settings of nginx do to sockets, asked of nginx itself; docs/edge.md says it in words."""
 
 import asyncio
-import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from scenarios.host.machine import free_ports
-from scenarios.proxies.nginx import CONFIGURATION, LocalNginx, full_workers, render
-from scenarios.scenario.validate import build
-from tests.e2e.command_line import PATIENCE_S
-from tests.support.server_bytes import HEAD, UPGRADE
+from scenarios.proxies.nginx import full_workers
+from tests.e2e.edges import SOCKETS, TOGETHER, Edge, Serve, edge, hold, shed
 
 pytestmark = pytest.mark.e2e
 
-SOCKETS = 240
-TOGETHER = 8
-"""Sockets that are opened at once."""
 WORKERS = 4
-
-
-class Edge:
-    """A running nginx, and the WebSockets that a test has opened through it."""
-
-    def __init__(self, host: LocalNginx) -> None:
-        self._host = host
-        self._readers: list[asyncio.StreamReader] = []
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def connect(self) -> bool:
-        """Opens a WebSocket, and keeps it; whether there was room for it."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._host.port)
-        self._writers.append(writer)
-        writer.write(UPGRADE.request)
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-        except (OSError, EOFError):
-            return False
-        self._readers.append(reader)
-        return True
-
-    async def connect_many(self, count: int) -> int:
-        """Opens WebSockets, some at a time; how many there was room for."""
-        taken = 0
-        for _ in range(count // TOGETHER):
-            taken += sum(await asyncio.gather(*(self.connect() for _ in range(TOGETHER))))
-        return taken
-
-    async def connect_to_the_first_worker(self, count: int) -> int:
-        """Opens WebSockets that wait when one worker wakes before the others; how many there was room for."""
-        assert self._host.child is not None
-        workers = psutil.Process(self._host.child.pid).children()
-        for worker in workers:
-            worker.suspend()
-        connecting = [asyncio.ensure_future(self.connect()) for _ in range(count)]
-        while len(self._writers) < count:  # noqa: ASYNC110 - the kernel has taken them, no worker has
-            await asyncio.sleep(0.01)
-        workers[0].resume()
-        taken = sum(await asyncio.gather(*connecting))
-        for worker in workers[1:]:
-            worker.resume()
-        return taken
-
-    def speak(self) -> None:
-        """One of the clients says something."""
-        self._writers[0].write(b".")
-
-    @property
-    def open(self) -> int:
-        """WebSockets that nginx has not closed."""
-        return sum(not reader.at_eof() for reader in self._readers)
-
-    async def status(self) -> int:
-        """The answer to one more request."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._host.port)
-        self._writers.append(writer)
-        writer.write(UPGRADE.request)
-        return int((await reader.readline()).split()[1])
-
-    def sockets_per_worker(self) -> list[int]:
-        """Open connections to clients of each worker, the largest number first."""
-        assert self._host.child is not None
-        workers = psutil.Process(self._host.child.pid).children()
-        found = [
-            sum(
-                socket.status == psutil.CONN_ESTABLISHED and socket.laddr.port == self._host.port
-                for socket in worker.net_connections("tcp4")
-            )
-            for worker in workers
-        ]
-        return sorted(found, reverse=True)
-
-    async def reload(self) -> None:
-        """Reloads the same configuration; returns once no old worker accepts."""
-        assert self._host.child is not None
-        old = psutil.Process(self._host.child.pid).children()
-        await self._host.reload()
-        while any("shutting down" not in " ".join(worker.cmdline()) for worker in old):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-    def close(self) -> None:
-        """Closes all WebSockets."""
-        for writer in self._writers:
-            writer.close()
-
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@contextlib.asynccontextmanager
-async def edge(folder: Path, *pods: Serve | None, **settings: Any) -> AsyncIterator[Edge]:
-    """nginx with these keys of `[edge.nginx]`. pods: what serves at each; None where nobody listens."""
-    port, *pod_ports = free_ports(1 + len(pods))
-    table = {
-        "fleet": {"clients": SOCKETS},
-        "gateway": {"balance": "round_robin"},
-        "edge": {"nginx": settings},
-    }
-    folder.mkdir(exist_ok=True)
-    host = LocalNginx(port=port, directory=folder)
-    addresses = [f"127.0.0.1:{pod_port}" for pod_port in pod_ports]
-    text = render(build(table, source="test"), listen=host.listen, pods=addresses, directory=host.logs)
-    async with asyncio.timeout(PATIENCE_S), contextlib.AsyncExitStack() as stops:
-        for pod, pod_port in zip(pods, pod_ports, strict=True):
-            if pod is not None:
-                await stops.enter_async_context(await asyncio.start_server(pod, "127.0.0.1", pod_port))
-        await host.configure({CONFIGURATION: text})
-        child = await host.start(descriptors=4_096)
-        stops.push_async_callback(child.stop)
-        nginx = Edge(host)
-        stops.callback(nginx.close)
-        yield nginx
-
-
-async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A pod that takes every WebSocket, and then is quiet."""
-    with contextlib.suppress(OSError, EOFError):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(HEAD)
-        await reader.read()
-    writer.close()
-
-
-async def shed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A pod that is too busy for anybody."""
-    with contextlib.suppress(OSError, EOFError):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        await writer.drain()
-    writer.close()
 
 
 # -- case 11: sockets per worker --------------------------------------------------------------------
@@ -210,7 +71,7 @@ async def survivors(folder: Path, act: Callable[[Edge], Awaitable[Any]], **setti
 
 async def reloaded(nginx: Edge) -> None:
     """The old workers have half a second; what is left after another half is left for good."""
-    await nginx.reload()
+    await nginx.reload_nginx()
     await nginx.connect()
     await asyncio.sleep(1)
 
@@ -277,7 +138,12 @@ def test_what_failures_do_to_the_next_requests(
 def test_each_worker_finds_a_dead_pod_by_itself_unless_they_count_together(
     tmp_path: Path, shared: bool, fewest: int, most: int
 ) -> None:
-    settings = {"workers": WORKERS, "reuseport": True, "max_fails": 1, "upstream_zone": shared}
+    settings: dict[str, Any] = {
+        "workers": WORKERS,
+        "reuseport": True,
+        "max_fails": 1,
+        "upstream_zone": shared,
+    }
 
     async def bad_gateways() -> int:
         async with edge(tmp_path, hold, None, **settings) as nginx:

@@ -21,7 +21,7 @@ from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, carried_out
 
 pytestmark = pytest.mark.e2e
 
-PROXIES = ["nginx", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)]
+PROXIES = ["nginx", "envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)]
 CLIENTS = 60
 
 
@@ -107,8 +107,17 @@ def test_clients_resume_their_sessions_unless_they_keep_none(name: str, tmp_path
     full, resumed = handshakes(none)
     assert full >= CLIENTS
     assert resumed == 0
+    for run in (kept, none):
+        costs, storm = run.info.tls_costs, judgement_of(run).summary.storm
+        assert costs is not None
+        assert costs.full_cpu_s > 0
+        assert costs.resumed_cpu_s is not None
+        assert storm is not None
+        assert storm.tls_cpu_share is not None
+        assert storm.tls_cpu_share > 0
     report = (tmp_path / "latest" / "report.md").read_text(encoding="utf-8")
     assert "TLS handshakes" in report
+    assert f"of {name} CPU" in report
 
 
 def test_after_a_rotation_every_client_makes_a_full_handshake(tmp_path: Path) -> None:

@@ -325,7 +325,8 @@ def test_the_lines_of_a_limit_are_those_that_it_adds(generated: dict[Path, str])
     text = generated[Path("limits.md")]
     assert "rate=3r/s;" in text
     assert "limit_req zone=per_ip burst=2 nodelay;" in text
-    assert "limit_req_status 429;" not in text
+    assert "limit_req_status 429;" in text, "nginx's own would be 503, as of a pod that sheds load"
+    assert "proxy_pass" not in text
     assert added_lines(Scenario()) == ""
 
 

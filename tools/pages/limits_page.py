@@ -1,6 +1,5 @@
 """The page of connection limits."""
 
-import difflib
 import textwrap
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 
 from scenarios.limits.proxy_support import limit_at
 from scenarios.limits.registry import LIMITS, LimitError, limit
-from scenarios.proxies import envoy, haproxy
+from scenarios.proxies import envoy
 from scenarios.proxies.added_lines import added_lines
 from scenarios.proxies.registry import PROXIES
 from scenarios.reference.docstrings import Described, described
@@ -69,17 +68,6 @@ def envoy_lines(scenario: Scenario) -> str:
     return textwrap.dedent("\n".join(takewhile(lambda line: "- match:" not in line, after)))
 
 
-def haproxy_lines(scenario: Scenario) -> str:
-    """The lines that a scenario's limit adds to HAProxy's configuration."""
-    without = replace(scenario, edge=replace(scenario.edge, limit="none"))
-    before, after = (
-        haproxy.render(each, listen="127.0.0.1:8080", pods=["127.0.0.1:9000"]).splitlines()
-        for each in (without, scenario)
-    )
-    added = (line[2:] for line in difflib.ndiff(before, after) if line.startswith("+ "))
-    return "\n".join(added).strip("\n")
-
-
 def shared_lines(texts: list[str]) -> str:
     """The whole lines with which all texts begin, up to the last empty one among them."""
     side_by_side = zip(*(text.splitlines() for text in texts), strict=False)
@@ -93,7 +81,7 @@ def _entry(name: str) -> Entry:
     limits = limit(name)
     supporting = [proxy for proxy in PROXIES if _supports(proxy, name)]
     scenario = load(SCENARIO, [f"edge.limit={name}", f"edge.proxy={supporting[0]}"])
-    rules = edge_rules(scenario)
+    rules, added = edge_rules(scenario), added_lines(scenario)
     settings = [
         f"{key} = {value}" if isinstance(value, bool) else f"{key} = {value:g}"
         for key, value in msgspec.structs.asdict(limits.admission).items()
@@ -108,9 +96,9 @@ def _entry(name: str) -> Entry:
         described=described(kind),
         parameters=parameters(kind),
         where=" and ".join(places) or "–",
-        lines=added_lines(scenario) if "nginx" in supporting else "",
+        lines=added if "nginx" in supporting else "",
         envoy_lines=envoy_lines(scenario) if rules and "envoy" in supporting else "",
-        haproxy_lines="" if "nginx" in supporting else haproxy_lines(scenario),
+        haproxy_lines="" if "nginx" in supporting else added,
         pod_settings="\n".join(settings),
         by="token" if tokens else "address" if addresses else "",
         shared_ip=[shared_ip(rules, clients) for clients in GROUPS] if rules and not tokens else [],

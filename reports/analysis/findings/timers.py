@@ -28,15 +28,11 @@ def timers(run: Run) -> list[Timer]:
     edge, gateway = scenario.get("edge", {}), scenario.get("gateway", {})
     if is_external(run) or edge.get("nginx_conf"):
         return list(DEFAULTS)
-    nginx = edge.get("nginx") or {}
+    settings = edge.get(run.proxy) or {}
     found = [
-        Timer(
-            name=name.removesuffix("_s"),
-            seconds=float(nginx[name]),
-            change=_NGINX[name],
-        )
-        for name in _NGINX
-        if run.proxy == "nginx" and nginx.get(name)
+        Timer(name=name.removesuffix("_s"), seconds=float(settings[name]), change=change)
+        for name, change in _SETTINGS.get(run.proxy, {}).items()
+        if settings.get(name)
     ]
     if not gateway.get("command"):
         found += _pings(gateway)
@@ -86,27 +82,33 @@ def _pings(gateway: Mapping[str, Any]) -> list[Timer]:
     ]
 
 
-_NGINX = {
-    "proxy_read_timeout_s": (
-        "nginx: `proxy_read_timeout 3600s;`, or at least twice the gateway’s ping interval; the gateway: a "
-        "ping interval below the time-out."
-    ),
-    "worker_shutdown_timeout_s": (
-        "nginx: fewer reloads, and a `worker_shutdown_timeout` longer than sessions last; or drain clients "
-        "over a window before a reload."
-    ),
+_IDLE = "or at least twice the gateway’s ping interval; the gateway: a ping interval below the time-out."
+_RELOADS = "longer than sessions last; or drain clients over a window before a reload."
+_ENVOY_IDLE = "Envoy: `stream_idle_timeout: 0s` on the WebSocket route, or a ping interval below it."
+_SETTINGS = {
+    "nginx": {
+        "proxy_read_timeout_s": f"nginx: `proxy_read_timeout 3600s;`, {_IDLE}",
+        "worker_shutdown_timeout_s": f"nginx: fewer reloads, and a `worker_shutdown_timeout` {_RELOADS}",
+    },
+    "haproxy": {
+        "timeout_tunnel_s": f"HAProxy: `timeout tunnel 1h`, {_IDLE}",
+        "timeout_client_s": f"HAProxy: `timeout tunnel 1h`, {_IDLE}",
+        "timeout_server_s": f"HAProxy: `timeout tunnel 1h`, {_IDLE}",
+        "hard_stop_after_s": f"HAProxy: fewer reloads, and a `hard-stop-after` {_RELOADS}",
+    },
+    "envoy": {"stream_idle_timeout_s": _ENVOY_IDLE},
 }
-"""Keys of `edge.nginx`."""
+"""Keys of `edge.nginx` and the like, with the directive to change."""
 
 DEFAULTS = (
     Timer(
         name="the default of nginx’s proxy_read_timeout, and of many load balancers’ idle time-outs",
         seconds=60.0,
-        change=_NGINX["proxy_read_timeout_s"],
+        change=_SETTINGS["nginx"]["proxy_read_timeout_s"],
     ),
     Timer(
         name="the default of Envoy’s stream_idle_timeout",
         seconds=300.0,
-        change="Envoy: `stream_idle_timeout: 0s` on the WebSocket route, or a ping interval below it.",
+        change=_ENVOY_IDLE,
     ),
 )

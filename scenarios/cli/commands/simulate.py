@@ -30,7 +30,7 @@ from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
 from scenarios.limits.registry import Limits, limit
 from scenarios.runner.plan import plans, slug, stamped_folder, with_seed
-from scenarios.scenario.edge.nginx import changed
+from scenarios.scenario.edge.settings import changed
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.own_gateway import limit_specs
 from scenarios.scenario.validate import ScenarioError
@@ -38,16 +38,20 @@ from scenarios.simulator.costs import CostFileError
 from scenarios.simulator.fit import CalibrationError
 from scenarios.simulator.run import Prediction, simulate
 
-KNOWN_OF_NGINX = (
-    "workers",
-    "multi_accept",
-    "reuseport",
-    "upstream_zone",
-    "proxy_connect_timeout_s",
-    "worker_shutdown_timeout_s",
-)
-"""Keys of `[edge.nginx]` that the model has, or that change nothing that it has: its nginx takes every
-connection, and knows how many each pod has."""
+KNOWN_OF_PROXIES = {
+    "nginx": {
+        "workers",
+        "multi_accept",
+        "reuseport",
+        "upstream_zone",
+        "proxy_connect_timeout_s",
+        "worker_shutdown_timeout_s",
+    },
+    "haproxy": {"nbthread", "timeout_connect_s", "timeout_server_s", "hard_stop_after_s"},
+    "envoy": {"concurrency", "max_pending_requests", "connect_timeout_s"},
+}
+"""Keys of `[edge.nginx]` and the like that the model has, or that change nothing that it has: its proxy takes
+every connection, and knows how many each pod has."""
 
 
 @click.command("simulate")
@@ -216,10 +220,11 @@ def check_known(scenario: Scenario) -> None:
     if scenario.edge.defaults != "bench":
         expected = "'bench': the model has no time-outs, bounds and retries of a proxy"
         raise ScenarioError(invalid("edge.defaults", scenario.edge.defaults, expected))
-    for key, value in changed(scenario.edge.nginx).items():
-        if key not in KNOWN_OF_NGINX:
-            expected = "this key left out: the model has no such setting of nginx"
-            raise ScenarioError(invalid(f"edge.nginx.{key}", value, expected))
+    for proxy, known in KNOWN_OF_PROXIES.items():
+        for key, value in changed(getattr(scenario.edge, proxy)).items():
+            if key not in known:
+                expected = f"this key left out: the model has no such setting of {proxy}"
+                raise ScenarioError(invalid(f"edge.{proxy}.{key}", value, expected))
     if scenario.mesh.sidecar != "none":
         raise ScenarioError(
             invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': the model has no sidecars")

@@ -5,11 +5,13 @@ import re
 from collections.abc import Iterator
 
 from scenarios.proxies.own_nginx.configuration import Rendered
-from scenarios.proxies.own_nginx.log import LogFormat, format_of
+from scenarios.proxies.own_nginx.log import COMBINED, LogFormat, format_of
 from scenarios.proxies.own_nginx.placeholders import CERTIFICATE, EXPECTED, KEY, LISTEN, PODS, Values
 from scenarios.scenario.model import POD_HEADER, Scenario
 
 DEFAULT_FORMAT = "storm"
+_OWN = "combined"
+"""What an access log has that names no format."""
 
 _PASSES = ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass")
 _LOOPBACK = "this machine's loopback"
@@ -94,11 +96,11 @@ def _unlike_the_scenario(rendered: Rendered, scenario: Scenario, file: str) -> I
 
 def kept_format(rendered: Rendered, name: str) -> LogFormat | None:
     """The format of that name, where an access log has it."""
-    if not any(one.args[1:2] == (name,) for one in rendered.named("access_log")):
+    logs = (one for one in rendered.named("access_log") if one.args[0] != "off")
+    if not any((one.args[1:2] or (_OWN,)) == (name,) for one in logs):
         return None
-    return next(
-        (format_of(one.args[1:]) for one in rendered.named("log_format") if one.args[0] == name), None
-    )
+    defined = (format_of(one.args[1:]) for one in rendered.named("log_format") if one.args[0] == name)
+    return next(defined, COMBINED if name == _OWN else None)
 
 
 def _host_to_listen(address: str) -> str:

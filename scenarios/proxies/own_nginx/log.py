@@ -17,6 +17,15 @@ _LIMITS = ("limit_req_status", "limit_conn_status")
 _BY_ITSELF = ("status", "upstream_status")
 _REFUSED = frozenset({"429", "503"})
 _NOTHING = frozenset({"", "-"})
+_OF_EACH_POD = frozenset(
+    f"upstream_{what}"
+    for what in (
+        *("addr", "status", "response_time", "response_length"),
+        *("connect_time", "header_time", "bytes_received", "bytes_sent"),
+    )
+)
+"""Variables with one word for each pod that was asked: `503, 101`, or `502 : 101` behind a redirect."""
+_WORDS = r"([^\s,]*?(?:(?:,| :) [^\s,]+?)*?)"
 
 
 class LogFormat(Struct, frozen=True):
@@ -48,13 +57,25 @@ def format_of(words: Sequence[str]) -> LogFormat:
     )
 
 
+COMBINED = format_of(
+    (
+        '$remote_addr - $remote_user [$time_local] "$request" ',
+        '$status $body_bytes_sent "$http_referer" "$http_user_agent"',
+    )
+)
+"""The format that nginx has without a `log_format`, by the name `combined`."""
+
+
 def read_log(path: Path, written_by: LogFormat) -> list[AccessLine]:
     """All whole lines of a log; one that cannot be read has none."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    groups = "".join(f"(.*?){re.escape(text)}" for text in written_by.texts[1:])
+    groups = "".join(
+        f"{_WORDS if name in _OF_EACH_POD else '(.*?)'}{re.escape(text)}"
+        for name, text in zip(written_by.variables, written_by.texts[1:], strict=True)
+    )
     pattern = re.compile(re.escape(written_by.texts[0]) + groups)
     lines = []
     for row in text.splitlines():
@@ -79,7 +100,10 @@ def _line(values: Mapping[str, str]) -> AccessLine:
         remote_address=values.get("remote_addr", "-"),
         status=int(status),
         limit_status=limit_status,
-        upstream_status=upstream,
+        upstream_status="-" if upstream in _NOTHING else upstream,
+        lasted_s=float(values.get("request_time", 0)),
+        # Without the time that a WebSocket was open, nobody knows how many a worker had.
+        worker=values.get("pid", "") if "request_time" in values else "",
     )
 
 

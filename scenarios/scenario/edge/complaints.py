@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scenarios.fields import invalid
 from scenarios.limits.registry import LimitError, limit
-from scenarios.scenario.edge.nginx import changed
+from scenarios.scenario.edge.settings import changed
 from scenarios.scenario.edge.tls import Tls
 from scenarios.scenario.model import Gateway, Scenario
 
@@ -14,8 +14,6 @@ def tls_complaints(scenario: Scenario) -> Iterator[str]:
     edge, url, resume = scenario.edge, scenario.target.url, scenario.fleet.tls_resume
     if edge.tls and url:
         yield "edge.tls: not supported together with target.url: expected one of the two"
-    if edge.tls and edge.proxy == "envoy":
-        yield invalid("edge.proxy", edge.proxy, "nginx or haproxy with edge.tls")
     if resume is not None and not edge.tls and not url.startswith(("https://", "wss://")):
         yield invalid(
             "fleet.tls_resume", resume, "no such key without TLS: [edge.tls], or target.url with https"

@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from scenarios.fields import NameOrTable
-from scenarios.scenario.edge.nginx import NginxSettings
-from scenarios.scenario.edge.stock import Defaults, nginx_in_force
+from scenarios.scenario.edge.envoy import STOCK_ENVOY, EnvoySettings
+from scenarios.scenario.edge.haproxy import STOCK_HAPROXY, HaproxySettings
+from scenarios.scenario.edge.nginx import STOCK_NGINX, NginxSettings
+from scenarios.scenario.edge.stock import Defaults, in_force
 from scenarios.scenario.edge.tls import Tls
 from scenarios.scenario.program import Line
 
@@ -33,14 +35,31 @@ class Edge(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     out: `storm`, where the file has it; otherwise nginx's refusals are unknown."""
     tls: Tls | None = None
     nginx: NginxSettings = field(default_factory=NginxSettings)
+    haproxy: HaproxySettings = field(default_factory=HaproxySettings)
+    envoy: EnvoySettings = field(default_factory=EnvoySettings)
 
     @property
     def nginx_in_force(self) -> NginxSettings:
         """The settings of nginx, with its own defaults if the scenario wants those."""
-        return nginx_in_force(self.nginx, self.defaults)
+        return in_force(self.nginx, STOCK_NGINX, self.defaults)
+
+    @property
+    def haproxy_in_force(self) -> HaproxySettings:
+        """The settings of HAProxy, likewise."""
+        return in_force(self.haproxy, STOCK_HAPROXY, self.defaults)
+
+    @property
+    def envoy_in_force(self) -> EnvoySettings:
+        """The settings of Envoy, likewise."""
+        return in_force(self.envoy, STOCK_ENVOY, self.defaults)
+
+    @property
+    def cuts_after_reload_s(self) -> float:
+        """After this time from a reload the old workers close what they still have; 0: never."""
+        return self.nginx.worker_shutdown_timeout_s or self.haproxy.hard_stop_after_s
 
     @property
     def limits_the_ramp(self) -> bool:
         """Whether the limit is in force from the start. To put it in force later takes a reload, after which
-        `worker_shutdown_timeout_s` would cut the whole fleet."""
-        return self.nginx.worker_shutdown_timeout_s > 0
+        `cuts_after_reload_s` would cut the whole fleet."""
+        return self.cuts_after_reload_s > 0

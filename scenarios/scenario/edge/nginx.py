@@ -3,13 +3,13 @@
 Without them nginx is as clean as a proxy can be: nothing is cut, retried or ejected.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from scenarios.fields import PositiveSeconds, Seconds, invalid
+from scenarios.scenario.edge.settings import foreign_complaints
 
 NextUpstream = Literal[
     "error",
@@ -67,13 +67,14 @@ class NginxSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     its own, for `least_conn` and for `max_fails`."""
 
 
-_DEFAULTS = msgspec.structs.asdict(NginxSettings())
-
-
-def changed(settings: NginxSettings) -> Mapping[str, Any]:
-    """The keys that differ from their defaults, with their values."""
-    said = msgspec.structs.asdict(settings)
-    return {key: value for key, value in said.items() if value != _DEFAULTS[key]}
+STOCK_NGINX = NginxSettings(
+    worker_connections=512,
+    multi_accept=False,
+    proxy_read_timeout_s=60,
+    max_fails=1,
+    proxy_next_upstream=("error", "timeout"),
+)
+"""Source: documentation of nginx's core, proxy and upstream modules."""
 
 
 def nginx_complaints(
@@ -83,16 +84,11 @@ def nginx_complaints(
 
     served_clients: that have to join before the steady state begins.
     """
-    key = "edge.nginx."
-    for name, value in changed(settings).items():
-        if target_url:
-            yield invalid(key + name, value, f"{_DEFAULTS[name]!r} with target.url, which has its own proxy")
-        if proxy != "nginx":
-            yield invalid(key + name, value, f"{_DEFAULTS[name]!r} with edge.proxy = {proxy!r}")
+    yield from foreign_complaints(settings, of="nginx", proxy=proxy, target_url=target_url)
     needed = -(-CONNECTIONS_PER_CLIENT * served_clients // settings.workers)
     if 0 < settings.worker_connections < needed:
         yield invalid(
-            f"{key}worker_connections",
+            "edge.nginx.worker_connections",
             settings.worker_connections,
             f"at least {needed} with edge.nginx.workers = {settings.workers}, for {CONNECTIONS_PER_CLIENT} of"
             f" each of {served_clients} clients",

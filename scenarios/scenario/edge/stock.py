@@ -1,45 +1,41 @@
 """A proxy's own defaults, in the place of those of a clean bench."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from scenarios.fields import invalid
-from scenarios.scenario.edge.nginx import NginxSettings, changed
+from scenarios.scenario.edge.envoy import ENVOY_REQUESTS, EnvoySettings
+from scenarios.scenario.edge.settings import changed
 
 Defaults = Literal["bench", "stock"]
 
-ENVOY_REQUESTS = 1_024
-"""Envoy's own bound of requests to a cluster, and of connections; a WebSocket is one of each."""
-
-_STOCK_NGINX = NginxSettings(
-    worker_connections=512,
-    multi_accept=False,
-    proxy_read_timeout_s=60,
-    max_fails=1,
-    proxy_next_upstream=("error", "timeout"),
-)
-"""Source: documentation of nginx's core, proxy and upstream modules."""
+_Settings = TypeVar("_Settings", bound=Struct)
 
 
-def nginx_in_force(settings: NginxSettings, defaults: Defaults) -> NginxSettings:
-    """The settings with nginx's own defaults in the place of keys that say nothing else than the bench's."""
-    return replace(_STOCK_NGINX, **changed(settings)) if defaults == "stock" else settings
+def in_force(settings: _Settings, stock: _Settings, defaults: Defaults) -> _Settings:
+    """The settings with the proxy's own defaults for keys that say nothing else than the bench's.
+
+    stock: those defaults.
+    """
+    return replace(stock, **changed(settings)) if defaults == "stock" else settings
 
 
 def stock_complaints(
-    defaults: Defaults, *, proxy: str, target_url: str, served_clients: int
+    defaults: Defaults, *, proxy: str, target_url: str, served_clients: int, envoy: EnvoySettings
 ) -> Iterator[str]:
     """What is wrong with a proxy's own defaults.
 
-    served_clients: that have to join before the steady state begins.
+    served_clients: that have to join before the steady state begins. envoy: its settings in force.
     """
     if defaults == "bench":
         return
     if target_url:
         yield invalid("edge.defaults", defaults, "'bench' with target.url, which has its own proxy")
-    if proxy == "envoy" and served_clients > ENVOY_REQUESTS:
+    own = ENVOY_REQUESTS in {envoy.max_connections, envoy.max_requests}
+    if proxy == "envoy" and own and served_clients > ENVOY_REQUESTS:
         yield invalid(
             "fleet.clients",
             served_clients,

@@ -19,6 +19,7 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Key of the certificate. A full handshake signs with it: at the proxy, RSA costs several times the CPU
     of ECDSA."""
     session_cache: bool = True
-    """Whether the proxy keeps sessions, so that clients may resume them with a shorter handshake."""
+    """Whether the proxy keeps sessions, so that clients may resume them with a shorter handshake. Envoy keeps
+    those of TLS 1.2 alone."""
     session_tickets: bool = True
     """Whether the proxy gives clients tickets, by which they may resume a session that it does not keep."""

@@ -16,6 +16,7 @@ from reports.analysis.recovery import Baseline, recovery
 from reports.rundir import latency, series
 from reports.rundir.histograms import Buckets
 from reports.rundir.latency import Latency
+from reports.rundir.proxy_log import TlsCosts
 from reports.rundir.schema import Phase, new_histogram
 from reports.rundir.series import Row
 from reports.text import units
@@ -396,3 +397,21 @@ def test_a_summary_survives_run_json() -> None:
     assert (len(summary.actions), len(summary.pods)) == (2, 2)
     assert summary.recovery.mitigation is not None
     assert msgspec.json.decode(msgspec.json.encode(summary), type=Summary) == summary
+
+
+TLS_COSTS = {
+    "both kinds": (TlsCosts(full_cpu_s=0.004, resumed_cpu_s=0.001), 0.25),
+    "no cost of what was resumed": (TlsCosts(full_cpu_s=0.004), None),
+    "nothing is known": (None, None),
+}
+
+
+@pytest.mark.parametrize(("costs", "share"), TLS_COSTS.values(), ids=TLS_COSTS)
+def test_the_cpu_of_handshakes_is_a_share_of_the_proxys(costs: TlsCosts | None, share: float | None) -> None:
+    rows = [
+        row | {"nginx_cpu": 0.04, "tls_full": 2.0, "tls_resumed": 2.0} for row in storm(lambda t: 10.0 * t)
+    ]
+    found = summarise(history(rows, tls_costs=costs)).storm
+    assert found is not None
+    assert found.tls_full
+    assert found.tls_cpu_share == (share if share is None else pytest.approx(share))

@@ -13,6 +13,7 @@ from scenarios.proxies import envoy
 from scenarios.proxies.access_log import AccessLine, refusals_per_second
 from scenarios.proxies.envoy import BOOTSTRAP, PODS, ROUTES, WHOLE, read_access_log, render
 from scenarios.scenario.edge.balance import Balance
+from scenarios.scenario.edge.envoy import EnvoySettings
 from scenarios.scenario.validate import build
 
 LIMITS: list[Any] = [
@@ -27,7 +28,7 @@ TWO_PODS = ["127.0.0.1:9001", "127.0.0.1:9002"]
 
 
 def rendered(directory: Path, limit: Any = "none", **changes: Any) -> dict[str, str]:
-    scenario = build({"edge": {"proxy": "envoy", "limit": limit}, **changes}, source="test")
+    scenario = build({"edge": {"proxy": "envoy", "limit": limit}} | changes, source="test")
     return render(scenario, listen="127.0.0.1:18999", pods=TWO_PODS, directory=directory)
 
 
@@ -188,6 +189,48 @@ def test_a_dry_run_is_enabled_and_not_enforced(dry_run: bool, enforced: int) -> 
     assert rule["filter_enabled"]["default_value"]["numerator"] == 100
     assert rule["filter_enforced"]["default_value"]["numerator"] == enforced
     assert ("request_headers_to_add_when_not_enforced" in rule) == dry_run
+
+
+EVERY_SETTING = {
+    "concurrency": 2,
+    "max_connections": 301,
+    "max_pending_requests": 302,
+    "max_requests": 303,
+    "connect_timeout_s": 0.25,
+    "stream_idle_timeout_s": 4.5,
+    "consecutive_5xx": 4,
+    "base_ejection_time_s": 7,
+    "max_ejection_percent": 50,
+}
+
+
+def test_settings_are_rendered_under_their_own_names(tmp_path: Path) -> None:
+    assert set(EVERY_SETTING) == set(EnvoySettings.__struct_fields__)
+    edge = {"proxy": "envoy", "envoy": EVERY_SETTING}
+    config, default = whole(edge=edge), whole()
+    (cluster,), (clean,) = (each["static_resources"]["clusters"] for each in (config, default))
+    (bounds,) = cluster["circuit_breakers"]["thresholds"]
+    assert bounds == {"max_connections": 301, "max_pending_requests": 302, "max_requests": 303}
+    assert cluster["connect_timeout"] == "0.25s"
+    assert manager_of(config)["stream_idle_timeout"] == "4.5s"
+    assert cluster["outlier_detection"] == {
+        "consecutive_5xx": 4,
+        "base_ejection_time": "7s",
+        "max_ejection_percent": 50,
+    }
+    assert (clean["connect_timeout"], manager_of(default)["stream_idle_timeout"]) == ("60s", "0s")
+    assert "outlier_detection" not in clean
+    assert set(clean["circuit_breakers"]["thresholds"][0].values()) == {2**32 - 1}
+    assert complaint_about(tmp_path, rendered(tmp_path, edge=edge)[WHOLE]) == ""
+
+
+def test_its_own_defaults_are_its_bounds_and_timeouts(tmp_path: Path) -> None:
+    edge = {"proxy": "envoy", "defaults": "stock"}
+    (cluster,) = whole(edge=edge)["static_resources"]["clusters"]
+    assert set(cluster["circuit_breakers"]["thresholds"][0].values()) == {1_024}
+    assert cluster["connect_timeout"] == "5s"
+    assert manager_of(whole(edge=edge))["stream_idle_timeout"] == "300s"
+    assert complaint_about(tmp_path, rendered(tmp_path, edge=edge)[WHOLE]) == ""
 
 
 @pytest.mark.parametrize("source", ["bind", "proxy-protocol"])

@@ -9,6 +9,7 @@ from scenarios.limits.registry import LIMITS as NAMES
 from scenarios.proxies import base
 from scenarios.proxies.access_log import AccessLine, refusals_per_second
 from scenarios.proxies.haproxy import executable, read_access_log, render
+from scenarios.scenario.edge.haproxy import HaproxySettings
 from scenarios.scenario.validate import build
 
 
@@ -24,7 +25,7 @@ def test_it_is_found_where_only_administrators_have_their_programs(
 
 
 def lines_of(limit: Any = "none", **changes: Any) -> list[str]:
-    scenario = build({"edge": {"proxy": "haproxy", "limit": limit}, **changes}, source="test")
+    scenario = build({"edge": {"proxy": "haproxy", "limit": limit}} | changes, source="test")
     text = render(scenario, listen="127.0.0.1:18999", pods=["127.0.0.1:9001", "127.0.0.1:9002"])
     return [line.strip() for line in text.splitlines()]
 
@@ -98,7 +99,8 @@ LINES: dict[str, tuple[Any, list[str]]] = {
         {"name": "per-ip", "status": 503, "retry_after_s": 7},
         [
             "http-request deny deny_status 503 hdr Retry-After 7 if refused",
-            "http-after-response set-status 502 if { status 503 } !answered !refused",
+            "http-after-response set-status 502 if { status 503 } !answered "
+            "!{ var(txn.limit) -m str REJECTED }",
         ],
     ),
     "no answer": ({"name": "per-ip", "drop": True}, ["http-request reject if refused"]),
@@ -138,6 +140,43 @@ def test_the_balance_is_rendered(balance: str, wanted: str) -> None:
     assert ("cookie storm_pod insert indirect nocache httponly" in found) == (balance == "cookie")
     named = "server pod-2 127.0.0.1:9002 cookie 127.0.0.1:9002"
     assert (named in found) == (balance == "cookie"), "a pod keeps its name when another one leaves"
+
+
+SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "threads": ({"nbthread": 4}, ["nbthread 4"]),
+    "room": ({"maxconn": 301}, ["maxconn 301"]),
+    "an end of old workers": ({"hard_stop_after_s": 4.5}, ["hard-stop-after 4500ms"]),
+    "timeouts": (
+        {"timeout_connect_s": 5, "timeout_client_s": 50, "timeout_server_s": 51, "timeout_tunnel_s": 0},
+        ["timeout connect 5s", "timeout client 50s", "timeout server 51s"],
+    ),
+    "pods with errors": (
+        {"observe": "layer7", "error_limit": 3, "inter_s": 0.5},
+        [
+            "server pod-2 127.0.0.1:9002 check inter 500ms observe layer7 error-limit 3 on-error mark-down",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "wanted"), SETTINGS.values(), ids=SETTINGS)
+def test_a_setting_is_rendered_under_its_own_name(settings: dict[str, Any], wanted: list[str]) -> None:
+    edge = {"proxy": "haproxy", "haproxy": settings}
+    found, default = lines_of(edge=edge), lines_of()
+    assert [line for line in wanted if line not in found] == []
+    assert set(wanted).isdisjoint(default)
+    assert "timeout tunnel 3600s" in default
+    assert ("timeout tunnel 3600s" in found) == ("timeout_tunnel_s" not in settings)
+
+
+def test_every_setting_is_tried() -> None:
+    tried = {name for settings, _ in SETTINGS.values() for name in settings}
+    assert tried == set(HaproxySettings.__struct_fields__)
+
+
+def test_its_own_defaults_are_no_timeouts_and_no_bound() -> None:
+    found = lines_of(edge={"proxy": "haproxy", "defaults": "stock"})
+    assert not any(line.startswith(("timeout", "maxconn", "retries")) for line in found)
 
 
 def test_only_trusted_networks_may_say_who_a_client_is() -> None:

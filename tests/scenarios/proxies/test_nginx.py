@@ -75,7 +75,7 @@ DIRECTIVES: dict[str, tuple[Any, list[str]]] = {
             '"0:GET:" $address;',
             "limit_req_zone $counted_by_per_ip zone=per_ip:1m rate=3r/s;",
             "limit_req zone=per_ip burst=2 nodelay;",
-            "limit_req_dry_run off;",
+            "limit_req_status 429;",
         ],
     ),
     "per-ip-strict": (

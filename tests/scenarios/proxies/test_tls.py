@@ -1,4 +1,4 @@
-"""TLS at the proxy: what nginx and HAProxy are told; nginx accepts it."""
+"""TLS at the proxy: what each is told; nginx and Envoy accept it."""
 
 import itertools
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scenarios.proxies import haproxy
+from scenarios.proxies import envoy, haproxy
 from scenarios.proxies.certificates import Authority
 from scenarios.proxies.nginx import check_syntax, render
 from scenarios.scenario.validate import build
@@ -38,11 +38,36 @@ def test_nginx_accepts_tls(tmp_path: Path, tls: dict[str, Any]) -> None:
     assert check_syntax(path) == ""
 
 
+@pytest.mark.parametrize("tls", SETTINGS, ids=str)
+def test_envoy_accepts_tls(tmp_path: Path, tls: dict[str, Any]) -> None:
+    scenario = build({"edge": {"proxy": "envoy", "tls": tls}}, source="test")
+    certificate = Authority(tmp_path, key="rsa-2048", host="127.0.0.1").issue()
+    files = envoy.render(
+        scenario,
+        listen="127.0.0.1:18999",
+        pods=["127.0.0.1:9001"],
+        directory=tmp_path,
+        certificate=certificate,
+    )
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for name in (envoy.WHOLE, envoy.BOOTSTRAP):
+        assert envoy.check_syntax(tmp_path / name) == ""
+        said = files[name]
+        assert f"disable_stateful_session_resumption: {str(not tls['session_cache']).lower()}" in said
+        assert f"disable_stateless_session_resumption: {str(not tls['session_tickets']).lower()}" in said
+        assert f"minimum_protocol_version: TLSv{min(tls['versions']).replace('.', '_')}" in said
+        assert f"maximum_protocol_version: TLSv{max(tls['versions']).replace('.', '_')}" in said
+
+
 def test_a_scenario_without_tls_says_nothing_of_it(tmp_path: Path) -> None:
     scenario = build({}, source="test")
     text = render(scenario, listen="127.0.0.1:1", pods=["127.0.0.1:2"], directory=tmp_path)
     assert "ssl" not in text
     assert "ssl" not in haproxy.render(scenario, listen="127.0.0.1:1", pods=["127.0.0.1:2"])
+    files = envoy.render(scenario, listen="127.0.0.1:1", pods=["127.0.0.1:2"], directory=tmp_path)
+    assert not any("transport_socket" in text for text in files.values())
+    assert envoy.PAIR not in files
 
 
 BINDS = {

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from scenarios.scenario.edge.nginx import NginxSettings, changed
+from scenarios.scenario.edge.nginx import NginxSettings
+from scenarios.scenario.edge.settings import changed
 from scenarios.scenario.validate import ScenarioError, build
 
 POLLING = {"transport": "polling-upgrade"}
@@ -54,6 +55,31 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"edge": {"proxy": "envoy"}, "gateway": {"balance": "ip_hash"}},
         "gateway.balance: invalid value 'ip_hash': expected 'hash' with edge.proxy = 'envoy'",
     ),
+    "settings of HAProxy at another proxy": (
+        {},
+        {"edge": {"haproxy": {"timeout_tunnel_s": 60}}},
+        "edge.haproxy.timeout_tunnel_s: invalid value 60.0: expected 3600.0 with edge.proxy = 'nginx'",
+    ),
+    "settings of Envoy at another proxy": (
+        {},
+        {"edge": {"proxy": "haproxy", "envoy": {"concurrency": 2}}},
+        "edge.envoy.concurrency: invalid value 2: expected 1 with edge.proxy = 'haproxy'",
+    ),
+    "room for fewer than all at HAProxy": (
+        {},
+        {"edge": {"proxy": "haproxy", "haproxy": {"maxconn": 299}}},
+        "edge.haproxy.maxconn: invalid value 299: expected at least 300, for a WebSocket of each of 300",
+    ),
+    "room for fewer than all at Envoy": (
+        {},
+        {"edge": {"proxy": "envoy", "envoy": {"max_requests": 299}}},
+        "edge.envoy.max_requests: invalid value 299: expected at least 300",
+    ),
+    "a rate that two threads count": (
+        {},
+        {"edge": {"proxy": "haproxy", "limit": "per-ip", "haproxy": {"nbthread": 2}}},
+        "edge.haproxy.nbthread: invalid value 2: expected 1 with a limit of a rate",
+    ),
     "polling clients that any pod may get": (
         {},
         {"fleet": POLLING, "gateway": {"balance": "round_robin"}},
@@ -91,9 +117,15 @@ def test_polling_clients_may_have_every_sticky_balance(balance: str) -> None:
 
 
 @pytest.mark.parametrize(("timeout_s", "limits"), [(0, False), (60, True)])
-def test_a_limit_is_in_force_from_the_start_where_a_reload_cuts(timeout_s: float, limits: bool) -> None:
-    edge = build({"edge": {"nginx": {"worker_shutdown_timeout_s": timeout_s}}}, source="f").edge
+@pytest.mark.parametrize(
+    ("proxy", "key"), [("nginx", "worker_shutdown_timeout_s"), ("haproxy", "hard_stop_after_s")]
+)
+def test_a_limit_is_in_force_from_the_start_where_a_reload_cuts(
+    proxy: str, key: str, timeout_s: float, limits: bool
+) -> None:
+    edge = build({"edge": {"proxy": proxy, proxy: {key: timeout_s}}}, source="f").edge
     assert edge.limits_the_ramp is limits
+    assert edge.cuts_after_reload_s == timeout_s
 
 
 STOCK = {"defaults": "stock"}
@@ -105,6 +137,14 @@ def test_a_proxys_own_defaults_hold_where_the_scenario_says_nothing() -> None:
     assert (settings.max_fails, settings.fail_timeout_s, settings.worker_connections) == (3, 10, 512)
     assert (settings.proxy_read_timeout_s, settings.proxy_next_upstream) == (60, ("error", "timeout"))
     assert build(small, source="t").edge.nginx_in_force == NginxSettings()
+
+
+def test_a_bound_of_envoy_that_is_raised_leaves_room_for_more_clients() -> None:
+    bounds = {"max_connections": 2_000, "max_requests": 2_000}
+    edge = {**STOCK, "proxy": "envoy", "envoy": bounds}
+    settings = build({"edge": edge, "fleet": {"clients": 1_200}}, source="t").edge.envoy_in_force
+    assert (settings.max_requests, settings.max_pending_requests) == (2_000, 1_024)
+    assert settings.stream_idle_timeout_s == 300
 
 
 @pytest.mark.parametrize(

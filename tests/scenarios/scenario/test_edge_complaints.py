@@ -15,9 +15,6 @@ OWN = {"nginx_conf": "nginx.conf"}
 
 REFUSED: dict[str, dict[str, Any]] = {
     "edge.tls: not supported together with target.url": {"edge": {"tls": {}}, "target": URL},
-    "edge.proxy: invalid value 'envoy': expected nginx or haproxy with edge.tls": {
-        "edge": {"tls": {}, "proxy": "envoy"}
-    },
     "fleet.tls_resume: invalid value True: expected no such key without TLS": {"fleet": {"tls_resume": True}},
     "event[0].do: not supported: certificate_rotate needs TLS: expected [edge.tls]": {"event": ROTATE},
     "edge.nginx_conf: not supported together with target.url": {"edge": OWN, "target": URL},

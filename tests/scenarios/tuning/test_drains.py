@@ -142,10 +142,11 @@ def test_a_window_is_safe_only_with_every_seed(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_settings_are_those_of_the_proxy_in_use_and_of_kubernetes(proxy: str, line: str) -> None:
-    found = settings(proxy, 119.5).splitlines()
+    scenario = load("drain", ["matrix={}", f"edge.proxy={proxy}"])
+    found = settings(scenario, 119.5).splitlines()
     assert line in found
     assert "    terminationGracePeriodSeconds: 135" in found
-    assert settings(proxy, None) == ""
+    assert settings(scenario, None) == ""
 
 
 def test_limits_are_told_with_what_the_largest_group_asks_of_them() -> None:

@@ -62,6 +62,13 @@ def test_the_incidents_own_fix_is_options_of_the_stock_client() -> None:
     assert any("wait exactly the maximum" in line for line in found.cannot)
 
 
+def test_the_limit_is_for_the_proxy_in_use() -> None:
+    scenario = load("mass-drop", ["matrix={}", "edge.proxy=haproxy"])
+    found = text(settings(candidate("incident", "per-ip"), scenario, "backend per_ip"))
+    assert "HAProxy:\n\n    backend per_ip" in found
+    assert "nginx" not in found
+
+
 def test_a_python_policy_is_options_of_the_python_client_and_code_for_the_other() -> None:
     found = settings(candidate("socketio-python"), SCENARIO, "")
     assert found.python == (

@@ -202,6 +202,16 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
         lambda: aged({55: [(300_100.0, 50)]}, edge={"proxy": "envoy", "defaults": "stock"}),
         ["stream_idle_timeout (300 s)"],
     ),
+    "Envoy with a time-out of the scenario": (
+        "one-session-age",
+        lambda: aged(TENS, edge={"proxy": "envoy", "envoy": {"stream_idle_timeout_s": 10.0}}),
+        ["stream_idle_timeout (10 s)"],
+    ),
+    "HAProxy with a time-out of the scenario": (
+        "one-session-age",
+        lambda: aged(TENS, edge={"proxy": "haproxy", "haproxy": {"timeout_tunnel_s": 10.0}}),
+        ["timeout_tunnel (10 s)"],
+    ),
     "nginx with its own time-outs": (
         "one-session-age",
         lambda: aged({58: [(60_100.0, 50)]}, edge={"proxy": "nginx", "defaults": "stock"}),

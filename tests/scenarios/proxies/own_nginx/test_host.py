@@ -175,6 +175,18 @@ WRONG: dict[str, tuple[str, str, dict[str, Any], str]] = {
         {"edge": {"nginx_log_format": "main"}},
         "edge.nginx_log_format: ",
     ),
+    "the format that needs no name": (
+        "",
+        "",
+        {"edge": {"nginx_log_format": "combined"}},
+        "edge.nginx_log_format: log_format combined: expected $msec, and $limit_req_status or",
+    ),
+    "no log at all": (
+        "access_log /var/log/nginx/access.log",
+        "access_log off",
+        {"edge": {"nginx_log_format": "combined"}},
+        "has no access_log with a log_format combined",
+    ),
     "a format that does not tell": (
         "access_log /var/log/nginx/access.log",
         "log_format main '$msec $status'; access_log /var/log/nginx/access.log main",

@@ -36,6 +36,11 @@ READ = {
         '{"at":"3.5","limit":"REJECTED"}',
         (3.5, "REJECTED"),
     ),
+    "after two pods": (
+        "$time_iso8601 $status $upstream_addr $upstream_response_length $upstream_status $request_id",
+        "1970-01-01T00:01:40+00:00 503 127.0.0.1:1, 127.0.0.1:2 -, - 503, 503 7af",
+        (100.0, "-"),
+    ),
     "between tabs": (r"$msec\t$limit_req_status", "3.5\tREJECTED_DRY_RUN", (3.5, "REJECTED_DRY_RUN")),
 }
 
@@ -50,6 +55,34 @@ def test_a_line_says_when_and_whether_a_limit_refused(tmp_path: Path, name: str)
     log.write_text(f"{line}\n{line[:3]}", encoding="utf-8")
     (read,) = read_log(log, written_by)
     assert (read.ended_wall_s, read.limit_status) == found
+
+
+def test_each_variable_of_two_pods_has_both(tmp_path: Path) -> None:
+    written_by = format_of(
+        ["$msec $status $upstream_addr $upstream_status $upstream_response_time [$request]"]
+    )
+    log = tmp_path / "access.log"
+    log.write_text(
+        "7 101 127.0.0.1:1, 127.0.0.1:2 503, 101 0.001, 0.250 [GET / HTTP/1.1]\n", encoding="utf-8"
+    )
+    (read,) = read_log(log, written_by)
+    assert read.upstream_status == "503, 101"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "found"),
+    [
+        ("$msec $status $upstream_status $request_time $pid", "9 101 101 2.5 71", (2.5, "71")),
+        ("$msec $status $upstream_status $pid", "9 101 101 71", (0.0, "")),
+    ],
+)
+def test_a_worker_is_known_with_the_time_that_a_request_took(
+    tmp_path: Path, text: str, line: str, found: tuple[float, str]
+) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(f"{line}\n", encoding="utf-8")
+    (read,) = read_log(log, format_of([text]))
+    assert (read.lasted_s, read.worker) == found
 
 
 @pytest.mark.parametrize("text", ["$msec $status", "$status $limit_req_status", COMBINED, ""])
