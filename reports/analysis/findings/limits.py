@@ -161,7 +161,8 @@ def _kept_out(run: Run) -> Found | None:
         return None
     from_s, to_s = stretch[1] - WATCHED_S, stretch[1]
     rules = [rule for rule in _rules(run, from_s, to_s) if per_address(rule)]
-    rates = [rate for rule in rules if (rate := _rate_per_s(rule))]
+    pods = int(run.info.scenario.get("gateway", {}).get("pods") or 1)
+    rates = [rate for rule in rules if (rate := _rate_per_s(rule, pods))]
     if not rates or _pods_keep_out(run.between(from_s, to_s)):
         return None
     room = min(rates) * (to_s - stretch[0])
@@ -188,10 +189,13 @@ def _kept_out(run: Run) -> Found | None:
     return None
 
 
-def _rate_per_s(rule: Mapping[str, Any]) -> float:
-    """Connections per second that a rule admits of one address in the long run; 0 without such a bound."""
+def _rate_per_s(rule: Mapping[str, Any], pods: int) -> float:
+    """Connections per second that a rule admits of one address in the long run; 0 without such a bound.
+
+    pods: each of them counts for itself, where it is they that count.
+    """
     if rule.get("window_s"):
-        return float(rule["connections"]) / float(rule["window_s"])
+        return float(rule["connections"]) / float(rule["window_s"]) * (pods if "peer" in rule else 1)
     return float(rule.get("rate_per_s") or 0.0)
 
 
