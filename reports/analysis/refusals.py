@@ -5,7 +5,8 @@ each; some the sidecars beside the pods gave, for a limit, a bound or an ejectio
 client that had given up before the answer reached it does not count it; an answer that neither nginx's
 limits nor a sidecar nor a pod gave is counted by the client alone. A sidecar that retries may hide what a pod
 has refused: then pods count more than clients. A limit may refuse without an answer (`drop`), or accept and
-close (`close_1013`): no client counts that as a refusal.
+close (`close_1013`): no client counts that as a refusal. And nginx may ask the next pod instead of handing on
+what one has refused (`proxy_next_upstream`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,13 +32,13 @@ class Refusals(Struct, frozen=True, kw_only=True):
     unexplained: int | None
     """Clients' less all others'; negative where clients had given up. None where nginx's or the pods' are not
     known."""
-    unanswered: bool = False
-    """Whether the limit refuses in a way that clients do not count: fewer are then no contradiction."""
+    unseen: bool = False
+    """Whether clients do not see all refusals: fewer are then no contradiction."""
 
     @property
     def agree(self) -> bool:
         """Whether both ends differ by no more than 5, or 2 % of the larger count; unknown counts as yes."""
-        if self.unexplained is None or (self.unanswered and self.unexplained < 0):
+        if self.unexplained is None or (self.unseen and self.unexplained < 0):
             return True
         larger = max(self.clients, self.clients - self.unexplained)
         return abs(self.unexplained) <= max(TOLERATED_COUNT, TOLERATED_SHARE * larger)
@@ -55,13 +56,17 @@ def refusals(rows: Sequence[Row], scenario: Mapping[str, Any]) -> Refusals:
         pods=pods,
         sidecars=sidecars,
         unexplained=unexplained,
-        unanswered=_unanswered(scenario),
+        unseen=_unseen(scenario),
     )
 
 
-def _unanswered(scenario: Mapping[str, Any]) -> bool:
-    """Whether a limit of the scenario, or one that is set later, refuses as clients do not count it."""
-    specs = [scenario.get("edge", {}).get("limit")]
+def _unseen(scenario: Mapping[str, Any]) -> bool:
+    """Whether a limit of the scenario, or one that is set later, refuses as clients do not count it, or
+    nginx keeps to itself what pods refuse."""
+    edge = scenario.get("edge", {})
+    if {"http_429", "http_503"} & {*((edge.get("nginx") or {}).get("proxy_next_upstream") or ())}:
+        return True
+    specs = [edge.get("limit")]
     specs += [event.get("limit") for event in scenario.get("event") or () if event.get("do") == "set_limit"]
     tables = [spec for spec in specs if isinstance(spec, Mapping)]
     tables += [part for table in tables for part in table.values() if isinstance(part, Mapping)]

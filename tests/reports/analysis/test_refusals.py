@@ -45,6 +45,7 @@ CLOSE = {"name": "per-ip+pod-window", "pod-window": {"close_1013": True}}
         {"edge__limit": DROP},
         {"edge__limit": CLOSE},
         {"event": [{"do": "set_limit", "at_s": 4.0, "limit": DROP}]},
+        {"edge__nginx": {"proxy_next_upstream": ["error", "http_503"]}},
     ],
 )
 def test_what_clients_do_not_see_as_a_refusal_is_no_contradiction(keys: dict[str, Any]) -> None:
@@ -53,7 +54,7 @@ def test_what_clients_do_not_see_as_a_refusal_is_no_contradiction(keys: dict[str
     assert list(refusal_warnings(run)) == []
     table = refusal_table({"arm": run})
     assert table is not None
-    assert table.rows[0][-1].endswith("not answered as refusals")
+    assert table.rows[0][-1].endswith("not seen by clients")
     assert len(list(refusal_warnings(history(rows)))) == 1
     more = seconds(0, 12, limited=60.0, nginx_limited=30.0, pod_shed=0.0)
     assert len(list(refusal_warnings(history(more, scenario=scenario(**keys))))) == 1
