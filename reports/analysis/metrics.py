@@ -305,7 +305,7 @@ def _storm(run: Run, from_s: int, to_s: int, *, ticks_to_s: int) -> Storm:
             if series.mean(series.column(rows, "nginx_limited")) is None
             else _count(rows, "nginx_limited")
         ),
-        refusals=refusals(rows),
+        refusals=refusals(rows, run.info.scenario),
         outcomes={outcome: _count(rows, outcome) for outcome in OUTCOMES},
         missed=_count(rows, "missed"),
         wasted_work=series.ratio(wasted, _count(rows, "handshakes")),

@@ -87,7 +87,8 @@ def variables(runs: Sequence[Run]) -> tuple[str, ...]:
             for arm in arms.values():
                 fixed, found = heads[0].get(key), settings(arm[0]).get(key)
                 _same("scenario", {key: fixed}, {key: found}, first, arm[0])
-    return _with_whole_events(varied)
+    fields = [field for key in varied for field in _fields(key, [head.get(key) for head in heads])]
+    return _with_whole_events(fields)
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -123,6 +124,9 @@ def setting(run: Run, variable: str) -> str:
         return str(name) if found.get(variable, True) else f"no {name}"
     if variable in found:
         return label(found[variable])
+    table, _, field = variable.rpartition(".")
+    if isinstance(found.get(table), Mapping):
+        return label(found[table].get(field))
     events = run.info.scenario.get(EVENT) or []
     if variable == EVENT:
         return " + ".join(map(_event_label, events)) or NO_EVENT
@@ -145,6 +149,19 @@ def _event_label(event: Mapping[str, Any]) -> str:
         if key not in {"do", "at_s"} and value is not None and (key, value) not in EVENT_DEFAULTS
     ]
     return " ".join([str(event.get("do")), f"at {event.get('at_s'):g} s", *rest])
+
+
+def _fields(key: str, values: Sequence[Any]) -> list[str]:
+    """What differs in a key: fields of a table such as `edge.nginx`, or the key itself.
+
+    A table with a name, such as a limit, is one value; so is one that not all have.
+    """
+    if not all(isinstance(value, Mapping) and "name" not in value for value in values):
+        return [key]
+    fields = dict.fromkeys(field for value in values for field in value)
+    return [
+        f"{key}.{field}" for field in fields if len({_canonical(value.get(field)) for value in values}) > 1
+    ]
 
 
 def _with_whole_events(varied: Sequence[str]) -> tuple[str, ...]:

@@ -53,4 +53,6 @@ def _unaccounted(counted: Refusals) -> str:
     if not counted.unexplained:
         return units.count(counted.unexplained)
     text = f"{counted.unexplained:+,d}".replace("-", "\u2212")
+    if counted.unseen and counted.unexplained < 0:
+        return f"{text}, not seen by clients"
     return text if counted.agree else f"{text}, exceeds tolerance"

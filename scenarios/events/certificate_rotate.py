@@ -5,7 +5,7 @@ from scenarios.events.stack import Stack
 
 
 class CertificateRotate(Event, frozen=True, kw_only=True, tag="certificate_rotate"):
-    """The proxy gets a new certificate and key while it runs. No client is disconnected, and all trust it.
+    """The proxy gets a new certificate and key, which all clients trust; nginx and HAProxy reload for it.
 
     No TLS session from before can be resumed: the next handshake of every client is a full one. nginx keeps
     its session cache and its ticket keys, but a session belongs to one certificate; HAProxy's new worker

@@ -21,6 +21,8 @@ class Deploy(Event, frozen=True, kw_only=True, tag="deploy"):
     `pre_stop_s`, and then has `drain_s` for its clients: the built-in stub disconnects them one by one,
     evenly; a gateway of your own gets SIGTERM, and SIGKILL if it still runs after `drain_s`. In Kubernetes
     the sum of the two times is `terminationGracePeriodSeconds`.
+
+    A deploy that begins during another one waits until all new pods of that one are there.
     """
 
     max_surge: PodNumber = "25%"
@@ -55,24 +57,32 @@ class Deploy(Event, frozen=True, kw_only=True, tag="deploy"):
 
     async def strike(self, stack: Stack) -> Details:
         """Starts new pods and ends old ones within the bounds; returns when the last old one has ended."""
+        # The next deploy may begin once this one's old pods leave, and need not wait until they have left.
+        async with asyncio.TaskGroup() as tasks, stack.own_gateway.replacing:
+            replaced = await self._replace(stack, tasks)
+            # Who is told to leave does so before anybody else counts the pods.
+            await asyncio.sleep(0)
+        return {"pods": replaced}
+
+    async def _replace(self, stack: Stack, tasks: asyncio.TaskGroup) -> int:
+        """Returns the number of pods once all new ones are available and all old ones are told to leave."""
         old = list(stack.own_gateway.running)
         wanted = len(old)
         surge, unavailable = self.bounds(wanted)
         started = available = 0
         starting: set[asyncio.Task[int]] = set()
-        async with asyncio.TaskGroup() as tasks:
-            while old or starting or started < wanted:
-                more = max(0, min(wanted - started, wanted + surge - len(old) - started))
-                starting |= {tasks.create_task(self._start(stack)) for _ in range(more)}
-                started += more
-                spare = max(0, len(old) + available - (wanted - unavailable))
-                for pod in old[:spare]:
-                    tasks.create_task(self._retire(stack, pod))
-                old = old[spare:]
-                if starting:
-                    done, starting = await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
-                    available += sum(task.result() for task in done)
-        return {"pods": wanted}
+        while old or starting or started < wanted:
+            more = max(0, min(wanted - started, wanted + surge - len(old) - started))
+            starting |= {tasks.create_task(self._start(stack)) for _ in range(more)}
+            started += more
+            spare = max(0, len(old) + available - (wanted - unavailable))
+            for pod in old[:spare]:
+                tasks.create_task(self._retire(stack, pod))
+            old = old[spare:]
+            if starting:
+                done, starting = await asyncio.wait(starting, return_when=asyncio.FIRST_COMPLETED)
+                available += sum(task.result() for task in done)
+        return wanted
 
     async def _start(self, stack: Stack) -> int:
         """Starts a pod; returns how many there are more once it counts."""

@@ -21,11 +21,12 @@ class _KindOfReload:
 
 
 class NginxReload(Event, frozen=True, kw_only=True, tag="nginx_reload"):
-    """The proxy reloads its configuration, and no client is disconnected.
+    """The proxy reloads its configuration; connections stay with its old workers as long as these live.
 
     Old workers of nginx and HAProxy keep their connections, and new workers accept new ones; HAProxy loses
     the counts of its limits. Envoy finds that nothing has changed. An old worker of nginx ends when its last
-    connection has ended, so after many reloads there are many; their CPU counts as nginx's.
+    connection has ended, so after many reloads there are many; their CPU counts as nginx's. With
+    `edge.nginx.worker_shutdown_timeout_s` it cuts what it still has after that time.
     """
 
     kind = _KindOfReload()

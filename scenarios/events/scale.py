@@ -13,6 +13,7 @@ class Scale(Event, frozen=True, kw_only=True, tag="scale"):
     surplus pods leave the upstream and are stopped.
 
     A dead pod that is about to be restarted counts. If several `scale` events overlap, the last one applies.
+    One that begins during a deploy waits until all new pods of that are there.
     """
 
     kind = "mitigation"
@@ -23,7 +24,8 @@ class Scale(Event, frozen=True, kw_only=True, tag="scale"):
     async def strike(self, stack: Stack) -> Details:
         """Starts or stops the difference."""
         gateway = stack.own_gateway
-        there = gateway.running
+        async with gateway.replacing:
+            there = gateway.running
         surplus = there[self.pods :]
         added = await gateway.add(self.pods - len(there)) if self.pods > len(there) else 0
         await retire(stack, surplus)

@@ -31,5 +31,7 @@ class SetLimit(Event, frozen=True, kw_only=True, tag="set_limit"):
     async def strike(self, stack: Stack) -> Details:
         """Puts it in force."""
         await stack.set_limit(self.limit)
+        limits = limit(self.limit)
         # Reports do not know limits by name.
-        return {"limit": self.limit, "rules": to_builtins(limit(self.limit).at_proxy)}
+        rules, pod_rules = to_builtins((limits.at_proxy, limits.at_pods))
+        return {"limit": self.limit, "rules": rules, **({"pod_rules": pod_rules} if pod_rules else {})}

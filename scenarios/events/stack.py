@@ -3,6 +3,7 @@
 `scenarios/stack/stack.py` and `scenarios/simulator/stack.py` are the two that there are.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
@@ -35,6 +36,11 @@ class Pods(Protocol):
     @property
     def running(self) -> Sequence[int]:
         """The pods that are there to stay."""
+        ...
+
+    @property
+    def replacing(self) -> asyncio.Lock:
+        """Held while a deploy has more or fewer pods than usual: who goes by their number waits for it."""
         ...
 
     async def add(self, count: int) -> int:

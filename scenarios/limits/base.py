@@ -17,6 +17,17 @@ class LimitError(ValueError):
     """An unknown limit, or invalid parameters."""
 
 
+class PodWindowRule(Struct, frozen=True, kw_only=True):
+    """The limit per address that each pod counts for itself, as reports know it."""
+
+    name: str = "pod-window"
+    connections: int
+    window_s: float
+    charge_refusals: bool
+    peer: bool
+    """The address is that of the peer, which is the proxy."""
+
+
 class Limits(Struct, frozen=True):
     """The rules and the admission control of a scenario's limit."""
 
@@ -32,6 +43,21 @@ class Limits(Struct, frozen=True):
     def at_proxy(self) -> tuple[CountedRule, ...]:
         """All rules at the proxy."""
         return (*self.rules, *self.windows, *self.in_flight)
+
+    @property
+    def at_pods(self) -> tuple[PodWindowRule, ...]:
+        """The pods' limit per address; none where they refuse for other reasons as well, for what they count
+        does not tell these apart."""
+        pods = self.admission
+        if not pods.window_connections or pods.shed_above_lag_ms or pods.handshake_slots:
+            return ()
+        rule = PodWindowRule(
+            connections=pods.window_connections,
+            window_s=pods.window_s,
+            charge_refusals=pods.window_charges_refusals,
+            peer=pods.window_by_peer,
+        )
+        return (rule,)
 
     @property
     def dry_run(self) -> bool:
@@ -59,7 +85,8 @@ class ProxyLimit(BaseLimit, frozen=True, kw_only=True):
     retry_after_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
     """Value of the header Retry-After of a refusal; 0: no such header."""
     drop: bool = False
-    """Close the connection without an answer in place of a refusal; nginx calls that 444."""
+    """Close the connection without an answer in place of a refusal; nginx calls that 444. The proxy's log
+    counts it as refused, the clients as a broken connection."""
 
     def __post_init__(self) -> None:
         for network in self.exempt:

@@ -55,11 +55,15 @@ def counted(
 
 def limit_rules(scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
     """What the limits of the scenario count, by where they are."""
-    return {
-        place: to_builtins(limit(spec).at_proxy)
+    if scenario.target.url:
+        return {}
+    found = {
+        place: list(to_builtins(limit(spec).at_proxy))
         for place, spec in (("proxy", scenario.edge.limit), ("sidecars", scenario.mesh.limit))
-        if spec != "none" and not scenario.target.url
+        if spec != "none"
     }
+    at_pods = list(to_builtins(limit(scenario.edge.limit).at_pods))
+    return {**found, **({"pods": at_pods} if at_pods else {})}
 
 
 def _own_words(folder: Path) -> Iterator[str]:

@@ -122,6 +122,7 @@ class SimulatedGateway:
 
     def __init__(self, engine: Engine, costs_start_s: float, seed: int) -> None:
         self.pods: list[SimulatedPod] = []
+        self.replacing = asyncio.Lock()
         self._engine = engine
         self._start_s = costs_start_s
         self._rng = np.random.default_rng(seed)

@@ -91,6 +91,8 @@ class Gateway:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_CONTROL_TIMEOUT_S))
         self.route: Callable[[], Awaitable[None]] = _nowhere
         """Makes the proxy send new connections to the pods that are there now; set once there is a proxy."""
+        self.replacing = asyncio.Lock()
+        """See `Pods.replacing`."""
         self._tolerant = False
         """Pods of a user's own may end by themselves."""
 

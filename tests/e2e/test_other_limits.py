@@ -148,6 +148,24 @@ def test_haproxy_counts_a_window_as_the_rule_does(charge: bool, tmp_path: Path) 
     assert {line.status for line in counted} == {200, 429}
 
 
+@pytest.mark.needs_haproxy
+def test_a_bucket_is_full_again_however_long_an_open_connection_keeps_its_key(tmp_path: Path) -> None:
+    spec = {"name": "per-ip", "rate_per_s": 9_999.5, "burst": 2}
+
+    async def play() -> list[int]:
+        async with edge("haproxy", tmp_path, spec) as made:
+            _, held = await made.ask()
+            # HAProxy counts 599,970 fractions of a token in a millisecond, and in 32 bits: half of these are
+            # 3.6 s, all 7.2 s. At lower rates that takes minutes or days.
+            await asyncio.sleep(4.5)
+            try:
+                return [await made.status() for _ in range(3)]
+            finally:
+                held.close()
+
+    assert asyncio.run(play()) == [200, 200, 200]
+
+
 @pytest.mark.parametrize("by", ["header:X-Token", "cookie:token"])
 @pytest.mark.parametrize("proxy", EVERY_PROXY)
 def test_clients_behind_one_address_have_an_allowance_for_each_token(

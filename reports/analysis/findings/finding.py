@@ -10,7 +10,17 @@ from reports.analysis.actions import fired_events
 from reports.analysis.validity import Evidence
 from reports.rundir.reader import Run
 
-HARMLESS = frozenset({"feed_burst", "feed_stall", "nginx_reload", "push_policy", "set_limit", "probes"})
+HARMLESS = frozenset(
+    {
+        "certificate_rotate",
+        "feed_burst",
+        "feed_stall",
+        "nginx_reload",
+        "probes",
+        "push_policy",
+        "set_limit",
+    }
+)
 """Events that disconnect no client by themselves; a reload does so by its time-out alone."""
 KILLS = frozenset({"pod_killed", "pod_crashed"})
 """What the orchestrator, or a pod itself, did: lines of events.jsonl without an end."""
@@ -68,9 +78,10 @@ def rules_in_force(run: Run, place: str, from_s: float, to_s: float) -> list[dic
     """The rules of limits that refused anybody in [from_s, to_s), the latest last; none where that is not
     known."""
     known = [(-math.inf, run.info.limit_rules.get(place, []))]
-    if place == "proxy":
+    said = {"proxy": "rules", "pods": "pod_rules"}.get(place)
+    if said:
         known += [
-            (event.ended_s, event.details.get("rules", []))
+            (event.ended_s, event.details.get(said, []))
             for event in fired_events(run.events)
             if event.name == "set_limit" and event.ended_s is not None
         ]

@@ -29,7 +29,11 @@ ROOM = 2.0
 
 def single_key(evidence: Evidence) -> Found | None:
     """A limit per address that saw one address, though the clients have many."""
-    return _one_address_at_proxy(evidence) or _one_address_at_sidecars(evidence)
+    return (
+        _one_address_at_proxy(evidence)
+        or _one_address_at_pods(evidence)
+        or _one_address_at_sidecars(evidence)
+    )
 
 
 def _one_address_at_proxy(evidence: Evidence) -> Found | None:
@@ -59,6 +63,33 @@ def _one_address_at_proxy(evidence: Evidence) -> Found | None:
     return Found(figures=text)
 
 
+def _one_address_at_pods(evidence: Evidence) -> Found | None:
+    run = evidence.run
+    log, refused, ips = run.info.proxy_log, _count(run.rows, "pod_shed"), source_ips(run)
+    rules = rules_in_force(run, "pods", 0, _end_s(run))
+    by_peer = any(rule.get("peer") for rule in rules)
+    one_source = log is not None and log.addresses == 1
+    if not rules or not (by_peer or one_source) or not refused or ips < 2:
+        return None
+    peer, forwarded = "the address of the peer, which is the proxy", "the one address that the proxy forwards"
+    why = peer if by_peer else forwarded
+    return Found(
+        figures=(
+            f"1 key at each pod, {units.count(evidence.summary.clients)} clients: the limit of the pods "
+            f"counts by {why}, though the clients have {units.count(ips)} IPs. Pods refused "
+            f"{units.count(refused)} connections."
+        ),
+        change=_FORWARDED if by_peer else "",
+    )
+
+
+_FORWARDED = (
+    "The gateway: count by the last address in X-Forwarded-For, from the proxy alone "
+    '(`source = "forwarded"`). The proxy: send that header in each `location`, also in one with a '
+    "`proxy_set_header` of its own, which inherits none."
+)
+
+
 def _one_address_at_sidecars(evidence: Evidence) -> Found | None:
     run = evidence.run
     refused, ips = _count(run.rows, "sidecar_refused"), source_ips(run)
@@ -80,7 +111,7 @@ def _one_address_at_sidecars(evidence: Evidence) -> Found | None:
 def refused_first_attempts(evidence: Evidence) -> Found | None:
     """Clients that a limit per address refused at their first attempt after a disconnect."""
     run, stretch = evidence.run, storm_stretch(evidence.run)
-    if stretch is None or not any(map(per_address, rules_in_force(run, "proxy", *stretch))):
+    if stretch is None or not any(map(per_address, _rules(run, *stretch))):
         return None
     rows = [row for row in run.shared_ips if stretch[0] <= (row["t_s"] or 0.0) < stretch[1]]
     first, refused = _count(rows, "first_attempts"), _count(rows, "first_limited")
@@ -94,7 +125,8 @@ def refused_first_attempts(evidence: Evidence) -> Found | None:
             f"The limit refused {units.count(refused)} of {units.count(first)} first attempts after a "
             f"disconnect ({units.percent(refused / first)}): these clients had lost their connection, and "
             f"done nothing else{whose}."
-        )
+        ),
+        change="" if any(map(per_address, rules_in_force(run, "proxy", *stretch))) else _AT_PODS,
     )
 
 
@@ -128,8 +160,9 @@ def _kept_out(run: Run) -> Found | None:
     if stretch is None or unaided is None or stretch[1] - stretch[0] < 2 * WATCHED_S:
         return None
     from_s, to_s = stretch[1] - WATCHED_S, stretch[1]
-    rules = [rule for rule in rules_in_force(run, "proxy", from_s, to_s) if per_address(rule)]
-    rates = [rate for rule in rules if (rate := _rate_per_s(rule))]
+    rules = [rule for rule in _rules(run, from_s, to_s) if per_address(rule)]
+    pods = int(run.info.scenario.get("gateway", {}).get("pods") or 1)
+    rates = [rate for rule in rules if (rate := _rate_per_s(rule, pods))]
     if not rates or _pods_keep_out(run.between(from_s, to_s)):
         return None
     room = min(rates) * (to_s - stretch[0])
@@ -151,15 +184,18 @@ def _kept_out(run: Run) -> Found | None:
                     f"{units.count(attempts)} attempts. Its rate would have admitted {units.count(room)} "
                     f"connections per IP since the trigger."
                 ),
-                change=_ALL_REQUESTS if any(map(_counts_all_requests, rules)) else "",
+                change=_change(rules),
             )
     return None
 
 
-def _rate_per_s(rule: Mapping[str, Any]) -> float:
-    """Connections per second that a rule admits of one address in the long run; 0 without such a bound."""
+def _rate_per_s(rule: Mapping[str, Any], pods: int) -> float:
+    """Connections per second that a rule admits of one address in the long run; 0 without such a bound.
+
+    pods: each of them counts for itself, where it is they that count.
+    """
     if rule.get("window_s"):
-        return float(rule["connections"]) / float(rule["window_s"])
+        return float(rule["connections"]) / float(rule["window_s"]) * (pods if "peer" in rule else 1)
     return float(rule.get("rate_per_s") or 0.0)
 
 
@@ -183,6 +219,24 @@ def _pods_keep_out(rows: list[Row]) -> bool:
     """Whether attempts that the limit let pass failed elsewhere."""
     others = sum(_count(rows, name) for name in OUTCOMES if name not in {"joined", "limited", "abandoned"})
     return others > max(2.0, OTHERS_SHARE * (others + _count(rows, "joined")))
+
+
+def _rules(run: Run, from_s: float, to_s: float) -> list[dict[str, Any]]:
+    """What refused clients in [from_s, to_s), at the proxy and at the pods."""
+    return [rule for place in ("proxy", "pods") for rule in rules_in_force(run, place, from_s, to_s)]
+
+
+def _change(rules: Iterable[Mapping[str, Any]]) -> str:
+    """What to change where clients can never get in; nothing where the proxy's own directive helps."""
+    if any(map(_counts_all_requests, rules)):
+        return _ALL_REQUESTS
+    return _AT_PODS if all("peer" in rule for rule in rules) else ""
+
+
+_AT_PODS = (
+    "The gateway's own limiter: do not count refused attempts, allow as many connections in a window as "
+    "clients share an address, or count by token."
+)
 
 
 def _counts_all_requests(rule: Mapping[str, Any]) -> bool:

@@ -29,7 +29,8 @@ FINDINGS: dict[str, Kind] = {
         ),
         found_where=(
             "a limit per address refused requests, the clients have several IPs, and all requests in the "
-            "proxy's log have one address; or where the limit of sidecars counts by the address of the proxy"
+            "proxy's log have one address; or where the limit of sidecars, or of pods, counts by the address "
+            "of the proxy"
         ),
         change={
             "nginx": (
@@ -83,8 +84,9 @@ FINDINGS: dict[str, Kind] = {
             "clients that hammered."
         ),
         found_where=(
-            "a limit per address refused at least 5 % of the first attempts that clients made after a "
-            "disconnect, and at least 5 of them"
+            "a limit per address, at the proxy or at the pods, refused at least 5 % of the first attempts "
+            "that clients made after a disconnect, and at least 5 of them; with `drop` or `close_1013` "
+            "clients do not know that they were refused, and nothing is found"
         ),
         change={
             "nginx": (

@@ -1,11 +1,13 @@
 """Refusals by a limit, reconciled."""
 
+from typing import Any
+
 import pytest
 
 from reports.analysis.metrics import summarise
 from reports.analysis.refusals import Refusals, refusal_warnings, refusals
 from reports.page.refusals import refusal_table
-from tests.support.histories import history, second, seconds
+from tests.support.histories import history, scenario, second, seconds
 
 CASES: dict[str, tuple[float, float | None, float | None, int | None, bool]] = {
     "they add up": (1000.0, 700.0, 300.0, 0, True),
@@ -24,13 +26,38 @@ CASES: dict[str, tuple[float, float | None, float | None, int | None, bool]] = {
 def test_what_neither_nginx_nor_pods_refused_is_unexplained(
     clients: float, nginx: float | None, pods: float | None, unexplained: int | None, agree: bool
 ) -> None:
-    found = refusals([second(0, limited=clients, nginx_limited=nginx, pod_shed=pods)])
+    found = refusals([second(0, limited=clients, nginx_limited=nginx, pod_shed=pods)], {})
     assert (found.unexplained, found.agree) == (unexplained, agree)
 
 
 def test_what_sidecars_answered_by_themselves_is_explained() -> None:
     rows = [second(0, limited=20.0, nginx_limited=3.0, pod_shed=4.0, sidecar_refused=12.0)]
-    assert refusals(rows) == Refusals(clients=20, nginx=3, sidecars=12, pods=4, unexplained=1)
+    assert refusals(rows, {}) == Refusals(clients=20, nginx=3, sidecars=12, pods=4, unexplained=1)
+
+
+DROP = {"name": "per-ip", "drop": True}
+CLOSE = {"name": "per-ip+pod-window", "pod-window": {"close_1013": True}}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"edge__limit": DROP},
+        {"edge__limit": CLOSE},
+        {"event": [{"do": "set_limit", "at_s": 4.0, "limit": DROP}]},
+        {"edge__nginx": {"proxy_next_upstream": ["error", "http_503"]}},
+    ],
+)
+def test_what_clients_do_not_see_as_a_refusal_is_no_contradiction(keys: dict[str, Any]) -> None:
+    rows = seconds(0, 12, limited=0.0, nginx_limited=30.0, pod_shed=0.0)
+    run = history(rows, scenario=scenario(**keys))
+    assert list(refusal_warnings(run)) == []
+    table = refusal_table({"arm": run})
+    assert table is not None
+    assert table.rows[0][-1].endswith("not seen by clients")
+    assert len(list(refusal_warnings(history(rows)))) == 1
+    more = seconds(0, 12, limited=60.0, nginx_limited=30.0, pod_shed=0.0)
+    assert len(list(refusal_warnings(history(more, scenario=scenario(**keys))))) == 1
 
 
 def test_the_storm_reconciles_its_own_seconds() -> None:

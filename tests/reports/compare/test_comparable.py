@@ -59,6 +59,39 @@ def test_seed_port_name_and_summary_may_differ() -> None:
     assert found.variables == ()
 
 
+def nginx_with(**changed: Any) -> dict[str, Any]:
+    return scenario(edge__nginx={"workers": 1, "worker_shutdown_timeout_s": 60.0, **changed})
+
+
+def test_of_a_table_within_a_section_only_the_keys_that_differ_are_variables() -> None:
+    found = compare(
+        [
+            run("60 s", "RECOVERED", scenario=nginx_with()),
+            run("240 s", "RECOVERED", scenario=nginx_with(worker_shutdown_timeout_s=240.0)),
+        ]
+    )
+    assert found.variables == ("edge.nginx.worker_shutdown_timeout_s",)
+    assert [list(arm.settings.values()) for arm in found.arms] == [["60.0"], ["240.0"]]
+
+
+def test_a_limit_or_a_policy_with_parameters_is_one_variable() -> None:
+    limits = [{"name": "per-ip", "burst": burst} for burst in (2, 9)]
+    found = compare(
+        [run(str(limit["burst"]), "RECOVERED", scenario=scenario(edge__limit=limit)) for limit in limits]
+    )
+    assert found.variables == ("edge.limit",)
+
+
+def test_a_table_that_an_arm_does_not_have_is_one_variable() -> None:
+    found = compare(
+        [
+            run("plain", "RECOVERED", scenario=scenario(edge__tls=None)),
+            run("tls", "RECOVERED", scenario=scenario(edge__tls={"key": "rsa-2048"})),
+        ]
+    )
+    assert found.variables == ("edge.tls",)
+
+
 def test_nothing_cannot_be_compared() -> None:
     with pytest.raises(ComparisonError, match="no run"):
         compare([])

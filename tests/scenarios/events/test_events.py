@@ -44,6 +44,7 @@ class Called:
     def __init__(self, calls: list[str], **answers: Any) -> None:
         self._calls = calls
         self._answers = answers
+        self.replacing = asyncio.Lock()
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any, **settings: Any) -> Any:
@@ -281,6 +282,7 @@ def test_a_deploy_keeps_to_its_bounds_at_every_moment(pods: int, keys: dict[str,
 
     class Gateway:
         running = tuple(range(pods))
+        replacing = asyncio.Lock()
 
         async def add(self, count: int) -> int:
             nonlocal available, starting, most

@@ -42,14 +42,14 @@ LINES: dict[str, tuple[Any, list[str]]] = {
         [
             "http-request track-sc0 src,ipmask(32,64) table per_ip if storm get !session",
             "http-request set-var(txn.now_0) date(0,ms),mul(3),and(4294967295) if counted_0",
-            "acl empty_0 var(txn.missing_0) -m int 2001:2147483647",
+            "acl empty_0 var(txn.missing_0) -m int 2001:3000",
             "http-request set-var(txn.limit) str(REJECTED) if counted_0 seen_0 empty_0",
             "http-request deny deny_status 429 if refused",
             "http-request sc-set-gpt0(0) var(txn.full_0),add(1000),and(4294967295) if counted_0 !refused",
             "stick-table type ipv6 size 600 expire 2000ms store gpt0",
         ],
     ),
-    "per-ip-strict": ("per-ip-strict", ["acl empty_0 var(txn.missing_0) -m int 1:2147483647"]),
+    "per-ip-strict": ("per-ip-strict", ["acl empty_0 var(txn.missing_0) -m int 1:1000"]),
     "per-ip-all-requests": (
         "per-ip-all-requests",
         ["http-request track-sc0 src,ipmask(32,64) table per_ip_all_requests if storm"],
@@ -60,7 +60,7 @@ LINES: dict[str, tuple[Any, list[str]]] = {
         [
             "http-request track-sc0 int(1) table global if storm get !session",
             "http-request set-var(txn.now_0) date(0,ms),mul(2685),and(4294967295) if counted_0",
-            "acl empty_0 var(txn.missing_0) -m int 600001:2147483647",
+            "acl empty_0 var(txn.missing_0) -m int 600001:660000",
             "http-request sc-set-gpt0(0) var(txn.full_0),add(60000),and(4294967295) if counted_0 !refused",
             "stick-table type integer size 1 expire 1245ms store gpt0",
         ],

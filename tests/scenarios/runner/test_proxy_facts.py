@@ -112,3 +112,12 @@ def test_the_rules_of_both_limits_are_kept_by_place() -> None:
     assert [rule["key"] for rule in found["proxy"]] == ["new-per-address", "new-together"]
     assert [rule["name"] for rule in found["sidecars"]] == ["per-ip"]
     assert limit_rules(build({}, source="test")) == {}
+
+
+def test_the_window_of_the_pods_is_kept_unless_they_refuse_for_another_reason_as_well() -> None:
+    window = {"name": "pod-window", "connections": 5, "window_s": 20, "source": "peer"}
+    found = limit_rules(build({"edge": {"limit": window}}, source="test"))
+    rule = {"name": "pod-window", "connections": 5, "window_s": 20, "charge_refusals": False, "peer": True}
+    assert found == {"proxy": [], "pods": [rule]}
+    assert "pods" not in limit_rules(build({"edge": {"limit": "pod-window+lag-shed"}}, source="test"))
+    assert "pods" not in limit_rules(build({"edge": {"limit": "per-ip"}}, source="test"))

@@ -106,6 +106,22 @@ def test_a_deploy_replaces_every_pod_and_keeps_the_usual_number() -> None:
     assert CLIENTS <= sum(disconnects(run, 3, 22)) <= 2 * CLIENTS
 
 
+@pytest.mark.parametrize(
+    ("others", "pods"),
+    [
+        ('{at_s=3.5, do="deploy", drain_s=2}', 2),
+        ('{at_s=3, do="deploy"}', 2),
+        ('{at_s=4, do="deploy", every_s=1, times=2}', 2),
+        ('{at_s=3.5, do="scale", pods=4}', 4),
+        ('{at_s=3.5, do="scale", pods=1}', 1),
+    ],
+)
+def test_what_begins_during_a_deploy_leaves_as_many_pods_as_there_are_to_be(others: str, pods: int) -> None:
+    run = predicted(f'{{at_s=3, do="deploy", drain_s=4}}, {others}')
+    assert len({row["pod"] for row in run.pods if row["t_s"] == 23}) == pods
+    assert run.rows[-1]["connected"] == CLIENTS
+
+
 @pytest.mark.parametrize(("drain_s", "worst"), [(0, 20), (5, 6)])
 def test_a_pod_of_a_deploy_has_time_for_its_clients(drain_s: int, worst: int) -> None:
     run = predicted(f'{{at_s=3, do="deploy", max_surge=1, max_unavailable=0, drain_s={drain_s}}}')

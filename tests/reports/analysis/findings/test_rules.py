@@ -87,6 +87,17 @@ def at_sidecars(source: str, rule: Mapping[str, Any] = PER_IP) -> Run:
     )
 
 
+def at_pods(*, peer: bool = False, log: ProxyLog | None = None, **changes: float) -> Run:
+    """Pods with a window of their own for each address, which refuse."""
+    rule = {**POD_WINDOW, "peer": peer}
+    rows = [row | ({"pod_shed": 5.0} if row["connected"] == 0.0 else {}) for row in storm(0.0)]
+    return limited_run(
+        None, rows=rows, shared_ips=ips(1.0, **changes), log=log, limit_rules={"proxy": [], "pods": [rule]}
+    )
+
+
+POD_WINDOW = {"name": "pod-window", "connections": 10, "window_s": 5.0, "charge_refusals": True}
+
 TENS = {t: [(10_000.0 + t, 10)] for t in range(20, 50, 3)}
 
 FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
@@ -111,6 +122,27 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
         ["1 key"],
     ),
     "sidecars that count the proxy": ("single-key", lambda: at_sidecars("peer"), ["1 key at each sidecar"]),
+    "pods that count the proxy": (
+        "single-key",
+        lambda: at_pods(peer=True),
+        ["1 key at each pod, 100 clients", "the peer, which is the proxy", "100 IPs", "refused 270"],
+    ),
+    "pods that are told one address": (
+        "single-key",
+        lambda: at_pods(log=ONE_ADDRESS),
+        ["1 key at each pod", "the one address that the proxy forwards"],
+    ),
+    "first attempts refused by pods": (
+        "refused-first-attempts",
+        lambda: at_pods(first_attempts=2.0, first_limited=1.0),
+        ["54 of 108"],
+    ),
+    "a window of the pods that refusals fill": (
+        "never-in",
+        lambda: at_pods(attempts=20.0, limited=20.0),
+        # Ten in 5 s at each of two pods.
+        ["100 of the 100 clients", "216 connections"],
+    ),
     "first attempts refused": (
         "refused-first-attempts",
         lambda: limited_run(shared_ips=ips(25.0, first_attempts=2.0, first_limited=1.0)),
@@ -229,6 +261,7 @@ SILENT: dict[str, Callable[[], Run]] = {
     "a naive storm": lambda: history(storm(0.0), events=strike("drop_all", "fault", 8.05, 8.06)),
     "a calm run": lambda: history(seconds(0, 30), trigger_s=None),
     "nothing recorded": lambda: history([], status="interrupted", phases=(), latencies={}),
+    "pods that count clients": lambda: at_pods(log=ProxyLog(requests=9, addresses=100)),
     "one IP for all by the scenario": lambda: limited_run(log=ONE_ADDRESS, shared_ips=ips(100.0)),
     "one address without a refusal": lambda: limited_run(rows=storm(0.0), log=ONE_ADDRESS),
     "one address and a limit for all together": lambda: limited_run(GLOBAL, log=ONE_ADDRESS),
@@ -309,6 +342,16 @@ def test_the_directive_is_that_of_the_proxy_of_the_run(proxy: str, begins: str) 
     run = limited_run(log=ONE_ADDRESS, keys={"edge__proxy": proxy})
     (found,) = findings(Evidence(run, summarise(run)))
     assert found.change.startswith(begins)
+
+
+def test_where_the_pods_refuse_the_change_is_theirs() -> None:
+    for run, words in (
+        (at_pods(peer=True), "X-Forwarded-For"),
+        (at_pods(first_attempts=2.0, first_limited=1.0), "The gateway's own limiter"),
+        (at_pods(attempts=20.0, limited=20.0), "The gateway's own limiter"),
+    ):
+        (found,) = findings(Evidence(run, summarise(run)))
+        assert words in found.change
 
 
 def test_of_an_external_target_the_directives_of_all_proxies_are_named() -> None:
