@@ -19,7 +19,7 @@ import psutil
 
 from scenarios.host.process import LocalChild, StackError, start
 
-POLLS = 100
+POLLS = 400
 POLL_S = 0.05
 _ANY = "0.0.0.0"  # noqa: S104
 
@@ -115,10 +115,16 @@ class LocalProxy(ABC):
         assert self.child is not None  # noqa: S101 - who reloads has started it
         try:
             master = psutil.Process(self.child.pid)
-            before = {worker.pid for worker in master.children()}
-            self.child.process.send_signal(order)
+            before = None
             for _ in range(POLLS):
-                if {worker.pid for worker in master.children()} - before:
+                workers = {worker.pid for worker in master.children()}
+                if before is None:
+                    # Its port is open before that. HAProxy, which each reload executes anew, loses an earlier
+                    # signal, or ends of it.
+                    if _handles(master.pid, order):
+                        before = workers
+                        self.child.process.send_signal(order)
+                elif workers - before:
                     return
                 await asyncio.sleep(POLL_S)
         except psutil.NoSuchProcess:
@@ -135,6 +141,17 @@ class LocalProxy(ABC):
         draft = self.directory / f"{name}.part"
         draft.write_text(text, encoding="utf-8")
         draft.replace(self.directory / name)
+
+
+def _handles(pid: int, number: signal.Signals) -> bool:
+    """Whether the process catches this signal by now. True where the system has no /proc."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except FileNotFoundError:
+        return True
+    values = dict(line.split(":", 1) for line in lines)
+    blocked, caught = (int(values[name], 16) >> (number - 1) & 1 for name in ("SigBlk", "SigCgt"))
+    return bool(caught and not blocked)
 
 
 ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")

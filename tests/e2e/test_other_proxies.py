@@ -177,3 +177,19 @@ async def _fill_pods(name: str, folder: Path) -> None:
         reader = await ask()
         assert (await reader.readline()).startswith(b"HTTP/1.1 502")
         assert not any(reader.at_eof() for reader in asked), "other pods drop nobody"
+
+
+def test_a_proxy_reloads_as_soon_as_it_has_been_started_and_again_at_once(proxy: str, tmp_path: Path) -> None:
+    async def reloads() -> None:
+        chosen, kind = scenario("none", proxy=proxy), PROXIES[proxy]
+        port, pod = free_ports(2)
+        host = kind.host(port=port, directory=tmp_path, cores=(), binary=None)
+        await host.configure(kind.render(chosen, host, [f"127.0.0.1:{pod}"], None))
+        started = await host.start(descriptors=1024)
+        try:
+            for _ in range(5):
+                await host.reload()
+        finally:
+            await started.stop()
+
+    asyncio.run(reloads())
