@@ -13,6 +13,9 @@ Defaults = Literal["bench", "stock"]
 ENVOY_REQUESTS = 1_024
 """Envoy's own bound of requests to a cluster, and of connections; a WebSocket is one of each."""
 
+ENVOY_CONNECT_S, ENVOY_IDLE_S = 5.0, 300.0
+"""How long Envoy waits for a connection to a pod, and after which time without traffic it ends a stream."""
+
 _STOCK_NGINX = NginxSettings(
     worker_connections=512,
     multi_accept=False,
