@@ -1,0 +1,102 @@
+"""What the model knows of the edge; a scenario that asks for more is refused with the reason."""
+
+from collections.abc import Iterator
+
+from scenarios.fields import invalid
+from scenarios.limits.registry import Limits, limit
+from scenarios.scenario.edge.nginx import NginxSettings
+from scenarios.scenario.edge.stock import ENVOY_CONNECT_S, ENVOY_IDLE_S, ENVOY_REQUESTS
+from scenarios.scenario.model import Scenario
+from scenarios.scenario.own_gateway import limit_specs
+from scenarios.simulator.edge.tokens import token_complaint
+
+
+def edge_complaints(scenario: Scenario) -> Iterator[str]:
+    """What the model does not know, each as the text of an error that begins with the key."""
+    edge = scenario.edge
+    if edge.nginx_conf:
+        yield (
+            "edge.nginx_conf: not supported by simulate: the model does not know what your configuration does"
+        )
+    for key, spec in limit_specs(scenario):
+        if expected := _limit_expected(scenario, limit(spec)):
+            yield invalid(key, spec, expected)
+    if edge.proxy == "nginx":
+        yield from _nginx_complaints(scenario, edge.nginx_in_force)
+    elif edge.defaults == "stock":
+        yield from _stock_complaints(scenario)
+
+
+def _limit_expected(scenario: Scenario, limits: Limits) -> str:
+    """What the model supports in the place of a limit; empty where it supports it."""
+    for rule in limits.rules:
+        if rule.token and (expected := token_complaint(rule.token, scenario.target)):
+            return expected
+    if limits.in_flight and any(part.fleet.transport == "polling-upgrade" for part in scenario.fleet.parts):
+        return "fleet.transport = 'websocket' with 'concurrent-per-ip': the model has one request per client"
+    return ""
+
+
+def _nginx_complaints(scenario: Scenario, settings: NginxSettings) -> Iterator[str]:
+    patience_s = _patience_s(scenario)
+    for name in ("proxy_read_timeout_s", "proxy_connect_timeout_s"):
+        value = getattr(settings, name)
+        if value < patience_s:
+            yield invalid(
+                f"edge.nginx.{name}",
+                value,
+                f"at least {patience_s:g}, the longest connect_timeout_s: nginx of the model waits for a pod"
+                " for as long as the client does",
+            )
+    several = settings.workers > 1
+    if several and settings.worker_connections and not settings.reuseport:
+        yield invalid(
+            "edge.nginx.worker_connections",
+            settings.worker_connections,
+            "edge.nginx.workers = 1, or edge.nginx.reuseport = true: which worker wakes up first and takes a"
+            " connection is up to the kernel",
+        )
+    if several and settings.max_fails and not settings.upstream_zone:
+        yield invalid(
+            "edge.nginx.max_fails",
+            settings.max_fails,
+            "edge.nginx.workers = 1, or edge.nginx.upstream_zone = true: the model has one count of failures"
+            " for all workers",
+        )
+
+
+def _stock_complaints(scenario: Scenario) -> Iterator[str]:
+    """Envoy's own bounds and time-outs have to be out of reach; HAProxy's retries are not modelled."""
+    if scenario.edge.proxy == "haproxy":
+        expected = (
+            "'bench' with proxy 'haproxy': the model has no retries, and no proxy that waits for who has left"
+        )
+        yield invalid("edge.defaults", scenario.edge.defaults, expected)
+        return
+    fleet, patience_s = scenario.fleet, _patience_s(scenario)
+    if fleet.clients > ENVOY_REQUESTS:
+        yield invalid(
+            "fleet.clients",
+            fleet.clients,
+            f"at most {ENVOY_REQUESTS} with edge.defaults = 'stock': the model has no requests that wait for"
+            " Envoy's circuit breakers",
+        )
+    if patience_s > ENVOY_CONNECT_S:
+        yield invalid(
+            "fleet.connect_timeout_s",
+            patience_s,
+            f"at most {ENVOY_CONNECT_S:g} with edge.defaults = 'stock': Envoy of the model waits for a pod"
+            " for as long as the client does",
+        )
+    if scenario.gateway.ping_interval_s >= ENVOY_IDLE_S:
+        yield invalid(
+            "gateway.ping_interval_s",
+            scenario.gateway.ping_interval_s,
+            f"less than {ENVOY_IDLE_S:g} with edge.defaults = 'stock': Envoy of the model closes no quiet"
+            " stream",
+        )
+
+
+def _patience_s(scenario: Scenario) -> float:
+    """The longest that a client waits for an attempt."""
+    return max(part.fleet.connect_timeout_s for part in scenario.fleet.parts)
