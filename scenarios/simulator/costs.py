@@ -38,11 +38,11 @@ class Costs(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of one that it accepts and closes, with `close_1013`."""
     nginx_request_cpu_s: Seconds = 57e-6
     """Of a connection, let in or refused, at nginx."""
-    tls_ecdsa_cpu_s: Seconds = 0.25e-3
+    tls_ecdsa_cpu_s: Seconds = 0.73e-3
     """Of a full TLS handshake at nginx, with a certificate whose key is `ecdsa-p256`."""
     tls_rsa_cpu_s: Seconds = 0.9e-3
     """The same with `rsa-2048`."""
-    tls_resumed_cpu_s: Seconds = 0.15e-3
+    tls_resumed_cpu_s: Seconds = 0.57e-3
     """Of a handshake that resumes a session."""
     nginx_tick_cpu_s: Seconds = 8e-6
     """Of a tick that nginx passes on."""

@@ -26,8 +26,8 @@ from gateway_stub.protocol import SETTINGS_VARIABLE, Admission, Controls, Settin
 from scenarios.clients.protocol.session import Upgrade
 from scenarios.host.machine import free_ports
 from scenarios.host.process import Watch
+from scenarios.proxies.nginx import LocalNginx
 from scenarios.proxies.proxy import Proxy
-from scenarios.proxies.registry import kind_of
 from scenarios.scenario.validate import build
 
 ROUNDS = 5
@@ -71,13 +71,13 @@ async def _proxy(edge: dict[str, object]):  # type: ignore[no-untyped-def] # an 
     port, pod = free_ports(2)
     async with contextlib.AsyncExitStack() as stops:
         folder = Path(stops.enter_context(TemporaryDirectory()))
-        host = kind_of(scenario).host(port=port, directory=folder / "nginx", cores=(), binary=None)
+        host = LocalNginx(port=port, directory=folder / "nginx")
         host.private = folder
         proxy = Proxy(scenario, host=host, pods=[f"127.0.0.1:{pod}"], watch=Watch())
         stops.push_async_callback(proxy.stop)
         await proxy.start()
-        assert proxy.child is not None
-        (worker,) = psutil.Process(proxy.child.pid).children()
+        assert host.child is not None
+        (worker,) = psutil.Process(host.child.pid).children()
         yield port, proxy.ca_file, worker
 
 

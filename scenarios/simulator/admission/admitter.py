@@ -47,12 +47,13 @@ class Admitter:
         if rules.window_connections:
             yield from self._by_window(rules, now_s)
         if rules.shed_above_lag_ms:
-            late = self._pods.take_older(now_s - rules.shed_above_lag_ms / 1000)
-            counted = rules.window_connections and self._asked(rules, *late, now_s)
-            for refused, status in ((True, TOO_MANY), (False, BUSY)):
-                mine = np.flatnonzero((np.zeros(len(late[0]), bool) | counted) == refused)
-                if len(mine):
-                    yield self._turned_away(rules, *(column[mine] for column in late), status)
+            pods, clients, attempts = self._pods.take_older(now_s - rules.shed_above_lag_ms / 1000)
+            refused = np.zeros(len(pods), bool)
+            if rules.window_connections:
+                refused = self._asked(rules, pods, clients, attempts, now_s)
+            for mine, status in ((refused, TOO_MANY), (~refused, BUSY)):
+                if mine.any():
+                    yield self._turned_away(rules, pods[mine], clients[mine], attempts[mine], status)
 
     def _by_window(self, rules: Admission, now_s: float) -> Iterator[TurnedAway]:
         """A pod gets to so many connections in a slot as there is time for; those behind them wait."""

@@ -51,7 +51,7 @@ class Workers:
 
     def connect(self, clients: Any, chosen: Any) -> Bools:
         """Who finds room for a connection to a pod at the worker that was chosen, of shape (n,), in order."""
-        found = chosen >= 0
+        found: Bools = chosen >= 0
         rank = ranks(chosen[found], len(self._free))
         found[found] = rank < self._free[chosen[found]] // CONNECTIONS_PER_CLIENT
         self._worker[clients[found]] = chosen[found]

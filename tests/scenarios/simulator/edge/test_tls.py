@@ -16,7 +16,7 @@ EVERYBODY = np.arange(4)
 STEADY = {"name": "grpc", "base_s": 0.2, "factor": 1, "jitter": 0}
 
 
-def sessions(proxy: str = "nginx", **tls: bool) -> TlsSessions:
+def sessions(proxy: str = "nginx", **tls: Any) -> TlsSessions:
     made = TlsSessions(Tls(**tls), proxy, np.array([True, True, True, False]))
     made.connected(EVERYBODY)
     return made
@@ -60,7 +60,7 @@ def test_a_share_of_the_clients_keeps_sessions() -> None:
 
 def test_a_full_handshake_costs_what_the_key_takes() -> None:
     resumed, costs = np.array([False, True]), Costs()
-    rsa, ecdsa = (handshake_cpu_s(Tls(key=key), resumed, costs) for key in ("rsa-2048", "ecdsa-p256"))  # type: ignore[arg-type]
+    rsa, ecdsa = (handshake_cpu_s(Tls(key=key), resumed, costs) for key in ("rsa-2048", "ecdsa-p256"))
     assert rsa.tolist() == [costs.tls_rsa_cpu_s, costs.tls_resumed_cpu_s]
     assert ecdsa.tolist() == [costs.tls_ecdsa_cpu_s, costs.tls_resumed_cpu_s]
 
