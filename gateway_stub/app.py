@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import socketio
-from aiohttp import WSCloseCode, web
+from aiohttp import web
 from aiohttp.typedefs import Handler
 from socketio.exceptions import ConnectionRefusedError  # noqa: A004 - its own name for a CONNECT_ERROR
 
@@ -27,7 +27,7 @@ from gateway_stub.cost import Cost
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.health import Health
 from gateway_stub.loop_monitor import LoopMonitor
-from gateway_stub.protocol import RETRY_AFTER_S, Controls, Settings
+from gateway_stub.protocol import RETRY_AFTER_S, TRY_AGAIN_CODE, TRY_AGAIN_REASON, Controls, Settings
 
 SOCKETIO_PATH = "/socket.io/"
 SHORT_SESSION_NS = 5_000_000_000
@@ -190,7 +190,7 @@ class Pod:
         if self.admitter.rules.close_1013 and request.query.get("transport") == "websocket":
             accepted = web.WebSocketResponse(timeout=_CLOSING_S)
             await accepted.prepare(request)
-            await accepted.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"try again later")
+            await accepted.close(code=TRY_AGAIN_CODE, message=TRY_AGAIN_REASON.encode())
             return accepted
         return web.Response(status=status, headers={"Retry-After": str(retry_after_s)})
 

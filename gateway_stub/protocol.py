@@ -35,6 +35,11 @@ RETRY_AFTER_S = 1
 """What a pod that turns a handshake away advises. Clients in a browser do not see it."""
 
 
+TRY_AGAIN_CODE = 1013
+TRY_AGAIN_REASON = "try again later"
+"""Close frame of a WebSocket that a pod accepts only to refuse it, with `close_1013`."""
+
+
 class Admission(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which handshakes a pod turns away with 503 or 429, before it spends anything; 0 switches a rule off."""
 

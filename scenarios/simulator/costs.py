@@ -34,8 +34,16 @@ class Costs(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of a connection's end."""
     shed_cpu_s: Seconds = 0.4e-3
     """Of a handshake that the pod turns away."""
+    close_1013_cpu_s: Seconds = 0.5e-3
+    """Of one that it accepts and closes, with `close_1013`."""
     nginx_request_cpu_s: Seconds = 57e-6
     """Of a connection, let in or refused, at nginx."""
+    tls_ecdsa_cpu_s: Seconds = 0.73e-3
+    """Of a full TLS handshake at nginx, with a certificate whose key is `ecdsa-p256`."""
+    tls_rsa_cpu_s: Seconds = 0.9e-3
+    """The same with `rsa-2048`."""
+    tls_resumed_cpu_s: Seconds = 0.57e-3
+    """Of a handshake that resumes a session."""
     nginx_tick_cpu_s: Seconds = 8e-6
     """Of a tick that nginx passes on."""
     idle_cpu: Annotated[float, Meta(ge=0, lt=1)] = 0.04
@@ -106,6 +114,7 @@ class MeasuredGateway(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             tick_cpu_s=0.0,
             close_cpu_s=self.close_cpu_ms / 1000,
             shed_cpu_s=0.0,
+            close_1013_cpu_s=0.0,
             idle_cpu=self.idle_cpu,
         )
 

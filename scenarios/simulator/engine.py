@@ -9,7 +9,6 @@ behind; a slot is short against a time-out.
 """
 
 import math
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -23,11 +22,13 @@ from scenarios.policies.following import Policy
 from scenarios.policies.outcome import SHORTEST_SESSION_S
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.accept_queue import AcceptQueue
+from scenarios.simulator.admission.admitter import Admitter
+from scenarios.simulator.admission.refusals import pod_refused, refusal_cpu_s
 from scenarios.simulator.calendar import ranks
 from scenarios.simulator.clients import AWAY, TRYING, ClientTable
 from scenarios.simulator.costs import Costs
-from scenarios.simulator.edge.balancer import Balancer
-from scenarios.simulator.edge.limiter import Limiter
+from scenarios.simulator.edge.edge import BAD_GATEWAY, Edge, Taken
+from scenarios.simulator.edge.read_timeout import ReadTimeout
 from scenarios.simulator.pods import Pods, Served
 from scenarios.simulator.reconnects import UNSUPPORTED, Reconnects
 from scenarios.simulator.recorder import SLOTS_PER_S, Recorder
@@ -52,8 +53,6 @@ class Engine:
         self.slot_s = slot_s
         self.now_s = 0.0
         self.edge_is_up = True
-        self.refused_at_edge: Counter[int] = Counter()
-        """Requests that a limit at the edge refused, by second of the model."""
         self.stalled_until_s = 0.0
         """Until then no pod sends a tick."""
         self.admission = Admission()
@@ -80,9 +79,9 @@ class Engine:
         )
         self._reconnects.begin()
         self._accept_queue = AcceptQueue(table, self.pods, slot_s)
-        self._limits = Limits()
-        self._limiter = Limiter.of(self._limits, table, scenario.edge.proxy)
-        self._balancer = Balancer(gateway.balance, addresses=table.addresses, seed=fleet.seed)
+        self.edge = Edge(scenario, table, self.pods, self._reconnects, costs, self._rng)
+        self._read_timeout = ReadTimeout(table, self.edge.read_timeout_s, gateway.ping_interval_s)
+        self._admitter = Admitter(table, self.pods, costs, slot_s)
         self._join_s = 0.0
         self._paused_at_s = np.full(pods, math.inf)
         self._joining: list[tuple[Any, Any, Any]] = []
@@ -102,12 +101,11 @@ class Engine:
 
     def route(self, pods: list[int]) -> None:
         """From now on newcomers go to these pods."""
-        self._balancer.route(pods)
+        self.edge.route(pods)
 
     def set_limits(self, limits: Limits) -> None:
         """The edge is reloaded with these limits, and keeps of its buckets what its kind of proxy keeps."""
-        self._limits = limits
-        self._limiter = Limiter.of(limits, self.table, self._scenario.edge.proxy, before=self._limiter)
+        self.edge.reload(limits)
 
     def charge_handshakes(self, cpu_s: float) -> None:
         """From now on a handshake costs so much."""
@@ -132,7 +130,7 @@ class Engine:
             self.sessions.last_tick[pod] = -1
         self.route(pods)
         served = np.flatnonzero(table.is_served)
-        table.pod[served] = self._balancer.choose(table.address[served], self.pods.connections, self._rng)
+        table.pod[served] = self.edge.settle(served)
         self.pods.connections += np.bincount(table.pod[served], minlength=len(self.pods.alive))
         self.sessions.begin(served, np.zeros(len(served)))
 
@@ -140,10 +138,15 @@ class Engine:
         """A pod ends, and with it all its connections; returns how many clients it had."""
         self.pods.alive[pod] = False
         self.resume_pod(pod)
-        joined = self._cut([pod])
+        joined, waiting = self.sessions.on([pod])
+        self.lose(joined, endings.RESET, np.full(len(joined), self.now_s))
+        waiting = self._try_next_pod(waiting, None)
+        for places, ending in self.table.answered(waiting, BAD_GATEWAY):
+            self._end_attempts(waiting[places], ending, np.full(len(places), self.now_s))
         self.pods.forget(pod)
+        self._admitter.forget(pod)
         self.sessions.ended(pod)
-        return joined
+        return len(joined)
 
     def pause_pod(self, pod: int) -> None:
         """A pod stands still."""
@@ -168,8 +171,10 @@ class Engine:
     def end_edge(self) -> None:
         """nginx ends: nobody has a connection any more, and its buckets are gone."""
         self.edge_is_up = False
-        self._limiter = Limiter.of(self._limits, self.table, self._scenario.edge.proxy)
-        self._cut(np.arange(len(self.pods.alive)))
+        self.edge.start_over()
+        joined, waiting = self.sessions.on(np.arange(len(self.pods.alive)))
+        self.lose(joined, endings.RESET, np.full(len(joined), self.now_s))
+        self._end_attempts(waiting, endings.RESET, np.full(len(waiting), self.now_s))
 
     def finalise(self) -> None:
         """Counts what nobody holds by now as censored."""
@@ -215,44 +220,46 @@ class Engine:
         """Requests reach the edge."""
         if not len(clients):
             return
-        table = self.table
-        table.first[clients] = False
-        table.attempt[clients] += 1
-        table.state[clients] = TRYING
+        table, late = self.table, clients[:0]
+        if self.edge_is_up:
+            clients, late = self.edge.greet(clients, end_s)
+        for begun in (clients, late):
+            table.first[begun] = False
+            table.attempt[begun] += 1
+            table.state[begun] = TRYING
+        self._answer(late, endings.TIMED_OUT, table.due_s[late])
         arrived_s = table.due_s[clients] + self.costs.edge_delay_s
         if not self.edge_is_up:
             self._answer(clients, endings.REFUSED, arrived_s)
             return
-        self._nginx_cpu_s += len(clients) * self.costs.nginx_request_cpu_s
-        if self._limiter.has_rules:
-            clients, arrived_s = self._let_in(clients, arrived_s, end_s)
-        keys = table.address[clients] if self._balancer.by_address else clients
-        pods = self._balancer.choose(keys, self.pods.connections, self._rng)
-        there = (pods >= 0) & self.pods.alive[pods]
-        if not there.all():
-            self._refuse(clients[~there], 502, arrived_s[~there])
-            clients, pods, arrived_s = clients[there], pods[there], arrived_s[there]
-        table.pod[clients] = pods
-        self.pods.connections += np.bincount(pods, minlength=len(self.pods.alive))
-        self._reconnects.schedule(clients, table.started_s[clients] + table.timeout_s[clients])
-        self._accept_queue.connect(clients, arrived_s)
+        self._nginx_cpu_s += len(clients) * self.costs.nginx_request_cpu_s + self.edge.take_tls_cpu_s()
+        taken = self.edge.take(clients, arrived_s, self.now_s, end_s)
+        if taken.begun is not None:
+            self.pods.add_ready(taken.begun, self.pods.upgrade_s + self.costs.upgrade_cpu_s)
+        self._send(taken)
 
-    def _let_in(self, clients: Any, arrived_s: Floats, end_s: float) -> tuple[Any, Floats]:
-        """Asks the rules at the edge; returns whom they let in, and when those go on."""
-        address = self.table.address[clients]
-        requests = self.table.requests[clients]
-        whole, begun, held_s = self._limiter.admit(address, int(end_s * 1000), requests, clients)
-        if begun.any():
-            # The first request of a polling client costs its handshake, whatever becomes of the next ones.
-            pods = self._balancer.choose(address[begun], self.pods.connections, self._rng)
-            pods = pods[(pods >= 0) & self.pods.alive[pods]]
-            upgrade_s = self.pods.upgrade_s + self.costs.upgrade_cpu_s
-            self.pods.add_ready(np.bincount(pods, minlength=len(self.pods.alive)), upgrade_s)
-        refused, refused_s = clients[~whole], arrived_s[~whole]
-        self.refused_at_edge[int(self.now_s)] += len(refused)
-        for places, ending in self.table.refused(refused, self._limits.refusal):
-            self._answer(refused[places], ending, refused_s[places])
-        return clients[whole], arrived_s[whole] + held_s[whole]
+    def _send(self, taken: Taken) -> None:
+        """Requests go to pods, as the edge has decided."""
+        for answer in taken.answered:
+            self._answer(answer.clients, answer.ending, answer.at_s)
+        table, clients = self.table, taken.clients
+        table.pod[clients] = taken.pods
+        self.pods.connections += np.bincount(taken.pods, minlength=len(self.pods.alive))
+        self._reconnects.schedule(clients, table.started_s[clients] + table.timeout_s[clients])
+        self._accept_queue.connect(clients, taken.at_s)
+
+    def _try_next_pod(self, clients: Any, status: int | None) -> Any:
+        """Sends the requests of these to other pods, as far as the edge does; returns the other ones.
+
+        status: what their pods have answered; None where these have gone.
+        """
+        again = self.edge.goes_on(clients, status, self.now_s)
+        if again.any():
+            others = clients[again]
+            self.pods.connections -= np.bincount(self.table.pod[others], minlength=len(self.pods.alive))
+            self.table.attempt[others] += 1
+            self._send(self.edge.send(others, np.full(len(others), self.now_s), self.now_s))
+        return clients[~again]
 
     def _work(self, from_s: float, end_s: float) -> None:
         """The pods do what they can in this slot."""
@@ -269,19 +276,23 @@ class Engine:
         self._upgrade(served)
 
     def _turn_away(self, now_s: float) -> None:
-        """Pods turn away who has waited too long, and forget who has left, before it costs much."""
-        longest_s = self.admission.shed_above_lag_ms / 1000
-        if longest_s:
-            pods, clients, attempts = self.pods.take_older(now_s - longest_s)
-            self._shed(pods, clients[self._there(clients, attempts)], now_s)
+        """Pods turn away whom they do not admit, and forget who has left, before it costs much."""
+        for away in self._admitter.turn_away(self.admission, now_s):
+            there = self._there(away.clients, away.attempts)
+            self._shed(away.pods, away.clients[there], now_s, away.status, away.retry_after_s)
         if self._scenario.gateway.cancel_gone:
             self.pods.keep(self._there)
 
-    def _shed(self, pods: Any, clients: Any, now_s: float) -> None:
+    def _shed(
+        self, pods: Any, clients: Any, now_s: float, status: int = 503, retry_after_s: float = RETRY_AFTER_S
+    ) -> None:
         counts = np.bincount(pods, minlength=len(self.pods.alive))
         self.counted["shed"] += counts
-        self.pods.add_ready(counts, self.costs.shed_cpu_s)
-        for places, ending in self.table.answered(clients, 503, RETRY_AFTER_S):
+        self.pods.add_ready(counts, refusal_cpu_s(self.admission, self.costs))
+        # Who gets a WebSocket, if only to have it closed, has not failed.
+        opened = self.admission.close_1013 & ~self.table.polls[clients]
+        clients = np.concatenate((clients[opened], self._try_next_pod(clients[~opened], status)))
+        for places, ending in pod_refused(self.table, clients, self.admission, status, retry_after_s):
             self._end_attempts(clients[places], ending, np.full(len(places), now_s))
 
     def _there(self, clients: Any, attempts: Any) -> Any:
@@ -349,19 +360,17 @@ class Engine:
             self.lose(joined, endings.PING_TIMEOUT, np.full(len(joined), now_s))
         stale, since_s = self.sessions.stale(now_s)
         self.lose(stale, endings.STALE, since_s)
-
-    def _cut(self, pods: Any) -> int:
-        """All connections of these pods break; returns how many were sessions."""
-        joined, trying = self.sessions.on(pods)
-        self.lose(joined, endings.RESET, np.full(len(joined), self.now_s))
-        self._end_attempts(trying, endings.RESET, np.full(len(trying), self.now_s))
-        return len(joined)
+        quiet, cut_s = self._read_timeout.cut(
+            now_s, self.pods.joined, self.sessions.heard_s, self._paused_at_s
+        )
+        self.lose(quiet, endings.RESET, cut_s)
 
     def lose(self, clients: Any, ending: Ending, at_s: Floats) -> None:
         """Sessions end; their clients come back."""
         if not len(clients):
             return
-        self._limiter.end(clients)
+        self.edge.end(clients)
+        self.edge.left_pods(self.table.pod[clients])
         self.recorder.disconnects[ending.session] += len(clients)
         self.sessions.end(clients, at_s)
         lasted_s = np.maximum(at_s - self.table.joined_s[clients], SHORTEST_SESSION_S)
@@ -371,19 +380,15 @@ class Engine:
     def _answer(self, clients: Any, ending: Ending, at_s: Floats) -> None:
         """These attempts end without a session."""
         if len(clients):
-            self._limiter.end(clients)
+            self.edge.end(clients)
             self._count(clients, ending.attempt)
             self._reconnects.come_back(clients, at_s, ending.outcome)
-
-    def _refuse(self, clients: Any, status: int, at_s: Floats) -> None:
-        """The edge answers these attempts with an HTTP status."""
-        for places, ending in self.table.answered(clients, status):
-            self._answer(clients[places], ending, at_s[places])
 
     def _end_attempts(self, clients: Any, ending: Ending, at_s: Floats) -> None:
         """Attempts that a pod has heard of end without a session."""
         if len(clients):
             self.pods.connections -= np.bincount(self.table.pod[clients], minlength=len(self.pods.alive))
+            self.edge.left_pods(self.table.pod[clients])
             self._answer(clients, ending, at_s)
 
     def _count(self, clients: Any, outcome: str) -> None:

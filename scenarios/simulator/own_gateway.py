@@ -24,7 +24,12 @@ def modelled(scenario: Scenario, costs: Costs, keys: tuple[str, ...]) -> tuple[S
         feed=Feed(rate_hz=feed.rate_hz, payload_bytes=feed.payload_bytes, event=feed.event),
         # The model replays nothing: what a client had missed stays lost.
         fleet=replace(scenario.fleet, recovery=False),
-        target=Target(),
+        # What a limit by token counts; where the gateway is, and what it is told, is no part of the model.
+        target=Target(
+            headers=scenario.target.headers,
+            cookies=scenario.target.cookies,
+            credentials=scenario.target.credentials,
+        ),
         service=(),
         folder="",
     )

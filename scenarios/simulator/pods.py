@@ -116,6 +116,22 @@ class Pods:
         """How long a newcomer would wait in an accept queue now; a second, for a SYN, where it is full."""
         return 1.0 if self.queued[pod] >= self.capacity else float(self.queued[pod] * self.turn_s[pod])
 
+    @property
+    def busy(self) -> int:
+        """How many pods have something to do now."""
+        return int((self.alive & ~self.paused & ((self.queued > 0) | (self._debt_s > 0))).sum())
+
+    def first(self, most: int, slot_s: float) -> tuple[Ints, Any, Any]:
+        """Who stands first in each accept queue, so many at the most: (pods, clients, attempts).
+
+        Without those of pods that have other work for a whole slot.
+        """
+        rank = np.arange(min(most, self.capacity))
+        gets_there = self.alive & ~self.paused & (self._debt_s + self._ready_work_s < slot_s)
+        pods, rank = np.nonzero(rank < np.where(gets_there, self.queued, 0)[:, None])
+        at = (self._head[pods] + rank) % self.capacity
+        return pods, self._queue_client[pods, at], self._queue_attempt[pods, at]
+
     def take_older(self, than_s: float) -> tuple[Ints, Any, Any]:
         """Takes out who has been in an accept queue since before a moment: (pods, clients, attempts)."""
         rank = np.arange(self.capacity)

@@ -240,7 +240,8 @@ class _Conductor:
         engine, collector = self.engine, self.collector
         pods, sessions = engine.pods, engine.sessions
         interval = engine.recorder.take_interval(second, connected_by_cell=sessions.joined.sum(axis=0))
-        collector.on_interval(replace(interval, **self._due_ticks()))
+        tls = engine.edge.take_handshakes()
+        collector.on_interval(replace(interval, tls=tls, **self._due_ticks()))
         totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
         for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
             counts = {name: int(total[pod] - self._last[name][pod]) for name, total in totals.items()}
@@ -309,7 +310,7 @@ class _Conductor:
         if info.phases:
             info.phases = cut_short(info.phases, int(self.engine.now_s) - ZERO_S)
             end = ZERO_S + info.phases[-1].to_s
-        limited = {second: self.engine.refused_at_edge[second] for second in range(end)}
+        limited = {second: self.engine.edge.refused[second] for second in range(end)}
         info.nginx_limited = sum(limited.values())
         collector.finish(end, limited)
         self.writer.save()

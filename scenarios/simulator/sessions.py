@@ -45,7 +45,8 @@ class Sessions:
         """Sessions that ended within 5 s."""
         self._table, self._pods = table, pods
         self._recorder, self._costs = recorder, costs
-        self._heard_s = np.zeros(count)
+        self.heard_s = np.zeros(count)
+        """When each pod has sent a tick last."""
         self._newcomers: list[list[tuple[Any, Any]]] = [[] for _ in range(count)]
 
     def latest_due(self, t_s: float) -> int:
@@ -55,7 +56,7 @@ class Sessions:
     def started(self, pod: int, now_s: float) -> None:
         """A pod is there, and sends what comes due from now on."""
         self.last_tick[pod] = self.latest_due(now_s)
-        self._heard_s[pod] = now_s
+        self.heard_s[pod] = now_s
 
     def ended(self, pod: int) -> None:
         """A pod has gone, with everybody who was on it."""
@@ -92,7 +93,7 @@ class Sessions:
             self.ticks_sent[pods] += clients
             self.delivered += int(clients.sum())
             self.last_tick[pods] = ticks
-            self._heard_s[pods] = begin_s + cost_s
+            self.heard_s[pods] = begin_s + cost_s
             for pod, end_s in zip(pods.tolist(), (begin_s + cost_s).tolist(), strict=True):
                 self._welcome(pod, end_s)
 
@@ -136,7 +137,7 @@ class Sessions:
     def _fresh_s(self, *, by_age: bool) -> Floats:
         """From when on the clients of each pod count as without fresh data."""
         if not by_age:
-            return self._heard_s
+            return self.heard_s
         return np.where(self.last_tick >= 0, self.due_s[np.maximum(self.last_tick, 0)], 0.0)
 
     def on(self, pods: Any) -> tuple[Any, Any]:

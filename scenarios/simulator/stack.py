@@ -229,7 +229,9 @@ class SimulatedNginx:
         self._engine.edge_is_up = True
 
     async def rotate_certificate(self) -> None:
-        """Nothing: the model has no TLS, and `simulate` refuses scenarios with it."""
+        """Gives it another certificate, by a reload."""
+        self._engine.edge.rotate_certificate()
+        self._stack.reload()
 
 
 class SimulatedGenerator:

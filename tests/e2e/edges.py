@@ -40,6 +40,15 @@ class Edge:
         self._readers.append(reader)
         return True
 
+    async def is_upgraded(self) -> bool:
+        """Opens a WebSocket, and keeps it; whether a pod has taken it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._host.port)
+        self._writers.append(writer)
+        writer.write(UPGRADE.request)
+        with contextlib.suppress(OSError, EOFError):
+            return b" 101 " in await reader.readuntil(b"\r\n\r\n")
+        return False
+
     async def connect_many(self, count: int) -> int:
         """Opens WebSockets, some at a time; how many there was room for."""
         taken = 0

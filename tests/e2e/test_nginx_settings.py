@@ -10,6 +10,7 @@ import pytest
 
 from scenarios.proxies.nginx import full_workers
 from tests.e2e.edges import SOCKETS, TOGETHER, Edge, Serve, edge, hold, shed
+from tests.support.failing_pods import ANSWERS, ASKED, BAD_GATEWAY, DEAD, HOLDS, SHEDS, UP
 
 pytestmark = pytest.mark.e2e
 
@@ -102,33 +103,15 @@ def test_case_12_what_a_client_says_counts_as_well(tmp_path: Path) -> None:
 
 # -- ejection ---------------------------------------------------------------------------------------
 
-ASKED = 12
-UP, BAD_GATEWAY, BUSY = 101, 502, 503
-
-ANSWERS: dict[str, tuple[tuple[Serve | None, ...], dict[str, Any], dict[int, int]]] = {
-    "a dead pod stays in the upstream": ((hold, None), {}, {UP: 6, BAD_GATEWAY: 6}),
-    "a dead pod is ejected": ((hold, None), {"max_fails": 1}, {UP: 11, BAD_GATEWAY: 1}),
-    "the next pod answers for it": ((hold, None), {"proxy_next_upstream": ["error"]}, {UP: 12}),
-    "a busy pod has not failed": ((hold, shed), {"max_fails": 1}, {UP: 6, BUSY: 6}),
-    "a busy pod has failed": (
-        (hold, shed),
-        {"max_fails": 1, "proxy_next_upstream": ["http_503"]},
-        {UP: 12},
-    ),
-    "all busy pods are ejected": (
-        (shed, shed),
-        {"max_fails": 1, "proxy_next_upstream": ["http_503"]},
-        {BUSY: 1, BAD_GATEWAY: 11},
-    ),
-}
+SERVES: dict[str, Serve | None] = {HOLDS: hold, SHEDS: shed, DEAD: None}
 
 
 @pytest.mark.parametrize(("pods", "settings", "expected"), ANSWERS.values(), ids=ANSWERS)
 def test_what_failures_do_to_the_next_requests(
-    tmp_path: Path, pods: tuple[Serve | None, ...], settings: dict[str, Any], expected: dict[int, int]
+    tmp_path: Path, pods: tuple[str, ...], settings: dict[str, Any], expected: dict[int, int]
 ) -> None:
     async def answers() -> Counter[int]:
-        async with edge(tmp_path, *pods, **settings) as nginx:
+        async with edge(tmp_path, *(SERVES[pod] for pod in pods), **settings) as nginx:
             return Counter([await nginx.status() for _ in range(ASKED)])
 
     assert asyncio.run(answers()) == expected
@@ -150,3 +133,42 @@ def test_each_worker_finds_a_dead_pod_by_itself_unless_they_count_together(
             return [await nginx.status() for _ in range(60)].count(BAD_GATEWAY)
 
     assert fewest <= asyncio.run(bad_gateways()) <= most
+
+
+class ComesBack:
+    """A pod that closes what it is asked, until it has come back; then it takes every WebSocket."""
+
+    def __init__(self) -> None:
+        self.is_back = False
+        self.taken = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        if not self.is_back:
+            writer.close()
+            return
+        self.taken += 1
+        await hold(reader, writer)
+
+
+def test_a_pod_that_is_back_gets_a_single_request_in_each_fail_timeout_until_one_has_ended(
+    tmp_path: Path,
+) -> None:
+    # tests/scenarios/simulator/edge/test_upstream.py has the same of the model.
+    pod = ComesBack()
+
+    async def taken() -> list[int]:
+        found = []
+        async with edge(tmp_path, hold, pod.serve, max_fails=1, fail_timeout_s=1) as nginx:
+            assert BAD_GATEWAY in [await nginx.status() for _ in range(2)]
+            pod.is_back = True
+            for _ in range(2):
+                # Whole seconds: the next one after the time-out may still be one of it.
+                await asyncio.sleep(2.1)
+                found.append(pod.taken)
+                for _ in range(6):
+                    assert await nginx.status() == UP
+                found[-1] = pod.taken - found[-1]
+        return found
+
+    assert asyncio.run(taken()) == [1, 1]

@@ -28,30 +28,13 @@ from scenarios.cli.print_report import report, shown_agreement
 from scenarios.cli.terminal import errors, fail, usage_errors
 from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
-from scenarios.limits.registry import Limits, limit
 from scenarios.runner.plan import plans, slug, stamped_folder, with_seed
-from scenarios.scenario.edge.settings import changed
 from scenarios.scenario.model import Scenario
-from scenarios.scenario.own_gateway import limit_specs
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
+from scenarios.simulator.edge.supported import edge_complaints
 from scenarios.simulator.fit import CalibrationError
 from scenarios.simulator.run import Prediction, simulate
-
-KNOWN_OF_PROXIES = {
-    "nginx": {
-        "workers",
-        "multi_accept",
-        "reuseport",
-        "upstream_zone",
-        "proxy_connect_timeout_s",
-        "worker_shutdown_timeout_s",
-    },
-    "haproxy": {"nbthread", "timeout_connect_s", "timeout_server_s", "hard_stop_after_s"},
-    "envoy": {"concurrency", "max_pending_requests", "connect_timeout_s"},
-}
-"""Keys of `[edge.nginx]` and the like that the model has, or that change nothing that it has: its proxy takes
-every connection, and knows how many each pod has."""
 
 
 @click.command("simulate")
@@ -200,12 +183,6 @@ def check_known(scenario: Scenario) -> None:
     """Raises ScenarioError for a scenario that the model does not support."""
     if scenario.target.url:
         raise ScenarioError("target.url: not supported by simulate: external targets have no cost model")
-    if scenario.edge.nginx_conf:
-        raise ScenarioError(
-            "edge.nginx_conf: not supported by simulate: the model does not know what your configuration does"
-        )
-    if scenario.edge.tls:
-        raise ScenarioError("edge.tls: not supported by simulate: the model has no cost of TLS handshakes")
     if scenario.gateway.token_lifetime_s:
         raise ScenarioError(
             invalid(
@@ -214,31 +191,9 @@ def check_known(scenario: Scenario) -> None:
                 "0: the model has no credentials, and no pod that refuses them",
             )
         )
-    for key, spec in limit_specs(scenario):
-        if expected := _limit_expected(scenario, limit(spec)):
-            raise ScenarioError(invalid(key, spec, expected))
-    if scenario.edge.defaults != "bench":
-        expected = "'bench': the model has no time-outs, bounds and retries of a proxy"
-        raise ScenarioError(invalid("edge.defaults", scenario.edge.defaults, expected))
-    for proxy, known in KNOWN_OF_PROXIES.items():
-        for key, value in changed(getattr(scenario.edge, proxy)).items():
-            if key not in known:
-                expected = f"this key left out: the model has no such setting of {proxy}"
-                raise ScenarioError(invalid(f"edge.{proxy}.{key}", value, expected))
+    for complaint in edge_complaints(scenario):
+        raise ScenarioError(complaint)
     if scenario.mesh.sidecar != "none":
         raise ScenarioError(
             invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': the model has no sidecars")
         )
-
-
-def _limit_expected(scenario: Scenario, limits: Limits) -> str:
-    """What the model supports in the place of a limit; empty where it supports it."""
-    if any(rule.token for rule in limits.rules):
-        return "a limit per IP or for all: the model has no headers and no cookies"
-    if limits.admission.window_connections:
-        return "'sliding-window' with proxy 'haproxy': the model has no window at the pod"
-    if limits.admission.close_1013:
-        return "no close_1013: pods of the model refuse with a status"
-    if limits.in_flight and any(part.fleet.transport == "polling-upgrade" for part in scenario.fleet.parts):
-        return "fleet.transport = 'websocket' with 'concurrent-per-ip': the model has one request per client"
-    return ""

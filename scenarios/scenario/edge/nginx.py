@@ -29,6 +29,9 @@ NextUpstream = Literal[
 CONNECTIONS_PER_CLIENT = 2
 """That a worker has open for a joined client: one to the client, one to the pod."""
 
+OWN_CONNECTIONS = 2
+"""That a worker has open for itself: the socket that it listens on, and one to the master."""
+
 _MOST_WORKERS = 64
 
 
@@ -85,11 +88,11 @@ def nginx_complaints(
     served_clients: that have to join before the steady state begins.
     """
     yield from foreign_complaints(settings, of="nginx", proxy=proxy, target_url=target_url)
-    needed = -(-CONNECTIONS_PER_CLIENT * served_clients // settings.workers)
+    needed = -(-CONNECTIONS_PER_CLIENT * served_clients // settings.workers) + OWN_CONNECTIONS
     if 0 < settings.worker_connections < needed:
         yield invalid(
             "edge.nginx.worker_connections",
             settings.worker_connections,
             f"at least {needed} with edge.nginx.workers = {settings.workers}, for {CONNECTIONS_PER_CLIENT} of"
-            f" each of {served_clients} clients",
+            f" each of {served_clients} clients, and {OWN_CONNECTIONS} of each worker itself",
         )

@@ -10,6 +10,9 @@ from scenarios.clients.addresses import first_octets
 
 Ints = npt.NDArray[np.int64]
 
+IP_HASH_SEED = 89
+_REHASHES = 21
+
 
 def fill_least(connections: Ints, arrivals: int) -> Ints:
     """How many of the arrivals each pod gets, one after the other to who has the fewest connections.
@@ -45,45 +48,72 @@ class Balancer:
         self._pods: Ints = np.empty(0, np.int64)
         self._seed = seed
         self._addresses = addresses
-        self._home: Ints = np.empty(0, np.int64)
+        self._homes: dict[bytes, Ints] = {}
+        """The pod of each address, by the pods that there are to choose from."""
 
     def route(self, pods: Sequence[int]) -> None:
         """From now on these pods are in the upstream."""
         self._pods = np.array(pods, np.int64)
-        if self._kind == "hash" and len(pods):
-            self._home = _rendezvous(self._addresses, pods, self._seed)
-        if self._kind == "ip_hash" and len(pods):
-            self._home = self._pods[ip_hash(first_octets(np.arange(self._addresses))) % len(pods)]
+        self._homes.clear()
 
     @property
     def by_address(self) -> bool:
         """Whether it matters to `choose` who the newcomers are, and not only how many."""
         return self._kind in {"hash", "ip_hash"}
 
-    def choose(self, addresses: Any, connections: Ints, rng: np.random.Generator) -> Ints:
-        """A pod for each newcomer, of shape (n,); -1 where the upstream is empty."""
+    def choose(
+        self,
+        addresses: Any,
+        connections: Ints,
+        rng: np.random.Generator,
+        out: frozenset[int] = frozenset(),
+    ) -> Ints:
+        """A pod for each newcomer, of shape (n,), but none of those that are out; -1 where none is left."""
         count = len(addresses)
-        if not len(self._pods):
+        pods = self._pods[~np.isin(self._pods, list(out))] if out else self._pods
+        if not len(pods):
             return np.full(count, -1, np.int64)
         if self.by_address:
-            home: Ints = self._home[addresses]
+            home: Ints = self._home(pods)[addresses]
             return home
         if self._kind == "round_robin":
-            places = (self._turn + np.arange(count)) % len(self._pods)
-            self._turn += count
-            turns: Ints = self._pods[places]
-            return turns
-        chosen = np.repeat(self._pods, fill_least(connections[self._pods], count))
+            return self._in_turn(pods, count)
+        chosen = np.repeat(pods, fill_least(connections[pods], count))
         rng.shuffle(chosen)
         return chosen
 
+    def _in_turn(self, pods: Ints, count: int) -> Ints:
+        turns: Ints = pods[(self._turn + np.arange(count)) % len(pods)]
+        self._turn += count
+        return turns
 
-def ip_hash(octets: Iterable[Any]) -> Any:
+    def _home(self, pods: Ints) -> Ints:
+        """The pod of each address, of these."""
+        home = self._homes.get(pods.tobytes())
+        if home is None:
+            chosen = _rendezvous(self._addresses, pods.tolist(), self._seed)
+            home = self._homes[pods.tobytes()] = chosen if self._kind == "hash" else self._by_ip_hash(pods)
+        return home
+
+    def _by_ip_hash(self, pods: Ints) -> Ints:
+        """Whose pod is out is hashed on, twenty times; then it is sent to one in turn, as nginx does."""
+        octets = first_octets(np.arange(self._addresses))
+        hashed: Any = IP_HASH_SEED
+        home = np.full(self._addresses, -1, np.int64)
+        for _ in range(_REHASHES):
+            hashed = ip_hash(octets, hashed)
+            chosen = self._pods[hashed % len(self._pods)]
+            home = np.where((home < 0) & np.isin(chosen, pods), chosen, home)
+        left = np.flatnonzero(home < 0)
+        home[left] = self._in_turn(pods, len(left))
+        return home
+
+
+def ip_hash(octets: Iterable[Any], hashed: Any = IP_HASH_SEED) -> Any:
     """nginx's hash of the first three octets of an address; modulo the number of pods, it is the pod's place.
 
     Source: nginx/nginx, src/http/modules/ngx_http_upstream_ip_hash_module.c, as of 1.31.
     """
-    hashed: Any = 89
     for octet in octets:
         hashed = (hashed * 113 + octet) % 6271
     return hashed

@@ -33,9 +33,9 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "edge.nginx.reuseport: invalid value True: expected False with target.url",
     ),
     "room for fewer than all": (
-        {"workers": 4, "worker_connections": 149},
+        {"workers": 4, "worker_connections": 151},
         {},
-        "edge.nginx.worker_connections: invalid value 149: expected at least 150 with edge.nginx.workers = 4,"
+        "edge.nginx.worker_connections: invalid value 151: expected at least 152 with edge.nginx.workers = 4,"
         " for 2 of each of 300 clients",
     ),
     "no worker": ({"workers": 0}, {}, "edge.nginx.workers: invalid value 0: expected an integer >= 1"),
@@ -98,12 +98,12 @@ def test_what_does_not_fit_is_refused_with_its_key(
 
 
 def test_room_for_all_clients_is_enough() -> None:
-    assert built({"workers": 4, "worker_connections": 150}).worker_connections == 150
+    assert built({"workers": 4, "worker_connections": 152}).worker_connections == 152
 
 
 def test_clients_that_never_join_need_no_room() -> None:
     groups = [{"name": "old", "share": 0.5, "protocol": 3}, {"name": "new"}]
-    assert built({"worker_connections": 300}, fleet={"group": groups}).worker_connections == 300
+    assert built({"worker_connections": 302}, fleet={"group": groups}).worker_connections == 302
 
 
 def test_a_default_that_is_written_down_is_no_setting() -> None:
@@ -152,7 +152,7 @@ def test_a_bound_of_envoy_that_is_raised_leaves_room_for_more_clients() -> None:
     [
         (
             {"edge": STOCK},
-            "edge.nginx.worker_connections: invalid value 512: expected at least 600",
+            "edge.nginx.worker_connections: invalid value 512: expected at least 602",
         ),
         (
             {"edge": {**STOCK, "proxy": "envoy"}, "fleet": {"clients": 1_200}},

@@ -13,7 +13,8 @@ from scenarios.limits.leaky_bucket import EdgeRule, LeakyBucket, decide
 from scenarios.limits.registry import Limits, limit
 from scenarios.limits.token_bucket import TokenBucket, token_rule
 from scenarios.simulator.edge.balancer import Balancer, fill_least, ip_hash
-from scenarios.simulator.edge.limiter import COUNTING, Limiter
+from scenarios.simulator.edge.buckets import COUNTING
+from scenarios.simulator.edge.limiter import Limiter
 from tests.scenarios.simulator.test_oracles import engine, joined_by, run_until
 
 ADDRESSES = 4

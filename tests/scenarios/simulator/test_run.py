@@ -405,12 +405,8 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
         ),
         (["mesh"], "mesh.sidecar: invalid value 'envoy': expected 'none': the model has no sidecars"),
         (
-            ["--set", "edge.limit=per-token", "--set", "matrix={}"],
-            "edge.limit: invalid value 'per-token': expected a limit per IP or for all: the model has no",
-        ),
-        (
-            ["--set", "edge.limit=pod-window", "--set", "matrix={}"],
-            "edge.limit: invalid value 'pod-window': expected 'sliding-window' with proxy 'haproxy'",
+            ["--set", 'edge.limit={name="per-token", by="header:Host"}', "--set", "matrix={}"],
+            "edge.limit: invalid value {'name': 'per-token', 'by': 'header:Host'}: expected a header that",
         ),
         (
             [
@@ -421,15 +417,34 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
         ),
         (
             ["--set", "edge.defaults=stock", "--set", "edge.proxy=haproxy"],
-            "edge.defaults: invalid value 'stock': expected 'bench': the model has no time-outs, bounds",
+            "edge.defaults: invalid value 'stock': expected 'bench' with proxy 'haproxy': the model has no",
+        ),
+        (
+            [
+                *("--set", "edge.defaults=stock", "--set", "edge.proxy=envoy"),
+                *("--set", "fleet.connect_timeout_s=6"),
+            ],
+            "fleet.connect_timeout_s: invalid value 6.0: expected at most 5 with edge.defaults = 'stock'",
         ),
         (
             ["expired-tokens"],
             "gateway.token_lifetime_s: invalid value 5.0: expected 0: the model has no credent",
         ),
         (
-            ["--set", "edge.nginx.proxy_read_timeout_s=60"],
-            "edge.nginx.proxy_read_timeout_s: invalid value 60.0: expected this key left out: the model",
+            ["--set", "edge.nginx.proxy_read_timeout_s=0.5"],
+            "edge.nginx.proxy_read_timeout_s: invalid value 0.5: expected at least 1, the longest connect_",
+        ),
+        (
+            ["--set", "edge.nginx.proxy_connect_timeout_s=0.5"],
+            "edge.nginx.proxy_connect_timeout_s: invalid value 0.5: expected at least 1, the longest",
+        ),
+        (
+            ["--set", "edge.nginx.workers=2", "--set", "edge.nginx.worker_connections=2000"],
+            "edge.nginx.worker_connections: invalid value 2000: expected edge.nginx.workers = 1, or",
+        ),
+        (
+            ["--set", "edge.nginx.workers=2", "--set", "edge.nginx.max_fails=1"],
+            "edge.nginx.max_fails: invalid value 1: expected edge.nginx.workers = 1, or edge.nginx.upstream",
         ),
         (["--calibrate", "."], "no run directory: expected one"),
         (["nowhere"], "no such scenario"),

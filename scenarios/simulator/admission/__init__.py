@@ -1,0 +1,1 @@
+"""Whom the pods of the model turn away, and how."""
