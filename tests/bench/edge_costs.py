@@ -77,8 +77,10 @@ async def _proxy(edge: dict[str, object]):  # type: ignore[no-untyped-def] # an 
         stops.push_async_callback(proxy.stop)
         await proxy.start()
         assert host.child is not None
-        (worker,) = psutil.Process(host.child.pid).children()
-        yield port, proxy.ca_file, worker
+        # The port answers as soon as the master listens on it.
+        while not (workers := psutil.Process(host.child.pid).children()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        yield port, proxy.ca_file, workers[0]
 
 
 def _ask(
@@ -128,6 +130,7 @@ def _pod(admission: Admission) -> Iterator[tuple[int, psutil.Process]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway_stub"],
         env={**os.environ, SETTINGS_VARIABLE: msgspec.json.encode(settings).decode()},
+        stdout=subprocess.DEVNULL,
     )
     try:
         give_up_s = time.monotonic() + _PATIENCE_S
