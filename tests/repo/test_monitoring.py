@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import yaml
 
 from gateway_stub.control import _HELP, prometheus_text
+from scenarios.agent.proxy_metrics import proxy_text
 from scenarios.generator.metrics import Exposition
+from scenarios.host.cpu_account import CpuUse
 from tests.gateway_stub.test_app import LAST
 from tests.scenarios.generator.test_metrics import STORMY
 from tests.scenarios.runner.test_collector import interval
@@ -21,6 +24,9 @@ BOARD: dict[str, Any] = json.loads(
     (FOLDER / "grafana" / "boards" / "reconnect-storm.json").read_text(encoding="utf-8")
 )
 PANELS: list[dict[str, Any]] = BOARD["panels"]
+
+
+METRIC = re.compile(r"\b(?:gateway|generator|proxy)_\w+")
 
 
 def read(path: Path) -> Any:
@@ -34,6 +40,7 @@ def exported() -> dict[str, str]:
     for second in (STORMY, interval(4, stale_clients=1)):
         exposition.take(second)
         text += exposition.text(workers=1, storm=True)
+    text += proxy_text(CpuUse(0), Counter())
     return dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
 
 
@@ -42,7 +49,7 @@ def expressions() -> list[str]:
 
 
 def shown() -> set[str]:
-    return {name for text in expressions() for name in re.findall(r"\b(?:gateway|generator)_\w+", text)}
+    return {name for text in expressions() for name in METRIC.findall(text)}
 
 
 def test_the_board_shows_what_is_exported_and_all_of_it() -> None:
@@ -51,7 +58,7 @@ def test_the_board_shows_what_is_exported_and_all_of_it() -> None:
 
 def test_counters_are_shown_as_rates_and_gauges_as_they_are() -> None:
     for text in expressions():
-        for name in re.findall(r"\b(?:gateway|generator)_\w+", text):
+        for name in METRIC.findall(text):
             assert (f"rate({name}[" in text) == (exported()[name] == "counter"), text
 
 
@@ -98,11 +105,13 @@ def test_the_board_is_where_grafana_looks_for_it() -> None:
     assert home == f"{folder}/reconnect-storm.json"
 
 
-def test_prometheus_scrapes_pods_and_generator_where_they_are() -> None:
+def test_prometheus_scrapes_pods_generator_and_proxy_where_they_are() -> None:
     services = read(ROOT / "docker-compose.yml")["services"]
     jobs = {job["job_name"]: job for job in read(FOLDER / "prometheus.yml")["scrape_configs"]}
     (pods,) = jobs["gateway"]["dns_sd_configs"]
     assert (pods["names"], pods["type"], pods["port"]) == (["gateway"], "A", 8001)
     ((generator,),) = [config["targets"] for config in jobs["generator"]["static_configs"]]
     assert generator == "locust-master:8089"
-    assert {"gateway", "locust-master"} <= set(services)
+    ((proxy,),) = [config["targets"] for config in jobs["proxy"]["static_configs"]]
+    assert proxy == "nginx:8100"
+    assert {"gateway", "locust-master", "nginx"} <= set(services)
