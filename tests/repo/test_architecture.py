@@ -20,6 +20,7 @@ RANKS = (
     "reports.rundir",
     "reports.text",
     "reports.analysis",
+    "reports.alerts",
     "reports.compare",
     "reports.tuning",
     "reports.gate",

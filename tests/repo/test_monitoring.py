@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from gateway_stub.control import _HELP, prometheus_text
+from reports.alerts.rules import ALERT_RULES, EVALUATION_INTERVAL_S, SCRAPE_INTERVAL_S
 from scenarios.agent.proxy_metrics import proxy_text
 from scenarios.generator.metrics import Exposition
 from scenarios.host.cpu_account import CpuUse
@@ -103,6 +105,51 @@ def test_the_board_is_where_grafana_looks_for_it() -> None:
     assert f"./deploy/monitoring/grafana/boards:{folder}:ro" in grafana["volumes"]
     home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert home == f"{folder}/reconnect-storm.json"
+
+
+def test_what_the_report_knows_of_prometheus_is_how_it_is_configured() -> None:
+    configuration = read(FOLDER / "prometheus.yml")
+    assert configuration["global"]["scrape_interval"] == f"{SCRAPE_INTERVAL_S}s"
+    assert configuration["global"]["evaluation_interval"] == f"{EVALUATION_INTERVAL_S}s"
+
+
+def test_the_alerts_are_where_prometheus_looks_for_them() -> None:
+    (rules,) = read(FOLDER / "prometheus.yml")["rule_files"]
+    volumes = read(ROOT / "docker-compose.yml")["services"]["prometheus"]["volumes"]
+    assert f"./deploy/monitoring/{rules}:/etc/prometheus/{rules}:ro" in volumes
+    assert (FOLDER / rules).exists()
+
+
+def test_alerts_are_about_what_is_exported() -> None:
+    used = {name for rule in ALERT_RULES.values() for name in METRIC.findall(rule.expression)}
+    assert used <= set(exported())
+
+
+def test_the_page_has_every_alert_with_its_numbers() -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    for rule in ALERT_RULES.values():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{rule.name}` |"))
+        assert rule.filled_in(rule.condition) in row
+        assert row.endswith(f"| {rule.for_s} s |")
+
+
+@pytest.mark.needs_prometheus
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts.test.yml"),
+    ],
+    ids=" ".join,
+)
+def test_prometheus_accepts_the_configuration_and_its_alerts_fire_when_they_should(
+    command: tuple[str, ...],
+) -> None:
+    done = subprocess.run(
+        ["promtool", *command], cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_prometheus_scrapes_pods_generator_and_proxy_where_they_are() -> None:
