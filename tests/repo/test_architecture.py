@@ -21,6 +21,7 @@ RANKS = (
     "reports.text",
     "reports.analysis",
     "reports.alerts",
+    "reports.otlp",
     "reports.compare",
     "reports.tuning",
     "reports.gate",
