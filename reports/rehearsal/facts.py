@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
+from reports.alerts.detections import Detection, detections
 from reports.analysis.judgement import Judgement, judgement_of
 from reports.analysis.metrics import unaided_stretch
 from reports.analysis.slo import SloResult, evaluate, hypothesis_of, objectives_of
@@ -49,6 +50,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     hypothesis: SloResult | None
     objectives: tuple[SloResult, ...]
     alerts: tuple[Alert, ...]
+    detections: tuple[Detection, ...]
+    """When the alert rules for Prometheus would have fired; empty without a trigger."""
     fixes: tuple[Fix, ...]
     blast: BlastRadius | None
     """None without a trigger, or without anything recorded after it."""
@@ -74,6 +77,7 @@ def facts(run: Run) -> Facts:
         hypothesis=None if hypothesis is None else evaluate(hypothesis, summary),
         objectives=tuple(evaluate(bound, summary) for bound in objectives),
         alerts=alerts(run, objectives),
+        detections=detections(run),
         fixes=fixes(run, summary),
         blast=_blast(run, judgement),
         surprises=surprises(run, summary, judgement.findings),

@@ -38,6 +38,7 @@ def document(page: RehearsalPage, found: Sequence[Facts]) -> dict[str, Any]:
         "stability": info.stability,
         "blast_radius": latest.blast,
         "alerts": [_alert(alert) for alert in latest.alerts],
+        "detections": latest.detections,
         "fixes": latest.fixes,
         "surprises": latest.surprises,
         "findings": finding_sentences(latest),

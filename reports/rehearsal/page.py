@@ -47,6 +47,7 @@ CHAPTERS: dict[str, Callable[[Facts], tuple[Block, ...]]] = {
     TIMELINE: lambda _: (),
     "Steady state before and after": story.steady_state,
     "Blast radius": story.blast_radius,
+    "Time to detection": story.detection,
     "Events and alerts": story.timeline,
     "Client impact": story.impact,
     "Effect of each mitigation": story.mitigations,

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from reports.alerts.detections import Detection
+from reports.alerts.rules import ALERT_RULES, EVALUATION_INTERVAL_S, SCRAPE_INTERVAL_S
 from reports.analysis.metrics import PhaseSummary
 from reports.analysis.reference import reference_text
 from reports.analysis.slo import StatedBound
@@ -18,6 +20,8 @@ from reports.rehearsal.timeline import timeline_table
 from reports.rundir.reader import proxy_name
 from reports.text import units
 from reports.text.tables import TextTable
+
+_NO_TRIGGER = "There was no trigger, or nothing was recorded after it."
 
 
 def hypothesis(found: Facts) -> tuple[Block, ...]:
@@ -84,7 +88,7 @@ def blast_radius(found: Facts) -> tuple[Block, ...]:
     """How many clients and pods were affected."""
     blast = found.blast
     if blast is None:
-        return (Words("There was no trigger, or nothing was recorded after it."),)
+        return (Words(_NO_TRIGGER),)
     clients = max(1, blast.clients)
     alone = {found.run.info.arm: found.run}
     pods = pod_sentences(alone) or (("No pod was saturated.",) if blast.pods else ())
@@ -101,6 +105,48 @@ def blast_radius(found: Facts) -> tuple[Block, ...]:
         Points(points),
         *([Table(table.without_first_column())] if table else []),
     )
+
+
+def detection(found: Facts) -> tuple[Block, ...]:
+    """When each alert rule for Prometheus would have fired."""
+    if not found.detections:
+        return (Words(_NO_TRIGGER),)
+    rules = [(ALERT_RULES[one.rule], one) for one in found.detections]
+    table = TextTable(
+        label="Time from the trigger to the alert",
+        headings=("alert", "condition", "lasting", "fires after"),
+        rows=tuple(
+            (rule.name, rule.filled_in(rule.condition), units.seconds(rule.for_s), fires_after(one))
+            for rule, one in rules
+        ),
+        words=frozenset({"condition", "fires after"}),
+    )
+    silent = all(one.earliest_s is None and one.known and not one.before for one in found.detections)
+    looks = (
+        f"The rules are those of deploy/monitoring/alerts.yml, applied to the seconds of this run until the "
+        f"rescue or the end. Prometheus scrapes every {SCRAPE_INTERVAL_S} s and evaluates every "
+        f"{EVALUATION_INTERVAL_S} s: the first figure is for the best moments, the second for the worst."
+    )
+    return (
+        *((Words("No alert rule would have fired."),) if silent else ()),
+        Table(table),
+        Words(looks, quiet=True),
+    )
+
+
+def fires_after(one: Detection) -> str:
+    """`5 to 7 s` after the trigger, or why there is no such time."""
+    if not one.known:
+        return "not recorded"
+    if one.before:
+        return "fired before the trigger"
+    if one.earliest_s is None:
+        return "never"
+    if one.latest_s is None:
+        return f"{units.seconds(one.earliest_s)}, or never"
+    if one.earliest_s == one.latest_s:
+        return units.seconds(one.earliest_s)
+    return f"{one.earliest_s} to {units.seconds(one.latest_s)}"
 
 
 def timeline(found: Facts) -> tuple[Block, ...]:

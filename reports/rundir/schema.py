@@ -136,6 +136,8 @@ class RunInfo(Struct, kw_only=True):
     problem: str = ""
     """Why a run failed, since a part of the stack or the program did, or was interrupted."""
     started_utc: str
+    steady_utc: str = ""
+    """When the steady state began: second 0 of all tables. Empty if it did not, and in older runs."""
     trigger_s: int | None = None
     trigger_end_s: int | None = None
     """When the trigger was over; None: in the second in which it began."""

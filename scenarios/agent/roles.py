@@ -12,6 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway_stub.protocol import READINESS_PATH, Controls, Settings
+from scenarios.agent.proxy_metrics import RequestCounts, proxy_text
+from scenarios.host.cpu_account import CpuUse
 from scenarios.host.dns import Address, addresses
 from scenarios.host.local import LocalPodHost
 from scenarios.host.machine import SPARE_DESCRIPTORS, descriptor_limit
@@ -47,6 +49,12 @@ class Runs(Protocol):
 
     async def idle(self) -> None:
         """Runs what should be there while nobody has taken the host, until it is cancelled."""
+
+    def metrics(self, use: CpuUse) -> str:
+        """What it is doing, in Prometheus' text format; empty where its process tells that itself.
+
+        use: the CPU of this host.
+        """
 
 
 class GatewayRole:
@@ -97,6 +105,10 @@ class GatewayRole:
                 await child.stop()
             await asyncio.sleep(_LOOK_S)
 
+    def metrics(self, use: CpuUse) -> str:  # noqa: ARG002 - another role needs it
+        """Nothing: the pod tells on its control port."""
+        return ""
+
     @property
     def _log(self) -> Path:
         return self.logs / "pod.log"
@@ -120,11 +132,13 @@ class NginxRole:
         self.serving = False
         self._listen = listen
         self._pods = pods
-        self._folder = folder
+        self._folder = self.logs = folder
+        self._requests = RequestCounts()
         self.begin()
 
     def begin(self) -> None:
         """Logs begin anew."""
+        self._requests.take(self._access_log)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         self.logs = Path(tempfile.mkdtemp(dir=self._folder))
@@ -168,6 +182,15 @@ class NginxRole:
             self.serving = False
             if child is not None:
                 await child.stop()
+
+    def metrics(self, use: CpuUse) -> str:
+        """CPU, and requests of all logs until now."""
+        self._requests.take(self._access_log)
+        return proxy_text(use, self._requests.totals)
+
+    @property
+    def _access_log(self) -> Path:
+        return self.logs / "access.log"
 
     async def _ready(self, http: aiohttp.ClientSession) -> list[str]:
         pods = [f"{host}:{port}" for host, port in await addresses(self._pods)]

@@ -1,6 +1,6 @@
 """The host agent: hands its host to one runner at a time, and keeps it useful in between.
 
-What a runner has started ends with its WebSocket, however that ends. Everything but the health question needs
+What a runner has started ends with its WebSocket, however that ends. Everything but health and metrics needs
 the token.
 """
 
@@ -46,13 +46,17 @@ from scenarios.wire.agent import (
     decode_order,
     encode,
 )
+from scenarios.wire.prometheus_text import CONTENT_TYPE, METRICS_PATH
 
+_WITHOUT_TOKEN = {HEALTH_PATH, METRICS_PATH}
 _HEARTBEAT_S = 20.0
 """A runner of which nothing is heard for one and a half times this has gone."""
 _READ_AT = 0.95
 """Part of a second after which CPU is read: so that a runner has it when the second ends."""
 _LOG_BYTES = 64 * 1024
 _AGAIN_S = 3.0
+_UNREADABLE = (OSError, ValueError, LookupError, psutil.Error)
+"""What an account of CPU raises that cannot be read now."""
 _LEAVING_S = 5.0
 
 
@@ -81,6 +85,7 @@ class Agent:
         app.add_routes(
             [
                 web.get(HEALTH_PATH, self._health),
+                web.get(METRICS_PATH, self._metrics),
                 web.get(HOST_PATH, self._host),
                 web.get(CLOCK_PATH, self._clock),
                 web.get(TAKE_PATH, self._take),
@@ -104,7 +109,7 @@ class Agent:
     @web.middleware
     async def _authorise(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(TOKEN_HEADER, "").encode(errors="surrogateescape")
-        if request.path != HEALTH_PATH and not hmac.compare_digest(given, self._token.encode()):
+        if request.path not in _WITHOUT_TOKEN and not hmac.compare_digest(given, self._token.encode()):
             raise web.HTTPForbidden(text="wrong or missing token\n")
         return await handler(request)
 
@@ -116,6 +121,15 @@ class Agent:
         if self._role.serving:
             return web.Response(text="idle\n")
         return web.Response(status=503, text="not up\n")
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        try:
+            text = self._role.metrics(self._account.use())
+        except _UNREADABLE as error:
+            raise web.HTTPServiceUnavailable(text=f"cannot read the CPU account: {error!r}\n") from None
+        if not text:
+            raise web.HTTPNotFound(text="no metrics here: a pod has its own on its control port\n")
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _host(self, request: web.Request) -> web.Response:
         return _json(
@@ -251,7 +265,7 @@ class _Tenant:
         while True:
             try:
                 use = self._account.use()
-            except (OSError, ValueError, LookupError, psutil.Error) as error:
+            except _UNREADABLE as error:
                 # The next one covers this second, too.
                 print(f"cannot read the CPU account: {error!r}", flush=True)  # noqa: T201
             else:

@@ -41,6 +41,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Search for the best reconnect policy and limits with the simulator.",
     ),
     "report": (f"{_HERE}.report:report_command", "Regenerate the report for run directories."),
+    "export": (
+        f"{_HERE}.exporting.export:export_command",
+        "Send the series, histograms and events of runs to an OpenTelemetry receiver.",
+    ),
     "bench": (f"{_HERE}.bench:bench_command", "Measure the load generator itself."),
     "calibrate": (f"{_HERE}.calibrate:calibrate_command", "Inject known values and check the measurements."),
     "calibrate-gate": (

@@ -7,25 +7,31 @@ in `web_door.py`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask, Response, request
 
+from reports.rundir.columns import OUTCOMES
 from scenarios.generator.web_door import START, Door, Request
-from scenarios.wire.interval import Interval, Samples
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from scenarios.wire.interval import DISCONNECTS, Interval, Samples
+from scenarios.wire.prometheus_text import CONTENT_TYPE, METRICS_PATH, Labels, metric
 
 _COUNTERS = {
-    "attempts": "Tries to connect that began.",
-    "outcomes": "Tries to connect that ended, by outcome; `limited` are refusals by a limit.",
+    "attempts": "Connection attempts that began.",
+    "outcomes": "Connection attempts that ended, by outcome; `limited` are refusals by a limit.",
     "disconnects": "Sessions that ended, by reason.",
     "ticks": "Ticks delivered to clients.",
     "missed_ticks": "Ticks that clients never got because they were away.",
 }
+_FROM_THE_START = (
+    *((name, "", "") for name in ("attempts", "ticks", "missed_ticks")),
+    *(("outcomes", "outcome", outcome) for outcome in OUTCOMES),
+    *(("disconnects", "reason", reason) for reason in DISCONNECTS),
+)
+"""Counts that are shown as 0 before they count anything: of a count that appears with its first value,
+Prometheus sees no increase, and the first value of `disconnects` may be the whole storm."""
 _QUANTILES = {"0.5": 50.0, "0.99": 99.0}
-_Labels = Mapping[str, str]
 
 
 class Exposition:
@@ -33,7 +39,7 @@ class Exposition:
 
     def __init__(self) -> None:
         self._last: Interval | None = None
-        self._totals: Counter[tuple[str, str, str]] = Counter()
+        self._totals: Counter[tuple[str, str, str]] = Counter(dict.fromkeys(_FROM_THE_START, 0))
         self._lost_workers = 0
 
     def take(self, interval: Interval) -> None:
@@ -97,21 +103,14 @@ def _gauges(last: Interval) -> list[str]:
     return lines
 
 
-def _quantiles(samples: Samples) -> list[tuple[_Labels, float]]:
+def _quantiles(samples: Samples) -> list[tuple[Labels, float]]:
     found = ((quantile, samples.percentile_ms(percent)) for quantile, percent in _QUANTILES.items())
     return [({"quantile": quantile}, ms / 1000) for quantile, ms in found if ms is not None]
 
 
-def _metric(name: str, kind: str, text: str, values: Iterable[tuple[_Labels, float]]) -> list[str]:
-    metric = f"generator_{name}"
-    lines = [f"# HELP {metric} {text}", f"# TYPE {metric} {kind}"]
-    for labels, value in values:
-        inside = ",".join(f'{label}="{content}"' for label, content in labels.items())
-        lines.append(f"{metric}{{{inside}}} {value:.10g}" if inside else f"{metric} {value:.10g}")
-    return lines
+def _metric(name: str, kind: str, text: str, values: Iterable[tuple[Labels, float]]) -> list[str]:
+    return metric(f"generator_{name}", kind, text, values)
 
-
-METRICS_PATH = "/metrics"
 
 _CORS = "access-control-"
 _HEADERS = (

@@ -35,6 +35,11 @@ def read_lines(path: Path, line_of: Callable[[Sequence[str]], AccessLine]) -> li
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
+    return lines_of(text, line_of)
+
+
+def lines_of(text: str, line_of: Callable[[Sequence[str]], AccessLine]) -> list[AccessLine]:
+    """The lines of a part of such a log."""
     found = []
     for row in (line.split("\t") for line in text.splitlines()):
         if len(row) in {COLUMNS, COLUMNS + 1}:

@@ -209,6 +209,8 @@ class _Conductor:
         if stack.gateway:
             await stack.begin()
         self.collector.zero = self._now_second() + SETTLE_S
+        steady = datetime.fromtimestamp(self.epoch_wall_s + self.collector.zero, UTC)
+        self.writer.info.steady_utc = steady.isoformat(timespec="milliseconds")
         if stack.gateway:
             stack.gateway.note_addresses()
         self.course = course = Course(

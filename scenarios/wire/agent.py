@@ -16,7 +16,7 @@ from gateway_stub.protocol import Settings
 from scenarios.host.hosts import CpuReading
 
 HEALTH_PATH = "/healthz"
-"""Answered with 200 while the host has what it should have; the only path that needs no token."""
+"""Answered with 200 while the host has what it should have. This path and that of metrics need no token."""
 HOST_PATH = "/host"
 CLOCK_PATH = "/clock"
 TAKE_PATH = "/take"

@@ -1,40 +1,19 @@
 """A run on hosts of a site: host agents on addresses of their own, as containers would have them."""
 
-import contextlib
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from msgspec import Struct
 
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
-from scenarios.host.machine import free_ports
-from scenarios.host.token import TOKEN_VARIABLE
 from scenarios.proxies.nginx import read_access_log
-from scenarios.stack.remote.site import GATEWAYS, GENERATOR, NGINX
-from tests.e2e.command_line import (
-    PATIENCE_S,
-    SMALL_STORM,
-    get,
-    running,
-    started,
-    storm_processes,
-    wait_for,
-)
+from tests.e2e.agents import EDGE, PODS, agents
+from tests.e2e.command_line import GOOD_OR_INVALID, PATIENCE_S, storm_processes, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_loopback_range]
 
 CLIENTS = 60
-TOKEN = "a-token-for-tests"
-PODS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
-EDGE = "127.0.0.5"
-GOOD_OR_INVALID = {0, 3}
-"""A busy machine may make a run invalid, which is a result and not a failure."""
 
 TIMELINE = """event=[
     {at_s=2, do="kill_pod", pod=1, restart_after_s=0.5},
@@ -46,74 +25,6 @@ TIMELINE = """event=[
     {at_s=13, do="scale", pods=2},
     {at_s=14, do="nginx_restart"},
 ]"""
-
-
-class Agents(Struct):
-    """Host agents that run, and what a storm has to know of them."""
-
-    port: int
-    edge_port: int
-    environment: dict[str, str]
-
-    def health(self, address: str) -> str:
-        """What an agent says of itself."""
-        return get(f"http://{address}:{self.port}/healthz").strip()
-
-    def idle(self) -> bool:
-        """Whether all hosts run what they should while nobody has taken them."""
-        return all(self.health(address) == "idle" for address in (*PODS, EDGE))
-
-    def edge(self) -> str:
-        """What a pod answers through nginx."""
-        return get(f"http://{EDGE}:{self.edge_port}/healthz/readiness").strip()
-
-    @contextlib.contextmanager
-    def storm(self, *arguments: str, sets: tuple[str, ...], runs: Path) -> "Iterator[subprocess.Popen[str]]":
-        """A command that finds the site."""
-        with started(
-            *arguments, sets=(*SMALL_STORM, *sets), runs=runs, environment=self.environment
-        ) as process:
-            yield process
-
-
-@contextlib.contextmanager
-def agents(*, standing: bool = False) -> Iterator[Agents]:
-    """Three hosts for pods and one for nginx, all of them idle; ended in the end.
-
-    standing: with a Locust master and a worker that stand all the time.
-    """
-    port, pod_port, control_port, edge_port, channel, workers, web = free_ports(7)
-    environment = {
-        TOKEN_VARIABLE: TOKEN,
-        GATEWAYS: ",".join(f"{address}:{port}" for address in PODS),
-        NGINX: f"{EDGE}:{port}",
-    }
-    pods = ["gateway", "--port", str(pod_port), "--control-port", str(control_port)]
-    named = ",".join(f"{address}:{pod_port}" for address in PODS)
-    edge = ["nginx", "--port", str(edge_port), "--pods", named]
-    commands = [
-        ["scenarios.agent", *role, "--host", host, "--agent-port", str(port)]
-        for host, role in [*((address, pods) for address in PODS), (EDGE, edge)]
-    ]
-    if standing:
-        environment[GENERATOR] = f"127.0.0.1:{channel}"
-        locust = ["locust", "-f", "scenarios/clients/locustfile.py"]
-        master = ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(workers)]
-        page = ["--web-host", "127.0.0.1", "--web-port", str(web), "--expect-workers", "1"]
-        commands += [
-            [*locust, "--master", *master, *page, "--channel-port", str(channel)],
-            [*locust, "--worker", "--master-host", "127.0.0.1", "--master-port", str(workers)],
-        ]
-    made = Agents(port, edge_port, environment)
-    with contextlib.ExitStack() as ends:
-        for arguments in commands:
-            program = [sys.executable, "-m", *arguments]
-            token = {**os.environ, TOKEN_VARIABLE: TOKEN}
-            ends.enter_context(running(program, stdout=subprocess.DEVNULL, env=token))
-        wait_for("idle hosts", made.idle)
-        if standing:
-            wait_for("a worker", lambda: "generator_workers 1" in get(f"http://127.0.0.1:{web}/metrics"))
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +110,7 @@ def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
 
 
 def test_a_standing_generator_takes_part_and_is_free_again_when_its_storm_was_killed(tmp_path: Path) -> None:
-    with agents(standing=True) as made:
+    with agents(workers=1) as made:
         options, folder = ("run", "--retries", "0"), tmp_path / "killed"
         with made.storm(*options, sets=("phases.duration_s=60",), runs=folder) as killed:
             wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))

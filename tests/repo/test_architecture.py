@@ -20,6 +20,8 @@ RANKS = (
     "reports.rundir",
     "reports.text",
     "reports.analysis",
+    "reports.alerts",
+    "reports.otlp",
     "reports.compare",
     "reports.tuning",
     "reports.gate",

@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ import pytest
 import yaml
 
 from gateway_stub.control import _HELP, prometheus_text
+from reports.alerts.rules import ALERT_RULES, EVALUATION_INTERVAL_S, SCRAPE_INTERVAL_S
+from scenarios.agent.proxy_metrics import proxy_text
 from scenarios.generator.metrics import Exposition
+from scenarios.host.cpu_account import CpuUse
 from tests.gateway_stub.test_app import LAST
 from tests.scenarios.generator.test_metrics import STORMY
 from tests.scenarios.runner.test_collector import interval
@@ -21,6 +26,9 @@ BOARD: dict[str, Any] = json.loads(
     (FOLDER / "grafana" / "boards" / "reconnect-storm.json").read_text(encoding="utf-8")
 )
 PANELS: list[dict[str, Any]] = BOARD["panels"]
+
+
+METRIC = re.compile(r"\b(?:gateway|generator|proxy)_\w+")
 
 
 def read(path: Path) -> Any:
@@ -34,6 +42,7 @@ def exported() -> dict[str, str]:
     for second in (STORMY, interval(4, stale_clients=1)):
         exposition.take(second)
         text += exposition.text(workers=1, storm=True)
+    text += proxy_text(CpuUse(0), Counter())
     return dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
 
 
@@ -42,7 +51,7 @@ def expressions() -> list[str]:
 
 
 def shown() -> set[str]:
-    return {name for text in expressions() for name in re.findall(r"\b(?:gateway|generator)_\w+", text)}
+    return {name for text in expressions() for name in METRIC.findall(text)}
 
 
 def test_the_board_shows_what_is_exported_and_all_of_it() -> None:
@@ -51,7 +60,7 @@ def test_the_board_shows_what_is_exported_and_all_of_it() -> None:
 
 def test_counters_are_shown_as_rates_and_gauges_as_they_are() -> None:
     for text in expressions():
-        for name in re.findall(r"\b(?:gateway|generator)_\w+", text):
+        for name in METRIC.findall(text):
             assert (f"rate({name}[" in text) == (exported()[name] == "counter"), text
 
 
@@ -98,11 +107,58 @@ def test_the_board_is_where_grafana_looks_for_it() -> None:
     assert home == f"{folder}/reconnect-storm.json"
 
 
-def test_prometheus_scrapes_pods_and_generator_where_they_are() -> None:
+def test_what_the_report_knows_of_prometheus_is_how_it_is_configured() -> None:
+    configuration = read(FOLDER / "prometheus.yml")
+    assert configuration["global"]["scrape_interval"] == f"{SCRAPE_INTERVAL_S}s"
+    assert configuration["global"]["evaluation_interval"] == f"{EVALUATION_INTERVAL_S}s"
+
+
+def test_the_alerts_are_where_prometheus_looks_for_them() -> None:
+    (rules,) = read(FOLDER / "prometheus.yml")["rule_files"]
+    volumes = read(ROOT / "docker-compose.yml")["services"]["prometheus"]["volumes"]
+    assert f"./deploy/monitoring/{rules}:/etc/prometheus/{rules}:ro" in volumes
+    assert (FOLDER / rules).exists()
+
+
+def test_alerts_are_about_what_is_exported() -> None:
+    used = {name for rule in ALERT_RULES.values() for name in METRIC.findall(rule.expression)}
+    assert used <= set(exported())
+
+
+def test_the_page_has_every_alert_with_its_numbers() -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    for rule in ALERT_RULES.values():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{rule.name}` |"))
+        assert rule.filled_in(rule.condition) in row
+        assert row.endswith(f"| {rule.for_s} s |")
+
+
+@pytest.mark.needs_prometheus
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts.test.yml"),
+    ],
+    ids=" ".join,
+)
+def test_prometheus_accepts_the_configuration_and_its_alerts_fire_when_they_should(
+    command: tuple[str, ...],
+) -> None:
+    done = subprocess.run(
+        ["promtool", *command], cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_scrapes_pods_generator_and_proxy_where_they_are() -> None:
     services = read(ROOT / "docker-compose.yml")["services"]
     jobs = {job["job_name"]: job for job in read(FOLDER / "prometheus.yml")["scrape_configs"]}
     (pods,) = jobs["gateway"]["dns_sd_configs"]
     assert (pods["names"], pods["type"], pods["port"]) == (["gateway"], "A", 8001)
     ((generator,),) = [config["targets"] for config in jobs["generator"]["static_configs"]]
     assert generator == "locust-master:8089"
-    assert {"gateway", "locust-master"} <= set(services)
+    ((proxy,),) = [config["targets"] for config in jobs["proxy"]["static_configs"]]
+    assert proxy == "nginx:8100"
+    assert {"gateway", "locust-master", "nginx"} <= set(services)

@@ -84,6 +84,11 @@ def _loopback_range() -> bool:
 NEEDS: Mapping[str, Need] = {
     "haproxy": Need("HAProxy", _haproxy, "install the package haproxy, or run .ci/haproxy"),
     "chromium": Need("Chromium or Chrome", _chromium, "install the package chromium, or run .ci/browser"),
+    "prometheus": Need(
+        "Prometheus with promtool",
+        lambda: shutil.which("prometheus") is not None and shutil.which("promtool") is not None,
+        "install the package prometheus, or run .ci/prometheus",
+    ),
     "node": Need(
         "Node with npm",
         lambda: shutil.which("node") is not None and shutil.which("npm") is not None,

@@ -1,4 +1,4 @@
-"""Files of data that the program reads, from its code: the schema of scenario files, and the commands."""
+"""Files from the code for programs: the schema of scenario files, the commands, and rules for Prometheus."""
 
 import json
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from scenarios.cli.main import COMMANDS, main
 from scenarios.reference import completion
 from scenarios.reference.scenario_schema import FILE, scenario_schema
 from scenarios.reference.topics import topics
+from tools import alerts_file
 
 KINDS = {"KEY=VALUE": "setting", "[SCENARIO]": "scenario", "SCENARIO": "scenario", "SOURCE": "scenario"}
 """What completes a parameter, by its metavar."""
@@ -43,7 +44,8 @@ def write() -> list[str]:
 
 
 def _contents() -> dict[Path, str]:
-    return {path: f"{json.dumps(make(), indent=1, ensure_ascii=False)}\n" for path, make in FILES.items()}
+    written = {path: f"{json.dumps(make(), indent=1, ensure_ascii=False)}\n" for path, make in FILES.items()}
+    return {**written, alerts_file.FILE: alerts_file.text()}
 
 
 def _on_disk(path: Path) -> str | None:

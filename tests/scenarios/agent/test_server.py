@@ -40,6 +40,7 @@ from scenarios.wire.agent import (
     decode_report,
     encode,
 )
+from scenarios.wire.prometheus_text import CONTENT_TYPE, METRICS_PATH
 
 TOKEN = "a-token-for-tests"
 TALKER = "import sys, time; print('one', flush=True); print('two', flush=True); time.sleep(60)"
@@ -60,6 +61,7 @@ class Processes:
         self.program = program
         self.children: list[LocalChild] = []
         self.begun = 0
+        self.tells = True
 
     def begin(self) -> None:
         self.begun += 1
@@ -71,6 +73,9 @@ class Processes:
         child = await start("pod", program, log=self.logs / "pod.log", pipe_output=True)
         self.children.append(child)
         return child
+
+    def metrics(self, use: CpuUse) -> str:
+        return f"cpu {min(0, use.cpu_ns)}\n" if self.tells else ""
 
     async def idle(self) -> None:
         self.serving = True
@@ -139,7 +144,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_nothing_but_health_is_told_without_the_token(tmp_path: Path) -> None:
+def test_nothing_but_health_and_metrics_is_told_without_the_token(tmp_path: Path) -> None:
     async def ask(made: Bench) -> None:
         for path in (HOST_PATH, CLOCK_PATH, TAKE_PATH, LOG_PATH.format(name="error.log"), "/elsewhere"):
             for headers in ({}, {TOKEN_HEADER: "wrong"}, {TOKEN_HEADER: ""}):
@@ -147,6 +152,12 @@ def test_nothing_but_health_is_told_without_the_token(tmp_path: Path) -> None:
                     assert response.status == 403
         async with made.http.get(made.url + HEALTH_PATH) as response:
             assert response.status == 200
+        async with made.http.get(made.url + METRICS_PATH) as response:
+            assert (response.status, response.headers["Content-Type"]) == (200, CONTENT_TYPE)
+            assert await response.text() == "cpu 0\n"
+        made.role.tells = False
+        async with made.http.get(made.url + METRICS_PATH) as response:
+            assert response.status == 404
         with pytest.raises(StackError, match="cannot be acquired: 403"):
             await made.take("wrong")
         assert made.role.begun == 0
@@ -400,6 +411,9 @@ def test_an_account_of_cpu_that_cannot_be_read_now_is_read_later(tmp_path: Path)
 
     async def read() -> None:
         async with bench(tmp_path, account=account) as made, asyncio.timeout(10):
+            async with made.http.get(made.url + METRICS_PATH) as response:
+                assert response.status == 503
+            account.errors.append(KeyError("usage_usec"))
             channel = await made.take()
             await until(lambda: len(made.readings) > 0)
             await channel.close()

@@ -1,7 +1,8 @@
 """What Prometheus reads of a generator."""
 
+from reports.rundir.columns import OUTCOMES
 from scenarios.generator.metrics import Exposition
-from scenarios.wire.interval import Samples, WorkerChange
+from scenarios.wire.interval import DISCONNECTS, Samples, WorkerChange
 from tests.scenarios.runner.test_collector import MS, interval
 
 STORMY = interval(
@@ -24,12 +25,17 @@ def samples(text: str) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
-def test_before_any_test_there_is_nothing_but_who_is_there() -> None:
+def test_before_any_test_there_is_who_is_there_and_every_count_is_0() -> None:
     assert samples(Exposition().text(workers=2, storm=False)) == {
         "generator_workers": 2,
         "generator_workers_lost_total": 0,
         "generator_running": 0,
         "generator_storm": 0,
+        "generator_attempts_total": 0,
+        "generator_ticks_total": 0,
+        "generator_missed_ticks_total": 0,
+        **{f'generator_outcomes_total{{outcome="{name}"}}': 0 for name in OUTCOMES},
+        **{f'generator_disconnects_total{{reason="{name}"}}': 0 for name in DISCONNECTS},
     }
 
 

@@ -59,7 +59,7 @@ def test_every_command_and_every_visible_option_is_known() -> None:
 
 LINES: dict[str, tuple[str, set[str]]] = {
     "commands": ("", {*COMMANDS}),
-    "the beginning of a command": ("exp", {"explain"}),
+    "the beginning of a command": ("exp", {"explain", "export"}),
     "options": ("run --ret", {"--retries"}),
     "scenarios": ("run mass", {"mass-drop"}),
     "a choice": ("schema r", {"result", "run"}),

@@ -1,0 +1,1 @@
+"""Alert rules for Prometheus, and when they would have fired in a run."""

@@ -1,0 +1,1 @@
+"""A run as OpenTelemetry has it: metrics and log records in OTLP, to be sent by whoever exports them."""

@@ -1,0 +1,1 @@
+"""`export`: what a run recorded, for other programs."""

@@ -1,0 +1,131 @@
+"""A storm as Prometheus sees it: pods, nginx and generator are scraped, and every panel shows it."""
+
+import json
+import math
+import os
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from msgspec import Struct
+
+from reports.alerts.detections import detections
+from reports.alerts.rules import ALERT_RULES
+from reports.rundir.files import find_runs
+from reports.rundir.reader import Run
+from scenarios.host.machine import free_ports
+from tests.e2e.agents import EDGE, PODS, Agents, agents
+from tests.e2e.command_line import GOOD_OR_INVALID, get, running, wait_for
+from tests.repo.test_monitoring import FOLDER, PANELS
+
+pytestmark = [pytest.mark.e2e, pytest.mark.needs_loopback_range, pytest.mark.needs_prometheus]
+
+STORM = (
+    # A few are disconnected, are back at once, and are disconnected again with all others. Then all retry for
+    # ever: a pod needs longer for them than they wait. In the end it turns away who comes a second time.
+    "fleet.policy=naive",
+    "fleet.connect_timeout_s=0.5",
+    "fleet.stale_after_s=3",
+    # The same time on a busy machine.
+    'gateway.cpu="occupy"',
+    "gateway.handshake_cpu_ms=40",
+    'event=[{at_s=3, do="drop_share", share=0.1}, {at_s=5, do="drop_all"}, '
+    '{at_s=14, do="set_limit", limit={name="pod-window", connections=1}}]',
+    "phases.duration_s=20",
+)
+KILL_AT_S = 12
+
+MAY_BE_0 = "sum(rate(gateway_join_races_total[10s]))"
+"""A race inside python-socketio that nobody can bring about; some storms have one."""
+
+
+class Prometheus(Struct):
+    """One that runs, and what it says."""
+
+    url: str
+
+    def api(self, path: str, **query: str | float) -> Any:
+        """The data of an answer."""
+        answer = json.loads(get(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}"))
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    def highest(self, expression: str, from_s: float, to_s: float) -> float:
+        """The highest value of any of its series; NaN where there is none."""
+        found = self.api("query_range", query=expression, start=from_s, end=to_s, step=1)
+        values = [float(value) for series in found["result"] for _, value in series["values"]]
+        return max((value for value in values if math.isfinite(value)), default=math.nan)
+
+
+def configuration(made: Agents) -> dict[str, Any]:
+    """That of the containers, with other addresses."""
+    shared = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
+    targets = {
+        "gateway": [f"{address}:{made.control_port}" for address in PODS[:2]],
+        "generator": [f"127.0.0.1:{made.web_port}"],
+        "proxy": [f"{EDGE}:{made.port}"],
+    }
+    assert {job["job_name"] for job in shared["scrape_configs"]} == {*targets}
+    return {
+        **shared,
+        "rule_files": [str(FOLDER / name) for name in shared["rule_files"]],
+        "scrape_configs": [
+            {"job_name": name, "static_configs": [{"targets": addresses}]}
+            for name, addresses in targets.items()
+        ],
+    }
+
+
+def test_every_panel_shows_a_storm_and_alerts_fire_as_its_report_says(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    asked = Prometheus(f"http://127.0.0.1:{port}")
+    with agents(workers=2) as made:
+        file = tmp_path / "prometheus.yml"
+        file.write_text(yaml.safe_dump(configuration(made)), encoding="utf-8")
+        command = [
+            *("prometheus", "--config.file", str(file), "--storage.tsdb.path", str(tmp_path / "tsdb")),
+            *("--web.listen-address", f"127.0.0.1:{port}", "--log.level", "error"),
+        ]
+        with running(command, env={**os.environ, "GOMAXPROCS": "1"}):
+            wait_for("Prometheus", lambda: "is Ready" in get(f"{asked.url}/-/ready"))
+            wait_for("four targets", lambda: healthy(asked) == 4)
+            from_s = time.time()
+            storm(made, tmp_path / "runs")
+            to_s = time.time()
+            shown = {
+                (panel["title"], target["expr"]): asked.highest(target["expr"], from_s, to_s)
+                for panel in PANELS
+                for target in panel["targets"]
+            }
+            fired = {
+                name: asked.highest(f'ALERTS{{alertname="{name}",alertstate="firing"}}', from_s, to_s)
+                for name in ALERT_RULES
+            }
+    assert not [where for where, value in shown.items() if math.isnan(value)]
+    assert {expression for (_, expression), value in shown.items() if value == 0} <= {MAY_BE_0}
+    (path,) = find_runs([tmp_path / "runs" / "latest"])
+    for one in detections(Run.load(path)):
+        if one.latest_s is not None:
+            assert fired[one.rule] == 1, one
+
+
+def healthy(asked: Prometheus) -> int:
+    return sum(target["health"] == "up" for target in asked.api("targets")["activeTargets"])
+
+
+def storm(made: Agents, runs: Path) -> None:
+    """A run in which a worker is killed."""
+    with made.storm("run", "--retries", "0", sets=STORM, runs=runs) as process:
+        wait_for("the storm", lambda: any(_seconds(path) >= KILL_AT_S for path in runs.rglob("series.csv")))
+        made.workers[0].kill()
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode in GOOD_OR_INVALID, output
+
+
+def _seconds(path: Path) -> int:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    last = lines[-1].partition(",")[0] if len(lines) > 1 else ""
+    return int(float(last)) if last.lstrip("-").replace(".", "", 1).isdigit() else -1
