@@ -50,6 +50,8 @@ class Location(Struct, frozen=True, kw_only=True):
     scope: Scope
     path: str
     """As it is written; empty outside of a location."""
+    engine_io: bool
+    """Whether it is known that the sockets are those of Socket.IO."""
     polling: bool
     """Whether clients come here that begin with polling."""
     target: str
@@ -78,6 +80,7 @@ class Stream(Struct, frozen=True, kw_only=True):
 
     scope: Scope
     target: str
+    engine_io: bool
     polling: bool
     upstream: Upstream | None
 
@@ -175,6 +178,7 @@ def _locations(
             yield Location(
                 scope=scope,
                 path=path,
+                engine_io=clients.says_engine_io(f"{path} {host}") or (picked and not clients.websocket_only),
                 polling=clients.says_polling(path) or (picked and not clients.websocket_only),
                 target=host,
                 upstream=upstreams.get(host),
@@ -190,6 +194,7 @@ def _streams(scopes: list[Scope], upstreams: dict[str, Upstream], clients: Clien
             yield Stream(
                 scope=scope,
                 target=target,
+                engine_io=clients.says_engine_io(target),
                 polling=clients.says_polling(target),
                 upstream=upstreams.get(target),
             )
