@@ -6,7 +6,10 @@ from pathlib import Path
 
 from scenarios.lint.finding import Finding, Place, Rule, Severity
 
-_PROBLEM = re.compile(r"\[(?:alert|emerg|crit|error|critical)\]", re.IGNORECASE)
+_PROBLEM = re.compile(
+    r"\[(?:alert|emerg|crit|error|critical)\]\s*(?:\(\d+\)\s*:\s*(?:config\s*:\s*)?|\d+#\d+:\s*)?",
+    re.IGNORECASE,
+)
 _SUMMARY = re.compile(r"Fatal errors found|Error\(s\) found in configuration file")
 _NOT_HERE = re.compile(
     r"No such file or directory|Permission denied|Invalid path|host not found|not resolve|get(?:pw|gr)nam",
@@ -56,6 +59,8 @@ def validated(complaint: str, proxy: str, file: Path) -> Iterator[Finding]:
 def _problems(complaint: str) -> list[str]:
     """Each problem on one line; a validator that marks none has one."""
     lines = [" ".join(line.split()) for line in complaint.splitlines()]
-    marked = [line for line in lines if _PROBLEM.search(line) and not _SUMMARY.search(line)]
+    marked = [
+        line[mark.end() :] for line in lines if (mark := _PROBLEM.search(line)) and not _SUMMARY.search(line)
+    ]
     whole = " ".join(filter(None, lines))
     return marked or [whole] * bool(whole)

@@ -25,6 +25,11 @@ class Way(Struct, frozen=True):
     reason: str
     """What decides it: the conditions of use_backend, with the ACLs in them."""
 
+    @property
+    def by_default(self) -> bool:
+        """Whether requests that no condition names take it."""
+        return self.reason in {"", self.back.name}
+
 
 class Site(Struct, frozen=True, kw_only=True):
     """A configuration with its WebSockets."""
@@ -39,6 +44,16 @@ class Site(Struct, frozen=True, kw_only=True):
     """Whether nothing says so, and the only backend is taken for that of the gateway."""
     engine_io: frozenset[str]
     """The names of those backends whose sockets are known to be those of Socket.IO."""
+
+    @property
+    def unused_paths(self) -> list[str]:
+        """The paths of the command line that no line names, where no backend gets them by default."""
+        texts = [line.text.replace("\\", "") for one in self.sections for line in one.lines]
+        return [
+            path
+            for path in self.clients.paths
+            if not self.engine_io and not any(path in text for text in texts)
+        ]
 
     @property
     def polling(self) -> frozenset[str]:
@@ -111,7 +126,7 @@ def _of_socket_io(ways: list[Way], clients: Clients) -> Iterator[str]:
     named = {way.back.name for way in ways if _names_socket_io(way, clients)}
     yield from named
     if not named and clients.paths and not clients.websocket_only:
-        yield from (way.back.name for way in ways)
+        yield from (way.back.name for way in ways if way.by_default)
 
 
 def _names_socket_io(way: Way, clients: Clients) -> bool:

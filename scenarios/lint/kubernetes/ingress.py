@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scenarios.lint import effects
 from scenarios.lint.clients import FEW_PER_ADDRESS, Clients
-from scenarios.lint.finding import Finding, Rule, Severity, not_judged
+from scenarios.lint.finding import Finding, Rule, Severity, not_judged, polling_unknown
 from scenarios.lint.placeholders import unknown
 from scenarios.lint.quantities import nginx_seconds
 from scenarios.lint.quiet import MOST_QUIET_S, too_short
@@ -79,7 +79,10 @@ ALL_REQUESTS = Rule(
     source=f"{_ANNOTATIONS}#rate-limiting: the burst is five times the rate by default",
 )
 NOT_JUDGED = not_judged("kubernetes")
-RULES = (READ, CONNECTION, NO_SUCH, NOT_LISTED, STICKY, FEW_CONNECTIONS, ALL_REQUESTS, NOT_JUDGED)
+POLLING_UNKNOWN = polling_unknown("kubernetes")
+RULES = (
+    READ, CONNECTION, NO_SUCH, NOT_LISTED, STICKY, FEW_CONNECTIONS, ALL_REQUESTS, NOT_JUDGED, POLLING_UNKNOWN,
+)  # fmt: skip
 
 
 def concerns(document: Node, clients: Clients, _said: bool) -> bool:
@@ -99,7 +102,12 @@ def check(document: Node, clients: Clients) -> Iterator[Finding]:
     if header is not None and not any(word in header.text.lower() for word in ("upgrade", "$")):
         yield CONNECTION.at(header.place, f"connection-proxy-header {header.text}")
     yield from _limits(document, clients)
-    if any(clients.says_polling(text) for text in _names(document)) and not _sticky(document):
+    polled = any(map(clients.says_polling, _names(document)))
+    if not polled and not clients.websocket_only:
+        yield POLLING_UNKNOWN.at(
+            document.get("metadata").place, "nothing says that clients of this Ingress begin with polling"
+        )
+    if polled and not _sticky(document):
         yield STICKY.at(
             document.get("metadata").place, "no affinity and no upstream-hash-by, and the path is polled"
         )

@@ -98,6 +98,8 @@ class Site(Struct, frozen=True):
     locations: tuple[Location, ...]
     """Those with WebSockets."""
     streams: tuple[Stream, ...] = ()
+    unused_paths: tuple[str, ...] = ()
+    """Those of the command line that lead to none of its locations."""
 
     @property
     def whole(self) -> bool:
@@ -141,12 +143,16 @@ def site(root: Scope, clients: Clients) -> Site:
         for scope in scopes
         if scope.directive.name == "upstream"
     }
-    named = {scope.place for path in clients.paths for scope in _picked(scopes, path)}
+    picked = {path: {scope.place for scope in _picked(scopes, path)} for path in clients.paths}
+    locations = tuple(_locations(scopes, upstreams, clients, set().union(*picked.values())))
     return Site(
         root,
         clients,
-        tuple(_locations(scopes, upstreams, clients, named)),
+        locations,
         tuple(_streams(scopes, upstreams, clients)),
+        tuple(
+            path for path, places in picked.items() if not any(_leads(one, path, places) for one in locations)
+        ),
     )
 
 
@@ -183,6 +189,13 @@ def _locations(
                 target=host,
                 upstream=upstreams.get(host),
             )
+
+
+def _leads(location: Location, path: str, picked: set[Place]) -> bool:
+    """Whether requests for a path come to a location; picked: the locations that nginx chooses for it."""
+    around = location.scope.around("location")
+    chosen = location.place in picked or (around is not None and around.place in picked)
+    return chosen or path in f"{location.path} {location.target}".replace("\\", "")
 
 
 def _streams(scopes: list[Scope], upstreams: dict[str, Upstream], clients: Clients) -> Iterator[Stream]:

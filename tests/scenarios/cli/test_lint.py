@@ -44,7 +44,7 @@ def test_a_finding_is_printed_with_file_line_severity_rule_sentence_and_change(l
         " something to each client more often than every 60 s: "
     )
     assert change == "    change: proxy_read_timeout 1h;"
-    assert done.output.rstrip().endswith("1 warning, 3 notes")
+    assert done.output.rstrip().endswith("1 warning, 4 notes")
 
 
 @pytest.mark.parametrize(("fail_on", "status"), [("note", 1), ("warning", 1), ("error", 0), ("never", 0)])
@@ -54,7 +54,7 @@ def test_the_exit_status_follows_the_worst_finding(late: Path, fail_on: str, sta
 
 def test_nothing_found(tmp_path: Path) -> None:
     file = tmp_path / "good.conf"
-    skipped = "nginx-no-limit nginx-connect-timeout nginx-not-judged"
+    skipped = "nginx-no-limit nginx-connect-timeout nginx-not-judged nginx-polling-unknown"
     file.write_text(f"# storm-lint: ignore {skipped}\n{GOOD}", encoding="utf-8")
     done = run(file)
     assert (done.exit_code, done.output) == (0, "nothing found\n")
