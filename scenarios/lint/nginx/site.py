@@ -144,7 +144,9 @@ def site(root: Scope, clients: Clients) -> Site:
         if scope.directive.name == "upstream"
     }
     picked = {path: {scope.place for scope in _picked(scopes, path)} for path in clients.paths}
-    locations = tuple(_locations(scopes, upstreams, clients, set().union(*picked.values())))
+    locations = tuple(
+        _locations(scopes, upstreams, clients, {place for places in picked.values() for place in places})
+    )
     return Site(
         root,
         clients,
