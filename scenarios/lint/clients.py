@@ -16,8 +16,6 @@ FEW_SOCKETS = 2_000
 """A proxy with room for no more sockets is too small, unless `--clients` says how many there are."""
 FEW_PER_ADDRESS = 20
 """An office or a mobile carrier has more clients than this behind one address."""
-MOST_QUIET_S = 60.0
-"""The usual default time-out of proxies; a busy gateway that pauses for longer loses every socket."""
 LONG_LIFE_S = 3_600.0
 """A WebSocket usually lives about this long, or longer."""
 
@@ -52,17 +50,12 @@ class Clients(Struct, frozen=True, kw_only=True):
         plain = text.replace("\\", "")
         return bool(_WEBSOCKET.search(plain)) or any(path in plain for path in self.paths)
 
-    def says_polling(self, text: str) -> bool:
-        """Whether it is a path of Engine.IO, whose clients begin with polling."""
+    def says_engine_io(self, text: str) -> bool:
+        """Whether it is a path of Engine.IO; one from the command line is, unless nobody polls there."""
         plain = text.replace("\\", "")
-        found = bool(_ENGINE_IO.search(plain)) or any(path in plain for path in self.paths)
-        return found and not self.websocket_only
+        named = any(path in plain for path in self.paths)
+        return bool(_ENGINE_IO.search(plain)) or (named and not self.websocket_only)
 
-
-def quiet_too_short(limit_s: float) -> str:
-    """Which sockets a time-out cuts that counts from the last byte; empty: none of a healthy gateway."""
-    if limit_s <= PING_INTERVAL_S:
-        return f"shorter than the {PING_INTERVAL_S:g} s from one ping to the next"
-    if limit_s < PING_INTERVAL_S + PING_TIMEOUT_S:
-        return f"shorter than ping interval and ping time-out, {PING_INTERVAL_S + PING_TIMEOUT_S:g} s"
-    return f"no longer than {MOST_QUIET_S:g} s" if limit_s <= MOST_QUIET_S else ""
+    def says_polling(self, text: str) -> bool:
+        """Whether it is a path of Engine.IO whose clients begin with polling."""
+        return self.says_engine_io(text) and not self.websocket_only

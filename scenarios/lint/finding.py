@@ -93,3 +93,25 @@ def not_judged(proxy: str, change: str = "run lint on the whole configuration, f
         change=change,
         source="this command",
     )
+
+
+def polling_unknown(proxy: str) -> Rule:
+    """What tells of WebSockets of which nothing says whether their clients begin with polling."""
+    return Rule(
+        name=f"{proxy}-polling-unknown",
+        severity=Severity.NOTE,
+        happens="what only polling needs was not checked: stickiness, and limits that count every request",
+        change="name the path with --path if clients begin with polling, or say --websocket-only",
+        source="this command",
+    )
+
+
+def path_unused(proxy: str) -> Rule:
+    """What tells of a path on the command line that leads nowhere in the file."""
+    return Rule(
+        name=f"{proxy}-path-unused",
+        severity=Severity.NOTE,
+        happens="what is checked was found without it",
+        change="name the path that clients send, as --path /gateway",
+        source="this command",
+    )

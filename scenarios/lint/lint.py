@@ -14,6 +14,7 @@ from scenarios.lint.kubernetes import rules as kubernetes
 from scenarios.lint.nginx import rules as nginx
 from scenarios.lint.parts import Part, parts
 from scenarios.lint.reading import text_of
+from scenarios.lint.validation import RULES as VALIDATED
 
 
 class Kind(Struct, frozen=True):
@@ -30,7 +31,9 @@ KINDS: dict[str, Kind] = {
     "envoy": Kind(envoy.RULES, envoy.check, envoy.NOT_JUDGED),
     "kubernetes": Kind(kubernetes.RULES, kubernetes.check, kubernetes.NOT_JUDGED),
 }
-RULES: dict[str, Rule] = {rule.name: rule for kind in KINDS.values() for rule in kind.rules}
+RULES: dict[str, Rule] = {
+    rule.name: rule for rules in (*(kind.rules for kind in KINDS.values()), VALIDATED) for rule in rules
+}
 
 
 def lint(file: Path, kind: str | None, clients: Clients, ignored: Collection[str] = ()) -> list[Finding]:

@@ -1,5 +1,6 @@
 """The page of the rules that `reconnect-storm lint` has."""
 
+from scenarios.lint import validation
 from scenarios.lint.lint import KINDS
 from tools.pages.rendering import rendered
 
@@ -8,4 +9,5 @@ _NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "envoy": "Envoy", "kubernetes"
 
 def page() -> str:
     """The page in Markdown."""
-    return rendered("lint.md.j2", kinds={_NAMES[name]: kind.rules for name, kind in KINDS.items()})
+    kinds = {_NAMES[name]: kind.rules for name, kind in KINDS.items()}
+    return rendered("lint.md.j2", kinds={**kinds, "With --validate": validation.RULES})

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from scenarios.lint.clients import MOST_QUIET_S, PING_INTERVAL_S, quiet_too_short
+from scenarios.lint.clients import PING_INTERVAL_S
 from scenarios.lint.envoy.site import Route, Site, upgrades
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.quantities import written
+from scenarios.lint.quiet import MOST_QUIET_S, too_short
 from scenarios.lint.values import Node
 
 _DOCS = "https://www.envoyproxy.io/docs/envoy/latest"
@@ -97,12 +98,9 @@ def _idle(route: Route) -> Iterator[Finding]:
     own, shared = route.action.get("idle_timeout"), route.manager.get("stream_idle_timeout")
     given = own if own.there else shared
     if given.there and given.seconds:
-        if why := quiet_too_short(given.seconds):
+        if short := too_short(given.seconds, engine_io=route.engine_io):
             name = "idle_timeout" if own.there else "stream_idle_timeout"
-            certain = given.seconds <= PING_INTERVAL_S
-            yield IDLE.at(
-                given.place, f"{name} {given.text} is {why}", severity=Severity.ERROR if certain else None
-            )
+            yield IDLE.at(given.place, f"{name} {given.text} {short.why}", severity=short.severity)
     elif not given.there and route.manager.there and _DEFAULT_IDLE_S > MOST_QUIET_S:
         yield IDLE.at(route.place, "stream_idle_timeout is 5 min by default", severity=Severity.NOTE)
 

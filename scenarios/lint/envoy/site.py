@@ -22,7 +22,10 @@ class Route(Struct, frozen=True, kw_only=True):
     action: Node
     """Its `route`."""
     path: str
+    engine_io: bool
+    """Whether it is known that the sockets are those of Socket.IO."""
     polling: bool
+    """Whether clients come here that begin with polling."""
     clusters: tuple[str, ...]
 
     @property
@@ -135,6 +138,7 @@ def _routes(manager: Node, table: Node, clients: Clients) -> Iterator[Route]:
         if route.get("route").there
     ]
     special = [one for one in found if _says(*one[1:], clients)]
+    taken = not special and bool(clients.paths) and not clients.websocket_only
     if not special and (upgrades(manager) or clients.paths):
         # Any route may carry WebSockets: the one that takes what no other takes is that of the gateway.
         special = [one for one in found if one[2] == "/"] or found
@@ -148,7 +152,8 @@ def _routes(manager: Node, table: Node, clients: Clients) -> Iterator[Route]:
             node=route,
             action=action,
             path=path,
-            polling=clients.says_polling(path),
+            engine_io=taken or clients.says_engine_io(path),
+            polling=taken or clients.says_polling(path),
             clusters=tuple(filter(None, names)),
         )
 

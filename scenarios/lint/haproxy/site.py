@@ -25,6 +25,11 @@ class Way(Struct, frozen=True):
     reason: str
     """What decides it: the conditions of use_backend, with the ACLs in them."""
 
+    @property
+    def by_default(self) -> bool:
+        """Whether requests that no condition names take it."""
+        return self.reason in {"", self.back.name}
+
 
 class Site(Struct, frozen=True, kw_only=True):
     """A configuration with its WebSockets."""
@@ -37,8 +42,23 @@ class Site(Struct, frozen=True, kw_only=True):
     """Backends (and `listen` sections) that they go to."""
     assumed: bool
     """Whether nothing says so, and the only backend is taken for that of the gateway."""
-    polling: frozenset[str]
-    """The names of those backends that clients poll."""
+    engine_io: frozenset[str]
+    """The names of those backends whose sockets are known to be those of Socket.IO."""
+
+    @property
+    def unused_paths(self) -> list[str]:
+        """The paths of the command line that no line names, where no backend gets them by default."""
+        texts = [line.text.replace("\\", "") for one in self.sections for line in one.lines]
+        return [
+            path
+            for path in self.clients.paths
+            if not self.engine_io and not any(path in text for text in texts)
+        ]
+
+    @property
+    def polling(self) -> frozenset[str]:
+        """The names of those backends that clients poll."""
+        return frozenset() if self.clients.websocket_only else self.engine_io
 
     @property
     def process(self) -> Section | None:
@@ -68,7 +88,7 @@ def site(sections: list[Section], clients: Clients) -> Site:
         fronts=tuple({way.front.place: way.front for way in taken if way.front.kind != "backend"}.values()),
         backs=tuple({way.back.place: way.back for way in taken}.values()),
         assumed=assumed,
-        polling=frozenset(way.back.name for way in taken if _polled(way, clients)),
+        engine_io=frozenset(_of_socket_io(taken, clients)),
     )
 
 
@@ -101,10 +121,17 @@ def _names_websockets(way: Way, clients: Clients) -> bool:
     return _says(way.reason, clients) or clients.says_websocket(way.back.name) or _own(way.back, clients)
 
 
-def _polled(way: Way, clients: Clients) -> bool:
-    return any(
-        map(clients.says_polling, (way.reason, way.back.name, *(line.text for line in way.back.lines)))
-    )
+def _of_socket_io(ways: list[Way], clients: Clients) -> Iterator[str]:
+    """The backends that are named so; those that the path of the command line must lead to, if none is."""
+    named = {way.back.name for way in ways if _names_socket_io(way, clients)}
+    yield from named
+    if not named and clients.paths and not clients.websocket_only:
+        yield from (way.back.name for way in ways if way.by_default)
+
+
+def _names_socket_io(way: Way, clients: Clients) -> bool:
+    texts = (way.reason, way.back.name, *(line.text for line in way.back.lines))
+    return any(map(clients.says_engine_io, texts))
 
 
 def servers(back: Section) -> list[Line]:

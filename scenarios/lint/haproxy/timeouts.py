@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from scenarios.lint import effects
-from scenarios.lint.clients import CONNECT_TIMEOUT_S, LONG_LIFE_S, PING_INTERVAL_S, quiet_too_short
+from scenarios.lint.clients import CONNECT_TIMEOUT_S, LONG_LIFE_S
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.haproxy.parse import Section
 from scenarios.lint.haproxy.site import Site, seconds
 from scenarios.lint.quantities import haproxy_seconds, written
+from scenarios.lint.quiet import too_short
 
 _MANUAL = "HAProxy configuration manual"
 
@@ -71,7 +72,7 @@ def check(site: Site) -> Iterator[Finding]:
     """Each backend of WebSockets, and the process."""
     for back in site.backs:
         front = _entrance(site, back)
-        yield from _quiet(front, back)
+        yield from _quiet(site, front, back)
         yield from _half_closed(front, back)
         closing = back.option("httpclose") or back.option("forceclose")
         if closing is not None and back.name in site.polling:
@@ -100,7 +101,7 @@ def _entrance(site: Site, back: Section) -> Section:
     return next(leads, back)
 
 
-def _quiet(front: Section, back: Section) -> Iterator[Finding]:
+def _quiet(site: Site, front: Section, back: Section) -> Iterator[Finding]:
     tunnel = back.found("timeout", "tunnel")
     if tunnel is not None:
         limit_s = seconds(back, "tunnel")
@@ -121,10 +122,9 @@ def _quiet(front: Section, back: Section) -> Iterator[Finding]:
                 )
             return
         limit_s, line = min(given, key=lambda one: one[0])
-        what, place = f"no timeout tunnel in {back.kind} {back.name}, and {line.text}", back.place
-    if limit_s and (why := quiet_too_short(limit_s)):
-        certain = limit_s <= PING_INTERVAL_S
-        yield TUNNEL.at(place, f"{what}, {why}", severity=Severity.ERROR if certain else None)
+        what, place = f"no timeout tunnel in {back.kind} {back.name}: {line.text}", back.place
+    if limit_s and (short := too_short(limit_s, engine_io=back.name in site.engine_io)):
+        yield TUNNEL.at(place, f"{what} {short.why}", severity=short.severity)
 
 
 def _half_closed(front: Section, back: Section) -> Iterator[Finding]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from scenarios.lint.clients import LONG_LIFE_S, PING_INTERVAL_S, Clients, quiet_too_short
+from scenarios.lint.clients import LONG_LIFE_S, Clients
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.quantities import nginx_seconds
+from scenarios.lint.quiet import too_short
 from scenarios.lint.values import Node
 
 _KEYS = "https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/configmap/"
@@ -63,9 +64,5 @@ def check(document: Node, _clients: Clients) -> Iterator[Finding]:
         yield TRUSTED.at(trusting.place, "use-forwarded-headers without proxy-real-ip-cidr")
     quiet = data.get("proxy-read-timeout")
     quiet_s = nginx_seconds(quiet.text)
-    if quiet_s is not None and (why := quiet_too_short(quiet_s)):
-        yield READ.at(
-            quiet.place,
-            f"proxy-read-timeout {quiet.text} is {why}",
-            severity=Severity.ERROR if quiet_s <= PING_INTERVAL_S else None,
-        )
+    if quiet_s is not None and (short := too_short(quiet_s, engine_io=False)):
+        yield READ.at(quiet.place, f"proxy-read-timeout {quiet.text} {short.why}", severity=short.severity)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from scenarios.lint import effects
-from scenarios.lint.clients import FEW_PER_ADDRESS, PING_INTERVAL_S, Clients, quiet_too_short
-from scenarios.lint.finding import Finding, Rule, Severity, not_judged
+from scenarios.lint.clients import FEW_PER_ADDRESS, Clients
+from scenarios.lint.finding import Finding, Rule, Severity, not_judged, polling_unknown
 from scenarios.lint.placeholders import unknown
 from scenarios.lint.quantities import nginx_seconds
+from scenarios.lint.quiet import MOST_QUIET_S, too_short
 from scenarios.lint.values import Node
 
 _COMMUNITY = "nginx.ingress.kubernetes.io/"
@@ -78,7 +79,10 @@ ALL_REQUESTS = Rule(
     source=f"{_ANNOTATIONS}#rate-limiting: the burst is five times the rate by default",
 )
 NOT_JUDGED = not_judged("kubernetes")
-RULES = (READ, CONNECTION, NO_SUCH, NOT_LISTED, STICKY, FEW_CONNECTIONS, ALL_REQUESTS, NOT_JUDGED)
+POLLING_UNKNOWN = polling_unknown("kubernetes")
+RULES = (
+    READ, CONNECTION, NO_SUCH, NOT_LISTED, STICKY, FEW_CONNECTIONS, ALL_REQUESTS, NOT_JUDGED, POLLING_UNKNOWN,
+)  # fmt: skip
 
 
 def concerns(document: Node, clients: Clients, _said: bool) -> bool:
@@ -93,12 +97,17 @@ def check(document: Node, clients: Clients) -> Iterator[Finding]:
     if any(name.startswith(_F5) for name in _annotations(document)):
         yield from _listed(document, clients)
         return
-    yield from _quiet(document)
+    yield from _quiet(document, clients)
     header = _annotations(document).get(f"{_COMMUNITY}connection-proxy-header")
     if header is not None and not any(word in header.text.lower() for word in ("upgrade", "$")):
         yield CONNECTION.at(header.place, f"connection-proxy-header {header.text}")
     yield from _limits(document, clients)
-    if any(clients.says_polling(text) for text in _names(document)) and not _sticky(document):
+    polled = any(map(clients.says_polling, _names(document)))
+    if not polled and not clients.websocket_only:
+        yield POLLING_UNKNOWN.at(
+            document.get("metadata").place, "nothing says that clients of this Ingress begin with polling"
+        )
+    if polled and not _sticky(document):
         yield STICKY.at(
             document.get("metadata").place, "no affinity and no upstream-hash-by, and the path is polled"
         )
@@ -164,24 +173,25 @@ def _listed(document: Node, clients: Clients) -> Iterator[Finding]:
                 yield NOT_LISTED.at(path.place, f"service {service} is not in {_F5}websocket-services")
 
 
-def _quiet(document: Node) -> Iterator[Finding]:
+def _quiet(document: Node, clients: Clients) -> Iterator[Finding]:
+    engine_io = any(map(clients.says_engine_io, _names(document)))
     given = _annotations(document).get(f"{_COMMUNITY}proxy-read-timeout")
     if given is None and any("proxy_read_timeout" in one.text for one in _annotations(document).values()):
         return  # in a snippet
-    if given is None:
+    if given is None and (usual := too_short(MOST_QUIET_S, engine_io=engine_io)):
         yield READ.at(
             document.get("metadata").place,
-            "no proxy-read-timeout, which is 60 s unless the controller's ConfigMap says otherwise",
+            f"no proxy-read-timeout, and 60 s, unless the controller's ConfigMap says otherwise, {usual.why}",
+            severity=usual.severity,
         )
-    elif not given.text.isdecimal() and nginx_seconds(given.text) is not None:
+    if given is None:
+        return
+    if not given.text.isdecimal() and nginx_seconds(given.text) is not None:
         yield READ.at(given.place, f"proxy-read-timeout {given.text} has a unit, so 60 s apply")
-    elif (limit_s := nginx_seconds(given.text)) is not None and (why := quiet_too_short(limit_s)):
-        certain = limit_s <= PING_INTERVAL_S
-        yield READ.at(
-            given.place,
-            f"proxy-read-timeout {given.text} is {why}",
-            severity=Severity.ERROR if certain else None,
-        )
+    elif (limit_s := nginx_seconds(given.text)) is not None and (
+        short := too_short(limit_s, engine_io=engine_io)
+    ):
+        yield READ.at(given.place, f"proxy-read-timeout {given.text} {short.why}", severity=short.severity)
 
 
 def _limits(document: Node, clients: Clients) -> Iterator[Finding]:

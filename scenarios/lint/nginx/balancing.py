@@ -15,7 +15,8 @@ MAX_FAILS = Rule(
     severity=Severity.WARNING,
     happens="a pod that is late under load is taken for dead, and its clients go to the others, which then"
     " fail in turn",
-    change="max_fails=0 on each server of the upstream",
+    change="max_fails=0 on each server of the upstream, where readiness probes take a dead pod out; without"
+    " them, its clients go on coming to it, so rather a larger max_fails",
     source=f"{_UPSTREAM}#max_fails; mattermost/mattermost-load-test-ng#719",
 )
 NEXT = Rule(
@@ -23,7 +24,8 @@ NEXT = Rule(
     severity=Severity.WARNING,
     happens="an attempt that fails at one pod is made again at the next ones, so in an overload each"
     " attempt of a client is several; the GET that opens a WebSocket is repeated as well",
-    change="proxy_next_upstream error; with proxy_next_upstream_tries 2; (or off)",
+    change="proxy_next_upstream error; with proxy_next_upstream_tries 2; (or off, where readiness"
+    " probes take a dead pod out)",
     source=f"{_PROXY}#proxy_next_upstream",
 )
 STICKY = Rule(

@@ -50,6 +50,8 @@ class Location(Struct, frozen=True, kw_only=True):
     scope: Scope
     path: str
     """As it is written; empty outside of a location."""
+    engine_io: bool
+    """Whether it is known that the sockets are those of Socket.IO."""
     polling: bool
     """Whether clients come here that begin with polling."""
     target: str
@@ -78,6 +80,7 @@ class Stream(Struct, frozen=True, kw_only=True):
 
     scope: Scope
     target: str
+    engine_io: bool
     polling: bool
     upstream: Upstream | None
 
@@ -95,6 +98,8 @@ class Site(Struct, frozen=True):
     locations: tuple[Location, ...]
     """Those with WebSockets."""
     streams: tuple[Stream, ...] = ()
+    unused_paths: tuple[str, ...] = ()
+    """Those of the command line that lead to none of its locations."""
 
     @property
     def whole(self) -> bool:
@@ -138,12 +143,18 @@ def site(root: Scope, clients: Clients) -> Site:
         for scope in scopes
         if scope.directive.name == "upstream"
     }
-    named = {scope.place for path in clients.paths for scope in _picked(scopes, path)}
+    picked = {path: {scope.place for scope in _picked(scopes, path)} for path in clients.paths}
+    locations = tuple(
+        _locations(scopes, upstreams, clients, {place for places in picked.values() for place in places})
+    )
     return Site(
         root,
         clients,
-        tuple(_locations(scopes, upstreams, clients, named)),
+        locations,
         tuple(_streams(scopes, upstreams, clients)),
+        tuple(
+            path for path, places in picked.items() if not any(_leads(one, path, places) for one in locations)
+        ),
     )
 
 
@@ -175,10 +186,18 @@ def _locations(
             yield Location(
                 scope=scope,
                 path=path,
+                engine_io=clients.says_engine_io(f"{path} {host}") or (picked and not clients.websocket_only),
                 polling=clients.says_polling(path) or (picked and not clients.websocket_only),
                 target=host,
                 upstream=upstreams.get(host),
             )
+
+
+def _leads(location: Location, path: str, picked: set[Place]) -> bool:
+    """Whether requests for a path come to a location; picked: the locations that nginx chooses for it."""
+    around = location.scope.around("location")
+    chosen = location.place in picked or (around is not None and around.place in picked)
+    return chosen or path in f"{location.path} {location.target}".replace("\\", "")
 
 
 def _streams(scopes: list[Scope], upstreams: dict[str, Upstream], clients: Clients) -> Iterator[Stream]:
@@ -190,6 +209,7 @@ def _streams(scopes: list[Scope], upstreams: dict[str, Upstream], clients: Clien
             yield Stream(
                 scope=scope,
                 target=target,
+                engine_io=clients.says_engine_io(target),
                 polling=clients.says_polling(target),
                 upstream=upstreams.get(target),
             )

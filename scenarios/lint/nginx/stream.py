@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from scenarios.lint.clients import PING_INTERVAL_S, quiet_too_short
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.nginx.site import Site, Stream
 from scenarios.lint.quantities import nginx_seconds
+from scenarios.lint.quiet import too_short
 
 _MODULE = "https://nginx.org/en/docs/stream/ngx_stream_proxy_module.html"
 
@@ -45,11 +45,9 @@ def check(site: Site) -> Iterator[Finding]:
 def _stream(stream: Stream) -> Iterator[Finding]:
     found = stream.scope.inherited("proxy_timeout")
     limit_s = nginx_seconds(found[-1].value) if found else None
-    if limit_s is not None and (why := quiet_too_short(limit_s)):
+    if limit_s is not None and (short := too_short(limit_s, engine_io=stream.engine_io)):
         yield TIMEOUT.at(
-            found[-1].place,
-            f"proxy_timeout {found[-1].value} is {why}",
-            severity=Severity.ERROR if limit_s <= PING_INTERVAL_S else None,
+            found[-1].place, f"proxy_timeout {found[-1].value} {short.why}", severity=short.severity
         )
     if stream.scope.value("proxy_protocol") != "on" and not stream.scope.inherited("proxy_bind"):
         yield ADDRESS.at(stream.place, f"proxy_pass {stream.target} without proxy_protocol")

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from scenarios.lint import effects
-from scenarios.lint.clients import CONNECT_TIMEOUT_S, PING_INTERVAL_S, quiet_too_short
+from scenarios.lint.clients import CONNECT_TIMEOUT_S
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.nginx.site import Location, Site
 from scenarios.lint.quantities import nginx_seconds, whole, written
+from scenarios.lint.quiet import too_short
 
 _PROXY = "https://nginx.org/en/docs/http/ngx_http_proxy_module.html"
 _CORE = "https://nginx.org/en/docs/http/ngx_http_core_module.html"
@@ -73,20 +74,17 @@ def check(site: Site) -> Iterator[Finding]:
 
 def _read(location: Location) -> Iterator[Finding]:
     found = location.scope.inherited("proxy_read_timeout")
-    if not found:
-        if not location.scope.unsure_of("proxy_read_timeout"):
-            yield READ.at(
-                location.place, f"no proxy_read_timeout in {location.name}, which is 60 s by default"
-            )
+    if not found and location.scope.unsure_of("proxy_read_timeout"):
         return
-    limit_s = nginx_seconds(found[-1].value)
-    if limit_s is not None and (why := quiet_too_short(limit_s)):
-        certain = limit_s <= PING_INTERVAL_S
-        yield READ.at(
-            found[-1].place,
-            f"proxy_read_timeout {found[-1].value} is {why}",
-            severity=Severity.ERROR if certain else None,
+    limit_s = nginx_seconds(found[-1].value) if found else _DEFAULT_S
+    if limit_s is not None and (short := too_short(limit_s, engine_io=location.engine_io)):
+        what = (
+            f"proxy_read_timeout {found[-1].value}"
+            if found
+            else f"no proxy_read_timeout in {location.name}, and the default of 60 s"
         )
+        place = found[-1].place if found else location.place
+        yield READ.at(place, f"{what} {short.why}", severity=short.severity)
 
 
 def _connect(location: Location) -> Iterator[Finding]:

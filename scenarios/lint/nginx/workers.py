@@ -1,5 +1,6 @@
 """Rules about nginx's processes: how many sockets fit, which worker gets them, and what a reload does."""
 
+import math
 from collections.abc import Iterator
 
 from scenarios.lint.clients import LONG_LIFE_S
@@ -14,6 +15,8 @@ _CONNECTIONS_EACH = 2
 _DEFAULT_CONNECTIONS = 512
 _DEFAULT_BACKLOG = 511
 _USUAL_DESCRIPTORS = 1024
+_MOST_WORKERS = 64
+"""Where there is one for each core, few machines have more."""
 
 CONNECTIONS = Rule(
     name="nginx-worker-connections",
@@ -82,17 +85,14 @@ def _room(site: Site) -> Iterator[Finding]:
     connections = whole(found[-1].value) if found else _DEFAULT_CONNECTIONS
     if connections is None:
         return
-    # How many sockets the fullest worker has is not known where there is one per core.
-    workers = site.workers or 1
-    room = workers * connections // _CONNECTIONS_EACH
-    known = site.clients.number is not None
-    if not site.clients.fit(room) and (site.workers is not None or not known):
-        each = " in each worker" if site.workers is None else ""
+    room = (site.workers or 1) * connections // _CONNECTIONS_EACH
+    if not site.clients.fit(room):
+        enough, severity = _clients(site, room)
         yield CONNECTIONS.at(
             place,
-            f"worker_connections {connections}{'' if found else ' by default'} is room for {room} clients"
-            f"{each}",
-            severity=Severity.ERROR if known else None,
+            f"worker_connections {connections}{'' if found else ' by default'} is room for {room:,} clients"
+            f"{enough}",
+            severity=severity,
         )
     limit = site.root.own("worker_rlimit_nofile")
     files = whole(limit[-1].value) if limit else None
@@ -107,6 +107,20 @@ def _room(site: Site) -> Iterator[Finding]:
             " system, often 1,024",
             severity=Severity.NOTE,
         )
+
+
+def _clients(site: Site, room: int) -> tuple[str, Severity | None]:
+    """The clients that come to the room of all workers, or of each where their number is not known."""
+    number = site.clients.number
+    if site.workers is not None:
+        return ("", None) if number is None else (f", and {number:,} come", Severity.ERROR)
+    if number is None:
+        return " in each worker", None
+    needed = math.ceil(number / max(1, room))
+    return (
+        f" in each worker, and {number:,} clients need at least {needed:,} workers",
+        Severity.ERROR if needed > _MOST_WORKERS else Severity.WARNING,
+    )
 
 
 def _spread(site: Site) -> Iterator[Finding]:

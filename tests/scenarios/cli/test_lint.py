@@ -40,10 +40,11 @@ def test_a_finding_is_printed_with_file_line_severity_rule_sentence_and_change(l
         line for line in done.output.split("\n") if "timeout" in line and "connect" not in line
     ]
     assert first.startswith(
-        f"{late}:8: warning nginx-read-timeout: proxy_read_timeout 60s is no longer than 60 s: "
+        f"{late}:8: warning nginx-read-timeout: proxy_read_timeout 60s is enough only if the gateway sends"
+        " something to each client more often than every 60 s: "
     )
     assert change == "    change: proxy_read_timeout 1h;"
-    assert done.output.rstrip().endswith("1 warning, 3 notes")
+    assert done.output.rstrip().endswith("1 warning, 4 notes")
 
 
 @pytest.mark.parametrize(("fail_on", "status"), [("note", 1), ("warning", 1), ("error", 0), ("never", 0)])
@@ -53,7 +54,7 @@ def test_the_exit_status_follows_the_worst_finding(late: Path, fail_on: str, sta
 
 def test_nothing_found(tmp_path: Path) -> None:
     file = tmp_path / "good.conf"
-    skipped = "nginx-no-limit nginx-connect-timeout nginx-not-judged"
+    skipped = "nginx-no-limit nginx-connect-timeout nginx-not-judged nginx-polling-unknown"
     file.write_text(f"# storm-lint: ignore {skipped}\n{GOOD}", encoding="utf-8")
     done = run(file)
     assert (done.exit_code, done.output) == (0, "nothing found\n")
@@ -91,7 +92,7 @@ def test_several_files_are_checked_each_by_itself(late: Path, tmp_path: Path) ->
         (["{file}", "--as", "envoy"], "late.conf:"),
         (
             ["{file}", "--ignore", "nginx-read-timeouts"],
-            "--ignore: invalid value 'nginx-read-timeouts': expected nginx-",
+            "rules of lint that `reconnect-storm explain` prints",
         ),
         ([], "FILE"),
     ],
@@ -117,6 +118,23 @@ def test_a_manifest_has_no_validator(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_a_missing_file_does_not_hide_what_is_found_in_the_others(late: Path, form: str) -> None:
+    done = run("nowhere.conf", late, "--format", form)
+    assert done.exit_code == 2
+    assert "nginx-read-timeout" in done.output
+    assert "reconnect-storm: nowhere.conf: No such file or directory" in done.output
+
+
+def test_a_file_that_this_machine_lacks_is_a_note_beside_the_other_findings(tmp_path: Path) -> None:
+    file = tmp_path / "nginx.conf"
+    file.write_text(f"events {{}}\nhttp {{\n  include {tmp_path}/mime.types;\n{LATE}}}\n", encoding="utf-8")
+    done = run(file, "--validate", "--fail-on", "error")
+    assert done.exit_code == 0
+    assert f"{file}:3: note nginx-not-validated: nginx -t says “" in done.output
+    assert "nginx-read-timeout" in done.output
+
+
 def test_a_rule_is_explained() -> None:
     done = CliRunner().invoke(main, ["explain", "nginx-max-fails"])
     assert done.exit_code == 0
@@ -125,8 +143,12 @@ def test_a_rule_is_explained() -> None:
 
 def test_the_proxy_itself_is_asked(late: Path, tmp_path: Path) -> None:
     done = run(late, "--validate")
-    assert done.exit_code == 2
-    assert f"{late}: nginx rejects it: " in done.output
+    assert done.exit_code == 1
+    assert (
+        f'{late}:1: error nginx-rejected: nginx -t says “"server" directive is not allowed here'
+        in done.output
+    )
+    assert "nginx-read-timeout" in done.output
     whole = tmp_path / "nginx.conf"
     whole.write_text(
         f"pid {tmp_path}/a.pid;\nerror_log stderr;\nevents {{}}\nhttp {{ access_log off; {LATE} }}\n"

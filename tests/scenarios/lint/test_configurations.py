@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scenarios.lint import validation
 from scenarios.lint.clients import Clients
 from scenarios.lint.finding import Finding, LintError, Severity
 from scenarios.lint.lint import RULES, lint
@@ -73,7 +74,8 @@ def test_the_kind_of_a_part_is_seen_from_the_text(text: str, kind: str) -> None:
 
 
 def test_every_rule_is_found_in_some_configuration() -> None:
-    assert {one.rule.name for file in FILES for one in found(file)} == set(RULES)
+    of_validators = {rule.name for rule in validation.RULES}
+    assert {one.rule.name for file in FILES for one in found(file)} == set(RULES) - of_validators
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -146,6 +148,48 @@ def test_included_files_are_read_and_findings_name_them(tmp_path: Path) -> None:
     assert "nginx-websocket-headers" not in {
         one.rule.name for one in lint(tmp_path / "nginx.conf", None, Clients())
     }
+
+
+WORKERS = """worker_processes {};
+events {{ worker_connections 1024; }}
+http {{ server {{ location /ws {{ proxy_pass http://a; }} }} }}
+"""
+TOO_LITTLE = "worker_connections 1024 is room for {} clients"
+
+
+@pytest.mark.parametrize(
+    ("workers", "number", "severity", "says"),
+    [
+        ("auto", None, Severity.WARNING, TOO_LITTLE.format("512") + " in each worker"),
+        (
+            "auto",
+            20_000,
+            Severity.WARNING,
+            TOO_LITTLE.format("512") + " in each worker, and 20,000 clients need at least 40 workers",
+        ),
+        (
+            "auto",
+            40_000,
+            Severity.ERROR,
+            TOO_LITTLE.format("512") + " in each worker, and 40,000 clients need at least 79 workers",
+        ),
+        ("4", 20_000, Severity.ERROR, TOO_LITTLE.format("2,048") + ", and 20,000 come"),
+        ("1", 513, Severity.ERROR, TOO_LITTLE.format("512") + ", and 513 come"),
+        ("auto", 512, None, ""),
+        ("4", 2_048, None, ""),
+    ],
+)
+def test_the_room_of_nginx_is_compared_with_the_clients_that_come(
+    tmp_path: Path, workers: str, number: int | None, severity: Severity | None, says: str
+) -> None:
+    file = tmp_path / "nginx.conf"
+    file.write_text(WORKERS.format(workers), encoding="utf-8")
+    got = [
+        (one.severity, one.found)
+        for one in lint(file, None, Clients(number=number))
+        if one.rule.name == "nginx-worker-connections"
+    ]
+    assert got == ([] if severity is None else [(severity, says)])
 
 
 def test_a_file_that_includes_itself_is_an_error(tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
 """Checks the configuration of a proxy for what a reconnect storm brings out."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 import msgspec
 
 from scenarios.cli.options import JSON_OPTION
-from scenarios.cli.terminal import fail, usage_errors
-from scenarios.exit_status import BROKEN, GOOD
+from scenarios.cli.terminal import complain, fail
+from scenarios.exit_status import BROKEN, GOOD, USAGE
 from scenarios.fields import invalid, one_of
 from scenarios.host.machine import MachineError
 from scenarios.lint.clients import Clients
@@ -18,6 +18,7 @@ from scenarios.lint.lint import KINDS, RULES, lint
 from scenarios.lint.parts import kind_of
 from scenarios.lint.reading import text_of
 from scenarios.lint.result import result
+from scenarios.lint.validation import validated
 
 _NEVER = "never"
 _COMMANDS = {Severity.NOTE: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}
@@ -82,40 +83,48 @@ def lint_command(
     RULE` explains a rule. A comment `# storm-lint: ignore RULE` on a line, or on the line above,
     skips a rule there; before everything else in a file, in the whole file.
 
-    Exit status: 0 nothing found, 1 a finding of --fail-on or worse, 2 a file cannot be read.
+    Exit status: 0 nothing found, 1 a finding of --fail-on or worse, 2 a file cannot be read; what is found
+    in the others is printed first.
     """
     for name in ignored:
         if name not in RULES:
-            fail(invalid("--ignore", name, one_of(name, RULES, "rules in docs/lint.md")))
+            fail(invalid("--ignore", name, one_of(name, RULES, "rules of lint", "explain")))
     clients = Clients(paths=paths, number=number, websocket_only=websocket_only)
-    with usage_errors(LintError, MachineError):
-        if validate:
-            for file in files:
-                _validate(file, kind)
-        found = [one for file in files for one in lint(file, kind, clients, ignored)]
+    found: list[Finding] = []
+    failed: list[str] = []
+    for file in files:
+        try:
+            found += lint(file, kind, clients, ignored)
+            if validate:
+                found += (one for one in _validated(file, kind) if one.rule.name not in ignored)
+        except (LintError, MachineError) as error:
+            failed.append(str(error))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode([*map(result, found)])).decode())
     elif form == "github":
         for one in found:
             click.echo(_annotation(one))
-    else:
+    elif found or not failed:
         click.echo("\n".join([*map(_text, found), _summary(found)]))
+    for message in failed:
+        complain(message)
+    if failed:
+        sys.exit(USAGE)
     worst = max((one.severity for one in found), default=None)
     bad = worst is not None and fail_on != _NEVER and worst >= SEVERITIES[fail_on]
     sys.exit(BROKEN if bad else GOOD)
 
 
-def _validate(file: Path, kind: str | None) -> None:
-    """Ends the program where the proxy itself does not accept the file."""
+def _validated(file: Path, kind: str | None) -> Iterator[Finding]:
+    """What the proxy itself says against a file. Raises LintError where it has no validator."""
     # Only this needs the code that starts proxies.
     from scenarios.proxies import envoy, haproxy, nginx  # noqa: PLC0415
 
     validators = {"nginx": nginx.check_syntax, "haproxy": haproxy.check_syntax, "envoy": envoy.check_syntax}
     name = kind or kind_of(text_of(file), file)
     if name not in validators:
-        fail(f"{file}: no validator of {name}: use --validate with {', '.join(validators)} only")
-    if complaint := validators[name](file.resolve()):
-        fail(f"{file}: {name} rejects it: {' '.join(complaint.split())}")
+        raise LintError(f"{file}: no validator of {name}: use --validate with {', '.join(validators)} only")
+    yield from validated(validators[name](file.resolve()), name, file)
 
 
 def _text(finding: Finding) -> str:
