@@ -6,7 +6,7 @@ from typing import Any
 from reports.compare.comparison import Comparison
 from reports.rundir.toml import key_text, value_text
 
-_OF_THE_FILE = {"edge": ("limit", "nginx"), "gateway": ("balance",)}
+_OF_THE_FILE: Mapping[str, tuple[str, ...]] = {"edge": ("limit", "nginx"), "gateway": ("balance",)}
 """Settings that `edge.nginx_conf` has in their place."""
 
 

@@ -1,10 +1,12 @@
 """The scenario as the report lists it, and what it does not claim to know."""
 
+from typing import Any
+
 from reports.page.listing import scenario_listing
 from reports.page.stability import stability_rows
 from tests.support.histories import history
 
-SCENARIO = {
+SCENARIO: dict[str, dict[str, Any]] = {
     "edge": {"proxy": "nginx", "limit": "none", "nginx": {"workers": 1}, "nginx_conf": ""},
     "gateway": {"pods": 3, "balance": "least_conn"},
 }
