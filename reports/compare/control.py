@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from reports.analysis.judgement import Judgement, judgement_of
+from reports.analysis.judgement import judgement_of
 from reports.analysis.recovery import P99_FACTOR, P99_FLOOR_MS
 from reports.analysis.shared_ips import attempts_of_unserved
 from reports.analysis.validity import Validity
@@ -184,7 +184,7 @@ def _objection(control: Control) -> str:
 def _invalid(run: Run, reason: str) -> Run:
     judged = judgement_of(run)
     validity = Validity(False, (reason, *judged.validity.problems), judged.validity.warnings)
-    judgement = Judgement(judged.summary, validity, Verdict("INVALID", reason))
+    judgement = msgspec.structs.replace(judged, validity=validity, verdict=Verdict("INVALID", reason))
     # As run.json has it, so that every reader of the run finds this judgement.
     info = msgspec.structs.replace(run.info, **msgspec.to_builtins(judgement))
     return msgspec.structs.replace(run, info=info)

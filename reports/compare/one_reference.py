@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from reports.analysis.judgement import Judgement, judgement_of
+from reports.analysis.judgement import judgement_of
 from reports.analysis.metrics import PhaseSummary, Summary
 from reports.compare.comparable import studied
 from reports.rundir.reader import Run
@@ -50,7 +50,7 @@ def _comparable(run: Run) -> Run:
         return run
     judged = judgement_of(run)
     of = _by_stamp if run.info.reference == "schedule" else _without_due_times
-    judgement = Judgement(of(judged.summary), judged.validity, judged.verdict)
+    judgement = replace(judged, summary=of(judged.summary))
     # As run.json has it, so that every reader of the run finds this judgement.
     return replace(run, info=replace(run.info, **msgspec.to_builtins(judgement)))
 

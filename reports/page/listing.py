@@ -1,14 +1,22 @@
 """A resolved scenario as TOML, with what differs between the arms of a comparison."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.compare.comparison import Comparison
 from reports.rundir.toml import key_text, value_text
 
+_OF_THE_FILE: Mapping[str, tuple[str, ...]] = {"edge": ("limit", "nginx"), "gateway": ("balance",)}
+"""Settings that `edge.nginx_conf` has in their place."""
+
 
 def scenario_listing(scenario: Mapping[str, Any], comparison: Comparison | None = None) -> str:
     """A resolved scenario as TOML; keys that differ between arms say so. What is left out is not in it."""
+    own = bool((scenario.get("edge") or {}).get("nginx_conf"))
+    if own:
+        scenario = {
+            section: _without(value, _OF_THE_FILE.get(section, ())) for section, value in scenario.items()
+        }
     plain = [(key, value) for key, value in scenario.items() if not _is_table(value) and value != ""]
     lines = [f"{key} = {value_text(value)}" for key, value in plain]
     shown = []
@@ -28,7 +36,14 @@ def scenario_listing(scenario: Mapping[str, Any], comparison: Comparison | None 
                 shown += [name, *(f"{name}.{key}" for key, item in table.items() if item is not None)]
     others = [key for key in comparison.variables if key not in shown] if comparison else []
     lines += ["", *(f"# {key}{_varied(key, comparison)[3:]}" for key in others)] if others else []
+    if own:
+        names = ", ".join(f"{section}.{key}" for section, keys in _OF_THE_FILE.items() for key in keys)
+        lines += ["", f"# {names}: unknown, what edge.nginx_conf says applied"]
     return "\n".join(lines).strip()
+
+
+def _without(value: Any, keys: Sequence[str]) -> Any:
+    return {key: item for key, item in value.items() if key not in keys} if keys else value
 
 
 def _varied(key: str, comparison: Comparison | None) -> str:

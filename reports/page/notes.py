@@ -124,7 +124,8 @@ def refusals_note(proxy: str, *, sidecars: bool) -> str:
     return (
         f"Clients: answers of 429 or 503. {units.capitalised(proxy)}: lines of its log{beside}. Pods: "
         "handshakes that they shed. Unaccounted: counted by clients and by none of the others; negative "
-        "where clients gave up before the answer came."
+        "where clients gave up before the answer came. Answers: the status in the log of refused requests, "
+        "during the whole steady state."
     )
 
 

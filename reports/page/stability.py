@@ -42,6 +42,8 @@ def _s2(stability: Mapping[str, Any]) -> str:
 
 
 def _limit(stability: Mapping[str, Any]) -> str:
+    if stability.get("limits_known") is False:
+        return "unknown"
     bites = stability.get("limit_refuses_above_clients_per_ip")
     return "none" if bites is None else f"refuses above {bites:.1f} clients"
 
@@ -97,7 +99,8 @@ NUMBERS: tuple[StabilityNumber, ...] = (
     ),
     StabilityNumber(
         "per-IP limit",
-        "The number of clients behind one IP above which the limit refuses some at their first retry.",
+        "The number of clients behind one IP above which the limit cannot admit all before their next "
+        "attempt. Until then it admits its burst and what its rate allows, or the connections of its window.",
         _limit,
     ),
     StabilityNumber(

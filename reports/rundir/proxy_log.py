@@ -12,6 +12,22 @@ class WorkerSockets(Struct, frozen=True, kw_only=True):
     """Of each worker that had any, the most first."""
 
 
+class ZoneRefusals(Struct, frozen=True, kw_only=True):
+    """What one zone of nginx's limits refused, by its error log."""
+
+    directive: str
+    """`limit_conn` or `limit_req`."""
+    zone: str
+    refused: int
+    addresses: int
+    """Different client addresses among these requests."""
+    last_s: int
+    """Second of steady state in which it refused the last one."""
+
+    def __str__(self) -> str:
+        return f"{self.directive} zone \u201c{self.zone}\u201d"
+
+
 class ProxyLog(Struct, frozen=True, kw_only=True):
     """Counts over the steady state: what ended from its beginning on."""
 
@@ -30,6 +46,12 @@ class ProxyLog(Struct, frozen=True, kw_only=True):
     """Of these, after a failure other than a refused connection: the pod was there, and late or broken."""
     none_left: int = 0
     """Requests that it answered by itself because it had taken all pods out."""
+    answers: dict[str, int] = {}
+    """Requests that its limits refused, by the status in its access log: 444, or 0, where it closed the
+    connection without an answer."""
+    zones: tuple[ZoneRefusals, ...] = ()
+    """The limits of nginx that refused anybody, the busiest first; empty where its error log has no such
+    lines."""
 
 
 class TlsCosts(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+REJECTED = "REJECTED"
+"""The status of a limit that refused a request."""
 COLUMNS = 10
 """nginx with several workers writes one more: which one it was."""
 
@@ -52,4 +54,4 @@ def lines_of(text: str, line_of: Callable[[Sequence[str]], AccessLine]) -> list[
 
 def refusals_per_second(lines: list[AccessLine], wall_epoch_s: float) -> Counter[int]:
     """Requests that a limit at the proxy refused, by second since the epoch."""
-    return Counter(int(line.ended_wall_s - wall_epoch_s) for line in lines if line.limit_status == "REJECTED")
+    return Counter(int(line.ended_wall_s - wall_epoch_s) for line in lines if line.limit_status == REJECTED)

@@ -11,8 +11,9 @@ from msgspec import to_builtins
 from reports.rundir.proxy_log import ProxyLog, WorkerSockets
 from reports.rundir.schema import RunInfo
 from scenarios.limits.registry import limit
-from scenarios.proxies.access_log import AccessLine
+from scenarios.proxies.access_log import REJECTED, AccessLine
 from scenarios.proxies.nginx import NOT_ENOUGH
+from scenarios.proxies.zones import zone_refusals
 from scenarios.scenario.model import Scenario
 
 _CONNECTION = re.compile(r"\*\d+ ")
@@ -50,6 +51,8 @@ def counted(
         taken_out=taken_out,
         taken_out_alive=alive,
         none_left=none_left,
+        answers=Counter(str(max(0, line.status)) for line in steady if line.limit_status == REJECTED),
+        zones=zone_refusals(said, wall_zero_s),
     )
 
 
@@ -64,6 +67,16 @@ def limit_rules(scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
     }
     at_pods = list(to_builtins(limit(scenario.edge.limit).at_pods))
     return {**found, **({"pods": at_pods} if at_pods else {})}
+
+
+def said_of_limits(folder: Path) -> str:
+    """What nginx's error log says of its limits, the busiest first; empty where it says nothing."""
+    zones = zone_refusals(_own_words(folder), 0.0)
+    return ", ".join(
+        f"{zone} refused {zone.refused:,} requests of {zone.addresses:,} "
+        f"address{'' if zone.addresses == 1 else 'es'}"
+        for zone in zones
+    )
 
 
 def _own_words(folder: Path) -> Iterator[str]:

@@ -32,7 +32,7 @@ from scenarios.runner.deployment import place_for
 from scenarios.runner.operator import Operator
 from scenarios.runner.plan import Plan
 from scenarios.runner.progress import Progress, effective_p99_so_far, served_share
-from scenarios.runner.proxy_facts import limit_rules, proxy_log
+from scenarios.runner.proxy_facts import limit_rules, proxy_log, said_of_limits
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import SETTLE_S, cut_short, expected_s, may_end_early
 from scenarios.scenario.redact import command_without_secrets, secrets_of, without_secrets
@@ -277,6 +277,8 @@ class _Conductor:
         hint = (
             f"; {_ASKED_OF_CLIENTS}" if self.scenario.own_gateway and set(worst) & set(_TURNED_AWAY) else ""
         )
+        if limits := said_of_limits(self.plan.directory / "nginx"):
+            hint = f"; {clients - connected} clients never joined; by nginx's error log, {limits}"
         if full := full_workers(self.plan.directory / "nginx"):
             hint = f"; nginx: {full}: expected edge.nginx.reuseport, or a larger worker_connections"
         return f"{said} failed attempts: {', '.join(how)}{hint}"

@@ -11,8 +11,9 @@ w the width of the first retry window, τ the staleness that a client tolerates:
 - t* = (c/(f·R)) · ln((1-(1-s)·ρ)/(1-ρ)), the shortest time in which all can be let back in; s·N·c/P as f → 0
 - S1 = s·N·c / ((T + D̄)·P·(1-ρ)): above 1, work for clients that gave up crowds out the rest
 - S2 = (s·N·c/P) / (τ + w·(1-ρ)): above 1, the first ones back go stale before the last ones are in
-- a limit per address bites only where k·q/(D̄ + T) > r, with k clients behind one address, each of which makes
-  q requests for one connection that the limit counts
+- a limit per address bites only where k·q > b + 1 + r·(D̄ + T), with a burst b and k clients behind one
+  address, each of which makes q requests for one connection that the limit counts
+- a window of n connections in w seconds bites only where k > n·max(1, (D̄ + T)/w)
 - a limit for all together lets in 0.5·P·(1-ρ)/c a second, half of what there is room for
 
 If a policy gives up, only clients that still make attempt n count for its S1; an attempt that no client makes
@@ -70,6 +71,8 @@ class Stability(Struct, frozen=True, kw_only=True):
     """s·N"""
     global_rate_per_s: float | None
     """New connections per second that a limit for all together lets in; None without one."""
+    limits_known: bool = True
+    """False where they are those of an nginx configuration of the user's own."""
 
 
 class _Load(Struct, frozen=True):
@@ -146,6 +149,7 @@ def stability(
         global_rate_per_s=next(
             (rule.rate.millis / 1000 for rule in rules if rule.key == "new-together"), None
         ),
+        limits_known=not scenario.edge.nginx_conf,
     )
 
 
@@ -228,9 +232,9 @@ def _most_clients_per_ip(limits: Limits, groups: list[_Drawn]) -> Iterator[float
         for rule in limits.rules:
             requests = _REQUESTS_PER_CONNECTION[fleet.transport] if rule.all_requests else 1
             if rule.per_address:
-                yield rule.rate.millis / 1000 * between_s / requests
+                yield (rule.burst + 1 + rule.rate.millis / 1000 * between_s) / requests
         for window in limits.windows:
-            yield window.connections / window.window_s * between_s
+            yield window.connections * max(1.0, between_s / window.window_s)
         yield from (float(rule.connections) for rule in limits.in_flight)
 
 

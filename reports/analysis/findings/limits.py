@@ -4,25 +4,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reports.analysis.findings.finding import Found, per_address, rules_in_force, source_ips
+from reports.analysis.findings.kept_out import (
+    FEWEST_REFUSED,
+    REFUSED_SHARE,
+    WATCHED_S,
+    count,
+    locked_out,
+    pods_keep_out,
+)
+from reports.analysis.findings.own_limits import kept_out_by_own_nginx, refused_by_own_nginx
 from reports.analysis.metrics import aftermath, storm_stretch, unaided_stretch
 from reports.analysis.validity import Evidence
 from reports.rundir import series
-from reports.rundir.columns import OUTCOMES
 from reports.rundir.reader import Run, proxy_name
-from reports.rundir.series import Row
 from reports.text import units
 
-FEWEST_REFUSED, REFUSED_SHARE = 5, 0.05
-"""First attempts that were refused: below both, a limit did what it is for."""
-WATCHED_S = 15
-"""The last seconds before the rescue or the end."""
-OUT_SHARE = 0.05
-STUCK_SHARE = 0.05
-"""Clients that came in during these seconds, as a share of those that were out."""
-ALL_REFUSED = 0.9
-OTHERS_SHARE = 0.1
-"""Attempts that failed at the pods, as a share of those that the limit let pass; with more, the pods are what
-keeps clients out."""
 ROOM = 2.0
 """The limit has to have had room for the clients of an IP so many times over."""
 
@@ -39,7 +35,7 @@ def single_key(evidence: Evidence) -> Found | None:
 def _one_address_at_proxy(evidence: Evidence) -> Found | None:
     run = evidence.run
     log, ips = run.info.proxy_log, source_ips(run)
-    refused = _count(run.rows, "nginx_limited")
+    refused = count(run.rows, "nginx_limited")
     if log is None or log.addresses != 1 or ips < 2 or not refused:
         return None
     # What the limits in a configuration of the user's own count is not known; most count addresses.
@@ -65,7 +61,7 @@ def _one_address_at_proxy(evidence: Evidence) -> Found | None:
 
 def _one_address_at_pods(evidence: Evidence) -> Found | None:
     run = evidence.run
-    log, refused, ips = run.info.proxy_log, _count(run.rows, "pod_shed"), source_ips(run)
+    log, refused, ips = run.info.proxy_log, count(run.rows, "pod_shed"), source_ips(run)
     rules = rules_in_force(run, "pods", 0, _end_s(run))
     by_peer = any(rule.get("peer") for rule in rules)
     one_source = log is not None and log.addresses == 1
@@ -92,7 +88,7 @@ _FORWARDED = (
 
 def _one_address_at_sidecars(evidence: Evidence) -> Found | None:
     run = evidence.run
-    refused, ips = _count(run.rows, "sidecar_refused"), source_ips(run)
+    refused, ips = count(run.rows, "sidecar_refused"), source_ips(run)
     if run.info.scenario.get("mesh", {}).get("source") != "peer" or not refused or ips < 2:
         return None
     if not any(map(per_address, rules_in_force(run, "sidecars", 0, _end_s(run)))):
@@ -111,10 +107,12 @@ def _one_address_at_sidecars(evidence: Evidence) -> Found | None:
 def refused_first_attempts(evidence: Evidence) -> Found | None:
     """Clients that a limit per address refused at their first attempt after a disconnect."""
     run, stretch = evidence.run, storm_stretch(evidence.run)
-    if stretch is None or not any(map(per_address, _rules(run, *stretch))):
+    if stretch is None:
         return None
+    if not any(map(per_address, _rules(run, *stretch))):
+        return refused_by_own_nginx(run, *stretch)
     rows = [row for row in run.shared_ips if stretch[0] <= (row["t_s"] or 0.0) < stretch[1]]
-    first, refused = _count(rows, "first_attempts"), _count(rows, "first_limited")
+    first, refused = count(rows, "first_attempts"), count(rows, "first_limited")
     if refused < max(FEWEST_REFUSED, REFUSED_SHARE * first):
         return None
     sizes = sorted({int(row["clients_per_ip"] or 1) for row in rows if row.get("first_limited")})
@@ -132,7 +130,8 @@ def refused_first_attempts(evidence: Evidence) -> Found | None:
 
 def never_in(evidence: Evidence) -> Found | None:
     """Clients that the limit alone keeps out, however long they try."""
-    return _too_small_a_cap(evidence.run) or _kept_out(evidence.run)
+    run = evidence.run
+    return _too_small_a_cap(run) or _kept_out(run) or kept_out_by_own_nginx(run)
 
 
 def _too_small_a_cap(run: Run) -> Found | None:
@@ -163,7 +162,7 @@ def _kept_out(run: Run) -> Found | None:
     rules = [rule for rule in _rules(run, from_s, to_s) if per_address(rule)]
     pods = int(run.info.scenario.get("gateway", {}).get("pods") or 1)
     rates = [rate for rule in rules if (rate := _rate_per_s(rule, pods))]
-    if not rates or _pods_keep_out(run.between(from_s, to_s)):
+    if not rates or pods_keep_out(run.between(from_s, to_s)):
         return None
     room = min(rates) * (to_s - stretch[0])
     for size in sorted({row["clients_per_ip"] or 1.0 for row in run.shared_ips}, reverse=True):
@@ -172,10 +171,10 @@ def _kept_out(run: Run) -> Found | None:
             for row in run.shared_ips
             if row["clients_per_ip"] == size and from_s <= (row["t_s"] or 0.0) < to_s
         ]
-        out = _locked_out(rows)
+        out = locked_out(rows)
         if out and room >= ROOM * size:
             clients = series.highest(series.column(rows, "clients"))
-            attempts, refused = _count(rows, "attempts"), _count(rows, "limited")
+            attempts, refused = count(rows, "attempts"), count(rows, "limited")
             return Found(
                 figures=(
                     f"{units.count(out)} of the {units.count(clients)} clients with "
@@ -197,28 +196,6 @@ def _rate_per_s(rule: Mapping[str, Any], pods: int) -> float:
     if rule.get("window_s"):
         return float(rule["connections"]) / float(rule["window_s"]) * (pods if "peer" in rule else 1)
     return float(rule.get("rate_per_s") or 0.0)
-
-
-def _locked_out(rows: list[Row]) -> int:
-    """Clients that were out all the time, if the limit refused nearly all that they tried; 0 if not."""
-    clients, connected = series.highest(series.column(rows, "clients")), series.column(rows, "connected")
-    if not clients or not len(connected):
-        return 0
-    out = round(clients - connected[-1])
-    attempts, refused = _count(rows, "attempts"), _count(rows, "limited")
-    came_in = float(connected[-1] - connected[0])
-    locked = (
-        out >= max(1.0, OUT_SHARE * clients)
-        and came_in <= STUCK_SHARE * out
-        and refused >= max(FEWEST_REFUSED, ALL_REFUSED * attempts)
-    )
-    return out if locked else 0
-
-
-def _pods_keep_out(rows: list[Row]) -> bool:
-    """Whether attempts that the limit let pass failed elsewhere."""
-    others = sum(_count(rows, name) for name in OUTCOMES if name not in {"joined", "limited", "abandoned"})
-    return others > max(2.0, OTHERS_SHARE * (others + _count(rows, "joined")))
 
 
 def _rules(run: Run, from_s: float, to_s: float) -> list[dict[str, Any]]:
@@ -252,7 +229,3 @@ _ALL_REQUESTS = (
 
 def _end_s(run: Run) -> float:
     return max((row["t_s"] or 0.0 for row in run.rows), default=0.0) + 1
-
-
-def _count(rows: Iterable[Row], name: str) -> int:
-    return round(series.total(series.column([*rows], name)))

@@ -6,6 +6,7 @@ rule says nothing where a setting is sound, and nothing where the run does not h
 
 from collections.abc import Mapping
 
+from reports.analysis.findings.cuts import cut_by_time_out
 from reports.analysis.findings.drops import sessions_of_one_age, synchronised_drops
 from reports.analysis.findings.finding import Found, Kind, RunFinding
 from reports.analysis.findings.limits import never_in, refused_first_attempts, single_key
@@ -61,7 +62,9 @@ FINDINGS: dict[str, Kind] = {
             "in the last 15 s clients with one number of clients per IP were out, none of them came in, the "
             "limit refused at least 90 % of what they tried, pods failed hardly any attempt, and the rate of "
             "the limit since the trigger was room for twice the clients of an IP; or where a cap on open "
-            "connections is below the number of clients that share an IP"
+            "connections is below the number of clients that share an IP. Of an nginx configuration of your "
+            "own, rates and caps are not known: found where its error log names a zone, and the last 15 s "
+            "(the last half of a shorter storm, or of a ramp that timed out) are like that"
         ),
         change={
             "nginx": (
@@ -86,7 +89,9 @@ FINDINGS: dict[str, Kind] = {
         found_where=(
             "a limit per address, at the proxy or at the pods, refused at least 5 % of the first attempts "
             "that clients made after a disconnect, and at least 5 of them; with `drop` or `close_1013` "
-            "clients do not know that they were refused, and nothing is found"
+            "clients do not know that they were refused, and nothing is found. Of an nginx configuration of "
+            "your own, its error log has to name a zone, and clients that share an IP have to be refused "
+            "twice as often as the others"
         ),
         change={
             "nginx": (
@@ -149,6 +154,22 @@ FINDINGS: dict[str, Kind] = {
         ),
         change=_TIME_OUTS,
         rule=sessions_of_one_age,
+    ),
+    "cut-by-time-out": Kind(
+        title="A time-out of the proxy cut clients together",
+        meaning=(
+            "After a reload, old workers keep their sockets until `worker_shutdown_timeout`; a socket "
+            "without a byte is cut after `proxy_read_timeout`. Either cuts all clients at one moment. Their "
+            "return is a storm without a fault. Once is enough."
+        ),
+        found_where=(
+            "at least 5 of the clients, and 5 % of them, lost their connection within seconds, as long after "
+            "a reload or after the feed stopped as a time-out of the scenario says, and neither their own "
+            "watchdog nor another event explains it; the time-outs in an nginx configuration of your own are "
+            "not known"
+        ),
+        change=_TIME_OUTS,
+        rule=cut_by_time_out,
     ),
     "pods-taken-out": Kind(
         title="Pods were taken out of the upstream while they were alive",

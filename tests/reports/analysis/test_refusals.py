@@ -7,6 +7,7 @@ import pytest
 from reports.analysis.metrics import summarise
 from reports.analysis.refusals import Refusals, refusal_warnings, refusals
 from reports.page.refusals import refusal_table
+from reports.rundir.proxy_log import ProxyLog
 from tests.support.histories import history, scenario, second, seconds
 
 CASES: dict[str, tuple[float, float | None, float | None, int | None, bool]] = {
@@ -82,3 +83,23 @@ def test_what_an_nginx_of_the_users_own_refused_is_unknown_where_its_log_does_no
     assert table is not None
     assert table.headings == ("arm", "clients", "nginx", "pods", "unaccounted")
     assert table.rows[0][2::2] == ("unknown", "unknown")
+
+
+ANSWERS: dict[str, tuple[dict[str, int], dict[str, Any], str]] = {
+    "one status": ({"503": 30}, {}, "503"),
+    "two": ({"444": 25, "429": 75}, {}, "429: 75 %; none, closed: 25 %"),
+    "HAProxy without an answer": ({"0": 30}, {"edge__proxy": "haproxy"}, "none, closed"),
+    "a format without a status": ({"0": 30}, {"edge__nginx_conf": "nginx.conf"}, "unknown"),
+}
+
+
+@pytest.mark.parametrize(("answers", "keys", "expected"), ANSWERS.values(), ids=ANSWERS)
+def test_the_table_says_what_refused_requests_were_answered(
+    answers: dict[str, int], keys: dict[str, Any], expected: str
+) -> None:
+    rows = seconds(0, 12, limited=30.0, nginx_limited=30.0, pod_shed=0.0)
+    log = ProxyLog(requests=99, addresses=9, answers=answers)
+    table = refusal_table({"arm": history(rows, scenario=scenario(**keys), proxy_log=log)})
+    assert table is not None
+    assert table.headings[-1].startswith("answers of ")
+    assert table.rows[0][-1] == expected

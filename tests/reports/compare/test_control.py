@@ -121,6 +121,15 @@ def test_a_run_that_its_control_makes_invalid_keeps_its_numbers_and_says_why() -
     assert judgement_of(judged[1]).validity.warnings == judgement_of(plain).validity.warnings
 
 
+def test_a_run_that_its_control_makes_invalid_keeps_its_findings() -> None:
+    finding = {"id": "never-in", "title": "T", "figures": "F", "meaning": "M", "change": "C"}
+    plain = arm("naive")
+    judgement = msgspec.to_builtins(judgement_of(plain)) | {"findings": [finding]}
+    found = msgspec.structs.replace(plain, info=msgspec.structs.replace(plain.info, **judgement))
+    runs = [BAD, found]
+    assert [each.id for each in judgement_of(under_control(runs, controls(runs))[1]).findings] == ["never-in"]
+
+
 APPLIES: dict[str, tuple[dict[str, Any], bool]] = {
     "another policy, limit, timeline and length": (
         {"fleet__policy": "spread", "edge__limit": "per-ip", "phases__duration_s": 30},

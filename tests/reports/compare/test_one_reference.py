@@ -47,6 +47,16 @@ def test_one_failed_fit_does_not_reject_the_others() -> None:
     assert values(found, "fanout_by_stamp_p99_after") == [(), ()]
 
 
+def test_findings_stay_whatever_a_run_counts_from() -> None:
+    runs = [counted("a + none", "schedule"), counted("b + none", "due")]
+    finding = {"id": "never-in", "title": "T", "figures": "F", "meaning": "M", "change": "C"}
+    for one in runs:
+        one.info.findings = [finding]
+    assert [[each["id"] for each in one.info.findings] for one in on_one_reference(runs)] == [
+        ["never-in"]
+    ] * 2
+
+
 def test_a_warning_says_what_is_compared() -> None:
     found = three_and_one()
     assert "Warning: latencies count from stamps in some runs (“b + none” 1 of 2)" in found.believe

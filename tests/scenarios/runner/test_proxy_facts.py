@@ -8,7 +8,7 @@ import pytest
 from reports.rundir.proxy_log import ProxyLog, WorkerSockets
 from scenarios.proxies.access_log import AccessLine
 from scenarios.proxies.nginx import read_access_log
-from scenarios.runner.proxy_facts import counted, limit_rules
+from scenarios.runner.proxy_facts import counted, limit_rules, said_of_limits
 from scenarios.scenario.validate import build
 
 ZERO_S = 1_000.0
@@ -121,3 +121,22 @@ def test_the_window_of_the_pods_is_kept_unless_they_refuse_for_another_reason_as
     assert found == {"proxy": [], "pods": [rule]}
     assert "pods" not in limit_rules(build({"edge": {"limit": "pod-window+lag-shed"}}, source="test"))
     assert "pods" not in limit_rules(build({"edge": {"limit": "per-ip"}}, source="test"))
+
+
+def test_answers_to_refused_requests_are_counted_by_status() -> None:
+    lines = [line(t, limit_status="REJECTED", status=status) for t, status in ((1, 429), (2, 444), (3, -1))]
+    assert of(*lines, line(4.0), line(-1.0, limit_status="REJECTED")).answers == {"429": 1, "444": 1, "0": 1}
+
+
+LIMITING = f'{HEAD} [error] 9#9: *7 limiting connections by zone "addr", client: 127.1.0.1, server: x'
+
+
+def test_zones_that_refused_are_counted_from_the_steady_state_on() -> None:
+    (zone,) = of(words=(LIMITING, LIMITING)).zones
+    assert (str(zone), zone.refused, zone.addresses) == ("limit_conn zone “addr”", 2, 1)
+
+
+def test_a_ramp_that_failed_names_the_zones_of_nginx(tmp_path: Path) -> None:
+    assert said_of_limits(tmp_path) == ""
+    (tmp_path / "error.log").write_text(f"{LIMITING}\n{LIMITING}\n", encoding="utf-8")
+    assert said_of_limits(tmp_path) == "limit_conn zone “addr” refused 2 requests of 1 address"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from scenarios.events.drop import DropAll, DropShare
 from scenarios.events.kill_pod import KillPod
@@ -175,18 +176,30 @@ def test_free_handshakes_never_storm_even_on_a_full_gateway() -> None:
     assert numbers.calm_from_attempt == 0
 
 
+def window(**numbers: float) -> dict[str, Any]:
+    return {"name": "sliding-window", **numbers}
+
+
 BITES: dict[str, tuple[Any, Any, str, float | None]] = {
-    "three a second and no wait": ("naive", "per-ip", "websocket", 3.0),
-    "ten a second": ("naive", {"name": "per-ip", "rate_per_s": 10}, "websocket", 10.0),
-    "a mean wait of four seconds": ({"name": "spread", "window_s": 8}, "per-ip", "websocket", 15.0),
-    "a rate that nginx rounds": ("naive", {"name": "per-ip", "rate_per_s": 1 / 3}, "websocket", 0.333),
-    "the lower of two": ("naive", "per-ip+per-ip-strict", "websocket", 3.0),
+    "three a second and no wait": ("naive", "per-ip", "websocket", 6.0),
+    "ten a second": ("naive", {"name": "per-ip", "rate_per_s": 10}, "websocket", 13.0),
+    "a mean wait of four seconds": ({"name": "spread", "window_s": 8}, "per-ip", "websocket", 18.0),
+    "a rate that nginx rounds": ("naive", {"name": "per-ip", "rate_per_s": 1 / 3}, "websocket", 3.333),
+    "the lower of two": ("naive", "per-ip+per-ip-strict", "websocket", 4.0),
+    "a burst": ("naive", {"name": "per-ip", "rate_per_s": 5, "burst": 10}, "websocket", 16.0),
+    "a window longer than the wait": ("naive", window(connections=10, window_s=60), "websocket", 10.0),
+    "a window shorter than the wait": (
+        {"name": "spread", "window_s": 8},
+        window(connections=10, window_s=2),
+        "websocket",
+        25.0,
+    ),
     "a limit for all together": ("naive", "global", "websocket", None),
-    "beside one for all together": ("naive", "global+per-ip", "websocket", 3.0),
+    "beside one for all together": ("naive", "global+per-ip", "websocket", 6.0),
     "a limit at the pod": ("naive", "lag-shed", "websocket", None),
-    "all requests of a WebSocket": ("naive", "per-ip-all-requests", "websocket", 3.0),
-    "all requests of polling": ("naive", "per-ip-all-requests", "polling-upgrade", 0.6),
-    "new connections of polling": ("naive", "per-ip", "polling-upgrade", 3.0),
+    "all requests of a WebSocket": ("naive", "per-ip-all-requests", "websocket", 6.0),
+    "all requests of polling": ("naive", "per-ip-all-requests", "polling-upgrade", 1.2),
+    "new connections of polling": ("naive", "per-ip", "polling-upgrade", 6.0),
     "a dry run refuses nobody": ("naive", {"name": "per-ip", "dry_run": True}, "websocket", None),
 }
 
@@ -272,3 +285,9 @@ def test_a_cpu_quota_is_each_pods_own_ceiling(cpu: str, pod_cores: float | None,
     numbers = stability(tried, tick_cpu_s=0.001, pod_cores=pod_cores)
     assert numbers.capacity_cores == capacity
     assert numbers.global_rate_per_s == pytest.approx(0.5 * (capacity - 0.5) / 0.1, rel=0.001)
+
+
+def test_the_limits_of_a_file_of_the_users_own_are_not_known() -> None:
+    own = replace(scenario(), edge=Edge(nginx_conf="nginx.conf"))
+    assert not stability(own).limits_known
+    assert stability(scenario()).limits_known

@@ -8,7 +8,7 @@ import pytest
 from reports.analysis.findings.registry import FINDINGS, PROXIES, findings
 from reports.analysis.metrics import summarise
 from reports.analysis.validity import Evidence
-from reports.rundir.proxy_log import ProxyLog, WorkerSockets
+from reports.rundir.proxy_log import ProxyLog, WorkerSockets, ZoneRefusals
 from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from tests.support.acted_runs import incident
@@ -39,6 +39,15 @@ def pulsing(
     for row in rows[5::period_s]:
         row["disconnects"], row["stale"] = drops, stale
     return history(rows, trigger_s=None, events=events, scenario=scenario(**keys))
+
+
+def cut(event: str, at_s: int = 25, *, drops: float = 60.0, **changes: float) -> Run:
+    """A short run in which the proxy cut clients once, after one event at 5 s."""
+    rows = seconds(0, 30)
+    rows[at_s] |= {"disconnects": drops, **changes}
+    edge = {"nginx": {"worker_shutdown_timeout_s": 20.0, "proxy_read_timeout_s": 8.0}}
+    events = strike(event, "fault", 5.0, 5.2)
+    return history(rows, trigger_s=None, events=events, scenario=scenario(edge=edge))
 
 
 def aged(
@@ -95,6 +104,32 @@ def at_pods(*, peer: bool = False, log: ProxyLog | None = None, **changes: float
         None, rows=rows, shared_ips=ips(1.0, **changes), log=log, limit_rules={"proxy": [], "pods": [rule]}
     )
 
+
+ZONE = ZoneRefusals(directive="limit_conn", zone="addr", refused=3_307, addresses=2, last_s=59)
+
+
+def own(*zones: ZoneRefusals, shared_ips: tuple[Row, ...] = (), pods: str = "", **info: Any) -> Run:
+    """A run with an nginx configuration of the user's own, whose error log names these zones."""
+    rows = [row | ({pods: 20.0} if pods and row["connected"] == 0.0 else {}) for row in storm(0.0)]
+    return limited_run(
+        None,
+        rows=rows,
+        shared_ips=shared_ips,
+        log=ProxyLog(requests=9, addresses=9, zones=zones),
+        keys={"edge__nginx_conf": "nginx.conf"},
+        **info,
+    )
+
+
+def own_firsts(shared: float, alone: float) -> tuple[Row, ...]:
+    """First attempts per second, of ten each, that were refused: in offices and alone."""
+    return (
+        *ips(25.0, first_attempts=10.0, first_limited=shared),
+        *ips(1.0, first_attempts=10.0, first_limited=alone),
+    )
+
+
+OUT = ips(25.0, connected=90.0, attempts=20.0, limited=20.0)
 
 POD_WINDOW = {"name": "pod-window", "connections": 10, "window_s": 5.0, "charge_refusals": True}
 
@@ -163,6 +198,25 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
         "never-in",
         lambda: locked({"name": "sliding-window", "connections": 10, "window_s": 5, "charge_refusals": True}),
         ["100 of the 100 clients", "108 connections"],
+    ),
+    "clients that a zone of one's own nginx keeps out": (
+        "never-in",
+        lambda: own(ZONE, shared_ips=OUT),
+        [
+            "10 of the 100 clients with 25 on an IP",
+            "last 15 s: 300 of their 300 attempts",
+            "limit_conn zone “addr” refused 3,307 requests of 2 addresses",
+        ],
+    ),
+    "clients that a zone of one's own nginx kept out of the ramp": (
+        "never-in",
+        lambda: own(ZONE, shared_ips=OUT, trigger_s=None, phases=(), status="failed"),
+        ["10 of the 100 clients with 25 on an IP"],
+    ),
+    "first attempts refused by one's own nginx": (
+        "refused-first-attempts",
+        lambda: own(ZONE, shared_ips=own_firsts(5.0, 0.0)),
+        ["270 of 540", "(50 %), and 0 of 540 by clients with an IP of their own", "zone “addr”"],
     ),
     "one worker has nearly all": (
         "uneven-workers",
@@ -249,6 +303,16 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
         lambda: aged({58: [(60_100.0, 50)]}, edge={"proxy": "nginx", "defaults": "stock"}),
         ["proxy_read_timeout", "(60 s)"],
     ),
+    "old workers that a reload cut later, once": (
+        "cut-by-time-out",
+        lambda: cut("nginx_reload"),
+        ["60 of 100 clients", "at 25 s", "worker_shutdown_timeout (20 s) after a reload at 5 s"],
+    ),
+    "quiet sockets that were cut once": (
+        "cut-by-time-out",
+        lambda: cut("feed_stall", 13),
+        ["60 of 100 clients", "at 13 s", "proxy_read_timeout (8 s) after the feed stopped at 5 s"],
+    ),
     "pods out though alive": (
         "pods-taken-out",
         lambda: taken_out(taken_out=14, taken_out_alive=12, none_left=340),
@@ -278,6 +342,15 @@ SILENT: dict[str, Callable[[], Run]] = {
     "first attempts refused by a limit for all": lambda: limited_run(
         GLOBAL, shared_ips=ips(25.0, first_attempts=2.0, first_limited=1.0)
     ),
+    "one's own nginx that refused nobody": lambda: own(shared_ips=OUT),
+    "one's own nginx that stopped refusing": lambda: own(
+        ZoneRefusals(directive="limit_req", zone="hs", refused=9, addresses=1, last_s=9), shared_ips=OUT
+    ),
+    "one's own nginx, and pods that keep clients out": lambda: own(ZONE, shared_ips=OUT, pods="timeout"),
+    "one's own nginx that lets clients in, one by one": lambda: own(
+        ZONE, shared_ips=tuple(row | {"connected": row["t_s"]} for row in OUT)
+    ),
+    "one's own nginx that refuses alike": lambda: own(ZONE, shared_ips=own_firsts(5.0, 5.0)),
     "pods that keep clients out": lambda: locked(pods="timeout"),
     "a limit that had no time for all": lambda: locked(size=100.0),
     "clients that mostly get past the limit": lambda: locked(limited=10.0),
@@ -292,6 +365,9 @@ SILENT: dict[str, Callable[[], Run]] = {
     "few sockets": lambda: workers(12, 3, said=2),
     "one worker": lambda: workers(400, said=1),
     "pulses by the clients' own watchdog": lambda: pulsing(stale=80.0),
+    "a cut that no time-out explains": lambda: cut("nginx_reload", 19),
+    "a cut of a few": lambda: cut("nginx_reload", drops=4.0),
+    "a cut by the clients' own watchdog": lambda: cut("feed_stall", 13, stale=60.0),
     "pulses of a few": lambda: pulsing(drops=2.0),
     "pulses that events explain": lambda: pulsing(events=KILLS),
     "pulses that probes explain": lambda: pulsing(
