@@ -58,7 +58,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "settings of HAProxy at another proxy": (
         {},
         {"edge": {"haproxy": {"timeout_tunnel_s": 60}}},
-        "edge.haproxy.timeout_tunnel_s: invalid value 60.0: expected edge.proxy = 'haproxy' for it, got 'nginx'",
+        "edge.haproxy.timeout_tunnel_s: invalid value 60.0: expected edge.proxy = 'haproxy' for it",
     ),
     "settings of Envoy at another proxy": (
         {},

@@ -146,8 +146,8 @@ def test_settings_are_those_of_the_proxy_in_use_and_of_kubernetes(proxy: str, li
     found = settings(scenario, 119.5).splitlines()
     assert line in found
     assert "    terminationGracePeriodSeconds: 135" in found
-    assert "The grace period is the sleep of 5 s, in which the pod leaves the endpoints" in " ".join(found)
-    assert any(one.startswith("window, and 10 s for what is left") for one in found)
+    said = " ".join(found)
+    assert "the sleep of 5 s, in which the pod leaves the endpoints, the window, and 10 s for what is" in said
     assert settings(scenario, None) == ""
 
 
