@@ -195,7 +195,8 @@ Envoy, which closes WebSockets at once when its old process ends:
 _KUBERNETES = """\
 Kubernetes, where pods that are being replaced drain at the same time; the gateway closes its sessions over
 {window_s} s after SIGTERM. The grace period is the sleep of {pre_stop_s} s, in which the pod leaves the
-endpoints, the window, and {margin_s} s for what is left. With a preStop of your own, put its time in place of the sleep:
+endpoints, the window, and {margin_s} s for what is left. With a preStop of your own,
+put its time in place of the sleep:
 
     terminationGracePeriodSeconds: {grace_s}
     lifecycle:
