@@ -21,6 +21,18 @@ Share = Annotated[float, Meta(gt=0, le=1)]
 EXPECTED = "expected"
 """Key in `Meta.extra`: what errors expect, where a pattern or a list of values does not tell it well."""
 
+PodNumber = (
+    Annotated[int, Meta(ge=0, le=256)]
+    | Annotated[
+        str,
+        Meta(
+            pattern=r"^(100|[1-9]?[0-9])%$",
+            extra={EXPECTED: "a number of pods, such as 1, or a share of them in quotes, such as '25%'"},
+        ),
+    ]
+)
+"""Of pods: how many, or which share of them."""
+
 _TYPE = re.compile("`([^`]*)`")
 _TYPES = {
     "int": "an integer",

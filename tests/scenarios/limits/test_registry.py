@@ -219,7 +219,7 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     ),
     "mistake in a part": (
         {"name": "per-ip+global", "global": {"rate": 3}},
-        "limit 'global': rate: unknown parameter: did you mean rate_per_s? expected one of ",
+        "limit 'global': rate: unknown parameter: expected one of ",
         "rate_per_s, burst",
     ),
     "dry run of a part": (

@@ -162,7 +162,7 @@ def test_a_bound_of_envoy_that_is_raised_leaves_room_for_more_clients() -> None:
             {"edge": {**STOCK, "proxy": "envoy"}, "target": {"url": "http://127.0.0.1:9"}},
             "edge.defaults: invalid value 'stock': expected 'bench' with target.url",
         ),
-        ({"edge": {"defaults": "own"}}, "edge.defaults: invalid value 'own': expected 'bench', 'stock'"),
+        ({"edge": {"defaults": "own"}}, "edge.defaults: invalid value 'own': expected 'bench' or 'stock'"),
     ],
 )
 def test_defaults_that_leave_no_room_for_the_clients_are_refused(
