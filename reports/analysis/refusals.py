@@ -86,7 +86,7 @@ def refusal_warnings(run: Run) -> Iterator[str]:
         wanted = run.info.scenario["edge"].get("nginx_log_format") or "storm"
         yield (
             "refusals by a limit of nginx are unknown: the configuration in edge.nginx_conf has no access log"
-            f" that tells, in a log_format {wanted}"
+            f" that tells, in a log_format {wanted}; edge.nginx_log_format names the format of yours"
         )
     counted = refusals(run.rows, run.info.scenario)
     if counted.agree or counted.unexplained is None:

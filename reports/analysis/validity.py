@@ -242,6 +242,16 @@ def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
         yield f"more ticks received than sent: {received:.0f} received, {sum(sent):.0f} sent"
 
 
+def _by_reloads(evidence: Evidence) -> str:
+    """The key that lets reloads be the trigger, where some came before it; empty without them."""
+    trigger_s = evidence.run.info.trigger_s
+    for place, event in enumerate(evidence.run.info.scenario.get("event", ())):
+        early = trigger_s is None or event.get("at_s", 0) < trigger_s
+        if early and event.get("do") == "nginx_reload" and event.get("enabled", True):
+            return f"; if reloads cut them, event[{place}] needs is_fault = true"
+    return ""
+
+
 def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     """The service was not steady before the trigger: use fewer clients, a slower feed, or more pods."""
     rows = _phase_rows(evidence.run, "before")
@@ -265,7 +275,7 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
         if number > allowed:
             yield (
                 f"the baseline is not steady: {what} before the trigger: expected ≤ {allowed} with "
-                f"{count(evidence.summary.clients)} clients, got {number:.0f}"
+                f"{count(evidence.summary.clients)} clients, got {number:.0f}{_by_reloads(evidence)}"
             )
     loop = evidence.summary.before.pod_loop if evidence.summary.before else None
     if loop is not None and loop > BASELINE_POD_LOOP:

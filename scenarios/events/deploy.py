@@ -2,16 +2,11 @@
 
 import asyncio
 from math import ceil
-from typing import Annotated
-
-from msgspec import Meta
 
 from scenarios.events.event import Context, Details, Event
 from scenarios.events.scale import retire
 from scenarios.events.stack import Stack
-from scenarios.fields import Seconds, invalid
-
-PodNumber = Annotated[int, Meta(ge=0, le=256)] | Annotated[str, Meta(pattern=r"^(100|[1-9]?[0-9])%$")]
+from scenarios.fields import PodNumber, Seconds, invalid
 
 
 class Deploy(Event, frozen=True, kw_only=True, tag="deploy"):

@@ -51,6 +51,9 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
     own_gateway: ClassVar[str] = "yes"
     """Whether it works at pods of the user's own gateway, in few words; see `complaint`."""
 
+    repeated_by: ClassVar[str] = "times, 2 or more,"
+    """What `every_s` needs beside it, in few words."""
+
     at_s: Seconds
     """When it begins, in seconds of steady state."""
     enabled: bool = True
@@ -59,6 +62,11 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
     """Time from the start of one action to the next; two numbers are the bounds of a random time."""
     times: Count = 1
     """Number of actions in all; more than one needs `every_s`."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether there is more than one action."""
+        return self.times > 1
 
     @property
     def name(self) -> str:
@@ -92,6 +100,9 @@ def common_complaint(event: Event) -> str:
     """What is wrong with the fields that all events have; empty if nothing is."""
     if event.times > 1 and event.every_s is None:
         return invalid("times", event.times, "1 without every_s, the time between two actions")
+    if event.every_s is not None and not event.repeats:
+        given = list(event.every_s) if isinstance(event.every_s, tuple) else event.every_s
+        return invalid("every_s", given, f"{event.repeated_by} with it, or no every_s for a single action")
     if isinstance(event.every_s, tuple) and event.every_s[0] > event.every_s[1]:
         return invalid("every_s", list(event.every_s), "the shorter time first")
     return ""

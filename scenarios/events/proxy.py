@@ -30,11 +30,17 @@ class NginxReload(Event, frozen=True, kw_only=True, tag="nginx_reload"):
     """
 
     kind = _KindOfReload()
+    repeated_by = "times, 2 or more, or for_s"
 
     for_s: PositiveSeconds | None = None
     """Reloads every `every_s` for this long, instead of `times`."""
     is_fault: bool = False
     """Counts as a fault, so that recovery is timed from it: for reloads that disconnect clients."""
+
+    @property
+    def repeats(self) -> bool:
+        """A duration repeats it as well as a number."""
+        return self.for_s is not None or self.times > 1
 
     def strikes_s(self, rng: random.Random) -> Iterator[float]:
         """Times of the reloads, in seconds of steady state."""

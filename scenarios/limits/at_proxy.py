@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from scenarios.fields import EXPECTED
 from scenarios.limits.base import Limits, ProxyLimit
 from scenarios.limits.in_flight import InFlightRule
 from scenarios.limits.leaky_bucket import EdgeRule, Key
@@ -118,14 +119,21 @@ class PerToken(RateLimit, frozen=True, kw_only=True):
     the limit does not protect against clients that leave it out, or that invent one for every attempt.
     Envoy reads headers only: a scenario with it and a cookie is rejected.
 
+    Clients of this program send what `target.headers` and `target.cookies` say, and no token without these:
+    then nothing is refused. `target.credentials` gives each client a token of its own.
+
     Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c, with `$http_…` or `$cookie_…` as key.
     """
 
     key = "new-per-token"
 
-    by: Annotated[str, Meta(pattern=r"^(header:[A-Za-z][A-Za-z0-9-]*|cookie:[A-Za-z][A-Za-z0-9_]*)\Z")] = (
-        "header:Authorization"
-    )
+    by: Annotated[
+        str,
+        Meta(
+            pattern=r"^(header:[A-Za-z][A-Za-z0-9-]*|cookie:[A-Za-z][A-Za-z0-9_]*)\Z",
+            extra={EXPECTED: "header:NAME or cookie:NAME, such as 'header:Authorization'"},
+        ),
+    ] = "header:Authorization"
     """What tells clients apart: `header:NAME`, or `cookie:NAME`. A name of a header has letters, digits and
     hyphens, that of a cookie letters, digits and underscores."""
     rate_per_s: RatePerS = 3.0

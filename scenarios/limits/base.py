@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway_stub.protocol import Admission
+from scenarios.fields import EXPECTED
 from scenarios.limits.counted import CountedRule, Refusal
 from scenarios.limits.in_flight import InFlightRule
 from scenarios.limits.leaky_bucket import EdgeRule
@@ -80,7 +81,9 @@ class ProxyLimit(BaseLimit, frozen=True, kw_only=True):
     """IP ranges that are not counted, such as `10.0.0.0/8` or `2001:db8::/32`."""
     dry_run: bool = False
     """Refuse nothing, and log what would have been refused."""
-    status: Literal[429, 503] = 429
+    status: Annotated[
+        Literal[429, 503], Meta(extra={EXPECTED: "429 or 503; nginx's 444, no answer at all, is drop = true"})
+    ] = 429
     """Status of a refusal."""
     retry_after_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
     """Value of the header Retry-After of a refusal; 0: no such header."""

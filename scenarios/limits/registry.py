@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway_stub.protocol import Admission
-from scenarios.fields import invalid
+from scenarios.fields import invalid, parameters
 from scenarios.limits.at_pod import HandshakeSlots, LagShed, PodWindow
 from scenarios.limits.at_proxy import (
     ConcurrentPerIp,
@@ -89,11 +89,9 @@ def limit(spec: str | dict[str, Any]) -> Limits:
 def _single(name: str, table: dict[str, Any]) -> Limits:
     kind = LIMITS[name]
     try:
-        return msgspec.convert(table, kind).limits(name)
-    except msgspec.ValidationError as error:
-        allowed = ", ".join(kind.__struct_fields__) or "no parameters"
-        given = ", ".join(f"{key} = {value!r}" for key, value in table.items())
-        raise LimitError(f"limit {name!r}: invalid parameters {given}: {error}; expected {allowed}") from None
+        return parameters(table, kind).limits(name)
+    except ValueError as error:
+        raise LimitError(f"limit {name!r}: {error}") from None
 
 
 def _shared_out(names: list[str], table: dict[str, Any]) -> dict[str, dict[str, Any]]:

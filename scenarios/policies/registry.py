@@ -10,10 +10,9 @@ Add one: write the struct there, give it `delays`, and enter it in `POLICIES`.
 
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from scenarios.fields import invalid, one_of, share_of
+from scenarios.fields import invalid, one_of, parameters, share_of
 from scenarios.policies.backoff import (
     AxiosRetry,
     Backo2,
@@ -81,13 +80,9 @@ def policy(spec: str | dict[str, Any]) -> Policy:
     if issubclass(kind, StockClient):
         table = {kind.former.get(key, key): value for key, value in table.items()}
     try:
-        found = msgspec.convert({**defaults, **table}, kind)
-    except msgspec.ValidationError as error:
-        allowed = ", ".join(kind.__struct_fields__) or "no parameters"
-        given = ", ".join(f"{key} = {value!r}" for key, value in table.items())
-        raise PolicyError(
-            f"policy {name!r}: invalid parameters {given}: {error}; expected {allowed}"
-        ) from None
+        found = parameters({**defaults, **table}, kind)
+    except ValueError as error:
+        raise PolicyError(f"policy {name!r}: {error}") from None
     return found.around(policy(found.policy)) if isinstance(found, Browser) else found
 
 

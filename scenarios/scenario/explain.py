@@ -1,6 +1,5 @@
 """An error of the validator as one line: file, key, invalid value, what is expected."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin
@@ -8,25 +7,13 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 
 from scenarios.events.registry import EVENTS
-from scenarios.fields import invalid, one_of
+from scenarios.fields import expected_of, invalid, one_of, similar_to, unknown_key
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import shown_at, shown_key
 from scenarios.scenario.redact_text import HIDDEN, shown_text
 
 # The steps of a path in a msgspec error: `.key`, `[index]`, or `[...]` for a value of a dictionary.
 _STEP = re.compile(r"\.\w+|\[\d+\]|\[\.\.\.\]")
-
-_TYPE = re.compile("`([^`]*)`")
-_TYPES = {
-    "int": "an integer",
-    "float": "a number",
-    "str": "a string",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a table",
-    "null": "nothing",
-}
-"""Types of the validator's messages, in the words of TOML."""
 
 
 def explain(
@@ -59,20 +46,19 @@ def explain(
     if "unknown field" in message:
         unknown = shown_key(message.split("`")[1])
         where = f"{dotted}.{unknown}" if dotted else unknown
-        fields = [*getattr(kind, "__struct_fields__", ()), *(["do"] if dotted.startswith("event[") else [])]
+        fields = [
+            *getattr(_struct(kind), "__struct_fields__", ()),
+            *(["do"] if dotted.startswith("event[") else []),
+        ]
         place = _set_key(where, overridden) or f"{source}: {where}"
         suggested = _suggested(unknown, dotted, fields)
-        suggestion = f"did you mean {suggested}? " if suggested else ""
-        return f"{place}: unknown key: {suggestion}expected one of {', '.join(fields)}"
+        return unknown_key(place, fields, meant=suggested)
     if "missing required field" in message:
         missing = message.split("`")[1]
         return f"{source}: {dotted}.{missing}: missing: expected a value"
-    expected = _TYPE.sub(_in_toml, message.removeprefix("Expected "))
-    literal = get_args(kind) if str(get_origin(kind)).endswith("Literal") else ()
+    expected = expected_of(message, kind)
     if dotted.endswith(".do"):
         expected = one_of(found, EVENTS, "events")
-    elif literal:
-        expected = ", ".join(map(repr, literal))
     return f"{source}: {invalid(dotted or '(top level)', shown_at(places, found), expected)}"
 
 
@@ -90,12 +76,8 @@ def _suggested(unknown: str, dotted: str, fields: Sequence[str]) -> str:
         names = getattr(section.type, "__struct_fields__", ())
         if unknown in names:
             return f"{section.name}.{unknown}"
-    similar = difflib.get_close_matches(unknown, fields, n=1)
-    return ".".join(filter(None, (dotted, *similar))) if similar else ""
-
-
-def _in_toml(kinds: re.Match[str]) -> str:
-    return " or ".join(_TYPES.get(kind, kind) for kind in kinds[1].split(" | "))
+    similar = similar_to(unknown, fields)
+    return ".".join(filter(None, (dotted, similar))) if similar else ""
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -113,7 +95,16 @@ def _element_type(kind: Any) -> Any:
     return next((found for part in get_args(kind) if (found := _element_type(part)) is not None), None)
 
 
+def _struct(kind: Any) -> Any:
+    """The one struct that a value of this type may be; None if it may be none, or one of several."""
+    if hasattr(kind, "__struct_fields__"):
+        return kind
+    found = [struct for part in get_args(kind) if (struct := _struct(part)) is not None]
+    return found[0] if len(found) == 1 else None
+
+
 def _field_type(kind: Any, key: str) -> Any:
-    if not hasattr(kind, "__struct_fields__"):
+    kind = _struct(kind)
+    if kind is None:
         return None  # the name in a table that could be of several types
     return next((field.type for field in msgspec.structs.fields(kind) if field.encode_name == key), None)

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from scenarios.events.registry import AnyEvent
-from scenarios.fields import Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
+from scenarios.fields import EXPECTED, Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
 from scenarios.policies.outcome import Reset
 from scenarios.scenario.edge.balance import Balance
 from scenarios.scenario.edge.edge import Edge
@@ -266,7 +266,13 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     url: Url = ""
     """`http://` or `https://`, host, port, and the Engine.IO path with its query, if not `/socket.io/`. Where
     the host has several addresses, clients are spread evenly over all of them, and each keeps to its own."""
-    namespace: Annotated[str, Meta(pattern=r"^/[^,\x00-\x1f]*$", extra={SECRET: URL})] = "/"
+    namespace: Annotated[
+        str,
+        Meta(
+            pattern=r"^/[^,\x00-\x1f]*$",
+            extra={SECRET: URL, EXPECTED: "a namespace that begins with /, without a comma"},
+        ),
+    ] = "/"
     """Socket.IO namespace that clients join."""
     auth: Annotated[dict[str, Any] | None, Meta(extra={SECRET: VALUES})] = None
     """What a stock client is given as `auth`."""

@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from scenarios.fields import PositiveSeconds, Seconds, invalid
+from scenarios.fields import EXPECTED, PositiveSeconds, Seconds, invalid
 
 SECRET = "secret"  # noqa: S105 - a key, not a password
 """Key of `Meta.extra` by which a field says what of it may be written down; see `redact.py`."""
 VALUES, WORDS, VARIABLES = "values", "words", "variables"
 
-Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*\Z")]
+Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*\Z", extra={EXPECTED: "text in one line"})]
 """Text in one line."""
-Word = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
+Word = Annotated[str, Meta(pattern=r"^[^\x00]*\Z", extra={EXPECTED: "text without a zero byte"})]
 Secrets = Annotated[dict[str, Line], Meta(extra={SECRET: VALUES})]
 """Names may be shown, their values may not."""
 Variables = Annotated[dict[str, Line | bool | int | float], Meta(extra={SECRET: VARIABLES})]
@@ -66,7 +66,13 @@ class Program(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Service(Program, frozen=True, kw_only=True):
     """A program that the gateway needs, such as a Redis: started before the pods, and stopped after them."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,30}\Z")]
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z][a-z0-9_-]{0,30}\Z",
+            extra={EXPECTED: "a letter a-z, then up to 30 of a-z, 0-9, _ and -"},
+        ),
+    ]
     """Others name it in placeholders: `{redis.port}`."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     """Port that the service listens on, as `{port}` and `PORT`; 0 takes a free one."""

@@ -194,7 +194,9 @@ Envoy, which closes WebSockets at once when its old process ends:
 
 _KUBERNETES = """\
 Kubernetes, where pods that are being replaced drain at the same time; the gateway closes its sessions over
-{window_s} s after SIGTERM:
+{window_s} s after SIGTERM. The grace period is the sleep of {pre_stop_s} s, in which the pod leaves the
+endpoints, the window, and {margin_s} s for what is left. With a preStop of your own,
+put its time in place of the sleep:
 
     terminationGracePeriodSeconds: {grace_s}
     lifecycle:
@@ -213,6 +215,7 @@ def settings(scenario: Scenario, window_s: float | None) -> str:
         "rest_s": window + MARGIN_S,
         "grace_s": PRE_STOP_S + window + MARGIN_S,
         "pre_stop_s": PRE_STOP_S,
+        "margin_s": MARGIN_S,
         "hard_stop": _hard_stop(scenario, window + MARGIN_S),
     }
     return "\n\n".join(part.format(**values) for part in (_BY_PROXY[scenario.edge.proxy], _KUBERNETES))

@@ -109,8 +109,9 @@ def simulate_command(
                 )
                 for plan in plans(scenario, repeats=repeats, directory=directory)
             ]
-        for plan in predictions:
-            check_known(plan.scenario)
+        # A control run has no arm that could be named.
+        for plan in sorted(predictions, key=lambda plan: plan.control):
+            _check_arm(plan)
         slot_s = slot_ms / 1000 if slot_ms else None
         status = _predict([replace(plan, slot_s=slot_s) for plan in predictions])
         if directory.exists():
@@ -179,10 +180,20 @@ def _say_agreement(measured: Sequence[Run], predicted: Sequence[Run], directory:
     errors.print(f"attempts per second, predicted over measured: {file}", highlight=False, soft_wrap=True)
 
 
+def _check_arm(plan: Prediction) -> None:
+    """Raises ScenarioError that names the arm which the model does not support."""
+    try:
+        check_known(plan.scenario)
+    except ScenarioError as error:
+        raise ScenarioError(f"arm {plan.arm!r}: {error}") from None
+
+
 def check_known(scenario: Scenario) -> None:
     """Raises ScenarioError for a scenario that the model does not support."""
     if scenario.target.url:
-        raise ScenarioError("target.url: not supported by simulate: external targets have no cost model")
+        raise ScenarioError(
+            "target.url: not supported by simulate and tune: external targets have no cost model"
+        )
     if scenario.gateway.token_lifetime_s:
         raise ScenarioError(
             invalid(

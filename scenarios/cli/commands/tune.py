@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from click.core import ParameterSource
 from msgspec.structs import replace
 
 from reports.rundir.schema import RecordError
@@ -44,6 +45,11 @@ from scenarios.tuning.stock_options import searched
 from scenarios.tuning.triggers import sized, without_mitigations
 
 _RESULTS = "evaluations.jsonl"
+_OF_THE_SEARCH = (
+    *("trials", "finalists", "sizes", "seed"),
+    *("resume", "confirmed", "confirm_clients", "confirm_s", "client"),
+)
+"""Options of the search for settings, which --drain is not."""
 
 
 @click.command("tune")
@@ -184,11 +190,10 @@ def tune_command(
         max_nat_victim_s=max_shared_ip_recovery_s,
     )
     with usage_errors(ScenarioError, RecordError, CalibrationError, CostFileError, ResultsError):
+        _check_options(drained=drained)
         given = model_costs(costs_file, recorded, quiet=as_json)
         whole, costs = given.load(scenario_name, overrides)
         if drained:
-            if resume or confirmed or client:
-                raise ScenarioError("--drain: not supported together with --resume, --confirm or --client")
             scenario = replace(whole, matrix={}, arms={})
             check_known(scenario)
             search_drains = partial(
@@ -295,6 +300,21 @@ def _check_client(client: str) -> None:
         searched(client)
     except PolicyError as error:
         raise ScenarioError(f"--client: {error}") from None
+
+
+def _check_options(*, drained: bool) -> None:
+    """Raises ScenarioError for an option that would have no effect."""
+    context = click.get_current_context()
+    given = {
+        parameter.name: parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    }
+    for name in _OF_THE_SEARCH if drained else ():
+        if name in given:
+            raise ScenarioError(f"{given[name]}: not supported together with --drain")
+    if not drained and "max_window_s" in given:
+        raise ScenarioError("--max-window-s: not supported without --drain")
 
 
 def _sizes(text: str) -> list[float]:

@@ -43,6 +43,10 @@ def statements_of(text: str, source: str) -> tuple[Statement, ...]:
         # What a directive may be is nginx's own business, which checks the whole afterwards.
         found = crossplane.parse(file.name, single=True, comments=False, check_ctx=False, check_args=False)
         for error in found["errors"]:
+            if error["line"] is None:  # the parser gave up, and says neither why nor where
+                raise OwnNginxError(
+                    f"{source}: not a configuration of nginx: expected directives that end with ;"
+                )
             said = str(error["error"]).replace(f" in {file.name}:{error['line']}", "")
             raise OwnNginxError(f"{source}:{error['line']}: {said}")
     return _built(found["config"][0]["parsed"], source, ())

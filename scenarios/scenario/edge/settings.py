@@ -21,13 +21,12 @@ def foreign_complaints(settings: Struct, *, of: str, proxy: str, target_url: str
 
     of: the proxy that the settings are for, and so the name of their table.
     """
-    defaults = msgspec.structs.asdict(type(settings)())
     for name, value in changed(settings).items():
         key = f"edge.{of}.{name}"
         if target_url:
-            yield invalid(key, value, f"{defaults[name]!r} with target.url, which has its own proxy")
+            yield invalid(key, value, "no such key with target.url, which has its own proxy")
         if proxy != of:
-            yield invalid(key, value, f"{defaults[name]!r} with edge.proxy = {proxy!r}")
+            yield invalid(key, value, f"edge.proxy = {of!r} for it, got {proxy!r}")
 
 
 def room_complaints(settings: Struct, *, of: str, bounds: tuple[str, ...], clients: int) -> Iterator[str]:

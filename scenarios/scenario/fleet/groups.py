@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from scenarios.fields import Count, NameOrTable, PositiveSeconds, Seconds, Share, invalid
+from scenarios.fields import EXPECTED, Count, NameOrTable, PositiveSeconds, Seconds, Share, invalid
 from scenarios.scenario.program import Secrets
 
 MOST_ADDRESS_SHARES = 64
@@ -33,7 +33,13 @@ ResetBackoff = Literal["policy", "open", "joined", "stable", "never"]
 class Group(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One kind of clients in a mixed fleet. A key that is left out is as in `[fleet]`."""
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}\Z")]
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}\Z",
+            extra={EXPECTED: "a letter, then up to 39 letters, digits, _ and -"},
+        ),
+    ]
     """Name in keys, such as `fleet.group.NAME.policy`, and in tables."""
     share: Annotated[float, Meta(ge=0, le=1)] | None = None
     """Share of the clients; all shares together are 1. One group may leave it out: it has the rest."""
@@ -56,7 +62,9 @@ class Group(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     protocol: Literal[3, 4] = 4
     """Engine.IO protocol that these clients ask for. Gateways of today answer 400 to `EIO=3`, and these
     clients never join: they count as attempts and refusals, and not in availability, latency and recovery."""
-    path: Annotated[str, Meta(pattern=r"^(/[!-~]*)?\Z")] = ""
+    path: Annotated[
+        str, Meta(pattern=r"^(/[!-~]*)?\Z", extra={EXPECTED: "a path that begins with /, without spaces"})
+    ] = ""
     """Engine.IO path of these clients, where it is not that of the others."""
     query: Secrets = field(default_factory=dict)
     """Further parameters in the URL of each request; their values are not written down."""

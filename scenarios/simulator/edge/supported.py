@@ -22,7 +22,8 @@ def edge_complaints(scenario: Scenario) -> Iterator[str]:
     edge = scenario.edge
     if edge.nginx_conf:
         yield (
-            "edge.nginx_conf: not supported by simulate: the model does not know what your configuration does"
+            "edge.nginx_conf: not supported by simulate and tune: the model does not know what your"
+            " configuration does"
         )
     for key, spec in limit_specs(scenario):
         if expected := _limit_expected(scenario, limit(spec)):

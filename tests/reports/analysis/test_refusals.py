@@ -76,6 +76,7 @@ def test_what_an_nginx_of_the_users_own_refused_is_unknown_where_its_log_does_no
     assert warning.startswith(
         "refusals by a limit of nginx are unknown: the configuration in edge.nginx_conf"
     )
+    assert warning.endswith("edge.nginx_log_format names the format of yours")
     storm = summarise(own).storm
     assert storm is not None
     assert storm.nginx_limited is None

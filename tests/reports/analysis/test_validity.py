@@ -541,3 +541,15 @@ def test_ticks_may_seem_as_early_as_a_clock_is_not_known() -> None:
     assert checked(run).problems == ()
     run.info.clocks = (ClockOffset(process="worker", offset_ns=0, error_ns=2_500_000),)
     assert "ahead by at least 4.0 ms" in checked(run).problems[0]
+
+
+@pytest.mark.parametrize("reloads", [False, True])
+def test_clients_that_reloads_cut_before_the_trigger_lead_to_the_key_that_makes_them_the_trigger(
+    reloads: bool,
+) -> None:
+    reload = {"at_s": 2.0, "do": "nginx_reload", "every_s": 4.4, "times": 5}
+    events = [{"at_s": 8.0, "do": "drop_all"}, *([reload] if reloads else [])]
+    rows = changed(lambda t: t in {3, 5}, disconnects=1.0)
+    (problem,) = checked(history(rows, scenario=scenario(event=events))).problems
+    told = "got 2; if reloads cut them, event[1] needs is_fault = true"
+    assert problem.endswith(told if reloads else "got 2")

@@ -142,22 +142,26 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     "nothing behind the plus": ("per-ip+", "''", "several joined by +"),
     "unknown part": ("per-ip+per-user", "'per-user'", NAMES),
     "a limit twice": ("per-ip+global+per-ip", "'per-ip+global+per-ip'", "each limit once"),
-    "parameter of no limit": ({"name": "none", "burst": 3}, "burst = 3", "no parameters"),
-    "unknown parameter": ({"name": "per-ip", "rate": 3}, "rate = 3", "rate_per_s, burst"),
-    "rate of zero": ({"name": "per-ip", "rate_per_s": 0}, "rate_per_s = 0", "`float` >= 0.016"),
+    "parameter of no limit": ({"name": "none", "burst": 3}, "burst: unknown parameter", "expected none"),
+    "unknown parameter": ({"name": "per-ip", "rate": 3}, "rate: unknown parameter", "rate_per_s, burst"),
+    "rate of zero": ({"name": "per-ip", "rate_per_s": 0}, "rate_per_s: invalid value 0", "a number >= 0.016"),
     "rate beyond the bound": (
         {"name": "per-ip", "rate_per_s": 10_001},
-        "rate_per_s = 10001",
-        "`float` <= 10000.0",
+        "rate_per_s: invalid value 10001",
+        "a number <= 10000.0",
     ),
     "a rate that only the global limit leaves open": (
         {"name": "per-ip", "rate_per_s": None},
-        "rate_per_s = None",
-        "`float`",
+        "rate_per_s: invalid value None",
+        "a number",
     ),
-    "negative burst": ({"name": "per-ip", "burst": -1}, "burst = -1", "`int` >= 0"),
-    "broken burst": ({"name": "per-ip", "burst": 1.5}, "burst = 1.5", "`int`"),
-    "burst where there is none": ({"name": "per-ip-strict", "burst": 1}, "burst = 1", "`int` <= 0"),
+    "negative burst": ({"name": "per-ip", "burst": -1}, "burst: invalid value -1", "an integer >= 0"),
+    "broken burst": ({"name": "per-ip", "burst": 1.5}, "burst: invalid value 1.5", "an integer"),
+    "burst where there is none": (
+        {"name": "per-ip-strict", "burst": 1},
+        "burst: invalid value 1",
+        "an integer <= 0",
+    ),
     "no range": ({"name": "per-ip", "exempt": ["home"]}, "'home'", "exempt"),
     "a range with an address in it": (
         {"name": "per-ip", "exempt": ["10.0.0.1/8"]},
@@ -169,14 +173,18 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
         "fe80::1%;}",
         "not a range",
     ),
-    "no lag": ({"name": "lag-shed", "above_lag_ms": 0}, "above_lag_ms = 0", "`float` > 0"),
-    "no slot": ({"name": "handshake-slots", "slots": 0}, "slots = 0", "`int` >= 1"),
+    "no lag": ({"name": "lag-shed", "above_lag_ms": 0}, "above_lag_ms: invalid value 0", "a number > 0"),
+    "no slot": ({"name": "handshake-slots", "slots": 0}, "slots: invalid value 0", "an integer >= 1"),
     "parameter of which part": (
         {"name": "per-ip+global", "burst": 3},
         "burst = 3",
         "per-ip = {…}, global = {…}, exempt, dry_run, status, retry_after_s, drop",
     ),
-    "another status": ({"name": "per-ip", "status": 418}, "status = 418", "Invalid enum value 418"),
+    "another status": (
+        {"name": "per-ip", "status": 444},
+        "status: invalid value 444",
+        "expected 429 or 503; ",
+    ),
     "a header without an answer": (
         {"name": "per-ip", "drop": True, "retry_after_s": 9},
         "drop = True",
@@ -187,10 +195,22 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
         "limit 'per-ip+global': status, retry_after_s or drop differ",
         "the same for all of per-ip, global",
     ),
-    "a token of nothing": ({"name": "per-token", "by": "user"}, "by = 'user'", "matching regex"),
-    "a cookie that breaks out": ({"name": "per-token", "by": "cookie:a;b"}, "cookie:a;b", "matching regex"),
-    "no connection": ({"name": "concurrent-per-ip", "connections": 0}, "connections = 0", "`int` >= 1"),
-    "no window": ({"name": "sliding-window", "window_s": 0}, "window_s = 0", "`int` >= 1"),
+    "a token of nothing": (
+        {"name": "per-token", "by": "user"},
+        "by: invalid value 'user'",
+        "header:NAME or cookie:NAME",
+    ),
+    "a cookie that breaks out": (
+        {"name": "per-token", "by": "cookie:a;b"},
+        "cookie:a;b",
+        "header:NAME or cookie:NAME",
+    ),
+    "no connection": (
+        {"name": "concurrent-per-ip", "connections": 0},
+        "connections: invalid value 0",
+        "an integer >= 1",
+    ),
+    "no window": ({"name": "sliding-window", "window_s": 0}, "window_s: invalid value 0", "an integer >= 1"),
     "no table for a part": ({"name": "per-ip+global", "global": 40}, "global = 40", "global = {…}"),
     "nobody to exempt from": (
         {"name": "lag-shed+handshake-slots", "exempt": []},
@@ -199,7 +219,7 @@ MISTAKES: dict[str, tuple[Any, str, str]] = {
     ),
     "mistake in a part": (
         {"name": "per-ip+global", "global": {"rate": 3}},
-        "limit 'global': invalid parameters rate = 3",
+        "limit 'global': rate: unknown parameter: expected one of ",
         "rate_per_s, burst",
     ),
     "dry run of a part": (
@@ -218,3 +238,10 @@ def test_an_error_names_what_is_invalid_and_what_is_expected(spec: Any, invalid:
     assert invalid in message
     assert expected in message
     assert "\n" not in message
+
+
+def test_a_valid_parameter_is_not_called_invalid_with_the_one_that_is() -> None:
+    with pytest.raises(LimitError, match="bursts: unknown parameter: did you mean burst\\?") as error:
+        limit({"name": "per-ip", "rate_per_s": 5, "bursts": 10})
+    assert "rate_per_s = 5" not in str(error.value)
+    assert "$" not in str(error.value)

@@ -70,7 +70,9 @@ def test_what_goes_together_is_accepted(name: str) -> None:
 
 
 def test_the_model_does_not_know_a_file_of_ones_own() -> None:
-    with pytest.raises(ScenarioError, match=r"^edge.nginx_conf: not supported by simulate: the model "):
+    with pytest.raises(
+        ScenarioError, match=r"^edge.nginx_conf: not supported by simulate and tune: the model "
+    ):
         check_known(build({"edge": OWN}, source="test"))
 
 

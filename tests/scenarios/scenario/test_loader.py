@@ -98,7 +98,7 @@ MISTAKES = {
         '[gateway]\nbalance = "random"',
         "gateway.balance",
         "'random'",
-        "'least_conn', 'round_robin', 'hash', 'ip_hash', 'cookie'",
+        "'least_conn', 'round_robin', 'hash', 'ip_hash' or 'cookie'",
     ),
     "unknown event": (TRIGGER.replace("drop_all", "drop_some"), "event[0].do", "'drop_some'", "drop_all"),
     "event without a deed": ("[[event]]\nat_s = 8", "event[0].do", "missing", "expected a value"),
@@ -111,7 +111,7 @@ MISTAKES = {
     "unknown parameter of a policy": (
         '[fleet]\npolicy = {name = "spread", wide_s = 1}',
         "fleet.policy",
-        "wide_s = 1",
+        "wide_s: unknown parameter",
         "window_s",
     ),
     "policy name that is no text": (
@@ -130,8 +130,38 @@ MISTAKES = {
     "limit parameter out of range": (
         '[edge]\nlimit = {name = "per-ip", burst = -1}',
         "edge.limit",
-        "burst = -1",
-        "`int` >= 0",
+        "burst: invalid value -1",
+        "an integer >= 0",
+    ),
+    "version of TLS with its prefix": (
+        '[edge.tls]\nversions = ["TLSv1.2"]',
+        "edge.tls.versions[0]",
+        "'TLSv1.2'",
+        "'1.2' or '1.3'",
+    ),
+    "certificate that is made by the run": (
+        '[edge.tls]\ncertificate = "x"',
+        "edge.tls.certificate",
+        "unknown key",
+        "one of versions, key, session_cache, session_tickets",
+    ),
+    "share without a percent sign": (
+        '[[event]]\nat_s = 5\ndo = "deploy"\nmax_surge = "25"',
+        "event[0].max_surge",
+        "'25'",
+        "a number of pods, such as 1, or a share of them in quotes, such as '25%'",
+    ),
+    "part of an event's name": (
+        '[[event]]\nat_s = 5\ndo = "reload"',
+        "event[0].do",
+        "'reload'",
+        "; did you mean nginx_reload?",
+    ),
+    "time between actions of which there is one": (
+        '[[event]]\nat_s = 5\ndo = "nginx_reload"\nevery_s = 4.4',
+        "event[0].every_s",
+        "4.4",
+        "times, 2 or more, or for_s with it",
     ),
     "health URL that is none": (
         '[abort]\nhealth_url = "file:///etc/passwd"',
@@ -203,7 +233,7 @@ MISTAKES = {
         '[target]\nheaders = {X = "a\\r\\nb"}',
         'target.headers."X"',
         "'(hidden)'",
-        "a string",
+        "text in one line",
     ),
     "event after the end": (
         TRIGGER.replace("8", "60") + PHASES,

@@ -401,12 +401,19 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
     [
         (
             ["--set", "target.url=http://127.0.0.1:1"],
-            "target.url: not supported by simulate: external targets",
+            "target.url: not supported by simulate and tune: external targets",
         ),
         (["mesh"], "mesh.sidecar: invalid value 'envoy': expected 'none': the model has no sidecars"),
         (
             ["--set", 'edge.limit={name="per-token", by="header:Host"}', "--set", "matrix={}"],
             "edge.limit: invalid value {'name': 'per-token', 'by': 'header:Host'}: expected a header that",
+        ),
+        (
+            [
+                *("--set", "matrix={}", "--set", 'arms.plain={"edge.limit"="none"}'),
+                *("--set", 'arms.tokens={"edge.limit"={name="per-token", by="header:Host"}}'),
+            ],
+            "arm 'tokens': edge.limit: invalid value ",
         ),
         (
             [

@@ -146,6 +146,8 @@ def test_settings_are_those_of_the_proxy_in_use_and_of_kubernetes(proxy: str, li
     found = settings(scenario, 119.5).splitlines()
     assert line in found
     assert "    terminationGracePeriodSeconds: 135" in found
+    said = " ".join(found)
+    assert "the sleep of 5 s, in which the pod leaves the endpoints, the window, and 10 s for what is" in said
     assert settings(scenario, None) == ""
 
 
@@ -206,7 +208,8 @@ def test_the_command_prints_the_windows_or_json() -> None:
     ("options", "status", "said"),
     [
         (["--max-window-s", "2"], 1, "no safe window up to 2 s"),
-        (["--confirm"], 2, "--drain: not supported together with --resume, --confirm or --client"),
+        (["--confirm"], 2, "--confirm: not supported together with --drain"),
+        (["--trials", "3"], 2, "--trials: not supported together with --drain"),
     ],
 )
 def test_the_command_says_where_there_is_no_window(options: list[str], status: int, said: str) -> None:
@@ -215,3 +218,9 @@ def test_the_command_says_where_there_is_no_window(options: list[str], status: i
     done = CliRunner().invoke(main, ["tune", "mass-drop", *sets, *common, *options])
     assert done.exit_code == status, done.output
     assert said in done.output
+
+
+def test_a_longest_window_without_a_search_for_windows_is_refused() -> None:
+    done = CliRunner().invoke(main, ["tune", "mass-drop", "--max-window-s", "10"])
+    assert done.exit_code == 2, done.output
+    assert "--max-window-s: not supported without --drain" in done.output

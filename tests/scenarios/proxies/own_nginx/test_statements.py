@@ -56,3 +56,9 @@ def test_a_file_that_is_no_configuration_is_refused_with_its_line() -> None:
         statements_of("events {}\n}\n", "a.conf")
     with pytest.raises(OwnNginxError, match=r'^a.conf:1: unexpected end of file, expecting "}"$'):
         statements_of("events {\n\n", "a.conf")
+
+
+def test_a_file_of_another_proxy_is_told_to_be_no_configuration_of_nginx() -> None:
+    text = "global\n    maxconn 5\n\ndefaults\n  mode http\n"
+    with pytest.raises(OwnNginxError, match=r"^haproxy.cfg: not a configuration of nginx: expected "):
+        statements_of(text, "haproxy.cfg")
