@@ -117,7 +117,7 @@ def expected_of(message: str, kind: Any) -> str:
     words = [
         part.extra[EXPECTED]
         for part in _within(kind)
-        if isinstance(part, Meta) and EXPECTED in (part.extra or ())
+        if isinstance(part, Meta) and part.extra and EXPECTED in part.extra
     ]
     if "matching regex" in message or "enum value" in message:
         if words:
