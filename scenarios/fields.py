@@ -114,11 +114,8 @@ def expected_of(message: str, kind: Any) -> str:
     message: the validator's, without the path. kind: type of the value.
     """
     values = [value for part in _within(kind) if get_origin(part) is Literal for value in get_args(part)]
-    words = [
-        part.extra[EXPECTED]
-        for part in _within(kind)
-        if isinstance(part, Meta) and EXPECTED in (part.extra or ())
-    ]
+    metas = [part.extra or {} for part in _within(kind) if isinstance(part, Meta)]
+    words = [extra[EXPECTED] for extra in metas if EXPECTED in extra]
     if "matching regex" in message or "enum value" in message:
         if words:
             return str(words[0])
