@@ -59,17 +59,17 @@ def invalid(key: str, value: object, expected: str) -> str:
     return f"{key and key + ': '}invalid value {value!r}: expected {expected}"
 
 
-def one_of(value: object, names: Collection[str], of: str, listed_by: str = "list") -> str:
+def one_of(value: object, names: Collection[str], of: str) -> str:
     """What is expected instead of an unknown name: every name and the similar one, or the similar ones alone
     where they are many.
 
-    of: what the command that lists them calls them. listed_by: that command.
+    of: what `reconnect-storm list` calls them.
     """
     if len(names) <= _FEW:
         meant = similar_to(str(value), names)
         return ", ".join(names) + (f"; did you mean {meant}?" if meant else "")
     similar = difflib.get_close_matches(str(value), names, n=3)
-    rest = f"one of the {len(names)} {of} that `reconnect-storm {listed_by}` prints"
+    rest = f"one of the {len(names)} {of} that `reconnect-storm list` prints"
     return f"{', '.join(similar)}, or {rest}" if similar else rest
 
 
@@ -114,11 +114,8 @@ def expected_of(message: str, kind: Any) -> str:
     message: the validator's, without the path. kind: type of the value.
     """
     values = [value for part in _within(kind) if get_origin(part) is Literal for value in get_args(part)]
-    words = [
-        part.extra[EXPECTED]
-        for part in _within(kind)
-        if isinstance(part, Meta) and part.extra and EXPECTED in part.extra
-    ]
+    metas = [part.extra or {} for part in _within(kind) if isinstance(part, Meta)]
+    words = [extra[EXPECTED] for extra in metas if EXPECTED in extra]
     if "matching regex" in message or "enum value" in message:
         if words:
             return str(words[0])
