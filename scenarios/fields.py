@@ -59,17 +59,17 @@ def invalid(key: str, value: object, expected: str) -> str:
     return f"{key and key + ': '}invalid value {value!r}: expected {expected}"
 
 
-def one_of(value: object, names: Collection[str], of: str) -> str:
+def one_of(value: object, names: Collection[str], of: str, listed_by: str = "list") -> str:
     """What is expected instead of an unknown name: every name and the similar one, or the similar ones alone
     where they are many.
 
-    of: what `reconnect-storm list` calls them.
+    of: what the command that lists them calls them. listed_by: that command.
     """
     if len(names) <= _FEW:
         meant = similar_to(str(value), names)
         return ", ".join(names) + (f"; did you mean {meant}?" if meant else "")
     similar = difflib.get_close_matches(str(value), names, n=3)
-    rest = f"one of the {len(names)} {of} that `reconnect-storm list` prints"
+    rest = f"one of the {len(names)} {of} that `reconnect-storm {listed_by}` prints"
     return f"{', '.join(similar)}, or {rest}" if similar else rest
 
 
