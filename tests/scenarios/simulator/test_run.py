@@ -431,7 +431,22 @@ def test_the_command_predicts_all_arms_and_reports(tmp_path: Path) -> None:
                 *("--set", "edge.defaults=stock", "--set", "edge.proxy=envoy"),
                 *("--set", "fleet.connect_timeout_s=6"),
             ],
-            "fleet.connect_timeout_s: invalid value 6.0: expected at most 5 with edge.defaults = 'stock'",
+            "edge.envoy.connect_timeout_s: invalid value 5: expected at least 6, the longest connect_",
+        ),
+        (
+            [
+                *("--set", "edge.envoy.stream_idle_timeout_s=20", "--set", "edge.proxy=envoy"),
+                *("--set", "gateway.ping_interval_s=25", "--set", "matrix={}"),
+            ],
+            "edge.envoy.stream_idle_timeout_s: invalid value 20.0: expected more than 25, gateway.ping",
+        ),
+        (
+            ["--set", "edge.envoy.consecutive_5xx=5", "--set", "edge.proxy=envoy"],
+            "edge.envoy.consecutive_5xx: invalid value 5: expected 0: the model has no outlier detection",
+        ),
+        (
+            ["--set", "edge.haproxy.observe=layer7", "--set", "edge.proxy=haproxy"],
+            "edge.haproxy.observe: invalid value 'layer7': expected this key left out: the model has no such",
         ),
         (
             ["expired-tokens"],
