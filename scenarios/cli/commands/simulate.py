@@ -35,6 +35,7 @@ from scenarios.scenario.model import Scenario
 from scenarios.scenario.own_gateway import limit_specs
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
+from scenarios.simulator.first_use import prepare
 from scenarios.simulator.fit import CalibrationError
 from scenarios.simulator.run import Prediction, simulate
 
@@ -78,7 +79,6 @@ def simulate_command(
     recorded: tuple[Path, ...],
     costs_file: Path | None,
     kept_costs: Path | None,
-    slot_ms: float | None,
     measured: tuple[Path, ...],
     runs_folder: Path,
     as_json: bool,
@@ -124,8 +124,8 @@ def simulate_command(
             ]
         for plan in predictions:
             check_known(plan.scenario)
-        slot_s = slot_ms / 1000 if slot_ms else None
-        status = _predict([replace(plan, slot_s=slot_s) for plan in predictions])
+        prepare(errors.print)
+        status = _predict(predictions)
         if directory.exists():
             point_latest(directory, runs_folder / "latest")
             runs = [judge_run(path) for path in find_runs([directory])]

@@ -35,6 +35,7 @@ from scenarios.runner.plan import stamped_folder
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
+from scenarios.simulator.first_use import prepare
 from scenarios.simulator.fit import CalibrationError
 from scenarios.tuning.drains import DrainSearch
 from scenarios.tuning.halving import storms
@@ -151,7 +152,6 @@ def tune_command(
     max_cpu: float | None,
     max_shared_ip_recovery_s: float | None,
     seed: int,
-    slot_ms: float | None,
     processes: int | None,
     resume: Path | None,
     confirmed: bool,
@@ -186,6 +186,7 @@ def tune_command(
     with usage_errors(ScenarioError, RecordError, CalibrationError, CostFileError, ResultsError):
         given = model_costs(costs_file, recorded, quiet=as_json)
         whole, costs = given.load(scenario_name, overrides)
+        prepare(errors.print)
         if drained:
             if resume or confirmed or client:
                 raise ScenarioError("--drain: not supported together with --resume, --confirm or --client")
@@ -195,7 +196,6 @@ def tune_command(
                 DrainSearch,
                 scenario,
                 costs=costs,
-                slot_s=slot_ms / 1000 if slot_ms else None,
                 constraints=replace(constraints, min_availability=min_availability or SERVED_WELL),
                 seeds=range(scenario.fleet.seed, scenario.fleet.seed + seeds),
                 longest_s=max_window_s,
@@ -211,7 +211,6 @@ def tune_command(
             triggers=triggers,
             storms=storms([*triggers], range(scenario.fleet.seed, scenario.fleet.seed + seeds)),
             costs=costs,
-            slot_s=slot_ms / 1000 if slot_ms else None,
             constraints=constraints,
             trials=trials,
             finalists=finalists,

@@ -1,4 +1,7 @@
-"""To which pod the edge sends each newcomer."""
+"""To which pod the edge sends each newcomer: what the loop has to know of a `balance`.
+
+With `cookie` newcomers are sent as with `least_conn`: the cookie is about the session's further requests.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,75 +10,26 @@ import numpy as np
 import numpy.typing as npt
 
 from scenarios.clients.addresses import first_octets
+from scenarios.simulator.loop import at
 
 Ints = npt.NDArray[np.int64]
 
-
-def fill_least(connections: Ints, arrivals: int) -> Ints:
-    """How many of the arrivals each pod gets, one after the other to who has the fewest connections.
-
-    connections: of each pod, shape (pods,). Source: nginx's least_conn, whose ties go round in turn, and
-    Envoy's LEAST_REQUEST with a full scan, which draws among them.
-    """
-    order = np.argsort(connections, kind="stable")
-    sorted_connections = connections[order]
-    ranks = np.arange(1, len(order) + 1)
-    # Raising the lowest k pods to the level of the next one takes so many arrivals.
-    needed = ranks * np.append(sorted_connections[1:], np.iinfo(np.int64).max // len(order) // 2) - np.cumsum(
-        sorted_connections
-    )
-    lowest = int(np.searchsorted(needed, arrivals)) + 1
-    lowest = min(lowest, len(order))
-    level, rest = divmod(arrivals + int(sorted_connections[:lowest].sum()), lowest)
-    shares = np.zeros(len(order), np.int64)
-    shares[order[:lowest]] = level - sorted_connections[:lowest]
-    shares[order[:rest]] += 1
-    return shares
+KINDS = {
+    "least_conn": at.LEAST_CONN,
+    "cookie": at.LEAST_CONN,
+    "round_robin": at.ROUND_ROBIN,
+    "hash": at.BY_ADDRESS,
+    "ip_hash": at.BY_ADDRESS,
+}
+"""How the loop chooses, by `gateway.balance`."""
 
 
-class Balancer:
-    """Sends newcomers to pods, as every proxy does with that `balance`.
-
-    With `cookie` they are sent as with `least_conn`: the cookie is about the session's further requests.
-    """
-
-    def __init__(self, kind: str, *, addresses: int, seed: int) -> None:
-        self._kind = kind
-        self._turn = 0
-        self._pods: Ints = np.empty(0, np.int64)
-        self._seed = seed
-        self._addresses = addresses
-        self._home: Ints = np.empty(0, np.int64)
-
-    def route(self, pods: Sequence[int]) -> None:
-        """From now on these pods are in the upstream."""
-        self._pods = np.array(pods, np.int64)
-        if self._kind == "hash" and len(pods):
-            self._home = _rendezvous(self._addresses, pods, self._seed)
-        if self._kind == "ip_hash" and len(pods):
-            self._home = self._pods[ip_hash(first_octets(np.arange(self._addresses))) % len(pods)]
-
-    @property
-    def by_address(self) -> bool:
-        """Whether it matters to `choose` who the newcomers are, and not only how many."""
-        return self._kind in {"hash", "ip_hash"}
-
-    def choose(self, addresses: Any, connections: Ints, rng: np.random.Generator) -> Ints:
-        """A pod for each newcomer, of shape (n,); -1 where the upstream is empty."""
-        count = len(addresses)
-        if not len(self._pods):
-            return np.full(count, -1, np.int64)
-        if self.by_address:
-            home: Ints = self._home[addresses]
-            return home
-        if self._kind == "round_robin":
-            places = (self._turn + np.arange(count)) % len(self._pods)
-            self._turn += count
-            turns: Ints = self._pods[places]
-            return turns
-        chosen = np.repeat(self._pods, fill_least(connections[self._pods], count))
-        rng.shuffle(chosen)
-        return chosen
+def homes(balance: str, addresses: int, pods: Sequence[int], seed: int) -> Ints:
+    """The pod of each address, where the balance has one for each; shape (addresses,)."""
+    if balance == "hash":
+        return _rendezvous(addresses, pods, seed)
+    found: Ints = np.array(pods, np.int64)[ip_hash(first_octets(np.arange(addresses))) % len(pods)]
+    return found
 
 
 def ip_hash(octets: Iterable[Any]) -> Any:

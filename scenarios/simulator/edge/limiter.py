@@ -1,30 +1,24 @@
-"""Which requests the limits of the edge let in.
+"""The limits of the edge as the loop reads them: rules as numbers, and what the proxy remembers of each key.
 
-The limits are the rules of `leaky_bucket.py`, or of `token_bucket.py` where Envoy or HAProxy is in front,
-and of `window.py` and `in_flight.py`, asked for all requests of one slot of time at once.
+The rules themselves are the functions of `leaky_bucket.py`, or of `token_bucket.py` where Envoy or HAProxy is
+in front, and of `window.py`: `loop/edge.py` compiles these.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 from msgspec.structs import replace
 
 from scenarios.clients.addresses import source_address
-from scenarios.limits import leaky_bucket, token_bucket
 from scenarios.limits.counted import CountedRule
-from scenarios.limits.in_flight import InFlight
 from scenarios.limits.leaky_bucket import NEVER_MS, EdgeRule
 from scenarios.limits.registry import Limits
-from scenarios.limits.window import Counters, WindowRule
-from scenarios.simulator.calendar import ranks
-from scenarios.simulator.clients import ClientTable
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-
+from scenarios.limits.token_bucket import token_rule
+from scenarios.limits.window import WindowRule
+from scenarios.simulator.loop import at
+from scenarios.simulator.loop.world import lay_out
 
 Rules = Sequence[CountedRule]
 
@@ -50,12 +44,21 @@ def _nothing(_before: Rules, _after: Rules) -> set[str]:
     return set()
 
 
+def _leaky(rule: EdgeRule) -> tuple[int, int, int, int]:
+    bucket = rule.bucket
+    return at.LEAKY, bucket.rate_millis, bucket.burst, 0
+
+
+def _tokens(rule: EdgeRule) -> tuple[int, int, int, int]:
+    tokens = token_rule(rule)
+    return at.TOKENS, tokens.tokens, tokens.burst, tokens.interval_ms
+
+
 class Counting(Struct, frozen=True):
     """How a proxy keeps the buckets of a rule."""
 
-    rule_of: Callable[[EdgeRule], Any]
-    admit_at_once: Callable[[Any, Ints, Ints, int, Ints], tuple[Ints, Ints, Ints]]
-    """(how many get through, levels, when these were last charged), of one rule, for keys that ask."""
+    as_numbers: Callable[[EdgeRule], tuple[int, int, int, int]]
+    """(kind, rate, burst, period) of a rate."""
     in_turn: bool
     """Whether a rule is charged although a later one refuses."""
     rates_first: bool
@@ -65,101 +68,15 @@ class Counting(Struct, frozen=True):
 
 
 COUNTING = {
-    "nginx": Counting(lambda rule: rule.bucket, leaky_bucket.admit_at_once, False, True, _of_the_same_name),
-    "envoy": Counting(
-        token_bucket.token_rule, token_bucket.admit_at_once, True, True, _where_all_is_the_same
-    ),
-    "haproxy": Counting(token_bucket.token_rule, token_bucket.admit_at_once, False, False, _nothing),
+    "nginx": Counting(_leaky, False, True, _of_the_same_name),
+    "envoy": Counting(_tokens, True, True, _where_all_is_the_same),
+    "haproxy": Counting(_tokens, False, False, _nothing),
 }
 """By proxy."""
 
 
-class Buckets:
-    """The buckets of one rule, by key; a key is an address's number, or 0 for everybody together.
-
-    before: whose levels these go on from.
-    """
-
-    sees_refused = False
-
-    def __init__(self, rule: EdgeRule, keys: int, counting: Counting, before: "Buckets | None") -> None:
-        self.rule = rule
-        self._own = counting.rule_of(rule)
-        self._admit_at_once = counting.admit_at_once
-        self._levels: Ints = np.zeros(keys, np.int64)
-        self._last_ms: Ints = np.full(keys, NEVER_MS, np.int64)
-        if before is not None:
-            self._levels, self._last_ms = before._levels, before._last_ms
-
-    def admits(self, keys: Any, requests: Ints, now_ms: int) -> tuple[Bools, Bools]:
-        """(let in whole, let in with the first of its requests) for clients that ask, of shape (n,).
-
-        requests: how many each client makes, one after the other, of shape (n,); the same number for all that
-        make several. Nothing is charged yet.
-        """
-        distinct, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        admitted, _, _ = self._admit_at_once(
-            self._own, self._levels[distinct], self._last_ms[distinct], now_ms, _sums(place, requests)
-        )
-        # Who comes first among those of one key: the order in which they are given.
-        rank = ranks(place, len(distinct))
-        # All first requests come before all second ones.
-        several = requests > 1
-        last = rank.copy()
-        last[several] = ranks(place[several], len(distinct)) + counts[place[several]]
-        last += np.maximum(requests - 2, 0) * np.bincount(place[several], minlength=len(distinct))[place]
-        return last < admitted[place], rank < admitted[place]
-
-    def charge(self, keys: Any, requests: Any, now_ms: int) -> npt.NDArray[np.float64]:
-        """Charges what was let in; returns the seconds for which each client is held back, of shape (n,).
-
-        requests: how many of each client's requests were let in.
-        """
-        distinct, place = np.unique(keys, return_inverse=True)
-        _, levels, last = self._admit_at_once(
-            self._own, self._levels[distinct], self._last_ms[distinct], now_ms, _sums(place, requests)
-        )
-        self._levels[distinct], self._last_ms[distinct] = levels, last
-        if self.rule.nodelay:
-            return np.zeros(len(keys))
-        held: npt.NDArray[np.float64] = levels[place] / self.rule.rate.millis
-        return held
-
-
-class Windows:
-    """The counters of one rule of a sliding window, by key; asked in the same way as buckets."""
-
-    def __init__(self, rule: WindowRule, keys: int) -> None:
-        self.rule = rule
-        self.sees_refused = rule.charge_refusals
-        """Whether it has to be asked about requests that another rule refuses."""
-        self._counters = Counters(rule, keys)
-
-    def admits(self, keys: Any, _requests: Ints, now_ms: int) -> tuple[Bools, Bools]:
-        """See `Buckets.admits`. Where refusals are charged, all is counted at once."""
-        distinct, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        admitted = self._counters.admits(distinct, now_ms, counts)
-        passes: Bools = ranks(place, len(distinct)) < admitted[place]
-        if self.rule.charge_refusals:
-            self._counters.count(distinct, now_ms, counts)
-        return passes, passes
-
-    def charge(self, keys: Any, _requests: Any, now_ms: int) -> npt.NDArray[np.float64]:
-        """Counts what was let in; nobody is held back."""
-        if not self.rule.charge_refusals:
-            distinct, counts = np.unique(keys, return_counts=True)
-            self._counters.count(distinct, now_ms, counts)
-        return np.zeros(len(keys))
-
-
-def _sums(place: Any, values: Any) -> Ints:
-    """The sum of the values at each place."""
-    sums: Ints = np.bincount(place, weights=values).astype(np.int64)
-    return sums
-
-
 class Limiter:
-    """All rules of a limit; addresses: how many there are.
+    """All rules of a limit, for so many addresses.
 
     before: what was in force until a reload; None where the proxy has just been started. address_of: the
     number of each client's address, and source: what address that is.
@@ -176,129 +93,63 @@ class Limiter:
         source: Callable[[int], str] = source_address,
     ) -> None:
         counting = COUNTING[proxy]
-        self._in_turn, self._rates_first = counting.in_turn, counting.rates_first
-        self._limits, self._dry_run = limits, limits.dry_run
-        kept = counting.kept(before._limits.at_proxy, limits.at_proxy) if before else set()
-        old = {each.rule.name: each for each in before._buckets if each.rule.name in kept} if before else {}
-        self._buckets: list[Buckets] = [
-            Buckets(rule, addresses if rule.per_address else 1, counting, old.get(rule.name))
-            for rule in limits.rules
-        ]
-        # Only HAProxy has windows, and it forgets everything.
-        self._rates: list[Buckets | Windows] = [
-            *self._buckets,
-            *(Windows(rule, addresses) for rule in limits.windows),
-        ]
-        self._exempt = {
-            rule.name: np.array([rule.is_exempt(source(number)) for number in range(addresses)])
-            for rule in limits.at_proxy
-            if rule.exempt
+        self.limits = limits
+        self._rated: tuple[EdgeRule | WindowRule, ...] = (*limits.rules, *limits.windows)
+        kept = counting.kept(before.limits.at_proxy, limits.at_proxy) if before else set()
+        self._rows = np.zeros((len(self._rated), at.SIZE_R), np.int64)
+        self._keys = np.zeros((len(self._rated), addresses, 3), np.int64)
+        """What is remembered: (excess, last charge) or (present period, the one before, its beginning)."""
+        for number, rule in enumerate(self._rated):
+            row = self._rows[number]
+            row[at.R_SHARED], row[at.R_ALL_REQUESTS] = not rule.per_address, rule.all_requests
+            if isinstance(rule, WindowRule):
+                kind = at.WINDOW_OF_ALL if rule.charge_refusals else at.WINDOW
+                row[:4] = kind, 0, rule.connections, rule.period_ms
+                self._keys[number, :, 2] = NEVER_MS
+            else:
+                row[:4] = counting.as_numbers(rule)
+                row[at.R_DELAYS] = not rule.nodelay
+                self._keys[number, :, 1] = NEVER_MS
+            if before and rule.name in kept:
+                self._keys[number] = before._keys[before._place(rule.name)]
+        capped = limits.in_flight
+        self._caps = np.array([rule.connections for rule in capped], np.int64)
+        self._counts = np.zeros((len(capped), addresses), np.int64)
+        self._exempt = np.zeros((len(self._rated) + len(capped), addresses), np.bool_)
+        for number, counted in enumerate((*self._rated, *capped)):
+            if counted.exempt:
+                self._exempt[number] = [counted.is_exempt(source(place)) for place in range(addresses)]
+        self._holds = np.zeros(len(address_of), np.int64)
+        for number, cap in enumerate(capped):
+            if before and cap.name in kept:
+                old = [each.name for each in before.limits.in_flight].index(cap.name)
+                held = ((before._holds >> old) & 1).astype(bool)
+                held &= ~self._exempt[len(self._rated) + number, address_of]
+                self._holds[held] |= 1 << number
+                np.add.at(self._counts[number], np.asarray(address_of)[held], 1)
+        self._counting = counting
+
+    def _place(self, name: str) -> int:
+        """Which rule of a rate has that name."""
+        return [rule.name for rule in self._rated].index(name)
+
+    def enter(self, s: Any) -> Any:
+        """The array that the loop reads; says in the numbers of a run what holds for all rules."""
+        limits = self.limits
+        s[at.RULES], s[at.IN_FLIGHT] = len(self._rated), len(self._caps)
+        s[at.IN_TURN], s[at.RATES_FIRST] = self._counting.in_turn, self._counting.rates_first
+        s[at.DRY_RUN], s[at.REFUSAL] = limits.dry_run, not limits.refusal.drop
+        tables = {
+            at.RULE_ROWS: self._rows,
+            at.KEYS: self._keys,
+            at.EXEMPT: self._exempt,
+            at.COUNTS: self._counts,
+            at.CAPS: self._caps,
+            at.HOLDS: self._holds,
         }
-        there = (
-            {each.rule.name: each for each in before._in_flight if each.rule.name in kept} if before else {}
-        )
-        self._in_flight: list[InFlight] = [
-            InFlight(
-                rule,
-                np.where(self._counted(rule, np.asarray(address_of)), address_of, -1),
-                there.get(rule.name),
-            )
-            for rule in limits.in_flight
-        ]
-
-    @classmethod
-    def of(
-        cls, limits: Limits, table: ClientTable, proxy: str, *, before: "Limiter | None" = None
-    ) -> "Limiter":
-        """The rules of a limit, for all clients of a table."""
-        return cls(
-            limits,
-            addresses=table.addresses,
-            proxy=proxy,
-            before=before,
-            address_of=table.address,
-            source=table.source_address,
-        )
-
-    @property
-    def has_rules(self) -> bool:
-        """Whether there is anything to ask."""
-        return bool(self._limits.at_proxy)
-
-    def admit(
-        self, addresses: Any, now_ms: int, requests: Any = 1, clients: Any = ()
-    ) -> tuple[Bools, Bools, npt.NDArray[np.float64]]:
-        """(let in, refused after the first of several requests, seconds held back) of each, of shape (n,).
-
-        requests: that each client makes for a connection: 1, or the same number for all that make several.
-        clients: their numbers, where requests in flight are counted.
-        """
-        requests = np.broadcast_to(requests, len(addresses))
-        clients = np.asarray(clients, np.int64)
-        whole = np.ones(len(addresses), bool)
-        held = np.zeros(len(addresses))
-        if not self.has_rules or not len(addresses):
-            return whole, ~whole, held
-        if self._in_flight and not self._rates_first:
-            whole &= self._fits(clients)
-        begun = whole.copy()
-        self._ask_rates(addresses, requests, now_ms, whole, begun)
-        # No rule of nginx is charged for what another one refuses.
-        for rule in () if self._in_turn else self._rates:
-            passed = np.flatnonzero(begun & self._counted(rule.rule, addresses))
-            keys, counted = _asked(rule, addresses[passed], requests[passed])
-            charged = np.where(whole[passed], counted, 1)
-            held[passed] = np.maximum(held[passed], rule.charge(keys, charged, now_ms))
-        if self._in_flight and self._rates_first:
-            # A dry run asks on.
-            asking = np.flatnonzero(whole | self._dry_run)
-            fits = self._fits(clients[asking])
-            self._begin(clients[asking[fits]])
-            whole[asking] &= fits
-            begun &= whole
-        elif self._in_flight:
-            # In a dry run HAProxy counts also what it would have refused.
-            self._begin(clients if self._dry_run else clients[whole])
-        if self._dry_run:
-            # It lets everybody in at once, and charges as if it did not.
-            return np.ones_like(whole), np.zeros_like(whole), np.zeros_like(held)
-        return whole, begun & ~whole, held
-
-    def end(self, clients: Any) -> None:
-        """The connections of these have ended, if they had any."""
-        for rule in self._in_flight:
-            rule.end(clients)
-
-    def _ask_rates(self, addresses: Any, requests: Any, now_ms: int, whole: Bools, begun: Bools) -> None:
-        """Takes out of `whole` and `begun` who is refused."""
-        for rule in self._rates:
-            asked = self._counted(rule.rule, addresses)
-            asking = np.flatnonzero(asked if rule.sees_refused else asked & (whole | begun))
-            keys, counted = _asked(rule, addresses[asking], requests[asking])
-            all_of_it, first = rule.admits(keys, counted, now_ms)
-            if self._in_turn:
-                rule.charge(keys[first], np.where(all_of_it, counted, 1)[first], now_ms)
-            whole[asking] &= all_of_it
-            begun[asking] &= first
-
-    def _counted(self, rule: CountedRule, addresses: Any) -> Bools:
-        """Whether a rule counts each of these."""
-        exempt = self._exempt.get(rule.name)
-        return np.ones(len(addresses), bool) if exempt is None else ~exempt[addresses]
-
-    def _fits(self, clients: Any) -> Bools:
-        """Whether every rule has room for one more request in flight of each."""
-        found = np.ones(len(clients), bool)
-        for rule in self._in_flight:
-            found &= rule.fits(clients)
-        return found
-
-    def _begin(self, clients: Any) -> None:
-        for rule in self._in_flight:
-            rule.begin(clients)
-
-
-def _asked(rule: Buckets | Windows, addresses: Any, requests: Any) -> tuple[Any, Any]:
-    """The keys that a rule counts these under, and how many requests of each."""
-    keys = addresses if rule.rule.per_address else np.zeros(len(addresses), np.int64)
-    return keys, requests if rule.rule.all_requests else np.ones(len(addresses), np.int64)
+        array, views = lay_out(s, {table: values.shape for table, values in tables.items()})
+        for table, values in tables.items():
+            views[table][:] = values
+        # What the loop changes is kept for the next limit.
+        self._keys, self._counts, self._holds = views[at.KEYS], views[at.COUNTS], views[at.HOLDS]
+        return array
