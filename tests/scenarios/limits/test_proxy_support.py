@@ -53,7 +53,7 @@ def test_every_proxy_that_a_scenario_may_name_can_be_started_and_simulated() -> 
 
 def test_a_proxy_that_is_not_there_is_refused_by_name() -> None:
     with pytest.raises(
-        ScenarioError, match=r"edge.proxy: invalid value 'apache': expected 'nginx', 'envoy', 'haproxy'"
+        ScenarioError, match=r"edge.proxy: invalid value 'apache': expected 'nginx', 'envoy' or 'haproxy'"
     ):
         build({"edge": {"proxy": "apache"}}, source="test")
 

@@ -139,7 +139,7 @@ MISTAKES = {
         TWO.replace('"naive"', '"nave"'),
         "fleet.group[1].policy: invalid value 'nave': expected naive, ",
     ),
-    "another protocol": (TWO + "protocol = 2", "fleet.group[1].protocol: invalid value 2: expected 3, 4"),
+    "another protocol": (TWO + "protocol = 2", "fleet.group[1].protocol: invalid value 2: expected 3 or 4"),
     "nobody who could join": (
         TWO.replace('name = "web"', 'name = "web"\nprotocol = 3') + "protocol = 3",
         "fleet.group[].protocol: invalid value 3: expected 4 in at least one group that has clients",

@@ -22,7 +22,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "mesh.limit: invalid value 'per-ip'",
         "'none' if mesh.sidecar",
     ),
-    "another sidecar": ({"sidecar": "linkerd"}, "mesh.sidecar: invalid value 'linkerd'", "'none', 'envoy'"),
+    "another sidecar": ({"sidecar": "linkerd"}, "mesh.sidecar: invalid value 'linkerd'", "'none' or 'envoy'"),
     "retries on nothing": (
         {**ENVOY, "retries": 1, "retry_on": []},
         "mesh.retry_on: invalid value []",
@@ -31,7 +31,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown condition": (
         {**ENVOY, "retry_on": ["cancelled"]},
         "mesh.retry_on[0]: invalid value 'cancelled'",
-        "'connect-failure', 'reset', 'gateway-error', '5xx', '503'",
+        "'connect-failure', 'reset', 'gateway-error', '5xx' or '503'",
     ),
     "a budget without retries": (
         {**ENVOY, "retry_budget_percent": 20},
