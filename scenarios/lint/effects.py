@@ -20,6 +20,10 @@ NOT_STICKY = (
     "the requests of one polling client go to different pods, which answer 400 to a session that they do not"
     " know, and the client starts again"
 )
+NGINX_CUTS = (
+    "nginx cuts a socket on which the pod has sent nothing for that long, and those that joined together are"
+    " cut together and come back together"
+)
 CUT_ON_FAILED_CHECK = (
     "a pod that fails its checks for a moment loses all its WebSockets at once, although it still serves them"
 )

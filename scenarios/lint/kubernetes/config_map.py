@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scenarios.lint import effects
 from scenarios.lint.clients import LONG_LIFE_S, Clients
 from scenarios.lint.finding import Finding, Rule, Severity
 from scenarios.lint.quantities import nginx_seconds
@@ -35,8 +36,7 @@ TRUSTED = Rule(
 READ = Rule(
     name="kubernetes-default-read-timeout",
     severity=Severity.WARNING,
-    happens="nginx cuts a socket on which the pod has sent nothing for that long, and those that joined"
-    " together are cut together and come back together",
+    happens=effects.NGINX_CUTS,
     change='proxy-read-timeout: "3600"',
     source=f"{_KEYS}#proxy-read-timeout",
 )

@@ -29,8 +29,7 @@ _REAL = ("connection-proxy-header", "upstream-vhost")
 READ = Rule(
     name="kubernetes-read-timeout",
     severity=Severity.WARNING,
-    happens="nginx cuts a socket on which the pod has sent nothing for that long, and those that joined"
-    " together are cut together and come back together",
+    happens=effects.NGINX_CUTS,
     change=f'{_COMMUNITY}proxy-read-timeout: "3600"',
     source=f"{_ANNOTATIONS}#custom-timeouts: seconds without a unit; kubernetes/ingress-nginx#2917",
 )

@@ -17,8 +17,7 @@ _SHORT_ANSWER_BYTES = 256
 READ = Rule(
     name="nginx-read-timeout",
     severity=Severity.WARNING,
-    happens="nginx cuts a socket on which the pod has sent nothing for that long, and those that joined"
-    " together are cut together and come back together",
+    happens=effects.NGINX_CUTS,
     change="proxy_read_timeout 1h;",
     source=f"{_PROXY}#proxy_read_timeout; socketio/socket.io#3025",
 )
