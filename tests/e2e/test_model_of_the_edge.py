@@ -46,13 +46,12 @@ def outcome(name: str) -> Callable[[Run], float]:
 
 
 def bad_gateways(run: Run) -> float:
-    """Whether nginx answered no attempt with 502, or some of the thirty that a dead pod would get.
+    """Attempts that nginx answered with 502."""
+    return total(run, "refused", 3, END_S)
 
-    Real requests that are under way when the first one fails are answered likewise.
-    """
-    answered = total(run, "refused", 3, END_S)
-    return float(answered > 0) if answered < 6 else answered
 
+MOST_UNDER_WAY = 5
+"""Of thirty that a dead pod would get if it stayed in the upstream."""
 
 KILLED = 'event=[{at_s=3, do="kill_pod", pod=1, restart=false}, {at_s=4, do="drop_all"}]'
 
@@ -85,24 +84,32 @@ def test_a_storm_of_sixty_clients_ends_alike(
     _, (measured,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *sets))
     scenario = load("mass-drop", (*SMALL_STORM, *sets))
     predicted = simulate_in_memory(Prediction(scenario=scenario, directory=tmp_path, arm="arm"))
-    for run in (predicted, measured):
-        assert {name: name(run) for name in expected} == expected
+    assert {name: name(predicted) for name in expected} == expected
+    found = {name: name(measured) for name in expected}
+    failed = expected.get(bad_gateways, 0.0)
+    # Requests that are under way when the first one fails get 502 as well.
+    assert failed <= found.get(bad_gateways, 0.0) <= MOST_UNDER_WAY * failed
+    assert {**found, bad_gateways: failed} == {**expected, bad_gateways: failed}
 
 
 def test_handshakes_of_a_storm_are_full_and_resumed_alike(tmp_path: Path) -> None:
     rotated = 'event=[{at_s=2, do="certificate_rotate"}, {at_s=3, do="drop_all"}]'
     sets = (*SMALL_STORM, "edge.tls={}", "fleet.policy=incident", "matrix={}")
     for number, (more, expected) in enumerate(
-        {(): {"tls_full": 0, "tls_resumed": 60}, (rotated,): {"tls_full": 60}}.items()
+        {(): {"tls_full": 0, "tls_resumed": 60}, (rotated,): {"tls_full": 60, "tls_resumed": 0}}.items()
     ):
-        # Who is late and comes again after a rotation resumes the session of the first attempt.
         _, (measured,) = carried_out(tmp_path / str(number), "run", "--retries", "0", sets=(*sets, *more))
         predicted = simulate_in_memory(
             Prediction(scenario=load("mass-drop", (*sets, *more)), directory=tmp_path, arm="arm")
         )
-        for run in (predicted, measured):
-            firsts = {name: min(60, total(run, name, 3, 5)) for name in expected}
-            assert firsts == expected
+        firsts, found = (
+            {name: min(60, total(run, name, 3, 5)) for name in expected} for run in (predicted, measured)
+        )
+        assert firsts == expected
+        if more:
+            # A client of a busy host is late, comes again, and resumes the session of its first attempt.
+            del found["tls_resumed"]
+        assert found == {name: expected[name] for name in found}
 
 
 ASKED = 700

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway_stub.admission import Admitter
 from gateway_stub.protocol import Admission
@@ -86,8 +87,6 @@ def test_a_storm_of_clients_that_ask_until_they_are_in(
 
 
 def test_whoever_is_refused_costs_a_refusal_and_no_handshake() -> None:
-    from msgspec.structs import replace
-
     made = engine(
         0.01,
         costs=replace(FREE, shed_cpu_s=0.001),
