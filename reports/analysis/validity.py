@@ -24,6 +24,8 @@ from reports.text.units import count, distinct, expected, milliseconds, percent
 
 GENERATOR_LAG_MS = 5.0
 GENERATOR_LAG_SHARE_OF_EFFECT = 0.10
+LATE_SECONDS_SHARE = 0.005
+"""So few late seconds cannot move a 99th percentile; in less than 200 s there may be none."""
 LATENESS_SHARE_OF_TIMEOUT = 0.25
 """With a later generator, clients time out on answers that a real client would still have got in time."""
 GENERATOR_CPU = 0.95
@@ -110,26 +112,25 @@ def _generator_lag(evidence: Evidence) -> Iterator[str]:
         if (lag_ms := row.get("generator_lag_p99_ms")) is not None
         and (row["t_s"] or 0) + 1 + lag_ms / 1000 > trigger_s
     ]
-    allowed_ms, basis = _allowed_lag(evidence)
-    if late and max(late) > allowed_ms:
-        allowed, lag = distinct(milliseconds, allowed_ms, max(late))
-        yield (
-            f"load generator late during the storm: highest p99 loop lag of a second: expected ≤ {allowed} "
-            f"({basis}), got {lag}"
-        )
+    for allowed_ms, basis, left_out in _allowed_lags(evidence, len(late)):
+        if late and (lag_ms := sorted(late)[-1 - left_out]) > allowed_ms:
+            allowed, lag = distinct(milliseconds, allowed_ms, lag_ms)
+            which = f"a second but the {left_out} latest" if left_out else "a second"
+            yield (
+                f"load generator late during the storm: highest p99 loop lag of {which}: "
+                f"expected ≤ {allowed} ({basis}), got {lag}"
+            )
+            return
 
 
-def _allowed_lag(evidence: Evidence) -> tuple[float, str]:
-    """How late the generator may be in the storm, and what that is measured by."""
-    effect_ms = _effect_ms(evidence)
-    # Without an effect there is nothing to distort, and the steady limit applies.
+def _allowed_lags(evidence: Evidence, seconds: int) -> list[tuple[float, str, int]]:
+    """(how late, in ms, at least as in the baseline; why; how many of the storm's seconds may be later)."""
+    effect_ms, timeouts = _effect_ms(evidence), client_timeouts_s(evidence.run.info.scenario)
+    later = int(LATE_SECONDS_SHARE * seconds) if timeouts else 0
     by_effect_ms = max(GENERATOR_LAG_MS, GENERATOR_LAG_SHARE_OF_EFFECT * effect_ms)
-    timeouts = client_timeouts_s(evidence.run.info.scenario)
-    name = min(timeouts, key=lambda key: timeouts[key], default="")
-    by_timeout_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT * timeouts[name] if name else by_effect_ms
-    if by_timeout_ms < by_effect_ms:
-        return by_timeout_ms, f"{name} = {timeouts[name]:g}"
-    return by_effect_ms, _effect_text(effect_ms)
+    share_ms = 1000 * LATENESS_SHARE_OF_TIMEOUT
+    by_timeout = [(share_ms * after_s, f"{name} = {after_s:g}", 0) for name, after_s in timeouts.items()]
+    return sorted([(by_effect_ms, _effect_text(effect_ms), later), *by_timeout])
 
 
 def _clock_error(evidence: Evidence) -> Iterator[str]:

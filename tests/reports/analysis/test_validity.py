@@ -248,6 +248,29 @@ def test_the_generator_may_be_late_by_a_quarter_of_what_its_clients_give_up_afte
     assert beside in problem
 
 
+@pytest.mark.parametrize(
+    ("late_seconds", "lag_ms", "valid"),
+    [
+        pytest.param(3, 14.0, True, id="too few seconds to move a p99"),
+        pytest.param(4, 14.0, False, id="a second more"),
+        pytest.param(1, 240.0, True, id="in one second nearly as late as clients notice"),
+        pytest.param(1, 260.0, False, id="in one second later than that"),
+    ],
+)
+def test_in_a_long_storm_of_little_effect_a_few_seconds_may_be_late(
+    late_seconds: int, lag_ms: float, valid: bool
+) -> None:
+    rows = seconds(0, 8, useful=100.0)
+    rows += seconds(8, 608, useful=100.0, disconnects=0.1)
+    for row in rows[20 : 20 + late_seconds]:
+        row["generator_lag_p99_ms"] = lag_ms
+    rows[8]["disconnects"] = 100.0
+    found = checked(history(rows, scenario=scenario(fleet__connect_timeout_s=1.0)))
+    assert [problem for problem in found.problems if "load generator late" in problem] == (
+        [] if valid else [found.problems[0]]
+    )
+
+
 def test_pings_of_somebody_elses_gateway_are_not_known() -> None:
     theirs = scenario(gateway__ping_interval_s=0.5, gateway__ping_timeout_s=0.3)
     rows = changed(lambda t: t == 12, generator_lag_p99_ms=400.0)
