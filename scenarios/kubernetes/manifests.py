@@ -17,6 +17,8 @@ FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 LABELS: Mapping[str, str] = {"app.kubernetes.io/part-of": "reconnect-storm"}
 SCENARIO_FOLDER = "/etc/reconnect-storm"
 _VOLUME = "scenario"
+_RUNNER_MIB = 512
+"""Of the job, besides the clients that it may have."""
 SELECTING = {"Deployment": ("selector", "matchLabels"), "Service": ("selector",)}
 """Where kinds of objects select pods by labels, inside their `spec`."""
 
@@ -99,11 +101,8 @@ def _job(wanted: Wanted) -> Object:
     pod["volumes"].append({"name": _VOLUME, **source})
     if wanted.external:
         del container["env"]
-        memory_mib = wanted.size.worker_mib + 512
-        container["resources"] = {
-            "requests": {"cpu": "2", "memory": f"{memory_mib}Mi"},
-            "limits": {"memory": f"{2 * memory_mib}Mi"},
-        }
+        container["resources"]["requests"]["cpu"] = "2"
+        _set_memory(container, wanted.size.worker_mib + _RUNNER_MIB)
     return job
 
 
@@ -133,17 +132,22 @@ def _resize(found: Object, container: Object, size: Size) -> None:
     match found["kind"], found["metadata"]["name"]:
         case "Deployment", "gateway":
             found["spec"]["replicas"] = size.gateways
-            cpu = f"{size.gateway_milli_cpu}m"
-            container["resources"] = {
-                "requests": {"cpu": cpu, "memory": f"{size.gateway_mib}Mi"},
-                "limits": {"cpu": cpu, "memory": f"{2 * size.gateway_mib}Mi"},
-            }
+            _set_memory(container, size.gateway_mib)
+            for bound in ("requests", "limits"):
+                container["resources"][bound]["cpu"] = f"{size.gateway_milli_cpu}m"
+        case "Deployment", "nginx":
+            _set_memory(container, size.nginx_mib)
         case "Deployment", "locust-worker":
             found["spec"]["replicas"] = size.workers
-            container["resources"]["requests"]["memory"] = f"{size.worker_mib}Mi"
-            container["resources"]["limits"]["memory"] = f"{2 * size.worker_mib}Mi"
+            _set_memory(container, size.worker_mib)
         case "Deployment", "locust-master":
             container["command"].append(f"--expect-workers={size.workers}")
+
+
+def _set_memory(container: Object, mib: int) -> None:
+    """What is to be expected as the request, and twice that as the limit."""
+    container["resources"]["requests"]["memory"] = f"{mib}Mi"
+    container["resources"]["limits"]["memory"] = f"{2 * mib}Mi"
 
 
 class _Dumper(yaml.SafeDumper):

@@ -33,7 +33,8 @@ def _sizes(wanted: Wanted, figures: Figures) -> Iterator[str]:
     else:
         yield (
             f"workers: {size.workers}, each up to {percent(MOST_LOAD)} of a core, and {size.worker_mib} MiB;"
-            f" pods: {size.gateways}, each with {size.gateway_milli_cpu}m CPU and {size.gateway_mib} MiB"
+            f" pods: {size.gateways}, each with {size.gateway_milli_cpu}m CPU and {size.gateway_mib} MiB;"
+            f" nginx: {size.nginx_mib} MiB"
         )
     if (needed := needed_descriptors(size.clients)) > WORKER_DESCRIPTORS:
         yield f"nginx needs {count(needed)} open files: the container runtime of its node has to allow them"

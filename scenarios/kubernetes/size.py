@@ -14,10 +14,12 @@ MOST_LOAD = 0.5
 """Share of a core that a worker may use; above it, its lateness shows in the latencies."""
 WORKER_DESCRIPTORS = 20_000
 """Open files of a worker that every container runtime allows."""
-WORKER_MB = 100.0
-"""Of a worker without clients: Python and its libraries."""
-GATEWAY_MB, GATEWAY_KB_PER_CLIENT = 80.0, 100.0
-"""Of a pod of the built-in stub: at rest, and for each client."""
+PYTHON_MB = 100.0
+"""Of a process without clients, be it a worker or a host agent: Python and its libraries."""
+GATEWAY_MB, GATEWAY_KB_PER_CLIENT = 64.0, 35.0
+"""Of a pod of the built-in stub: at rest, and for each client; see docs/kubernetes.md."""
+NGINX_MB, NGINX_KB_PER_CLIENT = 10.0, 25.0
+"""Of nginx, likewise."""
 _STEP_MIB = 64
 _MIB = 2**20
 
@@ -47,6 +49,7 @@ class Size(Struct, frozen=True, kw_only=True):
     gateway_milli_cpu: int
     """Of each pod, in thousandths of a core."""
     gateway_mib: int
+    nginx_mib: int
 
 
 def size_of(
@@ -74,10 +77,11 @@ def size_of(
         attempts_per_s=attempts,
         cores=cores,
         workers=count,
-        worker_mib=_mib(WORKER_MB, figures.kb_per_client, clients / count),
+        worker_mib=_mib(PYTHON_MB, figures.kb_per_client, clients / count),
         gateways=max(places_needed(arm) for arm in every),
         gateway_milli_cpu=max(ceil(1000 * arm.gateway.cores / arm.gateway.pods) for arm in every),
-        gateway_mib=_mib(GATEWAY_MB, GATEWAY_KB_PER_CLIENT, per_pod),
+        gateway_mib=_mib(PYTHON_MB + GATEWAY_MB, GATEWAY_KB_PER_CLIENT, per_pod),
+        nginx_mib=_mib(PYTHON_MB + NGINX_MB, NGINX_KB_PER_CLIENT, clients),
     )
 
 

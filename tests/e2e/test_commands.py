@@ -51,7 +51,7 @@ def ended(runs: Path, kubectl: Path, command: str, sets: tuple[str, ...]) -> tup
     options = ("--force",) if command == "rehearse" else ("--retries", "0")
     arguments = (command, "mass-drop", "--allow-exec", *options)
     with started(*arguments, sets=sets, runs=runs, environment=path_with(kubectl)) as process:
-        output, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=180)
     (path,) = find_runs([runs / "latest"])
     return process.returncode, output, Run.load(path)
 

@@ -24,6 +24,7 @@ SIZE = Size(
     gateways=9,
     gateway_milli_cpu=250,
     gateway_mib=320,
+    nginx_mib=1408,
 )
 
 
@@ -86,6 +87,7 @@ def test_numbers_and_sizes_are_those_that_were_computed() -> None:
         "requests": {"cpu": "250m", "memory": "320Mi"},
         "limits": {"cpu": "250m", "memory": "640Mi"},
     }
+    assert container(found["Deployment/nginx"])["resources"]["requests"]["memory"] == "1408Mi"
     assert worker["spec"]["replicas"] == 19
     assert container(worker)["resources"]["requests"] == {"cpu": "1", "memory": "128Mi"}
     assert "--expect-workers=19" in container(found["Deployment/locust-master"])["command"]
@@ -114,7 +116,9 @@ def test_a_scenario_with_secrets_is_in_no_object() -> None:
 def test_somebody_elses_gateway_gets_a_job_alone() -> None:
     found = parsed(wanted(external=True))
     assert not [name for name in found if name.startswith(("Deployment/", "Service/"))]
-    assert "env" not in container(found["Job/storm-mass-drop"])
+    storm = container(found["Job/storm-mass-drop"])
+    assert "env" not in storm
+    assert storm["resources"] == {"requests": {"cpu": "2", "memory": "640Mi"}, "limits": {"memory": "1280Mi"}}
 
 
 def test_a_scenario_can_be_read_in_the_config_map() -> None:

@@ -72,5 +72,9 @@ def test_the_largest_arm_counts() -> None:
     assert found.gateways == 5
 
 
-def test_memory_of_a_pod_follows_from_its_clients() -> None:
-    assert size("fleet.clients=20000").gateway_mib > 4 * size("fleet.clients=2000").gateway_mib
+def test_memory_of_pods_and_nginx_follows_from_their_clients() -> None:
+    small, large = size("fleet.clients=2000"), size("fleet.clients=20000")
+    # 100 MB for the host agent, 64 MB for the pod, 35 KB for each of its 1,000 or 10,000 clients.
+    assert (small.gateway_mib, large.gateway_mib) == (192, 512)
+    # 100 MB for the host agent, 10 MB for nginx, 25 KB for each of all clients.
+    assert (small.nginx_mib, large.nginx_mib) == (192, 640)
