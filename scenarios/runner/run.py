@@ -62,7 +62,7 @@ async def run(
     one that the user or an abort condition has ended is `interrupted`. An abort condition raises
     AbortedError, unless there is an operator: then it is one of the ends of the run.
     """
-    place = await place_for(plan.scenario, plan.nginx_binary)
+    place = await place_for(plan.scenario, plan.nginx_binary, allow_exec=plan.allow_exec)
     plan = replace(plan, scenario=place.fitted(plan.scenario))
     info = RunInfo(
         scenario=without_secrets(plan.scenario),
@@ -201,7 +201,10 @@ class _Conductor:
         parts = await self.place.start(stops, wanted)
         self.cpu = parts.cpu
         self.writer.info.tls_costs = parts.tls_costs
-        return Stack(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note, parts.publisher)
+        return Stack(
+            *(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note),
+            *(parts.publisher, wanted.directory),
+        )
 
     async def _play(self) -> None:
         stack = self._running()

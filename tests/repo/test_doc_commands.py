@@ -22,7 +22,7 @@ PAGES = [
     if path.name != "CHANGELOG.md"
 ]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-TAKES_A_SCENARIO = {"run", "compare", "rehearse", "simulate", "tune", "gate"}
+TAKES_A_SCENARIO = {"run", "compare", "rehearse", "simulate", "tune", "gate", "k8s"}
 
 
 def lines(page: Path) -> Iterator[str]:
@@ -68,7 +68,7 @@ def test_every_make_target_in_a_page_exists(page: Path) -> None:
 
 def test_the_readme_lists_every_command() -> None:
     table = re.findall(
-        r"^\| `([a-z-]+)[^|]* \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| `([a-z0-9-]+)[^|]* \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert {*table} == {*COMMANDS}
 

@@ -19,6 +19,7 @@ from scenarios.stack.parts import Parts, Wanted, start_generator, start_own
 from scenarios.stack.remote.generator import RemoteGenerator
 from scenarios.stack.remote.hosts import RemoteNginxHost, RemotePodHost, RemotePodHosts
 from scenarios.stack.remote.site import Site
+from scenarios.stack.remote.supported import site_complaints
 from scenarios.stack.remote.survey import Survey, Surveyed
 from scenarios.wire.interval import Interval
 
@@ -50,33 +51,14 @@ class SitePlace:
             )
         if nginx_binary is not None:
             raise MachineError(invalid("--nginx", str(nginx_binary), "none: nginx runs on another host"))
-        if scenario.edge.proxy != "nginx":
-            raise MachineError(
-                invalid("edge.proxy", scenario.edge.proxy, "'nginx', the only proxy of remote hosts")
-            )
-        for key in ("tls", "nginx_conf"):
-            if getattr(scenario.edge, key):
-                raise MachineError(f"edge.{key}: not supported by remote hosts: expected none")
+        for complaint in site_complaints(scenario):
+            raise MachineError(complaint)
         if scenario.edge.port not in {0, self._survey.nginx.info.port}:
             raise MachineError(
                 invalid(
                     "edge.port",
                     scenario.edge.port,
                     f"0, or {self._survey.nginx.info.port}, where the remote nginx listens",
-                )
-            )
-        if scenario.own_gateway:
-            raise MachineError("gateway.command: not supported by remote hosts: they run the built-in stub")
-        if scenario.mesh.sidecar != "none":
-            raise MachineError(
-                invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': remote hosts run no sidecars")
-            )
-        if scenario.fleet.source == "bind":
-            raise MachineError(
-                invalid(
-                    "fleet.source",
-                    "bind",
-                    "auto, proxy-protocol or same: nginx is on another host than the clients",
                 )
             )
         if self._site.generator is None:
