@@ -47,7 +47,7 @@ class SitePlace:
         if needed > found:
             raise MachineError(
                 f"gateway.pods or event scale: needs {needed} gateway hosts, {found} are running;"
-                f" start more: docker compose up --scale gateway={needed}"
+                f" start more: with compose, set GATEWAYS={needed} in .env, then docker compose up --detach"
             )
         if nginx_binary is not None:
             raise MachineError(invalid("--nginx", str(nginx_binary), "none: nginx runs on another host"))

@@ -133,7 +133,7 @@ REFUSED: dict[str, tuple[list[str], Path | None, str]] = {
     "too many pods": (
         ["gateway.pods=3"],
         None,
-        "needs 3 gateway hosts, 2 are running; .*docker compose up --scale gateway=3",
+        "needs 3 gateway hosts, 2 are running; .*set GATEWAYS=3 in .env",
     ),
     "a scale beyond them": (
         ['event=[{at_s=3, do="drop_all"}, {at_s=5, do="scale", pods=9}]'],
