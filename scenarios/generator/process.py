@@ -37,7 +37,7 @@ from scenarios.generator.credentials import IssuerProcess
 from scenarios.policies.following import Policy
 from scenarios.policies.registry import divided, policy
 from scenarios.scenario.model import Scenario
-from scenarios.wire.interval import Interval
+from scenarios.wire.interval import ClockStep, Interval
 from scenarios.wire.merge import over_both
 from scenarios.wire.orders import Cut, EndCalm, Finalise, GeneratorSettings, Message, PushPolicy, SetFeed
 
@@ -73,7 +73,7 @@ class Generator:
         gc.set_threshold(_GARBAGE_THRESHOLD)
         scenario = settings.scenario
         fleet, feed, target = scenario.fleet, scenario.feed, scenario.target
-        self._index, self._processes = index, processes
+        self._name, self._index, self._processes = name, index, processes
         cap = AttemptsCap(cap_of(fleet, index, processes))
         self._on_interval = on_interval
         self.clients: list[Client] = []
@@ -96,7 +96,7 @@ class Generator:
             feed,
             self._schedule,
             self._clock.wall_offset_ns,
-            by_schedule=stub and bool(settings.clock_url),
+            by_schedule=stub and (bool(settings.clock_url) or settings.other_clocks),
         )
         self._seating = (
             Seating.of(fleet, first=index, step=processes)
@@ -255,6 +255,7 @@ class Generator:
             first_attempt_ns=self._for_all(recorded.first_attempt_ns),
             last_join_ns=self._for_all(recorded.last_join_ns),
             clocks=self._clocks,
+            clock_steps=(ClockStep(self._name, step_ns),) if (step_ns := self._clock.take_step()) else (),
             reference=reference,
             fits=self._reader.fits,
             cpu_ns=cpu_ns - self._cpu_ns,

@@ -47,12 +47,13 @@ class Generator(Channel):
         own_ca_file: str = "",
         descriptors: int | None = None,
         allow_remote: bool = False,
+        other_clocks: bool = False,
         processes: int = 1,
     ) -> Self:
         """Starts Locust; it begins to bring up the clients by itself.
 
         own_url: where nginx of our own listens; without one, the scenario's target is the target.
-        own_ca_file: what clients trust there, with TLS.
+        own_ca_file: what clients trust there, with TLS. other_clocks: some pods there have another clock.
         """
         stub, gently = bool(own_url) and not scenario.own_gateway, bool(own_url) and scenario.ramps_gently
         if own_url:
@@ -68,6 +69,7 @@ class Generator(Channel):
             channel_fd=theirs.fileno(),
             allow_remote=allow_remote,
             own_stack=stub,
+            other_clocks=other_clocks,
             gentle_ramp=gently,
         )
         fleet = scenario.fleet

@@ -166,6 +166,18 @@ def storm_processes() -> list[psutil.Process]:
     return found
 
 
+@contextlib.contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    """What happens meanwhile neither begins with processes of a storm nor leaves any."""
+    before = {process.pid for process in storm_processes()}
+    assert before == set(), "processes of an earlier run are in the way"
+    yield
+    left = storm_processes()
+    for process in left:
+        process.kill()
+    assert left == []
+
+
 def _is_ours(process: psutil.Process) -> bool:
     folder = os.environ[MARK]
     # nginx writes its title over its environment, but keeps its logs open.
