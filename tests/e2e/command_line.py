@@ -73,14 +73,14 @@ def assert_whole(runs: list[Run]) -> None:
     assert [(run.info.status, run.info.problem) for run in runs] == [("complete", "")] * len(runs)
 
 
-def wait_for(what: str, condition: Callable[[], Any]) -> None:
+def wait_for(what: str, condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
     """Returns once it holds; a server that does not answer yet does not count as a failure."""
-    end_s = time.monotonic() + PATIENCE_S
+    end_s = time.monotonic() + patience_s
     while True:
         with contextlib.suppress(OSError):
             if condition():
                 return
-        assert time.monotonic() < end_s, f"waited {PATIENCE_S:g} s in vain for: {what}"
+        assert time.monotonic() < end_s, f"waited {patience_s:g} s in vain for: {what}"
         time.sleep(0.05)
 
 
