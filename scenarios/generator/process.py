@@ -4,6 +4,7 @@ Where pods and generator do not share a clock, everything in here goes by this p
 out counts from the epoch, or has been put on the gateway's clock.
 """
 
+import contextlib
 import gc
 import os
 import random
@@ -145,7 +146,7 @@ class Generator:
         # Apart from what clients draw, and different in each process.
         self._victims = random.Random(f"cut {fleet.seed} {index}")  # noqa: S311
         self._process = psutil.Process(os.getpid())
-        self._empty_rss_bytes = self._process.memory_info().rss
+        self._empty_rss_bytes = self._rss_bytes = self._process.memory_info().rss
         self._cpu_ns = process_time_ns()
         self._reported: tuple[Interval, int] | None = None
         """The latest second, and its points of the 100 ms grid."""
@@ -239,6 +240,9 @@ class Generator:
 
     def _report(self, second: int) -> None:
         cpu_ns = process_time_ns()
+        # To look takes a descriptor, and clients may have all of them.
+        with contextlib.suppress(OSError):
+            self._rss_bytes = self._process.memory_info().rss
         points = self.recorder.points
         recorded = self.recorder.take_interval(second)
         if self._reported is not None and self._reported[0].second == second:
@@ -260,7 +264,7 @@ class Generator:
             fits=self._reader.fits,
             cpu_ns=cpu_ns - self._cpu_ns,
             busiest_cpu_ns=cpu_ns - self._cpu_ns,
-            rss_bytes=self._process.memory_info().rss,
+            rss_bytes=self._rss_bytes,
             empty_rss_bytes=self._empty_rss_bytes,
         )
         self._cpu_ns = cpu_ns

@@ -1,5 +1,6 @@
 """One generator process lives for many tests, and nothing of one reaches the next."""
 
+import errno
 import gc
 import weakref
 from collections import Counter
@@ -225,3 +226,16 @@ def test_a_second_in_which_the_wall_clock_was_set_says_so(monkeypatch: pytest.Mo
     generator._report(1)
     generator.stop()
     assert [one.clock_steps for one in took] == [(ClockStep("worker_1", -1_000_000_000),), ()]
+
+
+def test_a_process_without_a_descriptor_to_spare_still_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    took: list[Interval] = []
+    generator = Generator(SETTINGS, resolve(SETTINGS.scenario.target), took.append)
+    generator._report(0)
+    monkeypatch.setattr(generator._process, "memory_info", none_left)
+    generator._report(1)
+    generator.stop()
+    assert took[1].rss_bytes == took[0].rss_bytes > 0

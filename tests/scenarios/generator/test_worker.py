@@ -1,7 +1,8 @@
 """What a worker does about its master and about clocks that are set; Locust's runner is a stand-in."""
 
+import resource
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import gevent
 import pytest
@@ -12,7 +13,6 @@ from msgspec.json import encode as encode_json
 
 from scenarios.generator import hooks, worker
 from scenarios.generator.worker import Worker, end_without_master
-from scenarios.host import machine
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.wire.orders import Assignment, GeneratorSettings
 
@@ -29,9 +29,9 @@ class Runner:
         self.quits.set()
 
 
-def watched(runner: Runner) -> EventHook:
+def watched(runner: Runner) -> Any:
     """What to fire when it hears of its master."""
-    hook = EventHook()
+    hook = cast(Any, EventHook)()
     environment = SimpleNamespace(events=SimpleNamespace(heartbeat_received=hook))
     end_without_master(cast(Environment, environment), cast(WorkerRunner, runner))
     return hook
@@ -66,7 +66,7 @@ def test_the_next_test_may_begin_by_a_wall_clock_that_was_set_back() -> None:
     stopped: list[bool] = []
     part = object.__new__(Worker)
     part._runner = cast(WorkerRunner, runner)
-    part.generator = cast("worker.Generator", SimpleNamespace(stop=lambda: stopped.append(True)))
+    part.generator = cast(Any, SimpleNamespace(stop=lambda: stopped.append(True)))
     part.stop()
     assert stopped == [True]
     assert runner.last_received_spawn_timestamp == 0
@@ -75,13 +75,13 @@ def test_the_next_test_may_begin_by_a_wall_clock_that_was_set_back() -> None:
 def test_a_worker_whose_share_of_the_clients_needs_too_many_open_files_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine.resource, "getrlimit", lambda _: (1_000, 1_000))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1_000, 1_000))
     settings = GeneratorSettings(
         scenario=Scenario(fleet=Fleet(clients=1_500), target=Target(url="http://127.0.0.1:9")), epoch_ns=0
     )
     sent: list[object] = []
     runner = object.__new__(WorkerRunner)
-    runner.client_id = "a"
+    runner.client_id, runner.greenlet = "a", cast(Any, None)
     monkeypatch.setattr(runner, "send_message", lambda kind, data: sent.append((kind, data["reason"])))
     options = SimpleNamespace(storm=encode_json(Assignment(("a", "b"), settings)).decode())
     environment = cast(Environment, SimpleNamespace(runner=runner, parsed_options=options))

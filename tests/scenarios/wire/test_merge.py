@@ -464,4 +464,5 @@ def test_a_wall_clock_that_was_set_is_told_once() -> None:
     assert first.clock_steps == (a, b)
     # The rest of a second that was cut in two, of which the other one has none.
     merger.add("b", interval(0))
+    merger.add("a", interval(1))
     assert [each.clock_steps for each in merger.ready()] == [()]
