@@ -13,7 +13,7 @@ from reports.analysis.actions import trigger_name
 from reports.analysis.disturbance import taken
 from reports.analysis.metrics import Summary
 from reports.analysis.own_gateway import own_gateway_warnings
-from reports.analysis.pods import lost_reports
+from reports.analysis.pods import received_beyond_sent
 from reports.analysis.reference import feed_warnings
 from reports.analysis.refusals import refusal_warnings
 from reports.analysis.shared_ips import attempts_of_unserved, client_timeouts_s, watchdogs_by_age_s
@@ -167,6 +167,14 @@ def _clock_ahead(evidence: Evidence) -> Iterator[str]:
         )
 
 
+def _clock_set(evidence: Evidence) -> Iterator[str]:
+    """A wall clock was set while the run went on: leave clocks alone meanwhile, or let NTP slew them."""
+    for event in evidence.run.events:
+        if event["event"] == "clock_set":
+            by = f"{event['by_ms'] / 1000:+.2f} s ({event['process']})"
+            yield f"a wall clock was set by {by}: receipts are stamped, and proxies write logs, by that clock"
+
+
 def _effect_ms(evidence: Evidence) -> float:
     """By how much the trigger raised effective p99."""
     before, during = evidence.summary.before, evidence.summary.during
@@ -220,27 +228,18 @@ def _noisy_host(evidence: Evidence) -> Iterator[str]:
 
 def _exhausted(evidence: Evidence) -> Iterator[str]:
     """This host has too few ports or file descriptors for the clients: `doctor` counts them."""
-    attempts, later = _sum(evidence.run.rows, "exhausted"), _sum(evidence.run.rows, "unopened")
-    if attempts:
-        yield f"this host ran out of ports or file descriptors: {attempts:.0f} attempts could not start"
-    if later:
-        yield (
-            "this host ran out of ports or file descriptors: "
-            f"{later:.0f} connections of joined sessions could not be opened"
-        )
+    for column, what in (
+        ("exhausted", "attempts could not start"),
+        ("unopened", "connections of joined sessions could not be opened"),
+    ):
+        if number := _sum(evidence.run.rows, column):
+            yield f"this host ran out of ports or file descriptors: {number:.0f} {what}"
 
 
 def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
     """Clients received ticks that no pod sent: another publisher sends as well."""
-    sent = _values_present(evidence.run.rows, "ticks_sent")
-    received = _sum(evidence.run.rows, "ticks")
-    if not sent:
-        return
-    # The last second's deliveries may have been counted on one side of a boundary only, and a pod that is
-    # killed takes the count of up to a second with it.
-    of_one_pod = max(_values_present(evidence.run.pods, "ticks_sent"), default=max(sent))
-    if received > sum(sent) + max(sent) + lost_reports(evidence.run) * of_one_pod:
-        yield f"more ticks received than sent: {received:.0f} received, {sum(sent):.0f} sent"
+    if beyond := received_beyond_sent(evidence.run):
+        yield f"more ticks received than sent: {beyond[0]:.0f} received, {beyond[1]:.0f} sent"
 
 
 def _by_reloads(evidence: Evidence) -> str:
@@ -340,10 +339,10 @@ def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
 
 
 def _clients_missing(evidence: Evidence) -> Iterator[str]:
-    """A process of the load generator died, and its clients with it."""
+    """A process of the load generator died, or was cut off, and its clients with it."""
     missing = max(_values_present(evidence.run.rows, "missing"), default=0.0)
     if missing:
-        yield f"a load generator process died with {missing:.0f} clients: they count as not served"
+        yield f"a load generator process was lost with {missing:.0f} clients: they count as not served"
 
 
 def _attempts_late(evidence: Evidence) -> Iterator[str]:
@@ -367,6 +366,7 @@ PROBLEMS = (
     _generator_saturated,
     _clock_error,
     _clock_ahead,
+    _clock_set,
     _feed_late,
     _noisy_host,
     _exhausted,

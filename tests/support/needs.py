@@ -79,6 +79,13 @@ def _chromium() -> bool:
     return True
 
 
+def _namespaces() -> bool:
+    # Makes one, which only tests of several hosts are to pay for.
+    from tests.e2e.network import available as can_make_hosts
+
+    return can_make_hosts()
+
+
 def _two_cores() -> bool:
     return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) >= 2
 
@@ -116,6 +123,11 @@ NEEDS: Mapping[str, Need] = {
         "a Docker engine with compose",
         lambda: succeeds("docker", "info") and succeeds(*compose_command(), "version"),
         "start one, or run .ci/engine",
+    ),
+    "namespaces": Need(
+        "network namespaces, with devices that join them",
+        _namespaces,
+        "be root on Linux, and install the package iproute2, or run .ci/network",
     ),
     "git": Need("git", lambda: shutil.which("git") is not None, "install the package git"),
     "checkout": Need(

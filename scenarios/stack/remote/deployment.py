@@ -33,13 +33,14 @@ class SitePlace:
         hosts = (*survey.gateways, survey.nginx)
         self.pod_cores = survey.pod_cores
         self.cpu_in_intervals = site.generator is not None
+        self.proxy_wall_ahead_s = survey.nginx.clock.wall_ahead_ns / 1e9
         self.machine: dict[str, Any] = {
             **machine.describe(machine.Cores((), ())),
             "cpu_from": " and ".join(sorted({host.info.cpu_from for host in hosts})),
             "pod_cores": survey.pod_cores,
             "kernels": len({host.info.boot_id for host in hosts}),
         }
-        self.clocks = tuple(_offset(host) for host in hosts if not host.here)
+        self.clocks = tuple(_offset(host) for host in hosts if not host.here or host.clock.ahead_ns)
 
     def check(self, scenario: Scenario, nginx_binary: Path | None) -> None:
         """Raises MachineError for too few hosts, and for what remote hosts do not support."""
@@ -100,7 +101,13 @@ class SitePlace:
         cpu = SiteCpu(pods, nginx_host, here=all(host.surveyed.here for host in hosts))
         gateway, nginx = await start_own(stops, wanted, RemotePodHosts(pods), nginx_host, self.pod_cores)
         if site.generator is None:
-            child = await start_generator(stops, replace(wanted, allow_remote=True), nginx.url, ())
+            child = await start_generator(
+                stops,
+                replace(wanted, allow_remote=True),
+                nginx.url,
+                (),
+                other_clocks=any(host.clock.ahead_ns for host in survey.gateways),
+            )
             cpu.generator = child
             return Parts(gateway, nginx, child, cpu)
 

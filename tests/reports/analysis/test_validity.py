@@ -95,7 +95,7 @@ INVALID: dict[str, tuple[list[Row], str]] = {
     ),
     "a generator process that died": (
         changed(lambda t: t >= 20, missing=50.0),
-        "a load generator process died with 50 clients",
+        "a load generator process was lost with 50 clients",
     ),
     "a trigger without effect": (seconds(0, 62), "no client was disconnected within 2 s"),
 }
@@ -576,3 +576,16 @@ def test_clients_that_reloads_cut_before_the_trigger_lead_to_the_key_that_makes_
     (problem,) = checked(history(rows, scenario=scenario(event=events))).problems
     told = "got 2; if reloads cut them, event[1] needs is_fault = true"
     assert problem.endswith(told if reloads else "got 2")
+
+
+def test_a_wall_clock_that_was_set_spoils_the_run() -> None:
+    steps = [
+        {"t_s": 9, "event": "clock_set", "process": name, "by_ms": by_ms}
+        for name, by_ms in (("runner", 3_600_000.0), ("host_a", -20.0))
+    ]
+    found = checked(history(GOOD, events=steps))
+    assert not found.valid
+    assert [problem.partition(":")[0] for problem in found.problems] == [
+        "a wall clock was set by +3600.00 s (runner)",
+        "a wall clock was set by -0.02 s (host_a)",
+    ]
