@@ -3,6 +3,7 @@
 The image is a stand-in with this machine's Prometheus: the real one may be out of reach.
 """
 
+import math
 import shutil
 import subprocess
 import time
@@ -42,9 +43,9 @@ def test_prometheus_finds_all_services_and_sees_a_storm(stack: Stack, tmp_path: 
     to_s = time.time()
     expressions = {target["expr"] for panel in PANELS for target in panel["targets"]}
     assert asked.highest("sum(rate(generator_disconnects_total[10s]))", from_s, to_s) > 0
-    alerts = {expression for expression in expressions if expression.startswith("ALERTS")}
-    empty = {text for text in expressions - alerts if not asked.highest(text, from_s, to_s) >= 0}
-    assert not empty
+    # A small storm need not be one that fires an alert.
+    always = {text for text in expressions if "ALERTS{" not in text}
+    assert not {text for text in always if math.isnan(asked.highest(text, from_s, to_s))}
     (rules,) = asked.api("rules")["groups"]
     assert [rule["health"] for rule in rules["rules"]] == ["ok"] * len(rules["rules"])
 
