@@ -197,8 +197,9 @@ class Collector:
         row.update(**_in_ms("fanout", fanout), **_in_ms("staleness", staleness))
 
     def on_clock_step(self, second: int, process: str, by_ns: int) -> None:
-        """Takes note that a wall clock was set."""
-        self.writer.event(second - self.zero, "clock_set", process=process, by_ms=round(by_ns / 1e6, 1))
+        """Takes note that a wall clock was set; by 0, it was not."""
+        if by_ns:
+            self.writer.event(second - self.zero, "clock_set", process=process, by_ms=round(by_ns / 1e6, 1))
 
     def _add_due_ticks(self, interval: Interval) -> None:
         """What became of ticks, by the second of the due time, which may have been written already."""

@@ -203,10 +203,8 @@ class _Conductor:
         parts = await self.place.start(stops, wanted)
         self.cpu = parts.cpu
         self.writer.info.tls_costs = parts.tls_costs
-        return Stack(
-            *(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note),
-            *(parts.publisher, wanted.directory),
-        )
+        proxied = (parts.gateway, parts.nginx, parts.generator)
+        return Stack(self.scenario, *proxied, self._note, parts.publisher, wanted.directory)
 
     async def _play(self) -> None:
         stack = self._running()
@@ -327,8 +325,7 @@ class _Conductor:
             self.collector.on_cpu(second, self.cpu.sample((now_ns - last_ns) / 1e9))
             last_ns = now_ns
             clock.set()
-            if step_ns := clock.take_step():
-                self.collector.on_clock_step(second, "runner", step_ns)
+            self.collector.on_clock_step(second, "runner", clock.take_step())
             if self.steady:
                 # Two seconds late, so that everybody's report of a second is in.
                 self.collector.write_until(second - 1)

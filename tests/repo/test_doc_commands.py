@@ -52,6 +52,8 @@ def test_every_call_in_a_page_has_a_command_options_and_a_scenario_that_exist(pa
             continue
         command = main.get_command(click.Context(main), name)
         assert command is not None, name
+        if isinstance(command, click.Group):
+            command = command.commands[arguments.pop(0)]
         options = {option for parameter in command.params for option in parameter.opts}
         given = [word for word in arguments if word.startswith("--")]
         assert {word.split("=")[0] for word in given} <= options | {"--help"}, (name, arguments)
