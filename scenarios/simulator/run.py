@@ -2,9 +2,9 @@
 
 import asyncio
 import sys
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,6 @@ class Prediction(Struct, frozen=True, kw_only=True):
     round: int = 1
     control: bool = False
     costs: Costs = Costs()
-    slot_s: float | None = None
-    """None chooses by the number of clients."""
     until_well: bool = False
     """End as soon as a recovery is on record, with everybody served throughout, and nothing is to come."""
 
@@ -73,19 +71,14 @@ class Prediction(Struct, frozen=True, kw_only=True):
 def simulate(plan: Prediction, on_second: OnSecond = ignored) -> RunInfo:
     """Predicts a run and writes its directory."""
     writer = RunWriter(plan.directory, _info(plan))
-    return run_in_virtual_time(_Conductor(plan, on_second, writer, new_histogram).conduct())
+    return _Conductor(plan, on_second, writer, new_histogram).run()
 
 
 def simulate_in_memory(plan: Prediction, on_second: OnSecond = ignored) -> Run:
     """Predicts a run and writes nothing."""
     writer = MemoryWriter(_info(plan))
-    run_in_virtual_time(_Conductor(plan, on_second, writer, Tally).conduct())
+    _Conductor(plan, on_second, writer, Tally).run()
     return writer.run()
-
-
-def slot_s_of(clients: int) -> float:
-    """Short enough for the storm of so many, long enough for its arrays to be worth their while."""
-    return 0.01 if clients <= 2_000 else 0.02 if clients <= 200_000 else 0.05
 
 
 def _info(plan: Prediction) -> RunInfo:
@@ -106,6 +99,18 @@ def _info(plan: Prediction) -> RunInfo:
     )
 
 
+_COUNTED = {
+    "handshakes": "handshakes",
+    "joined": "joins_done",
+    "gone_early": "gone_early",
+    "shed": "shed",
+    "short_sessions": "short",
+    "ticks_sent": "ticks_sent",
+}
+"""What a pod counts, and where the loop does."""
+NANOSECONDS_PER_MS = 1_000_000
+
+
 class _Conductor:
     def __init__(
         self, plan: Prediction, on_second: OnSecond, writer: RunWriter, histogram: Callable[[], Any]
@@ -123,12 +128,15 @@ class _Conductor:
             scenario,
             plan.costs,
             pods=most_pods(scenario),
-            slot_s=plan.slot_s or slot_s_of(scenario.fleet.clients),
             seconds=self.seconds + 10,
-            due_s=due_times(feed, most_ticks(scenario, self.seconds)),
+            due=due_times(feed, most_ticks(scenario, self.seconds)),
         )
         self.stack = SimulatedStack(scenario, self.engine, feed, self._note)
-        self._last: dict[str, Any] = defaultdict(lambda: np.zeros(len(self.engine.pods.alive), np.int64))
+        self._last = self.engine.pods.copy()
+
+    def run(self) -> RunInfo:
+        """Plays the run in virtual time."""
+        return run_in_virtual_time(self.conduct(), self.engine.run_until)
 
     async def conduct(self) -> RunInfo:
         """Plays the run; what was computed is written also where it is interrupted."""
@@ -203,7 +211,8 @@ class _Conductor:
         last_s = max((strike.at_s + strike.event.lasts_s for strike in strikes(self.scenario)), default=0.0)
         last_s += self.scenario.edge.cuts_after_reload_s
         window_s = phases.recovery_window_s + 2
-        served = np.bincount(self.engine.table.cell[self.engine.table.is_served])
+        table = self.engine.table
+        served = np.bincount(table.cell[table.is_served])
         clients = int(served.sum())
         # Those behind the most crowded addresses may be few, and have to be back, too.
         fewest = int(served[served > 0].min())
@@ -217,14 +226,11 @@ class _Conductor:
         await asyncio.Event().wait()
 
     async def _move(self) -> None:
-        """The engine goes with the clock, a slot at a time."""
-        loop, engine = asyncio.get_running_loop(), self.engine
-        while True:
-            await asyncio.sleep(max(0.0, engine.now_s + engine.slot_s - loop.time()))
-            before = int(engine.now_s + 1e-9)
-            engine.step()
-            if int(engine.now_s + 1e-9) != before:
-                self._report(before)
+        """Reports every second when it is over."""
+        loop = asyncio.get_running_loop()
+        for second in count():
+            await asyncio.sleep(second + 1 - loop.time())
+            self._report(second)
 
     async def _until(self, t_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -238,27 +244,25 @@ class _Conductor:
 
     def _report(self, second: int) -> None:
         engine, collector = self.engine, self.collector
-        pods, sessions = engine.pods, engine.sessions
-        interval = engine.recorder.take_interval(second, connected_by_cell=sessions.joined.sum(axis=0))
+        interval = engine.take_interval(second)
         tls = engine.edge.take_handshakes()
         collector.on_interval(replace(interval, tls=tls, **self._due_ticks()))
-        totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
-        for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
-            counts = {name: int(total[pod] - self._last[name][pod]) for name, total in totals.items()}
+        pods, before = engine.take_pods(), self._last
+        for pod in np.flatnonzero(pods["alive"] & ~pods["paused"]).tolist():
+            now, last = pods[pod], before[pod]
+            counts = {name: int(now[field] - last[field]) for name, field in _COUNTED.items()}
             line = PodSecond(
                 t_ns=(second + 1) * SECOND_NS,
                 span_ns=SECOND_NS,
-                cpu_ns=int(pods.cpu_s[pod] * SECOND_NS),
-                occupied_ns=min(SECOND_NS, int(pods.occupied_s[pod] * SECOND_NS)),
-                lag_ms=float(pods.lag_s[pod]) * 1000,
-                clients=int(pods.joined[pod]),
-                tick_late_ms=float(sessions.tick_late_s[pod]) * 1000,
+                cpu_ns=int(now["cpu"]),
+                occupied_ns=min(SECOND_NS, int(now["busy"])),
+                lag_ms=float(now["lag"]) / NANOSECONDS_PER_MS,
+                clients=int(now["joined"]),
+                tick_late_ms=float(now["late"]) / NANOSECONDS_PER_MS,
                 **counts,
             )
             collector.on_pod(pod, line)
-        self._last = {name: total.copy() for name, total in totals.items()}
-        for taken in (pods.cpu_s, pods.occupied_s, pods.lag_s, sessions.tick_late_s):
-            taken[:] = 0.0
+        self._last = pods
         shares = CpuShares(nginx=engine.take_nginx_cpu_s(), generator=None, foreign=None, steal=0.0)
         collector.on_cpu(second, shares)
         collector.write_until(second)

@@ -88,7 +88,7 @@ SMALL = [
 
 def test_a_drain_keeps_as_many_clients_away_as_littles_law_says() -> None:
     scenario = with_drain(load("mass-drop", [*SMALL, "fleet.clients=1000"]), Drain(at_s=2, window_s=30))
-    run = storm(Task(candidate="now", scenario=scenario, trigger="drain", seed=1, costs=Costs(), slot_s=0.1))
+    run = storm(Task(candidate="now", scenario=scenario, trigger="drain", seed=1, costs=Costs()))
     # Each waits 4 s on average, then three round trips, then a quarter of a second for the next tick.
     away = [1 - (row["useful"] or 0) / 1000 for row in run.between(12, 30)]
     assert sum(away) / len(away) == pytest.approx((4 + 0.12 + 0.25) / 30, rel=0.1)
@@ -121,7 +121,6 @@ def test_a_window_is_safe_only_with_every_seed(monkeypatch: pytest.MonkeyPatch) 
     found = DrainSearch(
         load("mass-drop", [*SMALL, "gateway.pods=1"]),
         costs=Costs(),
-        slot_s=None,
         constraints=Constraints(min_availability=0.99),
         seeds=(1, 2, 3),
         longest_s=100,

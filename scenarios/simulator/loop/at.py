@@ -1,0 +1,260 @@
+"""Which number stands where in the arrays of the loop, and what the small numbers in them mean.
+
+All times are whole nanoseconds of the model, from its second 0 on.
+"""
+
+SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
+NEVER = 1 << 62
+
+# -- whole numbers of the run: the array `s` -------------------------------------------------------
+
+(
+    NOW,
+    NEED,
+    FEED_MARK,
+    SEQUENCE,
+    BUCKET,
+    EPOCH,
+    TAKEN,
+    LOADED,
+    NEAR,
+    FREE,
+    FREE_COUNT,
+    MARGIN,
+    POD_TIME,
+    BUSY,
+    WORK_TIME,
+    SHARED,
+    EDGE_UP,
+    TOLD,
+    CAP,
+    NEXT_PLACE,
+    FREE_PLACES,
+    STALLED_UNTIL,
+    BALANCE,
+    TURN,
+    UPSTREAM,
+    LEAST,
+    UPGRADE,
+    JOIN,
+    CLOSE,
+    SHED,
+    UPGRADE_CPU,
+    JOIN_CPU,
+    TURNS_PER_TICK,
+    EDGE_DELAY,
+    SHED_ABOVE,
+    SLOTS,
+    CANCELS,
+    BACKLOG,
+    SEED,
+    CLIENTS,
+    RULES,
+    IN_TURN,
+    RATES_FIRST,
+    DRY_RUN,
+    IN_FLIGHT,
+    REFUSAL,
+    REQUESTS,
+    DELIVERED,
+    REFUSED_AT_EDGE,
+    HELD_CLOSES,
+    PUSH,
+    PING,
+    PODS,
+    ALIVE,
+    TICKS,
+    CELLS,
+    DOGS,
+    SLOTS_OF_RUN,
+    SOON_ROOM,
+    PRESENT_ROOM,
+    FIRST_TABLE,
+) = range(61)
+"""FEED_MARK: of the event at which the next tick is due. TAKEN, LOADED: how many of the
+entries of the current bucket have been taken, and how many there are. MARGIN: so many free chunks are there
+before every event. WORK_TIME: when the work of the pods was last reckoned up."""
+
+# -- other numbers of the run: the array `x` -------------------------------------------------------
+
+WORK, SLOW, STRETCH, TICK, TICK_CPU, CORES, NGINX_SHARE, IDLE, SIZE_X = range(9)
+"""WORK: what a busy pod has done since the beginning, in nanoseconds. SLOW: nanoseconds on the clock for one
+of work. TICK, TICK_CPU: of one tick to one client."""
+
+# -- what the loop needs of Python before it can go on ---------------------------------------------
+
+NOTHING, MORE_DELAYS, MORE_ROOM, OUTCOMES_TO_TELL = range(4)
+
+# -- clients ---------------------------------------------------------------------------------------
+
+AWAY, TRYING, JOINED, GONE = range(4)
+"""Waiting for the next attempt, or on the way to the proxy with it; attempting there; joined; given up."""
+
+FIRST, BOOKED, WAKING, HAS_TICK, POLLS, SERVED = 1, 2, 4, 8, 16, 32
+"""Flags of a client. FIRST: its next attempt is the first of an outage. BOOKED: its next attempt is, and
+nobody has to be asked about it. WAKING: its policy wants to be asked before. HAS_TICK: it has had a tick in
+its session."""
+
+# -- events ----------------------------------------------------------------------------------------
+
+TIMER, SYN_1, SYN_2, SYN_3, CLOSES, REACHED, FEED, WATCH, PINGED, LET_GO, SAMPLE, ANSWERED = range(12)
+"""TIMER: what a client waits for, by its state. SYN_n: it knocks at a full accept queue again. LET_GO: the
+edge has held it back. ANSWERED: the pod sees that it wants to join."""
+
+CLIENT_BITS, KIND_BITS = 24, 4
+CLIENT_MASK, KIND_MASK = (1 << CLIENT_BITS) - 1, (1 << KIND_BITS) - 1
+MARK_SHIFT = CLIENT_BITS + KIND_BITS
+ATTEMPT_MASK = (1 << 20) - 1
+
+# -- pods ------------------------------------------------------------------------------------------
+
+IDLE_POD, CLOSING, JOINING, UPGRADING, SENDING, SHEDDING = range(6)
+
+# -- the balance -----------------------------------------------------------------------------------
+
+LEAST_CONN, ROUND_ROBIN, BY_ADDRESS = range(3)
+
+# -- policies: rows of `policies` ------------------------------------------------------------------
+
+P_TOLD, P_OFFSET, P_WIDTH, P_PATHS, P_RESET, P_RESET_AFTER, P_WANTS, P_STRIDE, SIZE_P = range(9)
+"""P_WIDTH: delays that each path has so far. P_WANTS: somebody has come to the end of them. P_STRIDE: from a
+path to the next, 0 where all are the same."""
+MOST_TRIES = 2_048
+"""Whoever has made so many attempts takes the delays of the second half of its path again and again."""
+ON_OPEN, ON_JOIN, ON_NOTHING, AFTER_A_TIME = range(4)
+
+# -- limits: rows of `rules` -----------------------------------------------------------------------
+
+R_KIND, R_RATE, R_BURST, R_PERIOD, R_SHARED, R_ALL_REQUESTS, R_DELAYS, SIZE_R = range(8)
+LEAKY, TOKENS, WINDOW, WINDOW_OF_ALL = range(4)
+
+# -- what policies are told: rows of `told` --------------------------------------------------------
+
+T_WHAT, T_CLIENT, T_POLICY, T_TIME, T_ENDING, T_SESSION, SIZE_T = range(7)
+T_ENDED, T_JOINED, T_STARTS_OVER, T_LEAVES, T_WOKEN = range(5)
+
+# -- endings: places in the table of endings that the loop itself knows ----------------------------
+
+TIMED_OUT, REFUSED, RESET, STALE, PING_TIMEOUT, ABANDONED = range(6)
+UNSUPPORTED, UNAVAILABLE, SHED_BY_POD, LIMITED = 6, 8, 10, 12
+"""Each of these is followed by the same for a client that polls."""
+SIZE_E = 64
+POLICY_ENDED = SIZE_E
+
+# -- tables: where each begins in its array, and how far it is from row to row ---------------------
+
+(
+    # of the array `m`
+    SECONDS_OF,
+    DUE,
+    GROUPS,
+    EFFECTIVE,
+    CENSORED,
+    HELD,
+    IN_TIME,
+    NEVER_HELD,
+    SKIPPED,
+    AWAY_BY_HELD,
+    FANOUT,
+    STALENESS,
+    PENDING,
+    NUMBERS,
+    USEFUL,
+    HEAP,
+    QUEUE,
+    SESSIONS,
+    WATCHDOGS,
+    WITH_TICK,
+    JOINED_BY_CELL,
+    UPSTREAM_PODS,
+    LEVELS,
+    HOME,
+    POLICIES,
+    STOPS,
+    TOLD_ROWS,
+    PLACES,
+    PUSHED,
+    HELD_ROWS,
+    TIMEOUTS,
+    WATCHDOG_OF,
+    OUTCOMES,
+    DISCONNECTS,
+    GAVE_UP,
+    FAILED_BY_CELL,
+    LIMITED_BY_CELL,
+    GAVE_UP_BY_CELL,
+    ATTEMPTS_BY_SLOT,
+    ATTEMPTS_BY_CELL,
+    # of the array `lim`
+    RULE_ROWS,
+    KEYS,
+    EXEMPT,
+    COUNTS,
+    CAPS,
+    HOLDS,
+    # of the array `cal`
+    ENTRIES,
+    AFTER,
+    LISTS,
+    SOON,
+    PRESENT,
+    OTHER,
+    DIGITS,
+    END_OF_TABLES,
+) = range(FIRST_TABLE, FIRST_TABLE + 54 * 3, 3)
+"""Each has three numbers in `s`: its place, the step of its first index, and the step of its second one."""
+
+SIZE_S = END_OF_TABLES
+
+# -- counts: places of the table NUMBERS -----------------------------------------------------------
+
+(
+    N_CLOSED,
+    N_LOW,
+    N_HIGH,
+    N_TICKS,
+    N_MISSED,
+    N_STALE,
+    N_POINTS,
+    N_WHEN,
+    N_FROM,
+    N_TO,
+    N_HELD_BACK,
+    SIZE_N,
+) = range(12)
+"""N_CLOSED: the newest tick whose accounting is final. N_LOW, N_HIGH: the seconds [from, to) that have news.
+N_WHEN, N_FROM, N_TO: the hundredth of a second that is pending, and the range of ticks held there."""
+
+# -- numbers of the calendar -----------------------------------------------------------------------
+
+BUCKET_SHIFT, EPOCH_SHIFT = 22, 34
+BUCKETS, EPOCHS, CHUNK = 1 << (EPOCH_SHIFT - BUCKET_SHIFT), 1024, 32
+L_HEAD, L_TAIL, L_FILL, L_OFF = range(4)
+
+# -- orders: what Python has the loop do -----------------------------------------------------------
+
+(
+    RUN,
+    START_POD,
+    END_POD,
+    PAUSE_POD,
+    RESUME_POD,
+    ROUTE,
+    SETTLE,
+    LOSE,
+    END_ATTEMPTS,
+    FOLLOW,
+    REACH,
+    CLOSE_LATER,
+    ACT,
+    COME_BACK,
+    FEED_FROM,
+    STALL,
+    RECKON,
+    FINALISE,
+) = range(18)
+
+A_WAITS, A_ASKS, A_WAKES, A_GIVES_UP = range(4)
+"""What policies that were asked have answered: the client waits for a delay, asks the cap now, wants to be
+woken, or stops."""
