@@ -194,7 +194,7 @@ def test_the_result_says_what_was_drained_how_fast_and_what_a_shorter_window_vio
 def test_the_command_prints_the_windows_or_json() -> None:
     keys = (*SMALL, "gateway.pods=1", 'fleet.policy={name="spread", window_s=3}')
     sets = [part for key in keys for part in ("--set", key)]
-    options = ["--drain", "--seeds", "1", "--processes", "1", "--min-availability", "0.5", "--slot-ms", "100"]
+    options = ["--drain", "--seeds", "1", "--processes", "1", "--min-availability", "0.5"]
     done = CliRunner().invoke(main, ["tune", "mass-drop", *sets, *options, "--json"])
     assert done.exit_code == 0, done.output
     (window,) = json.loads(done.stdout)["windows"]
@@ -213,7 +213,7 @@ def test_the_command_prints_the_windows_or_json() -> None:
 )
 def test_the_command_says_where_there_is_no_window(options: list[str], status: int, said: str) -> None:
     sets = [part for key in SMALL for part in ("--set", key)]
-    common = ["--drain", "--seeds", "1", "--processes", "1", "--slot-ms", "100"]
+    common = ["--drain", "--seeds", "1", "--processes", "1"]
     done = CliRunner().invoke(main, ["tune", "mass-drop", *sets, *common, *options])
     assert done.exit_code == status, done.output
     assert said in done.output
