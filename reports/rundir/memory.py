@@ -1,14 +1,16 @@
 """A run that is kept in memory: what a run directory would hold, without the files.
 
 A search looks at hundreds of runs once each. Histograms keep the values that they were given, a few hundred
-at the most, where those of a run directory have 23,552 buckets.
+at the most, where those of a run directory have 23,552 buckets; so they do in predictions that are written.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hdrh.histogram import HdrHistogram
 
 from reports.rundir.columns import (
     GROUP_COLUMNS,
@@ -20,7 +22,7 @@ from reports.rundir.columns import (
 from reports.rundir.histograms import Buckets
 from reports.rundir.latency import highest_us, lowest_us, places_of
 from reports.rundir.reader import Histograms, Run
-from reports.rundir.schema import GROUP_TAGS, TAGS, RunInfo, Tag
+from reports.rundir.schema import GROUP_TAGS, TAGS, RunInfo, Tag, new_histogram
 from reports.rundir.writer import RunWriter
 
 _NOWHERE = Path()
@@ -31,10 +33,13 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}
+        self._buckets: Buckets | None = None
+        """As long as nothing has been counted since they were asked for."""
 
     def record_value(self, value: int, count: int = 1) -> None:
         """Counts a value, in microseconds."""
         self._counts[value] = self._counts.get(value, 0) + count
+        self._buckets = None
 
     def add(self, other: "Tally") -> None:
         """Counts everything that another one has."""
@@ -66,12 +71,35 @@ class Tally:
 
     def buckets(self) -> Buckets:
         """The filled buckets, in order."""
+        if self._buckets is None:
+            self._buckets = self._found_buckets()
+        return self._buckets
+
+    def encode(self) -> bytes:
+        """What an HdrHistogram of a run directory with the same values would be written as."""
+        buckets, made = self.buckets(), _writing()
+        counts = np.frombuffer(made.counts, np.int64)
+        counts[buckets.places] = buckets.numbers
+        made.total_count, made.max_value = buckets.total, self.get_max_value()
+        try:
+            encoded: bytes = made.encode()
+        finally:
+            counts[buckets.places] = 0
+        return encoded
+
+    def _found_buckets(self) -> Buckets:
         values = np.fromiter(self._counts.keys(), np.int64, len(self._counts))
         counts = np.fromiter(self._counts.values(), np.int64, len(self._counts))
         places, inverse = np.unique(places_of(values), return_inverse=True)
         numbers = np.zeros(len(places), np.int64)
         np.add.at(numbers, inverse, counts)
         return Buckets(places.astype(np.int32), numbers)
+
+
+@cache
+def _writing() -> HdrHistogram:
+    """One that is empty but while something is encoded."""
+    return new_histogram()
 
 
 class MemoryWriter(RunWriter):

@@ -35,11 +35,13 @@ def test_a_tally_counts_as_a_histogram_does(
     kept, wanted = tally.buckets(), Buckets.of(histogram)
     assert np.array_equal(kept.places, wanted.places)
     assert np.array_equal(kept.numbers, wanted.numbers)
+    assert tally.encode() == histogram.encode()
 
 
 def test_an_empty_tally_has_no_values() -> None:
     tally = Tally()
     assert (tally.get_min_value(), tally.get_max_value(), tally.get_value_at_percentile(50)) == (0, 0, 0)
+    assert tally.encode() == new_histogram().encode()
 
 
 def test_a_run_in_memory_is_judged_as_the_one_in_its_directory(tmp_path: Path) -> None:
