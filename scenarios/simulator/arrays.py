@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scenarios.clients.addresses import first_octets
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.clients import ClientTable
 from scenarios.simulator.costs import LONGEST_QUEUE, Costs
 from scenarios.simulator.edge.balancer import KINDS
+from scenarios.simulator.edge.edge import judges, nginx_settings
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.accounts import BINS
+from scenarios.simulator.loop.edge.upstream import PODS_PER_WORD
 from scenarios.simulator.loop.world import POD, Tables, World, empty_calendar, lay_out
 from scenarios.simulator.reconnects import MOST_POLICIES
 from scenarios.simulator.recorder import SLOTS_PER_S
@@ -75,20 +78,20 @@ def new_world(
         at.HELD_ROWS: (4 * count + 64, 2),
         at.TIMEOUTS: (cells,),
         at.WATCHDOG_OF: (cells,),
-        at.OUTCOMES: (at.SIZE_E + 1,),
+        at.ENDED: (cells, at.SIZE_E + 1),
         at.DISCONNECTS: (at.SIZE_E,),
         at.GAVE_UP: (at.SIZE_E + 1,),
-        at.FAILED_BY_CELL: (cells,),
-        at.LIMITED_BY_CELL: (cells,),
         at.GAVE_UP_BY_CELL: (cells,),
-        at.ATTEMPTS_BY_SLOT: ((seconds + 1) * SLOTS_PER_S,),
-        at.ATTEMPTS_BY_CELL: (seconds + 1, cells),
+        at.ATTEMPTS_BY_SLOT: ((seconds + 1) * SLOTS_PER_S, cells),
+        **_of_the_proxy(scenario, table, pods),
     }
     m, tables = lay_out(s, shapes)
     tables[at.DUE][:] = due
     tables[at.SECONDS_OF][:] = np.clip(due // at.SECOND, 0, seconds - 1)
     tables[at.GROUPS][:] = [cell.part for cell in table.cells]
     tables[at.SESSIONS][:, :, :2] = tables[at.LEVELS][:] = -1
+    octets = tables[at.OCTETS]
+    octets[:] = np.column_stack(np.broadcast_arrays(*first_octets(np.arange(len(octets)))))
     for number, (after_s, by_age) in enumerate(table.watchdogs):
         tables[at.WATCHDOGS][number] = nanoseconds(after_s), by_age
     tables[at.TIMEOUTS][:] = table.of_cells(lambda part: nanoseconds(part.fleet.connect_timeout_s))
@@ -104,8 +107,22 @@ def new_world(
         cal=empty_calendar(s, pods),
         lim=np.zeros(1, np.int64),
         delays=np.zeros(1, np.int64),
+        win=np.zeros(1, np.int64),
     )
     return world, tables
+
+
+def _of_the_proxy(scenario: Scenario, table: ClientTable, pods: int) -> dict[int, tuple[int, ...]]:
+    """Tables of what the proxy remembers of each client, as far as it does."""
+    settings = nginx_settings(scenario)
+    octets = table.addresses if scenario.gateway.balance == "ip_hash" else 0
+    return {
+        at.WORKER_FREE: (settings.workers,),
+        at.WORKER_OF: (table.count if settings.worker_connections else 0,),
+        at.TRIED: (table.count if judges(settings) else 0, 2 + pods // PODS_PER_WORD),
+        at.OCTETS: (octets, 3),
+        at.TLS_MARKS: (table.count if scenario.edge.tls else 0,),
+    }
 
 
 def _numbers(scenario: Scenario, costs: Costs, table: ClientTable, pods: int) -> tuple[Any, Any]:
@@ -120,7 +137,7 @@ def _numbers(scenario: Scenario, costs: Costs, table: ClientTable, pods: int) ->
     s[at.SEED], s[at.SHARED] = scenario.fleet.seed, burns
     s[at.BALANCE] = KINDS[gateway.balance]
     s[at.TURNS_PER_TICK], s[at.EDGE_DELAY] = costs.turns_per_tick, nanoseconds(costs.edge_delay_s)
-    s[at.CLOSE], s[at.SHED] = nanoseconds(costs.close_cpu_s), nanoseconds(costs.shed_cpu_s)
+    s[at.CLOSE] = nanoseconds(costs.close_cpu_s)
     s[at.CANCELS] = gateway.cancel_gone
     s[at.PING] = nanoseconds(gateway.ping_interval_s + gateway.ping_timeout_s)
     x[at.SLOW], x[at.STRETCH] = 1.0, 1.0 if burns else 1 / (1 - costs.idle_cpu)

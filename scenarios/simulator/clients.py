@@ -81,6 +81,11 @@ class ClientTable:
         return self.records["marks"] & at.BOOKED != 0
 
     @property
+    def is_greeted(self) -> Any:
+        """Whether the proxy is making the TLS handshake of each."""
+        return (self.records["marks"] & at.GREETED != 0) & (self.state == at.AWAY)
+
+    @property
     def started_s(self) -> Any:
         """When the latest attempt of each began; of one who is away, when the next one does, or asks to."""
         return self.records["started"] / at.SECOND

@@ -8,7 +8,6 @@ The loop is compiled (`loop/`). It comes back to Python where it needs something
 delays, or the orders of policies that are told outcomes.
 """
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,18 @@ from scenarios.limits.registry import Limits
 from scenarios.policies.following import Policy
 from scenarios.policies.registry import policy as policy_of
 from scenarios.scenario.model import Scenario
+from scenarios.simulator.admission.refusals import refusal_cpu_s
+from scenarios.simulator.admission.windows import PodWindows
 from scenarios.simulator.arrays import nanoseconds, new_world
 from scenarios.simulator.clients import ClientTable
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.delays import no_rows, rows_of
-from scenarios.simulator.edge.balancer import KINDS, homes
-from scenarios.simulator.edge.limiter import Limiter
+from scenarios.simulator.edge.edge import Edge
 from scenarios.simulator.known_endings import KnownEndings
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.compiled import is_made, make
 from scenarios.simulator.loop.play import play
-from scenarios.simulator.loop.world import larger_calendar
+from scenarios.simulator.loop.world import larger_calendar, next_bucket
 from scenarios.simulator.reconnects import Reconnects
 from scenarios.simulator.recorder import Recorder, Said
 from scenarios.wire.interval import Interval
@@ -53,8 +53,6 @@ class Engine:
             make()
         fleet = scenario.fleet
         self.costs = costs
-        self.refused_at_edge: Counter[int] = Counter()
-        """Requests that a limit at the edge refused, by second of the model."""
         self.rng = np.random.default_rng(fleet.seed)
         """What is drawn for the model as a whole; what a client draws is its own."""
         self._scenario = scenario
@@ -68,7 +66,9 @@ class Engine:
         self.tables[at.AWAY_BY_HELD][0] = np.where(served, clients, 0)
         self._endings = KnownEndings()
         self._reconnects = Reconnects(fleet, self._endings, self.tables[at.POLICIES], self.tables[at.STOPS])
-        self._enter(Limits(), None)
+        self.edge = Edge(scenario, table, costs, self.world, self.tables, seconds=seconds)
+        self._enter(self.edge.start_over())
+        self._windows = PodWindows(self.world.s)
         self.admission = Admission()
         self._begin_policies()
         self._taken = 0
@@ -90,8 +90,12 @@ class Engine:
 
     def _place_of(self, ending: Ending) -> int:
         place = self._endings.place_of(ending)
-        self._reconnects.learn(self._endings.take_news())
+        self._learn()
         return place
+
+    def _learn(self) -> None:
+        """Policies know all endings that there are now."""
+        self._reconnects.learn(self._endings.take_news())
 
     def _play(self, order: int, number: int = 0, rows: Any = None) -> bool:
         """Gives an order, and sees to what the loop needs then; returns whether that was nothing."""
@@ -118,25 +122,17 @@ class Engine:
                 play(self._places(), at.ACT, 0, self._reconnects.ask(self.tables[at.TOLD_ROWS][:told]))
 
     def _make_room(self) -> None:
-        """A larger calendar, where it is nearly full."""
+        """A larger calendar where it is nearly full, and more counters of windows."""
         s = self.world.s
         while (
             s[at.FREE_COUNT] < s[at.MARGIN]
             or s[at.NEAR] + s[at.CLIENTS] + 64 > s[at.SOON_ROOM]
-            or s[at.PRESENT_ROOM] < self._next_bucket()
+            or s[at.PRESENT_ROOM] < next_bucket(s, self.world.cal)
         ):
             larger = larger_calendar(s, self.world.cal, len(self.pods))
             self.world = self.world._replace(cal=larger)
-
-    def _next_bucket(self) -> int:
-        """How many entries the next bucket has, at the most."""
-        s, cal = self.world.s, self.world.cal
-        found = s[at.LISTS] + 4 * ((s[at.BUCKET] + 1) & (at.BUCKETS - 1))
-        chunk, count = cal[found + at.L_HEAD], 0
-        while chunk >= 0:
-            count += at.CHUNK
-            chunk = -1 if chunk == cal[found + at.L_TAIL] else cal[s[at.AFTER] + chunk]
-        return count
+        if s[at.WINDOW_ROOM] <= s[at.PODS]:
+            self.world = self.world._replace(win=self._windows.larger())
 
     # -- policies -----------------------------------------------------------------------------------
 
@@ -191,34 +187,28 @@ class Engine:
 
     def route(self, pods: list[int]) -> None:
         """From now on newcomers go to these pods."""
-        balance = self._scenario.gateway.balance
-        if pods and KINDS[balance] == at.BY_ADDRESS:
-            self.tables[at.HOME][:] = homes(balance, self.table.addresses, pods, self._scenario.fleet.seed)
+        self.edge.route(pods)
         self._play(at.ROUTE, 0, rows_of(pods))
 
     def set_limits(self, limits: Limits) -> None:
         """The edge is reloaded with these limits, and keeps of its buckets what its kind of proxy keeps."""
-        self._enter(limits, self._limiter)
+        self._enter(self.edge.reload(limits))
 
-    def _enter(self, limits: Limits, before: Limiter | None) -> None:
-        table = self.table
-        self._limiter = Limiter(
-            limits,
-            addresses=table.addresses,
-            proxy=self._scenario.edge.proxy,
-            before=before,
-            address_of=table.address,
-            source=table.source_address,
-        )
-        self.world = self.world._replace(lim=self._limiter.enter(self.world.s))
-        self._endings.refuse_with(limits.refusal)
-        self._reconnects.learn(self._endings.take_news())
+    def _enter(self, limits: Any) -> None:
+        """These are the limits that the loop reads from now on."""
+        self.world = self.world._replace(lim=limits)
+        self._endings.keep(self.tables)
+        self._endings.refuse_with(self.edge.limits.refusal)
+        self._learn()
 
     def end_edge(self) -> None:
         """The proxy ends: nobody has a connection any more, and its buckets are gone."""
         self.edge_is_up = False
-        self._enter(self._limiter.limits, None)
-        self._cut(list(range(len(self.world.pods))))
+        self._enter(self.edge.start_over())
+        table = self.table
+        self.lose(np.flatnonzero(table.state == at.JOINED), endings.RESET)
+        waiting = (table.state == at.TRYING) | table.is_greeted
+        self._play(at.HANG_UP, 0, rows_of(np.flatnonzero(waiting)))
 
     # -- pods ---------------------------------------------------------------------------------------
 
@@ -237,7 +227,12 @@ class Engine:
         self._admission = admission
         s = self.world.s
         s[at.SHED_ABOVE] = nanoseconds(admission.shed_above_lag_ms / 1000)
-        s[at.SLOTS] = admission.handshake_slots
+        s[at.SLOTS], s[at.CLOSES_1013] = admission.handshake_slots, admission.close_1013
+        s[at.SHED] = nanoseconds(refusal_cpu_s(admission, self.costs))
+        self.world = self.world._replace(win=self._windows.enter(admission))
+        self._endings.keep(self.tables)
+        self._endings.turn_away_with(admission)
+        self._learn()
 
     def charge_handshakes(self, cpu_s: float) -> None:
         """From now on a handshake costs so much."""
@@ -264,8 +259,12 @@ class Engine:
 
     def end_pod(self, pod: int) -> int:
         """A pod ends, and with it all its connections; returns how many clients it had."""
+        joined, trying = self.on([pod])
         self._play(at.END_POD, pod)
-        return self._cut([pod])
+        self._windows.forget(pod)
+        self.lose(joined, endings.RESET)
+        self._play(at.LOSE_POD, 0, rows_of(trying))
+        return len(joined)
 
     def pause_pod(self, pod: int) -> None:
         """A pod stands still."""
@@ -324,14 +323,6 @@ class Engine:
         rows[:, 2] = (self.table.attempt[clients] & at.ATTEMPT_MASK) << 8 | self._place_of(ending)
         self._play(at.CLOSE_LATER, 0, rows)
 
-    def _cut(self, pods: list[int]) -> int:
-        """All connections of these pods break; returns how many were sessions."""
-        joined, trying = self.on(pods)
-        self.lose(joined, endings.RESET)
-        if len(trying):
-            self._play(at.END_ATTEMPTS, at.RESET, rows_of(trying))
-        return len(joined)
-
     # -- the feed -----------------------------------------------------------------------------------
 
     @property
@@ -354,10 +345,10 @@ class Engine:
     def take_interval(self, second: int) -> Interval:
         """What clients saw in a second that is over."""
         self._play(at.RECKON)
-        s = self.world.s
-        self.refused_at_edge[second] += int(s[at.REFUSED_AT_EDGE])
-        s[at.REFUSED_AT_EDGE] = 0
-        return self.recorder.take_interval(second, self.said(), connected_by_cell=self.joined)
+        self.edge.count_refused(second)
+        interval = self.recorder.take_interval(second, self.said(), connected_by_cell=self.joined)
+        self._endings.taken(self.tables)
+        return interval
 
     def take_pods(self) -> Any:
         """All pods, with what they did since the last call: CPU, occupied time, lag and late ticks."""
@@ -382,6 +373,7 @@ class Engine:
         s, costs = self.world.s, self.costs
         taken = (
             int(s[at.REQUESTS]) * costs.nginx_request_cpu_s
+            + self.edge.take_tls_cpu_s()
             + int(s[at.DELIVERED]) * costs.nginx_tick_cpu_s
             + costs.nginx_idle_cpu
         )

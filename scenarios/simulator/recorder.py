@@ -65,7 +65,7 @@ class Recorder:
     @property
     def attempts_by_slot(self) -> Any:
         """Attempts by the tenth of a second in which they began, or will."""
-        return self._tables[at.ATTEMPTS_BY_SLOT]
+        return self._tables[at.ATTEMPTS_BY_SLOT].sum(axis=1)
 
     @property
     def held_back(self) -> int:
@@ -78,7 +78,8 @@ class Recorder:
         said: what endings are called.
         """
         tables, numbers = self._tables, self._numbers
-        slots = self.attempts_by_slot[second * SLOTS_PER_S : (second + 1) * SLOTS_PER_S].tolist()
+        begun = tables[at.ATTEMPTS_BY_SLOT][second * SLOTS_PER_S : (second + 1) * SLOTS_PER_S]
+        slots, begun_by_cell = begun.sum(axis=1).tolist(), begun.sum(axis=0).tolist()
         points = int(numbers[at.N_POINTS])
         useful = tables[at.USEFUL] / points if points else None
         cells = [
@@ -88,9 +89,9 @@ class Recorder:
                     clients=int(self._cell_clients[place]),
                     connected=int(connected_by_cell[place]),
                     useful=None if useful is None else float(useful[place]),
-                    attempts=int(tables[at.ATTEMPTS_BY_CELL][second, place]),
-                    limited=int(tables[at.LIMITED_BY_CELL][place]),
-                    failed=int(tables[at.FAILED_BY_CELL][place]),
+                    attempts=begun_by_cell[place],
+                    limited=int(said.limited_by_cell[place]),
+                    failed=int(said.failed_by_cell[place]),
                     gave_up=int(tables[at.GAVE_UP_BY_CELL][place]),
                 ),
             )
@@ -121,10 +122,7 @@ class Recorder:
             stale_clients=float(numbers[at.N_STALE] / points) if points else None,
             reference="due",
         )
-        for table in (
-            *(at.OUTCOMES, at.DISCONNECTS, at.GAVE_UP, at.FANOUT, at.USEFUL),
-            *(at.LIMITED_BY_CELL, at.FAILED_BY_CELL, at.GAVE_UP_BY_CELL),
-        ):
+        for table in (at.FANOUT, at.USEFUL, at.GAVE_UP_BY_CELL):
             tables[table][:] = 0
         numbers[[at.N_TICKS, at.N_MISSED, at.N_STALE, at.N_POINTS, at.N_HELD_BACK]] = 0
         return interval
@@ -174,3 +172,7 @@ class Said(NamedTuple):
     outcomes: Counter[str]
     disconnects: Counter[str]
     gave_up: Counter[str]
+    failed_by_cell: Any
+    """Attempts that ended without a session, of shape (cells,)."""
+    limited_by_cell: Any
+    """Of these, those that a limit has refused."""

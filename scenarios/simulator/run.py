@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from gateway_stub.feed_schedule import FeedSchedule
 from reports.rundir.memory import MemoryWriter, Tally
 from reports.rundir.reader import Run
-from reports.rundir.schema import STOPPED_BY_USER, RunInfo, new_histogram
+from reports.rundir.schema import STOPPED_BY_USER, RunInfo
 from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.cpu import CpuShares
@@ -71,13 +71,13 @@ class Prediction(Struct, frozen=True, kw_only=True):
 def simulate(plan: Prediction, on_second: OnSecond = ignored) -> RunInfo:
     """Predicts a run and writes its directory."""
     writer = RunWriter(plan.directory, _info(plan))
-    return _Conductor(plan, on_second, writer, new_histogram).run()
+    return _Conductor(plan, on_second, writer).run()
 
 
 def simulate_in_memory(plan: Prediction, on_second: OnSecond = ignored) -> Run:
     """Predicts a run and writes nothing."""
     writer = MemoryWriter(_info(plan))
-    _Conductor(plan, on_second, writer, Tally).run()
+    _Conductor(plan, on_second, writer).run()
     return writer.run()
 
 
@@ -112,14 +112,12 @@ NANOSECONDS_PER_MS = 1_000_000
 
 
 class _Conductor:
-    def __init__(
-        self, plan: Prediction, on_second: OnSecond, writer: RunWriter, histogram: Callable[[], Any]
-    ) -> None:
+    def __init__(self, plan: Prediction, on_second: OnSecond, writer: RunWriter) -> None:
         self.plan = plan
         self.scenario = scenario = plan.scenario
         self._on_second = on_second
         self.writer = writer
-        self.collector = Collector(self.writer, 0, histogram=histogram)
+        self.collector = Collector(self.writer, 0, histogram=Tally)
         self.collector.zero = ZERO_S
         self.seconds = ZERO_S + scenario.phases.duration_s
         self.seconds = max(self.seconds, ZERO_S + scenario.phases.rescue_at_s + scenario.phases.rescue_s)
@@ -247,26 +245,41 @@ class _Conductor:
         interval = engine.take_interval(second)
         tls = engine.edge.take_handshakes()
         collector.on_interval(replace(interval, tls=tls, **self._due_ticks()))
-        pods, before = engine.take_pods(), self._last
-        for pod in np.flatnonzero(pods["alive"] & ~pods["paused"]).tolist():
-            now, last = pods[pod], before[pod]
-            counts = {name: int(now[field] - last[field]) for name, field in _COUNTED.items()}
-            line = PodSecond(
-                t_ns=(second + 1) * SECOND_NS,
-                span_ns=SECOND_NS,
-                cpu_ns=int(now["cpu"]),
-                occupied_ns=min(SECOND_NS, int(now["busy"])),
-                lag_ms=float(now["lag"]) / NANOSECONDS_PER_MS,
-                clients=int(now["joined"]),
-                tick_late_ms=float(now["late"]) / NANOSECONDS_PER_MS,
-                **counts,
-            )
+        for pod, line in self._pod_lines(second):
             collector.on_pod(pod, line)
-        self._last = pods
         shares = CpuShares(nginx=engine.take_nginx_cpu_s(), generator=None, foreign=None, steal=0.0)
         collector.on_cpu(second, shares)
-        collector.write_until(second)
         self._on_second(second + 1, self.seconds)
+
+    def _pod_lines(self, second: int) -> Iterator[tuple[int, PodSecond]]:
+        """What each pod that runs did in a second that is over."""
+        taken = self.engine.take_pods()
+        running = np.flatnonzero(taken["alive"] & ~taken["paused"])
+        now, before, self._last = taken[running], self._last[running], taken
+        counts = {name: (now[field] - before[field]).tolist() for name, field in _COUNTED.items()}
+        measured = zip(
+            running.tolist(),
+            now["cpu"].astype(np.int64).tolist(),
+            np.minimum(now["busy"], SECOND_NS).tolist(),
+            (now["lag"] / NANOSECONDS_PER_MS).tolist(),
+            now["joined"].tolist(),
+            (now["late"] / NANOSECONDS_PER_MS).tolist(),
+            strict=True,
+        )
+        for place, (pod, cpu_ns, occupied_ns, lag_ms, clients, tick_late_ms) in enumerate(measured):
+            yield (
+                pod,
+                PodSecond(
+                    t_ns=(second + 1) * SECOND_NS,
+                    span_ns=SECOND_NS,
+                    cpu_ns=cpu_ns,
+                    occupied_ns=occupied_ns,
+                    lag_ms=lag_ms,
+                    clients=clients,
+                    tick_late_ms=tick_late_ms,
+                    **{name: values[place] for name, values in counts.items()},
+                ),
+            )
 
     def _due_ticks(self) -> dict[str, Any]:
         """What an interval says of ticks, most of it by the second in which they were due."""

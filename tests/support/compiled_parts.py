@@ -1,6 +1,6 @@
 """Parts of the simulator's loop, called one by one: they are compiled, and take no arguments of Python's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import numba
@@ -12,8 +12,11 @@ from scenarios.scenario.validate import build
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.edge.limiter import Limiter
 from scenarios.simulator.engine import Engine
-from scenarios.simulator.loop import accounts, at, calendar, edge
+from scenarios.simulator.loop import accounts, at, calendar
+from scenarios.simulator.loop.compiled import FOLDER
+from scenarios.simulator.loop.edge import balance, greeting, limits, sending, upstream, workers
 from scenarios.simulator.loop.handle import handle
+from scenarios.simulator.loop.pods import quiet, windows
 from scenarios.simulator.recorder import Cell, Recorder
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -21,32 +24,96 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def compiled(function: _Function) -> _Function:
     """A function that the compiler makes for the tests."""
-    made: _Function = numba.njit(function)
+    made: _Function = numba.njit(function, cache=FOLDER is not None)
     return made
 
 
 @compiled
 def _let_in(places: int, client: int, now_ms: int) -> tuple[int, int]:
-    return edge.let_in(handle(places), client, now_ms)
+    return limits.let_in(handle(places), client, now_ms)
 
 
 @compiled
-def _choose(places: int, client: int) -> int:
+def _choose(places: int, client: int, now: int) -> int:
     world = handle(places)
-    pod = edge.choose(world, client)
+    pod = balance.choose(world, client, now)
     if pod >= 0:
-        edge.connect(world, pod, 1)
+        balance.connect(world, pod, 1)
     return pod
 
 
 @compiled
 def _connect(places: int, pod: int, more: int) -> None:
-    edge.connect(handle(places), pod, more)
+    balance.connect(handle(places), pod, more)
 
 
 @compiled
 def _end_of_request(places: int, client: int) -> None:
-    edge.end_of_request(handle(places), client)
+    limits.end_of_request(handle(places), client)
+
+
+@compiled
+def _accept(places: int, client: int) -> int:
+    world = handle(places)
+    if not workers.accept(world, client):
+        return at.RESET
+    return 0 if workers.reach_pod(world, client) else at.NO_CONNECTION
+
+
+@compiled
+def _release(places: int, client: int) -> None:
+    workers.release(handle(places), client)
+
+
+@compiled
+def _settle_worker(places: int, client: int) -> None:
+    workers.settle(handle(places), client)
+
+
+@compiled
+def _sent(places: int, pod: int, now_s: int) -> None:
+    upstream.sent(handle(places), pod, now_s)
+
+
+@compiled
+def _failed(places: int, pod: int, now_s: int) -> None:
+    upstream.failed(handle(places), pod, now_s)
+
+
+@compiled
+def _ended(places: int, pod: int) -> None:
+    upstream.ended(handle(places), pod)
+
+
+@compiled
+def _is_out(places: int, pod: int, now_s: int) -> bool:
+    return upstream.is_out(handle(places), pod, now_s)
+
+
+@compiled
+def _send(places: int, client: int) -> None:
+    sending.send_first(handle(places), client, 0)
+
+
+@compiled
+def _turn_away(places: int, client: int) -> None:
+    sending.turn_away(handle(places), client, 0, at.SHED_BY_POD)
+
+
+@compiled
+def _greet(places: int, client: int, now: int, deadline: int) -> int:
+    return greeting.greet(handle(places), client, now, deadline)
+
+
+@compiled
+def _admits(places: int, pod: int, address: int, now: int) -> bool:
+    return windows.admits(handle(places), pod, address, now)
+
+
+@compiled
+def last_byte(joined: int, tick: int, until: int, ping_interval: int) -> int:
+    """When a session has carried something last."""
+    return quiet.last_byte(joined, tick, until, ping_interval)
 
 
 @compiled
@@ -90,6 +157,8 @@ class Parts:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._limiter = Limiter(Limits(), addresses=1)
+        self.tokens: dict[str, Any] = {}
+        """The number of the token that each client shows, by header or cookie."""
 
     @classmethod
     def of(cls, clients: int, pods: int = 1, **tables: Any) -> "Parts":
@@ -100,6 +169,12 @@ class Parts:
         due = np.arange(100) * (at.SECOND // 5)
         return cls(Engine(scenario, Costs(), pods=pods, seconds=20, due=due))
 
+    @classmethod
+    def at_workers(cls, clients: int, **settings: Any) -> "Parts":
+        """With workers that may be too small for so many clients: only those that are served have to fit."""
+        group = [{"name": "old", "share": 0.9, "protocol": 3}, {"name": "new", "share": 0.1}]
+        return cls.of(clients, fleet={"group": group}, edge={"nginx": settings})
+
     @property
     def places(self) -> int:
         """What the parts are given in place of arrays."""
@@ -107,15 +182,16 @@ class Parts:
 
     # -- the edge
 
-    def limit(self, limits: Limits, proxy: str = "nginx", *, addresses: int) -> None:
+    def limit(self, asked: Limits, proxy: str = "nginx", *, addresses: int) -> None:
         """This limit is in force from now on; the proxy keeps what it keeps."""
         self._limiter = Limiter(
-            limits,
+            asked,
             addresses=addresses,
             proxy=proxy,
             before=self._limiter,
             address_of=np.arange(self.engine.table.count) % addresses,
             source=source_address,
+            tokens=self.tokens,
         )
         world = self.engine.world
         self.engine.world = world._replace(lim=self._limiter.enter(world.s))
@@ -132,11 +208,11 @@ class Parts:
 
     def let_in(self, addresses: Sequence[int], now_ms: int) -> list[bool]:
         """Whether one client of each of these addresses is let in, one after the other."""
-        return [verdict == edge.LET_IN for verdict, _ in self.ask(addresses, now_ms)]
+        return [verdict == limits.LET_IN for verdict, _ in self.ask(addresses, now_ms)]
 
     def ask_for(self, client: int, now_ms: int) -> bool:
         """Whether that client is let in."""
-        return bool(_let_in(self.places, client, now_ms)[0] == edge.LET_IN)
+        return bool(_let_in(self.places, client, now_ms)[0] == limits.LET_IN)
 
     def end_of_request(self, client: int) -> None:
         """Its request is not in flight any more."""
@@ -144,7 +220,62 @@ class Parts:
 
     def send(self, clients: Sequence[int]) -> list[int]:
         """The pods that these are sent to, one after the other."""
-        return [_choose(self.places, client) for client in clients]
+        return [_choose(self.places, client, 0) for client in clients]
+
+    def request(self, client: int, sheds: Collection[int]) -> str:
+        """What becomes of a request: `up`, or the word for how it ends; some pods shed everybody."""
+        engine = self.engine
+        record = engine.table.records[client]
+        record["state"], record["pod"] = at.TRYING, -1
+        before = engine.said().outcomes
+        _send(self.places, client)
+        while record["pod"] in sheds:
+            _turn_away(self.places, client)
+        if record["pod"] >= 0:
+            return "up"
+        (word,) = engine.said().outcomes - before
+        return word
+
+    def fail(self, pod: int, now_s: int) -> None:
+        """A request that was sent to a pod fails there."""
+        _sent(self.places, pod, now_s)
+        _failed(self.places, pod, now_s)
+
+    def sent(self, pod: int, now_s: int) -> None:
+        """A request goes to a pod."""
+        _sent(self.places, pod, now_s)
+
+    def ended(self, pod: int) -> None:
+        """A request has ended at a pod without a failure."""
+        _ended(self.places, pod)
+
+    def out(self, now_s: int) -> set[int]:
+        """The pods that get nothing now."""
+        return {pod for pod in range(len(self.engine.pods)) if _is_out(self.places, pod, now_s)}
+
+    def accept(self, client: int) -> int:
+        """0 where a worker has room for a client, otherwise the place of the ending."""
+        found = int(_accept(self.places, client))
+        if found == at.NO_CONNECTION:
+            self.release(client)
+        return found
+
+    def release(self, client: int) -> None:
+        """The connections of a client have ended."""
+        _release(self.places, client)
+
+    def settle_worker(self, client: int) -> None:
+        """A client has got in, if need be at the second attempt."""
+        _settle_worker(self.places, client)
+
+    def greet(self, client: int, now_s: float, deadline_s: float = 1e6) -> float:
+        """When the TLS handshake of a client that comes now is over, in seconds."""
+        return int(_greet(self.places, client, round(now_s * 1e9), round(deadline_s * 1e9))) / 1e9
+
+    def admits(self, pod: int, address: int, now_ms: int) -> bool:
+        """Whether the window of a pod has room for a connection of an address."""
+        self.engine._make_room()
+        return bool(_admits(self.places, pod, address, now_ms * 1_000_000))
 
     def connect(self, pod: int, more: int) -> None:
         """A pod has a connection more, or one less."""
@@ -200,8 +331,8 @@ class Books:
         shapes |= {at.EFFECTIVE: (20, BINS, groups), at.CENSORED: (20, BINS, groups)}
         shapes |= {at.STALENESS: (BINS, groups), at.GROUPS: (cells,)}
         shapes |= {at.WITH_TICK: (pods, cells), at.JOINED_BY_CELL: (pods, cells)}
-        shapes |= {at.LIMITED_BY_CELL: (cells,), at.FAILED_BY_CELL: (cells,), at.GAVE_UP_BY_CELL: (cells,)}
-        shapes |= {at.ATTEMPTS_BY_CELL: (21, cells)}
+        shapes |= {at.GAVE_UP_BY_CELL: (cells,), at.ENDED: (cells, at.SIZE_E + 1)}
+        shapes |= {at.ATTEMPTS_BY_SLOT: (210, cells)}
         s = engine.world.s
         m, tables = lay_out(s, shapes)
         for table in (at.DUE, at.SECONDS_OF):

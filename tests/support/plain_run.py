@@ -6,17 +6,22 @@ first, by their numbers, then everything else in the order in which it was enter
 """
 
 import heapq
+import math
 import random
 from collections import Counter, deque
 from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from gateway_stub.admission import Admitter
+from gateway_stub.protocol import Admission
 from scenarios.clients import endings
 from scenarios.clients.endings import Ending
 from scenarios.limits.leaky_bucket import BucketRule, LeakyBucket, decide
 from scenarios.policies.following import FollowedPolicy, Policy
 from scenarios.policies.orders import Attempt, Order, Stop, Wait
+from scenarios.scenario.edge.nginx import NginxSettings
+from scenarios.simulator.admission.refusals import TRY_AGAIN
 
 NS = 1_000_000_000
 SYN_AGAIN = (1 * NS, 3 * NS, 7 * NS)
@@ -24,7 +29,11 @@ TURNS = 4
 
 
 class PlainRun:
-    """All clients have a session at 0. costs: `upgrade`, `join`, `close` and `tick` of one to one client."""
+    """All clients have a session at 0.
+
+    costs: `upgrade`, `join`, `close`, `shed`, and `tick` of one to one client; `tls` and `resumed` of a TLS
+    handshake, where the proxy has TLS.
+    """
 
     def __init__(
         self,
@@ -40,11 +49,13 @@ class PlainRun:
         ticks: list[int],
         limit: BucketRule | None,
         addresses: list[int],
-        slots: int,
+        rules: Admission,
+        nginx: NginxSettings,
     ) -> None:
         self.now = 0
         self.timeout, self.stale, self.backlog, self.costs = timeout, stale, backlog, costs
-        self.edge_delay, self.ticks, self.limit, self.slots = edge_delay, ticks, limit, slots
+        self.edge_delay, self.ticks, self.limit, self.rules = edge_delay, ticks, limit, rules
+        self.greeted_until = 0
         self.buckets: dict[int, LeakyBucket] = {}
         self.edge_is_up = True
         self.outcomes: Counter[str] = Counter()
@@ -54,6 +65,7 @@ class PlainRun:
         self._numbers = count()
         self._heap: list[tuple[int, int, int, int, Callable[[], None]]] = []
         self.pods = [PlainPod(self, number) for number in range(pods)]
+        self.upstream = PlainUpstream(self, nginx)
         for pod in self.pods:
             pod.since = next(self._numbers)
         followed = FollowedPolicy(policy)
@@ -61,8 +73,10 @@ class PlainRun:
             PlainClient(self, followed, far, address) for far, address in zip(travel, addresses, strict=True)
         ]
         for client in self.clients:
-            client.pod = self.choose()
+            client.pod = self.upstream.choose(client)
+            assert client.pod is not None
             client.pod.connect(1)
+            client.has_tls_session = True
             client.join()
         for due in ticks:
             self.at(due, self._feed)
@@ -82,10 +96,6 @@ class PlainRun:
             self.now, *_, act = heapq.heappop(self._heap)
             act()
         self.now = time
-
-    def choose(self) -> "PlainPod":
-        """The pod with the fewest connections; of several, the one that has had as many for longest."""
-        return min(self.pods, key=lambda pod: (pod.connections, pod.since))
 
     def lets_in(self, address: int) -> bool:
         """Whether the proxy's limit lets a request pass."""
@@ -114,14 +124,95 @@ class PlainRun:
         """A pod stands still."""
         self.pods[pod].pause()
 
+    def kill(self, number: int) -> None:
+        """A pod ends, and all its connections with it."""
+        pod = self.pods[number]
+        there = [client for client in self.clients if client.pod is pod]
+        joined = [client for client in there if client.state == "joined"]
+        pod.end()
+        for client in joined:
+            client.lose(endings.RESET)
+        for other in self.pods if joined else ():
+            other.wake()
+        for client in there:
+            if client not in joined:
+                client.lose_pod()
+
     def end_edge(self) -> None:
         """The proxy ends, and all connections with it."""
         self.edge_is_up = False
         self.buckets.clear()
-        self.drop([n for n, client in enumerate(self.clients) if client.state == "joined"])
+        self.upstream.forget()
+        self.greeted_until = 0
         for client in self.clients:
-            if client.state == "trying":
-                client.end(endings.RESET)
+            client.has_tls_session = False
+        greeted = [client for client in self.clients if client.is_greeted]
+        joined = [n for n, client in enumerate(self.clients) if client.state == "joined"]
+        if joined:
+            self.drop(joined)
+        for client in self.clients:
+            if client.state == "trying" or client in greeted:
+                client.hang_up()
+
+
+class PlainUpstream:
+    """What nginx knows of its pods."""
+
+    def __init__(self, run: PlainRun, settings: NginxSettings) -> None:
+        self.run, self.settings = run, settings
+        self.forget()
+
+    def forget(self) -> None:
+        self.fails, self.accessed, self.checked = Counter[int](), Counter[int](), Counter[int]()
+        for pod in self.run.pods:
+            self.accessed[pod.number] = self.checked[pod.number] = -(10**9)
+
+    def now(self) -> int:
+        return self.run.now // NS
+
+    def choose(self, client: "PlainClient") -> "PlainPod | None":
+        """The pod with the fewest connections; of several, the one that has had as many for longest."""
+        left = [
+            pod for pod in self.run.pods if not self._is_out(pod.number) and pod.number not in client.tried
+        ]
+        return min(left, key=lambda pod: (pod.connections, pod.since), default=None)
+
+    def _is_out(self, pod: int) -> bool:
+        settings = self.settings
+        return (
+            0 < settings.max_fails <= self.fails[pod]
+            and len(self.run.pods) > 1
+            and self.now() - self.checked[pod] <= settings.fail_timeout_s
+        )
+
+    def sent(self, pod: "PlainPod") -> None:
+        if self.now() - self.checked[pod.number] > self.settings.fail_timeout_s:
+            self.checked[pod.number] = self.now()
+
+    def failed(self, pod: "PlainPod") -> None:
+        self.fails[pod.number] += 1
+        self.accessed[pod.number] = self.checked[pod.number] = self.now()
+
+    def ended(self, pod: "PlainPod") -> None:
+        if self.accessed[pod.number] < self.checked[pod.number]:
+            self.fails[pod.number] = 0
+
+    def goes_on(self, client: "PlainClient", pod: "PlainPod") -> bool:
+        """Whether a request that has found no process at a pod, or lost it, goes to the next one."""
+        self.failed(pod)
+        if "error" not in self.settings.proxy_next_upstream:
+            return False
+        client.tried.add(pod.number)
+        return len(client.tried) < len(self.run.pods)
+
+    def goes_on_after(self, status: int, client: "PlainClient", pod: "PlainPod") -> bool:
+        """The same for an answer of the pod; that of the last one is no failure."""
+        named = f"http_{status}" in self.settings.proxy_next_upstream
+        if not named or len(client.tried) + 1 >= len(self.run.pods):
+            return False
+        self.failed(pod)
+        client.tried.add(pod.number)
+        return True
 
 
 class PlainPod:
@@ -134,6 +225,8 @@ class PlainPod:
         self.ready: deque[tuple[PlainClient, int]] = deque()
         self.sessions: list[PlainClient] = []
         self.closes = self.under_way = 0
+        self.sheds = self.died = 0
+        self.alive, self.admitter = True, Admitter(run.rules)
         self.tick, self.part, self.heard = -1, 0, 0
         self.paused, self._left = False, 0
         self.is_watched = False
@@ -142,12 +235,16 @@ class PlainPod:
         self._act: Callable[[], None] | None = None
         self._jobs: Any = None
 
+    @property
+    def runs(self) -> bool:
+        return self.alive and not self.paused
+
     def connect(self, more: int) -> None:
         self.connections += more
         self.since = next(self.run._numbers)
 
     def wake(self) -> None:
-        if not self.paused and self._act is None:
+        if self.alive and not self.paused and self._act is None:
             self._jobs = self._turns()
             self._next()
 
@@ -171,6 +268,18 @@ class PlainPod:
         self._act()
         self._next()
 
+    def end(self) -> None:
+        self.alive, self.paused, self._act = False, False, None
+        self._job += 1
+        self.queue.clear()
+        self.ready.clear()
+        self.closes = self.sheds = self.under_way = self.part = 0
+        self.admitter = Admitter(self.run.rules)
+
+    def start(self) -> None:
+        self.alive, self.heard = True, self.run.now
+        self.tick = sum(due <= self.run.now for due in self.run.ticks) - 1
+
     def pause(self) -> None:
         self.paused, self._left = True, self._ends - self.run.now
         self._job += 1
@@ -191,8 +300,9 @@ class PlainPod:
         while True:
             did = False
             joins = len(self.ready)
-            if self.closes:
-                cost, self.closes = self.closes * costs["close"], 0
+            if self.closes or self.sheds:
+                cost = self.closes * costs["close"] + self.sheds * costs["shed"]
+                self.closes = self.sheds = 0
                 did = True
                 yield cost, lambda: None
             for _ in range(joins):
@@ -202,7 +312,10 @@ class PlainPod:
             if self.queue:
                 client, attempt = self.queue.popleft()
                 did = True
-                yield costs["upgrade"], lambda c=client, a=attempt: self._upgraded(c, a)
+                if self.admitter.fits_window(f"10.0.0.{client.address}", "", run.now):
+                    yield costs["upgrade"], lambda c=client, a=attempt: self._upgraded(c, a)
+                else:
+                    yield costs["shed"], lambda c=client, a=attempt: self._refused(c, a)
             if self.part or (self.tick + 1 < len(run.ticks) and run.ticks[self.tick + 1] <= run.now):
                 if not self.part:
                     part_cost = int(len(self.sessions) * costs["tick"] / TURNS + 0.5)
@@ -229,13 +342,20 @@ class PlainPod:
         self.watch()
         self.wake()
 
+    def _refused(self, client: "PlainClient", attempt: int) -> None:
+        if client.state == "trying" and client.attempt == attempt:
+            client.turn_away(429, math.ceil(self.run.rules.window_s))
+
     def _upgraded(self, client: "PlainClient", attempt: int) -> None:
         if not client.is_trying(attempt):
             return
-        if self.run.slots and self.under_way >= self.run.slots:
-            client.end(endings.answered(503, 1.0, "websocket"))
+        slots = self.run.rules.handshake_slots
+        if slots and self.under_way >= slots:
+            self.sheds += 1
+            client.turn_away(503, 1.0)
             return
         self.under_way += 1
+        client.is_open = True
         client.reset()
         if self.run.edge_delay:
             self.run.at(self.run.now + self.run.edge_delay, lambda: self._asks(client, attempt))
@@ -272,6 +392,8 @@ class PlainClient:
         self.pod: PlainPod | None = None
         self.attempt = self.started = self.since = 0
         self.first = True
+        self.tried: set[int] = set()
+        self.is_open = self.is_greeted = self.has_tls_session = False
         self._timer = 0
         self._rng = random.Random(1)
         self._follow_from_now(followed)
@@ -302,9 +424,11 @@ class PlainClient:
         assert self.pod is not None
         self.run.disconnects[ending.session] += 1
         self.pod.sessions.remove(self)
-        self.pod.closes += 1
+        self.pod.closes += self.pod.alive
         self.pod.connect(-1)
+        self.run.upstream.ended(self.pod)
         self.pod, self.first = None, True
+        self.tried.clear()
         lasted_s = max((self.run.now - self.since) / NS, 1e-6)
         reset = self._followed.reset
         if not isinstance(reset, str) and lasted_s >= reset:
@@ -314,9 +438,59 @@ class PlainClient:
     def end(self, ending: Ending) -> None:
         if self.pod is not None:
             self.pod.connect(-1)
+            self.run.upstream.ended(self.pod)
             self.pod = None
+        self.tried.clear()
         self.run.outcomes[ending.attempt] += 1
         self._obey(self.course.after(ending.outcome, 0.0, self.run.now / NS))
+
+    def hang_up(self) -> None:
+        """The proxy has ended."""
+        if self.state != "trying":
+            self.first = False
+            self.attempt += 1
+        self.end(endings.RESET)
+
+    def lose_pod(self) -> None:
+        """The pod has ended that has the request."""
+        assert self.pod is not None
+        if self.is_open:
+            self.end(endings.RESET)
+        elif self.run.upstream.goes_on(self, self.pod):
+            self._go_to_next()
+        else:
+            self.end(endings.answered(502, None, "websocket"))
+
+    def turn_away(self, status: int, retry_after_s: float) -> None:
+        """The pod refuses the request."""
+        assert self.pod is not None
+        if self.run.rules.close_1013:
+            self.end(TRY_AGAIN)
+        elif self.run.upstream.goes_on_after(status, self, self.pod):
+            self._go_to_next()
+        else:
+            self.end(endings.answered(status, retry_after_s, "websocket"))
+
+    def _go_to_next(self) -> None:
+        assert self.pod is not None
+        self.pod.connect(-1)
+        self.pod = None
+        self.attempt += 1
+        self._send()
+
+    def _send(self) -> None:
+        """The proxy sends the request to a pod that is there, as far as it finds one."""
+        run = self.run
+        while pod := run.upstream.choose(self):
+            run.upstream.sent(pod)
+            if pod.alive:
+                self.pod = pod
+                pod.connect(1)
+                self._knock(pod, self.attempt, run.now, SYN_AGAIN)
+                return
+            if not run.upstream.goes_on(self, pod):
+                break
+        self.end(endings.answered(502, None, "websocket"))
 
     def follow(self, followed: FollowedPolicy) -> None:
         self.course.abandoned(self.run.now / NS)
@@ -332,7 +506,7 @@ class PlainClient:
         self._obey(self.course.pushed(first=self.first, at_s=self.run.now / NS))
 
     def _obey(self, order: Order) -> None:
-        self.state = "away"
+        self.state, self.is_greeted = "away", False
         self._timer += 1
         match order:
             case Stop(reason):
@@ -352,11 +526,28 @@ class PlainClient:
         self.state, self.started = "going", self.run.now
         self.run.attempts += 1
         way = min(self.travel + self.run.edge_delay, self.run.timeout)
-        self._at(self.started + way, self._arrive)
+        self._at(self.started + way, self._come_in)
+
+    def _come_in(self) -> None:
+        """The connection reaches the proxy, which has to make a TLS handshake first."""
+        run, patience = self.run, self.started + self.run.timeout
+        if "tls" not in run.costs or not run.edge_is_up or run.now >= patience:
+            self._arrive()
+            return
+        self.is_greeted = True
+        cost = run.costs["resumed" if self.has_tls_session else "tls"]
+        run.greeted_until = max(run.now, run.greeted_until) + cost
+        if run.greeted_until < patience:
+            self.has_tls_session = True
+        if (over := min(run.greeted_until, patience)) > run.now:
+            self._at(over, self._arrive)
+        else:
+            self._arrive()
 
     def _arrive(self) -> None:
         run = self.run
         self.first, self.state = False, "trying"
+        self.is_open = self.is_greeted = False
         self.attempt += 1
         if run.now >= self.started + run.timeout:
             self.end(endings.TIMED_OUT)
@@ -366,9 +557,7 @@ class PlainClient:
             self.end(endings.answered(429, None, "websocket"))
         else:
             self._at(self.started + run.timeout, lambda: self.end(endings.TIMED_OUT))
-            self.pod = run.choose()
-            self.pod.connect(1)
-            self._knock(self.pod, self.attempt, run.now, SYN_AGAIN)
+            self._send()
 
     def _knock(self, pod: PlainPod, attempt: int, began: int, again: tuple[int, ...]) -> None:
         """A SYN reaches the pod; where its queue is full, it comes again."""

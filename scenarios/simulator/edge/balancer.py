@@ -1,9 +1,9 @@
-"""To which pod the edge sends each newcomer: what the loop has to know of a `balance`.
+"""What the loop has to know of a `gateway.balance`: how it chooses, and the pod of each address.
 
 With `cookie` newcomers are sent as with `least_conn`: the cookie is about the session's further requests.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from scenarios.clients.addresses import first_octets
 from scenarios.simulator.loop import at
+from scenarios.simulator.loop.clients import mixed
+from scenarios.simulator.loop.compiled import plain
+from scenarios.simulator.loop.edge.balance import FIRST_HASH, ip_hash
 
 Ints = npt.NDArray[np.int64]
 
@@ -18,29 +21,24 @@ KINDS = {
     "least_conn": at.LEAST_CONN,
     "cookie": at.LEAST_CONN,
     "round_robin": at.ROUND_ROBIN,
-    "hash": at.BY_ADDRESS,
-    "ip_hash": at.BY_ADDRESS,
+    "hash": at.HASH,
+    "ip_hash": at.IP_HASH,
 }
 """How the loop chooses, by `gateway.balance`."""
+
+
+def has_homes(balance: str) -> bool:
+    """Whether each address has a pod of its own."""
+    return KINDS[balance] in {at.HASH, at.IP_HASH}
 
 
 def homes(balance: str, addresses: int, pods: Sequence[int], seed: int) -> Ints:
     """The pod of each address, where the balance has one for each; shape (addresses,)."""
     if balance == "hash":
         return _rendezvous(addresses, pods, seed)
-    found: Ints = np.array(pods, np.int64)[ip_hash(first_octets(np.arange(addresses))) % len(pods)]
+    hashed: Any = plain(ip_hash)(FIRST_HASH, *first_octets(np.arange(addresses)))
+    found: Ints = np.array(pods, np.int64)[hashed % len(pods)]
     return found
-
-
-def ip_hash(octets: Iterable[Any]) -> Any:
-    """nginx's hash of the first three octets of an address; modulo the number of pods, it is the pod's place.
-
-    Source: nginx/nginx, src/http/modules/ngx_http_upstream_ip_hash_module.c, as of 1.31.
-    """
-    hashed: Any = 89
-    for octet in octets:
-        hashed = (hashed * 113 + octet) % 6271
-    return hashed
 
 
 def _rendezvous(addresses: int, pods: Sequence[int], seed: int) -> Ints:
@@ -48,15 +46,11 @@ def _rendezvous(addresses: int, pods: Sequence[int], seed: int) -> Ints:
 
     Stands for the proxies' own hashes, which keep the same promise by other means.
     """
-    index = np.arange(addresses, dtype=np.uint64)
-    best, home = np.zeros(addresses, np.uint64), np.full(addresses, pods[0], np.int64)
+    drawn: Any = plain(mixed)
+    numbers = np.arange(addresses, dtype=np.int64)
+    highest, home = np.full(addresses, -1, np.int64), np.full(addresses, pods[0], np.int64)
     for pod in pods:
-        # splitmix64's finaliser, of a number that is different for every pair.
-        score = (index * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64((pod + 1) * 0x632BE59BD9B4E019 % 2**64)
-        score ^= np.uint64(seed % 2**64)
-        score = (score ^ (score >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        score = (score ^ (score >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        score ^= score >> np.uint64(31)
-        higher = score > best
-        best[higher], home[higher] = score[higher], pod
+        score = drawn(np.array([seed]), numbers, np.array([pod + 1]))
+        higher = score > highest
+        highest[higher], home[higher] = score[higher], pod
     return home

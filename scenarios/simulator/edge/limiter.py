@@ -1,13 +1,15 @@
 """The limits of the edge as the loop reads them: rules as numbers, and what the proxy remembers of each key.
 
 The rules themselves are the functions of `leaky_bucket.py`, or of `token_bucket.py` where Envoy or HAProxy is
-in front, and of `window.py`: `loop/edge.py` compiles these.
+in front, and of `window.py`: `loop/edge/limits.py` compiles these.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -17,9 +19,13 @@ from scenarios.limits.leaky_bucket import NEVER_MS, EdgeRule
 from scenarios.limits.registry import Limits
 from scenarios.limits.token_bucket import token_rule
 from scenarios.limits.window import WindowRule
+from scenarios.scenario.model import Scenario
+from scenarios.simulator.clients import ClientTable
+from scenarios.simulator.edge.tokens import tokens_shown
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.world import lay_out
 
+Ints = npt.NDArray[np.int64]
 Rules = Sequence[CountedRule]
 
 
@@ -79,7 +85,8 @@ class Limiter:
     """All rules of a limit, for so many addresses.
 
     before: what was in force until a reload; None where the proxy has just been started. address_of: the
-    number of each client's address, and source: what address that is.
+    number of each client's address, and source: what address that is. tokens: by `EdgeRule.token`, the number
+    of each client's token; negative where it shows none.
     """
 
     def __init__(
@@ -91,27 +98,34 @@ class Limiter:
         before: "Limiter | None" = None,
         address_of: Any = (),
         source: Callable[[int], str] = source_address,
+        tokens: Mapping[str, Ints] = MappingProxyType({}),
     ) -> None:
         counting = COUNTING[proxy]
         self.limits = limits
         self._rated: tuple[EdgeRule | WindowRule, ...] = (*limits.rules, *limits.windows)
         kept = counting.kept(before.limits.at_proxy, limits.at_proxy) if before else set()
         self._rows = np.zeros((len(self._rated), at.SIZE_R), np.int64)
-        self._keys = np.zeros((len(self._rated), addresses, 3), np.int64)
+        counted_by = sorted({rule.token for rule in limits.rules if rule.token})
+        self._tokens = np.zeros((len(counted_by), max(1, len(address_of))), np.int64)
+        for number, name in enumerate(counted_by):
+            self._tokens[number] = tokens[name]
+        keys = max(addresses, int(self._tokens.max(initial=0)) + 1)
+        self._keys = np.zeros((len(self._rated), keys, 3), np.int64)
         """What is remembered: (excess, last charge) or (present period, the one before, its beginning)."""
         for number, rule in enumerate(self._rated):
             row = self._rows[number]
             row[at.R_SHARED], row[at.R_ALL_REQUESTS] = not rule.per_address, rule.all_requests
             if isinstance(rule, WindowRule):
-                kind = at.WINDOW_OF_ALL if rule.charge_refusals else at.WINDOW
+                kind = at.PERIODS_OF_ALL if rule.charge_refusals else at.PERIODS
                 row[:4] = kind, 0, rule.connections, rule.period_ms
                 self._keys[number, :, 2] = NEVER_MS
             else:
                 row[:4] = counting.as_numbers(rule)
                 row[at.R_DELAYS] = not rule.nodelay
+                row[at.R_TOKEN] = 1 + counted_by.index(rule.token) if rule.token else 0
                 self._keys[number, :, 1] = NEVER_MS
             if before and rule.name in kept:
-                self._keys[number] = before._keys[before._place(rule.name)]
+                self._go_on_from(before, number)
         capped = limits.in_flight
         self._caps = np.array([rule.connections for rule in capped], np.int64)
         self._counts = np.zeros((len(capped), addresses), np.int64)
@@ -129,9 +143,32 @@ class Limiter:
                 np.add.at(self._counts[number], np.asarray(address_of)[held], 1)
         self._counting = counting
 
-    def _place(self, name: str) -> int:
-        """Which rule of a rate has that name."""
-        return [rule.name for rule in self._rated].index(name)
+    @classmethod
+    def of(
+        cls, limits: Limits, table: ClientTable, scenario: Scenario, *, before: "Limiter | None"
+    ) -> "Limiter":
+        """The rules of a limit, for all clients of a table."""
+        return cls(
+            limits,
+            addresses=table.addresses,
+            proxy=scenario.edge.proxy,
+            before=before,
+            address_of=table.address,
+            source=table.source_address,
+            tokens={
+                rule.token: tokens_shown(rule.token, scenario.target, table.count)
+                for rule in limits.rules
+                if rule.token
+            },
+        )
+
+    def _go_on_from(self, before: "Limiter", number: int) -> None:
+        """A rule keeps what was counted before under the same name, for the same kind of keys."""
+        names = [_counts(rule) for rule in before._rated]
+        if (mine := _counts(self._rated[number])) in names:
+            old = before._keys[names.index(mine)]
+            same = min(len(old), self._keys.shape[1])
+            self._keys[number, :same] = old[:same]
 
     def enter(self, s: Any) -> Any:
         """The array that the loop reads; says in the numbers of a run what holds for all rules."""
@@ -146,6 +183,7 @@ class Limiter:
             at.COUNTS: self._counts,
             at.CAPS: self._caps,
             at.HOLDS: self._holds,
+            at.TOKENS_OF: self._tokens,
         }
         array, views = lay_out(s, {table: values.shape for table, values in tables.items()})
         for table, values in tables.items():
@@ -153,3 +191,8 @@ class Limiter:
         # What the loop changes is kept for the next limit.
         self._keys, self._counts, self._holds = views[at.KEYS], views[at.COUNTS], views[at.HOLDS]
         return array
+
+
+def _counts(rule: EdgeRule | WindowRule) -> tuple[str, str]:
+    """What tells the counts of rules apart: of another header or cookie, the keys are others as well."""
+    return rule.name, rule.token if isinstance(rule, EdgeRule) else ""

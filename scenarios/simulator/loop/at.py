@@ -70,17 +70,57 @@ NEVER = 1 << 62
     SLOTS_OF_RUN,
     SOON_ROOM,
     PRESENT_ROOM,
+    REMEMBERS,
+    WORKERS,
+    JUDGES,
+    MAX_FAILS,
+    FAIL_TIMEOUT_S,
+    AFTER_ERROR,
+    AFTER_BUSY,
+    AFTER_TOO_MANY,
+    CLOSES_1013,
+    READ_TIMEOUT,
+    PING_INTERVAL,
+    TLS,
+    TLS_THROUGH,
+    TLS_FULL,
+    TLS_RESUMED,
+    WINDOW_CONNECTIONS,
+    WINDOW,
+    WINDOW_CHARGES,
+    WINDOW_OF_PEER,
+    WINDOW_MASK,
+    WINDOW_ROOM,
     FIRST_TABLE,
-) = range(61)
+) = range(82)
 """FEED_MARK: of the event at which the next tick is due. TAKEN, LOADED: how many of the
 entries of the current bucket have been taken, and how many there are. MARGIN: so many free chunks are there
-before every event. WORK_TIME: when the work of the pods was last reckoned up."""
+before every event. WORK_TIME: when the work of the pods was last reckoned up. REMEMBERS: the
+proxy has something to forget when a connection ends. JUDGES: it takes note of pods that fail. AFTER_…: what a
+failed request is sent to the next pod after. TLS: the proxy has it; TLS_THROUGH: when it is through with all
+handshakes so far, TLS_FULL and TLS_RESUMED how many of these it has made. WINDOW…: of the limit that each pod
+counts; WINDOW_ROOM: for so many more counters there is room."""
 
 # -- other numbers of the run: the array `x` -------------------------------------------------------
 
-WORK, SLOW, STRETCH, TICK, TICK_CPU, CORES, NGINX_SHARE, IDLE, SIZE_X = range(9)
+(
+    WORK,
+    SLOW,
+    STRETCH,
+    TICK,
+    TICK_CPU,
+    CORES,
+    NGINX_SHARE,
+    IDLE,
+    TLS_COST,
+    TLS_RESUMED_COST,
+    TLS_WORKERS,
+    TLS_CPU,
+    SIZE_X,
+) = range(13)
 """WORK: what a busy pod has done since the beginning, in nanoseconds. SLOW: nanoseconds on the clock for one
-of work. TICK, TICK_CPU: of one tick to one client."""
+of work. TICK, TICK_CPU: of one tick to one client. TLS_COST, TLS_RESUMED_COST: nanoseconds of a handshake;
+TLS_WORKERS: that make them, and TLS_CPU: what they have spent since somebody has asked."""
 
 # -- what the loop needs of Python before it can go on ---------------------------------------------
 
@@ -91,16 +131,37 @@ NOTHING, MORE_DELAYS, MORE_ROOM, OUTCOMES_TO_TELL = range(4)
 AWAY, TRYING, JOINED, GONE = range(4)
 """Waiting for the next attempt, or on the way to the proxy with it; attempting there; joined; given up."""
 
-FIRST, BOOKED, WAKING, HAS_TICK, POLLS, SERVED = 1, 2, 4, 8, 16, 32
+FIRST, BOOKED, WAKING, HAS_TICK, POLLS, SERVED, OPENED, GREETED = 1, 2, 4, 8, 16, 32, 64, 128
 """Flags of a client. FIRST: its next attempt is the first of an outage. BOOKED: its next attempt is, and
 nobody has to be asked about it. WAKING: its policy wants to be asked before. HAS_TICK: it has had a tick in
-its session."""
+its session. OPENED: its attempt has a WebSocket already. GREETED: its TLS handshake is being made."""
+
+ALL_MARKS = 255
+
+KEEPS, HAS = 1, 2
+"""What is known of the TLS sessions of a client: it keeps one if it has one, and it has one."""
 
 # -- events ----------------------------------------------------------------------------------------
 
-TIMER, SYN_1, SYN_2, SYN_3, CLOSES, REACHED, FEED, WATCH, PINGED, LET_GO, SAMPLE, ANSWERED = range(12)
+(
+    TIMER,
+    SYN_1,
+    SYN_2,
+    SYN_3,
+    CLOSES,
+    REACHED,
+    FEED,
+    WATCH,
+    PINGED,
+    LET_GO,
+    SAMPLE,
+    ANSWERED,
+    QUIET,
+    SILENT,
+) = range(14)
 """TIMER: what a client waits for, by its state. SYN_n: it knocks at a full accept queue again. LET_GO: the
-edge has held it back. ANSWERED: the pod sees that it wants to join."""
+edge has held it back. ANSWERED: the pod sees that it wants to join. QUIET: a pod may have sent no tick for as
+long as the proxy waits; SILENT: a session of such a pod may have carried nothing at all."""
 
 CLIENT_BITS, KIND_BITS = 24, 4
 CLIENT_MASK, KIND_MASK = (1 << CLIENT_BITS) - 1, (1 << KIND_BITS) - 1
@@ -113,7 +174,7 @@ IDLE_POD, CLOSING, JOINING, UPGRADING, SENDING, SHEDDING = range(6)
 
 # -- the balance -----------------------------------------------------------------------------------
 
-LEAST_CONN, ROUND_ROBIN, BY_ADDRESS = range(3)
+LEAST_CONN, ROUND_ROBIN, HASH, IP_HASH = range(4)
 
 # -- policies: rows of `policies` ------------------------------------------------------------------
 
@@ -126,8 +187,10 @@ ON_OPEN, ON_JOIN, ON_NOTHING, AFTER_A_TIME = range(4)
 
 # -- limits: rows of `rules` -----------------------------------------------------------------------
 
-R_KIND, R_RATE, R_BURST, R_PERIOD, R_SHARED, R_ALL_REQUESTS, R_DELAYS, SIZE_R = range(8)
-LEAKY, TOKENS, WINDOW, WINDOW_OF_ALL = range(4)
+R_KIND, R_RATE, R_BURST, R_PERIOD, R_SHARED, R_ALL_REQUESTS, R_DELAYS, R_TOKEN, SIZE_R = range(9)
+"""R_TOKEN: which table of tokens a rule counts by, from 1; 0 where it counts by none."""
+LEAKY, TOKENS, PERIODS, PERIODS_OF_ALL = range(4)
+"""PERIODS: counters of a sliding window; PERIODS_OF_ALL: which count refused requests as well."""
 
 # -- what policies are told: rows of `told` --------------------------------------------------------
 
@@ -137,9 +200,11 @@ T_ENDED, T_JOINED, T_STARTS_OVER, T_LEAVES, T_WOKEN = range(5)
 # -- endings: places in the table of endings that the loop itself knows ----------------------------
 
 TIMED_OUT, REFUSED, RESET, STALE, PING_TIMEOUT, ABANDONED = range(6)
-UNSUPPORTED, UNAVAILABLE, SHED_BY_POD, LIMITED = 6, 8, 10, 12
+UNSUPPORTED, UNAVAILABLE, SHED_BY_POD, LIMITED, TOO_MANY, NO_CONNECTION = 6, 8, 10, 12, 14, 16
 """Each of these is followed by the same for a client that polls."""
 SIZE_E = 64
+JOIN = SIZE_E
+"""In the table of ended attempts: they made a session."""
 POLICY_ENDED = SIZE_E
 
 # -- tables: where each begins in its array, and how far it is from row to row ---------------------
@@ -178,14 +243,16 @@ POLICY_ENDED = SIZE_E
     HELD_ROWS,
     TIMEOUTS,
     WATCHDOG_OF,
-    OUTCOMES,
+    ENDED,
     DISCONNECTS,
     GAVE_UP,
-    FAILED_BY_CELL,
-    LIMITED_BY_CELL,
     GAVE_UP_BY_CELL,
     ATTEMPTS_BY_SLOT,
-    ATTEMPTS_BY_CELL,
+    WORKER_FREE,
+    WORKER_OF,
+    TRIED,
+    OCTETS,
+    TLS_MARKS,
     # of the array `lim`
     RULE_ROWS,
     KEYS,
@@ -193,6 +260,9 @@ POLICY_ENDED = SIZE_E
     COUNTS,
     CAPS,
     HOLDS,
+    TOKENS_OF,
+    # of the array `win`
+    WINDOWS,
     # of the array `cal`
     ENTRIES,
     AFTER,
@@ -202,7 +272,7 @@ POLICY_ENDED = SIZE_E
     OTHER,
     DIGITS,
     END_OF_TABLES,
-) = range(FIRST_TABLE, FIRST_TABLE + 54 * 3, 3)
+) = range(FIRST_TABLE, FIRST_TABLE + 58 * 3, 3)
 """Each has three numbers in `s`: its place, the step of its first index, and the step of its second one."""
 
 SIZE_S = END_OF_TABLES
@@ -243,7 +313,8 @@ L_HEAD, L_TAIL, L_FILL, L_OFF = range(4)
     ROUTE,
     SETTLE,
     LOSE,
-    END_ATTEMPTS,
+    HANG_UP,
+    LOSE_POD,
     FOLLOW,
     REACH,
     CLOSE_LATER,
@@ -253,7 +324,7 @@ L_HEAD, L_TAIL, L_FILL, L_OFF = range(4)
     STALL,
     RECKON,
     FINALISE,
-) = range(18)
+) = range(19)
 
 A_WAITS, A_ASKS, A_WAKES, A_GIVES_UP = range(4)
 """What policies that were asked have answered: the client waits for a delay, asks the cap now, wants to be

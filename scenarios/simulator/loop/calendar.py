@@ -1,5 +1,7 @@
 """What is to happen, in the order of the times: a wheel of buckets, each sorted when its time has come.
 
+Whatever takes room says when it becomes scarce, so that Python makes more before the next event.
+
 An entry is (time, what). `what` has the number of a client or pod, the kind of the event, and a mark by which
 an event that is out of date is known. Entries of the same time come in the order in which they were put in.
 
@@ -40,6 +42,8 @@ def append(w: Any, place: int, time: int, what: int) -> None:
         new = s[at.FREE]
         s[at.FREE] = cal[u(after + new)]
         s[at.FREE_COUNT] -= 1
+        if s[at.FREE_COUNT] < s[at.MARGIN]:
+            s[at.NEED] = at.MORE_ROOM
         cal[u(after + new)] = -1
         if tail < 0:
             cal[u(found + at.L_HEAD)] = new
@@ -88,6 +92,8 @@ def _put_near(w: Any, time: int, what: int) -> None:
     s, cal = w.s, w.cal
     soon, place = s[at.SOON], s[at.NEAR]
     s[at.NEAR] = place + 1
+    if place + s[at.CLIENTS] + 64 > s[at.SOON_ROOM]:
+        s[at.NEED] = at.MORE_ROOM
     number = s[at.SEQUENCE]
     s[at.SEQUENCE] = number + 1
     while place > 0:

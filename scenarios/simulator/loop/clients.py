@@ -68,8 +68,7 @@ def give_up(w: Any, client: int, reason: int) -> None:
 def count_attempt(w: Any, time: int, cell: int, times: int) -> None:
     """An attempt begins then; -1 takes it back."""
     slot = min(time // (at.SECOND // 10), w.s[at.SLOTS_OF_RUN] - 1)
-    w.m[u(one(w, at.ATTEMPTS_BY_SLOT, slot))] += times
-    w.m[u(spot(w, at.ATTEMPTS_BY_CELL, slot // 10, cell))] += times
+    w.m[u(spot(w, at.ATTEMPTS_BY_SLOT, slot, cell))] += times
 
 
 @hot
@@ -77,7 +76,7 @@ def begin(w: Any, client: int, time: int) -> None:
     """A client begins an attempt then, unless a pushed policy comes first."""
     c = w.clients[u(client)]
     c.state = at.AWAY
-    c.marks = (c.marks & (255 ^ at.WAKING)) | at.BOOKED
+    c.marks = (c.marks & (at.ALL_MARKS ^ at.WAKING)) | at.BOOKED
     c.started = time
     count_attempt(w, time, c.cell, 1)
     c.timer += 1
@@ -94,7 +93,7 @@ def wait_until(w: Any, client: int, time: int) -> None:
         return
     c = w.clients[u(client)]
     c.state = at.AWAY
-    c.marks &= 255 ^ (at.BOOKED | at.WAKING)
+    c.marks &= at.ALL_MARKS ^ (at.BOOKED | at.WAKING)
     c.started = time
     c.timer += 1
     put_client(w, time, client, at.TIMER, c.timer)
@@ -107,7 +106,7 @@ def come_back(w: Any, client: int, time: int, ending: int, session: int) -> None
     policy = w.s[at.POLICIES] + at.SIZE_P * c.policy
     c.timer += 1
     c.state = at.AWAY
-    c.marks &= 255 ^ (at.BOOKED | at.WAKING)
+    c.marks &= at.ALL_MARKS ^ (at.BOOKED | at.WAKING | at.GREETED)
     if w.m[u(policy + at.P_TOLD)]:
         tell(w, at.T_ENDED, client, time, ending, session)
         return
@@ -133,7 +132,7 @@ def wake_at(w: Any, client: int, time: int) -> None:
     """The policy of a client wants to be asked again then."""
     c = w.clients[u(client)]
     c.state = at.AWAY
-    c.marks = (c.marks & (255 ^ at.BOOKED)) | at.WAKING
+    c.marks = (c.marks & (at.ALL_MARKS ^ at.BOOKED)) | at.WAKING
     c.started = time
     c.timer += 1
     put_client(w, time, client, at.TIMER, c.timer)

@@ -18,6 +18,7 @@ from llvmlite import ir
 from llvmlite.binding import get_host_cpu_name
 from numba.core import cgutils, types
 
+from gateway_stub import sliding_window
 from scenarios.simulator.loop.handle import HANDLE, extension
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -26,7 +27,8 @@ _SCENARIOS = Path(__file__).parents[2]
 
 def _sources() -> Iterator[Path]:
     for folder in ("simulator/loop", "limits"):
-        yield from sorted((_SCENARIOS / folder).glob("*.py"))
+        yield from sorted((_SCENARIOS / folder).rglob("*.py"))
+    yield Path(sliding_window.__file__)
 
 
 def _version() -> str:
@@ -97,9 +99,15 @@ def entry(function: _Function) -> _Function:
     return made
 
 
+def plain(function: _Function) -> _Function:
+    """A function of the loop as Python calls it."""
+    made: _Function = getattr(function, "py_func", function)
+    return made
+
+
 def is_made() -> bool:
     """Whether there is machine code from an earlier time."""
-    return FOLDER is not None and any(FOLDER.rglob("*.nbc"))
+    return FOLDER is not None and any(FOLDER.rglob("play.play-*.nbc"))
 
 
 def make() -> None:

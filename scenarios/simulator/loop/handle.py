@@ -1,6 +1,6 @@
-"""The arrays of a `World` inside of the compiled loop: one address in place of eight arrays.
+"""The arrays of a `World` inside of the compiled loop: one address in place of nine arrays.
 
-A function that is given an array is given seven numbers, and eight arrays at each call of each function take
+A function that is given an array is given seven numbers, and nine arrays at each call of each function take
 longer than what most of them do. So the loop is given the address of the list of the arrays' addresses, and
 looks there. That list does not change as long as the loop runs.
 """
@@ -75,7 +75,7 @@ def _offer(name: str, number: int, kind: Any) -> None:
 for _name, _number, _kind in zip(
     World._fields,
     range(len(World._fields)),
-    (np.int64, np.float64, CLIENT, POD, np.int64, np.int64, np.int64, np.int64),
+    (np.int64, np.float64, CLIENT, POD, np.int64, np.int64, np.int64, np.int64, np.int64),
     strict=True,
 ):
     _offer(_name, _number, _kind)

@@ -17,7 +17,10 @@ from scenarios.simulator.loop.clients import (
     tell,
 )
 from scenarios.simulator.loop.compiled import hot, inner
-from scenarios.simulator.loop.edge import connect, end_of_request
+from scenarios.simulator.loop.edge import upstream
+from scenarios.simulator.loop.edge.balance import connect
+from scenarios.simulator.loop.edge.limits import end_of_request
+from scenarios.simulator.loop.edge.workers import release
 from scenarios.simulator.loop.tables import deep, one, spot, u
 
 SHORT_SESSION = 5 * at.SECOND
@@ -45,15 +48,28 @@ def deadline(w: Any, client: int) -> int:
 
 
 @inner
+def _forget(w: Any, client: int) -> None:
+    """The proxy forgets a connection that has ended."""
+    s = w.s
+    end_of_request(w, client)
+    if s[at.WORKERS]:
+        release(w, client)
+    if s[at.JUDGES]:
+        upstream.forget(w, client)
+
+
+@inner
 def end_attempt(w: Any, client: int, time: int, ending: int) -> None:
     """An attempt ends without a session."""
     c = w.clients[u(client)]
     if c.pod >= 0:
         connect(w, c.pod, -1)
+        if w.s[at.MAX_FAILS]:
+            upstream.ended(w, c.pod)
         c.pod = -1
-    end_of_request(w, client)
-    w.m[u(one(w, at.OUTCOMES, ending))] += 1
-    w.m[u(one(w, at.FAILED_BY_CELL, c.cell))] += 1
+    if w.s[at.REMEMBERS]:
+        _forget(w, client)
+    w.m[u(spot(w, at.ENDED, c.cell, ending))] += 1
     come_back(w, client, time, ending, 0)
 
 
@@ -61,12 +77,16 @@ def end_attempt(w: Any, client: int, time: int, ending: int) -> None:
 def answer(w: Any, client: int, time: int, ending: int) -> None:
     """An attempt is answered with what stands at `ending`, or behind it if the client polls."""
     polls = (w.clients[u(client)].marks & at.POLLS) != 0
-    if ending == at.LIMITED or ending == at.SHED_BY_POD:  # noqa: PLR1714 # compiled
-        w.m[u(one(w, at.LIMITED_BY_CELL, w.clients[u(client)].cell))] += 1
     end_attempt(w, client, time, ending + polls)
 
 
 # -- sessions -----------------------------------------------------------------------------------------
+
+
+@inner
+def expect_silence(w: Any, client: int, time: int) -> None:
+    """A session of a quiet pod may have carried nothing for too long then."""
+    put_client(w, time, client, at.SILENT, w.clients[u(client)].attempt & at.ATTEMPT_MASK)
 
 
 @inner
@@ -99,7 +119,7 @@ def begin_session(w: Any, client: int, time: int) -> None:
     c.state = at.JOINED
     c.timer += 1
     c.joined = time
-    c.marks &= 255 ^ at.HAS_TICK
+    c.marks &= at.ALL_MARKS ^ at.HAS_TICK
     pod = c.pod
     w.pods[u(pod)].joined += 1
     w.m[u(spot(w, at.JOINED_BY_CELL, pod, c.cell))] += 1
@@ -113,12 +133,14 @@ def begin_session(w: Any, client: int, time: int) -> None:
     w.m[u(ends + _LAST)] = client
     if not w.m[u(ends + _WOUND_UP)]:
         _wind_up(w, pod, dog, time)
+    if w.pods[u(pod)].quiet:
+        expect_silence(w, client, time + w.s[at.READ_TIMEOUT])
 
 
 @inner
 def joined(w: Any, client: int, time: int) -> None:
     """An attempt has made a session."""
-    w.m[u(one(w, at.OUTCOMES, at.SIZE_E))] += 1
+    w.m[u(spot(w, at.ENDED, w.clients[u(client)].cell, at.JOIN))] += 1
     reset(w, client, at.ON_JOIN)
     if w.m[u(spot(w, at.POLICIES, w.clients[u(client)].policy, at.P_TOLD))]:
         tell(w, at.T_JOINED, client, time, 0, 0)
@@ -129,7 +151,8 @@ def joined(w: Any, client: int, time: int) -> None:
 def lose(w: Any, client: int, time: int, ending: int) -> None:
     """A session ends; its client comes back."""
     c = w.clients[u(client)]
-    end_of_request(w, client)
+    if w.s[at.REMEMBERS]:
+        _forget(w, client)
     w.m[u(one(w, at.DISCONNECTS, ending))] += 1
     pod, cell = c.pod, c.cell
     p = w.pods[u(pod)]
@@ -147,10 +170,12 @@ def lose(w: Any, client: int, time: int, ending: int) -> None:
         c.held = max(p.last_tick, c.held, closed)
         accounts.left(w, c.held, cell, 1)
         w.m[u(spot(w, at.WITH_TICK, pod, cell))] -= 1
-    c.marks = (c.marks & (255 ^ at.HAS_TICK)) | at.FIRST
+    c.marks = (c.marks & (at.ALL_MARKS ^ at.HAS_TICK)) | at.FIRST
     p.joined -= 1
     w.m[u(spot(w, at.JOINED_BY_CELL, pod, cell))] -= 1
     connect(w, pod, -1)
+    if w.s[at.MAX_FAILS]:
+        upstream.ended(w, pod)
     c.pod = -1
     if p.alive:
         p.lump += w.s[at.CLOSE]
@@ -216,9 +241,8 @@ def follow(w: Any, client: int, policy: int, time: int) -> None:
     if c.state == at.AWAY and c.marks & at.BOOKED:
         if c.started <= time:
             # What has begun and is on the way is given up, the rest is not made.
-            c.marks &= 255 ^ at.FIRST
-            w.m[u(one(w, at.OUTCOMES, at.ABANDONED))] += 1
-            w.m[u(one(w, at.FAILED_BY_CELL, c.cell))] += 1
+            c.marks &= at.ALL_MARKS ^ at.FIRST
+            w.m[u(spot(w, at.ENDED, c.cell, at.ABANDONED))] += 1
         else:
             count_attempt(w, c.started, c.cell, -1)
             give_place_back(w, c.started)

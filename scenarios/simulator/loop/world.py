@@ -66,6 +66,12 @@ POD = np.dtype(
         ("late", np.int64),
         ("paused_at", np.int64),
         ("pauses", np.int64),
+        ("lives", np.int64),
+        ("quiet", np.int64),
+        ("turned", np.int64),
+        ("fails", np.int64),
+        ("accessed", np.int64),
+        ("checked", np.int64),
         ("heap", np.int64),
         ("handshakes", np.int64),
         ("joins_done", np.int64),
@@ -82,7 +88,9 @@ POD = np.dtype(
 """A pod. What each arrival looks at stands in front, in one line of the cache. after, before: its neighbours
 among those with equally many connections. doing: what it works on, for the client `who` in its attempt
 `attempt`; stage: how far the turn of its loop is. lump: work for connections that have ended. done_at: by the
-clock of work. late: of the worst tick."""
+clock of work. late: of the worst tick. turned: what it answers to the client that it turns away. quiet: it
+has sent no tick for as long as the proxy waits. fails, accessed, checked: what nginx knows of it, in whole
+seconds; see `edge/upstream.py`."""
 
 
 class World(NamedTuple):
@@ -102,6 +110,8 @@ class World(NamedTuple):
     """The limits, which may be replaced."""
     delays: Any
     """The delays of all policies, which may grow."""
+    win: Any
+    """What pods count in windows of time, which may grow."""
 
     def places(self) -> Any:
         """Where the arrays are in memory, int64 of shape (arrays,)."""
@@ -169,6 +179,16 @@ def larger_calendar(s: Any, cal: Any, pods: int) -> Any:
     views[at.AFTER][-1] = s[at.FREE]
     s[at.FREE], s[at.FREE_COUNT] = chunks, s[at.FREE_COUNT] + chunks
     return made
+
+
+def next_bucket(s: Any, cal: Any) -> int:
+    """How many entries the next bucket of a calendar has, at the most."""
+    found = s[at.LISTS] + 4 * ((s[at.BUCKET] + 1) & (at.BUCKETS - 1))
+    chunk, count = cal[found + at.L_HEAD], 0
+    while chunk >= 0:
+        count += at.CHUNK
+        chunk = -1 if chunk == cal[found + at.L_TAIL] else cal[s[at.AFTER] + chunk]
+    return count
 
 
 def _calendar(s: Any, chunks: int, pods: int, *, soon: int, present: int) -> tuple[Any, Tables]:

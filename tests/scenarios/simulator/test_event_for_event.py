@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway_stub.protocol import UPGRADE_SHARE, Admission
 from scenarios.limits.registry import limit
 from scenarios.policies.registry import policy
+from scenarios.scenario.edge.nginx import NginxSettings
 from scenarios.simulator.costs import Costs
 from scenarios.simulator.engine import Engine
 from scenarios.simulator.loop.at import DUE, JOINED
@@ -28,6 +29,22 @@ POLICIES: list[Any] = [
     {"name": "tests.support.plain_clients:listening", "patience": 4},
 ]
 PER_IP = {"name": "per-ip", "rate_per_s": 3, "burst": 2}
+RULES = [
+    Admission(),
+    Admission(handshake_slots=1),
+    Admission(handshake_slots=2),
+    limit({"name": "pod-window", "connections": 2, "window_s": 3}).admission,
+    limit({"name": "pod-window", "connections": 1, "window_s": 2, "charge_refusals": True}).admission,
+    limit({"name": "pod-window", "connections": 1, "window_s": 2, "close_1013": True}).admission,
+]
+NGINX: list[dict[str, Any]] = [
+    {},
+    {"max_fails": 1, "fail_timeout_s": 2},
+    {"proxy_next_upstream": ["error"]},
+    {"max_fails": 2, "fail_timeout_s": 3, "proxy_next_upstream": ["error", "http_429", "http_503"]},
+]
+SHORTEST_START_MS = 200
+"""What a pod has sent before it ended has arrived by then."""
 
 acts = st.tuples(
     st.integers(500, (SECONDS - 2) * 1000),
@@ -36,6 +53,7 @@ acts = st.tuples(
         st.tuples(st.just("push"), st.sampled_from(POLICIES)),
         st.tuples(st.sampled_from(["pause", "resume"]), st.integers(0, 2)),
         st.tuples(st.sampled_from(["down", "up"]), st.none()),
+        st.tuples(st.sampled_from(["kill", "kill", "start"]), st.integers(0, 2)),
     ),
 )
 
@@ -82,7 +100,9 @@ def plain_steps_of(run: PlainRun) -> dict[str, Any]:
     rtt_ms=st.sampled_from([1, 40, 300]),
     per_ip=st.sampled_from([0, 1, 5]),
     edge_delay_s=st.sampled_from([0.0, 0.001, 0.03]),
-    slots=st.sampled_from([0, 0, 1, 2]),
+    rules=st.sampled_from(RULES),
+    nginx=st.sampled_from(NGINX),
+    tls=st.booleans(),
     moments=st.lists(acts, min_size=1, max_size=6, unique_by=lambda act: act[0]),
     seed=st.integers(1, 9),
 )
@@ -98,11 +118,19 @@ def test_every_client_and_pod_is_where_a_plain_loop_has_it(
     rtt_ms: int,
     per_ip: int,
     edge_delay_s: float,
-    slots: int,
+    rules: Admission,
+    nginx: dict[str, Any],
+    tls: bool,
     moments: list[tuple[int, tuple[str, Any]]],
     seed: int,
 ) -> None:
     costs = {**{name: getattr(FREE, name) for name in FREE.__struct_fields__}, "close_cpu_s": 0.002}
+    costs |= {
+        "shed_cpu_s": 0.001,
+        "close_1013_cpu_s": 0.001,
+        "tls_ecdsa_cpu_s": 0.03,
+        "tls_resumed_cpu_s": 0.01,
+    }
     made = engine(
         SECONDS + 10,
         Costs(**{**costs, "edge_delay_s": edge_delay_s}),
@@ -123,11 +151,12 @@ def test_every_client_and_pod_is_where_a_plain_loop_has_it(
             "ping_interval_s": 1000,
         },
         feed={"rate_hz": 1.7},
+        edge={"nginx": nginx, **({"tls": {}} if tls else {})},
     )
     limits = limit(PER_IP)
     if per_ip:
         made.set_limits(limits)
-    made.admission = Admission(handshake_slots=slots)
+    made.admission = rules
     plain = PlainRun(
         policy=policy(first),
         travel=made.table.records["travel"].tolist(),
@@ -140,12 +169,15 @@ def test_every_client_and_pod_is_where_a_plain_loop_has_it(
             "join": round((1 - UPGRADE_SHARE) * handshake_ms * 1e6),
             "close": 2_000_000,
             "tick": round(tick_us * 1000),
+            "shed": 1_000_000,
+            **({"tls": 30_000_000, "resumed": 10_000_000} if tls else {}),
         },
         edge_delay=round(edge_delay_s * NS),
         ticks=made.tables[DUE].tolist(),
         limit=limits.rules[0].bucket if per_ip else None,
         addresses=made.table.address.tolist(),
-        slots=slots,
+        rules=rules,
+        nginx=NginxSettings(**nginx),
     )
     waiting = sorted(moments)
     for tenth in range(1, SECONDS * 10):
@@ -170,12 +202,20 @@ def act_at(made: Engine, plain: PlainRun, at_ms: int, what: str, value: Any) -> 
     elif what == "push":
         made.push_policy(policy(value), 0)
         plain.push(policy(value))
-    elif what == "pause" and value < len(plain.pods) and not plain.pods[value].paused:
+    elif what == "pause" and value < len(plain.pods) and plain.pods[value].runs:
         made.pause_pod(value)
         plain.pause(value)
     elif what == "resume" and value < len(plain.pods):
         made.resume_pod(value)
         plain.pods[value].resume()
+    elif what == "kill" and value < len(plain.pods) and plain.pods[value].alive:
+        made.end_pod(value)
+        plain.kill(value)
+        plain.pods[value].died = at_ms
+    elif what == "start" and value < len(plain.pods) and not plain.pods[value].alive:
+        if at_ms - plain.pods[value].died > SHORTEST_START_MS:
+            made.start_pod(value)
+            plain.pods[value].start()
     elif what == "down" and plain.edge_is_up:
         made.end_edge()
         plain.end_edge()
