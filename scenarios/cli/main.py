@@ -23,6 +23,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "run": (f"{_HERE}.run:run_command", "Run one scenario, without its matrix, and report on it."),
     "compare": (f"{_HERE}.run:compare_command", "Run every arm of a scenario and compare them."),
+    "estimate": (
+        f"{_HERE}.predicting.estimate:estimate_command",
+        "Estimate every arm of a scenario in milliseconds, without a simulation.",
+    ),
     "simulate": (
         f"{_HERE}.simulate:simulate_command",
         "Predict every arm of a scenario with a model, without any load.",

@@ -24,6 +24,7 @@ from scenarios.clients.protocol import packets
 from scenarios.clients.protocol.identity import Identity
 from scenarios.clients.protocol.packets import Event, Events
 from scenarios.clients.protocol.recovery import Recovery
+from scenarios.clients.protocol.round_trips import ROUND_TRIPS_PER_ATTEMPT
 from scenarios.clients.protocol.session import Session
 from scenarios.clients.protocol.ticks import Tick
 from scenarios.clients.ramp import RAMP_PAUSE_NS, RAMP_TIMEOUT_S
@@ -31,9 +32,6 @@ from scenarios.clients.reconnecting import Reconnecting, lasted_s
 from scenarios.clients.timers import cancel
 from scenarios.policies.following import FollowedPolicy
 from scenarios.policies.outcome import Transport
-
-ROUND_TRIPS_PER_ATTEMPT = 3
-"""TCP, TLS 1.3 and the upgrade: what a client pays in round trips before a gateway sees its request."""
 
 
 class Client(Reconnecting):

@@ -16,6 +16,7 @@ from reports.gate.power import Tally
 from reports.rundir.schema import Rehearsal, RunInfo, Status
 from reports.tuning.result import Tuning
 from scenarios.bench.result import BenchResult
+from scenarios.estimate.estimate import ArmEstimate
 from scenarios.lint.result import LintFinding
 from scenarios.measure.result import Measured
 from scenarios.reference.definitions import DIALECT, JsonSchema, definitions, reference_to
@@ -111,6 +112,7 @@ RESULTS: Mapping[str, Any] = {
     **dict.fromkeys(("run", "compare", "simulate", "report"), tuple[RunResult, ...]),
     "rehearse": RehearsalResult,
     "gate": GateResult,
+    "estimate": tuple[ArmEstimate, ...],
     "measure": Measured,
     "tune": Tuning,
     "bench": BenchResult,

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from scenarios.clients import endings
 from scenarios.clients.addresses import source_address
-from scenarios.clients.client import ROUND_TRIPS_PER_ATTEMPT
 from scenarios.clients.endings import Ending
+from scenarios.clients.protocol.round_trips import ROUND_TRIPS_PER_ATTEMPT
 from scenarios.limits.counted import Refusal
 from scenarios.policies.outcome import Transport
 from scenarios.scenario.fleet.groups import address_kinds

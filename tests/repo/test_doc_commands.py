@@ -22,7 +22,7 @@ PAGES = [
     if path.name != "CHANGELOG.md"
 ]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-TAKES_A_SCENARIO = {"run", "compare", "rehearse", "simulate", "tune", "gate", "k8s"}
+TAKES_A_SCENARIO = {"run", "compare", "rehearse", "estimate", "simulate", "tune", "gate", "k8s"}
 
 
 def lines(page: Path) -> Iterator[str]:

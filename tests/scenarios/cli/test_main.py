@@ -229,8 +229,8 @@ HEAVY = ("gevent", "jinja2", "locust", "matplotlib", "psutil", "scipy")
 
 @pytest.mark.parametrize(
     ("arguments", "not_loaded"),
-    [(["--help"], (*HEAVY, "msgspec", "numpy")), (["list"], HEAVY)],
-    ids=["help", "list"],
+    [(["--help"], (*HEAVY, "msgspec", "numpy")), (["list"], HEAVY), (["estimate"], (*HEAVY, "numba"))],
+    ids=["help", "list", "estimate"],
 )
 def test_what_a_command_does_not_need_is_not_loaded(
     arguments: list[str], not_loaded: tuple[str, ...]

@@ -1,0 +1,71 @@
+"""How far estimates agree with simulations: python tests/bench/estimate_grid.py [--storms N] [--seed N]
+
+Storms are drawn at random (`tests/support/estimate_cells.py`), estimated and simulated. A simulation takes
+some seconds. The tables are those of docs/estimate.md.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+from tests.support.estimate_cells import cells
+from tests.support.estimate_comparison import Compared, compare, errors, share
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--storms", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=1)
+    arguments = parser.parse_args()
+    storms = list(cells(arguments.storms, arguments.seed))
+    if arguments.processes == 1:
+        compared = [compare(storm) for storm in storms]
+    else:
+        with ProcessPoolExecutor(arguments.processes) as pool:
+            compared = list(pool.map(compare, storms))
+    for line in tables(compared):
+        sys.stdout.write(f"{line}\n")
+
+
+def tables(compared: Sequence[Compared]) -> list[str]:
+    """By policy, by chance, and how long the estimates took."""
+    known = [one for one in compared if one.estimate.forecast]
+    lines = [
+        "| policy | storms | estimated | metastable or not: right | where it is sure | time to recover close |"
+        " error, median | 90 % |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name in [*sorted({one.policy for one in compared}), "all"]:
+        some = [one for one in compared if name in (one.policy, "all")]
+        right = [None if one.said_stuck is None else one.said_stuck == one.is_stuck for one in some]
+        sure = [one_right if one.is_sure else None for one, one_right in zip(some, right, strict=True)]
+        lines.append(
+            f"| {name} | {len(some)} | {sum(one.estimate.forecast is not None for one in some)} |"
+            f" {share(right)} | {share(sure)} | {share([one.is_close for one in some])} | {errors(some)} |"
+        )
+    lines += [
+        "",
+        "| chance of a metastable outcome | storms | of them metastable |",
+        "| ---: | ---: | ---: |",
+    ]
+    chances = sorted({one.estimate.forecast.chance_metastable for one in known if one.estimate.forecast})
+    for chance in chances:
+        some = [
+            one
+            for one in known
+            if one.estimate.forecast and one.estimate.forecast.chance_metastable == chance
+        ]
+        lines.append(f"| {100 * chance:.0f} % | {len(some)} | {sum(one.is_stuck for one in some)} |")
+    took_ms = [one.estimate_ms for one in known]
+    median_ms, most_ms = np.quantile(took_ms, (0.5, 1.0)) if took_ms else (0.0, 0.0)
+    lines += ["", f"An estimate took {median_ms:.0f} ms (median), {most_ms:.0f} ms at the most."]
+    return lines
+
+
+if __name__ == "__main__":
+    main()

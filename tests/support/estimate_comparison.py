@@ -1,0 +1,95 @@
+"""Estimates of storms beside what simulations of the same storms came to."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from reports.tuning.result import outcome
+from scenarios.estimate.estimate import Estimate, estimate
+from scenarios.scenario.model import Scenario
+from scenarios.simulator.costs import Costs
+from scenarios.tuning.evaluate import Task, storm
+
+CLOSE_S = 2.0
+CLOSE = 0.15
+"""A time to recover is close where it is off by no more than this, whichever is more."""
+WORDS = {"RECOVERED": "recovers", "SLOW_DRAIN": "drains"}
+"""What a verdict is called in an estimate; all others are `stuck`."""
+
+
+class Compared(Struct, frozen=True, kw_only=True):
+    """One storm."""
+
+    policy: str
+    estimate: Estimate
+    estimate_ms: float
+    """How long the estimate took."""
+    word: str
+    """What the simulation came to."""
+    time_to_recover_s: float | None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the simulated storm sustained itself."""
+        return self.word == "stuck"
+
+    @property
+    def said_stuck(self) -> bool | None:
+        """What the estimate says of that; None where it says nothing, or half and half."""
+        forecast = self.estimate.forecast
+        return None if forecast is None else forecast.chance_metastable > 0.5
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the estimate says it with certainty."""
+        forecast = self.estimate.forecast
+        return forecast is not None and forecast.chance_metastable in (0.0, 1.0)
+
+    @property
+    def error_s(self) -> float | None:
+        """By how much the time to recover is off; None where either has none."""
+        forecast = self.estimate.forecast
+        if forecast is None or forecast.time_to_recover_s is None or self.time_to_recover_s is None:
+            return None
+        return forecast.time_to_recover_s - self.time_to_recover_s
+
+    @property
+    def is_close(self) -> bool | None:
+        """Whether the time to recover is."""
+        if self.error_s is None or self.time_to_recover_s is None:
+            return None
+        return abs(self.error_s) <= max(CLOSE_S, CLOSE * self.time_to_recover_s)
+
+
+def compare(scenario: Scenario) -> Compared:
+    """Estimates a storm, and simulates it with the function that `tune` uses."""
+    began_s = time.perf_counter()
+    said = estimate(scenario)
+    took_s = time.perf_counter() - began_s
+    seed = scenario.fleet.seed
+    task = Task(candidate="grid", scenario=scenario, trigger="drop", seed=seed, costs=Costs())
+    found = outcome(storm(task), trigger="drop", seed=seed, until_s=scenario.phases.duration_s)
+    spec = scenario.fleet.policy
+    return Compared(
+        policy=spec if isinstance(spec, str) else spec["name"],
+        estimate=said,
+        estimate_ms=1000 * took_s,
+        word=WORDS.get(found.verdict, "stuck"),
+        time_to_recover_s=found.time_to_recover_s,
+    )
+
+
+def share(values: Sequence[bool | None]) -> str:
+    """`45 of 47`, of those that are not None."""
+    known = [value for value in values if value is not None]
+    return f"{sum(known)} of {len(known)}"
+
+
+def errors(compared: Sequence[Compared]) -> str:
+    """Median and 90th percentile of the errors of times to recover, in seconds."""
+    found = [abs(one.error_s) for one in compared if one.error_s is not None]
+    if not found:
+        return "\u2013 | \u2013"
+    return " | ".join(f"{value:.1f} s" for value in np.quantile(found, (0.5, 0.9)))
