@@ -28,8 +28,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from scenarios.estimate.buckets import Buckets
 from scenarios.estimate.delays import Delay
-from scenarios.estimate.pod import Bucket, Pod
+from scenarios.estimate.pod import Pod
 
 Floats = npt.NDArray[np.float64]
 
@@ -100,38 +101,6 @@ class _Waiting:
         """All of them, and those that the pod has not taken yet."""
 
 
-class _Limit:
-    """The buckets of a limit: of all IPs of a kind, which are alike, or of everybody."""
-
-    def __init__(self, bucket: Bucket, pod: Pod, step_s: float) -> None:
-        self._room = bucket.room
-        self._leak = bucket.rate_per_s * step_s
-        self._level = np.zeros(len(pod.shared_ips) if bucket.per_address else 1)
-        each = [kind.clients / (kind.share * pod.clients) for kind in pod.shared_ips]
-        self._scale = np.array(each if bucket.per_address else [float(pod.pods)])
-        """Clients of one bucket for each client of its kind at the pod."""
-
-    def leak(self) -> None:
-        """A step of time passes."""
-        np.maximum(0.0, self._level - self._leak, out=self._level)
-
-    def passes(self, clients: Floats) -> Floats:
-        """Which share of these passes, by lane."""
-        asked = self._asked(clients)
-        shares = np.minimum(1.0, (self._room - self._level) / np.maximum(asked, _NOBODY))
-        shares = np.maximum(0.0, shares)
-        return np.repeat(shares, len(clients) // len(shares))
-
-    def charge(self, clients: Floats) -> None:
-        """These pass."""
-        self._level += self._asked(clients)
-
-    def _asked(self, clients: Floats) -> Floats:
-        """Connections that each bucket is asked for."""
-        asked: Floats = clients.reshape(len(self._level), -1).sum(axis=1) * self._scale
-        return asked
-
-
 class _Chain:
     def __init__(self, pod: Pod, delays: Sequence[Delay], horizon_s: float) -> None:
         self.pod = pod
@@ -145,7 +114,7 @@ class _Chain:
         self.shares = np.repeat([kind.share / _TRAVELS for kind in pod.shared_ips], _TRAVELS)
         """Of the clients in each lane."""
         lanes = len(self.shares)
-        self.limits = [_Limit(bucket, pod, step_s) for bucket in pod.buckets]
+        self.limits = [Buckets(bucket, pod, step_s) for bucket in pod.buckets]
         self.travel_steps = np.round(self.travel_s / step_s).astype(np.int64)
         self.patience = np.round((pod.timeout_s - self.travel_s) / step_s).astype(np.int64)
         """From the arrival of an attempt until its client gives up, in steps, by lane."""
@@ -217,10 +186,12 @@ class _Chain:
             cpu[step] = work_s * cpu_share / step_s
             if step % second == 0 and self._is_over(connected, step, lag, calm):
                 break
-        # Where nobody is left to come, that is how it stays; where nobody gets in any more, as well.
-        last = second if self._everybody else max(second, calm[1])
-        for column in (connected, lag_s, busy, handshake_s, attempts, cpu, queues):
-            column[step + 1 :] = column[max(0, step + 1 - last) : step + 1].mean()
+        # Where nobody is left to come, nothing more happens; where nobody gets in, the same happens again.
+        connected[step + 1 :] = self.joined
+        lag_s[step + 1 :] = lag / pod.rate_hz
+        if not self._everybody:
+            for column in (busy, handshake_s, attempts, cpu, queues):
+                column[step + 1 :] = column[max(0, step + 1 - calm[1]) : step + 1].mean() if step else 0
         return Course(step_s, connected, lag_s, busy, handshake_s, queues, attempts, cpu)
 
     def _calm_after(self) -> tuple[int, int]:
@@ -255,6 +226,8 @@ class _Chain:
 
     def _arrive(self, step: int) -> float:
         """Attempts reach the pod; returns how many."""
+        for limit in self.limits:
+            limit.leak()
         self.rate += self.changes[step]
         arriving = np.maximum(self.rate, 0.0)
         asked = begun = float(arriving.sum())
@@ -272,8 +245,6 @@ class _Chain:
 
     def _limited(self, step: int, arriving: Floats) -> Floats:
         """Which of these the proxy lets pass; the others wait for their next attempt."""
-        for limit in self.limits:
-            limit.leak()
         passing = arriving
         for limit in self.limits:
             passing = passing * limit.passes(passing.sum(axis=0))

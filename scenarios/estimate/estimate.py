@@ -100,12 +100,16 @@ def _forecast(scenario: Scenario, pod: Pod) -> Forecast:
             played, loaded, horizon_s=horizon_s, window_s=phases.recovery_window_s, probe_s=probe_s
         )
 
-    outcomes = [at(math.exp(SPREAD * quantile)) for quantile in _QUANTILES]
-    own = outcomes[len(outcomes) // 2]
-    times = [one.time_to_recover_s for one in outcomes if one.time_to_recover_s is not None]
+    # Where light, own and heavy load end alike, those between them do as well.
+    outcomes = {quantile: at(math.exp(SPREAD * quantile)) for quantile in _QUANTILES[::2]}
+    if len({one.word for one in outcomes.values()}) > 1:
+        outcomes |= {quantile: at(math.exp(SPREAD * quantile)) for quantile in _QUANTILES[1::2]}
+    words = [one.word for one in outcomes.values()]
+    own = outcomes[0.0]
+    times = [one.time_to_recover_s for one in outcomes.values() if one.time_to_recover_s is not None]
     return Forecast(
-        chance_metastable=sum(one.word == "stuck" for one in outcomes) / len(outcomes),
-        chance_recovered=len(times) / len(outcomes),
+        chance_metastable=words.count("stuck") / len(words),
+        chance_recovered=words.count("recovers") / len(words),
         time_to_recover_s=statistics.median(times) if times else None,
         time_to_recover_from_s=min(times, default=None),
         time_to_recover_to_s=max(times, default=None),

@@ -111,13 +111,13 @@ def pod_of(scenario: Scenario, costs: Costs) -> Pod:
             ROUND_TRIPS_PER_ATTEMPT * fleet.rtt_ms / 1000 * 1.5 + costs.edge_delay_s,
         ),
         shared_ips=tuple(SharedIps(*kind) for kind in address_kinds(fleet.clients_per_ip)),
-        buckets=_buckets(scenario, costs),
+        buckets=_buckets(scenario),
         pods=gateway.pods,
     )
 
 
-def _buckets(scenario: Scenario, costs: Costs) -> tuple[Bucket, ...]:
-    limits = edge_limits(scenario, costs.tick_cpu_s)
+def _buckets(scenario: Scenario) -> tuple[Bucket, ...]:
+    limits = edge_limits(scenario)
     if limits.dry_run:
         return ()
     return tuple(Bucket(rule.rate.millis / 1000, rule.burst + 1, rule.per_address) for rule in limits.rules)

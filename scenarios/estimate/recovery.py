@@ -36,8 +36,8 @@ class Outcome(Struct, frozen=True):
     """How one course ends."""
 
     word: Word
-    """`recovers`: by itself, within the horizon; `drains`: on its way there at its end; `stuck`: neither, as in
-    a metastable state."""
+    """`recovers`: by itself, within the horizon; `drains`: on its way there at its end; `stuck`: neither, as
+    in a metastable state."""
     time_to_recover_s: int | None
     """In whole seconds, as a run counts them; None where it does not recover."""
     served: float

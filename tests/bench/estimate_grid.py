@@ -36,7 +36,7 @@ def tables(compared: Sequence[Compared]) -> list[str]:
     """By policy, by chance, and how long the estimates took."""
     known = [one for one in compared if one.estimate.forecast]
     lines = [
-        "| policy | storms | estimated | metastable or not: right | where it is sure | time to recover close |"
+        "| policy | storms | estimated | metastable or not: right | where sure | time to recover close |"
         " error, median | 90 % |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]

@@ -29,6 +29,8 @@ class Compared(Struct, frozen=True, kw_only=True):
     word: str
     """What the simulation came to."""
     time_to_recover_s: float | None
+    availability: float | None
+    """From the trigger to the end."""
 
     @property
     def is_stuck(self) -> bool:
@@ -78,6 +80,7 @@ def compare(scenario: Scenario) -> Compared:
         estimate_ms=1000 * took_s,
         word=WORDS.get(found.verdict, "stuck"),
         time_to_recover_s=found.time_to_recover_s,
+        availability=found.availability,
     )
 
 
