@@ -33,38 +33,50 @@ def main() -> None:
 
 
 def tables(compared: Sequence[Compared]) -> list[str]:
-    """By policy, by chance, and how long the estimates took."""
-    known = [one for one in compared if one.estimate.forecast]
+    """By policy and by limit, by chance, and how long the estimates took."""
     lines = [
-        "| policy | storms | estimated | metastable or not: right | where sure | time to recover close |"
+        "| storms | number | estimated | metastable or not: right | where sure | time to recover close |"
         " error, median | 90 % |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in [*sorted({one.policy for one in compared}), "all"]:
-        some = [one for one in compared if name in (one.policy, "all")]
-        right = [None if one.said_stuck is None else one.said_stuck == one.is_stuck for one in some]
-        sure = [one_right if one.is_sure else None for one, one_right in zip(some, right, strict=True)]
-        lines.append(
-            f"| {name} | {len(some)} | {sum(one.estimate.forecast is not None for one in some)} |"
-            f" {share(right)} | {share(sure)} | {share([one.is_close for one in some])} | {errors(some)} |"
-        )
+    lines += [
+        _row(name, [one for one in compared if one.policy == name])
+        for name in sorted({one.policy for one in compared})
+    ]
+    lines += [
+        _row(f"limit {name}", [one for one in compared if one.limit == name])
+        for name in sorted({one.limit for one in compared})
+    ]
+    lines.append(_row("all", compared))
+
     lines += [
         "",
         "| chance of a metastable outcome | storms | of them metastable |",
         "| ---: | ---: | ---: |",
     ]
-    chances = sorted({one.estimate.forecast.chance_metastable for one in known if one.estimate.forecast})
-    for chance in chances:
-        some = [
-            one
-            for one in known
-            if one.estimate.forecast and one.estimate.forecast.chance_metastable == chance
-        ]
-        lines.append(f"| {100 * chance:.0f} % | {len(some)} | {sum(one.is_stuck for one in some)} |")
-    took_ms = [one.estimate_ms for one in known]
-    median_ms, most_ms = np.quantile(took_ms, (0.5, 1.0)) if took_ms else (0.0, 0.0)
-    lines += ["", f"An estimate took {median_ms:.0f} ms (median), {most_ms:.0f} ms at the most."]
+    known = [
+        (one.estimate.forecast.chance_metastable, one)
+        for one in compared
+        if one.estimate.forecast is not None
+    ]
+    for chance in sorted({chance for chance, _ in known}):
+        stuck = [one.is_stuck for each, one in known if each == chance]
+        lines.append(f"| {100 * chance:.0f} % | {len(stuck)} | {sum(stuck)} |")
+    took_ms = [one.estimate_ms for _, one in known]
+    if took_ms:
+        median_ms, most_ms = np.quantile(took_ms, (0.5, 1.0))
+        lines += ["", f"An estimate took {median_ms:.0f} ms of CPU (median), {most_ms:.0f} ms at the most."]
     return lines
+
+
+def _row(name: str, some: Sequence[Compared]) -> str:
+    right = [None if one.said_stuck is None else one.said_stuck == one.is_stuck for one in some]
+    sure = [is_right if one.is_sure else None for one, is_right in zip(some, right, strict=True)]
+    estimated = sum(one.estimate.forecast is not None for one in some)
+    return (
+        f"| {name} | {len(some)} | {estimated} | {share(right)} | {share(sure)} |"
+        f" {share([one.is_close for one in some])} | {errors(some)} |"
+    )
 
 
 if __name__ == "__main__":
