@@ -29,9 +29,8 @@ STORMS = {
     "the incident's back-off": ('fleet.policy="incident"',),
     "a stock client": ('fleet.policy="socketio-js"',),
     "full jitter": ('fleet.policy="full-jitter"',),
-    "decorrelated jitter": ('fleet.policy="decorrelated-jitter"',),
+    "equal jitter": ('fleet.policy="equal-jitter"',),
     "a window of eight seconds": ('fleet.policy="spread"',),
-    "a limit and shared IPs": ('fleet.policy="incident"', "fleet.clients_per_ip=20", 'edge.limit="per-ip"'),
 }
 
 
@@ -46,3 +45,12 @@ def test_an_estimate_agrees_with_a_simulation(settings: tuple[str, ...]) -> None
     assert found.is_close in (None, True), (forecast.time_to_recover_s, found.time_to_recover_s)
     assert found.availability is not None
     assert forecast.availability == pytest.approx(found.availability, abs=0.1)
+
+
+def test_behind_a_limit_the_last_clients_are_later_than_their_expected_number_says() -> None:
+    """Six IPs of twenty clients: each has its own luck, and the chain knows only their mean."""
+    settings = ('fleet.policy="incident"', "fleet.clients_per_ip=20", 'edge.limit="per-ip"')
+    found = compare(load("mass-drop", [*SMALL, *settings]))
+    assert (found.said_stuck, found.is_stuck) == (False, False)
+    assert found.error_s is not None
+    assert -6 <= found.error_s <= 2

@@ -32,10 +32,10 @@ def test_as_many_come_back_as_the_policy_lets_and_none_comes_before_its_time(
 
 
 @given(QUANTILES, st.floats(0.01, 0.5))
-def test_the_mean_delay_is_kept(edges_s: np.ndarray, bin_s: float) -> None:
+def test_the_mean_delay_is_kept_within_a_sixth_of_a_bin(edges_s: np.ndarray, bin_s: float) -> None:
     rate = spread(Delay(1.0, edges_s), bin_s)
     mean_s = float((edges_s[:-1] + edges_s[1:]).mean() / 2)
-    assert float((rate * np.arange(len(rate))).sum() * bin_s) == pytest.approx(mean_s, abs=bin_s / 100)
+    assert float((rate * np.arange(len(rate))).sum() * bin_s) == pytest.approx(mean_s, abs=bin_s / 6)
 
 
 def test_delays_are_those_that_the_policy_draws() -> None:

@@ -82,12 +82,14 @@ def estimate_table(found: Mapping[str, Estimate]) -> Table:
 
 
 def recovery_text(forecast: Forecast) -> str:
-    """`13 s (12 to 15)`, or within which time there is none."""
+    """`13 s (12 to 15)`, with `if at all` where not every load recovers, or within which time none does."""
     if forecast.time_to_recover_s is None:
         return f"not within {forecast.horizon_s} s"
     low, high = forecast.time_to_recover_from_s, forecast.time_to_recover_to_s
     text = units.seconds(forecast.time_to_recover_s)
-    return text if low == high else f"{text} ({low} to {high})"
+    if low != high:
+        text += f" ({low} to {high})"
+    return text if forecast.chance_recovered == 1 else f"{text}, if at all"
 
 
 def notes(found: Mapping[str, Estimate]) -> list[str]:
