@@ -39,9 +39,9 @@ class Range(Struct, frozen=True):
 
 CHECKED: tuple[Range, ...] = (
     Range("clients per pod", lambda pod, _: pod.clients, 25, 1_400),
-    Range("share of the clients that is disconnected", lambda pod, _: pod.returning / pod.clients, 0.25, 1.0),
+    Range("share of the clients that is disconnected", lambda pod, _: pod.returning / pod.clients, 0.4, 1.0),
     Range("S1 of the first attempt", lambda _, numbers: numbers.s1[0], 0.15, 5.5),
-    Range("\u03c1", lambda _, numbers: numbers.utilisation, 0.008, 0.5),
+    Range("\u03c1", lambda _, numbers: numbers.utilisation, 0.025, 0.5),
     Range("gateway.handshake_cpu_ms", lambda _, numbers: 1000 * numbers.handshake_cpu_s, 2.0, 100.0),
     Range("gateway.backlog", lambda pod, _: pod.backlog, 8, 2_048),
     Range("fleet.connect_timeout_s", lambda pod, _: pod.timeout_s, 0.7, 6.0),

@@ -60,7 +60,7 @@ def tables(compared: Sequence[Compared]) -> list[str]:
         if one.estimate.forecast is not None
     ]
     for chance in sorted({chance for chance, _ in known}):
-        stuck = [one.is_stuck for each, one in known if each == chance]
+        stuck = [one.is_stuck for each, one in known if each == chance and one.is_stuck is not None]
         lines.append(f"| {100 * chance:.0f} % | {len(stuck)} | {sum(stuck)} |")
     took_ms = [one.estimate_ms for _, one in known]
     if took_ms:
@@ -70,8 +70,8 @@ def tables(compared: Sequence[Compared]) -> list[str]:
 
 
 def _row(name: str, some: Sequence[Compared]) -> str:
-    right = [None if one.said_stuck is None else one.said_stuck == one.is_stuck for one in some]
-    sure = [is_right if one.is_sure else None for one, is_right in zip(some, right, strict=True)]
+    right = [one.is_right for one in some]
+    sure = [one.is_right for one in some if one.is_sure]
     estimated = sum(one.estimate.forecast is not None for one in some)
     return (
         f"| {name} | {len(some)} | {estimated} | {share(right)} | {share(sure)} |"

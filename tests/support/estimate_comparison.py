@@ -16,8 +16,13 @@ from scenarios.tuning.evaluate import Task, storm
 CLOSE_S = 2.0
 CLOSE = 0.15
 """A time to recover is close where it is off by no more than this, whichever is more."""
-WORDS = {"RECOVERED": "recovers", "SLOW_DRAIN": "drains"}
-"""What a verdict is called in an estimate; all others are `stuck`."""
+WORDS = {"SLOW_DRAIN": "drains", "INVALID": ""}
+"""What the verdict on a run without a recovery is called in an estimate; all others are `stuck`."""
+
+
+def word_of(verdict: str, time_to_recover_s: float | None) -> str:
+    """The same for any run. What is not valid still recovers, or not; what it does instead is unknown."""
+    return "recovers" if time_to_recover_s is not None else WORDS.get(verdict, "stuck")
 
 
 class Compared(Struct, frozen=True, kw_only=True):
@@ -35,15 +40,20 @@ class Compared(Struct, frozen=True, kw_only=True):
     """From the trigger to the end."""
 
     @property
-    def is_stuck(self) -> bool:
-        """Whether the simulated storm sustained itself."""
-        return self.word == "stuck"
+    def is_stuck(self) -> bool | None:
+        """Whether the simulated storm sustained itself; None where nobody knows."""
+        return self.word == "stuck" if self.word else None
 
     @property
     def said_stuck(self) -> bool | None:
         """What the estimate says of that; None where it says nothing, or half and half."""
         forecast = self.estimate.forecast
         return None if forecast is None else forecast.chance_metastable > 0.5
+
+    @property
+    def is_right(self) -> bool | None:
+        """Whether the two agree on that; None where either says nothing."""
+        return None if None in (self.said_stuck, self.is_stuck) else self.said_stuck == self.is_stuck
 
     @property
     def is_sure(self) -> bool:
@@ -80,7 +90,7 @@ def compare(scenario: Scenario) -> Compared:
         limit=_name(scenario.edge.limit),
         estimate=said,
         estimate_ms=1000 * took_s,
-        word=WORDS.get(found.verdict, "stuck"),
+        word=word_of(found.verdict, found.time_to_recover_s),
         time_to_recover_s=found.time_to_recover_s,
         availability=found.availability,
     )
