@@ -54,7 +54,7 @@ def test_the_outcome_is_right_in_every_storm(compared: dict[str, Compared]) -> N
 def test_three_of_four_times_to_recover_are_close_and_none_is_off_by_more_than_ten_seconds(
     compared: dict[str, Compared],
 ) -> None:
-    """Close: within 2 s or 15 %. 1 % of so few clients is one client, whose luck decides about some seconds."""
+    """Close: within 2 s or 15 %. 1 % of so few clients is one client, with a luck of its own."""
     close = {name: one.is_close for name, one in compared.items() if one.is_close is not None}
     assert sum(close.values()) >= 0.7 * len(close), [name for name, is_close in close.items() if not is_close]
     for name, one in compared.items():
