@@ -39,8 +39,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@echo "setting up $(VENV) (once)"
 	@# Debian has ensurepip in a package of its own: without it, the pip that is there installs into the environment.
 	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
+	@# Most modules of the dependencies are never imported; Python compiles the others when they are.
 	@pip="$(BIN)/pip"; [ -x "$$pip" ] || pip="$(PYTHON) -m pip --python $(BIN)/python"; \
-	 $$pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock && \
+	 $$pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements-dev.lock && \
 	 $$pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -59,10 +60,10 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/mypy
 
 unit: $(STAMP) ## Run the fast tests
-	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose and not conformance" -n 2 $(TRACED)
+	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose and not conformance" -n 2 --dist worksteal $(TRACED)
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
-	COVERED_CONCURRENCY=gevent COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
+	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
 	$(BIN)/pytest -m "e2e and measures"
 
 conformance: $(STAMP) ## Compare the models of stock clients with the real libraries; needs Node, see .ci/node
