@@ -112,7 +112,8 @@ def trigger_name(run: Run) -> str:
     """The first fault that fired, or the scheduled one where none was recorded; empty without one."""
     fired = (event.name for event in fired_events(run.events) if event.kind == "fault")
     planned = run.info.scenario.get("event", ())
-    due = (str(event["do"]) for event in planned if int(event["at_s"]) == run.info.trigger_s)
+    enabled = [event for event in planned if event.get("enabled", True)]
+    due = (str(event["do"]) for event in enabled if int(event["at_s"]) == run.info.trigger_s)
     return next(fired, next(due, ""))
 
 

@@ -209,7 +209,7 @@ def _served(scenario: Scenario) -> int:
 
 def _dropped_share(scenario: Scenario) -> float:
     """Share of the clients that the first fault drops; all of them where that is not known."""
-    faults = [event for event in scenario.event if event.kind == "fault"]
+    faults = [event for event in scenario.event if event.kind == "fault" and event.enabled]
     first = min(faults, key=lambda event: event.at_s, default=None)
     return first.share if isinstance(first, DropShare) else 1.0
 

@@ -154,3 +154,10 @@ def test_without_a_strike_the_trigger_is_the_event_that_was_due() -> None:
     rows = storm(0.0)
     assert trigger_name(history(rows)) == "drop_all"
     assert trigger_name(history(rows, trigger_s=9, latencies=latencies_of(rows))) == ""
+
+
+def test_an_event_that_is_switched_off_was_not_due() -> None:
+    run = history(storm(0.0))
+    off = {**run.info.scenario["event"][0], "do": "feed_stall", "enabled": False}
+    planned = {**run.info.scenario, "event": [off, *run.info.scenario["event"]]}
+    assert trigger_name(history(storm(0.0), scenario=planned)) == "drop_all"

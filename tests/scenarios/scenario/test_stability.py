@@ -78,6 +78,10 @@ FAULTS: dict[str, tuple[tuple[AnyEvent, ...], float]] = {
     "everybody": ((DropAll(at_s=5),), 1.0),
     "a fifth": ((DropShare(at_s=5, share=0.2),), 0.2),
     "the first fault counts": ((DropAll(at_s=9), DropShare(at_s=5, share=0.2)), 0.2),
+    "a fault that is switched off does not": (
+        (DropShare(at_s=1, share=0.5, enabled=False), DropShare(at_s=5, share=0.2)),
+        0.2,
+    ),
     "what is no fault does not": ((SetLimit(at_s=1, limit="none"), DropShare(at_s=5, share=0.2)), 0.2),
     "unknown": ((KillPod(at_s=5, pod=0),), 1.0),
 }
