@@ -17,8 +17,8 @@ from scenarios.scenario.stability import Stability, stability
 from scenarios.simulator.costs import Costs
 
 SPREAD = 0.08
-"""Standard deviation of ln(load) in an estimate. An allowance for what a scenario says of its load and costs, and
-for the error of the chain itself; it is not fitted to anything."""
+"""Standard deviation of ln(load) in an estimate: an allowance for what a scenario says of its load and costs,
+and for the error of the chain itself. It is not fitted to anything."""
 _QUANTILES = (-1.2816, -0.5244, 0.0, 0.5244, 1.2816)
 """Of a normal distribution, each of which stands for a fifth of it."""
 
