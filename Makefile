@@ -8,9 +8,8 @@ STAMP = $(VENV)/.complete
 REPEATS ?= 1
 ARGS ?=
 
-# Number of concurrent end-to-end tests; they mostly wait. Tests that measure run alone. Tracing doubles the CPU time that a
-# process takes to start.
-TOGETHER ?= $(if $(COVERAGE),3,4)
+# Number of concurrent end-to-end tests; they mostly wait. Tests that measure run alone.
+TOGETHER ?= 4
 
 # A command to run between the fast tests and the others.
 BEFORE_E2E ?= true
