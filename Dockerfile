@@ -4,19 +4,34 @@ ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS system
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends python3 python3-venv \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+ && apt-get install --yes --no-install-recommends python3 \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
 
 # -- the wheel, and what it runs on; what builds it stays behind -------------------------------------
 FROM system AS installed
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends binutils python3-venv
 WORKDIR /build
 COPY requirements.lock requirements-build.lock ./
-RUN for part in venv build; do python3 -m venv "/opt/$part" || exit; done \
- && /opt/venv/bin/pip install --quiet --no-cache-dir --no-deps --require-hashes --requirement requirements.lock \
+RUN python3 -m venv --without-pip /opt/venv \
+ && python3 -m venv /opt/build \
+ && /opt/build/bin/pip --python /opt/venv/bin/python install --quiet --no-cache-dir --no-compile --no-deps \
+      --require-hashes --requirement requirements.lock \
  && /opt/build/bin/pip install --quiet --no-cache-dir --no-deps --require-hashes --requirement requirements-build.lock
+# Nothing here runs the tests of others, debugs their extensions or compiles them. A library that refers to others in
+# its wheel has been patched, which `strip` does not survive.
+RUN cd /opt/venv/lib/python3*/site-packages \
+ && rm -rf gevent/tests matplotlib/tests numpy/tests numpy/*/tests/test_* \
+ && find . -type f '(' -name '*.c' -o -name '*.h' -o -name '*.pxd' -o -name '*.pyx' ')' -delete \
+ && for library in $(find . -name '*.so'); do \
+      readelf --dynamic "$library" | grep -q 'RUNPATH\|RPATH' || strip --strip-unneeded "$library" || exit; \
+    done \
+ && /opt/venv/bin/python -m compileall -q -j 0 .
 COPY . .
+COPY --from=system /var/lib/dpkg/status status
 RUN /opt/build/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir wheels . \
- && /opt/venv/bin/pip install --quiet --no-index --no-deps wheels/*.whl
+ && /opt/build/bin/pip --python /opt/venv/bin/python install --quiet --no-index --no-deps wheels/*.whl \
+ && /opt/venv/bin/python tools/bill_of_materials.py /opt/venv/lib/python3*/site-packages status >bom.cdx.json
 
 # -- the image -------------------------------------------------------------------------------------
 FROM system
@@ -27,6 +42,7 @@ RUN groupadd --gid 1000 storm \
 COPY --from=installed /opt/venv /opt/venv
 WORKDIR /srv/reconnect-storm
 COPY deploy/healthy.sh deploy/healthy.sh
+COPY --from=installed /build/bom.cdx.json bom.cdx.json
 RUN install --directory --owner storm --group storm runs
 
 # Nothing is written but runs/, the token's folder and /tmp; matplotlib wants a folder of its own.

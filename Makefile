@@ -20,6 +20,9 @@ BEFORE_E2E ?= true
 COVERAGE ?=
 TRACED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0)
 
+# Which container tests to run.
+COMPOSE_TESTS ?= tests/compose
+
 # The baseline of `make gate`, such as git:main; without it, only the SLOs are checked.
 BASELINE ?=
 
@@ -59,7 +62,7 @@ unit: $(STAMP) ## Run the fast tests
 	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose and not conformance" -n 2 $(TRACED)
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
-	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
+	COVERED_CONCURRENCY=gevent COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
 	$(BIN)/pytest -m "e2e and measures"
 
 conformance: $(STAMP) ## Compare the models of stock clients with the real libraries; needs Node, see .ci/node
@@ -70,7 +73,7 @@ coverage: $(STAMP) ## Report the coverage of `make unit e2e COVERAGE=yes`; fails
 	@$(BIN)/coverage report
 
 compose-test: $(STAMP) ## Run the stack in containers; needs a Docker engine, see .ci/engine
-	$(BIN)/pytest -m compose tests/compose
+	$(BIN)/pytest -m compose $(COMPOSE_TESTS)
 
 bench: $(STAMP) ## Measure the load generator itself (about two minutes)
 	@$(BIN)/reconnect-storm bench $(ARGS)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-_FEW = 16
+_FEW = 20
 
 Count = Annotated[int, Meta(ge=1)]
 Index = Annotated[int, Meta(ge=0, le=255)]
@@ -20,6 +20,15 @@ Share = Annotated[float, Meta(gt=0, le=1)]
 
 EXPECTED = "expected"
 """Key in `Meta.extra`: what errors expect, where a pattern or a list of values does not tell it well."""
+
+SECRET = "secret"  # noqa: S105 - a key, not a password
+"""Key in `Meta.extra` by which a field says what of it may be written down; see `scenario/redact.py`."""
+WORDS = "words"
+"""Of a command: its words may be shown, but for those that look like secrets."""
+
+Word = Annotated[str, Meta(pattern=r"^[^\x00]*\Z", extra={EXPECTED: "text without a zero byte"})]
+Words = Annotated[tuple[Word, ...], Meta(min_length=1, extra={SECRET: WORDS})]
+"""A program and its arguments, or how they begin."""
 
 PodNumber = (
     Annotated[int, Meta(ge=0, le=256)]

@@ -11,7 +11,7 @@ from reports.rundir.schema import RunInfo
 from reports.rundir.toml import label
 
 IGNORED_KEYS = frozenset(
-    {"name", "summary", "folder", "matrix", "edge.port", "fleet.seed", "slo", "hypothesis"}
+    {"name", "summary", "folder", "matrix", "commands", "edge.port", "fleet.seed", "slo", "hypothesis"}
 )
 """Keys of a scenario that change nothing about a result, or that differ between rounds on purpose."""
 

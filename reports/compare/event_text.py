@@ -62,6 +62,11 @@ def _pod(details: Details) -> str:
     return f"pod {details['pod']}" if "pod" in details else "a pod"
 
 
+def _command(details: Details) -> str:
+    words = " ".join(map(str, details.get("command", ())))
+    return f"{words[:_COMMAND_LETTERS]}…" if len(words) > _COMMAND_LETTERS else words
+
+
 def _to_group(details: Details) -> str:
     return f" to the group {details['group']}" if details.get("group") else ""
 
@@ -70,6 +75,8 @@ def _push(details: Details) -> str:
     return f"{_named('push', 'policy')(details)}{_to_group(details)}"
 
 
+_COMMAND_LETTERS = 40
+"""A longer command is cut: it has to fit into a figure."""
 _DROPPED = {"dropped": "{} dropped", "dropped_by": "cut by {}"}
 
 WORDS: dict[str, Words] = {
@@ -90,6 +97,9 @@ WORDS: dict[str, Words] = {
     "push_policy": Words(_push, {"reach_s": "all clients have it after {} s"}),
     "set_limit": Words(_named("limit", "limit")),
     "probes": Words(lambda details: "conflated probes" if details.get("conflated") else "probes"),
+    "exec": Words(
+        lambda details: f"exec {_command(details)}".rstrip(), {"log": "output in {}", "problem": "failed: {}"}
+    ),
 }
 """By name; an event that is not here is written as its name and all of its details."""
 
@@ -112,6 +122,7 @@ SPOKEN: dict[str, Callable[[Details], str]] = {
     "set_limit": lambda details: f"setting the limit {_name(details.get('limit', '?'))}",
     "nginx_reload": lambda _: "a reload of nginx",
     "nginx_restart": lambda _: "a restart of nginx",
+    "exec": lambda details: f"the command {_command(details)}".rstrip(),
 }
 """The same for a sentence that begins with it."""
 

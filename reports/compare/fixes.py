@@ -29,6 +29,7 @@ _EFFECTS = (
 _P99 = ("effective_p99_during", "effective_p99_after")
 _PRICES: tuple[tuple[str, Effect], ...] = (
     ("limited", FEWER),
+    ("disconnects", FEWER),
     ("amplification", ONCE),
     ("gave_up", FEWER),
     ("nginx_cpu", BY_KEY["nginx_cpu"].effect),
@@ -117,6 +118,7 @@ class _Change(Struct, frozen=True):
 
     moved: bool
     text: str
+    fell: bool = False
 
 
 def _measures(reference: ArmResult, arm: ArmResult) -> Iterator[str]:
@@ -129,9 +131,12 @@ def _measures(reference: ArmResult, arm: ArmResult) -> Iterator[str]:
     shown = next((key for key in p99 if found[key].moved), next(iter(p99), ""))
     changes = [change for key, change in found.items() if key == shown or key not in _P99]
     moved = [change.text for change in changes if change.moved]
+    # More of them are a price, and are told as one.
+    if (fewer := _moved("disconnects", "disconnects", reference, arm)) and fewer.fell:
+        moved.append(fewer.text)
     same = [change.text for change in changes if not change.moved]
     parts = [*moved, f"no measurable change: {', '.join(same)}" if same else ""]
-    if changes:
+    if moved or same:
         yield f"{units.capitalised('; '.join(filter(None, parts)))}."
 
 
@@ -147,7 +152,8 @@ def _moved(what: str, key: str, before: ArmResult, after: ArmResult) -> _Change 
     lower, higher = sorted((a, b), key=lambda one: one.median or 0.0)
     if lower.at_least or not BY_KEY[key].effect.matters(a.median, b.median):
         return _Change(moved=False, text=f"{what} {now} (was {was})")
-    return _Change(moved=True, text=f"{what} {'fell' if higher is a else 'rose'} from {was} to {now}")
+    fell = higher is a
+    return _Change(moved=True, text=f"{what} {'fell' if fell else 'rose'} from {was} to {now}", fell=fell)
 
 
 def _text(key: str, found: Range) -> str:

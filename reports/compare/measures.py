@@ -234,6 +234,7 @@ MEASURES: tuple[Measure, ...] = (
         )
         for name in PHASES
     ),
+    Measure("disconnects", "", "disconnects", _storm("disconnects"), units.count, FEWER),
     Measure("attempts_peak", "", "peak attempts", _storm("attempts_peak_per_s"), units.per_second, FEWER),
     Measure(
         "amplification", "", "reconnect attempts per disconnect", _storm("amplification"), units.times, ONCE
@@ -309,7 +310,6 @@ EXPERIENCE: tuple[Measure, ...] = (
         )
         for key in ("p50", "p99", "max")
     ),
-    Measure("disconnects", "", "disconnects", _storm("disconnects"), units.count, FEWER),
     Measure("stale", "", "disconnects by the client's watchdog", _storm("stale"), units.count, FEWER),
     Measure("missed", "", "ticks missed while disconnected", _storm("missed"), units.count, FEWER),
     Measure("attempts", "", "connection attempts", _storm("attempts"), units.count, FEWER),

@@ -150,7 +150,7 @@ class Agent:
         )
 
     async def _clock(self, _request: web.Request) -> web.Response:
-        return _json(Clock(time.monotonic_ns()))
+        return _json(Clock(time.monotonic_ns(), time.time_ns()))
 
     async def _log(self, request: web.Request) -> web.StreamResponse:
         path = self._role.logs / request.match_info["name"]

@@ -9,6 +9,7 @@ import click
 
 from reports.gate.measures import ALLOWED_KEYS, DEFAULT_KEYS
 from scenarios.cli.options import (
+    ALLOW_EXEC_OPTION,
     GATEWAY_OPTION,
     JSON_OPTION,
     NGINX_OPTION,
@@ -134,6 +135,7 @@ WITH_OPTIONS = decorated_by(
         help="Write annotations and a step summary for GitHub Actions.",
     ),
     GATEWAY_OPTION,
+    ALLOW_EXEC_OPTION,
     RETRIES_OPTION,
     NGINX_OPTION,
     RUNS_OPTION,

@@ -67,6 +67,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         f"{_HERE}.authoring.completion:completion_command",
         "Print the completion script of a shell.",
     ),
+    "k8s": (
+        f"{_HERE}.authoring.k8s:k8s_command",
+        "Print the Kubernetes manifests for a storm, sized for its scenario.",
+    ),
     "locust": (f"{_HERE}.locust:locust_command", "Run Locust by hand, with this program's clients."),
     "agent": ("scenarios.agent.__main__:main", "Run a pod or nginx on this host for a run on another host."),
 }

@@ -28,6 +28,7 @@ class Options(Struct, frozen=True, kw_only=True):
     gateway: str
     nginx_conf: Path | None
     allow_remote: bool
+    allow_exec: bool
     as_json: bool
 
     def load(self) -> Scenario:
@@ -179,6 +180,14 @@ TARGET_OPTIONS = (
 )
 
 
+ALLOW_EXEC_OPTION = click.option(
+    "--allow-exec",
+    is_flag=True,
+    help="Run the commands of the scenario's exec events on this machine; without it, a scenario that has"
+    " such events is refused.",
+)
+
+
 def target_override(url: str) -> list[str]:
     """What `--target URL` is short for."""
     return [f"target.url={json.dumps(url)}"] if url else []
@@ -215,6 +224,7 @@ def carries_out_a_scenario(
         SET_OPTION,
         GATEWAY_OPTION,
         *TARGET_OPTIONS,
+        ALLOW_EXEC_OPTION,
         *(() if once else (RETRIES_OPTION,)),
         NGINX_OPTION,
         NGINX_CONF_OPTION,

@@ -5,9 +5,9 @@ from scenarios.events.deploy import Deploy
 from scenarios.events.drain import Drain
 from scenarios.events.drop import DropAll, DropShare
 from scenarios.events.event import Event
+from scenarios.events.exec import Exec
 from scenarios.events.feed import FeedBurst, FeedStall
-from scenarios.events.kill_pod import KillPod
-from scenarios.events.pause_pod import PausePod
+from scenarios.events.pod import KillPod, PausePod
 from scenarios.events.probes import Probes
 from scenarios.events.proxy import NginxReload, NginxRestart
 from scenarios.events.push_policy import PushPolicy
@@ -32,6 +32,7 @@ AnyEvent = (
     | PushPolicy
     | SetLimit
     | Probes
+    | Exec
 )
 
 EVENTS: dict[str, type[Event]] = {
@@ -51,4 +52,5 @@ EVENTS: dict[str, type[Event]] = {
     "push_policy": PushPolicy,
     "set_limit": SetLimit,
     "probes": Probes,
+    "exec": Exec,
 }

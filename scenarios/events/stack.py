@@ -151,6 +151,10 @@ class Stack(Protocol):
         """The feed's rate is `factor` times its own for this long; returns when the burst has ended."""
         ...
 
+    async def run_command(self, words: Sequence[str], timeout_s: float) -> dict[str, Any]:
+        """Runs a command of the user's own to its end; returns its exit status, and where its output is."""
+        ...
+
     async def watch_probes(self, probes: ProbeSettings) -> None:
         """Asks the pods how they are, and acts on it, until it is cancelled."""
         ...

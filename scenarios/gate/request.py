@@ -40,6 +40,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """Keep what the set-up of a version makes for the next gate."""
     runs_folder: Path
     nginx_binary: Path | None
+    allow_exec: bool
     as_json: bool
 
     @property

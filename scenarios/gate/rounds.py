@@ -42,6 +42,8 @@ class Player(Struct, frozen=True, kw_only=True):
     version: OwnVersion | None = None
     """The version of the user's programs that it runs; None for those of the working tree."""
     nginx_binary: Path | None = None
+    allow_exec: bool = False
+    """Whether the user has asked for the commands of events to be run."""
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
@@ -124,6 +126,7 @@ def _plan(player: Player, number: int, seed: int, folder: Path) -> Plan:
         arm=player.name,
         round=number,
         nginx_binary=player.nginx_binary,
+        allow_exec=player.allow_exec,
     )
 
 
@@ -150,11 +153,12 @@ async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) ->
     log = folder / "command.log"
     overrides = [*player.overrides, f"fleet.seed={seed}"]
     nginx = ["--nginx", str(player.nginx_binary.resolve())] if player.nginx_binary else []
+    allowed = ["--allow-exec"] if player.allow_exec else []
     child = await start(
         player.name,
         [
             *(*command_of(root), "run", player.source, "--retries", "0"),
-            *("--runs", str(folder.resolve()), *nginx),
+            *("--runs", str(folder.resolve()), *nginx, *allowed),
             *(part for override in overrides for part in ("--set", override)),
         ],
         log=log,

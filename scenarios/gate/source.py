@@ -257,6 +257,7 @@ class _Sources:
             root=root,
             version=version,
             nginx_binary=self.request.nginx_binary,
+            allow_exec=self.request.allow_exec,
         )
 
     def _overrides(self, name: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from locust.runners import STATE_MISSING, STATE_RUNNING, STATE_SPAWNING, MasterR
 from scenarios.clients.population import cap_of
 from scenarios.wire.framing import LONGEST_MESSAGE, FrameError, Unframer, frame
 from scenarios.wire.orders import Begin, GeneratorSettings, Hello, Message, Refused
+from scenarios.wire.vanishing import notice_when_it_vanishes
 
 log = logging.getLogger("reconnect_storm")
 
@@ -31,7 +32,6 @@ _WORKERS_S = 60.0
 _LEAVE_S = 20.0
 _BEGIN_S = 10.0
 _READY_AGAIN_S = 10.0
-_VANISHED_MS = 20_000
 
 
 class RefusedError(Exception):
@@ -98,7 +98,7 @@ class StormChannel:
         self._server.stop()
 
     def _serve(self, connection: Any, peer: object) -> None:
-        _notice_when_it_vanishes(connection)
+        notice_when_it_vanishes(connection)
         try:
             with gevent.Timeout(_GREETING_S, RefusedError(f"nothing was said within {_GREETING_S:g} s")):
                 settings = greeted(_messages(connection), self._token)
@@ -178,6 +178,29 @@ def forget_missing(runner: MasterRunner, silent_for_s: float = 0.0) -> None:
             del runner.clients[worker.id]
 
 
+class Strays:
+    """Workers that are still there although the master has given them up, after a partition for example.
+
+    Nobody counts their clients, which are a load all the same. Each is told once to stop them; it then comes
+    back as a new worker.
+    """
+
+    def __init__(self, runner: MasterRunner) -> None:
+        self._runner = runner
+        self._told: set[str] = set()
+
+    def stop(self, name: str) -> None:
+        """Has a worker stop its clients."""
+        if name not in self._told:
+            self._told.add(name)
+            log.warning("worker %s is back after it was given up: it stops its clients", name)
+            self._runner.send_message("stop", None, client_id=name)
+
+    def came_back(self, name: str) -> None:
+        """It is ready again."""
+        self._told.discard(name)
+
+
 def _messages(connection: Any) -> Iterator[Message]:
     """What a stranger says; the first message has to be short."""
     unframer = Unframer(longest=_LONGEST_GREETING)
@@ -206,10 +229,3 @@ def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
         while not condition():
             gevent.sleep(0.05)
     return condition()
-
-
-def _notice_when_it_vanishes(connection: Any) -> None:
-    """A machine that is gone says no goodbye; seconds that it does not acknowledge tell."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _VANISHED_MS)

@@ -21,7 +21,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from scenarios.clients.population import cap_of
 from scenarios.clients.protocol.target import Endpoint, TargetError, resolve
 from scenarios.credentials.answers import CredentialsError
-from scenarios.generator.channel_server import StormChannel
+from scenarios.generator.channel_server import StormChannel, Strays
 from scenarios.generator.clock_sync import ClockError
 from scenarios.generator.coordinator import Head
 from scenarios.generator.dispatcher import SteadyDispatcher
@@ -31,7 +31,8 @@ from scenarios.generator.options import Choice, add_arguments, choice_of, epoch_
 from scenarios.generator.process import Generator
 from scenarios.generator.stats import feed
 from scenarios.generator.web_door import Door, host_names
-from scenarios.generator.worker import FINALISED, SECOND, TROUBLE, Worker
+from scenarios.generator.worker import FINALISED, SECOND, TROUBLE, Worker, end_without_master
+from scenarios.host.machine import MachineError, raise_descriptors
 from scenarios.host.token import TokenError, token_from_environment
 from scenarios.policies.following import PolicyError
 from scenarios.scenario.redact_text import shown_url
@@ -98,6 +99,8 @@ def prepare(environment: Environment, **_: Any) -> None:
     storm_environment.storms = storm_environment.choice = None
     if isinstance(runner, WorkerRunner):
         runner.register_message(ORDER, lambda msg, **_: _part(environment, Worker, "on_order", msg))
+        end_without_master(environment, runner)
+        raise_descriptors()
         return
     if isinstance(runner, MasterRunner):
         _prepare_master(environment, runner)
@@ -129,11 +132,9 @@ def prepare(environment: Environment, **_: Any) -> None:
 def _prepare_master(environment: Environment, runner: MasterRunner) -> None:
     options = environment.parsed_options
     assert options is not None  # noqa: S101
-    for kind, method in (
-        (SECOND, "on_second_of_worker"),
-        (FINALISED, "on_finalised"),
-        (TROUBLE, "on_trouble"),
-    ):
+    strays = Strays(runner)
+    runner.register_message(SECOND, lambda msg, **_: _second(environment, strays, msg))
+    for kind, method in ((FINALISED, "on_finalised"), (TROUBLE, "on_trouble")):
         runner.register_message(kind, lambda msg, method=method, **_: _part(environment, Master, method, msg))
     if not options.enable_rebalancing:
         environment.dispatcher_class = SteadyDispatcher
@@ -142,6 +143,7 @@ def _prepare_master(environment: Environment, runner: MasterRunner) -> None:
         lambda client_id, **_: _part(environment, Master, "on_newcomer", client_id)
     )
     hooks.worker_connect.add_listener(lambda client_id, **_: _enrol(options, client_id))
+    hooks.worker_connect.add_listener(lambda client_id, **_: strays.came_back(client_id))
     if not options.channel_port:
         return
     if options.headless:
@@ -234,7 +236,7 @@ def _begin_worker(environment: Environment, runner: WorkerRunner) -> Worker | No
         settings = msgspec.structs.replace(settings, epoch_ns=epoch_of_1970())
     try:
         return Worker(environment, settings, _resolved(settings), assignment)
-    except (ScenarioError, TargetError, PolicyError, CredentialsError, ClockError) as error:
+    except (ScenarioError, TargetError, PolicyError, CredentialsError, ClockError, MachineError) as error:
         log.error("%s", error)
         reason = str(error)
     except Exception as error:  # Without its part, the worker would count users that do nothing.
@@ -268,6 +270,16 @@ def register() -> None:
     hooks.test_start.add_listener(begin)
     hooks.test_stopping.add_listener(stopping)
     hooks.test_stop.add_listener(end)
+
+
+def _second(environment: Environment, strays: Strays, message: Any) -> None:
+    """A worker's second: for the test that it is part of, or a sign that it is part of none any more."""
+    part, name = getattr(environment, "part", None), message.node_id
+    runner: Any = environment.runner
+    if part.takes(name) if isinstance(part, Master) else name in runner.clients:
+        _part(environment, Master, "on_second_of_worker", message)
+    else:
+        strays.stop(name)
 
 
 def _part(environment: Environment, kind: type[Worker] | type[Master], method: str, message: Any) -> None:

@@ -88,10 +88,14 @@ class Master:
         if self._storm is not None:
             self._storm.end("the test was stopped at the Locust master, or its last worker is gone")
 
+    def takes(self, name: str) -> bool:
+        """Whether a worker's seconds count. Who was given up as lost stays so: its clients have been reported
+        as missing."""
+        return name not in self._lost and name in self._runner.clients
+
     def on_second_of_worker(self, message: Any) -> None:
         """Takes a worker's second."""
-        # Who was given up as lost stays so: its clients have been reported as missing.
-        if message.node_id in self._lost or message.node_id not in self._runner.clients:
+        if not self.takes(message.node_id):
             return
         interval = decode(message.data["interval"])
         assert isinstance(interval, Interval)  # noqa: S101
@@ -120,7 +124,13 @@ class Master:
 
     def on_newcomer(self, name: str) -> None:
         """A worker joined; while the test is being stopped, its own workers come back."""
-        if name in self._workers or self._runner.state not in {STATE_SPAWNING, STATE_RUNNING}:
+        if self._runner.state not in {STATE_SPAWNING, STATE_RUNNING}:
+            return
+        if name in self._lost:
+            # It has no clients any more, and is one like any other.
+            self._lost.discard(name)
+            self._workers.discard(name)
+        elif name in self._workers:
             return
         log.warning("worker %s joined; it gets clients from the next test on", name)
         self._merger.joined(name)

@@ -4,6 +4,7 @@ Where pods and generator do not share a clock, everything in here goes by this p
 out counts from the epoch, or has been put on the gateway's clock.
 """
 
+import contextlib
 import gc
 import os
 import random
@@ -37,7 +38,7 @@ from scenarios.generator.credentials import IssuerProcess
 from scenarios.policies.following import Policy
 from scenarios.policies.registry import divided, policy
 from scenarios.scenario.model import Scenario
-from scenarios.wire.interval import Interval
+from scenarios.wire.interval import ClockStep, Interval
 from scenarios.wire.merge import over_both
 from scenarios.wire.orders import Cut, EndCalm, Finalise, GeneratorSettings, Message, PushPolicy, SetFeed
 
@@ -73,7 +74,7 @@ class Generator:
         gc.set_threshold(_GARBAGE_THRESHOLD)
         scenario = settings.scenario
         fleet, feed, target = scenario.fleet, scenario.feed, scenario.target
-        self._index, self._processes = index, processes
+        self._name, self._index, self._processes = name, index, processes
         cap = AttemptsCap(cap_of(fleet, index, processes))
         self._on_interval = on_interval
         self.clients: list[Client] = []
@@ -96,7 +97,7 @@ class Generator:
             feed,
             self._schedule,
             self._clock.wall_offset_ns,
-            by_schedule=stub and bool(settings.clock_url),
+            by_schedule=stub and (bool(settings.clock_url) or settings.other_clocks),
         )
         self._seating = (
             Seating.of(fleet, first=index, step=processes)
@@ -145,7 +146,7 @@ class Generator:
         # Apart from what clients draw, and different in each process.
         self._victims = random.Random(f"cut {fleet.seed} {index}")  # noqa: S311
         self._process = psutil.Process(os.getpid())
-        self._empty_rss_bytes = self._process.memory_info().rss
+        self._empty_rss_bytes = self._rss_bytes = self._process.memory_info().rss
         self._cpu_ns = process_time_ns()
         self._reported: tuple[Interval, int] | None = None
         """The latest second, and its points of the 100 ms grid."""
@@ -239,6 +240,9 @@ class Generator:
 
     def _report(self, second: int) -> None:
         cpu_ns = process_time_ns()
+        # To look takes a descriptor, and clients may have all of them.
+        with contextlib.suppress(OSError):
+            self._rss_bytes = self._process.memory_info().rss
         points = self.recorder.points
         recorded = self.recorder.take_interval(second)
         if self._reported is not None and self._reported[0].second == second:
@@ -255,11 +259,12 @@ class Generator:
             first_attempt_ns=self._for_all(recorded.first_attempt_ns),
             last_join_ns=self._for_all(recorded.last_join_ns),
             clocks=self._clocks,
+            clock_steps=(ClockStep(self._name, step_ns),) if (step_ns := self._clock.take_step()) else (),
             reference=reference,
             fits=self._reader.fits,
             cpu_ns=cpu_ns - self._cpu_ns,
             busiest_cpu_ns=cpu_ns - self._cpu_ns,
-            rss_bytes=self._process.memory_info().rss,
+            rss_bytes=self._rss_bytes,
             empty_rss_bytes=self._empty_rss_bytes,
         )
         self._cpu_ns = cpu_ns

@@ -82,11 +82,17 @@ def descriptor_limit() -> int:
     return MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
 
 
+def raise_descriptors() -> None:
+    """From now on this process may have as many open files as the host allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, descriptor_limit()), hard))
+
+
 @contextlib.contextmanager
 def descriptors_raised() -> Iterator[None]:
     """As long as this lasts, this process may have as many open files as the host allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, descriptor_limit()), hard))
+    raise_descriptors()
     try:
         yield
     finally:

@@ -8,11 +8,11 @@ The cycles are the independent observations; seconds of one cycle are not.
 """
 
 from collections.abc import Mapping, Sequence
-from math import inf, sqrt
+from functools import cache
+from math import atan, cos, inf, pi, sin, sqrt
 
 import numpy as np
 from msgspec import Struct
-from scipy import stats
 
 CONFIDENCE = 0.95
 FEWEST_CYCLES = 3
@@ -76,7 +76,7 @@ def t_interval(values: Sequence[float]) -> Estimate:
     """The mean of independent values with its 95 % interval, for two values or more; cut off at 0."""
     mean = float(np.mean(values))
     spread = float(np.std(values, ddof=1)) / sqrt(len(values))
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * spread
+    reach = t_quantile(len(values) - 1) * spread
     return Estimate(*(max(0.0, number) for number in (mean, mean - reach, mean + reach)))
 
 
@@ -85,10 +85,36 @@ def slope(points: Sequence[tuple[float, float]]) -> Estimate | None:
     x, y = np.array(points, np.float64).T if points else (np.empty(0), np.empty(0))
     if len(np.unique(x)) < FEWEST_CYCLES:
         return None
-    found = stats.linregress(x, y)
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 2)) * float(found.stderr)
-    ends = (float(found.slope), float(found.slope) - reach, float(found.slope) + reach)
-    return Estimate(*(max(0.0, number) for number in ends))
+    from_middle = x - x.mean()
+    spread = float((from_middle**2).sum())
+    found = float((from_middle * y).sum()) / spread
+    left_over = y - y.mean() - found * from_middle
+    reach = t_quantile(len(x) - 2) * sqrt(float((left_over**2).sum()) / (len(x) - 2) / spread)
+    return Estimate(*(max(0.0, number) for number in (found, found - reach, found + reach)))
+
+
+@cache
+def t_quantile(freedom: int) -> float:
+    """What |t| of Student's distribution is below in 95 % of all cases; freedom: one degree or more."""
+    low, high = 0.0, 1.0
+    while _t_within(high, freedom) < CONFIDENCE:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _t_within(middle, freedom) < CONFIDENCE else (low, middle)
+    return high
+
+
+def _t_within(t: float, freedom: int) -> float:
+    """How likely |T| < t is: Abramowitz and Stegun (1964), 26.7.3 for odd and 26.7.4 for even numbers."""
+    angle = atan(t / sqrt(freedom))
+    odd = freedom % 2
+    term = cos(angle) if odd else 1.0
+    total = 0.0
+    for power in range(1 + odd, freedom, 2):
+        total += term
+        term *= cos(angle) ** 2 * power / (power + 1)
+    return 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
 
 
 def differ(a: Estimate, b: Estimate) -> bool:

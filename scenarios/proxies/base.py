@@ -11,6 +11,7 @@ import signal
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -158,8 +159,9 @@ ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where Debian and others install servers."""
 
 
+@cache
 def template(path: Path) -> jinja2.Template:
-    """The template of a configuration; a name that nobody has filled in is an error."""
+    """The template of a configuration, compiled once; a name that nobody has filled in is an error."""
     environment = jinja2.Environment(  # noqa: S701 - a configuration is not HTML
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )

@@ -16,6 +16,7 @@ EXAMPLES: dict[str, Any] = {
     "pods": 9,
     "policy": "incident",
     "limit": "per-ip",
+    "command": ["kubectl", "rollout", "restart", "deployment/gateway"],
 }
 """A value for each parameter that some event requires."""
 

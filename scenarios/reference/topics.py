@@ -30,6 +30,7 @@ PAGES = {
     "edge.envoy": "edge.md#settings-of-envoy",
     "mesh": "mesh.md#settings",
     "event": "events.md",
+    "commands": "events.md#exec",
     "slo": "rehearsals.md#hypothesis-and-slos",
     "hypothesis": "rehearsals.md#hypothesis-and-slos",
     "phases": "reading-a-report.md#phases",

@@ -12,11 +12,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from scenarios.events.event import Event
+from scenarios.events.exec import Exec
 from scenarios.events.push_policy import PushPolicy
 from scenarios.events.rolling_restart import RollingRestart
 from scenarios.events.scale import Scale
 from scenarios.events.set_limit import SetLimit
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.program import line_of
 
 _Kind = TypeVar("_Kind", bound=Event)
 
@@ -42,7 +44,7 @@ class Option(Struct, frozen=True, kw_only=True):
     """What comes of it, with the time still open; None for waiting."""
 
 
-OPTIONS = {"scale": "s", "restart": "r", "push": "b", "limit": "l", WAIT: "w"}
+OPTIONS = {"scale": "s", "restart": "r", "push": "b", "limit": "l", "exec": "e", WAIT: "w"}
 """Every option by name, with its key."""
 
 
@@ -77,7 +79,8 @@ def left_to_the_operator(scenario: Scenario) -> Scenario:
 def options(scenario: Scenario, pods: int | None) -> tuple[Option, ...]:
     """What there is to choose now, given how many pods run; None: somebody else's.
 
-    What the script has of a kind is offered; else twice the pods, `incident`, and `per-ip`.
+    What the script has of a kind is offered; else twice the pods, `incident`, and `per-ip`. A command is
+    offered only where the script has one.
     """
     scripted = [event for event in scenario.event if event.kind == "mitigation"]
     push = _last(scripted, PushPolicy) or PushPolicy(at_s=0, policy="incident")
@@ -89,6 +92,8 @@ def options(scenario: Scenario, pods: int | None) -> tuple[Option, ...]:
     found.append(("push", push))
     if pods is not None:
         found.append(("limit", _last(scripted, SetLimit) or SetLimit(at_s=0, limit="per-ip")))
+    if (command := _last(scripted, Exec)) is not None:
+        found.append(("exec", command))
     chosen = [Option(key=OPTIONS[name], name=name, words=words(event), event=event) for name, event in found]
     return (*chosen, Option(key=OPTIONS[WAIT], name=WAIT, words=WAIT))
 
@@ -111,6 +116,8 @@ def words(event: Event) -> str:
             return "remove the limit"
         case SetLimit(limit=spec):
             return f"set the limit {_name(spec)}"
+        case Exec(command=command):
+            return f"run {line_of(command)}"
     raise TypeError(f"{event.name} is not a mitigation that an operator can choose")
 
 

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from reports.rundir.schema import Decision, PreCheck, Rehearsal
 from scenarios.events.event import Event
 from scenarios.rehearsal.decisions import (
@@ -23,6 +21,7 @@ from scenarios.rehearsal.state import DashboardState
 from scenarios.rehearsal.view import RehearsalView
 from scenarios.runner.operator import Row, RunControl
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.redact import shown_fields
 
 _TOO_LATE_S = 1.0
 """No question is asked in the last seconds before the rescue, or the end."""
@@ -182,7 +181,7 @@ class Rehearsing:
         """Records the choice, extends the run so that it can work, and returns its event."""
         now_s = round(run_control.now_s(), 1)
         event = at(option.event, now_s) if option.event else None
-        told = msgspec.to_builtins(event) if event else None
+        told = shown_fields(event) if event else None
         self._decisions.append(
             Decision(t_s=now_s, asked_s=round(asked_s, 1), chosen=option.words, event=told)
         )

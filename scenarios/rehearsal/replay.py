@@ -10,7 +10,7 @@ from reports.rundir.toml import key_text, value_text
 from scenarios.events.event import Event
 from scenarios.rehearsal.decisions import left_to_the_operator
 from scenarios.scenario.model import Scenario
-from scenarios.scenario.redact import secrets_of, without_secrets
+from scenarios.scenario.redact import secrets_of, shown_fields, without_secrets
 from scenarios.scenario.redact_text import HIDDEN
 
 _HEAD = """\
@@ -74,7 +74,7 @@ def _event(event: Event) -> dict[str, Any]:
         for field in msgspec.structs.fields(event)
         if field.default is not msgspec.NODEFAULT
     }
-    return _without_defaults(msgspec.to_builtins(event), defaults)
+    return _without_defaults(shown_fields(event), defaults)
 
 
 def _without_defaults(table: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
 from reports.rundir.schema import PreCheck, Tag
 from reports.rundir.series import SERVED
@@ -16,6 +16,7 @@ from scenarios.rehearsal.live_verdict import Forming, forming
 from scenarios.rehearsal.prechecks import precheck_of
 from scenarios.runner.operator import Row
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.redact import shown_fields
 from scenarios.scenario.slo import Hypothesis, Objective
 from scenarios.scenario.timeline import strikes
 
@@ -128,7 +129,7 @@ class DashboardState:
         return self.now_s - 1 if self.rescued_at_s is None else self.rescued_at_s
 
     def _planned(self, at_s: float, event: Event) -> Happening:
-        said = to_builtins(event)
+        said = shown_fields(event)
         details = {key: value for key, value in said.items() if key not in _COMMON and value is not None}
         return Happening(at_s, self._words(event.name, details), event.kind)
 

@@ -141,6 +141,8 @@ class Collector:
         for change in interval.worker_changes:
             t_s = interval.second - self.zero
             self.writer.event(t_s, f"worker_{change.change}", worker=change.name, clients=change.clients)
+        for step in interval.clock_steps:
+            self.on_clock_step(interval.second, step.process or "load generator", step.by_ns)
         # Finalising ends a second early; its two parts are one second.
         self._shared_ips.add(interval.second, interval.shared_ips, interval.group_ticks)
         self._groups.add(interval.second, interval.fleet_groups, interval.fleet_group_ticks)
@@ -193,6 +195,11 @@ class Collector:
             # The mean over a second is client-seconds. Who is missing gets nothing.
             row["stale_client_s"] = interval.stale_clients + interval.missing
         row.update(**_in_ms("fanout", fanout), **_in_ms("staleness", staleness))
+
+    def on_clock_step(self, second: int, process: str, by_ns: int) -> None:
+        """Takes note that a wall clock was set; by 0, it was not."""
+        if by_ns:
+            self.writer.event(second - self.zero, "clock_set", process=process, by_ms=round(by_ns / 1e6, 1))
 
     def _add_due_ticks(self, interval: Interval) -> None:
         """What became of ticks, by the second of the due time, which may have been written already."""

@@ -4,24 +4,35 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from scenarios.programs.commands import check_commands
 from scenarios.scenario.model import Scenario
 from scenarios.stack.local import LocalPlace
 from scenarios.stack.parts import Place
 from scenarios.stack.remote.site import site_from_environment
 
 
-def check(scenarios: Sequence[Scenario], nginx_binary: Path | None = None) -> None:
-    """Raises MachineError where one of them cannot be carried out; nothing is started by then."""
+def check(
+    scenarios: Sequence[Scenario], nginx_binary: Path | None = None, *, allow_exec: bool = False
+) -> None:
+    """Raises MachineError where one of them cannot be carried out; nothing is started by then.
+
+    allow_exec: whether the user has asked for the commands of events to be run.
+    """
 
     async def each() -> None:
+        for scenario in scenarios:
+            check_commands(scenario, allow_exec=allow_exec)
         for scenario, place in zip(scenarios, await _places(scenarios), strict=True):
             place.check(scenario, nginx_binary)
 
     asyncio.run(each())
 
 
-async def place_for(scenario: Scenario, nginx_binary: Path | None = None) -> Place:
+async def place_for(
+    scenario: Scenario, nginx_binary: Path | None = None, *, allow_exec: bool = False
+) -> Place:
     """The site that the environment names, or this machine. Raises MachineError where it will not do."""
+    check_commands(scenario, allow_exec=allow_exec)
     (place,) = await _places([scenario])
     place.check(scenario, nginx_binary)
     return place

@@ -34,6 +34,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """A run without a trigger, which shows that the steady state is one."""
     nginx_binary: Path | None = None
     allow_remote: bool = False
+    allow_exec: bool = False
+    """Whether the user has asked for the commands of events to be run."""
 
 
 _Arm = TypeVar("_Arm")
@@ -46,6 +48,7 @@ def plans(
     directory: Path,
     nginx_binary: Path | None = None,
     allow_remote: bool = False,
+    allow_exec: bool = False,
 ) -> list[Plan]:
     """Every run of a comparison, in the order in which they are to be carried out."""
     every = arms(scenario)
@@ -68,6 +71,7 @@ def plans(
             round=round_number,
             nginx_binary=nginx_binary,
             allow_remote=allow_remote,
+            allow_exec=allow_exec,
         )
         for round_number in range(1, repeats + 1)
         for position, (label, arm) in enumerate(in_turn(list(every.items()), round_number), start=1)

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from reports.rundir.columns import OUTCOMES
 from reports.rundir.schema import STOPPED_BY_USER, RunInfo
 from reports.rundir.writer import RunWriter
+from scenarios.clients.clock import Clock
 from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError, Watch, first_of
 from scenarios.proxies.access_log import refusals_per_second
@@ -62,7 +63,7 @@ async def run(
     one that the user or an abort condition has ended is `interrupted`. An abort condition raises
     AbortedError, unless there is an operator: then it is one of the ends of the run.
     """
-    place = await place_for(plan.scenario, plan.nginx_binary)
+    place = await place_for(plan.scenario, plan.nginx_binary, allow_exec=plan.allow_exec)
     plan = replace(plan, scenario=place.fitted(plan.scenario))
     info = RunInfo(
         scenario=without_secrets(plan.scenario),
@@ -151,6 +152,7 @@ class _Conductor:
         self.operator = operator
         self.epoch_ns = (time.monotonic_ns() // SECOND_NS) * SECOND_NS
         self.epoch_wall_s = time.time() - (time.monotonic_ns() - self.epoch_ns) / 1e9
+        self.proxy_epoch_wall_s = self.epoch_wall_s + place.proxy_wall_ahead_s
         self.collector = Collector(writer, self.epoch_ns, cpu_in_intervals=place.cpu_in_intervals)
         self.stack: Stack | None = None
         self.course: Course | None = None
@@ -201,7 +203,8 @@ class _Conductor:
         parts = await self.place.start(stops, wanted)
         self.cpu = parts.cpu
         self.writer.info.tls_costs = parts.tls_costs
-        return Stack(self.scenario, parts.gateway, parts.nginx, parts.generator, self._note, parts.publisher)
+        proxied = (parts.gateway, parts.nginx, parts.generator)
+        return Stack(self.scenario, *proxied, self._note, parts.publisher, wanted.directory)
 
     async def _play(self) -> None:
         stack = self._running()
@@ -311,7 +314,7 @@ class _Conductor:
 
     async def _keep_time(self) -> None:
         """Once a second: samples CPU, writes the rows that are complete, reports progress."""
-        last_ns = time.monotonic_ns()
+        last_ns, clock = time.monotonic_ns(), Clock()
         self.cpu.sample(1.0)
         while True:
             second = self._now_second()
@@ -321,6 +324,8 @@ class _Conductor:
             now_ns = time.monotonic_ns()
             self.collector.on_cpu(second, self.cpu.sample((now_ns - last_ns) / 1e9))
             last_ns = now_ns
+            clock.set()
+            self.collector.on_clock_step(second, "runner", clock.take_step())
             if self.steady:
                 # Two seconds late, so that everybody's report of a second is in.
                 self.collector.write_until(second - 1)
@@ -349,9 +354,9 @@ class _Conductor:
             proxy, logs = kind_of(self.scenario), self.plan.directory / "nginx"
             log = proxy.read_access_log(logs / "access.log")
             if proxy.tells_refusals(logs / "access.log"):
-                refusals = refusals_per_second(log, self.epoch_wall_s)
+                refusals = refusals_per_second(log, self.proxy_epoch_wall_s)
                 info.nginx_limited = sum(count for second, count in refusals.items() if second < end)
-            info.proxy_log = proxy_log(logs, log, info, self.epoch_wall_s + self.collector.zero)
+            info.proxy_log = proxy_log(logs, log, info, self.proxy_epoch_wall_s + self.collector.zero)
         if self.scenario.mesh.sidecar != "none":
             by_sidecars = refused_per_second(self.plan.directory / "sidecars", self.epoch_wall_s)
         self.collector.finish(end, refusals, by_sidecars)

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import Any
 
-from msgspec import to_builtins
-
 from scenarios.events.event import Event
+from scenarios.host.process import StackError
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.redact import secrets_of, shown_fields
+from scenarios.scenario.redact_text import hide
 from scenarios.scenario.timeline import strikes
 from scenarios.stack.stack import Stack
 
@@ -32,6 +33,7 @@ class Timeline:
         now_s: Callable[[], float],
         note: Callable[..., Any],
     ) -> None:
+        self._scenario = scenario
         self._strikes = strikes(scenario)
         self._stack = stack
         self._until = until
@@ -73,9 +75,14 @@ class Timeline:
             self._fitting = False
             await self._stack.generator.end_calm()
         began_s = self._now_s()
-        what = {key: value for key, value in to_builtins(event).items() if key not in _COMMON}
+        what = {key: value for key, value in shown_fields(event).items() if key not in _COMMON}
         self._note(event.name, kind=event.kind, phase="begin", **what)
-        details = await event.strike(self._stack)
+        try:
+            details = await event.strike(self._stack)
+        except StackError as error:
+            problem = hide(str(error), secrets_of(self._scenario))
+            self._note(event.name, kind=event.kind, phase="end", **what, problem=problem)
+            raise
         ended_s = self._now_s()
         if event.kind == "fault":
             end_s = int(began_s) if ended_s - began_s < _AT_ONCE_S else ceil(ended_s)

@@ -22,7 +22,7 @@ from scenarios.scenario.redact import shown_override
 from scenarios.scenario.toml import steps
 from scenarios.scenario.validate import ScenarioError, build
 
-_NAME_FILES = (COMMAND, CREDENTIALS_COMMAND, "edge.nginx_conf")
+_NAME_FILES = (COMMAND, CREDENTIALS_COMMAND, "commands.allow", "edge.nginx_conf")
 
 CATALOG = Path(__file__).parents[1] / "catalog"
 
@@ -32,12 +32,18 @@ def catalog() -> dict[str, Path]:
     return {path.stem: path for path in sorted(CATALOG.glob("*.toml"))}
 
 
+def file_of(name_or_path: str) -> Path:
+    """The file of the scenario with that name in the catalogue, or at that path; it need not exist."""
+    name = SCENARIOS.get(name_or_path, name_or_path)
+    return catalog().get(name, Path(name))
+
+
 def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
     """The scenario of that name in the catalogue, or in that file, with `key=value` overrides applied."""
     name = SCENARIOS.get(name_or_path, name_or_path)
     if name != name_or_path:
         _warn(f"scenario {name_or_path} is now {name}")
-    path = catalog().get(name, Path(name))
+    path = file_of(name)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -91,7 +97,12 @@ def _folder(scenario: Scenario, path: Path) -> str:
     """Where relative paths begin; nothing where the scenario names no program or file of the user's."""
     varied = (scenario.matrix, *scenario.arms.values())
     asked = scenario.target.credentials
-    names_files = scenario.own_gateway or (asked is not None and asked.command) or scenario.edge.nginx_conf
+    names_files = (
+        scenario.own_gateway
+        or (asked is not None and asked.command)
+        or scenario.commands.allow
+        or scenario.edge.nginx_conf
+    )
     if not names_files and not any(key in keys for keys in varied for key in _NAME_FILES):
         return ""
     of_file = Path.cwd() if path.parent == CATALOG else path.resolve().parent

@@ -10,7 +10,16 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from scenarios.events.registry import AnyEvent
-from scenarios.fields import EXPECTED, Count, Milliseconds, NameOrTable, PositiveSeconds, Seconds, Share
+from scenarios.fields import (
+    EXPECTED,
+    SECRET,
+    Count,
+    Milliseconds,
+    NameOrTable,
+    PositiveSeconds,
+    Seconds,
+    Share,
+)
 from scenarios.policies.outcome import Reset
 from scenarios.scenario.edge.balance import Balance
 from scenarios.scenario.edge.edge import Edge
@@ -26,11 +35,12 @@ from scenarios.scenario.fleet.groups import (
 )
 from scenarios.scenario.mesh import Mesh
 from scenarios.scenario.program import (
-    SECRET,
     VALUES,
     Command,
+    Commands,
     Credentials,
     Line,
+    PodMetrics,
     Program,
     Secrets,
     Service,
@@ -145,21 +155,6 @@ class Part(Struct, frozen=True, kw_only=True):
     def own_clients_per_ip(self) -> ClientsPerIp | None:
         """Of a group that has IPs of its own; None where it shares those of the others."""
         return self.group.clients_per_ip if self.group else None
-
-
-class PodMetrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What to read from the Prometheus endpoint that every pod has, once a second."""
-
-    path: Line = "/metrics"
-    """HTTP path of the endpoint."""
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
-    """Port of the endpoint in pod 0, one more in each next pod; 0: the pod's own port."""
-    loop_utilisation: str = "nodejs_eventloop_utilization"
-    """Gauge from 0 to 1. Where it is missing, the main thread's scheduling statistics say it."""
-    loop_lag: str = "nodejs_eventloop_lag_p99_seconds"
-    """Gauge in seconds."""
-    clients: str = ""
-    """Gauge of joined clients; without one, connections to the pod are counted."""
 
 
 class Gateway(Program, frozen=True, kw_only=True):
@@ -354,6 +349,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     abort: Abort = field(default_factory=Abort)
     event: tuple[AnyEvent, ...] = ()
     """What happens during the run; the first fault is the trigger."""
+    commands: Commands = field(default_factory=Commands)
     slo: tuple[Objective, ...] = ()
     """The SLOs of the service; see `gate` and `rehearse`."""
     hypothesis: Hypothesis | None = None

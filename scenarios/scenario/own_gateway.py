@@ -6,11 +6,19 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from gateway_stub.protocol import Admission
+from scenarios.events.exec import Exec
 from scenarios.events.set_limit import SetLimit
 from scenarios.fields import NameOrTable, invalid
 from scenarios.limits.registry import limit
 from scenarios.scenario.model import Feed, Gateway, Scenario
-from scenarios.scenario.program import STUB_KEYS, Program, command_complaint, variable_text, words_of
+from scenarios.scenario.program import (
+    STUB_KEYS,
+    Program,
+    allowed_complaints,
+    command_complaint,
+    variable_text,
+    words_of,
+)
 
 OWN_KEYS = (
     "setup",
@@ -84,6 +92,9 @@ def _commands(scenario: Scenario) -> Iterator[str]:
                 yield invalid(f"{place}.environment", name, "names of letters, digits and _")
     if complaint := command_complaint("gateway.setup", scenario.gateway.setup):
         yield complaint
+    for number, event in enumerate(scenario.event):
+        if isinstance(event, Exec):
+            yield from allowed_complaints(f"event[{number}].command", event.command, scenario.commands.allow)
 
 
 def _without_command(scenario: Scenario) -> Iterator[str]:

@@ -5,20 +5,18 @@ of the environment may have placeholders; see docs/your-own-gateway.md.
 """
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from scenarios.fields import EXPECTED, PositiveSeconds, Seconds, invalid
+from scenarios.fields import EXPECTED, SECRET, WORDS, PositiveSeconds, Seconds, Word, Words, invalid
+from scenarios.scenario.redact_text import shown_words
 
-SECRET = "secret"  # noqa: S105 - a key, not a password
-"""Key of `Meta.extra` by which a field says what of it may be written down; see `redact.py`."""
-VALUES, WORDS, VARIABLES = "values", "words", "variables"
+VALUES, VARIABLES = "values", "variables"
 
 Line = Annotated[str, Meta(pattern=r"^[^\r\n\x00]*\Z", extra={EXPECTED: "text in one line"})]
 """Text in one line."""
-Word = Annotated[str, Meta(pattern=r"^[^\x00]*\Z", extra={EXPECTED: "text without a zero byte"})]
 Secrets = Annotated[dict[str, Line], Meta(extra={SECRET: VALUES})]
 """Names may be shown, their values may not."""
 Variables = Annotated[dict[str, Line | bool | int | float], Meta(extra={SECRET: VARIABLES})]
@@ -63,6 +61,21 @@ class Program(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Time from the start of the program until it must be ready."""
 
 
+class PodMetrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What to read from the Prometheus endpoint that every pod has, once a second."""
+
+    path: Line = "/metrics"
+    """HTTP path of the endpoint."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Port of the endpoint in pod 0, one more in each next pod; 0: the pod's own port."""
+    loop_utilisation: str = "nodejs_eventloop_utilization"
+    """Gauge from 0 to 1. Where it is missing, the main thread's scheduling statistics say it."""
+    loop_lag: str = "nodejs_eventloop_lag_p99_seconds"
+    """Gauge in seconds."""
+    clients: str = ""
+    """Gauge of joined clients; without one, connections to the pod are counted."""
+
+
 class Service(Program, frozen=True, kw_only=True):
     """A program that the gateway needs, such as a Redis: started before the pods, and stopped after them."""
 
@@ -78,6 +91,14 @@ class Service(Program, frozen=True, kw_only=True):
     """Port that the service listens on, as `{port}` and `PORT`; 0 takes a free one."""
     ready_path: Line = ""
     """HTTP path that answers 200 once the service is ready; empty: ready once it accepts connections."""
+
+
+class Commands(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the events `exec` of this scenario may run; without an entry they may run nothing."""
+
+    allow: tuple[Words, ...] = ()
+    """How allowed commands begin, each as a list of words: `[["kubectl", "rollout", "restart"]]` allows
+    `kubectl rollout restart` with any further arguments."""
 
 
 class Credentials(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -128,6 +149,21 @@ def command_complaint(key: str, command: str | tuple[str, ...]) -> str:
         name = words[0].partition("=")[0]
         return f"{key}: begins with an assignment of {name}: expected it in the table environment beside it"
     return ""
+
+
+def allowed_complaints(key: str, words: Sequence[str], allow: Sequence[Sequence[str]]) -> Iterator[str]:
+    """What is wrong with a command that an event is to run, each complaint beginning with its key."""
+    if complaint := command_complaint(key, tuple(words)):
+        yield complaint
+    elif not any(tuple(words[: len(beginning)]) == tuple(beginning) for beginning in allow):
+        known = ", ".join(f"`{line_of(beginning)}`" for beginning in allow)
+        expected = f"words that begin like one of them: {known}" if known else "an entry in that list"
+        yield f"{key}: not allowed by commands.allow: `{line_of(words)}`: expected {expected}"
+
+
+def line_of(words: Sequence[str]) -> str:
+    """A command in one line, as it may be written down."""
+    return " ".join(shown_words(words))
 
 
 def forget_stub(table: dict[str, Any], given: Collection[str]) -> None:

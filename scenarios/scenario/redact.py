@@ -4,32 +4,28 @@ Which parts of a scenario are secret is marked at its fields, in `model.py`. Wha
 misspelt key, is hidden as well: its value may be a secret in the wrong place.
 """
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
 
 from reports.rundir.toml import value_text
+from scenarios.fields import SECRET, WORDS
 from scenarios.scenario.model import ARMS, MATRIX, URL, Scenario
-from scenarios.scenario.program import SECRET, STUB_KEYS, VALUES, VARIABLES, WORDS
+from scenarios.scenario.program import STUB_KEYS, VALUES, VARIABLES
 from scenarios.scenario.redact_text import (
     HIDDEN,
-    cut_url,
-    hidden_parts,
     hide,
-    is_form,
-    looks_secret,
-    secret_parts,
     shown_line,
     shown_name,
     shown_text,
     shown_url,
-    shown_variable,
-    shown_words,
     told_apart,
 )
+from scenarios.scenario.redacted.values import Hidden, Names, Plain, Shape, Url, Variables, Words
 from scenarios.scenario.toml import read_value, split_override, steps
 
 # -- scenarios -----------------------------------------------------------------------------------------------
@@ -41,6 +37,12 @@ def without_secrets(scenario: Scenario) -> dict[str, Any]:
     if scenario.own_gateway:
         shown["gateway"] = {key: value for key, value in shown["gateway"].items() if key not in STUB_KEYS}
     return shown
+
+
+def shown_fields(struct: Struct) -> dict[str, Any]:
+    """The fields of a part of a scenario, such as an event, as they may be written down."""
+    found: dict[str, Any] = _shape(type(struct)).shown(msgspec.to_builtins(struct))
+    return found
 
 
 def shown_at(path: Sequence[str | int], value: Any) -> Any:
@@ -82,7 +84,7 @@ def shown_override(text: str) -> str:
     if parts is None:
         if isinstance(read_value(text.removeprefix("=")), int | float):
             return text
-        return HIDDEN if isinstance(_shape_at(steps(text)), _Hidden) else text
+        return HIDDEN if isinstance(_shape_at(steps(text)), Hidden) else text
     key, raw = parts
     value = read_value(raw)
     shown = shown_setting(key, value)
@@ -139,146 +141,17 @@ def secrets_in(overrides: Iterable[str]) -> frozenset[str]:
 # -- by the types of a scenario ------------------------------------------------------------------------------
 
 
-class _Plain(Struct, frozen=True):
-    """What may be shown, but for what is secret in URLs in its texts.
-
-    holds: whether there may be values in it.
-    """
-
-    holds: bool = True
-
-    def at(self, _step: str | int) -> "_Shape":
-        return self if self.holds else _Hidden()
-
-    def shown(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return shown_text(value)
-        if isinstance(value, Mapping):
-            return {name: self.shown(item) for name, item in value.items()}
-        return [self.shown(item) for item in value] if isinstance(value, list | tuple) else value
-
-    def secrets(self, _value: Any) -> Iterator[str]:
-        yield from ()
-
-
-class _Hidden(Struct, frozen=True):
-    """What may not be shown at all."""
-
-    def at(self, _step: str | int) -> "_Shape":
-        return self
-
-    def shown(self, value: Any) -> Any:
-        return value if value is None or is_form(value) else HIDDEN
-
-    def secrets(self, value: Any) -> Iterator[str]:
-        if isinstance(value, Mapping):
-            for item in value.values():
-                yield from self.secrets(item)
-        elif isinstance(value, list | tuple):
-            for item in value:
-                yield from self.secrets(item)
-        elif value is not None and not is_form(value):
-            yield str(value)
-            # `Bearer TOKEN`: a message may have the second word alone.
-            yield from str(value).split()[1:]
-
-
-class _Names(_Hidden, frozen=True):
-    """A table whose names may be shown, or lists of which only the length may."""
-
-    def shown(self, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return [self.shown(item) for item in value]
-        if not isinstance(value, Mapping):
-            return super().shown(value)
-        return {shown_name(str(name)): item if is_form(item) else HIDDEN for name, item in value.items()}
-
-    def at(self, _step: str | int) -> "_Shape":
-        return _Hidden()
-
-
-class _Url(_Hidden, frozen=True):
-    """A URL, or the end of one."""
-
-    def at(self, _step: str | int) -> "_Shape":
-        return _Hidden()
-
-    def shown(self, value: Any) -> Any:
-        return shown_url(value) if isinstance(value, str) else super().shown(value)
-
-    def secrets(self, value: Any) -> Iterator[str]:
-        if isinstance(value, str):
-            cut = cut_url(value)
-            yield from (cut.user, *cut.user.split(":"), cut.behind[1:])
-            yield from (pair.partition("=")[2] for pair in cut.behind[1:].replace(";", "&").split("&"))
-        else:
-            yield from super().secrets(value)
-
-
-class _Words(_Hidden, frozen=True):
-    """A command, as a line or as its words."""
-
-    def at(self, _step: str | int) -> "_Shape":
-        return self
-
-    def shown(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return shown_line(value)
-        return shown_words(list(map(str, value))) if isinstance(value, list | tuple) else super().shown(value)
-
-    def secrets(self, value: Any) -> Iterator[str]:
-        try:
-            words = shlex.split(value) if isinstance(value, str) else list(map(str, value))
-        except ValueError:
-            words = []
-        yield from secret_parts(words)
-
-
-class _Variables(_Names, frozen=True):
-    """Variables of the environment by name."""
-
-    def shown(self, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return _Hidden.shown(self, value)
-        return {shown_name(str(name)): _Variable(str(name)).shown(text) for name, text in value.items()}
-
-    def at(self, step: str | int) -> "_Shape":
-        return _Variable(str(step))
-
-    def secrets(self, value: Any) -> Iterator[str]:
-        for name, text in value.items() if isinstance(value, Mapping) else ():
-            yield from _Variable(str(name)).secrets(text)
-
-
-class _Variable(_Hidden, frozen=True):
-    """The value of one variable, or a list of values to compare."""
-
-    name: str
-
-    def shown(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return shown_variable(self.name, value)
-        plain = isinstance(value, bool | int | float) and not looks_secret(self.name, str(value))
-        return value if plain else super().shown(value)
-
-    def secrets(self, value: Any) -> Iterator[str]:
-        if isinstance(value, str):
-            yield from hidden_parts(value, shown_variable(self.name, value))
-        else:
-            yield from super().secrets(value if self.shown(value) == HIDDEN else None)
-
-
 class _Fields(Struct, frozen=True):
     """A table with known keys; any other key has been misspelt, and may be for a secret."""
 
     fields: dict[str, Any]
 
-    def at(self, step: str | int) -> "_Shape":
-        return _shape(self.fields[str(step)]) if step in self.fields else _Hidden()
+    def at(self, step: str | int) -> Shape:
+        return _shape(self.fields[str(step)]) if step in self.fields else Hidden()
 
     def shown(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
-            return value if isinstance(value, int | float) else _Hidden().shown(value)
+            return value if isinstance(value, int | float) else Hidden().shown(value)
         return {shown_name(str(name)): self.at(name).shown(item) for name, item in value.items()}
 
     def secrets(self, value: Any) -> Iterator[str]:
@@ -291,13 +164,13 @@ class _ByKey(Struct, frozen=True):
 
     lists: bool
 
-    def at(self, step: str | int) -> "_Shape":
+    def at(self, step: str | int) -> Shape:
         one = _shape_at(steps(str(step)))
         return _Each(one) if self.lists else one
 
     def shown(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
-            return _Hidden().shown(value)
+            return Hidden().shown(value)
         return {shown_key(str(key)): self.at(key).shown(item) for key, item in value.items()}
 
     def secrets(self, value: Any) -> Iterator[str]:
@@ -308,11 +181,10 @@ class _ByKey(Struct, frozen=True):
 class _Each(Struct, frozen=True):
     """A list."""
 
-    one: Any
+    one: Shape
 
-    def at(self, _step: str | int) -> "_Shape":
-        found: _Shape = self.one
-        return found
+    def at(self, _step: str | int) -> Shape:
+        return self.one
 
     def shown(self, value: Any) -> Any:
         if not isinstance(value, list | tuple):
@@ -324,10 +196,10 @@ class _Each(Struct, frozen=True):
             yield from self.one.secrets(item)
 
 
-class _Arms(_Hidden, frozen=True):
+class _Arms(Hidden, frozen=True):
     """Tables by label."""
 
-    def at(self, _step: str | int) -> "_Shape":
+    def at(self, _step: str | int) -> Shape:
         return _ByKey(lists=False)
 
     def shown(self, value: Any) -> Any:
@@ -341,31 +213,42 @@ class _Arms(_Hidden, frozen=True):
             yield from _ByKey(lists=False).secrets(arm)
 
 
-_Shape = _Plain | _Hidden | _Fields | _ByKey | _Each
-
-
-_MARKED: dict[str, _Shape] = {
-    VALUES: _Names(),
-    WORDS: _Words(),
-    VARIABLES: _Variables(),
-    URL: _Url(),
+_MARKED: dict[str, Shape] = {
+    VALUES: Names(),
+    WORDS: Words(),
+    VARIABLES: Variables(),
+    URL: Url(),
     MATRIX: _ByKey(lists=True),
     ARMS: _Arms(),
 }
 
 
-def _shape(kind: Any) -> "_Shape":
+def _shape(kind: Any) -> Shape:
     """What may be shown of a value of this type."""
     if get_origin(kind) is Annotated:
         for meta in kind.__metadata__:
             if isinstance(meta, Meta) and meta.extra and SECRET in meta.extra:
                 return _MARKED[meta.extra[SECRET]]
         return _shape(get_args(kind)[0])
-    if _is_struct(kind):
-        return _Fields({field.encode_name: field.type for field in msgspec.structs.fields(kind)})
-    if get_origin(kind) is tuple and _is_struct(get_args(kind)[0]):
-        return _Each(_shape(get_args(kind)[0]))
-    return _Plain(_holds(kind))
+    if fields := _fields_of(kind):
+        return _Fields(fields)
+    if get_origin(kind) is tuple and not isinstance(one := _shape(get_args(kind)[0]), Plain):
+        return _Each(one)
+    return Plain(_holds(kind))
+
+
+def _fields_of(kind: Any) -> dict[str, Any]:
+    """The fields of a struct, or of all structs that a value may be; of a name, the type that holds most."""
+    structs = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    if not all(map(_is_struct, structs)):
+        return {}
+    found: dict[str, Any] = {
+        tag: str for struct in structs if (tag := struct.__struct_config__.tag_field) is not None
+    }
+    for field in chain.from_iterable(map(msgspec.structs.fields, structs)):
+        if field.encode_name not in found or _holds(field.type):
+            found[field.encode_name] = field.type
+    return found
 
 
 def _is_struct(kind: Any) -> bool:
@@ -379,7 +262,7 @@ def _holds(kind: Any) -> bool:
     return get_origin(kind) is not Literal and any(_holds(part) for part in get_args(kind))
 
 
-def _shape_at(path: Sequence[str | int]) -> "_Shape":
+def _shape_at(path: Sequence[str | int]) -> Shape:
     """The same of the value at a place of a scenario."""
     found = _shape(Scenario)
     for step in path:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from scenarios.events.deploy import Deploy
 from scenarios.events.event import Event
-from scenarios.events.kill_pod import KillPod
+from scenarios.events.pod import KillPod
 from scenarios.events.scale import Scale
 from scenarios.scenario.model import Scenario
 

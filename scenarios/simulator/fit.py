@@ -16,13 +16,15 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 from msgspec.structs import asdict
-from scipy.optimize import nnls
 
 from gateway_stub.protocol import UPGRADE_SHARE
 from reports.rundir.reader import Run
 from scenarios.simulator.costs import Costs
+
+Floats = npt.NDArray[np.float64]
 
 _DEFAULT = Costs()
 _DRAWS = 200
@@ -154,13 +156,43 @@ def _fit(
     first = [1.0] if constant else []
     features = np.array([[*first, *(row.get(name) or 0.0 for name in names)] for row in rows])
     cpu = np.array([row.get(target) or 0.0 for row in rows])
-    value = nnls(features, cpu)[0]
+    value = nnls(features, cpu)
     draws = []
     for _ in range(_DRAWS):
         chosen = rng.integers(0, len(cpu), len(cpu))
-        draws.append(nnls(features[chosen], cpu[chosen])[0])
+        draws.append(nnls(features[chosen], cpu[chosen]))
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
     return [(float(v), float(a), float(b)) for v, a, b in zip(value, low, high, strict=True)]
+
+
+def nnls(features: Floats, target: Floats) -> Floats:
+    """The x ≥ 0 with the smallest |features·x - target|: Lawson and Hanson (1974), chapter 23.
+
+    features: (rows, columns); target: (rows,). Returns (columns,).
+    """
+    columns = features.shape[1]
+    solved, free = np.zeros(columns), np.zeros(columns, bool)
+    small = 10 * np.finfo(float).eps * max(features.shape) * float(np.abs(features).sum(axis=0).max())
+    # Each turn frees one; few are ever bound again.
+    for _ in range(3 * columns):
+        slope = np.where(free, -np.inf, features.T @ (target - features @ solved))
+        if slope.max() <= small:
+            break
+        free[slope.argmax()] = True
+        while free.any():
+            wanted = np.zeros(columns)
+            wanted[free] = np.linalg.lstsq(features[:, free], target, rcond=None)[0]
+            below = wanted < 0
+            if not below.any():
+                solved = wanted
+                break
+            # As far towards it as none falls below 0; the first to be there is bound again.
+            shares = np.full(columns, np.inf)
+            shares[below] = solved[below] / (solved[below] - wanted[below])
+            solved = solved + shares.min() * (wanted - solved)
+            free &= shares > shares.min()
+            solved[~free] = 0
+    return solved
 
 
 def _less(name: str, fitted: tuple[float, float, float], charged: float) -> Fitted:

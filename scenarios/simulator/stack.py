@@ -12,7 +12,7 @@ from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import Admission
 from scenarios.events.deploy import Deploy
 from scenarios.events.feed import FeedBurst
-from scenarios.events.kill_pod import KillPod
+from scenarios.events.pod import KillPod
 from scenarios.events.scale import Scale
 from scenarios.events.stack import ProbeSettings
 from scenarios.fields import NameOrTable

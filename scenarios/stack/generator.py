@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from reconnect_storm.start import module_command
-from scenarios.host.machine import needed_descriptors
+from scenarios.host.machine import free_ports, needed_descriptors
 from scenarios.host.process import LocalChild, start
 from scenarios.scenario.model import Scenario, Target
 from scenarios.stack.channel import Channel, MessageStream
@@ -23,6 +23,14 @@ LOCUSTFILE = Path(__file__).parents[1] / "clients" / "locustfile.py"
 def _said_to(scenario: Scenario, *, stub: bool) -> Target:
     """What clients say to the gateway. The stub has one namespace, hears no events, and looks at tokens."""
     return replace(scenario.target, namespace=Target().namespace, emit=()) if stub else scenario.target
+
+
+def _together(processes: int) -> tuple[str, ...]:
+    """Locust options for several processes, which meet on a port that nobody else has: another Locust on this
+    machine may have the usual one."""
+    port = str(free_ports(1)[0])
+    at = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port)
+    return ("--processes", str(processes), *at)
 
 
 class Generator(Channel):
@@ -47,12 +55,13 @@ class Generator(Channel):
         own_ca_file: str = "",
         descriptors: int | None = None,
         allow_remote: bool = False,
+        other_clocks: bool = False,
         processes: int = 1,
     ) -> Self:
         """Starts Locust; it begins to bring up the clients by itself.
 
         own_url: where nginx of our own listens; without one, the scenario's target is the target.
-        own_ca_file: what clients trust there, with TLS.
+        own_ca_file: what clients trust there, with TLS. other_clocks: some pods there have another clock.
         """
         stub, gently = bool(own_url) and not scenario.own_gateway, bool(own_url) and scenario.ramps_gently
         if own_url:
@@ -68,6 +77,7 @@ class Generator(Channel):
             channel_fd=theirs.fileno(),
             allow_remote=allow_remote,
             own_stack=stub,
+            other_clocks=other_clocks,
             gentle_ramp=gently,
         )
         fleet = scenario.fleet
@@ -78,7 +88,7 @@ class Generator(Channel):
                     *module_command("locust", "-f", str(LOCUSTFILE)),
                     *("--headless", "--users", str(fleet.clients), "--spawn-rate", str(fleet.ramp_per_s)),
                     *("--only-summary", "--skip-log-setup"),
-                    *(("--processes", str(processes)) if processes > 1 else ()),
+                    *(_together(processes) if processes > 1 else ()),
                 ],
                 log=log,
                 cores=cores,

@@ -28,6 +28,7 @@ class LocalPlace:
     pod_cores: float | None = None
     clocks: tuple[ClockOffset, ...] = ()
     cpu_in_intervals = False
+    proxy_wall_ahead_s = 0.0
 
     def __init__(self, scenario: Scenario) -> None:
         self._cores = machine.assign_cores(scenario.gateway.cores)

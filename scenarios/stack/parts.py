@@ -65,6 +65,8 @@ class Place(Protocol):
     """Of hosts that do not share our clock."""
     cpu_in_intervals: bool
     """Whether the generator's CPU is what it reports itself."""
+    proxy_wall_ahead_s: float
+    """The wall clock by which the proxy writes its logs minus the runner's."""
 
     def check(self, scenario: Scenario, nginx_binary: Path | None) -> None:
         """Raises MachineError where the scenario cannot be carried out here."""
@@ -117,11 +119,18 @@ async def start_own(
 
 
 async def start_generator(
-    stops: AsyncExitStack, wanted: Wanted, own_url: str, cores: tuple[int, ...], *, ca_file: str = ""
+    stops: AsyncExitStack,
+    wanted: Wanted,
+    own_url: str,
+    cores: tuple[int, ...],
+    *,
+    ca_file: str = "",
+    other_clocks: bool = False,
 ) -> Generator:
     """Starts Locust as a child of this process.
 
     own_url: where nginx of our own is, if that is the target. ca_file: what clients trust there.
+    other_clocks: some of our pods have another clock than this process.
     """
     generator = await Generator.start(
         wanted.scenario,
@@ -132,6 +141,7 @@ async def start_generator(
         cores=cores,
         on_interval=wanted.on_interval,
         allow_remote=wanted.allow_remote,
+        other_clocks=other_clocks,
     )
     stops.push_async_callback(generator.stop)
     wanted.watch.over(generator.child)

@@ -2,13 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 from gateway_stub.feed_schedule import FeedSchedule
 from scenarios.events.stack import ProbeSettings
 from scenarios.fields import NameOrTable
 from scenarios.limits.registry import limit
+from scenarios.programs.commands import run_command
 from scenarios.programs.publisher import Publisher
 from scenarios.proxies.proxy import Proxy
 from scenarios.scenario.model import Scenario
@@ -24,6 +27,7 @@ class Stack:
     """Gateway, nginx and generator of one run.
 
     note: writes a line to the run's events, for what is done by something else than the timeline.
+    directory: that of the run.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Stack:
         generator: Channel,
         note: Callable[..., Any],
         publisher: Publisher | None = None,
+        directory: Path = Path(),
     ) -> None:
         self.scenario = scenario
         self.gateway = gateway
@@ -43,6 +48,8 @@ class Stack:
         self.note = note
         self.publisher = publisher
         """The user's own, which takes its orders by signals."""
+        self._directory = directory
+        self._command_numbers = count(1)
 
     @property
     def own_gateway(self) -> Gateway:
@@ -121,6 +128,13 @@ class Stack:
         end_ns = begin_ns + int(for_s * 1e9)
         await self._set_feed(feed.changed(begin_ns, rate_hz * factor).changed(end_ns, rate_hz))
         await asyncio.sleep(for_s)
+
+    async def run_command(self, words: Sequence[str], timeout_s: float) -> dict[str, Any]:
+        """Runs a command of the user's own to its end. Raises StackError where it fails."""
+        log = Path("commands") / f"{next(self._command_numbers)}.log"
+        folder = Path(self.scenario.folder)
+        await run_command(words, timeout_s, folder=folder, log=self._directory / log)
+        return {"exit_status": 0, "log": str(log)}
 
     async def _set_feed(self, schedule: FeedSchedule) -> None:
         await self.generator.set_feed(schedule)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from scenarios.events.drop import DropAll, DropShare
 from scenarios.events.event import Event
 from scenarios.events.feed import FeedBurst, FeedStall
-from scenarios.events.pause_pod import PausePod
+from scenarios.events.pod import PausePod
 from scenarios.scenario.model import Scenario
 
 

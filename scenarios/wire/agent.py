@@ -33,7 +33,7 @@ class HostInfo(Struct, frozen=True, kw_only=True):
     version: str
     """Of reconnect-storm."""
     boot_id: str
-    """Hosts with the same one share a kernel, and so its clock and its cores."""
+    """Hosts with the same one share a kernel, and so its cores; its clock too, but for time namespaces."""
     listen: str
     """The address that the pod, or nginx, listens on."""
     port: int
@@ -53,6 +53,7 @@ class Clock(Struct, frozen=True):
     """What `CLOCK_PATH` says."""
 
     monotonic_ns: int
+    wall_ns: int
 
 
 class StartPod(Struct, frozen=True, tag=True):

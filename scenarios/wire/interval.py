@@ -104,6 +104,13 @@ class WorkerChange(Struct, frozen=True):
     """Clients concerned."""
 
 
+class ClockStep(Struct, frozen=True):
+    """The wall clock of a process was set; what the kernel stamped just then is off by that."""
+
+    process: str
+    by_ns: int
+
+
 class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """What the clients of one generator process saw in one second."""
 
@@ -204,6 +211,8 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """What became known in this second."""
     clocks: tuple[ClockOffset, ...] = ()
     """Where processes do not share one clock: how each sees the gateway's."""
+    clock_steps: tuple[ClockStep, ...] = ()
+    """Wall clocks that have been set in this second."""
 
     @property
     def gave_up(self) -> int:

@@ -75,6 +75,7 @@ def merge(intervals: Iterable[Interval]) -> Interval:
         missing=sum(part.missing for part in parts),
         worker_changes=tuple(change for part in parts for change in part.worker_changes),
         clocks=tuple(sorted((c for p in parts for c in p.clocks), key=lambda clock: clock.process)),
+        clock_steps=tuple(step for part in parts for step in part.clock_steps),
     )
 
 

@@ -27,7 +27,9 @@ class GeneratorSettings(Struct, frozen=True, kw_only=True):
     gentle_ramp: bool = False
     """Clients are brought up no faster than the gateway takes them."""
     clock_url: str = ""
-    """Where our own pods tell how long ago the epoch was; empty where all processes share one clock."""
+    """Where our own pods tell how long ago the epoch was; empty where this process has the runner's clock."""
+    other_clocks: bool = False
+    """Some of our own pods have another clock than this process: their ticks are due by that one."""
 
 
 class Assignment(Struct, frozen=True):

@@ -73,14 +73,14 @@ def assert_whole(runs: list[Run]) -> None:
     assert [(run.info.status, run.info.problem) for run in runs] == [("complete", "")] * len(runs)
 
 
-def wait_for(what: str, condition: Callable[[], Any]) -> None:
+def wait_for(what: str, condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
     """Returns once it holds; a server that does not answer yet does not count as a failure."""
-    end_s = time.monotonic() + PATIENCE_S
+    end_s = time.monotonic() + patience_s
     while True:
         with contextlib.suppress(OSError):
             if condition():
                 return
-        assert time.monotonic() < end_s, f"waited {PATIENCE_S:g} s in vain for: {what}"
+        assert time.monotonic() < end_s, f"waited {patience_s:g} s in vain for: {what}"
         time.sleep(0.05)
 
 
@@ -164,6 +164,18 @@ def storm_processes() -> list[psutil.Process]:
                 if _is_ours(process):
                     found.append(process)
     return found
+
+
+@contextlib.contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    """What happens meanwhile neither begins with processes of a storm nor leaves any."""
+    before = {process.pid for process in storm_processes()}
+    assert before == set(), "processes of an earlier run are in the way"
+    yield
+    left = storm_processes()
+    for process in left:
+        process.kill()
+    assert left == []
 
 
 def _is_ours(process: psutil.Process) -> bool:

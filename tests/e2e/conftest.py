@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command_line import MARK, storm_processes
+from tests.e2e.command_line import MARK, nothing_left_behind
 
 NODE = Path(__file__).parent / "node_gateway"
 LONGEST = ("test_gate_own_gateway.py", "test_gate.py")
@@ -28,13 +28,8 @@ def _mark(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(_mark: None) -> Iterator[None]:
     """No test may begin with, or leave, processes of a storm."""
-    before = {process.pid for process in storm_processes()}
-    assert before == set(), "processes of an earlier run are in the way"
-    yield
-    left = storm_processes()
-    for process in left:
-        process.kill()
-    assert left == []
+    with nothing_left_behind():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,25 +1,24 @@
 """A storm as Prometheus sees it: pods, nginx and generator are scraped, and every panel shows it."""
 
-import json
+import contextlib
 import math
-import os
 import time
-import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from msgspec import Struct
 
 from reports.alerts.detections import detections
 from reports.alerts.rules import ALERT_RULES
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
-from scenarios.host.machine import free_ports
 from tests.e2e.agents import EDGE, PODS, Agents, agents
-from tests.e2e.command_line import GOOD_OR_INVALID, get, running, wait_for
+from tests.e2e.command_line import GOOD_OR_INVALID, wait_for
+from tests.e2e.prometheus import prometheus
 from tests.repo.test_monitoring import FOLDER, PANELS
+from tests.support.prometheus import Prometheus, programs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_loopback_range, pytest.mark.needs_prometheus]
 
@@ -42,24 +41,6 @@ MAY_BE_0 = "sum(rate(gateway_join_races_total[10s]))"
 """A race inside python-socketio that nobody can bring about; some storms have one."""
 
 
-class Prometheus(Struct):
-    """One that runs, and what it says."""
-
-    url: str
-
-    def api(self, path: str, **query: str | float) -> Any:
-        """The data of an answer."""
-        answer = json.loads(get(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}"))
-        assert answer["status"] == "success", answer
-        return answer["data"]
-
-    def highest(self, expression: str, from_s: float, to_s: float) -> float:
-        """The highest value of any of its series; NaN where there is none."""
-        found = self.api("query_range", query=expression, start=from_s, end=to_s, step=1)
-        values = [float(value) for series in found["result"] for _, value in series["values"]]
-        return max((value for value in values if math.isfinite(value)), default=math.nan)
-
-
 def configuration(made: Agents) -> dict[str, Any]:
     """That of the containers, with other addresses."""
     shared = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
@@ -80,40 +61,47 @@ def configuration(made: Agents) -> dict[str, Any]:
 
 
 def test_every_panel_shows_a_storm_and_alerts_fire_as_its_report_says(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
-    asked = Prometheus(f"http://127.0.0.1:{port}")
-    with agents(workers=2) as made:
-        file = tmp_path / "prometheus.yml"
-        file.write_text(yaml.safe_dump(configuration(made)), encoding="utf-8")
-        command = [
-            *("prometheus", "--config.file", str(file), "--storage.tsdb.path", str(tmp_path / "tsdb")),
-            *("--web.listen-address", f"127.0.0.1:{port}", "--log.level", "error"),
+    with agents(workers=2) as made, contextlib.ExitStack() as ends:
+        asked = [
+            ends.enter_context(watching(made, tmp_path / str(number), program))
+            for number, program in enumerate(programs())
         ]
-        with running(command, env={**os.environ, "GOMAXPROCS": "1"}):
-            wait_for("Prometheus", lambda: "is Ready" in get(f"{asked.url}/-/ready"))
-            wait_for("four targets", lambda: healthy(asked) == 4)
-            from_s = time.time()
-            storm(made, tmp_path / "runs")
-            to_s = time.time()
-            shown = {
-                (panel["title"], target["expr"]): asked.highest(target["expr"], from_s, to_s)
+        from_s = time.time()
+        storm(made, tmp_path / "runs")
+        to_s = time.time()
+        shown = [
+            {
+                (panel["title"], target["expr"]): one.highest(target["expr"], from_s, to_s)
                 for panel in PANELS
                 for target in panel["targets"]
             }
-            fired = {
-                name: asked.highest(f'ALERTS{{alertname="{name}",alertstate="firing"}}', from_s, to_s)
+            for one in asked
+        ]
+        fired = [
+            {
+                name: one.highest(f'ALERTS{{alertname="{name}",alertstate="firing"}}', from_s, to_s)
                 for name in ALERT_RULES
             }
-    assert not [where for where, value in shown.items() if math.isnan(value)]
-    assert {expression for (_, expression), value in shown.items() if value == 0} <= {MAY_BE_0}
+            for one in asked
+        ]
+    for values in shown:
+        assert not [where for where, value in values.items() if math.isnan(value)]
+        assert {expression for (_, expression), value in values.items() if value == 0} <= {MAY_BE_0}
     (path,) = find_runs([tmp_path / "runs" / "latest"])
     for one in detections(Run.load(path)):
         if one.latest_s is not None:
-            assert fired[one.rule] == 1, one
+            assert [alerts[one.rule] for alerts in fired] == [1] * len(asked), one
 
 
-def healthy(asked: Prometheus) -> int:
-    return sum(target["health"] == "up" for target in asked.api("targets")["activeTargets"])
+@contextlib.contextmanager
+def watching(made: Agents, folder: Path, program: Path) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes pods, nginx and generator."""
+    folder.mkdir()
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(configuration(made)), encoding="utf-8")
+    with prometheus(program, file) as one:
+        wait_for("four targets", lambda: one.healthy_targets() == 4)
+        yield one
 
 
 def storm(made: Agents, runs: Path) -> None:

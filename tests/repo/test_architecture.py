@@ -59,6 +59,7 @@ RANKS = (
     "scenarios.bench",
     "scenarios.tuning",
     "scenarios.project",
+    "scenarios.kubernetes",
     "scenarios.reference",
     "scenarios.cli",
     "reconnect_storm.__main__",  # the command

@@ -119,6 +119,17 @@ def test_the_image_is_not_run_by_root() -> None:
     assert re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE) == ["1000:1000"]
 
 
+def test_the_bill_of_materials_is_made_in_the_build_and_ends_in_the_image() -> None:
+    made, image = DOCKERFILE.split("\nFROM system\n")
+    assert "tools/bill_of_materials.py" in made
+    assert re.search(r"^COPY --from=installed \S+/bom\.cdx\.json ", image, re.MULTILINE)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_names_no_mirror(script: str) -> None:
+    assert "://" not in (ROOT / script).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_can_be_run_and_read(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)

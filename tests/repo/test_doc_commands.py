@@ -22,7 +22,7 @@ PAGES = [
     if path.name != "CHANGELOG.md"
 ]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-TAKES_A_SCENARIO = {"run", "compare", "rehearse", "simulate", "tune", "gate"}
+TAKES_A_SCENARIO = {"run", "compare", "rehearse", "simulate", "tune", "gate", "k8s"}
 
 
 def lines(page: Path) -> Iterator[str]:
@@ -52,6 +52,8 @@ def test_every_call_in_a_page_has_a_command_options_and_a_scenario_that_exist(pa
             continue
         command = main.get_command(click.Context(main), name)
         assert command is not None, name
+        if isinstance(command, click.Group):
+            command = command.commands[arguments.pop(0)]
         options = {option for parameter in command.params for option in parameter.opts}
         given = [word for word in arguments if word.startswith("--")]
         assert {word.split("=")[0] for word in given} <= options | {"--help"}, (name, arguments)
@@ -68,7 +70,7 @@ def test_every_make_target_in_a_page_exists(page: Path) -> None:
 
 def test_the_readme_lists_every_command() -> None:
     table = re.findall(
-        r"^\| `([a-z-]+)[^|]* \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| `([a-z0-9-]+)[^|]* \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert {*table} == {*COMMANDS}
 

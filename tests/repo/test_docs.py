@@ -136,7 +136,8 @@ def test_a_limit_has_a_sentence_a_formula_and_a_source(kind: type) -> None:
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_the_example_of_an_event_can_be_loaded(name: str) -> None:
-    (event,) = build({**parse_toml(example(EVENTS[name])), "edge": {"tls": {}}}, source="example").event
+    around = {"edge": {"tls": {}}, "commands": {"allow": [["kubectl"]]}}
+    (event,) = build({**parse_toml(example(EVENTS[name])), **around}, source="example").event
     assert event.name == name
 
 

@@ -63,6 +63,7 @@ def test_the_wheel_has_all_code_and_everything_that_is_not_code(wheel: Path) -> 
         "scenarios/project/templates/*",
         "examples/*/*.*",
         "nginx/*.template",
+        "deploy/kubernetes/*.yaml",
     )
     assert len(wanted) > 200
     assert {f"reconnect_storm/packages/{name}" for name in wanted} <= names
@@ -73,7 +74,7 @@ def test_the_source_distribution_has_what_the_wheel_is_made_of_and_no_more(distr
     with tarfile.open(sdist) as archive:
         tops = {name.split("/")[1] for name in archive.getnames() if "/" in name}
     assert tops == {
-        *("examples", "gateway_stub", "nginx", "reconnect_storm", "reports", "scenarios"),
+        *("deploy", "examples", "gateway_stub", "nginx", "reconnect_storm", "reports", "scenarios"),
         *("CHANGELOG.md", "LICENSE", "README.md", "PKG-INFO", "pyproject.toml", ".gitignore"),
     }
 

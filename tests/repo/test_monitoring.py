@@ -19,6 +19,7 @@ from scenarios.host.cpu_account import CpuUse
 from tests.gateway_stub.test_app import LAST
 from tests.scenarios.generator.test_metrics import STORMY
 from tests.scenarios.runner.test_collector import interval
+from tests.support.prometheus import programs
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "monitoring"
@@ -146,10 +147,10 @@ def test_the_page_has_every_alert_with_its_numbers() -> None:
 def test_prometheus_accepts_the_configuration_and_its_alerts_fire_when_they_should(
     command: tuple[str, ...],
 ) -> None:
-    done = subprocess.run(
-        ["promtool", *command], cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    for program in programs():
+        promtool = [str(program.with_name("promtool")), *command]
+        done = subprocess.run(promtool, cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_prometheus_scrapes_pods_generator_and_proxy_where_they_are() -> None:

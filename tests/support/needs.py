@@ -1,7 +1,7 @@
 """What some tests need besides Python, and what is to be done where a machine has not got it.
 
 A test says `@pytest.mark.needs_haproxy`; where there is none, `tests/conftest.py` skips it, with the reason.
-With RECONNECT_STORM_SKIP=forbid, as CI has it, a test that would be skipped fails.
+With RECONNECT_STORM_SKIP=forbid, as CI has it, such a test fails, unless no script could help it.
 """
 
 import functools
@@ -16,6 +16,8 @@ from msgspec import Struct
 
 from scenarios.host.machine import MachineError
 from scenarios.proxies import haproxy
+from tests.support import victoriametrics
+from tests.support.prometheus import programs
 
 ROOT = Path(__file__).parents[2]
 SKIP_VARIABLE = "RECONNECT_STORM_SKIP"
@@ -29,6 +31,8 @@ class Need(Struct, frozen=True):
     is_there: Callable[[], bool]
     otherwise: str
     """What to install or to do."""
+    required: bool = True
+    """Whether RECONNECT_STORM_SKIP=forbid insists on it."""
 
     @property
     def reason(self) -> str:
@@ -44,8 +48,15 @@ def succeeds(*command: str) -> bool:
         return False
 
 
+COMPOSE_VARIABLE = "RECONNECT_STORM_COMPOSE"
+"""Which compose the container tests use, such as `docker-compose` where `docker compose` is there as well."""
+
+
+@functools.cache
 def compose_command() -> Sequence[str]:
-    """Compose v2 or docker-compose 1.29, whichever is there."""
+    """The compose that is asked for, or else version 2 as a plugin, or else `docker-compose`."""
+    if asked := os.environ.get(COMPOSE_VARIABLE, "").split():
+        return asked
     return ("docker", "compose") if succeeds("docker", "compose", "version") else ("docker-compose",)
 
 
@@ -68,6 +79,13 @@ def _chromium() -> bool:
     return True
 
 
+def _namespaces() -> bool:
+    # Makes one, which only tests of several hosts are to pay for.
+    from tests.e2e.network import available as can_make_hosts
+
+    return can_make_hosts()
+
+
 def _two_cores() -> bool:
     return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) >= 2
 
@@ -86,8 +104,15 @@ NEEDS: Mapping[str, Need] = {
     "chromium": Need("Chromium or Chrome", _chromium, "install the package chromium, or run .ci/browser"),
     "prometheus": Need(
         "Prometheus with promtool",
-        lambda: shutil.which("prometheus") is not None and shutil.which("promtool") is not None,
+        lambda: bool(programs()),
         "install the package prometheus, or run .ci/prometheus",
+    ),
+    "victoriametrics": Need(
+        "VictoriaMetrics with OpenTelemetry",
+        lambda: victoriametrics.program() is not None,
+        "run .ci/prometheus on Debian 12, or install the package victoria-metrics of Debian 13",
+        # Where the packages of Debian 13 cannot be had, nobody can help it.
+        required=False,
     ),
     "node": Need(
         "Node with npm",
@@ -98,6 +123,13 @@ NEEDS: Mapping[str, Need] = {
         "a Docker engine with compose",
         lambda: succeeds("docker", "info") and succeeds(*compose_command(), "version"),
         "start one, or run .ci/engine",
+    ),
+    "namespaces": Need(
+        "network namespaces, with devices that join them",
+        _namespaces,
+        "be root on Linux, and install the package iproute2, or run .ci/network",
+        # A kernel without tun devices gets none from a package.
+        required=False,
     ),
     "git": Need("git", lambda: shutil.which("git") is not None, "install the package git"),
     "checkout": Need(

@@ -1,5 +1,6 @@
 """Fills in the templates of the pages."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def rendered(template: str, **values: Any) -> str:
     """A template with its values; raises jinja2.UndefinedError where one is missing."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(  # noqa: S701 - Markdown is not HTML, and all values are our own
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -18,7 +24,7 @@ def rendered(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["indented"] = indented
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def indented(text: str) -> str:

@@ -25,14 +25,17 @@ from scenarios.cli.options import (
 )
 from scenarios.cli.terminal import console, errors, usage_errors
 from scenarios.clients.addresses import source_address
+from scenarios.events.exec import Exec
 from scenarios.exit_status import GOOD, INVALID
 from scenarios.host import machine
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
+from scenarios.programs.commands import check_commands
 from scenarios.proxies import nginx
 from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
+from scenarios.scenario.program import line_of
 from scenarios.scenario.redact import without_secrets
 from scenarios.scenario.validate import ScenarioError
 from scenarios.stack.own_programs import check_programs
@@ -111,6 +114,7 @@ def findings(scenario: Scenario, nginx_binary: Path | None = None) -> list[Findi
         _loop_accounting(),
         *_proxies(scenario, nginx_binary),
         *_programs(scenario),
+        *_commands(scenario),
         _leftovers(),
     ]
 
@@ -180,6 +184,19 @@ def _programs(scenario: Scenario) -> list[Finding]:
     shown = without_secrets(scenario)["gateway"]["command"]
     command = shown if isinstance(shown, str) else " ".join(shown)
     return [Finding("Programs", True, f"{command}, in {Path(scenario.folder) / scenario.gateway.directory}")]
+
+
+def _commands(scenario: Scenario) -> list[Finding]:
+    """Whether the commands of the timeline exist; nothing where it has none."""
+    found = [event for event in scenario.event if isinstance(event, Exec) and event.enabled]
+    if not found:
+        return []
+    try:
+        check_commands(scenario, allow_exec=True)
+    except MachineError as error:
+        return [Finding("Commands", False, str(error), "the run could not start them")]
+    lines = "; ".join(dict.fromkeys(line_of(event.command) for event in found))
+    return [Finding("Commands", True, f"{lines}; they run only with --allow-exec")]
 
 
 def _other_proxy(name: str, scenario: Scenario | None) -> Finding:

@@ -70,6 +70,7 @@ from scenarios.gate.rounds import Schedule, play, set_up
 from scenarios.gate.source import Source, sources
 from scenarios.host import machine
 from scenarios.host.process import StackError
+from scenarios.programs.commands import check_commands
 from scenarios.runner.plan import stamped_folder
 from scenarios.runner.retry import other_load
 from scenarios.runner.until_done import run_until_done
@@ -135,6 +136,7 @@ def _prepared(options: Request, stops: contextlib.ExitStack) -> _Gate:
     for source in live:
         assert source.player is not None  # noqa: S101
         machine.check(source.player.scenario)
+        check_commands(source.player.scenario, allow_exec=options.allow_exec)
     if live and baseline:
         gate = _first_look(gate, baseline)
     if not baseline and candidate.player and not candidate.player.scenario.slo:

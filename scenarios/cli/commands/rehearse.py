@@ -79,7 +79,7 @@ def rehearse_command(options: Options, *, interactive: bool, choose: str | None,
         script = replace(options.load(), matrix={}, arms={})
         choices = None if choose is None else _choices(choose, script)
         _check_script(script)
-        deployment.check([script], options.nginx_binary)
+        deployment.check([script], options.nginx_binary, allow_exec=options.allow_exec)
     if interactive and choices is None and not sys.stdin.isatty():
         fail("--interactive: standard input is not a terminal: expected a terminal, or --choose")
     warn_of_leftovers()
@@ -125,6 +125,7 @@ class _Stage:
             arm=script.name,
             nginx_binary=options.nginx_binary,
             allow_remote=options.allow_remote,
+            allow_exec=options.allow_exec,
         )
         dashboard = DashboardState(scenario, short_words)
         screen = errors if options.as_json else console

@@ -118,10 +118,13 @@ def _carry_out(
         directory=directory,
         nginx_binary=options.nginx_binary,
         allow_remote=options.allow_remote,
+        allow_exec=options.allow_exec,
     )
     status = GOOD
     with _usage_errors():
-        deployment.check([plan.scenario for plan in todo], options.nginx_binary)
+        deployment.check(
+            [plan.scenario for plan in todo], options.nginx_binary, allow_exec=options.allow_exec
+        )
     warn_of_leftovers()
     said = errors if options.as_json else console
     if forecast:

@@ -19,6 +19,7 @@ from scenarios.stack.parts import Parts, Wanted, start_generator, start_own
 from scenarios.stack.remote.generator import RemoteGenerator
 from scenarios.stack.remote.hosts import RemoteNginxHost, RemotePodHost, RemotePodHosts
 from scenarios.stack.remote.site import Site
+from scenarios.stack.remote.supported import site_complaints
 from scenarios.stack.remote.survey import Survey, Surveyed
 from scenarios.wire.interval import Interval
 
@@ -32,13 +33,14 @@ class SitePlace:
         hosts = (*survey.gateways, survey.nginx)
         self.pod_cores = survey.pod_cores
         self.cpu_in_intervals = site.generator is not None
+        self.proxy_wall_ahead_s = survey.nginx.clock.wall_ahead_ns / 1e9
         self.machine: dict[str, Any] = {
             **machine.describe(machine.Cores((), ())),
             "cpu_from": " and ".join(sorted({host.info.cpu_from for host in hosts})),
             "pod_cores": survey.pod_cores,
             "kernels": len({host.info.boot_id for host in hosts}),
         }
-        self.clocks = tuple(_offset(host) for host in hosts if not host.here)
+        self.clocks = tuple(_offset(host) for host in hosts if not host.here or host.clock.ahead_ns)
 
     def check(self, scenario: Scenario, nginx_binary: Path | None) -> None:
         """Raises MachineError for too few hosts, and for what remote hosts do not support."""
@@ -46,37 +48,18 @@ class SitePlace:
         if needed > found:
             raise MachineError(
                 f"gateway.pods or event scale: needs {needed} gateway hosts, {found} are running;"
-                f" start more: docker compose up --scale gateway={needed}"
+                f" start more: with compose, set GATEWAYS={needed} in .env, then docker compose up --detach"
             )
         if nginx_binary is not None:
             raise MachineError(invalid("--nginx", str(nginx_binary), "none: nginx runs on another host"))
-        if scenario.edge.proxy != "nginx":
-            raise MachineError(
-                invalid("edge.proxy", scenario.edge.proxy, "'nginx', the only proxy of remote hosts")
-            )
-        for key in ("tls", "nginx_conf"):
-            if getattr(scenario.edge, key):
-                raise MachineError(f"edge.{key}: not supported by remote hosts: expected none")
+        for complaint in site_complaints(scenario):
+            raise MachineError(complaint)
         if scenario.edge.port not in {0, self._survey.nginx.info.port}:
             raise MachineError(
                 invalid(
                     "edge.port",
                     scenario.edge.port,
                     f"0, or {self._survey.nginx.info.port}, where the remote nginx listens",
-                )
-            )
-        if scenario.own_gateway:
-            raise MachineError("gateway.command: not supported by remote hosts: they run the built-in stub")
-        if scenario.mesh.sidecar != "none":
-            raise MachineError(
-                invalid("mesh.sidecar", scenario.mesh.sidecar, "'none': remote hosts run no sidecars")
-            )
-        if scenario.fleet.source == "bind":
-            raise MachineError(
-                invalid(
-                    "fleet.source",
-                    "bind",
-                    "auto, proxy-protocol or same: nginx is on another host than the clients",
                 )
             )
         if self._site.generator is None:
@@ -118,7 +101,13 @@ class SitePlace:
         cpu = SiteCpu(pods, nginx_host, here=all(host.surveyed.here for host in hosts))
         gateway, nginx = await start_own(stops, wanted, RemotePodHosts(pods), nginx_host, self.pod_cores)
         if site.generator is None:
-            child = await start_generator(stops, replace(wanted, allow_remote=True), nginx.url, ())
+            child = await start_generator(
+                stops,
+                replace(wanted, allow_remote=True),
+                nginx.url,
+                (),
+                other_clocks=any(host.clock.ahead_ns for host in survey.gateways),
+            )
             cpu.generator = child
             return Parts(gateway, nginx, child, cpu)
 

@@ -17,6 +17,7 @@ from scenarios.stack.channel import Channel, MessageStream
 from scenarios.wire.framing import FrameError
 from scenarios.wire.interval import Interval
 from scenarios.wire.orders import Begin, Begun, GeneratorSettings, Hello, Refused
+from scenarios.wire.vanishing import notice_when_it_vanishes
 
 _CONNECT_TIMEOUT_S = 10.0
 _BEGIN_TIMEOUT_S = 120.0
@@ -63,9 +64,11 @@ class RemoteGenerator(Channel):
         master = f"the Locust master at {address[0]}:{address[1]}"
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                stream = MessageStream(*await asyncio.open_connection(*address))
+                reader, writer = await asyncio.open_connection(*address)
         except OSError as error:
             raise StackError(f"{master} cannot be reached: {error or 'no answer'}") from None
+        notice_when_it_vanishes(writer.get_extra_info("socket"))
+        stream = MessageStream(reader, writer)
         try:
             async with asyncio.timeout(_BEGIN_TIMEOUT_S):
                 await stream.send(Hello(token), Begin(settings))

@@ -17,7 +17,8 @@ from scenarios.stack.remote.channel import AgentChannel, RemoteChild
 from scenarios.stack.remote.survey import Surveyed
 from scenarios.wire.agent import LOG_PATH, LOGS, Configure, Reload, StartNginx, StartPod
 
-_FETCH = aiohttp.ClientTimeout(total=120.0)
+_FETCH = aiohttp.ClientTimeout(total=120.0, sock_connect=5.0, sock_read=10.0)
+"""A log may be long; a host that cannot be reached is not waited for as long."""
 
 
 class RemoteHost:

@@ -29,13 +29,18 @@ class Exchange(Struct, frozen=True):
     asked_ns: int
     theirs_ns: int
     answered_ns: int
+    wall_ahead_ns: int = 0
+    """By how much their wall clock was ahead of ours in the middle."""
 
 
 class ClockDifference(Struct, frozen=True):
-    """How far another clock is ahead of ours; off by `error_ns` at the most."""
+    """How far another host's clocks are ahead of ours; off by `error_ns` at the most."""
 
     ahead_ns: int
+    """The monotonic one, by which everything is timed."""
     error_ns: int
+    wall_ahead_ns: int = 0
+    """The wall clock, by which nginx writes its logs."""
 
 
 class Surveyed(Struct, frozen=True, kw_only=True):
@@ -48,7 +53,7 @@ class Surveyed(Struct, frozen=True, kw_only=True):
 
     @property
     def here(self) -> bool:
-        """Whether it shares this process's kernel: its clock and its cores."""
+        """Whether it shares this process's kernel, and so its cores."""
         return self.info.boot_id == boot_id()
 
 
@@ -71,8 +76,18 @@ def difference(exchanges: Sequence[Exchange]) -> ClockDifference:
     quickest = min(exchanges, key=lambda one: one.answered_ns - one.asked_ns)
     middle_ns = (quickest.asked_ns + quickest.answered_ns) // 2
     return ClockDifference(
-        quickest.theirs_ns - middle_ns, (quickest.answered_ns - quickest.asked_ns + 1) // 2
+        quickest.theirs_ns - middle_ns,
+        (quickest.answered_ns - quickest.asked_ns + 1) // 2,
+        quickest.wall_ahead_ns,
     )
+
+
+def clock_here(found: ClockDifference) -> ClockDifference:
+    """What a difference means between clocks of one kernel: none, unless one is in a time namespace.
+
+    Both are the same clock where they may be, which is then known exactly.
+    """
+    return ClockDifference(0, 0) if abs(found.ahead_ns) <= found.error_ns else found
 
 
 async def survey(site: Site) -> Survey:
@@ -104,16 +119,18 @@ async def _look_at(http: aiohttp.ClientSession, agent: Address, role: Role) -> S
     ours = machine.versions()["reconnect-storm"]
     if info.version != ours:
         raise MachineError(f"{name}: runs version {info.version}: expected {ours}, as here")
-    clock = ClockDifference(0, 0)
-    if info.boot_id != boot_id():
-        clock = difference([await _exchange(http, agent) for _ in range(EXCHANGES)])
+    clock = difference([await _exchange(http, agent) for _ in range(EXCHANGES)])
+    if info.boot_id == boot_id():
+        clock = clock_here(clock)
     return Surveyed(agent=agent, info=info, clock=clock)
 
 
 async def _exchange(http: aiohttp.ClientSession, agent: Address) -> Exchange:
-    asked_ns = time.monotonic_ns()
+    asked_ns, asked_wall_ns = time.monotonic_ns(), time.time_ns()
     answer = await _ask(http, agent, CLOCK_PATH, Clock)
-    return Exchange(asked_ns, answer.monotonic_ns, time.monotonic_ns())
+    answered_ns, answered_wall_ns = time.monotonic_ns(), time.time_ns()
+    wall_ahead_ns = answer.wall_ns - (asked_wall_ns + answered_wall_ns) // 2
+    return Exchange(asked_ns, answer.monotonic_ns, answered_ns, wall_ahead_ns)
 
 
 async def _ask(http: aiohttp.ClientSession, agent: Address, path: str, kind: type[_Answer]) -> _Answer:

@@ -95,7 +95,7 @@ INVALID: dict[str, tuple[list[Row], str]] = {
     ),
     "a generator process that died": (
         changed(lambda t: t >= 20, missing=50.0),
-        "a load generator process died with 50 clients",
+        "a load generator process was lost with 50 clients",
     ),
     "a trigger without effect": (seconds(0, 62), "no client was disconnected within 2 s"),
 }
@@ -246,6 +246,29 @@ def test_the_generator_may_be_late_by_a_quarter_of_what_its_clients_give_up_afte
     (problem,) = problems(allowed_ms + 1)
     assert f"expected ≤ {units.milliseconds(allowed_ms)} (" in problem
     assert beside in problem
+
+
+@pytest.mark.parametrize(
+    ("late_seconds", "lag_ms", "valid"),
+    [
+        pytest.param(3, 14.0, True, id="too few seconds to move a p99"),
+        pytest.param(4, 14.0, False, id="a second more"),
+        pytest.param(1, 240.0, True, id="in one second nearly as late as clients notice"),
+        pytest.param(1, 260.0, False, id="in one second later than that"),
+    ],
+)
+def test_in_a_long_storm_of_little_effect_a_few_seconds_may_be_late(
+    late_seconds: int, lag_ms: float, valid: bool
+) -> None:
+    rows = seconds(0, 8, useful=100.0)
+    rows += seconds(8, 608, useful=100.0, disconnects=0.1)
+    for row in rows[20 : 20 + late_seconds]:
+        row["generator_lag_p99_ms"] = lag_ms
+    rows[8]["disconnects"] = 100.0
+    found = checked(history(rows, scenario=scenario(fleet__connect_timeout_s=1.0)))
+    assert [problem for problem in found.problems if "load generator late" in problem] == (
+        [] if valid else [found.problems[0]]
+    )
 
 
 def test_pings_of_somebody_elses_gateway_are_not_known() -> None:
@@ -553,3 +576,16 @@ def test_clients_that_reloads_cut_before_the_trigger_lead_to_the_key_that_makes_
     (problem,) = checked(history(rows, scenario=scenario(event=events))).problems
     told = "got 2; if reloads cut them, event[1] needs is_fault = true"
     assert problem.endswith(told if reloads else "got 2")
+
+
+def test_a_wall_clock_that_was_set_spoils_the_run() -> None:
+    steps = [
+        {"t_s": 9, "event": "clock_set", "process": name, "by_ms": by_ms}
+        for name, by_ms in (("runner", 3_600_000.0), ("host_a", -20.0))
+    ]
+    found = checked(history(GOOD, events=steps))
+    assert not found.valid
+    assert [problem.partition(":")[0] for problem in found.problems] == [
+        "a wall clock was set by +3600.00 s (runner)",
+        "a wall clock was set by -0.02 s (host_a)",
+    ]

@@ -80,6 +80,18 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "nginx reload",
         "nginx reload",
     ),
+    "a command": (
+        "exec",
+        {"command": ["kubectl", "scale", "deploy/api"], "exit_status": 0, "log": "commands/1.log"},
+        "exec kubectl scale deploy/api",
+        "exec kubectl scale deploy/api: output in commands/1.log",
+    ),
+    "a long command that failed": (
+        "exec",
+        {"command": ["kubectl", "rollout", "restart", "deployment/gateway"], "problem": "exit status 1"},
+        "exec kubectl rollout restart deployment/gatew…",
+        "exec kubectl rollout restart deployment/gatew…: failed: exit status 1",
+    ),
     "probes": ("probes", {"conflated": False}, "probes", "probes"),
     "conflated probes": ("probes", {"conflated": True}, "conflated probes", "conflated probes"),
     "an event with nothing to add": ("nginx_reload", {}, "nginx reload", "nginx reload"),
@@ -110,6 +122,7 @@ SENTENCES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a stall": ("feed_stall", {"for_s": 5.0}, "a stall of the feed for 5 s"),
     "a policy": ("push_policy", {"policy": {"name": "spread", "hold_s": 1}}, "pushing the policy spread"),
     "a limit": ("set_limit", {"limit": "per-ip"}, "setting the limit per-ip"),
+    "a command": ("exec", {"command": ["./deploy.sh", "blue"]}, "the command ./deploy.sh blue"),
     "an event of a later version": ("lunar_eclipse", {}, "lunar eclipse"),
 }
 

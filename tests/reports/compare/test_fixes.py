@@ -167,6 +167,14 @@ SAID: dict[str, tuple[list[Run], str]] = {
         "the reference recovered after 9 s. No measurable change: effective p99 afterwards 60 ms, "
         "availability 50 %. Price: reconnect attempts per disconnect rose from 2.0× to 30×.",
     ),
+    "fewer disconnects": (
+        [run("a", "RECOVERED", 0, disconnects=2_944), run("b", "RECOVERED", 0, disconnects=600)],
+        "time to recover 0 s. Disconnects fell from 2,944 to 600; no measurable change: effective p99",
+    ),
+    "more disconnects": (
+        [run("a", "RECOVERED", 0, disconnects=600), run("b", "RECOVERED", 0, disconnects=2_944)],
+        "availability 50 %. Price: disconnects rose from 600 to 2,944.",
+    ),
     "a recovery that takes longer": (
         [run("a", "RECOVERED", 9), run("b", "RECOVERED", 30)],
         "time to recover rose from 9 s to 30 s.",

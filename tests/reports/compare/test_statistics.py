@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
+from scipy.stats import PermutationMethod, mannwhitneyu
 
 from reports.analysis.metrics import PhaseSummary, Storm, Summary
 from reports.analysis.recovery import Recovery
@@ -193,7 +193,7 @@ def test_a_ratio_knows_about_zero_and_never(
         ([1, 2, 3, 4, 9], [5, 6, 7, 8, 10], 0.0952),
         # By hand: of the 6 ways to part 1 1 2 2 in two, U is 0 in one, 4 in one, and 2 in four.
         ([1, 1], [2, 2], 1 / 3),
-        (range(9), range(9, 18), 4.1e-4),
+        (range(9), range(9, 18), 2 / 48_620),
     ],
 )
 def test_the_rank_test_is_exact_for_few_runs(a: Sequence[float], b: Sequence[float], p: float) -> None:
@@ -396,6 +396,36 @@ def test_the_one_sided_test_agrees_with_scipy_where_there_are_no_ties() -> None:
     a, b = [3.0, 5.0, 8.0, 9.0, 10.0, 12.0, 13.0], [1.0, 2.0, 4.0, 6.0, 7.0, 11.0]
     expected = mannwhitneyu(a, b, alternative="greater", method="exact").pvalue
     assert greater_test(a, b) == pytest.approx(expected)
+
+
+@given(
+    st.lists(st.integers(0, 6), min_size=2, max_size=6), st.lists(st.integers(0, 6), min_size=2, max_size=6)
+)
+def test_the_two_sided_test_agrees_with_all_permutations_whatever_the_ties(
+    a: list[float], b: list[float]
+) -> None:
+    if len({*a, *b}) == 1:
+        assert rank_test(a, b) == 1.0
+        return
+    every = PermutationMethod(n_resamples=20_000)
+    assert rank_test(a, b) == pytest.approx(mannwhitneyu(a, b, method=every).pvalue)
+
+
+@pytest.mark.parametrize("most", [5, 1_000_000])
+@pytest.mark.parametrize(("a_runs", "b_runs"), [(31, 30), (40, 90)])
+def test_many_runs_are_left_to_the_normal_approximation(most: int, a_runs: int, b_runs: int) -> None:
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(0, most, a_runs), rng.integers(0, most, b_runs) + most // 5
+    expected = mannwhitneyu(a, b, method="asymptotic").pvalue
+    assert rank_test(a.tolist(), b.tolist()) == pytest.approx(expected)
+    assert rank_test([1.0] * a_runs, [1.0] * b_runs) == 1.0
+
+
+def test_the_exact_test_and_the_approximation_meet() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(0, 1, 30), rng.normal(0.5, 1, 30)
+    expected = mannwhitneyu(a, b, method="asymptotic").pvalue
+    assert rank_test(a.tolist(), b.tolist()) == pytest.approx(expected, rel=0.05)
 
 
 def test_a_bound_of_the_others_counts_as_greater_than_anything() -> None:

@@ -178,7 +178,7 @@ def test_every_report_fits_the_terminal(name: str, width: int) -> None:
 
 
 def test_a_narrow_terminal_has_measures_as_rows_and_a_wide_one_arms() -> None:
-    narrow, wide = (text_of(runs_of("four arms"), width) for width in (100, 200))
+    narrow, wide = (text_of(runs_of("four arms"), width) for width in (100, 220))
     assert re.search(r"^time to recover +≥ 40 s +≥ 40 s +12 s +10 s$", narrow, re.MULTILINE)
     assert re.search(r"^incident \+ none .* 12 s +0 of 1 +RECOVERED$", wide, re.MULTILINE)
     assert "…" not in narrow + wide

@@ -107,6 +107,13 @@ def test_a_run_arrives_whole_and_the_command_says_how_much_that_was(collected: C
     assert "data points and" in done.output
 
 
+def test_events_can_be_left_out_for_a_receiver_of_metrics(collected: Collected, run: Path) -> None:
+    done = export("--otlp", collected.url, "--metrics-only", run)
+    assert done.exit_code == 0, done.output
+    assert {path for path, _, _ in collected.got} == {"/v1/metrics"}
+    assert "data points sent" in done.output
+
+
 def test_headers_come_from_the_environment_and_are_shown_nowhere(
     collected: Collected, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ def options(*overrides: str) -> Options:
         gateway="",
         nginx_conf=EXAMPLE,
         allow_remote=False,
+        allow_exec=False,
         as_json=False,
     )
 

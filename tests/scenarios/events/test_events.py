@@ -16,10 +16,10 @@ from scenarios.events.certificate_rotate import CertificateRotate
 from scenarios.events.deploy import Deploy
 from scenarios.events.drain import Drain
 from scenarios.events.drop import DropAll, DropShare
-from scenarios.events.event import Context, Event
+from scenarios.events.event import Context, Event, Kind
+from scenarios.events.exec import Exec
 from scenarios.events.feed import FeedBurst, FeedStall
-from scenarios.events.kill_pod import KillPod
-from scenarios.events.pause_pod import PausePod
+from scenarios.events.pod import KillPod, PausePod
 from scenarios.events.probes import Probes
 from scenarios.events.proxy import NginxReload, NginxRestart
 from scenarios.events.push_policy import PushPolicy
@@ -180,6 +180,7 @@ DEEDS: dict[str, tuple[Event, list[str]]] = {
         ["push_policy('incident', 3.0, 'old')", "sleep(3)"],
     ),
     "set_limit": (SetLimit(at_s=1, limit="per-ip"), ["set_limit('per-ip')"]),
+    "exec": (Exec(at_s=1, command=("kubectl", "version")), ["run_command(('kubectl', 'version'), 60.0)"]),
 }
 
 
@@ -255,6 +256,12 @@ def test_reloads_repeat_by_number_or_for_a_time() -> None:
 def test_a_reload_is_a_fault_where_its_scenario_says_so(is_fault: bool, kind: str) -> None:
     assert NginxReload(at_s=3, is_fault=is_fault).kind == kind
     assert NginxReload.kind == "mitigation"
+
+
+@pytest.mark.parametrize("counts_as", ["fault", "mitigation", "condition"])
+def test_a_command_counts_as_what_its_scenario_says(counts_as: Kind) -> None:
+    assert Exec(at_s=3, command=("kubectl", "scale"), counts_as=counts_as).kind == counts_as
+    assert Exec(at_s=3, command=("kubectl", "scale")).kind == Exec.kind == "fault"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from msgspec.json import decode as decode_json
 from msgspec.json import encode as encode_json
 
 from scenarios.generator import channel_server, hooks
-from scenarios.generator.channel_server import StormChannel, forget_missing
+from scenarios.generator.channel_server import StormChannel, Strays, forget_missing
 from scenarios.generator.master import Master
 from scenarios.scenario.model import Fleet, Scenario
 from scenarios.wire.framing import Unframer, frame
@@ -68,6 +68,7 @@ class Runner:
         self.storms: StormChannel | None = None
         self.part: Master | None = None
         self.starts = True
+        self.strays = Strays(cast(MasterRunner, self))
 
     def start(self, users: int, rate: float) -> None:
         self.log.append(f"start {users} at {rate:g}/s")
@@ -101,8 +102,11 @@ class Runner:
             worker.state = STATE_INIT
         self.part.stop()
 
-    def send_message(self, kind: str, data: dict[str, bytes]) -> None:
-        self.log.append(f"{kind} {type(decode(data['order'])).__name__}")
+    def send_message(
+        self, kind: str, data: dict[str, bytes] | None = None, client_id: str | None = None
+    ) -> None:
+        what = type(decode(data["order"])).__name__ if data else f"to {client_id}"
+        self.log.append(f"{kind} {what}")
 
     def second(self, worker: str, second: int) -> None:
         assert self.part is not None
@@ -381,3 +385,54 @@ def test_only_workers_that_have_been_silent_for_long_are_forgotten() -> None:
     runner.clients["a"].heartbeat = -30
     forget_missing(cast(MasterRunner, runner), silent_for_s=30)
     assert set(runner.clients) == {"b"}
+
+
+def after_seconds_of(runner: Runner, *seconds: tuple[str, int]) -> None:
+    """These come to the master by the way that Locust takes."""
+    environment = cast(Environment, SimpleNamespace(part=runner.part, runner=runner))
+    for worker, second in seconds:
+        message = FromWorker(worker, interval=encode(interval(second, clients=3)))
+        hooks._second(environment, runner.strays, message)
+
+
+def test_a_lost_worker_that_comes_back_is_told_once_to_stop_its_clients(
+    connect: Connect, runner: Runner
+) -> None:
+    peer = begun(connect)
+    after_seconds_of(runner, ("a", 0), ("b", 0), ("b", 1))
+    assert isinstance(peer.hears(), Interval)
+    runner.clients["a"].state = STATE_MISSING
+    assert isinstance(peer.hears(), Interval), "without it"
+    runner.clients["a"].state = STATE_RUNNING
+    after_seconds_of(runner, ("a", 1), ("a", 2), ("b", 2))
+    assert runner.log == ["start 6 at 3/s", "stop to a"]
+
+
+def test_a_worker_that_was_forgotten_is_told_between_two_tests_as_well(runner: Runner) -> None:
+    after_seconds_of(runner, ("c", 7), ("c", 8))
+    assert runner.log == ["stop to c"]
+    runner.strays.came_back("c")
+    after_seconds_of(runner, ("c", 9))
+    assert runner.log == ["stop to c", "stop to c"], "it has been ready in between"
+
+
+def test_the_last_seconds_of_a_worker_after_a_test_say_nothing(runner: Runner) -> None:
+    after_seconds_of(runner, ("a", 7))
+    assert runner.log == []
+
+
+def test_a_lost_worker_that_comes_back_is_a_newcomer(connect: Connect, runner: Runner) -> None:
+    peer = begun(connect)
+    for worker, second in (("a", 0), ("b", 0), ("b", 1)):
+        runner.second(worker, second)
+    assert isinstance(peer.hears(), Interval)
+    runner.clients["a"].state = STATE_MISSING
+    assert isinstance(peer.hears(), Interval)
+    # It has stopped its clients, and is ready: nobody waits for its seconds.
+    runner.clients["a"].state = STATE_INIT
+    assert runner.part is not None
+    runner.part.on_newcomer("a")
+    runner.second("b", 2)
+    heard = peer.hears()
+    assert isinstance(heard, Interval)
+    assert (heard.second, heard.missing, heard.worker_changes) == (2, 3, (WorkerChange("a", "joined"),))

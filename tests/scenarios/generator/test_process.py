@@ -1,5 +1,6 @@
 """One generator process lives for many tests, and nothing of one reaches the next."""
 
+import errno
 import gc
 import weakref
 from collections import Counter
@@ -18,7 +19,7 @@ from scenarios.generator.process import Generator
 from scenarios.scenario.fleet.groups import Group
 from scenarios.scenario.model import Feed, Fleet, Gateway, Scenario, Target
 from scenarios.scenario.validate import ScenarioError
-from scenarios.wire.interval import Interval
+from scenarios.wire.interval import ClockStep, Interval
 from scenarios.wire.orders import EndCalm, Finalise, GeneratorSettings, PushPolicy
 
 SETTINGS = GeneratorSettings(
@@ -201,3 +202,40 @@ def test_each_client_belongs_to_the_population_of_its_group() -> None:
     generator.stop()
     assert (took[-1].clients, took[-1].unserved) == (6, 2)
     assert {place: each.clients for place, each in took[-1].fleet_groups.items()} == {0: 4, 1: 2, 2: 2}
+
+
+@pytest.mark.parametrize(
+    ("other_clocks", "due_s"), [(False, 5_000.4), (True, 0.4)], ids=["one clock", "pods with another"]
+)
+def test_a_stamp_by_a_clock_that_is_not_ours_says_nothing(other_clocks: bool, due_s: float) -> None:
+    """The pod's clock is 5,000 s ahead. Its tick number 2, at five a second, is due 0.4 s after the epoch."""
+    settings = replace(SETTINGS, own_stack=True, other_clocks=other_clocks)
+    generator = Generator(settings, resolve(settings.scenario.target), lambda _: None)
+    stamp_ns = settings.epoch_ns + 5_000_400_000_000
+    tick = generator._reader.read(f'["tick",{{"seq":2,"due_ns":{stamp_ns}}}]'.encode(), monotonic_ns())
+    assert (tick.due_ns - settings.epoch_ns) / 1e9 == pytest.approx(due_s)
+    generator.stop()
+
+
+def test_a_second_in_which_the_wall_clock_was_set_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    took: list[Interval] = []
+    generator = Generator(SETTINGS, resolve(SETTINGS.scenario.target), took.append, name="worker_1")
+    steps = iter([-1_000_000_000, 0])
+    monkeypatch.setattr(generator._clock, "take_step", lambda: next(steps))
+    generator._report(0)
+    generator._report(1)
+    generator.stop()
+    assert [one.clock_steps for one in took] == [(ClockStep("worker_1", -1_000_000_000),), ()]
+
+
+def test_a_process_without_a_descriptor_to_spare_still_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    took: list[Interval] = []
+    generator = Generator(SETTINGS, resolve(SETTINGS.scenario.target), took.append)
+    generator._report(0)
+    monkeypatch.setattr(generator._process, "memory_info", none_left)
+    generator._report(1)
+    generator.stop()
+    assert took[1].rss_bytes == took[0].rss_bytes > 0

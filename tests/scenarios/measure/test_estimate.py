@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from scenarios.measure.estimate import (
     Estimate,
@@ -13,6 +14,7 @@ from scenarios.measure.estimate import (
     differ,
     slope,
     t_interval,
+    t_quantile,
 )
 from scenarios.measure.sizes import FEWEST, LONGEST_RAMP_S, RAMP_LOAD, RAMP_S, TICK_LOAD, sizes
 
@@ -166,3 +168,20 @@ def test_cycles_stay_well_below_saturation(handshake_s: float, client_s: float, 
 def test_a_costly_handshake_has_a_longer_ramp() -> None:
     assert sizes(0.01, 0.0).ramp_s == RAMP_S
     assert sizes(0.2, 0.0).ramp_s > RAMP_S
+
+
+@pytest.mark.parametrize("freedom", [*range(1, 40), 99, 100, 1000])
+def test_the_quantile_of_students_distribution_is_that_of_scipy(freedom: int) -> None:
+    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(100, 200)), min_size=3, max_size=12))
+def test_a_slope_is_that_of_scipys_regression(points: list[tuple[float, float]]) -> None:
+    found = slope(points)
+    if found is None:
+        assert len({x for x, _ in points}) < 3
+        return
+    expected = stats.linregress(*zip(*points, strict=True))
+    reach = stats.t.ppf(0.975, len(points) - 2) * expected.stderr
+    ends = (expected.slope, expected.slope - reach, expected.slope + reach)
+    assert (found.value, found.low, found.high) == pytest.approx([max(0.0, end) for end in ends], abs=1e-6)

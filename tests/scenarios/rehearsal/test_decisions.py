@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from scenarios.events.drop import DropAll
 from scenarios.events.event import Event
+from scenarios.events.exec import Exec
 from scenarios.events.proxy import NginxReload
 from scenarios.events.push_policy import PushPolicy
 from scenarios.events.rolling_restart import RollingRestart
@@ -28,6 +29,7 @@ DROP = DropAll(at_s=6)
 PUSH = PushPolicy(at_s=40, policy="spread", reach_s=2)
 LIMIT = SetLimit(at_s=43, limit="per-ip-strict")
 SCALE = Scale(at_s=20, pods=9)
+COMMAND = Exec(at_s=50, command=("kubectl", "scale", "--token", "abc"), counts_as="mitigation")
 
 
 def scenario(*events: Event, rescue_at_s: int = 70) -> Scenario:
@@ -89,18 +91,29 @@ def test_who_has_the_scripted_pods_already_is_offered_twice_as_many() -> None:
     assert offered(scenario(DROP, SCALE), 9)["scale"] == Scale(at_s=0, pods=18)
 
 
+def test_a_command_is_offered_where_the_script_has_one_and_shows_no_secret() -> None:
+    assert offered(scenario(DROP, COMMAND), None) == {
+        "push": PushPolicy(at_s=0, policy="incident"),
+        "exec": COMMAND,
+        "wait": None,
+    }
+    assert decisions.words(COMMAND) == "run kubectl scale --token (hidden)"
+
+
 def test_the_clients_are_all_that_can_be_changed_at_somebody_elses_gateway() -> None:
     assert [*offered(scenario(DROP), None)] == ["push", WAIT]
 
 
 def test_every_option_has_a_key_of_its_own_and_says_what_it_does() -> None:
-    every = options(scenario(DROP, replace(PUSH, policy={"name": "spread", "window_s": 3})), 2)
+    push = replace(PUSH, policy={"name": "spread", "window_s": 3})
+    every = options(scenario(DROP, push, replace(COMMAND, command=("kubectl", "scale"))), 2)
     assert len({option.key for option in every}) == len(every) == len(decisions.OPTIONS)
     assert [option.words for option in every] == [
         "scale to 4 pods",
         "restart the pods, one after the other",
         "push policy spread to all clients",
         "set the limit per-ip",
+        "run kubectl scale",
         "wait",
     ]
     assert decisions.words(SetLimit(at_s=9, limit="none")) == "remove the limit"

@@ -17,7 +17,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CoreShares, CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine
 from scenarios.runner.collector import SECOND_NS, Collector
-from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients, WorkerChange
+from scenarios.wire.interval import ClockStep, GroupTimes, Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.pod_second import PodSecond
 from scenarios.wire.tick_counts import TickCounts
 
@@ -569,6 +569,16 @@ def test_what_became_of_workers_is_an_event_of_its_second(collector: Collector) 
     assert written(collector).events == (
         {"t_s": 5, "event": "worker_lost", "worker": "host_a", "clients": 31},
         {"t_s": 5, "event": "worker_joined", "worker": "host_b", "clients": 0},
+    )
+
+
+def test_a_wall_clock_that_is_set_is_an_event_of_its_second(collector: Collector) -> None:
+    collector.zero = 4
+    steps = (ClockStep("host_a", 1_500_000_000), ClockStep("", -20_000_000))
+    collector.on_interval(interval(9, clock_steps=steps))
+    assert written(collector).events == (
+        {"t_s": 5, "event": "clock_set", "process": "host_a", "by_ms": 1_500.0},
+        {"t_s": 5, "event": "clock_set", "process": "load generator", "by_ms": -20.0},
     )
 
 

@@ -1,6 +1,7 @@
 """The timeline: what strikes when, what overlaps, and when the trigger is over."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -8,6 +9,8 @@ from msgspec.structs import replace
 
 from scenarios.events.drop import DropAll
 from scenarios.events.event import Details, Event, Kind
+from scenarios.events.exec import Exec
+from scenarios.host.process import StackError
 from scenarios.runner.timeline import Timeline
 from scenarios.scenario.model import Feed, Fleet, Phases, Scenario
 from scenarios.scenario.timeline import strikes
@@ -127,6 +130,36 @@ def test_the_trigger_ends(events: list[Event], end_s: int | None) -> None:
 def test_a_strike_that_fails_is_not_hidden() -> None:
     with pytest.raises(ExceptionGroup, match="TaskGroup"):
         played(Fault(at_s=3, fails=True))
+
+
+def test_a_part_that_fails_during_an_event_is_told_at_its_end_without_secrets() -> None:
+    command = Exec(at_s=3, command=("kubectl", "apply", "--token=abcdef"))
+    told: list[tuple[str, Any]] = []
+
+    class FakeStack:
+        async def run_command(self, words: Sequence[str], _timeout_s: float) -> Details:
+            raise StackError(f"exec failed; 1.log: {words[2]} is not valid")
+
+    async def play() -> None:
+        clock = Fault.clock = Clock()
+        timeline = Timeline(
+            scenario(command),
+            FakeStack(),  # type: ignore[arg-type]
+            until=clock.until,
+            now_s=lambda: clock.now_s,
+            note=lambda name, **what: told.append((name, what)),
+        )
+        playing = asyncio.create_task(timeline.play())
+        await clock.run(10)
+        await playing
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(play())
+    (_, begin), (_, end) = told
+    assert begin["command"] == end["command"] == ["kubectl", "apply", "--token=(hidden)"]
+    assert begin["phase"] == "begin"
+    assert end["phase"] == "end"
+    assert end["problem"] == "exec failed; 1.log: --token=(hidden) is not valid"
 
 
 def test_what_is_not_enabled_or_would_come_after_the_end_does_not_strike() -> None:

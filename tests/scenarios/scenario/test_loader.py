@@ -372,7 +372,7 @@ MISTAKES = {
         '[target]\nurl = "http://127.0.0.1:1"\n[[event]]\nat_s = 8\ndo = "kill_pod"',
         "event[0].do",
         "'kill_pod'",
-        "drop_all, drop_share, push_policy; the target is external",
+        "drop_all, drop_share, push_policy, exec; the target is external",
     ),
 }
 

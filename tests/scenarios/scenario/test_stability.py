@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from scenarios.events.drop import DropAll, DropShare
-from scenarios.events.kill_pod import KillPod
+from scenarios.events.pod import KillPod
 from scenarios.events.registry import AnyEvent
 from scenarios.events.set_limit import SetLimit
 from scenarios.scenario.arms import arms

@@ -149,8 +149,8 @@ def test_a_limit_whose_rate_follows_from_the_pods_follows_a_change_of_them(
 
 
 def test_every_event_begins_and_ends(run: Run) -> None:
-    # The model has no TLS.
-    known = set(EVENTS) - {"certificate_rotate"}
+    # The model has no TLS, and runs no commands.
+    known = set(EVENTS) - {"certificate_rotate", "exec"}
     for phase in ("begin", "end"):
         found = {line["event"] for line in run.events if line.get("phase") == phase}
         assert found == known - ({"probes"} if phase == "end" else set())

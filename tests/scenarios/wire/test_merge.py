@@ -15,7 +15,7 @@ from reports.rundir.schema import ClockOffset, FeedFit
 from scenarios.clients.protocol.schedule import SharedSchedule
 from scenarios.clients.protocol.streams import Streams
 from scenarios.clients.recorder import SECOND_NS, Recorder
-from scenarios.wire.interval import Interval, Samples, SomeClients, WorkerChange
+from scenarios.wire.interval import ClockStep, Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.merge import Merger, merge, over_both
 from scenarios.wire.tick_counts import GroupTicks, TickCounts
 from tests.scenarios.clients.test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
@@ -451,3 +451,18 @@ def test_a_mean_over_both_parts_of_a_second_weighs_them_by_their_points() -> Non
         whole = over_both(replace(first, useful=None), 0, replace(second, useful=useful), 10)
         assert whole.useful == useful
     assert over_both(first, 10, replace(second, useful=None), 0).useful == 2
+
+
+def test_a_wall_clock_that_was_set_is_told_once() -> None:
+    a, b = ClockStep("a", 5), ClockStep("b", -7)
+    merger = Merger()
+    merger.living(["a", "b"])
+    merger.add("a", interval(0, clock_steps=(a,)))
+    merger.add("a", interval(0))
+    merger.add("b", interval(0, clock_steps=(b,)))
+    (first,) = merger.ready()
+    assert first.clock_steps == (a, b)
+    # The rest of a second that was cut in two, of which the other one has none.
+    merger.add("b", interval(0))
+    merger.add("a", interval(1))
+    assert [each.clock_steps for each in merger.ready()] == [()]

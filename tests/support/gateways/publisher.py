@@ -1,6 +1,5 @@
 """A publisher: sends ticks to the pods at PORTS (with commas), RATE per second, and counts them in FILE."""
 
-import contextlib
 import http.client
 import itertools
 import json
@@ -12,16 +11,24 @@ TIMEOUT_S = 0.5
 """A pod that is paused or gone must not delay the others for long."""
 
 
-def publish(port: str, tick: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=TIMEOUT_S)
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        connection.request("POST", "/ticks", tick, {"Content-Type": "application/json"})
-        connection.getresponse().read()
-    connection.close()
+class Pod:
+    """A connection that stays open: on a busy host a new one takes longer than a tick lasts."""
+
+    def __init__(self, port: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=TIMEOUT_S)
+
+    def publish(self, tick: str) -> None:
+        try:
+            self._connection.request("POST", "/ticks", tick, {"Content-Type": "application/json"})
+            self._connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            # The next tick opens it again.
+            self._connection.close()
 
 
 def main(arguments: list[str]) -> None:
     ports, rate_hz, file = arguments[0].split(","), float(arguments[1]), Path(arguments[2])
+    pods = [Pod(port) for port in ports]
     # The count goes on where the publisher is started again, at this rate or another.
     counted = int(file.read_text(encoding="ascii")) if file.exists() else 0
     print(f"publishes {rate_hz:g} ticks per second to ports {', '.join(ports)}", flush=True)
@@ -32,5 +39,5 @@ def main(arguments: list[str]) -> None:
         # At once and whole: it may be killed at any moment.
         draft.write_text(str(seq), encoding="ascii")
         draft.replace(file)
-        for port in ports:
-            publish(port, json.dumps({"seq": seq, "ts": round(due / rate_hz * 1000)}))
+        for pod in pods:
+            pod.publish(json.dumps({"seq": seq, "ts": round(due / rate_hz * 1000)}))

@@ -32,7 +32,8 @@ from scenarios.scenario.redact_text import shown_text
     help="OTLP receiver, such as http://127.0.0.1:4318. Metrics go to /v1/metrics, events to /v1/logs.",
 )
 @click.option("--allow-remote", is_flag=True, help="Allow a receiver outside this host's loopback.")
-def export_command(paths: tuple[Path, ...], url: str, allow_remote: bool) -> None:
+@click.option("--metrics-only", is_flag=True, help="Leave out events, for a receiver of metrics alone.")
+def export_command(paths: tuple[Path, ...], url: str, *, allow_remote: bool, metrics_only: bool) -> None:
     """Send the series, histograms and events of runs to an OpenTelemetry receiver.
 
     RUN is a run directory or a folder of them; by default, the latest runs.
@@ -46,18 +47,19 @@ def export_command(paths: tuple[Path, ...], url: str, allow_remote: bool) -> Non
     try:
         with receiver, usage_errors(RecordError):
             for run in runs:
-                sent = _send(run, receiver)
-                numbers = (
-                    f"{units.count(sent['points'])} data points and {units.count(sent['records'])} events"
-                )
-                click.echo(f"{run.directory}: {numbers} sent")
+                sent = _send(run, receiver, events=not metrics_only)
+                events = "" if metrics_only else f" and {units.count(sent['records'])} events"
+                click.echo(f"{run.directory}: {units.count(sent['points'])} data points{events} sent")
     except ReceiverError as error:
         complain(f"--otlp: {error}")
         sys.exit(FAILED)
 
 
-def _send(run: Run, receiver: Receiver) -> Counter[str]:
-    """Sends all of a run; returns how many points and records that was. Raises ReceiverError, RecordError."""
+def _send(run: Run, receiver: Receiver, *, events: bool) -> Counter[str]:
+    """Sends a run, with its events or without; returns how many points and records that was.
+
+    Raises ReceiverError, RecordError.
+    """
     try:
         # An optional extra: nobody else needs it.
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (  # noqa: PLC0415
@@ -76,7 +78,7 @@ def _send(run: Run, receiver: Receiver) -> Counter[str]:
         partly = ExportMetricsServiceResponse.FromString(answer).partial_success
         _taken(partly.rejected_data_points, "data points", partly.error_message)
         sent["points"] += metrics.points(request)
-    for log_request in logs.log_requests(run):
+    for log_request in logs.log_requests(run) if events else ():
         answer = receiver.send("logs", log_request.SerializeToString())
         refused = ExportLogsServiceResponse.FromString(answer).partial_success
         _taken(refused.rejected_log_records, "events", refused.error_message)

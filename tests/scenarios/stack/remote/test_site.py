@@ -22,7 +22,14 @@ from scenarios.stack.remote.site import (
     Site,
     site_from_environment,
 )
-from scenarios.stack.remote.survey import ClockDifference, Exchange, Survey, Surveyed, difference
+from scenarios.stack.remote.survey import (
+    ClockDifference,
+    Exchange,
+    Survey,
+    Surveyed,
+    clock_here,
+    difference,
+)
 from scenarios.wire.agent import HostInfo
 
 TOKEN = "a-token-for-tests"
@@ -133,7 +140,7 @@ REFUSED: dict[str, tuple[list[str], Path | None, str]] = {
     "too many pods": (
         ["gateway.pods=3"],
         None,
-        "needs 3 gateway hosts, 2 are running; .*docker compose up --scale gateway=3",
+        "needs 3 gateway hosts, 2 are running; .*set GATEWAYS=3 in .env",
     ),
     "a scale beyond them": (
         ['event=[{at_s=3, do="drop_all"}, {at_s=5, do="scale", pods=9}]'],
@@ -186,8 +193,27 @@ def test_the_machine_says_where_cpu_comes_from_and_how_many_kernels_there_are() 
 
 
 def test_a_clock_is_told_by_the_quickest_exchange() -> None:
-    slow, quick = Exchange(0, 900_000, 1_000_000), Exchange(2_000_000, 2_600_100, 2_000_200)
-    assert difference([slow, quick]) == ClockDifference(600_000, 100)
+    slow, quick = Exchange(0, 900_000, 1_000_000, 9), Exchange(2_000_000, 2_600_100, 2_000_200, 7)
+    assert difference([slow, quick]) == ClockDifference(600_000, 100, 7)
+
+
+def test_one_kernel_has_one_clock_but_for_time_namespaces() -> None:
+    assert clock_here(ClockDifference(-900, 1_000, 70)) == ClockDifference(0, 0)
+    other = ClockDifference(5_000_000_000, 1_000, 70)
+    assert clock_here(other) == other
+
+
+def test_a_host_of_this_kernel_with_another_clock_is_listed_with_it() -> None:
+    other = replace(host(), clock=ClockDifference(5_000_000_000, 1_000))
+    (clock,) = place(host(), other).clocks
+    assert (clock.process, clock.offset_ns, clock.error_ns) == ("gateway host 10.0.0.2", 5 * 10**9, 1_000)
+
+
+def test_logs_of_nginx_are_read_by_the_wall_clock_of_its_host() -> None:
+    an_hour_behind = ClockDifference(5, 1, -3_600_000_000_000)
+    nginx = replace(host("nginx", port=8080, boot_id="other"), clock=an_hour_behind)
+    assert place(host(), nginx=nginx).proxy_wall_ahead_s == -3_600
+    assert place(host()).proxy_wall_ahead_s == 0
 
 
 def test_a_site_of_which_nobody_answers_is_refused_before_anything_starts(
