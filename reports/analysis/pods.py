@@ -69,15 +69,12 @@ def spread(pods: Iterable[PodSummary]) -> float | None:
 
 def received_beyond_sent(run: Run) -> tuple[float, float] | None:
     """Ticks received and sent, where clients received more than pods can have sent; None where not."""
-    sent = [cell for row in run.rows if (cell := row.get("ticks_sent")) is not None]
-    received = sum(row.get("ticks") or 0.0 for row in run.rows)
+    sent, received = series.present(run.rows, "ticks_sent"), sum(series.present(run.rows, "ticks"))
     if not sent:
         return None
     # The last second's deliveries may have been counted on one side of a boundary only, and a pod that is
     # killed takes the count of up to a second with it.
-    of_one_pod = max(
-        (cell for row in run.pods if (cell := row.get("ticks_sent")) is not None), default=max(sent)
-    )
+    of_one_pod = max(series.present(run.pods, "ticks_sent"), default=max(sent))
     most = sum(sent) + max(sent) + lost_reports(run) * of_one_pod
     return (received, sum(sent)) if received > most else None
 

@@ -95,7 +95,7 @@ def _incomplete(evidence: Evidence) -> Iterator[str]:
 
 def _generator_lag(evidence: Evidence) -> Iterator[str]:
     """The load generator was late: latencies would be its own. Use fewer clients, or more cores."""
-    steady = _values_present(_phase_rows(evidence.run, "before"), "generator_lag_p99_ms")
+    steady = series.present(_phase_rows(evidence.run, "before"), "generator_lag_p99_ms")
     if steady and median(steady) > GENERATOR_LAG_MS:
         _, lag = distinct(milliseconds, GENERATOR_LAG_MS, median(steady))
         yield (
@@ -157,7 +157,7 @@ def _clock_ahead(evidence: Evidence) -> Iterator[str]:
     ticks, early = _sum(evidence.run.rows, "ticks"), _sum(evidence.run.rows, "early")
     if early <= max(EARLY_TICKS, EARLY_TICKS_SHARE * ticks):
         return
-    ahead_ms = max(_values_present(evidence.run.rows, "earliest_ms"), default=0.0)
+    ahead_ms = max(series.present(evidence.run.rows, "earliest_ms"), default=0.0)
     known_to_ms = max((clock.error_ns / 1e6 for clock in evidence.run.info.clocks), default=0.0)
     if ahead_ms > CLOCK_AHEAD_MS + known_to_ms:
         yield (
@@ -324,7 +324,7 @@ def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
         return
     rows = _phase_rows(evidence.run, "before", "during", "after", "tail")
     own_stack = not evidence.run.info.scenario.get("target", {}).get("url")
-    if rows and own_stack and not evidence.run.info.predicted and not _values_present(rows, "foreign_cpu"):
+    if rows and own_stack and not evidence.run.info.predicted and not series.present(rows, "foreign_cpu"):
         yield "CPU of other processes is not known: the parts ran on several hosts"
 
 
@@ -340,7 +340,7 @@ def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
 
 def _clients_missing(evidence: Evidence) -> Iterator[str]:
     """A process of the load generator died, or was cut off, and its clients with it."""
-    missing = max(_values_present(evidence.run.rows, "missing"), default=0.0)
+    missing = max(series.present(evidence.run.rows, "missing"), default=0.0)
     if missing:
         yield f"a load generator process was lost with {missing:.0f} clients: they count as not served"
 
@@ -392,9 +392,5 @@ def _phase_rows(run: Run, *names: str) -> list[Row]:
     return [row for phase in phases for row in run.between(phase.from_s, phase.to_s)]
 
 
-def _values_present(rows: list[Row] | tuple[Row, ...], name: str) -> list[float]:
-    return [cell for row in rows if (cell := row.get(name)) is not None]
-
-
 def _sum(rows: list[Row] | tuple[Row, ...], name: str) -> float:
-    return sum(_values_present(rows, name))
+    return sum(series.present(rows, name))

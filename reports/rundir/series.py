@@ -23,6 +23,11 @@ def column(rows: Sequence[Row], name: str) -> Seconds:
     return np.array([np.nan if cell is None else cell for cell in cells], np.float64)
 
 
+def present(rows: Sequence[Row], name: str) -> list[float]:
+    """What is there of one column of `rows`."""
+    return [cell for row in rows if (cell := row.get(name)) is not None]
+
+
 def aligned(run: Run, name: str, from_s: int, to_s: int) -> Seconds:
     """One column over [from_s, to_s), one element a second; NaN also where a whole row is missing."""
     result = np.full(max(0, to_s - from_s), np.nan)

@@ -1,5 +1,6 @@
 """A command of the user's own is run."""
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from scenarios.events.event import Details, Event, Kind
@@ -41,3 +42,10 @@ class Exec(Event, frozen=True, kw_only=True, tag="exec"):
     async def strike(self, stack: Stack) -> Details:
         """Runs the command to its end."""
         return await stack.run_command(self.command, self.timeout_s)
+
+
+def commands_of(events: Sequence[Event]) -> Iterator[tuple[int, Exec]]:
+    """(its place in the timeline, the event) of every `exec` that is not switched off."""
+    for place, event in enumerate(events):
+        if isinstance(event, Exec) and event.enabled:
+            yield place, event

@@ -25,6 +25,14 @@ def parse(text: str) -> Address:
     return host, port
 
 
+def is_loopback(host: str) -> bool:
+    """Whether this is `localhost` or an IP address of it; any other name may stand for whatever it likes."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def parse_all(text: str) -> tuple[Address, ...]:
     """Several, with commas in between; at least one. Raises ValueError."""
     return tuple(parse(part) for part in text.split(","))

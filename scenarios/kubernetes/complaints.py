@@ -1,11 +1,11 @@
 """What a storm in a cluster does not support; a scenario that asks for it is refused with the reason."""
 
-import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from scenarios.events.exec import Exec
+from scenarios.events.exec import commands_of
 from scenarios.fields import invalid
+from scenarios.host.dns import is_loopback
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact_text import shown_url
 from scenarios.stack.remote.supported import site_complaints
@@ -16,12 +16,11 @@ NGINX_PORT = 8080
 
 def cluster_complaints(scenario: Scenario, *, allow_remote: bool) -> Iterator[str]:
     """Everything that is wrong, each beginning with the key. allow_remote: whether the user said so."""
-    for place, event in enumerate(scenario.event):
-        if isinstance(event, Exec) and event.enabled:
-            yield (
-                f"event[{place}].do: exec not supported by k8s: the storm's job has neither the program nor"
-                " rights in the cluster: expected a run from a machine that has both"
-            )
+    for place, _ in commands_of(scenario.event):
+        yield (
+            f"event[{place}].do: exec not supported by k8s: the storm's job has neither the program nor"
+            " rights in the cluster: expected a run from a machine that has both"
+        )
     yield from _files(scenario)
     if scenario.target.url:
         yield from _target(scenario.target.url, allow_remote=allow_remote)
@@ -55,7 +54,7 @@ def _target(url: str, *, allow_remote: bool) -> Iterator[str]:
     host = parts.hostname or ""
     if parts.scheme not in {"http", "https"} or not host:
         yield invalid("target.url", shown_url(url), "http:// or https://, and a host")
-    elif _is_loopback(host):
+    elif is_loopback(host) or host.endswith(".localhost"):
         expected = "an address that pods of the cluster reach: there, this is the storm's own pod"
         yield invalid("target.url", shown_url(url), expected)
     elif not allow_remote:
@@ -63,10 +62,3 @@ def _target(url: str, *, allow_remote: bool) -> Iterator[str]:
             f"target.url: {host} would be stormed from the cluster: expected --allow-remote, and only with"
             " the owner's permission"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

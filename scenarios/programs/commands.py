@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from scenarios.events.exec import Exec
+from scenarios.events.exec import commands_of
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError, exit_text, is_there, last_lines, telling
 from scenarios.programs.kept import KeptProgram, start_kept
@@ -23,9 +23,7 @@ _LOOKED_AT = 30
 def check_commands(scenario: Scenario, *, allow_exec: bool) -> None:
     """Raises MachineError where commands of events are not asked for, or do not exist; nothing is started."""
     folder = Path(scenario.folder)
-    for place, event in enumerate(scenario.event):
-        if not isinstance(event, Exec) or not event.enabled:
-            continue
+    for place, event in commands_of(scenario.event):
         if not allow_exec:
             raise MachineError(
                 f"event[{place}].do: exec would run a command on this machine: `{line_of(event.command)}`:"

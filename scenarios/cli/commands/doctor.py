@@ -25,7 +25,7 @@ from scenarios.cli.options import (
 )
 from scenarios.cli.terminal import console, errors, usage_errors
 from scenarios.clients.addresses import source_address
-from scenarios.events.exec import Exec
+from scenarios.events.exec import commands_of
 from scenarios.exit_status import GOOD, INVALID
 from scenarios.host import machine
 from scenarios.host.machine import MachineError
@@ -188,7 +188,7 @@ def _programs(scenario: Scenario) -> list[Finding]:
 
 def _commands(scenario: Scenario) -> list[Finding]:
     """Whether the commands of the timeline exist; nothing where it has none."""
-    found = [event for event in scenario.event if isinstance(event, Exec) and event.enabled]
+    found = [event for _, event in commands_of(scenario.event)]
     if not found:
         return []
     try:

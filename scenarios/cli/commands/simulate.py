@@ -26,7 +26,7 @@ from scenarios.cli.options import (
 )
 from scenarios.cli.print_report import report, shown_agreement
 from scenarios.cli.terminal import errors, fail, usage_errors
-from scenarios.events.exec import Exec
+from scenarios.events.exec import commands_of
 from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
 from scenarios.runner.plan import plans, slug, stamped_folder, with_seed
@@ -203,13 +203,12 @@ def check_known(scenario: Scenario) -> None:
                 "0: the model has no credentials, and no pod that refuses them",
             )
         )
-    for place, event in enumerate(scenario.event):
-        if isinstance(event, Exec) and event.enabled:
-            raise ScenarioError(
-                f"event[{place}].do: exec not supported by simulate and tune: nobody knows what a command"
-                " does to a gateway: expected an event that stands for it, such as deploy or scale, or"
-                " enabled = false"
-            )
+    for place, _ in commands_of(scenario.event):
+        raise ScenarioError(
+            f"event[{place}].do: exec not supported by simulate and tune: nobody knows what a command"
+            " does to a gateway: expected an event that stands for it, such as deploy or scale, or"
+            " enabled = false"
+        )
     for complaint in edge_complaints(scenario):
         raise ScenarioError(complaint)
     if scenario.mesh.sidecar != "none":

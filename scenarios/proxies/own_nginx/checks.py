@@ -1,9 +1,9 @@
 """What a user's nginx configuration has to say, and what it must not: a run stays on the loopback."""
 
-import ipaddress
 import re
 from collections.abc import Iterator
 
+from scenarios.host.dns import is_loopback
 from scenarios.proxies.own_nginx.configuration import Rendered
 from scenarios.proxies.own_nginx.log import COMBINED, LogFormat, format_of
 from scenarios.proxies.own_nginx.placeholders import CERTIFICATE, EXPECTED, KEY, LISTEN, PODS, Values
@@ -118,9 +118,4 @@ def _host_of(address: str) -> str:
 
 
 def _is_local(host: str) -> bool:
-    if host in {"unix:", "localhost"}:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == "unix:" or is_loopback(host)
