@@ -36,8 +36,9 @@ SMALL_STORM = (
 )
 """Overrides of `mass-drop` that make it a storm of a few seconds, without a rescue.
 
-All its handshakes cost 0.12 s of CPU, a 25th of the clients' patience: clients that do not wait come back on a machine
-that gives a pod a tenth of a core as well. Where handshakes cost a third of it, such a machine kept them out for good.
+All its handshakes cost 0.12 s of CPU, a 25th of the clients' patience: clients that do not wait come back on
+a machine that gives a pod a tenth of a core as well. Where handshakes cost a third of it, such a machine kept
+them out for good.
 """
 
 
