@@ -75,7 +75,7 @@ def new_world(
         at.TOLD_ROWS: (3 * count + 64, at.SIZE_T),
         at.PLACES: (count + 1,),
         at.PUSHED: (count, 2),
-        at.HELD_ROWS: (4 * count + 64, 2),
+        at.HELD_ROWS: (int(s[at.MOST_HELD]), 2),
         at.TIMEOUTS: (cells,),
         at.WATCHDOG_OF: (cells,),
         at.ENDED: (cells, at.SIZE_E + 1),
@@ -132,6 +132,7 @@ def _numbers(scenario: Scenario, costs: Costs, table: ClientTable, pods: int) ->
     s, x = np.zeros(at.SIZE_S, np.int64), np.zeros(at.SIZE_X)
     s[at.BUCKET], s[at.POD_TIME], s[at.EDGE_UP] = -1, at.NEVER, 1
     s[at.CLIENTS], s[at.PODS] = table.count, pods
+    s[at.MOST_HELD] = 4 * table.count + 64
     s[at.BACKLOG] = min(gateway.backlog, LONGEST_QUEUE)
     s[at.CAP] = scenario.fleet.max_attempts_per_s
     s[at.SEED], s[at.SHARED] = scenario.fleet.seed, burns

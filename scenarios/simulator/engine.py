@@ -126,7 +126,7 @@ class Engine:
         s = self.world.s
         while (
             s[at.FREE_COUNT] < s[at.MARGIN]
-            or s[at.NEAR] + s[at.CLIENTS] + 64 > s[at.SOON_ROOM]
+            or s[at.NEAR] + s[at.NEAR_MARGIN] > s[at.SOON_ROOM]
             or s[at.PRESENT_ROOM] < next_bucket(s, self.world.cal)
         ):
             larger = larger_calendar(s, self.world.cal, len(self.pods))

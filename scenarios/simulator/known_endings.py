@@ -109,13 +109,13 @@ class KnownEndings:
                 limited.append(place)
             disconnects[ending.session] += int(tables[at.DISCONNECTS][place])
             gave_up[ending.outcome.kind] += int(tables[at.GAVE_UP][place])
-        outcomes["joined"] += int(of_all[at.JOIN])
+        outcomes["joined"] += int(of_all[at.SESSIONS_MADE])
         gave_up[POLICY_ENDED] += int(tables[at.GAVE_UP][at.POLICY_ENDED])
         return Said(
             +outcomes,
             +disconnects,
             +gave_up,
-            kept.failed_by_cell + ended[:, : at.JOIN].sum(axis=1),
+            kept.failed_by_cell + ended[:, : at.SESSIONS_MADE].sum(axis=1),
             kept.limited_by_cell + ended[:, limited].sum(axis=1),
         )
 

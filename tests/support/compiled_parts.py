@@ -159,6 +159,8 @@ class Parts:
         self._limiter = Limiter(Limits(), addresses=1)
         self.tokens: dict[str, Any] = {}
         """The number of the token that each client shows, by header or cookie."""
+        self.fewest_free = int(engine.world.s[at.FREE_COUNT])
+        """How much room the calendar has had left at the least."""
 
     @classmethod
     def of(cls, clients: int, pods: int = 1, **tables: Any) -> "Parts":
@@ -296,6 +298,7 @@ class Parts:
             self.engine._make_room()
             s[at.NEED] = at.NOTHING
             _come_to(self.places, last_bucket)
+            self.fewest_free = min(self.fewest_free, int(s[at.FREE_COUNT]))
             if s[at.NEED]:
                 continue
             if not s[at.LOADED]:

@@ -22,6 +22,7 @@ NEVER = 1 << 62
     FREE,
     FREE_COUNT,
     MARGIN,
+    NEAR_MARGIN,
     POD_TIME,
     BUSY,
     WORK_TIME,
@@ -60,6 +61,7 @@ NEVER = 1 << 62
     DELIVERED,
     REFUSED_AT_EDGE,
     HELD_CLOSES,
+    MOST_HELD,
     PUSH,
     PING,
     PODS,
@@ -92,10 +94,11 @@ NEVER = 1 << 62
     WINDOW_MASK,
     WINDOW_ROOM,
     FIRST_TABLE,
-) = range(82)
+) = range(84)
 """FEED_MARK: of the event at which the next tick is due. TAKEN, LOADED: how many of the
 entries of the current bucket have been taken, and how many there are. MARGIN: so many free chunks are there
-before every event. WORK_TIME: when the work of the pods was last reckoned up. REMEMBERS: the
+before every event, and NEAR_MARGIN: so much room on the heap. WORK_TIME: when the work of the pods was last
+reckoned up. MOST_HELD: for so many closes of pods that stand still there is room. REMEMBERS: the
 proxy has something to forget when a connection ends. JUDGES: it takes note of pods that fail. AFTER_…: what a
 failed request is sent to the next pod after. TLS: the proxy has it; TLS_THROUGH: when it is through with all
 handshakes so far, TLS_FULL and TLS_RESUMED how many of these it has made. WINDOW…: of the limit that each pod
@@ -203,7 +206,7 @@ TIMED_OUT, REFUSED, RESET, STALE, PING_TIMEOUT, ABANDONED = range(6)
 UNSUPPORTED, UNAVAILABLE, SHED_BY_POD, LIMITED, TOO_MANY, NO_CONNECTION = 6, 8, 10, 12, 14, 16
 """Each of these is followed by the same for a client that polls."""
 SIZE_E = 64
-JOIN = SIZE_E
+SESSIONS_MADE = SIZE_E
 """In the table of ended attempts: they made a session."""
 POLICY_ENDED = SIZE_E
 

@@ -92,7 +92,7 @@ def _put_near(w: Any, time: int, what: int) -> None:
     s, cal = w.s, w.cal
     soon, place = s[at.SOON], s[at.NEAR]
     s[at.NEAR] = place + 1
-    if place + s[at.CLIENTS] + 64 > s[at.SOON_ROOM]:
+    if place + s[at.NEAR_MARGIN] >= s[at.SOON_ROOM]:
         s[at.NEED] = at.MORE_ROOM
     number = s[at.SEQUENCE]
     s[at.SEQUENCE] = number + 1

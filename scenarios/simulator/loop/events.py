@@ -131,6 +131,9 @@ def _close(w: Any, client: int, mark: int, now: int) -> None:
         return
     pod = c.pod
     if w.pods[u(pod)].paused:
+        if w.s[at.HELD_CLOSES] == w.s[at.MOST_HELD]:
+            # Somebody closes all of them again and again.
+            return
         w.m[u(spot(w, at.HELD_ROWS, w.s[at.HELD_CLOSES], 0))] = client
         w.m[u(spot(w, at.HELD_ROWS, w.s[at.HELD_CLOSES], 1))] = mark
         w.s[at.HELD_CLOSES] += 1

@@ -140,7 +140,7 @@ def begin_session(w: Any, client: int, time: int) -> None:
 @inner
 def joined(w: Any, client: int, time: int) -> None:
     """An attempt has made a session."""
-    w.m[u(spot(w, at.ENDED, w.clients[u(client)].cell, at.JOIN))] += 1
+    w.m[u(spot(w, at.ENDED, w.clients[u(client)].cell, at.SESSIONS_MADE))] += 1
     reset(w, client, at.ON_JOIN)
     if w.m[u(spot(w, at.POLICIES, w.clients[u(client)].policy, at.P_TOLD))]:
         tell(w, at.T_JOINED, client, time, 0, 0)

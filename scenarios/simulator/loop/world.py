@@ -140,16 +140,27 @@ def lay_out(s: Any, shapes: Mapping[int, tuple[int, ...]], *, blank: bool = True
 
 
 def margin_of(clients: int) -> int:
-    """So many chunks the calendar may need for all that one event makes happen."""
-    return clients // at.CHUNK + min(clients, at.BUCKETS + at.EPOCHS) + 64
+    """So many chunks the calendar may need for all that one event makes happen.
+
+    Every list may need a new one, however few clients there are: entries that are out of date stay in it, and
+    those of an epoch spread over all buckets.
+    """
+    return 2 * clients // at.CHUNK + at.BUCKETS + at.EPOCHS + 64
+
+
+def near_margin(clients: int, pods: int) -> int:
+    """So much room the heap of the present may need for all that one event makes happen."""
+    return 2 * (clients + pods) + 64
 
 
 def empty_calendar(s: Any, pods: int) -> Any:
     """An empty calendar, with room for what the clients and so many pods need to begin with."""
     clients = int(s[at.CLIENTS])
     s[at.MARGIN] = margin_of(clients)
+    s[at.NEAR_MARGIN] = near_margin(clients, pods)
     chunks = 2 * margin_of(clients) + 4 * clients // at.CHUNK + pods
-    cal, views = _calendar(s, chunks, pods, soon=2 * clients + 4096, present=clients + 4096)
+    soon = 4096 + 2 * near_margin(clients, pods)
+    cal, views = _calendar(s, chunks, pods, soon=soon, present=clients + 4096)
     views[at.LISTS][:, : at.L_FILL] = -1
     views[at.LISTS][:, at.L_FILL :] = 0
     views[at.AFTER][:] = np.arange(1, chunks + 1)
