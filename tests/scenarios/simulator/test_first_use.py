@@ -22,6 +22,20 @@ def test_commands_that_predict_nothing_do_not_load_the_compiler(command: str) ->
     assert done.stdout.endswith("loaded: False\n")
 
 
+@pytest.mark.parametrize("command", ["simulate", "tune"])
+@pytest.mark.parametrize("missing", ["numba", "llvmlite"])
+def test_a_prediction_without_the_compiler_is_refused_in_one_line(command: str, missing: str) -> None:
+    asks = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        f"from scenarios.cli.main import main; main({[command, 'mass-drop']!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert f"{command}: Numba is not installed" in done.stderr
+    assert "pip install numba" in done.stderr
+
+
 def test_machine_code_is_kept_where_the_user_may_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
