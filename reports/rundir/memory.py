@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
+from numpy.typing import NDArray
 
 from reports.rundir.columns import (
     GROUP_COLUMNS,
@@ -27,28 +28,35 @@ from reports.rundir.writer import RunWriter
 
 _NOWHERE = Path()
 
+Ints = NDArray[np.int64]
+
 
 class Tally:
     """How often each value was seen; has what a recorder asks of an HdrHistogram, and its resolution."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
+        self._parts: list[tuple[Ints, Ints]] = []
+        """(buckets, how many values in each); a bucket may come again."""
         self._buckets: Buckets | None = None
         """As long as nothing has been counted since they were asked for."""
 
     def record_value(self, value: int, count: int = 1) -> None:
         """Counts a value, in microseconds."""
-        self._counts[value] = self._counts.get(value, 0) + count
+        self.record_values(np.array([value], np.int64), np.array([count], np.int64))
+
+    def record_values(self, values: Ints, counts: Ints) -> None:
+        """Counts each of these values, in microseconds, so many times."""
+        self._parts.append((places_of(values), counts))
         self._buckets = None
 
     def add(self, other: "Tally") -> None:
         """Counts everything that another one has."""
-        for value, count in other._counts.items():
-            self.record_value(value, count)
+        self._parts += other._parts
+        self._buckets = None
 
     def get_total_count(self) -> int:
         """How many values there are."""
-        return sum(self._counts.values())
+        return self.buckets().total
 
     def get_min_value(self) -> int:
         """The lowest value of the lowest bucket; 0 where there is none."""
@@ -88,11 +96,13 @@ class Tally:
         return encoded
 
     def _found_buckets(self) -> Buckets:
-        values = np.fromiter(self._counts.keys(), np.int64, len(self._counts))
-        counts = np.fromiter(self._counts.values(), np.int64, len(self._counts))
-        places, inverse = np.unique(places_of(values), return_inverse=True)
+        if not self._parts:
+            return Buckets(np.zeros(0, np.int32), np.zeros(0, np.int64))
+        filled, counts = map(np.concatenate, zip(*self._parts, strict=True))
+        places, inverse = np.unique(filled, return_inverse=True)
         numbers = np.zeros(len(places), np.int64)
         np.add.at(numbers, inverse, counts)
+        self._parts = [(places, numbers)]
         return Buckets(places.astype(np.int32), numbers)
 
 

@@ -22,6 +22,7 @@ from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine, SidecarSeconds
 from scenarios.runner.client_stats import ClientSeconds
+from scenarios.runner.pod_columns import PodColumns
 from scenarios.runner.pod_stats import PodSeconds
 from scenarios.wire.interval import Interval, Samples
 from scenarios.wire.pod_second import PodSecond
@@ -234,6 +235,11 @@ class Collector:
         self._pods.add(second, index, line)
         self._rows.setdefault(second, {})
 
+    def on_pods(self, second: int, columns: PodColumns) -> None:
+        """Takes the statistics of all pods of a second at once."""
+        self._pods.add_all(second, columns)
+        self._rows.setdefault(second, {})
+
     def on_sidecar(self, pod: int, line: SidecarLine) -> None:
         """Takes what the sidecar beside a pod did in the second, or longer, that just ended."""
         self._sidecars.add(self._ended(line.t_ns), pod, line)
@@ -322,8 +328,7 @@ class Collector:
 
 def _record(histogram: HdrHistogram, samples: Samples) -> None:
     values, counts = samples.arrays()
-    for value, count in zip(np.maximum(values, 1).tolist(), counts.tolist(), strict=True):
-        histogram.record_value(value, count)
+    histogram.record_values(np.maximum(values, 1), counts)
 
 
 def _in_ms(name: str, histogram: HdrHistogram) -> dict[str, float]:

@@ -8,6 +8,7 @@ again.
 """
 
 import random
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -30,29 +31,43 @@ _NANOSECONDS = 1e9
 
 
 class DelayPaths:
-    """A table of delays in nanoseconds, a row a path."""
+    """A table of delays in nanoseconds, a row a path; one for all as long as nothing is drawn for them."""
 
     def __init__(self, policy: Policy, *, paths: int, seed: int) -> None:
-        rng = random.Random(f"paths {seed}")  # noqa: S311
-        self._iterators = [policy.delays(rng) for _ in range(paths)]
-        self.table: Whole = np.empty((paths, 0), np.int64)
+        self._policy, self._paths = policy, paths
+        self._rng = random.Random(f"paths {seed}")  # noqa: S311
+        self._undrawn = self._rng.getstate()
+        self.are_one = True
+        """Whether all paths are the same so far."""
+        self._iterators = [policy.delays(self._rng) for _ in range(min(2, paths))]
+        self.table: Whole = np.empty((1, 0), np.int64)
         self.extend(TRIES)
 
     def extend(self, attempts: int) -> None:
         """Lets every path go on up to so many attempts."""
         done = self.table.shape[1]
-        delays_s = np.full((len(self.table), attempts - done), np.nan)
-        for row, iterator in zip(delays_s, self._iterators, strict=True):
-            more = list(islice(iterator, attempts - done))
-            row[: len(more)] = more
-        whole = np.rint(np.clip(delays_s, 0, _LONGEST_S) * _NANOSECONDS)
-        whole[np.isnan(delays_s)] = ENDED
-        self.table = np.concatenate((self.table, whole.astype(np.int64)), axis=1)
+        found = [_delays(iterator, attempts - done) for iterator in self._iterators]
+        if self.are_one and (self._rng.getstate() != self._undrawn or (found[0] != found[-1]).any()):
+            self.are_one = False
+            more = [self._path_from(done) for _ in range(len(found), self._paths)]
+            found += [_delays(iterator, attempts - done) for iterator in more]
+            self._iterators += more
+            self.table = np.tile(self.table, (self._paths, 1))
+        if self.are_one:
+            del found[1:]
+        self.table = np.concatenate((self.table, np.stack(found)), axis=1)
 
-    @property
-    def are_one(self) -> bool:
-        """Whether all paths have been the same so far."""
-        return bool((self.table == self.table[0]).all())
+    def _path_from(self, done: int) -> Iterator[float]:
+        """One more path, of which so many delays are known."""
+        return islice(self._policy.delays(self._rng), done, None)
+
+
+def _delays(iterator: Iterator[float], count: int) -> Whole:
+    """The next delays of a path, in nanoseconds."""
+    found = np.full(count, ENDED, np.int64)
+    some = np.fromiter(islice(iterator, count), np.float64)
+    found[: len(some)] = np.rint(np.clip(some, 0, _LONGEST_S) * _NANOSECONDS)
+    return found
 
 
 class Followers:

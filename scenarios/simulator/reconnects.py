@@ -69,7 +69,7 @@ class Reconnects:
                 continue
             if row[at.P_WANTS]:
                 paths.extend(min(2 * paths.table.shape[1], at.MOST_TRIES))
-            table = paths.table[:1] if paths.are_one else paths.table
+            table = paths.table
             row[at.P_OFFSET], row[at.P_WIDTH], row[at.P_WANTS] = offset, table.shape[1], 0
             row[at.P_STRIDE] = table.shape[1] if len(table) > 1 else 0
             tables.append(table.reshape(-1))

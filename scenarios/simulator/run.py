@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -23,6 +23,7 @@ from scenarios.host.cpu import CpuShares
 from scenarios.host.process import first_of
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
+from scenarios.runner.pod_columns import PodColumns
 from scenarios.runner.proxy_facts import limit_rules
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import cut_short
@@ -35,7 +36,6 @@ from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.wire.interval import Interval, Samples
 from scenarios.wire.merge import add, add_by_key
-from scenarios.wire.pod_second import PodSecond
 from scenarios.wire.tick_counts import add_groups, skipped_ticks
 
 ZERO_S = 3
@@ -245,41 +245,25 @@ class _Conductor:
         interval = engine.take_interval(second)
         tls = engine.edge.take_handshakes()
         collector.on_interval(replace(interval, tls=tls, **self._due_ticks()))
-        for pod, line in self._pod_lines(second):
-            collector.on_pod(pod, line)
+        collector.on_pods(second, self._pod_columns())
         shares = CpuShares(nginx=engine.take_nginx_cpu_s(), generator=None, foreign=None, steal=0.0)
         collector.on_cpu(second, shares)
         self._on_second(second + 1, self.seconds)
 
-    def _pod_lines(self, second: int) -> Iterator[tuple[int, PodSecond]]:
+    def _pod_columns(self) -> PodColumns:
         """What each pod that runs did in a second that is over."""
         taken = self.engine.take_pods()
         running = np.flatnonzero(taken["alive"] & ~taken["paused"])
         now, before, self._last = taken[running], self._last[running], taken
-        counts = {name: (now[field] - before[field]).tolist() for name, field in _COUNTED.items()}
-        measured = zip(
-            running.tolist(),
-            now["cpu"].astype(np.int64).tolist(),
-            np.minimum(now["busy"], SECOND_NS).tolist(),
-            (now["lag"] / NANOSECONDS_PER_MS).tolist(),
-            now["joined"].tolist(),
-            (now["late"] / NANOSECONDS_PER_MS).tolist(),
-            strict=True,
+        return PodColumns(
+            pods=running,
+            clients=now["joined"],
+            cpu=now["cpu"] / SECOND_NS,
+            loop=np.minimum(now["busy"], SECOND_NS) / SECOND_NS,
+            lag_ms=now["lag"] / NANOSECONDS_PER_MS,
+            tick_late_ms=now["late"] / NANOSECONDS_PER_MS,
+            **{name: now[field] - before[field] for name, field in _COUNTED.items()},
         )
-        for place, (pod, cpu_ns, occupied_ns, lag_ms, clients, tick_late_ms) in enumerate(measured):
-            yield (
-                pod,
-                PodSecond(
-                    t_ns=(second + 1) * SECOND_NS,
-                    span_ns=SECOND_NS,
-                    cpu_ns=cpu_ns,
-                    occupied_ns=occupied_ns,
-                    lag_ms=lag_ms,
-                    clients=clients,
-                    tick_late_ms=tick_late_ms,
-                    **{name: values[place] for name, values in counts.items()},
-                ),
-            )
 
     def _due_ticks(self) -> dict[str, Any]:
         """What an interval says of ticks, most of it by the second in which they were due."""

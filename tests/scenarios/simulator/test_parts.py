@@ -58,6 +58,16 @@ def test_events_come_in_the_order_of_their_times_and_equal_ones_as_they_were_put
         waiting = [each for each in waiting if each not in expected]
 
 
+def test_few_clients_may_have_something_to_come_in_every_bucket() -> None:
+    parts = Parts.of(1)
+    first = at.BUCKETS << at.BUCKET_SHIFT
+    for number in range(at.BUCKETS):
+        parts.put(first + (number << at.BUCKET_SHIFT), number)
+    found = parts.taken(2 * at.BUCKETS - 1)
+    assert [number for _, number in found] == list(range(at.BUCKETS))
+    assert parts.fewest_free > 0
+
+
 def test_a_calendar_grows_and_loses_nothing() -> None:
     parts = Parts.of(8)
     parts.taken(0)
@@ -85,7 +95,7 @@ def test_delays_are_those_of_the_policys_own_iterator(name: str) -> None:
         # AnyCable's delays have no bound; the model has one of three years.
         delays_s = (min(max(delay_s, 0.0), 1e8) for delay_s in islice(chosen.delays(rng), TRIES))
         expected = [round(delay_s * 1e9) for delay_s in delays_s]
-        found = paths.table[path].tolist()
+        found = paths.table[0 if paths.are_one else path].tolist()
         assert found[: len(expected)] == expected
         assert set(found[len(expected) :]) <= {ENDED}, "a client without a further delay gives up"
 
@@ -105,8 +115,21 @@ def test_a_path_ends_where_its_policy_does(number: int, step: int) -> None:
     for tries in range(TRIES, number + TRIES, step):
         paths.extend(tries + step)
     expected = [*(n * 125_000_000 for n in range(number)), *[ENDED] * paths.table.shape[1]]
-    assert paths.table.tolist() == [expected[: paths.table.shape[1]]] * 2
+    assert paths.table.tolist() == [expected[: paths.table.shape[1]]]
     assert paths.are_one
+
+
+def test_paths_part_where_their_policy_begins_to_draw() -> None:
+    first = TRIES + 10
+    paths = DelayPaths(
+        policy({"name": "tests.support.plain_clients:drawn_late", "first": first}), paths=3, seed=5
+    )
+    assert paths.are_one
+    paths.extend(2 * TRIES)
+    rng = random.Random("paths 5")
+    assert paths.table[:, :first].tolist() == [[1_000_000_000] * first] * 3
+    drawn = np.array([rng.random() for _ in range(3 * (2 * TRIES - first))]).reshape(3, -1)
+    assert np.array_equal(paths.table[:, first:], np.rint(drawn * 1e9))
 
 
 def test_paths_of_different_lengths_end_each_in_its_own_time() -> None:
