@@ -90,6 +90,19 @@ def fired_events(events: Iterable[Mapping[str, Any]]) -> list[FiredEvent]:
     return fired
 
 
+def workers_killed_s(run: Run) -> tuple[int, ...]:
+    """Seconds in which a worker of nginx was killed although no event of the run did that."""
+    log = run.info.proxy_log
+    # nginx writes down whole seconds, and what it finds out a moment later.
+    own = {
+        second
+        for event in fired_events(run.events)
+        if event.details.get("dropped_by") == "nginx"
+        for second in range(int(event.began_s) - 1, int(event.ended_s or event.began_s) + 2)
+    }
+    return tuple(t_s for t_s in (log.workers_killed_s if log else ()) if t_s not in own)
+
+
 def _ends(event: FiredEvent, line: Mapping[str, Any]) -> bool:
     same = all(key in line and line[key] == value for key, value in event.details.items())
     return event.ended_s is None and event.name == line["event"] and same
@@ -101,6 +114,15 @@ def trigger_name(run: Run) -> str:
     planned = run.info.scenario.get("event", ())
     due = (str(event["do"]) for event in planned if int(event["at_s"]) == run.info.trigger_s)
     return next(fired, next(due, ""))
+
+
+def early_reloads_hint(run: Run) -> str:
+    """The key that lets reloads be the trigger, where some came before it; empty without them."""
+    for place, event in enumerate(run.info.scenario.get("event", ())):
+        early = run.info.trigger_s is None or event.get("at_s", 0) < run.info.trigger_s
+        if early and event.get("do") == "nginx_reload" and event.get("enabled", True):
+            return f"; if reloads cut them, event[{place}] needs is_fault = true"
+    return ""
 
 
 def actions(run: Run, until_s: int) -> tuple[Action, ...]:

@@ -9,7 +9,7 @@ from statistics import median
 
 from msgspec import Struct
 
-from reports.analysis.actions import trigger_name
+from reports.analysis.actions import early_reloads_hint, trigger_name, workers_killed_s
 from reports.analysis.disturbance import taken
 from reports.analysis.metrics import Summary
 from reports.analysis.own_gateway import own_gateway_warnings
@@ -242,16 +242,6 @@ def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
         yield f"more ticks received than sent: {beyond[0]:.0f} received, {beyond[1]:.0f} sent"
 
 
-def _by_reloads(evidence: Evidence) -> str:
-    """The key that lets reloads be the trigger, where some came before it; empty without them."""
-    trigger_s = evidence.run.info.trigger_s
-    for place, event in enumerate(evidence.run.info.scenario.get("event", ())):
-        early = trigger_s is None or event.get("at_s", 0) < trigger_s
-        if early and event.get("do") == "nginx_reload" and event.get("enabled", True):
-            return f"; if reloads cut them, event[{place}] needs is_fault = true"
-    return ""
-
-
 def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     """The service was not steady before the trigger: use fewer clients, a slower feed, or more pods."""
     rows = _phase_rows(evidence.run, "before")
@@ -267,6 +257,7 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     calm = rows if evidence.run.info.trigger_s is None else rows[:-1]
     allowed = max(1, int(BASELINE_LOST_SHARE * evidence.summary.clients))
     unserved = attempts_of_unserved(evidence.run, 0, len(calm))
+    hint = early_reloads_hint(evidence.run)
     for name, what, others in (
         ("disconnects", "disconnects", 0.0),
         ("attempts", "connection attempts", unserved),
@@ -275,7 +266,7 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
         if number > allowed:
             yield (
                 f"the baseline is not steady: {what} before the trigger: expected ≤ {allowed} with "
-                f"{count(evidence.summary.clients)} clients, got {number:.0f}{_by_reloads(evidence)}"
+                f"{count(evidence.summary.clients)} clients, got {number:.0f}{hint}"
             )
     loop = evidence.summary.before.pod_loop if evidence.summary.before else None
     if loop is not None and loop > BASELINE_POD_LOOP:
@@ -345,6 +336,12 @@ def _clients_missing(evidence: Evidence) -> Iterator[str]:
         yield f"a load generator process was lost with {missing:.0f} clients: they count as not served"
 
 
+def _worker_killed(evidence: Evidence) -> Iterator[str]:
+    """A worker of nginx was killed, by no event of the scenario, and its clients' connections with it."""
+    for second in sorted({*workers_killed_s(evidence.run)}):
+        yield f"a worker of nginx was killed in second {second}, see its error.log: clients were disconnected"
+
+
 def _attempts_late(evidence: Evidence) -> Iterator[str]:
     """Attempts started later than the policy said."""
     late = [
@@ -375,6 +372,7 @@ PROBLEMS = (
     _trigger_without_effect,
     _attempts_delayed_by_cap,
     _clients_missing,
+    _worker_killed,
 )
 WARNINGS = (
     _predicted,

@@ -52,6 +52,9 @@ class ProxyLog(Struct, frozen=True, kw_only=True):
     zones: tuple[ZoneRefusals, ...] = ()
     """The limits of nginx that refused anybody, the busiest first; empty where its error log has no such
     lines."""
+    workers_killed_s: tuple[int, ...] = ()
+    """The second of steady state of each end of an nginx worker by a signal. The master starts another worker
+    at once, which has none of the connections of the first."""
 
 
 class TlsCosts(Struct, frozen=True, kw_only=True):

@@ -14,21 +14,29 @@ _REFUSED = re.compile(
 """A dry run has `, dry run,` in between, and a delayed request `delaying request`: nobody was refused."""
 
 
+def second_of(date: str, wall_zero_s: float) -> int | None:
+    """The second after `wall_zero_s` at which nginx wrote a line of its error log; None for one before it.
+
+    date: as the log has it, in whole seconds of local time.
+    """
+    wall_s = time.mktime(time.strptime(date, "%Y/%m/%d %H:%M:%S"))
+    return max(0, int(wall_s - wall_zero_s)) if wall_s + 1 > wall_zero_s else None
+
+
 def zone_refusals(lines: Iterable[str], wall_zero_s: float) -> tuple[ZoneRefusals, ...]:
     """What each zone refused from a moment on, the busiest first.
 
-    wall_zero_s: that moment, by the clock of the log, which counts whole seconds of local time. Empty as well
-    where the file keeps these lines out of its log: `limit_req_log_level` below the level of `error_log`.
+    wall_zero_s: that moment, by the clock of the log. Empty as well where the file keeps these lines out of
+    its log: `limit_req_log_level` below the level of `error_log`.
     """
     refused: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for line in lines:
         found = _REFUSED.match(line)
         if found is None:
             continue
-        wall_s = time.mktime(time.strptime(found["date"], "%Y/%m/%d %H:%M:%S"))
-        if wall_s + 1 > wall_zero_s:
+        t_s = second_of(found["date"], wall_zero_s)
+        if t_s is not None:
             directive = "limit_conn" if found["what"] == "connections" else "limit_req"
-            t_s = max(0, int(wall_s - wall_zero_s))
             refused.setdefault((directive, found["zone"]), []).append((t_s, found["client"] or ""))
     zones = [
         ZoneRefusals(

@@ -13,7 +13,7 @@ from reports.rundir.schema import RunInfo
 from scenarios.limits.registry import limit
 from scenarios.proxies.access_log import REJECTED, AccessLine
 from scenarios.proxies.nginx import NOT_ENOUGH
-from scenarios.proxies.zones import zone_refusals
+from scenarios.proxies.zones import second_of, zone_refusals
 from scenarios.scenario.model import Scenario
 
 _CONNECTION = re.compile(r"\*\d+ ")
@@ -21,6 +21,9 @@ _TAKEN_OUT = "upstream server temporarily disabled"
 _NONE_LEFT = "no live upstreams"
 _REFUSED = "Connection refused"
 _HAPROXY_DOWN = re.compile(r"Server \S+ is DOWN")
+_WORKER_KILLED = re.compile(
+    r"^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[alert\] .*worker process \d+ exited on signal"
+)
 _WEBSOCKET = 101
 
 
@@ -53,6 +56,7 @@ def counted(
         none_left=none_left,
         answers=Counter(str(max(0, line.status)) for line in steady if line.limit_status == REJECTED),
         zones=zone_refusals(said, wall_zero_s),
+        workers_killed_s=tuple(_workers_killed_s(said, wall_zero_s)),
     )
 
 
@@ -98,6 +102,15 @@ def _sockets(lines: Iterable[AccessLine], wall_zero_s: float, t_s: int) -> Worke
         if line.status == _WEBSOCKET and line.ended_wall_s - line.lasted_s < at_s <= line.ended_wall_s
     )
     return WorkerSockets(t_s=t_s, sockets=tuple(sorted(found.values(), reverse=True)))
+
+
+def _workers_killed_s(own_words: Iterable[str], wall_zero_s: float) -> Iterator[int]:
+    """When workers of nginx ended by a signal."""
+    for line in own_words:
+        found = _WORKER_KILLED.match(line)
+        t_s = second_of(found[1], wall_zero_s) if found else None
+        if t_s is not None:
+            yield t_s
 
 
 def _taken_out(own_words: Iterable[str]) -> tuple[int, int, int]:

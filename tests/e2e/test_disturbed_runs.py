@@ -94,3 +94,15 @@ def test_a_busy_loop_on_the_pods_core_makes_a_run_invalid_and_it_is_carried_out_
     assert first.info.validity["invalidated_by_host"]
     assert any(f"of core {core} (pods and proxy)" in one for one in first.info.validity["problems"])
     assert len(again) == 1
+
+
+def test_a_worker_of_nginx_that_is_killed_makes_a_run_invalid(tmp_path: Path) -> None:
+    with storm(tmp_path):
+        wait_for_event(tmp_path, "drop_all")
+        time.sleep(2)
+        (nginx,) = (one for one in storm_processes() if "nginx: master" in " ".join(one.cmdline()))
+        for worker in nginx.children():
+            worker.kill()
+    (run,) = runs_in(tmp_path)
+    assert run.info.verdict["name"] == "INVALID"
+    assert any("a worker of nginx was killed" in one for one in run.info.validity["problems"])

@@ -5,6 +5,7 @@ import pytest
 
 from reports.analysis.metrics import summarise
 from reports.analysis.validity import Validity, check
+from reports.rundir.proxy_log import ProxyLog
 from reports.rundir.reader import Run
 from reports.rundir.schema import ClockOffset, Phase
 from reports.rundir.series import Row
@@ -107,6 +108,24 @@ def test_a_run_is_invalid_with_the_figure_that_gave_it_away(rows: list[Row], com
     assert not found.valid
     assert len(found.problems) == 1
     assert complaint in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("killed_s", "dropped_by", "complaints"),
+    [
+        ((20,), "nginx", ["a worker of nginx was killed in second 20, see its error.log"]),
+        ((8, 9), "nginx", []),
+        ((8,), "clients", ["a worker of nginx was killed in second 8, see its error.log"]),
+    ],
+    ids=["by something else", "by the event that drops everybody", "although clients hung up"],
+)
+def test_a_worker_of_nginx_is_killed_by_an_event_or_the_run_is_invalid(
+    killed_s: tuple[int, ...], dropped_by: str, complaints: list[str]
+) -> None:
+    log = ProxyLog(requests=200, addresses=100, workers_killed_s=killed_s)
+    begin, end = strike("drop_all", "fault", 8.0, 8.1)
+    found = checked(history(GOOD, events=[begin, end | {"dropped_by": dropped_by}], proxy_log=log))
+    assert [said.partition(":")[0] for said in found.problems] == complaints
 
 
 TOLERATED: dict[str, list[Row]] = {

@@ -1,5 +1,6 @@
 """What the logs of the proxy come to: addresses, sockets by worker, pods that were taken out."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,19 @@ def test_websockets_count_at_the_worker_that_had_them_at_the_moment() -> None:
 
 def test_a_log_without_workers_says_nothing_of_them() -> None:
     assert of(line(30.0, 35.0)).workers == ()
+
+
+def dated(ended_s: float) -> str:
+    return time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(ZERO_S + ended_s))
+
+
+def test_workers_that_a_signal_ended_count_from_the_steady_state_on() -> None:
+    killed = [
+        f"{dated(t_s)} [alert] 7#7: worker process 9 exited on signal 9{core}"
+        for t_s, core in ((-5, ""), (3, ""), (8, " (core dumped)"))
+    ]
+    ended = f"{dated(9)} [notice] 7#7: worker process 9 exited with code 0"
+    assert of(words=(*killed, ended)).workers_killed_s == (3, 8)
 
 
 HEAD = "2026/11/30 00:00:00"
