@@ -98,7 +98,8 @@ class Tally:
     def _found_buckets(self) -> Buckets:
         if not self._parts:
             return Buckets(np.zeros(0, np.int32), np.zeros(0, np.int64))
-        filled, counts = map(np.concatenate, zip(*self._parts, strict=True))
+        filled = np.concatenate([places for places, _ in self._parts])
+        counts = np.concatenate([numbers for _, numbers in self._parts])
         places, inverse = np.unique(filled, return_inverse=True)
         numbers = np.zeros(len(places), np.int64)
         np.add.at(numbers, inverse, counts)

@@ -257,7 +257,7 @@ class _Conductor:
         now, before, self._last = taken[running], self._last[running], taken
         return PodColumns(
             pods=running,
-            clients=now["joined"],
+            clients=now["joined"].copy(),
             cpu=now["cpu"] / SECOND_NS,
             loop=np.minimum(now["busy"], SECOND_NS) / SECOND_NS,
             lag_ms=now["lag"] / NANOSECONDS_PER_MS,

@@ -27,6 +27,9 @@ def test_a_tally_counts_as_a_histogram_does(
         for value, count in counts.items():
             tally.record_value(value, count)
             histogram.record_value(value, count)
+    values, numbers = (np.array([*each], np.int64) for each in (second.keys(), second.values()))
+    tallies[0].record_values(values, numbers)
+    histograms[0].record_values(values, numbers)
     tallies[0].add(tallies[1])
     histograms[0].add(histograms[1])
     tally, histogram = tallies[0], histograms[0]
