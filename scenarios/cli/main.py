@@ -108,7 +108,7 @@ class LazyCommands(Commands):
         try:
             command = getattr(importlib.import_module(module), name)
         except ModuleNotFoundError as error:
-            if error.name not in _COMPILER:
+            if (error.name or "").partition(".")[0] not in _COMPILER:
                 raise
             raise click.UsageError(
                 f"{cmd_name}: Numba is not installed, which compiles the simulator: expected an installation"
