@@ -160,7 +160,9 @@ def test_a_policy_that_fails_in_the_storm_ends_the_run_and_is_named(
 ) -> None:
     (tmp_path / "fails_in_the_storm.py").write_text(POLICY, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    policy = ('fleet.policy="fails_in_the_storm:delays"', "gateway.handshake_cpu_ms=20")
+    # Pods need 0.6 s for all clients: many have to try once more, which asks their policy.
+    patience = ("gateway.handshake_cpu_ms=20", "fleet.connect_timeout_s=0.3")
+    policy = ('fleet.policy="fails_in_the_storm:delays"', *patience)
     with started("run", sets=(*SMALL_STORM, *policy), runs=tmp_path / "runs") as process:
         output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 3, output
