@@ -66,3 +66,7 @@ class Buckets(Struct, frozen=True):
     def total(self) -> int:
         """How many values there are."""
         return int(self.numbers.sum())
+
+
+NOTHING = Buckets(np.zeros(0, np.int32), np.zeros(0, np.int64))
+"""The buckets of an empty histogram."""

@@ -5,12 +5,10 @@ at the most, where those of a run directory have 23,552 buckets; so they do in p
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
 from reports.rundir.columns import (
@@ -20,10 +18,11 @@ from reports.rundir.columns import (
     SHARED_IP_COLUMNS,
     SIDECAR_COLUMNS,
 )
-from reports.rundir.histograms import Buckets
+from reports.rundir.histogram_text import encoded
+from reports.rundir.histograms import NOTHING, Buckets
 from reports.rundir.latency import highest_us, lowest_us, places_of
 from reports.rundir.reader import Histograms, Run
-from reports.rundir.schema import GROUP_TAGS, TAGS, RunInfo, Tag, new_histogram
+from reports.rundir.schema import GROUP_TAGS, TAGS, RunInfo, Tag
 from reports.rundir.writer import RunWriter
 
 _NOWHERE = Path()
@@ -85,19 +84,11 @@ class Tally:
 
     def encode(self) -> bytes:
         """What an HdrHistogram of a run directory with the same values would be written as."""
-        buckets, made = self.buckets(), _writing()
-        counts = np.frombuffer(made.counts, np.int64)
-        counts[buckets.places] = buckets.numbers
-        made.total_count, made.max_value = buckets.total, self.get_max_value()
-        try:
-            encoded: bytes = made.encode()
-        finally:
-            counts[buckets.places] = 0
-        return encoded
+        return encoded(self.buckets())
 
     def _found_buckets(self) -> Buckets:
         if not self._parts:
-            return Buckets(np.zeros(0, np.int32), np.zeros(0, np.int64))
+            return NOTHING
         filled = np.concatenate([places for places, _ in self._parts])
         counts = np.concatenate([numbers for _, numbers in self._parts])
         places, inverse = np.unique(filled, return_inverse=True)
@@ -105,12 +96,6 @@ class Tally:
         np.add.at(numbers, inverse, counts)
         self._parts = [(places, numbers)]
         return Buckets(places.astype(np.int32), numbers)
-
-
-@cache
-def _writing() -> HdrHistogram:
-    """One that is empty but while something is encoded."""
-    return new_histogram()
 
 
 class MemoryWriter(RunWriter):

@@ -15,7 +15,8 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from reports.rundir.columns import GAVE_UP, GROUP_COLUMNS, OUTCOMES, SHARED_IP_COLUMNS
-from reports.rundir.latency import Latency, percentile, total
+from reports.rundir.histograms import NOTHING
+from reports.rundir.latency import Latency, percentile_of
 from reports.rundir.reader import Run
 from reports.rundir.schema import GROUP_TAGS, HIGHEST_US, TAGS, Tag, new_histogram
 from reports.rundir.writer import RunWriter
@@ -98,10 +99,10 @@ class Collector:
     def effective_p99(self, second: int) -> Latency | None:
         """Of the ticks due in a second, as far as clients hold them, or are known never to have held them."""
         known, bounds = (
-            total([histograms[second].buckets()] if second in histograms else [])
+            histograms[second].buckets() if second in histograms else NOTHING
             for histograms in (self._effective, self._censored)
         )
-        return percentile(99, known, bounds)
+        return percentile_of(99, known, bounds)
 
     def recorded(self, *stretches: tuple[int, int], unheard: float = 0.0) -> Run:
         """What would be read back of these seconds of steady state, each [from, to), if no more came.

@@ -31,7 +31,7 @@ from scenarios.simulator.known_endings import KnownEndings
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.compiled import is_made, make
 from scenarios.simulator.loop.play import play
-from scenarios.simulator.loop.world import larger_calendar, next_bucket
+from scenarios.simulator.loop.world import World, larger_calendar, next_bucket
 from scenarios.simulator.reconnects import Reconnects
 from scenarios.simulator.recorder import Recorder, Said
 from scenarios.wire.interval import Interval
@@ -59,6 +59,8 @@ class Engine:
         self.table = table = ClientTable(fleet, self.rng)
         self.world, self.tables = new_world(scenario, costs, table, pods=pods, seconds=seconds, due=due)
         clients = np.bincount(table.cell, minlength=len(table.cells))
+        self._listed: tuple[World, Ints, int] | None = None
+        self._taken = 0
         self.recorder = Recorder(
             self.tables, cells=table.cells, cell_clients=clients, grouped=bool(fleet.group)
         )
@@ -71,7 +73,6 @@ class Engine:
         self._windows = PodWindows(self.world.s)
         self.admission = Admission()
         self._begin_policies()
-        self._taken = 0
         self._pushes = 0
         self.pushed: Any = None
         """Of the policy that was pushed last: (its clients, when it reaches each, in seconds)."""
@@ -107,8 +108,11 @@ class Engine:
         return not needs
 
     def _places(self) -> int:
-        self._listed = self.world.places()
-        return int(self._listed.ctypes.data)
+        """Where the loop finds the list of the arrays; list and arrays are kept for as long as that holds."""
+        if self._listed is None or self._listed[0] is not self.world:
+            places = self.world.places()
+            self._listed = self.world, places, int(places.ctypes.data)
+        return self._listed[2]
 
     def _see_to(self) -> None:
         s = self.world.s

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from reports.analysis.judgement import assess
 from reports.rundir.histograms import Buckets
+from reports.rundir.latency import percentile, percentile_of, total
 from reports.rundir.memory import Tally
 from reports.rundir.reader import Run
 from reports.rundir.schema import HIGHEST_US, new_histogram
@@ -39,6 +40,18 @@ def test_a_tally_counts_as_a_histogram_does(
     assert np.array_equal(kept.places, wanted.places)
     assert np.array_equal(kept.numbers, wanted.numbers)
     assert tally.encode() == histogram.encode()
+
+
+@given(COUNTS, COUNTS, st.floats(0.1, 100))
+def test_a_percentile_of_the_filled_buckets_is_that_of_all_buckets(
+    known: dict[int, int], bounds: dict[int, int], percent: float
+) -> None:
+    tallies = Tally(), Tally()
+    for tally, counts in zip(tallies, (known, bounds), strict=True):
+        for value, count in counts.items():
+            tally.record_value(value, count)
+    filled = [tally.buckets() for tally in tallies]
+    assert percentile_of(percent, *filled) == percentile(percent, *(total([each]) for each in filled))
 
 
 def test_an_empty_tally_has_no_values() -> None:
