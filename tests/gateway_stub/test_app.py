@@ -5,6 +5,8 @@ import json
 import logging
 import random
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -630,3 +632,9 @@ def test_settings_come_from_the_environment_once(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(SETTINGS_VARIABLE, '{"token": "t", "port": 9, "cpu": "occupy"}')
     assert from_environment() == Settings(token="t", port=9, cpu="occupy")
     assert from_environment() is None
+
+
+def test_a_pod_starts_without_loading_what_it_has_no_use_for() -> None:
+    source = "import sys, gateway_stub.__main__; print(*sorted({'matplotlib', 'numpy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
