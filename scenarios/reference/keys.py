@@ -1,5 +1,6 @@
 """Every key of a scenario file by its path, such as `fleet.clients`, and the tables that the keys are in."""
 
+import functools
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -48,9 +49,10 @@ class Key(Struct, frozen=True):
 ROOT = Table("", Scenario, listed=False)
 
 
-def tables() -> list[Table]:
+@functools.cache
+def tables() -> tuple[Table, ...]:
     """All tables of a scenario file, the top level first; an event's are the keys that all events have."""
-    return [ROOT, *_tables_in(ROOT)]
+    return (ROOT, *_tables_in(ROOT))
 
 
 def keys() -> dict[str, Key]:

@@ -4,6 +4,8 @@ It refuses what the loader refuses of one key by itself: unknown keys and names,
 range. What depends on several keys, the loader alone checks.
 """
 
+import json
+
 from reports.rundir.slo_metrics import PHASE_METRICS, SLO_METRICS, STORM_METRICS
 from scenarios.reference.choices import events, limits, policies
 from scenarios.reference.definitions import ANYTHING, DIALECT, JsonSchema, definitions, partly
@@ -18,8 +20,14 @@ CHOSEN_BY_NAME = {"policy": "Policy", "rescue_policy": "Policy", "limit": "Limit
 """Which registry the keys choose from that are a name, or a table with a name and parameters."""
 
 
+def stored_schema() -> JsonSchema:
+    """The schema as FILE has it: the same one, without the second that it takes to make it."""
+    found: JsonSchema = json.loads(FILE.read_text(encoding="utf-8"))
+    return found
+
+
 def scenario_schema() -> JsonSchema:
-    """The schema; all definitions are in `$defs`."""
+    """The schema, made from the types; all definitions are in `$defs`."""
     found = definitions([Scenario], written=True)
     for definition in found.values():
         definition["properties"] = {

@@ -16,10 +16,11 @@ def typed(*arguments: str) -> Result:
 
 
 def test_the_schema_of_scenarios_is_the_one_that_is_meant() -> None:
+    wanted = scenario_schema()
     for arguments in ((), ("scenario",)):
         result = typed(*arguments)
         assert result.exit_code == 0
-        assert json.loads(result.output) == scenario_schema()
+        assert json.loads(result.output) == wanted
 
 
 @pytest.mark.parametrize(("what", "title"), [("result", "result"), ("run", "run.json")])

@@ -155,12 +155,12 @@ def _tell_to_include(root: Path) -> None:
 def _files(folder: Path, project: "Project | None", systems: tuple[str, ...]) -> dict[Path, str]:
     """What is to be written, by its place."""
     from scenarios.project.render import SCHEMA_FILE  # noqa: PLC0415
-    from scenarios.reference.scenario_schema import scenario_schema  # noqa: PLC0415
+    from scenarios.reference.scenario_schema import stored_schema  # noqa: PLC0415
 
     files: dict[Path, str] = {}
     if project is not None:
         files[folder / SCENARIO] = _scenario(project)
-        files[folder / SCHEMA_FILE] = json.dumps(scenario_schema(), ensure_ascii=False) + "\n"
+        files[folder / SCHEMA_FILE] = json.dumps(stored_schema(), ensure_ascii=False) + "\n"
     return files | _jobs(folder, project, systems)
 
 

@@ -39,9 +39,9 @@ def schema_command(what: str, file: Path | None) -> None:
 def _schema(what: str) -> JsonSchema:
     # Results have types of all commands; a scenario needs none of them.
     if what == "scenario":
-        from scenarios.reference.scenario_schema import scenario_schema  # noqa: PLC0415
+        from scenarios.reference.scenario_schema import stored_schema  # noqa: PLC0415
 
-        return scenario_schema()
+        return stored_schema()
     from scenarios.cli.commands.doctor import Finding  # noqa: PLC0415
     from scenarios.reference.result_schema import result_schema, run_schema  # noqa: PLC0415
 
