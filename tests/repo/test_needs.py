@@ -10,14 +10,18 @@ import pytest
 from tests.support.needs import NEEDS, ROOT, SKIP_VARIABLE
 
 TESTS = ROOT / "tests"
-FILES = ("tests/scenarios/gate/test_repository.py", "tests/scenarios/gate/test_program_version.py")
-"""All tests of the first one need git, one of the second needs a commit, and the others need nothing."""
+SOME = (
+    "tests/scenarios/gate/test_repository.py",
+    "tests/scenarios/gate/test_program_version.py::test_this_version_can_run_what_it_has_and_nothing_else",
+    "tests/scenarios/gate/test_program_version.py::test_another_project_cannot_run",
+)
+"""All tests of the first one need git, the second needs a commit, and the third needs nothing."""
 
 
 def without_tools(wish: str) -> "subprocess.CompletedProcess[str]":
     """Runs these tests with nothing on the PATH."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *FILES],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *SOME],
         cwd=ROOT,
         env={**os.environ, "PATH": os.devnull, SKIP_VARIABLE: wish},
         capture_output=True,
