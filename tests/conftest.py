@@ -60,6 +60,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=need.reason))
 
 
+def pytest_collection_finish() -> None:
+    """What thousands of tests were made of stays to the end: no collection of garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where nothing may be skipped, a test that is skipped fails."""
@@ -84,6 +90,20 @@ def _what_stays_open_is_found_where_it_was_opened() -> Iterator[None]:
     while (ended := _ended_children()) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     assert not ended, f"processes {ended} have ended, and nothing has waited for them"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """pytest-cov leaves out what a test with the marker no_cover calls; its fixtures cost as much."""
+    plugin = item.config.pluginmanager.getplugin("_cov")
+    controller = plugin and plugin.cov_controller
+    if not controller or not item.get_closest_marker("no_cover"):
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        controller.resume()
 
 
 def _ended_children() -> list[int]:

@@ -29,11 +29,18 @@ SETTINGS = GeneratorSettings(
 
 
 @pytest.fixture(autouse=True)
-def _garbage_collection_as_before() -> Iterator[None]:
+def _garbage_is_collected_as_often_as_before() -> Iterator[None]:
     before = gc.get_threshold()
     yield
-    gc.unfreeze()
     gc.set_threshold(*before)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_garbage_of_these_generators_stays_frozen() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def test_nothing_of_a_test_outlives_it() -> None:
