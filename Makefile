@@ -59,7 +59,7 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/mypy
 
 unit: $(STAMP) ## Run the fast tests
-	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose and not conformance" -n 2 $(TRACED)
+	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose and not conformance" -n 2 --dist worksteal $(TRACED)
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
 	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED)
