@@ -39,8 +39,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@echo "setting up $(VENV) (once)"
 	@# Debian has ensurepip in a package of its own: without it, the pip that is there installs into the environment.
 	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || $(PYTHON) -m venv --clear --without-pip $(VENV)
+	@# Most modules of the dependencies are never imported; Python compiles the others when they are.
 	@pip="$(BIN)/pip"; [ -x "$$pip" ] || pip="$(PYTHON) -m pip --python $(BIN)/python"; \
-	 $$pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock && \
+	 $$pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements-dev.lock && \
 	 $$pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
