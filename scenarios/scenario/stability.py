@@ -21,6 +21,7 @@ has S1 = 0. In a mixed fleet, S1 is the sum of what each group adds, w the width
 of the group that tolerates least. Groups that no gateway serves are left out, but for the limits they hit.
 """
 
+import functools
 import math
 import random
 import statistics
@@ -33,8 +34,9 @@ from msgspec.structs import replace
 from scenarios.events.drop import DropShare
 from scenarios.limits.leaky_bucket import EdgeRule
 from scenarios.limits.registry import Limits, limit
-from scenarios.policies.following import delays_if_all_fail
+from scenarios.policies.following import Policy, delays_if_all_fail
 from scenarios.policies.registry import policy
+from scenarios.policies.user_defined import UserDefined
 from scenarios.scenario.model import Part, Scenario
 
 TICK_CPU_S = 70e-6
@@ -240,17 +242,23 @@ def _most_clients_per_ip(limits: Limits, groups: list[_Drawn]) -> Iterator[float
 
 def _drawn(part: Part) -> _Drawn:
     chosen = policy(part.fleet.policy)
-    rng = random.Random(part.fleet.seed)  # noqa: S311
+    # A function of the user's own may be another one by the next time.
+    draw = _attempts if isinstance(chosen, UserDefined) else _attempts_once
+    attempts, first_s, last_s = draw(chosen, part.fleet.seed)
+    return _Drawn(part=part, attempts=attempts, first_s=first_s, last_s=last_s)
+
+
+def _attempts(chosen: Policy, seed: int) -> tuple[tuple[tuple[float, float], ...], float, float]:
+    """(attempts, first_s, last_s) of `_Drawn`."""
+    rng = random.Random(seed)  # noqa: S311
     draws = [list(islice(delays_if_all_fail(chosen, rng), _ATTEMPTS)) for _ in range(_SAMPLES)]
     made = [[draw[n] for draw in draws if len(draw) > n] for n in range(_ATTEMPTS)]
-    return _Drawn(
-        part=part,
-        attempts=tuple(
-            (len(column) / _SAMPLES, statistics.fmean(column) if column else 0.0) for column in made
-        ),
-        first_s=min(made[0], default=0.0),
-        last_s=max(made[0], default=0.0),
-    )
+    attempts = tuple((len(column) / _SAMPLES, statistics.fmean(column) if column else 0.0) for column in made)
+    return attempts, min(made[0], default=0.0), max(made[0], default=0.0)
+
+
+_attempts_once = functools.lru_cache(maxsize=256)(_attempts)
+"""Scenarios differ in many ways, and in few policies; to draw one takes 50 ms."""
 
 
 def _calm_from(s1: tuple[float, ...]) -> int | None:

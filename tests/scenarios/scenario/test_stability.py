@@ -19,6 +19,7 @@ from scenarios.scenario.edge.edge import Edge
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Feed, Fleet, Gateway, Scenario
 from scenarios.scenario.stability import admissible_rate_per_s, edge_rules, stability
+from tests.support import plain_clients
 
 
 def scenario(
@@ -291,3 +292,13 @@ def test_the_limits_of_a_file_of_the_users_own_are_not_known() -> None:
     own = replace(scenario(), edge=Edge(nginx_conf="nginx.conf"))
     assert not stability(own).limits_known
     assert stability(scenario()).limits_known
+
+
+def test_a_function_of_the_users_own_is_asked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = Scenario(
+        fleet=Fleet(policy={"name": "tests.support.plain_clients:listed", "waits_s": [1.0, 2.0]})
+    )
+    before = stability(scenario)
+    assert stability(scenario) == before
+    monkeypatch.setattr(plain_clients, "listed", lambda rng, waits_s: iter([0.0, 0.0, 0.0]))
+    assert stability(scenario).s1[0] > before.s1[0]
