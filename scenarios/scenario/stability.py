@@ -242,9 +242,11 @@ def _most_clients_per_ip(limits: Limits, groups: list[_Drawn]) -> Iterator[float
 
 def _drawn(part: Part) -> _Drawn:
     chosen = policy(part.fleet.policy)
-    # A function of the user's own may be another one by the next time.
-    draw = _attempts if isinstance(chosen, UserDefined) else _attempts_once
-    attempts, first_s, last_s = draw(chosen, part.fleet.seed)
+    if isinstance(chosen, UserDefined):
+        # A function of the user's own may be another one by the next time.
+        attempts, first_s, last_s = _attempts(chosen, part.fleet.seed)
+    else:
+        attempts, first_s, last_s = _attempts_once(chosen, part.fleet.seed)  # type: ignore[arg-type] # is a frozen struct
     return _Drawn(part=part, attempts=attempts, first_s=first_s, last_s=last_s)
 
 
