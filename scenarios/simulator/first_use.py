@@ -9,8 +9,8 @@ from scenarios.simulator.costs import Costs
 from scenarios.simulator.engine import Engine
 from scenarios.simulator.loop.compiled import FOLDER, is_made
 
-_ONCE = "compiling the simulator for this machine: about 20 s, once"
-_EACH_TIME = "compiling the simulator: about 20 s; no folder can be written in which to keep the result"
+_ONCE = "compiling the simulator for this machine: about half a minute, once"
+_EACH_TIME = "compiling the simulator: about half a minute; no folder can be written in which to keep the result"
 
 
 def prepare(say: Callable[[str], None]) -> None:
