@@ -10,7 +10,7 @@ from scenarios.simulator.engine import Engine
 from scenarios.simulator.loop.compiled import FOLDER, is_made
 
 _ONCE = "compiling the simulator for this machine: about half a minute, once"
-_EACH_TIME = "compiling the simulator: about half a minute; no folder can be written in which to keep the result"
+_EACH_TIME = "compiling the simulator: about half a minute; there is no folder in which to keep the result"
 
 
 def prepare(say: Callable[[str], None]) -> None:
