@@ -25,6 +25,10 @@ CPU_POINTS = 0.10
 ATTEMPTS_FACTOR = 2.0
 ATTEMPTS_SHARE_PER_S = 0.01
 """The baseline has next to no attempts, and twice nothing would forbid a single straggler."""
+DRAIN_SLOPE = 0.001
+"""Of the clients, per second."""
+DRAIN_WITHIN_S = 300
+"""A rise that would take longer than this to bring the service back is none that anybody can wait for."""
 
 
 class Baseline(Struct, frozen=True):

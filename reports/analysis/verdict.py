@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from reports.analysis.metrics import Summary, aftermath, rescued_at_s
-from reports.analysis.recovery import Recovery
+from reports.analysis.recovery import DRAIN_SLOPE, DRAIN_WITHIN_S, Recovery
 from reports.analysis.rise import FEWEST_SECONDS, rise_per_s
 from reports.analysis.validity import Validity
 from reports.rundir import series
@@ -38,10 +38,6 @@ MEANINGS: dict[VerdictName, str] = {
 clients."""
 RANKED = tuple(MEANINGS)
 
-DRAIN_SLOPE = 0.001
-"""Of the clients, per second."""
-DRAIN_WITHIN_S = 300
-"""A rise that would take longer than this to bring the service back is none that anybody can wait for."""
 SWING = 0.20
 """Of the clients."""
 SWING_BY_CHANCE = 2.0

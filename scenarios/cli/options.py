@@ -130,6 +130,14 @@ RETRIES_OPTION = click.option(
     help="Retries for runs invalidated by other load on this host.",
 )
 
+COSTS_OPTION = click.option(
+    "--costs",
+    "costs_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Read CPU costs from a file: JSON written by `simulate --keep-costs`, or TOML with costs"
+    " measured on another gateway.",
+)
+
 MODEL_OPTIONS = (
     click.option(
         "--set",
@@ -146,13 +154,7 @@ MODEL_OPTIONS = (
         metavar="RUN",
         help="Fit CPU costs to these recorded runs, or folders of them.",
     ),
-    click.option(
-        "--costs",
-        "costs_file",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="Read CPU costs from a file: JSON written by `simulate --keep-costs`, or TOML with costs"
-        " measured on another gateway.",
-    ),
+    COSTS_OPTION,
     click.option(
         "--slot-ms",
         type=click.FloatRange(min=0.1, max=1_000),

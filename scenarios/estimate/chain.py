@@ -31,11 +31,12 @@ from msgspec import Struct
 from scenarios.estimate.buckets import Buckets
 from scenarios.estimate.delays import Delay
 from scenarios.estimate.pod import Pod
+from scenarios.simulator.costs import SYN_AGAIN_AFTER_S
 
 Floats = npt.NDArray[np.float64]
 
-AGAIN_AFTER_S = (0.0, 1.0, 3.0, 7.0)
-"""From the first SYN to the next ones where the queue is full, as Linux does."""
+_AGAIN_AFTER_S = (0.0, *SYN_AGAIN_AFTER_S)
+"""From the first SYN to each one."""
 _TRAVELS = 8
 """Classes of travel times, each with as many clients."""
 _BINS = 3_000
@@ -142,7 +143,7 @@ class _Chain:
         self.joined = pod.staying
 
     def _retransmits(self, times: int) -> bool:
-        return AGAIN_AFTER_S[times] + self.pod.travel_s[0] < self.pod.timeout_s
+        return _AGAIN_AFTER_S[times] + self.pod.travel_s[0] < self.pod.timeout_s
 
     def _come_back(self, level: int, clients: Floats, step: int) -> None:
         """These, by lane, begin to wait for attempt `level`."""
@@ -262,8 +263,8 @@ class _Chain:
             self.queue.append(_Waiting(step, times, clients * share, total * share))
             self.queued += total * share
         if share < 1 and times + 1 in self.again:
-            wait_s = AGAIN_AFTER_S[times + 1]
-            at = step + round((wait_s - AGAIN_AFTER_S[times]) / self.step_s)
+            wait_s = _AGAIN_AFTER_S[times + 1]
+            at = step + round((wait_s - _AGAIN_AFTER_S[times]) / self.step_s)
             patient = self.travel_s + wait_s < self.pod.timeout_s
             if at < self.room:
                 self.again[times + 1][at] += clients * (1 - share) * patient
@@ -303,7 +304,7 @@ class _Chain:
     def _stays(self, waiting: "_Waiting", step: int, speed: float) -> Floats | None:
         """Which share of these is there until its handshake is done, by lane; None where nobody is."""
         pod = self.pod
-        elapsed_s = (step - waiting.since) * self.step_s + AGAIN_AFTER_S[waiting.times]
+        elapsed_s = (step - waiting.since) * self.step_s + _AGAIN_AFTER_S[waiting.times]
         slack_s = pod.timeout_s - elapsed_s - (pod.upgrade_s + pod.join_s) / speed - self.travel_s
         spread_s = max(self.width_s, self.step_s)
         if slack_s.max() <= -spread_s / 2:
@@ -315,5 +316,5 @@ class _Chain:
         """These have a session, and do not give up."""
         joining = waiting.clients * shares
         self.joined += float(joining.sum())
-        begun = waiting.since - round(AGAIN_AFTER_S[waiting.times] / self.step_s)
+        begun = waiting.since - round(_AGAIN_AFTER_S[waiting.times] / self.step_s)
         self.failing[np.maximum(begun + self.patience, step + 1), :, self.columns] -= joining.T

@@ -27,7 +27,7 @@ class Forecast(Struct, frozen=True, kw_only=True):
     """What the chain says."""
 
     chance_metastable: float
-    """That the storm sustains itself: nobody else is back at the horizon, nor on the way. Of five loads."""
+    """That the storm sustains itself: nobody else is back at the horizon, nor on the way. Of all loads."""
     chance_recovered: float
     """That it recovers by itself within the horizon; the rest is a slow drain."""
     time_to_recover_s: float | None

@@ -13,6 +13,8 @@ from msgspec import Struct
 from reports.analysis.recovery import (
     ATTEMPTS_SHARE_PER_S,
     CPU_POINTS,
+    DRAIN_SLOPE,
+    DRAIN_WITHIN_S,
     P99_FACTOR,
     P99_FLOOR_MS,
 )
@@ -23,9 +25,6 @@ from scenarios.estimate.pod import Pod
 Floats = npt.NDArray[np.float64]
 Word = Literal["recovers", "drains", "stuck"]
 
-_RISE_PER_S = 0.001
-_RISES_WITHIN_S = 300
-"""As a verdict has it: a slower rise, or a longer one, is none."""
 _LATE = 1 - 0.99
 """Of all ticks of all clients: so many may be late where the 99th percentile is not."""
 _FRESH_S = 1.0
@@ -87,7 +86,7 @@ def outcome(
     third = served[-max(1, horizon_s // 3) :]
     now = float(third.mean())
     rise = float(np.polyfit(np.arange(len(third)), third, 1)[0]) if len(third) > 1 else 0.0
-    drains = rise > _RISE_PER_S and now + rise * _RISES_WITHIN_S >= SERVED
+    drains = rise > DRAIN_SLOPE and now + rise * DRAIN_WITHIN_S >= SERVED
     return Outcome("drains" if drains or now >= SERVED else "stuck", None, whole, attempts_per_client)
 
 

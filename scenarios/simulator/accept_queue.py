@@ -7,12 +7,12 @@ import numpy.typing as npt
 
 from scenarios.simulator.calendar import Calendar
 from scenarios.simulator.clients import TRYING, ClientTable
+from scenarios.simulator.costs import SYN_AGAIN_AFTER_S
 from scenarios.simulator.pods import Pods
 
 Floats = npt.NDArray[np.float64]
 
-AGAIN_AFTER_S = np.array([1.0, 3.0, 7.0])
-"""After the first time, as Linux does: 1, 2 and 4 s after the one before."""
+_AGAIN_AFTER_S = np.array(SYN_AGAIN_AFTER_S)
 
 
 class AcceptQueue:
@@ -53,8 +53,8 @@ class AcceptQueue:
 
     def _turn_away(self, clients: Any) -> None:
         """These found no room; those that still have time retransmit."""
-        outside = clients[self._times[clients] < len(AGAIN_AFTER_S)]
-        again_s = self._first_s[outside] + AGAIN_AFTER_S[self._times[outside]]
+        outside = clients[self._times[clients] < len(_AGAIN_AFTER_S)]
+        again_s = self._first_s[outside] + _AGAIN_AFTER_S[self._times[outside]]
         self._times[outside] += 1
         # A client that will have given up by then does not retransmit.
         patient = again_s < self._table.due_s[outside]

@@ -8,8 +8,8 @@ import msgspec
 from rich.table import Table
 
 from reports.text import units
-from scenarios.cli.model_costs import ModelCosts
-from scenarios.cli.options import JSON_OPTION, SET_OPTION, scenario_argument
+from scenarios.cli.model_costs import model_costs
+from scenarios.cli.options import COSTS_OPTION, JSON_OPTION, SET_OPTION, scenario_argument
 from scenarios.cli.terminal import console, usage_errors
 from scenarios.estimate.estimate import ArmEstimate, Estimate, Forecast, estimate
 from scenarios.policies.following import PolicyError
@@ -17,7 +17,7 @@ from scenarios.scenario.arms import arms
 from scenarios.scenario.loader import load
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
-from scenarios.simulator.costs import CostFileError, Costs, read
+from scenarios.simulator.costs import CostFileError, Costs
 
 _UNKNOWN = "unknown"
 
@@ -25,13 +25,7 @@ _UNKNOWN = "unknown"
 @click.command("estimate")
 @scenario_argument("mass-drop")
 @SET_OPTION
-@click.option(
-    "--costs",
-    "costs_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Read CPU costs from a file: JSON written by `simulate --keep-costs`, or TOML with costs"
-    " measured on another gateway.",
-)
+@COSTS_OPTION
 @JSON_OPTION
 def estimate_command(
     *, scenario_name: str, overrides: tuple[str, ...], costs_file: Path | None, as_json: bool
@@ -59,8 +53,7 @@ def estimate_command(
 def _loaded(name: str, overrides: tuple[str, ...], costs_file: Path | None) -> tuple[Scenario, Costs]:
     if costs_file is None:
         return load(name, overrides), Costs()
-    costs, keys = read(costs_file)
-    return ModelCosts(costs=costs, keys=keys, measured=True).load(name, overrides)
+    return model_costs(costs_file, (), quiet=True).load(name, overrides)
 
 
 def estimate_table(found: Mapping[str, Estimate]) -> Table:
