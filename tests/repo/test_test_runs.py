@@ -1,5 +1,6 @@
-"""How tests run: none of them for ever, and Ctrl-C reaches what they start."""
+"""How tests run: all of them, none for ever, and Ctrl-C reaches what they start."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,21 @@ def test_hangs():
 
 def test_after(): pass
 """
+
+
+def test_make_finds_every_end_to_end_test_although_it_does_not_look_everywhere() -> None:
+    (line,) = re.findall(
+        r"^END_TO_END = (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    searched = [ROOT / place for place in line.split()]
+    assert all(place.exists() for place in searched)
+    marked = [
+        path
+        for path in ROOT.glob("tests/**/test_*.py")
+        if re.search(r"\bmark\.(e2e|measures)\b", path.read_text(encoding="utf-8"))
+    ]
+    assert len(marked) > 40
+    assert not [str(path) for path in marked if not any(place in (path, *path.parents) for place in searched)]
 
 
 def test_every_test_has_a_time_limit_and_its_stacks_are_written_before(
