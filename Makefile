@@ -1,6 +1,8 @@
 # Everything runs in a virtual environment that `setup` makes: no root, no system nginx, no Docker.
 PYTHON ?= python3
 VENV ?= .venv
+# Where bytecode is not kept, each of the thousands of processes that tests start compiles all of its modules first.
+unexport PYTHONDONTWRITEBYTECODE
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.complete
 

@@ -1,5 +1,6 @@
 """How tests run: all of them, none for ever, and Ctrl-C reaches what they start."""
 
+import os
 import re
 import subprocess
 import sys
@@ -94,3 +95,17 @@ def test_ctrl_c_reaches_a_program_of_tests_that_run_in_the_background(tmp_path: 
     starter = (sys.executable, "-c", IN_THE_BACKGROUND)
     done = run_tests(tmp_path, "-p", "tests.conftest", "-n", processes, starter=starter)
     assert done.returncode == 0, done.stdout
+
+
+def test_make_keeps_bytecode_also_where_the_environment_says_not_to() -> None:
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "--eval", "environment: ; @env", "environment"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "KEPT": "yes"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.splitlines()
+    assert "KEPT=yes" in shown
+    assert "PYTHONDONTWRITEBYTECODE=1" not in shown
