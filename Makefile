@@ -11,7 +11,7 @@ REPEATS ?= 1
 ARGS ?=
 
 # Number of concurrent end-to-end tests; they mostly wait. Tests that measure run alone.
-TOGETHER ?= 4
+TOGETHER ?= 5
 
 # Where the end-to-end tests are: to collect all others as well would cost each of their processes a minute.
 END_TO_END = tests/e2e tests/repo/test_installation.py
@@ -67,7 +67,7 @@ unit: $(STAMP) ## Run the fast tests
 	COVERAGE_FILE=.coverage.unit $(BIN)/pytest -m "not e2e and not compose and not conformance" -n 2 --dist worksteal $(TRACED)
 
 e2e: $(STAMP) ## Run the tests on real nginx, pods and clients
-	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile $(TRACED) $(END_TO_END)
+	COVERAGE_FILE=.coverage.e2e $(BIN)/pytest -m "e2e and not measures" -n $(TOGETHER) --dist loadfile --no-loadscope-reorder $(TRACED) $(END_TO_END)
 	$(BIN)/pytest -m "e2e and measures" $(END_TO_END)
 
 conformance: $(STAMP) ## Compare the models of stock clients with the real libraries; needs Node, see .ci/node

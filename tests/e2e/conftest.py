@@ -11,13 +11,24 @@ import pytest
 from tests.e2e.command_line import MARK, nothing_left_behind
 
 NODE = Path(__file__).parent / "node_gateway"
-LONGEST = ("test_gate_own_gateway.py", "test_gate.py")
+LONGEST = (
+    "test_own_gateway.py",
+    "test_own_gateway_failures.py",
+    "test_past_one_machine.py",
+    "test_timeline_on_the_stack.py",
+    "test_drains.py",
+    "test_gate_own_gateway.py",
+    "test_model_of_the_edge.py",
+    "test_storm.py",
+)
+"""Files that take three minutes and more, the longest first."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of several minutes begin first: a worker takes whole files, and the others would wait for it."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """The longest files begin first: a worker takes whole files, and the others would wait for it."""
+    place = {name: index for index, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @pytest.fixture(autouse=True, scope="session")

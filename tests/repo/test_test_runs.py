@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import LONGEST
 from tests.support.needs import ROOT
 
 DEADLOCK = """
@@ -37,6 +38,12 @@ def test_make_finds_every_end_to_end_test_although_it_does_not_look_everywhere()
     ]
     assert len(marked) > 40
     assert not [str(path) for path in marked if not any(place in (path, *path.parents) for place in searched)]
+
+
+def test_the_longest_files_are_there_and_nothing_orders_them_again() -> None:
+    assert [name for name in LONGEST if not (ROOT / "tests" / "e2e" / name).exists()] == []
+    (line,) = re.findall(r".* --dist loadfile .*", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert "--no-loadscope-reorder" in line, "files with most tests would begin first"
 
 
 def test_every_test_has_a_time_limit_and_its_stacks_are_written_before(
