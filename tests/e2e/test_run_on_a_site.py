@@ -16,6 +16,8 @@ from tests.e2e.command_line import GOOD_OR_INVALID, storm_processes, wait_for
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_loopback_range]
 
 CLIENTS = 60
+LONG = ("phases.duration_s=300",)
+"""For a storm that is killed, however late."""
 LONGEST_S = 240
 """Of a command with a run and its report; each of its parts starts in seconds on a busy machine."""
 
@@ -97,7 +99,7 @@ def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
             output, _ = refused.communicate(timeout=LONGEST_S)
         assert refused.returncode == 2
         assert "needs 4 gateway hosts, 3 are running" in output
-        with made.storm("run", "--retries", "0", sets=("phases.duration_s=60",), runs=tmp_path) as storm:
+        with made.storm("run", "--retries", "0", sets=LONG, runs=tmp_path) as storm:
             wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
             assert made.health(EDGE) == "taken"
             with made.storm("run", "--retries", "0", sets=(), runs=tmp_path / "second") as second:
@@ -115,7 +117,7 @@ def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
 def test_a_standing_generator_takes_part_and_is_free_again_when_its_storm_was_killed(tmp_path: Path) -> None:
     with agents(workers=1) as made:
         options, folder = ("run", "--retries", "0"), tmp_path / "killed"
-        with made.storm(*options, sets=("phases.duration_s=60",), runs=folder) as killed:
+        with made.storm(*options, sets=LONG, runs=folder) as killed:
             wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
             killed.send_signal(signal.SIGKILL)
             killed.communicate()
