@@ -68,7 +68,8 @@ def test_every_event_works_there(run: Run) -> None:
     standing = [row["ticks"] or 0 for row in run.between(4, 6)]
     assert min(standing) < 0.8 * CLIENTS * 5
     dropped = [row["disconnects"] or 0 for row in run.between(14, 20)]
-    assert sum(dropped) >= CLIENTS
+    # Those of the pod that left a second before may not be back yet.
+    assert sum(dropped) >= (run.between(13, 14)[0]["connected"] or 0) > 0
     before, after = (
         (run.directory / "nginx" / name).read_text() for name in ("gateway.conf.before", "gateway.conf")
     )
