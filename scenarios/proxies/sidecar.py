@@ -22,7 +22,7 @@ TEMPLATE = Path(__file__).parents[2] / "nginx" / "sidecar.yaml.template"
 
 UNBOUNDED = 1_000_000_000
 _LONGEST_EJECTION_S = 300
-_READY_S = 10.0
+_READY_S = 30.0
 _READY_POLL_S = 0.05
 _ANSWER_S = 0.5
 _STATISTICS = {"format": "json", "filter": f"^({'|'.join(map(re.escape, COUNTERS.values()))})$"}

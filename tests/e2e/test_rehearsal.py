@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from scenarios.scenario.loader import load
-from tests.e2e.command_line import PATIENCE_S, command, running, started, storm_processes
+from tests.e2e.command_line import command, running, started, storm_processes
 
 pytestmark = pytest.mark.e2e
 
@@ -26,16 +27,24 @@ REHEARSAL = (
     "gateway.handshake_cpu_ms=5",
     "gateway.tick_cpu_us=0",
     "event=["
-    '{at_s=3, do="drop_share", share=0.5}, {at_s=5, do="scale", pods=3}, '
-    '{at_s=11, do="push_policy", policy="incident", reach_s=1}]',
-    "phases.duration_s=15",
+    '{at_s=3, do="drop_share", share=0.5}, {at_s=4, do="scale", pods=3}, '
+    '{at_s=10, do="push_policy", policy="incident", reach_s=1}]',
+    "phases.duration_s=17",
     "phases.during_s=4",
     "phases.recovery_window_s=4",
     "phases.rescue_at_s=0",
     'hypothesis={metric="time_to_recover_s", operator="<=", bound=1, statement="It is nothing."}',
     "abort.availability_below=0.01",
+    "abort.for_s=60",
+    "fleet.connect_timeout_s=3",
+    "fleet.stale_after_s=0",
 )
 """Overrides of `mass-drop`."""
+
+LONG = ("phases.duration_s=60",)
+"""For a rehearsal that ends before its time, however late that is noticed."""
+
+LONGEST_S = 240
 
 # They are out for long enough to be asked about.
 SLOW_CLIENTS = ('fleet.policy={name="full-jitter", base_s=60, cap_s=60}',)
@@ -53,7 +62,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Run]:
         ),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONGEST_S,
         check=False,
     )
     (path,) = find_runs([folder / "latest"])
@@ -70,8 +79,11 @@ def test_what_was_chosen_was_done_and_is_written_down(chosen: tuple[int, str, Ru
         "scale to 3 pods",
         "push policy incident to all clients",
     ]
-    ended = [line["event"] for line in run.events if line.get("phase") == "end"]
-    assert ended == ["drop_share", "scale", "push_policy"]
+    begun, ended = (
+        [line["event"] for line in run.events if line.get("phase") == phase] for phase in ("begin", "end")
+    )
+    assert begun == ["drop_share", "scale", "push_policy"]
+    assert sorted(ended) == sorted(begun)
     assert {int(row["pod"] or 0) for row in run.pods} == {0, 1, 2}
     assert run.rows[-1]["connected"] == 60, "the pushed policy brought them back"
 
@@ -90,7 +102,7 @@ def test_a_late_choice_gets_its_time(chosen: tuple[int, str, Run]) -> None:
     _, _, run = chosen
     assert run.info.rehearsal is not None
     last = run.info.rehearsal.decisions[-1]
-    assert run.info.scenario["phases"]["duration_s"] >= last.t_s + 4, (
+    assert run.info.scenario["phases"]["duration_s"] >= last.t_s + 7, (
         "as much as the script gives its last one"
     )
     assert run.info.phases[-1].to_s == run.info.scenario["phases"]["duration_s"]
@@ -112,19 +124,20 @@ def test_the_choices_are_a_scenario_that_can_be_played_again(chosen: tuple[int, 
 
 
 def test_a_breach_ends_a_rehearsal_early_and_it_is_judged_and_reported(tmp_path: Path) -> None:
-    breach = ("abort.availability_below=0.9", "abort.for_s=2")
-    with started(
-        "rehearse", "mass-drop", "--force", sets=(*REHEARSAL, *SLOW_CLIENTS, *breach), runs=tmp_path
-    ) as process:
-        output, _ = process.communicate(timeout=PATIENCE_S)
+    breach = ("abort.availability_below=0.9", "abort.for_s=4")
+    sets = (*REHEARSAL, *LONG, *SLOW_CLIENTS, *breach)
+    with started("rehearse", "mass-drop", "--force", sets=sets, runs=tmp_path) as process:
+        output, _ = process.communicate(timeout=LONGEST_S)
     assert process.returncode == 1, output
-    assert "abort.availability_below is 0.9, for 2 consecutive seconds" in output
+    assert "abort.availability_below is 0.9, for 4 consecutive seconds" in output
     (path,) = find_runs([tmp_path])
     run = Run.load(path)
     assert run.info.status == "complete"
     assert run.info.rehearsal is not None
-    assert "50 % of the clients were served" in run.info.rehearsal.aborted
-    assert run.rows[-1]["t_s"] in range(4, 9), "long before the end"
+    served = re.search(r"([0-9.]+) % of the clients were served", run.info.rehearsal.aborted)
+    assert served
+    assert float(served[1]) < 60
+    assert 4 <= (run.rows[-1]["t_s"] or 0) < 40, "long before the end"
     assert run.info.summary["storm"]["availability"] < 0.95
     assert run.histograms["censored"], "who was out counts, though the generator ended by itself"
     assert (path / "rehearsal.html").exists()
@@ -141,7 +154,7 @@ def test_ctrl_c_at_the_keyboard_ends_it_in_order(tmp_path: Path) -> None:
             "mass-drop",
             "--force",
             "--interactive",
-            sets=(*REHEARSAL, *SLOW_CLIENTS),
+            sets=(*REHEARSAL, *LONG, *SLOW_CLIENTS),
             runs=tmp_path,
         ),
         stdin=theirs,
@@ -169,7 +182,7 @@ def test_ctrl_c_at_the_keyboard_ends_it_in_order(tmp_path: Path) -> None:
 
 
 def _read_until(descriptor: int, text: str) -> str:
-    seen, end = "", time.monotonic() + PATIENCE_S
+    seen, end = "", time.monotonic() + LONGEST_S
     while text not in seen:
         assert time.monotonic() < end, seen
         if select.select([descriptor], [], [], 0.5)[0]:
@@ -178,7 +191,7 @@ def _read_until(descriptor: int, text: str) -> str:
 
 
 def _read_until_end(descriptor: int, process: "subprocess.Popen[str]") -> str:
-    seen, end = "", time.monotonic() + PATIENCE_S
+    seen, end = "", time.monotonic() + LONGEST_S
     while process.poll() is None:
         assert time.monotonic() < end, seen
         if select.select([descriptor], [], [], 0.2)[0]:

@@ -16,12 +16,17 @@ from tests.support.group_ticks import assert_groups_add_up
 
 pytestmark = pytest.mark.e2e
 
+STEADFAST = ("fleet.stale_after_s=0",)
+"""Clients of a machine that stands still for a while do not hang up: what disconnects them is the trigger."""
+HEARING = ("fleet.connect_timeout_s=10",)
+"""Clients wait until they hear that they are refused."""
+
 
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Run], Path]:
     folder = tmp_path_factory.mktemp("runs")
     matrix = 'matrix={"fleet.policy"=["naive", "incident"]}'
-    sets = (*SMALL_STORM, matrix, "phases.control_s=4")
+    sets = (*SMALL_STORM, *STEADFAST, matrix, "phases.control_s=4")
     output, found = carried_out(folder, "compare", "--retries", "0", sets=sets)
     # Two where others used the machine's cores during the first one.
     controls = [run for run in found if run.info.control]
@@ -60,8 +65,8 @@ def test_the_trigger_drops_everybody_while_the_feed_goes_on(
     for run in comparison[1]:
         assert drop_of(run)["dropped"] == 60
         assert total(run, "disconnects") >= 60
-        storm = [row["ticks_sent"] for row in run.between(3, 11)]
-        assert all(sent is not None for sent in storm), "pods keep reporting, and sending, in the storm"
+        sent = sum(row["ticks_sent"] or 0 for row in run.between(3, 11))
+        assert sent > 60 * 5, "pods keep reporting, and sending, in the storm"
 
 
 def test_clients_come_back_by_themselves(comparison: tuple[str, list[Run], Path]) -> None:
@@ -91,7 +96,7 @@ def test_effective_latency_covers_every_client_and_every_tick(
 
 
 def test_refusals_agree_between_clients_and_nginx_and_programs_can_read_the_result(tmp_path: Path) -> None:
-    sets = (*SMALL_STORM, "fleet.clients=24", "fleet.clients_per_ip=8", "edge.limit=per-ip")
+    sets = (*SMALL_STORM, *HEARING, "fleet.clients=24", "fleet.clients_per_ip=8", "edge.limit=per-ip")
     output, (run,) = carried_out(tmp_path, "run", "--json", "--retries", "0", sets=sets)
     limited = total(run, "limited")
     assert limited > 0, "8 naive clients behind one address must meet a limit of 3 a second"
@@ -102,8 +107,8 @@ def test_refusals_agree_between_clients_and_nginx_and_programs_can_read_the_resu
 
 
 def test_clients_that_begin_with_polling_are_dropped_and_come_back(tmp_path: Path) -> None:
-    polling = ("fleet.transport=polling-upgrade", "gateway.balance=hash", "fleet.connect_timeout_s=3")
-    _, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *polling))
+    polling = ("fleet.transport=polling-upgrade", "gateway.balance=hash")
+    _, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *STEADFAST, *polling))
     assert drop_of(run)["dropped"] == 60
     assert total(run, "disconnects") >= 60
     assert run.rows[-1]["connected"] == 60
@@ -117,9 +122,13 @@ def access_log(run: Run) -> list[str]:
     return (run.directory / "nginx" / "access.log").read_text().splitlines()
 
 
+CAP = 50
+"""Attempts in a second, which clients that are refused make ten times as many of."""
+
+
 def test_a_limit_strikes_those_who_share_an_address_and_a_cap_on_tries_marks_the_run(tmp_path: Path) -> None:
     mix = "fleet.clients_per_ip=[{share=0.5, clients_per_ip=1}, {share=0.5, clients_per_ip=30}]"
-    crowd = (mix, "fleet.source=proxy-protocol", "edge.limit=per-ip", "fleet.max_attempts_per_s=100")
+    crowd = (mix, "fleet.source=proxy-protocol", "edge.limit=per-ip", f"fleet.max_attempts_per_s={CAP}")
     output, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *crowd))
     assert len({line.split("\t")[2] for line in access_log(run)}) == 31
     limited = {
@@ -135,7 +144,9 @@ def test_a_limit_strikes_those_who_share_an_address_and_a_cap_on_tries_marks_the
     assert alone.ticks.in_time / alone.ticks.due > shared.ticks.in_time / shared.ticks.due
     ramp = [row["limited"] for row in run.rows if (row["t_s"] or 0) < 3]
     assert sum(count or 0 for count in ramp) == 0, "nobody is refused while the fleet is brought up"
-    assert max(row["attempts"] or 0 for row in run.rows) <= 110
+    storm = [row["attempts"] or 0 for row in run.rows if (row["t_s"] or 0) >= 3]
+    # Of all seconds together: a busy machine may count some of one in another.
+    assert sum(storm) <= CAP * (len(storm) + 0.1)
     assert run.info.verdict["name"] == "INVALID"
     assert "fleet.max_attempts_per_s" in output
 
@@ -143,9 +154,8 @@ def test_a_limit_strikes_those_who_share_an_address_and_a_cap_on_tries_marks_the
 def test_somebody_elses_gateway_is_stormed_by_clients_that_cut_their_own_connections(tmp_path: Path) -> None:
     secret = 'target.auth={token="open-sesame"}'
     with lone_pod() as target:
-        _, (run,) = carried_out(
-            tmp_path, "run", "--retries", "0", "--target", target, sets=(*SMALL_STORM, secret)
-        )
+        sets = (*SMALL_STORM, *STEADFAST, secret)
+        _, (run,) = carried_out(tmp_path, "run", "--retries", "0", "--target", target, sets=sets)
     assert total(run, "disconnects") == 60
     assert run.rows[-1]["connected"] == 60
     assert run.info.nginx_limited is None
@@ -159,14 +169,15 @@ def test_old_clients_are_refused_for_ever_beside_a_group_that_comes_back(tmp_pat
         "fleet.group=[{name='web'}, {name='old', share=0.25, protocol=3,"
         " policy={name='rounds', delay_s=0.5, pause_s=1}}]"
     )
-    output, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, groups))
+    output, (run,) = carried_out(tmp_path, "run", "--retries", "0", sets=(*SMALL_STORM, *STEADFAST, groups))
     assert "Clients by group" in (tmp_path / "latest" / "report.md").read_text(encoding="utf-8")
     assert "old" in output
     assert drop_of(run)["dropped"] == 45
     assert run.rows[-1]["clients"] == run.rows[-1]["connected"] == 45
     web, old = run.info.summary["groups"]
     assert (web["clients"], old["clients"]) == (45, 15)
-    assert web["back_after_s"] is not None
+    assert web["availability"] > 0
+    assert old["availability"] is None
     assert web["effective_p99"]["ms"] > 0
     assert web["staleness_p99_ms"] > 0
     assert old["effective_p99"] is None

@@ -1,10 +1,12 @@
 """Every event on real nginx, real pods and real clients, and an orchestrator that acts on its probes."""
 
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reports.rundir import latency
 from reports.rundir.reader import Run
 from scenarios.events.registry import EVENTS
 from tests.e2e.command_line import SMALL_STORM, carried_out
@@ -27,8 +29,8 @@ TIMELINE = """[
     {at_s=31, do="feed_stall", for_s=2.5},
     {at_s=34, do="rolling_restart", gap_s=0.5},
     {at_s=49, do="drop_all"},
-    {at_s=52, do="scale", pods=2},
-    {at_s=56, do="drain", window_s=2, pods=[0], leave_upstream=true},
+    {at_s=53, do="scale", pods=2},
+    {at_s=57, do="drain", window_s=2, pods=[0], leave_upstream=true},
     {at_s=60, do="deploy", max_surge=1, max_unavailable=0, drain_s=1},
 ]"""
 
@@ -52,6 +54,11 @@ def ended(run: Run, name: str) -> dict[str, Any]:
     return next(line for line in run.events if line["event"] == name and line.get("phase") == "end")
 
 
+def begun(run: Run, name: str) -> dict[str, Any]:
+    """What an event said when it began; the first of that name."""
+    return next(line for line in run.events if line["event"] == name and line.get("phase") == "begin")
+
+
 def total(run: Run, column: str, from_s: float, to_s: float) -> float:
     return sum(row[column] or 0 for row in run.between(from_s, to_s))
 
@@ -65,8 +72,8 @@ def test_every_event_begins_and_ends(run: Run) -> None:
 
 def test_a_killed_pod_loses_its_clients_and_comes_back(run: Run) -> None:
     assert ended(run, "kill_pod")["clients"] == pytest.approx(CLIENTS / 2, abs=5)
-    assert total(run, "disconnects", 2, 4) >= CLIENTS / 2 - 5
-    assert run.between(8, 9)[0]["connected"] == CLIENTS
+    assert total(run, "disconnects", 2, 9) >= CLIENTS / 2 - 5
+    assert max(row["connected"] or 0 for row in run.between(4, 9)) == CLIENTS
     assert any(row["pod"] == 1 and (row["t_s"] or 0) > 4 for row in run.pods)
 
 
@@ -78,33 +85,47 @@ def test_a_paused_pod_sends_nothing_and_its_clients_notice(run: Run) -> None:
 def test_a_pod_that_is_added_gets_clients_and_one_that_is_removed_loses_them(run: Run) -> None:
     assert ended(run, "scale")["added"] == 1
     clients = {int(row["t_s"] or 0): row["clients"] or 0 for row in run.pods if row["pod"] == 2}
-    assert clients[27] > 0
-    assert max(clients) < 56, "nobody hears of it after it has left"
+    # It gets some when nginx restarts, or when a share is dropped; until pods restart.
+    assert max(count for t_s, count in clients.items() if 19 <= t_s < 34) > 0
+    (left_s,) = (line["t_s"] for line in run.events if line["event"] == "scale" and line.get("removed"))
+    assert max(clients) <= left_s, "nobody hears of it after it has left"
+    assert total(run, "disconnects", 53, 57) > 0
     # A client that failed while pods restarted may wait 30 s by its policy, and still be out.
-    before = run.between(51, 52)[0]["connected"] or 0
-    assert CLIENTS / 2 < before <= (run.rows[-1]["connected"] or 0)
+    assert (run.rows[-1]["connected"] or 0) > CLIENTS / 2
 
 
 def test_a_restart_of_nginx_drops_everybody_and_a_reload_nobody(run: Run) -> None:
     assert total(run, "disconnects", 18, 19) == 0
-    assert total(run, "disconnects", 19, 21) >= CLIENTS
+    assert total(run, "disconnects", 19, 25) >= CLIENTS
 
 
 def test_a_share_is_dropped_exactly(run: Run) -> None:
     assert ended(run, "drop_share")["dropped"] == pytest.approx(CLIENTS / 2, abs=2)
 
 
+def assert_only_who_was_away_missed_any(run: Run, from_s: float, to_s: float) -> None:
+    """A client that comes back late after the drop of a share finds out then what it has missed."""
+    dropped_s = 25
+    due = 5 * (to_s - dropped_s) + 3 * 5 * 2
+    assert total(run, "missed", from_s, to_s) <= due * total(run, "joined", from_s, to_s)
+
+
 def test_a_burst_brings_more_ticks_and_a_stall_none(run: Run) -> None:
+    began_s, ended_s = begun(run, "feed_burst")["t_s"], ended(run, "feed_burst")["t_s"]
+    from_s, to_s = int(began_s), ceil(ended_s)
+    # By when they were due: they may come later. Clients that are away have them due as well.
+    due = sum(latency.between(run.histograms[tag], from_s, to_s).sum() for tag in ("effective", "censored"))
     calm = CLIENTS * 5
-    assert total(run, "ticks", 29, 30) == pytest.approx(4 * calm, rel=0.15)
-    assert total(run, "ticks", 32, 33) == 0
-    assert total(run, "missed", 27, 34) == 0, "what came due in a stall is sent after it"
+    assert due == pytest.approx(calm * (to_s - from_s + 3 * (ended_s - began_s)), rel=0.1)
+    assert total(run, "ticks", 28, 33) > 2 * 3 * calm, "a calm feed has three seconds of ticks by then"
+    assert min(row["ticks"] or 0 for row in run.between(31, 34)) == 0
+    assert_only_who_was_away_missed_any(run, 27, 34)  # what came due in a stall is sent after it
 
 
 def test_nobody_is_taken_for_having_missed_ticks_that_were_never_due(run: Run) -> None:
     received, sent = total(run, "ticks", 0, 84), total(run, "ticks_sent", 0, 84)
     assert 0 < received <= sent + 2 * CLIENTS * 20
-    assert sum(row["missed"] or 0 for row in run.between(28, 34)) == 0
+    assert_only_who_was_away_missed_any(run, 28, 34)
 
 
 def test_a_limit_in_mid_run_is_in_nginx_after_the_change_and_not_before(run: Run) -> None:
@@ -117,21 +138,24 @@ def test_a_limit_in_mid_run_is_in_nginx_after_the_change_and_not_before(run: Run
 def test_the_trigger_is_over_when_the_last_fault_is(run: Run) -> None:
     assert run.info.trigger_s == 2
     # Two pods, one at a time: a new one starts, and then the old one drains for a second.
-    assert 62 < (run.info.trigger_end_s or 0) < 78
+    end_s = ended(run, "deploy")["t_s"]
+    assert end_s > 62
+    assert run.info.trigger_end_s == pytest.approx(end_s, abs=1)
 
 
-PROBES = '{at_s=0, do="probes", conflated=%s, period_s=0.5, timeout_s=0.4, failures=2, grace_s=1}'
+PROBES = '{at_s=0, do="probes", conflated=%s, period_s=0.5, timeout_s=1.5, failures=2, grace_s=1}'
 
 
 def paused_under_probes(tmp_path: Path, conflated: str) -> list[str]:
-    """What an orchestrator did to a pod that stood still for three seconds. A busy host makes others late."""
-    pause = '{at_s=2, do="pause_pod", pod=1, for_s=3}'
+    """What an orchestrator did to a pod that stood still for much longer than others do on a busy host."""
+    pause = '{at_s=1, do="pause_pod", pod=1, for_s=8}'
     event = f"event=[{PROBES % conflated}, {pause}]"
-    run = played(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
+    sets = ("fleet.clients=10", "phases.duration_s=14", "phases.during_s=4")
+    run = played(tmp_path, event, *sets)
     return [
         line["event"]
         for line in run.events
-        if line["event"].startswith("pod_") and line["pod"] == 1 and line["t_s"] >= 2
+        if line["event"].startswith("pod_") and line["pod"] == 1 and line["t_s"] >= 1
     ]
 
 
@@ -147,12 +171,12 @@ def test_conflated_probes_kill_a_pod_that_would_have_come_back(tmp_path: Path) -
 
 
 def test_two_fixes_in_one_second_do_not_end_the_run(tmp_path: Path) -> None:
-    both = '{at_s=6, do="scale", pods=4}, {at_s=6, do="set_limit", limit="lag-shed"}'
-    later = '{at_s=6.8, do="feed_stall", for_s=0.5}, {at_s=7, do="drop_share", share=0.5}'
-    event = f'event=[{{at_s=3, do="drop_all"}}, {both}, {later}]'
+    both = '{at_s=2, do="scale", pods=4}, {at_s=2, do="set_limit", limit="lag-shed"}'
+    later = '{at_s=2.8, do="feed_stall", for_s=0.5}, {at_s=3, do="drop_share", share=0.5}'
+    event = f'event=[{{at_s=1, do="drop_all"}}, {both}, {later}]'
     run = played(tmp_path, event, "phases.duration_s=14", "phases.during_s=4")
     assert ended(run, "scale")["added"] == 2
-    assert {row["pod"] for row in run.pods if (row["t_s"] or 0) > 10} == {0, 1, 2, 3}
+    assert {row["pod"] for row in run.pods if (row["t_s"] or 0) > 2} == {0, 1, 2, 3}
     assert run.rows[-1]["connected"] == CLIENTS
 
 
