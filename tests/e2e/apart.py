@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from scenarios.host.token import TOKEN_VARIABLE
 from scenarios.stack.remote.site import GATEWAYS, GENERATOR, NGINX
-from tests.e2e.command_line import SMALL_STORM, command, get, running, wait_for
+from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, command, get, running, wait_for
 from tests.e2e.network import SUPPORT, Host, Network, network
 
 DELAY_MS = 2.0
@@ -136,7 +136,7 @@ def site(folder: Path, *, workers: Mapping[str, int]) -> Iterator[Site]:
         for host, count in workers.items():
             for _ in range(count):
                 made.worker(host)
-        wait_for("a site that is ready", lambda: made.ready(sum(workers.values())))
+        wait_for("a site that is ready", lambda: made.ready(sum(workers.values())), 3 * PATIENCE_S)
         yield made
 
 
