@@ -74,6 +74,8 @@ class LocalChild(Struct, eq=False):
     name: str
     process: asyncio.subprocess.Process
     log: Path
+    grace_s: float = _GRACE_S
+    """From the order to end until its process group is killed."""
 
     @property
     def pid(self) -> int:
@@ -93,7 +95,7 @@ class LocalChild(Struct, eq=False):
                 self.process.send_signal(signal.SIGCONT)
                 self.process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.process.wait(), _GRACE_S if grace_s is None else grace_s)
+                await asyncio.wait_for(self.process.wait(), self.grace_s if grace_s is None else grace_s)
         await self.kill()
 
     async def pause(self) -> None:
@@ -240,8 +242,12 @@ async def start(
     pass_fds: Sequence[int] = (),
     pipe_output: bool = False,
     directory: Path | None = None,
+    grace_s: float = _GRACE_S,
 ) -> LocalChild:
-    """Starts a program, in `directory`, whose standard error (and output, unless piped) goes to `log`."""
+    """Starts a program, in `directory`, whose standard error (and output, unless piped) goes to `log`.
+
+    grace_s: from the order to end until it is killed.
+    """
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", LAUNCHER),
@@ -257,7 +263,7 @@ async def start(
             # Ctrl-C in a terminal reaches us alone; we then end the others in order.
             start_new_session=True,
         )
-    return LocalChild(name, process, log)
+    return LocalChild(name, process, log, grace_s)
 
 
 def exit_text(code: int) -> str:

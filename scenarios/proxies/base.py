@@ -22,6 +22,8 @@ from scenarios.host.process import LocalChild, StackError, start
 
 POLLS = 400
 POLL_S = 0.05
+_GRACE_S = 15.0
+"""To end: what it has still to write are refusals and connections that a run counts, also on a busy host."""
 _ANY = "0.0.0.0"  # noqa: S104
 
 
@@ -96,6 +98,7 @@ class LocalProxy(ABC):
             descriptors=descriptors,
             # SIGTERM, so that a master ends its workers too.
             death_signal=signal.SIGTERM,
+            grace_s=_GRACE_S,
         )
         try:
             for _ in range(POLLS):

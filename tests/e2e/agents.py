@@ -12,11 +12,13 @@ from msgspec import Struct
 from scenarios.host.machine import free_ports
 from scenarios.host.token import TOKEN_VARIABLE
 from scenarios.stack.remote.site import GATEWAYS, GENERATOR, NGINX
-from tests.e2e.command_line import SMALL_STORM, get, running, started, wait_for
+from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, get, running, started, wait_for
 
 TOKEN = "a-token-for-tests"
 PODS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 EDGE = "127.0.0.5"
+BEGINS_S = 3 * PATIENCE_S
+"""For a dozen processes that start at once."""
 
 
 class Agents(Struct):
@@ -89,8 +91,8 @@ def agents(*, workers: int = 0) -> Iterator[Agents]:
             process = ends.enter_context(running(program, stdout=subprocess.DEVNULL, env=token))
             if "--worker" in arguments:
                 made.workers.append(process)
-        wait_for("idle hosts", made.idle)
+        wait_for("idle hosts", made.idle, BEGINS_S)
         if workers:
             there = f"generator_workers {workers}\n"
-            wait_for("the workers", lambda: there in get(f"http://127.0.0.1:{web}/metrics"))
+            wait_for("the workers", lambda: there in get(f"http://127.0.0.1:{web}/metrics"), BEGINS_S)
         yield made

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,25 @@ class Edge:
             worker.resume()
         return taken
 
+    async def connect_to_all_workers(self, count: int) -> int:
+        """Opens WebSockets that wait when all workers wake together; how many there was room for.
+
+        Where workers are woken by sockets that come one by one, the first may take all of them before the
+        others get a core.
+        """
+        master = psutil.Process(self._child.pid)
+        while len(master.children()) < self._workers:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        # They are one process group, which the kernel lets go on as a whole.
+        os.killpg(self._child.pid, signal.SIGSTOP)
+        while any(each.status() != psutil.STATUS_STOPPED for each in master.children()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        connecting = [asyncio.ensure_future(self.connect()) for _ in range(count)]
+        while len(self._writers) < count:  # noqa: ASYNC110 - the kernel has taken them, no worker has
+            await asyncio.sleep(0.01)
+        os.killpg(self._child.pid, signal.SIGCONT)
+        return sum(await asyncio.gather(*connecting))
+
     def speak(self) -> None:
         """One of the clients says something."""
         self._writers[0].write(b".")
@@ -80,6 +101,11 @@ class Edge:
     def open(self) -> int:
         """WebSockets that the proxy has not closed."""
         return sum(not reader.at_eof() for reader in self._readers)
+
+    async def until_open(self, count: int) -> None:
+        """Returns once no more are open than that."""
+        while self.open > count:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
     async def status(self) -> int:
         """The answer to one more request."""

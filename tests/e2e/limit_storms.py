@@ -147,14 +147,16 @@ async def _ask(port: int, n: int, request: Request, source: str) -> None:
     bound = (request.address, 0) if source == "bind" else None
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=bound)
     try:
+        proxied = ""
         if source != "bind":
             family, to = ("TCP6", "::1") if ":" in request.address else ("TCP4", "127.0.0.1")
-            writer.write(f"PROXY {family} {request.address} {to} 1234 {port}\r\n".encode())
+            proxied = f"PROXY {family} {request.address} {to} 1234 {port}\r\n"
         sid = f"&sid={request.sid}" if request.sid else ""
         # The log has the transport, so that it tells which request a line is about.
         target = f"/socket.io/?EIO=4&transport={n}{sid}"
-        writer.write(f"{request.method} {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n".encode())
-        writer.write(b"Content-Length: 0\r\n\r\n")
+        # In one piece: the log has when a request began, and a proxy decides when it is there.
+        head = f"{proxied}{request.method} {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+        writer.write(f"{head}Content-Length: 0\r\n\r\n".encode())
         await reader.read()
     finally:
         writer.close()

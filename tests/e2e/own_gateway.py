@@ -19,6 +19,9 @@ OWN_STORM = (
     f"fleet.clients={CLIENTS}",
     "fleet.clients_per_ip=1",
     "fleet.ramp_per_s=60",
+    # Nobody gives up, or leaves, because a process stood still for a while.
+    "fleet.connect_timeout_s=15",
+    "fleet.stale_after_s=15",
     "gateway.ready_path=/readyz",
     "feed.due_field=ts",
     "feed.due_unit=ms",
@@ -108,6 +111,21 @@ def of_pod(run: Run, pod: int, column: str, from_s: float = 0) -> list[float]:
     """The values that a pod has in a column, from a second of steady state on."""
     rows = [row for row in run.pods if row["pod"] == pod and (row["t_s"] or 0) >= from_s]
     return [value for row in rows if (value := row[column]) is not None]
+
+
+def due(run: Run, second: int) -> int:
+    """How many ticks were due at clients in a second, whenever they came."""
+    found = (run.histograms[tag].get(second) for tag in ("effective", "censored"))
+    return sum(histogram.total for histogram in found if histogram is not None)
+
+
+def clients_of(run: Run, pod: int, before_s: float) -> float:
+    """How many clients a pod had in steady state, before any were disconnected.
+
+    What is asked of a pod late may be the number afterwards, and a pod that stood still has no row.
+    """
+    rows = [row for row in run.pods if row["pod"] == pod and -1 <= (row["t_s"] or 0) < before_s]
+    return max(row["clients"] or 0 for row in rows)
 
 
 def pod_log(run: Run, pod: int) -> str:

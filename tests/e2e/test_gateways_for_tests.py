@@ -110,8 +110,18 @@ def test_it_is_ready_sends_ticks_and_ends_on_sigterm(name: str, tmp_path: Path, 
             kill(child)
 
 
+def join(port: int) -> None:
+    """A client that stays, by polling."""
+    url = f"http://127.0.0.1:{port}/socket.io/?EIO=4&transport=polling"
+    session = json.loads(get(url)[1:])["sid"]
+    assert get(f"{url}&sid={session}", b"40") == "OK"
+
+
 def test_a_crash_has_a_traceback_and_a_status(log: Path) -> None:
-    with gateway("crashing", 0.2, 1, 1, log=log) as (process, _):
+    with gateway("crashing", 0.2, 1, 1, log=log) as (process, port):
+        wait_until_ready(port)
+        assert process.poll() is None
+        join(port)
         assert process.wait(PATIENCE_S) == 1
     assert log.read_text().endswith("RuntimeError: the cache is inconsistent\n")
 
@@ -119,6 +129,7 @@ def test_a_crash_has_a_traceback_and_a_status(log: Path) -> None:
 def test_only_one_pod_crashes_where_one_is_named(log: Path) -> None:
     with gateway("crashing", 0, 0, 1, log=log) as (process, port):
         wait_until_ready(port)
+        join(port)
         time.sleep(0.3)
         assert process.poll() is None
 

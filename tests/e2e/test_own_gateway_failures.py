@@ -12,10 +12,8 @@ from scenarios.exit_status import FAILED, USAGE
 from scenarios.programs.log_limit import MOST_BYTES
 from tests.e2e.own_gateway import (
     CLIENTS,
-    OWN_STORM,
     begin_of,
     end_of,
-    ended,
     ended_storm,
     files_with,
     of_pod,
@@ -33,21 +31,19 @@ LAST_WORDS = "RuntimeError: the cache is inconsistent"
 # -- crashes -------------------------------------------------------------------------------------------------
 
 
-def crashing(after_s: float) -> str:
-    """Pod 1 crashes that long after each of its starts."""
-    return line("crashing", after_s, "{pod}", 1)
+CRASHING = line("crashing", 5, "{pod}", 1)
+"""Pod 1 crashes so many seconds after its newest client has joined: by then the run knows that all have."""
 
 
 def crashes(run: Run) -> list[dict[str, Any]]:
     return [line for line in run.events if line["event"] == "pod_crashed"]
 
 
-# The ramp and the wait for a steady state take about four seconds.
 LONG = ("event=[]", "phases.duration_s=14")
 
 
 def test_a_crash_fails_the_run_unless_the_scenario_says_otherwise(tmp_path: Path) -> None:
-    done = ended_storm(tmp_path, crashing(7), *LONG)
+    done = ended_storm(tmp_path, CRASHING, *LONG)
     assert done.status == FAILED
     assert done.line("pod-1", "exit status 1", "pod-1.log", LAST_WORDS)
     assert done.run.info.status == "failed"
@@ -55,7 +51,7 @@ def test_a_crash_fails_the_run_unless_the_scenario_says_otherwise(tmp_path: Path
 
 
 def test_a_crash_is_an_outcome_where_the_pod_is_left(tmp_path: Path) -> None:
-    output, run = stormed(tmp_path, crashing(7), *LONG, "gateway.on_crash=leave")
+    output, run = stormed(tmp_path, CRASHING, *LONG, "gateway.on_crash=leave")
     (crash,) = crashes(run)
     assert crash["pod"] == 1
     assert "exit status 1" in json.dumps(crash)
@@ -68,14 +64,15 @@ def test_a_crash_is_an_outcome_where_the_pod_is_left(tmp_path: Path) -> None:
 
 
 def test_a_crash_is_an_outcome_where_the_pod_is_restarted(tmp_path: Path) -> None:
-    sets = ("gateway.on_crash=restart", "gateway.crash_restart_s=0.5")
-    _, run = stormed(tmp_path, crashing(7), *LONG, *sets)
+    # A pod may take seconds to start.
+    sets = ("gateway.on_crash=restart", "gateway.crash_restart_s=0.5", "phases.duration_s=18")
+    _, run = stormed(tmp_path, CRASHING, *LONG, *sets)
     first = crashes(run)[0]
     assert first["pod"] == 1
     assert LAST_WORDS in json.dumps(first)
     restarted = [line["t_s"] for line in run.events if line["event"] == "pod_restarted"]
     assert restarted[0] >= first["t_s"] + 0.5
-    assert of_pod(run, 1, "cpu", from_s=restarted[0] + 2)
+    assert of_pod(run, 1, "cpu", from_s=restarted[0])
     assert pod_log(run, 1).count("listens on") >= 2
 
 
@@ -93,7 +90,7 @@ def test_a_pod_that_was_never_ready_has_not_crashed_but_cannot_be_started(
 
 def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path) -> None:
     grace_s = 1.5
-    sets = ('event=[{at_s=2, do="rolling_restart", gap_s=0.1}]', "phases.duration_s=16")
+    sets = ('event=[{at_s=2, do="rolling_restart", gap_s=0.1}]', "phases.duration_s=22")
     _, run = stormed(tmp_path, line("stubborn"), *sets, f"gateway.stop_grace_s={grace_s}")
     took_s = end_of(run, "rolling_restart")["t_s"] - begin_of(run, "rolling_restart")["t_s"]
     assert took_s >= 2 * grace_s
@@ -104,26 +101,29 @@ def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path) ->
     assert run.rows[-1]["connected"] == CLIENTS
 
 
-# -- gateways that are never ready ---------------------------------------------------------------------------
+# -- gateways that start in their own way, or never ----------------------------------------------------------
 
+CALM = ("event=[]", "phases.duration_s=2", "gateway.pods=1")
+"""Of a run that shows only how its pods start."""
 UNREADY = {
-    "listens on another port": ("elsewhere", "listens on"),
-    "answers 503 to everything": ("never_ready", "listens on"),
-    "loads for too long": ("slow", "loads its cache"),
+    "listens on another port, asked by HTTP": ("elsewhere", "listens on", "/readyz"),
+    "answers 503 to everything, asked by HTTP": ("never_ready", "listens on", "/readyz"),
+    "answers 503 to everything, asked by Engine.IO": ("never_ready", "listens on", ""),
+    "loads for too long, asked by Engine.IO": ("slow", "loads its cache", ""),
 }
-TIMEOUT = "gateway.start_timeout_s=8"
+TIMEOUT_S = 12
 """On a busy machine a pod takes seconds until it has printed anything."""
 
 
-@pytest.mark.parametrize("path", ["/readyz", ""], ids=["asked by HTTP", "asked by Engine.IO"])
-@pytest.mark.parametrize(("name", "last_line"), UNREADY.values(), ids=UNREADY)
+@pytest.mark.parametrize(("name", "last_line", "path"), UNREADY.values(), ids=UNREADY)
 def test_a_pod_that_is_not_ready_in_time_is_one_line_with_its_port_and_log(
     tmp_path: Path, name: str, last_line: str, path: str
 ) -> None:
     arguments = ("60",) if name == "slow" else ()
-    done = ended_storm(tmp_path, line(name, *arguments), TIMEOUT, f"gateway.ready_path={toml(path)}")
+    sets = ("gateway.pods=1", f"gateway.start_timeout_s={TIMEOUT_S}", f"gateway.ready_path={toml(path)}")
+    done = ended_storm(tmp_path, line(name, *arguments), *sets)
     assert done.status == FAILED
-    told = done.line("pod-", "8 s", ".log", last_line)
+    told = done.line("pod-", f"{TIMEOUT_S} s", ".log", last_line)
     found = re.search(r"pod-(\d+)\b.*\bport (\d+)\b", told)
     assert found
     if name == "never_ready":
@@ -132,7 +132,7 @@ def test_a_pod_that_is_not_ready_in_time_is_one_line_with_its_port_and_log(
 
 
 def test_a_pod_that_is_slow_but_in_time_is_waited_for(tmp_path: Path) -> None:
-    _, run = stormed(tmp_path, line("slow", 3))
+    _, run = stormed(tmp_path, line("slow", 3), *CALM)
     assert run.rows[-1]["connected"] == CLIENTS
 
 
@@ -144,7 +144,7 @@ def test_a_program_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 def test_a_gateway_on_all_interfaces_is_warned_of(tmp_path: Path) -> None:
     """Traffic stays on the loopback, but others could reach such a pod from outside."""
-    stormed(tmp_path, line("exposed"))
+    stormed(tmp_path, line("exposed"), *CALM)
     report = (tmp_path / "latest" / "report.md").read_text(encoding="utf-8")
     assert "the gateway listens on all interfaces" in report
 
@@ -172,8 +172,9 @@ def test_a_set_up_that_fails_is_one_line_and_no_pod_is_started(tmp_path: Path) -
 
 # -- logs ----------------------------------------------------------------------------------------------------
 
-ALLOWED_BYTES = 3 * MOST_BYTES
-"""Of two pods, with what they print between two looks. In all they print several times as much."""
+ALLOWED_BYTES = 4 * MOST_BYTES
+"""Of two pods, with what they print between two looks, also where the second one is six seconds late. In all
+they print more, where the machine lets them."""
 
 
 def test_a_log_is_capped_and_the_pod_goes_on(tmp_path: Path) -> None:
@@ -191,70 +192,3 @@ def test_a_secret_in_the_last_words_of_a_pod_is_hidden(tmp_path: Path) -> None:
     assert done.line("pod-", "invalid API_TOKEN")
     assert "s3cret-variable" not in done.output + done.errors
     assert files_with(tmp_path, "s3cret-variable") == []
-
-
-# -- refused before anything is started ----------------------------------------------------------------------
-
-STUB = ("gateway.handshake_cpu_ms=5", "gateway.tick_cpu_us=10", "gateway.busy_lag_ms=5", "gateway.backlog=64")
-REFUSED = {
-    **{f"the stub's key {key}": ((key,), key.partition("=")[0]) for key in STUB},
-    "a burst without a publisher": (
-        ('event=[{at_s=2, do="feed_burst", factor=2, for_s=1}]',),
-        "event[0].do: not supported: feed_burst",
-    ),
-    "a stall without a publisher": (
-        ('event=[{at_s=2, do="feed_stall", for_s=1}]',),
-        "event[0].do: not supported: feed_stall",
-    ),
-    "a liveness probe without a path": (
-        ('event=[{at_s=2, do="probes", conflated=false}]',),
-        "event[0].conflated: not supported as false without gateway.liveness_path",
-    ),
-    "load shedding": (("edge.limit=lag-shed",), "edge.limit: invalid value 'lag-shed'"),
-    "load shedding in mid-run": (
-        ('event=[{at_s=2, do="set_limit", limit="lag-shed"}]',),
-        "event[0].limit: invalid value 'lag-shed'",
-    ),
-    "an unknown placeholder": (
-        ('gateway.environment={A="{prot}"}',),
-        "gateway.environment.A: invalid value '{prot}': expected one of {port}",
-    ),
-    "a target of somebody else's": (("target.url=http://127.0.0.1:1",), "target.url"),
-}
-
-
-@pytest.mark.parametrize(("sets", "told"), REFUSED.values(), ids=REFUSED)
-def test_what_only_the_stub_can_do_is_refused(tmp_path: Path, sets: tuple[str, ...], told: str) -> None:
-    own = (*OWN_STORM, f"gateway.command={toml(words('healthy'))}", *sets)
-    done = ended(tmp_path, "run", sets=own)
-    assert done.status == USAGE
-    assert done.line(told)
-    assert list(tmp_path.iterdir()) == []
-
-
-COMMANDS = {
-    "a shell's line": ("npm ci && node server.js", "no shell reads the command"),
-    "an assignment": ("PORT=1 node server.js", "begins with an assignment of PORT"),
-    "an open quotation mark": ("node 'server.js", "cannot be split into words"),
-    "an unknown placeholder": ("node server.js {prot}", "invalid value '{prot}': expected one of {port}"),
-}
-
-
-@pytest.mark.parametrize(("gateway", "told"), COMMANDS.values(), ids=COMMANDS)
-def test_a_command_that_cannot_be_meant_is_refused(tmp_path: Path, gateway: str, told: str) -> None:
-    done = ended(tmp_path, "run", sets=(*OWN_STORM, f"gateway.command={toml(gateway)}"))
-    assert done.status == USAGE
-    assert done.line("gateway.command", told)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_command_in_the_option_is_checked_like_that_in_a_file(tmp_path: Path) -> None:
-    done = ended_storm(tmp_path, "npm ci && node server.js")
-    assert done.status == USAGE
-    assert done.line("no shell reads the command")
-
-
-def test_keys_of_an_own_gateway_are_refused_without_one(tmp_path: Path) -> None:
-    done = ended(tmp_path, "run", sets=("gateway.on_crash=leave",))
-    assert done.status == USAGE
-    assert done.line("gateway.on_crash", "expected gateway.command beside it")

@@ -12,6 +12,16 @@ pytestmark = pytest.mark.e2e
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nginx"
 CLIENTS = 60
+CROWD = (
+    *SMALL_STORM,
+    *(f"fleet.clients_per_ip={CLIENTS}", "edge.tls={}"),
+    # So slowly that the limit, which holds during the ramp as well, refuses nobody then.
+    "fleet.ramp_per_s=6",
+    'fleet.policy={name="spread", window_s=0.5, base_s=0.5, cap_s=1}',
+    # Nobody gives up, or leaves, because a process stood still for a while.
+    *("fleet.connect_timeout_s=20", "fleet.stale_after_s=0"),
+)
+"""All behind one IP, where the limit of the file bites."""
 
 
 def refused(run: Run) -> tuple[int, int | None]:
@@ -23,10 +33,8 @@ def refused(run: Run) -> tuple[int, int | None]:
 
 
 def test_the_example_of_production_is_stormed_and_its_refusals_are_counted(tmp_path: Path) -> None:
-    # All behind one IP, where the limit of the file bites.
-    sets = (*SMALL_STORM, f"fleet.clients_per_ip={CLIENTS}", "edge.tls={}")
     file = str(EXAMPLE / "nginx.conf")
-    _, (run,) = carried_out(tmp_path, "run", "--retries", "0", "--nginx-conf", file, sets=sets)
+    _, (run,) = carried_out(tmp_path, "run", "--retries", "0", "--nginx-conf", file, sets=CROWD)
     clients, nginx = refused(run)
     assert nginx is not None
     assert nginx > 0
@@ -41,9 +49,8 @@ def test_without_a_log_that_tells_the_refusals_of_nginx_are_unknown(tmp_path: Pa
     file = tmp_path / "nginx.conf"
     file.write_text(text.replace("access.log storm", "access.log"), encoding="utf-8")
     (tmp_path / "limits.conf").write_bytes((EXAMPLE / "limits.conf").read_bytes())
-    sets = (*SMALL_STORM, f"fleet.clients_per_ip={CLIENTS}", "edge.tls={}")
     printed, (run,) = carried_out(
-        tmp_path / "runs", "run", "--retries", "0", "--nginx-conf", str(file), sets=sets
+        tmp_path / "runs", "run", "--retries", "0", "--nginx-conf", str(file), sets=CROWD
     )
     clients, nginx = refused(run)
     assert clients > 0
@@ -55,8 +62,9 @@ def test_without_a_log_that_tells_the_refusals_of_nginx_are_unknown(tmp_path: Pa
 
 
 def test_a_pod_that_is_started_is_in_the_users_upstream(tmp_path: Path) -> None:
-    events = '[{at_s=2, do="scale", pods=3}, {at_s=7, do="drop_all"}]'
-    sets = (*SMALL_STORM, f"event={events}")
+    # A pod may take seconds to start.
+    events = '[{at_s=1, do="scale", pods=3}, {at_s=10, do="drop_all"}]'
+    sets = (*SMALL_STORM, f"event={events}", "phases.duration_s=14")
     file = tmp_path / "nginx.conf"
     file.write_text(
         """events {}

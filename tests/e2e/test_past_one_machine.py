@@ -1,6 +1,7 @@
 """Parts on hosts of their own, with delay, loss, other clocks, partitions, and workers that come late."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def _everything_is_ready_again(apart: Site) -> Iterator[None]:
     yield
     apart.heal()
-    wait_for("a site that is ready again", lambda: apart.ready(WORKERS))
+    wait_for("a site that is ready again", lambda: apart.ready(WORKERS), BEGINS_S)
     assert "Traceback" not in apart.log.read_text()
 
 
@@ -91,9 +92,10 @@ def test_the_seconds_of_many_workers_come_to_those_of_one_process(apart: Site, t
     assert counts(merged)["ticks due in second 0"] == CLIENTS * RATE_HZ
     for run in (merged, alone):
         error_ms = max(clock.error_ns for clock in run.info.clocks) / 1e6
-        for row in run.between(0, 3):
-            # However long it takes: no tick arrives before the links let it, and no clock is off by seconds.
-            assert ONE_WAY_MS - error_ms <= (row["fanout_p50_ms"] or 0.0) < 1_000
+        medians_ms = [found_ms for row in run.between(0, 3) if (found_ms := row["fanout_p50_ms"]) is not None]
+        assert medians_ms
+        # However long it takes: no tick arrives before the links let it, and no clock is taken for another.
+        assert all(ONE_WAY_MS - error_ms <= found_ms < SECOND_AHEAD_S * 100 for found_ms in medians_ms)
     assert apart.hosts.link("proxy", up_ms=DELAY_MS, down_ms=DELAY_MS, loss=LOSS).lost > 0
 
     clocks = {clock.process.partition("_")[0]: clock for clock in merged.info.clocks}
@@ -109,7 +111,7 @@ def test_clocks_that_are_set_or_not_known_well_enough_make_the_run_invalid(
 ) -> None:
     # Half a second for both ways: a clock may be off by half of that.
     apart.hosts.link("second", up_ms=400, down_ms=100)
-    with apart.storm((*SETS, "event=[]", "phases.duration_s=8"), runs=tmp_path) as storm:
+    with apart.storm((*SETS, "event=[]", "phases.duration_s=14"), runs=tmp_path) as storm:
         wait_for("a storm", lambda: seconds(tmp_path) > 2, BEGINS_S)
         apart.set_wall_clock(3_600)
         output, _ = storm.communicate(timeout=BEGINS_S + 60)
@@ -132,7 +134,8 @@ def test_a_worker_that_is_cut_off_is_missing_and_one_that_joins_waits(apart: Sit
         lost_before = apart.metric("workers_lost_total")
         apart.cut("second")
         late = apart.worker("generators")
-        wait_for("a worker that is given up", lambda: apart.metric("workers_lost_total") > lost_before)
+        given_up = partial(apart.metric, "workers_lost_total")
+        wait_for("a worker that is given up", lambda: given_up() > lost_before, BEGINS_S)
         apart.heal()
         output, _ = storm.communicate(timeout=BEGINS_S + 60)
     assert storm.returncode == 3, output
@@ -154,12 +157,13 @@ def test_a_worker_that_is_cut_off_is_missing_and_one_that_joins_waits(apart: Sit
     assert f"{of_each} clients" in problem
 
     # Both take part in the next run.
-    wait_for("all workers", lambda: apart.ready(WORKERS + 1))
+    wait_for("all workers", lambda: apart.ready(WORKERS + 1), BEGINS_S)
     again, _ = played(apart, tmp_path / "again")
     assert counts(again)["missing"] == 0
     assert again.rows[-1]["connected"] == CLIENTS
-    of_pods = [row["clients"] or 0 for row in again.pods if row["t_s"] == 2]
-    assert sum(of_pods) == CLIENTS, "nobody else's clients are there"
+    # A pod that stood still has no row of that second.
+    of_pods = {row["pod"]: row["clients"] or 0 for row in again.pods if -1 <= (row["t_s"] or 0) <= 2}
+    assert sum(of_pods.values()) == CLIENTS, "nobody else's clients are there"
     late.terminate()
     late.wait(PATIENCE_S)
 
@@ -181,7 +185,7 @@ def cut_off(apart: Site, host: str, runs: Path) -> str:
     with apart.storm((*SETS, "phases.duration_s=300"), runs=runs) as storm:
         wait_for("a storm", lambda: seconds(runs) > 4, BEGINS_S)
         apart.cut(host)
-        output, _ = storm.communicate(timeout=90)
+        output, _ = storm.communicate(timeout=BEGINS_S)
     assert storm.returncode == 5, output
     assert "Traceback" not in output
     assert the_run(runs).info.status == "failed"

@@ -47,7 +47,7 @@ def waits_ms(folder: Path, spec: NameOrTable, reset: Any, *, drops: bool) -> lis
     script = HARNESS.format(drops=json.dumps(drops), pasted=pasted, count=WAITS)
     (folder / "storm.js").write_text(script, encoding="utf-8")
     done = subprocess.run(
-        ["node", "storm.js"], cwd=folder, check=True, timeout=30, capture_output=True, text=True
+        ["node", "storm.js"], cwd=folder, check=True, timeout=120, capture_output=True, text=True
     )
     found: list[int] = json.loads(done.stdout)
     return found

@@ -9,12 +9,11 @@ from scenarios.host.machine import free_ports
 from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.model import POD_HEADER
 from scenarios.scenario.validate import build
+from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.limit_storms import OTHER_PROXIES
 from tests.support.server_bytes import HEAD, UPGRADE
 
 pytestmark = pytest.mark.e2e
-
-PATIENCE_S = 10.0
 
 
 async def answer(name: str, directory: Path) -> tuple[bytes, str]:

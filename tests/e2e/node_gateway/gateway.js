@@ -6,7 +6,7 @@ const { Server } = require("socket.io");
 
 const [key, cert] = process.argv.slice(2);
 const http = key ? createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }) : createServer();
-const io = new Server(http, { path: "/realtime/", pingInterval: 300, pingTimeout: 1000 });
+const io = new Server(http, { path: "/realtime/", pingInterval: 300, pingTimeout: 20000 });
 const seen = { upgrades: 0, polling: 0, acknowledged: 0 };
 
 io.use((socket, next) => next());

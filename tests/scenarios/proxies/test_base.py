@@ -37,6 +37,20 @@ while True:
 """Its port is open before it is ready for the signal, which ends it, or is forgotten, or waits."""
 
 
+LATE = """
+import pathlib, signal, socket, sys, time
+def end(*_):
+    time.sleep(2.5)
+    pathlib.Path(sys.argv[2]).write_text("all of it")
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    time.sleep(1)
+"""
+"""On a busy host it writes the end of its log only seconds after it was told to end."""
+
+
 class Master(LocalProxy):
     """A master that forks a worker on SIGUSR2, once it is ready for that."""
 
@@ -69,3 +83,20 @@ def test_a_master_is_told_to_reload_when_it_is_ready_for_the_signal(tmp_path: Pa
             await child.kill()
 
     assert asyncio.run(reloads()) == 2
+
+
+class Late(Master):
+    """One that is late with its log."""
+
+    def arguments(self) -> list[str]:
+        return ["-c", LATE, str(self.port), str(self.directory / "access.log")]
+
+
+def test_a_proxy_that_is_late_has_written_all_of_its_log_when_it_has_been_stopped(tmp_path: Path) -> None:
+    async def stops() -> None:
+        (port,) = free_ports(1)
+        child = await Late(port=port, directory=tmp_path, binary=Path(sys.executable)).start(descriptors=64)
+        await child.stop()
+
+    asyncio.run(stops())
+    assert (tmp_path / "access.log").read_text() == "all of it"

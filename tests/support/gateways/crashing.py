@@ -1,8 +1,13 @@
-"""A gateway that crashes SECONDS after its start; with POD and ONE, only the pod whose number is ONE."""
+"""A gateway that crashes SECONDS after its newest join; with POD and ONE, only the pod whose number is ONE.
+
+So its clients are there by then, however long they take.
+"""
 
 import asyncio
 import os
 import traceback
+
+import socketio
 
 from tests.support.gateways.shared import gateway, serve
 
@@ -17,9 +22,11 @@ def crash() -> None:
 
 def main(arguments: list[str]) -> None:
     after_s, *one = arguments
+    planned: list[asyncio.TimerHandle] = []
 
-    def at_start() -> None:
-        if len(set(one)) <= 1:
-            asyncio.get_running_loop().call_later(float(after_s), crash)
+    async def crash_later(_sio: socketio.AsyncServer, _sid: str) -> None:
+        if planned:
+            planned.pop().cancel()
+        planned.append(asyncio.get_running_loop().call_later(float(after_s), crash))
 
-    serve(gateway(at_start=at_start))
+    serve(gateway(later=crash_later if len(set(one)) <= 1 else None))

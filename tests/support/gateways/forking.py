@@ -1,4 +1,7 @@
-"""A gateway with CHILDREN that burn CPU, and a daemon that writes its process id into FILE."""
+"""A gateway with CHILDREN that burn CPU, and a daemon that writes its process id into FILE.
+
+Each child writes the share of a core that it has got so far into a file beside that, `share-` and its number.
+"""
 
 import os
 import time
@@ -8,13 +11,17 @@ SHARE_OF_A_CORE = 0.2
 _PERIOD_S = 0.1
 
 
-def burn() -> None:
-    """Uses that share of a core."""
+def burn(file: Path) -> None:
+    """Uses that share of a core, where the machine has it."""
+    draft = file.with_name(f"{file.name}.part")
+    began_s = time.monotonic()
     while True:
         end_s = time.process_time() + SHARE_OF_A_CORE * _PERIOD_S
         while time.process_time() < end_s:
             pass
         time.sleep((1 - SHARE_OF_A_CORE) * _PERIOD_S)
+        draft.write_text(str(time.process_time() / (time.monotonic() - began_s)), encoding="ascii")
+        draft.replace(file)
 
 
 def become_daemon(file: Path) -> None:
@@ -38,9 +45,9 @@ def become_daemon(file: Path) -> None:
 def main(arguments: list[str]) -> None:
     children, file = arguments
     become_daemon(Path(file))
-    for _ in range(int(children)):
+    for number in range(int(children)):
         if not os.fork():
-            burn()
+            burn(Path(file).with_name(f"share-{os.getppid()}-{number}"))
     # Imported here: the children need none of it.
     from tests.support.gateways.shared import gateway, serve
 

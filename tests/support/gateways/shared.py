@@ -24,11 +24,10 @@ Later = Callable[[socketio.AsyncServer, str], Awaitable[None]]
 def gateway(
     *,
     rate_hz: float = RATE_HZ,
-    at_start: Callable[[], None] | None = None,
     welcome: int = 0,
     later: Later | None = None,
 ) -> web.Application:
-    """A gateway that behaves. rate_hz: of its own ticks, 0 for none; at_start: called in its event loop.
+    """A gateway that behaves. rate_hz: of its own ticks, 0 for none.
 
     later: what every client meets but the first `welcome` ones; None for nothing.
     """
@@ -61,8 +60,6 @@ def gateway(
     async def start(_app: web.Application) -> None:
         if rate_hz:
             sio.start_background_task(publish)
-        if at_start is not None:
-            at_start()
 
     async def drain(_app: web.Application) -> None:
         print("drains", flush=True)

@@ -2,10 +2,11 @@
 
 import time
 
-from tests.support.gateways.shared import gateway, serve
-
 
 def main(arguments: list[str]) -> None:
     print("loads its cache", flush=True)
     time.sleep(float(arguments[0]))
+    # Imported here: on a busy machine that takes seconds, and what is said is to stand in the log before.
+    from tests.support.gateways.shared import gateway, serve
+
     serve(gateway())
