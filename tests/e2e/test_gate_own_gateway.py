@@ -79,7 +79,7 @@ def gated(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         check=False,
     )
 
@@ -89,7 +89,7 @@ def test_a_commit_that_blocks_the_loop_is_worse_than_the_one_before(tmp_path: Pa
     (folder / "notes.txt").touch()
     done = gated(
         *(tmp_path, "--measure", "availability", "--measure", "pod_loop"),
-        *("--rounds", "5", "--max-rounds", "5"),
+        *("--rounds", "4", "--max-rounds", "4"),
     )
     assert done.stdout, done.stderr
     whole = json.loads(done.stdout)
