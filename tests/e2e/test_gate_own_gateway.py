@@ -89,7 +89,7 @@ def test_a_commit_that_blocks_the_loop_is_worse_than_the_one_before(tmp_path: Pa
     (folder / "notes.txt").touch()
     done = gated(
         *(tmp_path, "--measure", "availability", "--measure", "pod_loop"),
-        *("--rounds", "4", "--max-rounds", "4"),
+        *("--rounds", "5", "--max-rounds", "5"),
     )
     assert done.stdout, done.stderr
     whole = json.loads(done.stdout)
