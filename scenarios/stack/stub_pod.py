@@ -1,5 +1,7 @@
 """A pod of the built-in stub: it takes orders, and tells about itself once a second."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +26,9 @@ from scenarios.host.process import Child, LocalChild, StackError, Watch
 from scenarios.programs.readiness import answers
 from scenarios.stack.pod import Pod
 from scenarios.wire.pod_second import PodSecond, of_stub
+
+_END_S = 1.0
+"""For the end of a pod that does not answer any more."""
 
 
 class StubPod(Pod):
@@ -106,6 +111,10 @@ class StubPod(Pod):
                 answer: dict[str, int] = await response.json()
                 return answer
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if child is not None:
+                # Its end is known a moment later than that of its connections, and says more.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(child.wait(), _END_S)
             if child is None or not self.has(child) or self._pauses_ever != pauses:
                 return None
             raise child.ended() or StackError(f"{self.name} did not answer {url}: {error!r}") from None

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -48,7 +49,8 @@ GOOD_OR_INVALID = {0, 3}
 PATIENCE_S = 60.0
 """For what is bound to happen; on a busy machine that takes its time, on others nobody waits so long."""
 
-_GRACE_S = 15.0
+_ANSWER_S = 30.0
+"""For one answer; what is waited for is asked again."""
 
 
 def command(*arguments: str, sets: tuple[str, ...] = SMALL_STORM, runs: Path) -> list[str]:
@@ -79,11 +81,17 @@ def assert_whole(runs: list[Run]) -> None:
     assert [(run.info.status, run.info.problem) for run in runs] == [("complete", "")] * len(runs)
 
 
+def last_known(run: Run, column: str) -> float:
+    """The value of the last second of which the generator has told: one that stands still skips seconds."""
+    return next(value for row in reversed(run.rows) if (value := row[column]) is not None)
+
+
 def wait_for(what: str, condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
-    """Returns once it holds; a server that does not answer yet does not count as a failure."""
+    """Returns once it holds; a server that does not answer yet, or a process that ends while it is looked at,
+    does not count as a failure."""
     end_s = time.monotonic() + patience_s
     while True:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
             if condition():
                 return
         assert time.monotonic() < end_s, f"waited {patience_s:g} s in vain for: {what}"
@@ -93,7 +101,7 @@ def wait_for(what: str, condition: Callable[[], Any], patience_s: float = PATIEN
 def get(url: str, form: bytes | None = None) -> str:
     """What is answered with, also where that is a complaint. Raises OSError where nobody answers."""
     try:
-        with urllib.request.urlopen(url, form, timeout=10) as answer:
+        with urllib.request.urlopen(url, form, timeout=_ANSWER_S) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         with error:
@@ -109,7 +117,7 @@ def running(program: Sequence[str], **options: Any) -> "Iterator[subprocess.Pope
         finally:
             process.terminate()
             try:
-                process.wait(_GRACE_S)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
 
@@ -175,13 +183,27 @@ def storm_processes() -> list[psutil.Process]:
 @contextlib.contextmanager
 def nothing_left_behind() -> Iterator[None]:
     """What happens meanwhile neither begins with processes of a storm nor leaves any."""
-    before = {process.pid for process in storm_processes()}
-    assert before == set(), "processes of an earlier run are in the way"
+    assert _that_stay() == [], "processes of an earlier run are in the way"
     yield
-    left = storm_processes()
+    left = _that_stay()
     for process in left:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     assert left == []
+
+
+def _that_stay() -> list[psutil.Process]:
+    return [process for process in storm_processes() if not _is_killed(process)]
+
+
+def _is_killed(process: psutil.Process) -> bool:
+    """Whether SIGKILL waits for it: it does nothing more, but on a busy machine it is there for a while."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return not process.is_running()
+    pending = (line.split()[1] for line in lines if line.startswith(("SigPnd:", "ShdPnd:")))
+    return any(int(signals, 16) >> (signal.SIGKILL - 1) & 1 for signals in pending)
 
 
 def _is_ours(process: psutil.Process) -> bool:

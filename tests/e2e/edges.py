@@ -143,13 +143,21 @@ class Edge:
         """Reloads the same configuration; returns once no old worker accepts."""
         old = psutil.Process(self._child.pid).children()
         await self._host.reload()
-        while any("shutting down" not in " ".join(worker.cmdline()) for worker in old):  # noqa: ASYNC110
+        while any(map(_accepts, old)):  # noqa: ASYNC110 - they are other processes
             await asyncio.sleep(0.02)
 
     def close(self) -> None:
         """Closes all WebSockets."""
         for writer in self._writers:
             writer.close()
+
+
+def _accepts(worker: psutil.Process) -> bool:
+    """Whether a worker of nginx is there and has not been told to leave; one without connections is gone."""
+    try:
+        return "shutting down" not in " ".join(worker.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -112,9 +112,11 @@ def assert_gone(pids: Path) -> None:
 
 def test_a_command_that_hangs_is_ended_at_its_limit(tmp_path: Path, kubectl: Path) -> None:
     pids = hanging(tmp_path, kubectl)
-    status, output, run = ended(tmp_path / "runs", kubectl, "run", storm(ROLLOUT, timeout_s=2))
+    # Long enough for a shell on a busy machine to say who it is.
+    sets = storm(ROLLOUT, at_s=1, timeout_s=6)
+    status, output, run = ended(tmp_path / "runs", kubectl, "run", sets)
     assert status == FAILED, output
-    assert "timed out after 2 s" in run.info.problem
+    assert "timed out after 6 s" in run.info.problem
     assert_gone(pids)
 
 

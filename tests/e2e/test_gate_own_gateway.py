@@ -79,7 +79,7 @@ def gated(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         check=False,
     )
 

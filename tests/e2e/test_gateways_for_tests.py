@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 ARGUMENTS = {
     "slow": ("0.5",),
-    "crashing": ("60",),
+    "crashing": ("600",),
     "forking": ("2",),
     "unwelcoming": ("1",),
     "abrupt": ("1", "0.05"),
@@ -67,6 +67,14 @@ def listening(process: "subprocess.Popen[str]") -> list[tuple[str, int]]:
     return [(one.laddr.ip, one.laddr.port) for one in connections if one.status == psutil.CONN_LISTEN]
 
 
+@contextlib.contextmanager
+def connected(port: int) -> Iterator["socketio.SimpleClient"]:
+    """A client that has joined."""
+    with socketio.SimpleClient() as client:
+        client.connect(f"http://127.0.0.1:{port}", transports=["websocket"], wait_timeout=int(PATIENCE_S))
+        yield client
+
+
 def arguments_of(name: str, tmp_path: Path) -> tuple[object, ...]:
     return (*ARGUMENTS.get(name, ()), *((tmp_path / "pids",) if name == "forking" else ()))
 
@@ -91,13 +99,13 @@ def test_it_is_ready_sends_ticks_and_ends_on_sigterm(name: str, tmp_path: Path, 
         wait_until_ready(port)
         for path, answer in (("healthz", "alive\n"), ("metrics", "gateway_clients 0\n")):
             assert get(f"http://127.0.0.1:{port}/{path}") == answer
-        ticks = []
-        with socketio.SimpleClient() as client:
-            client.connect(f"http://127.0.0.1:{port}", transports=["websocket"])
-            with contextlib.suppress(socketio.exceptions.TimeoutError):
-                ticks += [client.receive(timeout=1.5) for _ in range(3)]
-        numbers = [tick["seq"] for _, tick in ticks]
-        assert numbers == ([] if name == "silent" else [*range(numbers[0], numbers[0] + 3)])
+        with connected(port) as client:
+            if name == "silent":
+                with pytest.raises(socketio.exceptions.TimeoutError):
+                    client.receive(timeout=1.5)
+            else:
+                first, second, third = (client.receive(timeout=PATIENCE_S)[1]["seq"] for _ in range(3))
+                assert (second, third) == (first + 1, first + 2)
         children = psutil.Process(process.pid).children()
         process.terminate()
         if name == "stubborn":
@@ -195,31 +203,31 @@ def numbers(client: "socketio.SimpleClient") -> Iterator[int]:
 
 def test_a_publisher_can_be_stalled_and_started_again_at_another_rate(tmp_path: Path, log: Path) -> None:
     def publisher(port: int, rate_hz: int) -> "contextlib.AbstractContextManager[subprocess.Popen[str]]":
-        program = words("publisher", port, rate_hz, tmp_path / "count")
+        program = words("publisher", port, rate_hz, tmp_path / "count", PATIENCE_S)
         return running(program, stdout=subprocess.DEVNULL)
 
-    with gateway("silent", log=log) as (_, port), socketio.SimpleClient() as client:
+    with gateway("silent", log=log) as (_, port):
         wait_until_ready(port)
-        client.connect(f"http://127.0.0.1:{port}", transports=["websocket"])
-        received = numbers(client)
-        with publisher(port, 10) as process:
-            assert [next(received) for _ in range(3)] == [1, 2, 3]
-            process.send_signal(signal.SIGSTOP)
-            time.sleep(0.5)
-            process.send_signal(signal.SIGCONT)
-            assert [next(received) for _ in range(5)] == [4, 5, 6, 7, 8]
-        counted = int((tmp_path / "count").read_text())
-        with publisher(port, 40):
-            assert next(number for number in received if number > counted) == counted + 1
+        with connected(port) as client:
+            received = numbers(client)
+            with publisher(port, 10) as process:
+                assert [next(received) for _ in range(3)] == [1, 2, 3]
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(0.5)
+                process.send_signal(signal.SIGCONT)
+                assert [next(received) for _ in range(5)] == [4, 5, 6, 7, 8]
+            counted = int((tmp_path / "count").read_text())
+            with publisher(port, 40):
+                assert next(number for number in received if number > counted) == counted + 1
 
 
 def test_a_tick_that_is_posted_is_sent(log: Path) -> None:
-    with gateway("silent", log=log) as (_, port), socketio.SimpleClient() as client:
+    with gateway("silent", log=log) as (_, port):
         wait_until_ready(port)
-        client.connect(f"http://127.0.0.1:{port}", transports=["websocket"])
-        tick = json.dumps({"seq": 7}).encode()
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/ticks", tick, timeout=10).close()
-        assert client.receive(timeout=PATIENCE_S) == ["tick", {"seq": 7}]
+        with connected(port) as client:
+            tick = json.dumps({"seq": 7}).encode()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ticks", tick, timeout=PATIENCE_S).close()
+            assert client.receive(timeout=PATIENCE_S) == ["tick", {"seq": 7}]
 
 
 def test_it_ends_on_sigterm_also_when_a_client_reads_nothing(log: Path) -> None:
@@ -234,6 +242,6 @@ def test_it_ends_on_sigterm_also_when_a_client_reads_nothing(log: Path) -> None:
         wait_for("a client", lambda: get(f"http://127.0.0.1:{port}/metrics") == "gateway_clients 1\n")
         tick = json.dumps({"seq": 1, "text": "x" * 900_000}).encode()
         for _ in range(MORE_THAN_THE_KERNEL_KEEPS):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ticks", tick, timeout=10).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ticks", tick, timeout=PATIENCE_S).close()
         process.terminate()
         assert process.wait(PATIENCE_S) == 0

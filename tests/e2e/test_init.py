@@ -11,6 +11,7 @@ import pytest
 
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
+from tests.e2e.command_line import GOOD_OR_INVALID, last_known
 
 pytestmark = pytest.mark.e2e
 
@@ -57,6 +58,11 @@ http.listen(process.env.PORT, process.env.HOST);
 """
 
 
+CLIENTS = 40
+GENTLE = (f"fleet.clients={CLIENTS}", "fleet.connect_timeout_s=5")
+"""On a busy machine, 120 handshakes may take these gateways longer than their clients wait."""
+
+
 def typed(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command line, in that folder."""
     return subprocess.run(
@@ -65,16 +71,16 @@ def typed(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=300,
         check=False,
     )
 
 
 def stormed(folder: Path, *sets: str) -> Run:
     """Plays the scenario of the folder once; a busy machine may make the run invalid."""
-    settings = [part for one in sets for part in ("--set", one)]
+    settings = [part for one in (*GENTLE, *sets) for part in ("--set", one)]
     done = typed(folder, "run", "storm.toml", "--retries", "0", *settings)
-    assert done.returncode in {0, 3}, done.stdout + done.stderr
+    assert done.returncode in GOOD_OR_INVALID, done.stdout + done.stderr
     (path,) = find_runs([folder / "runs" / "latest"])
     return Run.load(path)
 
@@ -82,8 +88,8 @@ def stormed(folder: Path, *sets: str) -> Run:
 def assert_stormed(run: Run, reference: str) -> None:
     assert run.info.status == "complete", run.info.problem
     assert run.info.reference == reference
-    assert sum(row["disconnects"] or 0 for row in run.rows) >= 120
-    assert run.rows[-1]["connected"] == 120
+    assert sum(row["disconnects"] or 0 for row in run.rows) >= CLIENTS
+    assert last_known(run, "connected") == CLIENTS
 
 
 def test_a_gateway_of_python_is_found_and_stormed(tmp_path: Path) -> None:
@@ -112,10 +118,10 @@ def test_a_copied_example_is_stormed_as_it_is(tmp_path: Path, node_modules: Path
     assert copied == {path.name for path in (EXAMPLES / "node").iterdir()} - {"node_modules", "runs"}
     shutil.copytree(node_modules / "node_modules", tmp_path / "demo" / "node_modules", symlinks=True)
     short = (
-        "phases.duration_s=20",
+        "phases.duration_s=18",
         "phases.during_s=8",
         "phases.recovery_window_s=3",
         "phases.rescue_at_s=0",
     )
-    sets = ("gateway.setup=", "fleet.clients=120", "fleet.policy=incident", *short)
+    sets = ("gateway.setup=", "fleet.stale_after_s=0", "fleet.policy=incident", *short)
     assert_stormed(stormed(tmp_path / "demo", *sets), "due")

@@ -75,7 +75,7 @@ class Job(Struct, kw_only=True):
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         self.printed += done.stdout + done.stderr

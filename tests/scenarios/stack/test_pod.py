@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from gateway_stub.feed_schedule import FeedSchedule
 from gateway_stub.protocol import Controls, PodStatistics, Settings
 from scenarios.host.hosts import CpuReading
+from scenarios.host.machine import free_ports
 from scenarios.host.process import LocalChild, StackError, Watch, start
 from scenarios.stack.stub_pod import StubPod, by_reading
 from scenarios.wire.pod_second import PodSecond, of_stub
@@ -122,6 +123,49 @@ def test_a_line_that_is_no_statistics_makes_nobody_deaf_for_those_to_come(
 
     asyncio.run(listen())
     assert [replace(line, rss_bytes=None) for line in heard] == [of_stub(LINE)] * 2
+
+
+class Mortal(Talker):
+    """A host whose pod is killed by the first order."""
+
+    def __init__(self) -> None:
+        self.port, self.control_port = free_ports(2)
+
+    async def start(self, settings: Settings, *, log: Path, descriptors: int) -> LocalChild:
+        program = (
+            f"import os, socket; server = socket.create_server(('127.0.0.1', {self.control_port}));"
+            " print(flush=True); server.accept()[0].recv(1); os.kill(os.getpid(), 9)"
+        )
+        child = await start(
+            "pod", [sys.executable, "-S", "-c", program], log=log, descriptors=descriptors, pipe_output=True
+        )
+        assert await anext(child.lines()) == b"\n"
+        return child
+
+
+def test_a_pod_that_dies_of_an_order_is_said_to_have_died(tmp_path: Path) -> None:
+    async def order() -> None:
+        watch = Watch()
+        async with aiohttp.ClientSession() as http:
+            pod = StubPod(
+                0,
+                Settings(name="pod-0", token="t", epoch_ns=0, controls=Controls()),
+                host=Mortal(),
+                log=tmp_path / "pod.log",
+                descriptors=64,
+                http=http,
+                watch=watch,
+                on_second=lambda *_: None,
+            )
+            await pod.start(Controls())
+            try:
+                await pod.drop(1, seed=0)
+            finally:
+                await pod.end(at_once=True)
+                await watch.stop()
+
+    with pytest.raises(StackError, match="SIGKILL"):
+        asyncio.run(order())
 
 
 @pytest.mark.parametrize("error", [StackError("gone"), RuntimeError("gone")], ids=["expected", "unexpected"])

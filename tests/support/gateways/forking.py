@@ -31,13 +31,14 @@ def become_daemon(file: Path) -> None:
         os.waitpid(child, 0)
         return
     os.setsid()
-    if os.fork():
+    if daemon := os.fork():
+        # Not left to the daemon: who reads the file looks at it when the gateway is ready.
+        with file.open("a", encoding="ascii") as stream:
+            stream.write(f"{daemon}\n")
         os._exit(0)
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(nothing, descriptor)
-    with file.open("a", encoding="ascii") as stream:
-        stream.write(f"{os.getpid()}\n")
     while True:
         time.sleep(1)
 
