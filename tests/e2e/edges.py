@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from scenarios.proxies.registry import kind_of
 from scenarios.scenario.validate import build
 from tests.e2e.command_line import PATIENCE_S
 from tests.support.server_bytes import HEAD, UPGRADE
+from tests.support.serving import Serve, serving
 
 SOCKETS = 240
 TOGETHER = 8
@@ -160,9 +161,6 @@ def _accepts(worker: psutil.Process) -> bool:
         return False
 
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
 @contextlib.asynccontextmanager
 async def edge(
     folder: Path, *pods: Serve | None, proxy: str = "nginx", clients: int = SOCKETS, **settings: Any
@@ -185,7 +183,7 @@ async def edge(
     async with asyncio.timeout(PATIENCE_S), contextlib.AsyncExitStack() as stops:
         for pod, pod_port in zip(pods, pod_ports, strict=True):
             if pod is not None:
-                await stops.enter_async_context(await asyncio.start_server(pod, "127.0.0.1", pod_port))
+                await stops.enter_async_context(serving(pod, pod_port))
         await host.configure(kind.render(scenario, host, addresses, None))
         child = await host.start(descriptors=4_096)
         stops.push_async_callback(child.stop)
@@ -196,17 +194,13 @@ async def edge(
 
 async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A pod that takes every WebSocket, and then is quiet."""
-    with contextlib.suppress(OSError, EOFError):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(HEAD)
-        await reader.read()
-    writer.close()
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(HEAD)
+    await reader.read()
 
 
 async def shed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A pod that is too busy for anybody."""
-    with contextlib.suppress(OSError, EOFError):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        await writer.drain()
-    writer.close()
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    await writer.drain()

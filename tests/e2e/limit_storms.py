@@ -18,6 +18,8 @@ from scenarios.proxies.access_log import COLUMNS, AccessLine
 from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import build
+from tests.e2e.plain_requests import yes
+from tests.support.serving import serving
 
 OTHER_PROXIES = ["envoy", pytest.param("haproxy", marks=pytest.mark.needs_haproxy)]
 
@@ -133,16 +135,6 @@ def scenario(spec: Any, source: str = "bind", proxy: str = "nginx") -> Scenario:
     return build(table, source="test")
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A pod that says yes at once."""
-    try:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-        await writer.drain()
-    finally:
-        writer.close()
-
-
 async def _ask(port: int, n: int, request: Request, source: str) -> None:
     bound = (request.address, 0) if source == "bind" else None
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=bound)
@@ -179,7 +171,7 @@ async def _carry_out(folder: Path, cases: Mapping[str, Case]) -> None:
         storms = []
         for (name, case), port, pod_port in zip(cases.items(), ports[::2], ports[1::2], strict=True):
             chosen, requests = case
-            await stops.enter_async_context(await asyncio.start_server(_answer, "127.0.0.1", pod_port))
+            await stops.enter_async_context(serving(yes, pod_port))
             (folder / name).mkdir()
             kind = PROXIES[chosen.edge.proxy]
             host = kind.host(port=port, directory=folder / name, cores=(), binary=None)

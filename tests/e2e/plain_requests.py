@@ -8,7 +8,6 @@ async def yes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
     await writer.drain()
-    writer.close()
 
 
 async def asked(port: int, session: str) -> str:

@@ -14,7 +14,9 @@ from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.stability import edge_limits
 from scenarios.simulator.edge.limiter import Limiter
 from tests.e2e.command_line import PATIENCE_S
-from tests.e2e.limit_storms import OTHER_PROXIES, _answer, scenario
+from tests.e2e.limit_storms import OTHER_PROXIES, scenario
+from tests.e2e.plain_requests import yes
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.e2e
 
@@ -71,7 +73,7 @@ async def let_in(proxy: str, folder: Path, limits: list[Any]) -> list[int]:
     port, pod_port = free_ports(2)
     kind = PROXIES[proxy]
     async with AsyncExitStack() as stops:
-        await stops.enter_async_context(await asyncio.start_server(_answer, "127.0.0.1", pod_port))
+        await stops.enter_async_context(serving(yes, pod_port))
         host = kind.host(port=port, directory=folder, cores=(), binary=None)
         found = []
         for number, limit in enumerate(limits):

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from scenarios.proxies.nginx import full_workers
-from tests.e2e.edges import SOCKETS, TOGETHER, Edge, Serve, edge, hold, shed
+from tests.e2e.edges import SOCKETS, TOGETHER, Edge, edge, hold, shed
 from tests.support.failing_pods import ANSWERS, ASKED, BAD_GATEWAY, DEAD, HOLDS, LONG, SHEDS, UP
+from tests.support.serving import Serve
 
 pytestmark = pytest.mark.e2e
 

@@ -16,6 +16,7 @@ from scenarios.limits.registry import limit
 from scenarios.limits.window import Counter, decide
 from scenarios.proxies.registry import PROXIES
 from tests.e2e.limit_storms import SLACK_MS, carried_out, scenario, storm_of
+from tests.support.serving import serving
 
 # Milliseconds decide.
 pytestmark = [pytest.mark.e2e, pytest.mark.measures, pytest.mark.needs_loopback_range]
@@ -27,14 +28,9 @@ HERE = "127.11.12.1"
 
 async def _hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A pod that answers at once, and keeps the answer going until its client leaves."""
-    try:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbegun")
-        await reader.read()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        pass
-    finally:
-        writer.close()
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbegun")
+    await reader.read()
 
 
 class Edge:
@@ -70,7 +66,7 @@ async def edge(proxy: str, folder: Path, spec: Any, defaults: str = "bench") -> 
     kind = PROXIES[proxy]
     host = kind.host(port=port, directory=folder, cores=(), binary=None)
     await host.configure(kind.render(chosen, host, [f"127.0.0.1:{pod_port}"], None))
-    async with await asyncio.start_server(_hold, "127.0.0.1", pod_port, backlog=4096):
+    async with serving(_hold, pod_port, backlog=4096):
         running = await host.start(descriptors=8192)
         try:
             yield Edge(port)

@@ -14,6 +14,7 @@ from scenarios.proxies.registry import PROXIES
 from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, carried_out
 from tests.e2e.limit_storms import OTHER_PROXIES, scenario
 from tests.e2e.own_gateway import end_of, total
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.e2e
 
@@ -132,18 +133,13 @@ async def _fill_pods(name: str, folder: Path) -> None:
     """Requests that are never answered, so that they go on counting."""
     held: dict[int, int] = defaultdict(int)
 
-    async def holder(port: int) -> asyncio.Server:
-        async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await reader.readuntil(b"\r\n\r\n")
-                held[port] += 1
-                await reader.read()
-            except (OSError, EOFError):
-                pass  # the proxy has looked whether somebody is there, or has ended
-            finally:
-                writer.close()
+    def holder(port: int) -> contextlib.AbstractAsyncContextManager[object]:
+        async def hold(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            held[port] += 1
+            await reader.read()
 
-        return await asyncio.start_server(hold, "127.0.0.1", port)
+        return serving(hold, port)
 
     port, nobody, *ports = free_ports(5)
     chosen, kind = scenario("none", proxy=name), PROXIES[name]
@@ -158,7 +154,7 @@ async def _fill_pods(name: str, folder: Path) -> None:
             return reader
 
         for each in ports:
-            await stops.enter_async_context(await holder(each))
+            await stops.enter_async_context(holder(each))
         host = kind.host(port=port, directory=folder, cores=(), binary=None)
         await host.configure(kind.render(chosen, host, [f"127.0.0.1:{each}" for each in ports], None))
         proxy = await host.start(descriptors=1024)

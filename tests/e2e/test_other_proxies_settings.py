@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.command_line import get
-from tests.e2e.edges import TOGETHER, Edge, Serve, edge, hold, shed
+from tests.e2e.edges import TOGETHER, Edge, edge, hold, shed
+from tests.support.serving import Serve
 
 pytestmark = pytest.mark.e2e
 

@@ -12,6 +12,7 @@ from scenarios.proxies.registry import kind_of
 from scenarios.scenario.validate import build
 from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.plain_requests import asked, yes
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.e2e
 
@@ -73,7 +74,7 @@ async def told(folder: Path, name: str, log: str, more: str) -> tuple[int, int |
     host.directory.mkdir()
     host.private.mkdir()
     async with AsyncExitStack() as stops:
-        await stops.enter_async_context(await asyncio.start_server(yes, "127.0.0.1", pod))
+        await stops.enter_async_context(serving(yes, pod))
         await host.configure(kind.render(scenario, host, [f"127.0.0.1:{pod}"], None))
         child = await host.start(descriptors=1024)
         stops.push_async_callback(child.stop)

@@ -16,6 +16,7 @@ from scenarios.scenario.validate import build
 from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.plain_requests import asked, yes
 from tests.support.pasting import pasted
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.e2e
 
@@ -40,7 +41,7 @@ async def answers(proxy: str, limit: Any, folder: Path) -> tuple[list[str], list
     listen, behind = f"127.0.0.1:{port}", f"127.0.0.1:{pod}"
     path = pasted(proxy, added_lines(scenario), folder, listen=listen, pod=behind)
     async with AsyncExitStack() as stops:
-        await stops.enter_async_context(await asyncio.start_server(yes, "127.0.0.1", pod))
+        await stops.enter_async_context(serving(yes, pod))
         program = [str(PROXIES[proxy].executable()), *ARGUMENTS[proxy], str(path)]
         child = await start(proxy, program, log=folder / "own.log", cores=(), descriptors=1024)
         stops.push_async_callback(child.stop)

@@ -12,6 +12,7 @@ from scenarios.scenario.validate import build
 from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.limit_storms import OTHER_PROXIES
 from tests.support.server_bytes import HEAD, UPGRADE
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.e2e
 
@@ -23,27 +24,25 @@ async def answer(name: str, directory: Path) -> tuple[bytes, str]:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(HEAD)
         await reader.read()
-        writer.close()
 
-    pod = await asyncio.start_server(serve, "127.0.0.1", 0)
-    address = f"127.0.0.1:{pod.sockets[0].getsockname()[1]}"
-    (port,) = free_ports(1)
+    port, pod = free_ports(2)
+    address = f"127.0.0.1:{pod}"
     kind = PROXIES[name]
     proxy = kind.host(port=port, directory=directory, cores=(), binary=None)
     table = {"edge": {"proxy": name}, "gateway": {"command": "node server.js"}}
     scenario = build(table, source="test")
     await proxy.configure(kind.render(scenario, proxy, [address], None))
-    child = await proxy.start(descriptors=2_000)
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(UPGRADE.request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            writer.close()
-        return head, address
-    finally:
-        await child.stop()
-        pod.close()
+    async with serving(serve, pod):
+        child = await proxy.start(descriptors=2_000)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(UPGRADE.request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.close()
+            return head, address
+        finally:
+            await child.stop()
 
 
 @pytest.mark.parametrize("name", ["nginx", *OTHER_PROXIES])

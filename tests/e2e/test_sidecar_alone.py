@@ -15,6 +15,7 @@ from scenarios.proxies.sidecar_stats import SidecarLine, refused_per_second
 from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.validate import build
 from tests.e2e.command_line import PATIENCE_S
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.e2e
 
@@ -38,20 +39,15 @@ class TestedPod:
         self.address = f"127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            self.asked += 1
-            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-            if answer == "reset":
-                writer.transport.abort()
-                return
-            if isinstance(answer, bytes):
-                writer.write(answer)
-            await reader.read()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer == "reset":
+            writer.transport.abort()
+            return
+        if isinstance(answer, bytes):
+            writer.write(answer)
+        await reader.read()
 
 
 class Talk:
@@ -110,7 +106,7 @@ async def _running(mesh: dict[str, Any], pod: TestedPod, folder: Path) -> AsyncI
     scenario = build({"mesh": {"sidecar": "envoy", **mesh}, "fleet": {"clients": 10}}, source="test")
     lines: list[SidecarLine] = []
     async with contextlib.AsyncExitStack() as stops:
-        await stops.enter_async_context(await asyncio.start_server(pod.serve, "127.0.0.1", pod.port))
+        await stops.enter_async_context(serving(pod.serve, pod.port))
         watch = Watch()
         stops.push_async_callback(watch.stop)
         sidecars = Sidecars(
