@@ -52,14 +52,21 @@ def drive(url: str) -> None:
     for client in clients:
         client.start()
 
-    def newest() -> list[int]:
-        """The number of the newest tick of each client."""
+    def stream() -> Any:
         schedule = generator.recorder.schedule
         assert isinstance(schedule, Streams)
-        (stream,) = schedule._now.values()
-        return [held - stream.base for held in generator.recorder.held_seq]
+        (only,) = schedule._now.values()
+        return only
+
+    def newest() -> list[int]:
+        """The number of the newest tick of each client."""
+        return [held - stream().base for held in generator.recorder.held_seq]
 
     gevent.sleep(CALM_S)
+    with gevent.Timeout(60):
+        # A gateway that stood still most of this time has no schedule yet.
+        while stream().fitter.fit is None:
+            gevent.sleep(0.05)
     before = newest()
     generator.obey(Finalise())
     generator.obey(EndCalm())
@@ -113,7 +120,7 @@ def played(url: str) -> Storm:
         capture_output=True,
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr.decode()
     return msgspec.msgpack.decode(done.stdout, type=Storm)
