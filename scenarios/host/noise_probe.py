@@ -45,18 +45,19 @@ def _stat(core: str) -> str:
 
 
 def _sleep(until_ns: int) -> list[int]:
-    """How much later than asked each sleep ended."""
-    late = []
-    while (begin := time.monotonic_ns()) < until_ns:
+    """How much later than asked each sleep ended; there is one also where this stood still until then."""
+    late: list[int] = []
+    while (begin := time.monotonic_ns()) < until_ns or not late:
         time.sleep(SLEEP_NS / 1e9)
         late.append(time.monotonic_ns() - begin - SLEEP_NS)
     return late
 
 
 def _work(until_ns: int) -> tuple[list[int], list[int]]:
-    """The time that each block of work took, by the clock and by this thread's CPU time."""
-    wall, cpu = [], []
-    while (begin := time.monotonic_ns()) < until_ns:
+    """The time that each block of work took, by the clock and by this thread's CPU time; at least of one."""
+    wall: list[int] = []
+    cpu: list[int] = []
+    while (begin := time.monotonic_ns()) < until_ns or not wall:
         used = time.thread_time_ns()
         total = 0
         for number in range(LOOPS):

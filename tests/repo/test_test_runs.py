@@ -14,8 +14,11 @@ from tests.support.needs import ROOT
 DEADLOCK = """
 import threading
 
+import pytest
+
 def test_before(): pass
 
+@pytest.mark.timeout(4)
 def test_hangs():
     lock = threading.Lock()
     lock.acquire()
@@ -70,10 +73,10 @@ def run_tests(
 
 def test_a_test_that_hangs_is_named_and_the_others_run(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(DEADLOCK)
-    done = run_tests(tmp_path, "-n", 1, "-o", "faulthandler_timeout=1", "-o", "timeout=3")
+    done = run_tests(tmp_path, "-n", 1, "-o", "faulthandler_timeout=0.5")
     assert done.returncode == 1, done.stdout
     assert "crashed while running 'test_it.py::test_hangs'" in done.stdout
-    assert 'test_it.py", line 9 in test_hangs' in done.stderr
+    assert 'test_it.py", line 12 in test_hangs' in done.stderr
     assert "1 failed, 2 passed" in done.stdout.splitlines()[-1]
 
 

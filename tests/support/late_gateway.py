@@ -1,7 +1,7 @@
 """A gateway of somebody's own that numbers its ticks and stamps them when it sends them.
 
-Ticks are due on a fixed schedule. `GET /block` blocks its event loop just before a tick is due, so that this
-one and those after it are late; `GET /told` says how late each tick was stamped. Prints its port.
+Ticks are due on a fixed schedule. `GET /block` blocks its event loop when one of the next ticks is due, so
+that this one and those after it are late; `GET /told` says how late each tick was stamped. Prints its port.
 """
 
 import asyncio
@@ -13,8 +13,7 @@ from aiohttp import web
 
 RATE_HZ = 20.0
 PERIOD_NS = round(1e9 / RATE_HZ)
-BLOCK_S = 0.3
-_BEFORE_S = 0.01
+BLOCK_S = 0.6
 
 
 class LateGateway:
@@ -24,6 +23,7 @@ class LateGateway:
         self.sockets = socketio.AsyncServer(async_mode="aiohttp")
         self.late_ns: dict[int, int] = {}
         self._next = 0
+        self._blocked = -1
         self._first_due_ns = 0
         self._ticking: asyncio.Task[None] | None = None
 
@@ -44,17 +44,16 @@ class LateGateway:
         while True:
             due_ns = self._first_due_ns + self._next * PERIOD_NS
             await asyncio.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+            if self._next == self._blocked:
+                time.sleep(BLOCK_S)  # noqa: ASYNC251
             sent_ns = time.monotonic_ns()
             self.late_ns[self._next] = sent_ns - due_ns
             await self.sockets.emit("tick", {"n": self._next, "at": sent_ns})
             self._next += 1
 
     async def _block(self, _request: web.Request) -> web.Response:
-        # The tick after the next one, so that the block surely begins before it is due.
-        due_ns = self._first_due_ns + (self._next + 2) * PERIOD_NS
-        wait_s = (due_ns - time.monotonic_ns()) / 1e9 - _BEFORE_S
-        asyncio.get_running_loop().call_later(max(0, wait_s), time.sleep, BLOCK_S)
-        return web.json_response(self._next + 2)
+        self._blocked = self._next + 2
+        return web.json_response(self._blocked)
 
     async def _tell(self, _request: web.Request) -> web.Response:
         return web.json_response(self.late_ns)

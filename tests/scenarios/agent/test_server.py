@@ -43,6 +43,7 @@ from scenarios.wire.agent import (
 from scenarios.wire.prometheus_text import CONTENT_TYPE, METRICS_PATH
 
 TOKEN = "a-token-for-tests"
+PATIENCE_S = 60.0
 TALKER = "import sys, time; print('one', flush=True); print('two', flush=True); time.sleep(60)"
 COMPLAINER = "import sys; sys.stderr.write('no luck\\n'); sys.exit(7)"
 START = StartPod(Settings(token="t"), 256)
@@ -126,7 +127,7 @@ async def bench(
 
 def on_a_bench(folder: Path, test: Callable[[Bench], Awaitable[None]], program: str = TALKER) -> None:
     async def run() -> None:
-        async with bench(folder, program) as made, asyncio.timeout(20):
+        async with bench(folder, program) as made, asyncio.timeout(PATIENCE_S):
             await test(made)
 
     asyncio.run(run())
@@ -253,7 +254,7 @@ def test_a_runner_hears_of_an_agent_that_goes(tmp_path: Path) -> None:
 
 def test_an_agent_that_is_told_to_end_takes_its_process_along(tmp_path: Path) -> None:
     async def end() -> None:
-        async with asyncio.timeout(20), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
             async with bench(tmp_path) as made:
                 made.http = http
                 channel = await made.take()
@@ -285,7 +286,7 @@ def test_a_late_answer_is_not_taken_for_that_of_the_next_order(
             monkeypatch.setattr(agent_channel, "_ORDER_TIMEOUT_S", 0.05)
             with pytest.raises(StackError, match="does not answer"):
                 await channel.order(Reload())
-            monkeypatch.setattr(agent_channel, "_ORDER_TIMEOUT_S", 10)
+            monkeypatch.setattr(agent_channel, "_ORDER_TIMEOUT_S", PATIENCE_S)
         else:
             waiting = asyncio.create_task(channel.order(Reload()))
             await asyncio.sleep(0.05)
@@ -342,7 +343,7 @@ def test_a_host_has_one_runner_at_a_time(tmp_path: Path, monkeypatch: pytest.Mon
         async with made.http.get(made.url + HEALTH_PATH) as response:
             assert await response.text() == "taken\n"
         await first.close()
-        monkeypatch.setattr(server, "_LEAVING_S", 5)
+        monkeypatch.setattr(server, "_LEAVING_S", PATIENCE_S)
         second = await made.take()
         assert made.role.begun == 2
         await second.close()
@@ -387,7 +388,7 @@ def test_a_host_that_nobody_has_taken_is_useful_again_whatever_went_wrong(
         agent = Agent(role, listen="127.0.0.1", token=TOKEN, account=ProcessTree())
         runner = web.AppRunner(agent.app(), access_log=None)
         await runner.setup()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await until(lambda: role.serving)
         await runner.cleanup()
 
@@ -410,7 +411,7 @@ def test_an_account_of_cpu_that_cannot_be_read_now_is_read_later(tmp_path: Path)
     account = Unreadable()
 
     async def read() -> None:
-        async with bench(tmp_path, account=account) as made, asyncio.timeout(10):
+        async with bench(tmp_path, account=account) as made, asyncio.timeout(PATIENCE_S):
             async with made.http.get(made.url + METRICS_PATH) as response:
                 assert response.status == 503
             account.errors.append(KeyError("usage_usec"))

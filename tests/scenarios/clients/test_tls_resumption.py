@@ -79,7 +79,7 @@ class Server:
             memory=memory,
         )
         assert connection.open(dial) == 0
-        assert ended.wait(timeout=5)
+        assert ended.wait(timeout=60)
         connection.close()
 
     def stop(self) -> None:

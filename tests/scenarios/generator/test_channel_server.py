@@ -138,7 +138,7 @@ class Peer:
 
 
 SOON_S = 0.3
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from scenarios.scenario.program import Credentials
 
 IN_HEADER = Form({"Authorization": "Bearer {token}", "X-Plain": "1"}, {"user": "me"})
 IN_AUTH = Form({}, {"token": "{token}"})
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 ECHO = "import sys, json\nfor line in sys.stdin: print('t', json.loads(line)['client'], sep='', flush=True)"
 BACKWARDS = """

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.analysis.disturbance import taken
+from scenarios.host import noise_probe
 from scenarios.host.machine import Cores, MachineError
 from scenarios.host.noise import Second, core_noise, measure, probed_cores, rows, second
 
@@ -152,6 +153,12 @@ def test_a_system_that_pins_nothing_has_one_probe_anywhere() -> None:
 
 
 # -- real probes -----------------------------------------------------------------------------------
+
+
+def test_a_probe_that_stood_still_for_a_second_tells_of_it_all_the_same() -> None:
+    long_ago_ns = 0
+    assert len(noise_probe._sleep(long_ago_ns)) == 1
+    assert [len(times) for times in noise_probe._work(long_ago_ns)] == [1, 1]
 
 
 def probes() -> list[psutil.Process]:

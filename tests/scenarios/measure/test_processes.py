@@ -60,7 +60,9 @@ def test_what_a_process_has_used_is_kept_after_its_end(burner: "subprocess.Popen
 
 
 FORKS = """
-import subprocess, sys, time
+import os, subprocess, sys, time
+while not os.path.exists("begin"):
+    time.sleep(0.01)
 spin = "import time; end = time.process_time() + 0.03\\nwhile time.process_time() < end: pass"
 for _ in range(10):
     subprocess.run([sys.executable, "-I", "-S", "-c", spin])
@@ -76,10 +78,10 @@ async def forks_and_clock(tmp_path: Path) -> tuple[float, float]:
     clock = CpuClock()
     try:
         before_s = clock.program_cpu_s(child)
-        for _ in range(500):
-            if last_lines(child.log):
-                break
-            await asyncio.sleep(0.02)
+        (tmp_path / "begin").touch()
+        async with asyncio.timeout(60):
+            while not last_lines(child.log):  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
         return before_s, clock.program_cpu_s(child)
     finally:
         await child.kill()

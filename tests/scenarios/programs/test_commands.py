@@ -54,6 +54,15 @@ def pids_in(tmp_path: Path) -> list[int]:
     return [int(word) for line in text.splitlines() if line.startswith("pids") for word in line.split()[1:]]
 
 
+async def forked(tmp_path: Path) -> None:
+    """Returns once the command has started everything that it starts."""
+    log = tmp_path / "commands" / "1.log"
+    deadline_s = time.monotonic() + 60
+    while not log.exists() or "pids" not in log.read_text():
+        assert time.monotonic() < deadline_s
+        await asyncio.sleep(0.02)
+
+
 def still_there(pids: list[int]) -> list[int]:
     found = []
     for pid in pids:
@@ -100,8 +109,24 @@ def test_a_command_that_hangs_is_ended_with_everything_it_has_started(
     tmp_path: Path, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commands, "_GRACE_S", 0.5)
-    said = failed(tmp_path, python(code, "600"), timeout_s=4)
-    assert "timed out after 4 s (timeout_s)" in said
+    timeouts: dict[float | None, asyncio.Timeout] = {}
+    timeout = asyncio.timeout
+
+    def noted(delay: float | None) -> asyncio.Timeout:
+        timeouts[delay] = timeout(delay)
+        return timeouts[delay]
+
+    monkeypatch.setattr(asyncio, "timeout", noted)
+
+    async def hang() -> None:
+        log = tmp_path / "commands" / "1.log"
+        running = asyncio.create_task(run_command(python(code, "600"), 600, folder=tmp_path, log=log))
+        await forked(tmp_path)
+        timeouts[600].reschedule(asyncio.get_running_loop().time())
+        await running
+
+    with pytest.raises(StackError, match=r"timed out after 600 s \(timeout_s\)"):
+        asyncio.run(hang())
     assert len(pids_in(tmp_path)) == 3
     assert still_there(pids_in(tmp_path)) == []
 
@@ -111,10 +136,7 @@ def test_a_command_ends_with_the_run_that_is_broken_off(tmp_path: Path) -> None:
 
     async def interrupted() -> None:
         running = asyncio.create_task(run_command(python(FORKS, "600"), 600, folder=tmp_path, log=log))
-        deadline_s = time.monotonic() + 60
-        while not log.exists() or "pids" not in log.read_text():
-            assert time.monotonic() < deadline_s
-            await asyncio.sleep(0.02)
+        await forked(tmp_path)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

@@ -74,6 +74,15 @@ async def up(child: KeptProgram) -> None:
     raise AssertionError("it did not come up")
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Waits for what is bound to happen: a signal takes effect when its process runs next."""
+    for _ in range(3_000):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen")
+
+
 def gone(pid: int) -> bool:
     for _ in range(3_000):
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
@@ -161,7 +170,7 @@ def test_the_stop_signal_of_the_scenario_is_sent_to_the_program_itself(tmp_path:
         await child.stop()
         assert child.how_it_ended == "exit status 7"
 
-    kept(tmp_path, python(code, stop_signal=name), look)
+    kept(tmp_path, python(code, stop_signal=name, stop_grace_s=60), look)
 
 
 def test_a_gateway_behind_a_script_drains_too(tmp_path: Path) -> None:
@@ -180,18 +189,17 @@ def test_a_gateway_behind_a_script_drains_too(tmp_path: Path) -> None:
         await child.stop()
         assert "drained" in last_lines(child.log)
 
-    kept(tmp_path, Program(command="sh start.sh"), look)
+    kept(tmp_path, Program(command="sh start.sh", stop_grace_s=60), look)
 
 
 def test_a_pause_freezes_descendants_too(tmp_path: Path) -> None:
     async def look(child: KeptProgram) -> None:
         pids = await said(child, 2)
+        everybody = [psutil.Process(pid) for pid in (*pids, child.pid)]
         await child.pause()
-        await asyncio.sleep(0.05)
-        assert {psutil.Process(pid).status() for pid in (*pids, child.pid)} == {psutil.STATUS_STOPPED}
+        await eventually(lambda: {process.status() for process in everybody} == {psutil.STATUS_STOPPED})
         await child.resume()
-        await asyncio.sleep(0.05)
-        assert psutil.STATUS_STOPPED not in {psutil.Process(pid).status() for pid in (*pids, child.pid)}
+        await eventually(lambda: psutil.STATUS_STOPPED not in {process.status() for process in everybody})
 
     kept(tmp_path, python(FORKS), look)
 

@@ -8,7 +8,6 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.host.machine import free_ports
 from scenarios.programs.metrics_endpoint import ask_gauges, read_gauges
 
 NAMES = {"nodejs_eventloop_utilization", "lag"}
@@ -59,12 +58,12 @@ def test_a_body_that_comes_in_pieces_is_read_to_its_end() -> None:
         app.add_routes([web.get("/metrics", pieces), web.get("/moved", moved)])
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        (port,) = free_ports(1)
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
         try:
             async with aiohttp.ClientSession() as http:
                 base = f"http://127.0.0.1:{port}"
-                return [await ask_gauges(http, base + path, NAMES, 30) for path in ("/metrics", "/moved")]
+                return [await ask_gauges(http, base + path, NAMES, 60) for path in ("/metrics", "/moved")]
         finally:
             await runner.cleanup()
 

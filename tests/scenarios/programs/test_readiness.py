@@ -14,21 +14,21 @@ from scenarios.programs.readiness import answers, opens_session, takes_connectio
 Ask = Callable[[aiohttp.ClientSession, int], Awaitable[bool]]
 
 ASKED: dict[str, tuple[Ask, bool]] = {
-    "a path that answers 200": (lambda http, port: answers(http, f"http://127.0.0.1:{port}/ready", 2), True),
-    "a path that answers 503": (lambda http, port: answers(http, f"http://127.0.0.1:{port}/busy", 2), False),
+    "a path that answers 200": (lambda http, port: answers(http, f"http://127.0.0.1:{port}/ready", 60), True),
+    "a path that answers 503": (lambda http, port: answers(http, f"http://127.0.0.1:{port}/busy", 60), False),
     "a path that takes too long": (
         lambda http, port: answers(http, f"http://127.0.0.1:{port}/slow", 0.1),
         False,
     ),
     "an Engine.IO session": (
-        lambda http, port: opens_session(http, f"http://127.0.0.1:{port}/realtime/", 2),
+        lambda http, port: opens_session(http, f"http://127.0.0.1:{port}/realtime/", 60),
         True,
     ),
     "another path than Engine.IO's": (
-        lambda http, port: opens_session(http, f"http://127.0.0.1:{port}/ready", 2),
+        lambda http, port: opens_session(http, f"http://127.0.0.1:{port}/ready", 60),
         False,
     ),
-    "an open port": (lambda _, port: takes_connections(port, 2), True),
+    "an open port": (lambda _, port: takes_connections(port, 60), True),
 }
 
 
@@ -51,8 +51,8 @@ async def asked_at_a_server(ask: Ask) -> bool:
     socketio.AsyncServer(async_mode="aiohttp").attach(app, socketio_path="realtime")
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    (port,) = free_ports(1)
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
     try:
         async with aiohttp.ClientSession() as http:
             return await ask(http, port)

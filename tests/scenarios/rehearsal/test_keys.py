@@ -31,7 +31,7 @@ try:
 except asyncio.CancelledError:
     print("stopped", flush=True)
 """
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 
 class Terminal:
