@@ -41,6 +41,11 @@ def site_from_environment(environment: Mapping[str, str] = os.environ) -> Site |
     Raises MachineError with the variable, its invalid value, and what is expected.
     """
     if not environment.get(GATEWAYS):
+        for variable in (NGINX, GENERATOR, TARGET):
+            if environment.get(variable):
+                raise MachineError(
+                    f"environment variable {variable}: expected {GATEWAYS} with it, found none"
+                )
         return None
     try:
         token = token_from_environment()

@@ -43,7 +43,7 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_gateways_there_is_no_site() -> None:
-    assert site_from_environment({NGINX: "nginx:8100"}) is None
+    assert site_from_environment({}) is None
 
 
 def test_a_site_is_what_the_environment_names() -> None:
@@ -66,6 +66,9 @@ def test_a_site_is_what_the_environment_names() -> None:
 
 MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "no nginx": ({GATEWAYS: "gateway:8100"}, f"variable {NGINX}: invalid value '': expected host:port"),
+    "nginx alone": ({NGINX: "n:1"}, f"variable {NGINX}: expected {GATEWAYS} with it"),
+    "a generator alone": ({GENERATOR: "g:1"}, f"variable {GENERATOR}: expected {GATEWAYS} with it"),
+    "a target alone": ({TARGET: "http://n:1"}, f"variable {TARGET}: expected {GATEWAYS} with it"),
     "no port": (
         {GATEWAYS: "gateway", NGINX: "n:1"},
         f"variable {GATEWAYS}: invalid value 'gateway': expected",
