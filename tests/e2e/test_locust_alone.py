@@ -280,9 +280,14 @@ def test_clients_whose_tag_is_excluded_do_not_connect(pod: str, tmp_path: Path) 
 
 
 def test_a_worker_that_dies_is_reported_and_the_others_go_on(pod: str, tmp_path: Path) -> None:
-    (port,) = free_ports(1)
+    port, master = free_ports(2)
     web = f"http://127.0.0.1:{port}"
-    options = ("--web-host", "127.0.0.1", "--web-port", str(port), "--autostart", "-u", "20", "-r", "20")
+    options = (
+        *("--web-host", "127.0.0.1", "--web-port", str(port), "--autostart", "-u", "20", "-r", "20"),
+        # Another master may be at Locust's own port.
+        *("--master-bind-host", "127.0.0.1", "--master-bind-port", str(master)),
+        *("--master-host", "127.0.0.1", "--master-port", str(master)),
+    )
     log = tmp_path / "log"
     with (
         log.open("w") as stream,
