@@ -153,11 +153,6 @@ MODEL_OPTIONS = (
         help="Read CPU costs from a file: JSON written by `simulate --keep-costs`, or TOML with costs"
         " measured on another gateway.",
     ),
-    click.option(
-        "--slot-ms",
-        type=click.FloatRange(min=0.1, max=1_000),
-        help="Time step of the simulation, in ms; default: 10, more for many clients.",
-    ),
 )
 """What a prediction is made of, beside its scenario."""
 
