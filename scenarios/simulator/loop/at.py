@@ -7,6 +7,9 @@ SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 NEVER = 1 << 62
 
+SYN_AGAIN_AFTER = (1 * SECOND, 3 * SECOND, 7 * SECOND)
+"""After the first SYN that finds an accept queue full, as Linux does: 1, 2 and 4 s after the one before."""
+
 # -- whole numbers of the run: the array `s` -------------------------------------------------------
 
 (

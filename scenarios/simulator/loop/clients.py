@@ -191,7 +191,10 @@ def give_place_back(w: Any, began: int) -> None:
     number = began // at.SECOND * cap + ((began % at.SECOND) * cap + at.SECOND - 1) // at.SECOND
     places, place = one(w, at.PLACES, 0), s[at.FREE_PLACES]
     s[at.FREE_PLACES] = place + 1
-    while place > 0 and w.m[u(places + (place - 1) >> 1)] > number:
-        w.m[u(places + place)] = w.m[u(places + (place - 1) >> 1)]
-        place = (place - 1) >> 1
+    while place > 0:
+        up = (place - 1) >> 1
+        if w.m[u(places + up)] <= number:
+            break
+        w.m[u(places + place)] = w.m[u(places + up)]
+        place = up
     w.m[u(places + place)] = number

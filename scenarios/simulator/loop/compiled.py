@@ -1,12 +1,14 @@
 """Compiles the loop when it is first needed, and keeps the machine code for the next time.
 
 The code is kept in a folder of the user's whose name tells the versions of everything that it was made from:
-another version of this program, or of the compiler, never meets it.
+another version of this program, or of the compiler, never meets it. The folders that were used last are kept.
 """
 
+import contextlib
 import hashlib
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,40 +21,74 @@ from llvmlite.binding import get_host_cpu_name
 from numba.core import cgutils, types
 
 from gateway_stub import sliding_window
+from reports.rundir import latency
+from scenarios.host.caches import cache_folder
 from scenarios.simulator.loop.handle import HANDLE, extension
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _SCENARIOS = Path(__file__).parents[2]
 
+_KEPT_FOLDERS = 8
+"""For so many installations, or versions of one, there is machine code on this machine."""
 
-def _sources() -> Iterator[Path]:
+
+def sources() -> Iterator[Path]:
+    """The files that the machine code is made from."""
     for folder in ("simulator/loop", "limits"):
         yield from sorted((_SCENARIOS / folder).rglob("*.py"))
     yield Path(sliding_window.__file__)
+    yield Path(latency.__file__)
 
 
 def _version() -> str:
-    """Of what the machine code is made from."""
+    """Of what the machine code is made from, and of where and when that was written: Numba asks for it."""
     parts = (numba.__version__, np.__version__, platform.python_version(), get_host_cpu_name())
     digest = hashlib.sha256(" ".join(parts).encode())
-    for source in _sources():
+    for source in sources():
+        digest.update(f"{source} {source.stat().st_mtime_ns}".encode())
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
+def _bases() -> Iterator[Path]:
+    """Where machine code may be kept, the best place first."""
+    if said := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(said) / "reconnect-storm"
+    with contextlib.suppress(OSError):
+        yield cache_folder("simulator")
+    yield Path(tempfile.gettempdir()) / f"reconnect-storm-of-{os.getuid()}"
+
+
 def _folder() -> Path | None:
     """Where the machine code is kept; None where this user may write nowhere."""
-    said = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
-    home = Path(said) if said else Path.home() / ".cache"
-    for base in (home, Path(tempfile.gettempdir()) / f"cache-of-{os.getuid()}"):
-        folder = base / "reconnect-storm" / _version()
+    for base in _bases():
+        folder = base / _version()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
         except OSError:
             continue
-        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
+        # Whoever may write there decides what this process runs.
+        own = all(path.stat().st_uid == os.getuid() for path in (base, folder))
+        if own and os.access(folder, os.W_OK):
+            _leave_out_old_ones(folder)
             return folder
     return None
+
+
+def _leave_out_old_ones(used: Path) -> None:
+    """Notes that a folder is used now, and removes those that others have not been used for longest."""
+    os.utime(used)
+    for folder in sorted(used.parent.iterdir(), key=_used_at, reverse=True)[_KEPT_FOLDERS:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _used_at(folder: Path) -> float:
+    """When a folder was used last; long ago where another process has just removed it."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 FOLDER = _folder()

@@ -9,7 +9,7 @@ from scenarios.simulator.loop.compiled import inner
 from scenarios.simulator.loop.edge.balance import choose
 from scenarios.simulator.loop.edge.greeting import greet
 from scenarios.simulator.loop.edge.limits import BEGUN, LET_IN, let_in
-from scenarios.simulator.loop.edge.sending import FIRST_AGAIN, knock_again, send_first
+from scenarios.simulator.loop.edge.sending import knock_again, send_first
 from scenarios.simulator.loop.edge.workers import accept
 from scenarios.simulator.loop.pods import quiet
 from scenarios.simulator.loop.pods.life import latest_due
@@ -25,10 +25,6 @@ from scenarios.simulator.loop.sessions import (
     lose,
 )
 from scenarios.simulator.loop.tables import deep, one, spot, u
-
-AGAIN_AFTER = (FIRST_AGAIN, 3 * at.SECOND, 7 * at.SECOND)
-"""After the first time that a connection finds an accept queue full, its SYN is sent again, as Linux does: 1,
-2 and 4 s after the one before."""
 
 
 @inner
@@ -103,7 +99,8 @@ def _knock(w: Any, client: int, attempt: int, now: int, kind: int) -> None:
         return
     if not enqueue(w, w.clients[u(client)].pod, client, now) and kind < at.SYN_3:
         times = kind - at.SYN_1
-        knock_again(w, client, now - AGAIN_AFTER[times] + AGAIN_AFTER[times + 1], kind + 1)
+        later = at.SYN_AGAIN_AFTER[times + 1] - at.SYN_AGAIN_AFTER[times]
+        knock_again(w, client, now + later, kind + 1)
 
 
 @inner

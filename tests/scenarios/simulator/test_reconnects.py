@@ -244,6 +244,19 @@ def test_those_held_back_are_spread_over_their_second_as_real_ones_are() -> None
     ]
 
 
+def test_places_that_are_given_up_in_any_order_are_taken_from_the_first_on() -> None:
+    made = run_until(clients(40, max_attempts_per_s=4, policy="naive", rtt_ms=1), 1)
+    made.lose(np.arange(20, 40), RESET)
+    made.lose(np.arange(20), RESET)
+    run_until(made, 1.5)
+    # Those with the later places give theirs up first, and ask first.
+    made.push_policy(policy("naive"), 0)
+    run_until(made, 13)
+    began = made.table.started_s[[*range(20), *range(24, 40)]]
+    assert (np.diff(began) > 0).all()
+    assert attempts_by_second(made)[1:11] == [4] * 10
+
+
 @pytest.mark.parametrize("reach_s", [0, 2])
 def test_places_that_a_pushed_policy_gives_up_go_to_others(reach_s: float) -> None:
     made = run_until(clients(300, max_attempts_per_s=20, policy="naive", rtt_ms=1), 1)

@@ -12,9 +12,6 @@ from scenarios.simulator.loop.pods.turns import enqueue
 from scenarios.simulator.loop.sessions import answer, deadline, end_attempt
 from scenarios.simulator.loop.tables import u
 
-FIRST_AGAIN = 1 * at.SECOND
-"""After this time a connection that has found an accept queue full sends its SYN again."""
-
 
 @inner
 def knock_again(w: Any, client: int, time: int, kind: int) -> None:
@@ -50,7 +47,7 @@ def send(w: Any, client: int, now: int) -> None:
             c.pod = pod
             connect(w, pod, 1)
             if not enqueue(w, pod, client, now):
-                knock_again(w, client, now + FIRST_AGAIN, at.SYN_1)
+                knock_again(w, client, now + at.SYN_AGAIN_AFTER[0], at.SYN_1)
             return
         if not _fails_at(w, client, pod, now):
             break
