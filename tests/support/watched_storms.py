@@ -10,12 +10,14 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
+from scenarios.limits.registry import limit
 from scenarios.scenario.loader import load
 from scenarios.simulator.engine import Engine
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.world import World
 from scenarios.simulator.run import Prediction, simulate_in_memory
 from tests.scenarios.simulator import test_event_for_event as event_for_event
+from tests.support.compiled_parts import Parts
 
 _SMALL = (
     "fleet.clients=24",
@@ -36,15 +38,21 @@ _STEADY = '{name="grpc", base_s=0.5, factor=1.2, cap_s=1, jitter=0.3}'
 
 
 def _storm(*sets: str, events: str, seconds: int) -> None:
-    """A whole run."""
+    """A whole run, of small ones that differ in these settings."""
     asked = (*_SMALL, f"event=[{events}]", f"phases.duration_s={seconds}", *sets)
     scenario = replace(load("mass-drop", asked), matrix={}, arms={})
     simulate_in_memory(Prediction(scenario=scenario, directory=Path(), arm="arm"))
 
 
 _DROP = '{at_s=2, do="drop_all"}'
+_DOWN = '{at_s=2, do="nginx_restart", down_s=4}'
 
-_WHOLE: Mapping[str, Callable[[], None]] = {
+
+def _listed(waits_s: list[float]) -> str:
+    return f'fleet.policy={{name="tests.support.plain_clients:listed", waits_s={waits_s}}}'
+
+
+_WHOLE: Mapping[str, Callable[[], Any]] = {
     "what pods go through": partial(
         _storm,
         "gateway.pods=3",
@@ -72,6 +80,18 @@ _WHOLE: Mapping[str, Callable[[], None]] = {
         "gateway.ping_interval_s=1.7",
         events='{at_s=2, do="feed_stall", for_s=4}, {at_s=8, do="pause_pod", pod=0, for_s=4}',
         seconds=13,
+    ),
+    "sockets that are cut while nothing is sent": partial(
+        _storm,
+        "fleet.stale_after_s=0",
+        "edge.nginx.proxy_read_timeout_s=2",
+        f"fleet.policy={_STEADY}",
+        events='{at_s=2, do="feed_stall", for_s=6}',
+        seconds=10,
+    ),
+    "policies that end": partial(_storm, _listed([0.02] * 60), "fleet.rtt_ms=1", events=_DOWN, seconds=5),
+    "very many attempts": partial(
+        _storm, _listed([0.001] * 2_100), "fleet.clients=1", "fleet.rtt_ms=0", events=_DOWN, seconds=6
     ),
     "clients that poll, and old ones": partial(
         _storm,
@@ -106,6 +126,15 @@ _WHOLE: Mapping[str, Callable[[], None]] = {
     "many at once": partial(
         _storm, "fleet.clients=400", "fleet.rtt_ms=0.5", "fleet.policy=naive", events=_DROP, seconds=4
     ),
+    "many in any order": partial(
+        _storm,
+        "fleet.clients=600",
+        "fleet.rtt_ms=0.5",
+        'fleet.policy={name="full-jitter", base_s=0.05, cap_s=0.05}',
+        "fleet.connect_timeout_s=0.3",
+        events=_DROP,
+        seconds=5,
+    ),
     "delays": partial(_storm, "edge.limit=per-ip-delay", f"fleet.policy={_STEADY}", events=_DROP, seconds=8),
     "a dry run": partial(
         _storm,
@@ -120,6 +149,13 @@ _WHOLE: Mapping[str, Callable[[], None]] = {
         f"fleet.policy={_STEADY}",
         events=f'{_DROP}, {{at_s=5, do="nginx_reload"}}, {{at_s=6, do="drop_all"}}',
         seconds=9,
+    ),
+    "clients that no limit counts": partial(
+        _storm,
+        'edge.limit={name="per-ip+per-token", per-ip={exempt=["127.0.0.0/8"]},'
+        ' per-token={by="header:X-None"}}',
+        events=_DROP,
+        seconds=4,
     ),
     "envoy": partial(
         _storm,
@@ -142,8 +178,9 @@ _WHOLE: Mapping[str, Callable[[], None]] = {
     ),
     "workers and TLS": partial(
         _storm,
-        'edge.limit={name="global", drop=true}',
-        "edge.nginx={workers=2, worker_connections=27, reuseport=true}",
+        'edge.limit={name="per-ip", drop=true}',
+        "fleet.clients=40",
+        "edge.nginx={workers=2, worker_connections=43, reuseport=true}",
         "edge.tls={}",
         "fleet.tls_resume=0.5",
         f"fleet.policy={_STEADY}",
@@ -165,9 +202,10 @@ _WHOLE: Mapping[str, Callable[[], None]] = {
             f"gateway.balance={balance}",
             'edge.limit={name="lag-shed", above_lag_ms=60}',
             'edge.nginx={max_fails=2, fail_timeout_s=2, proxy_next_upstream=["error", "http_503"]}',
+            "gateway.handshake_cpu_ms=100",
             f"fleet.policy={_STEADY}",
             events='{at_s=1, do="kill_pod", pod=1, restart_after_s=4}, {at_s=3, do="drop_all"},'
-            ' {at_s=4, do="kill_pod", pod=0, restart_after_s=2}',
+            ' {at_s=3.9, do="kill_pod", pod=0, restart_after_s=2}',
             seconds=9,
         )
         for balance in ("least_conn", "round_robin", "hash", "ip_hash")
@@ -200,15 +238,35 @@ def _drawn(seed: int) -> None:
     )
 
 
+def _grown() -> list[Any]:
+    """A calendar and a table of counters that have to be made larger."""
+    rng = Random(1)
+    bucket = 1 << at.BUCKET_SHIFT
+    parts = Parts.of(1, 2)
+    taken = []
+    for times in (
+        [rng.randrange(bucket) for _ in range(5_000)],
+        [5 * bucket + rng.randrange(bucket) for _ in range(5_000)],
+        [(1 << at.EPOCH_SHIFT) + number * bucket for number in range(5_000)],
+    ):
+        for number, time in enumerate(times):
+            parts.put(time, number)
+        taken.append(parts.taken(max(times) // bucket))
+    parts.engine.admission = limit({"name": "pod-window", "connections": 1, "window_s": 9}).admission
+    admitted = [parts.admits(number % 2, number // 2 % 700, number) for number in range(3_000)]
+    return [*taken, admitted]
+
+
 def _act(rng: Random) -> tuple[str, Any]:
     what = rng.choice(["drop", "drop", "push", "pause", "resume", "down", "up", "kill", "start"])
     values = {"drop": [0.3, 1.0], "push": event_for_event.POLICIES, "down": [None], "up": [None]}
     return what, rng.choice(values.get(what, [0, 1, 2]))
 
 
-STORMS: Mapping[str, Callable[[], None]] = {
+STORMS: Mapping[str, Callable[[], Any]] = {
     **_WHOLE,
-    **{f"drawn {seed}": partial(_drawn, seed) for seed in range(1, 13)},
+    "tables that grow": _grown,
+    **{f"drawn {seed}": partial(_drawn, seed) for seed in range(1, 31)},
 }
 
 
@@ -221,7 +279,7 @@ def _state(world: World) -> int:
 
 
 def seen(name: str) -> list[str]:
-    """The moments at which the loop has come back to Python, and what it has left behind each time."""
+    """The moments at which the loop has come back to Python, what it has left behind then, and the result."""
     found: list[str] = []
     play = Engine._play
 
@@ -232,5 +290,5 @@ def seen(name: str) -> list[str]:
         return done
 
     with patch.object(Engine, "_play", noted):
-        STORMS[name]()
+        found.append(f"{crc32(repr(STORMS[name]()).encode()):08x}")
     return found
