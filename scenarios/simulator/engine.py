@@ -29,9 +29,8 @@ from scenarios.simulator.delays import no_rows, rows_of
 from scenarios.simulator.edge.edge import Edge
 from scenarios.simulator.known_endings import KnownEndings
 from scenarios.simulator.loop import at
-from scenarios.simulator.loop.compiled import is_made, make
-from scenarios.simulator.loop.play import play
 from scenarios.simulator.loop.world import World, larger_calendar, next_bucket
+from scenarios.simulator.machine.machine import machine_play
 from scenarios.simulator.reconnects import Reconnects
 from scenarios.simulator.recorder import Recorder, Said
 from scenarios.wire.interval import Interval
@@ -49,8 +48,7 @@ class Engine:
     """
 
     def __init__(self, scenario: Scenario, costs: Costs, *, pods: int, seconds: int, due: Ints) -> None:
-        if not is_made():
-            make()
+        self._loop = machine_play()
         fleet = scenario.fleet
         self.costs = costs
         self.rng = np.random.default_rng(fleet.seed)
@@ -101,7 +99,7 @@ class Engine:
     def _play(self, order: int, number: int = 0, rows: Any = None) -> bool:
         """Gives an order, and sees to what the loop needs then; returns whether that was nothing."""
         self._make_room()
-        play(self._places(), order, number, no_rows() if rows is None else rows)
+        self._loop(self._places(), order, number, no_rows() if rows is None else rows)
         needs = bool(self.world.s[at.NEED])
         if needs:
             self._see_to()
@@ -123,7 +121,7 @@ class Engine:
             self._make_room()
             if told := int(s[at.TOLD]):
                 s[at.TOLD] = 0
-                play(self._places(), at.ACT, 0, self._reconnects.ask(self.tables[at.TOLD_ROWS][:told]))
+                self._loop(self._places(), at.ACT, 0, self._reconnects.ask(self.tables[at.TOLD_ROWS][:told]))
 
     def _make_room(self) -> None:
         """A larger calendar where it is nearly full, and more counters of windows."""

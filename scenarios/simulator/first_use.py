@@ -2,12 +2,8 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
-from scenarios.scenario.validate import build
-from scenarios.simulator.costs import Costs
-from scenarios.simulator.engine import Engine
-from scenarios.simulator.loop.compiled import FOLDER, is_made
+from scenarios.simulator.machine import kept
+from scenarios.simulator.machine.machine import is_made, machine_play
 
 _ONCE = "compiling the simulator for this machine: about half a minute, once"
 _EACH_TIME = "compiling the simulator: about half a minute; there is no folder in which to keep the result"
@@ -15,8 +11,6 @@ _EACH_TIME = "compiling the simulator: about half a minute; there is no folder i
 
 def prepare(say: Callable[[str], None]) -> None:
     """Compiles the loop where there is nothing from an earlier time, and says so first."""
-    if is_made():
-        return
-    say(_EACH_TIME if FOLDER is None else _ONCE)
-    scenario = build({"fleet": {"clients": 1}, "gateway": {"pods": 1}}, source="first use")
-    Engine(scenario, Costs(), pods=1, seconds=1, due=np.zeros(1, np.int64))
+    if not is_made():
+        say(_EACH_TIME if kept.place() is None else _ONCE)
+        machine_play()

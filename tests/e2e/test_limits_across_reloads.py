@@ -13,7 +13,7 @@ from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.stability import edge_limits
 from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.limit_storms import OTHER_PROXIES, _answer, scenario
-from tests.support.compiled_parts import Parts
+from tests.support.loop_parts import Parts
 
 pytestmark = pytest.mark.e2e
 

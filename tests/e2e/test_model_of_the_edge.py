@@ -13,7 +13,7 @@ from scenarios.simulator.run import Prediction, simulate_in_memory
 from tests.e2e.command_line import SMALL_STORM, carried_out
 from tests.e2e.edges import edge, hold
 from tests.e2e.own_gateway import total
-from tests.support.compiled_parts import Parts
+from tests.support.loop_parts import Parts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_loopback_range]
 

@@ -1,22 +1,48 @@
-"""The simulator's loop as the Python that it is written in, and storms that are played with it.
+"""The simulator's loop as the Python that it is written in, so that each line can be traced.
 
-    NUMBA_DISABLE_JIT=1 python -W error -m tests.support.uncompiled STORM…
-
-plays storms line by line, so that each line can be traced. An index out of bounds is an error, and so is a
-number that does not fit. It prints what `tests/support/watched_storms.py` has seen, as JSON.
+An index out of bounds is an error there, and a number that does not fit.
 """
 
-import json
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
-import numba
-import numpy as np
+from scenarios.simulator import engine
+from scenarios.simulator.loop import play
+from scenarios.simulator.loop.world import World
+
+
+class _Numbers:
+    """An array whose numbers are whole numbers of Python's: none overflows."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __getitem__(self, place: int) -> Any:
+        return self._array.item(int(place))
+
+    def __setitem__(self, place: int, value: Any) -> None:
+        self._array[int(place)] = value
+
+
+class _Rows:
+    """Rows of an order."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: tuple[int, int]) -> int:
+        return int(self._rows[place])
 
 
 class _Record:
-    """A client or a pod, whose numbers are as wide as those that the loop reckons with."""
+    """A client or a pod."""
 
     __slots__ = ("_row",)
 
@@ -37,42 +63,25 @@ class _Records:
         self._array = array
 
     def __getitem__(self, place: int) -> _Record:
-        return _Record(self._array[place])
+        return _Record(self._array[int(place)])
 
 
-def _wrapping(mixed: Callable[..., Any]) -> Callable[..., Any]:
-    """The one function whose numbers are meant to overflow, as those of machine code do."""
-
-    def wrapped(*numbers: Any) -> Any:
-        with np.errstate(over="ignore"):
-            return mixed(*map(np.int64, numbers))
-
-    return wrapped
+def plain(world: World) -> World:
+    """The same arrays, as the loop takes them without the compiler."""
+    return World(
+        *(_Records(array) if array.dtype.names else _Numbers(array) for array in world),
+    )
 
 
-def leave_uncompiled() -> None:
-    """What only the compiler knows gets a meaning in Python; to be called before the loop is imported."""
-    if not numba.config.DISABLE_JIT:
-        sys.exit("uncompiled: NUMBA_DISABLE_JIT is not set: expected 1")
-    from scenarios.simulator.loop import clients, compiled, handle
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Engines that are made meanwhile play without machine code."""
 
-    handle.handle = lambda world: world
-    compiled.prefetch = lambda _array, _place: None
-    compiled.is_made = lambda: True
-    clients.mixed = _wrapping(clients.mixed)
+    def play_plain(world: World, order: int, number: int, rows: Any) -> None:
+        play.play(world, order, number, _Rows(rows))
 
-    from scenarios.simulator.engine import Engine
-
-    def world_of(self: Engine) -> Any:
-        """The arrays themselves, in place of their addresses."""
-        world = self.world
-        return world._replace(clients=_Records(world.clients), pods=_Records(world.pods))
-
-    Engine._places = world_of  # type: ignore[method-assign]
-
-
-if __name__ == "__main__":
-    leave_uncompiled()
-    from tests.support.watched_storms import seen
-
-    sys.stdout.write(json.dumps({name: seen(name) for name in sys.argv[1:]}))
+    with (
+        patch.object(engine, "machine_play", lambda: play_plain),
+        patch.object(engine.Engine, "_places", lambda self: plain(self.world)),
+    ):
+        yield

@@ -7,7 +7,6 @@ import numpy as np
 from gateway_stub.protocol import Admission
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.clients import mixed
-from scenarios.simulator.loop.compiled import plain
 from scenarios.simulator.loop.pods.windows import POD_SHIFT, R_NAME, R_OLDEST, R_TIMES
 from scenarios.simulator.loop.world import lay_out
 
@@ -62,7 +61,7 @@ class PodWindows:
         rows[:, :R_TIMES] = 0
         for row in seen:
             pod, address = divmod(int(row[R_NAME]) - 1, 1 << POD_SHIFT)
-            place = plain(mixed)(pod, address, 0) % length
+            place = mixed(pod, address, 0) % length
             while rows[place, R_NAME]:
                 place = (place + 1) % length
             rows[place] = row

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from scenarios.clients.addresses import first_octets
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.clients import mixed
-from scenarios.simulator.loop.compiled import plain
 from scenarios.simulator.loop.edge.balance import FIRST_HASH, ip_hash
 
 Ints = npt.NDArray[np.int64]
@@ -36,7 +35,7 @@ def homes(balance: str, addresses: int, pods: Sequence[int], seed: int) -> Ints:
     """The pod of each address, where the balance has one for each; shape (addresses,)."""
     if balance == "hash":
         return _rendezvous(addresses, pods, seed)
-    hashed: Any = plain(ip_hash)(FIRST_HASH, *first_octets(np.arange(addresses)))
+    hashed: Any = ip_hash(FIRST_HASH, *first_octets(np.arange(addresses)))
     found: Ints = np.array(pods, np.int64)[hashed % len(pods)]
     return found
 
@@ -46,7 +45,7 @@ def _rendezvous(addresses: int, pods: Sequence[int], seed: int) -> Ints:
 
     Stands for the proxies' own hashes, which keep the same promise by other means.
     """
-    drawn: Any = plain(mixed)
+    drawn: Any = mixed
     numbers = np.arange(addresses, dtype=np.int64)
     highest, home = np.full(addresses, -1, np.int64), np.full(addresses, pods[0], np.int64)
     for pod in pods:

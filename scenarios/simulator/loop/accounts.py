@@ -9,7 +9,7 @@ from typing import Any
 
 from reports.rundir.latency import LATE_FROM_US
 from scenarios.simulator.loop import at
-from scenarios.simulator.loop.compiled import inner
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.tables import deep, one, spot, u
 
 LOWEST_US, HIGHEST_US = 10.0, 3.6e9

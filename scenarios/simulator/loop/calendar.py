@@ -12,7 +12,7 @@ latter to the former when its 17 seconds begin. What is put into the bucket of t
 from typing import Any
 
 from scenarios.simulator.loop import at
-from scenarios.simulator.loop.compiled import hot, inner
+from scenarios.simulator.loop.parts import hot, inner
 from scenarios.simulator.loop.tables import u
 
 _RADIX_BITS = 11
@@ -191,6 +191,44 @@ def _count(w: Any, place: int) -> int:
 
 
 @inner
+def _insert_in_order(w: Any, count: int) -> None:
+    cal, present = w.cal, w.s[at.PRESENT]
+    for place in range(1, count):
+        here = present + 2 * place
+        time, what = cal[u(here)], cal[u(here + 1)]
+        while here > present and cal[u(here - 2)] > time:
+            cal[u(here)] = cal[u(here - 2)]
+            cal[u(here + 1)] = cal[u(here - 1)]
+            here -= 2
+        cal[u(here)], cal[u(here + 1)] = time, what
+
+
+@inner
+def _sort_by_digits(w: Any, count: int) -> None:
+    """Sorts by the two digits in which the times of a bucket differ; those of equal times stay in order."""
+    s, cal = w.s, w.cal
+    here, there, starts = s[at.PRESENT], s[at.OTHER], s[at.DIGITS]
+    for digit in range(2):
+        shift = digit * _RADIX_BITS
+        for value in range(_RADIX):
+            cal[u(starts + value)] = 0
+        for place in range(here, here + 2 * count, 2):
+            cal[u(starts + ((cal[u(place)] >> shift) & (_RADIX - 1)))] += 1
+        total = 0
+        for value in range(_RADIX):
+            number = cal[u(starts + value)]
+            cal[u(starts + value)] = total
+            total += number
+        for place in range(here, here + 2 * count, 2):
+            value = starts + ((cal[u(place)] >> shift) & (_RADIX - 1))
+            to = there + 2 * cal[u(value)]
+            cal[u(value)] += 1
+            cal[u(to)] = cal[u(place)]
+            cal[u(to + 1)] = cal[u(place + 1)]
+        here, there = there, here
+
+
+@inner
 def _load(w: Any, place: int) -> None:
     """Takes a whole list as the present bucket, sorted by time."""
     s, cal = w.s, w.cal
@@ -247,41 +285,3 @@ def come_to(w: Any, last: int) -> None:
             _load(w, place)
             return
         s[at.BUCKET] = bucket
-
-
-@inner
-def _insert_in_order(w: Any, count: int) -> None:
-    cal, present = w.cal, w.s[at.PRESENT]
-    for place in range(1, count):
-        here = present + 2 * place
-        time, what = cal[u(here)], cal[u(here + 1)]
-        while here > present and cal[u(here - 2)] > time:
-            cal[u(here)] = cal[u(here - 2)]
-            cal[u(here + 1)] = cal[u(here - 1)]
-            here -= 2
-        cal[u(here)], cal[u(here + 1)] = time, what
-
-
-@inner
-def _sort_by_digits(w: Any, count: int) -> None:
-    """Sorts by the two digits in which the times of a bucket differ; those of equal times stay in order."""
-    s, cal = w.s, w.cal
-    here, there, starts = s[at.PRESENT], s[at.OTHER], s[at.DIGITS]
-    for digit in range(2):
-        shift = digit * _RADIX_BITS
-        for value in range(_RADIX):
-            cal[u(starts + value)] = 0
-        for place in range(here, here + 2 * count, 2):
-            cal[u(starts + ((cal[u(place)] >> shift) & (_RADIX - 1)))] += 1
-        total = 0
-        for value in range(_RADIX):
-            number = cal[u(starts + value)]
-            cal[u(starts + value)] = total
-            total += number
-        for place in range(here, here + 2 * count, 2):
-            value = starts + ((cal[u(place)] >> shift) & (_RADIX - 1))
-            to = there + 2 * cal[u(value)]
-            cal[u(value)] += 1
-            cal[u(to)] = cal[u(place)]
-            cal[u(to + 1)] = cal[u(place + 1)]
-        here, there = there, here

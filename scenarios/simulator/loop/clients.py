@@ -4,7 +4,7 @@ from typing import Any
 
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.calendar import put_client
-from scenarios.simulator.loop.compiled import hot, inner
+from scenarios.simulator.loop.parts import hot, inner
 from scenarios.simulator.loop.tables import item, one, spot, u
 
 

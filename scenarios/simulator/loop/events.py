@@ -5,12 +5,12 @@ from typing import Any
 from scenarios.simulator.loop import accounts, at
 from scenarios.simulator.loop.calendar import put_client
 from scenarios.simulator.loop.clients import ask_cap, tell
-from scenarios.simulator.loop.compiled import inner
 from scenarios.simulator.loop.edge.balance import choose
 from scenarios.simulator.loop.edge.greeting import greet
 from scenarios.simulator.loop.edge.limits import BEGUN, LET_IN, let_in
 from scenarios.simulator.loop.edge.sending import knock_again, send_first
 from scenarios.simulator.loop.edge.workers import accept
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.pods import quiet
 from scenarios.simulator.loop.pods.life import latest_due
 from scenarios.simulator.loop.pods.turns import enqueue, wake

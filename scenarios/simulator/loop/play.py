@@ -5,13 +5,12 @@ from typing import Any
 from scenarios.simulator.loop import accounts, at, cores
 from scenarios.simulator.loop.calendar import come_to, put_client, take_near
 from scenarios.simulator.loop.clients import ask_cap, come_back, give_up, start_over, wait_until, wake_at
-from scenarios.simulator.loop.compiled import entry, inner, prefetch
 from scenarios.simulator.loop.edge.balance import choose, connect, route
 from scenarios.simulator.loop.edge.greeting import settle_tls
 from scenarios.simulator.loop.edge.sending import lose_pod
 from scenarios.simulator.loop.edge.workers import settle as settle_worker
 from scenarios.simulator.loop.events import feed, happen
-from scenarios.simulator.loop.handle import handle
+from scenarios.simulator.loop.parts import inner, prefetch
 from scenarios.simulator.loop.pods import life
 from scenarios.simulator.loop.pods.turns import wake
 from scenarios.simulator.loop.pods.work import finish
@@ -142,14 +141,12 @@ def _resume(w: Any, pod: int, now: int) -> None:
     w.s[at.HELD_CLOSES] = kept
 
 
-@entry
-def play(places: int, order: int, number: int, rows: Any) -> None:  # noqa: PLR0912 # one for each order
+@inner
+def play(w: Any, order: int, number: int, rows: Any) -> None:  # noqa: PLR0912 # one for each order
     """Does what is ordered, at the present moment; RUN: up to the moment `number`.
 
-    places: the address of the list of a world's arrays. rows: int64 of shape (n, 3); what is in it depends on
-    the order.
+    rows: int64 of shape (n, 3); what is in it depends on the order.
     """
-    w = handle(places)
     s = w.s
     now = s[at.NOW]
     if order == at.RUN:

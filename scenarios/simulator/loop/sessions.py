@@ -16,11 +16,11 @@ from scenarios.simulator.loop.clients import (
     start_over,
     tell,
 )
-from scenarios.simulator.loop.compiled import hot, inner
 from scenarios.simulator.loop.edge import upstream
 from scenarios.simulator.loop.edge.balance import connect
 from scenarios.simulator.loop.edge.limits import end_of_request
 from scenarios.simulator.loop.edge.workers import release
+from scenarios.simulator.loop.parts import hot, inner
 from scenarios.simulator.loop.tables import deep, one, spot, u
 
 SHORT_SESSION = 5 * at.SECOND

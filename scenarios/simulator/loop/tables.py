@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from scenarios.simulator.loop.compiled import hot
+from scenarios.simulator.loop.parts import hot
 
 
 @hot

@@ -16,11 +16,10 @@ from scenarios.limits.registry import Limits, limit
 from scenarios.limits.token_bucket import TokenBucket, token_rule
 from scenarios.simulator.edge.balancer import homes
 from scenarios.simulator.edge.limiter import COUNTING
-from scenarios.simulator.loop.compiled import plain
 from scenarios.simulator.loop.edge import limits as edge
 from scenarios.simulator.loop.edge.balance import FIRST_HASH, ip_hash
 from tests.scenarios.simulator.test_oracles import engine, joined_by, outcomes, run_until
-from tests.support.compiled_parts import Parts
+from tests.support.loop_parts import Parts
 
 ADDRESSES = 4
 BURSTS = st.lists(
@@ -143,7 +142,7 @@ def test_addresses_of_one_network_have_one_home_with_ip_hash(index: int) -> None
     octets = list(map(int, source_address(index).split(".")[:3]))
     neighbour = index % 40_000
     hashed = [
-        plain(ip_hash)(FIRST_HASH, *same)
+        ip_hash(FIRST_HASH, *same)
         for same in (octets, first_octets(neighbour), first_octets(np.array([index])))
     ]
     assert hashed[0] == hashed[1] == hashed[2][0]  # type: ignore[index] # of an array

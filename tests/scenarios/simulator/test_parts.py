@@ -22,7 +22,7 @@ from scenarios.simulator.recorder import Cell
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.wire.interval import GroupTimes
 from scenarios.wire.tick_counts import TickCounts
-from tests.support.compiled_parts import Books, Parts
+from tests.support.loop_parts import Books, Parts
 
 ALONE, SHARED = Cell(0, 1), Cell(0, 40)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.clients import mixed
-from scenarios.simulator.loop.compiled import hot, inner
 from scenarios.simulator.loop.edge.upstream import has_failed_at, is_out
+from scenarios.simulator.loop.parts import hot, inner
 from scenarios.simulator.loop.tables import one, spot, u
 
 FIRST_HASH = 89

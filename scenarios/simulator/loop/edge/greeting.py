@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from scenarios.simulator.loop import at
-from scenarios.simulator.loop.compiled import inner
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.tables import one, u
 
 

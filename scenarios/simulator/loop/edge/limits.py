@@ -4,7 +4,7 @@ from typing import Any
 
 from scenarios.limits import leaky_bucket, token_bucket, window
 from scenarios.simulator.loop import at
-from scenarios.simulator.loop.compiled import inner
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.tables import item, one, spot, u
 
 _elapsed_ms = inner(leaky_bucket.elapsed_ms)

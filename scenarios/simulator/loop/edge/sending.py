@@ -4,10 +4,10 @@ from typing import Any
 
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.calendar import put_client
-from scenarios.simulator.loop.compiled import inner
 from scenarios.simulator.loop.edge.balance import choose, connect
 from scenarios.simulator.loop.edge.upstream import failed, failures, note_failure, sent
 from scenarios.simulator.loop.edge.workers import reach_pod
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.pods.turns import enqueue
 from scenarios.simulator.loop.sessions import answer, deadline, end_attempt
 from scenarios.simulator.loop.tables import u

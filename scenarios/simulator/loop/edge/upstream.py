@@ -14,7 +14,7 @@ Source: nginx/nginx, src/http/modules/ngx_http_upstream_round_robin.c and ngx_ht
 from typing import Any
 
 from scenarios.simulator.loop import at
-from scenarios.simulator.loop.compiled import inner
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.tables import item, spot, u
 
 LONG_AGO_S = -(10**9)

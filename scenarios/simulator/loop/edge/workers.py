@@ -14,7 +14,7 @@ from typing import Any
 
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.clients import mixed
-from scenarios.simulator.loop.compiled import inner
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.tables import one, u
 
 _WORKER_SHIFT = 2

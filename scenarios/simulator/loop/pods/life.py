@@ -4,8 +4,8 @@ from typing import Any
 
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.calendar import first, is_empty, put_client
-from scenarios.simulator.loop.compiled import inner
 from scenarios.simulator.loop.cores import reckon, share_cores, stop_work, work_for
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.pods.quiet import listen
 from scenarios.simulator.loop.pods.turns import ready_list, wake
 from scenarios.simulator.loop.tables import one, u

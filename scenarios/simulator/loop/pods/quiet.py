@@ -11,7 +11,7 @@ from typing import Any
 
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.calendar import put_client
-from scenarios.simulator.loop.compiled import inner
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.sessions import expect_silence, lose
 from scenarios.simulator.loop.tables import deep, u
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.calendar import first
-from scenarios.simulator.loop.compiled import hot, inner, prefetch
 from scenarios.simulator.loop.cores import reckon, share_cores, stop_work, work_for
+from scenarios.simulator.loop.parts import hot, inner, prefetch
 from scenarios.simulator.loop.pods.windows import admits
 from scenarios.simulator.loop.sessions import is_there
 from scenarios.simulator.loop.tables import one, spot, u

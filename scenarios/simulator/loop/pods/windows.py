@@ -13,7 +13,7 @@ from typing import Any
 from gateway_stub import sliding_window
 from scenarios.simulator.loop import at
 from scenarios.simulator.loop.clients import mixed
-from scenarios.simulator.loop.compiled import inner
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.tables import item, u
 
 POD_SHIFT = 32

@@ -5,9 +5,9 @@ from typing import Any
 from scenarios.simulator.loop import accounts, at
 from scenarios.simulator.loop.calendar import append, put_client
 from scenarios.simulator.loop.clients import reset
-from scenarios.simulator.loop.compiled import inner
 from scenarios.simulator.loop.cores import reckon, share_cores
 from scenarios.simulator.loop.edge.sending import turn_away
+from scenarios.simulator.loop.parts import inner
 from scenarios.simulator.loop.pods.quiet import listen
 from scenarios.simulator.loop.pods.turns import go_on, ready_list, wake
 from scenarios.simulator.loop.sessions import answer, deadline, is_there, joined, welcome

@@ -12,7 +12,7 @@ from gateway_stub.admission import Admitter
 from gateway_stub.protocol import Admission
 from scenarios.limits.registry import limit
 from tests.scenarios.simulator.test_oracles import FREE, engine, joined_by, occupied_s, outcomes, run_until
-from tests.support.compiled_parts import Parts
+from tests.support.loop_parts import Parts
 
 PODS, ADDRESSES = 2, 3
 STEADY = {"name": "grpc", "base_s": 0.5, "factor": 1, "jitter": 0}

@@ -7,11 +7,11 @@ import pytest
 
 from scenarios.scenario.loader import load
 from scenarios.simulator.loop.at import AWAY
+from scenarios.simulator.loop.pods.quiet import last_byte
 from scenarios.simulator.run import Prediction, simulate_in_memory
 from tests.e2e.command_line import SMALL_STORM
 from tests.e2e.own_gateway import total
 from tests.scenarios.simulator.test_oracles import engine, run_until
-from tests.support.compiled_parts import last_byte
 
 CLIENTS = 60
 QUIET = (

@@ -12,7 +12,7 @@ from scenarios.simulator.costs import Costs
 from scenarios.simulator.edge.tls import keepers
 from scenarios.simulator.loop import at
 from tests.scenarios.simulator.test_oracles import FREE, engine, joined_by, outcomes, run_until
-from tests.support.compiled_parts import Parts
+from tests.support.loop_parts import Parts
 
 STEADY = {"name": "grpc", "base_s": 0.2, "factor": 1, "jitter": 0}
 

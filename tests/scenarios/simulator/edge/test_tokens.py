@@ -10,7 +10,7 @@ from scenarios.scenario.model import Target
 from scenarios.scenario.validate import build
 from scenarios.simulator.edge.tokens import NOT_COUNTED, token_complaint, tokens_shown, value_shown
 from tests.scenarios.simulator.test_oracles import engine, joined_by
-from tests.support.compiled_parts import Parts
+from tests.support.loop_parts import Parts
 
 OWN = {"function": "gateway_stub.tokens:issue", "when": "start"}
 PER_TOKEN = {"name": "per-token", "rate_per_s": 1 / 60, "burst": 1}

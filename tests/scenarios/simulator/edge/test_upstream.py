@@ -7,8 +7,8 @@ import pytest
 
 from scenarios.simulator.edge.balancer import homes
 from tests.scenarios.simulator.test_oracles import engine, joined_by, outcomes, run_until
-from tests.support.compiled_parts import Parts
 from tests.support.failing_pods import ANSWERS, ASKED, BAD_GATEWAY, BUSY, DEAD, SHEDS, UP
+from tests.support.loop_parts import Parts
 
 TEN_S = 10
 STEADY = {"name": "grpc", "base_s": 0.2, "factor": 1, "jitter": 0}

@@ -6,7 +6,7 @@ import pytest
 
 from scenarios.simulator.loop import at
 from tests.scenarios.simulator.test_oracles import engine, joined_by, outcomes, run_until
-from tests.support.compiled_parts import Parts
+from tests.support.loop_parts import Parts
 
 
 def connected(parts: Parts, clients: Iterable[int]) -> int:

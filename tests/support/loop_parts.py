@@ -1,9 +1,8 @@
-"""Parts of the simulator's loop, called one by one: they are compiled, and take no arguments of Python's."""
+"""Parts of the simulator's loop, called one by one, as the Python that they are written in."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Sequence
+from typing import Any
 
-import numba
 import numpy as np
 
 from scenarios.clients.addresses import source_address
@@ -13,142 +12,25 @@ from scenarios.simulator.costs import Costs
 from scenarios.simulator.edge.limiter import Limiter
 from scenarios.simulator.engine import Engine
 from scenarios.simulator.loop import accounts, at, calendar
-from scenarios.simulator.loop.compiled import FOLDER
+from scenarios.simulator.loop.accounts import BINS
 from scenarios.simulator.loop.edge import balance, greeting, limits, sending, upstream, workers
-from scenarios.simulator.loop.handle import handle
-from scenarios.simulator.loop.pods import quiet, windows
+from scenarios.simulator.loop.pods import windows
+from scenarios.simulator.loop.world import lay_out
 from scenarios.simulator.recorder import Cell, Recorder
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def compiled(function: _Function) -> _Function:
-    """A function that the compiler makes for the tests."""
-    made: _Function = numba.njit(function, cache=FOLDER is not None)
-    return made
+from tests.support.uncompiled import plain
 
 
-@compiled
-def _let_in(places: int, client: int, now_ms: int) -> tuple[int, int]:
-    return limits.let_in(handle(places), client, now_ms)
-
-
-@compiled
-def _choose(places: int, client: int, now: int) -> int:
-    world = handle(places)
+def _choose(world: Any, client: int, now: int) -> int:
     pod = balance.choose(world, client, now)
     if pod >= 0:
         balance.connect(world, pod, 1)
     return pod
 
 
-@compiled
-def _connect(places: int, pod: int, more: int) -> None:
-    balance.connect(handle(places), pod, more)
-
-
-@compiled
-def _end_of_request(places: int, client: int) -> None:
-    limits.end_of_request(handle(places), client)
-
-
-@compiled
-def _accept(places: int, client: int) -> int:
-    world = handle(places)
+def _accept(world: Any, client: int) -> int:
     if not workers.accept(world, client):
         return at.RESET
     return 0 if workers.reach_pod(world, client) else at.NO_CONNECTION
-
-
-@compiled
-def _release(places: int, client: int) -> None:
-    workers.release(handle(places), client)
-
-
-@compiled
-def _settle_worker(places: int, client: int) -> None:
-    workers.settle(handle(places), client)
-
-
-@compiled
-def _sent(places: int, pod: int, now_s: int) -> None:
-    upstream.sent(handle(places), pod, now_s)
-
-
-@compiled
-def _failed(places: int, pod: int, now_s: int) -> None:
-    upstream.failed(handle(places), pod, now_s)
-
-
-@compiled
-def _ended(places: int, pod: int) -> None:
-    upstream.ended(handle(places), pod)
-
-
-@compiled
-def _is_out(places: int, pod: int, now_s: int) -> bool:
-    return upstream.is_out(handle(places), pod, now_s)
-
-
-@compiled
-def _send(places: int, client: int) -> None:
-    sending.send_first(handle(places), client, 0)
-
-
-@compiled
-def _turn_away(places: int, client: int) -> None:
-    sending.turn_away(handle(places), client, 0, at.SHED_BY_POD)
-
-
-@compiled
-def _greet(places: int, client: int, now: int, deadline: int) -> int:
-    return greeting.greet(handle(places), client, now, deadline)
-
-
-@compiled
-def _admits(places: int, pod: int, address: int, now: int) -> bool:
-    return windows.admits(handle(places), pod, address, now)
-
-
-@compiled
-def last_byte(joined: int, tick: int, until: int, ping_interval: int) -> int:
-    """When a session has carried something last."""
-    return quiet.last_byte(joined, tick, until, ping_interval)
-
-
-@compiled
-def _delivered(places: int, pod: int, tick: int, begun: int, ended: int) -> None:
-    accounts.delivered(handle(places), pod, tick, begun, ended, 0)
-
-
-@compiled
-def _caught_up(places: int, held: int, cell: int, tick: int, now: int) -> None:
-    accounts.caught_up(handle(places), held, cell, tick, now)
-
-
-@compiled
-def _settle(places: int) -> None:
-    accounts.settle(handle(places))
-
-
-@compiled
-def _sample(places: int, now: int, latest: int) -> None:
-    accounts.sample(handle(places), now, latest)
-
-
-@compiled
-def _finalise(places: int, now: int, latest: int) -> None:
-    accounts.finalise(handle(places), now, latest)
-
-
-@compiled
-def _put(places: int, time: int, what: int) -> None:
-    calendar.put(handle(places), time, what)
-
-
-@compiled
-def _come_to(places: int, last: int) -> None:
-    calendar.come_to(handle(places), last)
 
 
 class Parts:
@@ -178,9 +60,9 @@ class Parts:
         return cls.of(clients, fleet={"group": group}, edge={"nginx": settings})
 
     @property
-    def places(self) -> int:
-        """What the parts are given in place of arrays."""
-        return self.engine._places()
+    def world(self) -> Any:
+        """What the parts work on."""
+        return plain(self.engine.world)
 
     # -- the edge
 
@@ -205,7 +87,7 @@ class Parts:
         for client, address in enumerate(addresses):
             records[client]["address"] = address
             records[client]["marks"] = at.SERVED + at.POLLS * polls
-            found.append(_let_in(self.places, client, now_ms))
+            found.append(limits.let_in(self.world, client, now_ms))
         return found
 
     def let_in(self, addresses: Sequence[int], now_ms: int) -> list[bool]:
@@ -214,15 +96,15 @@ class Parts:
 
     def ask_for(self, client: int, now_ms: int) -> bool:
         """Whether that client is let in."""
-        return bool(_let_in(self.places, client, now_ms)[0] == limits.LET_IN)
+        return bool(limits.let_in(self.world, client, now_ms)[0] == limits.LET_IN)
 
     def end_of_request(self, client: int) -> None:
         """Its request is not in flight any more."""
-        _end_of_request(self.places, client)
+        limits.end_of_request(self.world, client)
 
     def send(self, clients: Sequence[int]) -> list[int]:
         """The pods that these are sent to, one after the other."""
-        return [_choose(self.places, client, 0) for client in clients]
+        return [_choose(self.world, client, 0) for client in clients]
 
     def request(self, client: int, sheds: Collection[int]) -> str:
         """What becomes of a request: `up`, or the word for how it ends; some pods shed everybody."""
@@ -230,9 +112,9 @@ class Parts:
         record = engine.table.records[client]
         record["state"], record["pod"] = at.TRYING, -1
         before = engine.said().outcomes
-        _send(self.places, client)
+        sending.send_first(self.world, client, 0)
         while record["pod"] in sheds:
-            _turn_away(self.places, client)
+            sending.turn_away(self.world, client, 0, at.SHED_BY_POD)
         if record["pod"] >= 0:
             return "up"
         (word,) = engine.said().outcomes - before
@@ -240,55 +122,55 @@ class Parts:
 
     def fail(self, pod: int, now_s: int) -> None:
         """A request that was sent to a pod fails there."""
-        _sent(self.places, pod, now_s)
-        _failed(self.places, pod, now_s)
+        upstream.sent(self.world, pod, now_s)
+        upstream.failed(self.world, pod, now_s)
 
     def sent(self, pod: int, now_s: int) -> None:
         """A request goes to a pod."""
-        _sent(self.places, pod, now_s)
+        upstream.sent(self.world, pod, now_s)
 
     def ended(self, pod: int) -> None:
         """A request has ended at a pod without a failure."""
-        _ended(self.places, pod)
+        upstream.ended(self.world, pod)
 
     def out(self, now_s: int) -> set[int]:
         """The pods that get nothing now."""
-        return {pod for pod in range(len(self.engine.pods)) if _is_out(self.places, pod, now_s)}
+        return {pod for pod in range(len(self.engine.pods)) if upstream.is_out(self.world, pod, now_s)}
 
     def accept(self, client: int) -> int:
         """0 where a worker has room for a client, otherwise the place of the ending."""
-        found = int(_accept(self.places, client))
+        found = int(_accept(self.world, client))
         if found == at.NO_CONNECTION:
             self.release(client)
         return found
 
     def release(self, client: int) -> None:
         """The connections of a client have ended."""
-        _release(self.places, client)
+        workers.release(self.world, client)
 
     def settle_worker(self, client: int) -> None:
         """A client has got in, if need be at the second attempt."""
-        _settle_worker(self.places, client)
+        workers.settle(self.world, client)
 
     def greet(self, client: int, now_s: float, deadline_s: float = 1e6) -> float:
         """When the TLS handshake of a client that comes now is over, in seconds."""
-        return int(_greet(self.places, client, round(now_s * 1e9), round(deadline_s * 1e9))) / 1e9
+        return int(greeting.greet(self.world, client, round(now_s * 1e9), round(deadline_s * 1e9))) / 1e9
 
     def admits(self, pod: int, address: int, now_ms: int) -> bool:
         """Whether the window of a pod has room for a connection of an address."""
         self.engine._make_room()
-        return bool(_admits(self.places, pod, address, now_ms * 1_000_000))
+        return bool(windows.admits(self.world, pod, address, now_ms * 1_000_000))
 
     def connect(self, pod: int, more: int) -> None:
         """A pod has a connection more, or one less."""
-        _connect(self.places, pod, more)
+        balance.connect(self.world, pod, more)
 
     # -- the calendar
 
     def put(self, time: int, what: int) -> None:
         """Enters an event."""
         self.engine._make_room()
-        _put(self.places, time, what)
+        calendar.put(self.world, time, what)
 
     def taken(self, last_bucket: int) -> list[tuple[int, int]]:
         """All events up to that bucket, in the order in which they come."""
@@ -297,7 +179,7 @@ class Parts:
         while True:
             self.engine._make_room()
             s[at.NEED] = at.NOTHING
-            _come_to(self.places, last_bucket)
+            calendar.come_to(self.world, last_bucket)
             self.fewest_free = min(self.fewest_free, int(s[at.FREE_COUNT]))
             if s[at.NEED]:
                 continue
@@ -324,9 +206,6 @@ class Books:
         self.pods = engine.pods
 
     def _reshape(self, engine: Engine, cells: int, groups: int, pods: int) -> None:
-        from scenarios.simulator.loop.accounts import BINS
-        from scenarios.simulator.loop.world import lay_out
-
         shapes = {table: view.shape for table, view in self.tables.items()}
         for table in (at.HELD, at.IN_TIME, at.NEVER_HELD, at.SKIPPED):
             shapes[table] = (20, cells)
@@ -348,7 +227,7 @@ class Books:
         """A pod has sent a tick between these two times to so many clients of each cell."""
         self.tables[at.JOINED_BY_CELL][0] = by_cell
         self.pods["joined"][0] = sum(by_cell)
-        _delivered(self._parts.places, 0, tick, round(begun_s * 1e9), round(ended_s * 1e9))
+        accounts.delivered(self._parts.world, 0, tick, round(begun_s * 1e9), round(ended_s * 1e9), 0)
 
     def left(self, held: int, cell: int, clients: int = 1) -> None:
         """So many clients that hold a tick have no session any more."""
@@ -356,17 +235,17 @@ class Books:
 
     def caught_up(self, held: int, cell: int, tick: int, now_s: float) -> None:
         """One of them has a newer tick."""
-        _caught_up(self._parts.places, held, cell, tick, round(now_s * 1e9))
+        accounts.caught_up(self._parts.world, held, cell, tick, round(now_s * 1e9))
 
     def settle(self) -> None:
         """Counts what is pending."""
-        _settle(self._parts.places)
+        accounts.settle(self._parts.world)
 
     def sample(self, now_s: float, last_tick: Sequence[int], with_tick: Sequence[Sequence[int]]) -> None:
         """A point of the grid."""
         self.pods["last_tick"] = last_tick
         self.tables[at.WITH_TICK][:] = with_tick
-        _sample(self._parts.places, round(now_s * 1e9), int(now_s * 5))
+        accounts.sample(self._parts.world, round(now_s * 1e9), int(now_s * 5))
 
     def finalise(
         self, now_s: float, latest: int, last_tick: Sequence[int], with_tick: Sequence[Sequence[int]]
@@ -374,7 +253,7 @@ class Books:
         """The accounting ends."""
         self.pods["last_tick"] = last_tick
         self.tables[at.WITH_TICK][:] = with_tick
-        _finalise(self._parts.places, round(now_s * 1e9), latest)
+        accounts.finalise(self._parts.world, round(now_s * 1e9), latest)
 
     def interval(self, second: int) -> Any:
         """What is told of a second."""
