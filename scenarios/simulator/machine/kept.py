@@ -38,8 +38,9 @@ class Code(NamedTuple):
 
 def sources() -> Iterator[Path]:
     """The files that the machine code is made from."""
-    for folder in ("simulator/loop", "simulator/machine", "limits"):
+    for folder in ("simulator/loop", "limits"):
         yield from sorted((_SCENARIOS / folder).rglob("*.py"))
+    yield from (Path(__file__).with_name(name) for name in ("compiler.py", "handle.py"))
     yield Path(sliding_window.__file__)
     yield Path(latency.__file__)
 

@@ -26,7 +26,7 @@ _NEVER_CALLED = ("NRT_Free", "NRT_MemInfo_call_dtor")
 """What Numba frees memory with: the loop allocates none."""
 
 _LOADED: list[Any] = []
-"""What has to be there for as long as the code runs."""
+"""What has to be there for as long as the code runs: LLVM copies nothing, and the code writes to `said`."""
 
 
 def is_made() -> bool:
@@ -57,7 +57,6 @@ def _loaded(code: Code) -> Play:
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target)
     engine.add_object_file(binding.ObjectFileRef.from_data(code.content))
     engine.finalize_object()
-    _LOADED.append(engine)
     # Numba's own convention: a status comes back, and behind the first two arguments what else is said.
     number, pointer = ctypes.c_int64, ctypes.c_void_p
     call = ctypes.CFUNCTYPE(ctypes.c_int32, *[pointer] * 2, *[number] * 5)(
@@ -65,6 +64,7 @@ def _loaded(code: Code) -> Play:
     )
     said = (pointer * 2)()
     found, error = ctypes.addressof(said), ctypes.addressof(said) + ctypes.sizeof(pointer)
+    _LOADED.append((engine, code.content, said))
 
     def play(places: int, order: int, argument: int, rows: Any) -> None:
         status = call(found, error, places, order, argument, rows.ctypes.data, len(rows))
