@@ -75,20 +75,28 @@ def place() -> Path | None:
 
 
 def read(path: Path) -> Code | None:
-    """What is kept there, which counts as used now; None where there is nothing."""
+    """What is kept there, which counts as used now; None where there is nothing, or a part of it."""
     try:
         os.utime(path)
-        name, _, content = path.read_bytes().partition(b"\n")
+        digest, _, code = path.read_bytes().partition(b"\n")
     except OSError:
         return None
+    if digest != _digest(code):
+        return None
+    name, _, content = code.partition(b"\n")
     return Code(name.decode(), content)
+
+
+def _digest(code: bytes) -> bytes:
+    return hashlib.sha256(code).hexdigest().encode()
 
 
 def write(path: Path, code: Code) -> None:
     """Keeps machine code, whole or not at all, and removes what has not been used for longest."""
     with contextlib.suppress(OSError):
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
-            new.write(code.name.encode() + b"\n" + code.content)
+            whole = code.name.encode() + b"\n" + code.content
+            new.write(_digest(whole) + b"\n" + whole)
         Path(new.name).replace(path)
         for old in sorted(path.parent.iterdir(), key=_used_at, reverse=True)[_KEPT_FILES:]:
             old.unlink()

@@ -24,6 +24,8 @@ def test_machine_code_is_kept_where_the_user_has_other_caches(
     kept.write(place, CODE)
     assert kept.read(place) == CODE
     assert [*place.parent.iterdir()] == [place]
+    place.write_bytes(place.read_bytes()[:-1])
+    assert kept.read(place) is None, "a disk was full"
 
 
 @pytest.mark.parametrize("home", ["cannot be written", "is not known"])
@@ -51,8 +53,9 @@ def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_was_used_last_is_kept(tmp_path: Path) -> None:
+    kept.write(tmp_path / "0.o", CODE)
     for number in range(12):
-        (tmp_path / f"{number}.o").touch()
+        (tmp_path / f"{number}.o").write_bytes((tmp_path / "0.o").read_bytes())
         os.utime(tmp_path / f"{number}.o", (number, number))
     assert kept.read(tmp_path / "0.o") is not None, "it is in use"
     kept.write(tmp_path / "new.o", CODE)

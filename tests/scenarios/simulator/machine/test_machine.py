@@ -28,6 +28,7 @@ def test_what_is_kept_is_loaded_without_the_compiler() -> None:
 def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Code]:
     """What is compiled from now on; it is kept in a folder of its own."""
     made: list[Code] = []
+    machine.machine_play()
     there = kept.read(kept.place() or tmp_path)
     assert there is not None
 
