@@ -18,6 +18,7 @@ from scenarios.proxies.access_log import COLUMNS, AccessLine
 from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import build
+from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.plain_requests import yes
 from tests.support.serving import serving
 
@@ -177,10 +178,21 @@ async def _carry_out(folder: Path, cases: Mapping[str, Case]) -> None:
             host = kind.host(port=port, directory=folder / name, cores=(), binary=None)
             await host.configure(kind.render(chosen, host, [f"127.0.0.1:{pod_port}"], None))
             proxy = await host.start(descriptors=1024)
-            # One that ends has written its log.
             stops.push_async_callback(proxy.stop)
             storms.append(_storm(chosen, requests, port))
         await asyncio.gather(*storms)
+        for name, (chosen, requests) in cases.items():
+            await until_logged(chosen.edge.proxy, folder / name, len(requests))
+
+
+async def until_logged(proxy: str, folder: Path, requests: int) -> None:
+    """Returns once the proxy of that folder has logged that many requests, all of whose clients have gone.
+
+    HAProxy closes a connection and then logs it, and SIGTERM ends its worker in between.
+    """
+    async with asyncio.timeout(PATIENCE_S):
+        while len(PROXIES[proxy].read_access_log(folder / "access.log")) < requests:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def carried_out(folder: Path, cases: Mapping[str, Case]) -> dict[str, list[Logged]]:

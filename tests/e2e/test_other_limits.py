@@ -15,7 +15,7 @@ from scenarios.host.machine import free_ports
 from scenarios.limits.registry import limit
 from scenarios.limits.window import Counter, decide
 from scenarios.proxies.registry import PROXIES
-from tests.e2e.limit_storms import SLACK_MS, carried_out, scenario, storm_of
+from tests.e2e.limit_storms import SLACK_MS, carried_out, scenario, storm_of, until_logged
 from tests.support.serving import serving
 
 # Milliseconds decide.
@@ -38,12 +38,15 @@ class Edge:
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self.asked = 0
+        """Requests up to now."""
 
     async def ask(
         self, address: str = HERE, headers: str = "", query: str = "", waits_s: float = 5
     ) -> tuple[bytes, asyncio.StreamWriter]:
         """The head of the answer, empty where there is none; and the connection, which stays open."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(address, 0))
+        self.asked += 1
         target = f"/socket.io/?EIO=4{query}"
         writer.write(f"GET {target} HTTP/1.1\r\nHost: t\r\n{headers}\r\n".encode())
         try:
@@ -60,6 +63,7 @@ class Edge:
 
 @asynccontextmanager
 async def edge(proxy: str, folder: Path, spec: Any, defaults: str = "bench") -> AsyncIterator[Edge]:
+    """All of its log is there at the end, if all of its connections are closed by then."""
     port, pod_port = free_ports(2)
     chosen = scenario(spec, "bind", proxy)
     chosen = replace(chosen, edge=replace(chosen.edge, defaults=defaults))
@@ -69,7 +73,9 @@ async def edge(proxy: str, folder: Path, spec: Any, defaults: str = "bench") -> 
     async with serving(_hold, pod_port, backlog=4096):
         running = await host.start(descriptors=8192)
         try:
-            yield Edge(port)
+            made = Edge(port)
+            yield made
+            await until_logged(proxy, folder, made.asked)
         finally:
             await running.stop()
 
@@ -107,7 +113,6 @@ def test_a_cap_on_connections_decides_as_its_rule_does(proxy: str, dry_run: bool
             for mine in is_open.values():
                 for writer, _ in mine:
                     writer.close()
-            await asyncio.sleep(0.1)
         return expected, found
 
     expected, found = asyncio.run(play())
@@ -234,7 +239,7 @@ def test_of_1200_clients_1024_join_through_the_circuit_breakers_that_envoy_has_b
     async def play(defaults: str, folder: Path) -> int:
         folder.mkdir()
         async with edge("envoy", folder, "none", defaults) as made, asyncio.TaskGroup() as tasks:
-            asked = [tasks.create_task(made.ask(waits_s=4)) for _ in range(ENOUGH)]
+            asked = [tasks.create_task(made.ask(waits_s=12)) for _ in range(ENOUGH)]
             heads = [await each for each in asked]
             for _, writer in heads:
                 writer.close()
