@@ -25,9 +25,24 @@ class Histogram(HdrHistogram):  # type: ignore[misc] # the library has no types
         bound = self.get_highest_equivalent_value if percentile else self.get_lowest_equivalent_value
         return int(bound(value))
 
+    def record_values(self, values: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        """Counts each of these values so many times."""
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            self.record_value(value, count)
+
     def buckets(self) -> "Buckets":
         """The filled buckets, in order."""
         return Buckets.of(self)
+
+
+def each_once(keys: NDArray[Any], numbers: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """(keys in order, each once, the sum of the numbers of each), all of shape (n,)."""
+    if (keys[1:] > keys[:-1]).all():
+        return keys, numbers
+    order = np.argsort(keys, kind="stable")
+    keys, numbers = keys[order], numbers[order]
+    firsts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+    return keys[firsts], np.add.reduceat(numbers, firsts)
 
 
 class Buckets(Struct, frozen=True):
@@ -52,12 +67,16 @@ class Buckets(Struct, frozen=True):
 
     def __add__(self, other: Self) -> Self:
         """The buckets of both together."""
-        places, inverse = np.unique(np.concatenate([self.places, other.places]), return_inverse=True)
-        numbers = np.zeros(len(places), np.int64)
-        np.add.at(numbers, inverse, np.concatenate([self.numbers, other.numbers]))
-        return type(self)(places, numbers)
+        if not (len(self.places) and len(other.places)):
+            return self if len(self.places) else other
+        places = np.concatenate([self.places, other.places])
+        return type(self)(*each_once(places, np.concatenate([self.numbers, other.numbers])))
 
     @property
     def total(self) -> int:
         """How many values there are."""
         return int(self.numbers.sum())
+
+
+NOTHING = Buckets(np.zeros(0, np.int32), np.zeros(0, np.int64))
+"""The buckets of an empty histogram."""

@@ -1,7 +1,7 @@
 """A run that is kept in memory: what a run directory would hold, without the files.
 
 A search looks at hundreds of runs once each. Histograms keep the values that they were given, a few hundred
-at the most, where those of a run directory have 23,552 buckets.
+at the most, where those of a run directory have 23,552 buckets; so they do in predictions that are written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.rundir.columns import (
     GROUP_COLUMNS,
@@ -17,7 +18,8 @@ from reports.rundir.columns import (
     SHARED_IP_COLUMNS,
     SIDECAR_COLUMNS,
 )
-from reports.rundir.histograms import Buckets
+from reports.rundir.histogram_text import encoded
+from reports.rundir.histograms import NOTHING, Buckets, each_once
 from reports.rundir.latency import highest_us, lowest_us, places_of
 from reports.rundir.reader import Histograms, Run
 from reports.rundir.schema import GROUP_TAGS, TAGS, RunInfo, Tag
@@ -25,25 +27,37 @@ from reports.rundir.writer import RunWriter
 
 _NOWHERE = Path()
 
+Ints = NDArray[np.int64]
+
 
 class Tally:
     """How often each value was seen; has what a recorder asks of an HdrHistogram, and its resolution."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
+        self._new: list[tuple[Ints, Ints]] = []
+        """(values, how often each), since the buckets were asked for."""
+        self._buckets = NOTHING
+        self._counted = NOTHING.numbers
+        """How many values are in each of the buckets or in one before it."""
 
     def record_value(self, value: int, count: int = 1) -> None:
         """Counts a value, in microseconds."""
-        self._counts[value] = self._counts.get(value, 0) + count
+        self.record_values(np.array([value], np.int64), np.array([count], np.int64))
+
+    def record_values(self, values: Ints, counts: Ints) -> None:
+        """Counts each of these values, in microseconds, so many times."""
+        self._new.append((values, counts))
 
     def add(self, other: "Tally") -> None:
         """Counts everything that another one has."""
-        for value, count in other._counts.items():
-            self.record_value(value, count)
+        self._new += other._new
+        self._buckets += other._buckets
+        self._counted = self._buckets.numbers.cumsum()
 
     def get_total_count(self) -> int:
         """How many values there are."""
-        return sum(self._counts.values())
+        self.buckets()
+        return int(self._counted[-1]) if len(self._counted) else 0
 
     def get_min_value(self) -> int:
         """The lowest value of the lowest bucket; 0 where there is none."""
@@ -57,21 +71,24 @@ class Tally:
 
     def get_value_at_percentile(self, percent: float) -> int:
         """The highest value of the bucket in which the percentile lies; 0 where there is none."""
-        buckets = self.buckets()
-        if not buckets.total:
+        values = self.get_total_count()
+        if not values:
             return 0
-        rank = max(1, int(buckets.total * percent / 100 + 0.5))
-        place = int(np.searchsorted(np.cumsum(buckets.numbers), rank))
-        return int(highest_us(buckets.places)[place])
+        place = self._counted.searchsorted(max(1, int(values * percent / 100 + 0.5)))
+        return int(highest_us(self._buckets.places[place]))
 
     def buckets(self) -> Buckets:
         """The filled buckets, in order."""
-        values = np.fromiter(self._counts.keys(), np.int64, len(self._counts))
-        counts = np.fromiter(self._counts.values(), np.int64, len(self._counts))
-        places, inverse = np.unique(places_of(values), return_inverse=True)
-        numbers = np.zeros(len(places), np.int64)
-        np.add.at(numbers, inverse, counts)
-        return Buckets(places.astype(np.int32), numbers)
+        if self._new:
+            values, counts = (np.concatenate(each) for each in zip(*self._new, strict=True))
+            self._new = []
+            self._buckets += Buckets(*each_once(places_of(values).astype(np.int32), counts))
+            self._counted = self._buckets.numbers.cumsum()
+        return self._buckets
+
+    def encode(self) -> bytes:
+        """What an HdrHistogram of a run directory with the same values would be written as."""
+        return encoded(self.buckets())
 
 
 class MemoryWriter(RunWriter):

@@ -30,10 +30,12 @@ from scenarios.events.exec import commands_of
 from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
 from scenarios.runner.plan import plans, slug, stamped_folder, with_seed
+from scenarios.scenario.loader import refuse_set_by_arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
 from scenarios.simulator.edge.supported import edge_complaints
+from scenarios.simulator.first_use import prepare
 from scenarios.simulator.fit import CalibrationError
 from scenarios.simulator.run import Prediction, simulate
 
@@ -66,7 +68,6 @@ def simulate_command(
     recorded: tuple[Path, ...],
     costs_file: Path | None,
     kept_costs: Path | None,
-    slot_ms: float | None,
     measured: tuple[Path, ...],
     runs_folder: Path,
     as_json: bool,
@@ -98,6 +99,7 @@ def simulate_command(
             predictions = [_with_costs(plan, given) for plan in predictions]
         else:
             scenario, costs = given.load(scenario_name, overrides)
+            refuse_set_by_arms(scenario, overrides)
             directory = stamped_folder(runs_folder / scenario.name)
             predictions = [
                 Prediction(
@@ -113,8 +115,8 @@ def simulate_command(
         # A control run has no arm that could be named.
         for plan in sorted(predictions, key=lambda plan: plan.control):
             _check_arm(plan)
-        slot_s = slot_ms / 1000 if slot_ms else None
-        status = _predict([replace(plan, slot_s=slot_s) for plan in predictions])
+        prepare(errors.print)
+        status = _predict(predictions)
         if directory.exists():
             point_latest(directory, runs_folder / "latest")
             runs = [judge_run(path) for path in find_runs([directory])]
