@@ -18,6 +18,8 @@ RUN python3 -m venv --without-pip /opt/venv \
  && /opt/build/bin/pip --python /opt/venv/bin/python install --quiet --no-cache-dir --no-compile --no-deps \
       --require-hashes --requirement requirements.lock \
  && /opt/build/bin/pip install --quiet --no-cache-dir --no-deps --require-hashes --requirement requirements-build.lock
+# Nothing here predicts: the compiler of the simulator, 120 MB, stays behind as well.
+RUN /opt/build/bin/pip --python /opt/venv/bin/python uninstall --quiet --yes llvmlite numba
 # Nothing here runs the tests of others, debugs their extensions or compiles them. A library that refers to others in
 # its wheel has been patched, which `strip` does not survive.
 RUN cd /opt/venv/lib/python3*/site-packages \

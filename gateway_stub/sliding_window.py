@@ -29,6 +29,11 @@ def peer_key(forwarded_for: str, peer: str) -> str:
         return address
 
 
+def is_over(counted_ns: int, now_ns: int, window_ns: int) -> bool:
+    """Whether a connection lies before the window that ends now."""
+    return counted_ns <= now_ns - window_ns
+
+
 class SlidingWindow:
     """When each key made its latest connections."""
 
@@ -43,7 +48,7 @@ class SlidingWindow:
         charge_refusals: count it also if it does not.
         """
         counted_ns = self._counted_ns[key]
-        while counted_ns and counted_ns[0] <= now_ns - window_ns:
+        while counted_ns and is_over(counted_ns[0], now_ns, window_ns):
             counted_ns.popleft()
         fits = len(counted_ns) < connections
         if fits or charge_refusals:

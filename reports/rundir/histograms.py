@@ -25,6 +25,11 @@ class Histogram(HdrHistogram):  # type: ignore[misc] # the library has no types
         bound = self.get_highest_equivalent_value if percentile else self.get_lowest_equivalent_value
         return int(bound(value))
 
+    def record_values(self, values: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        """Counts each of these values so many times."""
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            self.record_value(value, count)
+
     def buckets(self) -> "Buckets":
         """The filled buckets, in order."""
         return Buckets.of(self)
@@ -61,3 +66,7 @@ class Buckets(Struct, frozen=True):
     def total(self) -> int:
         """How many values there are."""
         return int(self.numbers.sum())
+
+
+NOTHING = Buckets(np.zeros(0, np.int32), np.zeros(0, np.int64))
+"""The buckets of an empty histogram."""

@@ -92,6 +92,17 @@ def percentile(percent: float, known: Counts, censored: Counts | None = None) ->
     return Latency(ms=low_us / 1000, at_least=high_us > low_us)
 
 
+def percentile_of(percent: float, known: Buckets, censored: Buckets) -> Latency | None:
+    """The same of the filled buckets alone: of a second they are few."""
+    together = known + censored if len(censored.places) else known
+    values = together.total
+    if not values:
+        return None
+    rank = max(1, int(values * percent / 100 + 0.5))
+    low_us, high_us = (_value_in(rank, each) for each in (together, known))
+    return Latency(ms=low_us / 1000, at_least=high_us > low_us)
+
+
 def between(histograms: Mapping[int, Buckets], from_s: int, to_s: int) -> Counts:
     """The counts of all seconds in [from_s, to_s)."""
     return total(histogram for second, histogram in histograms.items() if from_s <= second < to_s)
@@ -126,3 +137,8 @@ def _value_at(rank: int, values: Counts) -> float:
     if cumulated[-1] < rank:
         return float("inf")
     return float(_HIGHEST_US[np.searchsorted(cumulated, rank)])
+
+
+def _value_in(rank: int, buckets: Buckets) -> float:
+    place = int(np.searchsorted(np.cumsum(buckets.numbers), rank))
+    return float(_HIGHEST_US[buckets.places[place]]) if place < len(buckets.places) else float("inf")

@@ -1,7 +1,7 @@
 """A run that is kept in memory: what a run directory would hold, without the files.
 
 A search looks at hundreds of runs once each. Histograms keep the values that they were given, a few hundred
-at the most, where those of a run directory have 23,552 buckets.
+at the most, where those of a run directory have 23,552 buckets; so they do in predictions that are written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports.rundir.columns import (
     GROUP_COLUMNS,
@@ -17,7 +18,8 @@ from reports.rundir.columns import (
     SHARED_IP_COLUMNS,
     SIDECAR_COLUMNS,
 )
-from reports.rundir.histograms import Buckets
+from reports.rundir.histogram_text import encoded
+from reports.rundir.histograms import NOTHING, Buckets
 from reports.rundir.latency import highest_us, lowest_us, places_of
 from reports.rundir.reader import Histograms, Run
 from reports.rundir.schema import GROUP_TAGS, TAGS, RunInfo, Tag
@@ -25,25 +27,35 @@ from reports.rundir.writer import RunWriter
 
 _NOWHERE = Path()
 
+Ints = NDArray[np.int64]
+
 
 class Tally:
     """How often each value was seen; has what a recorder asks of an HdrHistogram, and its resolution."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
+        self._parts: list[tuple[Ints, Ints]] = []
+        """(buckets, how many values in each); a bucket may come again."""
+        self._buckets: Buckets | None = None
+        """As long as nothing has been counted since they were asked for."""
 
     def record_value(self, value: int, count: int = 1) -> None:
         """Counts a value, in microseconds."""
-        self._counts[value] = self._counts.get(value, 0) + count
+        self.record_values(np.array([value], np.int64), np.array([count], np.int64))
+
+    def record_values(self, values: Ints, counts: Ints) -> None:
+        """Counts each of these values, in microseconds, so many times."""
+        self._parts.append((places_of(values), counts))
+        self._buckets = None
 
     def add(self, other: "Tally") -> None:
         """Counts everything that another one has."""
-        for value, count in other._counts.items():
-            self.record_value(value, count)
+        self._parts += other._parts
+        self._buckets = None
 
     def get_total_count(self) -> int:
         """How many values there are."""
-        return sum(self._counts.values())
+        return self.buckets().total
 
     def get_min_value(self) -> int:
         """The lowest value of the lowest bucket; 0 where there is none."""
@@ -66,11 +78,23 @@ class Tally:
 
     def buckets(self) -> Buckets:
         """The filled buckets, in order."""
-        values = np.fromiter(self._counts.keys(), np.int64, len(self._counts))
-        counts = np.fromiter(self._counts.values(), np.int64, len(self._counts))
-        places, inverse = np.unique(places_of(values), return_inverse=True)
+        if self._buckets is None:
+            self._buckets = self._found_buckets()
+        return self._buckets
+
+    def encode(self) -> bytes:
+        """What an HdrHistogram of a run directory with the same values would be written as."""
+        return encoded(self.buckets())
+
+    def _found_buckets(self) -> Buckets:
+        if not self._parts:
+            return NOTHING
+        filled = np.concatenate([places for places, _ in self._parts])
+        counts = np.concatenate([numbers for _, numbers in self._parts])
+        places, inverse = np.unique(filled, return_inverse=True)
         numbers = np.zeros(len(places), np.int64)
         np.add.at(numbers, inverse, counts)
+        self._parts = [(places, numbers)]
         return Buckets(places.astype(np.int32), numbers)
 
 

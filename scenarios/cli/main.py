@@ -80,6 +80,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 """Where each command is, and its help in one line: a list of commands needs to load none of them."""
 
+_COMPILER = ("numba", "llvmlite")
+"""What an installation may be without: only predictions need it, and it is large."""
+
 HIDDEN: Mapping[str, str] = {"probe": f"{_HERE}.probe:probe_command"}
 
 
@@ -101,12 +104,20 @@ class LazyCommands(Commands):
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the group of click has it
-        """Imports a command; None where there is no such command."""
+        """Imports a command; None where there is no such command. Ends where what it needs was left out."""
         place = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else HIDDEN.get(cmd_name)
         if place is None:
             return None
         module, _, name = place.partition(":")
-        command = getattr(importlib.import_module(module), name)
+        try:
+            command = getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in _COMPILER:
+                raise
+            raise click.UsageError(
+                f"{cmd_name}: Numba is not installed, which compiles the simulator: expected an installation"
+                " with it (pip install numba); container images leave it out"
+            ) from None
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 

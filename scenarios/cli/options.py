@@ -155,11 +155,6 @@ MODEL_OPTIONS = (
         help="Fit CPU costs to these recorded runs, or folders of them.",
     ),
     COSTS_OPTION,
-    click.option(
-        "--slot-ms",
-        type=click.FloatRange(min=0.1, max=1_000),
-        help="Time step of the simulation, in ms; default: 10, more for many clients.",
-    ),
 )
 """What a prediction is made of, beside its scenario."""
 

@@ -15,9 +15,9 @@ chain. Numbers of clients are expected values, and need not be whole; nothing is
 Work of a connection whose client has gone is done all the same. A busy pod takes `turns_per_tick` connections
 per tick, so it lags behind its feed where these take longer than the time between two ticks.
 
-Source: derived here, as the limit of the simulator's own rules (`scenarios/simulator/pods.py`) for many
-clients; mean-field limits in general: M. Benaïm and J.-Y. Le Boudec, A class of mean field interaction models
-for computer and communication systems, Performance Evaluation 65 (2008).
+Source: derived here, as the limit of the simulator's own rules (`scenarios/simulator/loop/pods/turns.py`) for
+many clients; mean-field limits in general: M. Benaïm and J.-Y. Le Boudec, A class of mean field interaction
+models for computer and communication systems, Performance Evaluation 65 (2008).
 """
 
 import math
@@ -31,11 +31,11 @@ from msgspec import Struct
 from scenarios.estimate.buckets import Buckets
 from scenarios.estimate.delays import Delay
 from scenarios.estimate.pod import Pod
-from scenarios.simulator.costs import SYN_AGAIN_AFTER_S
+from scenarios.simulator.loop.at import SECOND, SYN_AGAIN_AFTER
 
 Floats = npt.NDArray[np.float64]
 
-_AGAIN_AFTER_S = (0.0, *SYN_AGAIN_AFTER_S)
+_AGAIN_AFTER_S = (0.0, *(after / SECOND for after in SYN_AGAIN_AFTER))
 """From the first SYN to each one."""
 _TRAVELS = 8
 """Classes of travel times, each with as many clients."""

@@ -36,16 +36,6 @@ class Place(Struct, frozen=True, kw_only=True):
     """To be called once its set-up has succeeded."""
 
 
-def cache_folder() -> Path:
-    """Where versions are kept. Raises OSError."""
-    named = Path(os.environ.get("XDG_CACHE_HOME") or "")
-    try:
-        base = named if named.is_absolute() else Path.home() / ".cache"
-    except RuntimeError as error:
-        raise OSError(str(error)) from None
-    return base / "reconnect-storm" / "versions"
-
-
 def key_of(*parts: object) -> str:
     """The name of a version: a digest, so that no secret among the parts can be read."""
     return blake2b(msgspec.json.encode((_LAYOUT, *map(str, parts))), digest_size=16).hexdigest()

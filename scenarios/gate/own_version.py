@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from scenarios.gate.kept import Place, cache_folder, kept, key_of, temporary
+from scenarios.gate.kept import Place, kept, key_of, temporary
 from scenarios.gate.own_folders import check_folders, prepare_folders
 from scenarios.gate.repository import CheckoutError, beside
 from scenarios.gate.version import Version, fill
+from scenarios.host.caches import cache_folder
 from scenarios.host.machine import MachineError
 from scenarios.host.process import StackError
 from scenarios.programs.placeholders import invocation
@@ -178,7 +179,7 @@ def _place(
         say(f"waiting for another gate that sets up {version.name}\n")
 
     try:
-        return stops.enter_context(kept(key, wait if waits else None, cache_folder()))
+        return stops.enter_context(kept(key, wait if waits else None, cache_folder("versions")))
     except OSError as error:
         say(f"{version.name} is set up in a temporary folder, and not in the cache: {error}\n")
         return None

@@ -17,8 +17,6 @@ Source: nginx/nginx, src/http/modules/ngx_http_limit_req_module.c, as of 1.31.
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 
 from scenarios.limits.counted import CountedRule, token_megabytes
@@ -27,8 +25,6 @@ Key = Literal["new-per-address", "all-per-address", "new-per-token", "new-togeth
 """What a rule counts: new connections of each address, all requests of each address, new connections with the
 same token, or new connections of everybody in one bucket. A new connection is a GET on the Engine.IO path
 without a session id."""
-
-Whole = npt.NDArray[np.int64]
 
 NEVER_MS = -(10**11)
 """When a key that was never charged was last charged: so long ago that no excess is left of it, and little
@@ -125,6 +121,21 @@ class EdgeRule(CountedRule, frozen=True, kw_only=True):
         return token if self.token else "everybody"
 
 
+def elapsed_ms(last_ms: int, now_ms: int) -> int:
+    """How long ago a key was last charged, as nginx takes it."""
+    elapsed = now_ms - last_ms
+    # nginx takes a step back of more than a minute for a counter that has wrapped.
+    return 1 if elapsed < -60_000 else max(0, elapsed)
+
+
+def excess_after(excess_millis: int, rate_millis: int, elapsed: int) -> int:
+    """The excess, in thousandths of a request, that one more request of a key would make.
+
+    excess_millis: when the key was last charged, so many milliseconds ago.
+    """
+    return max(0, excess_millis - rate_millis * elapsed // 1000 + 1000)
+
+
 class LeakyBucket(Struct, frozen=True):
     """What nginx remembers of one key."""
 
@@ -135,18 +146,12 @@ class LeakyBucket(Struct, frozen=True):
 
     def excess_with(self, rule: BucketRule, now_ms: int) -> int:
         """The excess, in thousandths, that one more request would make."""
-        leaked = rule.rate_millis * self._elapsed_ms(now_ms) // 1000
-        return max(0, self.excess_millis - leaked + 1000)
+        return excess_after(self.excess_millis, rule.rate_millis, elapsed_ms(self.last_ms, now_ms))
 
     def charged(self, rule: BucketRule, now_ms: int) -> "LeakyBucket":
         """The bucket after one more request, let in by whoever asked."""
-        last_ms = now_ms if self._elapsed_ms(now_ms) else self.last_ms
+        last_ms = now_ms if elapsed_ms(self.last_ms, now_ms) else self.last_ms
         return LeakyBucket(self.excess_with(rule, now_ms), last_ms)
-
-    def _elapsed_ms(self, now_ms: int) -> int:
-        elapsed_ms = now_ms - self.last_ms
-        # nginx takes a step back of more than a minute for a counter that has wrapped.
-        return 1 if elapsed_ms < -60_000 else max(0, elapsed_ms)
 
 
 class Decision(Struct, frozen=True):
@@ -176,22 +181,3 @@ def decide(
         if bucket and not rule.nodelay
     ]
     return Decision(delay_ms=max(waits, default=0)), after
-
-
-def admit_at_once(
-    rule: BucketRule, excess_millis: Whole, last_ms: Whole, now_ms: int, asking: Whole
-) -> tuple[Whole, Whole, Whole]:
-    """How many of its requests each key gets through in one millisecond; then excess and last charge.
-
-    The same as `decide` for one request after the other, for many keys of one rule. All arrays have one entry
-    per key, and `now_ms` is not before any `last_ms`.
-    """
-    leaked = rule.rate_millis * (now_ms - last_ms) // 1000
-    first = np.maximum(0, excess_millis - leaked + 1000)
-    admitted = np.clip((rule.burst * 1000 - first) // 1000 + 1, 0, asking)
-    charged = admitted > 0
-    return (
-        admitted,
-        np.where(charged, first + 1000 * (admitted - 1), excess_millis),
-        np.where(charged, now_ms, last_ms),
-    )

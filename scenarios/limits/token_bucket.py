@@ -23,10 +23,9 @@ source/extensions/filters/common/local_ratelimit/local_ratelimit_impl.cc, as of 
 import ipaddress
 from collections.abc import Sequence
 
-import numpy as np
 from msgspec import Struct
 
-from scenarios.limits.leaky_bucket import NEVER_MS, Decision, EdgeRule, Whole
+from scenarios.limits.leaky_bucket import NEVER_MS, Decision, EdgeRule
 
 
 class TokenRule(Struct, frozen=True):
@@ -64,6 +63,11 @@ def _is_mapped(address: str) -> bool:
     return getattr(ipaddress.ip_address(address), "ipv4_mapped", None) is not None
 
 
+def missing_at(missing: int, last_ms: int, tokens: int, now_ms: int) -> int:
+    """What a full bucket has more by now, in fractions of a token; missing: at `last_ms`."""
+    return max(0, missing - tokens * max(0, now_ms - last_ms))
+
+
 class TokenBucket(Struct, frozen=True):
     """What is remembered of one key."""
 
@@ -74,7 +78,7 @@ class TokenBucket(Struct, frozen=True):
 
     def missing_at(self, rule: TokenRule, now_ms: int) -> int:
         """What is missing by now."""
-        return max(0, self.missing - rule.tokens * max(0, now_ms - self.last_ms))
+        return missing_at(self.missing, self.last_ms, rule.tokens, now_ms)
 
     def has_one(self, rule: TokenRule, now_ms: int) -> bool:
         """Whether there is a whole token."""
@@ -112,21 +116,3 @@ def decide(
             break
     paid = buckets if together and refused_by is not None else after
     return Decision(refused_by=refused_by), tuple(paid)
-
-
-def admit_at_once(
-    rule: TokenRule, missing: Whole, last_ms: Whole, now_ms: int, asking: Whole
-) -> tuple[Whole, Whole, Whole]:
-    """How many of its requests each key gets through in one millisecond; then what is missing since when.
-
-    The same as `decide` for one request after the other, for many keys of one rule. All arrays have one entry
-    per key, and `now_ms` is not before any `last_ms`.
-    """
-    by_now = np.maximum(0, missing - rule.tokens * (now_ms - last_ms))
-    admitted = np.clip((rule.capacity - by_now) // rule.interval_ms, 0, asking)
-    taken = admitted > 0
-    return (
-        admitted,
-        np.where(taken, by_now + admitted * rule.interval_ms, missing),
-        np.where(taken, now_ms, last_ms),
-    )

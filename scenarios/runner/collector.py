@@ -15,13 +15,15 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 from reports.rundir.columns import GAVE_UP, GROUP_COLUMNS, OUTCOMES, SHARED_IP_COLUMNS
-from reports.rundir.latency import Latency, percentile, total
+from reports.rundir.histograms import NOTHING
+from reports.rundir.latency import Latency, percentile_of
 from reports.rundir.reader import Run
 from reports.rundir.schema import GROUP_TAGS, HIGHEST_US, TAGS, Tag, new_histogram
 from reports.rundir.writer import RunWriter
 from scenarios.host.cpu import CpuShares
 from scenarios.proxies.sidecar_stats import SidecarLine, SidecarSeconds
 from scenarios.runner.client_stats import ClientSeconds
+from scenarios.runner.pod_columns import PodColumns
 from scenarios.runner.pod_stats import PodSeconds
 from scenarios.wire.interval import Interval, Samples
 from scenarios.wire.pod_second import PodSecond
@@ -97,10 +99,10 @@ class Collector:
     def effective_p99(self, second: int) -> Latency | None:
         """Of the ticks due in a second, as far as clients hold them, or are known never to have held them."""
         known, bounds = (
-            total([histograms[second].buckets()] if second in histograms else [])
+            histograms[second].buckets() if second in histograms else NOTHING
             for histograms in (self._effective, self._censored)
         )
-        return percentile(99, known, bounds)
+        return percentile_of(99, known, bounds)
 
     def recorded(self, *stretches: tuple[int, int], unheard: float = 0.0) -> Run:
         """What would be read back of these seconds of steady state, each [from, to), if no more came.
@@ -234,6 +236,11 @@ class Collector:
         self._pods.add(second, index, line)
         self._rows.setdefault(second, {})
 
+    def on_pods(self, second: int, columns: PodColumns) -> None:
+        """Takes the statistics of all pods of a second at once."""
+        self._pods.add_all(second, columns)
+        self._rows.setdefault(second, {})
+
     def on_sidecar(self, pod: int, line: SidecarLine) -> None:
         """Takes what the sidecar beside a pod did in the second, or longer, that just ended."""
         self._sidecars.add(self._ended(line.t_ns), pod, line)
@@ -322,8 +329,7 @@ class Collector:
 
 def _record(histogram: HdrHistogram, samples: Samples) -> None:
     values, counts = samples.arrays()
-    for value, count in zip(np.maximum(values, 1).tolist(), counts.tolist(), strict=True):
-        histogram.record_value(value, count)
+    histogram.record_values(np.maximum(values, 1), counts)
 
 
 def _in_ms(name: str, histogram: HdrHistogram) -> dict[str, float]:

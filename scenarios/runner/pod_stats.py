@@ -9,6 +9,7 @@ over both.
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from scenarios.runner.pod_columns import PodColumns
 from scenarios.wire.pod_second import PodSecond, together
 
 _COUNTS = {
@@ -26,20 +27,35 @@ class PodSeconds:
 
     def __init__(self) -> None:
         self._lines: dict[int, dict[int, PodSecond]] = {}
+        self._rows: dict[int, dict[str, Any]] = {}
+        """What has been added up since the last line of a second."""
+        self._columns: dict[int, PodColumns] = {}
+        """Seconds of which all lines have come at once."""
 
     @property
     def seconds(self) -> list[int]:
         """The seconds that have a line, in order."""
-        return sorted(self._lines)
+        return sorted({*self._lines, *self._columns})
 
     def add(self, second: int, pod: int, line: PodSecond) -> None:
         """Takes a line of a pod, whenever it comes."""
         lines = self._lines.setdefault(second, {})
         lines[pod] = together(lines[pod], line) if pod in lines else line
+        self._rows.pop(second, None)
+
+    def add_all(self, second: int, columns: PodColumns) -> None:
+        """Takes all lines of a second, of which no others come."""
+        self._columns[second] = columns
 
     def row(self, second: int) -> dict[str, Any]:
         """The pods' columns of series.csv, over the pods that reported; without what no pod has told."""
-        lines = self._lines.get(second, {}).values()
+        if second not in self._rows:
+            columns = self._columns.get(second)
+            lines = self._lines.get(second, {}).values()
+            self._rows[second] = columns.row() if columns else self._added_up(lines)
+        return self._rows[second]
+
+    def _added_up(self, lines: Collection[PodSecond]) -> dict[str, Any]:
         if not lines:
             return {}
         cpu = [_cpu(line) for line in lines]
@@ -60,6 +76,8 @@ class PodSeconds:
 
     def rows(self, second: int) -> list[Mapping[str, Any]]:
         """Rows of pods.csv without their time, by pod; none where no pod reported."""
+        if columns := self._columns.get(second):
+            return columns.rows()
         return [
             {
                 "pod": pod,

@@ -1,60 +1,31 @@
-"""All clients of a modelled run: where each of them stands, and what it waits for."""
+"""All clients of a modelled run: who they are, and where each of them stands."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scenarios.clients import endings
 from scenarios.clients.addresses import source_address
-from scenarios.clients.endings import Ending
 from scenarios.clients.protocol.round_trips import ROUND_TRIPS_PER_ATTEMPT
-from scenarios.limits.counted import Refusal
-from scenarios.policies.outcome import Transport
 from scenarios.scenario.fleet.groups import address_kinds
 from scenarios.scenario.model import Fleet, Part
+from scenarios.simulator.loop import at
+from scenarios.simulator.loop.world import CLIENT
 from scenarios.simulator.recorder import Cell
-
-_REQUESTS_OF_POLLING = 5
 
 Ints = npt.NDArray[np.int64]
 
-AWAY, TRYING, JOINED, GONE = 0, 1, 2, 3
-"""Waiting for the next attempt, or on the way to the proxy with it; attempting there; joined; given up."""
+_SHORTEST_WAY = 1_000
+"""Nanoseconds: an attempt that took none, and was refused, would begin again in the same moment for ever."""
 
 
 class ClientTable:
-    """Arrays with one element per client; times are seconds."""
+    """What the fleet says of each client, in arrays of shape (count,)."""
 
     def __init__(self, fleet: Fleet, rng: np.random.Generator) -> None:
         count = fleet.clients
         self.count = count
-        self.state = np.full(count, JOINED, np.int8)
-        self.slot = np.full(count, -1, np.int32)
-        """In which slot of time it has to be looked at again; negative where it has not."""
-        self.due_s = np.zeros(count)
-        """When: it asks whether it may begin, its request arrives at the edge, or its patience ends."""
-        self.started_s = np.zeros(count)
-        """When its latest attempt began; of one who is away, when the next one does, or asks to."""
-        self.booked = np.zeros(count, bool)
-        """Of one who is away: whether its next attempt is booked, and nobody has to be asked about it."""
-        self.waking = np.zeros(count, bool)
-        """Of a client that is away: whether its policy wants to be asked then, before an attempt."""
-        self.attempt = np.zeros(count, np.int32)
-        """Number of its latest attempt; what has an older number is about an attempt that has ended."""
-        self.first = np.ones(count, bool)
-        """Whether the next attempt is the first one of an outage."""
-        self.policy = np.zeros(count, np.int16)
-        self.path = np.zeros(count, np.int32)
-        self.outage_attempts = np.zeros(count, np.int32)
-        """How many delays of its path it has taken."""
-        self.pod = np.zeros(count, np.int16)
-        self.joined_s = np.zeros(count)
-        self.held = np.full(count, -1, np.int32)
-        """The newest tick that it held when its present session began, or ended."""
-        self.has_tick = np.zeros(count, bool)
-        """Whether it has had a tick in its present session."""
         # In order, so that clients who move in step lie next to each other in memory.
         self.travel_s = ROUND_TRIPS_PER_ATTEMPT * fleet.rtt_ms / 1000 * np.sort(rng.uniform(0.5, 1.5, count))
         """From the start of an attempt until the edge sees its request."""
@@ -65,17 +36,10 @@ class ClientTable:
         if self._one_source:
             # Whoever shares an address by the scenario, the proxy sees one for all.
             self.address[:] = 0
-        part_of = np.array([cell.part for cell in self.cells])
-        self.part = part_of[self.cell].astype(np.int8)
+        self.part = np.array([cell.part for cell in self.cells])[self.cell]
         """The place of each client's group in the fleet."""
-        self.timeout_s = self._of_parts(lambda part: part.fleet.connect_timeout_s)
-        self.stale_after_s = self._of_parts(lambda part: part.fleet.stale_after_s)
-        """0 where no watchdog runs."""
-        self.by_age = self._of_parts(lambda part: part.fleet.stale_by == "age")
         self.polls = self._of_parts(lambda part: part.fleet.transport == "polling-upgrade")
         self.is_served = self._of_parts(lambda part: part.is_served)
-        self.requests = np.where(self.polls & self.is_served, _REQUESTS_OF_POLLING, 1)
-        """That each makes for one attempt."""
         self.watchdogs = sorted(
             {
                 (part.fleet.stale_after_s, part.fleet.stale_by == "age")
@@ -84,28 +48,57 @@ class ClientTable:
             }
         )
         """(seconds, by age) of all watchdogs that there are."""
+        self.records = self._records()
+        """What the loop has of each, and changes."""
 
-    def cells_of(self, clients: Any) -> Ints:
-        """The cell of each, of shape (n,)."""
-        cells: Ints = self.cell[clients] if len(self.cells) > 1 else np.zeros(len(clients), np.int64)
-        return cells
+    def _records(self) -> Any:
+        records = np.zeros(self.count, CLIENT)
+        records["travel"] = np.maximum(np.rint(self.travel_s * at.SECOND), _SHORTEST_WAY)
+        records["address"], records["cell"] = self.address, self.cell
+        records["held"] = records["before"] = records["after"] = records["pod"] = -1
+        records["state"] = at.JOINED
+        records["marks"] = at.FIRST + at.POLLS * self.polls + at.SERVED * self.is_served
+        return records
 
-    def answered(
-        self, clients: Any, status: int, retry_after_s: float | None = None
-    ) -> Iterator[tuple[Any, Ending]]:
-        """(places among these clients, how their attempts end that are answered with this HTTP status)."""
-        polls = self.polls[clients]
-        over: Transport
-        for places, over in ((np.flatnonzero(~polls), "websocket"), (np.flatnonzero(polls), "polling")):
-            if len(places):
-                yield places, endings.answered(status, retry_after_s, over)
+    @property
+    def state(self) -> Any:
+        """Where each stands: AWAY, TRYING, JOINED or GONE."""
+        return self.records["state"]
 
-    def refused(self, clients: Any, refusal: Refusal) -> Iterator[tuple[Any, Ending]]:
-        """(places among these clients, how their attempts end) where a limit of the proxy refuses."""
-        if refusal.drop:
-            yield np.arange(len(clients)), endings.RESET
-        else:
-            yield from self.answered(clients, refusal.status, refusal.retry_after_s or None)
+    @property
+    def attempt(self) -> Any:
+        """Number of the latest attempt of each."""
+        return self.records["attempt"]
+
+    @property
+    def pod(self) -> Any:
+        """The pod that each has a connection to; -1 without one."""
+        return self.records["pod"]
+
+    @property
+    def booked(self) -> Any:
+        """Of those who are away: whether the next attempt is booked."""
+        return self.records["marks"] & at.BOOKED != 0
+
+    @property
+    def is_greeted(self) -> Any:
+        """Whether the proxy is making the TLS handshake of each."""
+        return (self.records["marks"] & at.GREETED != 0) & (self.state == at.AWAY)
+
+    @property
+    def started_s(self) -> Any:
+        """When the latest attempt of each began; of one who is away, when the next one does, or asks to."""
+        return self.records["started"] / at.SECOND
+
+    def of_cells(self, value: Callable[[Part], Any]) -> Ints:
+        """What the group of each cell says, as whole numbers."""
+        return np.array([value(self.parts[cell.part]) for cell in self.cells], np.int64)
+
+    def watchdog_of(self, part: Part) -> int:
+        """Which of the watchdogs the clients of a group have; the last number where they have none."""
+        if not part.fleet.stale_after_s:
+            return len(self.watchdogs)
+        return self.watchdogs.index((part.fleet.stale_after_s, part.fleet.stale_by == "age"))
 
     def source_address(self, number: int) -> str:
         """The address with that number, as the proxy sees it."""

@@ -17,8 +17,6 @@ from msgspec.structs import fields
 
 LONGEST_QUEUE = 4_096
 """Of the accept queue, as in the kernel's `net.core.somaxconn`."""
-SYN_AGAIN_AFTER_S = (1.0, 3.0, 7.0)
-"""After the first SYN that finds the queue full, as Linux does: 1, 2 and 4 s after the one before."""
 
 Seconds = Annotated[float, Meta(ge=0)]
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import sys
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from msgspec.structs import replace
 from gateway_stub.feed_schedule import FeedSchedule
 from reports.rundir.memory import MemoryWriter, Tally
 from reports.rundir.reader import Run
-from reports.rundir.schema import STOPPED_BY_USER, RunInfo, new_histogram
+from reports.rundir.schema import STOPPED_BY_USER, RunInfo
 from reports.rundir.writer import RunWriter
 from scenarios.host import machine
 from scenarios.host.cpu import CpuShares
 from scenarios.host.process import first_of
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
+from scenarios.runner.pod_columns import PodColumns
 from scenarios.runner.proxy_facts import limit_rules
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import cut_short
@@ -35,7 +36,6 @@ from scenarios.simulator.stack import SimulatedStack, due_times, most_pods, most
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.wire.interval import Interval, Samples
 from scenarios.wire.merge import add, add_by_key
-from scenarios.wire.pod_second import PodSecond
 from scenarios.wire.tick_counts import add_groups, skipped_ticks
 
 ZERO_S = 3
@@ -64,8 +64,6 @@ class Prediction(Struct, frozen=True, kw_only=True):
     round: int = 1
     control: bool = False
     costs: Costs = Costs()
-    slot_s: float | None = None
-    """None chooses by the number of clients."""
     until_well: bool = False
     """End as soon as a recovery is on record, with everybody served throughout, and nothing is to come."""
 
@@ -73,19 +71,14 @@ class Prediction(Struct, frozen=True, kw_only=True):
 def simulate(plan: Prediction, on_second: OnSecond = ignored) -> RunInfo:
     """Predicts a run and writes its directory."""
     writer = RunWriter(plan.directory, _info(plan))
-    return run_in_virtual_time(_Conductor(plan, on_second, writer, new_histogram).conduct())
+    return _Conductor(plan, on_second, writer).run()
 
 
 def simulate_in_memory(plan: Prediction, on_second: OnSecond = ignored) -> Run:
     """Predicts a run and writes nothing."""
     writer = MemoryWriter(_info(plan))
-    run_in_virtual_time(_Conductor(plan, on_second, writer, Tally).conduct())
+    _Conductor(plan, on_second, writer).run()
     return writer.run()
-
-
-def slot_s_of(clients: int) -> float:
-    """Short enough for the storm of so many, long enough for its arrays to be worth their while."""
-    return 0.01 if clients <= 2_000 else 0.02 if clients <= 200_000 else 0.05
 
 
 def _info(plan: Prediction) -> RunInfo:
@@ -106,15 +99,25 @@ def _info(plan: Prediction) -> RunInfo:
     )
 
 
+_COUNTED = {
+    "handshakes": "handshakes",
+    "joined": "joins_done",
+    "gone_early": "gone_early",
+    "shed": "shed",
+    "short_sessions": "short",
+    "ticks_sent": "ticks_sent",
+}
+"""What a pod counts, and where the loop does."""
+NANOSECONDS_PER_MS = 1_000_000
+
+
 class _Conductor:
-    def __init__(
-        self, plan: Prediction, on_second: OnSecond, writer: RunWriter, histogram: Callable[[], Any]
-    ) -> None:
+    def __init__(self, plan: Prediction, on_second: OnSecond, writer: RunWriter) -> None:
         self.plan = plan
         self.scenario = scenario = plan.scenario
         self._on_second = on_second
         self.writer = writer
-        self.collector = Collector(self.writer, 0, histogram=histogram)
+        self.collector = Collector(self.writer, 0, histogram=Tally)
         self.collector.zero = ZERO_S
         self.seconds = ZERO_S + scenario.phases.duration_s
         self.seconds = max(self.seconds, ZERO_S + scenario.phases.rescue_at_s + scenario.phases.rescue_s)
@@ -123,12 +126,15 @@ class _Conductor:
             scenario,
             plan.costs,
             pods=most_pods(scenario),
-            slot_s=plan.slot_s or slot_s_of(scenario.fleet.clients),
             seconds=self.seconds + 10,
-            due_s=due_times(feed, most_ticks(scenario, self.seconds)),
+            due=due_times(feed, most_ticks(scenario, self.seconds)),
         )
         self.stack = SimulatedStack(scenario, self.engine, feed, self._note)
-        self._last: dict[str, Any] = defaultdict(lambda: np.zeros(len(self.engine.pods.alive), np.int64))
+        self._last = self.engine.pods.copy()
+
+    def run(self) -> RunInfo:
+        """Plays the run in virtual time."""
+        return run_in_virtual_time(self.conduct(), self.engine.run_until)
 
     async def conduct(self) -> RunInfo:
         """Plays the run; what was computed is written also where it is interrupted."""
@@ -203,7 +209,8 @@ class _Conductor:
         last_s = max((strike.at_s + strike.event.lasts_s for strike in strikes(self.scenario)), default=0.0)
         last_s += self.scenario.edge.cuts_after_reload_s
         window_s = phases.recovery_window_s + 2
-        served = np.bincount(self.engine.table.cell[self.engine.table.is_served])
+        table = self.engine.table
+        served = np.bincount(table.cell[table.is_served])
         clients = int(served.sum())
         # Those behind the most crowded addresses may be few, and have to be back, too.
         fewest = int(served[served > 0].min())
@@ -217,14 +224,11 @@ class _Conductor:
         await asyncio.Event().wait()
 
     async def _move(self) -> None:
-        """The engine goes with the clock, a slot at a time."""
-        loop, engine = asyncio.get_running_loop(), self.engine
-        while True:
-            await asyncio.sleep(max(0.0, engine.now_s + engine.slot_s - loop.time()))
-            before = int(engine.now_s + 1e-9)
-            engine.step()
-            if int(engine.now_s + 1e-9) != before:
-                self._report(before)
+        """Reports every second when it is over."""
+        loop = asyncio.get_running_loop()
+        for second in count():
+            await asyncio.sleep(second + 1 - loop.time())
+            self._report(second)
 
     async def _until(self, t_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -238,31 +242,28 @@ class _Conductor:
 
     def _report(self, second: int) -> None:
         engine, collector = self.engine, self.collector
-        pods, sessions = engine.pods, engine.sessions
-        interval = engine.recorder.take_interval(second, connected_by_cell=sessions.joined.sum(axis=0))
+        interval = engine.take_interval(second)
         tls = engine.edge.take_handshakes()
         collector.on_interval(replace(interval, tls=tls, **self._due_ticks()))
-        totals = {**engine.counted, "short_sessions": sessions.short, "ticks_sent": sessions.ticks_sent}
-        for pod in np.flatnonzero(pods.alive & ~pods.paused).tolist():
-            counts = {name: int(total[pod] - self._last[name][pod]) for name, total in totals.items()}
-            line = PodSecond(
-                t_ns=(second + 1) * SECOND_NS,
-                span_ns=SECOND_NS,
-                cpu_ns=int(pods.cpu_s[pod] * SECOND_NS),
-                occupied_ns=min(SECOND_NS, int(pods.occupied_s[pod] * SECOND_NS)),
-                lag_ms=float(pods.lag_s[pod]) * 1000,
-                clients=int(pods.joined[pod]),
-                tick_late_ms=float(sessions.tick_late_s[pod]) * 1000,
-                **counts,
-            )
-            collector.on_pod(pod, line)
-        self._last = {name: total.copy() for name, total in totals.items()}
-        for taken in (pods.cpu_s, pods.occupied_s, pods.lag_s, sessions.tick_late_s):
-            taken[:] = 0.0
+        collector.on_pods(second, self._pod_columns())
         shares = CpuShares(nginx=engine.take_nginx_cpu_s(), generator=None, foreign=None, steal=0.0)
         collector.on_cpu(second, shares)
-        collector.write_until(second)
         self._on_second(second + 1, self.seconds)
+
+    def _pod_columns(self) -> PodColumns:
+        """What each pod that runs did in a second that is over."""
+        taken = self.engine.take_pods()
+        running = np.flatnonzero(taken["alive"] & ~taken["paused"])
+        now, before, self._last = taken[running], self._last[running], taken
+        return PodColumns(
+            pods=running,
+            clients=now["joined"].copy(),
+            cpu=now["cpu"] / SECOND_NS,
+            loop=np.minimum(now["busy"], SECOND_NS) / SECOND_NS,
+            lag_ms=now["lag"] / NANOSECONDS_PER_MS,
+            tick_late_ms=now["late"] / NANOSECONDS_PER_MS,
+            **{name: now[field] - before[field] for name, field in _COUNTED.items()},
+        )
 
     def _due_ticks(self) -> dict[str, Any]:
         """What an interval says of ticks, most of it by the second in which they were due."""

@@ -47,6 +47,7 @@ class SimulatedPod:
         self._process: object | None = None
         self._ready_s = 0.0
         self._pauses = 0
+        self._goes_on = asyncio.Event()
 
     @property
     def running(self) -> bool:
@@ -56,7 +57,7 @@ class SimulatedPod:
     @property
     def ready(self) -> bool:
         """Whether it takes clients."""
-        return bool(self._engine.pods.alive[self.index])
+        return bool(self._engine.pods["alive"][self.index])
 
     @property
     def paused(self) -> bool:
@@ -75,8 +76,11 @@ class SimulatedPod:
         process = self._process
         while process is not None and self._process is process and not self.ready:
             left_s = self._ready_s - asyncio.get_running_loop().time()
-            if left_s > 0 or self.paused:
-                await asyncio.sleep(max(left_s, self._engine.slot_s))
+            if left_s > 0:
+                await asyncio.sleep(left_s)
+            elif self.paused:
+                self._goes_on.clear()
+                await self._goes_on.wait()
             else:
                 self._engine.start_pod(self.index)
                 self.entered = True
@@ -86,6 +90,7 @@ class SimulatedPod:
         if self._process is None:
             return 0
         self._process, self._pauses = None, 0
+        self._goes_on.set()
         return self._engine.end_pod(self.index)
 
     def pause(self) -> object | None:
@@ -102,14 +107,15 @@ class SimulatedPod:
         self._pauses -= 1
         if not self._pauses:
             self._engine.resume_pod(self.index)
+            self._goes_on.set()
 
     async def is_ready(self, timeout_s: float) -> bool:
         """Whether it says in time that it is ready: the question waits behind the clients."""
-        return await self._answers(self._engine.pods.wait_s(self.index), timeout_s)
+        return await self._answers(self._engine.wait_s(self.index), timeout_s)
 
     async def is_live(self, timeout_s: float) -> bool:
         """Whether it says in time that it is alive: another port, but the same loop."""
-        return await self._answers(float(self._engine.pods.turn_s[self.index]), timeout_s)
+        return await self._answers(self._engine.turn_s(self.index), timeout_s)
 
     async def _answers(self, after_s: float, timeout_s: float) -> bool:
         in_time = self.ready and not self.paused and after_s <= timeout_s
@@ -120,12 +126,11 @@ class SimulatedPod:
 class SimulatedGateway:
     """All pods of a modelled run."""
 
-    def __init__(self, engine: Engine, costs_start_s: float, seed: int) -> None:
+    def __init__(self, engine: Engine, costs_start_s: float) -> None:
         self.pods: list[SimulatedPod] = []
         self.replacing = asyncio.Lock()
         self._engine = engine
         self._start_s = costs_start_s
-        self._rng = np.random.default_rng(seed)
 
     @property
     def running(self) -> list[int]:
@@ -176,7 +181,7 @@ class SimulatedGateway:
 
     async def drain(self, indices: Iterable[int], window_s: float, close_code: int | None = None) -> int:
         """Makes pods close their clients' sessions evenly over the window; returns how many, at its end."""
-        return await drain(self._engine, indices, window_s, close_code, self._rng)
+        return await drain(self._engine, indices, window_s, close_code)
 
     async def restart(self, index: int) -> bool:
         """Starts a pod that has ended; returns once it is ready, and whether it is there."""
@@ -266,9 +271,7 @@ class SimulatedStack:
         self._limit: NameOrTable = "none"
         self._routed = scenario.gateway.pods
         """How many pods the edge knows: a limit's rate may follow from it."""
-        self.gateway = self.own_gateway = SimulatedGateway(
-            engine, engine.costs.pod_start_s, scenario.fleet.seed
-        )
+        self.gateway = self.own_gateway = SimulatedGateway(engine, engine.costs.pod_start_s)
         self.nginx = self.own_nginx = SimulatedNginx(engine, self)
         self.generator = SimulatedGenerator(engine)
 
@@ -315,9 +318,7 @@ class SimulatedStack:
 
     async def stall_feed(self, for_s: float) -> None:
         """No tick goes out for so long."""
-        engine = self._engine
-        # A shorter stall does not end a longer one.
-        engine.stalled_until_s = max(engine.stalled_until_s, engine.now_s + for_s)
+        self._engine.stall_feed(for_s)
         await asyncio.sleep(for_s)
 
     async def burst_feed(self, factor: float, for_s: float) -> None:
@@ -326,13 +327,13 @@ class SimulatedStack:
         begin_ns = int(self._engine.now_s * SECOND_NS)
         burst = self._feed.changed(begin_ns, rate_hz * factor)
         self._feed = burst.changed(begin_ns + int(for_s * SECOND_NS), rate_hz)
-        self._engine.set_feed(due_times(self._feed, len(self._engine.sessions.due_s)))
+        self._engine.set_feed(due_times(self._feed, self._engine.ticks))
         await asyncio.sleep(for_s)
 
 
 def due_times(feed: FeedSchedule, ticks: int) -> Any:
-    """When each of so many ticks is due, in seconds."""
-    return feed.due_ns_of(range(ticks)) / SECOND_NS
+    """When each of so many ticks is due, in nanoseconds."""
+    return np.asarray(feed.due_ns_of(range(ticks)), np.int64)
 
 
 def most_pods(scenario: Scenario) -> int:

@@ -1,7 +1,6 @@
 """Asks pods how they are, and acts on it: takes them out of nginx's upstream, or kills and restarts them."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -107,8 +106,10 @@ class Orchestrator:
         """One probe of a pod. judges: what to do after so many failures; True where the pod is a new one."""
         failed = 0
         was_there = True
+        # A modelled pod has a clock of its own.
+        now_s = asyncio.get_running_loop().time
         while not pod.withdrawn:
-            began_s = time.monotonic()
+            began_s = now_s()
             if not pod.ready:
                 # Whoever starts it awaits it; it is asked once it is there, and has had its time.
                 was_there, failed = False, 0
@@ -123,7 +124,7 @@ class Orchestrator:
                     # Somebody may have ended it while it was asked.
                     if _is_there(pod) and await judge(pod, failed):
                         was_there, failed = False, 0
-            await asyncio.sleep(max(0.0, began_s + self._probes.period_s - time.monotonic()))
+            await asyncio.sleep(max(0.0, began_s + self._probes.period_s - now_s()))
 
     async def _ask_ready(self, pod: Pod) -> bool:
         return await pod.is_ready(self._probes.timeout_s)

@@ -89,14 +89,13 @@ class DrainSearch:
         scenario: Scenario,
         *,
         costs: Costs,
-        slot_s: float | None,
         constraints: Constraints,
         seeds: Sequence[int],
         longest_s: float,
         executor: Executor | None = None,
         played: Callable[[], None] = lambda: None,
     ) -> None:
-        self._scenario, self._costs, self._slot_s = scenario, costs, slot_s
+        self._scenario, self._costs = scenario, costs
         self._constraints, self._seeds, self._longest_s = constraints, seeds, longest_s
         self._executor, self._played = executor, played
 
@@ -148,7 +147,6 @@ class DrainSearch:
                 trigger="drain",
                 seed=seed,
                 costs=self._costs,
-                slot_s=self._slot_s,
             )
             for seed in self._seeds
         ]

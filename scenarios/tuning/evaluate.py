@@ -20,7 +20,6 @@ class Task(Struct, frozen=True, kw_only=True):
     trigger: str
     seed: int
     costs: Costs
-    slot_s: float | None = None
 
 
 def evaluate(task: Task, on_second: OnSecond = ignored) -> Outcome:
@@ -44,7 +43,6 @@ def storm(task: Task, on_second: OnSecond = ignored) -> Run:
         directory=Path(),
         arm=task.candidate,
         costs=task.costs,
-        slot_s=task.slot_s,
         until_well=True,
     )
     return simulate_in_memory(plan, on_second)

@@ -49,7 +49,6 @@ class _Question(Struct, frozen=True, kw_only=True):
 
     scenario: dict[str, Any]
     costs: Costs
-    slot_s: float | None
     version: str
 
 
@@ -83,7 +82,6 @@ class Search:
         triggers: Mapping[str, Scenario],
         storms: Sequence[Storm],
         costs: Costs,
-        slot_s: float | None,
         constraints: Constraints,
         trials: int,
         finalists: int,
@@ -105,9 +103,9 @@ class Search:
         self.always = [
             one.name for one in self.candidates.values() if set(one.origin.split(" = ")) & {*_ANCHORS}
         ]
-        self._costs, self._slot_s = costs, slot_s
+        self._costs = costs
         self._plan = rungs(len(self.candidates), len(self.storms), finalists)
-        question = _Question(scenario=without_secrets(scenario), costs=costs, slot_s=slot_s, version=version)
+        question = _Question(scenario=without_secrets(scenario), costs=costs, version=version)
         self.results: Results[Outcome] = Results(path, Outcome, question)
 
     def run(self, view: SearchView, processes: int | None = None) -> bool:
@@ -165,7 +163,6 @@ class Search:
             trigger=storm.trigger,
             seed=storm.seed,
             costs=self._costs,
-            slot_s=self._slot_s,
         )
 
 

@@ -5,17 +5,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
 from scenarios.host.machine import free_ports
 from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.stability import edge_limits
-from scenarios.simulator.edge.limiter import Limiter
 from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.limit_storms import OTHER_PROXIES, scenario
 from tests.e2e.plain_requests import yes
+from tests.support.loop_parts import Parts
 from tests.support.serving import serving
 
 pytestmark = pytest.mark.e2e
@@ -88,12 +87,10 @@ async def let_in(proxy: str, folder: Path, limits: list[Any]) -> list[int]:
 
 
 def predicted(proxy: str, limits: list[Any]) -> list[int]:
-    limiter, found = None, []
+    parts, found = Parts.of(ASKING), []
     for number, limit in enumerate(limits):
-        asked = edge_limits(scenario(limit, "same", proxy))
-        limiter = Limiter(asked, addresses=1, proxy=proxy, before=limiter)
-        whole, _, _ = limiter.admit(np.zeros(ASKING, np.int64), 300 * number)
-        found.append(int(whole.sum()))
+        parts.limit(edge_limits(scenario(limit, "same", proxy)), proxy, addresses=1)
+        found.append(sum(parts.let_in([0] * ASKING, 300 * number)))
     return found
 
 

@@ -5,17 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from reports.rundir.reader import Run
-from scenarios.scenario.edge.nginx import NginxSettings
 from scenarios.scenario.loader import load
-from scenarios.simulator.edge.workers import Workers
 from scenarios.simulator.run import Prediction, simulate_in_memory
 from tests.e2e.command_line import SMALL_STORM, carried_out, last_known
 from tests.e2e.edges import edge, hold
 from tests.e2e.own_gateway import total
+from tests.support.loop_parts import Parts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_loopback_range]
 
@@ -131,11 +129,8 @@ ASKED = 700
     ids=str,
 )
 def test_workers_have_room_for_as_many_sockets(tmp_path: Path, settings: dict[str, Any]) -> None:
-    made = Workers(NginxSettings(**settings), ASKED, np.random.default_rng(1))
-    room = 0
-    for client in range(ASKED):
-        one = np.array([client])
-        room += int(made.connect(one, made.accept(one)).sum())
+    parts = Parts.at_workers(ASKED, **settings)
+    room = sum(parts.accept(client) == 0 for client in range(ASKED))
 
     async def taken() -> int:
         async with edge(tmp_path, hold, **settings) as nginx:

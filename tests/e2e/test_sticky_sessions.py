@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from scenarios.clients.addresses import first_octets, source_address
+from scenarios.clients.addresses import source_address
 from scenarios.clients.protocol.packets import Event, Joined, Redial, Refused
 from scenarios.clients.protocol.polling import PollingSession
 from scenarios.host.machine import free_ports
 from scenarios.proxies.registry import PROXIES
 from scenarios.scenario.edge.balance import Balance
 from scenarios.scenario.validate import build
-from scenarios.simulator.edge.balancer import ip_hash
+from scenarios.simulator.edge.balancer import homes
 from tests.e2e.command_line import PATIENCE_S, lone_pod
 from tests.support.server_bytes import UPGRADE, subscription
 
@@ -112,7 +112,8 @@ def test_a_session_stays_at_its_pod(tmp_path: Path, proxy: str, balances: tuple[
 
 def places_in_the_model() -> dict[str, int]:
     """The place of the pod of each client's address, as the simulator has it."""
-    return {source_address(number): ip_hash(first_octets(number)) % PODS for number in range(CLIENTS)}
+    places = homes("ip_hash", CLIENTS, range(PODS), seed=1).tolist()
+    return {source_address(number): place for number, place in enumerate(places)}
 
 
 def test_without_stickiness_a_pod_does_not_know_the_session_of_another(tmp_path: Path) -> None:

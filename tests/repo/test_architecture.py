@@ -94,6 +94,10 @@ SHARED_WITH_PODS = (
     "gateway_stub.sliding_window",
 )
 
+COMPILER = {"numba", "llvmlite"}
+"""Large, and slow to import."""
+PREDICTING = {f"scenarios.cli.commands.{name}" for name in ("simulate", "tune", "tune_confirm")}
+
 MOST_MODULES = 16
 MOST_LINES = 400
 
@@ -187,6 +191,13 @@ def test_there_is_no_circle_of_imports() -> None:
     while ready := {module for module, others in left.items() if not others & left.keys()}:
         left = {module: others for module, others in left.items() if module not in ready}
     assert sorted(left) == []
+
+
+def test_only_commands_that_predict_reach_the_compiler() -> None:
+    reach = {module for module, path in MODULES.items() if {*map(_top, imports(path))} & COMPILER}
+    while more := {module for module, others in EDGES.items() if others & reach} - reach:
+        reach |= more
+    assert {module for module in reach if within(module, "scenarios.cli")} == PREDICTING
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if within(name, "scenarios")])

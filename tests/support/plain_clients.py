@@ -31,6 +31,13 @@ def of_any_length(rng: random.Random) -> Iterator[float]:
     return repeat(0.5, number)
 
 
+def drawn_late(rng: random.Random, first: int) -> Iterator[float]:
+    """Another one, which draws nothing for so many delays."""
+    yield from repeat(1.0, first)
+    while True:
+        yield rng.random()
+
+
 def listening(rng: random.Random, *, patience: int = 6) -> Told:
     """A policy that is told outcomes: it waits long after a time-out, and stops after some failures."""
     outcome = yield

@@ -34,6 +34,7 @@ from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
 from scenarios.simulator.edge.supported import edge_complaints
+from scenarios.simulator.first_use import prepare
 from scenarios.simulator.fit import CalibrationError
 from scenarios.simulator.run import Prediction, simulate
 
@@ -66,7 +67,6 @@ def simulate_command(
     recorded: tuple[Path, ...],
     costs_file: Path | None,
     kept_costs: Path | None,
-    slot_ms: float | None,
     measured: tuple[Path, ...],
     runs_folder: Path,
     as_json: bool,
@@ -113,8 +113,8 @@ def simulate_command(
         # A control run has no arm that could be named.
         for plan in sorted(predictions, key=lambda plan: plan.control):
             _check_arm(plan)
-        slot_s = slot_ms / 1000 if slot_ms else None
-        status = _predict([replace(plan, slot_s=slot_s) for plan in predictions])
+        prepare(errors.print)
+        status = _predict(predictions)
         if directory.exists():
             point_latest(directory, runs_folder / "latest")
             runs = [judge_run(path) for path in find_runs([directory])]

@@ -36,6 +36,7 @@ from scenarios.runner.plan import stamped_folder
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
+from scenarios.simulator.first_use import prepare
 from scenarios.simulator.fit import CalibrationError
 from scenarios.tuning.drains import DrainSearch
 from scenarios.tuning.halving import storms
@@ -157,7 +158,6 @@ def tune_command(
     max_cpu: float | None,
     max_shared_ip_recovery_s: float | None,
     seed: int,
-    slot_ms: float | None,
     processes: int | None,
     resume: Path | None,
     confirmed: bool,
@@ -193,6 +193,7 @@ def tune_command(
         _check_options(drained=drained)
         given = model_costs(costs_file, recorded, quiet=as_json)
         whole, costs = given.load(scenario_name, overrides)
+        prepare(errors.print)
         if drained:
             scenario = replace(whole, matrix={}, arms={})
             check_known(scenario)
@@ -200,7 +201,6 @@ def tune_command(
                 DrainSearch,
                 scenario,
                 costs=costs,
-                slot_s=slot_ms / 1000 if slot_ms else None,
                 constraints=replace(constraints, min_availability=min_availability or SERVED_WELL),
                 seeds=range(scenario.fleet.seed, scenario.fleet.seed + seeds),
                 longest_s=max_window_s,
@@ -216,7 +216,6 @@ def tune_command(
             triggers=triggers,
             storms=storms([*triggers], range(scenario.fleet.seed, scenario.fleet.seed + seeds)),
             costs=costs,
-            slot_s=slot_ms / 1000 if slot_ms else None,
             constraints=constraints,
             trials=trials,
             finalists=finalists,

@@ -5,8 +5,8 @@ import asyncio
 import numpy as np
 
 from scenarios.clients import endings
-from scenarios.simulator.clients import JOINED, TRYING
 from scenarios.simulator.engine import Engine
+from scenarios.simulator.loop.at import JOINED, TRYING
 
 
 def cut_later(engine: Engine, after_s: float) -> None:
@@ -20,6 +20,6 @@ def cut_later(engine: Engine, after_s: float) -> None:
 
     def cut() -> None:
         lost = clients[(table.state[clients] == JOINED) & (table.attempt[clients] == begun)]
-        engine.lose(lost, endings.RESET, np.full(len(lost), engine.now_s))
+        engine.lose(lost, endings.RESET)
 
     asyncio.get_running_loop().call_later(after_s, cut)

@@ -1,28 +1,88 @@
-"""Which requests the limits of the edge let in: all rules together, for all requests of one slot at once.
+"""The limits of the edge as the loop reads them: rules as numbers, and what the proxy remembers of each key.
 
-`buckets.py` has what the proxy remembers for each rule of a rate, `in_flight.py` what is in flight.
+The rules themselves are the functions of `leaky_bucket.py`, or of `token_bucket.py` where Envoy or HAProxy is
+in front, and of `window.py`: `loop/edge/limits.py` compiles these.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scenarios.clients.addresses import source_address
 from scenarios.limits.counted import CountedRule
-from scenarios.limits.in_flight import InFlight
-from scenarios.limits.leaky_bucket import EdgeRule
+from scenarios.limits.leaky_bucket import NEVER_MS, EdgeRule
 from scenarios.limits.registry import Limits
+from scenarios.limits.token_bucket import token_rule
+from scenarios.limits.window import WindowRule
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.clients import ClientTable
-from scenarios.simulator.edge.buckets import COUNTING, Bools, Buckets, Ints, Windows
 from scenarios.simulator.edge.tokens import tokens_shown
+from scenarios.simulator.loop import at
+from scenarios.simulator.loop.world import lay_out
+
+Ints = npt.NDArray[np.int64]
+Rules = Sequence[CountedRule]
+
+
+def _of_the_same_name(before: Rules, after: Rules) -> set[str]:
+    """nginx's zones outlive a reload under their names; what no rule has the name of is gone."""
+    return {rule.name for rule in before} & {rule.name for rule in after}
+
+
+def _where_all_is_the_same(before: Rules, after: Rules) -> set[str]:
+    """Envoy takes no notice of what it has already; another limit begins with full buckets, all of it."""
+    same = list(map(_as_written, before)) == list(map(_as_written, after))
+    return {rule.name for rule in after} if same else set()
+
+
+def _as_written(rule: CountedRule) -> tuple[Any, ...]:
+    """What a proxy reads: a rate as it can be kept."""
+    return (rule.rate, replace(rule, rate_per_s=None)) if isinstance(rule, EdgeRule) else (rule,)
+
+
+def _nothing(_before: Rules, _after: Rules) -> set[str]:
+    """HAProxy's stick tables end with the worker that had them."""
+    return set()
+
+
+def _leaky(rule: EdgeRule) -> tuple[int, int, int, int]:
+    bucket = rule.bucket
+    return at.LEAKY, bucket.rate_millis, bucket.burst, 0
+
+
+def _tokens(rule: EdgeRule) -> tuple[int, int, int, int]:
+    tokens = token_rule(rule)
+    return at.TOKENS, tokens.tokens, tokens.burst, tokens.interval_ms
+
+
+class Counting(Struct, frozen=True):
+    """How a proxy keeps the buckets of a rule."""
+
+    as_numbers: Callable[[EdgeRule], tuple[int, int, int, int]]
+    """(kind, rate, burst, period) of a rate."""
+    in_turn: bool
+    """Whether a rule is charged although a later one refuses."""
+    rates_first: bool
+    """Whether a rate is charged although there are too many requests in flight."""
+    kept: Callable[[Rules, Rules], set[str]]
+    """(rules before a reload, rules after it) → the names of those whose buckets stay as they are."""
+
+
+COUNTING = {
+    "nginx": Counting(_leaky, False, True, _of_the_same_name),
+    "envoy": Counting(_tokens, True, True, _where_all_is_the_same),
+    "haproxy": Counting(_tokens, False, False, _nothing),
+}
+"""By proxy."""
 
 
 class Limiter:
-    """All rules of a limit; addresses: how many there are.
+    """All rules of a limit, for so many addresses.
 
     before: what was in force until a reload; None where the proxy has just been started. address_of: the
     number of each client's address, and source: what address that is. tokens: by `EdgeRule.token`, the number
@@ -41,50 +101,51 @@ class Limiter:
         tokens: Mapping[str, Ints] = MappingProxyType({}),
     ) -> None:
         counting = COUNTING[proxy]
-        self._in_turn, self._rates_first = counting.in_turn, counting.rates_first
-        self._limits, self._dry_run = limits, limits.dry_run
-        kept = counting.kept(before._limits.at_proxy, limits.at_proxy) if before else set()
-        # Of another header or cookie, the keys are others as well.
-        old = {
-            (each.rule.name, each.rule.token): each
-            for each in (before._buckets if before else ())
-            if each.rule.name in kept
-        }
-        self._tokens = tokens
-        self._buckets: list[Buckets] = [
-            Buckets(rule, self._keys(rule, addresses), counting, old.get((rule.name, rule.token)))
-            for rule in limits.rules
-        ]
-        # Only HAProxy has windows, and it forgets everything.
-        self._rates: list[Buckets | Windows] = [
-            *self._buckets,
-            *(Windows(rule, addresses) for rule in limits.windows),
-        ]
-        self._exempt = {
-            rule.name: np.array([rule.is_exempt(source(number)) for number in range(addresses)])
-            for rule in limits.at_proxy
-            if rule.exempt
-        }
-        there = (
-            {each.rule.name: each for each in before._in_flight if each.rule.name in kept} if before else {}
-        )
-        self._in_flight: list[InFlight] = [
-            InFlight(
-                rule,
-                np.where(self._counted(rule, np.asarray(address_of)), address_of, -1),
-                there.get(rule.name),
-            )
-            for rule in limits.in_flight
-        ]
+        self.limits = limits
+        self._rated: tuple[EdgeRule | WindowRule, ...] = (*limits.rules, *limits.windows)
+        kept = counting.kept(before.limits.at_proxy, limits.at_proxy) if before else set()
+        self._rows = np.zeros((len(self._rated), at.SIZE_R), np.int64)
+        counted_by = sorted({rule.token for rule in limits.rules if rule.token})
+        self._tokens = np.zeros((len(counted_by), max(1, len(address_of))), np.int64)
+        for number, name in enumerate(counted_by):
+            self._tokens[number] = tokens[name]
+        keys = max(addresses, int(self._tokens.max(initial=0)) + 1)
+        self._keys = np.zeros((len(self._rated), keys, 3), np.int64)
+        """What is remembered: (excess, last charge) or (present period, the one before, its beginning)."""
+        for number, rule in enumerate(self._rated):
+            row = self._rows[number]
+            row[at.R_SHARED], row[at.R_ALL_REQUESTS] = not rule.per_address, rule.all_requests
+            if isinstance(rule, WindowRule):
+                kind = at.PERIODS_OF_ALL if rule.charge_refusals else at.PERIODS
+                row[:4] = kind, 0, rule.connections, rule.period_ms
+                self._keys[number, :, 2] = NEVER_MS
+            else:
+                row[:4] = counting.as_numbers(rule)
+                row[at.R_DELAYS] = not rule.nodelay
+                row[at.R_TOKEN] = 1 + counted_by.index(rule.token) if rule.token else 0
+                self._keys[number, :, 1] = NEVER_MS
+            if before and rule.name in kept:
+                self._go_on_from(before, number)
+        capped = limits.in_flight
+        self._caps = np.array([rule.connections for rule in capped], np.int64)
+        self._counts = np.zeros((len(capped), addresses), np.int64)
+        self._exempt = np.zeros((len(self._rated) + len(capped), addresses), np.bool_)
+        for number, counted in enumerate((*self._rated, *capped)):
+            if counted.exempt:
+                self._exempt[number] = [counted.is_exempt(source(place)) for place in range(addresses)]
+        self._holds = np.zeros(len(address_of), np.int64)
+        for number, cap in enumerate(capped):
+            if before and cap.name in kept:
+                old = [each.name for each in before.limits.in_flight].index(cap.name)
+                held = ((before._holds >> old) & 1).astype(bool)
+                held &= ~self._exempt[len(self._rated) + number, address_of]
+                self._holds[held] |= 1 << number
+                np.add.at(self._counts[number], np.asarray(address_of)[held], 1)
+        self._counting = counting
 
     @classmethod
     def of(
-        cls,
-        limits: Limits,
-        table: ClientTable,
-        scenario: Scenario,
-        *,
-        before: "Limiter | None" = None,
+        cls, limits: Limits, table: ClientTable, scenario: Scenario, *, before: "Limiter | None"
     ) -> "Limiter":
         """The rules of a limit, for all clients of a table."""
         return cls(
@@ -101,100 +162,37 @@ class Limiter:
             },
         )
 
-    @property
-    def has_rules(self) -> bool:
-        """Whether there is anything to ask."""
-        return bool(self._limits.at_proxy)
+    def _go_on_from(self, before: "Limiter", number: int) -> None:
+        """A rule keeps what was counted before under the same name, for the same kind of keys."""
+        names = [_counts(rule) for rule in before._rated]
+        if (mine := _counts(self._rated[number])) in names:
+            old = before._keys[names.index(mine)]
+            same = min(len(old), self._keys.shape[1])
+            self._keys[number, :same] = old[:same]
 
-    def admit(
-        self, addresses: Any, now_ms: int, requests: Any = 1, clients: Any = ()
-    ) -> tuple[Bools, Bools, npt.NDArray[np.float64]]:
-        """(let in, refused after the first of several requests, seconds held back) of each, of shape (n,).
+    def enter(self, s: Any) -> Any:
+        """The array that the loop reads; says in the numbers of a run what holds for all rules."""
+        limits = self.limits
+        s[at.RULES], s[at.IN_FLIGHT] = len(self._rated), len(self._caps)
+        s[at.IN_TURN], s[at.RATES_FIRST] = self._counting.in_turn, self._counting.rates_first
+        s[at.DRY_RUN], s[at.REFUSAL] = limits.dry_run, not limits.refusal.drop
+        tables = {
+            at.RULE_ROWS: self._rows,
+            at.KEYS: self._keys,
+            at.EXEMPT: self._exempt,
+            at.COUNTS: self._counts,
+            at.CAPS: self._caps,
+            at.HOLDS: self._holds,
+            at.TOKENS_OF: self._tokens,
+        }
+        array, views = lay_out(s, {table: values.shape for table, values in tables.items()})
+        for table, values in tables.items():
+            views[table][:] = values
+        # What the loop changes is kept for the next limit.
+        self._keys, self._counts, self._holds = views[at.KEYS], views[at.COUNTS], views[at.HOLDS]
+        return array
 
-        requests: that each client makes for a connection: 1, or the same number for all that make several.
-        clients: their numbers, where requests in flight or tokens are counted.
-        """
-        requests = np.broadcast_to(requests, len(addresses))
-        clients = np.asarray(clients, np.int64)
-        whole = np.ones(len(addresses), bool)
-        held = np.zeros(len(addresses))
-        if not self.has_rules or not len(addresses):
-            return whole, ~whole, held
-        if self._in_flight and not self._rates_first:
-            whole &= self._fits(clients)
-        begun = whole.copy()
-        self._ask_rates(addresses, clients, requests, now_ms, whole, begun)
-        # No rule of nginx is charged for what another one refuses.
-        for rule in () if self._in_turn else self._rates:
-            keys, counted = self._asked(rule, addresses, clients, requests)
-            passed = np.flatnonzero(begun & (keys >= 0))
-            keys, counted = keys[passed], counted[passed]
-            charged = np.where(whole[passed], counted, 1)
-            held[passed] = np.maximum(held[passed], rule.charge(keys, charged, now_ms))
-        if self._in_flight and self._rates_first:
-            # A dry run asks on.
-            asking = np.flatnonzero(whole | self._dry_run)
-            fits = self._fits(clients[asking])
-            self._begin(clients[asking[fits]])
-            whole[asking] &= fits
-            begun &= whole
-        elif self._in_flight:
-            # In a dry run HAProxy counts also what it would have refused.
-            self._begin(clients if self._dry_run else clients[whole])
-        if self._dry_run:
-            # It lets everybody in at once, and charges as if it did not.
-            return np.ones_like(whole), np.zeros_like(whole), np.zeros_like(held)
-        return whole, begun & ~whole, held
 
-    def end(self, clients: Any) -> None:
-        """The connections of these have ended, if they had any."""
-        for rule in self._in_flight:
-            rule.end(clients)
-
-    def _ask_rates(
-        self, addresses: Any, clients: Any, requests: Any, now_ms: int, whole: Bools, begun: Bools
-    ) -> None:
-        """Takes out of `whole` and `begun` who is refused."""
-        for rule in self._rates:
-            keys, counted = self._asked(rule, addresses, clients, requests)
-            asked = keys >= 0
-            asking = np.flatnonzero(asked if rule.sees_refused else asked & (whole | begun))
-            keys, counted = keys[asking], counted[asking]
-            all_of_it, first = rule.admits(keys, counted, now_ms)
-            if self._in_turn:
-                rule.charge(keys[first], np.where(all_of_it, counted, 1)[first], now_ms)
-            whole[asking] &= all_of_it
-            begun[asking] &= first
-
-    def _keys(self, rule: EdgeRule, addresses: int) -> int:
-        """How many keys a rule counts at the most."""
-        if rule.token:
-            return int(self._tokens[rule.token].max(initial=0)) + 1
-        return addresses if rule.per_address else 1
-
-    def _asked(self, rule: Buckets | Windows, addresses: Any, clients: Any, requests: Any) -> tuple[Any, Any]:
-        """The key that a rule counts each of these under, negative where it does not; and how many requests
-        of each."""
-        own = rule.rule
-        if isinstance(own, EdgeRule) and own.token:
-            keys = self._tokens[own.token][clients]
-        else:
-            keys = addresses if own.per_address else np.zeros(len(addresses), np.int64)
-        keys = np.where(self._counted(own, addresses), keys, -1)
-        return keys, requests if own.all_requests else np.ones(len(addresses), np.int64)
-
-    def _counted(self, rule: CountedRule, addresses: Any) -> Bools:
-        """Whether the address of each of these is not exempt from a rule."""
-        exempt = self._exempt.get(rule.name)
-        return np.ones(len(addresses), bool) if exempt is None else ~exempt[addresses]
-
-    def _fits(self, clients: Any) -> Bools:
-        """Whether every rule has room for one more request in flight of each."""
-        found = np.ones(len(clients), bool)
-        for rule in self._in_flight:
-            found &= rule.fits(clients)
-        return found
-
-    def _begin(self, clients: Any) -> None:
-        for rule in self._in_flight:
-            rule.begin(clients)
+def _counts(rule: EdgeRule | WindowRule) -> tuple[str, str]:
+    """What tells the counts of rules apart: of another header or cookie, the keys are others as well."""
+    return rule.name, rule.token if isinstance(rule, EdgeRule) else ""

@@ -1,4 +1,4 @@
-"""TLS at the proxy of the model: who makes a full handshake, who resumes a session, and when each is through.
+"""TLS at the proxy of the model: who keeps a session and resumes it, and what handshakes cost.
 
 A client that keeps its session resumes it, if the proxy still takes it:
 
@@ -7,9 +7,7 @@ A client that keeps its session resumes it, if the proxy still takes it:
   keys, and HAProxy's reload is a new process: nothing is resumed.
 - Without cache and tickets there is nothing to resume at all.
 
-Handshakes are worked off one after the other, at the speed that the proxy has beside the pods:
-
-    through = max(arrived, through before) + cost / speed
+`loop/edge/greeting.py` makes the handshakes.
 """
 
 from typing import Any
@@ -18,28 +16,31 @@ import numpy as np
 import numpy.typing as npt
 
 from scenarios.scenario.edge.tls import Tls
+from scenarios.scenario.model import Scenario
 from scenarios.simulator.costs import Costs
+from scenarios.simulator.loop import at
+from scenarios.simulator.loop.world import Tables
 
 Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 
 class TlsSessions:
-    """What clients and proxy remember of each other. keeps: which clients keep a session, of shape (n,)."""
+    """What clients and proxy remember of each other, in the arrays `s`, `x` and the tables of a run."""
 
-    def __init__(self, tls: Tls, proxy: str, keeps: Bools) -> None:
-        self._outlive_reload = proxy == "nginx" and tls.session_cache
-        self._keeps = keeps & (tls.session_cache or tls.session_tickets)
-        self._has = np.zeros(len(keeps), bool)
-
-    def resumes(self, clients: Any) -> Bools:
-        """Which of these resume a session, of shape (n,); the others make a full handshake."""
-        resumed: Bools = self._has[clients]
-        return resumed
-
-    def connected(self, clients: Any) -> None:
-        """The handshakes of these are over, and those that keep a session have one."""
-        self._has[clients] = self._keeps[clients]
+    def __init__(self, scenario: Scenario, costs: Costs, s: Any, x: Any, tables: Tables) -> None:
+        self._s, self._marks = s, tables[at.TLS_MARKS]
+        self._tls = tls = scenario.edge.tls
+        proxy = scenario.edge.proxy
+        x[at.TLS_WORKERS] = scenario.edge.nginx.workers if proxy == "nginx" else 1
+        self._outlive_reload = tls is not None and proxy == "nginx" and tls.session_cache
+        if tls is None:
+            return
+        s[at.TLS] = True
+        x[at.TLS_COST] = handshake_cpu_s(tls, costs) * at.SECOND
+        x[at.TLS_RESUMED_COST] = costs.tls_resumed_cpu_s * at.SECOND
+        if tls.session_cache or tls.session_tickets:
+            fleet = scenario.fleet
+            self._marks[:] = at.KEEPS * keepers(fleet.tls_resume, fleet.clients, fleet.seed)
 
     def reload(self) -> None:
         """The proxy has read its configuration again."""
@@ -47,38 +48,27 @@ class TlsSessions:
             self.forget()
 
     def forget(self) -> None:
-        """It has another certificate, or has been started again."""
-        self._has[:] = False
+        """It has another certificate."""
+        self._marks[:] &= at.KEEPS
+
+    def start_over(self) -> None:
+        """It has ended, and all handshakes with it."""
+        self.forget()
+        self._s[at.TLS_THROUGH] = 0
+
+    def take_counts(self) -> dict[str, int]:
+        """TLS handshakes since the last call, by kind; empty without TLS."""
+        if self._tls is None:
+            return {}
+        s = self._s
+        taken = {"tls_resumed": int(s[at.TLS_RESUMED]), "tls_full": int(s[at.TLS_FULL])}
+        s[at.TLS_RESUMED] = s[at.TLS_FULL] = 0
+        return taken
 
 
-class Handshakes:
-    """The handshakes that the proxy has yet to make."""
-
-    def __init__(self) -> None:
-        self._through_s = 0.0
-
-    def through_s(self, arrived_s: Floats, cost_s: Floats, speed: float) -> Floats:
-        """When each is through, of shape (n,), in the order in which they have arrived."""
-        order = np.argsort(arrived_s, kind="stable")
-        worked_s = np.cumsum(cost_s[order]) / speed
-        # The latest begin of a time without a pause, for each.
-        begun_s = np.maximum.accumulate(arrived_s[order] - worked_s + cost_s[order] / speed)
-        found = np.empty(len(order))
-        found[order] = np.maximum(begun_s, self._through_s) + worked_s
-        if len(order):
-            self._through_s = float(found[order[-1]])
-        return found
-
-    def forget(self) -> None:
-        """The proxy has ended, and all handshakes with it."""
-        self._through_s = 0.0
-
-
-def handshake_cpu_s(tls: Tls, resumed: Bools, costs: Costs) -> Floats:
-    """CPU of the proxy for each handshake, of shape (n,)."""
-    full_s = costs.tls_rsa_cpu_s if tls.key == "rsa-2048" else costs.tls_ecdsa_cpu_s
-    found: Floats = np.where(resumed, costs.tls_resumed_cpu_s, full_s)
-    return found
+def handshake_cpu_s(tls: Tls, costs: Costs) -> float:
+    """CPU of the proxy for a full handshake."""
+    return costs.tls_rsa_cpu_s if tls.key == "rsa-2048" else costs.tls_ecdsa_cpu_s
 
 
 def keepers(share: bool | float | None, clients: int, seed: int) -> Bools:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.gate.kept import MOST_KEPT, Place, cache_folder, kept, key_of, remove, temporary
+from scenarios.gate.kept import MOST_KEPT, Place, kept, key_of, remove, temporary
 
 
 @pytest.fixture
@@ -179,25 +179,6 @@ def test_a_temporary_folder_is_gone_afterwards() -> None:
         assert place.folder.is_dir()
         assert not place.finished
     assert not place.folder.exists()
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({"XDG_CACHE_HOME": "/cache"}, "/cache/reconnect-storm/versions"),
-        ({"XDG_CACHE_HOME": "relative"}, "/home/me/.cache/reconnect-storm/versions"),
-        ({"XDG_CACHE_HOME": ""}, "/home/me/.cache/reconnect-storm/versions"),
-        ({}, "/home/me/.cache/reconnect-storm/versions"),
-    ],
-)
-def test_the_cache_is_where_the_user_has_others(
-    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", "/home/me")
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert cache_folder() == Path(expected)
 
 
 @given(st.lists(st.text(), min_size=1), st.data())

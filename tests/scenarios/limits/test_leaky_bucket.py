@@ -14,8 +14,9 @@ from scenarios.limits.leaky_bucket import (
     EdgeRule,
     Key,
     LeakyBucket,
-    admit_at_once,
     decide,
+    elapsed_ms,
+    excess_after,
     nginx_rate,
 )
 
@@ -121,33 +122,11 @@ def test_no_stretch_of_time_lets_in_more_than_burst_and_rate_allow(rule: BucketR
             assert (n - 1 - rule.burst) * 1000 <= rule.rate_millis * (last - first) / 1000
 
 
-@settings(max_examples=200, deadline=None)
-@given(rules, gaps, st.integers(0, 70))
-def test_requests_at_once_are_let_in_as_one_after_the_other(
-    rule: BucketRule, gaps: list[int], asking: int
-) -> None:
-    # One key has the history, the other has none.
-    excess, last_ms = np.zeros(2, np.int64), np.full(2, NEVER_MS, np.int64)
-    bucket, now_ms = LeakyBucket(), 0
-    for gap in gaps:
-        now_ms += gap
-        passed = 0
-        for _ in range(asking):
-            decision, (after,) = decide([rule], [bucket], now_ms)
-            assert after is not None
-            bucket = after
-            passed += decision.refused_by is None
-        admitted, excess, last_ms = admit_at_once(rule, excess, last_ms, now_ms, np.array([asking, 0]))
-        assert admitted.tolist() == [passed, 0]
-        assert (excess[0], last_ms[0]) == (bucket.excess_millis, bucket.last_ms)
-        assert (excess[1], last_ms[1]) == (0, NEVER_MS)
-
-
 def test_the_highest_rate_fits_into_64_bits() -> None:
-    _, excess, _ = admit_at_once(
-        BucketRule(10_000_000, 0), np.array([0]), np.array([NEVER_MS]), 2**31, np.array([1])
-    )
-    assert excess.tolist() == [0]
+    # For whom counts in them.
+    elapsed = elapsed_ms(NEVER_MS, 2**31)
+    assert 10_000_000 * elapsed < 2**63
+    assert excess_after(0, 10_000_000, elapsed) == 0
 
 
 @pytest.mark.parametrize(

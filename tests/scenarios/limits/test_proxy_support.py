@@ -16,7 +16,7 @@ from scenarios.runner import deployment
 from scenarios.scenario.arms import arms
 from scenarios.scenario.edge.edge import Edge
 from scenarios.scenario.validate import ScenarioError, build
-from scenarios.simulator.edge.buckets import COUNTING
+from scenarios.simulator.edge.limiter import COUNTING
 
 ELSEWHERE = [proxy for proxy in PROXIES if proxy != "nginx"]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenarios.limits.window import Counter, Counters, WindowRule, decide
+from scenarios.limits.window import Counter, WindowRule, decide
 
 
 def rule(connections: int, window_s: int = 10, *, charge_refusals: bool = False) -> WindowRule:
@@ -70,22 +70,3 @@ def test_no_window_of_the_counter_lets_in_more_than_twice_what_the_limit_says(
     for begin, first in enumerate(passed):
         within = [at for at in passed[begin:] if at < first + of.period_ms]
         assert len(within) <= 2 * of.connections
-
-
-@settings(max_examples=150, deadline=None)
-@given(rules, gaps, st.integers(0, 20))
-def test_requests_at_once_are_let_in_as_one_after_the_other(
-    of: WindowRule, gaps: list[int], asking: int
-) -> None:
-    # One key has the history, the other has none.
-    counters, counter, at_ms = Counters(of, 2), Counter(), 0
-    both = np.arange(2)
-    for gap in gaps:
-        at_ms += gap
-        passed = 0
-        for _ in range(asking):
-            let, counter = decide(of, counter, at_ms)
-            passed += let
-        admitted = counters.admits(both, at_ms, np.array([asking, 0]))
-        assert admitted.tolist() == [passed, 0]
-        counters.count(both, at_ms, np.array([asking if of.charge_refusals else passed, 0]))

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from itertools import islice
 
 import numpy as np
@@ -14,48 +15,68 @@ from scenarios.policies.following import Course
 from scenarios.policies.registry import POLICIES, policy
 from scenarios.scenario.fleet.groups import AddressShare, Group
 from scenarios.scenario.model import Fleet
-from scenarios.simulator.calendar import Calendar
 from scenarios.simulator.clients import ClientTable, seats
-from scenarios.simulator.delays import TRIES, DelayPaths
-from scenarios.simulator.recorder import (
-    BINS,
-    Cell,
-    Recorder,
-    bins_of,
-    portions_by_group,
-    samples,
-    shared_out,
-)
+from scenarios.simulator.delays import ENDED, TRIES, DelayPaths
+from scenarios.simulator.loop import at
+from scenarios.simulator.recorder import Cell
 from scenarios.simulator.virtual_time import run_in_virtual_time
 from scenarios.wire.interval import GroupTimes
 from scenarios.wire.tick_counts import TickCounts
+from tests.support.loop_parts import Books, Parts
 
 ALONE, SHARED = Cell(0, 1), Cell(0, 40)
 
 # -- calendar ---------------------------------------------------------------------------------------
 
-
-@given(entries=st.lists(st.lists(st.integers(-3, 200_000), max_size=20), max_size=5))
-def test_everybody_comes_due_in_the_slot_that_was_entered(entries: list[list[int]]) -> None:
-    calendar = Calendar()
-    expected: dict[int, list[int]] = {}
-    number = 0
-    for slots in entries:
-        clients = np.arange(number, number + len(slots), dtype=np.int32)
-        number += len(slots)
-        calendar.put(clients, np.array(slots, np.int64))
-        for client, slot in zip(clients.tolist(), slots, strict=True):
-            expected.setdefault(max(0, slot), []).append(client)
-    for slot in sorted(expected):
-        assert sorted(calendar.take(slot).tolist()) == sorted(expected[slot])
+FAR = 50_000_000_000
+"""Several of the seconds in which far times are kept together, in nanoseconds."""
 
 
-def test_what_is_put_into_the_past_comes_next() -> None:
-    calendar = Calendar()
-    calendar.take(6)
-    calendar.put(np.array([5], np.int32), np.array([2]))
-    assert calendar.take(7).tolist() == [5]
-    assert not len(calendar.take(8))
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 3 * FAR), st.lists(st.integers(-1, 2 * FAR), max_size=90)), max_size=5
+    ),
+    rounded=st.sampled_from([1, 1_000, 30_000_000]),
+)
+def test_events_come_in_the_order_of_their_times_and_equal_ones_as_they_were_put_in(
+    steps: list[tuple[int, list[int]]], rounded: int
+) -> None:
+    parts = Parts.of(8)
+    waiting: list[tuple[int, int]] = []
+    bucket = number = 0
+    parts.taken(bucket)
+    for until, times in sorted(steps, key=lambda step: step[0]):
+        for time in times:
+            # What is put into the bucket of the present goes another way.
+            due = max((bucket + 1) << at.BUCKET_SHIFT, time // rounded * rounded)
+            parts.put(due, number)
+            waiting.append((due, number))
+            number += 1
+        bucket = max(bucket, until >> at.BUCKET_SHIFT)
+        expected = sorted(each for each in waiting if each[0] >> at.BUCKET_SHIFT <= bucket)
+        assert parts.taken(bucket) == expected
+        waiting = [each for each in waiting if each not in expected]
+
+
+def test_few_clients_may_have_something_to_come_in_every_bucket() -> None:
+    parts = Parts.of(1)
+    first = at.BUCKETS << at.BUCKET_SHIFT
+    for number in range(at.BUCKETS):
+        parts.put(first + (number << at.BUCKET_SHIFT), number)
+    found = parts.taken(2 * at.BUCKETS - 1)
+    assert [number for _, number in found] == list(range(at.BUCKETS))
+    assert parts.fewest_free > 0
+
+
+def test_a_calendar_grows_and_loses_nothing() -> None:
+    parts = Parts.of(8)
+    parts.taken(0)
+    rng = np.random.default_rng(1)
+    times = rng.integers(1 << at.BUCKET_SHIFT, FAR, 60_000).tolist()
+    for number, time in enumerate([*times, *[FAR] * 9_000]):
+        parts.put(time, number)
+    found = parts.taken((FAR >> at.BUCKET_SHIFT) + 1)
+    assert found == sorted(zip([*times, *[FAR] * 9_000], range(69_000), strict=True))
 
 
 # -- delays -----------------------------------------------------------------------------------------
@@ -71,49 +92,62 @@ def test_delays_are_those_of_the_policys_own_iterator(name: str) -> None:
     paths = DelayPaths(chosen, paths=3, seed=7)
     rng = random.Random("paths 7")
     for path in range(3):
-        expected = list(islice(chosen.delays(rng), TRIES))
-        found = paths.delays_s(np.full(TRIES, path), np.arange(TRIES))
-        assert found[: len(expected)].tolist() == expected
-        assert np.isnan(found[len(expected) :]).all(), "a client without a further delay gives up"
+        # AnyCable's delays have no bound; the model has one of three years.
+        delays_s = (min(max(delay_s, 0.0), 1e8) for delay_s in islice(chosen.delays(rng), TRIES))
+        expected = [round(delay_s * 1e9) for delay_s in delays_s]
+        found = paths.table[0 if paths.are_one else path].tolist()
+        assert found[: len(expected)] == expected
+        assert set(found[len(expected) :]) <= {ENDED}, "a client without a further delay gives up"
 
 
 def test_a_client_that_is_out_for_long_goes_on_at_the_cap() -> None:
     paths = DelayPaths(policy("incident"), paths=2, seed=1)
-    late = paths.delays_s(np.zeros(100, np.int64), np.arange(TRIES, TRIES + 100))
-    assert set(late.tolist()) == {30.0}
+    paths.extend(TRIES + 100)
+    assert set(paths.table[:, TRIES:].reshape(-1).tolist()) == {30_000_000_000}
 
 
 @pytest.mark.parametrize("number", [0, 1, 47, 48, 49, 95, 96, 97, 500])
-def test_a_path_ends_where_its_policy_does(number: int) -> None:
+@pytest.mark.parametrize("step", [1, 7, 200])
+def test_a_path_ends_where_its_policy_does(number: int, step: int) -> None:
     waits_s = [n / 8 for n in range(number)]
+    chosen = policy({"name": "tests.support.plain_clients:listed", "waits_s": waits_s})
+    paths = DelayPaths(chosen, paths=2, seed=1)
+    for tries in range(TRIES, number + TRIES, step):
+        paths.extend(tries + step)
+    expected = [*(n * 125_000_000 for n in range(number)), *[ENDED] * paths.table.shape[1]]
+    assert paths.table.tolist() == [expected[: paths.table.shape[1]]]
+    assert paths.are_one
+
+
+def test_paths_part_where_their_policy_begins_to_draw() -> None:
+    first = TRIES + 10
     paths = DelayPaths(
-        policy({"name": "tests.support.plain_clients:listed", "waits_s": waits_s}), paths=2, seed=1
+        policy({"name": "tests.support.plain_clients:drawn_late", "first": first}), paths=3, seed=5
     )
-    for step in (1, 7, 200):
-        # However far a client comes at a time.
-        for tries in range(0, number + 1, step):
-            found = paths.delays_s(np.array([0, 1]), np.array([tries, min(tries, 3)]))
-            assert found[0] == waits_s[tries] if tries < number else np.isnan(found[0])
-    assert np.isnan(paths.delays_s(np.zeros(3, np.int64), number + np.arange(3))).all()
+    assert paths.are_one
+    paths.extend(2 * TRIES)
+    rng = random.Random("paths 5")
+    assert paths.table[:, :first].tolist() == [[1_000_000_000] * first] * 3
+    drawn = np.array([rng.random() for _ in range(3 * (2 * TRIES - first))]).reshape(3, -1)
+    assert np.array_equal(paths.table[:, first:], np.rint(drawn * 1e9))
 
 
 def test_paths_of_different_lengths_end_each_in_its_own_time() -> None:
     paths = DelayPaths(policy("tests.support.plain_clients:of_any_length"), paths=20, seed=3)
+    paths.extend(400)
     rng = random.Random("paths 3")
-    lengths = []
-    for path in range(20):
-        found = paths.delays_s(np.full(400, path), np.arange(400))
-        lengths.append(int((~np.isnan(found)).sum()))
-        assert np.isnan(found[lengths[-1] :]).all()
-    expected = [rng.randrange(200) for _ in range(20)]
-    assert lengths == expected
+    lengths = (paths.table != ENDED).sum(axis=1)
+    assert lengths.tolist() == [rng.randrange(200) for _ in range(20)]
+    assert not paths.are_one
 
 
 def test_a_dependent_delay_goes_on_from_the_one_before_it_for_ever() -> None:
     chosen = DecorrelatedJitter(base_s=0.1, cap_s=10_000)
-    delays_s = DelayPaths(chosen, paths=1, seed=2).delays_s(np.zeros(300, np.int64), np.arange(300))
-    assert (delays_s[1:] <= 3 * delays_s[:-1]).all()
-    assert len(set(delays_s.tolist()) - {10_000.0}) > 200
+    paths = DelayPaths(chosen, paths=1, seed=2)
+    paths.extend(300)
+    delays = paths.table[0]
+    assert (delays[1:] <= 3 * delays[:-1] + 3).all()
+    assert len(set(delays.tolist()) - {10_000 * 10**9}) > 200
 
 
 # -- clients ----------------------------------------------------------------------------------------
@@ -155,165 +189,140 @@ def test_travel_takes_the_round_trips_of_a_try() -> None:
     assert table.addresses == 1_000
 
 
-# -- recorder -----------------------------------------------------------------------------------------
+# -- accounts ---------------------------------------------------------------------------------------
 
 
-def recorder(clients: int = 10) -> Recorder:
-    made = Recorder(seconds=20, due_s=np.arange(100) / 5, cells=[ALONE], cell_clients=np.array([clients]))
-    made.away_by_held[0] = clients
-    return made
-
-
-def values_ms(counts: object) -> list[tuple[int, int]]:
-    values, times = samples(counts).arrays()
-    return [
-        (round(value / 1000), count) for value, count in zip(values.tolist(), times.tolist(), strict=True)
-    ]
-
-
-def test_a_bin_is_one_per_cent_wide() -> None:
-    seconds = np.geomspace(1e-4, 3_000, 500)
-    found, _ = samples(np.bincount(bins_of(seconds), minlength=BINS)).arrays()
-    assert bins_of(seconds).max() < BINS
-    for value in seconds:
-        assert abs(found / 1e6 / value - 1).min() < 0.011
-
-
-def test_who_comes_back_learns_what_was_missed_and_how_late() -> None:
-    made = recorder(clients=2)
-    made.caught_up(np.array([-1, -1]), np.array([0, 0]), 0, now_s=0.1)
-    assert made.away_by_held.sum() == 0
-    # One of them leaves with tick 4 (due at 0.8 s) and has tick 10 (due at 2 s) at 2.1 s.
-    made.away_by_held[5] = 1
-    made.caught_up(np.array([4]), np.array([0]), 10, now_s=2.1)
-    effective = made.take_times()[0].effective
-    seen = {second: values_ms_of(found) for second, found in effective.items()}
-    assert seen == {1: [300, 500, 700, 900, 1100]}
-    assert made.take_interval(0, connected_by_cell=np.array([2])).missed == 5
-    assert made.take_ticks() == [(Cell(0, 1), {1: TickCounts(in_time=4, late=1, skipped=5)})]
-    assert made.take_ticks() == []
-
-
-def values_ms_of(found: object) -> list[int]:
+def values_ms(found: object) -> list[int]:
+    """Of samples, to tenths of a second, each as often as it was seen."""
     values, counts = found.arrays()  # type: ignore[attr-defined]
     return [
         round(value / 1e5) * 100 for value, count in zip(values, counts, strict=True) for _ in range(count)
     ]
 
 
-def test_closed_books_hold_a_bound_for_every_tick_that_somebody_lacks() -> None:
-    made = recorder(clients=3)
-    # Two hold tick 2; one has had tick 4 from a pod that is up to date.
-    made.away_by_held[0] = 0
-    made.away_by_held[3] = 2
-    made.finalise(1.0, 4, np.array([[1]]), np.array([4]))
-    censored = made.take_times()[0].censored
-    assert {second: values_ms_of(found) for second, found in censored.items()} == {0: [200, 200, 400, 400]}
-    assert made.take_ticks() == [(Cell(0, 1), {0: TickCounts(never=4)})]
-    assert made.closed == 4
-    # What is closed is no news when it comes after all.
-    made.delivered(
-        np.array([3, 5]), np.array([[0.4], [0.1]]), np.array([[2], [2]]), by_cell=np.array([[2], [2]])
-    )
-    effective = made.take_times()[0].effective
-    assert list(effective) == [1]
-    assert made.take_ticks() == [(Cell(0, 1), {1: TickCounts(in_time=2)})]
+def test_a_bin_is_one_per_cent_wide() -> None:
+    books = Books([ALONE], [10])
+    for number, seconds in enumerate(np.geomspace(1e-3, 15, 400)):
+        books.delivered(0, seconds, seconds, [1])
+        (value,), _ = books.interval(number % 20).fanout.arrays()
+        assert value / 1e6 == pytest.approx(seconds, rel=0.006)
 
 
-def test_a_tick_that_is_late_for_some_is_late_for_an_equal_share_of_each_group() -> None:
-    made = Recorder(
-        seconds=20, due_s=np.arange(100) / 5, cells=[ALONE, SHARED], cell_clients=np.array([6, 4])
-    )
-    made.delivered(
-        np.array([7]), np.array([[0.1, 0.9, 1.2]]), np.array([[3, 2, 5]]), by_cell=np.array([[6, 4]])
-    )
-    assert made.take_ticks() == [
-        (ALONE, {1: TickCounts(in_time=3, late=3)}),
-        (SHARED, {1: TickCounts(in_time=2, late=2)}),
-    ]
+def test_who_comes_back_learns_what_was_missed_and_how_late() -> None:
+    books = Books([ALONE], [2])
+    # Five ticks a second. A client leaves with tick 4 (due at 0.8 s) and has tick 10 (due at 2 s) at 2.1 s.
+    books.left(4, 0)
+    books.caught_up(4, 0, 10, now_s=2.1)
+    books.settle()
+    effective = books.recorder.take_times()[0].effective
+    found = {second: values_ms(each) for second, each in effective.items()}
+    assert found == {1: [300, 500, 700, 900, 1100]}
+    assert books.interval(0).missed == 5
+    assert books.recorder.take_ticks() == [(ALONE, {1: TickCounts(in_time=4, late=1, skipped=5)})]
+    assert books.recorder.take_ticks() == []
 
 
 @given(
-    st.lists(st.lists(st.integers(0, 10**6), min_size=3, max_size=3), min_size=1, max_size=5),
-    st.floats(0, 1),
+    st.lists(
+        st.tuples(st.integers(-1, 30), st.integers(1, 20), st.integers(0, 1), st.integers(0, 3_000)),
+        max_size=12,
+    )
 )
-def test_what_is_shared_out_over_groups_is_all_of_it_and_no_more_than_a_group_has(
-    groups: list[list[int]], share: float
+def test_whoever_comes_back_is_counted_as_one_after_the_other(
+    clients: list[tuple[int, int, int, int]],
 ) -> None:
-    by_group = np.array(groups, np.int64)
-    some = (by_group.sum(axis=1) * share).astype(np.int64)
-    found = shared_out(some, by_group)
-    assert found.sum(axis=1).tolist() == some.tolist()
-    assert (found >= 0).all()
-    assert (found <= by_group).all()
+    books = Books([ALONE, SHARED], [20, 20])
+    expected: dict[Cell, Counter[int]] = {ALONE: Counter(), SHARED: Counter()}
+    seen: Counter[tuple[int, int]] = Counter()
+    for held, missed, cell, after_ms in sorted(clients, key=lambda one: (one[0] + one[1]) * 200 + one[3]):
+        tick, now_ms = held + missed, (held + missed) * 200 + after_ms
+        books.left(held, cell)
+        books.caught_up(held, cell, tick, now_ms / 1000)
+        for lost in range(held + 1, tick):
+            expected[(ALONE, SHARED)[cell]][lost // 5] += 1
+            seen[lost // 5, now_ms - lost * 200] += 1
+    books.settle()
+    skipped = {
+        cell: {second: each.skipped for second, each in counts.items()}
+        for cell, counts in books.recorder.take_ticks()
+    }
+    assert skipped == {cell: dict(counts) for cell, counts in expected.items() if counts}
+    effective = books.recorder.take_times()[0].effective
+    for second, each in effective.items():
+        values, counts = each.arrays()
+        latencies = sorted(ms for (due, ms), times in seen.items() if due == second for _ in range(times))
+        found_ms = np.repeat(values, counts) / 1000
+        # To 1 %, and to 10 ms where it is a second or more.
+        assert found_ms == pytest.approx(np.array(latencies), rel=0.017)
+    assert set(effective) == {second for second, _ in seen}
 
 
-@given(st.lists(st.lists(st.integers(0, 1_000), min_size=3, max_size=3), min_size=1, max_size=4), st.data())
-def test_the_groups_of_all_portions_add_up_to_the_portions_and_to_the_groups(
-    groups: list[list[int]], data: st.DataObject
+def test_closed_books_hold_a_bound_for_every_tick_that_somebody_lacks() -> None:
+    books = Books([ALONE], [3])
+    # Two hold tick 2; one has had tick 4 from a pod that is up to date.
+    books.left(2, 0, clients=2)
+    books.finalise(1.0, 4, [4], [[1]])
+    censored = books.recorder.take_times()[0].censored
+    assert {second: values_ms(found) for second, found in censored.items()} == {0: [200, 200, 400, 400]}
+    assert books.recorder.take_ticks() == [(ALONE, {0: TickCounts(never=4)})]
+    # What is closed is no news when it comes after all.
+    books.delivered(3, 1.0, 1.0, [2])
+    books.delivered(5, 1.1, 1.1, [2])
+    assert list(books.recorder.take_times()[0].effective) == [1]
+    assert books.recorder.take_ticks() == [(ALONE, {1: TickCounts(in_time=2)})]
+
+
+def test_a_tick_that_is_late_for_some_is_late_for_an_equal_share_of_each_cell() -> None:
+    books = Books([ALONE, SHARED], [6, 4])
+    # Tick 7 is due at 1.4 s. Of five portions, three have it within a second.
+    books.delivered(7, 1.5, 3.1, [6, 4])
+    assert books.recorder.take_ticks() == [
+        (ALONE, {1: TickCounts(in_time=3, late=3)}),
+        (SHARED, {1: TickCounts(in_time=3, late=1)}),
+    ]
+
+
+@given(st.lists(st.integers(0, 40), min_size=3, max_size=3), st.floats(0, 3), st.floats(0, 3))
+def test_the_groups_of_all_portions_add_up_to_the_clients_of_each(
+    clients: list[int], after_s: float, takes_s: float
 ) -> None:
-    by_group = np.array(groups, np.int64)
-    cuts = [sorted(data.draw(st.tuples(*[st.integers(0, size)] * 4))) for size in by_group.sum(axis=1)]
-    edges = [[0, *cut, size] for cut, size in zip(cuts, by_group.sum(axis=1), strict=True)]
-    clients = np.asarray(np.diff(edges, axis=1), np.int64)
-    found = portions_by_group(clients, by_group)
-    assert (found >= 0).all()
-    assert found.sum(axis=2).tolist() == clients.tolist()
-    assert found.sum(axis=1).tolist() == by_group.tolist()
+    cells = [Cell(0, 1), Cell(1, 1), Cell(1, 5)]
+    books = Books(cells, [40, 40, 40])
+    books.delivered(5, 1 + after_s, 1 + after_s + takes_s, clients)
+    times = books.recorder.take_times()
+    found = [sum(int(each.arrays()[1].sum()) for each in times[group].effective.values()) for group in (0, 1)]
+    assert found == [clients[0], clients[1] + clients[2]]
+    counted = {cell: each[1].in_time + each[1].late for cell, each in books.recorder.take_ticks()}
+    assert counted == {cell: some for cell, some in zip(cells, clients, strict=True) if some}
 
 
 def test_times_are_told_apart_by_group_and_those_that_nobody_serves_have_none() -> None:
     cells = [Cell(0, 1), Cell(0, 5), Cell(1, 1), Cell(2, 1, is_served=False)]
-    made = Recorder(
-        seconds=20, due_s=np.arange(100) / 5, cells=cells, cell_clients=np.array([3, 1, 4, 9]), grouped=True
-    )
-    made.delivered(np.array([5]), np.array([[0.1, 1.2]]), np.array([[4, 4]]), np.array([[3, 1, 4, 0]]))
+    books = Books(cells, [3, 1, 4, 9])
+    books.delivered(5, 1.1, 1.1, [3, 1, 4, 0])
     # One of the second group holds tick 5 and is away.
-    made.left(np.array([5]), np.array([2]))
-    made.sample(2.0, np.array([9]), np.array([[3, 1, 3, 0]]))
-    made.finalise(2.0, 9, np.array([[3, 1, 3, 0]]), np.array([9]))
-    made.gave_up_after("timeout", np.array([0, 2, 2]))
-    found = made.take_times()
-    assert {group: values_ms_of(each.effective[1]) for group, each in found.items()} == {
-        0: [100, 100, 1200, 1200],
-        1: [100, 100, 1200, 1200],
+    books.left(5, 2)
+    books.sample(2.0, [9], [[3, 1, 3, 0]])
+    books.finalise(2.0, 9, [9], [[3, 1, 3, 0]])
+    found = books.recorder.take_times()
+    assert {group: values_ms(each.effective[1]) for group, each in found.items()} == {
+        0: [100] * 4,
+        1: [100] * 4,
     }
-    assert [values_ms_of(each.staleness) for each in found.values()] == [[200] * 4, [200, 200, 200, 1000]]
+    assert [values_ms(each.staleness) for each in found.values()] == [[200] * 4, [200, 200, 200, 1000]]
     assert [sorted(each.censored) for each in found.values()] == [[], [1]]
-    groups = made.take_interval(1, connected_by_cell=np.array([3, 1, 3, 0])).fleet_groups
-    assert {group: each.gave_up for group, each in groups.items()} == {0: 1, 1: 2, 2: 0}
 
 
 def test_staleness_and_usefulness_are_looked_at_on_the_grid() -> None:
-    made = recorder(clients=3)
-    made.away_by_held[:] = 0
-    made.away_by_held[1] = 1
+    books = Books([ALONE], [3])
     # Two are on a pod that has sent tick 9 (due at 1.8 s); one is away and holds tick 0.
-    made.sample(2.0, np.array([9]), np.array([[2]]))
-    interval = made.take_interval(1, connected_by_cell=np.array([2]))
+    books.left(0, 0)
+    books.sample(2.0, [9], [[2]])
+    interval = books.interval(1)
     assert interval.useful == 2
     assert interval.stale_clients == 1
-    assert values_ms_of(made.take_times()[0].staleness) == [200, 200, 2000]
-    assert made.take_times() == {0: GroupTimes()}
-
-
-def test_tries_count_where_they_begin_and_can_be_taken_back() -> None:
-    made = recorder()
-    made.attempted(np.array([0.05, 1.25, 1.26]), np.zeros(3, np.int64))
-    made.attempted(np.array([1.26]), np.zeros(1, np.int64), -1)
-    made.attempted(np.full(500, 1.9), np.zeros(500, np.int64))
-    assert made.take_interval(0, connected_by_cell=np.array([0])).attempts_per_slot[0] == 1
-    second = made.take_interval(1, connected_by_cell=np.array([0]))
-    assert second.attempts_per_slot == (0, 0, 1, 0, 0, 0, 0, 0, 0, 500)
-    assert second.shared_ips[1].attempts == 501
-
-
-def test_a_feed_that_changes_moves_the_ticks_to_come() -> None:
-    made = recorder(clients=1)
-    made.set_feed(np.arange(100) / 10)
-    made.delivered(np.array([15]), np.array([[0.1]]), np.array([[1]]), by_cell=np.array([[1]]))
-    effective = made.take_times()[0].effective
-    assert list(effective) == [1]
+    assert values_ms(books.recorder.take_times()[0].staleness) == [200, 200, 2000]
+    assert books.recorder.take_times() == {0: GroupTimes()}
 
 
 # -- virtual time -----------------------------------------------------------------------------------
@@ -339,28 +348,3 @@ def test_waiting_for_nobody_is_an_error_and_not_for_ever() -> None:
 
     with pytest.raises(RuntimeError, match="deadlock: every task waits"):
         run_in_virtual_time(forever())
-
-
-@pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("count", [1, 7, 500])
-def test_tries_are_counted_by_tenth_of_a_second_and_by_group_however_many_there_are(
-    groups: int, count: int
-) -> None:
-    rng = np.random.default_rng(count)
-    recorder = Recorder(
-        seconds=4,
-        due_s=np.arange(3.0),
-        cells=[Cell(0, size) for size in range(groups)],
-        cell_clients=np.full(groups, 250),
-    )
-    starts_s, of_group = rng.uniform(0, 6, count), rng.integers(0, groups, count)
-    recorder.attempted(starts_s, of_group)
-    seconds = np.minimum(starts_s.astype(int), 4)
-    for second in range(5):
-        for group in range(groups):
-            wanted = int(((seconds == second) & (of_group == group)).sum())
-            assert recorder.attempts_by_cell[second, group] == wanted
-    assert recorder.attempts_by_slot.sum() == count
-    recorder.attempted(starts_s, of_group, -1)
-    assert not recorder.attempts_by_cell.any()
-    assert not recorder.attempts_by_slot.any()

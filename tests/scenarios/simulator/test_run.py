@@ -319,7 +319,7 @@ def test_a_gated_policy_that_is_pushed_in_a_storm_neither_doubles_tries_nor_stop
         f'{{at_s=5, do="push_policy", policy="{pushed}", reach_s={reach_s}}}',
         '{at_s=9, do="push_policy", policy={name="spread", window_s=3}, reach_s=2}',
     )
-    sets = ("fleet.policy=naive", "gateway.handshake_cpu_ms=40", "phases.duration_s=26")
+    sets = ("fleet.policy=naive", "gateway.handshake_cpu_ms=40", "phases.duration_s=40")
     found = predicted(tmp_path, *SMALL, f"event=[{', '.join(events)}]", *sets)
     assert found.rows[-1]["connected"] == CLIENTS
     assert total(found, "attempts") == sum(total(found, outcome) for outcome in OUTCOMES)

@@ -44,8 +44,7 @@ def back_after_s(connect_timeout_s: int, policy: str) -> int:
         f"phases.duration_s={DROP_S + connect_timeout_s + 8}",
     )
     scenario = replace(load("mass-drop", sets), matrix={}, arms={})
-    slot_s = 0.05 if connect_timeout_s < 100 else 0.5
-    plan = Prediction(scenario=scenario, directory=Path(), arm="arm", slot_s=slot_s)
+    plan = Prediction(scenario=scenario, directory=Path(), arm="arm")
     served = {int(row["t_s"] or 0): row["useful"] or 0.0 for row in simulate_in_memory(plan).rows}
     return min(t_s for t_s in served if t_s > DROP_S and served[t_s] >= WELL * CLIENTS) - DROP_S
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway_stub.protocol import CONTROLS_PATH, Controls, Settings
-from reports.rundir.memory import MemoryWriter, Tally
+from reports.rundir.memory import MemoryWriter
 from scenarios.host.process import StackError, Watch, first_of
 from scenarios.proxies.proxy import Proxy
 from scenarios.runner.timeline import Timeline
@@ -599,16 +599,17 @@ def seen_in_the_model(folder: Path, events: tuple[str, ...], at_s: tuple[float, 
     found: dict[float, Any] = {}
     scenario = scenario_of(*events, duration_s=int(max(at_s)) + 1)
 
+    plan = Prediction(scenario=scenario, directory=folder / "run", arm="a")
+    conductor = _Conductor(plan, ignored, MemoryWriter(_info(plan)))
+
     async def play() -> None:
-        plan = Prediction(scenario=scenario, directory=folder / "run", arm="a")
-        conductor = _Conductor(plan, ignored, MemoryWriter(_info(plan)), Tally)
         playing = asyncio.create_task(conductor.conduct())
         for t_s in at_s:
             await asyncio.sleep(ZERO_S + t_s + 0.1 - asyncio.get_running_loop().time())
             found[t_s] = states(conductor.stack.gateway)
         await playing
 
-    run_in_virtual_time(play())
+    run_in_virtual_time(play(), conductor.engine.run_until)
     return found
 
 

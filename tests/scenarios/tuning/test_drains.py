@@ -88,7 +88,7 @@ SMALL = [
 
 def test_a_drain_keeps_as_many_clients_away_as_littles_law_says() -> None:
     scenario = with_drain(load("mass-drop", [*SMALL, "fleet.clients=1000"]), Drain(at_s=2, window_s=30))
-    run = storm(Task(candidate="now", scenario=scenario, trigger="drain", seed=1, costs=Costs(), slot_s=0.1))
+    run = storm(Task(candidate="now", scenario=scenario, trigger="drain", seed=1, costs=Costs()))
     # Each waits 4 s on average, then three round trips, then a quarter of a second for the next tick.
     away = [1 - (row["useful"] or 0) / 1000 for row in run.between(12, 30)]
     assert sum(away) / len(away) == pytest.approx((4 + 0.12 + 0.25) / 30, rel=0.1)
@@ -121,7 +121,6 @@ def test_a_window_is_safe_only_with_every_seed(monkeypatch: pytest.MonkeyPatch) 
     found = DrainSearch(
         load("mass-drop", [*SMALL, "gateway.pods=1"]),
         costs=Costs(),
-        slot_s=None,
         constraints=Constraints(min_availability=0.99),
         seeds=(1, 2, 3),
         longest_s=100,
@@ -195,7 +194,7 @@ def test_the_result_says_what_was_drained_how_fast_and_what_a_shorter_window_vio
 def test_the_command_prints_the_windows_or_json() -> None:
     keys = (*SMALL, "gateway.pods=1", 'fleet.policy={name="spread", window_s=3}')
     sets = [part for key in keys for part in ("--set", key)]
-    options = ["--drain", "--seeds", "1", "--processes", "1", "--min-availability", "0.5", "--slot-ms", "100"]
+    options = ["--drain", "--seeds", "1", "--processes", "1", "--min-availability", "0.5"]
     done = CliRunner().invoke(main, ["tune", "mass-drop", *sets, *options, "--json"])
     assert done.exit_code == 0, done.output
     (window,) = json.loads(done.stdout)["windows"]
@@ -214,7 +213,7 @@ def test_the_command_prints_the_windows_or_json() -> None:
 )
 def test_the_command_says_where_there_is_no_window(options: list[str], status: int, said: str) -> None:
     sets = [part for key in SMALL for part in ("--set", key)]
-    common = ["--drain", "--seeds", "1", "--processes", "1", "--slot-ms", "100"]
+    common = ["--drain", "--seeds", "1", "--processes", "1"]
     done = CliRunner().invoke(main, ["tune", "mass-drop", *sets, *common, *options])
     assert done.exit_code == status, done.output
     assert said in done.output

@@ -8,7 +8,7 @@ from scenarios.limits.registry import limit
 from scenarios.policies.outcome import OutcomeKind
 from scenarios.simulator.admission.refusals import TRY_AGAIN, refusal_cpu_s
 from scenarios.simulator.costs import Costs
-from tests.scenarios.simulator.test_oracles import engine, run_until
+from tests.scenarios.simulator.test_oracles import engine, outcomes, run_until
 
 STEADY = {"name": "grpc", "base_s": 0.5, "factor": 1, "jitter": 0}
 
@@ -16,13 +16,12 @@ STEADY = {"name": "grpc", "base_s": 0.5, "factor": 1, "jitter": 0}
 def refused(*, close: bool, **fleet: Any) -> Any:
     """The outcomes of ten clients of which two get in."""
     made = engine(
-        0.02,
         fleet={"clients": 10, "clients_per_ip": 10, "policy": STEADY, **fleet},
         gateway={"handshake_cpu_ms": 1},
     )
     made.admission = limit({"name": "pod-window", "connections": 2, "close_1013": close}).admission
     made.drop(1.0)
-    return run_until(made, 0.9).recorder.outcomes
+    return outcomes(run_until(made, 0.9))
 
 
 def test_a_websocket_that_is_closed_with_1013_has_been_reset_and_not_limited() -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from scenarios.scenario.loader import load
-from scenarios.simulator.edge.read_timeout import last_byte_s
+from scenarios.simulator.loop.at import AWAY
+from scenarios.simulator.loop.pods.quiet import last_byte
 from scenarios.simulator.run import Prediction, simulate_in_memory
 from tests.e2e.command_line import SMALL_STORM
 from tests.e2e.own_gateway import total
@@ -24,14 +24,13 @@ QUIET = (
 
 
 def test_pings_of_a_session_count_from_its_beginning() -> None:
-    joined_s, tick_s = np.array([10.0, 12.0, 30.0, 0.0]), np.array([11.0, 11.0, 11.0, 41.0])
-    found = last_byte_s(joined_s, tick_s, np.full(4, 42.0), 25.0)
-    assert found.tolist() == [35.0, 37.0, 30.0, 41.0]
+    joined_s, tick_s = [10, 12, 30, 0], [11, 11, 11, 41]
+    found = [last_byte(*both, 42, 25) for both in zip(joined_s, tick_s, strict=True)]
+    assert found == [35, 37, 30, 41]
 
 
 def test_a_pod_that_stands_still_sends_no_pings() -> None:
-    at = np.zeros(1)
-    assert last_byte_s(at, at, np.full(1, 24.0), 25.0).tolist() == [0.0]
+    assert last_byte(0, 0, 24, 25) == 0
 
 
 def simulated(*sets: str) -> Any:
@@ -54,7 +53,6 @@ def test_case_12_pings_below_the_timeout_keep_quiet_sockets_open() -> None:
 @pytest.mark.parametrize(("timeout_s", "left"), [(5.0, 0), (30.0, 4)])
 def test_clients_of_a_pod_that_stands_still_are_cut(timeout_s: float, left: int) -> None:
     made = engine(
-        0.05,
         fleet={"clients": 4, "policy": {"name": "grpc", "base_s": 60, "jitter": 0}},
         gateway={"ping_interval_s": 1, "ping_timeout_s": 60},
         edge={"nginx": {"proxy_read_timeout_s": timeout_s}},
@@ -62,4 +60,39 @@ def test_clients_of_a_pod_that_stands_still_are_cut(timeout_s: float, left: int)
     run_until(made, 2)
     made.pause_pod(0)
     run_until(made, 8)
-    assert made.sessions.joined.sum() == left
+    assert made.joined.sum() == left
+
+
+@pytest.mark.parametrize("ping_interval_s", [1.5, 2.5, 7.0])
+def test_each_session_is_cut_at_its_own_moment(ping_interval_s: float) -> None:
+    # The feed stalls at 3 s; sessions are a tenth of a second apart, and have their pings at these moments.
+    made = engine(
+        fleet={"clients": 20, "policy": {"name": "grpc", "base_s": 60, "jitter": 0}},
+        gateway={"ping_interval_s": ping_interval_s, "ping_timeout_s": 60},
+        edge={"nginx": {"proxy_read_timeout_s": 2}},
+        feed={"rate_hz": 4},
+    )
+    made.stall_feed(0)
+    joined_s = made.table.records["joined"]
+    joined_s[:] = [round(tenth * 1e8) for tenth in range(20)]
+    run_until(made, 3)
+    made.stall_feed(30)
+    heard_s = float(made.pods["heard"][0]) / 1e9
+    for hundredth in range(300, 900):
+        now_s = hundredth / 100 + 0.005
+        run_until(made, now_s)
+        for client in range(20):
+            is_cut = now_s >= cut_s(client / 10, heard_s, ping_interval_s)
+            assert (made.table.state[client] == AWAY) == is_cut, (client, now_s)
+
+
+def cut_s(joined_s: float, heard_s: float, ping_interval_s: float, timeout_s: float = 2.0) -> float:
+    """When the proxy closes a session of a feed that has stalled for good: after the first long silence."""
+    said_s = heard_s
+    for ping in range(1, 60):
+        next_s = joined_s + ping * ping_interval_s
+        if next_s > said_s:
+            if next_s - said_s > timeout_s:
+                break
+            said_s = next_s
+    return said_s + timeout_s

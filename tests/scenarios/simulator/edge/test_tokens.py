@@ -8,9 +8,9 @@ import pytest
 from scenarios.limits.registry import limit
 from scenarios.scenario.model import Target
 from scenarios.scenario.validate import build
-from scenarios.simulator.edge.limiter import Limiter
 from scenarios.simulator.edge.tokens import NOT_COUNTED, token_complaint, tokens_shown, value_shown
 from tests.scenarios.simulator.test_oracles import engine, joined_by
+from tests.support.loop_parts import Parts
 
 OWN = {"function": "gateway_stub.tokens:issue", "when": "start"}
 PER_TOKEN = {"name": "per-token", "rate_per_s": 1 / 60, "burst": 1}
@@ -61,30 +61,35 @@ def test_headers_that_http_makes_are_not_known() -> None:
     assert not token_complaint("header:Authorization", target())
 
 
+def limited(spec: dict[str, Any], tokens: list[int], proxy: str = "nginx") -> Parts:
+    """The proxy with that limit, for clients with these tokens."""
+    parts = Parts.of(len(tokens))
+    parts.tokens = {by: np.array(tokens) for by in ("header:Authorization", "header:X-Key")}
+    parts.engine.table.records["address"] = 0
+    parts.limit(limit(spec), proxy, addresses=1)
+    return parts
+
+
 @pytest.mark.parametrize("proxy", ["nginx", "envoy", "haproxy"])
 def test_each_token_has_an_allowance_and_a_request_without_one_is_not_counted(proxy: str) -> None:
     # As at the real proxies, in tests/e2e/test_other_limits.py: four requests of each of two tokens get
     # 200, 200, 429, 429, and four without one 200.
-    tokens = {"header:Authorization": np.repeat([0, 1, NOT_COUNTED], 4)}
-    limiter = Limiter(limit(PER_TOKEN), addresses=1, proxy=proxy, tokens=tokens)
-    admitted = [limiter.admit(np.zeros(1, np.int64), n, 1, [n])[0].item() for n in range(12)]
+    parts = limited(PER_TOKEN, [0] * 4 + [1] * 4 + [NOT_COUNTED] * 4, proxy)
+    admitted = [parts.ask_for(client, client) for client in range(12)]
     assert admitted == [True, True, False, False] * 2 + [True] * 4
 
 
 def test_buckets_of_another_header_are_other_buckets() -> None:
-    tokens = {"header:Authorization": np.zeros(4, np.int64), "header:X-Key": np.zeros(4, np.int64)}
-    limiter, found = None, []
+    parts, found = limited(PER_TOKEN, [0] * 8), []
     for by in ("header:Authorization", "header:X-Key", "header:X-Key"):
-        limiter = Limiter(limit({**PER_TOKEN, "by": by}), addresses=1, before=limiter, tokens=tokens)
-        found.append(int(limiter.admit(np.zeros(4, np.int64), 0, 1, np.arange(4))[0].sum()))
+        parts.limit(limit({**PER_TOKEN, "by": by}), addresses=1)
+        found.append(sum(parts.ask_for(client, 0) for client in range(4)))
     assert found == [2, 2, 0]
 
 
 def test_an_address_that_is_exempt_is_not_counted_by_its_token_either() -> None:
-    spec = {**PER_TOKEN, "exempt": ["127.10.10.0/24"]}
-    tokens = {"header:Authorization": np.zeros(4, np.int64)}
-    limiter = Limiter(limit(spec), addresses=1, tokens=tokens)
-    assert limiter.admit(np.zeros(4, np.int64), 0, 1, np.arange(4))[0].all()
+    parts = limited({**PER_TOKEN, "exempt": ["127.10.10.0/24"]}, [0] * 8)
+    assert all(parts.ask_for(client, 0) for client in range(4))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_an_address_that_is_exempt_is_not_counted_by_its_token_either() -> None:
     ],
 )
 def test_a_storm_of_clients_behind_one_address_by_their_tokens(table: dict[str, Any], joined: int) -> None:
-    made = engine(0.02, fleet=SIX_BEHIND_ONE, target=table, gateway={"handshake_cpu_ms": 1})
+    made = engine(fleet=SIX_BEHIND_ONE, target=table, gateway={"handshake_cpu_ms": 1})
     made.set_limits(limit(PER_TOKEN))
     made.drop(1.0)
     assert joined_by(made, 5) == joined
