@@ -35,6 +35,16 @@ class Histogram(HdrHistogram):  # type: ignore[misc] # the library has no types
         return Buckets.of(self)
 
 
+def each_once(keys: NDArray[Any], numbers: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """(keys in order, each once, the sum of the numbers of each), all of shape (n,)."""
+    if (keys[1:] > keys[:-1]).all():
+        return keys, numbers
+    order = np.argsort(keys, kind="stable")
+    keys, numbers = keys[order], numbers[order]
+    firsts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+    return keys[firsts], np.add.reduceat(numbers, firsts)
+
+
 class Buckets(Struct, frozen=True):
     """The filled buckets of an HdrHistogram of `schema.new_histogram`; both arrays are equally long."""
 
@@ -57,10 +67,10 @@ class Buckets(Struct, frozen=True):
 
     def __add__(self, other: Self) -> Self:
         """The buckets of both together."""
-        places, inverse = np.unique(np.concatenate([self.places, other.places]), return_inverse=True)
-        numbers = np.zeros(len(places), np.int64)
-        np.add.at(numbers, inverse, np.concatenate([self.numbers, other.numbers]))
-        return type(self)(places, numbers)
+        if not (len(self.places) and len(other.places)):
+            return self if len(self.places) else other
+        places = np.concatenate([self.places, other.places])
+        return type(self)(*each_once(places, np.concatenate([self.numbers, other.numbers])))
 
     @property
     def total(self) -> int:

@@ -19,7 +19,7 @@ from reports.rundir.columns import (
     SIDECAR_COLUMNS,
 )
 from reports.rundir.histogram_text import encoded
-from reports.rundir.histograms import NOTHING, Buckets
+from reports.rundir.histograms import NOTHING, Buckets, each_once
 from reports.rundir.latency import highest_us, lowest_us, places_of
 from reports.rundir.reader import Histograms, Run
 from reports.rundir.schema import GROUP_TAGS, TAGS, RunInfo, Tag
@@ -34,10 +34,9 @@ class Tally:
     """How often each value was seen; has what a recorder asks of an HdrHistogram, and its resolution."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[Ints, Ints]] = []
-        """(buckets, how many values in each); a bucket may come again."""
-        self._buckets: Buckets | None = None
-        """As long as nothing has been counted since they were asked for."""
+        self._new: list[tuple[Ints, Ints]] = []
+        """(values, how often each), since the buckets were asked for."""
+        self._buckets = NOTHING
 
     def record_value(self, value: int, count: int = 1) -> None:
         """Counts a value, in microseconds."""
@@ -45,13 +44,12 @@ class Tally:
 
     def record_values(self, values: Ints, counts: Ints) -> None:
         """Counts each of these values, in microseconds, so many times."""
-        self._parts.append((places_of(values), counts))
-        self._buckets = None
+        self._new.append((values, counts))
 
     def add(self, other: "Tally") -> None:
         """Counts everything that another one has."""
-        self._parts += other._parts
-        self._buckets = None
+        self._new += other._new
+        self._buckets += other._buckets
 
     def get_total_count(self) -> int:
         """How many values there are."""
@@ -78,24 +76,15 @@ class Tally:
 
     def buckets(self) -> Buckets:
         """The filled buckets, in order."""
-        if self._buckets is None:
-            self._buckets = self._found_buckets()
+        if self._new:
+            values, counts = (np.concatenate(each) for each in zip(*self._new, strict=True))
+            self._new = []
+            self._buckets += Buckets(*each_once(places_of(values).astype(np.int32), counts))
         return self._buckets
 
     def encode(self) -> bytes:
         """What an HdrHistogram of a run directory with the same values would be written as."""
         return encoded(self.buckets())
-
-    def _found_buckets(self) -> Buckets:
-        if not self._parts:
-            return NOTHING
-        filled = np.concatenate([places for places, _ in self._parts])
-        counts = np.concatenate([numbers for _, numbers in self._parts])
-        places, inverse = np.unique(filled, return_inverse=True)
-        numbers = np.zeros(len(places), np.int64)
-        np.add.at(numbers, inverse, counts)
-        self._parts = [(places, numbers)]
-        return Buckets(places.astype(np.int32), numbers)
 
 
 class MemoryWriter(RunWriter):

@@ -107,6 +107,14 @@ class Clients(Protocol):
         """Gives every client, or those of a group, another reconnect policy, the last one after `reach_s`."""
         ...
 
+    async def end_calm(self) -> None:
+        """Tells the clients that the first event is about to strike."""
+        ...
+
+    async def finalise(self) -> None:
+        """Ends the accounting at this moment; returns once everything up to it has been reported."""
+        ...
+
 
 class Stack(Protocol):
     """A running stack."""

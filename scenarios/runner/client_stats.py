@@ -35,7 +35,8 @@ class ClientSeconds:
         for part, counts in ticks.items():
             for due_second, some in counts.items():
                 known = self._ticks.setdefault(due_second, {})
-                known[part] = known.get(part, TickCounts()) + some
+                before = known.get(part)
+                known[part] = some if before is None else before + some
 
     def rows(self, second: int) -> list[dict[str, Any]]:
         """A row for each part; of a second of which the generator told nothing, ticks may have been due."""

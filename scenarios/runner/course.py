@@ -16,12 +16,12 @@ from reports.analysis.recovery import baseline_of, recovery
 from reports.rundir.schema import Tag
 from reports.rundir.series import SERVED, SERVED_WELL
 from scenarios.events.event import Event
+from scenarios.events.stack import Stack
 from scenarios.runner.collector import Collector
 from scenarios.runner.operator import CHECK_BEFORE_S, Operator, Row
 from scenarios.runner.timeline import Timeline
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import may_end_early, phases_of
-from scenarios.stack.stack import Stack
 
 
 class Course:

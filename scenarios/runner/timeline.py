@@ -6,12 +6,12 @@ from math import ceil
 from typing import Any
 
 from scenarios.events.event import Event
+from scenarios.events.stack import Stack
 from scenarios.host.process import StackError
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_of, shown_fields
 from scenarios.scenario.redact_text import hide
 from scenarios.scenario.timeline import strikes
-from scenarios.stack.stack import Stack
 
 _AT_ONCE_S = 0.5
 """A strike that takes no longer than this is over in the second in which it began."""

@@ -20,7 +20,7 @@ from scenarios.policies.outcome import Outcome, as_seen
 
 Whole = npt.NDArray[np.int64]
 
-TRIES = 48
+TRIES = 16
 """For so many attempts each path is run beforehand; it goes on as soon as somebody has come so far."""
 
 ENDED = -1

@@ -101,16 +101,20 @@ class KnownEndings:
         kept = self._kept
         outcomes, disconnects, gave_up = map(Counter, (kept.outcomes, kept.disconnects, kept.gave_up))
         ended = tables[at.ENDED]
-        of_all = ended.sum(axis=0)
+        of_all = ended.sum(axis=0).tolist()
+        of_sessions, stopped = tables[at.DISCONNECTS].tolist(), tables[at.GAVE_UP].tolist()
         limited = []
         for place, ending in self:
-            outcomes[ending.attempt] += int(of_all[place])
             if ending.attempt == "limited":
                 limited.append(place)
-            disconnects[ending.session] += int(tables[at.DISCONNECTS][place])
-            gave_up[ending.outcome.kind] += int(tables[at.GAVE_UP][place])
-        outcomes["joined"] += int(of_all[at.SESSIONS_MADE])
-        gave_up[POLICY_ENDED] += int(tables[at.GAVE_UP][at.POLICY_ENDED])
+            if of_all[place]:
+                outcomes[ending.attempt] += of_all[place]
+            if of_sessions[place]:
+                disconnects[ending.session] += of_sessions[place]
+            if stopped[place]:
+                gave_up[ending.outcome.kind] += stopped[place]
+        outcomes["joined"] += of_all[at.SESSIONS_MADE]
+        gave_up[POLICY_ENDED] += stopped[at.POLICY_ENDED]
         return Said(
             +outcomes,
             +disconnects,

@@ -3,6 +3,7 @@ read."""
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +25,20 @@ _VALUES_US = np.round(LOWEST_US * np.exp((np.arange(BINS) + 0.5) * WIDTH)).astyp
 
 def samples(counts: Any) -> Samples:
     """A histogram as the messages carry it."""
-    filled = np.flatnonzero(counts)
+    filled = np.flatnonzero(counts != 0)
     return Samples(_VALUES_US[filled].tobytes(), np.asarray(counts)[filled].astype(np.int64).tobytes())
+
+
+def samples_by_second(counts: Any, first_second: int) -> dict[int, Samples]:
+    """Histograms of shape (seconds, BINS) as the messages carry them, without those that are empty."""
+    rows, bins = np.divmod(np.flatnonzero(counts != 0), BINS)
+    values, numbers = _VALUES_US[bins].tobytes(), counts[rows, bins].astype(np.int64).tobytes()
+    bounds = np.searchsorted(rows, np.arange(len(counts) + 1)) * _VALUES_US.itemsize
+    return {
+        first_second + row: Samples(values[begin:end], numbers[begin:end])
+        for row, (begin, end) in enumerate(pairwise(bounds.tolist()))
+        if end > begin
+    }
 
 
 class Cell(NamedTuple):
@@ -134,12 +147,8 @@ class Recorder:
         found = {}
         for group in self._served_groups:
             effective, censored = (
-                {
-                    second: samples(counts[second, :, group])
-                    for second in range(low, high)
-                    if counts[second, :, group].any()
-                }
-                for counts in (tables[at.EFFECTIVE], tables[at.CENSORED])
+                samples_by_second(tables[table][low:high, :, group], low)
+                for table in (at.EFFECTIVE, at.CENSORED)
             )
             ages = samples(tables[at.STALENESS][:, group])
             found[group] = GroupTimes(effective=effective, censored=censored, staleness=ages)
@@ -152,15 +161,16 @@ class Recorder:
         """What became of ticks since the last call, by cell and by the second of the due time."""
         counted = [self._tables[each] for each in (at.HELD, at.IN_TIME, at.NEVER_HELD, at.SKIPPED)]
         held, in_time, never, skipped = counted
-        parts = (in_time, held - in_time, never, skipped)
-        found = {
-            cell: {
-                int(second): TickCounts(in_time=on_time, late=late, never=lost, skipped=left_out)
-                for second in np.flatnonzero(held[:, place] + never[:, place])
-                for on_time, late, lost, left_out in ([int(part[second, place]) for part in parts],)
+        found = {}
+        for place, cell in enumerate(self._cells):
+            seconds = np.flatnonzero(held[:, place] + never[:, place])
+            parts = (part[seconds, place] for part in (in_time, held - in_time, never, skipped))
+            found[cell] = {
+                second: TickCounts(in_time=on_time, late=late, never=lost, skipped=left_out)
+                for second, on_time, late, lost, left_out in zip(
+                    seconds.tolist(), *(part.tolist() for part in parts), strict=True
+                )
             }
-            for place, cell in enumerate(self._cells)
-        }
         for table in counted:
             table[:] = 0
         return [(cell, counts) for cell, counts in found.items() if counts]

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from msgspec.structs import replace
 
+from reports.rundir.histograms import each_once
 from reports.rundir.schema import FeedFit
 from scenarios.clients.protocol.ticks import Reference
 from scenarios.wire.interval import GroupTimes, Interval, Samples, SomeClients, WorkerChange
@@ -81,14 +82,15 @@ def merge(intervals: Iterable[Interval]) -> Interval:
 
 def add(samples: Iterable[Samples]) -> Samples:
     """The sum of samples: every distinct value with all its counts."""
-    arrays = [some.arrays() for some in samples]
-    if len(arrays) == 1:
-        return Samples(arrays[0][0].tobytes(), arrays[0][1].tobytes())
-    values, places = np.unique(
-        np.concatenate([np.empty(0, np.int64), *(values for values, _ in arrays)]), return_inverse=True
+    parts = list(samples)
+    if len(parts) == 1:
+        return parts[0]
+    arrays = [some.arrays() for some in parts]
+    empty = np.empty(0, np.int64)
+    values, counts = each_once(
+        np.concatenate([empty, *(values for values, _ in arrays)]),
+        np.concatenate([empty, *(counts for _, counts in arrays)]),
     )
-    counts = np.zeros(len(values), np.int64)
-    np.add.at(counts, places, np.concatenate([np.empty(0, np.int64), *(counts for _, counts in arrays)]))
     return Samples(values.tobytes(), counts.tobytes())
 
 

@@ -73,7 +73,8 @@ def add_seconds(parts: Iterable[Mapping[int, TickCounts]]) -> dict[int, TickCoun
     total: dict[int, TickCounts] = {}
     for counts in parts:
         for second, some in counts.items():
-            total[second] = total.get(second, TickCounts()) + some
+            known = total.get(second)
+            total[second] = some if known is None else known + some
     return total
 
 
