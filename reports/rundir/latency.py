@@ -99,7 +99,8 @@ def percentile_of(percent: float, known: Buckets, censored: Buckets) -> Latency 
     if not values:
         return None
     rank = max(1, int(values * percent / 100 + 0.5))
-    low_us, high_us = (_value_in(rank, each) for each in (together, known))
+    low_us = _value_in(rank, together)
+    high_us = low_us if together is known else _value_in(rank, known)
     return Latency(ms=low_us / 1000, at_least=high_us > low_us)
 
 

@@ -37,6 +37,8 @@ class Tally:
         self._new: list[tuple[Ints, Ints]] = []
         """(values, how often each), since the buckets were asked for."""
         self._buckets = NOTHING
+        self._counted = NOTHING.numbers
+        """How many values are in each of the buckets or in one before it."""
 
     def record_value(self, value: int, count: int = 1) -> None:
         """Counts a value, in microseconds."""
@@ -50,10 +52,12 @@ class Tally:
         """Counts everything that another one has."""
         self._new += other._new
         self._buckets += other._buckets
+        self._counted = self._buckets.numbers.cumsum()
 
     def get_total_count(self) -> int:
         """How many values there are."""
-        return self.buckets().total
+        self.buckets()
+        return int(self._counted[-1]) if len(self._counted) else 0
 
     def get_min_value(self) -> int:
         """The lowest value of the lowest bucket; 0 where there is none."""
@@ -67,12 +71,11 @@ class Tally:
 
     def get_value_at_percentile(self, percent: float) -> int:
         """The highest value of the bucket in which the percentile lies; 0 where there is none."""
-        buckets = self.buckets()
-        if not buckets.total:
+        values = self.get_total_count()
+        if not values:
             return 0
-        rank = max(1, int(buckets.total * percent / 100 + 0.5))
-        place = int(np.searchsorted(np.cumsum(buckets.numbers), rank))
-        return int(highest_us(buckets.places)[place])
+        place = self._counted.searchsorted(max(1, int(values * percent / 100 + 0.5)))
+        return int(highest_us(self._buckets.places[place]))
 
     def buckets(self) -> Buckets:
         """The filled buckets, in order."""
@@ -80,6 +83,7 @@ class Tally:
             values, counts = (np.concatenate(each) for each in zip(*self._new, strict=True))
             self._new = []
             self._buckets += Buckets(*each_once(places_of(values).astype(np.int32), counts))
+            self._counted = self._buckets.numbers.cumsum()
         return self._buckets
 
     def encode(self) -> bytes:
