@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import stat
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -68,8 +69,9 @@ def place() -> Path | None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
             continue
-        # Whoever may write there decides what this process runs.
-        if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
+        # Whoever may write there decides what this process runs, and a link may lead to any folder.
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and os.access(folder, os.W_OK):
             return folder / f"{_version()}.o"
     return None
 
@@ -98,7 +100,7 @@ def write(path: Path, code: Code) -> None:
             whole = code.name.encode() + b"\n" + code.content
             new.write(_digest(whole) + b"\n" + whole)
         Path(new.name).replace(path)
-        for old in sorted(path.parent.iterdir(), key=_used_at, reverse=True)[_KEPT_FILES:]:
+        for old in sorted(path.parent.glob("*.o"), key=_used_at, reverse=True)[_KEPT_FILES:]:
             old.unlink()
 
 

@@ -52,6 +52,24 @@ def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pyte
     assert kept.place() is None
 
 
+def test_a_folder_that_somebody_has_put_a_link_in_place_of_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may make files beside it could have this user's files removed, wherever they are."""
+    (tmp_path / "mine").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    monkeypatch.setattr(kept, "_folders", lambda: iter([tmp_path / "link"]))
+    assert kept.place() is None
+
+
+def test_files_of_other_kinds_stay(tmp_path: Path) -> None:
+    others = [tmp_path / f"{number}.txt" for number in range(12)]
+    for path in others:
+        path.touch()
+    kept.write(tmp_path / "new.o", CODE)
+    assert {*tmp_path.iterdir()} == {*others, tmp_path / "new.o"}
+
+
 def test_what_was_used_last_is_kept(tmp_path: Path) -> None:
     kept.write(tmp_path / "0.o", CODE)
     for number in range(12):
