@@ -14,7 +14,7 @@ from scenarios.cli.terminal import console, usage_errors
 from scenarios.estimate.estimate import ArmEstimate, Estimate, Forecast, estimate
 from scenarios.policies.following import PolicyError
 from scenarios.scenario.arms import arms
-from scenarios.scenario.loader import load
+from scenarios.scenario.loader import load, refuse_set_by_arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError, Costs
@@ -40,6 +40,7 @@ def estimate_command(
     """
     with usage_errors(ScenarioError, PolicyError, CostFileError):
         scenario, costs = _loaded(scenario_name, overrides, costs_file)
+        refuse_set_by_arms(scenario, overrides)
         found = {name: estimate(arm, costs) for name, arm in arms(scenario).items()}
     if as_json:
         listed = [ArmEstimate(arm=name, estimate=one) for name, one in found.items()]
