@@ -57,7 +57,7 @@ def _global_rate(stability: Mapping[str, Any]) -> str:
 
 
 NUMBERS: tuple[StabilityNumber, ...] = (
-    StabilityNumber("N", "Clients.", _plain("clients")),
+    StabilityNumber("N", "Clients of the fleet.", _plain("clients")),
     StabilityNumber(
         "s·N",
         "Clients that lose their connection to the first fault and reconnect at once; all clients, where "

@@ -154,7 +154,7 @@ def _run(role: Runs, host: str, port: int, *, trust: Sequence[str] = ()) -> None
     try:
         asyncio.run(_serve(agent, host, port))
     except OSError as error:
-        raise click.ClickException(f"address {host}, port {port}: {error}") from None
+        raise click.UsageError(f"address {host}, port {port}: {error}") from None
 
 
 async def _serve(agent: Agent, host: str, port: int) -> None:

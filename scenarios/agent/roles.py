@@ -91,19 +91,19 @@ class GatewayRole:
         return await self._host.start(settings, log=self._log, descriptors=order.descriptors)
 
     async def idle(self) -> None:
-        """Keeps a pod running that stands alone."""
-        while True:
-            self._log.unlink(missing_ok=True)
-            child = await self._host.start(self._settings, log=self._log, descriptors=descriptor_limit())
-            self.serving = True
-            try:
-                # Nobody is interested in its lines, but it must not wait for them to be read.
-                async for _ in child.lines():
-                    pass
-            finally:
-                self.serving = False
-                await child.stop()
-            await asyncio.sleep(_LOOK_S)
+        """Runs a pod that stands alone. Raises StackError when it ends by itself."""
+        self._log.unlink(missing_ok=True)
+        child = await self._host.start(self._settings, log=self._log, descriptors=descriptor_limit())
+        self.serving = True
+        try:
+            # Nobody is interested in its lines, but it must not wait for them to be read.
+            async for _ in child.lines():
+                pass
+            await child.wait()
+            raise child.ended_by_itself()
+        finally:
+            self.serving = False
+            await child.stop()
 
     def metrics(self, use: CpuUse) -> str:  # noqa: ARG002 - another role needs it
         """Nothing: the pod tells on its control port."""

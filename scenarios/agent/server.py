@@ -198,7 +198,8 @@ class Agent:
             try:
                 await self._role.idle()
             except Exception as error:  # Whatever it was: the host shall be useful again.
-                print(f"while idle: {error!r}", flush=True)  # noqa: T201
+                said = str(error) if isinstance(error, StackError) else repr(error)
+                print(f"while idle: {said}", flush=True)  # noqa: T201
             await asyncio.sleep(_AGAIN_S)
 
 

@@ -46,8 +46,8 @@ class Forecast(Struct, frozen=True, kw_only=True):
 class Estimate(Struct, frozen=True, kw_only=True):
     """The estimate of one arm."""
 
-    stability: Stability
-    """S1, S2, t* and what they are made of."""
+    stability: Stability | None
+    """S1, S2, t* and what they are made of; None where the pods are not the scenario's."""
     forecast: Forecast | None
     """None where the chain does not cover the scenario."""
     not_covered: tuple[str, ...]
@@ -69,7 +69,8 @@ def estimate(scenario: Scenario, costs: Costs | None = None) -> Estimate:
     numbers = stability(scenario, costs.tick_cpu_s)
     unknown = tuple(not_covered(scenario))
     if unknown:
-        return Estimate(stability=numbers, forecast=None, not_covered=unknown, outside=())
+        known = None if scenario.target.url else numbers
+        return Estimate(stability=known, forecast=None, not_covered=unknown, outside=())
     pod = pod_of(scenario, costs)
     unknown = tuple(not_covered_numbers(scenario, pod, numbers))
     forecast = None if unknown else _forecast(scenario, pod)

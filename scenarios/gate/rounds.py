@@ -162,7 +162,7 @@ async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) ->
             *(part for override in overrides for part in ("--set", override)),
         ],
         log=log,
-        descriptors=machine.needed_descriptors(player.scenario.fleet.clients),
+        descriptors=machine.descriptors_of_run(player.scenario),
         directory=root,
     )
     try:

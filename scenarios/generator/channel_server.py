@@ -130,8 +130,10 @@ class StormChannel:
     def _play(self, storm: Storm) -> None:
         runner, fleet = self._runner, storm.settings.scenario.fleet
         forget_missing(runner)
-        _wait_until(lambda: len(runner.clients.ready) >= self._expect_workers, _WORKERS_S)
+        self._await_workers(storm)
         workers = [worker.id for worker in runner.clients.ready]
+        if _has_gone(storm.connection):
+            raise RefusedError("the run has gone before its test began")
         if len(workers) < self._expect_workers:
             raise RefusedError(f"{len(workers)} workers are ready: expected {self._expect_workers}")
         cap_of(fleet, 0, max(1, len(workers)))
@@ -153,6 +155,15 @@ class StormChannel:
             log.info("storm ended: %d workers are ready", len(runner.clients.ready))
         if not storm.begun:
             raise RefusedError(storm.reason)
+
+    def _await_workers(self, storm: Storm) -> None:
+        """Returns once there are enough of them, after the longest wait, or once the run has gone."""
+        clients, expected = self._runner.clients, self._expect_workers
+        if (ready := len(clients.ready)) < expected:
+            log.info(
+                "storm: waits for %d workers, %d %s ready", expected, ready, "is" if ready == 1 else "are"
+            )
+        _wait_until(lambda: len(clients.ready) >= expected or _has_gone(storm.connection), _WORKERS_S)
 
 
 def greeted(messages: Iterator[Message], token: str) -> GeneratorSettings:
@@ -229,3 +240,16 @@ def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
         while not condition():
             gevent.sleep(0.05)
     return condition()
+
+
+def _has_gone(connection: Any) -> bool:
+    """Whether the other side has closed the connection; what it has said stays to be read."""
+    connection.settimeout(0)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.settimeout(None)

@@ -16,7 +16,7 @@ import psutil
 from locust import events
 from locust.env import Environment
 from locust.exception import StopTest
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_SPAWNING, MasterRunner, WorkerRunner
 
 from scenarios.clients.population import cap_of
 from scenarios.clients.protocol.target import Endpoint, TargetError, resolve
@@ -169,6 +169,9 @@ def begin(environment: Environment, **_: Any) -> None:
     storm_environment: Any = environment
     part: Alone | Worker | Master | None
     if isinstance(environment.runner, WorkerRunner):
+        # From its second test on, Locust takes a worker for stopped until it starts clients, and then passes
+        # over an order to stop it.
+        environment.runner.update_state(STATE_SPAWNING)
         part = _begin_worker(environment, environment.runner)
     else:
         try:

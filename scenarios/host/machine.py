@@ -71,6 +71,19 @@ def needed_descriptors(clients: int) -> int:
     return 4 * clients + SPARE_DESCRIPTORS
 
 
+def descriptors_of_run(scenario: Scenario) -> int:
+    """Open files of the process of a run that needs most.
+
+    With an external target that is the generator. A client has two sockets at the most, while it goes from
+    polling to its WebSocket.
+    """
+    return _sockets_per_client(scenario) * scenario.fleet.clients + SPARE_DESCRIPTORS
+
+
+def _sockets_per_client(scenario: Scenario) -> int:
+    return 2 if scenario.target.url else 4
+
+
 def most_clients() -> int:
     """For how many clients the open files of a process of this machine suffice."""
     return (descriptor_limit() - SPARE_DESCRIPTORS) // 4
@@ -102,14 +115,14 @@ def descriptors_raised() -> Iterator[None]:
 def check(scenario: Scenario) -> None:
     """Raises MachineError where the scenario cannot run on this machine."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = needed_descriptors(scenario.fleet.clients)
+    needed = descriptors_of_run(scenario)
+    most = (hard - SPARE_DESCRIPTORS) // _sockets_per_client(scenario)
     if hard != resource.RLIM_INFINITY and needed > hard:
         raise MachineError(
             invalid(
                 "fleet.clients",
                 scenario.fleet.clients,
-                f"at most {(hard - SPARE_DESCRIPTORS) // 4} with this host's {hard} file descriptors"
-                f" (ulimit -Hn); {needed} needed",
+                f"at most {most} with this host's {hard} file descriptors (ulimit -Hn); {needed} needed",
             )
         )
     if scenario.edge.port and not _port_is_free(scenario.edge.port):

@@ -1,6 +1,7 @@
 """The secret that the services of one site share: in the environment, or in a file on a volume of theirs.
 
-Whoever comes first makes the file. Only its owner may read it, so all services have to run as the same user.
+The service that comes first makes the file; a run, which comes last, only reads it. Nobody but its owner may,
+so all of them have to run as the same user.
 """
 
 import contextlib
@@ -26,26 +27,30 @@ class TokenError(Exception):
     """No usable token; the message names the variable or file, and what is expected."""
 
 
-def token_from_environment() -> str:
-    """The token that the environment has, or the file that it names. Raises TokenError."""
+def token_from_environment(*, create: bool = True) -> str:
+    """The token that the environment has, or the file that it names. Raises TokenError.
+
+    create: makes a file that is not there.
+    """
     token = os.environ.get(TOKEN_VARIABLE)
     if token is not None:
         return _long_enough(token.strip(), f"environment variable {TOKEN_VARIABLE}")
-    return read_or_create(Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE))
+    return token_in(Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE), create=create)
 
 
-def read_or_create(path: Path) -> str:
+def token_in(path: Path, *, create: bool = True) -> str:
     """The token in the file; a file that is not there is made, with a random one. Raises TokenError.
 
     It appears whole or not at all, and only once, however many services look for it at the same time.
     """
     try:
-        if not path.exists():
+        if create and not path.exists():
             _create(path)
         return _long_enough(path.read_text(encoding="ascii").strip(), f"file {path}")
     except (OSError, UnicodeDecodeError) as error:
+        folder = ", or a folder to create one in" if create else ""
         raise TokenError(
-            f"file {path}: {error}: expected a file with the token, or a folder to create one in;"
+            f"file {path}: {error}: expected a file with the token{folder};"
             f" {FILE_VARIABLE} names another file, {TOKEN_VARIABLE} the token itself"
         ) from None
 

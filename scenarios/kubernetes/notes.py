@@ -36,8 +36,15 @@ def _sizes(wanted: Wanted, figures: Figures) -> Iterator[str]:
             f" pods: {size.gateways}, each with {size.gateway_milli_cpu}m CPU and {size.gateway_mib} MiB;"
             f" nginx: {size.nginx_mib} MiB"
         )
-    if (needed := needed_descriptors(size.clients)) > WORKER_DESCRIPTORS:
-        yield f"nginx needs {count(needed)} open files: the container runtime of its node has to allow them"
+        if size.workers < size.enough_workers:
+            yield (
+                f"workers: {size.workers} are fewer than the {size.enough_workers} that this storm takes:"
+                " they will be late, or refuse clients, and the run will be INVALID"
+            )
+        if (needed := needed_descriptors(size.clients)) > WORKER_DESCRIPTORS:
+            yield (
+                f"nginx needs {count(needed)} open files: the container runtime of its node has to allow them"
+            )
 
 
 def _commands(wanted: Wanted) -> Iterator[str]:

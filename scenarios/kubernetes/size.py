@@ -43,6 +43,8 @@ class Size(Struct, frozen=True, kw_only=True):
     cores: float
     """CPU-seconds per second that the generator takes at the peak."""
     workers: int
+    enough_workers: int
+    """As many as can be on time, and have open files for all clients."""
     worker_mib: int
     gateways: int
     """Pods at the peak of the timeline."""
@@ -77,6 +79,7 @@ def size_of(
         attempts_per_s=attempts,
         cores=cores,
         workers=count,
+        enough_workers=enough,
         worker_mib=_mib(PYTHON_MB, figures.kb_per_client, clients / count),
         gateways=max(places_needed(arm) for arm in every),
         gateway_milli_cpu=max(ceil(1000 * arm.gateway.cores / arm.gateway.pods) for arm in every),

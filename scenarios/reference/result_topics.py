@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from reports.analysis import validity, verdict
 from reports.analysis.findings.registry import FINDINGS, PROXIES
 from reports.compare.measures import BY_KEY, Measure
+from reports.page.stability import NUMBERS
 from reports.rundir.slo_metrics import SLO_METRICS, SloMetric, Unit
 from reports.text.meanings import meaning_of
 from scenarios.reference.topic import Topic
@@ -33,6 +34,7 @@ def result_topics() -> Iterator[Topic]:
     yield from _verdicts(reasons)
     yield from _measures()
     yield from _metrics()
+    yield from _numbers()
     yield from _findings()
     yield from reasons
 
@@ -94,6 +96,17 @@ def _metrics() -> Iterator[Topic]:
             facts={"unit": metric.unit, "phase": ", ".join(phases)},
             example=_slo(key, metric),
             more="rehearsals.md#hypothesis-and-slos",
+        )
+
+
+def _numbers() -> Iterator[Topic]:
+    for number in NUMBERS:
+        yield Topic(
+            name=number.symbol,
+            kind="number of the stability estimate",
+            group="stability numbers",
+            says=number.meaning,
+            more=f"{PAGE}#will-there-be-a-storm",
         )
 
 

@@ -1,6 +1,7 @@
 """Where the parts of a run are to be: this machine, or the hosts that the environment names."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from scenarios.programs.commands import check_commands
 from scenarios.scenario.model import Scenario
 from scenarios.stack.local import LocalPlace
 from scenarios.stack.parts import Place
-from scenarios.stack.remote.site import site_from_environment
+from scenarios.stack.remote.site import GATEWAYS, site_from_environment
 
 
 def check(
@@ -26,6 +27,11 @@ def check(
             place.check(scenario, nginx_binary)
 
     asyncio.run(each())
+    if site_from_environment() and any(scenario.target.url for scenario in scenarios):
+        logging.getLogger(__name__).warning(
+            "reconnect-storm: warning: %s: no part in a run against target.url: its clients are on this host",
+            GATEWAYS,
+        )
 
 
 async def place_for(

@@ -62,6 +62,12 @@ def refuse_without_effect(scenario: Scenario, keys: Iterable[str], *, source: st
             )
 
 
+def set_by_every_arm(scenario: Scenario) -> set[str]:
+    """The keys, as paths with dots, that each arm of the scenario sets itself."""
+    of_arms = [set(settings) for settings in scenario.arms.values()] or [set(scenario.matrix)]
+    return {".".join(steps(key)) for key in set.intersection(*of_arms)}
+
+
 def _label(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return f"{key.rpartition('.')[2]}={str(value).lower()}"

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from reports.rundir.renamed import SCENARIOS, present_scenario, present_setting
 from scenarios.fields import one_of
-from scenarios.scenario.arms import arms, refuse_without_effect
+from scenarios.scenario.arms import arms, refuse_without_effect, set_by_every_arm
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.overrides import parse_override, set_key
 from scenarios.scenario.program import COMMAND, CREDENTIALS_COMMAND, forget_stub
-from scenarios.scenario.redact import shown_override
+from scenarios.scenario.redact import shown_key, shown_override
 from scenarios.scenario.toml import steps
 from scenarios.scenario.validate import ScenarioError, build
 
@@ -72,6 +72,20 @@ def load(name_or_path: str, overrides: Iterable[str] = ()) -> Scenario:
     scenario = replace(scenario, folder=_folder(scenario, path))
     arms(scenario, source=source)
     return scenario
+
+
+def refuse_set_by_arms(scenario: Scenario, overrides: Iterable[str]) -> None:
+    """Raises ScenarioError where an override has no effect on any arm, because every arm sets its key."""
+    for override in overrides:
+        key, _ = _present_override(*parse_override(override), [])
+        path = ".".join(steps(key))
+        for of_arms in sorted(set_by_every_arm(scenario)):
+            if f"{path}.".startswith(f"{of_arms}."):
+                where = "arms" if scenario.arms else "matrix"
+                raise ScenarioError(
+                    f"{scenario.name}: --set {shown_key(path)}: no effect: every arm sets {of_arms} itself:"
+                    f" expected another {where}, or `run`, which plays no arms"
+                )
 
 
 def _forget_limits(table: dict[str, Any], given: list[str]) -> None:

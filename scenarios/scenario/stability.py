@@ -85,7 +85,8 @@ class _Load(Struct, frozen=True):
 
     @property
     def spare(self) -> float:
-        return max(0.0, 1 - self.utilisation)
+        # A feed that takes all of it leaves nothing, whatever binary fractions leave.
+        return max(0.0, round(1 - self.utilisation, 9))
 
 
 class _Drawn(Struct, frozen=True, kw_only=True):

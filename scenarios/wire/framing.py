@@ -9,8 +9,8 @@ from scenarios.wire.orders import Message, decode, encode
 
 LONGEST_MESSAGE = 1 << 28
 
-
 _LENGTH = struct.Struct("!I")
+_HTTP = b"HTTP"
 
 
 def frame(message: Message) -> bytes:
@@ -38,6 +38,10 @@ class Unframer:
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)
+            if self._buffer.startswith(_HTTP):
+                raise FrameError(
+                    "an answer in HTTP: expected the port of the channel, not that of a web page"
+                )
             if length > self.longest:
                 raise FrameError(f"a message of {length} bytes: expected at most {self.longest}")
             end = _LENGTH.size + length

@@ -3,13 +3,14 @@
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import click
 import pytest
 
 from scenarios.cli.main import COMMANDS, main
-from scenarios.scenario.loader import catalog
+from scenarios.scenario.loader import catalog, load, refuse_set_by_arms
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -22,6 +23,9 @@ PAGES = [
     if path.name != "CHANGELOG.md"
 ]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+PLAYS_ARMS = {"compare", "estimate", "simulate"}
+ELSEWHERE = ("$", "my_policy:")
+"""Of values that are a variable of the shell, or a file of the reader's."""
 TAKES_A_SCENARIO = {"run", "compare", "rehearse", "estimate", "simulate", "tune", "gate", "k8s"}
 
 
@@ -60,6 +64,19 @@ def test_every_call_in_a_page_has_a_command_options_and_a_scenario_that_exist(pa
         first = arguments[0] if arguments else ""
         if name in TAKES_A_SCENARIO and re.fullmatch(r"[a-z][a-z-]*", first):
             assert first in catalog(), first
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_call_in_a_page_sets_is_not_replaced_by_every_arm(page: Path) -> None:
+    for name, *arguments in calls(page, "reconnect-storm"):
+        sets = [value for option, value in pairwise(arguments) if option == "--set"]
+        if name not in PLAYS_ARMS or any(word in value for word in ELSEWHERE for value in sets):
+            continue
+        scenario = next(
+            (word for word in arguments if word in catalog() or word.endswith(".toml")), "mass-drop"
+        )
+        path = scenario if scenario in catalog() else str(ROOT / scenario)
+        refuse_set_by_arms(load(path, sets), sets)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

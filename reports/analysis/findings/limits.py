@@ -179,8 +179,8 @@ def _kept_out(run: Run) -> Found | None:
                 figures=(
                     f"{units.count(out)} of the {units.count(clients)} clients with "
                     f"{units.count(size)} on an IP were out at the end, and none came in during the last "
-                    f"{WATCHED_S} s: the limit refused {units.count(refused)} of their "
-                    f"{units.count(attempts)} attempts. Its rate would have admitted {units.count(room)} "
+                    f"{WATCHED_S} s: {units.count(attempts)} attempts began, and the limit refused "
+                    f"{units.count(refused)}. Its rate would have admitted {units.count(room)} "
                     f"connections per IP since the trigger."
                 ),
                 change=_change(rules),

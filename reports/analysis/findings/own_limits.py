@@ -44,8 +44,8 @@ def kept_out_by_own_nginx(run: Run) -> Found | None:
                 figures=(
                     f"{units.count(out)} of the {units.count(clients)} clients with {units.count(size)} on "
                     f"an IP were out at the end, and none came in during the last {to_s - from_s} s: "
-                    f"{units.count(count(rows, 'limited'))} of their {units.count(count(rows, 'attempts'))} "
-                    f"attempts were refused. {said_by(zones)}"
+                    f"{units.count(count(rows, 'attempts'))} attempts began, and "
+                    f"{units.count(count(rows, 'limited'))} were refused. {said_by(zones)}"
                 )
             )
     return None

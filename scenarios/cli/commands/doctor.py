@@ -132,7 +132,7 @@ def _cores(scenario: Scenario) -> Finding:
 
 def _descriptors(scenario: Scenario) -> Finding:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = machine.needed_descriptors(scenario.fleet.clients)
+    needed = machine.descriptors_of_run(scenario)
     enough = hard == resource.RLIM_INFINITY or needed <= hard
     allowed = "unlimited" if hard == resource.RLIM_INFINITY else str(hard)
     return Finding(

@@ -196,7 +196,7 @@ class _Stage:
             percentile=lambda tag, percent: run_control.percentile_ms(tag, percent, 0, seconds),
             armed=armed(scenario.abort, remote=remote),
             remote=remote,
-            needed_descriptors=machine.needed_descriptors(scenario.fleet.clients),
+            needed_descriptors=machine.descriptors_of_run(scenario),
             allowed_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         )
         return prechecks(known, Thresholds(generator_lag_ms=GENERATOR_LAG_MS))

@@ -31,6 +31,7 @@ from scenarios.runner.plan import plans, stamped_folder
 from scenarios.runner.retry import run_until_quiet
 from scenarios.runner.rounds import play_rounds
 from scenarios.scenario.arms import arms
+from scenarios.scenario.loader import refuse_set_by_arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 
@@ -76,6 +77,7 @@ def compare_command(options: Options, repeats: int, until_decided: bool, most_ro
     """
     with _usage_errors():
         scenario = options.load()
+        refuse_set_by_arms(scenario, options.overrides)
         number = len(arms(scenario))
     if until_decided and number < 2:
         fail(f"{scenario.name}: --until-decided: needs at least 2 arms: expected [matrix] or [arms]")

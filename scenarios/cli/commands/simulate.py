@@ -30,6 +30,7 @@ from scenarios.events.exec import commands_of
 from scenarios.exit_status import GOOD, INTERRUPTED
 from scenarios.fields import invalid
 from scenarios.runner.plan import plans, slug, stamped_folder, with_seed
+from scenarios.scenario.loader import refuse_set_by_arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError
@@ -98,6 +99,7 @@ def simulate_command(
             predictions = [_with_costs(plan, given) for plan in predictions]
         else:
             scenario, costs = given.load(scenario_name, overrides)
+            refuse_set_by_arms(scenario, overrides)
             directory = stamped_folder(runs_folder / scenario.name)
             predictions = [
                 Prediction(

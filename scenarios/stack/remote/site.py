@@ -48,7 +48,7 @@ def site_from_environment(environment: Mapping[str, str] = os.environ) -> Site |
                 )
         return None
     try:
-        token = token_from_environment()
+        token = token_from_environment(create=False)
     except TokenError as error:
         raise MachineError(str(error)) from None
     target_url = environment.get(TARGET, "")

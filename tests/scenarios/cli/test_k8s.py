@@ -1,6 +1,7 @@
 """`reconnect-storm k8s` as somebody types it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,20 @@ def test_one_process_that_is_too_few_is_told() -> None:
     target = ("--target", "http://gateway.shop.svc:3000", "--allow-remote")
     assert "INVALID" in typed(*target, "--set", "fleet.clients=50000").stderr
     assert "INVALID" not in typed(*target).stderr
+
+
+def test_fewer_workers_than_the_storm_takes_are_told() -> None:
+    storm = ("--set", "fleet.clients=50000", "--attempts-per-s", "5000")
+    (told,) = [line for line in typed(*storm, "--workers", "3").stderr.splitlines() if "INVALID" in line]
+    assert re.search(r"workers: 3 are fewer than the \d\d that this storm takes", told)
+    assert "INVALID" not in typed(*storm).stderr
+
+
+def test_open_files_of_nginx_are_told_where_there_is_one() -> None:
+    many = ("--set", "fleet.clients=300000")
+    assert "nginx needs 1,200," in typed(*many).stderr
+    target = ("--target", "http://gateway.shop.svc:3000", "--allow-remote")
+    assert "nginx" not in typed(*many, *target).stderr
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

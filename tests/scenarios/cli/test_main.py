@@ -59,6 +59,16 @@ def test_an_override_is_named_in_its_own_mistake() -> None:
     assert_refused(typed("run", "--set", "fleet.clients=abc"), "--set fleet.clients=abc", "'abc'", "int")
 
 
+@pytest.mark.parametrize(
+    "command", [("compare",), ("simulate",), ("estimate",), ("k8s", "--command", "compare")], ids=" ".join
+)
+def test_an_override_that_every_arm_sets_itself_is_refused(tmp_path: Path, command: tuple[str, ...]) -> None:
+    env = {"RECONNECT_STORM_RUNS": str(tmp_path / "runs")}
+    done = typed(*command, "--set", "fleet.policy=socketio-js", env=env)
+    assert_refused(done, "--set fleet.policy: no effect: every arm sets fleet.policy itself")
+    assert not (tmp_path / "runs").exists()
+
+
 TYPED: dict[str, tuple[tuple[str, ...], str]] = {
     "number out of range": (("compare", "--repeats", "0"), "--repeats: invalid value 0: expected 1 to 100"),
     "no number": (("compare", "--repeats", "two"), "--repeats: invalid value 'two': expected 1 to 100"),

@@ -38,6 +38,7 @@ def test_a_load_that_nobody_notices_recovers_at_once() -> None:
 
 def test_stability_numbers_are_those_that_a_simulation_records() -> None:
     found = estimate(load("mass-drop", PLAIN), Costs(tick_cpu_s=1e-4))
+    assert found.stability is not None
     assert found.stability.utilisation == pytest.approx(300 * (1e-4 + 140e-6) * 5)
 
 

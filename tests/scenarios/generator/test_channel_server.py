@@ -1,6 +1,7 @@
 """The master's end of the channel: who gets it, and what becomes of the test. The runner is a stand-in."""
 
 import socket as sockets
+import struct
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -187,6 +188,26 @@ def begun(connect: Connect) -> Peer:
     peer.say(Hello(TOKEN), Begin(SETTINGS))
     assert peer.hears() == Begun(2)
     return peer
+
+
+@pytest.mark.parametrize("leave", ["ends", "resets"])
+def test_a_run_that_has_gone_while_it_waited_for_workers_begins_nothing(
+    connect: Connect, runner: Runner, caplog: pytest.LogCaptureFixture, leave: str
+) -> None:
+    caplog.set_level("INFO")
+    late = runner.clients.pop("b")
+    peer = connect()
+    peer.say(Hello(TOKEN), Begin(SETTINGS))
+    assert runner.storms is not None
+    until(lambda: "waits for 2 workers, 1 is ready" in caplog.text)
+    if leave == "resets":
+        peer.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.socket.close()
+    until(lambda: runner.storms is not None and runner.storms.storm is None)
+    assert "the run has gone before its test began" in caplog.text
+    runner.clients["b"] = late
+    begun(connect)
+    assert runner.log == ["start 6 at 3/s"]
 
 
 def test_a_storm_gets_its_seconds_and_gives_orders_until_it_leaves(connect: Connect, runner: Runner) -> None:

@@ -6,8 +6,11 @@ from typing import Any, cast
 
 import gevent
 import pytest
+from gevent.queue import Queue
+from locust import User, runners, task
 from locust.env import Environment
 from locust.event import EventHook
+from locust.rpc import Message, zmqrpc
 from locust.runners import WorkerRunner
 from msgspec.json import encode as encode_json
 
@@ -15,6 +18,8 @@ from scenarios.generator import hooks, worker
 from scenarios.generator.worker import Worker, end_without_master
 from scenarios.scenario.model import Fleet, Scenario, Target
 from scenarios.wire.orders import Assignment, GeneratorSettings
+
+PATIENCE_S = 60.0
 
 
 class Runner:
@@ -104,3 +109,57 @@ def test_a_worker_whose_share_of_the_clients_needs_too_many_open_files_says_so(
     ((kind, reason),) = cast("list[tuple[str, str]]", sent)
     assert kind == worker.TROUBLE
     assert reason.startswith("clients per process: invalid value 750: expected at most 744 with this host's")
+
+
+class Link:
+    """The worker's end of Locust's link: a master that says what a test puts into `orders`."""
+
+    def __init__(self, *_: object) -> None:
+        self.orders: Any = Queue()
+        self.order("ack", {"index": 0})
+        self.said: list[str] = []
+
+    def order(self, kind: str, data: object = None) -> None:
+        self.orders.put(cast(Any, Message)(kind, data, "master"))
+
+    def recv(self) -> Any:
+        return self.orders.get()
+
+    def send(self, message: Any) -> None:
+        self.said.append(message.type)
+
+
+class Crowd(User):
+    """Clients that only count themselves."""
+
+    begun = 0
+
+    @task
+    def wait(self) -> None:
+        type(self).begun += 1
+        gevent.sleep(PATIENCE_S)
+
+
+def test_an_order_to_stop_that_follows_the_start_at_once_leaves_no_client_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(zmqrpc, "Client", Link)
+    monkeypatch.setattr(hooks, "_begin_worker", lambda *_: None)
+    environment = Environment(user_classes=[Crowd])
+    cast(Any, environment.events.test_start).add_listener(hooks.begin)
+    runner = environment.create_worker_runner("master", 1)
+    link = cast(Link, runner.client)
+    job = {"host": None, "stop_timeout": 0.0, "parsed_options": {}, "user_classes_count": {"Crowd": 3}}
+    try:
+        # Before its first test Locust takes a worker for new, before the others for stopped.
+        for test in range(1, 4):
+            link.order("spawn", {**job, "timestamp": float(test)})
+            link.order("stop")
+            with gevent.Timeout(PATIENCE_S):
+                while link.said.count("client_ready") <= test:
+                    gevent.sleep(0.01)
+            gevent.sleep(0.1)
+            assert (test, runner.user_count, runner.state) == (test, 0, runners.STATE_STOPPED)
+        assert Crowd.begun == 0
+    finally:
+        runner.greenlet.kill(block=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from msgspec.structs import replace
 
 from scenarios.host import machine
 from scenarios.scenario.validate import build
@@ -37,14 +38,20 @@ def test_a_port_in_use_is_refused_by_name() -> None:
             machine.check(build({"edge": {"port": port}}, source="test"))
 
 
+@pytest.mark.parametrize(
+    ("target", "most"), [("", 192), ("http://127.0.0.1:9", 384)], ids=["own stack", "external target"]
+)
 def test_more_clients_than_descriptors_are_refused_with_the_number_that_fits(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, target: str, most: int
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _kind: (1024, 1024))
+    fleet = {"clients": most + 1, "ramp_per_s": 1}
+    scenario = build({"fleet": fleet, "target": {"url": target}}, source="test")
     with pytest.raises(
-        machine.MachineError, match=r"fleet.clients: invalid value 300: expected at most 192 "
+        machine.MachineError, match=rf"fleet.clients: invalid value {most + 1}: expected at most {most} "
     ):
-        machine.check(build({}, source="test"))
+        machine.check(scenario)
+    machine.check(replace(scenario, fleet=replace(scenario.fleet, clients=most)))
 
 
 def test_free_ports_are_distinct() -> None:

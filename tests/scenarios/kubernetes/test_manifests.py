@@ -20,6 +20,7 @@ SIZE = Size(
     attempts_per_s=50_000,
     cores=9.5,
     workers=19,
+    enough_workers=19,
     worker_mib=128,
     gateways=9,
     gateway_milli_cpu=250,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reports.rundir.renamed import SCENARIOS
 from scenarios.events.drop import DropAll
 from scenarios.scenario.arms import arms
-from scenarios.scenario.loader import catalog, load
+from scenarios.scenario.loader import catalog, load, refuse_set_by_arms
 from scenarios.scenario.model import Fleet, Gateway, Phases, Scenario
 from scenarios.scenario.overrides import parse_override, set_key
 from scenarios.scenario.validate import ScenarioError, build
@@ -635,3 +635,42 @@ def test_former_names_in_a_matrix_given_by_an_override(caplog: pytest.LogCapture
     crossed = arms(load("mass-drop", ['matrix={"edge.front" = ["nginx", "envoy"]}']))
     assert [arm.edge.proxy for arm in crossed.values()] == ["nginx", "envoy"]
     assert "edge.front is now edge.proxy" in caplog.text
+
+
+MATRIX = '[matrix]\n"edge.limit" = ["none", "per-ip"]\n"event.0.at_s" = [8, 9]\n'
+ARMS = '[arms]\na = {"fleet.policy" = "naive", "edge.limit" = "none"}\nb = {"edge.limit" = "per-ip"}\n'
+LOST = {
+    "the value of a key that the matrix varies": (MATRIX, "edge.limit=none", "edge.limit"),
+    "a part of such a value": (MATRIX, "edge.limit.name=per-ip", "edge.limit"),
+    "a key of a list": (MATRIX, "event.0.at_s=10", "event.0.at_s"),
+    "a key by its former name": (
+        '[matrix]\n"edge.proxy" = ["nginx", "envoy"]\n',
+        "edge.front=envoy",
+        "edge.proxy",
+    ),
+    "a key that all arms set": (ARMS, "edge.limit=none", "edge.limit"),
+}
+KEPT = {
+    "a key that one arm leaves": (ARMS, "fleet.policy=incident"),
+    "a key that nothing varies": (MATRIX, "fleet.policy=incident"),
+    "a name that begins like a varied key": (
+        '[matrix]\n"fleet.clients" = [10, 20]\n',
+        "fleet.clients_per_ip=2",
+    ),
+    "the matrix itself": (MATRIX, 'matrix={"edge.limit"=["none"]}'),
+}
+
+
+@pytest.mark.parametrize(("arms_of_file", "override", "key"), LOST.values(), ids=LOST)
+def test_what_every_arm_sets_itself_cannot_be_set(
+    tmp_path: Path, arms_of_file: str, override: str, key: str
+) -> None:
+    scenario = load(written(tmp_path, TRIGGER + arms_of_file), [override])
+    with pytest.raises(ScenarioError, match=f"no effect: every arm sets {re.escape(key)} itself") as error:
+        refuse_set_by_arms(scenario, [override])
+    assert str(error.value).startswith(f"storm: --set {key}")
+
+
+@pytest.mark.parametrize(("arms_of_file", "override"), KEPT.values(), ids=KEPT)
+def test_what_an_arm_leaves_can_be_set(tmp_path: Path, arms_of_file: str, override: str) -> None:
+    refuse_set_by_arms(load(written(tmp_path, TRIGGER + arms_of_file), [override]), [override])

@@ -182,6 +182,9 @@ def test_messages_survive_the_channel_however_it_cuts_them(sent: list[Message], 
         pytest.param(b"\0\0\0\x02\xc1\x02", "invalid", id="no MessagePack"),
         pytest.param(b"\0\0\0\x07\x81\xa4type\x01", "Expected", id="no message of ours"),
         pytest.param(b"\0\0\0\x0a\x81\xa4type\xa3\xff\xfe\xfd", "codec", id="no text"),
+        pytest.param(
+            b"HTTP/1.1 400 Bad Request\r\n", "an answer in HTTP: expected the port of the", id="HTTP"
+        ),
     ],
 )
 def test_what_is_no_message_is_an_error(data: bytes, problem: str) -> None:

@@ -17,7 +17,7 @@ from scenarios.kubernetes.manifests import Wanted, manifests, yaml_text
 from scenarios.kubernetes.notes import notes
 from scenarios.kubernetes.size import Figures, size_of
 from scenarios.scenario.arms import arms
-from scenarios.scenario.loader import file_of, load
+from scenarios.scenario.loader import file_of, load, refuse_set_by_arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_in, secrets_of
 from scenarios.scenario.validate import ScenarioError
@@ -87,6 +87,8 @@ def k8s_command(
     given = (*overrides, *target_override(target))
     with usage_errors(ScenarioError):
         scenario = load(scenario_name, given)
+        if command in _WITH_ARMS:
+            refuse_set_by_arms(scenario, overrides)
         every = _played(scenario, command)
         for arm in every:
             for complaint in cluster_complaints(arm, allow_remote=allow_remote):

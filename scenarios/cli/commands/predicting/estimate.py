@@ -1,5 +1,6 @@
 """`estimate`: says what a storm will come to, without a simulation."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,12 +15,16 @@ from scenarios.cli.terminal import console, usage_errors
 from scenarios.estimate.estimate import ArmEstimate, Estimate, Forecast, estimate
 from scenarios.policies.following import PolicyError
 from scenarios.scenario.arms import arms
-from scenarios.scenario.loader import load
+from scenarios.scenario.loader import load, refuse_set_by_arms
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.validate import ScenarioError
 from scenarios.simulator.costs import CostFileError, Costs
 
 _UNKNOWN = "unknown"
+_LEGEND = (
+    "t*: the shortest time to readmit all; S1 or S2 above 1: the storm may sustain itself."
+    " More: `reconnect-storm explain S1`."
+)
 
 
 @click.command("estimate")
@@ -40,6 +45,7 @@ def estimate_command(
     """
     with usage_errors(ScenarioError, PolicyError, CostFileError):
         scenario, costs = _loaded(scenario_name, overrides, costs_file)
+        refuse_set_by_arms(scenario, overrides)
         found = {name: estimate(arm, costs) for name, arm in arms(scenario).items()}
     if as_json:
         listed = [ArmEstimate(arm=name, estimate=one) for name, one in found.items()]
@@ -58,20 +64,35 @@ def _loaded(name: str, overrides: tuple[str, ...], costs_file: Path | None) -> t
 
 def estimate_table(found: Mapping[str, Estimate]) -> Table:
     """A row for each arm."""
-    table = Table("arm", "S1", "S2", "t*", "time to recover", "chance of a metastable outcome", box=None)
+    table = Table(
+        *("arm", "S1", "S2", "t*", "time to recover", "chance of a metastable outcome"),
+        box=None,
+        caption=_LEGEND,
+        caption_justify="left",
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     for name, one in found.items():
-        numbers = one.stability
         table.add_row(
             name,
-            f"{numbers.s1[0]:.1f}",
-            f"{numbers.s2:.1f}",
-            units.INFINITE if numbers.readmission_s == float("inf") else units.seconds(numbers.readmission_s),
+            *_closed_forms(one),
             _UNKNOWN if one.forecast is None else recovery_text(one.forecast),
             _UNKNOWN if one.forecast is None else units.percent(one.forecast.chance_metastable),
         )
     return table
+
+
+def _closed_forms(one: Estimate) -> tuple[str, str, str]:
+    """S1, S2 and t*."""
+    numbers = one.stability
+    if numbers is None:
+        return _UNKNOWN, _UNKNOWN, _UNKNOWN
+    s1, s2, readmission_s = numbers.s1[0], numbers.s2, numbers.readmission_s
+    return (
+        units.INFINITE if s1 == math.inf else f"{s1:.1f}",
+        units.INFINITE if s2 == math.inf else f"{s2:.1f}",
+        units.INFINITE if readmission_s == math.inf else units.seconds(readmission_s),
+    )
 
 
 def recovery_text(forecast: Forecast) -> str:
@@ -94,4 +115,7 @@ def notes(found: Mapping[str, Estimate]) -> list[str]:
         for reason in one.outside:
             told.setdefault(f"outside of where this was checked: {reason}", []).append(name)
     every = len(found)
-    return [text if len(names) == every else f"{', '.join(names)}: {text}" for text, names in told.items()]
+    texts = [text if len(names) == every else f"{', '.join(names)}: {text}" for text, names in told.items()]
+    if any(one.forecast is None and one.stability is not None for one in found.values()):
+        texts.append("`reconnect-storm simulate` covers more, and takes longer")
+    return texts

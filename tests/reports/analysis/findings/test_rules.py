@@ -186,7 +186,7 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
     "a limit that counts all requests": (
         "never-in",
         locked,
-        ["100 of the 100 clients", "300 of their 300 attempts", "162 connections"],
+        ["100 of the 100 clients", "300 attempts began, and the limit refused 300", "162 connections"],
     ),
     "clients of an office that the limit keeps out": ("never-in", lambda: locked(size=25.0), ["25 on an IP"]),
     "a cap on open connections below the clients of an IP": (
@@ -204,7 +204,7 @@ FOUND: dict[str, tuple[str, Callable[[], Run], list[str]]] = {
         lambda: own(ZONE, shared_ips=OUT),
         [
             "10 of the 100 clients with 25 on an IP",
-            "last 15 s: 300 of their 300 attempts",
+            "last 15 s: 300 attempts began, and 300 were refused",
             "limit_conn zone “addr” refused 3,307 requests of 2 addresses",
         ],
     ),
