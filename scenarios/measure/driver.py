@@ -321,6 +321,9 @@ class _Measuring:
         ]
 
     def _noise(self, first: int, end: int) -> str:
+        if skipped := self.seconds.skipped(first, end):
+            # What it saw of them may be in a second of another window.
+            return f"the load generator stood still for {skipped} of {end - first} seconds"
         found = taken(self.seconds.load(first, end), machine.describe(self.cores))
         return next((each.sentence for each in found if each.too_much), "")
 

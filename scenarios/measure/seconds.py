@@ -85,12 +85,13 @@ class Seconds:
     async def window(self, first: int, end: int, *, clients: bool = True) -> Window:
         """The seconds from `first` to before `end`, once everything about them is known.
 
-        clients: whether there is a generator that reports on them. Raises StackError if it does not.
+        clients: whether there is a generator that reports on them. Raises StackError if it does not. One that
+        stood still skips seconds: what it saw of them is in the next that it reports.
         """
         wanted = range(first, end)
         deadline = time.monotonic() + _LATE_S
         while not all(
-            second in self.samples and (second in self.intervals or not clients) for second in wanted
+            second in self.samples and (self._reported(second) or not clients) for second in wanted
         ):
             if time.monotonic() > deadline and self.now() > end:
                 raise StackError(f"timed out after {_LATE_S:g} s waiting for the generator's report")
@@ -104,6 +105,13 @@ class Seconds:
             ticks=sum(interval.ticks for interval in intervals),
             closes=sum(sum(interval.disconnects.values()) for interval in intervals),
         )
+
+    def _reported(self, second: int) -> bool:
+        return self.latest is not None and self.latest.second >= second
+
+    def skipped(self, first: int, end: int) -> int:
+        """How many of these seconds a generator that stood still has passed over."""
+        return sum(self._reported(second) and second not in self.intervals for second in range(first, end))
 
     def load(self, first: int, end: int) -> list[dict[str, float | None]]:
         """CPU of other processes in these seconds."""

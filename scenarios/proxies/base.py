@@ -23,7 +23,8 @@ from scenarios.host.process import LocalChild, StackError, start
 POLLS = 400
 POLL_S = 0.05
 _GRACE_S = 15.0
-"""To end: what it has still to write are refusals and connections that a run counts, also on a busy host."""
+"""To end: what it has still to write are refusals and connections that a run counts, also on a busy host.
+SIGTERM ends a worker of HAProxy at once, whatever it has still to write."""
 _ANY = "0.0.0.0"  # noqa: S104
 
 

@@ -1,6 +1,7 @@
 """However a run ends, nothing is left running, and what was measured is kept and says how it ended."""
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -15,7 +16,15 @@ import pytest
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from scenarios.host.machine import claim
-from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, running, started, storm_processes, wait_for
+from tests.e2e.command_line import (
+    PATIENCE_S,
+    SMALL_STORM,
+    WHOLE_RUN_S,
+    running,
+    started,
+    storm_processes,
+    wait_for,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -105,11 +114,17 @@ def test_even_a_killed_harness_leaves_no_process_and_no_port(tmp_path: Path) -> 
         process.kill()
         process.communicate()
     wait_for("all parts to end", lambda: not storm_processes())
-    # A concurrent test that has been given one of them since has bound it, as this one does.
-    for port in filter(lambda port: claim(f"port {port}"), ports):
+
+    def bound(port: int) -> bool:
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("127.0.0.1", port))
+        return True
+
+    # A concurrent test that has been given one of them since has bound it, as this one does.
+    # A process has no name any more while its sockets are being closed.
+    for port in filter(lambda port: claim(f"port {port}"), ports):
+        wait_for(f"port {port} to be free", functools.partial(bound, port))
     run = kept_run(tmp_path)
     assert run.info.status == "interrupted"
     assert "died" in run.info.problem
@@ -142,7 +157,7 @@ def test_an_nginx_that_cannot_start_is_explained_and_nothing_stays(tmp_path: Pat
     false.write_text('#!/bin/sh\n[ "$1" = -t ] && exit 0\necho no luck >&2\nexit 7\n')
     false.chmod(0o755)
     with started("run", "--nginx", str(false), runs=tmp_path / "runs") as process:
-        output, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=WHOLE_RUN_S)
     assert process.returncode == 5
     assert kept_run(tmp_path / "runs").info.status == "failed"
     assert "nginx ended (exit status 7)" in output
@@ -170,11 +185,11 @@ def test_a_policy_that_fails_in_the_storm_ends_the_run_and_is_named(
 ) -> None:
     (tmp_path / "fails_in_the_storm.py").write_text(POLICY, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    # Pods need 0.6 s for all clients: many have to try once more, which asks their policy.
-    patience = ("gateway.handshake_cpu_ms=20", "fleet.connect_timeout_s=0.3")
+    # Pods need 1.2 s for all clients: many have to try once more, which asks their policy.
+    patience = ("gateway.handshake_cpu_ms=40", "fleet.connect_timeout_s=0.5")
     policy = ('fleet.policy="fails_in_the_storm:delays"', *patience)
     with started("run", sets=(*SMALL_STORM, *policy), runs=tmp_path / "runs") as process:
-        output, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=WHOLE_RUN_S)
     assert process.returncode == 3, output
     run = kept_run(tmp_path / "runs")
     assert run.info.status == "interrupted"

@@ -19,6 +19,7 @@ SHORT = (
     # Far more than from an attempt to its join. All have joined 2 s before the storm's clock begins.
     "gateway.token_lifetime_s=8",
     "fleet.connect_timeout_s=5",
+    "fleet.stale_after_s=0",
     'event=[{at_s=7, do="drop_all"}]',
     "phases.duration_s=14",
     "phases.during_s=4",

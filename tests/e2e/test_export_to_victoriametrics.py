@@ -14,7 +14,7 @@ from reports.rundir.reader import Run
 from reports.rundir.series import Row
 from scenarios.cli.main import main
 from scenarios.host.machine import free_ports
-from tests.e2e.command_line import get, running, wait_for
+from tests.e2e.command_line import get, last_known, running, wait_for
 from tests.support.prometheus import Prometheus
 from tests.support.rehearsals import rehearsed, saved
 from tests.support.victoriametrics import NAMING, program
@@ -49,7 +49,7 @@ def test_victoriametrics_has_what_a_run_recorded(tmp_path: Path) -> None:
         get(f"{url}/internal/force_flush")
         assert values("reconnect_storm_connection_attempts_total") == [total(run.rows, "attempts")]
         joined = 'reconnect_storm_client_count{reconnect_storm_client_state="joined"}'
-        assert values(joined) == [run.rows[-1]["connected"]]
+        assert values(joined) == [last_known(run, "connected")]
         assert sum(values("reconnect_storm_gateway_tick_sent_total")) == total(run.pods, "ticks_sent")
         fanout = exponential(reduce(add, run.histograms["fanout"].values()))
         durations = "reconnect_storm_tick_fanout_duration_seconds"

@@ -43,8 +43,12 @@ def test_a_limit_that_sees_every_client_is_no_finding(tmp_path: Path) -> None:
     assert "HTTP/1.1" in report
 
 
+FEW = 'edge.limit={name="per-ip", rate_per_s=0.1, burst=2}'
+"""Three connections at once, and no more for ten seconds: also if the proxy stands still for some of them."""
+
+
 def test_clients_behind_a_shared_ip_are_refused_at_their_first_attempt(tmp_path: Path) -> None:
-    run, found = carried(tmp_path, "fleet.clients_per_ip=20", "edge.limit=per-ip")
+    run, found = carried(tmp_path, "fleet.clients_per_ip=20", FEW)
     first = sum(row["first_attempts"] or 0 for row in run.shared_ips if (row["t_s"] or 0) >= 3)
     refused = sum(row["first_limited"] or 0 for row in run.shared_ips)
     # Each IP has three connections at once; another one may come while the first attempts do.
@@ -55,13 +59,17 @@ def test_clients_behind_a_shared_ip_are_refused_at_their_first_attempt(tmp_path:
 
 @pytest.mark.measures
 def test_case_12_quiet_sockets_end_at_one_age_and_in_pulses(tmp_path: Path) -> None:
-    _, found = carried(
-        tmp_path,
-        'event=[{at_s=2, do="feed_stall", for_s=26}]',
-        "phases.duration_s=30",
-        "fleet.stale_after_s=0",
-        "edge.nginx.proxy_read_timeout_s=4",
-    )
+    for attempt in range(3):
+        run, found = carried(
+            tmp_path / str(attempt),
+            'event=[{at_s=2, do="feed_stall", for_s=26}]',
+            "phases.duration_s=30",
+            "fleet.stale_after_s=0",
+            "edge.nginx.proxy_read_timeout_s=4",
+        )
+        # A part that stood still for a second moves a pulse.
+        if run.info.validity["valid"]:
+            break
     assert "fits this age: proxy_read_timeout (4 s)" in found["one-session-age"]["figures"]
     assert "proxy_read_timeout 3600s" in found["one-session-age"]["change"]
     assert "proxy_read_timeout (4 s)" in found["synchronised-drops"]["figures"]

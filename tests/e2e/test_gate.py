@@ -14,7 +14,7 @@ from scenarios.cli.progress import LiveView
 from scenarios.gate.repository import PROJECT
 from scenarios.gate.rounds import Player, Schedule, play
 from scenarios.scenario.loader import load
-from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, command, storm_processes
+from tests.e2e.command_line import PATIENCE_S, SMALL_STORM, command, storm_processes, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -56,7 +56,7 @@ def test_both_sides_are_carried_out_with_one_seed_and_no_more_rounds_than_it_tak
     assert runs[0].info.seed == runs[1].info.seed
     assert runs[0].info.scenario["fleet"] == runs[1].info.scenario["fleet"]
     assert runs[0].info.started_utc <= runs[1].info.started_utc
-    assert storm_processes() == []
+    wait_for("all parts to end", lambda: not storm_processes())
 
 
 def test_a_version_of_its_own_ends_with_the_gate(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_version_of_its_own_ends_with_the_gate(tmp_path: Path) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(interrupted())
-    assert storm_processes() == []
+    wait_for("all parts to end", lambda: not storm_processes())
 
 
 def parts() -> set[str]:

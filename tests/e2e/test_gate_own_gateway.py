@@ -84,6 +84,7 @@ def gated(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
     )
 
 
+@pytest.mark.timeout(1_200)
 def test_a_commit_that_blocks_the_loop_is_worse_than_the_one_before(tmp_path: Path) -> None:
     folder = shop(tmp_path / "shop", f"setup = {toml([sys.executable, '-c', SETUP])}")
     (folder / "notes.txt").touch()

@@ -36,7 +36,7 @@ OTHER_STORMS = {
         "bind",
         [
             *(Request(0.01 * n, f"127.{20 + n}.1.1") for n in range(3)),
-            *(Request(at_s, "127.11.12.1") for at_s in (0.1, 1.4)),
+            *(Request(at_s, "127.11.12.1") for at_s in (0.1, 2.4)),
         ],
     ),
 }

@@ -19,6 +19,8 @@ from tests.e2e.command_line import PATIENCE_S, get, lone_pod, running, wait_for
 pytestmark = pytest.mark.e2e
 
 LOCUST = [sys.executable, "-m", "locust", "-f", "scenarios/clients/locustfile.py"]
+PATIENT = ("--set", "fleet.connect_timeout_s=15", "--set", "fleet.stale_after_s=0")
+"""No client gives up on a pod that stands still: each joins once."""
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_headless_with_csv_and_the_tag_of_its_clients(pod: str, tmp_path: Path) 
     done = carried_out(
         *(*LOCUST, "--host", f"{pod}/?t=open-sesame", "--headless", "-u", "20", "-r", "20", "-t", "8s"),
         *("--csv", str(tmp_path / "storm"), "--html", str(tmp_path / "storm.html"), "--only-summary"),
-        *("--tags", "storm"),
+        *("--tags", "storm", *PATIENT),
     )
     assert done.returncode == 0, done.stderr
     assert "open-sesame" not in done.stdout + done.stderr
@@ -72,7 +74,9 @@ def test_the_web_interface_starts_clients_and_shows_deliveries(pod: str) -> None
     (port,) = free_ports(1)
     web = f"http://127.0.0.1:{port}"
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with running([*LOCUST, "--host", pod, "--web-host", "127.0.0.1", "--web-port", str(port)], **silent):
+    with running(
+        [*LOCUST, "--host", pod, "--web-host", "127.0.0.1", "--web-port", str(port), *PATIENT], **silent
+    ):
         wait_for("the web UI", lambda: get(f"{web}/"))
         form = {"user_count": "10", "spawn_rate": "10", "host": pod}
         get(f"{web}/swarm", urllib.parse.urlencode(form).encode())
@@ -292,7 +296,9 @@ def test_a_worker_that_dies_is_reported_and_the_others_go_on(pod: str, tmp_path:
     with (
         log.open("w") as stream,
         running(
-            [*LOCUST, "--host", pod, *options, "--processes", "2"], stdout=subprocess.DEVNULL, stderr=stream
+            [*LOCUST, "--host", pod, *PATIENT, *options, "--processes", "2"],
+            stdout=subprocess.DEVNULL,
+            stderr=stream,
         ) as process,
     ):
 

@@ -39,9 +39,10 @@ def test_what_the_stub_was_set_to_is_read_back(tmp_path: Path) -> None:
         assert not file.exists()
         return
     found = read_measured(file)
-    # CPU time, and not time on the clock; the libraries need one or two milliseconds, and some 70 µs, on top.
-    assert HANDSHAKE_MS < found.handshake_cpu_ms < HANDSHAKE_MS + 4
-    assert 290 < found.tick_cpu_us < 450
+    # CPU time, and not time on the clock; the libraries need one or two milliseconds, and some 70 µs, on top,
+    # and several times that on a slow core.
+    assert HANDSHAKE_MS < found.handshake_cpu_ms < 2 * HANDSHAKE_MS
+    assert 290 < found.tick_cpu_us < 700
     assert found.backlog == 77
     assert found.accepts == "one per turn"
     assert found.memory_at_rest_mb is not None

@@ -32,10 +32,10 @@ STORM = (
     # The same time on a busy machine.
     'gateway.cpu="occupy"',
     "gateway.handshake_cpu_ms=60",
-    'event=[{at_s=3, do="drop_share", share=0.1}, {at_s=6, do="drop_all"}, '
-    '{at_s=15, do="set_limit", limit={name="pod-window", connections=1}}]',
+    'event=[{at_s=2, do="drop_share", share=0.1}, {at_s=6, do="drop_all"}, '
+    '{at_s=19, do="set_limit", limit={name="pod-window", connections=1}}]',
     # A worker that is killed is given up after five seconds, and on a busy machine everything is seen later.
-    "phases.duration_s=27",
+    "phases.duration_s=31",
 )
 KILL_AT_S = 9
 

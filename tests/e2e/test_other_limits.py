@@ -15,6 +15,7 @@ from scenarios.host.machine import free_ports
 from scenarios.limits.registry import limit
 from scenarios.limits.window import Counter, decide
 from scenarios.proxies.registry import PROXIES
+from tests.e2e.command_line import PATIENCE_S
 from tests.e2e.limit_storms import SLACK_MS, carried_out, scenario, storm_of, until_logged
 from tests.support.serving import serving
 
@@ -26,20 +27,35 @@ EVERY_PROXY = [*NGINX_AND_HAPROXY, "envoy"]
 HERE = "127.11.12.1"
 
 
-async def _hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A pod that answers at once, and keeps the answer going until its client leaves."""
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbegun")
-    await reader.read()
-
-
 class Edge:
     """A proxy with a limit, in front of a pod that holds every answer."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, proxy: str, folder: Path, port: int) -> None:
+        self._proxy, self._folder, self._port = proxy, folder, port
         self.asked = 0
         """Requests up to now."""
+        self._ended = 0
+
+    async def hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A pod that answers at once, and keeps the answer going until its client leaves."""
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbegun")
+        await reader.read()
+        self._ended += 1
+
+    async def end(self, writer: asyncio.StreamWriter, requests_left: int) -> None:
+        """Closes a connection that the pod holds; returns once the proxy no longer counts it.
+
+        requests_left: those that have no end yet, so that HAProxy has not logged them. nginx logs once a
+        second, and stops counting in the step in which it closes the connection to the pod.
+        """
+        ended = self._ended
+        writer.close()
+        async with asyncio.timeout(PATIENCE_S):
+            while self._ended == ended:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        if self._proxy == "haproxy":
+            await until_logged(self._proxy, self._folder, self.asked - requests_left)
 
     async def ask(
         self, address: str = HERE, headers: str = "", query: str = "", waits_s: float = 5
@@ -70,10 +86,10 @@ async def edge(proxy: str, folder: Path, spec: Any, defaults: str = "bench") -> 
     kind = PROXIES[proxy]
     host = kind.host(port=port, directory=folder, cores=(), binary=None)
     await host.configure(kind.render(chosen, host, [f"127.0.0.1:{pod_port}"], None))
-    async with serving(_hold, pod_port, backlog=4096):
+    made = Edge(proxy, folder, port)
+    async with serving(made.hold, pod_port, backlog=4096):
         running = await host.start(descriptors=8192)
         try:
-            made = Edge(port)
             yield made
             await until_logged(proxy, folder, made.asked)
         finally:
@@ -96,9 +112,8 @@ def test_a_cap_on_connections_decides_as_its_rule_does(proxy: str, dry_run: bool
                 address = rng.choice(addresses)
                 mine = is_open[address]
                 if mine and rng.random() < 0.4:
-                    mine.pop(rng.randrange(len(mine)))[0].close()
-                    # The proxy has to notice.
-                    await asyncio.sleep(0.03)
+                    ends, _ = mine.pop(rng.randrange(len(mine)))
+                    await made.end(ends, sum(map(len, is_open.values())))
                     continue
                 fits = rule.is_exempt(address) or rule.admits(sum(counts for _, counts in mine))
                 # A session id changes nothing: what polled before counts as well.

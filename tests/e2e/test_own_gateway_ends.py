@@ -88,7 +88,7 @@ def test_nothing_is_left_after_the_end_nor_of_kills_and_restarts_before(tmp_path
     kill = '{at_s=1, do="kill_pod", pod=1, restart_after_s=0.5}'
     # It begins with the other pod: the one that was killed has as long again to come back.
     event = f'event=[{kill}, {{at_s=5, do="rolling_restart", gap_s=0.1}}]'
-    stormed(tmp_path / "runs", line("forking", CHILDREN, pids), event, "phases.duration_s=19")
+    stormed(tmp_path / "runs", line("forking", CHILDREN, pids), event, "phases.duration_s=28")
     assert len(pids.read_text().split()) == 5
     assert daemons(pids) == []
     assert storm_processes() == []

@@ -10,6 +10,7 @@ import pytest
 from reports.rundir.reader import Run
 from scenarios.exit_status import FAILED, USAGE
 from scenarios.programs.log_limit import MOST_BYTES
+from tests.e2e.command_line import last_known
 from tests.e2e.own_gateway import (
     CLIENTS,
     begin_of,
@@ -58,7 +59,7 @@ def test_a_crash_is_an_outcome_where_the_pod_is_left(tmp_path: Path) -> None:
     assert LAST_WORDS in json.dumps(crash)
     assert "pod-1" in output
     assert not of_pod(run, 1, "cpu", from_s=crash["t_s"] + 2)
-    assert run.rows[-1]["connected"] == CLIENTS, "the other pod has them all"
+    assert last_known(run, "connected") == CLIENTS, "the other pod has them all"
     report = (tmp_path / "latest" / "report.md").read_text(encoding="utf-8")
     assert LAST_WORDS in report
 
@@ -98,7 +99,7 @@ def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path) ->
         first, second = re.findall(r"process (\d+) listens", pod_log(run, pod))
         assert first != second
         assert not Path(f"/proc/{first}").exists()
-    assert run.rows[-1]["connected"] == CLIENTS
+    assert last_known(run, "connected") == CLIENTS
 
 
 # -- gateways that start in their own way, or never ----------------------------------------------------------
@@ -133,7 +134,7 @@ def test_a_pod_that_is_not_ready_in_time_is_one_line_with_its_port_and_log(
 
 def test_a_pod_that_is_slow_but_in_time_is_waited_for(tmp_path: Path) -> None:
     _, run = stormed(tmp_path, line("slow", 3), *CALM)
-    assert run.rows[-1]["connected"] == CLIENTS
+    assert last_known(run, "connected") == CLIENTS
 
 
 def test_a_program_that_is_not_there_is_one_line(tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_a_log_is_capped_and_the_pod_goes_on(tmp_path: Path) -> None:
     logs = list((run.directory / "pods").rglob("*.log"))
     assert sum(path.stat().st_size for path in logs) < ALLOWED_BYTES
     assert "a client has subscribed" in pod_log(run, 0)
-    assert run.rows[-1]["connected"] == CLIENTS
+    assert last_known(run, "connected") == CLIENTS
 
 
 def test_a_secret_in_the_last_words_of_a_pod_is_hidden(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.e2e.command_line import (
     GOOD_OR_INVALID,
     PATIENCE_S,
     assert_whole,
+    last_known,
     nothing_left_behind,
     wait_for,
 )
@@ -152,7 +153,7 @@ def test_a_worker_that_is_cut_off_is_missing_and_one_that_joins_waits(apart: Sit
     assert lost["worker"] in joined
     assert f"worker {lost['worker']} is back after it was given up" in apart.log.read_text()
     assert run.rows[-1]["missing"] == of_each
-    assert run.rows[-1]["connected"] == CLIENTS - of_each
+    assert last_known(run, "connected") == CLIENTS - of_each
     (problem,) = (said for said in run.info.validity["problems"] if "load generator process" in said)
     assert f"{of_each} clients" in problem
 
@@ -160,7 +161,7 @@ def test_a_worker_that_is_cut_off_is_missing_and_one_that_joins_waits(apart: Sit
     wait_for("all workers", lambda: apart.ready(WORKERS + 1), BEGINS_S)
     again, _ = played(apart, tmp_path / "again")
     assert counts(again)["missing"] == 0
-    assert again.rows[-1]["connected"] == CLIENTS
+    assert last_known(again, "connected") == CLIENTS
     # A pod that stood still has no row of that second.
     of_pods = {row["pod"]: row["clients"] or 0 for row in again.pods if -1 <= (row["t_s"] or 0) <= 2}
     assert sum(of_pods.values()) == CLIENTS, "nobody else's clients are there"

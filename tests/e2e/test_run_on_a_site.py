@@ -10,8 +10,8 @@ import pytest
 from reports.rundir.files import find_runs
 from reports.rundir.reader import Run
 from scenarios.proxies.nginx import read_access_log
-from tests.e2e.agents import EDGE, PODS, agents
-from tests.e2e.command_line import GOOD_OR_INVALID, storm_processes, wait_for
+from tests.e2e.agents import BEGINS_S, EDGE, PODS, agents
+from tests.e2e.command_line import GOOD_OR_INVALID, last_known, storm_processes, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.needs_loopback_range]
 
@@ -54,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_run_on_a_site_is_whole(run: Run) -> None:
     assert run.info.status == "complete"
     assert run.column("t_s")[-1] == 19
-    assert run.rows[-1]["connected"] == CLIENTS
+    assert last_known(run, "connected") == CLIENTS
     for name in ("gateway.conf", "gateway.conf.before", "access.log", "error.log"):
         assert (run.directory / "nginx" / name).exists(), name
     assert {path.name for path in (run.directory / "pods").iterdir()} >= {"pod-0.log", "pod-1.log"}
@@ -65,7 +65,7 @@ def test_every_event_works_there(run: Run) -> None:
     assert ended["kill_pod"]["clients"] == pytest.approx(CLIENTS / 2, abs=5)
     assert ended["scale"]["pods"] == 2
     assert {row["pod"] for row in run.pods} == {0, 1, 2}
-    standing = [row["ticks"] or 0 for row in run.between(4, 6)]
+    standing = [row["ticks"] or 0 for row in run.between(4, 9)]
     assert min(standing) < 0.8 * CLIENTS * 5
     dropped = [row["disconnects"] or 0 for row in run.between(14, 20)]
     # Those of the pod that left a second before may not be back yet.
@@ -101,7 +101,7 @@ def test_a_storm_that_is_killed_leaves_idle_hosts(tmp_path: Path) -> None:
         assert refused.returncode == 2
         assert "needs 4 gateway hosts, 3 are running" in output
         with made.storm("run", "--retries", "0", sets=LONG, runs=tmp_path) as storm:
-            wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
+            wait_for("a storm", lambda: _has_begun(tmp_path), BEGINS_S)
             assert made.health(EDGE) == "taken"
             with made.storm("run", "--retries", "0", sets=(), runs=tmp_path / "second") as second:
                 output, _ = second.communicate(timeout=LONGEST_S)
@@ -119,17 +119,19 @@ def test_a_standing_generator_takes_part_and_is_free_again_when_its_storm_was_ki
     with agents(workers=1) as made:
         options, folder = ("run", "--retries", "0"), tmp_path / "killed"
         with made.storm(*options, sets=LONG, runs=folder) as killed:
-            wait_for("a storm", lambda: any(_rows(path) > 3 for path in tmp_path.rglob("series.csv")))
+            wait_for("a storm", lambda: _has_begun(tmp_path), BEGINS_S)
             killed.send_signal(signal.SIGKILL)
             killed.communicate()
         wait_for("idle hosts", made.idle)
-        with made.storm(*options, sets=("phases.duration_s=8",), runs=tmp_path / "whole") as storm:
+        with made.storm(
+            *options, sets=("fleet.stale_after_s=0", "phases.duration_s=8"), runs=tmp_path / "whole"
+        ) as storm:
             output, _ = storm.communicate(timeout=LONGEST_S)
         assert storm.returncode in GOOD_OR_INVALID, output
     (path,) = find_runs([tmp_path / "whole" / "latest"])
     run = Run.load(path)
     assert run.info.status == "complete"
-    assert run.rows[-1]["connected"] == CLIENTS
+    assert last_known(run, "connected") == CLIENTS
     (clock,) = run.info.clocks
     assert abs(clock.offset_ns) <= clock.error_ns + 1_000_000, "it is the same clock"
     for name in ("generator_cpu", "foreign_cpu"):
@@ -145,5 +147,6 @@ def _processes(of: str) -> int:
     return found
 
 
-def _rows(path: Path) -> int:
-    return len(path.read_text().splitlines())
+def _has_begun(runs: Path) -> bool:
+    """Whether some seconds of a run have been written."""
+    return any(len(path.read_text().splitlines()) > 3 for path in runs.rglob("series.csv"))

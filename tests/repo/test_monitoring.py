@@ -18,7 +18,7 @@ from scenarios.generator.metrics import Exposition
 from scenarios.host.cpu_account import CpuUse
 from tests.gateway_stub.test_app import LAST
 from tests.scenarios.generator.test_metrics import STORMY
-from tests.scenarios.runner.test_collector import interval
+from tests.support.intervals import interval
 from tests.support.prometheus import programs
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from scenarios.generator.abort import Guard, armed
 from scenarios.scenario.model import Abort
 from scenarios.wire.interval import Interval, Samples, SomeClients
-from tests.scenarios.runner.test_collector import MS, interval
+from tests.support.intervals import MS, interval
 
 
 def tries(joined: int, failed: int) -> Interval:

@@ -42,7 +42,7 @@ from scenarios.wire.orders import (
     decode,
     encode,
 )
-from tests.scenarios.runner.test_collector import interval
+from tests.support.intervals import interval
 
 TOKEN = "the token of these tests"
 SETTINGS = GeneratorSettings(scenario=Scenario(fleet=Fleet(clients=6, ramp_per_s=3)), epoch_ns=0)

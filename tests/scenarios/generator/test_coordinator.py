@@ -24,7 +24,7 @@ from scenarios.generator.coordinator import Head, health_problem
 from scenarios.scenario.model import Abort, Scenario
 from scenarios.wire.framing import Unframer, frame
 from scenarios.wire.orders import Aborted, GeneratorSettings, Message, SetFeed
-from tests.scenarios.runner.test_collector import interval
+from tests.support.intervals import interval
 
 OK = b"HTTP/1.1 200 OK\r\n"
 ANSWERS: dict[str, tuple[Any, float]] = {

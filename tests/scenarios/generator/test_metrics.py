@@ -3,7 +3,7 @@
 from reports.rundir.columns import OUTCOMES
 from scenarios.generator.metrics import Exposition
 from scenarios.wire.interval import DISCONNECTS, Samples, WorkerChange
-from tests.scenarios.runner.test_collector import MS, interval
+from tests.support.intervals import MS, interval
 
 STORMY = interval(
     3,

@@ -9,7 +9,7 @@ from locust.stats import RequestStats
 from reports.rundir.columns import OUTCOMES
 from scenarios.generator.stats import feed
 from scenarios.wire.interval import Samples
-from tests.scenarios.runner.test_collector import MS, interval
+from tests.support.intervals import MS, interval
 
 
 def fed(**changes: object) -> RequestStats:

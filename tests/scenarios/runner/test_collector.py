@@ -20,30 +20,9 @@ from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.wire.interval import ClockStep, GroupTimes, Interval, Samples, SomeClients, WorkerChange
 from scenarios.wire.pod_second import PodSecond
 from scenarios.wire.tick_counts import TickCounts
+from tests.support.intervals import interval
 
 MS = 1_000_000
-
-
-def interval(second: int, **changes: Any) -> Interval:
-    empty = Interval(
-        second=second,
-        clients=10,
-        connected=10,
-        useful=10.0,
-        attempts=0,
-        attempts_per_slot=(0,) * 10,
-        outcomes={},
-        disconnects={},
-        ticks=0,
-        missed=0,
-        fanout=Samples.of([]),
-        effective={},
-        censored={},
-        attempt_durations={},
-        loop_lag=Samples.of([1 * MS] * 100),
-        retry_late=Samples.of([]),
-    )
-    return msgspec.structs.replace(empty, **changes)
 
 
 def pod_line(second: int, **changes: Any) -> PodSecond:

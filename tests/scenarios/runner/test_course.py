@@ -22,8 +22,9 @@ from scenarios.runner.course import Course
 from scenarios.runner.operator import CHECK_BEFORE_S, Row, RunControl
 from scenarios.scenario.model import Fleet, Phases, Scenario
 from scenarios.wire.interval import Samples
-from tests.scenarios.runner.test_collector import MS, interval, pod_line
+from tests.scenarios.runner.test_collector import pod_line
 from tests.scenarios.runner.test_timeline import Clock, Fault, Fix
+from tests.support.intervals import MS, interval
 
 ZERO = 5
 """Second since the epoch at which the steady state begins."""

@@ -19,7 +19,7 @@ from scenarios.wire.interval import ClockStep, Interval, Samples, SomeClients, W
 from scenarios.wire.merge import Merger, merge, over_both
 from scenarios.wire.tick_counts import GroupTicks, TickCounts
 from tests.scenarios.clients.test_recorder import EPOCH_NS, RATE_HZ, deliveries, receive
-from tests.scenarios.runner.test_collector import MS, interval
+from tests.support.intervals import MS, interval
 
 CLIENTS = 7
 

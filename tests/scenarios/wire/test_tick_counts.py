@@ -34,8 +34,8 @@ from scenarios.wire.tick_counts import (
     skipped_ticks,
 )
 from tests.scenarios.clients.test_recorder import EPOCH_NS, RATE_HZ, deliveries, due
-from tests.scenarios.runner.test_collector import interval
 from tests.support.group_ticks import assert_groups_add_up
+from tests.support.intervals import interval
 
 CLIENTS = 6
 

@@ -29,7 +29,7 @@ from scenarios.wire.orders import (
     Refused,
     SetFeed,
 )
-from tests.scenarios.runner.test_collector import interval
+from tests.support.intervals import interval
 
 SCENARIO = Scenario(fleet=Fleet(clients=30), target=Target(headers={"X-A": "1"}))
 URL = "http://nginx:8080"
