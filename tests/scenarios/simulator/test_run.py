@@ -366,6 +366,25 @@ def test_costs_can_be_read_off_a_run(tmp_path: Path) -> None:
     assert all(one.low <= one.high for one in found.fitted)
 
 
+BURSTS = {
+    "a shorter burst inside a longer one": ((2, 8), (4, 2), {1: 5, 3: 20, 5: 10, 7: 5, 11: 5}),
+    "a burst that outlasts the older one": ((2, 4), (4, 4), {1: 5, 3: 20, 5: 10, 7: 10, 9: 5}),
+}
+
+
+@pytest.mark.parametrize(("older", "newer", "ticks"), BURSTS.values(), ids=BURSTS)
+def test_a_burst_replaces_an_older_one_and_its_end_is_the_end_of_both(
+    tmp_path: Path, older: tuple[int, int], newer: tuple[int, int], ticks: dict[int, int]
+) -> None:
+    bursts = [
+        f'{{at_s={at_s}, do="feed_burst", factor={factor}, for_s={for_s}}}'
+        for (at_s, for_s), factor in ((older, 4), (newer, 2))
+    ]
+    found = predicted(tmp_path, *SMALL, f"event=[{', '.join(bursts)}]", "phases.duration_s=13")
+    # A rate changes with the first tick after an event, so the second of an event has ticks of both.
+    assert {second: total(found, "ticks", second, second + 1) / CLIENTS for second in ticks} == ticks
+
+
 def test_runs_that_say_nothing_about_costs_are_refused(run: Run, tmp_path: Path) -> None:
     other = predicted(tmp_path, *SMALL, "gateway.handshake_cpu_ms=7", "phases.duration_s=14")
     with pytest.raises(CalibrationError, match="2 different gateways"):
