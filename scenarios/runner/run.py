@@ -37,7 +37,7 @@ from scenarios.runner.proxy_facts import limit_rules, proxy_log, said_of_limits
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import SETTLE_S, cut_short, expected_s, may_end_early
 from scenarios.scenario.redact import command_without_secrets, secrets_of, without_secrets
-from scenarios.scenario.redact_text import hide, hide_in_logs
+from scenarios.scenario.redact_text import hide, hide_in_error, hide_in_logs
 from scenarios.scenario.stability import stability
 from scenarios.stack.parts import Place, Wanted
 from scenarios.stack.stack import Stack
@@ -94,6 +94,7 @@ async def run(
         info.status, info.problem = "interrupted", STOPPED_BY_USER
         raise
     except BaseException as error:
+        hide_in_error(error, secrets)
         told = first_of(error)
         _failed(info, told)
         info.problem = hide(info.problem, secrets)
@@ -106,6 +107,7 @@ async def run(
         try:
             conductor.write_everything()
         except Exception as error:
+            hide_in_error(error, secrets)
             if info.status == "complete":
                 _failed(info, error)
                 info.problem = hide(info.problem, secrets)
@@ -113,9 +115,11 @@ async def run(
         finally:
             if operator:
                 info.rehearsal = operator.rehearsal
-            writer.save()
-            writer.close()
-            hide_in_logs(plan.directory, secrets)
+            # Each is done whatever the others come to, on a full disk as well; the last one first.
+            with contextlib.ExitStack() as ends:
+                ends.callback(hide_in_logs, plan.directory, secrets)
+                ends.callback(writer.close)
+                ends.callback(writer.save)
     return info
 
 
