@@ -23,6 +23,8 @@ from scenarios.measure.result import AcceptQueue, Measured, Memory
 from scenarios.measure.seconds import SECOND_NS, Seconds
 from scenarios.measure.sizes import MOST, Sizes, sizes
 from scenarios.scenario.model import Abort, Fleet, Gateway, Scenario
+from scenarios.scenario.redact import secrets_of
+from scenarios.scenario.redact_text import errors_without
 from scenarios.stack.generator import Generator
 
 _AWAY: NameOrTable = {"name": "spread", "hold_s": 86_400.0, "window_s": 0.0}
@@ -59,6 +61,7 @@ async def measure(plan: MeasurePlan, on_progress: Callable[[str], None]) -> Meas
     epoch_ns = (time.monotonic_ns() // SECOND_NS) * SECOND_NS
     scenario = replace(plan.scenario, fleet=replace(plan.scenario.fleet, clients=plan.most_clients))
     async with contextlib.AsyncExitStack() as stops:
+        stops.enter_context(errors_without(secrets_of(plan.scenario)))
         folder = Path(stops.enter_context(TemporaryDirectory(prefix="reconnect-storm-measure-")))
         watch = Watch()
         stops.push_async_callback(watch.stop)

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -320,8 +320,7 @@ class Gateway:
     async def _crashed(self, index: int, child: KeptProgram) -> None:
         """Writes how a pod has ended by itself, and starts it again if the scenario says so."""
         gateway = self._scenario.gateway
-        secrets_known = secrets_of(self._scenario)
-        said = [hide(shown_text(_plain(line)), secrets_known) for line in child.last_lines()]
+        said = said_last(child.last_lines(), secrets_of(self._scenario))
         self._note("pod_crashed", pod=index, ended=child.how_it_ended, last_lines=said)
         if gateway.on_crash == "leave":
             self.withdraw([index])
@@ -387,6 +386,8 @@ class Gateway:
         )
 
 
-def _plain(line: str) -> str:
-    """The beginning of a line of a log, without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in line[:_MOST_LETTERS])
+def said_last(lines: Sequence[str], secrets: Iterable[str]) -> list[str]:
+    """The beginning of each line of a log, without secrets and what would steer a terminal."""
+    # A secret that is cut would not be found.
+    shown = (shown_text(hide(line, secrets))[:_MOST_LETTERS] for line in lines)
+    return ["".join(letter if letter.isprintable() else "?" for letter in line) for line in shown]

@@ -26,7 +26,7 @@ from scenarios.runner.timeline import Timeline
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.run import ZERO_S, Prediction, _Conductor, _info, ignored
 from scenarios.simulator.virtual_time import run_in_virtual_time
-from scenarios.stack.gateway import Gateway
+from scenarios.stack.gateway import Gateway, said_last
 from scenarios.stack.stack import Stack
 
 FORK_S, START_S, ANSWER_S, KILL_S, STOP_S = 0.05, 1.2, 0.04, 0.02, 0.3
@@ -691,3 +691,11 @@ def test_a_shorter_stall_of_the_feed_does_not_end_a_longer_one(tmp_path: Path) -
 
     first, second = run_in_virtual_time(stalled())
     assert first == second
+
+
+def test_a_secret_is_hidden_before_a_line_of_a_crashed_pod_is_cut() -> None:
+    lines = [f"{'x' * 290} open-sesame", "to https://user:open@h/ \x1b[2J" + "x" * 300]
+    first, second = said_last(lines, ["open-sesame"])
+    assert first == f"{'x' * 290} (hidden)"
+    assert second.startswith("to https://(hidden)@h/ ?[2Jxxx")
+    assert len(second) == 300
