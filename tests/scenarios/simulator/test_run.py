@@ -334,6 +334,13 @@ def test_the_rescue_proves_a_metastable_outage(tmp_path: Path) -> None:
     assert run.phase("rescue")
 
 
+def test_strikes_that_fall_into_the_rescue_do_not_hide_a_metastable_outage(tmp_path: Path) -> None:
+    event = 'event=[{at_s=6, do="drop_all", every_s=10, times=6}]'
+    run = predicted(tmp_path, "fleet.policy=naive", event)
+    assert [int(line["t_s"]) for line in lines(run, "drop_all", "begin")] == [6, 16, 26, 36]
+    assert run.info.verdict["name"] == "METASTABLE"
+
+
 def test_conflated_probes_kill_busy_pods(tmp_path: Path) -> None:
     short = ("phases.duration_s=28", "phases.rescue_at_s=0")
     run = predicted(tmp_path, "event.0.conflated=true", *short, scenario="conflated-probes")
