@@ -336,17 +336,21 @@ def due_times(feed: FeedSchedule, ticks: int) -> Any:
 
 
 def most_pods(scenario: Scenario) -> int:
-    """How many pods there ever are, at the most: one that has left, or is killed for good, stays away."""
-    running = ever = scenario.gateway.pods
+    """How many pods there ever are, at the most: each has an index of its own.
+
+    A kill may find a pod dead, and a dead pod may be brought back.
+    """
+    fewest = held = ever = scenario.gateway.pods
     for strike in strikes(scenario):
         match strike.event:
             case Scale(pods=pods):
-                ever += max(0, pods - running)
-                running = pods
+                ever += max(0, pods - fewest)
+                held += pods - fewest
+                fewest = pods
             case KillPod(restart=False):
-                running = max(0, running - 1)
+                fewest = max(0, fewest - 1)
             case Deploy():
-                ever += running
+                ever += held
     return ever
 
 
