@@ -83,7 +83,9 @@ class DashboardState:
 
     def coming(self) -> list[Happening]:
         """Scheduled events, in order of time."""
-        found = [self._planned(strike.at_s, strike.event) for strike in strikes(self.scenario)]
+        # In a rescue no event begins.
+        due = strikes(self.scenario) if self.rescued_at_s is None else []
+        found = [self._planned(strike.at_s, strike.event) for strike in due]
         phases = self.scenario.phases
         if phases.rescue_at_s:
             found.append(

@@ -51,7 +51,9 @@ class Course:
         self._now_s = now_s
         self._note = note
         self._cleared = asyncio.Event()
-        self._timeline = Timeline(scenario, stack, until=self._until_cleared, now_s=now_s, note=note)
+        self._unaided = asyncio.Event()
+        """Set once it is known that the run needs no rescue."""
+        self._timeline = Timeline(scenario, stack, until=self._until_due, now_s=now_s, note=note)
 
     async def play(self) -> None:
         """Plays it to its end, to the end that the operator makes, or until a strike fails."""
@@ -158,11 +160,14 @@ class Course:
             self._cleared.set()
             await operator.operate(self)
 
-    async def _until_cleared(self, t_s: float) -> None:
+    async def _until_due(self, t_s: float) -> None:
+        """Returns when a strike of that time may begin: not before it is cleared, and in a rescue never."""
         trigger_s = self.scenario.trigger_s
         if self._operator and trigger_s is not None and t_s >= trigger_s:
             await self._cleared.wait()
         await self._until(t_s)
+        if may_end_early(self.scenario) and t_s >= self.scenario.phases.rescue_at_s:
+            await self._unaided.wait()
 
     # -- rescue and end -----------------------------------------------------------------------------
 
@@ -174,6 +179,7 @@ class Course:
                 self.end_s = phases.rescue_at_s + phases.rescue_s
                 await self._rescue()
             else:
+                self._unaided.set()
                 self.end_s = await self._until_well()
             await self._until(self.end_s)
         else:

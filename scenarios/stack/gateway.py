@@ -24,7 +24,7 @@ from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_of
 from scenarios.scenario.redact_text import hide, shown_text
-from scenarios.stack.expected import expecting, in_upstream, staying
+from scenarios.stack.expected import expecting, in_upstream, leaving, staying
 from scenarios.stack.own_pod import OwnPod
 from scenarios.stack.pod import Pod
 from scenarios.stack.stub_pod import StubPod
@@ -146,9 +146,9 @@ class Gateway:
         """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
         return expecting(self.pods[index : index + 1])
 
-    def set_leaving(self, index: int, *, leaving: bool) -> None:
-        """Whether nginx is to send nobody to this pod, which is being restarted; `Stack.route` tells it."""
-        self.pods[index].leaving = leaving
+    def leaving(self, indices: Iterable[int]) -> AbstractContextManager[None]:
+        """As long as this lasts, nginx is to send nobody to these pods; `Stack.route` tells it."""
+        return leaving([self.pods[index] for index in indices])
 
     async def kill(self, index: int) -> int:
         """Ends a pod with SIGKILL; returns how many clients it had."""

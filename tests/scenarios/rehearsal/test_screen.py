@@ -154,6 +154,12 @@ def test_the_recovery_is_told(shares: list[float], found: tuple[str, str]) -> No
     assert slos(dashboard(*shares))["hypothesis: time to recover ≤ 20 s, from the trigger’s end"] == found
 
 
+def test_no_event_is_to_come_in_a_rescue() -> None:
+    found = dashboard(*STORM)
+    found.add_event(13, "rescue", {"policy": "spread"})
+    assert {happening.kind for happening in found.coming()} == {"rescue", "end"}
+
+
 def test_what_a_rescue_achieves_counts_for_nothing() -> None:
     found = dashboard(*STORM, *[0.05] * 8)
     before = slos(found)

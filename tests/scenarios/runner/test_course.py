@@ -201,6 +201,37 @@ def test_who_is_served_is_watched_until_all_has_been_well_for_a_window(tmp_path:
     assert recovery_of(found).time_to_recover_s == 0
 
 
+def begun(found: Played) -> list[float]:
+    return [at_s for at_s, line in found.lines if line == "fault begin"]
+
+
+@pytest.mark.parametrize("every_s", [2, 3], ids=["one is due when the rescue begins", "none is"])
+def test_no_strike_begins_in_a_rescue(tmp_path: Path, every_s: int) -> None:
+    found = played(tmp_path, Fault(at_s=4, every_s=every_s, times=9), rescue_at_s=10, served=5.0)
+    assert begun(found) == list(range(4, 10, every_s))
+    assert found.info.trigger_end_s == begun(found)[-1]
+    assert found.course.end_s == 14
+
+
+def test_a_run_that_needs_no_rescue_keeps_its_strikes(tmp_path: Path) -> None:
+    found = played(tmp_path, Fault(at_s=4, every_s=3, times=4), rescue_at_s=10)
+    assert begun(found) == [4, 7, 10, 13]
+    assert found.info.rescued_at_s is None
+
+
+def test_strikes_move_with_a_rescue_that_an_operator_moves(tmp_path: Path) -> None:
+    async def prolong(_operator: Operator, run_control: RunControl) -> None:
+        await run_control.until(8)
+        run_control.extend(3)
+
+    repeated = Fault(at_s=4, every_s=4, times=5)
+    found = played(
+        tmp_path, repeated, operator=lambda: Operator(work=prolong), served=5.0, rescue_at_s=11, duration_s=30
+    )
+    assert found.info.rescued_at_s == 14
+    assert begun(found) == [4, 8, 12]
+
+
 def recovery_of(found: Played) -> Recovery:
     """The recovery that the run directory shows."""
     return summarise(Run.load(found.folder)).recovery
