@@ -255,25 +255,27 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     # Processes agree on where a second ends to some tens of milliseconds: what the trigger did first may have
     # been counted in the second before it.
     calm = rows if evidence.run.info.trigger_s is None else rows[:-1]
-    allowed = max(1, int(BASELINE_LOST_SHARE * evidence.summary.clients))
-    unserved = attempts_of_unserved(evidence.run, 0, len(calm))
     hint = early_reloads_hint(evidence.run)
-    for name, what, others in (
-        ("disconnects", "disconnects", 0.0),
-        ("attempts", "connection attempts", unserved),
-    ):
-        number = _sum(calm, name) - others
-        if number > allowed:
-            yield (
-                f"the baseline is not steady: {what} before the trigger: expected ≤ {allowed} with "
-                f"{count(evidence.summary.clients)} clients, got {number:.0f}{hint}"
-            )
+    for what, figures in lost_while_calm(evidence.run, calm, evidence.summary.clients):
+        yield f"the baseline is not steady: {what} before the trigger: {figures}{hint}"
     loop = evidence.summary.before.pod_loop if evidence.summary.before else None
     if loop is not None and loop > BASELINE_POD_LOOP:
         yield (
             "the baseline is overloaded: utilisation of the pods' event loops: "
             f"{expected('≤', percent, BASELINE_POD_LOOP, loop)}"
         )
+
+
+def lost_while_calm(run: Run, calm: list[Row], clients: int) -> Iterator[tuple[str, str]]:
+    """Disconnects and attempts in the first seconds of a run, where they are too many: (what, figures)."""
+    allowed = max(1, int(BASELINE_LOST_SHARE * clients))
+    for name, what, others in (
+        ("disconnects", "disconnects", 0.0),
+        ("attempts", "connection attempts", attempts_of_unserved(run, 0, len(calm))),
+    ):
+        number = _sum(calm, name) - others
+        if number > allowed:
+            yield what, f"expected ≤ {allowed} with {count(clients)} clients, got {number:.0f}"
 
 
 def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
