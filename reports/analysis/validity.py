@@ -9,7 +9,7 @@ from statistics import median
 
 from msgspec import Struct
 
-from reports.analysis.actions import early_reloads_hint, trigger_name, workers_killed_s
+from reports.analysis.actions import early_reloads_hint, first_fault_end_s, trigger_name, workers_killed_s
 from reports.analysis.disturbance import taken
 from reports.analysis.metrics import Summary
 from reports.analysis.own_gateway import own_gateway_warnings
@@ -43,8 +43,10 @@ BASELINE_LOST_SHARE = 0.0001
 """The share of clients that may disconnect or reconnect before the trigger; at least one client."""
 BASELINE_POD_LOOP = 0.7
 TRIGGER_SECONDS = 2
-DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "rolling_restart", "nginx_restart")
+DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "nginx_restart")
 """Faults that disconnect clients at once; others only make ticks late, which clients may tolerate."""
+DROPS_IN_TIME = ("rolling_restart",)
+"""Faults that disconnect clients before they end: a gateway of the user's own may drain first."""
 RETRY_LATE_MS = 20.0
 OBSERVED = ("before", "during", "after", "rescue", "tail")
 """The phases by which a verdict is reached."""
@@ -283,10 +285,12 @@ def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
     trigger = evidence.run.info.trigger_s
     if trigger is None or evidence.run.info.control:
         return
-    if trigger_name(evidence.run) in DROPS_AT_ONCE:
-        rows = evidence.run.between(trigger, trigger + TRIGGER_SECONDS)
-        if len(rows) == TRIGGER_SECONDS and not _sum(rows, "disconnects"):
-            yield f"the trigger had no effect: no client was disconnected within {TRIGGER_SECONDS} s"
+    name, least_s = trigger_name(evidence.run), trigger + TRIGGER_SECONDS
+    if name in DROPS_AT_ONCE or name in DROPS_IN_TIME:
+        until_s = least_s if name in DROPS_AT_ONCE else max(least_s, first_fault_end_s(evidence.run))
+        rows = evidence.run.between(trigger, until_s)
+        if len(rows) >= TRIGGER_SECONDS and not _sum(rows, "disconnects"):
+            yield f"the trigger had no effect: no client was disconnected within {len(rows)} s"
         return
     storm = evidence.summary.storm
     if storm is not None and not storm.disconnects and not storm.stale_client_s:
