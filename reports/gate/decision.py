@@ -126,7 +126,7 @@ def decide(
     if candidate.failures and (broken_off is None or broken_off[0] != "failed"):
         broken_off = "failed", _failed(candidate)
     outcome, reason = broken_off or (outcome, reason)
-    more = _more(results, slos, candidate) if outcome == "inconclusive" and not doubts else None
+    more = _more(results, slos) if outcome == "inconclusive" and not doubts else None
     if outcome == "inconclusive" and not doubts:
         reason += _how_many_more(more)
     return Decision(
@@ -242,11 +242,9 @@ def _passed(results: Sequence[Finding], slos: Sequence[SloDecision], accepted: S
     return ", and ".join(parts)
 
 
-def _more(results: Sequence[Finding], slos: Sequence[SloDecision], candidate: Side) -> int | None:
+def _more(results: Sequence[Finding], slos: Sequence[SloDecision]) -> int | None:
     needed = [result.more for result in results if result.answer == "inconclusive" and not result.accepted]
-    if any(slo.answer == "inconclusive" for slo in slos):
-        # Runs that disagree are as likely to disagree further; doubling their number is a fair guess.
-        needed.append(len(candidate.measured))
+    needed += [slo.more for slo in slos if slo.answer == "inconclusive"]
     known = [number for number in needed if number is not None]
     return max(known) if len(known) == len(needed) else None
 

@@ -22,7 +22,10 @@ HOSTILE = 'x" onload=a|b`<script>%0A::error::\n,:]]>\x00'
 
 
 def promise(answer: Any, rule: str = "availability ≥ 90 %, from the trigger on") -> SloDecision:
-    return SloDecision(rule=rule, found=("28 %",), runs=2, violated=0, answer=answer, why=f"{rule}: {answer}")
+    more = 2 if answer == "inconclusive" else None
+    return SloDecision(
+        rule=rule, found=("28 %",), runs=2, violated=0, answer=answer, why=f"{rule}: {answer}", more=more
+    )
 
 
 def decided(
@@ -223,7 +226,7 @@ def test_the_summary_of_a_step_is_markdown_in_which_every_value_is_text() -> Non
     assert "<script>" not in text
     for line in text.splitlines():
         if line.startswith("|"):
-            assert line.replace("\\|", "").count("|") == 6
+            assert line.replace("\\|", "").count("|") == 7
     whole = step_summary(decided({"pod_loop": 1.5}), "gate-quick")
     assert whole.startswith("### gate-quick: REGRESSION: pod loop during")
     assert whole.count("\n| ") == 2 + len(TYPICAL) + 1
