@@ -52,6 +52,14 @@ def slo_decisions(runs: Sequence[Run]) -> tuple[SloDecision, ...]:
     return tuple(decisions)
 
 
+def of_too_few(decision: SloDecision, missing: int) -> SloDecision:
+    """The same where so many runs are missing: those that are there may violate an SLO, but not meet it."""
+    if decision.answer != "met":
+        return decision
+    expected = f"≥ {missing} more valid run{'s' if missing > 1 else ''} expected"
+    return replace(decision, answer="inconclusive", why=f"{decision.why}; too few: {expected}", more=missing)
+
+
 def _decided(results: Sequence[SloResult], violated: int, undecided: int) -> SloDecision:
     rule, found = results[0].rule, tuple(result.found_text for result in results)
     answer = _answer(len(results), violated, undecided)
