@@ -5,6 +5,7 @@ fall into the same seconds: it is what followed an event, and need not be what t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from msgspec import Struct
@@ -115,6 +116,13 @@ def trigger_name(run: Run) -> str:
     enabled = [event for event in planned if event.get("enabled", True)]
     due = (str(event["do"]) for event in enabled if int(event["at_s"]) == run.info.trigger_s)
     return next(fired, next(due, ""))
+
+
+def first_fault_end_s(run: Run) -> float:
+    """When the first fault that fired had ended; infinite where the run ended first, or none is recorded."""
+    ends = (event.ended_s for event in fired_events(run.events) if event.kind == "fault")
+    ended_s = next(ends, None)
+    return inf if ended_s is None else ended_s
 
 
 def early_reloads_hint(run: Run) -> str:

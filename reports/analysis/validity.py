@@ -9,7 +9,7 @@ from statistics import median
 
 from msgspec import Struct
 
-from reports.analysis.actions import early_reloads_hint, trigger_name, workers_killed_s
+from reports.analysis.actions import early_reloads_hint, first_fault_end_s, trigger_name, workers_killed_s
 from reports.analysis.disturbance import taken
 from reports.analysis.metrics import Summary
 from reports.analysis.own_gateway import own_gateway_warnings
@@ -43,8 +43,10 @@ BASELINE_LOST_SHARE = 0.0001
 """The share of clients that may disconnect or reconnect before the trigger; at least one client."""
 BASELINE_POD_LOOP = 0.7
 TRIGGER_SECONDS = 2
-DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "rolling_restart", "nginx_restart")
+DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "nginx_restart")
 """Faults that disconnect clients at once; others only make ticks late, which clients may tolerate."""
+DROPS_IN_TIME = ("rolling_restart",)
+"""Faults that disconnect clients before they end: a gateway of the user's own may drain first."""
 RETRY_LATE_MS = 20.0
 OBSERVED = ("before", "during", "after", "rescue", "tail")
 """The phases by which a verdict is reached."""
@@ -255,19 +257,9 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     # Processes agree on where a second ends to some tens of milliseconds: what the trigger did first may have
     # been counted in the second before it.
     calm = rows if evidence.run.info.trigger_s is None else rows[:-1]
-    allowed = max(1, int(BASELINE_LOST_SHARE * evidence.summary.clients))
-    unserved = attempts_of_unserved(evidence.run, 0, len(calm))
     hint = early_reloads_hint(evidence.run)
-    for name, what, others in (
-        ("disconnects", "disconnects", 0.0),
-        ("attempts", "connection attempts", unserved),
-    ):
-        number = _sum(calm, name) - others
-        if number > allowed:
-            yield (
-                f"the baseline is not steady: {what} before the trigger: expected ≤ {allowed} with "
-                f"{count(evidence.summary.clients)} clients, got {number:.0f}{hint}"
-            )
+    for what, figures in lost_while_calm(evidence.run, calm, evidence.summary.clients):
+        yield f"the baseline is not steady: {what} before the trigger: {figures}{hint}"
     loop = evidence.summary.before.pod_loop if evidence.summary.before else None
     if loop is not None and loop > BASELINE_POD_LOOP:
         yield (
@@ -276,15 +268,29 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
         )
 
 
+def lost_while_calm(run: Run, calm: list[Row], clients: int) -> Iterator[tuple[str, str]]:
+    """Disconnects and attempts in the first seconds of a run, where they are too many: (what, figures)."""
+    allowed = max(1, int(BASELINE_LOST_SHARE * clients))
+    for name, what, others in (
+        ("disconnects", "disconnects", 0.0),
+        ("attempts", "connection attempts", attempts_of_unserved(run, 0, len(calm))),
+    ):
+        number = _sum(calm, name) - others
+        if number > allowed:
+            yield what, f"expected ≤ {allowed} with {count(clients)} clients, got {number:.0f}"
+
+
 def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
     """The trigger disconnected no client and delayed no tick: there was no storm."""
     trigger = evidence.run.info.trigger_s
     if trigger is None or evidence.run.info.control:
         return
-    if trigger_name(evidence.run) in DROPS_AT_ONCE:
-        rows = evidence.run.between(trigger, trigger + TRIGGER_SECONDS)
-        if len(rows) == TRIGGER_SECONDS and not _sum(rows, "disconnects"):
-            yield f"the trigger had no effect: no client was disconnected within {TRIGGER_SECONDS} s"
+    name, least_s = trigger_name(evidence.run), trigger + TRIGGER_SECONDS
+    if name in DROPS_AT_ONCE or name in DROPS_IN_TIME:
+        until_s = least_s if name in DROPS_AT_ONCE else max(least_s, first_fault_end_s(evidence.run))
+        rows = evidence.run.between(trigger, until_s)
+        if len(rows) >= TRIGGER_SECONDS and not _sum(rows, "disconnects"):
+            yield f"the trigger had no effect: no client was disconnected within {len(rows)} s"
         return
     storm = evidence.summary.storm
     if storm is not None and not storm.disconnects and not storm.stale_client_s:

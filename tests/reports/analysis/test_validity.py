@@ -414,6 +414,40 @@ def test_the_trigger_is_the_first_fault_and_no_condition_or_mitigation() -> None
     assert "within 2 s" in checked(history(LATE, events=events)).problems[0]
 
 
+def dropped_at(*at_s: int) -> list[Row]:
+    """Calm seconds but for those in which somebody is disconnected."""
+    return [second(t, disconnects=50.0 if t in at_s else 0.0) for t in range(62)]
+
+
+RESTARTED: dict[str, tuple[list[Row], float | None, str]] = {
+    "at once": (dropped_at(8), 14.6, ""),
+    "after a gateway's own drain": (dropped_at(11), 14.6, ""),
+    "by the second pod, as the first one had nobody": (dropped_at(14), 14.6, ""),
+    "by a pod that still drains when the run ends": (dropped_at(61), None, ""),
+    "nobody": (dropped_at(), 14.6, "no client was disconnected within 7 s"),
+    "nobody, up to the end of the run": (dropped_at(), None, "no client was disconnected within 54 s"),
+    "nobody, in a restart that took no time": (dropped_at(), 8.1, "no client was disconnected within 2 s"),
+    "only later, by something else": (dropped_at(20), 14.6, "no client was disconnected within 7 s"),
+}
+
+
+@pytest.mark.parametrize(("rows", "ended_s", "complaint"), RESTARTED.values(), ids=RESTARTED)
+def test_a_rolling_restart_may_disconnect_its_first_client_as_long_as_it_goes_on(
+    rows: list[Row], ended_s: float | None, complaint: str
+) -> None:
+    found = checked(history(rows, events=strike("rolling_restart", "fault", 8.05, ended_s))).problems
+    assert [problem for problem in found if "the trigger had no effect" in problem] == (
+        [f"the trigger had no effect: {complaint}"] if complaint else []
+    )
+
+
+@pytest.mark.parametrize("fault", ["drop_all", "drop_share", "kill_pod", "nginx_restart"])
+def test_a_fault_that_cuts_connections_does_so_at_once_however_long_it_lasts(fault: str) -> None:
+    events = strike(fault, "fault", 8.05, 20.0)
+    problem = "the trigger had no effect: no client was disconnected within 2 s"
+    assert problem in checked(history(dropped_at(11), events=events)).problems
+
+
 def test_a_control_is_not_struck() -> None:
     assert checked(history(seconds(0, 62), control=True)).valid
 
