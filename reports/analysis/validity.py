@@ -9,7 +9,7 @@ from statistics import median
 
 from msgspec import Struct
 
-from reports.analysis.actions import early_reloads_hint, trigger_name, workers_killed_s
+from reports.analysis.actions import early_reloads_hint, latest_strike, trigger_name, workers_killed_s
 from reports.analysis.disturbance import taken
 from reports.analysis.metrics import Summary
 from reports.analysis.own_gateway import own_gateway_warnings
@@ -46,6 +46,7 @@ TRIGGER_SECONDS = 2
 DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "rolling_restart", "nginx_restart")
 """Faults that disconnect clients at once; others only make ticks late, which clients may tolerate."""
 RETRY_LATE_MS = 20.0
+STRIKE_LATE_MS = 250.0
 OBSERVED = ("before", "during", "after", "rescue", "tail")
 """The phases by which a verdict is reached."""
 
@@ -80,7 +81,7 @@ def _invalidated_by_host(evidence: Evidence) -> bool:
         return False
     # A generator that is late although it was not busy was delayed by other load on the host.
     late_for_no_reason = any(_generator_lag(evidence)) and not any(_generator_saturated(evidence))
-    return late_for_no_reason or any(_noisy_host(evidence))
+    return late_for_no_reason or any(_noisy_host(evidence)) or any(_strike_late(evidence))
 
 
 def _incomplete(evidence: Evidence) -> Iterator[str]:
@@ -155,11 +156,9 @@ def _clock_error(evidence: Evidence) -> Iterator[str]:
 def _clock_ahead(evidence: Evidence) -> Iterator[str]:
     """The publisher's clock is ahead of this host's: set both clocks, or run both on one host."""
     ticks, early = _sum(evidence.run.rows, "ticks"), _sum(evidence.run.rows, "early")
-    if early <= max(EARLY_TICKS, EARLY_TICKS_SHARE * ticks):
-        return
     ahead_ms = max(series.present(evidence.run.rows, "earliest_ms"), default=0.0)
     known_to_ms = max((clock.error_ns / 1e6 for clock in evidence.run.info.clocks), default=0.0)
-    if ahead_ms > CLOCK_AHEAD_MS + known_to_ms:
+    if early > max(EARLY_TICKS, EARLY_TICKS_SHARE * ticks) and ahead_ms > CLOCK_AHEAD_MS + known_to_ms:
         yield (
             f"the publisher's clock is ahead by at least {milliseconds(ahead_ms)}: {early:.0f} of "
             f"{ticks:.0f} ticks were received before they were due; latencies and staleness read too low by "
@@ -291,6 +290,14 @@ def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
         yield "the trigger had no effect: no client was disconnected, and none had data older than 1 s"
 
 
+def _strike_late(evidence: Evidence) -> Iterator[str]:
+    """This program itself stood still when an event or the rescue was due: end other load on its host."""
+    name, late_s = latest_strike(evidence.run)
+    if late_s * 1000 > STRIKE_LATE_MS:
+        late = expected("≤", milliseconds, STRIKE_LATE_MS, late_s * 1000)
+        yield f"this program stood still: {name} began after its scheduled time: {late}"
+
+
 def _not_pinned(evidence: Evidence) -> Iterator[str]:
     """Load generator and stack share cores."""
     if evidence.run.info.machine.get("pinned") is False:
@@ -321,8 +328,7 @@ def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
 
 def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
     """The cap `fleet.max_attempts_per_s` delayed attempts: the policy alone would make more."""
-    delayed = _sum(_phase_rows(evidence.run, "during", "after", "tail"), "held_back")
-    if delayed:
+    if delayed := _sum(_phase_rows(evidence.run, "during", "after", "tail"), "held_back"):
         yield (
             f"the cap fleet.max_attempts_per_s delayed {delayed:.0f} attempts: "
             "attempts were fewer than the policy would make"
@@ -331,8 +337,7 @@ def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
 
 def _clients_missing(evidence: Evidence) -> Iterator[str]:
     """A process of the load generator died, or was cut off, and its clients with it."""
-    missing = max(series.present(evidence.run.rows, "missing"), default=0.0)
-    if missing:
+    if missing := max(series.present(evidence.run.rows, "missing"), default=0.0):
         yield f"a load generator process was lost with {missing:.0f} clients: they count as not served"
 
 
@@ -370,6 +375,7 @@ PROBLEMS = (
     _more_received_than_sent,
     _baseline_unsteady,
     _trigger_without_effect,
+    _strike_late,
     _attempts_delayed_by_cap,
     _clients_missing,
     _worker_killed,
