@@ -20,7 +20,7 @@ SETTLE_S = 5
 WATCHED_S = 10
 """How long before a mitigation the service is measured."""
 
-_OF_EVERY_EVENT = ("t_s", "event", "kind", "phase")
+_OF_EVERY_EVENT = ("t_s", "event", "kind", "phase", "late_s")
 
 
 class FiredEvent(Struct, frozen=True):
@@ -89,6 +89,16 @@ def fired_events(events: Iterable[Mapping[str, Any]]) -> list[FiredEvent]:
                 begun = fired[index]
                 fired[index] = FiredEvent(begun.name, begun.kind, begun.began_s, line["t_s"], details)
     return fired
+
+
+def latest_strike(run: Run) -> tuple[str, float]:
+    """(name, seconds) of the strike of the script, or the rescue, that began the longest after its time.
+
+    Older runs do not tell, and what an operator chose has no scheduled time.
+    """
+    late = [(float(line["late_s"]), str(line["event"])) for line in run.events if "late_s" in line]
+    late_s, name = max(late, default=(0.0, ""))
+    return name, late_s
 
 
 def workers_killed_s(run: Run) -> tuple[int, ...]:

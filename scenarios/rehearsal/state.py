@@ -23,7 +23,7 @@ from scenarios.scenario.timeline import strikes
 Words = Callable[[str, Mapping[str, Any]], str]
 """An event in a few words, from its name and details."""
 
-_COMMON = ("do", "kind", "phase", *Event.__struct_fields__)
+_COMMON = ("do", "kind", "phase", "late_s", *Event.__struct_fields__)
 
 
 class Happening(Struct, frozen=True):

@@ -128,6 +128,43 @@ def test_a_worker_of_nginx_is_killed_by_an_event_or_the_run_is_invalid(
     assert [said.partition(":")[0] for said in found.problems] == complaints
 
 
+def struck(late_s: float | None, rescue_late_s: float | None = None) -> list[Event]:
+    """A drop that began so late, and a rescue; None: as in older runs, nobody says."""
+    begin, end = strike("drop_all", "fault", 8.05, 8.1)
+    rescue: Event = {"t_s": 44.05, "event": "rescue", "policy": "spread"}
+    return [
+        begin if late_s is None else begin | {"late_s": late_s},
+        end,
+        rescue if rescue_late_s is None else rescue | {"late_s": rescue_late_s},
+    ]
+
+
+STRIKES: dict[str, tuple[list[Event], str]] = {
+    "in time": (struck(0.05, 0.05), ""),
+    "nearly": (struck(0.25, 0.25), ""),
+    "of an older run": (struck(None), ""),
+    "late": (struck(1.9, 0.05), "drop_all began after its scheduled time: expected ≤ 250 ms, got 1.9 s"),
+    "a little too late": (
+        struck(0.251),
+        "drop_all began after its scheduled time: expected ≤ 250 ms, got 251 ms",
+    ),
+    "a late rescue": (
+        struck(0.05, 0.4),
+        "rescue began after its scheduled time: expected ≤ 250 ms, got 400 ms",
+    ),
+    "both": (struck(0.3, 0.4), "rescue began after its scheduled time: expected ≤ 250 ms, got 400 ms"),
+}
+
+
+@pytest.mark.parametrize(("events", "said"), STRIKES.values(), ids=STRIKES)
+def test_a_run_whose_script_was_played_late_is_invalid_and_another_try_is_worth_it(
+    events: list[Event], said: str
+) -> None:
+    found = checked(history(GOOD, events=events, rescued_at_s=44))
+    assert found.problems == ((f"this program stood still: {said}",) if said else ())
+    assert found.invalidated_by_host is bool(said)
+
+
 TOLERATED: dict[str, list[Row]] = {
     "one client lost before the trigger, and back at its first try": changed(
         lambda t: t == 3, disconnects=1.0, attempts=1.0

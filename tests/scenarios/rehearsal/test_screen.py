@@ -204,7 +204,7 @@ def test_a_question_shows_each_choice_with_its_key() -> None:
 def test_decisions_and_the_rescue_are_called_out() -> None:
     found = dashboard(*STORM)
     assert plain_event(found.add_decision(20.4, "scale to 9 pods")) == "    20.4 s  decision: scale to 9 pods"
-    assert plain_event(found.add_event(60, "rescue", {"policy": "spread"})) == (
+    assert plain_event(found.add_event(60, "rescue", {"policy": "spread", "late_s": 0.05})) == (
         "    60.0 s  rescue: rescue policy=spread"
     )
     assert plain_event(found.add_event(0, "steady", {})) == "     0.0 s  steady"

@@ -35,9 +35,11 @@ class FakeGenerator:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.books_take_s = 0.0
 
     async def finalise(self) -> None:
         self.told.append("finalise")
+        await Fault.clock.until(Fault.clock.now_s + self.books_take_s)
 
     async def push_policy(self, policy: Any, reach_s: float = 0.0, group: str = "") -> None:
         self.told.append(f"push {policy}")
@@ -115,6 +117,8 @@ class Played:
 
     def __init__(self, writer: RunWriter) -> None:
         self.lines: list[tuple[float, str]] = []
+        self.late_s: dict[str, float] = {}
+        """By name, where a line says it."""
         self.stack = FakeStack()
         self.folder = writer.directory
         self.info = writer.info
@@ -130,6 +134,7 @@ def played(
     rescue_at_s: int = 0,
     told: Told | None = None,
     clients: int = 10,
+    books_take_s: float = 0.0,
     **changed: Any,
 ) -> Played:
     """Plays twenty seconds, or as long as it takes. changed: of the phases."""
@@ -145,6 +150,7 @@ def played(
     collector.zero = ZERO
     told = told or Told(lambda t_s: {"useful": 10.0 if t_s < 3 else served})
     found = Played(writer)
+    found.stack.generator.books_take_s = books_take_s
 
     async def play() -> None:
         clock = Fault.clock = Clock()
@@ -152,6 +158,8 @@ def played(
 
         def note(name: str, **details: Any) -> None:
             found.lines.append((clock.now_s, f"{name} {details.get('phase', '')}".strip()))
+            if "late_s" in details:
+                found.late_s[name] = details["late_s"]
 
         found.course = Course(
             scenario,
@@ -192,6 +200,44 @@ def test_who_is_not_served_in_time_is_rescued(tmp_path: Path) -> None:
     assert found.stack.generator.told[0] == "finalise"
     assert found.lines[-1] == (10.0, "rescue")
     assert found.course.end_s == 14
+
+
+RESCUES: dict[str, tuple[float, float, float, float, int, int]] = {
+    "in time": (0.0, 0.0, 10.0, 0.0, 10, 14),
+    "a runner that stood still": (1.9, 0.0, 11.9, 1.9, 11, 15),
+    "workers that are slow to close their books": (0.0, 3.0, 13.0, 0.0, 13, 17),
+}
+"""Lateness of the runner, duration of the books; time, lateness and second of the push; end of the run."""
+
+
+@pytest.mark.parametrize(
+    ("runner_late_s", "books_take_s", "at_s", "late_s", "rescued_at_s", "end_s"),
+    RESCUES.values(),
+    ids=RESCUES,
+)
+def test_a_rescue_says_when_it_came_and_has_its_full_length(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runner_late_s: float,
+    books_take_s: float,
+    at_s: float,
+    late_s: float,
+    rescued_at_s: int,
+    end_s: int,
+) -> None:
+    in_time = Clock.until
+
+    async def late(clock: Clock, t_s: float) -> None:
+        await in_time(clock, 10 + runner_late_s if t_s == 10 else t_s)
+
+    monkeypatch.setattr(Clock, "until", late)
+    found = played(tmp_path, Fault(at_s=4), rescue_at_s=10, served=5.0, books_take_s=books_take_s)
+    assert found.lines[-1] == (at_s, "rescue")
+    assert found.late_s["rescue"] == late_s
+    assert (found.info.rescued_at_s, found.course.end_s) == (rescued_at_s, end_s)
+    phases = {phase.name: (phase.from_s, phase.to_s) for phase in found.info.phases}
+    assert phases["after"][1] == 10, "what was aided is not in it, whenever that began"
+    assert phases["rescue"] == (10, end_s)
 
 
 def test_who_is_served_is_watched_until_all_has_been_well_for_a_window(tmp_path: Path) -> None:
