@@ -9,10 +9,15 @@ from statistics import median
 
 from msgspec import Struct
 
-from reports.analysis.actions import first_fault_end_s, latest_strike, trigger_name, workers_killed_s
-from reports.analysis.baseline import unsteady
+from reports.analysis.actions import (
+    early_reloads_hint,
+    first_fault_end_s,
+    latest_strike,
+    trigger_name,
+    workers_killed_s,
+)
 from reports.analysis.disturbance import taken
-from reports.analysis.metrics import Summary
+from reports.analysis.metrics import Summary, lost_while_calm
 from reports.analysis.own_gateway import own_gateway_warnings
 from reports.analysis.pods import received_beyond_sent
 from reports.analysis.reference import feed_warnings
@@ -40,6 +45,7 @@ CLOCK_AHEAD_MS = 1.0
 EARLY_TICKS_SHARE = 0.001
 EARLY_TICKS = 5
 """A few ticks may seem early while the wall clock, by which the kernel stamps what it receives, is set."""
+BASELINE_POD_LOOP = 0.7
 TRIGGER_SECONDS = 2
 DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "nginx_restart")
 """Faults that disconnect clients at once; others only make ticks late, which clients may tolerate."""
@@ -243,7 +249,27 @@ def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
 
 def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     """The service was not steady before the trigger: use fewer clients, a slower feed, or more pods."""
-    yield from unsteady(evidence.run, evidence.summary, _phase_rows(evidence.run, "before"))
+    run, summary = evidence.run, evidence.summary
+    rows = _phase_rows(run, "before")
+    shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
+    low = shares[shares < series.SERVED_WELL]
+    if len(low):
+        yield (
+            "the baseline is not steady: clients served in its worst second: "
+            f"{expected('≥', percent, series.SERVED_WELL, low.min())}"
+        )
+    # Processes agree on where a second ends to some tens of milliseconds: what the trigger did first may have
+    # been counted in the second before it.
+    calm = rows if run.info.trigger_s is None else rows[:-1]
+    hint = early_reloads_hint(run)
+    for what, figures in lost_while_calm(run, calm, summary.clients):
+        yield f"the baseline is not steady: {what} before the trigger: {figures}{hint}"
+    loop = summary.before.pod_loop if summary.before else None
+    if loop is not None and loop > BASELINE_POD_LOOP:
+        yield (
+            "the baseline is overloaded: utilisation of the pods' event loops: "
+            f"{expected('≤', percent, BASELINE_POD_LOOP, loop)}"
+        )
 
 
 def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:

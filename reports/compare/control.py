@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from reports.analysis.baseline import lost_while_calm
 from reports.analysis.judgement import judgement_of
+from reports.analysis.metrics import lost_while_calm
 from reports.analysis.recovery import P99_FACTOR, P99_FLOOR_MS
 from reports.analysis.validity import Validity
 from reports.analysis.verdict import Verdict

@@ -21,8 +21,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from reports.analysis.actions import trigger_name
-from reports.analysis.baseline import BASELINE_POD_LOOP
 from reports.analysis.judgement import judgement_of
+from reports.analysis.validity import BASELINE_POD_LOOP
 from reports.analysis.verdict import RANKED, VerdictName
 from reports.compare.comparable import EVENT, settings, studied, variables
 from reports.compare.control import control_problems, controls, under_control
