@@ -158,7 +158,7 @@ class _Measuring:
             first, windows = await part()
             if not (noise := self.seconds.stood_still(first, self.next)):
                 return windows
-        raise NoisyHostError(noise)
+        raise NoisyHostError(f"{noise}, in each of {_TRIES} tries")
 
     async def _cycles(
         self, size: Sizes
@@ -184,7 +184,7 @@ class _Measuring:
                     good.append(windows)
                     self.on_progress(f"cycle {len(good)} of {plan.cycles}{_first_look(windows)}")
                 elif discarded == plan.retries:
-                    raise NoisyHostError(noise)
+                    raise NoisyHostError(f"{noise}, in more than {plan.retries} cycles")
                 else:
                     discarded += 1
                     self.on_progress(f"retrying: {noise}")
