@@ -5,6 +5,7 @@ fall into the same seconds: it is what followed an event, and need not be what t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ SETTLE_S = 5
 WATCHED_S = 10
 """How long before a mitigation the service is measured."""
 
-_OF_EVERY_EVENT = ("t_s", "event", "kind", "phase")
+_OF_EVERY_EVENT = ("t_s", "event", "kind", "phase", "late_s")
 
 
 class FiredEvent(Struct, frozen=True):
@@ -90,6 +91,16 @@ def fired_events(events: Iterable[Mapping[str, Any]]) -> list[FiredEvent]:
     return fired
 
 
+def latest_strike(run: Run) -> tuple[str, float]:
+    """(name, seconds) of the strike of the script, or the rescue, that began the longest after its time.
+
+    Older runs do not tell, and what an operator chose has no scheduled time.
+    """
+    late = [(float(line["late_s"]), str(line["event"])) for line in run.events if "late_s" in line]
+    late_s, name = max(late, default=(0.0, ""))
+    return name, late_s
+
+
 def workers_killed_s(run: Run) -> tuple[int, ...]:
     """Seconds in which a worker of nginx was killed although no event of the run did that."""
     log = run.info.proxy_log
@@ -115,6 +126,13 @@ def trigger_name(run: Run) -> str:
     enabled = [event for event in planned if event.get("enabled", True)]
     due = (str(event["do"]) for event in enabled if int(event["at_s"]) == run.info.trigger_s)
     return next(fired, next(due, ""))
+
+
+def first_fault_end_s(run: Run) -> float:
+    """When the first fault that fired had ended; infinite where the run ended first, or none is recorded."""
+    ends = (event.ended_s for event in fired_events(run.events) if event.kind == "fault")
+    ended_s = next(ends, None)
+    return inf if ended_s is None else ended_s
 
 
 def early_reloads_hint(run: Run) -> str:

@@ -6,7 +6,7 @@ are measured over equally long stretches. A recovery is looked for in the `tail`
 rescue achieved is never credited to the fleet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -24,7 +24,13 @@ from reports.analysis.delivery import (
 from reports.analysis.pods import PodSummary, pod_summaries, spread
 from reports.analysis.recovery import Recovery, baseline_of, recovery
 from reports.analysis.refusals import Refusals, refusals
-from reports.analysis.shared_ips import FleetGroup, SharedIpGroup, fleet_groups, shared_ip_groups
+from reports.analysis.shared_ips import (
+    FleetGroup,
+    SharedIpGroup,
+    attempts_of_unserved,
+    fleet_groups,
+    shared_ip_groups,
+)
 from reports.analysis.sidecars import SidecarSummary, sidecar_summary
 from reports.rundir import latency, series
 from reports.rundir.columns import GAVE_UP, OUTCOMES, TLS
@@ -33,9 +39,12 @@ from reports.rundir.proxy_log import TlsCosts
 from reports.rundir.reader import Run
 from reports.rundir.schema import Phase
 from reports.rundir.series import Row
+from reports.text.units import count
 
 SLOTS_PER_S = 10
 DEFAULT_WINDOW_S = 30
+_LOST_SHARE = 0.0001
+"""The share of clients that may disconnect or reconnect while nothing happens; at least one client."""
 
 
 class PhaseSummary(Struct, frozen=True, kw_only=True):
@@ -359,3 +368,15 @@ def _ms(percent: float, values: latency.Counts) -> float | None:
 
 def _count(rows: Sequence[Row], name: str) -> int:
     return round(series.total(series.column(rows, name)))
+
+
+def lost_while_calm(run: Run, calm: Sequence[Row], clients: int) -> Iterator[tuple[str, str]]:
+    """Disconnects and attempts in the first seconds of a run, where they are too many: (what, figures)."""
+    allowed = max(1, int(_LOST_SHARE * clients))
+    for name, what, others in (
+        ("disconnects", "disconnects", 0.0),
+        ("attempts", "connection attempts", attempts_of_unserved(run, 0, len(calm))),
+    ):
+        number = sum(series.present(calm, name)) - others
+        if number > allowed:
+            yield what, f"expected ≤ {allowed} with {count(clients)} clients, got {number:.0f}"

@@ -9,18 +9,24 @@ from statistics import median
 
 from msgspec import Struct
 
-from reports.analysis.actions import early_reloads_hint, trigger_name, workers_killed_s
+from reports.analysis.actions import (
+    early_reloads_hint,
+    first_fault_end_s,
+    latest_strike,
+    trigger_name,
+    workers_killed_s,
+)
 from reports.analysis.disturbance import taken
-from reports.analysis.metrics import Summary
+from reports.analysis.metrics import Summary, lost_while_calm
 from reports.analysis.own_gateway import own_gateway_warnings
 from reports.analysis.pods import received_beyond_sent
 from reports.analysis.reference import feed_warnings
 from reports.analysis.refusals import refusal_warnings
-from reports.analysis.shared_ips import attempts_of_unserved, client_timeouts_s, watchdogs_by_age_s
+from reports.analysis.shared_ips import client_timeouts_s, watchdogs_by_age_s
 from reports.rundir import series
 from reports.rundir.reader import Run
 from reports.rundir.series import Row
-from reports.text.units import count, distinct, expected, milliseconds, percent
+from reports.text.units import distinct, expected, milliseconds, percent
 
 GENERATOR_LAG_MS = 5.0
 GENERATOR_LAG_SHARE_OF_EFFECT = 0.10
@@ -39,13 +45,14 @@ CLOCK_AHEAD_MS = 1.0
 EARLY_TICKS_SHARE = 0.001
 EARLY_TICKS = 5
 """A few ticks may seem early while the wall clock, by which the kernel stamps what it receives, is set."""
-BASELINE_LOST_SHARE = 0.0001
-"""The share of clients that may disconnect or reconnect before the trigger; at least one client."""
 BASELINE_POD_LOOP = 0.7
 TRIGGER_SECONDS = 2
-DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "rolling_restart", "nginx_restart")
+DROPS_AT_ONCE = ("drop_all", "drop_share", "kill_pod", "nginx_restart")
 """Faults that disconnect clients at once; others only make ticks late, which clients may tolerate."""
+DROPS_IN_TIME = ("rolling_restart",)
+"""Faults that disconnect clients before they end: a gateway of the user's own may drain first."""
 RETRY_LATE_MS = 20.0
+STRIKE_LATE_MS = 250.0
 OBSERVED = ("before", "during", "after", "rescue", "tail")
 """The phases by which a verdict is reached."""
 
@@ -80,7 +87,7 @@ def _invalidated_by_host(evidence: Evidence) -> bool:
         return False
     # A generator that is late although it was not busy was delayed by other load on the host.
     late_for_no_reason = any(_generator_lag(evidence)) and not any(_generator_saturated(evidence))
-    return late_for_no_reason or any(_noisy_host(evidence))
+    return late_for_no_reason or any(_noisy_host(evidence)) or any(_strike_late(evidence))
 
 
 def _incomplete(evidence: Evidence) -> Iterator[str]:
@@ -155,11 +162,9 @@ def _clock_error(evidence: Evidence) -> Iterator[str]:
 def _clock_ahead(evidence: Evidence) -> Iterator[str]:
     """The publisher's clock is ahead of this host's: set both clocks, or run both on one host."""
     ticks, early = _sum(evidence.run.rows, "ticks"), _sum(evidence.run.rows, "early")
-    if early <= max(EARLY_TICKS, EARLY_TICKS_SHARE * ticks):
-        return
     ahead_ms = max(series.present(evidence.run.rows, "earliest_ms"), default=0.0)
     known_to_ms = max((clock.error_ns / 1e6 for clock in evidence.run.info.clocks), default=0.0)
-    if ahead_ms > CLOCK_AHEAD_MS + known_to_ms:
+    if early > max(EARLY_TICKS, EARLY_TICKS_SHARE * ticks) and ahead_ms > CLOCK_AHEAD_MS + known_to_ms:
         yield (
             f"the publisher's clock is ahead by at least {milliseconds(ahead_ms)}: {early:.0f} of "
             f"{ticks:.0f} ticks were received before they were due; latencies and staleness read too low by "
@@ -244,7 +249,8 @@ def _more_received_than_sent(evidence: Evidence) -> Iterator[str]:
 
 def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
     """The service was not steady before the trigger: use fewer clients, a slower feed, or more pods."""
-    rows = _phase_rows(evidence.run, "before")
+    run, summary = evidence.run, evidence.summary
+    rows = _phase_rows(run, "before")
     shares = series.shares(series.column(rows, "useful"), series.column(rows, "clients"))
     low = shares[shares < series.SERVED_WELL]
     if len(low):
@@ -254,21 +260,11 @@ def _baseline_unsteady(evidence: Evidence) -> Iterator[str]:
         )
     # Processes agree on where a second ends to some tens of milliseconds: what the trigger did first may have
     # been counted in the second before it.
-    calm = rows if evidence.run.info.trigger_s is None else rows[:-1]
-    allowed = max(1, int(BASELINE_LOST_SHARE * evidence.summary.clients))
-    unserved = attempts_of_unserved(evidence.run, 0, len(calm))
-    hint = early_reloads_hint(evidence.run)
-    for name, what, others in (
-        ("disconnects", "disconnects", 0.0),
-        ("attempts", "connection attempts", unserved),
-    ):
-        number = _sum(calm, name) - others
-        if number > allowed:
-            yield (
-                f"the baseline is not steady: {what} before the trigger: expected ≤ {allowed} with "
-                f"{count(evidence.summary.clients)} clients, got {number:.0f}{hint}"
-            )
-    loop = evidence.summary.before.pod_loop if evidence.summary.before else None
+    calm = rows if run.info.trigger_s is None else rows[:-1]
+    hint = early_reloads_hint(run)
+    for what, figures in lost_while_calm(run, calm, summary.clients):
+        yield f"the baseline is not steady: {what} before the trigger: {figures}{hint}"
+    loop = summary.before.pod_loop if summary.before else None
     if loop is not None and loop > BASELINE_POD_LOOP:
         yield (
             "the baseline is overloaded: utilisation of the pods' event loops: "
@@ -281,14 +277,24 @@ def _trigger_without_effect(evidence: Evidence) -> Iterator[str]:
     trigger = evidence.run.info.trigger_s
     if trigger is None or evidence.run.info.control:
         return
-    if trigger_name(evidence.run) in DROPS_AT_ONCE:
-        rows = evidence.run.between(trigger, trigger + TRIGGER_SECONDS)
-        if len(rows) == TRIGGER_SECONDS and not _sum(rows, "disconnects"):
-            yield f"the trigger had no effect: no client was disconnected within {TRIGGER_SECONDS} s"
+    name, least_s = trigger_name(evidence.run), trigger + TRIGGER_SECONDS
+    if name in DROPS_AT_ONCE or name in DROPS_IN_TIME:
+        until_s = least_s if name in DROPS_AT_ONCE else max(least_s, first_fault_end_s(evidence.run))
+        rows = evidence.run.between(trigger, until_s)
+        if len(rows) >= TRIGGER_SECONDS and not _sum(rows, "disconnects"):
+            yield f"the trigger had no effect: no client was disconnected within {len(rows)} s"
         return
     storm = evidence.summary.storm
     if storm is not None and not storm.disconnects and not storm.stale_client_s:
         yield "the trigger had no effect: no client was disconnected, and none had data older than 1 s"
+
+
+def _strike_late(evidence: Evidence) -> Iterator[str]:
+    """This program itself stood still when an event or the rescue was due: end other load on its host."""
+    name, late_s = latest_strike(evidence.run)
+    if late_s * 1000 > STRIKE_LATE_MS:
+        late = expected("≤", milliseconds, STRIKE_LATE_MS, late_s * 1000)
+        yield f"this program stood still: {name} began after its scheduled time: {late}"
 
 
 def _not_pinned(evidence: Evidence) -> Iterator[str]:
@@ -321,8 +327,7 @@ def _other_processes_unknown(evidence: Evidence) -> Iterator[str]:
 
 def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
     """The cap `fleet.max_attempts_per_s` delayed attempts: the policy alone would make more."""
-    delayed = _sum(_phase_rows(evidence.run, "during", "after", "tail"), "held_back")
-    if delayed:
+    if delayed := _sum(_phase_rows(evidence.run, "during", "after", "tail"), "held_back"):
         yield (
             f"the cap fleet.max_attempts_per_s delayed {delayed:.0f} attempts: "
             "attempts were fewer than the policy would make"
@@ -331,8 +336,7 @@ def _attempts_delayed_by_cap(evidence: Evidence) -> Iterator[str]:
 
 def _clients_missing(evidence: Evidence) -> Iterator[str]:
     """A process of the load generator died, or was cut off, and its clients with it."""
-    missing = max(series.present(evidence.run.rows, "missing"), default=0.0)
-    if missing:
+    if missing := max(series.present(evidence.run.rows, "missing"), default=0.0):
         yield f"a load generator process was lost with {missing:.0f} clients: they count as not served"
 
 
@@ -370,6 +374,7 @@ PROBLEMS = (
     _more_received_than_sent,
     _baseline_unsteady,
     _trigger_without_effect,
+    _strike_late,
     _attempts_delayed_by_cap,
     _clients_missing,
     _worker_killed,

@@ -13,8 +13,8 @@ import numpy as np
 from msgspec import Struct
 
 from reports.analysis.judgement import judgement_of
+from reports.analysis.metrics import lost_while_calm
 from reports.analysis.recovery import P99_FACTOR, P99_FLOOR_MS
-from reports.analysis.shared_ips import attempts_of_unserved
 from reports.analysis.validity import Validity
 from reports.analysis.verdict import Verdict
 from reports.compare.comparable import by_arm, settings
@@ -57,14 +57,8 @@ def control_problems(run: Run) -> tuple[str, ...]:
     served = series.availability(rows)
     if served is None or served < series.SERVED_WELL:
         problems.append(f"availability: {units.expected('≥', units.percent, series.SERVED_WELL, served)}")
-    unserved = attempts_of_unserved(run, 0)
-    for name, what, expected in (
-        ("disconnects", "disconnects", 0.0),
-        ("attempts", "connection attempts", unserved),
-    ):
-        number = series.total(series.column(rows, name)) - expected
-        if number:
-            problems.append(f"{what} without a trigger: expected 0, got {number:.0f}")
+    lost = lost_while_calm(run, rows, judgement.summary.clients)
+    problems += [f"{what} without a trigger: {figures}" for what, figures in lost]
     third = len(rows) // 3
     first_ms, last_ms = _p99_ms(rows[:third]), _p99_ms(rows[len(rows) - third :])
     if first_ms is None or last_ms is None:

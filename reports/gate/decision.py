@@ -24,7 +24,7 @@ from reports.gate.effect import findings
 from reports.gate.finding import Counted, Finding
 from reports.gate.looks import runs_to_exclude, runs_to_tell, share_of_alpha
 from reports.gate.measures import Gauge, Measured
-from reports.gate.slo import SloDecision
+from reports.gate.slo import SloDecision, of_too_few
 
 Outcome = Literal["pass", "regression", "inconclusive", "invalid", "failed"]
 
@@ -104,9 +104,10 @@ def decide(
 ) -> Decision:
     """Compares the two sides, and the candidate with its SLOs; without a baseline, only these.
 
-    `earlier` is the decision of the previous interim analysis; one with no more runs than that may spend
-    nothing. `accepted`: why a measure may be worse, by its key. `broken_off`: the outcome, and its reason,
-    where something ended the runs too early.
+    With a `look` below 0 there are too few runs for an SLO to be met. `earlier` is the decision of the
+    previous interim analysis; one with no more runs than that may spend nothing. `accepted`: why a measure
+    may be worse, by its key. `broken_off`: the outcome, and its reason, where something ended the runs too
+    early.
     """
     results: tuple[Finding, ...] = ()
     sides = [side for side in (baseline, candidate) if side is not None]
@@ -121,12 +122,13 @@ def decide(
             excluded=earlier.excluded if earlier is not None else (),
         )
     results = marked(results, accepted or {})
+    slos = [of_too_few(slo, -look) for slo in slos] if look < 0 else slos
     doubts = tuple(_doubts(baseline, candidate))
     outcome, reason = _outcome(empty, results, slos, doubts, comparing=baseline is not None)
     if candidate.failures and (broken_off is None or broken_off[0] != "failed"):
         broken_off = "failed", _failed(candidate)
     outcome, reason = broken_off or (outcome, reason)
-    more = _more(results, slos, candidate) if outcome == "inconclusive" and not doubts else None
+    more = _more(results, slos) if outcome == "inconclusive" and not doubts else None
     if outcome == "inconclusive" and not doubts:
         reason += _how_many_more(more)
     return Decision(
@@ -242,11 +244,9 @@ def _passed(results: Sequence[Finding], slos: Sequence[SloDecision], accepted: S
     return ", and ".join(parts)
 
 
-def _more(results: Sequence[Finding], slos: Sequence[SloDecision], candidate: Side) -> int | None:
+def _more(results: Sequence[Finding], slos: Sequence[SloDecision]) -> int | None:
     needed = [result.more for result in results if result.answer == "inconclusive" and not result.accepted]
-    if any(slo.answer == "inconclusive" for slo in slos):
-        # Runs that disagree are as likely to disagree further; doubling their number is a fair guess.
-        needed.append(len(candidate.measured))
+    needed += [slo.more for slo in slos if slo.answer == "inconclusive"]
     known = [number for number in needed if number is not None]
     return max(known) if len(known) == len(needed) else None
 

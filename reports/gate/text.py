@@ -52,9 +52,16 @@ def slo_table(decision: Decision) -> TextTable:
     """Every SLO."""
     return TextTable(
         label="SLOs",
-        headings=("SLO", "measured", "runs", "violated in", "result"),
+        headings=("SLO", "measured", "runs", "violated in", "undecided in", "result"),
         rows=tuple(
-            (slo.rule, ", ".join(dict.fromkeys(slo.found)), str(slo.runs), str(slo.violated), slo.answer)
+            (
+                slo.rule,
+                ", ".join(dict.fromkeys(slo.found)),
+                str(slo.runs + slo.undecided),
+                str(slo.violated),
+                str(slo.undecided),
+                slo.answer,
+            )
             for slo in decision.slos
         ),
         words=frozenset({"SLO", "measured", "result"}),

@@ -13,7 +13,9 @@
                     in this second, but for those that the client or the scenario ended
     groups.hlog     the same by group: tags `effective/0`, `censored/0` and `staleness/0` of the first one;
                     written at the end
-    events.jsonl    what happened when
+    events.jsonl    what happened when; where an event of the script begins, and at the rescue, with `late_s`:
+                    how long after its scheduled time the runner came to it, of which 0.05 s are on purpose;
+                    not in older runs, and not for what an operator chose
     nginx/ pods/    their configuration and logs; in nginx/, those of another proxy where that was used
 
 Everything is appended as it happens, so a run that failed or was interrupted is readable, and says so. The

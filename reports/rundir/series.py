@@ -63,8 +63,9 @@ def shares(parts: Seconds, wholes: Seconds) -> Seconds:
 
 
 def availability(rows: Sequence[Row]) -> float | None:
-    """Client-seconds served ÷ all client-seconds."""
-    return ratio(total(column(rows, "useful")), total(column(rows, "clients")))
+    """Client-seconds served ÷ all client-seconds, of the seconds of which both are known."""
+    served = column(rows, "useful")
+    return ratio(total(served), total(column(rows, "clients")[~np.isnan(served)]))
 
 
 def ratio(numerator: float, denominator: float) -> float | None:

@@ -19,7 +19,7 @@ class Drained(Struct, frozen=True, kw_only=True):
     outcome: Outcome
     """Its availability is that of the worst seconds: a mean over a long window would hide them."""
     slos: tuple[str, ...] = ()
-    """SLOs of the scenario that it violates, a text each."""
+    """SLOs of the scenario that it violates, or may violate as only a bound is known; a text each."""
 
     def violated(self, constraints: Constraints) -> tuple[str, ...]:
         """The constraints and SLOs that it violates, a text each."""
@@ -34,7 +34,11 @@ def drained(run: Run, *, seed: int, until_s: int) -> Drained:
     results = [evaluate(objective, summary) for objective in objectives] if summary else []
     return Drained(
         outcome=replace(found, availability=lowest_availability(run)),
-        slos=tuple(f"{one.rule}: got {one.found_text}" for one in results if one.met is False),
+        slos=tuple(
+            f"{one.rule}: got {one.found_text}"
+            for one in results
+            if one.met is False or (one.met is None and one.at_least)
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from scenarios.events.event import Context, Details, Event, pod_complaint
+from scenarios.events.rolling_restart import out_of_upstream
 from scenarios.events.stack import Stack
 from scenarios.fields import Index, Seconds, invalid
 
@@ -66,14 +67,6 @@ class Drain(Event, frozen=True, kw_only=True, tag="drain"):
         dropped = 0
         for group in [[pod] for pod in chosen] if self.one_by_one else [chosen]:
             there = [pod for pod in group if pod in gateway.running]
-            await self._leave(stack, there, leaving=True)
-            dropped += await gateway.drain(there, self.window_s, self.close_code)
-            await self._leave(stack, there, leaving=False)
+            async with out_of_upstream(stack, there if self.leave_upstream else ()):
+                dropped += await gateway.drain(there, self.window_s, self.close_code)
         return {"dropped": dropped}
-
-    async def _leave(self, stack: Stack, pods: list[int], *, leaving: bool) -> None:
-        """Makes the proxy send nobody to these pods, or clients again."""
-        if self.leave_upstream and pods:
-            for pod in pods:
-                stack.own_gateway.set_leaving(pod, leaving=leaving)
-            await stack.route()

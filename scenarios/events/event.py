@@ -61,7 +61,8 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
     every_s: PositiveSeconds | Annotated[tuple[PositiveSeconds, ...], _TWO] | None = None
     """Time from the start of one action to the next; two numbers are the bounds of a random time."""
     times: Count = 1
-    """Number of actions in all; more than one needs `every_s`."""
+    """Number of actions in all; more than one needs `every_s`. An action that would begin during the rescue
+    does not."""
 
     @property
     def repeats(self) -> bool:

@@ -22,7 +22,8 @@ def feed_complaint(name: str, context: Context) -> str:
 class FeedBurst(Event, frozen=True, kw_only=True, tag="feed_burst"):
     """The feed sends `factor` times as many ticks per second for `for_s`, and then returns to its rate.
 
-    A burst that starts during another one replaces it.
+    A burst that starts during another one replaces it: when the newer one ends, the feed returns to its usual
+    rate, and the end of the older one changes nothing.
     """
 
     own_gateway = "with `feed.command`"

@@ -8,6 +8,8 @@ from scenarios.fields import Count, PositiveSeconds, Seconds
 class Probes(Event, frozen=True, kw_only=True, tag="probes"):
     """From now on every pod gets liveness and readiness probes, as from an orchestrator.
 
+    Probes that begin later take the place of these.
+
     A pod that is not ready leaves nginx's upstream until it is; a pod that is not alive is killed and
     restarted, which disconnects its clients. Readiness is probed on the clients' port, where the probe waits
     behind them; liveness on another port. `conflated` uses the readiness probe for both, so a pod that is
@@ -39,6 +41,6 @@ class Probes(Event, frozen=True, kw_only=True, tag="probes"):
         return "conflated: not supported as false without gateway.liveness_path: expected that key, or true"
 
     async def strike(self, stack: Stack) -> Details:
-        """Probes until the run ends."""
+        """Probes until the run ends, or other probes begin."""
         await stack.watch_probes(self)
         return {}

@@ -1,6 +1,8 @@
 """All pods are restarted, one after the other."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from scenarios.events.event import Details, Event
 from scenarios.events.stack import Stack
@@ -29,12 +31,22 @@ class RollingRestart(Event, frozen=True, kw_only=True, tag="rolling_restart"):
             if pod not in gateway.running:
                 continue
             with gateway.coming_back(pod):
-                if self.leave_upstream:
-                    gateway.set_leaving(pod, leaving=True)
-                    await stack.route()
-                await gateway.terminate(pod)
-                restarted += await gateway.restart(pod)
-                if self.leave_upstream:
-                    gateway.set_leaving(pod, leaving=False)
-                    await stack.route()
+                async with out_of_upstream(stack, [pod] if self.leave_upstream else ()):
+                    await gateway.terminate(pod)
+                    restarted += await gateway.restart(pod)
         return {"pods": restarted}
+
+
+@asynccontextmanager
+async def out_of_upstream(stack: Stack, pods: Sequence[int]) -> AsyncIterator[None]:
+    """As long as this lasts, the proxy sends nobody to these pods.
+
+    Whom something else keeps out as well is back when the last of them lets it in.
+    """
+    if not pods:
+        yield
+        return
+    with stack.own_gateway.leaving(pods):
+        await stack.route()
+        yield
+    await stack.route()

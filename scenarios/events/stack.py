@@ -67,8 +67,8 @@ class Pods(Protocol):
         """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
         ...
 
-    def set_leaving(self, index: int, *, leaving: bool) -> None:
-        """Whether the proxy is to send nobody to this pod, which is being restarted; `route` tells it."""
+    def leaving(self, indices: Iterable[int]) -> AbstractContextManager[None]:
+        """As long as this lasts, the proxy is to send nobody to these pods; `route` tells it."""
         ...
 
     def paused(self, index: int) -> AbstractAsyncContextManager[None]:
@@ -164,5 +164,5 @@ class Stack(Protocol):
         ...
 
     async def watch_probes(self, probes: ProbeSettings) -> None:
-        """Asks the pods how they are, and acts on it, until it is cancelled."""
+        """Asks the pods how they are, and acts on it, until it is called again or cancelled."""
         ...

@@ -55,7 +55,8 @@ def check_can_run(name: str, root: Path, scenario: str, overrides: Sequence[str]
     try:
         found = json.loads(probed.stdout)["schema_version"]
     except (ValueError, KeyError, TypeError):
-        raise CheckoutError(f"{name}: invalid answer of `probe`: {probed.stdout.strip()[:200]!r}") from None
+        answer = hide(probed.stdout.strip(), secrets_in(overrides))[:200]
+        raise CheckoutError(f"{name}: invalid answer of `probe`: {answer!r}") from None
     if found != SCHEMA_VERSION:
         raise CheckoutError(
             invalid(f"{name}: schema version of its run directories", found, str(SCHEMA_VERSION))

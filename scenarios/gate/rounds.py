@@ -22,8 +22,8 @@ from scenarios.runner.progress import RunView
 from scenarios.runner.retry import attempt_folder, until_quiet
 from scenarios.runner.run import run
 from scenarios.scenario.model import Scenario
-from scenarios.scenario.redact import secrets_in
-from scenarios.scenario.redact_text import hide_in_logs
+from scenarios.scenario.redact import secrets_in, secrets_of
+from scenarios.scenario.redact_text import hide, hide_in_logs
 
 _GRACE_S = 15.0
 """Time for another version to end its pods, nginx and clients."""
@@ -152,6 +152,7 @@ async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) ->
     folder.mkdir()
     log = folder / "command.log"
     overrides = [*player.overrides, f"fleet.seed={seed}"]
+    secrets = secrets_in(overrides) | secrets_of(player.scenario)
     nginx = ["--nginx", str(player.nginx_binary.resolve())] if player.nginx_binary else []
     allowed = ["--allow-exec"] if player.allow_exec else []
     child = await start(
@@ -170,7 +171,7 @@ async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) ->
     finally:
         await child.stop(_GRACE_S)
         # Another version may hide less.
-        hide_in_logs(folder, secrets_in(overrides))
+        hide_in_logs(folder, secrets)
     if code not in {GOOD, INVALID, FAILED}:
         raise StackError(f"{player.name}: its run ended with {exit_text(code)}; see {log}")
     try:
@@ -180,4 +181,5 @@ async def _run_elsewhere(player: Player, root: Path, seed: int, folder: Path) ->
     for info in made:
         # Versions that know no failed runs call them interrupted.
         if info.status != "complete":
-            raise StackError(f"{player.name}: its run is {info.status}: {info.problem}; see {log}")
+            problem = hide(info.problem, secrets)
+            raise StackError(f"{player.name}: its run is {info.status}: {problem}; see {log}")

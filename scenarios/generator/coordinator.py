@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gevent
@@ -135,12 +135,12 @@ class Head:
 
     def _watch_health(self, url: str) -> None:
         while True:
-            self._unhealthy = shown_text(hide(health_problem(url), self._secrets))
+            self._unhealthy = health_problem(url, self._secrets)
             gevent.sleep(_HEALTH_PERIOD_S)
 
 
-def health_problem(url: str) -> str:
-    """What is wrong with the answer of a health URL, in a line; empty for a good one.
+def health_problem(url: str, secrets: Iterable[str] = ()) -> str:
+    """What is wrong with the answer of a health URL, in a line without secrets; empty for a good one.
 
     Whatever comes back, or does not within a second in all, is an answer: a target that cannot be asked is
     not a healthy one. It is asked directly, as the clients connect, and never through a proxy of the
@@ -154,4 +154,5 @@ def health_problem(url: str) -> str:
         return f"did not answer within {_HEALTH_TIMEOUT_S:g} s"
     except Exception as error:  # Besides OSError: what is no HTTP, endless headers, a broken redirect, …
         # It quotes the answer, which may be long and have control characters in it.
-        return ascii(str(error) or repr(error))[1:-1][:_LONGEST_COMPLAINT]
+        said = shown_text(hide(str(error) or repr(error), secrets))
+        return ascii(said)[1:-1][:_LONGEST_COMPLAINT]

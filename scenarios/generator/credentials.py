@@ -35,7 +35,6 @@ Take = Callable[[Identity | None], None]
 
 _DESCRIPTORS = 1024
 _MOST_OPEN = 100_000
-_LONGEST_REASON = 200
 
 
 class IssuerProcess:
@@ -114,7 +113,7 @@ class IssuerProcess:
                 problem = str(error)
         if not self._said_why:
             self._said_why = True
-            log.warning("%s: no credentials: %s", self._key, shown_text(problem)[:_LONGEST_REASON])
+            log.warning("%s: no credentials: %s", self._key, shown_text(problem))
         return None
 
     def _end(self, reason: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +23,8 @@ from scenarios.measure.result import AcceptQueue, Measured, Memory
 from scenarios.measure.seconds import SECOND_NS, Seconds
 from scenarios.measure.sizes import MOST, Sizes, sizes
 from scenarios.scenario.model import Abort, Fleet, Gateway, Scenario
+from scenarios.scenario.redact import secrets_of
+from scenarios.scenario.redact_text import errors_without
 from scenarios.stack.generator import Generator
 
 _AWAY: NameOrTable = {"name": "spread", "hold_s": 86_400.0, "window_s": 0.0}
@@ -31,15 +33,20 @@ _CONNECT_TIMEOUT_S = 20.0
 _JOIN_TIMEOUT_S = 30.0
 _PILOT = Sizes(clients=30, ramp_s=3)
 _QUIET_S = 4
+_TRIES = 4
+"""Of a part that is no cycle, where something stood still during it."""
 _MOST_QUEUED = 4_200
 """More than Linux's default limit of a queue."""
 _WATCHED_S, _FEWEST_WATCHED, _MOST_WATCHED = 0.6, 24, 200
 """Handshakes that wait while the pod is stopped: about 0.6 s of work, at least 24, and at most 200."""
 _ANSWERS_WITHIN_S = 10.0
 
+_Part = tuple[int, Sequence[Window]]
+"""The second that it began with, and its windows, which are without gaps."""
+
 
 class NoisyHostError(Exception):
-    """Other processes used the cores during too many cycles."""
+    """Other processes used the cores during too many cycles, or kept this program from running."""
 
 
 class MeasurePlan(Struct, frozen=True, kw_only=True):
@@ -59,6 +66,7 @@ async def measure(plan: MeasurePlan, on_progress: Callable[[str], None]) -> Meas
     epoch_ns = (time.monotonic_ns() // SECOND_NS) * SECOND_NS
     scenario = replace(plan.scenario, fleet=replace(plan.scenario.fleet, clients=plan.most_clients))
     async with contextlib.AsyncExitStack() as stops:
+        stops.enter_context(errors_without(secrets_of(plan.scenario)))
         folder = Path(stops.enter_context(TemporaryDirectory(prefix="reconnect-storm-measure-")))
         watch = Watch()
         stops.push_async_callback(watch.stop)
@@ -127,14 +135,30 @@ class _Measuring:
     async def _pilot(self) -> Sizes:
         """Sizes for the cycles, from a few clients; they warm the gateway up as well."""
         self.on_progress(f"pilot: {_PILOT.clients} clients")
-        await self._begin()
-        idle = await self._spend(1, clients=False)
-        async with self._generator(_PILOT) as generator:
-            ramp = await self._joined(generator, _PILOT)
-            steady = await self._spend(1)
+        (idle,) = await self._undisturbed(self._idle)
+        ramp, steady = await self._undisturbed(self._few_clients)
         handshake_s = (ramp.cpu_s - idle.cpu_s / idle.span_s * ramp.span_s) / max(1, ramp.joins)
         client_s = (steady.cpu_s / steady.span_s - idle.cpu_s / idle.span_s) / _PILOT.clients
         return sizes(handshake_s, client_s, self.plan.most_clients)
+
+    async def _idle(self) -> _Part:
+        await self._begin()
+        return self.next, [await self._spend(1, clients=False)]
+
+    async def _few_clients(self) -> _Part:
+        async with self._generator(_PILOT) as generator:
+            return self.next, [await self._joined(generator, _PILOT), await self._spend(1)]
+
+    async def _undisturbed(self, part: Callable[[], Awaitable[_Part]]) -> Sequence[Window]:
+        """The windows of a part, which is repeated where this program or the generator stood still."""
+        noise = ""
+        for _ in range(_TRIES):
+            if noise:
+                self.on_progress(f"retrying: {noise}")
+            first, windows = await part()
+            if not (noise := self.seconds.stood_still(first, self.next)):
+                return windows
+        raise NoisyHostError(f"{noise}, in each of {_TRIES} tries")
 
     async def _cycles(
         self, size: Sizes
@@ -160,7 +184,7 @@ class _Measuring:
                     good.append(windows)
                     self.on_progress(f"cycle {len(good)} of {plan.cycles}{_first_look(windows)}")
                 elif discarded == plan.retries:
-                    raise NoisyHostError(noise)
+                    raise NoisyHostError(f"{noise}, in more than {plan.retries} cycles")
                 else:
                     discarded += 1
                     self.on_progress(f"retrying: {noise}")
@@ -184,18 +208,24 @@ class _Measuring:
         if self.pod.stall_feed is None:
             return None
         self.on_progress("idle CPU with clients: the feed is stalled")
+        quiet = await self._undisturbed(self._stalled)
+        if any(window.ticks for window in quiet):
+            return None
+        return t_interval([window.cpu_s / window.span_s for window in quiet])
+
+    async def _stalled(self) -> _Part:
+        assert self.pod.stall_feed is not None  # noqa: S101
         stalling = asyncio.ensure_future(self.pod.stall_feed(_QUIET_S + 1.0))
         try:
             await self._spend(1)
+            first = self.next
             quiet = [await self._spend(1) for _ in range(_QUIET_S - 1)]
             await stalling
         finally:
             stalling.cancel()
         # The feed catches up.
         await self._spend(2)
-        if any(window.ticks for window in quiet):
-            return None
-        return t_interval([window.cpu_s / window.span_s for window in quiet])
+        return first, quiet
 
     async def _accept_queue(self, handshake_s: float) -> AcceptQueue:
         self.on_progress("accept queue: the pod is stopped for a moment")
@@ -313,17 +343,17 @@ class _Measuring:
         return await self.seconds.window(first, self.next, clients=clients)
 
     def _memory(self, first: int, end: int) -> list[tuple[float, float]]:
-        """(clients, resident bytes) at the end of each second."""
+        """(clients, resident bytes) at the end of each second, where both were read then."""
+        intervals, samples = self.seconds.intervals, self.seconds.samples
         return [
-            (float(self.seconds.intervals[second].connected), float(self.seconds.samples[second].rss_bytes))
+            (float(intervals[second].connected), float(samples[second].rss_bytes))
             for second in range(first, end)
-            if second in self.seconds.intervals and second in self.seconds.samples
+            if second in intervals and second in samples and samples[second].on_time
         ]
 
     def _noise(self, first: int, end: int) -> str:
-        if skipped := self.seconds.skipped(first, end):
-            # What it saw of them may be in a second of another window.
-            return f"the load generator stood still for {skipped} of {end - first} seconds"
+        if stood_still := self.seconds.stood_still(first, end):
+            return stood_still
         found = taken(self.seconds.load(first, end), machine.describe(self.cores))
         return next((each.sentence for each in found if each.too_much), "")
 

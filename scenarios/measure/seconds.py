@@ -20,6 +20,8 @@ SECOND_NS = 1_000_000_000
 INTO_THE_SECOND_NS = 50_000_000
 """Orders go out this long after a second has begun: what they cause is booked in that second."""
 _LATE_S = 5.0
+_SPAN_OFF_S = 0.05
+"""A second may be this much longer or shorter by its samples."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -31,6 +33,11 @@ class Sample(Struct, frozen=True, kw_only=True):
     rss_bytes: int
     load: dict[str, float | None]
     """CPU of other processes, as a row of a run has it."""
+
+    @property
+    def on_time(self) -> bool:
+        """Whether it has the CPU of its own second, and no other one's."""
+        return round(abs(self.span_s - 1), 6) <= _SPAN_OFF_S
 
 
 class Seconds:
@@ -112,6 +119,15 @@ class Seconds:
     def skipped(self, first: int, end: int) -> int:
         """How many of these seconds a generator that stood still has passed over."""
         return sum(self._reported(second) and second not in self.intervals for second in range(first, end))
+
+    def stood_still(self, first: int, end: int) -> str:
+        """Whose standing still has put something of these seconds into others, in a sentence; or empty."""
+        samples = [self.samples[second] for second in range(first, end) if second in self.samples]
+        if late := [sample.span_s for sample in samples if not sample.on_time]:
+            return f"this program stood still: a second lasted {max(late):.2f} s by its samples"
+        if skipped := self.skipped(first, end):
+            return f"the load generator stood still for {skipped} of {end - first} seconds"
+        return ""
 
     def load(self, first: int, end: int) -> list[dict[str, float | None]]:
         """CPU of other processes in these seconds."""

@@ -107,6 +107,22 @@ class KeptProgram(Struct, eq=False):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, number)
 
+    def handles(self, number: int) -> bool:
+        """Whether the program has seen to a signal by now: it catches, blocks or ignores it.
+
+        True where the system does not tell, and of a program that has ended.
+        """
+        folder = Path(f"/proc/{self.pid}")
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            lines = (folder / "status").read_text(encoding="ascii", errors="replace").splitlines()
+            values = dict(line.split(":", 1) for line in lines)
+            masks = [int(values[name], 16) for name in ("SigCgt", "SigBlk", "SigIgn")]
+        except (OSError, KeyError):
+            return True
+        # Until it executes the program, the process is a copy of the keeper, whose masks say nothing.
+        return _KEEPER.encode() not in words and any(mask >> (number - 1) & 1 for mask in masks)
+
     def _to_all(self, number: int) -> None:
         # A fork between the two turns is in the second.
         for _ in range(2):

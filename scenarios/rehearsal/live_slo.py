@@ -30,8 +30,9 @@ def measured(metric: str, rows: Sequence[Row], percentile: Percentile) -> float 
         case Quantile(tag=tag, percent=percent):
             return percentile(tag, percent)
         case Ratio(above=above, below=below):
-            whole = sum(_total(rows, name) for name in below)
-            return sum(_total(rows, name) for name in above) / whole if whole else None
+            known = [row for row in rows if row.keys() >= {*above, *below}]
+            whole = sum(_total(known, name) for name in below)
+            return sum(_total(known, name) for name in above) / whole if whole else None
         case Mean(column=column):
             values = _values(rows, column)
             return sum(values) / len(values) if values else None
@@ -52,7 +53,7 @@ def recovery_state(objective: Objective, recovered_after_s: float | None, waited
 
 
 def _total(rows: Sequence[Row], name: str) -> float:
-    return float(sum(row.get(name, 0.0) for row in rows))
+    return float(sum(row[name] for row in rows))
 
 
 def _values(rows: Sequence[Row], name: str) -> list[float]:

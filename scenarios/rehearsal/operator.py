@@ -125,7 +125,7 @@ class Rehearsing:
 
     def on_event(self, t_s: float, name: str, details: Mapping[str, Any]) -> None:
         """Shows the event."""
-        self.begun = True
+        self.begun = self.begun or name == "steady"
         self._view.happened(self._dashboard.add_event(t_s, name, details))
 
     def clears(self, run_control: RunControl) -> bool:

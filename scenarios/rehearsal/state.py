@@ -23,7 +23,7 @@ from scenarios.scenario.timeline import strikes
 Words = Callable[[str, Mapping[str, Any]], str]
 """An event in a few words, from its name and details."""
 
-_COMMON = ("do", "kind", "phase", *Event.__struct_fields__)
+_COMMON = ("do", "kind", "phase", "late_s", *Event.__struct_fields__)
 
 
 class Happening(Struct, frozen=True):
@@ -83,7 +83,9 @@ class DashboardState:
 
     def coming(self) -> list[Happening]:
         """Scheduled events, in order of time."""
-        found = [self._planned(strike.at_s, strike.event) for strike in strikes(self.scenario)]
+        # In a rescue no event begins.
+        due = strikes(self.scenario) if self.rescued_at_s is None else []
+        found = [self._planned(strike.at_s, strike.event) for strike in due]
         phases = self.scenario.phases
         if phases.rescue_at_s:
             found.append(

@@ -19,7 +19,7 @@ from scenarios.events.event import Event
 from scenarios.events.stack import Stack
 from scenarios.runner.collector import Collector
 from scenarios.runner.operator import CHECK_BEFORE_S, Operator, Row
-from scenarios.runner.timeline import Timeline
+from scenarios.runner.timeline import Timeline, late_by
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.phases import may_end_early, phases_of
 
@@ -51,7 +51,9 @@ class Course:
         self._now_s = now_s
         self._note = note
         self._cleared = asyncio.Event()
-        self._timeline = Timeline(scenario, stack, until=self._until_cleared, now_s=now_s, note=note)
+        self._unaided = asyncio.Event()
+        """Set once it is known that the run needs no rescue."""
+        self._timeline = Timeline(scenario, stack, until=self._until_due, now_s=now_s, note=note)
 
     async def play(self) -> None:
         """Plays it to its end, to the end that the operator makes, or until a strike fails."""
@@ -158,22 +160,25 @@ class Course:
             self._cleared.set()
             await operator.operate(self)
 
-    async def _until_cleared(self, t_s: float) -> None:
+    async def _until_due(self, t_s: float) -> None:
+        """Returns when a strike of that time may begin: not before it is cleared, and in a rescue never."""
         trigger_s = self.scenario.trigger_s
         if self._operator and trigger_s is not None and t_s >= trigger_s:
             await self._cleared.wait()
         await self._until(t_s)
+        if may_end_early(self.scenario) and t_s >= self.scenario.phases.rescue_at_s:
+            await self._unaided.wait()
 
     # -- rescue and end -----------------------------------------------------------------------------
 
     async def _play_to_the_end(self) -> None:
         if may_end_early(self.scenario):
             await self._until_moving(lambda: self.scenario.phases.rescue_at_s)
-            phases = self.scenario.phases
+            late_s = late_by(self._now_s(), self.scenario.phases.rescue_at_s)
             if self._served_lately(3) < SERVED:
-                self.end_s = phases.rescue_at_s + phases.rescue_s
-                await self._rescue()
+                await self._rescue(late_s)
             else:
+                self._unaided.set()
                 self.end_s = await self._until_well()
             await self._until(self.end_s)
         else:
@@ -228,14 +233,16 @@ class Course:
         known = (t_s for t_s in range(before_s - 1, -1, -1) if "useful" in self._collector.row(zero + t_s))
         return next(known, None)
 
-    async def _rescue(self) -> None:
+    async def _rescue(self, late_s: float) -> None:
         phases = self.scenario.phases
         # What nobody held by now must not be credited with the rescue.
         await self._stack.generator.finalise()
         await self._stack.generator.push_policy(phases.rescue_policy)
-        self._info.rescued_at_s = phases.rescue_at_s
+        # Workers may have taken seconds to close their books; the rescue has its full length all the same.
+        self._info.rescued_at_s = max(phases.rescue_at_s, int(self._now_s()))
+        self.end_s = self._info.rescued_at_s + phases.rescue_s
         self.set_phases()
-        self._note("rescue", policy=phases.rescue_policy)
+        self._note("rescue", policy=phases.rescue_policy, late_s=late_s)
 
     def _served_lately(self, seconds: int) -> float:
         """Share of clients usefully connected in the last `seconds` whole seconds that are known."""

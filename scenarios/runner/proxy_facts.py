@@ -13,6 +13,7 @@ from reports.rundir.schema import RunInfo
 from scenarios.limits.registry import limit
 from scenarios.proxies.access_log import REJECTED, AccessLine
 from scenarios.proxies.nginx import NOT_ENOUGH
+from scenarios.proxies.registry import PROXIES
 from scenarios.proxies.zones import second_of, zone_refusals
 from scenarios.scenario.model import Scenario
 
@@ -136,3 +137,10 @@ def _taken_out(own_words: Iterable[str]) -> tuple[int, int, int]:
             taken_out += 1
             alive += _REFUSED not in line
     return taken_out, alive, none_left
+
+
+def versions_of_proxies(scenario: Scenario) -> dict[str, str]:
+    """Of the proxy, and of the sidecars: each is of a kind that a proxy can be."""
+    kinds = [scenario.edge.proxy] if not scenario.target.url else []
+    kinds += [scenario.mesh.sidecar] if scenario.mesh.sidecar != "none" else []
+    return {name: version for kind in kinds for name, version in PROXIES[kind].versions().items()}

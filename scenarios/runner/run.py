@@ -25,7 +25,7 @@ from scenarios.host import machine
 from scenarios.host.process import AbortedError, StackError, Watch, first_of
 from scenarios.proxies.access_log import refusals_per_second
 from scenarios.proxies.nginx import full_workers
-from scenarios.proxies.registry import PROXIES, kind_of
+from scenarios.proxies.registry import kind_of
 from scenarios.proxies.sidecar_stats import refused_per_second
 from scenarios.runner.collector import SECOND_NS, Collector
 from scenarios.runner.course import Course
@@ -33,11 +33,10 @@ from scenarios.runner.deployment import place_for
 from scenarios.runner.operator import Operator
 from scenarios.runner.plan import Plan
 from scenarios.runner.progress import Progress, effective_p99_so_far, served_share
-from scenarios.runner.proxy_facts import limit_rules, proxy_log, said_of_limits
-from scenarios.scenario.model import Scenario
+from scenarios.runner.proxy_facts import limit_rules, proxy_log, said_of_limits, versions_of_proxies
 from scenarios.scenario.phases import SETTLE_S, cut_short, expected_s, may_end_early
 from scenarios.scenario.redact import command_without_secrets, secrets_of, without_secrets
-from scenarios.scenario.redact_text import hide, hide_in_logs
+from scenarios.scenario.redact_text import hide, hide_in_error, hide_in_logs
 from scenarios.scenario.stability import stability
 from scenarios.stack.parts import Place, Wanted
 from scenarios.stack.stack import Stack
@@ -72,7 +71,7 @@ async def run(
         control=plan.control,
         seed=plan.scenario.fleet.seed,
         started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=machine.versions() | _versions_of_parts(plan.scenario),
+        versions=machine.versions() | versions_of_proxies(plan.scenario),
         machine=place.machine,
         # What a gateway other than the stub can carry is not in the scenario.
         stability=(
@@ -94,9 +93,9 @@ async def run(
         info.status, info.problem = "interrupted", STOPPED_BY_USER
         raise
     except BaseException as error:
+        hide_in_error(error, secrets)
         told = first_of(error)
-        _failed(info, told)
-        info.problem = hide(info.problem, secrets)
+        _failed(info, told, secrets)
         if isinstance(told, StackError):
             raise type(told)(info.problem) from error
         if told is error:
@@ -106,31 +105,26 @@ async def run(
         try:
             conductor.write_everything()
         except Exception as error:
+            hide_in_error(error, secrets)
             if info.status == "complete":
-                _failed(info, error)
-                info.problem = hide(info.problem, secrets)
+                _failed(info, error, secrets)
             raise
         finally:
             if operator:
                 info.rehearsal = operator.rehearsal
-            writer.save()
-            writer.close()
-            hide_in_logs(plan.directory, secrets)
+            # Each is done whatever the others come to, on a full disk as well; the last one first.
+            with contextlib.ExitStack() as ends:
+                ends.callback(hide_in_logs, plan.directory, secrets)
+                ends.callback(writer.close)
+                ends.callback(writer.save)
     return info
 
 
-def _failed(info: RunInfo, error: BaseException) -> None:
+def _failed(info: RunInfo, error: BaseException, secrets: frozenset[str]) -> None:
     broken_off = not isinstance(error, Exception) or isinstance(error, AbortedError)
     info.status = "interrupted" if broken_off else "failed"
     told = str(error) if isinstance(error, StackError) else f"{type(error).__name__}: {error}"
-    info.problem = told.removesuffix(": ")
-
-
-def _versions_of_parts(scenario: Scenario) -> dict[str, str]:
-    """Of the proxy, and of the sidecars: each is of a kind that a proxy can be."""
-    kinds = [scenario.edge.proxy] if not scenario.target.url else []
-    kinds += [scenario.mesh.sidecar] if scenario.mesh.sidecar != "none" else []
-    return {name: version for kind in kinds for name, version in PROXIES[kind].versions().items()}
+    info.problem = hide(told.removesuffix(": "), secrets)
 
 
 class _Conductor:

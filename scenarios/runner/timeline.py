@@ -1,7 +1,7 @@
 """Carries out a scenario's events when their time has come."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
 from typing import Any
 
@@ -15,6 +15,7 @@ from scenarios.scenario.timeline import strikes
 
 _AT_ONCE_S = 0.5
 """A strike that takes no longer than this is over in the second in which it began."""
+_NO_SCHEDULE: Mapping[str, float] = {}
 
 
 class Timeline:
@@ -56,27 +57,31 @@ class Timeline:
         async with asyncio.TaskGroup() as tasks:
             for strike in self._strikes:
                 await self._until(strike.at_s)
-                tasks.create_task(self._begin(strike.event))
+                # Before the strike waits for anything itself: who is late by now was kept from running.
+                tasks.create_task(self._begin(strike.event, late_by(self._now_s(), strike.at_s)))
 
-    async def carry_out(self, event: Event) -> None:
-        """Carries out an event now, and writes when it began and ended."""
+    async def carry_out(self, event: Event, timing: Mapping[str, float] = _NO_SCHEDULE) -> None:
+        """Carries out an event now, and writes when it began and ended.
+
+        timing: what to write of its beginning besides the time.
+        """
         self._faults_under_way += event.kind == "fault"
         try:
-            await self._carry_out(event)
+            await self._carry_out(event, timing)
         finally:
             self._faults_under_way -= event.kind == "fault"
 
-    async def _begin(self, event: Event) -> None:
+    async def _begin(self, event: Event, late_s: float) -> None:
         self._to_come -= 1
-        await self.carry_out(event)
+        await self.carry_out(event, {"late_s": late_s})
 
-    async def _carry_out(self, event: Event) -> None:
+    async def _carry_out(self, event: Event, timing: Mapping[str, float]) -> None:
         if self._fitting:
             self._fitting = False
             await self._stack.generator.end_calm()
         began_s = self._now_s()
         what = {key: value for key, value in shown_fields(event).items() if key not in _COMMON}
-        self._note(event.name, kind=event.kind, phase="begin", **what)
+        self._note(event.name, kind=event.kind, phase="begin", **timing, **what)
         try:
             details = await event.strike(self._stack)
         except StackError as error:
@@ -88,6 +93,11 @@ class Timeline:
             end_s = int(began_s) if ended_s - began_s < _AT_ONCE_S else ceil(ended_s)
             self.trigger_end_s = max(end_s, self.trigger_end_s or 0)
         self._note(event.name, kind=event.kind, phase="end", **{**what, **details})
+
+
+def late_by(now_s: float, at_s: float) -> float:
+    """How much later than planned something begins, as events.jsonl has it."""
+    return round(max(0.0, now_s - at_s), 3)
 
 
 _COMMON = ("do", *Event.__struct_fields__)

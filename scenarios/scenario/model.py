@@ -319,8 +319,8 @@ class Phases(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long the steady state must last before the run counts as recovered."""
     rescue_at_s: Annotated[int, Meta(ge=0)] = 44
     """If less than 90 % are served at this time, every client gets the rescue policy (forced-recovery probe):
-    a recovery with the same clients, pods and rate shows that the outage was metastable. 0 switches it
-    off."""
+    a recovery with the same clients, pods and rate shows that the outage was metastable. No event begins
+    during the rescue, and faults of known length have to be over before it. 0 switches it off."""
     control_s: Annotated[int, Meta(ge=0, le=86_400)] = 12
     """Duration of the control run of a comparison, which has no fault. 0 switches it off."""
     rescue_s: Count = 13

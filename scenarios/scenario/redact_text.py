@@ -1,5 +1,6 @@
-"""Secrets in texts: URLs, words, logs of other programs."""
+"""Secrets in texts: URLs, words, errors, logs of other programs."""
 
+import contextlib
 import re
 import shlex
 import string
@@ -100,13 +101,47 @@ def hide(text: str, secrets: Iterable[str]) -> str:
 
 
 def hide_in_logs(folder: Path, secrets: Iterable[str]) -> None:
-    """Hides secrets that are known in all logs of a folder, whoever has written them there."""
+    """Hides secrets that are known in all logs of a folder, whoever has written them there.
+
+    A log that cannot be written, as on a full disk, is cut: what follows in it is lost. All other logs are
+    looked through. Raises the first OSError when it is done.
+    """
     known = [secret for secret in secrets if len(secret) >= _SHORTEST]
+    failed: OSError | None = None
     for path in sorted(folder.rglob("*.log")) if known else ():
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        shown = hide(text, known)
-        if shown != text:
-            path.write_text(shown, encoding="utf-8", errors="surrogateescape")
+        try:
+            text = path.read_text(encoding="utf-8", errors="surrogateescape")
+            shown = hide(text, known)
+            if shown != text:
+                path.write_text(shown, encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            failed = failed or error
+    if failed:
+        raise failed
+
+
+@contextlib.contextmanager
+def errors_without(secrets: Iterable[str]) -> Iterator[None]:
+    """Hides secrets that are known in what an error says that comes out of it, and in those behind it."""
+    try:
+        yield
+    except BaseException as error:
+        hide_in_error(error, secrets)
+        raise
+
+
+def hide_in_error(error: BaseException, secrets: Iterable[str]) -> None:
+    """Hides secrets that are known in what an error says, and in its causes and members."""
+    known, open_, seen = tuple(secrets), [error], set[int]()
+    while open_:
+        one = open_.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.args = tuple(hide(each, known) if isinstance(each, str) else each for each in one.args)
+        open_ += filter(None, (one.__cause__, one.__context__))
+        if isinstance(one, BaseExceptionGroup):
+            open_ += one.exceptions
 
 
 def _words(text: str) -> Iterator[str]:

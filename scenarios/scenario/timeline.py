@@ -41,18 +41,19 @@ def places_needed(scenario: Scenario) -> int:
     A pod that is killed for good keeps its place, because nginx goes on asking it; one that leaves when the
     number of pods is reduced gives its place back.
     """
-    running = held = most = scenario.gateway.pods
+    held = most = scenario.gateway.pods
+    # May be dead for good: a kill of one that is about to come back changes nothing.
     dead: set[int] = set()
     for strike in strikes(scenario):
         match strike.event:
             case Scale(pods=pods):
-                held += pods - running
-                running = pods
-            case KillPod(pod=pod, restart=False) if pod not in dead:
+                held = pods + len(dead)
+            case KillPod(pod=pod, restart=True):
+                dead.discard(pod)
+            case KillPod(pod=pod):
                 dead.add(pod)
-                running -= 1
             case Deploy():
-                # All old pods may still be draining when the last new one has started.
-                most = max(most, held + running)
+                # All old pods may still be draining when the last new one has started, and all may be alive.
+                most = max(most, 2 * held)
         most = max(most, held)
     return most

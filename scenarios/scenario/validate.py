@@ -14,7 +14,7 @@ import msgspec
 from scenarios.credentials.answers import CredentialsError, names_in
 from scenarios.credentials.function import function_at
 from scenarios.events.deploy import Deploy
-from scenarios.events.event import Context, common_complaint
+from scenarios.events.event import Context, Event, common_complaint
 from scenarios.events.registry import EVENTS
 from scenarios.events.scale import Scale
 from scenarios.fields import invalid
@@ -226,3 +226,17 @@ def _check_times(scenario: Scenario, fail: Callable[[str, object, str], None]) -
         low, high = trigger + phases.during_s + 1, phases.duration_s - phases.rescue_s
         if phases.rescue_at_s and not low <= phases.rescue_at_s <= high:
             fail("phases.rescue_at_s", phases.rescue_at_s, f"0 for none, or from {low:g} to {high}")
+        for place, event in enumerate(scenario.event):
+            over_s = _over_s(event, phases.rescue_at_s) if event.enabled and event.kind == "fault" else 0
+            if over_s > phases.rescue_at_s > 0:
+                expected = f"0 for none, or at least {over_s:g}, when event[{place}], {event.name}, is over"
+                fail("phases.rescue_at_s", phases.rescue_at_s, expected)
+
+
+def _over_s(event: Event, before_s: float) -> float:
+    """When the last action that begins before that time is over; of random times the first one counts."""
+    last_s = event.at_s
+    if event.every_s is not None and not isinstance(event.every_s, tuple):
+        more = math.ceil((before_s - event.at_s) / event.every_s) - 1
+        last_s += min(more, event.times - 1) * event.every_s
+    return last_s + event.lasts_s

@@ -24,8 +24,8 @@ from scenarios.scenario.timeline import strikes
 from scenarios.simulator.drains.by_pods import drain
 from scenarios.simulator.drains.by_proxy import cut_later
 from scenarios.simulator.engine import Engine
-from scenarios.stack.expected import expecting, in_upstream, staying
-from scenarios.stack.probes import Orchestrator
+from scenarios.stack.expected import expecting, in_upstream, leaving, staying
+from scenarios.stack.probes import Orchestrator, ProbesInForce
 
 SECOND_NS = 1_000_000_000
 
@@ -37,7 +37,8 @@ class SimulatedPod:
         self.index = index
         self.withdrawn = False
         self.ejected = False
-        self.leaving = False
+        self.leaving = 0
+        """How many keep it out of the upstream."""
         self.entered = False
         """It has been ready once."""
         self.expected = 0
@@ -166,9 +167,9 @@ class SimulatedGateway:
         """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
         return expecting(self.pods[index : index + 1])
 
-    def set_leaving(self, index: int, *, leaving: bool) -> None:
-        """Whether the edge is to send nobody to this pod, as it is being restarted."""
-        self.pods[index].leaving = leaving
+    def leaving(self, indices: Iterable[int]) -> AbstractContextManager[None]:
+        """As long as this lasts, the edge is to send nobody to these pods; `route` tells it."""
+        return leaving([self.pods[index] for index in indices])
 
     async def kill(self, index: int) -> int:
         """Ends a pod at once; returns how many clients it had."""
@@ -268,6 +269,7 @@ class SimulatedStack:
         self.note = note
         self._engine = engine
         self._feed = feed
+        self._probes = ProbesInForce()
         self._limit: NameOrTable = "none"
         self._routed = scenario.gateway.pods
         """How many pods the edge knows: a limit's rate may follow from it."""
@@ -291,8 +293,8 @@ class SimulatedStack:
             self.reload()
 
     async def watch_probes(self, probes: ProbeSettings) -> None:
-        """Asks the pods how they are, and acts on it, until it is cancelled."""
-        await Orchestrator(probes, self.gateway, route=self.route, note=self.note).run()
+        """Asks the pods how they are, and acts on it, until others do or it is cancelled."""
+        await self._probes.run(Orchestrator(probes, self.gateway, route=self.route, note=self.note))
 
     async def set_limit(self, spec: NameOrTable) -> None:
         """Puts another limit in force: at the edge, and at the pods."""
@@ -337,17 +339,21 @@ def due_times(feed: FeedSchedule, ticks: int) -> Any:
 
 
 def most_pods(scenario: Scenario) -> int:
-    """How many pods there ever are, at the most: one that has left, or is killed for good, stays away."""
-    running = ever = scenario.gateway.pods
+    """How many pods there ever are, at the most: each has an index of its own.
+
+    A kill may find a pod dead, and a dead pod may be brought back.
+    """
+    fewest = held = ever = scenario.gateway.pods
     for strike in strikes(scenario):
         match strike.event:
             case Scale(pods=pods):
-                ever += max(0, pods - running)
-                running = pods
+                ever += max(0, pods - fewest)
+                held += pods - fewest
+                fewest = pods
             case KillPod(restart=False):
-                running = max(0, running - 1)
+                fewest = max(0, fewest - 1)
             case Deploy():
-                ever += running
+                ever += held
     return ever
 
 

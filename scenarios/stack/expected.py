@@ -12,7 +12,14 @@ class Expected(Protocol):
     """How many are about to start it."""
 
 
-class PodState(Expected, Protocol):
+class Leaving(Protocol):
+    """A pod, real or modelled, as far as it can be kept out of the upstream."""
+
+    leaving: int
+    """How many keep it out, as they drain or restart it: the proxy is told before."""
+
+
+class PodState(Expected, Leaving, Protocol):
     """What decides whether a pod counts."""
 
     index: int
@@ -20,8 +27,6 @@ class PodState(Expected, Protocol):
     """It has left for good."""
     ejected: bool
     """The proxy does not ask it while it is not ready."""
-    leaving: bool
-    """It is being restarted, and the proxy is told before."""
     entered: bool
     """It has been ready once."""
 
@@ -54,3 +59,15 @@ def expecting(pods: Sequence[Expected]) -> Iterator[None]:
     finally:
         for pod in pods:
             pod.expected -= 1
+
+
+@contextmanager
+def leaving(pods: Sequence[Leaving]) -> Iterator[None]:
+    """As long as this lasts, the proxy is to send nobody to these pods."""
+    for pod in pods:
+        pod.leaving += 1
+    try:
+        yield
+    finally:
+        for pod in pods:
+            pod.leaving -= 1

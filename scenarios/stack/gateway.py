@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from scenarios.proxies.sidecars import Sidecars
 from scenarios.scenario.model import Scenario
 from scenarios.scenario.redact import secrets_of
 from scenarios.scenario.redact_text import hide, shown_text
-from scenarios.stack.expected import expecting, in_upstream, staying
+from scenarios.stack.expected import expecting, in_upstream, leaving, staying
 from scenarios.stack.own_pod import OwnPod
 from scenarios.stack.pod import Pod
 from scenarios.stack.stub_pod import StubPod
@@ -146,9 +146,9 @@ class Gateway:
         """As long as this lasts, the pod counts as one that is there to stay, dead or not."""
         return expecting(self.pods[index : index + 1])
 
-    def set_leaving(self, index: int, *, leaving: bool) -> None:
-        """Whether nginx is to send nobody to this pod, which is being restarted; `Stack.route` tells it."""
-        self.pods[index].leaving = leaving
+    def leaving(self, indices: Iterable[int]) -> AbstractContextManager[None]:
+        """As long as this lasts, nginx is to send nobody to these pods; `Stack.route` tells it."""
+        return leaving([self.pods[index] for index in indices])
 
     async def kill(self, index: int) -> int:
         """Ends a pod with SIGKILL; returns how many clients it had."""
@@ -320,8 +320,7 @@ class Gateway:
     async def _crashed(self, index: int, child: KeptProgram) -> None:
         """Writes how a pod has ended by itself, and starts it again if the scenario says so."""
         gateway = self._scenario.gateway
-        secrets_known = secrets_of(self._scenario)
-        said = [hide(shown_text(_plain(line)), secrets_known) for line in child.last_lines()]
+        said = said_last(child.last_lines(), secrets_of(self._scenario))
         self._note("pod_crashed", pod=index, ended=child.how_it_ended, last_lines=said)
         if gateway.on_crash == "leave":
             self.withdraw([index])
@@ -387,6 +386,8 @@ class Gateway:
         )
 
 
-def _plain(line: str) -> str:
-    """The beginning of a line of a log, without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in line[:_MOST_LETTERS])
+def said_last(lines: Sequence[str], secrets: Iterable[str]) -> list[str]:
+    """The beginning of each line of a log, without secrets and what would steer a terminal."""
+    # A secret that is cut would not be found.
+    shown = (shown_text(hide(line, secrets))[:_MOST_LETTERS] for line in lines)
+    return ["".join(letter if letter.isprintable() else "?" for letter in line) for line in shown]

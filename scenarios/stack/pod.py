@@ -44,8 +44,8 @@ class Pod(ABC):
         """It has left for good: nginx does not know it any more."""
         self.ejected = False
         """nginx does not ask it while it is not ready."""
-        self.leaving = False
-        """It is being restarted, and nginx is told before."""
+        self.leaving = 0
+        """How many keep it out of the upstream, as they drain or restart it."""
         self.left = False
         """It was withdrawn, and its place is free again."""
         self.entered = False

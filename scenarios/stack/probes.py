@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 from scenarios.events.stack import ProbeSettings
@@ -64,7 +64,7 @@ Judge = Callable[[Pod, int], Awaitable[bool]]
 
 
 class Orchestrator:
-    """Probes all pods of a gateway until it is cancelled.
+    """Probes all pods of a gateway until it is told to end, or cancelled.
 
     route(): makes the proxy send new connections to the pods that are there now. note(name, **details):
     writes what was done.
@@ -82,16 +82,21 @@ class Orchestrator:
         self._gateway = gateway
         self._route = route
         self._note = note
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """From now on it asks and judges no pod; one that it is restarting still comes back."""
+        self._ended.set()
 
     async def run(self) -> None:
-        """Never returns; cancel it."""
+        """Returns once it has been told to end, and has brought back every pod that it has killed."""
         async with asyncio.TaskGroup() as tasks:
             keepers: dict[int, asyncio.Task[None]] = {}
-            while True:
+            while not self._ended.is_set():
                 for pod in self._gateway.pods:
                     if pod.index not in keepers and not pod.withdrawn:
                         keepers[pod.index] = tasks.create_task(self._keep(pod))
-                await asyncio.sleep(self._probes.period_s)
+                await self._wait(self._probes.period_s)
 
     async def _keep(self, pod: Pod) -> None:
         """Asks a pod by each of its probes: a probe that waits for its answer does not hold up the other."""
@@ -108,7 +113,7 @@ class Orchestrator:
         was_there = True
         # A modelled pod has a clock of its own.
         now_s = asyncio.get_running_loop().time
-        while not pod.withdrawn:
+        while not pod.withdrawn and not self._ended.is_set():
             began_s = now_s()
             if not pod.ready:
                 # Whoever starts it awaits it; it is asked once it is there, and has had its time.
@@ -117,14 +122,20 @@ class Orchestrator:
                 was_there = True
                 if pod.ejected:
                     await self._eject(pod, ejected=False)
-                await asyncio.sleep(self._probes.grace_s)
+                await self._wait(self._probes.grace_s)
             else:
                 failed = 0 if await ask(pod) else failed + 1
                 for judge in judges:
-                    # Somebody may have ended it while it was asked.
-                    if _is_there(pod) and await judge(pod, failed):
+                    # Somebody may have ended it, or these probes, while it was asked.
+                    if _is_there(pod) and not self._ended.is_set() and await judge(pod, failed):
                         was_there, failed = False, 0
-            await asyncio.sleep(max(0.0, began_s + self._probes.period_s - now_s()))
+            await self._wait(max(0.0, began_s + self._probes.period_s - now_s()))
+
+    async def _wait(self, seconds: float) -> None:
+        """Waits so long, or until it is told to end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
 
     async def _ask_ready(self, pod: Pod) -> bool:
         return await pod.is_ready(self._probes.timeout_s)
@@ -133,8 +144,10 @@ class Orchestrator:
         return await pod.is_live(self._probes.liveness_timeout_s)
 
     async def _judge_ready(self, pod: Pod, failed: int) -> bool:
-        if pod.ejected != (failed >= self._probes.failures):
-            await self._eject(pod, ejected=not pod.ejected)
+        if pod.ejected and not failed:
+            await self._eject(pod, ejected=False)
+        elif not pod.ejected and failed >= self._probes.failures:
+            await self._eject(pod, ejected=True)
         return False
 
     async def _judge_live(self, pod: Pod, failed: int) -> bool:
@@ -156,6 +169,20 @@ class Orchestrator:
         pod.ejected = ejected
         await self._route()
         self._note("pod_ejected" if ejected else "pod_readmitted", pod=pod.index)
+
+
+class ProbesInForce:
+    """The probes of one run, of which the last ones are in force."""
+
+    def __init__(self) -> None:
+        self._last: Orchestrator | None = None
+
+    async def run(self, orchestrator: Orchestrator) -> None:
+        """Probes in this way, and in no other, until the next one takes its place or it is cancelled."""
+        if self._last:
+            self._last.end()
+        self._last = orchestrator
+        await orchestrator.run()
 
 
 def _is_there(pod: Pod) -> bool:

@@ -17,7 +17,7 @@ from scenarios.proxies.proxy import Proxy
 from scenarios.scenario.model import Scenario
 from scenarios.stack.channel import Channel
 from scenarios.stack.gateway import Gateway
-from scenarios.stack.probes import Orchestrator
+from scenarios.stack.probes import Orchestrator, ProbesInForce
 
 _LEAD_NS = 500_000_000
 """Everybody has to know of another feed rate before the first tick that it makes due."""
@@ -48,6 +48,7 @@ class Stack:
         self.note = note
         self.publisher = publisher
         """The user's own, which takes its orders by signals."""
+        self._probes = ProbesInForce()
         self._directory = directory
         self._command_numbers = count(1)
 
@@ -85,8 +86,8 @@ class Stack:
             await self.own_nginx.reconfigure(pods=addresses)
 
     async def watch_probes(self, probes: ProbeSettings) -> None:
-        """Asks the pods how they are, and acts on it, until it is cancelled."""
-        await Orchestrator(probes, self.own_gateway, route=self.route, note=self.note).run()
+        """Asks the pods how they are, and acts on it, until others do or it is cancelled."""
+        await self._probes.run(Orchestrator(probes, self.own_gateway, route=self.route, note=self.note))
 
     async def set_limit(self, spec: NameOrTable) -> None:
         """Puts another limit in force: at nginx, and at the pods."""

@@ -124,7 +124,7 @@ class Interval(Struct, frozen=True, kw_only=True, tag=True):
     """Joined at the end of the second."""
     useful: float | None
     """Mean number of clients that were joined with a newest tick under 1 s old, on a 100 ms grid; None
-    for a part of a second without a point of the grid."""
+    for a part of a second without a point of the grid, and where one of several processes passed it over."""
     attempts: int
     attempts_per_slot: tuple[int, ...]
     """Attempts in each 100 ms."""

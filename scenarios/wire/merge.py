@@ -182,12 +182,17 @@ class Merger:
 
     A second that was cut in two comes in two parts, and not from all processes alike. What is handed out
     of it later has counts of what is new, and gauges of all processes.
+
+    A process that stood still passes seconds over. Its clients are there in them as they were last; how many
+    of them were served is not known, and so it is not of the whole.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[int, dict[str, Interval]] = {}
         self._handed: dict[int, dict[str, Interval]] = {}
         """By second and process: the last part that was handed out, while another one may come."""
+        self._told: dict[str, Interval] = {}
+        """By process: the last that was handed out."""
         self._latest: dict[str, Interval] = {}
         self._dead: dict[str, Interval] = {}
         self._alive: set[str] = set()
@@ -231,10 +236,16 @@ class Merger:
             for process, part in before.items()
             if process not in parts and process not in self._dead
         }
+        passed_over = [
+            _served_unknown(part)
+            for process, part in self._told.items()
+            if process in self._latest and process not in parts and process not in before
+        ]
         self._handed[second] = before | parts
+        self._told |= parts
         missing = sum(interval.clients for process, interval in self._dead.items() if process not in parts)
         changes, self._changes = tuple(self._changes), []
-        whole = merge([*parts.values(), *silent.values()])
+        whole = merge([*parts.values(), *silent.values(), *passed_over])
         return replace(whole, missing=missing, worker_changes=changes)
 
     def _complete(self, second: int) -> bool:
@@ -305,6 +316,22 @@ def _without_counts(interval: Interval) -> Interval:
         empty_rss_bytes=interval.empty_rss_bytes,
         processes=interval.processes,
         clocks=interval.clocks,
+    )
+
+
+def _served_unknown(interval: Interval) -> Interval:
+    """Its gauges alone, but for how many clients are served: of a second of which nobody has told that."""
+
+    def unknown(clients: Mapping[int, SomeClients]) -> dict[int, SomeClients]:
+        return {key: replace(some, useful=None) for key, some in clients.items()}
+
+    gauges = _without_counts(interval)
+    return replace(
+        gauges,
+        useful=None,
+        stale_clients=None,
+        shared_ips=unknown(gauges.shared_ips),
+        fleet_groups=unknown(gauges.fleet_groups),
     )
 
 

@@ -37,9 +37,10 @@ def complete(lines: list[PodSecond]) -> list[int | None]:
     return [line.ticks_sent for line in lines if line.clients == CLIENTS + 1][1:]
 
 
-async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval], list[PodSecond]]:
+async def observe(folder: Path) -> tuple[list[dict[str, Any]], list[Interval], list[PodSecond]]:
     """Lets 30 clients of ours and one of python-socketio listen to one pod for some seconds."""
     scenario = load("mass-drop", [f"fleet.clients={CLIENTS}", "gateway.pods=1"])
+    folder.mkdir()
     epoch_ns = time.monotonic_ns() // SECOND_NS * SECOND_NS
     theirs: list[dict[str, Any]] = []
     ours: list[Interval] = []
@@ -48,7 +49,7 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
     gateway = Gateway(
         scenario,
         epoch_ns=epoch_ns,
-        directory=tmp_path / "pods",
+        directory=folder / "pods",
         hosts=LocalPodHosts(),
         watch=watch,
         on_second=lambda _index, line: lines.append(line),
@@ -60,14 +61,14 @@ async def observe(tmp_path: Path) -> tuple[list[dict[str, Any]], list[Interval],
     client.on("tick", theirs.append)
     try:
         await gateway.start()
-        host = LocalNginx(port=port, directory=tmp_path / "nginx")
+        host = LocalNginx(port=port, directory=folder / "nginx")
         nginx = Proxy(scenario, host=host, pods=gateway.addresses, watch=watch)
         await nginx.start()
         generator = await Generator.start(
             scenario,
             own_url=nginx.url,
             epoch_ns=epoch_ns,
-            log=tmp_path / "generator.log",
+            log=folder / "generator.log",
             cores=(),
             on_interval=ours.append,
         )

@@ -35,7 +35,7 @@ def test_what_the_stub_was_set_to_is_read_back(tmp_path: Path) -> None:
     )
     assert done.returncode in GOOD_OR_INVALID, done.stderr
     if done.returncode:
-        assert "INVALID: noisy host" in done.stderr
+        assert "INVALID: " in done.stderr
         assert not file.exists()
         return
     found = read_measured(file)

@@ -92,6 +92,16 @@ def test_a_burst_of_two_seconds_has_its_own_rate_and_keeps_counting() -> None:
     assert due_ms == [0, 800, 1_000, 1_020, 2_980, 3_000, 3_200]
 
 
+def test_a_burst_replaces_an_older_one_and_its_end_is_the_end_of_both() -> None:
+    def burst(feed: FeedSchedule, from_s: int, to_s: int, rate_hz: float) -> FeedSchedule:
+        return feed.changed(EPOCH_NS + from_s * 1_000 * MS, rate_hz).changed(EPOCH_NS + to_s * 1_000 * MS, 5)
+
+    older = burst(FeedSchedule.of(EPOCH_NS, 5), 1, 9, 50)
+    newer = burst(older, 3, 4, 10)
+    due_ms = [(newer.due_ns(seq) - EPOCH_NS) // MS for seq in (5, 6, 104, 105, 106, 115, 116, 1_000)]
+    assert due_ms == [1_000, 1_020, 2_980, 3_000, 3_100, 4_000, 4_200, 4_000 + 885 * 200]
+
+
 def test_a_change_before_the_feed_has_begun_keeps_its_beginning() -> None:
     schedule = FeedSchedule.of(EPOCH_NS, 5).changed(0, 10)
     assert schedule.stretches == (Stretch(0, EPOCH_NS, 100 * MS),)

@@ -301,19 +301,31 @@ def _decision(
                 "The sides did not alternate: any other change of the machine in between counts as part of "
                 "the change."
             )
-    looks = gate.schedule.looks
     return decide(
         against,
         ours,
         gate.gauges,
         slos=slos,
-        look=look_of(against, ours, gate.schedule.rounds) if looks > 1 else 0,
-        looks=looks,
+        look=_look(gate, against, ours),
+        looks=gate.schedule.looks,
         earlier=earlier,
         accepted=gate.accepted.reasons,
         notes=notes,
         broken_off=broken_off,
     )
+
+
+def _look(gate: _Gate, against: Side | None, ours: Side) -> int:
+    """Which interim analysis this is; without a baseline it is below 0 while there are too few valid runs."""
+    rounds = gate.schedule.rounds
+    if gate.schedule.looks > 1:
+        return look_of(against, ours, rounds)
+    if against is not None:
+        return 0
+    if gate.candidate.player is None and gate.options.rounds is None:
+        # Who names a folder with one run asks about that run.
+        rounds = min(rounds, ours.runs)
+    return min(0, look_of(None, ours, rounds))
 
 
 def _side(gate: _Gate, name: str, source: Source, runs: Sequence[Run]) -> Side:

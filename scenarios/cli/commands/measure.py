@@ -129,7 +129,7 @@ def measure_command(
     except StackError as error:
         sys.exit(stack_failed(error))
     except NoisyHostError as error:
-        complain(f"INVALID: {error}, in more than {retries} cycles: stop the other load on this host")
+        complain(f"INVALID: {error}: stop the other load on this host")
         sys.exit(INVALID)
     text = costs_toml(found[0], version=version("reconnect-storm"), date=_today())
     try:

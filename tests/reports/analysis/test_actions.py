@@ -28,6 +28,13 @@ def test_a_strike_is_a_beginning_and_an_end() -> None:
     ]
 
 
+def test_how_late_a_strike_began_is_no_detail_of_it() -> None:
+    begin, end = strike("pause_pod", "fault", 8.3, 18.0, pod=0)
+    rescue = {"t_s": 30.0, "event": "rescue", "policy": "incident", "late_s": 0.05}
+    events = [begin | {"late_s": 0.3}, end, rescue]
+    assert fired_events(events) == [FiredEvent("pause_pod", "fault", 8.3, 18.0, {"pod": 0})]
+
+
 def test_strikes_that_overlap_keep_their_own_ends() -> None:
     first = strike("pause_pod", "fault", 8.0, 18.0, pod=0)
     second = strike("pause_pod", "fault", 9.0, 12.0, pod=1)

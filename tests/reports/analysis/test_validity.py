@@ -128,6 +128,43 @@ def test_a_worker_of_nginx_is_killed_by_an_event_or_the_run_is_invalid(
     assert [said.partition(":")[0] for said in found.problems] == complaints
 
 
+def struck(late_s: float | None, rescue_late_s: float | None = None) -> list[Event]:
+    """A drop that began so late, and a rescue; None: as in older runs, nobody says."""
+    begin, end = strike("drop_all", "fault", 8.05, 8.1)
+    rescue: Event = {"t_s": 44.05, "event": "rescue", "policy": "spread"}
+    return [
+        begin if late_s is None else begin | {"late_s": late_s},
+        end,
+        rescue if rescue_late_s is None else rescue | {"late_s": rescue_late_s},
+    ]
+
+
+STRIKES: dict[str, tuple[list[Event], str]] = {
+    "in time": (struck(0.05, 0.05), ""),
+    "nearly": (struck(0.25, 0.25), ""),
+    "of an older run": (struck(None), ""),
+    "late": (struck(1.9, 0.05), "drop_all began after its scheduled time: expected ≤ 250 ms, got 1.9 s"),
+    "a little too late": (
+        struck(0.251),
+        "drop_all began after its scheduled time: expected ≤ 250 ms, got 251 ms",
+    ),
+    "a late rescue": (
+        struck(0.05, 0.4),
+        "rescue began after its scheduled time: expected ≤ 250 ms, got 400 ms",
+    ),
+    "both": (struck(0.3, 0.4), "rescue began after its scheduled time: expected ≤ 250 ms, got 400 ms"),
+}
+
+
+@pytest.mark.parametrize(("events", "said"), STRIKES.values(), ids=STRIKES)
+def test_a_run_whose_script_was_played_late_is_invalid_and_another_try_is_worth_it(
+    events: list[Event], said: str
+) -> None:
+    found = checked(history(GOOD, events=events, rescued_at_s=44))
+    assert found.problems == ((f"this program stood still: {said}",) if said else ())
+    assert found.invalidated_by_host is bool(said)
+
+
 TOLERATED: dict[str, list[Row]] = {
     "one client lost before the trigger, and back at its first try": changed(
         lambda t: t == 3, disconnects=1.0, attempts=1.0
@@ -412,6 +449,40 @@ def test_the_trigger_is_the_first_fault_and_no_condition_or_mitigation() -> None
         *strike("feed_stall", "fault", 20.0, 30.0),
     ]
     assert "within 2 s" in checked(history(LATE, events=events)).problems[0]
+
+
+def dropped_at(*at_s: int) -> list[Row]:
+    """Calm seconds but for those in which somebody is disconnected."""
+    return [second(t, disconnects=50.0 if t in at_s else 0.0) for t in range(62)]
+
+
+RESTARTED: dict[str, tuple[list[Row], float | None, str]] = {
+    "at once": (dropped_at(8), 14.6, ""),
+    "after a gateway's own drain": (dropped_at(11), 14.6, ""),
+    "by the second pod, as the first one had nobody": (dropped_at(14), 14.6, ""),
+    "by a pod that still drains when the run ends": (dropped_at(61), None, ""),
+    "nobody": (dropped_at(), 14.6, "no client was disconnected within 7 s"),
+    "nobody, up to the end of the run": (dropped_at(), None, "no client was disconnected within 54 s"),
+    "nobody, in a restart that took no time": (dropped_at(), 8.1, "no client was disconnected within 2 s"),
+    "only later, by something else": (dropped_at(20), 14.6, "no client was disconnected within 7 s"),
+}
+
+
+@pytest.mark.parametrize(("rows", "ended_s", "complaint"), RESTARTED.values(), ids=RESTARTED)
+def test_a_rolling_restart_may_disconnect_its_first_client_as_long_as_it_goes_on(
+    rows: list[Row], ended_s: float | None, complaint: str
+) -> None:
+    found = checked(history(rows, events=strike("rolling_restart", "fault", 8.05, ended_s))).problems
+    assert [problem for problem in found if "the trigger had no effect" in problem] == (
+        [f"the trigger had no effect: {complaint}"] if complaint else []
+    )
+
+
+@pytest.mark.parametrize("fault", ["drop_all", "drop_share", "kill_pod", "nginx_restart"])
+def test_a_fault_that_cuts_connections_does_so_at_once_however_long_it_lasts(fault: str) -> None:
+    events = strike(fault, "fault", 8.05, 20.0)
+    problem = "the trigger had no effect: no client was disconnected within 2 s"
+    assert problem in checked(history(dropped_at(11), events=events)).problems
 
 
 def test_a_control_is_not_struck() -> None:

@@ -40,6 +40,9 @@ def trusted(run: Run) -> Run:
     return msgspec.structs.replace(run, info=info)
 
 
+MANY = scenario(event=[], fleet__clients=20_000)
+OF_MANY = {"clients": 20_000.0, "connected": 20_000.0, "useful": 20_000.0}
+SOME_OF_MANY = [*seconds(0, 29, **OF_MANY), *seconds(29, 30, **OF_MANY, disconnects=2.0, attempts=2.0)]
 BAD = trusted(control([*seconds(0, 29), *seconds(29, 30, disconnects=2.0, attempts=3.0)]))
 
 PROBLEMS: dict[str, tuple[Run, tuple[str, ...]]] = {
@@ -57,9 +60,18 @@ PROBLEMS: dict[str, tuple[Run, tuple[str, ...]]] = {
     "lost and tried again": (
         BAD,
         (
-            "disconnects without a trigger: expected 0, got 2",
-            "connection attempts without a trigger: expected 0, got 3",
+            "disconnects without a trigger: expected ≤ 1 with 100 clients, got 2",
+            "connection attempts without a trigger: expected ≤ 1 with 100 clients, got 3",
         ),
+    ),
+    "one client lost, and back at its first try": (
+        control([*seconds(0, 29), *seconds(29, 30, disconnects=1.0, attempts=1.0)]),
+        (),
+    ),
+    "two of 20,000 clients lost": (control(SOME_OF_MANY, scenario=MANY), ()),
+    "three of 20,000 clients lost": (
+        trusted(control([*SOME_OF_MANY[:-1], SOME_OF_MANY[-1] | {"disconnects": 3.0}], scenario=MANY)),
+        ("disconnects without a trigger: expected ≤ 2 with 20,000 clients, got 3",),
     ),
     "slower and slower": (
         control([*seconds(0, 20), *seconds(20, 30, effective_p99_ms=100.0)]),
@@ -101,13 +113,13 @@ def test_controls_alone_are_what_is_studied() -> None:
 
 def test_arms_whose_control_does_not_hold_are_invalid() -> None:
     found = compare([BAD, arm("naive"), arm("incident")])
-    problem = "disconnects without a trigger: expected 0, got 2"
+    problem = "disconnects without a trigger: expected ≤ 1 with 100 clients, got 2"
     reason = f"the control run without a trigger failed: {problem} (and 1 more)"
     assert [(one.valid, one.verdict, one.reasons) for one in found.arms] == [(0, "INVALID", (reason,))] * 2
     assert found.headline == "No arm has a valid run, so nothing can be concluded."
     assert control_lines(found.controls) == [
-        "Control run failed: disconnects without a trigger: expected 0, got 2; connection attempts without a "
-        "trigger: expected 0, got 3"
+        "Control run failed: disconnects without a trigger: expected ≤ 1 with 100 clients, got 2; "
+        "connection attempts without a trigger: expected ≤ 1 with 100 clients, got 3"
     ]
 
 

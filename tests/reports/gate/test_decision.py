@@ -22,7 +22,10 @@ HOSTILE = 'x" onload=a|b`<script>%0A::error::\n,:]]>\x00'
 
 
 def promise(answer: Any, rule: str = "availability ≥ 90 %, from the trigger on") -> SloDecision:
-    return SloDecision(rule=rule, found=("28 %",), runs=2, violated=0, answer=answer, why=f"{rule}: {answer}")
+    more = 2 if answer == "inconclusive" else None
+    return SloDecision(
+        rule=rule, found=("28 %",), runs=2, violated=0, answer=answer, why=f"{rule}: {answer}", more=more
+    )
 
 
 def decided(
@@ -223,7 +226,7 @@ def test_the_summary_of_a_step_is_markdown_in_which_every_value_is_text() -> Non
     assert "<script>" not in text
     for line in text.splitlines():
         if line.startswith("|"):
-            assert line.replace("\\|", "").count("|") == 6
+            assert line.replace("\\|", "").count("|") == 7
     whole = step_summary(decided({"pod_loop": 1.5}), "gate-quick")
     assert whole.startswith("### gate-quick: REGRESSION: pod loop during")
     assert whole.count("\n| ") == 2 + len(TYPICAL) + 1
@@ -307,6 +310,51 @@ def test_without_a_baseline_a_candidate_that_spoils_a_run_does_not_pass_on_its_o
     decision = decide(None, with_failures("mine.toml", 4, failed=1), gauges(), slos=[promise("met")])
     assert decision.outcome == "inconclusive"
     assert decision.reason == "1 of 5 runs failed: disconnects before the trigger: 1"
+
+
+TOO_FEW: dict[str, tuple[str, int, str, str]] = {
+    "as many as were asked for": ("met", 0, "pass", "all SLOs met (1)"),
+    "more than were asked for": ("met", 2, "pass", "all SLOs met (1)"),
+    "one short": (
+        "met",
+        -1,
+        "inconclusive",
+        "met; too few: ≥ 1 more valid run expected; about 1 more round needed to decide",
+    ),
+    "two short": (
+        "met",
+        -2,
+        "inconclusive",
+        "met; too few: ≥ 2 more valid runs expected; about 2 more rounds needed to decide",
+    ),
+    "short, and violated": ("violated", -2, "regression", "on: violated"),
+    "short, and inconclusive anyhow": (
+        "inconclusive",
+        -2,
+        "inconclusive",
+        "from the trigger on: inconclusive; about 2 more rounds needed to decide",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "look", "outcome", "said"), TOO_FEW.values(), ids=TOO_FEW)
+def test_fewer_valid_runs_than_were_asked_for_violate_an_objective_but_do_not_meet_it(
+    answer: str, look: int, outcome: str, said: str
+) -> None:
+    candidate = with_failures("mine.toml", 1, disturbed=2)
+    decision = decide(None, candidate, gauges(), slos=[promise(answer)], look=look, looks=4)
+    assert decision.outcome == outcome
+    assert decision.reason.endswith(said)
+    root = ET.fromstring(junit(decision, "gate-quick").encode())
+    bad = root.find(".//failure") is not None or root.find(".//error") is not None
+    assert bad == (outcome != "pass")
+
+
+def test_an_accepted_regression_does_not_make_an_objective_met_by_too_few_runs() -> None:
+    ours, theirs = with_failures("after", 4, disturbed=1), with_failures("before", 5)
+    keys = {gauge.key: "known" for gauge in gauges()}
+    decision = decide(theirs, ours, gauges(), slos=[promise("met")], look=-1, looks=4, accepted=keys)
+    assert decision.outcome == "inconclusive"
 
 
 @pytest.mark.parametrize("outcome", ["invalid", "failed"])

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from reports.analysis.delivery import Back, ClientsBack
 from reports.analysis.judgement import judgement_of
 from reports.compare.comparable import ComparisonError
+from reports.gate.decision import decide
 from reports.gate.measures import ALLOWED_KEYS, Value, gauges, measured
 from reports.gate.sides import changes, missing_rounds, of_one_arm, side, sides_on_one_reference
 from reports.gate.slo import slo_decisions
@@ -183,6 +186,98 @@ def test_runs_that_agree_decide_and_others_by_their_share(
     (found,) = slo_decisions(served(*shares))
     assert (found.violated, found.answer) == (violated, answer)
     assert found.rule.startswith("availability ≥ 50 %")
+
+
+BACK_SLO = [{"metric": "back_99_s", "phase": "storm", "operator": "<=", "bound": 60.0}]
+
+
+def back(*after_s: str) -> list[Run]:
+    """Runs of which all clients were back after so many seconds: `20`, or `37+` where they never were."""
+    runs = []
+    for text in after_s:
+        found = Back(int(text.removesuffix("+")), at_least=text.endswith("+"))
+        made = judged("naive + none", "OUTAGE", scenario=scenario(slo=BACK_SLO))
+        clients = ClientsBack(
+            disconnected=100, back_50=found, back_95=found, back_99=found, back_100=found, never_returned=0
+        )
+        summary = made.info.summary | {"back": msgspec.to_builtins(clients)}
+        runs.append(msgspec.structs.replace(made, info=msgspec.structs.replace(made.info, summary=summary)))
+    return runs
+
+
+UNDECIDED: dict[str, tuple[list[str], str, str]] = {
+    "most are undecided": (
+        ["20", *["37+"] * 5],
+        "inconclusive",
+        "met in 1 of 6 runs, undecided in 5 (measured 20 s, ≥ 37 s)",
+    ),
+    "one of two is undecided": (
+        ["20", "37+"],
+        "inconclusive",
+        "met in 1 of 2 runs, undecided in 1 (measured 20 s, ≥ 37 s)",
+    ),
+    "all are undecided": (["37+", "37+"], "inconclusive", "undecided in 2 of 2 runs (measured ≥ 37 s)"),
+    "one is undecided, and so many are met that it would not matter": (
+        [*["20"] * 8, "37+"],
+        "met",
+        "met in 8 of 9 runs, undecided in 1 (measured 20 s, ≥ 37 s)",
+    ),
+    "one is undecided, and so many are violated that it would not matter": (
+        [*["70"] * 8, "37+"],
+        "violated",
+        "violated in 8 of 9 runs, undecided in 1 (measured 70 s, ≥ 37 s)",
+    ),
+    "violated, and one is undecided": (
+        ["70", "70", "37+"],
+        "inconclusive",
+        "violated in 2 of 3 runs, undecided in 1 (measured 70 s, ≥ 37 s)",
+    ),
+    "too late already, whenever they will be back": (
+        ["70", "61+"],
+        "violated",
+        "violated in 2 of 2 runs (measured 70 s, ≥ 61 s)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("after_s", "answer", "why"), UNDECIDED.values(), ids=UNDECIDED)
+def test_an_undecided_run_counts_against_the_others(after_s: list[str], answer: str, why: str) -> None:
+    (found,) = slo_decisions(back(*after_s))
+    assert (found.answer, found.why) == (
+        answer,
+        f"SLO 99 % of clients back after ≤ 60 s, from the trigger’s end: {why}",
+    )
+    assert found.runs + found.undecided == len(after_s)
+
+
+def test_a_gate_does_not_pass_on_the_few_runs_in_which_clients_came_back() -> None:
+    runs = back("20", *["37+"] * 5)
+    decision = decide(None, side("runs:x", runs), gauges(), slos=slo_decisions(runs))
+    assert (decision.outcome, decision.more) == ("inconclusive", None)
+    assert decision.reason.endswith(
+        "undecided in 5 (measured 20 s, ≥ 37 s); more rounds are unlikely to decide it"
+    )
+
+
+def test_a_run_in_which_an_objective_was_not_measured_is_undecided() -> None:
+    (found,) = slo_decisions(served(0.6, None))
+    assert (found.runs, found.undecided, found.answer) == (1, 1, "inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("after_s", "more"),
+    [
+        (["20", "70"], 2),
+        (["20", "20", "37+"], 3),
+        (["20", "37+"], None),
+        (["37+"], None),
+        (["70", "70", "37+"], 3),
+    ],
+)
+def test_more_runs_are_asked_for_where_more_like_these_would_decide(
+    after_s: list[str], more: int | None
+) -> None:
+    assert slo_decisions(back(*after_s))[0].more == more
 
 
 def test_a_promise_says_what_was_found() -> None:

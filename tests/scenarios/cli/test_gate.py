@@ -103,6 +103,62 @@ def test_objectives_alone_decide_on_recorded_runs(tmp_path: Path) -> None:
     assert words(result).startswith("REGRESSION: SLO availability ≥ 50 %")
 
 
+ENOUGH: dict[str, tuple[int, int, tuple[str, ...], int]] = {
+    "two runs": (2, 0, (), 0),
+    "one run, and nobody asked for more": (1, 0, (), 0),
+    "one run of two that were asked for": (1, 0, ("--rounds", "2"), 4),
+    "one run of two, as the host invalidated the other": (1, 1, (), 4),
+    "two runs of three, as the host invalidated the other": (2, 1, (), 0),
+    "two runs of three that were asked for": (2, 1, ("--rounds", "3"), 4),
+    "one run, as asked for": (1, 2, ("--rounds", "1"), 0),
+}
+
+
+@pytest.mark.parametrize(("valid", "disturbed", "options", "status"), ENOUGH.values(), ids=ENOUGH)
+def test_objectives_are_met_by_as_many_valid_runs_as_there_should_be(
+    tmp_path: Path, valid: int, disturbed: int, options: tuple[str, ...], status: int
+) -> None:
+    recorded(tmp_path / "valid", 5, runs=valid, scenario=scenario(slo=SLO))
+    spoilt(tmp_path / "spoilt", disturbed)
+    result = typed("--candidate", f"runs:{tmp_path}", *options)
+    assert result.exit_code == status, result.output
+
+
+def spoilt(folder: Path, runs: int) -> None:
+    """Runs that meet the objectives, and during which others had the cores."""
+    rows = [row | {"foreign_cpu": 1.0} for row in storm(lambda t: 0.0 if t < 13 else 100.0)]
+    for number in range(runs):
+        with_seconds(history(rows, scenario=scenario(slo=SLO)), folder / f"{number:02}")
+
+
+@pytest.mark.parametrize(
+    ("options", "rounds", "status"),
+    [((), 3, 0), (("--max-rounds", "2"), 2, 4), (("--rounds", "1"), 2, 0)],
+    ids=["goes on", "cannot go on", "one run is enough"],
+)
+def test_a_gate_of_objectives_goes_on_until_it_has_as_many_valid_runs_as_rounds_were_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], rounds: int, status: int
+) -> None:
+    played: list[int] = []
+
+    async def play(
+        _: Any, schedule: Schedule, directory: Path, *__: object, enough: Any, **___: object
+    ) -> None:
+        for number in range(1, schedule.most_rounds + 1):
+            folder = directory / "candidate" / f"{number:02}"
+            if number == 1:
+                spoilt(folder, 1)
+            else:
+                recorded(folder, 5, runs=1, scenario=scenario(slo=SLO))
+            played.append(number)
+            if enough(number) and number >= schedule.rounds:
+                return
+
+    monkeypatch.setattr("scenarios.cli.commands.gate.play", play)
+    result = typed("gate-quick", "--runs", tmp_path, *options)
+    assert (result.exit_code, len(played)) == (status, rounds), result.output
+
+
 FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
     "another load": ({"scenario": scenario(fleet__clients=7)}, "fleet.clients"),
     "another machine": ({"machine": {"cores": 64, "cpu_model": "test", "pinned": True}}, "machine: cores"),

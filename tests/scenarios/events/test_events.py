@@ -50,7 +50,7 @@ class Called:
         def call(*arguments: Any, **settings: Any) -> Any:
             said = [f"{name}{arguments!r}".replace(",)", ")"), *map(str, settings.values())]
             self._calls.append(" ".join(said))
-            if name in {"paused", "coming_back"}:
+            if name in {"paused", "coming_back", "leaving"}:
                 return Lasting(self._calls, self._calls[-1])
             promised = self._answers.get(name, 0)
             answer = Answer(promised if isinstance(promised, int) else 0)
@@ -122,8 +122,8 @@ DEEDS: dict[str, tuple[Event, list[str]]] = {
     "drain of one pod after the other, which leave meanwhile": (
         Drain(at_s=1, window_s=9, one_by_one=True, leave_upstream=True, close_code=1012),
         [
-            *("set_leaving(0) True", "route()", "drain([0], 9.0, 1012)", "set_leaving(0) False", "route()"),
-            *("set_leaving(1) True", "route()", "drain([1], 9.0, 1012)", "set_leaving(1) False", "route()"),
+            *("leaving([0])", "route()", "drain([0], 9.0, 1012)", "end of leaving([0])", "route()"),
+            *("leaving([1])", "route()", "drain([1], 9.0, 1012)", "end of leaving([1])", "route()"),
         ],
     ),
     "deploy": (
@@ -158,10 +158,10 @@ DEEDS: dict[str, tuple[Event, list[str]]] = {
     "rolling_restart behind a proxy that is told": (
         RollingRestart(at_s=1, gap_s=2, leave_upstream=True),
         [
-            *("coming_back(0)", "set_leaving(0) True", "route()", "terminate(0)", "restart(0)"),
-            *("set_leaving(0) False", "route()", "end of coming_back(0)", "sleep(2)"),
-            *("coming_back(1)", "set_leaving(1) True", "route()", "terminate(1)", "restart(1)"),
-            *("set_leaving(1) False", "route()", "end of coming_back(1)"),
+            *("coming_back(0)", "leaving([0])", "route()", "terminate(0)", "restart(0)"),
+            *("end of leaving([0])", "route()", "end of coming_back(0)", "sleep(2)"),
+            *("coming_back(1)", "leaving([1])", "route()", "terminate(1)", "restart(1)"),
+            *("end of leaving([1])", "route()", "end of coming_back(1)"),
         ],
     ),
     "scale up": (Scale(at_s=1, pods=4), ["add(2)", "withdraw([])", "route()"]),

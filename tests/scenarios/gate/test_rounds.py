@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from scenarios.cli.progress import LiveView
+from scenarios.exit_status import FAILED
 from scenarios.gate.own_version import own_version
 from scenarios.gate.repository import repository_of, revision
 from scenarios.gate.rounds import Player, Schedule, play
@@ -60,13 +61,16 @@ def failed(shop: Path, folder: Path, *, versioned: bool = True) -> str:
             source="storm.toml",
             version=own if versioned else None,
         )
-        schedule = Schedule(rounds=1, most_rounds=1, retries=0)
-        view = LiveView(Console(quiet=True), 1)
-        with pytest.raises(StackError) as error:
-            asyncio.run(
-                play([player], schedule, folder, view, invalidated=lambda _: "", enough=lambda _: True)
-            )
-        return str(error.value)
+        return played(player, folder)
+
+
+def played(player: Player, folder: Path) -> str:
+    """What is said of a round that fails."""
+    schedule = Schedule(rounds=1, most_rounds=1, retries=0)
+    view = LiveView(Console(quiet=True), 1)
+    with pytest.raises(StackError) as error:
+        asyncio.run(play([player], schedule, folder, view, invalidated=lambda _: "", enough=lambda _: True))
+    return str(error.value)
 
 
 def test_a_version_whose_gateway_does_not_start_is_named_with_what_it_lacks(
@@ -91,3 +95,35 @@ def test_the_working_tree_gets_no_advice_about_versions(
 ) -> None:
     fails(lambda _: None)
     assert failed(shop, tmp_path / "runs", versioned=False).startswith("pod-0 ended by itself")
+
+
+class HasEnded:
+    """A child, and its process, that has written its log."""
+
+    def __init__(self) -> None:
+        self.process = self
+
+    async def wait(self) -> int:
+        """Its exit status."""
+        return FAILED
+
+    async def stop(self, _grace_s: float) -> None:
+        """Has ended."""
+
+
+def test_another_version_may_say_secrets_of_the_scenario_and_they_are_not_kept(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shop / "storm.toml").write_text('[target]\nurl = "http://127.0.0.1:9"\nauth = {token = "open-sesame"}\n')
+
+    async def starts(*_: Any, log: Path, **__: Any) -> HasEnded:
+        log.write_text("login with open-sesame", encoding="utf-8")
+        return HasEnded()
+
+    monkeypatch.setattr("scenarios.gate.rounds.start", starts)
+    monkeypatch.setattr("scenarios.gate.rounds.command_of", lambda _: ["reconnect-storm"])
+    scenario = load(str(shop / "storm.toml"))
+    player = Player(name="baseline", scenario=scenario, source="storm.toml", root=shop)
+    played(player, tmp_path / "runs")
+    (log,) = (tmp_path / "runs").rglob("command.log")
+    assert log.read_text(encoding="utf-8") == "login with (hidden)"

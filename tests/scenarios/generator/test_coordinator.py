@@ -55,6 +55,9 @@ ENDLESS = ("byte by byte", "header by header", "a redirect that never ends")
 POLICY_FAILED = "a reconnect policy failed inside a client: LookupError: no (mine.py, line 7)"
 
 
+SECRET = "open-sesame-to-everything"
+
+
 def settings(abort: Abort | None = None) -> GeneratorSettings:
     return GeneratorSettings(scenario=Scenario(abort=abort or Abort()), epoch_ns=0)
 
@@ -180,7 +183,12 @@ def ask_all() -> None:
     # Who answers well is not to be late only because this process stood still.
     coordinator._HEALTH_TIMEOUT_S = 60.0
     good_answers, good_aborts = ask(GOOD, ("ok",), 0.05)
-    seen = {"answers": answers | good_answers, "aborts": aborts | good_aborts, "channel": deaf()}
+    seen = {
+        "answers": answers | good_answers,
+        "aborts": aborts | good_aborts,
+        "channel": deaf(),
+        "secret": health_problem("x" * 160 + SECRET, [SECRET]),
+    }
     sys.stdout.buffer.write(msgspec.json.encode(seen))
 
 
@@ -224,6 +232,11 @@ def test_a_run_is_aborted_when_its_health_url_cannot_be_understood(
     seen: Any, answer: str, aborts: int
 ) -> None:
     assert seen["aborts"][answer] == aborts
+
+
+def test_a_secret_is_hidden_before_a_complaint_is_cut(seen: Any) -> None:
+    assert seen["secret"].startswith("unknown url type: 'xxx")
+    assert seen["secret"].endswith("xxx(hidden)'")
 
 
 def test_a_generator_that_cannot_follow_orders_any_more_ends(seen: Any) -> None:

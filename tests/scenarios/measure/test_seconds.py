@@ -5,6 +5,7 @@ import contextlib
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from scenarios.host.machine import Cores
 from scenarios.host.process import StackError
@@ -53,6 +54,41 @@ def test_a_second_that_the_generator_passed_over_is_known_by_the_next(
     window = asyncio.run(found.window(0, 3))
     assert window == Window(span_s=3.0, cpu_s=0.75, joins=4 * whole, ticks=7 * whole, closes=2 * whole)
     assert found.skipped(0, 3) == skipped
+
+
+STANDSTILLS: dict[str, tuple[tuple[float, ...], tuple[int, ...], str]] = {
+    "nobody": ((1.0, 1.03, 0.98), (0, 1, 2), ""),
+    "this program, over the end of a second": (
+        (1.0, 1.4, 0.6),
+        (0, 1, 2),
+        "this program stood still: a second lasted 1.40 s by its samples",
+    ),
+    "this program, for seconds": (
+        (2.4, 0.0, 0.6),
+        (0, 1, 2),
+        "this program stood still: a second lasted 2.40 s by its samples",
+    ),
+    "this program, before these seconds": (
+        (0.8, 1.0, 1.0),
+        (0, 1, 2),
+        "this program stood still: a second lasted 0.80 s by its samples",
+    ),
+    "the generator": ((1.0, 1.0, 1.0), (0, 2), "the load generator stood still for 1 of 3 seconds"),
+    "both": (
+        (1.0, 2.0, 0.0),
+        (0, 2),
+        "this program stood still: a second lasted 2.00 s by its samples",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spans_s", "reported", "said"), STANDSTILLS.values(), ids=STANDSTILLS)
+def test_whoever_stood_still_is_named(
+    spans_s: tuple[float, ...], reported: tuple[int, ...], said: str
+) -> None:
+    found = seconds(*reported)
+    found.samples = {second: replace(SAMPLE, span_s=span_s) for second, span_s in enumerate(spans_s)}
+    assert found.stood_still(0, 3) == said
 
 
 def test_a_generator_that_no_longer_reports_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

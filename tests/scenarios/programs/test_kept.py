@@ -204,6 +204,29 @@ def test_a_pause_freezes_descendants_too(tmp_path: Path) -> None:
     kept(tmp_path, python(FORKS), look)
 
 
+HANDLERS = {
+    "caught": "signal.signal(signal.SIGUSR1, print)",
+    "ignored": "signal.signal(signal.SIGUSR1, signal.SIG_IGN)",
+    "waited for": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
+}
+
+
+@pytest.mark.parametrize("code", HANDLERS.values(), ids=HANDLERS)
+def test_which_signals_a_program_handles_is_known(tmp_path: Path, code: str) -> None:
+    async def look(child: KeptProgram) -> None:
+        await up(child)
+        assert child.handles(signal.SIGUSR1)
+        assert not child.handles(signal.SIGUSR2)
+        child.send(signal.SIGUSR2)
+        await child.wait()
+        assert child.how_it_ended == "killed by SIGUSR2"
+        assert child.handles(signal.SIGUSR2), "of a program that has ended, nobody has to wait"
+
+    kept(
+        tmp_path, python(f"import signal\n{code}\nprint('up', flush=True)\nwhile True: signal.pause()"), look
+    )
+
+
 def test_a_program_that_cannot_be_executed_says_so_in_one_line(tmp_path: Path) -> None:
     async def look(child: KeptProgram) -> None:
         await child.wait()

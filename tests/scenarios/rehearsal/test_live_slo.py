@@ -83,6 +83,11 @@ def test_a_metric_is_measured_so_far(metric: str, value: float | None) -> None:
     assert found == (value if value is None else pytest.approx(value))
 
 
+def test_clients_count_for_the_availability_where_it_is_known_how_many_are_served() -> None:
+    unknown: Row = {"t_s": 8, "clients": 100}
+    assert measured("availability", [*ROWS, unknown], percentile) == FOUND["availability"]
+
+
 @pytest.mark.parametrize("metric", FOUND)
 def test_without_a_second_nothing_is_known(metric: str) -> None:
     assert measured(metric, [], lambda _tag, _percent: None) is None

@@ -242,9 +242,10 @@ def test_the_first_reason_to_end_is_the_one_that_counts() -> None:
         dashboard = DashboardState(script(), lambda name, _: name)
         rehearsing = Rehearsing(script(), dashboard, FakeView(), check=lambda _: ())
         begun = [rehearsing.begun]
-        rehearsing.on_event(0, "steady", {})
-        begun.append(rehearsing.begun)
-        assert begun == [False, True]
+        for name in ("gauges_missing", "steady", "drop_all"):
+            rehearsing.on_event(0, name, {})
+            begun.append(rehearsing.begun)
+        assert begun == [False, False, True, True], "a signal ends the ramp at once, whatever was noted in it"
         rehearsing.end("stopped by the operator")
         rehearsing.end("aborted")
         return rehearsing

@@ -154,6 +154,12 @@ def test_the_recovery_is_told(shares: list[float], found: tuple[str, str]) -> No
     assert slos(dashboard(*shares))["hypothesis: time to recover ≤ 20 s, from the trigger’s end"] == found
 
 
+def test_no_event_is_to_come_in_a_rescue() -> None:
+    found = dashboard(*STORM)
+    found.add_event(13, "rescue", {"policy": "spread"})
+    assert {happening.kind for happening in found.coming()} == {"rescue", "end"}
+
+
 def test_what_a_rescue_achieves_counts_for_nothing() -> None:
     found = dashboard(*STORM, *[0.05] * 8)
     before = slos(found)
@@ -198,7 +204,7 @@ def test_a_question_shows_each_choice_with_its_key() -> None:
 def test_decisions_and_the_rescue_are_called_out() -> None:
     found = dashboard(*STORM)
     assert plain_event(found.add_decision(20.4, "scale to 9 pods")) == "    20.4 s  decision: scale to 9 pods"
-    assert plain_event(found.add_event(60, "rescue", {"policy": "spread"})) == (
+    assert plain_event(found.add_event(60, "rescue", {"policy": "spread", "late_s": 0.05})) == (
         "    60.0 s  rescue: rescue policy=spread"
     )
     assert plain_event(found.add_event(0, "steady", {})) == "     0.0 s  steady"

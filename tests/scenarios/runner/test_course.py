@@ -35,9 +35,11 @@ class FakeGenerator:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.books_take_s = 0.0
 
     async def finalise(self) -> None:
         self.told.append("finalise")
+        await Fault.clock.until(Fault.clock.now_s + self.books_take_s)
 
     async def push_policy(self, policy: Any, reach_s: float = 0.0, group: str = "") -> None:
         self.told.append(f"push {policy}")
@@ -115,6 +117,8 @@ class Played:
 
     def __init__(self, writer: RunWriter) -> None:
         self.lines: list[tuple[float, str]] = []
+        self.late_s: dict[str, float] = {}
+        """By name, where a line says it."""
         self.stack = FakeStack()
         self.folder = writer.directory
         self.info = writer.info
@@ -130,6 +134,7 @@ def played(
     rescue_at_s: int = 0,
     told: Told | None = None,
     clients: int = 10,
+    books_take_s: float = 0.0,
     **changed: Any,
 ) -> Played:
     """Plays twenty seconds, or as long as it takes. changed: of the phases."""
@@ -145,6 +150,7 @@ def played(
     collector.zero = ZERO
     told = told or Told(lambda t_s: {"useful": 10.0 if t_s < 3 else served})
     found = Played(writer)
+    found.stack.generator.books_take_s = books_take_s
 
     async def play() -> None:
         clock = Fault.clock = Clock()
@@ -152,6 +158,8 @@ def played(
 
         def note(name: str, **details: Any) -> None:
             found.lines.append((clock.now_s, f"{name} {details.get('phase', '')}".strip()))
+            if "late_s" in details:
+                found.late_s[name] = details["late_s"]
 
         found.course = Course(
             scenario,
@@ -194,11 +202,80 @@ def test_who_is_not_served_in_time_is_rescued(tmp_path: Path) -> None:
     assert found.course.end_s == 14
 
 
+RESCUES: dict[str, tuple[float, float, float, float, int, int]] = {
+    "in time": (0.0, 0.0, 10.0, 0.0, 10, 14),
+    "a runner that stood still": (1.9, 0.0, 11.9, 1.9, 11, 15),
+    "workers that are slow to close their books": (0.0, 3.0, 13.0, 0.0, 13, 17),
+}
+"""Lateness of the runner, duration of the books; time, lateness and second of the push; end of the run."""
+
+
+@pytest.mark.parametrize(
+    ("runner_late_s", "books_take_s", "at_s", "late_s", "rescued_at_s", "end_s"),
+    RESCUES.values(),
+    ids=RESCUES,
+)
+def test_a_rescue_says_when_it_came_and_has_its_full_length(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runner_late_s: float,
+    books_take_s: float,
+    at_s: float,
+    late_s: float,
+    rescued_at_s: int,
+    end_s: int,
+) -> None:
+    in_time = Clock.until
+
+    async def late(clock: Clock, t_s: float) -> None:
+        await in_time(clock, 10 + runner_late_s if t_s == 10 else t_s)
+
+    monkeypatch.setattr(Clock, "until", late)
+    found = played(tmp_path, Fault(at_s=4), rescue_at_s=10, served=5.0, books_take_s=books_take_s)
+    assert found.lines[-1] == (at_s, "rescue")
+    assert found.late_s["rescue"] == late_s
+    assert (found.info.rescued_at_s, found.course.end_s) == (rescued_at_s, end_s)
+    phases = {phase.name: (phase.from_s, phase.to_s) for phase in found.info.phases}
+    assert phases["after"][1] == 10, "what was aided is not in it, whenever that began"
+    assert phases["rescue"] == (10, end_s)
+
+
 def test_who_is_served_is_watched_until_all_has_been_well_for_a_window(tmp_path: Path) -> None:
     found = played(tmp_path, Fault(at_s=4), rescue_at_s=10)
     assert found.info.rescued_at_s is None
     assert found.course.end_s == 10
     assert recovery_of(found).time_to_recover_s == 0
+
+
+def begun(found: Played) -> list[float]:
+    return [at_s for at_s, line in found.lines if line == "fault begin"]
+
+
+@pytest.mark.parametrize("every_s", [2, 3], ids=["one is due when the rescue begins", "none is"])
+def test_no_strike_begins_in_a_rescue(tmp_path: Path, every_s: int) -> None:
+    found = played(tmp_path, Fault(at_s=4, every_s=every_s, times=9), rescue_at_s=10, served=5.0)
+    assert begun(found) == list(range(4, 10, every_s))
+    assert found.info.trigger_end_s == begun(found)[-1]
+    assert found.course.end_s == 14
+
+
+def test_a_run_that_needs_no_rescue_keeps_its_strikes(tmp_path: Path) -> None:
+    found = played(tmp_path, Fault(at_s=4, every_s=3, times=4), rescue_at_s=10)
+    assert begun(found) == [4, 7, 10, 13]
+    assert found.info.rescued_at_s is None
+
+
+def test_strikes_move_with_a_rescue_that_an_operator_moves(tmp_path: Path) -> None:
+    async def prolong(_operator: Operator, run_control: RunControl) -> None:
+        await run_control.until(8)
+        run_control.extend(3)
+
+    repeated = Fault(at_s=4, every_s=4, times=5)
+    found = played(
+        tmp_path, repeated, operator=lambda: Operator(work=prolong), served=5.0, rescue_at_s=11, duration_s=30
+    )
+    assert found.info.rescued_at_s == 14
+    assert begun(found) == [4, 8, 12]
 
 
 def recovery_of(found: Played) -> Recovery:

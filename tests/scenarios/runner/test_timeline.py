@@ -98,6 +98,7 @@ def test_events_strike_in_the_order_of_their_times_and_say_when_they_begin_and_e
         (9, "fix", "mitigation", "begin"),
         (9, "fix", "mitigation", "end"),
     ]
+    assert [what.get("late_s") for _, _, what in lines] == [0, None, 0, None]
     assert lines[1][2]["pods"] == 2, "what a strike says about itself is written at its end"
     assert lines[0][2]["takes_s"] == 2, "and its parameters at both"
 
@@ -110,6 +111,61 @@ def test_events_may_overlap() -> None:
         (5, "fix", "end"),
         (23, "fault", "end"),
     ]
+
+
+LATE_S = 1.9
+LATENESS: dict[str, tuple[list[Event], list[tuple[float, float | None]]]] = {
+    "the runner, for one strike": ([Fault(at_s=6), Fix(at_s=20)], [(7.9, LATE_S), (20, 0.0)]),
+    "the runner, for all strikes of that time": (
+        [Fault(at_s=6), Fix(at_s=6), Fix(at_s=7)],
+        [(7.9, LATE_S), (7.9, LATE_S), (7.9, 0.9)],
+    ),
+    "nothing, since a strike lasts long": ([Fault(at_s=2, takes_s=30), Fix(at_s=20)], [(2, 0.0), (20, 0.0)]),
+}
+
+
+@pytest.mark.parametrize(("events", "begun"), LATENESS.values(), ids=LATENESS)
+def test_a_strike_says_how_late_it_began(
+    events: list[Event], begun: list[tuple[float, float | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_time = Clock.until
+
+    async def late(clock: Clock, t_s: float) -> None:
+        await in_time(clock, 6 + LATE_S if 6 <= t_s < 6 + LATE_S else t_s)
+
+    monkeypatch.setattr(Clock, "until", late)
+    lines, _ = played(*events)
+    assert [(at_s, what["late_s"]) for at_s, _, what in lines if what["phase"] == "begin"] == begun
+
+
+def test_what_a_strike_waits_for_on_purpose_does_not_make_it_late() -> None:
+    told: list[tuple[float, Any]] = []
+
+    class SlowGenerator:
+        async def end_calm(self) -> None:
+            await Fault.clock.until(Fault.clock.now_s + 3)
+
+    class FakeStack:
+        generator = SlowGenerator()
+
+    async def play() -> None:
+        clock = Fault.clock = Clock()
+        timeline = Timeline(
+            replace(scenario(Fault(at_s=4)), feed=Feed(due="schedule")),
+            FakeStack(),  # type: ignore[arg-type]
+            until=clock.until,
+            now_s=lambda: clock.now_s,
+            note=lambda _name, **what: told.append((clock.now_s, what)),
+        )
+        playing = asyncio.create_task(timeline.play())
+        await clock.run(10)
+        await playing
+        await timeline.carry_out(Fix(at_s=4))
+
+    asyncio.run(play())
+    (began_s, begin), _, (_, by_operator), _ = told
+    assert (began_s, begin["late_s"]) == (7, 0.0)
+    assert "late_s" not in by_operator, "what an operator chooses has no scheduled time"
 
 
 TRIGGER_ENDS = {

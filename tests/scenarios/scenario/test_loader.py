@@ -57,6 +57,21 @@ def test_the_trigger_is_the_first_event_whatever_the_order_in_the_file(tmp_path:
     assert load(written(tmp_path, text)).trigger_s == 8
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param('at_s = 20\ndo = "feed_stall"\nfor_s = 4', id="a fault that is just over"),
+        pytest.param('at_s = 20\ndo = "feed_stall"\nfor_s = 9\nenabled = false', id="one that is off"),
+        pytest.param('at_s = 20\ndo = "push_policy"\npolicy = "incident"\nreach_s = 9', id="a push"),
+        pytest.param('at_s = 9\ndo = "pause_pod"\nfor_s = 5\nevery_s = 10\ntimes = 9', id="a repeated one"),
+    ],
+)
+def test_what_does_not_reach_into_the_rescue_or_does_not_spoil_it_is_taken(
+    tmp_path: Path, event: str
+) -> None:
+    assert load(written(tmp_path, f"{TRIGGER}[[event]]\n{event}\n{PHASES}")).phases.rescue_at_s == 24
+
+
 TOKEN_AUTH = '[target]\nauth = {token = "{token}"}\n'
 MISTAKES = {
     "unknown table": ("flet = 3", "flet", "unknown key", "name, summary, fleet"),
@@ -264,6 +279,18 @@ MISTAKES = {
         "phases.rescue_at_s",
         "51",
         "0 for none, or from 24 to 50",
+    ),
+    "fault that reaches into the rescue": (
+        TRIGGER + '[[event]]\nat_s = 20\ndo = "feed_stall"\nfor_s = 6\n' + PHASES,
+        "phases.rescue_at_s",
+        "24",
+        "0 for none, or at least 26, when event[1], feed_stall, is over",
+    ),
+    "repeated fault that reaches into the rescue": (
+        TRIGGER + '[[event]]\nat_s = 9\ndo = "pause_pod"\nfor_s = 5\nevery_s = 6\ntimes = 9\n' + PHASES,
+        "phases.rescue_at_s",
+        "24",
+        "0 for none, or at least 26, when event[1], pause_pod, is over",
     ),
     "matrix key without values": (
         '[matrix]\n"fleet.policy" = []',

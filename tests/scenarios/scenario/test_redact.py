@@ -1,8 +1,10 @@
 """What lets somebody in at a target is written nowhere."""
 
+import errno
 import json
 import sys
 import tomllib
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,7 +32,14 @@ from scenarios.scenario.redact import (
     shown_override,
     without_secrets,
 )
-from scenarios.scenario.redact_text import hide, hide_in_logs, shown_text, shown_url, told_apart
+from scenarios.scenario.redact_text import (
+    errors_without,
+    hide,
+    hide_in_logs,
+    shown_text,
+    shown_url,
+    told_apart,
+)
 from scenarios.scenario.validate import ScenarioError, build
 from scenarios.simulator.run import Prediction, simulate
 
@@ -288,6 +297,43 @@ def test_what_others_say_is_searched_for_secrets_that_are_known(tmp_path: Path) 
     log.write_bytes(f"before {SECRET}\n".encode() + b"\xff")
     hide_in_logs(tmp_path, secrets_of(scenario))
     assert log.read_bytes() == b"before (hidden)\n\xff"
+
+
+def test_a_log_that_cannot_be_written_keeps_no_secret_and_the_next_ones_are_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "a.log", tmp_path / "b.log"
+    for log in (first, second):
+        log.write_text(f"before {SECRET} after")
+    write = Path.write_text
+
+    def full(path: Path, text: str, **options: Any) -> int:
+        if path != first:
+            return write(path, text, **options)
+        write(path, text[:3], **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        hide_in_logs(tmp_path, [SECRET])
+    assert [log.read_text() for log in (first, second)] == ["bef", "before (hidden) after"]
+
+
+def test_errors_say_no_secret_that_is_known_nor_do_those_behind_them() -> None:
+    def fail() -> None:
+        try:
+            raise KeyError(f"of {SECRET}")
+        except KeyError:
+            parts = ExceptionGroup("parts", [ValueError(f"in {SECRET}", 7)])
+            raise RuntimeError(f"{SECRET} is wrong") from parts
+
+    with pytest.raises(RuntimeError) as caught, errors_without([SECRET]):
+        fail()
+    told = "".join((*traceback.format_exception(caught.value), repr(caught.value.__context__)))
+    for part in ("(hidden) is wrong", "('in (hidden)', 7)", "of (hidden)"):
+        assert part in told
+    lines = [line for line in told.splitlines() if not line.lstrip().startswith("raise ")]
+    assert SECRET not in "".join(lines)
 
 
 def test_a_text_keeps_its_words() -> None:

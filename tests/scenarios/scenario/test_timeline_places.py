@@ -21,6 +21,16 @@ TIMELINES: dict[str, tuple[str, int]] = {
         '{at_s=5, do="kill_pod", restart=false, times=2, every_s=1}, {at_s=9, do="scale", pods=3}',
         4,
     ),
+    "killed twice, and brought back between": (
+        '{at_s=4, do="kill_pod", restart=false}, {at_s=5, do="kill_pod"}, {at_s=8, do="scale", pods=2},'
+        ' {at_s=9, do="kill_pod", restart=false}, {at_s=12, do="scale", pods=2}',
+        3,
+    ),
+    "a pod that is killed while it is about to come back is there for the deploy": (
+        '{at_s=4, do="kill_pod", restart_after_s=5}, {at_s=6, do="kill_pod", restart=false},'
+        ' {at_s=12, do="deploy"}',
+        4,
+    ),
     "what is switched off does not count": ('{at_s=5, do="scale", pods=9, enabled=false}', 2),
 }
 

@@ -334,6 +334,13 @@ def test_the_rescue_proves_a_metastable_outage(tmp_path: Path) -> None:
     assert run.phase("rescue")
 
 
+def test_strikes_that_fall_into_the_rescue_do_not_hide_a_metastable_outage(tmp_path: Path) -> None:
+    event = 'event=[{at_s=6, do="drop_all", every_s=10, times=6}]'
+    run = predicted(tmp_path, "fleet.policy=naive", event)
+    assert [int(line["t_s"]) for line in lines(run, "drop_all", "begin")] == [6, 16, 26, 36]
+    assert run.info.verdict["name"] == "METASTABLE"
+
+
 def test_conflated_probes_kill_busy_pods(tmp_path: Path) -> None:
     short = ("phases.duration_s=28", "phases.rescue_at_s=0")
     run = predicted(tmp_path, "event.0.conflated=true", *short, scenario="conflated-probes")
@@ -366,6 +373,25 @@ def test_costs_can_be_read_off_a_run(tmp_path: Path) -> None:
     assert all(one.low <= one.high for one in found.fitted)
 
 
+BURSTS = {
+    "a shorter burst inside a longer one": ((2, 8), (4, 2), {1: 5, 3: 20, 5: 10, 7: 5, 11: 5}),
+    "a burst that outlasts the older one": ((2, 4), (4, 4), {1: 5, 3: 20, 5: 10, 7: 10, 9: 5}),
+}
+
+
+@pytest.mark.parametrize(("older", "newer", "ticks"), BURSTS.values(), ids=BURSTS)
+def test_a_burst_replaces_an_older_one_and_its_end_is_the_end_of_both(
+    tmp_path: Path, older: tuple[int, int], newer: tuple[int, int], ticks: dict[int, int]
+) -> None:
+    bursts = [
+        f'{{at_s={at_s}, do="feed_burst", factor={factor}, for_s={for_s}}}'
+        for (at_s, for_s), factor in ((older, 4), (newer, 2))
+    ]
+    found = predicted(tmp_path, *SMALL, f"event=[{', '.join(bursts)}]", "phases.duration_s=13")
+    # A rate changes with the first tick after an event, so the second of an event has ticks of both.
+    assert {second: total(found, "ticks", second, second + 1) / CLIENTS for second in ticks} == ticks
+
+
 def test_runs_that_say_nothing_about_costs_are_refused(run: Run, tmp_path: Path) -> None:
     other = predicted(tmp_path, *SMALL, "gateway.handshake_cpu_ms=7", "phases.duration_s=14")
     with pytest.raises(CalibrationError, match="2 different gateways"):
@@ -381,6 +407,26 @@ def test_pods_and_ticks_are_counted_beforehand() -> None:
     assert most_pods(load("mass-drop", [f"event={scales}"])) == 8
     burst = load("mass-drop", ['event=[{at_s=1, do="feed_burst", factor=3, for_s=10}]'])
     assert most_ticks(burst, 60) == 5 * (60 + 30) + 10
+
+
+KILLED_TWICE = {
+    "dead, and killed again": ("restart=false", 4, "restart=false", 1),
+    "about to come back, and killed again": ("restart_after_s=5", 4, "restart=false", 2),
+    "dead, and brought back": ("restart=false", 4, "restart_after_s=1", 2),
+}
+
+
+@pytest.mark.parametrize(("first", "at_s", "second", "left"), KILLED_TWICE.values(), ids=KILLED_TWICE)
+def test_a_deploy_has_places_for_all_new_pods_whatever_was_killed_twice(
+    tmp_path: Path, first: str, at_s: int, second: str, left: int
+) -> None:
+    kill = 'do="kill_pod", pod=0'
+    events = f'{{at_s={at_s}, {kill}, {first}}}, {{at_s=6, {kill}, {second}}}, {{at_s=12, do="deploy"}}'
+    drop = '{at_s=2, do="drop_all"}'
+    sets = ("gateway.pods=2", f"event=[{drop}, {events}]", "phases.duration_s=24")
+    found = predicted(tmp_path, *SMALL, *sets)
+    assert next(lines(found, "deploy"))["pods"] == left
+    assert {row["pod"] for row in found.pods if row["t_s"] == 23} == set(range(2, 2 + left))
 
 
 # -- the command ------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from scenarios.runner.timeline import Timeline
 from scenarios.scenario.model import Scenario
 from scenarios.simulator.run import ZERO_S, Prediction, _Conductor, _info, ignored
 from scenarios.simulator.virtual_time import run_in_virtual_time
-from scenarios.stack.gateway import Gateway
+from scenarios.stack.expected import in_upstream
+from scenarios.stack.gateway import Gateway, said_last
 from scenarios.stack.stack import Stack
 
 FORK_S, START_S, ANSWER_S, KILL_S, STOP_S = 0.05, 1.2, 0.04, 0.02, 0.3
@@ -555,6 +556,25 @@ RESULTS: dict[str, tuple[tuple[str, ...], dict[float, dict[int, str]]]] = {
 }
 
 
+SEPARATE = 'do="probes", period_s=0.3, timeout_s=0.2, failures=2, liveness_timeout_s=30, grace_s=1'
+CONFLATED = 'do="probes", conflated=true, period_s=0.3, timeout_s=0.2, failures=2, grace_s=1'
+
+RESULTS |= {
+    "later probes take the place of those before": (
+        (f"at_s=0, {CONFLATED}", f"at_s=5, {SEPARATE}", 'at_s=8, do="pause_pod", pod=0, for_s=6'),
+        {12: {0: "paused"}, 20: {0: "up"}},
+    ),
+    "probes that are replaced while they restart a pod bring it back": (
+        (
+            f"at_s=0, {CONFLATED}, restart_after_s=4",
+            'at_s=3, do="pause_pod", pod=0, for_s=30',
+            f"at_s=5, {SEPARATE}",
+        ),
+        {6: {0: "dead"}, 20: {0: "up"}},
+    ),
+}
+
+
 def states(gateway: Any) -> dict[int, str]:
     """How each pod is, in a word."""
 
@@ -573,12 +593,55 @@ def states(gateway: Any) -> dict[int, str]:
 def test_orders_that_overlap_have_a_result(
     kind: str, events: tuple[str, ...], expected: dict[float, dict[int, str]], tmp_path: Path
 ) -> None:
-    found = (seen_on_the_stack if kind == "real" else seen_in_the_model)(tmp_path, events, tuple(expected))
+    found = SEEN[kind](tmp_path, events, tuple(expected), states)
     named = {t_s: {pod: found[t_s].get(pod, "nowhere") for pod in pods} for t_s, pods in expected.items()}
     assert named == expected
 
 
-def seen_on_the_stack(folder: Path, events: tuple[str, ...], at_s: tuple[float, ...]) -> dict[float, Any]:
+IN_THE_UPSTREAM: dict[str, tuple[tuple[str, ...], dict[float, list[int]]]] = {
+    "a pod that is drained twice is back when the last drain is over": (
+        (
+            'at_s=4, do="drain", pods=[0], window_s=12, leave_upstream=true',
+            'at_s=6, do="drain", pods=[0], window_s=2, leave_upstream=true',
+        ),
+        {7: [1, 2], 10: [1, 2], 18: [0, 1, 2]},
+    ),
+    "a pod that is restarted while it is drained is back when the drain is over": (
+        (
+            'at_s=4, do="drain", pods=[0], window_s=18, leave_upstream=true',
+            'at_s=6, do="rolling_restart", gap_s=1, leave_upstream=true',
+        ),
+        {20: [1, 2], 24: [0, 1, 2]},
+    ),
+    "a pod that left by probes is back by those that take their place": (
+        (f"at_s=0, {SEPARATE}", 'at_s=3, do="pause_pod", pod=0, for_s=9', f"at_s=6, {CONFLATED}"),
+        {5: [1, 2], 20: [0, 1, 2]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "expected"), IN_THE_UPSTREAM.values(), ids=IN_THE_UPSTREAM)
+@pytest.mark.parametrize("kind", ["real", "predicted"])
+def test_a_pod_is_back_in_the_upstream_once_nothing_keeps_it_out(
+    kind: str, events: tuple[str, ...], expected: dict[float, list[int]], tmp_path: Path
+) -> None:
+    def upstream(gateway: Any) -> list[int]:
+        return [pod.index for pod in in_upstream(gateway.pods)]
+
+    assert SEEN[kind](tmp_path, events, tuple(expected), upstream) == expected
+
+
+def test_probes_that_take_the_place_of_others_let_nobody_in_before_it_answers(tmp_path: Path) -> None:
+    events = (f"at_s=0, {SEPARATE}", 'at_s=3, do="pause_pod", pod=0, for_s=9', f"at_s=6, {SEPARATE}")
+    rig = played(tmp_path, *events, seconds=20)
+    done = [name for _, name, _ in rig.lines if name in {"pod_ejected", "pod_readmitted"}]
+    assert done == ["pod_ejected", "pod_readmitted"]
+    assert len(rig.said("probes")) == 1, "those before are over"
+
+
+def seen_on_the_stack(
+    folder: Path, events: tuple[str, ...], at_s: tuple[float, ...], look: Callable[[Any], Any]
+) -> dict[float, Any]:
     found: dict[float, Any] = {}
 
     async def play() -> None:
@@ -588,14 +651,16 @@ def seen_on_the_stack(folder: Path, events: tuple[str, ...], at_s: tuple[float, 
         began_s = asyncio.get_running_loop().time()
         for t_s in at_s:
             await asyncio.sleep(began_s + t_s - asyncio.get_running_loop().time())
-            found[t_s] = states(rig.gateway)
+            found[t_s] = look(rig.gateway)
         await playing
 
     run_in_virtual_time(play())
     return found
 
 
-def seen_in_the_model(folder: Path, events: tuple[str, ...], at_s: tuple[float, ...]) -> dict[float, Any]:
+def seen_in_the_model(
+    folder: Path, events: tuple[str, ...], at_s: tuple[float, ...], look: Callable[[Any], Any]
+) -> dict[float, Any]:
     found: dict[float, Any] = {}
     scenario = scenario_of(*events, duration_s=int(max(at_s)) + 1)
 
@@ -606,11 +671,14 @@ def seen_in_the_model(folder: Path, events: tuple[str, ...], at_s: tuple[float, 
         playing = asyncio.create_task(conductor.conduct())
         for t_s in at_s:
             await asyncio.sleep(ZERO_S + t_s + 0.1 - asyncio.get_running_loop().time())
-            found[t_s] = states(conductor.stack.gateway)
+            found[t_s] = look(conductor.stack.gateway)
         await playing
 
     run_in_virtual_time(play(), conductor.engine.run_until)
     return found
+
+
+SEEN = {"real": seen_on_the_stack, "predicted": seen_in_the_model}
 
 
 def test_two_fixes_in_one_second_reach_pods_that_are_about_to_start(tmp_path: Path) -> None:
@@ -692,3 +760,11 @@ def test_a_shorter_stall_of_the_feed_does_not_end_a_longer_one(tmp_path: Path) -
 
     first, second = run_in_virtual_time(stalled())
     assert first == second
+
+
+def test_a_secret_is_hidden_before_a_line_of_a_crashed_pod_is_cut() -> None:
+    lines = [f"{'x' * 290} open-sesame", "to https://user:open@h/ \x1b[2J" + "x" * 300]
+    first, second = said_last(lines, ["open-sesame"])
+    assert first == f"{'x' * 290} (hidden)"
+    assert second.startswith("to https://(hidden)@h/ ?[2Jxxx")
+    assert len(second) == 300

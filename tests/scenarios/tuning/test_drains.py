@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.tuning.drain import Drained, DrainWindows, Window, lines, lowest_availability
+from reports.tuning.drain import Drained, DrainWindows, Window, drained, lines, lowest_availability
 from reports.tuning.result import Constraints, Outcome
 from scenarios.cli.main import main
 from scenarios.events.drain import Drain
@@ -23,7 +23,9 @@ from scenarios.tuning.drains import (
     shortest,
     with_drain,
 )
-from scenarios.tuning.evaluate import Task, storm
+from scenarios.tuning.evaluate import Task
+from scenarios.tuning.evaluate import storm as simulated
+from tests.support.histories import history, scenario, storm
 
 LONGEST_S = 3_600.0
 
@@ -88,11 +90,26 @@ SMALL = [
 
 def test_a_drain_keeps_as_many_clients_away_as_littles_law_says() -> None:
     scenario = with_drain(load("mass-drop", [*SMALL, "fleet.clients=1000"]), Drain(at_s=2, window_s=30))
-    run = storm(Task(candidate="now", scenario=scenario, trigger="drain", seed=1, costs=Costs()))
+    run = simulated(Task(candidate="now", scenario=scenario, trigger="drain", seed=1, costs=Costs()))
     # Each waits 4 s on average, then three round trips, then a quarter of a second for the next tick.
     away = [1 - (row["useful"] or 0) / 1000 for row in run.between(12, 30)]
     assert sum(away) / len(away) == pytest.approx((4 + 0.12 + 0.25) / 30, rel=0.1)
     assert lowest_availability(run) == pytest.approx(1 - sum(away) / len(away), abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "bound_s", [20.0, 99.0], ids=["violated", "undecided, as the clients were not back by the end"]
+)
+def test_a_drain_whose_objectives_may_be_violated_is_not_safe(bound_s: float) -> None:
+    slo = [{"metric": "back_99_s", "operator": "<=", "bound": bound_s}]
+    found = drained(history(storm(0.0), scenario=scenario(slo=slo)), seed=1, until_s=62)
+    assert [text.rpartition(": ")[2] for text in found.slos] == ["got ≥ 54 s"]
+
+
+def test_an_objective_that_a_drain_does_not_measure_is_left_out() -> None:
+    slo = [{"metric": "nginx_cpu", "phase": "during", "operator": "<=", "bound": 0.5}]
+    rows = [row | {"nginx_cpu": None} for row in storm(lambda t: 0.0 if t < 13 else 100.0)]
+    assert drained(history(rows, scenario=scenario(slo=slo)), seed=1, until_s=62).slos == ()
 
 
 def test_a_window_is_safe_only_with_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -279,8 +279,82 @@ def test_a_second_waits_until_every_process_has_reported_it_or_a_later_one() -> 
         merger.add(process, interval(second))
     assert [(each.second, each.processes) for each in merger.ready()] == [(0, 2)]
     merger.add("b", interval(2))
-    assert [(each.second, each.processes) for each in merger.ready()] == [(1, 1), (2, 2)]
+    assert [(each.second, each.processes) for each in merger.ready()] == [(1, 2), (2, 2)]
     assert merger.ready() == []
+
+
+SHARED = SomeClients(clients=10, connected=8, useful=7.0, attempts=3, limited=0)
+PASSED_OVER: dict[str, tuple[str, list[tuple[int, int, int, float | None, float | None, int]]]] = {
+    "by none": ("a0 b0 a1 b1", [(0, 20, 16, 14, 4, 6), (1, 20, 16, 14, 4, 6)]),
+    "by one": (
+        "a0 b0 a1 a2 b2",
+        [(0, 20, 16, 14, 4, 6), (1, 20, 16, None, None, 3), (2, 20, 16, 14, 4, 6)],
+    ),
+    "two by one": (
+        "a0 b0 a1 a2 b3 a3",
+        [
+            (0, 20, 16, 14, 4, 6),
+            (1, 20, 16, None, None, 3),
+            (2, 20, 16, None, None, 3),
+            (3, 20, 16, 14, 4, 6),
+        ],
+    ),
+    "by one that had not told anything yet": ("a0 b1 a1", [(0, 10, 8, 7, 2, 3), (1, 20, 16, 14, 4, 6)]),
+    "by one that is back after it was out of reach": (
+        "a0 b0 -b a1 +b a2 b3 a3",
+        [
+            (0, 20, 16, 14, 4, 6),
+            (1, 10, 8, 7, 2, 3),
+            (2, 20, 16, None, None, 3),
+            (3, 20, 16, 14, 4, 6),
+        ],
+    ),
+}
+"""Process and second of each report (-b: b died, +b: it is there again), and of each second of the whole:
+(second, clients, connected, useful, stale clients, attempts)."""
+
+
+@pytest.mark.parametrize(("steps", "wholes"), PASSED_OVER.values(), ids=PASSED_OVER)
+def test_clients_of_a_process_that_passed_a_second_over_are_there_though_nobody_knows_how_many_are_served(
+    steps: str, wholes: list[tuple[int, int, int, float | None, float | None, int]]
+) -> None:
+    merger = Merger()
+    merger.living(["a", "b"])
+    found = []
+    for step in steps.split():
+        if step in {"-b", "+b"}:
+            merger.living(["a"] if step == "-b" else ["a", "b"])
+        else:
+            told = interval(
+                int(step[1]),
+                connected=8,
+                useful=7.0,
+                stale_clients=2.0,
+                attempts=3,
+                shared_ips={1: SHARED},
+                fleet_groups={0: SHARED},
+            )
+            merger.add(step[0], told)
+        found += merger.ready()
+    assert [
+        (each.second, each.clients, each.connected, each.useful, each.stale_clients, each.attempts)
+        for each in found
+    ] == wholes
+    for each in found:
+        for parts in (each.shared_ips[1], each.fleet_groups[0]):
+            assert (parts.clients, parts.connected, parts.useful, parts.attempts) == (
+                *(each.clients, each.connected, each.useful, each.attempts),
+            )
+
+
+def test_a_second_that_was_cut_may_be_passed_over_as_a_whole() -> None:
+    merger = Merger()
+    merger.living(["a", "b"])
+    found = []
+    for process, second in (("a", 0), ("b", 0), ("a", 1), ("b", 2), ("a", 1), ("a", 2)):
+        merger.add(process, interval(second, attempts=1))
+        found += [(each.second, each.clients, each.useful, each.attempts) for each in merger.ready()]
+    assert found == [(0, 20, 20, 2), (1, 20, None, 1), (1, 20, None, 1), (2, 20, 20, 2)]
 
 
 def test_a_living_process_is_waited_for_from_the_beginning() -> None:
