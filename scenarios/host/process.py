@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -163,6 +163,24 @@ def last_lines(log: Path, count: int = 5) -> list[str]:
     except OSError:
         return []
     return [line for line in text.splitlines() if line.strip()][-count:]
+
+
+class SignalMasks(NamedTuple):
+    """Signals that a process has seen to: bit n - 1 is signal n."""
+
+    caught: int
+    blocked: int
+    ignored: int
+
+
+def signal_masks(pid: int) -> SignalMasks | None:
+    """The masks of a process; None where the system does not tell, and of one that has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+        values = dict(line.split(":", 1) for line in lines)
+        return SignalMasks(*(int(values[name], 16) for name in ("SigCgt", "SigBlk", "SigIgn")))
+    except (OSError, KeyError):
+        return None
 
 
 def end_error(name: str, code: int | None, log: Path, *, by_itself: bool = False) -> StackError:

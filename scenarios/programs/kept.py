@@ -12,7 +12,7 @@ import psutil
 from msgspec import Struct
 
 from scenarios.host.control_group import new_group, remove_group
-from scenarios.host.process import StackError, end_error, exit_text, last_lines
+from scenarios.host.process import StackError, end_error, exit_text, last_lines, signal_masks
 from scenarios.host.token import without_tokens
 from scenarios.programs.placeholders import Invocation
 from scenarios.scenario.program import Program
@@ -112,13 +112,12 @@ class KeptProgram(Struct, eq=False):
 
         True where the system does not tell, and of a program that has ended.
         """
-        folder = Path(f"/proc/{self.pid}")
         try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            lines = (folder / "status").read_text(encoding="ascii", errors="replace").splitlines()
-            values = dict(line.split(":", 1) for line in lines)
-            masks = [int(values[name], 16) for name in ("SigCgt", "SigBlk", "SigIgn")]
-        except (OSError, KeyError):
+            words = Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return True
+        masks = signal_masks(self.pid)
+        if masks is None:
             return True
         # Until it executes the program, the process is a copy of the keeper, whose masks say nothing.
         return _KEEPER.encode() not in words and any(mask >> (number - 1) & 1 for mask in masks)

@@ -18,7 +18,7 @@ from typing import ClassVar
 import jinja2
 import psutil
 
-from scenarios.host.process import LocalChild, StackError, start
+from scenarios.host.process import LocalChild, StackError, signal_masks, start
 
 POLLS = 400
 POLL_S = 0.05
@@ -149,14 +149,9 @@ class LocalProxy(ABC):
 
 
 def _handles(pid: int, number: signal.Signals) -> bool:
-    """Whether the process catches this signal by now. True where the system has no /proc."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except FileNotFoundError:
-        return True
-    values = dict(line.split(":", 1) for line in lines)
-    blocked, caught = (int(values[name], 16) >> (number - 1) & 1 for name in ("SigBlk", "SigCgt"))
-    return bool(caught and not blocked)
+    """Whether the process catches this signal by now. True where the system does not tell."""
+    masks = signal_masks(pid)
+    return masks is None or bool((masks.caught & ~masks.blocked) >> (number - 1) & 1)
 
 
 ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
